@@ -1,0 +1,51 @@
+"""The time and new logical ids, made here and passed in, so that a test can say both.
+
+Spec: https://hl7.org/fhir/R4/datatypes.html#instant and #id
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+IdMaker = Callable[[], str]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def now() -> datetime:
+    """Return the present, UTC-aware."""
+    return datetime.now(UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return microseconds since 1970, UTC: how stores and the search compare times."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(value: int) -> datetime:
+    """Return the UTC-aware moment of `microseconds`."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def instant(moment: datetime) -> str:
+    """Return the FHIR instant of `moment`, in UTC, to the millisecond where there is a fraction.
+
+    >>> instant(datetime(2024, 2, 29, 10, tzinfo=UTC))
+    '2024-02-29T10:00:00Z'
+
+    Spec: https://hl7.org/fhir/R4/datatypes.html#instant
+    """
+    moment = moment.astimezone(UTC)
+    precision = "milliseconds" if moment.microsecond else "seconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def new_logical_id() -> str:
+    """Return a new logical id: 22 characters that sort by time, so an index grows at its end.
+
+    45 bits of milliseconds and 65 random bits, in a lower-case base 32 without i, l, o, u.
+    """
+    number = (microseconds(now()) // 1000 << 65) | secrets.randbits(65)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(105, -1, -5))

@@ -1,0 +1,191 @@
+"""Every error that a client may see, and the one place that shows it.
+
+An error is raised where the fault is found, with the element's FHIRPath, and caught only at
+the edges: `outcome` makes the OperationOutcome for REST and for bundle entries, `ack_for` the
+acknowledgment for HL7v2. So both sides tell the same story of the same fault.
+
+Spec: https://hl7.org/fhir/R4/operationoutcome.html and HL7v2 table 0357.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One problem: an issue type of R4, what to do about it, and the element's FHIRPath."""
+
+    code: str
+    diagnostics: str
+    expression: str = ""
+    severity: str = "error"
+
+
+class Ack(NamedTuple):
+    """MSA-1, ERR-3 (table 0357), ERR-2 (`PID-3` as written by us, or empty), and the text."""
+
+    ack_code: str
+    error_code: str
+    location: str
+    text: str
+
+
+class FhirError(Exception):
+    """An error that a client may see. `status` and `code` are its class's."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "exception"
+    title: ClassVar[tuple[str, str]] = ("Internal error", "内部错误")
+    ack: ClassVar[tuple[str, str]] = ("AE", "207")
+
+    def __init__(self, diagnostics: str, *issues: Issue, expression: str = "") -> None:
+        super().__init__(diagnostics)
+        self.issues = issues or (Issue(self.code, diagnostics, expression),)
+
+
+class InvalidResource(FhirError):
+    """The content breaks a rule of R4 or of a profile that it claims."""
+
+    status, code, title = 400, "invalid", ("Invalid content", "内容不符合规范")
+
+
+class InvalidMessage(FhirError):
+    """An HL7v2 message that cannot be taken; `error_code` is of table 0357, `location` a field."""
+
+    status, code, title = 400, "structure", ("Invalid HL7v2 message", "HL7v2 消息无效")
+
+    def __init__(
+        self, diagnostics: str, *, error_code: str = "100", location: str = "", ack_code: str = "AE"
+    ) -> None:
+        super().__init__(diagnostics, expression=location)
+        self.ack_code, self.error_code, self.location = ack_code, error_code, location
+
+
+class UnknownParameter(FhirError):
+    """A parameter, modifier or prefix that the server does not know; names the nearest ones."""
+
+    status, code = 400, "not-supported"
+    title = ("Unknown parameter", "未知的检索参数")
+
+
+class InvalidParameter(FhirError):
+    """A known parameter whose value cannot be read."""
+
+    status, code, title = 400, "value", ("Invalid parameter value", "检索参数的值无效")
+
+
+class NotAuthenticated(FhirError):
+    """Nobody is signed in."""
+
+    status, code, title = 401, "login", ("Sign-in needed", "需要登录")
+    ack = ("AR", "207")
+
+
+class NotAllowed(FhirError):
+    """The principal may not do this."""
+
+    status, code, title = 403, "forbidden", ("Not allowed", "没有权限")
+    ack = ("AR", "207")
+
+
+class NotFound(FhirError):
+    """No such resource, version or route."""
+
+    status, code, title = 404, "not-found", ("Not found", "找不到")
+    ack = ("AE", "204")
+
+
+class MethodNotAllowed(FhirError):
+    """The address is right, the HTTP method is not."""
+
+    status, code, title = 405, "not-supported", ("Method not allowed", "不支持该方法")
+
+
+class NotAcceptable(FhirError):
+    """The client asks for a format that the server does not speak."""
+
+    status, code, title = 406, "not-supported", ("Format not available", "不支持该返回格式")
+
+
+class VersionConflict(FhirError):
+    """Somebody else wrote the resource meanwhile, or a delete would orphan references."""
+
+    status, code, title = 409, "conflict", ("Conflict", "版本冲突")
+    ack = ("AE", "206")
+
+
+class Gone(FhirError):
+    """The resource was deleted."""
+
+    status, code, title = 410, "deleted", ("Deleted", "已删除")
+    ack = ("AE", "204")
+
+
+class PreconditionFailed(FhirError):
+    """`If-Match` is stale, or a conditional interaction found more than one match."""
+
+    status, code, title = 412, "conflict", ("Precondition failed", "前提条件不满足")
+    ack = ("AE", "206")
+
+
+class TooLarge(FhirError):
+    """The body or the message is over the limit of the settings."""
+
+    status, code, title = 413, "too-long", ("Too large", "内容过大")
+
+
+class UnsupportedMediaType(FhirError):
+    """The body is in a format that the server does not speak."""
+
+    status, code, title = 415, "not-supported", ("Format not supported", "不支持该内容格式")
+
+
+class NotSupported(FhirError):
+    """Well formed, and nothing that this server does."""
+
+    status, code, title = 422, "not-supported", ("Not supported", "不支持")
+    ack = ("AR", "200")
+
+
+class Unavailable(FhirError):
+    """The server cannot do it now (shutting down, store not reachable); try again."""
+
+    status, code, title = 503, "transient", ("Try again later", "请稍后重试")
+    ack = ("AE", "207")
+
+
+def outcome(error: Exception) -> tuple[int, dict[str, Any]]:
+    """Return the HTTP status and the OperationOutcome that show `error`.
+
+    An error that is not a `FhirError` is a fault of ours: status 500 and no detail,
+    because the detail may hold patient data. The log has it, under the request id.
+
+    Spec: https://hl7.org/fhir/R4/operationoutcome.html
+    """
+    known = _known(error)
+    details = {"text": " / ".join(known.title)}
+    issues = [
+        {"severity": i.severity, "code": i.code, "details": details, "diagnostics": i.diagnostics}
+        | ({"expression": [i.expression]} if i.expression else {})
+        for i in known.issues
+    ]
+    return known.status, {"resourceType": "OperationOutcome", "issue": issues}
+
+
+def ack_for(error: Exception) -> Ack:
+    """Return what the acknowledgment says of `error`: AE or AR, the code of table 0357, the field.
+
+    Spec: HL7v2 chapter 2, MSA-1 and ERR-3.
+    """
+    known = _known(error)
+    english, chinese = known.title
+    text = f"{english} / {chinese}: {known}"
+    if isinstance(known, InvalidMessage):
+        return Ack(known.ack_code, known.error_code, known.location, text)
+    return Ack(*known.ack, "", text)
+
+
+def _known(error: Exception) -> FhirError:
+    return (
+        error if isinstance(error, FhirError) else FhirError("internal error; see the server log")
+    )

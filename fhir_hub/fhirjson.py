@@ -1,0 +1,112 @@
+"""FHIR's JSON: numbers keep their digits, a key stands once, and nothing is guessed.
+
+A decimal is read as `Decimal` and written back digit for digit, because `1.10` says more than
+`1.1` does. A key that stands twice in an object is refused: which of the two counts is
+undefined, and a validator that reads the first guards a store that keeps the last.
+
+Spec: https://hl7.org/fhir/R4/json.html and datatypes.html#decimal
+"""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from fhir_hub.errors import InvalidResource
+
+_DEPTH = 200  # deeper than any resource; a walk of that many levels is safe in every part
+_LOOSE_COLON = re.compile(rb'"[ \t\r\n]+:|\\":')
+
+
+class ExactDecimal(Decimal):
+    """A decimal that Python would write differently (`1e3`, `0.00000001`): keeps its own text."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "ExactDecimal":
+        """Return the number that `text` writes."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        """Return the text as it was read."""
+        return self.text
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    return number if str(number) == text else ExactDecimal(text)
+
+
+def _exact(value: object) -> msgspec.Raw:
+    if isinstance(value, ExactDecimal):
+        return msgspec.Raw(value.text.encode())
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_decoder = msgspec.json.Decoder(float_hook=_decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_exact)
+
+
+def loads(raw: bytes) -> Any:
+    """Return the value of the JSON text `raw` (UTF-8): dict, list, str, int, Decimal, bool, None.
+
+    Raises `InvalidResource` for what is not JSON or not UTF-8, for a key that stands twice in
+    one object, and for more than 200 levels.
+    """
+    try:
+        value = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, ValueError) as error:
+        raise InvalidResource(f"not JSON: {_reason(error)}") from None
+    except RecursionError:
+        raise InvalidResource("JSON is nested too deeply") from None
+    keys = _count_keys(value, _DEPTH)
+    # Every `":` outside strings is one key; only a blank before a colon or a quote inside a
+    # string can make this quick count differ from the true one.
+    if raw.count(b'":') != keys or _LOOSE_COLON.search(raw):
+        json.loads(raw, object_pairs_hook=_refuse_duplicates)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Return `value` as compact UTF-8 JSON, decimals digit for digit."""
+    return _encoder.encode(value)
+
+
+def pretty(value: Any) -> bytes:
+    """Return `value` as JSON to be read by people, two blanks a level."""
+    return msgspec.json.format(dumps(value), indent=2)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "invalid UTF-8"
+    # msgspec's own sentence names a byte position and never the content
+    return str(error) if isinstance(error, msgspec.DecodeError) else "a number out of range"
+
+
+def _count_keys(value: Any, depth: int) -> int:
+    if not depth:
+        raise InvalidResource("JSON is nested too deeply")
+    count = 0
+    if type(value) is dict:
+        count = len(value)
+        for item in value.values():
+            if type(item) is dict or type(item) is list:
+                count += _count_keys(item, depth - 1)
+    elif type(value) is list:
+        for item in value:
+            if type(item) is dict or type(item) is list:
+                count += _count_keys(item, depth - 1)
+    return count
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise InvalidResource(f"the key {key[:60]!r} stands twice in one object")
+        seen.add(key)

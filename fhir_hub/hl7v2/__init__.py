@@ -1,0 +1,1 @@
+"""HL7v2 in: framing, character sets, parsing, conversion, acknowledgment."""

@@ -1,0 +1,264 @@
+"""HL7v2's bars and hats, read lazily and without loss.
+
+A message is its decoded text. It is split into segments once; a field, a repetition, a
+component only when somebody asks. Nothing is normalised away: the text of every part is there,
+so what no map reads can still be kept or reported. Delimiters are what MSH-1 and MSH-2 say.
+
+Decode the whole message before it comes here: in GBK 464 ideographs contain a delimiter's byte.
+
+Spec: HL7v2 chapter 2, 2.5 (delimiters), 2.7 (escape sequences); https://www.hl7.eu/HL7v2x/v251/std251/ch02.html
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fhir_hub.errors import InvalidMessage
+
+_LINE_ENDS = re.compile(r"\r\n|\n|\r")
+
+
+class Encoding(NamedTuple):
+    """The delimiters in force, and the character set that `\\X..\\` escapes are written in."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    subcomponent: str = "&"
+    charset: str = "utf-8"
+
+
+class Message:
+    """A message: its `text`, its `encoding`, its `segments` in order."""
+
+    __slots__ = ("encoding", "segments", "text")
+
+    def __init__(self, text: str, encoding: Encoding) -> None:
+        self.text = text
+        self.encoding = encoding
+        self.segments = [
+            Segment(line, encoding, index)
+            for index, line in enumerate(line for line in _LINE_ENDS.split(text) if line.strip())
+        ]
+
+    def first(self, name: str) -> "Segment | None":
+        """Return the first segment of that name."""
+        return next(self.all(name), None)
+
+    def all(self, name: str) -> "Iterator[Segment]":
+        """Return the segments of that name, in order."""
+        return (segment for segment in self.segments if segment.name == name)
+
+    @property
+    def header(self) -> "Segment":
+        """Return MSH."""
+        return self.segments[0]
+
+
+class Segment:
+    """One segment: `name`, `text`, its `index` in the message. Fields are numbered from 1."""
+
+    __slots__ = ("_fields", "encoding", "index", "name", "text")
+
+    def __init__(self, text: str, encoding: Encoding, index: int = 0) -> None:
+        self.text = text
+        self.encoding = encoding
+        self.index = index
+        self.name = text.partition(encoding.field)[0].strip()
+        self._fields: list[str] | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        """Return the fields' texts; `fields[n]` is field n, `fields[0]` the segment's name."""
+        if self._fields is None:
+            self._fields = self.text.split(self.encoding.field)
+            if self.name in ("MSH", "BHS", "FHS"):  # the separator itself is field 1
+                self._fields.insert(1, self.encoding.field)
+        return self._fields
+
+    def field(self, number: int) -> str:
+        """Return field `number` as it stands in the message, `""` where absent."""
+        fields = self.fields
+        return fields[number] if number < len(fields) else ""
+
+    def repetitions(self, number: int) -> "list[Value]":
+        """Return the repetitions of a field that are not empty."""
+        text = self.field(number)
+        if not text:
+            return []
+        if number <= 2 and self.name in ("MSH", "BHS", "FHS"):
+            return [Value(text, self.encoding._replace(escape="", component="", subcomponent=""))]
+        separator = self.encoding.repetition
+        parts = text.split(separator) if separator and separator in text else [text]
+        return [Value(part, self.encoding) for part in parts if part]
+
+    def whole(self, number: int) -> "Value":
+        """Return a field as one value: for text, where a bare `~` is a character."""
+        return Value(self.field(number), self.encoding)
+
+    def value(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
+        """Return the unescaped text of one part of the first repetition, `""` where absent."""
+        values = self.repetitions(number)
+        return values[0].text(component, subcomponent) if values else ""
+
+
+class Value:
+    """One repetition of a field: `raw` as it stands; parts by number from 1, unescaped."""
+
+    __slots__ = ("_parts", "encoding", "raw")
+
+    def __init__(self, raw: str, encoding: Encoding) -> None:
+        self.raw = raw
+        self.encoding = encoding
+        self._parts: list[str] | None = None
+
+    @property
+    def components(self) -> list[str]:
+        """Return the components' raw texts; `components[0]` is component 1."""
+        if self._parts is None:
+            separator = self.encoding.component
+            self._parts = self.raw.split(separator) if separator else [self.raw]
+        return self._parts
+
+    def component(self, number: int) -> "Value":
+        """Return a component as a value of its own: its components are the subcomponents."""
+        parts = self.components
+        raw = parts[number - 1] if number <= len(parts) else ""
+        inner = self.encoding._replace(component=self.encoding.subcomponent, subcomponent="")
+        return Value(raw, inner)
+
+    def text(self, component: int = 1, subcomponent: int = 1) -> str:
+        """Return one subcomponent's unescaped text, blanks around it cut, `""` where absent."""
+        parts = self.components
+        if component > len(parts):
+            return ""
+        raw = parts[component - 1]
+        separator = self.encoding.subcomponent
+        if separator and separator in raw:
+            pieces = raw.split(separator)
+            raw = pieces[subcomponent - 1] if subcomponent <= len(pieces) else ""
+        elif subcomponent > 1:
+            return ""
+        return unescape(raw, self.encoding).strip()
+
+    @property
+    def whole(self) -> str:
+        """Return all of it unescaped, delimiters as characters: for text, units, ranges."""
+        return unescape(self.raw, self.encoding).strip()
+
+    @property
+    def is_null(self) -> bool:
+        """Say whether it is `""`, by which a sender deletes a value (empty leaves it)."""
+        return self.raw == '""'
+
+    def __bool__(self) -> bool:
+        """Say whether there is anything in it but delimiters and blanks."""
+        return bool(self.raw.strip("^&~ " + self.encoding.component + self.encoding.subcomponent))
+
+
+def parse(text: str, charset: str = "utf-8") -> Message:
+    """Return the message that `text` (decoded, any line ends, a BOM or none) writes.
+
+    `charset` is what it was decoded from. Raises `InvalidMessage` (AR 100) if there is no MSH
+    at its start or MSH-2 has no delimiters.
+    """
+    text = text.lstrip("\ufeff\r\n \t")
+    if not text.startswith("MSH") or len(text) < 8:
+        raise InvalidMessage("no MSH segment at the start", error_code="100", ack_code="AR")
+    field = text[3]
+    marks = _LINE_ENDS.split(text, maxsplit=1)[0][4:].partition(field)[0]
+    if not marks or field.isalnum() or any(mark.isalnum() for mark in marks):
+        raise InvalidMessage(
+            "MSH-1 and MSH-2 hold no delimiters",
+            error_code="101",
+            location="MSH-2",
+            ack_code="AR",
+        )
+    if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`: a doubled backslash, seen in feeds
+        marks = marks[:3] + marks[4:]
+    defaults = Encoding()
+    padded = marks + defaults[1] + defaults[2] + defaults[3] + defaults[4]
+    component, repetition = padded[0], (marks[1] if len(marks) > 1 else defaults.repetition)
+    escape = marks[2] if len(marks) > 2 else defaults.escape
+    subcomponent = marks[3] if len(marks) > 3 else defaults.subcomponent
+    return Message(text, Encoding(field, component, repetition, escape, subcomponent, charset))
+
+
+def unescape(text: str, encoding: Encoding) -> str:
+    r"""Return `text` with its escape sequences resolved.
+
+    `\F\ \S\ \T\ \R\ \E\` are delimiters, `\X..\` bytes in the message's character set (also
+    several that make one character), `\.br\` and `\.sp\` line breaks; highlighting is dropped;
+    what is unknown stays as it stands.
+
+    >>> unescape(r"10\S\9/L", Encoding())
+    '10^9/L'
+    """
+    mark = encoding.escape
+    if not mark or mark not in text:
+        return text
+    parts = text.split(mark)
+    out: list[str] = [parts[0]]
+    pending = b""
+    position = 1
+    while position < len(parts):
+        body = parts[position]
+        closed = position + 1 < len(parts)
+        if closed and body[:1] == "X" and (octets := _hex(body[1:])) is not None:
+            pending += octets
+            after = parts[position + 1]
+            if after or position + 2 >= len(parts):
+                out.append(_decode(pending, encoding.charset) + after)
+                pending = b""
+            position += 2
+            continue
+        if pending:
+            out.append(_decode(pending, encoding.charset))
+            pending = b""
+        resolved = _resolve(body, encoding) if closed else None
+        if resolved is None:  # not an escape sequence: the mark is a character
+            out.append(mark + body)
+            position += 1
+        else:
+            out.append(resolved + parts[position + 1])
+            position += 2
+    return "".join(out)
+
+
+def _resolve(body: str, encoding: Encoding) -> str | None:
+    delimiters = {
+        "F": encoding.field,
+        "S": encoding.component or "^",
+        "T": encoding.subcomponent or "&",
+        "R": encoding.repetition,
+        "E": encoding.escape,
+        "H": "",
+        "N": "",
+        ".br": "\n",
+        ".nf": "",
+        ".fi": "",
+        ".ce": "\n",
+    }
+    if body in delimiters:
+        return delimiters[body]
+    if match := re.fullmatch(r"\.(sp|sk|in|ti)\s*\+?(\d*)", body):
+        count = int(match[2] or 1)
+        return {"sp": "\n", "sk": " "}.get(match[1], "") * min(count, 100)
+    return None
+
+
+def _hex(digits: str) -> bytes | None:
+    try:
+        return bytes.fromhex(digits) if digits else None
+    except ValueError:
+        return None
+
+
+def _decode(octets: bytes, charset: str) -> str:
+    for name in (charset, "gb18030"):
+        try:
+            return octets.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return octets.decode("latin-1")

@@ -1,0 +1,1 @@
+"""Who is the same person: normalised identifiers, names, addresses, and the match."""

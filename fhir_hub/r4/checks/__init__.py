@@ -1,0 +1,1 @@
+"""The checks a resource passes before it is stored."""

@@ -1,0 +1,1 @@
+"""The one way to read and change data: check, version, index, write, tell."""

@@ -1,0 +1,38 @@
+"""The one shape of an index entry: what a resource says under one search parameter.
+
+Every parameter type uses the same row; which columns it fills is its own affair
+(`search/kinds/`). A store keeps rows and compares columns, and knows nothing of FHIR types.
+
+| kind | code | system | low, high | text |
+|---|---|---|---|---|
+| token | the code | its system, `""` if none | | display or text, for `:text` |
+| string | normalised text | | | as written, for `:exact` |
+| date | | | `[low, high)` in microseconds since 1970, UTC | |
+| number | | | `[low, high)` that its digits imply | |
+| quantity | unit's code | unit's system | `[low, high)` as above | unit as written |
+| reference | `Patient/1`, or an absolute URL | version if any | | |
+| uri | the uri | | | |
+
+A composite is indexed under its own name with a part number (`code-value-quantity.0`,
+`code-value-quantity.1`); the parts of one pair share a `group` above 0. The identifier inside a
+reference (`:identifier`) is a token entry under `<parameter>:identifier`.
+
+Spec: https://hl7.org/fhir/R4/search.html#ptypes
+"""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["token", "string", "date", "number", "quantity", "reference", "uri"]
+
+
+class Entry(NamedTuple):
+    """One index entry. `low` is in the interval, `high` is not; None is unbounded."""
+
+    parameter: str
+    kind: Kind
+    code: str = ""
+    system: str = ""
+    low: float | None = None
+    high: float | None = None
+    text: str = ""
+    group: int = 0

@@ -1,0 +1,154 @@
+"""The plan of a search: what a store runs, and the only thing that it needs to understand.
+
+Query text becomes a request, the request a plan, and each store compiles the plan to its own
+query. `predicate.py` says what a plan means, one resource at a time; a store must agree.
+
+`_id` and `_lastUpdated` are parameters like any other here (a token's code, a date), but no
+entry is stored for them: a store answers them from its own columns.
+
+Spec: https://hl7.org/fhir/R4/search.html
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhir_hub.search.entry import Kind
+
+Bound = Literal["low", "high"]
+Operator = Literal["<", "<=", ">", ">=", "="]
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """A token, reference or uri: equal `code` and/or `system`; None is "any", "" is "none"."""
+
+    code: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string or uri by its text.
+
+    `starts` and `contains` compare the normalised `code`, `exact` the `text` as written,
+    `below` a uri that is or starts with `value`, `above` a uri that `value` is or starts with.
+    """
+
+    value: str
+    mode: Literal["starts", "contains", "exact", "below", "above"] = "starts"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One bound of the entry against a number; an unbounded `low` is -inf, `high` +inf."""
+
+    bound: Bound
+    operator: Operator
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A date, number or quantity: any of the alternatives, each with all of its comparisons.
+
+    For a quantity also the unit: `system` and `code` as in `Is`; a `unit` matches the code or
+    the unit as written.
+    """
+
+    any_of: tuple[tuple[Compare, ...], ...]
+    system: str | None = None
+    code: str | None = None
+    unit: str | None = None
+
+
+Test = Is | Text | Range
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Some entry under `parameter` passes one of `tests`; no tests: there is some entry."""
+
+    parameter: str
+    kind: Kind
+    tests: tuple[Test, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Some group of the composite `parameter` passes all: `tests[i]` by `parameter.i`."""
+
+    parameter: str
+    parts: tuple[tuple[Kind, Test], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The resource refers by `parameter` to a resource of one of the types that meets `plan`."""
+
+    parameter: str
+    resource_types: tuple[str, ...]
+    plan: "Plan"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedBy:
+    """A resource of `resource_type` that meets `plan` refers by `parameter` to this one."""
+
+    resource_type: str
+    parameter: str
+    plan: "Plan"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of `plans`; of none: everything."""
+
+    plans: tuple["Plan", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Some of `plans`; of none: nothing."""
+
+    plans: tuple["Plan", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """What does not meet `plan`."""
+
+    plan: "Plan"
+
+
+Plan = And | Or | Not | Has | Together | Links | LinkedBy
+
+EVERYTHING = And()
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """Order by the smallest value under `parameter` (descending: by the largest), absent last.
+
+    A token sorts by code, a string by its normalised text, a date, number or quantity by its
+    low bound (descending: its high bound), a reference or uri by its code.
+    """
+
+    parameter: str
+    kind: Kind
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to find and which page of it. No `resource_types` means all types.
+
+    Results come by `sort`, ties and no sort by the order of creation. `after` is the `cursor`
+    of an earlier page. `count` 0 asks for the total alone.
+    """
+
+    resource_types: tuple[str, ...]
+    plan: Plan = EVERYTHING
+    sort: tuple[SortKey, ...] = ()
+    count: int = 20
+    after: str = ""
+    with_total: bool = False

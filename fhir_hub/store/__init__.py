@@ -1,0 +1,1 @@
+"""Where resources, their index entries and received messages are kept."""

@@ -1,0 +1,220 @@
+"""What a store promises: eight methods for resources, five for received messages.
+
+A store keeps bytes and index entries and knows nothing of FHIR's rules; the repository does.
+There is one way to change data, `write`, and it is atomic and durable: when it returns, all of
+it survives a crash; when it raises, nothing of it happened. Everything exactly-once in the
+hub is built on its two conditions, the expected version and the guard.
+
+Every store passes the one contract suite in `tests/store/`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.plan import Plan, Query
+
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+
+
+class Key(NamedTuple):
+    """Which resource."""
+
+    resource_type: str
+    logical_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a resource. `content` is its JSON, empty if this version is a deletion.
+
+    `sequence` is its place in the one commit order of the store, from 1, without gaps.
+    `last_updated` is in microseconds since 1970, UTC.
+    """
+
+    resource_type: str
+    logical_id: str
+    version_id: int
+    sequence: int
+    last_updated: int
+    method: Method
+    content: bytes
+
+    @property
+    def is_deleted(self) -> bool:
+        """Say whether this version is a deletion."""
+        return self.method == "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One new version to store. `version_id` - 1 must be the current one (0: never existed).
+
+    `content` already holds `id` and `meta`. A deletion has no content and no entries.
+    """
+
+    resource_type: str
+    logical_id: str
+    version_id: int
+    last_updated: int
+    method: Method
+    content: bytes = b""
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """At commit the search must find exactly these logical ids (in any order), else `Conflict`.
+
+    With none: nobody has created it meanwhile. This is what makes a conditional create,
+    update or an HL7v2 match happen exactly once.
+    """
+
+    resource_type: str
+    plan: Plan
+    logical_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a received message: its state, the acknowledgment to give again, what it wrote."""
+
+    number: int
+    state: Literal["done", "failed"]
+    ack: bytes
+    error: str = ""
+    links: tuple[Key, ...] = ()
+
+
+class Conflict(Exception):
+    """A version or a guard was not as expected; nothing was written."""
+
+
+class Page(NamedTuple):
+    """One page of matches, the cursor of the next (empty: this is the last), the exact total."""
+
+    matches: list[Stored]
+    cursor: str = ""
+    total: int | None = None
+
+
+class Status(NamedTuple):
+    """How much is stored: current resources by type, the last sequence, bytes on disk."""
+
+    resources: dict[str, int]
+    sequence: int
+    size_bytes: int
+
+
+class Store(Protocol):
+    """Where resources are kept."""
+
+    async def read(self, key: Key) -> Stored | None:
+        """Return the current version, a deletion too, or None if there never was one."""
+
+    async def vread(self, key: Key, version_id: int) -> Stored | None:
+        """Return that version, or None."""
+
+    async def read_many(self, keys: Iterable[Key]) -> list[Stored]:
+        """Return the current versions that exist and are not deleted, in the order of `keys`."""
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        guards: Sequence[Guard] = (),
+        finish: Finish | None = None,
+    ) -> list[Stored]:
+        """Store all `changes` and `finish` atomically and durably; return them as stored.
+
+        Raises `Conflict` if a version or a guard is not as expected. A resource may stand in
+        `changes` once.
+        """
+
+    async def search(self, query: Query) -> Page:
+        """Return a page of current, not deleted resources that meet the query.
+
+        Raises `InvalidParameter` for a cursor that is not this store's.
+        """
+
+    async def history(
+        self,
+        resource_type: str = "",
+        logical_id: str = "",
+        *,
+        count: int = 20,
+        before: int = 0,
+        since: int = 0,
+        at: int = 0,
+        with_total: bool = False,
+    ) -> Page:
+        """Return versions, newest first, of one resource, one type, or all.
+
+        `before`: only a sequence below it (0: from the newest). `since`: last updated at or
+        after it, microseconds. `at`: only the version that was current then. The cursor is the
+        `before` of the next page, as text.
+        """
+
+    async def status(self) -> Status:
+        """Return how much is stored; raises if the store cannot be reached."""
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of files and connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it came: where and when (microseconds), its key for duplicates, its bytes.
+
+    `key` is empty where the message has no control id: then only `digest` (SHA-256 of the
+    bytes) tells that it was seen before.
+    """
+
+    channel: str
+    key: str
+    digest: str
+    received: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A received message in the journal, by number in order of arrival."""
+
+    number: int
+    message: Received
+    state: Literal["received", "done", "failed"]
+    ack: bytes = b""
+    error: str = ""
+    links: tuple[Key, ...] = ()
+
+
+class Kept(NamedTuple):
+    """What `keep` did: the message's place, or (`is_duplicate`) the place of the one before.
+
+    A message is a duplicate if one with the same key and digest is `received` or `done`; a
+    `failed` one may be sent again. `is_changed`: the same key came before with other bytes.
+    """
+
+    entered: Entered
+    is_duplicate: bool = False
+    is_changed: bool = False
+
+
+class Journal(Protocol):
+    """Where received messages are kept, from before their acknowledgment on."""
+
+    async def keep(self, message: Received) -> Kept:
+        """Store the message durably, unless it is a duplicate. Atomic: one of two is the first."""
+
+    async def finish(self, finish: Finish) -> None:
+        """Record the end of a message (one that wrote resources: by `Store.write` instead)."""
+
+    async def pending(self) -> list[Entered]:
+        """Return the messages that were received and not finished, oldest first."""
+
+    async def find(self, number: int) -> Entered | None:
+        """Return one message."""
+
+    async def recent(self, *, count: int = 20, before: int = 0, state: str = "") -> list[Entered]:
+        """Return messages, newest first, with a number below `before` (0: from the newest)."""

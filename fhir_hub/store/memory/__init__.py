@@ -1,0 +1,1 @@
+"""The reference meaning of a store: plain dicts, a brute-force oracle for the others."""
