@@ -49,6 +49,7 @@ def _exact(value: object) -> msgspec.Raw:
 
 _decoder = msgspec.json.Decoder(float_hook=_decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_exact)
+_sorted = msgspec.json.Encoder(decimal_format="number", enc_hook=_exact, order="sorted")
 
 
 def loads(raw: bytes) -> Any:
@@ -76,9 +77,19 @@ def dumps(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
+def canonical(value: Any) -> bytes:
+    """Return `value` as JSON with sorted keys: equal bytes say the same, digit for digit."""
+    return _sorted.encode(value)
+
+
 def pretty(value: Any) -> bytes:
     """Return `value` as JSON to be read by people, two blanks a level."""
-    return msgspec.json.format(dumps(value), indent=2)
+    return pretty_bytes(dumps(value))
+
+
+def pretty_bytes(content: bytes) -> bytes:
+    """Return the JSON text `content` with two blanks a level, its values as they stand."""
+    return msgspec.json.format(content, indent=2)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,86 @@
+"""What `_include` and `_revinclude` add to a page of matches.
+
+Each resource comes once, matches never again. `:iterate` goes on from what was included,
+until nothing new is found or a limit says that the query asks for half the store.
+
+Spec: https://hl7.org/fhir/R4/search.html#include
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fhir_hub import fhirjson
+from fhir_hub.search.extract import Extractor
+from fhir_hub.search.include import Include
+from fhir_hub.search.plan import Has, Is, Query
+from fhir_hub.search.request import SearchRequest
+from fhir_hub.store.base import Key, Store, Stored
+
+_MOST = 5000
+_ROUNDS = 10
+
+
+class Included(NamedTuple):
+    """The resources added, and whether there were more than the limit allows."""
+
+    resources: list[Stored]
+    is_cut: bool = False
+
+
+async def include(
+    store: Store, extractor: Extractor, request: SearchRequest, matches: list[Stored]
+) -> Included:
+    """Return what the request's includes add to `matches`, at most 5,000 resources."""
+    if not (request.includes or request.revincludes) or not matches:
+        return Included([])
+    seen = {Key(stored.resource_type, stored.logical_id) for stored in matches}
+    added: list[Stored] = []
+    fresh, first = matches, True
+    for _ in range(_ROUNDS):
+        found: list[Stored] = []
+        for asked in request.includes:
+            if first or asked.iterate:
+                found += await _forward(store, extractor, asked, fresh)
+        for asked in request.revincludes:
+            if first or asked.iterate:
+                found += await _reverse(store, asked, fresh)
+        fresh, first = [], False
+        for stored in found:
+            key = Key(stored.resource_type, stored.logical_id)
+            if key not in seen:
+                seen.add(key)
+                fresh.append(stored)
+        if len(added) + len(fresh) > _MOST:
+            return Included((added + fresh)[:_MOST], is_cut=True)
+        added += fresh
+        if not fresh:
+            break
+    return Included(added)
+
+
+async def _forward(
+    store: Store, extractor: Extractor, asked: Include, sources: Iterable[Stored]
+) -> list[Stored]:
+    keys: dict[Key, None] = {}
+    for stored in sources:
+        if asked.resource_type not in ("*", stored.resource_type):
+            continue
+        resource = fhirjson.loads(stored.content)
+        for reference in extractor.references(resource, asked.parameter):
+            resource_type, _, logical_id = reference.partition("/")
+            if logical_id and asked.target_type in ("", resource_type) and ":" not in resource_type:
+                keys[Key(resource_type, logical_id)] = None
+    return await store.read_many(keys)
+
+
+async def _reverse(store: Store, asked: Include, targets: Iterable[Stored]) -> list[Stored]:
+    tests = tuple(
+        Is(f"{stored.resource_type}/{stored.logical_id}")
+        for stored in targets
+        if asked.target_type in ("", stored.resource_type)
+    )
+    if not tests:
+        return []
+    plan = Has(asked.parameter, "reference", tests)
+    page = await store.search(Query((asked.resource_type,), plan, count=_MOST + 1))
+    return page.matches

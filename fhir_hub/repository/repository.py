@@ -1,0 +1,92 @@
+"""The repository: the one way to read and to change data.
+
+REST and HL7v2 go through it, so a POST and an ORU obey the same rules and leave the same
+trail. Every change is a unit of work that is written atomically; when another writer was
+faster, the work is done again from fresh reads, first at once and then one at a time, so that
+200 clients who want the same thing get it one after the other instead of all again.
+
+Spec: https://hl7.org/fhir/R4/http.html
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from fhir_hub.errors import Gone, NotFound, VersionConflict
+from fhir_hub.repository.links import Included, include
+from fhir_hub.repository.unit import Rules, Unit
+from fhir_hub.search.extract import Extractor
+from fhir_hub.search.request import SearchRequest
+from fhir_hub.store.base import Conflict, Key, Page, Store, Stored
+
+Result = TypeVar("Result")
+_EAGER = 2  # attempts before a unit of work queues up behind the others that lost
+_ATTEMPTS = 100
+
+
+class Repository:
+    """Reads and units of work over one store."""
+
+    def __init__(self, store: Store, rules: Rules, extractor: Extractor) -> None:
+        self.store = store
+        self.new_id = rules.new_id
+        self._rules = rules
+        self._extractor = extractor
+        self._queue = asyncio.Lock()
+
+    async def read(self, key: Key) -> Stored:
+        """Return the current version; raises `NotFound` or `Gone`.
+
+        Spec: https://hl7.org/fhir/R4/http.html#read
+        """
+        stored = await self.store.read(key)
+        if stored is None:
+            raise NotFound(f"{key.resource_type} has no resource with this id")
+        if stored.is_deleted:
+            raise Gone(f"this {key.resource_type} was deleted in version {stored.version_id}")
+        return stored
+
+    async def vread(self, key: Key, version_id: int) -> Stored:
+        """Return one version; raises `NotFound`, or `Gone` for the version that deleted it.
+
+        Spec: https://hl7.org/fhir/R4/http.html#vread
+        """
+        stored = await self.store.vread(key, version_id)
+        if stored is None:
+            raise NotFound(f"{key.resource_type} has no resource with this id and version")
+        if stored.is_deleted:
+            raise Gone(f"version {version_id} of this {key.resource_type} is its deletion")
+        return stored
+
+    async def search(self, request: SearchRequest) -> tuple[Page, Included]:
+        """Return a page of matches and what `_include` and `_revinclude` add to it."""
+        page = await self.store.search(request.query)
+        return page, await include(self.store, self._extractor, request, page.matches)
+
+    async def commit(self, work: Callable[[Unit], Awaitable[Result]]) -> Result:
+        """Run `work` on a new unit and write what it staged, all or nothing; return its result.
+
+        `work` runs again, on a new unit, when another writer was faster: it must have no effect
+        but on its unit. Raises what `work` raises, and `VersionConflict` after 100 attempts.
+        """
+        for _ in range(_EAGER):
+            done, result = await self._attempt(work)
+            if done:
+                return result
+        async with self._queue:
+            for _ in range(_ATTEMPTS - _EAGER):
+                done, result = await self._attempt(work)
+                if done:
+                    return result
+        raise VersionConflict("too many others write the same resource; try again")
+
+    async def _attempt(self, work: Callable[[Unit], Awaitable[Result]]) -> tuple[bool, Result]:
+        unit = Unit(self.store, self._rules)
+        result = await work(unit)
+        if not unit.changes and unit.finish is None:
+            return True, result
+        try:
+            await self.store.write(list(unit.changes.values()), unit.guards, unit.finish)
+        except Conflict:
+            return False, result
+        return True, result

@@ -1,0 +1,185 @@
+"""A unit of work: what one request, bundle or message does, staged and then written at once.
+
+A unit reads through to the store and remembers what it saw: the version of each resource that
+it changes, the answer of each search that it decided by. Those become the conditions of the
+one atomic write. If one of them no longer holds, nothing is written and the repository runs
+the same work again from fresh reads, so that every decision is made on what is true at commit.
+
+Spec: https://hl7.org/fhir/R4/http.html#concurrency
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
+from fhir_hub.errors import InvalidResource, PreconditionFailed
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.plan import Plan, Query
+from fhir_hub.search.predicate import meets
+from fhir_hub.store.base import Change, Finish, Guard, Key, Method, Store, Stored
+
+_MOST_MATCHES = 1000  # more than any conditional interaction may touch
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What every write obeys: the checks (raise `InvalidResource`), the extraction, the clock."""
+
+    require: Callable[[Any], None]
+    entries: Callable[[Resource], Sequence[Entry]]
+    clock: Clock
+    new_id: IdMaker
+
+
+class Unit:
+    """One unit of work. Build it up; `Repository.commit` writes it."""
+
+    def __init__(self, store: Store, rules: Rules) -> None:
+        self.finish: Finish | None = None
+        self.changes: dict[Key, Change] = {}
+        self.guards: list[Guard] = []
+        self._store = store
+        self._rules = rules
+        self._seen: dict[Key, Stored | None] = {}
+        # a millisecond is what `lastUpdated` can say, so the index says no more
+        self._now = microseconds(rules.clock()) // 1000 * 1000
+
+    async def current(self, key: Key) -> Stored | None:
+        """Return the version that holds in this unit: staged here, or stored."""
+        if change := self.changes.get(key):
+            return _as_stored(change)
+        if key not in self._seen:
+            self._seen[key] = await self._store.read(key)
+        return self._seen[key]
+
+    async def find(self, resource_type: str, plan: Plan) -> list[Stored]:
+        """Return what meets `plan`, staged resources too; the commit holds only if that stays so.
+
+        Raises `PreconditionFailed` for more than 1,000 matches.
+        """
+        page = await self._store.search(Query((resource_type,), plan, count=_MOST_MATCHES))
+        if page.cursor:
+            raise PreconditionFailed(f"more than {_MOST_MATCHES} resources match")
+        ids = frozenset(stored.logical_id for stored in page.matches)
+        self.guards.append(Guard(resource_type, plan, ids))
+        found = []
+        for stored in page.matches:
+            key = Key(resource_type, stored.logical_id)
+            self._seen.setdefault(key, stored)
+            if key not in self.changes:
+                found.append(stored)
+        staged = (c for k, c in self.changes.items() if k.resource_type == resource_type)
+        return found + [
+            _as_stored(change)
+            for change in staged
+            if change.method != "DELETE" and meets(plan, _StagedFacts(change))
+        ]
+
+    def create(self, resource: Resource, logical_id: str = "") -> Key:
+        """Stage a new resource under a new logical id, or under `logical_id`; return its key.
+
+        Raises `InvalidResource` if it breaks a rule.
+        """
+        logical_id = logical_id or self._rules.new_id()
+        return self._stage(resource, logical_id, 1, "POST")
+
+    async def update(
+        self, resource: Resource, logical_id: str, *, if_match: int | None = None
+    ) -> bool:
+        """Stage `resource` as the next version of `logical_id`; return whether it is new.
+
+        A content equal to the current one makes no version. Raises `PreconditionFailed` if
+        `if_match` is not the current version, `InvalidResource` if a rule is broken.
+
+        Spec: https://hl7.org/fhir/R4/http.html#update
+        """
+        resource_type = resource.get("resourceType", "")
+        key = Key(resource_type if isinstance(resource_type, str) else "", logical_id)
+        current = await self.current(key)
+        if if_match is not None and if_match != (current.version_id if current else 0):
+            raise PreconditionFailed("If-Match does not name the current version")
+        if current is None or current.is_deleted:
+            if not _ID.fullmatch(logical_id):
+                raise InvalidResource(
+                    "a logical id has 1 to 64 of A-Z a-z 0-9 - .", expression=f"{key[0]}.id"
+                )
+        elif _same(current, resource):
+            return False
+        staged = self.changes.get(key)
+        version_id = (current.version_id if current else 0) + (0 if staged else 1)
+        self._stage(resource, logical_id, version_id, "PUT")
+        return current is None or current.is_deleted
+
+    async def delete(self, key: Key, *, if_match: int | None = None) -> int:
+        """Stage a deletion; return the version that says so, 0 if there never was a resource."""
+        current = await self.current(key)
+        if if_match is not None and if_match != (current.version_id if current else 0):
+            raise PreconditionFailed("If-Match does not name the current version")
+        if current is None or current.is_deleted:
+            return current.version_id if current else 0
+        version_id = current.version_id + 1
+        self.changes[key] = Change(*key, version_id, self._now, "DELETE")
+        return version_id
+
+    def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:
+        self._rules.require(resource)
+        stamped = _stamp(resource, logical_id, version_id, self._now)
+        key = Key(resource["resourceType"], logical_id)
+        self.changes[key] = Change(
+            *key,
+            version_id,
+            self._now,
+            method,
+            fhirjson.dumps(stamped),
+            tuple(self._rules.entries(stamped)),
+        )
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class _StagedFacts:
+    change: Change
+
+
+def _as_stored(change: Change) -> Stored:
+    return Stored(
+        change.resource_type,
+        change.logical_id,
+        change.version_id,
+        0,
+        change.last_updated,
+        change.method,
+        change.content,
+    )
+
+
+def _stamp(resource: Resource, logical_id: str, version_id: int, now: int) -> Resource:
+    """Return the resource with the `id` and `meta` of this version, the rest as it was sent."""
+    meta = {
+        **resource.get("meta", {}),
+        "versionId": str(version_id),
+        "lastUpdated": instant(from_microseconds(now)),
+    }
+    if "id" in resource and "meta" in resource:
+        return {**resource, "id": logical_id, "meta": meta}
+    head = {"resourceType": resource["resourceType"], "id": logical_id, "meta": meta}
+    return head | {name: value for name, value in resource.items() if name not in head}
+
+
+def _same(current: Stored, resource: Resource) -> bool:
+    return _meaning(fhirjson.loads(current.content)) == _meaning(resource)
+
+
+def _meaning(resource: Resource) -> bytes:
+    """Return the resource without what the server sets, in a form that compares digits too."""
+    meta = resource.get("meta")
+    own = ("versionId", "lastUpdated")
+    rest = {k: v for k, v in meta.items() if k not in own} if isinstance(meta, dict) else meta
+    plain = {k: v for k, v in resource.items() if k not in ("id", "meta")}
+    return fhirjson.canonical(plain | ({"meta": rest} if rest else {}))

@@ -1,0 +1,79 @@
+"""The capabilities interaction: what this server does, generated from what it does.
+
+Interactions come from the route table, search parameters from the compiled definitions: what
+is not there is not said, and what is there cannot be forgotten.
+
+Spec: https://hl7.org/fhir/R4/http.html#capabilities and capabilitystatement.html
+"""
+
+from typing import Any
+
+from fhir_hub.clock import instant
+from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
+from fhir_hub.rest.service import Service
+
+_ON_TYPES = {
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+}
+_ON_SYSTEM = {"transaction", "search-system", "history-system"}
+
+
+async def capabilities(request: FhirRequest, service: Service) -> FhirResponse:
+    """Return the CapabilityStatement; `mode=full` and its synonyms are the only one there is."""
+    return answer(200, statement(request.base, service))
+
+
+def statement(base: str, service: Service) -> dict[str, Any]:
+    """Return the CapabilityStatement of a server at `base`."""
+    on_types = [{"code": name} for name in service.interactions if name in _ON_TYPES]
+    on_system = [{"code": name} for name in service.interactions if name in _ON_SYSTEM]
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant(service.started),
+        "kind": "instance",
+        "software": {"name": "fhir-hub", "version": service.version},
+        "implementation": {"description": "fhir-hub", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "resource": [
+                    _resource(name, on_types, service)
+                    for name in sorted(service.definitions.resource_types)
+                ],
+                "interaction": [*on_system, {"code": "batch"}],
+            }
+        ],
+    }
+
+
+def _resource(name: str, interactions: list[dict[str, str]], service: Service) -> dict[str, Any]:
+    parameters = service.parameters.of(name).values()
+    references = sorted(f"{name}:{p.code}" for p in parameters if p.kind == "reference")
+    shown: dict[str, Any] = {
+        "type": name,
+        "interaction": interactions,
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "not-supported",
+    }
+    if references:
+        shown["searchInclude"] = references
+    shown["searchParam"] = sorted(
+        ({"name": p.code, "type": p.kind} for p in parameters), key=lambda row: row["name"]
+    )
+    return shown

@@ -1,0 +1,27 @@
+"""The criteria of a conditional interaction, as a plan.
+
+Criteria that say nothing, or that say something unknown, would touch the wrong resources: they
+are always read strictly.
+
+Spec: https://hl7.org/fhir/R4/http.html#ccreate
+"""
+
+from fhir_hub.rest.service import Service
+from fhir_hub.search.parse import criteria_plan
+from fhir_hub.search.plan import Plan
+
+
+def criteria(resource_type: str, query: str, base: str, service: Service) -> Plan:
+    """Return what `query` (`identifier=system|value`, with or without `Type?`) asks for.
+
+    Raises `UnknownParameter`, `InvalidParameter`.
+    """
+    text = query.removeprefix(f"{resource_type}?").removeprefix("?")
+    return criteria_plan(
+        resource_type,
+        text,
+        parameters=service.parameters,
+        zone=service.zone,
+        base=base,
+        aliases=service.aliases,
+    )

@@ -1,0 +1,127 @@
+"""A FHIR request is a value, and so is its response: no HTTP in here.
+
+REST, an entry of a bundle, the console and the command line all make a `FhirRequest`; one table
+(`routes.py`) says which interaction answers it.
+
+Spec: https://hl7.org/fhir/R4/http.html
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.clock import from_microseconds
+from fhir_hub.errors import InvalidParameter, InvalidResource
+from fhir_hub.store.base import Stored
+
+Pairs = tuple[tuple[str, str], ...]
+_ETAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class FhirRequest:
+    """`path` is below the base, split at `/`; `headers` in lower case; `base` without a final `/`.
+
+    The body is `content` as bytes, or for an entry of a bundle the `resource` in it.
+    """
+
+    method: str
+    path: tuple[str, ...] = ()
+    query: Pairs = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    resource: Any = None
+    base: str = ""
+
+    def body(self) -> dict[str, Any]:
+        """Return the resource in the body; raises `InvalidResource` if there is none."""
+        value = self.resource
+        if value is None:
+            if not self.content:
+                raise InvalidResource("the request needs a resource as its body")
+            value = fhirjson.loads(self.content)
+        if not isinstance(value, dict):
+            raise InvalidResource("the body must be a JSON object with a resourceType")
+        return value
+
+    def prefer(self, name: str) -> str:
+        """Return what `Prefer` says of `name` (`return`, `handling`), `""` if nothing.
+
+        Spec: https://hl7.org/fhir/R4/http.html#ops
+        """
+        for part in re.split(r"[,;]", self.headers.get("prefer", "")):
+            key, _, value = part.strip().partition("=")
+            if key.strip() == name:
+                return value.strip()
+        return ""
+
+    def if_match(self) -> int | None:
+        """Return the version that `If-Match` names, None without one.
+
+        Raises `InvalidParameter` for what is no version of ours.
+
+        Spec: https://hl7.org/fhir/R4/http.html#concurrency
+        """
+        text = self.headers.get("if-match", "")
+        if not text:
+            return None
+        match = _ETAG.fullmatch(text.strip())
+        version = match[1] if match else text.strip()
+        if not (version.isascii() and version.isdigit()):
+            raise InvalidParameter('If-Match must name one version, as in W/"3"')
+        return int(version)
+
+
+@dataclass(frozen=True, slots=True)
+class FhirResponse:
+    """`content` is JSON, or empty."""
+
+    status: int
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer(status: int, resource: dict[str, Any]) -> FhirResponse:
+    """Return a response that carries `resource`."""
+    return FhirResponse(status, fhirjson.dumps(resource))
+
+
+def etag(version_id: int) -> str:
+    """Return the weak entity tag of a version.
+
+    Spec: https://hl7.org/fhir/R4/http.html#versioning
+    """
+    return f'W/"{version_id}"'
+
+
+def version_headers(stored: Stored) -> dict[str, str]:
+    """Return the `ETag` and `Last-Modified` of a version."""
+    return {"ETag": etag(stored.version_id), "Last-Modified": http_date(stored.last_updated)}
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def http_date(microseconds: int) -> str:
+    """Return the HTTP date of a time, whole seconds (RFC 9110, 5.6.7).
+
+    >>> http_date(1_709_200_800_000_000)
+    'Thu, 29 Feb 2024 10:00:00 GMT'
+    """
+    moment = from_microseconds(microseconds)
+    day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
+    return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """Return the moment that an HTTP date names, None for what is no date (RFC 9110: ignore it)."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,96 @@
+"""One table routes every FHIR request: REST, entries of a bundle, the console, the CLI.
+
+A path has one of a few shapes; `T` stands for a resource type, `I` for a logical id, `V` for a
+version id, `$` for an operation. An interaction is one module and one row here.
+
+Spec: https://hl7.org/fhir/R4/http.html#summary
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from fhir_hub.errors import MethodNotAllowed, NotFound
+from fhir_hub.rest import (
+    bundle,
+    capabilities,
+    create,
+    delete,
+    history,
+    read,
+    search,
+    update,
+    vread,
+)
+from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.rest.service import Service
+
+Interaction = Callable[[FhirRequest, Service], Awaitable[FhirResponse]]
+
+
+class Route(NamedTuple):
+    """An interaction: its name in R4, its HTTP method, the shape of its path, its function."""
+
+    interaction: str
+    method: str
+    shape: str
+    function: Interaction
+
+
+ROUTES = (
+    Route("capabilities", "GET", "metadata", capabilities.capabilities),
+    Route("transaction", "POST", "", bundle.process),
+    Route("search-system", "GET", "", search.search_system),
+    Route("search-system", "POST", "_search", search.search_system),
+    Route("history-system", "GET", "_history", history.history),
+    Route("create", "POST", "T", create.create),
+    Route("search-type", "GET", "T", search.search_type),
+    Route("search-type", "POST", "T/_search", search.search_type),
+    Route("history-type", "GET", "T/_history", history.history),
+    Route("read", "GET", "T/I", read.read),
+    Route("update", "PUT", "T/I", update.update),
+    Route("conditional-update", "PUT", "T", update.conditional_update),
+    Route("delete", "DELETE", "T/I", delete.delete),
+    Route("history-instance", "GET", "T/I/_history", history.history),
+    Route("vread", "GET", "T/I/_history/V", vread.vread),
+)
+
+INTERACTIONS = tuple(dict.fromkeys(route.interaction for route in ROUTES))
+
+_TABLE = {(route.method, route.shape): route for route in ROUTES}
+_SHAPES: dict[str, list[str]] = {}
+for _route in ROUTES:
+    _SHAPES.setdefault(_route.shape, []).append(_route.method)
+
+
+def shape(path: tuple[str, ...]) -> str:
+    """Return the shape of a path below the base.
+
+    >>> shape(("Patient", "1", "_history", "2"))
+    'T/I/_history/V'
+    """
+    if not path:
+        return ""
+    first, *rest = path
+    if first == "metadata" or first[0] in "_$":
+        return "/".join(path)
+    names = ["T"]
+    for place, name in enumerate(rest):
+        special = name[:1] in ("_", "$") and place < 2
+        names.append(name if special else ("I", "?", "V")[place] if place < 3 else "?")
+    return "/".join(names)
+
+
+def route(request: FhirRequest) -> Route:
+    """Return the row that answers the request; raises `NotFound` or `MethodNotAllowed`."""
+    form = shape(request.path)
+    found = _TABLE.get((request.method, form))
+    if found is None:
+        if methods := _SHAPES.get(form):
+            raise MethodNotAllowed(f"this address takes {' and '.join(sorted(methods))}")
+        raise NotFound("no interaction has an address of this form; see [base]/metadata")
+    return found
+
+
+async def dispatch(request: FhirRequest, service: Service) -> FhirResponse:
+    """Answer one request; raises `FhirError`."""
+    return await route(request).function(request, service)

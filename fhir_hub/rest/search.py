@@ -1,0 +1,111 @@
+"""The search interactions: of one type, of all types; by GET and by POST `_search`.
+
+The answer joins stored bytes into the bundle without parsing them.
+
+Spec: https://hl7.org/fhir/R4/http.html#search and bundle.html#searchset
+"""
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidParameter, Issue
+from fhir_hub.repository.links import Included
+from fhir_hub.rest.links import CURSOR, full_url, page_links
+from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
+from fhir_hub.rest.service import Service
+from fhir_hub.rest.subset import Subset, subset
+from fhir_hub.search.parse import parse_search
+from fhir_hub.search.request import SearchRequest
+from fhir_hub.store.base import Page, Stored
+
+
+async def search_type(request: FhirRequest, service: Service) -> FhirResponse:
+    """Return a page of one type's resources that match."""
+    resource_type = service.known_type(request.path[0])
+    return await _search(request, service, (resource_type,), resource_type)
+
+
+async def search_system(request: FhirRequest, service: Service) -> FhirResponse:
+    """Return a page of all types' resources that match."""
+    return await _search(request, service, (), "")
+
+
+async def _search(
+    request: FhirRequest, service: Service, resource_types: tuple[str, ...], path: str
+) -> FhirResponse:
+    pairs = list(request.query)
+    if request.method == "POST":
+        pairs += _form(request)
+    cursor = dict(pairs).get(CURSOR, "")
+    asked = parse_search(
+        resource_types,
+        [pair for pair in pairs if pair[0] != CURSOR],
+        parameters=service.parameters,
+        zone=service.zone,
+        base=request.base,
+        aliases=service.aliases,
+        lenient=request.prefer("handling") == "lenient",
+        page_size=service.page_size,
+        max_page_size=service.max_page_size,
+    )
+    asked = replace(asked, query=replace(asked.query, after=cursor))
+    page, included = await service.repository.search(asked)
+    return answer(200, searchset(request.base, path, asked, page, included, service))
+
+
+def _form(request: FhirRequest) -> list[tuple[str, str]]:
+    try:
+        text = request.content.decode()
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1000)
+    except ValueError:
+        raise InvalidParameter("the body must be a form in UTF-8 (x-www-form-urlencoded)") from None
+
+
+def searchset(
+    base: str, path: str, asked: SearchRequest, page: Page, included: Included, service: Service
+) -> dict[str, Any]:
+    """Return the Bundle of a page of results.
+
+    Spec: https://hl7.org/fhir/R4/bundle.html#searchset
+    """
+    part = subset(asked.summary, asked.elements, service.definitions)
+    entries = [_entry(base, stored, "match", part) for stored in page.matches]
+    entries += [_entry(base, stored, "include", part) for stored in included.resources]
+    issues = list(asked.issues)
+    if included.is_cut:
+        issues.append(Issue("too-costly", "not all included resources fit", severity="warning"))
+    if issues:
+        entries.append(_note(issues))
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+    total = page.total
+    if total is None and not page.cursor and not asked.query.after and asked.query.count:
+        total = len(page.matches)  # the only page: its length is the exact total
+    if total is not None:
+        bundle["total"] = total
+    bundle["link"] = page_links(base, path, asked.used, asked.query.after, page.cursor)
+    if entries:
+        bundle["entry"] = entries
+    return bundle
+
+
+def _entry(base: str, stored: Stored, mode: str, part: Subset | None) -> dict[str, Any]:
+    content = part.apply(stored.content) if part else stored.content
+    return {
+        "fullUrl": full_url(base, stored.resource_type, stored.logical_id),
+        "resource": msgspec.Raw(content),
+        "search": {"mode": mode},
+    }
+
+
+def _note(issues: list[Issue]) -> dict[str, Any]:
+    """Return the entry that says what was ignored or left out."""
+    shown = [
+        {"severity": issue.severity, "code": issue.code, "diagnostics": issue.diagnostics}
+        for issue in issues
+    ]
+    resource = {"resourceType": "OperationOutcome", "issue": shown}
+    return {"resource": msgspec.Raw(fhirjson.dumps(resource)), "search": {"mode": "outcome"}}

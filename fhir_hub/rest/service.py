@@ -1,0 +1,40 @@
+"""What every interaction is given: the parts that `app.py` built, in one frozen record."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+
+from fhir_hub.errors import NotFound
+from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.definitions import Definitions
+from fhir_hub.repository.repository import Repository
+from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.search.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of the REST API. `zone` is that of times without an offset.
+
+    `dispatch` and `interactions` are those of `routes.py`, so that a bundle can ask for any
+    interaction and the CapabilityStatement can name them without importing the table.
+    """
+
+    repository: Repository
+    definitions: Definitions
+    checks: Checks
+    parameters: Parameters
+    zone: tzinfo
+    dispatch: Callable[[FhirRequest, "Service"], Awaitable[FhirResponse]]
+    interactions: tuple[str, ...]
+    started: datetime
+    version: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    page_size: int = 20
+    max_page_size: int = 1000
+
+    def known_type(self, name: str) -> str:
+        """Return `name` if it is a resource type of R4; raises `NotFound`."""
+        if name not in self.definitions.resource_types:
+            raise NotFound("the address names no resource type of R4 (they are case-sensitive)")
+        return name

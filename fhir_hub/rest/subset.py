@@ -1,0 +1,126 @@
+"""Parts of a resource: `_summary` and `_elements`, marked SUBSETTED so that nobody stores them.
+
+Mandatory elements stay in whatever is asked for, so that what is answered is still valid.
+
+Spec: https://hl7.org/fhir/R4/search.html#summary and #elements
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidParameter, UnknownParameter
+from fhir_hub.r4.definitions import Definitions, Element
+from fhir_hub.rest.message import Pairs
+
+SUMMARIES = ("true", "text", "data", "count", "false")
+_TAG = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "SUBSETTED",
+}
+_ALWAYS = ("resourceType", "id", "meta")
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """What to keep: `summary` is `true`, `text` or `data`; or the top `elements` named."""
+
+    definitions: Definitions
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+
+    def apply(self, content: bytes) -> bytes:
+        """Return the resource in `content` with only what is asked for."""
+        resource = fhirjson.loads(content)
+        return fhirjson.dumps(self.reduce(resource))
+
+    def reduce(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """Return a copy of `resource` with only what is asked for, tagged."""
+        structure = self.definitions.structure(resource["resourceType"])
+        assert structure is not None
+        reduced = _reduce(resource, structure.name, structure.elements, self._keeps())
+        meta = resource.get("meta", {})
+        tags = [tag for tag in meta.get("tag", []) if tag.get("code") != "SUBSETTED"]
+        reduced["meta"] = {**meta, "tag": [*tags, _TAG]}
+        return {name: reduced[name] for name in [*_ALWAYS, *reduced] if name in reduced}
+
+    def _keeps(self) -> Callable[[str, Element], bool]:
+        if self.elements:
+            return lambda path, element: (
+                path.count(".") > 1 or path.split(".")[1] in self.elements or element.min > 0
+            )
+        if self.summary == "data":
+            return lambda path, element: path.count(".") > 1 or not path.endswith(".text")
+        if self.summary == "text":
+            return lambda path, element: (
+                path.count(".") > 1 or path.endswith(".text") or element.min > 0
+            )
+        return lambda path, element: element.summary or element.min > 0
+
+
+def _reduce(
+    node: dict[str, Any],
+    path: str,
+    elements: Mapping[str, Element],
+    keeps: Callable[[str, Element], bool],
+) -> dict[str, Any]:
+    reduced: dict[str, Any] = {}
+    for name, value in node.items():
+        plain = name.removeprefix("_")
+        where = f"{path}.{plain}"
+        element = elements.get(where) or _choice(plain, path, elements)
+        if element is None:  # inside a datatype (or resourceType): all or nothing was decided above
+            if path.count(".") or name in _ALWAYS:
+                reduced[name] = value
+        elif keeps(where, element):
+            reduced[name] = _deeper(value, where, elements, keeps)
+    return reduced
+
+
+def _deeper(
+    value: Any,
+    path: str,
+    elements: Mapping[str, Element],
+    keeps: Callable[[str, Element], bool],
+) -> Any:
+    if isinstance(value, list):
+        return [_deeper(item, path, elements, keeps) for item in value]
+    if isinstance(value, dict) and "resourceType" not in value:
+        return _reduce(value, path, elements, keeps)
+    return value
+
+
+def _choice(name: str, path: str, elements: Mapping[str, Element]) -> Element | None:
+    """Return the choice element (`value[x]`) that `name` (`valueQuantity`) is a form of."""
+    for place, letter in enumerate(name):
+        if letter.isupper() and (element := elements.get(f"{path}.{name[:place]}[x]")):
+            return element
+    return None
+
+
+def parse_subset(query: Pairs, definitions: Definitions) -> Subset | None:
+    """Return what `_summary` and `_elements` of a read ask for, None for all of it.
+
+    Raises `UnknownParameter` for any other parameter, `InvalidParameter` for other values.
+    """
+    summary, elements = "", ""
+    for name, value in query:
+        if name == "_summary":
+            summary = value
+        elif name == "_elements":
+            elements = value
+        else:
+            raise UnknownParameter(
+                f"a read takes _summary, _elements, _format and _pretty, not {name[:60]!r}"
+            )
+    return subset(summary, tuple(e.strip() for e in elements.split(",") if e.strip()), definitions)
+
+
+def subset(summary: str, elements: tuple[str, ...], definitions: Definitions) -> Subset | None:
+    """Return the subset that a search or a read asks for, None for whole resources."""
+    if summary and summary not in SUMMARIES:
+        raise InvalidParameter(f"_summary is one of {', '.join(SUMMARIES)}")
+    if elements:
+        return Subset(definitions, elements=elements)
+    return Subset(definitions, summary) if summary in ("true", "text", "data") else None

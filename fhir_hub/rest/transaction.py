@@ -1,0 +1,162 @@
+"""The transaction: all entries or none, in R4's order, references between them resolved.
+
+First every entry that writes gets its logical id: the one in its address, the one that its
+criteria find, or a new one. Then `urn:uuid` and conditional references are replaced by these,
+and everything is staged in one unit of work. Searches and reads run after the commit, on what
+it left.
+
+Spec: https://hl7.org/fhir/R4/http.html#trules
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_hub.errors import FhirError, InvalidResource, NotSupported, PreconditionFailed
+from fhir_hub.repository.unit import Unit
+from fhir_hub.rest import create, delete, references, update
+from fhir_hub.rest.attempt import attempt
+from fhir_hub.rest.criteria import criteria
+from fhir_hub.rest.entries import METHODS, Entry, named, response_entry
+from fhir_hub.rest.message import FhirResponse
+from fhir_hub.rest.service import Service
+from fhir_hub.rest.written import written
+from fhir_hub.store.base import Key
+
+_RESTFUL = re.compile(r"(.*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
+
+
+async def process(entries: list[Entry], service: Service) -> list[dict[str, Any]]:
+    """Run the entries as one transaction; return the entries of the answer, in their order."""
+    writes = sorted(
+        (entry for entry in entries if entry.request.method not in ("GET", "HEAD")),
+        key=lambda entry: METHODS.index(entry.request.method),
+    )
+
+    async def work(unit: Unit) -> dict[int, FhirResponse]:
+        return await _Transaction(service, unit).run(writes)
+
+    answers = await service.repository.commit(work) if writes else {}
+    shown = []
+    for entry in entries:
+        answer = answers.get(entry.index)
+        if answer is None:
+            answer = await attempt(entry.request, service)
+        shown.append(response_entry(entry.request, answer))
+    return shown
+
+
+class _Transaction:
+    """One attempt at a transaction, on one unit of work."""
+
+    def __init__(self, service: Service, unit: Unit) -> None:
+        self._service = service
+        self._unit = unit
+        self._found: dict[tuple[str, str], Key | None] = {}  # what criteria found or will make
+        self._existing: set[int] = set()  # conditional creates whose resource is there already
+
+    async def run(self, writes: list[Entry]) -> dict[int, FhirResponse]:
+        keys: dict[int, Key] = {}
+        for entry in writes:
+            try:
+                keys[entry.index] = await self._key(entry)
+            except FhirError as error:
+                raise named(error, entry) from None
+        self._refuse_twice(writes, keys)
+        replacements = _replacements(writes, keys)
+        answers = {}
+        for entry in writes:
+            try:
+                answers[entry.index] = await self._stage(entry, keys[entry.index], replacements)
+            except FhirError as error:
+                raise named(error, entry) from None
+        return answers
+
+    async def _key(self, entry: Entry) -> Key:
+        """Return which resource the entry writes."""
+        request = entry.request
+        path = request.path
+        if not path or path[0] not in self._service.definitions.resource_types:
+            raise InvalidResource("the url of an entry names a resource type of R4")
+        if request.method in ("PUT", "DELETE") and len(path) == 2 and not request.query:
+            return Key(*path)
+        is_put = request.method == "PUT"
+        if request.method == "POST" and len(path) == 1:
+            query = request.headers.get("if-none-exist", "")
+        elif is_put and len(path) == 1 and request.query:
+            query = update.query_text(request)
+        else:
+            raise NotSupported(
+                "a transaction takes POST Type, PUT Type/id, PUT Type?criteria, DELETE Type/id, GET"
+            )
+        if not query:
+            return Key(path[0], self._service.repository.new_id())
+        known = (path[0], query) in self._found
+        found = await self._match(path[0], query, entry)
+        if found is None:
+            chosen = update.chosen_id(create.typed_body(request, path[0]), []) if is_put else ""
+            found = Key(path[0], chosen or self._service.repository.new_id())
+            self._found[path[0], query] = found
+        elif request.method == "POST" or known:
+            self._existing.add(entry.index)
+        return found
+
+    async def _match(self, resource_type: str, query: str, entry: Entry) -> Key | None:
+        """Return the one resource that the criteria find; raises `PreconditionFailed` for more."""
+        if (resource_type, query) not in self._found:
+            plan = criteria(resource_type, query, entry.request.base, self._service)
+            found = await self._unit.find(resource_type, plan)
+            if len(found) > 1:
+                raise PreconditionFailed(f"the criteria match {len(found)} resources")
+            key = Key(resource_type, found[0].logical_id) if found else None
+            self._found[resource_type, query] = key
+        return self._found[resource_type, query]
+
+    def _refuse_twice(self, writes: list[Entry], keys: Mapping[int, Key]) -> None:
+        seen: set[Key] = set()
+        for entry in writes:
+            if entry.index in self._existing and entry.request.method == "POST":
+                continue
+            if keys[entry.index] in seen:
+                # http.html#trules: two entries for one resource fail the transaction
+                message = "another entry of the transaction writes the same resource"
+                raise named(InvalidResource(message), entry)
+            seen.add(keys[entry.index])
+
+    async def _stage(self, entry: Entry, key: Key, replacements: Mapping[str, str]) -> FhirResponse:
+        request, unit = entry.request, self._unit
+        if request.method == "DELETE":
+            return delete.deleted(await delete.stage(request, unit))
+        if entry.index in self._existing and request.method == "POST":
+            stored = await unit.current(key)
+            assert stored is not None
+            return written(request, stored, 200)
+        resource = create.typed_body(request, key.resource_type)
+        resource = references.replaced(resource, replacements)
+        for query in references.conditional(resource):
+            resource_type, _, criteria_text = query.partition("?")
+            found = await self._match(self._service.known_type(resource_type), criteria_text, entry)
+            if found is None:
+                raise PreconditionFailed("a conditional reference matches no resource")
+            resource = references.replaced(resource, {query: "/".join(found)})
+        if request.method == "POST":
+            unit.create(resource, key.logical_id)
+            stored, status = await unit.current(key), 201
+        else:
+            stored, status = await update.stage_as(request, unit, resource, key)
+        assert stored is not None
+        return written(request, stored, status)
+
+
+def _replacements(writes: list[Entry], keys: Mapping[int, Key]) -> dict[str, str]:
+    """Return what each full url of the bundle stands for: `Type/id`."""
+    found: dict[str, str] = {}
+    for entry in writes:
+        if not entry.full_url or entry.request.method == "DELETE":
+            continue
+        target = "/".join(keys[entry.index])
+        found[entry.full_url] = target
+        # bundle.html#references: a relative reference is one below the full url's own base
+        if match := _RESTFUL.fullmatch(entry.full_url):
+            found.setdefault(f"{match[2]}/{match[3]}", target)
+    return {old: new for old, new in found.items() if old != new}

@@ -1,0 +1,95 @@
+"""The update interaction: a new version of a resource, or its first under a chosen logical id.
+
+Spec: https://hl7.org/fhir/R4/http.html#update
+"""
+
+from urllib.parse import urlencode
+
+from fhir_hub.errors import InvalidParameter, InvalidResource, PreconditionFailed
+from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.rest.create import typed_body
+from fhir_hub.rest.criteria import criteria
+from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.rest.service import Service
+from fhir_hub.rest.written import written
+from fhir_hub.store.base import Key, Stored
+
+
+async def update(request: FhirRequest, service: Service) -> FhirResponse:
+    """Store the body as the next version: 200, or 201 for the first.
+
+    Raises `PreconditionFailed` for a stale `If-Match`, `InvalidResource`.
+    """
+    resource = typed_body(request, service.known_type(request.path[0]))
+
+    async def work(unit: Unit) -> tuple[Stored, int]:
+        return await stage(request, unit, resource)
+
+    return written(request, *await service.repository.commit(work))
+
+
+async def conditional_update(request: FhirRequest, service: Service) -> FhirResponse:
+    """Update the one resource that the query finds, or create it: 200 or 201.
+
+    Raises `PreconditionFailed` if the query finds several.
+
+    Spec: https://hl7.org/fhir/R4/http.html#cond-update
+    """
+    resource_type = service.known_type(request.path[0])
+    resource = typed_body(request, resource_type)
+    plan = criteria(resource_type, query_text(request), request.base, service)
+
+    async def work(unit: Unit) -> tuple[Stored, int]:
+        found = await unit.find(resource_type, plan)
+        if len(found) > 1:
+            raise PreconditionFailed(f"the criteria match {len(found)} resources")
+        logical_id = chosen_id(resource, found) or service.repository.new_id()
+        return await stage_as(request, unit, resource, Key(resource_type, logical_id))
+
+    return written(request, *await service.repository.commit(work))
+
+
+def query_text(request: FhirRequest) -> str:
+    """Return the criteria in the address; raises `InvalidParameter` if there are none."""
+    if not request.query:
+        raise InvalidParameter(
+            "a conditional update needs criteria, as in ?identifier=system|value"
+        )
+    return urlencode(request.query)
+
+
+def chosen_id(resource: Resource, found: list[Stored]) -> str:
+    """Return the logical id that a conditional update writes, `""` for a new one.
+
+    Raises `InvalidResource` if the body's id is not that of the resource found.
+    """
+    given = resource.get("id", "")
+    if not found:
+        return given if isinstance(given, str) else ""
+    if given and given != found[0].logical_id:
+        raise InvalidResource(
+            "the criteria find a resource with another id than the body has",
+            expression=f"{resource['resourceType']}.id",
+        )
+    return found[0].logical_id
+
+
+async def stage(request: FhirRequest, unit: Unit, resource: Resource) -> tuple[Stored, int]:
+    """Stage the update in `unit`; return the version and the status, 200 or 201."""
+    resource_type, logical_id = request.path
+    if resource.get("id") != logical_id:
+        # http.html#update: the body must contain the id, and the same one
+        raise InvalidResource(
+            "the body must have the id that the address has", expression=f"{resource_type}.id"
+        )
+    return await stage_as(request, unit, resource, Key(resource_type, logical_id))
+
+
+async def stage_as(
+    request: FhirRequest, unit: Unit, resource: Resource, key: Key
+) -> tuple[Stored, int]:
+    """Stage `resource` as the next version of `key`; return the version and the status."""
+    is_new = await unit.update(resource, key.logical_id, if_match=request.if_match())
+    stored = await unit.current(key)
+    assert stored is not None
+    return stored, 201 if is_new else 200
