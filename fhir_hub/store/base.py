@@ -91,6 +91,10 @@ class Conflict(Exception):
     """A version or a guard was not as expected; nothing was written."""
 
 
+class CannotOpen(ValueError):
+    """The store's address or what is there is no good; the text is for the person who starts us."""
+
+
 class Page(NamedTuple):
     """One page of matches, the cursor of the next (empty: this is the last), the exact total."""
 

@@ -1,0 +1,73 @@
+"""From an address (`sqlite:hub.db`, `memory:`) to the store and the journal behind it.
+
+One row a backend. What a backend needs is imported when it is opened, so that a hub on one
+store does not pay for the driver of another.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fhir_hub.store.base import CannotOpen, Journal, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """An open store and its journal. `async with` closes it; so does `close`."""
+
+    store: Store
+    journal: Journal
+    close: Callable[[], Awaitable[None]]
+
+    async def __aenter__(self) -> Self:
+        """Return the backend itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it, whatever happened."""
+        await self.close()
+
+
+def open_backend(url: str) -> Backend:
+    """Return the backend at `url`: `memory:`, or `sqlite:PATH` (its folder is made if need be).
+
+    Raises `CannotOpen`, with a sentence for the person who starts the hub, if the scheme is
+    unknown, the path cannot be used, or the database is not ours or newer than this program.
+    """
+    scheme, colon, rest = url.partition(":")
+    opener = _OPENERS.get(scheme) if colon else None
+    if opener is None:
+        known = ", ".join(_FORMS)
+        raise CannotOpen(
+            f"unknown store {scheme[:20]!r}: write one of {known} / 未知的存储地址,可用:{known}"
+        )
+    return opener(rest)
+
+
+def _memory(rest: str) -> Backend:
+    from fhir_hub.store.memory.store import open_memory
+
+    if rest:
+        raise CannotOpen("memory: takes no path / memory: 后面不能有路径")
+    store, journal = open_memory()
+    return Backend(store, journal, store.close)
+
+
+def _sqlite(rest: str) -> Backend:
+    from fhir_hub.store.sqlite.store import open_sqlite
+
+    if not rest:
+        raise CannotOpen("sqlite: needs a path, such as sqlite:hub.db / sqlite: 后面要写文件路径")
+    store, journal = open_sqlite(Path(rest))
+    return Backend(store, journal, store.close)
+
+
+_FORMS = ("sqlite:PATH", "memory:")
+_OPENERS: dict[str, Callable[[str], Backend]] = {"memory": _memory, "sqlite": _sqlite}
