@@ -1,0 +1,1 @@
+"""Speed and memory of a running hub: `make bench`."""

@@ -1,0 +1,57 @@
+"""Fixtures that every room's tests may use: a clock, ids, a hub's FHIR side over each store."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import parts
+
+from fhir_hub.repository.repository import Repository
+from fhir_hub.rest.http import Exchange
+from fhir_hub.store.base import Store
+from fhir_hub.store.open import Backend, open_backend
+
+
+@pytest.fixture
+def clock() -> parts.SetClock:
+    return parts.SetClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    """A store and a journal; every test that asks for it runs on each kind."""
+    url = "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'hub.sqlite'}"
+    opened = open_backend(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def store(backend: Backend) -> Store:
+    return backend.store
+
+
+@pytest.fixture
+def repository(store: Store, clock: parts.SetClock) -> Repository:
+    return parts.repository(store, clock, parts.ids())
+
+
+@pytest.fixture
+def exchanges() -> list[Exchange]:
+    return []
+
+
+@pytest.fixture
+async def client(
+    repository: Repository, exchanges: list[Exchange]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the FHIR side; addresses are relative to the base."""
+    app = parts.fhir_app(parts.service(repository), exchanges)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub.test/fhir/") as client:
+        yield client

@@ -1,0 +1,85 @@
+"""The parts of a hub, built as `app.py` builds them, with a clock and ids that a test can say."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
+from itertools import count
+
+from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.search.extract import Extractor
+from fhir_hub.search.parameters import Parameters
+
+from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.unit import Rules
+from fhir_hub.rest import routes
+from fhir_hub.rest.http import Exchange, FhirApp
+from fhir_hub.rest.service import Service
+from fhir_hub.store.base import Store
+
+ZONE = timezone(timedelta(hours=8))
+START = datetime(2024, 2, 29, 10, tzinfo=UTC)
+
+
+class SetClock:
+    """A clock that stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def tick(self, seconds: float = 1) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+def ids() -> Callable[[], str]:
+    """Return a maker of the ids a1, a2, a3 …"""
+    numbers: Iterator[int] = count(1)
+    return lambda: f"a{next(numbers)}"
+
+
+@cache
+def definitions() -> Definitions:
+    return load_definitions()
+
+
+@cache
+def parameters() -> Parameters:
+    return Parameters(definitions())
+
+
+@cache
+def checks() -> Checks:
+    return Checks(definitions())
+
+
+@cache
+def extractor() -> Extractor:
+    return Extractor(parameters(), ZONE)
+
+
+def repository(
+    store: Store, clock: Callable[[], datetime], new_id: Callable[[], str]
+) -> Repository:
+    rules = Rules(checks().require, extractor().entries, clock, new_id)
+    return Repository(store, rules, extractor())
+
+
+def service(repository: Repository) -> Service:
+    return Service(
+        repository=repository,
+        definitions=definitions(),
+        checks=checks(),
+        parameters=parameters(),
+        zone=ZONE,
+        dispatch=routes.dispatch,
+        interactions=routes.INTERACTIONS,
+        started=START,
+        version="0",
+    )
+
+
+def fhir_app(service: Service, exchanges: list[Exchange]) -> FhirApp:
+    return FhirApp(service, exchanges.append)

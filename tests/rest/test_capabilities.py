@@ -1,0 +1,42 @@
+"""The CapabilityStatement is true: what it says works, what works it says.
+
+Spec: https://hl7.org/fhir/R4/capabilitystatement.html
+"""
+
+import parts
+
+from fhir_hub.rest.routes import ROUTES
+
+
+async def test_the_statement_names_all_types_and_is_itself_valid(client):
+    statement = (await client.get("metadata")).json()
+
+    assert statement["fhirVersion"] == "4.0.1"
+    assert statement["implementation"]["url"] == "http://hub.test/fhir"
+    (rest,) = statement["rest"]
+    assert len(rest["resource"]) == 146
+    assert parts.checks().check(statement) == []
+
+
+async def test_the_statement_says_every_interaction_of_the_route_table(client):
+    (rest,) = (await client.get("metadata")).json()["rest"]
+    (patient,) = (row for row in rest["resource"] if row["type"] == "Patient")
+    said = {row["code"] for row in patient["interaction"] + rest["interaction"]}
+
+    routed = {route.interaction for route in ROUTES}
+    assert said == routed - {"capabilities", "conditional-update"} | {"batch"}
+    assert patient["conditionalUpdate"] is True
+
+
+async def test_every_search_parameter_that_it_names_is_accepted(client):
+    (rest,) = (await client.get("metadata")).json()["rest"]
+    values = {"date": "2024", "number": "1", "quantity": "1", "reference": "a"}
+    for row in rest["resource"]:
+        if row["type"] not in ("Patient", "Observation", "Appointment", "MedicationRequest"):
+            continue
+        for parameter in row["searchParam"]:
+            if parameter["type"] in ("composite", "special"):
+                continue
+            value = values.get(parameter["type"], "x")
+            answer = await client.get(f"{row['type']}?{parameter['name']}={value}")
+            assert answer.status_code == 200, (row["type"], parameter)

@@ -1,0 +1,100 @@
+"""The history interactions, as a client sees them.
+
+Spec: https://hl7.org/fhir/R4/http.html#history
+"""
+
+import pytest
+
+
+@pytest.fixture
+async def versions(client, clock):
+    """Patient/p: created, updated, deleted, back; Observation/o created in between."""
+    patient = {"resourceType": "Patient", "id": "p"}
+    observation = {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "code": {"text": "c"},
+    }
+    for step in (
+        lambda: client.put("Patient/p", json=patient),
+        lambda: client.put("Patient/p", json=patient | {"active": True}),
+        lambda: client.put("Observation/o", json=observation),
+        lambda: client.delete("Patient/p"),
+        lambda: client.post("Patient", json=patient),
+        lambda: client.put("Patient/p", json=patient),
+    ):
+        assert (await step()).status_code < 300
+        clock.tick()
+
+
+async def walk(client, address):
+    """Return the entries of all pages as (method, url, status, etag)."""
+    found = []
+    while address:
+        bundle = (await client.get(address)).json()
+        assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "history")
+        for entry in bundle.get("entry", []):
+            request, response = entry["request"], entry["response"]
+            assert ("resource" in entry) == (request["method"] != "DELETE")
+            found.append((request["method"], request["url"], response["status"], response["etag"]))
+        links = {link["relation"]: link["url"] for link in bundle["link"]}
+        assert "self" in links
+        address = links.get("next")
+    return found
+
+
+P = [
+    ("PUT", "Patient/p", "200", 'W/"4"'),
+    ("DELETE", "Patient/p", "204", 'W/"3"'),
+    ("PUT", "Patient/p", "200", 'W/"2"'),
+    ("PUT", "Patient/p", "201", 'W/"1"'),
+]
+A = ("POST", "Patient", "201", 'W/"1"')
+O = ("PUT", "Observation/o", "201", 'W/"1"')  # noqa: E741 (the Observation)
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+@pytest.mark.usefixtures("versions")
+async def test_versions_come_newest_first_without_gaps_over_any_pages(client, count):
+    assert await walk(client, f"Patient/p/_history?_count={count}") == P
+    assert await walk(client, f"Patient/_history?_count={count}") == [P[0], A, *P[1:]]
+    assert await walk(client, f"_history?_count={count}") == [P[0], A, P[1], O, *P[2:]]
+
+
+@pytest.mark.usefixtures("versions")
+async def test_an_instance_history_says_its_total(client):
+    assert (await client.get("Patient/p/_history?_count=1")).json()["total"] == 4
+
+
+@pytest.mark.usefixtures("versions")
+async def test_since_and_at_choose_by_time(client):
+    since = "_since=2024-02-29T10:00:03Z"
+    assert await walk(client, f"Patient/p/_history?{since}") == P[:2]
+    assert await walk(client, f"_history?{since}") == [P[0], A, P[1]]
+    assert await walk(client, "Patient/p/_history?_at=2024-02-29T10:00:02Z") == [P[2]]
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("Patient/never/_history", 404),
+        ("Nothing/_history", 404),
+        ("Patient/_history?_since=soon", 400),
+        ("Patient/_history?_count=-1", 400),
+        ("Patient/_history?name=x", 400),
+        ("Patient/_history?_cursor=x", 400),
+    ],
+)
+async def test_a_history_refuses(client, address, status):
+    answer = await client.get(address)
+
+    assert answer.status_code == status
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_an_empty_history_is_a_bundle_without_entries(client):
+    bundle = (await client.get("_history")).json()
+
+    assert "entry" not in bundle
+    assert bundle["link"] == [{"relation": "self", "url": "http://hub.test/fhir/_history"}]
