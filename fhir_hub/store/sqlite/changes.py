@@ -1,0 +1,259 @@
+"""Apply one write inside the writer's transaction: check everything, then insert.
+
+All that can be refused is refused before the first INSERT. Rows of one table go in together.
+An update removes and adds only the index rows that differ.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import apsw
+
+from fhir_hub.search.entry import Entry
+from fhir_hub.store.base import Change, Conflict, Stored
+from fhir_hub.store.sqlite.names import Names
+from fhir_hub.store.sqlite.sql import bounded
+
+_INTERVALS = frozenset(("date", "number", "quantity"))
+_INFINITY = float("inf")
+_KEPT = 50_000
+_DELETED = 0
+
+_FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_id = ?"
+_ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
+
+Row = tuple[int | float | str | bytes | None, ...]
+
+
+class Place(NamedTuple):
+    """Where a change goes: the resource's number (0: it is new), and its shape until now."""
+
+    type: int
+    rid: int
+    shape: int
+
+
+class _Rows:
+    """Rows to insert, by table."""
+
+    __slots__ = ("code", "entry", "high", "low", "resource", "version")
+
+    def __init__(self) -> None:
+        self.resource: list[Row] = []
+        self.version: list[Row] = []
+        self.entry: list[Row] = []
+        self.code: list[Row] = []
+        self.low: list[Row] = []
+        self.high: list[Row] = []
+
+
+class Changes:
+    """The tables of resources, as the writer keeps them; `Book` of the writer."""
+
+    def __init__(self, connection: apsw.Connection, names: Names) -> None:
+        self._connection, self._names = connection, names
+        self._data_version = -1
+        self._rid = self._sequence = self._newest = 0
+        self._counts: dict[int, int] = {}
+        self._shapes: dict[tuple[int, frozenset[int]], int] = {}
+        self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
+
+    def begin(self) -> None:
+        """Read the ends of the tables, unless this connection was the last to write."""
+        data_version: Any = self._connection.pragma("data_version")
+        if data_version == self._data_version:
+            return
+        self.forget()
+        self._data_version = data_version
+        self._rid = self._last("SELECT max(rid) FROM resource")
+        self._sequence = self._last("SELECT max(sequence) FROM version")
+        self._newest = self._last("SELECT newest FROM version ORDER BY sequence DESC LIMIT 1")
+
+    def end(self) -> None:
+        """Write how many resources of each shape were added or removed."""
+        if self._counts:
+            self._connection.executemany(
+                "UPDATE shape SET resources = resources + ? WHERE id = ?",
+                [(number, shape) for shape, number in self._counts.items() if number],
+            )
+            self._counts.clear()
+
+    def forget(self) -> None:
+        """Drop what is kept of a transaction that was rolled back."""
+        self._names.forget()
+        self._data_version = -1
+        self._counts.clear()
+        self._shapes.clear()
+        self._parameters.clear()
+
+    def check(self, changes: Sequence[Change]) -> list[Place]:
+        """Return where each change goes. Raises `Conflict` if a version is not as expected."""
+        places = []
+        for change in changes:
+            type_id = self._names.type(change.resource_type)
+            key = (type_id, change.logical_id)
+            row = self._connection.execute(_FIND, key).fetchone() if type_id else None
+            rid, current, shape = row or (0, 0, _DELETED)
+            if change.version_id != current + 1:
+                raise Conflict(f"{change.resource_type} is at version {current}")
+            places.append(Place(type_id or 0, rid, shape))
+        return places
+
+    def apply(self, changes: Sequence[Change], places: Sequence[Place]) -> list[Stored]:
+        """Store the checked `changes`; return them as stored."""
+        rows = _Rows()
+        stored = [self._stage(rows, *pair) for pair in zip(changes, places, strict=True)]
+        many = self._connection.executemany
+        many("INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.version)
+        if rows.resource:
+            many("INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)", rows.resource)
+        many("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.entry)
+        many("INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?)", rows.code)
+        if rows.low:
+            many("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", rows.low)
+            many("INSERT OR IGNORE INTO by_high VALUES (?, ?, ?)", rows.high)
+        return stored
+
+    def _stage(self, rows: _Rows, change: Change, place: Place) -> Stored:
+        """Put one change's rows to the others (an update's own row goes in at once)."""
+        type_id = place.type or self._names.make_type(change.resource_type)
+        sequence = self._sequence = self._sequence + 1
+        self._newest = max(self._newest, change.last_updated)
+        rid = place.rid
+        if rid:
+            shape = self._replace_entries(rows, type_id, rid, change.entries)
+        else:
+            rid = self._rid = self._rid + 1
+            shape = self._add_entries(rows, type_id, rid, change.entries)
+        if change.method == "DELETE":
+            shape = _DELETED
+        self._count(place.shape, shape)
+        version, moment = change.version_id, change.last_updated
+        if place.rid:
+            self._connection.execute(
+                "UPDATE resource SET version_id = ?, sequence = ?, last_updated = ?, shape = ? "
+                "WHERE rid = ?",
+                (version, sequence, moment, shape, rid),
+            )
+        else:
+            rows.resource.append(
+                (rid, type_id, change.logical_id, version, sequence, moment, shape)
+            )
+        rows.version.append(
+            (sequence, type_id, rid, version, moment, self._newest, change.method, change.content)
+        )
+        return Stored(
+            change.resource_type,
+            change.logical_id,
+            version,
+            sequence,
+            moment,
+            change.method,
+            change.content,
+        )
+
+    def _add_entries(self, rows: _Rows, type_id: int, rid: int, entries: Iterable[Entry]) -> int:
+        """Put the rows of a resource without entries until now; return its shape."""
+        make_system = self._names.make_system
+        numbers = set()
+        for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
+            parameter, walk = self._parameters.get((type_id, name, kind)) or self._parameter(
+                type_id, name, kind
+            )
+            numbers.add(parameter)
+            system_id = make_system(system) if system else 0
+            if kind in _INTERVALS:
+                low = -_INFINITY if low is None else bounded(low)
+                high = _INFINITY if high is None else bounded(high)
+            else:
+                low = high = None
+            rows.entry.append((rid, parameter, place, code, system_id, low, high, text, group))
+            if walk == "code":
+                rows.code.append((parameter, code, rid, system_id))
+            elif walk == "interval":
+                rows.low.append((parameter, low, rid))
+                rows.high.append((parameter, high, rid))
+        return self._shape(type_id, frozenset(numbers))
+
+    def _replace_entries(
+        self, rows: _Rows, type_id: int, rid: int, entries: Iterable[Entry]
+    ) -> int:
+        """Remove the rows that the resource has no more, put those that are new."""
+        new = _Rows()
+        shape = self._add_entries(new, type_id, rid, entries)
+        new.entry.sort(key=lambda row: row[1:3])
+        old: list[Row] = self._connection.execute(_ENTRIES, (rid,)).fetchall()
+        if old == new.entry:
+            return shape
+        self._connection.execute("DELETE FROM entry WHERE rid = ?", (rid,))
+        rows.entry += new.entry
+        intervals = [row for row in old if row[5] is not None]
+        rows.code += self._remove(
+            "DELETE FROM by_code WHERE parameter = ? AND code = ? AND rid = ? AND system = ?",
+            {(row[1], row[3], rid, row[4]) for row in old if row[5] is None},
+            set(new.code),
+        )
+        rows.low += self._remove(
+            "DELETE FROM by_low WHERE parameter = ? AND low = ? AND rid = ?",
+            {(row[1], row[5], rid) for row in intervals},
+            set(new.low),
+        )
+        rows.high += self._remove(
+            "DELETE FROM by_high WHERE parameter = ? AND high = ? AND rid = ?",
+            {(row[1], row[6], rid) for row in intervals},
+            set(new.high),
+        )
+        return shape
+
+    def _remove(self, sql: str, old: set[Row], new: set[Row]) -> set[Row]:
+        self._connection.executemany(sql, old - new)
+        return new - old
+
+    def _parameter(self, type_id: int, name: str, kind: str) -> tuple[int, str]:
+        """Return a parameter's number, and the index that has its values.
+
+        Of a composite only the first part is in an index; the others are looked up from there.
+        """
+        part = name.rpartition(".")[2]
+        walk = "interval" if kind in _INTERVALS else "code"
+        if part.isdigit() and part != "0":
+            walk = ""
+        found = self._names.make_parameter(type_id, name, kind), walk
+        self._parameters[type_id, name, kind] = found
+        return found
+
+    def _shape(self, type_id: int, parameters: frozenset[int]) -> int:
+        key = (type_id, parameters)
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) > _KEPT:
+                self._shapes.clear()
+            shape = self._shapes[key] = self._make_shape(type_id, sorted(parameters))
+        return shape
+
+    def _make_shape(self, type_id: int, parameters: list[int]) -> int:
+        key = (type_id, ",".join(map(str, parameters)))
+        row = self._connection.execute(
+            "SELECT id FROM shape WHERE type = ? AND parameters = ?", key
+        ).fetchone()
+        if row:
+            return int(row[0])
+        self._connection.execute(
+            "INSERT INTO shape (type, parameters, resources) VALUES (?, ?, 0)", key
+        )
+        shape = self._connection.last_insert_rowid()
+        self._connection.executemany(
+            "INSERT INTO shape_parameter VALUES (?, ?)", [(number, shape) for number in parameters]
+        )
+        return shape
+
+    def _count(self, before: int, after: int) -> None:
+        if before != after:
+            if before:
+                self._counts[before] = self._counts.get(before, 0) - 1
+            if after:
+                self._counts[after] = self._counts.get(after, 0) + 1
+
+    def _last(self, sql: str) -> int:
+        row: Any = self._connection.execute(sql).fetchone()
+        return (row and row[0]) or 0

@@ -1,0 +1,51 @@
+"""Open a connection as the hub needs it: durable, write-ahead, small log.
+
+Every commit is synced (`FULL`). The log goes back into the database in the thread that
+commits, each time it has grown by 32 MB, so it stays small and no reader pays for it.
+"""
+
+from pathlib import Path
+
+import apsw
+
+from fhir_hub.store.base import CannotOpen
+
+_PAGE_BYTES = 4096
+_LOG_PAGES = 8192
+_LOG_BYTES = 2 * _LOG_PAGES * _PAGE_BYTES
+_STATEMENTS = 256  # kept compiled, by SQL text
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """Return the connection that writes; it makes the file. Raises `CannotOpen`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        connection.set_busy_timeout(10_000)
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+        connection.execute("PRAGMA cache_size = -65536")
+    except (OSError, apsw.Error) as error:
+        reason = type(error).__name__
+        raise CannotOpen(
+            f"cannot open the database {path} ({reason}) / 无法打开数据库文件"
+        ) from None
+    return connection
+
+
+def open_reader(path: Path, cache_kib: int) -> apsw.Connection:
+    """Return a connection that only reads, with a page cache of its own."""
+    connection = _open(path, apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(10_000)
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _open(path: Path, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENTS)
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection

@@ -1,0 +1,130 @@
+"""The tables, as numbered steps: a database says how many it has had, and gets the rest.
+
+A resource is a short row; its versions, contents included, are a log that only grows, in the
+order of the commit sequence, so nothing is stored twice and history needs no sorting. What a
+resource says stands in `entry`, in the order of resources. The same once more, in the order of
+values, are the indexes that searches walk: `by_code`, `by_low`, `by_high`. Their keys end with
+the resource's number, so that new rows go to the right edge of each value.
+
+`shape` is the set of parameters under which a resource has entries. There are few shapes, so
+"has no birth date", the number of a type's resources and statistics cost next to nothing.
+"""
+
+from typing import Any
+
+import apsw
+
+from fhir_hub.store.base import CannotOpen
+
+APPLICATION_ID = 0x46484952  # "FHIR"
+
+_FIRST = """
+CREATE TABLE type (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE parameter (
+  id INTEGER PRIMARY KEY,
+  type INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
+  UNIQUE (type, name, kind)
+);
+CREATE TABLE system (id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE);
+CREATE TABLE shape (
+  id INTEGER PRIMARY KEY,
+  type INTEGER NOT NULL, parameters TEXT NOT NULL,
+  resources INTEGER NOT NULL,
+  UNIQUE (type, parameters)
+);
+CREATE TABLE shape_parameter (
+  parameter INTEGER NOT NULL, shape INTEGER NOT NULL,
+  PRIMARY KEY (parameter, shape)
+) WITHOUT ROWID;
+
+CREATE TABLE resource (
+  rid INTEGER PRIMARY KEY,
+  type INTEGER NOT NULL, logical_id TEXT NOT NULL,
+  version_id INTEGER NOT NULL, sequence INTEGER NOT NULL,
+  last_updated INTEGER NOT NULL,
+  shape INTEGER NOT NULL  -- 0: deleted
+);
+CREATE UNIQUE INDEX resource_key ON resource (type, logical_id);
+CREATE INDEX resource_type ON resource (type) WHERE shape <> 0;
+CREATE INDEX resource_updated ON resource (type, last_updated) WHERE shape <> 0;
+CREATE INDEX resource_shape ON resource (shape) WHERE shape <> 0;
+
+CREATE TABLE version (
+  sequence INTEGER PRIMARY KEY,
+  type INTEGER NOT NULL, rid INTEGER NOT NULL, version_id INTEGER NOT NULL,
+  last_updated INTEGER NOT NULL,
+  newest INTEGER NOT NULL,  -- the greatest last_updated up to this sequence
+  method TEXT NOT NULL, content BLOB NOT NULL
+);
+CREATE INDEX version_type ON version (type);
+CREATE UNIQUE INDEX version_resource ON version (rid, version_id);
+
+CREATE TABLE entry (
+  rid INTEGER NOT NULL, parameter INTEGER NOT NULL, place INTEGER NOT NULL,
+  code TEXT NOT NULL, system INTEGER NOT NULL,
+  low, high,
+  text TEXT NOT NULL, grouped INTEGER NOT NULL,
+  PRIMARY KEY (rid, parameter, place)
+) WITHOUT ROWID;
+CREATE TABLE by_code (
+  parameter INTEGER NOT NULL, code TEXT NOT NULL, rid INTEGER NOT NULL, system INTEGER NOT NULL,
+  PRIMARY KEY (parameter, code, rid, system)
+) WITHOUT ROWID;
+CREATE TABLE by_low (
+  parameter INTEGER NOT NULL, low NOT NULL, rid INTEGER NOT NULL,
+  PRIMARY KEY (parameter, low, rid)
+) WITHOUT ROWID;
+CREATE TABLE by_high (
+  parameter INTEGER NOT NULL, high NOT NULL, rid INTEGER NOT NULL,
+  PRIMARY KEY (parameter, high, rid)
+) WITHOUT ROWID;
+
+CREATE TABLE message (
+  number INTEGER PRIMARY KEY,
+  channel TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, received INTEGER NOT NULL,
+  state TEXT NOT NULL, ack BLOB NOT NULL, error TEXT NOT NULL, links TEXT NOT NULL,
+  raw BLOB NOT NULL
+);
+CREATE INDEX message_key ON message (key, digest);
+CREATE INDEX message_state ON message (state);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring the database up to this program's tables, one transaction a step.
+
+    Raises `CannotOpen` for a database that is not ours or that a newer program has migrated.
+    """
+    version, application = _mark(connection)
+    if application != APPLICATION_ID and (version or _has_tables(connection)):
+        raise CannotOpen("the file is a database of another program / 该文件是其他程序的数据库")
+    while version < len(MIGRATIONS):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version, _ = _mark(connection)  # another process may have been here meanwhile
+            if version < len(MIGRATIONS):
+                connection.execute(MIGRATIONS[version])
+                version += 1
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+    if version > len(MIGRATIONS):
+        raise CannotOpen(
+            f"the database is of a newer version ({version}; this program knows "
+            f"{len(MIGRATIONS)}): upgrade the program / 数据库版本较新,请升级程序"
+        )
+
+
+def _mark(connection: apsw.Connection) -> tuple[int, int]:
+    version: Any = connection.pragma("user_version")
+    application: Any = connection.pragma("application_id")
+    return version, application
+
+
+def _has_tables(connection: apsw.Connection) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())

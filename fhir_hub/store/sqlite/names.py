@@ -1,0 +1,98 @@
+"""Numbers for what repeats: resource types, parameters, systems.
+
+Rows hold small numbers instead of long names. A number never changes, so each connection
+keeps what it has looked up; what it has not found it asks again, since another connection
+may have added it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+_KEPT = 100_000  # systems come from content: what is kept of them is bounded
+
+
+class Names:
+    """The numbers as one connection sees them."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._types: dict[str, int] = {}
+        self._type_names: dict[int, str] = {}
+        self._parameters: dict[tuple[int, str, str], int] = {}
+        self._systems: dict[str, int] = {"": 0}
+
+    def forget(self) -> None:
+        """Drop what is kept: after a rollback, numbers given meanwhile are void."""
+        self.__init__(self._connection)  # type: ignore[misc]  # back to how it began
+
+    def type(self, name: str) -> int | None:
+        """Return the number of a resource type, or None if there never was a resource of it."""
+        number = self._types.get(name)
+        if number is None:
+            number = self._one("SELECT id FROM type WHERE name = ?", (name,))
+            if number is not None:
+                self._types[name] = number
+        return number
+
+    def type_name(self, number: int) -> str:
+        """Return the resource type of `number`, which is in use."""
+        name = self._type_names.get(number)
+        if name is None:
+            rows = self._connection.execute("SELECT name FROM type WHERE id = ?", (number,))
+            name = self._type_names[number] = str(rows.fetchall()[0][0])
+        return name
+
+    def types(self) -> list[tuple[int, str]]:
+        """Return number and name of every type that has or had a resource."""
+        rows: list[Any] = self._connection.execute("SELECT id, name FROM type").fetchall()
+        return sorted(rows)
+
+    def parameter(self, resource_type: int, name: str, kind: str) -> int | None:
+        """Return the number of a type's parameter, or None if no resource had an entry of it."""
+        key = (resource_type, name, kind)
+        number = self._parameters.get(key)
+        if number is None:
+            number = self._one(
+                "SELECT id FROM parameter WHERE type = ? AND name = ? AND kind = ?", key
+            )
+            if number is not None:
+                self._parameters[key] = number
+        return number
+
+    def system(self, uri: str) -> int | None:
+        """Return the number of a system, or None if no entry has it."""
+        number = self._systems.get(uri)
+        if number is None:
+            number = self._one("SELECT id FROM system WHERE uri = ?", (uri,))
+            if number is not None:
+                if len(self._systems) > _KEPT:
+                    self._systems = {"": 0}
+                self._systems[uri] = number
+        return number
+
+    def make_type(self, name: str) -> int:
+        """Return the number of a resource type, a new one if need be."""
+        return self.type(name) or self._add("INSERT INTO type (name) VALUES (?)", (name,))
+
+    def make_parameter(self, resource_type: int, name: str, kind: str) -> int:
+        """Return the number of a type's parameter, a new one if need be."""
+        return self.parameter(resource_type, name, kind) or self._add(
+            "INSERT INTO parameter (type, name, kind) VALUES (?, ?, ?)", (resource_type, name, kind)
+        )
+
+    def make_system(self, uri: str) -> int:
+        """Return the number of a system, a new one if need be; 0 is no system."""
+        number = self.system(uri)
+        if number is None:
+            number = self._add("INSERT INTO system (uri) VALUES (?)", (uri,))
+        return number
+
+    def _one(self, sql: str, values: Sequence[int | str]) -> int | None:
+        rows: list[Any] = self._connection.execute(sql, values).fetchall()
+        return rows[0][0] if rows else None
+
+    def _add(self, sql: str, values: Sequence[int | str]) -> int:
+        self._connection.execute(sql, values)
+        return self._connection.last_insert_rowid()

@@ -1,0 +1,220 @@
+"""A query to the statements that answer it: which resources, in which order, from where on.
+
+Without a sort, a page is the next resources of the walks, merged by number of creation. With
+one, either all that is found is sorted (when it is little), or the index of the first sort
+key is walked and each resource on it is asked whether it meets the plan; those without a
+value come after, from a second statement.
+
+Pages are by key, not by offset: a statement starts after the values of the cursor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_hub.search.plan import EVERYTHING, And, Has, Not, Query, SortKey
+from fhir_hub.store.cursor import Value, read_cursor
+from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
+from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of
+from fhir_hub.store.sqlite.walks import FEW, Count, Walk, Walks
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The statements of a query. Each of `pages` ends with a LIMIT to be bound.
+
+    A row of a page is the sort values and the number of a resource. `pages` are run one
+    after the other until there are enough rows. `is_cheap`: a walk of few rows.
+    """
+
+    pages: tuple[Sql, ...]
+    total: Sql
+    is_cheap: bool
+
+
+def prepare(query: Query, conditions: Conditions, count: Count) -> Prepared:
+    """Return the statements of `query`. Raises `InvalidParameter` for a bad cursor."""
+    after = read_cursor(query) if query.after else ()
+    scopes = conditions.scopes(query.resource_types)
+    walks = Walks(conditions, count)
+    found = [walks.best(query.plan, scope) for scope in scopes]
+    arms = [arm for walk in found for arm in walk.arms]
+    total = _total(query, scopes, arms)
+    if not query.sort:
+        pages: tuple[Sql, ...] = (_by_creation(arms, after),)
+        is_cheap = _is_cheap(query, found)
+    elif len(scopes) == 1 and found[0].size >= FEW and _is_indexed(query.sort[0]):
+        pages = _by_index(query, scopes[0], conditions, walks, after)
+        is_cheap = not query.with_total and query.plan == EVERYTHING and len(query.sort) == 1
+    else:
+        pages = (_sorted(query.sort, scopes, arms, conditions, after),)
+        is_cheap = sum(walk.size for walk in found) < FEW
+    return Prepared(pages, total, is_cheap)
+
+
+def _is_cheap(query: Query, found: Sequence[Walk]) -> bool:
+    """Say whether the walks are short, or a page is simply the first rows of an index."""
+    if sum(walk.size for walk in found) < FEW:
+        return True
+    return len(found) == 1 and not query.with_total and query.plan == EVERYTHING
+
+
+def _union(arms: Sequence[Arm]) -> Sql:
+    """Return a SELECT of the distinct numbers of resources that the arms find."""
+    if not arms:
+        return Sql("SELECT 0 AS rid WHERE 0")
+    selects = [
+        Sql(f"SELECT DISTINCT {arm.rid} AS rid FROM {arm.tables} WHERE {arm.where.text}",
+            arm.where.values)
+        for arm in arms
+    ]  # fmt: skip
+    values = tuple(value for select in selects for value in select.values)
+    return Sql(" UNION ".join(select.text for select in selects), values)
+
+
+def _total(query: Query, scopes: Sequence[Scope], arms: Sequence[Arm]) -> Sql:
+    if query.plan == EVERYTHING:
+        numbers = ", ".join(str(scope.number) for scope in scopes)
+        return Sql(f"SELECT coalesce(sum(resources), 0) FROM shape WHERE type IN ({numbers})")
+    union = _union(arms)
+    return Sql(f"SELECT count(*) FROM ({union.text})", union.values)
+
+
+def _by_creation(arms: Sequence[Arm], after: tuple[Value, ...]) -> Sql:
+    if after:
+        arms = [arm.also(Sql(f"{arm.rid} > ?", (after[-1],))) for arm in arms]
+    union = _union(arms)
+    return Sql(f"{union.text} ORDER BY rid LIMIT ?", union.values)
+
+
+def _sorted(
+    sort: Sequence[SortKey],
+    scopes: Sequence[Scope],
+    arms: Sequence[Arm],
+    conditions: Conditions,
+    after: tuple[Value, ...],
+) -> Sql:
+    """Return the page of a search that collects all that it finds and sorts it."""
+    union = _union(arms)
+    keys = [_value(key, scopes, conditions, "found.rid") for key in sort]
+    columns = ", ".join(f"{key.text} AS k{place}" for place, key in enumerate(keys))
+    values = tuple(value for key in keys for value in key.values)
+    start = _later(sort, after) if after else TRUE
+    return Sql(
+        f"SELECT * FROM (SELECT {columns}, found.rid AS rid FROM ({union.text}) AS found)"
+        f" WHERE {start.text} ORDER BY {order_of(sort)} LIMIT ?",
+        values + union.values + start.values,
+    )
+
+
+def _by_index(
+    query: Query,
+    scope: Scope,
+    conditions: Conditions,
+    walks: Walks,
+    after: tuple[Value, ...],
+) -> tuple[Sql, ...]:
+    """Return the pages of a search that walks the first sort key's index."""
+    key, *others = query.sort
+    absent = And((query.plan, Not(Has(key.parameter, key.kind))))
+    last = _sorted(query.sort, [scope], walks.best(absent, scope).arms, conditions, after)
+    arm, column = _index(key, scope, conditions)
+    if arm.where == FALSE or (after and after[0] is None):
+        return (last,)
+    condition = conditions.meets(query.plan, scope, arm.rid)
+    values = [_value(other, [scope], conditions, arm.rid) for other in others]
+    columns = "".join(f", {value.text} AS k{n}" for n, value in enumerate(values, 1))
+    start = TRUE
+    if after:
+        start = Sql(f"{column} {'<=' if key.descending else '>='} ?", (after[0],))
+    where = all_of((arm.where, start, condition))
+    inner = Sql(
+        f"SELECT DISTINCT {column} AS k0{columns}, {arm.rid} AS rid"
+        f" FROM {arm.tables} WHERE {where.text}",
+        tuple(v for value in values for v in value.values) + where.values,
+    )
+    order = ", ".join([f"k0{' DESC' if key.descending else ''}", *_orders(others, 1), "rid"])
+    if not after:
+        return (Sql(f"{inner.text} ORDER BY {order} LIMIT ?", inner.values), last)
+    later = _later(query.sort, after)
+    text = f"SELECT * FROM ({inner.text}) WHERE {later.text} ORDER BY {order} LIMIT ?"
+    return (Sql(text, inner.values + later.values), last)
+
+
+def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str]:
+    """Return the walk of a sort key's index, at each resource's first value, and its column."""
+    alias = conditions.alias()
+    if key.parameter == "_lastUpdated":
+        where = Sql(f"{alias}.type = ? AND {alias}.shape <> 0", (scope.number,))
+        tables = f"resource {alias} INDEXED BY resource_updated"
+        return Arm(tables, where, f"{alias}.rid"), f"{alias}.last_updated"
+    number = conditions.names.parameter(scope.number, key.parameter, key.kind)
+    column = _column(key)
+    if number is None:
+        return Arm("", FALSE, ""), ""
+    other = conditions.alias()
+    where = Sql(
+        f"{alias}.parameter = ? AND NOT EXISTS (SELECT 1 FROM entry {other}"
+        f" WHERE {other}.rid = {alias}.rid AND {other}.parameter = ?"
+        f" AND {other}.{column} {'>' if key.descending else '<'} {alias}.{column})",
+        (number, number),
+    )
+    return Arm(f"by_{column} {alias}", where, f"{alias}.rid"), f"{alias}.{column}"
+
+
+def _is_indexed(key: SortKey) -> bool:
+    return key.parameter != "_id"
+
+
+def _column(key: SortKey) -> str:
+    if key.kind in CODED:
+        return "code"
+    return "high" if key.descending else "low"
+
+
+def _value(key: SortKey, scopes: Sequence[Scope], conditions: Conditions, rid: str) -> Sql:
+    """Return the expression of a resource's value for a sort key; NULL if it has none."""
+    own = conditions.own_columns(Has(key.parameter, key.kind), alias := conditions.alias())
+    if own:
+        column = own.code if key.kind == "token" else own.low
+        return Sql(f"(SELECT {column} FROM resource {alias} WHERE {alias}.rid = {rid})")
+    found = [conditions.names.parameter(scope.number, key.parameter, key.kind) for scope in scopes]
+    numbers: list[Bound] = [number for number in found if number is not None]
+    if not numbers:
+        return Sql("NULL")
+    function = "max" if key.descending else "min"
+    return Sql(
+        f"(SELECT {function}({alias}.{_column(key)}) FROM entry {alias} WHERE {alias}.rid = {rid}"
+        f" AND {alias}.parameter IN ({', '.join('?' * len(numbers))}))",
+        tuple(numbers),
+    )
+
+
+def order_of(sort: Sequence[SortKey], table: str = "") -> str:
+    """Return the ORDER BY of a page's rows: absent values last, ties by creation."""
+    return ", ".join([*_orders(sort, 0, table), f"{table}rid"])
+
+
+def _orders(sort: Sequence[SortKey], first: int, table: str = "") -> list[str]:
+    return [
+        f"{table}k{n} IS NULL, {table}k{n}{' DESC' if key.descending else ''}"
+        for n, key in enumerate(sort, first)
+    ]
+
+
+def _later(sort: Sequence[SortKey], after: tuple[Value, ...]) -> Sql:
+    """Return that a row comes after the one with the values `after`."""
+    same: list[Sql] = []
+    later = []
+    for place, (key, value) in enumerate(zip(sort, after, strict=False)):
+        column = f"k{place}"
+        if value is not None:
+            beyond = "<" if key.descending else ">"
+            step = Sql(f"({column} {beyond} ? OR {column} IS NULL)", (value,))
+            later.append(all_of((*same, step)))
+        same.append(Sql(f"{column} IS ?", (value,)))
+    later.append(all_of((*same, Sql("rid > ?", (after[-1],)))))
+    return any_of([_bracketed(part) for part in later])
+
+
+def _bracketed(part: Sql) -> Sql:
+    return Sql(f"({part.text})", part.values)

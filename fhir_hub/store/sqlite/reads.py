@@ -1,0 +1,214 @@
+"""What one reading connection answers: versions, pages of a search, history, status."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from fhir_hub.search.plan import Query
+from fhir_hub.store.base import Key, Page, Status, Stored
+from fhir_hub.store.cursor import write_cursor
+from fhir_hub.store.sqlite.conditions import Conditions
+from fhir_hub.store.sqlite.names import Names
+from fhir_hub.store.sqlite.pages import Prepared, order_of, prepare
+from fhir_hub.store.sqlite.sql import Arm, Bound, Sql
+
+_READ = (
+    "SELECT r.version_id, r.sequence, v.last_updated, v.method, v.content"
+    " FROM resource r CROSS JOIN version v ON v.sequence = r.sequence"
+    " WHERE r.type = ? AND r.logical_id = ?"
+)
+_VREAD = (
+    "SELECT v.version_id, v.sequence, v.last_updated, v.method, v.content"
+    " FROM resource r CROSS JOIN version v ON v.rid = r.rid AND v.version_id = ?"
+    " WHERE r.type = ? AND r.logical_id = ?"
+)
+_COLUMNS = "r.type, r.logical_id, v.version_id, v.sequence, v.last_updated, v.method, v.content"
+_VERSION = "version v CROSS JOIN resource r ON r.rid = v.rid"
+_EARLIER = (
+    "NOT EXISTS (SELECT 1 FROM version later WHERE later.rid = v.rid"
+    " AND later.version_id > v.version_id AND later.last_updated <= ?)"
+)
+
+
+class Reader:
+    """One connection and what it knows. Used by one thread at a time."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self.names = Names(connection)
+
+    def read(self, key: Key) -> Stored | None:
+        """Return the current version, a deletion too."""
+        number = self.names.type(key[0])
+        if number is None:
+            return None
+        row = self.connection.execute(_READ, (number, key[1])).fetchone()
+        return Stored(key[0], key[1], *row) if row else None
+
+    def vread(self, key: Key, version_id: int) -> Stored | None:
+        """Return that version."""
+        number = self.names.type(key[0])
+        if number is None or not 0 < version_id < 2**63:
+            return None
+        row = self.connection.execute(_VREAD, (version_id, number, key[1])).fetchone()
+        return Stored(key[0], key[1], *row) if row else None
+
+    def read_many(self, keys: Iterable[Key]) -> list[Stored]:
+        """Return the current versions that exist and are not deleted, in the order of `keys`."""
+        found = (self.read(key) for key in keys)
+        return [stored for stored in found if stored and not stored.is_deleted]
+
+    def prepare(self, query: Query) -> Prepared:
+        """Return the statements of a query."""
+        return prepare(query, Conditions(self.names), self._count)
+
+    def search(self, query: Query, prepared: Prepared) -> Page:
+        """Return the page that the prepared statements find, all in one snapshot."""
+        is_long = query.with_total or len(prepared.pages) > 1
+        if is_long:
+            self.connection.execute("BEGIN")
+        try:
+            return self._search(query, prepared)
+        finally:
+            if is_long:
+                self.connection.execute("COMMIT")
+
+    def explain(self, query: Query) -> list[str]:
+        """Return each statement of the query, followed by SQLite's plan of it."""
+        prepared = self.prepare(query)
+        pages = [_page(query, sql) for sql in prepared.pages]
+        lines = []
+        for sql in (*pages, prepared.total):
+            values = sql.values + ((query.count + 1,) if sql in pages else ())
+            lines.append(sql.text)
+            rows = self.connection.execute(f"EXPLAIN QUERY PLAN {sql.text}", values)
+            lines += [str(row[3]) for row in rows]
+        return lines
+
+    def history(
+        self,
+        resource_type: str,
+        logical_id: str,
+        *,
+        count: int,
+        before: int,
+        since: int,
+        at: int,
+        with_total: bool,
+    ) -> Page:
+        """Return versions, newest first, of one resource, one type, or all."""
+        level = self._level(resource_type, logical_id)
+        if level is None:
+            return Page([], "", 0 if with_total else None)
+        level += self._when(since, at)
+        start = [Sql("v.sequence < ?", (before,))] if before else []
+        order = "v.version_id" if logical_id else "v.sequence"
+        where, values = _conjunction(level + start)
+        rows = self.connection.execute(
+            f"SELECT {_COLUMNS} FROM {_VERSION} WHERE {where} ORDER BY {order} DESC LIMIT ?",
+            (*values, count + 1),
+        ).fetchall()
+        matches = [self._stored(row) for row in rows[:count]]
+        cursor = str(matches[-1].sequence) if matches and len(rows) > count else ""
+        return Page(matches, cursor, self._history_total(level) if with_total else None)
+
+    def status(self) -> Status:
+        """Return how much is stored; the write-ahead log is not counted in its size."""
+        rows: list[Any] = self.connection.execute(
+            "SELECT t.name, sum(s.resources) FROM shape s JOIN type t ON t.id = s.type"
+            " GROUP BY t.name HAVING sum(s.resources) > 0 ORDER BY t.name"
+        ).fetchall()
+        sequence = self._single("SELECT coalesce(max(sequence), 0) FROM version")
+        pages = self._single("PRAGMA page_count")
+        return Status(dict(rows), sequence, pages * self._single("PRAGMA page_size"))
+
+    def _search(self, query: Query, prepared: Prepared) -> Page:
+        wanted = query.count + 1
+        rows: list[tuple[Bound, ...]] = []
+        for page in prepared.pages if query.count > 0 else ():
+            if len(rows) < wanted:
+                sql = _page(query, page)
+                rows += self.connection.execute(
+                    sql.text, (*sql.values, wanted - len(rows))
+                ).fetchall()
+        keys = len(query.sort) + 1
+        matches = [self._stored(row[keys:]) for row in rows[: query.count]]
+        cursor = ""
+        if len(rows) == wanted and matches:
+            cursor = write_cursor(query, rows[query.count - 1][:keys])
+        total = None
+        if query.with_total:
+            total = self._single(prepared.total.text, prepared.total.values)
+        return Page(matches, cursor, total)
+
+    def _stored(self, row: Sequence[Bound]) -> Stored:
+        number, *rest = row
+        return Stored(self.names.type_name(number), *rest)  # type: ignore[arg-type]
+
+    def _count(self, arm: Arm, limit: int) -> int:
+        """Return how many rows the walk has, counted up to `limit`."""
+        return self._single(
+            f"SELECT count(*) FROM (SELECT 1 FROM {arm.tables} WHERE {arm.where.text} LIMIT ?)",
+            (*arm.where.values, limit),
+        )
+
+    def _single(self, sql: str, values: tuple[Bound, ...] = ()) -> int:
+        row: Any = self.connection.execute(sql, values).fetchone()
+        return int(row[0])
+
+    def _level(self, resource_type: str, logical_id: str) -> list[Sql] | None:
+        """Return the condition of a level of history; None if there is nothing there."""
+        if not resource_type:
+            return []
+        number = self.names.type(resource_type)
+        if number is None:
+            return None
+        if not logical_id:
+            return [Sql("v.type = ?", (number,))]
+        row = self.connection.execute(
+            "SELECT rid FROM resource WHERE type = ? AND logical_id = ?", (number, logical_id)
+        ).fetchone()
+        return [Sql("v.rid = ?", (row[0],))] if row else None
+
+    def _when(self, since: int, at: int) -> list[Sql]:
+        conditions = []
+        if since:
+            first = self._first_since(since)
+            conditions.append(Sql("v.sequence >= ? AND v.last_updated >= ?", (first, since)))
+        if at:
+            conditions.append(Sql(f"v.last_updated <= ? AND {_EARLIER}", (at, at)))
+        return conditions
+
+    def _first_since(self, since: int) -> int:
+        """Return the first sequence at which anything was last updated at or after `since`.
+
+        `newest` only grows, so the place is found by halving.
+        """
+        low, high = 1, self._single("SELECT coalesce(max(sequence), 0) FROM version") + 1
+        while low < high:
+            middle = (low + high) // 2
+            if self._single("SELECT newest FROM version WHERE sequence = ?", (middle,)) < since:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _history_total(self, level: Sequence[Sql]) -> int:
+        if not level:
+            return self._single("SELECT coalesce(max(sequence), 0) FROM version")  # no gaps
+        where, values = _conjunction(level)
+        return self._single(f"SELECT count(*) FROM version v WHERE {where}", values)
+
+
+def _page(query: Query, page: Sql) -> Sql:
+    return Sql(
+        f"SELECT p.*, {_COLUMNS} FROM ({page.text}) AS p CROSS JOIN resource r ON r.rid = p.rid"
+        f" CROSS JOIN version v ON v.sequence = r.sequence ORDER BY {order_of(query.sort, 'p.')}",
+        page.values,
+    )
+
+
+def _conjunction(conditions: Sequence[Sql]) -> tuple[str, tuple[Bound, ...]]:
+    text = " AND ".join(condition.text for condition in conditions) or "1"
+    return text, tuple(value for condition in conditions for value in condition.values)

@@ -1,0 +1,168 @@
+"""The store on one SQLite file: point reads on the loop's thread, one writer, few searchers.
+
+A read by id takes a few microseconds, less than any way to a thread. A search runs on the
+loop's thread too if its plan walks few rows (under 1,000 by count, or the first rows of an
+index), else in a thread with a connection of its own.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fhir_hub.errors import InvalidParameter, InvalidResource, Unavailable
+from fhir_hub.search.plan import Query
+from fhir_hub.store.base import Change, Conflict, Finish, Guard, Key, Page, Status, Stored
+from fhir_hub.store.sqlite.changes import Changes
+from fhir_hub.store.sqlite.connection import open_reader, open_writer
+from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish, check_finish
+from fhir_hub.store.sqlite.migrations import migrate
+from fhir_hub.store.sqlite.readers import Readers
+from fhir_hub.store.sqlite.reads import Reader
+from fhir_hub.store.sqlite.writer import Writer
+
+_SEARCHERS = 4
+_LOOP_CACHE_KIB, _SEARCHER_CACHE_KIB = 32_768, 8_192
+
+
+class SqliteStore:
+    """The resources of a database."""
+
+    def __init__(
+        self,
+        guarding: Reader,
+        changes: Changes,
+        writer: Writer,
+        reader: Reader,
+        readers: Readers,
+    ) -> None:
+        self._guarding, self._changes, self._writer = guarding, changes, writer
+        self._connection = guarding.connection
+        self._reader, self._readers = reader, readers
+        self._is_open = True
+
+    async def read(self, key: Key) -> Stored | None:
+        """Return the current version, a deletion too, or None if there never was one."""
+        return self._here().read(key)
+
+    async def vread(self, key: Key, version_id: int) -> Stored | None:
+        """Return that version, or None."""
+        return self._here().vread(key, version_id)
+
+    async def read_many(self, keys: Iterable[Key]) -> list[Stored]:
+        """Return the current versions that exist and are not deleted, in the order of `keys`."""
+        return self._here().read_many(keys)
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        guards: Sequence[Guard] = (),
+        finish: Finish | None = None,
+    ) -> list[Stored]:
+        """Store all `changes` and `finish` atomically and durably; return them as stored.
+
+        Raises `Conflict` if a version or a guard is not as expected, `Unavailable` if the
+        database cannot be written.
+        """
+        keys = {(change.resource_type, change.logical_id) for change in changes}
+        if len(keys) < len(changes):
+            raise ValueError("a resource stands in the changes twice")
+
+        def work() -> list[Stored]:
+            places = self._changes.check(changes)
+            for guard in guards:
+                self._check(guard)
+            if finish is not None:
+                check_finish(self._connection, finish)
+            stored = self._changes.apply(changes, places) if changes else []
+            if finish is not None:
+                apply_finish(self._connection, finish)
+            return stored
+
+        try:
+            return await self._writer.run(work, max(1, len(changes)))
+        except UnicodeEncodeError:
+            raise InvalidResource("a text of the content is not valid Unicode") from None
+
+    async def search(self, query: Query) -> Page:
+        """Return a page of current, not deleted resources that meet the query."""
+        try:
+            reader = self._here()
+            prepared = reader.prepare(query)
+            if prepared.is_cheap:
+                return reader.search(query, prepared)
+            return await self._readers.run(lambda other: other.search(query, prepared))
+        except UnicodeEncodeError:
+            raise InvalidParameter("a value of the search is not valid Unicode") from None
+
+    async def history(
+        self,
+        resource_type: str = "",
+        logical_id: str = "",
+        *,
+        count: int = 20,
+        before: int = 0,
+        since: int = 0,
+        at: int = 0,
+        with_total: bool = False,
+    ) -> Page:
+        """Return versions, newest first, of one resource, one type, or all."""
+
+        def work(reader: Reader) -> Page:
+            return reader.history(
+                resource_type,
+                logical_id,
+                count=count,
+                before=before,
+                since=since,
+                at=at,
+                with_total=with_total,
+            )
+
+        is_long = bool(since or at or with_total) and not logical_id
+        return await self._readers.run(work) if is_long else work(self._here())
+
+    async def status(self) -> Status:
+        """Return how much is stored."""
+        return self._here().status()
+
+    async def explain(self, query: Query) -> list[str]:
+        """Return the SQL that a query runs, each statement followed by SQLite's plan of it."""
+        return self._here().explain(query)
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of files and connections."""
+        if self._is_open:
+            self._is_open = False
+            self._readers.close()
+            self._reader.connection.close()
+            await self._writer.close()
+
+    def _here(self) -> Reader:
+        if not self._is_open:
+            raise Unavailable("the store is closed")
+        return self._reader
+
+    def _check(self, guard: Guard) -> None:
+        query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
+        page = self._guarding.search(query, self._guarding.prepare(query))
+        if frozenset(stored.logical_id for stored in page.matches) != guard.logical_ids:
+            raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
+
+
+def open_sqlite(path: Path) -> tuple[SqliteStore, SqliteJournal]:
+    """Return the store and journal in the file at `path`, made or migrated if need be.
+
+    Raises `CannotOpen` if the file cannot be used.
+    """
+    connection = open_writer(path)
+    try:
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    reader = Reader(open_reader(path, _LOOP_CACHE_KIB))
+    readers = Readers([Reader(open_reader(path, _SEARCHER_CACHE_KIB)) for _ in range(_SEARCHERS)])
+    guarding = Reader(connection)
+    changes = Changes(connection, guarding.names)
+    writer = Writer(connection, changes)
+    store = SqliteStore(guarding, changes, writer, reader, readers)
+    return store, SqliteJournal(connection, writer, reader)

@@ -1,0 +1,182 @@
+"""The one writer: what waits is written as one group and made durable by one COMMIT.
+
+The INSERTs of a group run on the loop's thread, which is fast because no other thread holds
+the interpreter. COMMIT, with its sync of the disk, runs in a thread; meanwhile the next group
+gathers. Nobody is answered before the COMMIT of his group has returned.
+
+A work that is refused (`Conflict`, a `FhirError`) is so before it has changed anything, so its
+neighbours do not notice. After any other error the group is rolled back, and its works are
+run again one by one, so that only the one at fault fails.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import apsw
+
+from fhir_hub.errors import FhirError, Unavailable
+from fhir_hub.store.base import Conflict
+
+T = TypeVar("T")
+
+_GROUP_SIZE = 256  # changes in one group, and at most that many on the loop's thread
+_BUSY_MS = 10_000
+
+
+class Book(Protocol):
+    """What is kept between the works of a group and written with them."""
+
+    def begin(self) -> None:
+        """Start from what the database says, at the begin of a transaction."""
+
+    def end(self) -> None:
+        """Write what is still to be written, before COMMIT."""
+
+    def forget(self) -> None:
+        """Drop what is kept: the transaction was rolled back."""
+
+
+class _Job:
+    __slots__ = ("error", "future", "result", "size", "work")
+
+    def __init__(self, work: Callable[[], Any], size: int, future: asyncio.Future[Any]) -> None:
+        self.work, self.size, self.future = work, size, future
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def answer(self) -> None:
+        """Resolve the future; one that was cancelled meanwhile stays so."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Writer:
+    """Runs works, each all or nothing, and answers when they are durable."""
+
+    def __init__(self, connection: apsw.Connection, book: Book) -> None:
+        self._connection, self._book = connection, book
+        self._waiting: deque[_Job] = deque()
+        self._serving: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-hub-commit")
+        self._closed = False
+
+    async def run(self, work: Callable[[], T], size: int = 1) -> T:
+        """Run `work` in a write transaction and return what it returns, once that is durable.
+
+        `work` raises `Conflict` or a `FhirError` only before it has changed anything. `size`
+        is how many resources it writes. Raises `Unavailable` if the database cannot be
+        written or is closed.
+        """
+        if self._closed:
+            raise Unavailable("the store is closed")
+        loop = asyncio.get_running_loop()
+        job = _Job(work, size, loop.create_future())
+        self._waiting.append(job)
+        if self._serving is None:
+            self._serving = loop.create_task(self._serve())
+        result: T = await job.future
+        return result
+
+    async def close(self) -> None:
+        """Write what waits, then let go of the connection."""
+        self._closed = True
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+        self._thread.shutdown()
+        self._connection.close()
+
+    async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                group = self._take()
+                try:
+                    await self._write(group)
+                except Exception as error:  # a fault of ours must not leave callers waiting
+                    for job in group:
+                        job.error = error
+                for job in group:
+                    job.answer()
+        finally:
+            self._serving = None
+
+    def _take(self) -> list[_Job]:
+        group: list[_Job] = []
+        size = 0
+        while self._waiting and (not group or size + self._waiting[0].size <= _GROUP_SIZE):
+            job = self._waiting.popleft()
+            if not job.future.done():
+                group.append(job)
+                size += job.size
+        return group
+
+    async def _write(self, group: list[_Job]) -> None:
+        loop = asyncio.get_running_loop()
+        is_small = sum(job.size for job in group) <= _GROUP_SIZE
+        if is_small and self._begin(wait_ms=0):
+            is_filled = self._fill(group)
+        else:
+            is_filled = await loop.run_in_executor(self._thread, self._begin_and_fill, group)
+        if is_filled:
+            await loop.run_in_executor(self._thread, self._commit, group)
+        elif len(group) > 1:
+            for job in group:
+                await self._write([job])
+
+    def _begin(self, wait_ms: int) -> bool:
+        """Say whether a transaction has begun; False if another process is writing."""
+        self._connection.set_busy_timeout(wait_ms)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._book.begin()
+        except apsw.Error:
+            self._roll_back()
+            return False
+        return True
+
+    def _begin_and_fill(self, group: list[_Job]) -> bool:
+        if self._begin(_BUSY_MS):
+            return self._fill(group)
+        for job in group:
+            job.error = Unavailable("the database cannot be written now")
+        return True
+
+    def _fill(self, group: list[_Job]) -> bool:
+        """Run the works; False if one failed midway: it has its error, and nothing is written."""
+        for job in group:
+            job.error = None
+            try:
+                job.result = job.work()
+            except (Conflict, FhirError) as error:
+                job.error = error
+            except Exception as error:
+                self._roll_back()
+                job.error = (
+                    Unavailable("the database cannot be written now")
+                    if isinstance(error, apsw.Error)
+                    else error
+                )
+                return False
+        return True
+
+    def _commit(self, group: list[_Job]) -> None:
+        if not self._connection.in_transaction:
+            return
+        try:
+            self._book.end()
+            self._connection.execute("COMMIT")
+        except apsw.Error:
+            self._roll_back()
+            for job in group:
+                job.error = Unavailable("the database cannot be written now")
+
+    def _roll_back(self) -> None:
+        self._book.forget()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
