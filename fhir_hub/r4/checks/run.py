@@ -6,6 +6,8 @@ Spec: https://hl7.org/fhir/R4/validation.html
 from typing import Any
 
 from fhir_hub.errors import InvalidResource, Issue
+from fhir_hub.r4.checks.issues import LIMIT, within
+from fhir_hub.r4.checks.structure import Structures
 from fhir_hub.r4.definitions import Definitions
 
 
@@ -13,20 +15,25 @@ class Checks:
     """The checks of every type of `definitions`, compiled when a type is first met."""
 
     def __init__(self, definitions: Definitions) -> None:
-        self._definitions = definitions
+        self._structures = Structures(definitions)
+        self._resource_types = definitions.resource_types
 
     def check(self, resource: Any) -> list[Issue]:
-        """Return what is wrong with `resource`, at most about a hundred issues; empty if valid."""
-        if not isinstance(resource, dict):
-            return [Issue("structure", "a resource is a JSON object")]
-        resource_type = resource.get("resourceType")
-        known = self._definitions.resource_types
-        if not isinstance(resource_type, str) or resource_type not in known:
-            return [Issue("invalid", "resourceType must name a type of R4", "resourceType")]
-        return []
+        """Return what is wrong with `resource`, at most 100 issues; empty if it is valid."""
+        try:
+            issues = self._structures.resource(resource)
+        except RecursionError:
+            return [Issue("structure", "nest less deeply: no resource needs so many levels")]
+        if not issues:
+            return []
+        resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
+        if isinstance(resource_type, str) and resource_type in self._resource_types:
+            return within(resource_type, issues[:LIMIT])
+        return [Issue(each.code, each.diagnostics, each.expression[1:]) for each in issues]
 
     def require(self, resource: Any) -> None:
         """Raise `InvalidResource` with every error that `resource` has, if it has one."""
-        errors = [issue for issue in self.check(resource) if issue.severity == "error"]
+        issues = self.check(resource)
+        errors = [issue for issue in issues if issue.severity == "error"] if issues else issues
         if errors:
             raise InvalidResource(errors[0].diagnostics, *errors)

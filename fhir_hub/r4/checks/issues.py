@@ -1,0 +1,56 @@
+"""What a check is: a function of one JSON value that answers the issues in it, or nothing.
+
+A check does not know where it stands. It answers expressions relative to its value, and whoever
+called it puts its own step in front. So a valid resource, which is nearly every one, costs no path
+at all.
+
+Spec: https://hl7.org/fhir/R4/operationoutcome.html
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fhir_hub.errors import Issue
+
+LIMIT = 100
+
+Issues = Sequence[Issue]
+Scope = Mapping[str, str]  # id → type of the resources contained in the one that is checked
+Check = Callable[[Any, Scope], Issues]
+
+NONE: Issues = ()
+NO_SCOPE: Scope = {}
+
+
+def within(step: str, issues: Issues) -> list[Issue]:
+    """Return `issues` with `step` (`.name`, `[0]`) in front of their expressions."""
+    return [
+        Issue(issue.code, issue.diagnostics, step + issue.expression, issue.severity)
+        for issue in issues
+    ]
+
+
+def kind_of(value: Any) -> str:
+    """Return what JSON calls `value`, for a message that must not show the value.
+
+    >>> kind_of([1])
+    'an array'
+    """
+    for kinds, name in _KINDS:
+        if isinstance(value, kinds):
+            return name
+    return "a number"
+
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (dict, "an object"),
+    (list, "an array"),
+    (str, "a string"),
+    (bool, "true or false"),
+    (type(None), "null"),
+)
+
+
+def wrong_kind(expected: str, value: Any) -> list[Issue]:
+    """Return the issue that `value` is not `expected` (`a string`)."""
+    return [Issue("structure", f"give {expected} here, not {kind_of(value)}")]

@@ -1,0 +1,209 @@
+"""From R4's definitions to checks: a type when it is first met, an element when it is first met.
+
+`Structures` answers the check of a type. A type's elements lead to other types' checks, also in
+circles (an extension has extensions), which is no matter as nothing is looked up before it is met.
+
+Spec: https://hl7.org/fhir/R4/elementdefinition.html and json.html
+"""
+
+from typing import Any, NamedTuple
+
+from fhir_hub.errors import Issue
+from fhir_hub.r4.checks import codes, contained, narrative, references
+from fhir_hub.r4.checks.invariants import INVARIANTS
+from fhir_hub.r4.checks.issues import NO_SCOPE, NONE, Check, Issues, Scope, wrong_kind
+from fhir_hub.r4.checks.objects import Field, Needed, Shape, object_of
+from fhir_hub.r4.checks.primitives import PRIMITIVES
+from fhir_hub.r4.definitions import Definitions, Element, ElementType, Structure
+
+_INLINE = ("Element", "BackboneElement")
+
+
+class _Form(NamedTuple):
+    """One JSON name: its element, and which of the element's types it is."""
+
+    element: Element
+    type: ElementType | None
+
+
+class Structures:
+    """The checks of the types of `definitions`, made when they are asked for."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._types: dict[str, Check] = {}
+
+    def resource(self, value: Any, scope: Scope = NO_SCOPE) -> Issues:
+        """Return the issues of a resource that stands by itself; `scope` is of what it stands in.
+
+        A resource in a Bundle or in Parameters is such a resource too: what it contains is its own.
+        """
+        if type(value) is not dict:
+            return wrong_kind("a resource (a JSON object)", value)
+        resource_type = value.get("resourceType")
+        if type(resource_type) is not str:
+            return [Issue("invalid", "give the resourceType", ".resourceType")]
+        if resource_type not in self._definitions.resource_types:
+            advice = "give a resource type of R4 as resourceType (146 of them, case matters)"
+            return [Issue("invalid", advice, ".resourceType")]
+        if "contained" not in value:
+            return self.type(resource_type)(value, NO_SCOPE)
+        issues = self.type(resource_type)(value, contained.scope_of(value))
+        return issues or contained.issues(value)
+
+    def _contained(self, value: Any, scope: Scope) -> Issues:
+        """Return the issues of a resource contained in another, whose scope it shares."""
+        if type(value) is dict and value.get("resourceType") in self._definitions.resource_types:
+            return self.type(value["resourceType"])(value, scope)
+        return self.resource(value)
+
+    def type(self, name: str) -> Check:
+        """Return the check of the type `name`, which the definitions must know."""
+        check = self._types.get(name)
+        if check is None:
+            check = self._types[name] = self._compile(name)
+        return check
+
+    def _compile(self, name: str) -> Check:
+        if name in PRIMITIVES:
+            return PRIMITIVES[name]
+        if name == "xhtml":
+            return narrative.narrative
+        if name == "Resource":
+            return self.resource
+        structure = self._definitions.structure(name)
+        assert structure is not None, name
+        return self._object(structure, name)
+
+    def _object(self, structure: Structure, path: str) -> Check:
+        """Return the check of the objects at `path` of `structure`."""
+        forms = _forms(structure, path)
+
+        def field(name: str) -> Field | None:
+            form = forms.get(name)
+            return self._field(structure, form, name) if form else None
+
+        def advice(name: str) -> str:
+            return _advice(structure, path, name)
+
+        is_resource = structure.kind == "resource" and path == structure.name
+        needed = tuple(
+            _needed(forms, form.element)
+            for form in {form.element.path: form for form in forms.values()}.values()
+            if form.element.min
+        )
+        choices = {
+            mark + name: _step(form.element)
+            for name, form in forms.items()
+            for mark in ("", "_")
+            if form.element.path.endswith("[x]")
+        }
+        rules = tuple(rule for name in self._family(path) for rule in INVARIANTS.get(name, ()))
+        if not is_resource and path != "Element":
+            rules = (_says_something, *rules)
+        extension = _later(self, "Element")
+        return object_of(Shape(path, field, advice, needed, choices, rules, extension))
+
+    def _family(self, path: str) -> list[str]:
+        """Return `path` and the types that the type at `path` is derived from."""
+        family = [path]
+        while (structure := self._definitions.structure(family[-1])) and structure.base:
+            family.append(structure.base)
+        return family
+
+    def _field(self, structure: Structure, form: _Form, name: str) -> Field:
+        element, element_type = form
+        if name == "resourceType":
+            return Field(_nothing, ".resourceType", False, False)
+        item = self._item(structure, element, element_type)
+        is_primitive = element_type is not None and _is_primitive(element_type.code)
+        return Field(item, _step(element), element.is_list, is_primitive)
+
+    def _item(self, structure: Structure, element: Element, of: ElementType | None) -> Check:
+        """Return the check of one value of `element` in the type `of`."""
+        if element.content_reference:
+            return self._inline(structure, element.content_reference.removeprefix("#"))
+        assert of is not None, element.path
+        if of.code in _INLINE and element.path != structure.name:
+            return self._inline(structure, element.path)
+        if of.code == "Resource":
+            return self._contained if element.path.endswith(".contained") else self.resource
+        narrowed = [name for name in of.profiles if self._definitions.is_type(name)]
+        check = self.type(narrowed[0] if narrowed else of.code)
+        if of.code == "Reference":
+            return references.reference(check, of.targets, self._definitions.resource_types)
+        if element.binding and element.binding.strength == "required":
+            listed = self._definitions.codes(element.binding.value_set)
+            if listed and of.code == "code":
+                return codes.bound_code(listed)
+            if listed and of.code == "CodeableConcept":
+                return codes.bound_concept(check, listed)
+        return check
+
+    def _inline(self, structure: Structure, path: str) -> Check:
+        check = self._types.get(path)
+        if check is None:
+            check = self._types[path] = self._object(structure, path)
+        return check
+
+
+def _forms(structure: Structure, path: str) -> dict[str, _Form]:
+    """Return JSON name → form, of the elements directly under `path`."""
+    forms: dict[str, _Form] = {}
+    for element in structure.elements.values():
+        parent, _, name = element.path.rpartition(".")
+        if parent != path or element.max == "0":
+            continue
+        if not name.endswith("[x]"):
+            forms[name] = _Form(element, element.types[0] if element.types else None)
+            continue
+        for each in element.types:
+            forms[name[:-3] + each.code[0].upper() + each.code[1:]] = _Form(element, each)
+    if structure.kind == "resource" and path == structure.name:
+        forms["resourceType"] = _Form(Element(f"{path}.resourceType", 1, "1"), None)
+    return forms
+
+
+def _needed(forms: dict[str, _Form], element: Element) -> Needed:
+    names = [name for name, form in forms.items() if form.element is element]
+    return Needed((*names, *("_" + name for name in names)), _step(element))
+
+
+def _step(element: Element) -> str:
+    return "." + element.path.rpartition(".")[2].removesuffix("[x]")
+
+
+def _is_primitive(code: str) -> bool:
+    return code in PRIMITIVES or code == "xhtml"
+
+
+def _nothing(value: Any, scope: Scope) -> Issues:
+    return NONE
+
+
+def _later(structures: Structures, name: str) -> Check:
+    def check(value: Any, scope: Scope) -> Issues:
+        return structures.type(name)(value, scope)
+
+    return check
+
+
+def _says_something(value: dict[str, Any]) -> Issues:
+    if len(value) == 1 and "id" in value:
+        return [Issue("invariant", "give more than an id, or leave the element out (ele-1)")]
+    return NONE
+
+
+def _advice(structure: Structure, path: str, name: str) -> str:
+    """Return what to do about `name`, which is no element of `path`."""
+    plain = name.removeprefix("_")
+    for element in structure.elements.values():
+        parent, _, last = element.path.rpartition(".")
+        if parent != path:
+            continue
+        if last.endswith("[x]") and plain.startswith(last[:-3]):
+            wanted = ", ".join(each.code for each in element.types)
+            return f"give {last} of {path} in one of its types: {wanted}"
+        if last == plain and name != plain:
+            return f"leave {name} out: only primitive elements have it; {plain} holds extensions"
+    return f"leave {name} out: {path} has no such element"
