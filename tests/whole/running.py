@@ -1,0 +1,95 @@
+"""A hub in a process of its own, as `fhir-hub serve` starts it, and what speaks to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+START, END = b"\x0b", b"\x1c\r"
+
+
+class RunningHub:
+    """`fhir-hub serve` on free ports; `kill` ends it as a power cut would."""
+
+    def __init__(self, store: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
+        command += ["--store", store, "--ready-json", *arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        self.ready = json.loads(line)
+        self.fhir = self.ready["fhir"]
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"{self.fhir}/", timeout=30)
+
+    def mllp(self) -> "Mllp":
+        return Mllp(self.ready["mllp"])
+
+    def kill(self) -> None:
+        os.kill(self.ready["pid"], signal.SIGKILL)
+        self.process.communicate()
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+    def __enter__(self) -> "RunningHub":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Mllp:
+    """A client of one MLLP connection."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.rest = b""
+
+    def send(self, message: bytes) -> bytes:
+        """Send one message; return the acknowledgment's bytes without the frame."""
+        self.socket.sendall(START + message + END)
+        return self.receive()
+
+    def receive(self) -> bytes:
+        while END not in self.rest:
+            part = self.socket.recv(65536)
+            if not part:
+                raise ConnectionError("the hub closed the connection")
+            self.rest += part
+        block, _, self.rest = self.rest.partition(END)
+        return block.lstrip(START)
+
+    def __enter__(self) -> "Mllp":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.socket.close()
+
+
+def message(path: Path) -> bytes:
+    """Return a message file's bytes with the line ends of the wire."""
+    return path.read_bytes().replace(b"\r\n", b"\r").replace(b"\n", b"\r")
