@@ -1,0 +1,72 @@
+"""A code table from its file's content: `mappings/tables/<Name>.toml`, already read.
+
+```toml
+source  = "HL7 table 0001; DOMAIN 3.3"          # where the facts are from
+system  = "http://hl7.org/fhir/administrative-gender"   # of the codes below, unless a row says another
+default = "unknown"                             # what any other source code means (optional)
+
+[map]                                           # source code = code
+M = "male"
+"男" = "male"
+
+[display]                                       # code = display (optional)
+male = "Male"
+
+[[row]]                                         # where one line is not enough
+from    = ["BID", "2次/日"]
+code    = "BID"
+display = "two times a day"
+system  = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
+repeat  = { frequency = 2, period = 1, periodUnit = "d" }   # any other key: Coded.properties
+```
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes.context import Coded, Table, table_key
+
+_KEYS = {"source", "system", "default", "map", "display", "row"}
+_ROW_KEYS = {"from", "code", "display", "system"}
+
+
+def read_table(name: str, document: Mapping[str, Any]) -> Table:
+    """Return the table that a file's content describes; raises `ValueError` naming the row."""
+    if unknown := set(document) - _KEYS:
+        raise ValueError(f"table {name}: unknown key {sorted(unknown)[0]!r}")
+    if not document.get("source"):
+        raise ValueError(f"table {name}: `source` is missing")
+    system = _text(name, "system", document.get("system", ""))
+    display = document.get("display", {})
+    rows: dict[str, Coded] = {}
+    by_code: dict[str, Coded] = {}
+    for source, code in document.get("map", {}).items():
+        coded = Coded(_text(name, source, code), display.get(code, ""), system)
+        _add(name, rows, source, coded)
+        by_code.setdefault(coded.code, coded)
+    for number, row in enumerate(document.get("row", []), start=1):
+        sources = row.get("from") if isinstance(row, Mapping) else None
+        sources = [sources] if isinstance(sources, str) else sources
+        if not sources or not row.get("code"):
+            raise ValueError(f"table {name}: row {number} needs `from` and `code`")
+        properties = {key: value for key, value in row.items() if key not in _ROW_KEYS}
+        coded = Coded(row["code"], row.get("display", ""), row.get("system", system), properties)
+        for source in sources:
+            _add(name, rows, source, coded)
+        by_code.setdefault(coded.code, coded)
+    default = document.get("default")
+    fallback = by_code.get(default, Coded(default, "", system)) if default else None
+    return Table(name, system, rows, fallback)
+
+
+def _add(name: str, rows: dict[str, Coded], source: str, coded: Coded) -> None:
+    key = table_key(source)
+    if key in rows:
+        raise ValueError(f"table {name}: source code {source!r} is there twice")
+    rows[key] = coded
+
+
+def _text(name: str, key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"table {name}: {key!r} must be a text")
+    return value

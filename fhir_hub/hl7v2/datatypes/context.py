@@ -1,0 +1,83 @@
+"""What a datatype's function knows besides the value: the sender, the zone, the code tables.
+
+One `Context` is made a message. A function returns the FHIR value and tells what it found wrong
+with `issue`, by a code of its own and a text that holds nothing of the patient.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta, timezone, tzinfo
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+CHINA = timezone(timedelta(hours=8))
+
+
+class Coded(NamedTuple):
+    """What a code table says of one source code; `properties` are the row's other keys."""
+
+    code: str
+    display: str = ""
+    system: str = ""
+    properties: Mapping[str, Any] = {}
+
+    def coding(self) -> dict[str, Any]:
+        """Return the FHIR Coding."""
+        parts = {"system": self.system, "code": self.code, "display": self.display}
+        return {name: part for name, part in parts.items() if part}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A code table: source codes, written as `table_key` writes them, to what they mean.
+
+    `default` is what any other code means; without it such a code has no meaning here.
+    """
+
+    name: str
+    system: str = ""
+    rows: Mapping[str, Coded] = field(default_factory=dict)
+    default: Coded | None = None
+
+    def get(self, code: str) -> Coded | None:
+        """Return what `code` means, the default if it is unknown, `None` without one."""
+        return self.rows.get(table_key(code), self.default)
+
+    def knows(self, code: str) -> bool:
+        """Say whether the table lists `code`."""
+        return table_key(code) in self.rows
+
+
+@lru_cache(maxsize=4096)
+def table_key(code: str) -> str:
+    """Return `code` as tables look it up: full width as half width, upper case, no blanks around.
+
+    >>> table_key(" ｍ")
+    'M'
+    """
+    return unicodedata.normalize("NFKC", code).strip().upper()
+
+
+def no_issue(code: str, text: str) -> None:
+    """Take an issue and forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The message's sender and settings.
+
+    `facility` (MSH-4) names what has no assigning authority; a time without an offset is in
+    `zone`; `issue(code, text)` takes data-quality warnings.
+    """
+
+    facility: str
+    zone: tzinfo = CHINA
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    issue: Callable[[str, str], None] = no_issue
+
+    def table(self, name: str) -> Table:
+        """Return the code table of that name, an empty one if there is none."""
+        return self.tables.get(name) or Table(name)

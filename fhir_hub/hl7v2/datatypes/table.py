@@ -1,0 +1,64 @@
+"""Every FHIR value that a map can name with `as`, and the function that makes it.
+
+A function takes one repetition of a field (or a component: its subcomponents are then its
+components) and the `Context`; it returns the JSON of the FHIR value, `None` when there is
+nothing in it, and a list where one repetition holds several values (two phones in a field).
+It never raises for what a sender wrote, and never returns an empty part.
+
+| `as` | reads | returns |
+|---|---|---|
+| `Identifier` | CX | Identifier (resident ID recognised; a bad one has use temp) |
+| `EI` | EI | Identifier in the authority's namespace |
+| `PlacerEI`, `FillerEI` | EIP | the Identifier of EIP.1, EIP.2 |
+| `GroupEI` | EI, CX, ST | Identifier of a number that needs no authority (ORC-4) |
+| `ResidentIdentifier` | ST, CX (PID-19) | Identifier |
+| `VisitIdentifier` | CX, ST (PV1-19) | Identifier, type VN, of the sender where untyped |
+| `StaffIdentifier` | XCN, CNN, CWE | Identifier of the person in XCN.1 |
+| `OrganizationIdentifier` | XON, HD, CWE | Identifier of an institution |
+| `DeviceIdentifier` | EI, ST (OBX-18) | Identifier in the sender's device namespace |
+| `SlotIdentifier`, `ContractIdentifier` | ST, EI | Identifier in sid/slot, sid/contract |
+| `HumanName` | XPN, PN, ST | HumanName |
+| `PersonName` | XCN, CNN, PPN, CN | HumanName of the person |
+| `Practitioner` | XCN, CNN, NDL, PPN, CN | Practitioner resource: identifier, name |
+| `CodedPractitioner` | CWE (`D1^戴慧`) | the same from code and text |
+| `Organization` | XON | Organization resource: identifier, name |
+| `FacilityOrganization` | HD, IS | Organization resource of a code (MSH-4, PL.4, PV1-39) |
+| `CodedOrganization` | CWE (`ZJJCHC^朱家角…`) | Organization resource: code, name |
+| `Location` | PL | Location resource: identifier, name, physicalType |
+| `Device` | EI, HD, ST | Device resource: identifier |
+| `Address` | XAD, AD, SAD, ST | Address |
+| `ContactPoint` | XTN, TN, ST | ContactPoint, or several |
+| `CodeableConcept` | CWE CE CNE CF IS ID ST | CodeableConcept with all its codings |
+| `Coding` | CWE … | its first coding |
+| `code` | CWE IS ID ST | the code as it stands |
+| `CodeText` | CWE | string: original text, else display, else code |
+| `date` | DT DTM TS | date |
+| `dateTime` | DT DTM TS DR | dateTime, precision kept |
+| `instant` | DTM TS | instant; absent if it has no time of day |
+| `time` | TM | time |
+| `Period` | DR | Period |
+| `PeriodStart`, `PeriodEnd` | DT DTM TS | Period with only that end |
+| `Timing` | RPT, TQ.2, CWE (`BID`, `QHS`) | Timing |
+| `Quantity` | NM, CQ, ST (`<0.5`) | Quantity |
+| `SimpleQuantity` | NM, CQ | Quantity without comparator |
+| `Duration` | CQ, NM | Duration in UCUM (`28^d`) |
+| `Money` | MO, CP, NM | Money (CNY unless said) |
+| `SN` | SN | Quantity; see `SNRange`, `SNRatio` |
+| `Range`, `SNRange` | NR, SN | Range |
+| `Ratio`, `SNRatio` | SN | Ratio |
+| `ReferenceRange` | ST (OBX-7) | list of Observation.referenceRange |
+| `string`, `markdown` | ST TX FT | text, `\\.br\\` as line break |
+| `Annotation` | ST TX FT | Annotation |
+| `Attachment` | ED, RP | Attachment |
+| `integer`, `positiveInt`, `unsignedInt`, `decimal`, `boolean` | NM, ID | the primitive |
+| `uri`, `url` | ST, HD | the primitive |
+
+A row with `table` takes its function from `CODED` instead (`as` may then be `code` (the
+default), `Coding`, `CodeableConcept`, `Timing`): the first of identifier, alternate identifier
+and texts that the table lists is mapped. `code` is absent when the table has no answer; the
+others fall back to the sender's own coding, and `CodeableConcept` keeps it beside the mapped one.
+
+`FHIR_TYPES[name]` is the FHIR type that comes back, for `value[x]` and the like.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html
+"""
