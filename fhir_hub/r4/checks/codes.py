@@ -1,20 +1,34 @@
 """Required bindings: the code must be one that R4 lists, where R4 lists them.
 
-`extensible` and weaker bindings are advice, and sets such as all MIME types have no list; both
-are no business of a structural check.
+`extensible` and weaker bindings are advice, and no business of a structural check. All MIME types
+and all currencies cannot be listed, but they have a form.
 
 Spec: https://hl7.org/fhir/R4/terminologies.html#strength
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, wrong_kind
+from fhir_hub.r4.checks.primitives import formatted
 
 Codes = Mapping[str, frozenset[str]]
 
 _SHOWN = 16
+# R4 http.html#mime-type: formats are also named "json", "xml" and "ttl" alone
+_is_mime_type = re.compile(r"json|xml|ttl|[^\s/;]+/[^\s/;]+(\s*;.*)?").fullmatch
+_is_currency = re.compile(r"[A-Z]{3}").fullmatch
+
+FORMS: Mapping[str, Check] = {
+    "http://hl7.org/fhir/ValueSet/mimetypes": formatted(
+        _is_mime_type, "give a MIME type, such as text/plain"
+    ),
+    "http://hl7.org/fhir/ValueSet/currencies": formatted(
+        _is_currency, "give the three letters of a currency, such as CNY"
+    ),
+}
 
 
 def bound_code(codes: Codes) -> Check:

@@ -51,7 +51,7 @@ def _uri(value: Any, scope: Scope) -> Issues:
     return NONE
 
 
-def _formatted(is_valid: Callable[[str], object], advice: str) -> Check:
+def formatted(is_valid: Callable[[str], object], advice: str) -> Check:
     """Return the check of a type whose values are strings that `is_valid` accepts."""
 
     def check(value: Any, scope: Scope) -> Issues:
@@ -129,29 +129,29 @@ def _integer(low: int, advice: str) -> Check:
 
 
 PRIMITIVES: Mapping[str, Check] = {
-    "base64Binary": _formatted(_is_base64, "give base64: A-Z a-z 0-9 + /, padded with ="),
+    "base64Binary": formatted(_is_base64, "give base64: A-Z a-z 0-9 + /, padded with ="),
     "boolean": _boolean,
     "canonical": _uri,
-    "code": _formatted(_is_code, "give a code: not empty, no blanks around it, single ones in it"),
-    "date": _formatted(is_date, "give a date that exists: YYYY, YYYY-MM or YYYY-MM-DD"),
-    "dateTime": _formatted(
+    "code": formatted(_is_code, "give a code: not empty, no blanks around it, single ones in it"),
+    "date": formatted(is_date, "give a date that exists: YYYY, YYYY-MM or YYYY-MM-DD"),
+    "dateTime": formatted(
         is_date_time,
         "give a date that exists (YYYY, YYYY-MM, YYYY-MM-DD), or with a time"
         " YYYY-MM-DDThh:mm:ss and a zone (Z or +08:00)",
     ),
     "decimal": _decimal,
-    "id": _formatted(_is_id, "give an id: 1 to 64 of A-Z a-z 0-9 - ."),
-    "instant": _formatted(
+    "id": formatted(_is_id, "give an id: 1 to 64 of A-Z a-z 0-9 - ."),
+    "instant": formatted(
         is_instant, "give a moment that exists: YYYY-MM-DDThh:mm:ss and a zone (Z or +08:00)"
     ),
     "integer": _integer(-_MAX_INTEGER - 1, "give a whole number of 32 bits"),
     "markdown": _string,
-    "oid": _formatted(_is_oid, "give an OID: urn:oid:1.2.3"),
+    "oid": formatted(_is_oid, "give an OID: urn:oid:1.2.3"),
     "positiveInt": _integer(1, "give a whole number from 1 to 2147483647"),
     "string": _string,
-    "time": _formatted(_is_time, "give a time: hh:mm:ss, without a zone"),
+    "time": formatted(_is_time, "give a time: hh:mm:ss, without a zone"),
     "unsignedInt": _integer(0, "give a whole number from 0 to 2147483647"),
     "uri": _uri,
     "url": _uri,
-    "uuid": _formatted(_is_uuid, "give a UUID: urn:uuid: and lower-case hexadecimal digits"),
+    "uuid": formatted(_is_uuid, "give a UUID: urn:uuid: and lower-case hexadecimal digits"),
 }

@@ -133,12 +133,15 @@ class Structures:
         if of.code == "Reference":
             return references.reference(check, of.targets, self._definitions.resource_types)
         if element.binding and element.binding.strength == "required":
-            listed = self._definitions.codes(element.binding.value_set)
-            if listed and of.code == "code":
-                return codes.bound_code(listed)
-            if listed and of.code == "CodeableConcept":
-                return codes.bound_concept(check, listed)
+            return self._bound(check, of.code, element.binding.value_set)
         return check
+
+    def _bound(self, check: Check, code: str, value_set: str) -> Check:
+        """Return `check`, of the type `code`, narrowed to the codes of `value_set`."""
+        listed = self._definitions.codes(value_set)
+        if code == "code":
+            return codes.bound_code(listed) if listed else codes.FORMS.get(value_set, check)
+        return codes.bound_concept(check, listed) if listed else check
 
     def _inline(self, structure: Structure, path: str) -> Check:
         check = self._types.get(path)
