@@ -120,12 +120,14 @@ class Changes:
         sequence = self._sequence = self._sequence + 1
         self._newest = max(self._newest, change.last_updated)
         rid = place.rid
+        is_deletion = change.method == "DELETE"
+        entries = () if is_deletion else change.entries
         if rid:
-            shape = self._replace_entries(rows, type_id, rid, change.entries)
+            shape = self._replace_entries(rows, type_id, rid, entries)
         else:
             rid = self._rid = self._rid + 1
-            shape = self._add_entries(rows, type_id, rid, change.entries)
-        if change.method == "DELETE":
+            shape = self._add_entries(rows, type_id, rid, entries)
+        if is_deletion:
             shape = _DELETED
         self._count(place.shape, shape)
         version, moment = change.version_id, change.last_updated

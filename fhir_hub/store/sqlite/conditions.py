@@ -134,6 +134,8 @@ class Conditions:
 
     def _has(self, plan: Has, scope: Scope, rid: str) -> Sql:
         own = self.own_columns(plan, alias := self.alias())
+        if own and not plan.tests:
+            return TRUE
         if own:
             return _exists(f"resource {alias}", rid, alias, self.any_test(plan.tests, own))
         number = self.names.parameter(scope.number, plan.parameter, plan.kind)

@@ -116,10 +116,11 @@ def _by_index(
     """Return the pages of a search that walks the first sort key's index."""
     key, *others = query.sort
     absent = And((query.plan, Not(Has(key.parameter, key.kind))))
-    last = _sorted(query.sort, [scope], walks.best(absent, scope).arms, conditions, after)
+    arms = walks.best(absent, scope).arms
+    last = (_sorted(query.sort, [scope], arms, conditions, after),) if arms else ()
     arm, column = _index(key, scope, conditions)
     if arm.where == FALSE or (after and after[0] is None):
-        return (last,)
+        return last
     condition = conditions.meets(query.plan, scope, arm.rid)
     values = [_value(other, [scope], conditions, arm.rid) for other in others]
     columns = "".join(f", {value.text} AS k{n}" for n, value in enumerate(values, 1))
@@ -128,16 +129,15 @@ def _by_index(
         start = Sql(f"{column} {'<=' if key.descending else '>='} ?", (after[0],))
     where = all_of((arm.where, start, condition))
     inner = Sql(
-        f"SELECT DISTINCT {column} AS k0{columns}, {arm.rid} AS rid"
-        f" FROM {arm.tables} WHERE {where.text}",
+        f"SELECT {column} AS k0{columns}, {arm.rid} AS rid FROM {arm.tables} WHERE {where.text}",
         tuple(v for value in values for v in value.values) + where.values,
     )
     order = ", ".join([f"k0{' DESC' if key.descending else ''}", *_orders(others, 1), "rid"])
     if not after:
-        return (Sql(f"{inner.text} ORDER BY {order} LIMIT ?", inner.values), last)
+        return (Sql(f"{inner.text} ORDER BY {order} LIMIT ?", inner.values), *last)
     later = _later(query.sort, after)
     text = f"SELECT * FROM ({inner.text}) WHERE {later.text} ORDER BY {order} LIMIT ?"
-    return (Sql(text, inner.values + later.values), last)
+    return (Sql(text, inner.values + later.values), *last)
 
 
 def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str]:
@@ -158,6 +158,13 @@ def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str
         f" AND {other}.{column} {'>' if key.descending else '<'} {alias}.{column})",
         (number, number),
     )
+    if column == "code":  # the same code of two systems is two rows
+        where = Sql(
+            f"{where.text} AND NOT EXISTS (SELECT 1 FROM by_code {other}"
+            f" WHERE {other}.parameter = ? AND {other}.code = {alias}.code"
+            f" AND {other}.rid = {alias}.rid AND {other}.system < {alias}.system)",
+            (*where.values, number),
+        )
     return Arm(f"by_{column} {alias}", where, f"{alias}.rid"), f"{alias}.{column}"
 
 

@@ -1,0 +1,247 @@
+"""The reference meaning of a store: dictionaries, brute force, and nothing clever.
+
+Every other store must answer as this one does. It is also the store for trying things out.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_hub.errors import Unavailable
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.plan import Query, SortKey
+from fhir_hub.store.base import Change, Conflict, Finish, Guard, Key, Page, Status, Stored
+from fhir_hub.store.cursor import Value, read_cursor, write_cursor
+from fhir_hub.store.memory.journal import MemoryJournal
+from fhir_hub.store.memory.meaning import Facts, meets
+
+_CODED = ("token", "string", "reference", "uri")
+
+
+@dataclass(slots=True)
+class _Resource:
+    """A resource: its number in the order of creation, its versions, its present entries."""
+
+    rid: int
+    versions: list[Stored]
+    entries: tuple[Entry, ...]
+
+    @property
+    def current(self) -> Stored:
+        return self.versions[-1]
+
+
+class MemoryStore:
+    """Resources that live as long as the process."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+        self._resources: dict[Key, _Resource] = {}
+        self._log: list[Stored] = []
+        self._is_open = True
+
+    async def read(self, key: Key) -> Stored | None:
+        """Return the current version, a deletion too, or None if there never was one."""
+        resource = self._all().get(key)
+        return resource.current if resource else None
+
+    async def vread(self, key: Key, version_id: int) -> Stored | None:
+        """Return that version, or None."""
+        resource = self._all().get(key)
+        if resource is None or not 0 < version_id <= len(resource.versions):
+            return None
+        return resource.versions[version_id - 1]
+
+    async def read_many(self, keys: Iterable[Key]) -> list[Stored]:
+        """Return the current versions that exist and are not deleted, in the order of `keys`."""
+        found = [await self.read(key) for key in keys]
+        return [stored for stored in found if stored and not stored.is_deleted]
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        guards: Sequence[Guard] = (),
+        finish: Finish | None = None,
+    ) -> list[Stored]:
+        """Store all `changes` and `finish`, or nothing; return them as stored.
+
+        Raises `Conflict` if a version or a guard is not as expected.
+        """
+        resources = self._all()
+        if len({(change.resource_type, change.logical_id) for change in changes}) < len(changes):
+            raise ValueError("a resource stands in the changes twice")
+        for change in changes:
+            resource = resources.get(Key(change.resource_type, change.logical_id))
+            if change.version_id != (resource.current.version_id if resource else 0) + 1:
+                raise Conflict(f"the version of a {change.resource_type} is not as expected")
+        for guard in guards:
+            found = self._find(Query((guard.resource_type,), guard.plan))
+            if {resource.current.logical_id for resource in found} != guard.logical_ids:
+                raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
+        if finish is not None:
+            self._journal.check(finish)
+            self._journal.apply(finish)
+        return [self._apply(change) for change in changes]
+
+    async def search(self, query: Query) -> Page:
+        """Return a page of current, not deleted resources that meet the query."""
+        after = read_cursor(query) if query.after else ()
+        found = self._find(query)
+        total = len(found) if query.with_total else None
+        found.sort(key=lambda resource: _order(query.sort, _values(query.sort, resource)))
+        if after:
+            found = [
+                resource
+                for resource in found
+                if _order(query.sort, _values(query.sort, resource)) > _order(query.sort, after)
+            ]
+        page = found[: max(query.count, 0)]
+        cursor = ""
+        if page and len(found) > len(page):
+            cursor = write_cursor(query, _values(query.sort, page[-1]))
+        return Page([resource.current for resource in page], cursor, total)
+
+    async def history(
+        self,
+        resource_type: str = "",
+        logical_id: str = "",
+        *,
+        count: int = 20,
+        before: int = 0,
+        since: int = 0,
+        at: int = 0,
+        with_total: bool = False,
+    ) -> Page:
+        """Return versions, newest first, of one resource, one type, or all."""
+        self._all()
+        found = [
+            stored
+            for stored in reversed(self._log)
+            if resource_type in ("", stored.resource_type)
+            and logical_id in ("", stored.logical_id)
+            and stored.last_updated >= since
+            and (not at or self._was_current(stored, at))
+        ]
+        total = len(found) if with_total else None
+        if before:
+            found = [stored for stored in found if stored.sequence < before]
+        page = found[:count]
+        cursor = str(page[-1].sequence) if page and len(found) > len(page) else ""
+        return Page(page, cursor, total)
+
+    async def status(self) -> Status:
+        """Return how much is stored; bytes are those of contents."""
+        counts: dict[str, int] = {}
+        for key, resource in sorted(self._all().items()):
+            if not resource.current.is_deleted:
+                counts[key.resource_type] = counts.get(key.resource_type, 0) + 1
+        return Status(counts, len(self._log), sum(len(stored.content) for stored in self._log))
+
+    async def close(self) -> None:
+        """Refuse everything from now on."""
+        self._is_open = False
+
+    def _all(self) -> dict[Key, _Resource]:
+        if not self._is_open:
+            raise Unavailable("the store is closed")
+        return self._resources
+
+    def _find(self, query: Query) -> list[_Resource]:
+        facts = {
+            resource.rid: _facts(resource)
+            for resource in self._all().values()
+            if not resource.current.is_deleted
+        }
+        everyone: Callable[[], Iterable[Facts]] = facts.values
+        return [
+            resource
+            for resource in self._resources.values()
+            if resource.rid in facts
+            and (not query.resource_types or resource.current.resource_type in query.resource_types)
+            and meets(query.plan, facts[resource.rid], everyone)
+        ]
+
+    def _apply(self, change: Change) -> Stored:
+        stored = Stored(
+            change.resource_type,
+            change.logical_id,
+            change.version_id,
+            len(self._log) + 1,
+            change.last_updated,
+            change.method,
+            change.content,
+        )
+        self._log.append(stored)
+        key = Key(change.resource_type, change.logical_id)
+        rid = len(self._resources) + 1
+        resource = self._resources.setdefault(key, _Resource(rid, [], ()))
+        resource.versions.append(stored)
+        resource.entries = change.entries
+        return stored
+
+    def _was_current(self, stored: Stored, at: int) -> bool:
+        versions = self._resources[Key(stored.resource_type, stored.logical_id)].versions
+        until = [version for version in versions if version.last_updated <= at]
+        return bool(until) and until[-1] is stored
+
+
+def open_memory() -> tuple[MemoryStore, MemoryJournal]:
+    """Return an empty store and its journal."""
+    journal = MemoryJournal()
+    return MemoryStore(journal), journal
+
+
+def _facts(resource: _Resource) -> Facts:
+    current = resource.current
+    moment = current.last_updated
+    own = (
+        Entry("_id", "token", current.logical_id),
+        Entry("_lastUpdated", "date", low=moment, high=moment + 1),
+    )
+    return Facts(current.resource_type, current.logical_id, resource.entries + own)
+
+
+def _values(sort: Sequence[SortKey], resource: _Resource) -> tuple[Any, ...]:
+    """Return the resource's value for each sort key (None: it has none), and its number."""
+    return (*(_value(key, _facts(resource).entries) for key in sort), resource.rid)
+
+
+def _value(key: SortKey, entries: Iterable[Entry]) -> Value:
+    mine = [
+        entry for entry in entries if (entry.parameter, entry.kind) == (key.parameter, key.kind)
+    ]
+    if not mine:
+        return None
+    if key.kind in _CODED:
+        codes = [entry.code for entry in mine]
+        return max(codes) if key.descending else min(codes)
+    if key.descending:
+        return max(float("inf") if entry.high is None else entry.high for entry in mine)
+    return min(float("-inf") if entry.low is None else entry.low for entry in mine)
+
+
+class _Descending:
+    """Compares the other way round."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: "_Descending") -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Descending) and bool(self.value == other.value)
+
+
+def _order(sort: Sequence[SortKey], values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what sorts as the values should: absent ones last, then by creation."""
+    keys: list[Any] = []
+    for key, value in zip(sort, values, strict=False):
+        keys.append(value is None)
+        if value is not None:
+            keys.append(_Descending(value) if key.descending else value)
+        else:
+            keys.append(0)
+    return (*keys, values[-1])
