@@ -2,7 +2,7 @@
 
 ```toml
 source  = "HL7 table 0001; DOMAIN 3.3"          # where the facts are from
-system  = "http://hl7.org/fhir/administrative-gender"   # of the codes below, unless a row says another
+system  = "http://hl7.org/fhir/administrative-gender"   # of codes; a row may say another
 default = "unknown"                             # what any other source code means (optional)
 
 [map]                                           # source code = code

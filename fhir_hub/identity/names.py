@@ -1,0 +1,121 @@
+"""Chinese names: family and given name from one text, and characters that were lost on the way.
+
+A family name is the longest compound one of the table at the start, else the first character.
+A name with `·`, Latin letters or digits, or of more than four characters, has another order:
+it is left whole. Private-use characters of old GBK systems become the characters they stood for.
+
+Spec: DOMAIN 3.4; GB 18030-2022; https://hl7.org/fhir/R4/datatypes.html#HumanName
+"""
+
+import unicodedata
+from typing import NamedTuple
+
+REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+
+_COMPOUND_TEXT = """
+欧阳 太史 端木 上官 司马 东方 独孤 南宫 万俟 闻人 夏侯 诸葛 尉迟 公羊 赫连 澹台 皇甫 宗政 濮阳 公冶 太叔 申屠 公孙 慕容
+仲孙 钟离 长孙 宇文 司徒 鲜于 司空 闾丘 子车 亓官 司寇 巫马 公西 颛孙 壤驷 公良 漆雕 乐正 宰父 谷梁 拓跋 夹谷 轩辕 令狐
+段干 百里 呼延 东郭 南门 羊舌 微生 公户 公玉 公仪 梁丘 公仲 公上 公门 公山 公坚 左丘 公伯 西门 公祖 第五 公乘 贯丘 公皙
+南荣 东里 东宫 仲长 子书 子桑 即墨 达奚 褚师 纳兰 叶赫那拉 爱新觉罗 歐陽 東方 獨孤 南宮 聞人 諸葛 尉遲 赫連 澹臺 濮陽 公孫 仲孫
+鍾離 長孫 鮮于 司馬 閭丘 巫馬 顓孫 樂正 榖梁 軒轅 段幹 東郭 西門 納蘭
+"""
+_COMPOUND = frozenset(_COMPOUND_TEXT.split())
+_DOTS = "·•・‧∙⋅．"
+_PRIVATE = ((0xE000, 0xF8FF), (0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
+_HAN = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x323AF),
+    (0x3007, 0x3007),
+)
+
+
+class Split(NamedTuple):
+    """The two parts of a name; `given` is `""` where the text is a family name alone."""
+
+    family: str
+    given: str
+
+
+def _old_private_use() -> dict[int, str]:
+    # GBK put FE50..FEA0 at U+E815..U+E864; GB 18030 has since given them characters of their own.
+    seconds = [second for second in range(0x50, 0xA1) if second != 0x7F]
+    table = {}
+    for position, second in enumerate(seconds):
+        character = bytes((0xFE, second)).decode("gb18030")
+        if not _within(character, _PRIVATE):
+            table[0xE815 + position] = character
+    return table
+
+
+def _within(character: str, ranges: tuple[tuple[int, int], ...]) -> bool:
+    point = ord(character)
+    return any(low <= point <= high for low, high in ranges)
+
+
+_REPLACED = _old_private_use()
+
+
+def is_han(text: str) -> bool:
+    """Say whether `text` is one or more ideographs and nothing else."""
+    return bool(text) and all(_within(character, _HAN) for character in text)
+
+
+def has_han(text: str) -> bool:
+    """Say whether an ideograph is in `text`."""
+    return any(_within(character, _HAN) for character in text)
+
+
+def repair(text: str) -> str:
+    """Return `text` with the private-use characters of old GBK systems replaced.
+
+    >>> repair("王\\ue863")
+    '王䶮'
+    """
+    return text.translate(_REPLACED)
+
+
+def is_damaged(text: str) -> bool:
+    """Say whether a character of `text` was lost: such a name never replaces a good one.
+
+    >>> is_damaged("王?"), is_damaged("王䶮")
+    (True, False)
+    """
+    return any(character in "?？□�■" or _within(character, _PRIVATE) for character in repair(text))
+
+
+def split(text: str) -> Split | None:
+    """Return family and given name of a whole Chinese name, `None` where it is not to be split.
+
+    >>> split("欧阳志明")
+    Split(family='欧阳', given='志明')
+    >>> split("买买提·艾力") is None
+    True
+    """
+    text = "".join(text.split())
+    if not is_han(text):
+        return None
+    for length in (4, 2):
+        if text[:length] in _COMPOUND and len(text) <= length + 2:
+            return Split(text[:length], text[length:])
+    return Split(text[:1], text[1:]) if 2 <= len(text) <= 4 else None
+
+
+def is_compound(text: str) -> bool:
+    """Say whether `text` is a family name of more than one character."""
+    return text in _COMPOUND
+
+
+def is_latin(text: str) -> bool:
+    """Say whether `text` is written in Latin letters, as pinyin is."""
+    letters = [character for character in text if character.isalpha()]
+    return bool(letters) and all(
+        unicodedata.name(character, "").startswith("LATIN") for character in letters
+    )
+
+
+def comparable(text: str) -> str:
+    """Return `text` as names are compared: NFKC, no blanks, one form of the dot, case folded."""
+    folded = unicodedata.normalize("NFKC", repair(text)).casefold()
+    return "".join("·" if c in _DOTS else c for c in folded if not c.isspace())
