@@ -32,8 +32,8 @@ def reference(shape: Check, targets: tuple[str, ...], resource_types: frozenset[
         text = value.get("reference")
         if text is None:
             return _unnamed(value, allowed)
-        resource_type, slash, _ = text.partition("/")
-        if slash and resource_type in allowed and "type" not in value:
+        match = _is_relative(text)
+        if match and match[1] in allowed and "type" not in value:
             return NONE
         return _named(text, value.get("type"), scope)
 

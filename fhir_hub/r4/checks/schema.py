@@ -23,8 +23,8 @@ def problems(document: Any, schema: dict[str, Any]) -> list[str]:
     Spec: https://www.rfc-editor.org/rfc/rfc6901
     """
     validator = validator_for(schema)(schema)
-    errors = sorted(validator.iter_errors(document), key=lambda error: str(error.absolute_path))
-    return [f"{_pointer(error.absolute_path)}: {error.message[:_SHOWN]}" for error in errors]
+    errors = validator.iter_errors(document)
+    return sorted(f"{_pointer(each.absolute_path)}: {each.message[:_SHOWN]}" for each in errors)
 
 
 def _pointer(path: Any) -> str:

@@ -69,8 +69,6 @@ class Structures:
             return PRIMITIVES[name]
         if name == "xhtml":
             return narrative.narrative
-        if name == "Resource":
-            return self.resource
         structure = self._definitions.structure(name)
         assert structure is not None, name
         return self._object(structure, name)

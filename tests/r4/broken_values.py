@@ -1,0 +1,113 @@
+"""Broken samples of values: primitive types, codes of required bindings, narrative.
+
+Each: the resource, the issue code and the element that the checks must name.
+"""
+
+from decimal import Decimal
+
+from r4.samples import (
+    CLINICAL,
+    XHTML,
+    Sample,
+    concept,
+    condition,
+    extended,
+    narrative,
+    observation,
+    patient,
+)
+
+VALUES: list[Sample] = [
+    # primitive types
+    (patient(active="true"), "structure", "Patient.active"),
+    (patient(active=1), "structure", "Patient.active"),
+    (patient(multipleBirthInteger=True), "structure", "Patient.multipleBirth"),
+    (patient(multipleBirthInteger=2**31), "value", "Patient.multipleBirth"),
+    (patient(multipleBirthInteger=Decimal("1.0")), "value", "Patient.multipleBirth"),
+    (patient(name=[{"text": 1}]), "structure", "Patient.name[0].text"),
+    (patient(name=[{"text": "x" * 1048577}]), "too-long", "Patient.name[0].text"),
+    (patient(name=[{"given": ["x", 1]}]), "structure", "Patient.name[0].given[1]"),
+    (patient(birthDate="2023-02-29"), "value", "Patient.birthDate"),
+    (patient(birthDate="2023-2-9"), "value", "Patient.birthDate"),
+    (patient(birthDate="20230209"), "value", "Patient.birthDate"),
+    (patient(birthDate="0000-01-01"), "value", "Patient.birthDate"),
+    (patient(birthDate="2024-W09-4"), "value", "Patient.birthDate"),
+    (patient(birthDate="2023-02-09T10:00:00Z"), "value", "Patient.birthDate"),
+    (patient(birthDate=20230209), "structure", "Patient.birthDate"),
+    (observation(effectiveDateTime="2024-02-29T10:00:00"), "value", "Observation.effective"),
+    (observation(effectiveDateTime="2024-02-29T10:00+08:00"), "value", "Observation.effective"),
+    (observation(effectiveDateTime="2024-02-30T10:00:00Z"), "value", "Observation.effective"),
+    (observation(effectiveDateTime="2024-02-29T24:00:00Z"), "value", "Observation.effective"),
+    (observation(effectiveDateTime="2024-02-29T10:00:00+15:00"), "value", "Observation.effective"),
+    (observation(effectiveDateTime="2024-02-29 10:00:00Z"), "value", "Observation.effective"),
+    (observation(issued="2024-02-29"), "value", "Observation.issued"),
+    (observation(valueTime="10:00"), "value", "Observation.value"),
+    (observation(valueQuantity={"value": "72.5"}), "structure", "Observation.value.value"),
+    (observation(valueQuantity={"value": True}), "structure", "Observation.value.value"),
+    (observation(valueQuantity={"value": 72.5}), "structure", "Observation.value.value"),
+    (patient(id="a_b"), "value", "Patient.id"),
+    (patient(id="x" * 65), "value", "Patient.id"),
+    (patient(id=1), "structure", "Patient.id"),
+    (patient(identifier=[{"system": "a b"}]), "value", "Patient.identifier[0].system"),
+    (patient(identifier=[{"system": ""}]), "invalid", "Patient.identifier[0].system"),
+    (patient(identifier=[{"system": 1}]), "structure", "Patient.identifier[0].system"),
+    (patient(language=" zh"), "value", "Patient.language"),
+    (patient(photo=[{"contentType": "image/png", "data": "a"}]), "value", "Patient.photo[0].data"),
+    (
+        patient(photo=[{"contentType": "image/png", "data": "%%%%"}]),
+        "value",
+        "Patient.photo[0].data",
+    ),
+    (patient(photo=[{"contentType": "image/png", "data": ""}]), "value", "Patient.photo[0].data"),
+    (patient(photo=[{"size": -1}]), "value", "Patient.photo[0].size"),
+    (patient(telecom=[{"rank": 0}]), "value", "Patient.telecom[0].rank"),
+    (extended({"url": "x:y", "valueOid": "1.2.3"}), "value", "Patient.extension[0].value"),
+    (extended({"url": "x:y", "valueUuid": "urn:uuid:1"}), "value", "Patient.extension[0].value"),
+    # codes
+    (patient(gender="Male"), "code-invalid", "Patient.gender"),
+    (patient(gender=1), "structure", "Patient.gender"),
+    (observation(status="done"), "code-invalid", "Observation.status"),
+    (patient(name=[{"use": "legal"}]), "code-invalid", "Patient.name[0].use"),
+    (patient(photo=[{"contentType": "jpeg"}]), "value", "Patient.photo[0].contentType"),
+    (
+        observation(valueQuantity={"comparator": "=", "value": 1}),
+        "code-invalid",
+        "Observation.value.comparator",
+    ),
+    (
+        condition(clinicalStatus=concept(CLINICAL, "gone")),
+        "code-invalid",
+        "Condition.clinicalStatus",
+    ),
+    (condition(clinicalStatus={"text": "active"}), "code-invalid", "Condition.clinicalStatus"),
+    # narrative
+    (narrative(f"<p {XHTML}>x</p>"), "invalid", "Patient.text.div"),
+    (narrative("<div>x</div>"), "invariant", "Patient.text.div"),
+    (narrative(f"<div {XHTML}> </div>"), "invariant", "Patient.text.div"),
+    (narrative(f"<div {XHTML}>x"), "invalid", "Patient.text.div"),
+    (narrative(f"<div {XHTML}>x&nbsp;y</div>"), "invalid", "Patient.text.div"),
+    (narrative(f"<div {XHTML}>x</div><div {XHTML}/>"), "invalid", "Patient.text.div"),
+    (narrative(f"<div {XHTML}>x<script>1</script></div>"), "invariant", "Patient.text.div"),
+    (narrative(f'<div {XHTML} onclick="x()">x</div>'), "invariant", "Patient.text.div"),
+    (
+        narrative(f'<div {XHTML}><a href="java&#10;script:x()">x</a></div>'),
+        "invariant",
+        "Patient.text.div",
+    ),
+    (
+        narrative(f'<div {XHTML}><a href="data:text/html,x">x</a></div>'),
+        "invariant",
+        "Patient.text.div",
+    ),
+    (narrative(f"<div {XHTML}><iframe>x</iframe></div>"), "invariant", "Patient.text.div"),
+    (narrative(f"<div {XHTML}>x<?php x ?></div>"), "invariant", "Patient.text.div"),
+    (
+        narrative(f'<div {XHTML}>x<svg xmlns="http://www.w3.org/2000/svg"/></div>'),
+        "invariant",
+        "Patient.text.div",
+    ),
+    (narrative(f"<divx {XHTML}>x</divx>"), "invariant", "Patient.text.div"),
+    (narrative(f"<div {XHTML}><!DOCTYPE x></div>"), "invalid", "Patient.text.div"),
+    (narrative(1), "structure", "Patient.text.div"),
+    (patient(text={"status": "generated"}), "required", "Patient.text.div"),
+]
