@@ -119,7 +119,7 @@ class MemoryStore:
             for stored in reversed(self._log)
             if resource_type in ("", stored.resource_type)
             and logical_id in ("", stored.logical_id)
-            and stored.last_updated >= since
+            and (not since or stored.last_updated >= since)
             and (not at or self._was_current(stored, at))
         ]
         total = len(found) if with_total else None

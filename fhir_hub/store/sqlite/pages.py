@@ -15,7 +15,7 @@ from fhir_hub.search.plan import EVERYTHING, And, Has, Not, Query, SortKey
 from fhir_hub.store.cursor import Value, read_cursor
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of
-from fhir_hub.store.sqlite.walks import FEW, Count, Walk, Walks
+from fhir_hub.store.sqlite.walks import Count, Limits, Walks
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +27,29 @@ class Prepared:
     """
 
     pages: tuple[Sql, ...]
-    total: Sql
+    total: Sql | None
     is_cheap: bool
 
 
-def prepare(query: Query, conditions: Conditions, count: Count) -> Prepared:
+def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) -> Prepared:
     """Return the statements of `query`. Raises `InvalidParameter` for a bad cursor."""
     after = read_cursor(query) if query.after else ()
     scopes = conditions.scopes(query.resource_types)
-    walks = Walks(conditions, count)
+    walks = Walks(conditions, count, limits)
     found = [walks.best(query.plan, scope) for scope in scopes]
     arms = [arm for walk in found for arm in walk.arms]
-    total = _total(query, scopes, arms)
+    total = _total(query, scopes, arms) if query.with_total else None
+    size = sum(walk.size for walk in found)
     if not query.sort:
         pages: tuple[Sql, ...] = (_by_creation(arms, after),)
-        is_cheap = _is_cheap(query, found)
-    elif len(scopes) == 1 and found[0].size >= FEW and _is_indexed(query.sort[0]):
+        is_cheap = size < limits.few or (len(found) == 1 and query.plan == EVERYTHING)
+    elif len(scopes) == 1 and size >= limits.few and _is_indexed(query.sort[0]):
         pages = _by_index(query, scopes[0], conditions, walks, after)
-        is_cheap = not query.with_total and query.plan == EVERYTHING and len(query.sort) == 1
+        is_cheap = query.plan == EVERYTHING and len(query.sort) == 1
     else:
         pages = (_sorted(query.sort, scopes, arms, conditions, after),)
-        is_cheap = sum(walk.size for walk in found) < FEW
+        is_cheap = size < limits.few
     return Prepared(pages, total, is_cheap)
-
-
-def _is_cheap(query: Query, found: Sequence[Walk]) -> bool:
-    """Say whether the walks are short, or a page is simply the first rows of an index."""
-    if sum(walk.size for walk in found) < FEW:
-        return True
-    return len(found) == 1 and not query.with_total and query.plan == EVERYTHING
 
 
 def _union(arms: Sequence[Arm]) -> Sql:

@@ -12,6 +12,7 @@ from fhir_hub.store.sqlite.conditions import Conditions
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.pages import Prepared, order_of, prepare
 from fhir_hub.store.sqlite.sql import Arm, Bound, Sql
+from fhir_hub.store.sqlite.walks import LIMITS, Limits
 
 _READ = (
     "SELECT r.version_id, r.sequence, v.last_updated, v.method, v.content"
@@ -34,8 +35,8 @@ _EARLIER = (
 class Reader:
     """One connection and what it knows. Used by one thread at a time."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: apsw.Connection, limits: Limits = LIMITS) -> None:
+        self.connection, self._limits = connection, limits
         self.names = Names(connection)
 
     def read(self, key: Key) -> Stored | None:
@@ -61,7 +62,7 @@ class Reader:
 
     def prepare(self, query: Query) -> Prepared:
         """Return the statements of a query."""
-        return prepare(query, Conditions(self.names), self._count)
+        return prepare(query, Conditions(self.names), self._count, self._limits)
 
     def search(self, query: Query, prepared: Prepared) -> Page:
         """Return the page that the prepared statements find, all in one snapshot."""
@@ -79,7 +80,7 @@ class Reader:
         prepared = self.prepare(query)
         pages = [_page(query, sql) for sql in prepared.pages]
         lines = []
-        for sql in (*pages, prepared.total):
+        for sql in (*pages, *([prepared.total] if prepared.total else [])):
             values = sql.values + ((query.count + 1,) if sql in pages else ())
             lines.append(sql.text)
             rows = self.connection.execute(f"EXPLAIN QUERY PLAN {sql.text}", values)
@@ -138,7 +139,7 @@ class Reader:
         if len(rows) == wanted and matches:
             cursor = write_cursor(query, rows[query.count - 1][:keys])
         total = None
-        if query.with_total:
+        if prepared.total:
             total = self._single(prepared.total.text, prepared.total.values)
         return Page(matches, cursor, total)
 

@@ -17,6 +17,7 @@ from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish, check_fin
 from fhir_hub.store.sqlite.migrations import migrate
 from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
+from fhir_hub.store.sqlite.walks import LIMITS, Limits
 from fhir_hub.store.sqlite.writer import Writer
 
 _SEARCHERS = 4
@@ -148,10 +149,10 @@ class SqliteStore:
             raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
 
 
-def open_sqlite(path: Path) -> tuple[SqliteStore, SqliteJournal]:
+def open_sqlite(path: Path, limits: Limits = LIMITS) -> tuple[SqliteStore, SqliteJournal]:
     """Return the store and journal in the file at `path`, made or migrated if need be.
 
-    Raises `CannotOpen` if the file cannot be used.
+    Raises `CannotOpen` if the file cannot be used. `limits` is for tests.
     """
     connection = open_writer(path)
     try:
@@ -159,9 +160,11 @@ def open_sqlite(path: Path) -> tuple[SqliteStore, SqliteJournal]:
     except BaseException:
         connection.close()
         raise
-    reader = Reader(open_reader(path, _LOOP_CACHE_KIB))
-    readers = Readers([Reader(open_reader(path, _SEARCHER_CACHE_KIB)) for _ in range(_SEARCHERS)])
-    guarding = Reader(connection)
+    reader = Reader(open_reader(path, _LOOP_CACHE_KIB), limits)
+    readers = Readers(
+        [Reader(open_reader(path, _SEARCHER_CACHE_KIB), limits) for _ in range(_SEARCHERS)]
+    )
+    guarding = Reader(connection, limits)
     changes = Changes(connection, guarding.names)
     writer = Writer(connection, changes)
     store = SqliteStore(guarding, changes, writer, reader, readers)

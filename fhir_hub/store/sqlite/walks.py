@@ -11,6 +11,7 @@ rows, however long the walk is; an unordered one is collected and sorted, so it 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from fhir_hub.search.plan import (
     And,
@@ -39,11 +40,25 @@ from fhir_hub.store.sqlite.sql import (
 
 Count = Callable[[Arm, int], int]
 
-FEW, MANY = 1_000, 20_000
-_RARE = 20  # so few that looking for less is not worth the time
 _ARMS = 200
 _PREFIXES = 300
 _FIRST = ("_id", "reference", "uri", "token", "string", "together", "links", "interval", "presence")
+
+
+class Limits(NamedTuple):
+    """When a walk is short. Smaller numbers let a test take every way with little data.
+
+    `rare`: so short that looking for a shorter one costs more. `few`: as far as rows are
+    counted to compare walks, and what may be collected and sorted on the loop's thread.
+    `many`: from here on collecting and sorting costs more than asking every resource.
+    """
+
+    rare: int = 150
+    few: int = 1_000
+    many: int = 20_000
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +78,9 @@ class Walk:
 class Walks:
     """Finds the walk of each plan; counts rows through `count`."""
 
-    def __init__(self, conditions: Conditions, count: Count) -> None:
+    def __init__(self, conditions: Conditions, count: Count, limits: Limits = LIMITS) -> None:
         self._conditions, self._names, self._count = conditions, conditions.names, count
+        self._limits = limits
 
     def best(self, plan: Plan, scope: Scope) -> Walk:
         """Return an exact walk of the resources in the scope that meet `plan`."""
@@ -83,24 +99,25 @@ class Walks:
         alias = self._conditions.alias()
         where = Sql(f"{alias}.type = ? AND {alias}.shape <> 0", (scope.number,))
         arm = Arm(f"resource {alias} INDEXED BY resource_type", where, f"{alias}.rid")
-        return Walk((arm,), True, True, MANY, is_whole_type=True)
+        return Walk((arm,), True, True, self._limits.many, is_whole_type=True)
 
     def _lead(self, parts: Sequence[Plan], scope: Scope) -> tuple[Plan, Walk] | None:
         best: tuple[Plan, Walk] | None = None
         for part in sorted(parts, key=_rank):
-            limit = best[1].size if best else FEW
-            if best and best[1].size <= _RARE:
+            limit = best[1].size if best else self._limits.few
+            if best and best[1].size <= self._limits.rare:
                 break
             walk = self._walk(part, scope, limit)
             if walk and (best is None or _is_better(walk, best[1])):
                 best = part, walk
-        if best is None or best[1].is_ordered or best[1].size < FEW:
+        if best is None or best[1].is_ordered or best[1].size < self._limits.few:
             return best
         # the shortest is long and has to be sorted: is it short enough for that?
         if isinstance(best[0], Links | LinkedBy | Or):
             return None
-        counted = sum(self._count(arm, MANY) for arm in best[1].arms)
-        return (best[0], replace(best[1], size=counted)) if counted < MANY else None
+        many = self._limits.many
+        counted = sum(self._count(arm, many) for arm in best[1].arms)
+        return (best[0], replace(best[1], size=counted)) if counted < many else None
 
     def _walk(self, part: Plan, scope: Scope, limit: int) -> Walk | None:
         match part:
