@@ -10,12 +10,14 @@ from r4.samples import (
     ALLERGY_VERIFIED,
     CLINICAL,
     LOINC,
+    UCUM,
     VERIFIED,
     Sample,
     appointment,
     bundle,
     concept,
     condition,
+    extended,
     observation,
     patient,
     timing,
@@ -82,6 +84,55 @@ INVARIANTS: list[Sample] = [
         ),
         "invariant",
         "Condition",
+    ),
+    (condition(onsetAge={"value": 3}), "invariant", "Condition.onset"),
+    (condition(onsetAge={"value": 0, "system": UCUM, "code": "a"}), "invariant", "Condition.onset"),
+    (
+        condition(onsetAge={"value": 3, "system": "x:y", "code": "a"}),
+        "invariant",
+        "Condition.onset",
+    ),
+    (
+        extended(
+            {"url": "x:y", "valueCount": {"value": Decimal("1.5"), "code": "1", "system": UCUM}}
+        ),
+        "invariant",
+        "Patient.extension[0].value",
+    ),
+    (
+        extended({"url": "x:y", "valueDuration": {"code": "h", "system": UCUM}}),
+        "invariant",
+        "Patient.extension[0].value",
+    ),
+    (
+        {
+            "resourceType": "FamilyMemberHistory",
+            "status": "partial",
+            "patient": {"reference": "Patient/1"},
+            "relationship": {"text": "mother"},
+            "ageString": "x",
+            "bornString": "y",
+        },
+        "invariant",
+        "FamilyMemberHistory",
+    ),
+    (
+        {"resourceType": "Group", "type": "person", "actual": False}
+        | {"member": [{"entity": {"reference": "Patient/1"}}]},
+        "invariant",
+        "Group",
+    ),
+    (
+        {"resourceType": "Questionnaire", "status": "draft"}
+        | {"item": [{"linkId": "1", "type": "group"}]},
+        "invariant",
+        "Questionnaire.item[0]",
+    ),
+    (
+        {"resourceType": "ValueSet", "status": "draft"}
+        | {"compose": {"include": [{"valueSet": ["x:y"], "concept": [{"code": "x"}]}]}},
+        "invariant",
+        "ValueSet.compose.include[0]",
     ),
     (condition(stage=[{"type": LOINC}]), "invariant", "Condition.stage[0]"),
     (

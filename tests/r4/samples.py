@@ -10,6 +10,7 @@ ABSENT = {
     "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
     "valueCode": "unknown",
 }
+UCUM = "http://unitsofmeasure.org"
 CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 ALLERGY = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"

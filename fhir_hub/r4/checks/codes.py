@@ -54,11 +54,13 @@ def bound_concept(concept: Check, codes: Codes) -> Check:
 
     def check(value: Any, scope: Scope) -> Issues:
         found = concept(value, scope)
-        if found or any(
+        if found or not ("coding" in value or "text" in value):
+            return found  # only an extension, which says why there is no code
+        if any(
             (coding.get("system"), coding.get("code")) in allowed
             for coding in value.get("coding", ())
         ):
-            return found
+            return NONE
         return issues
 
     return check

@@ -18,6 +18,7 @@ from fhir_hub.r4.checks.objects import Rule
 
 Node = dict[str, Any]
 
+_UCUM = "http://unitsofmeasure.org"
 _CONDITION = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 _CONDITION_VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 _ALLERGY_VERIFIED = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
@@ -86,6 +87,30 @@ def _not_negative(key: str, name: str) -> Rule:
     return rule(key, lambda node: node.get(name, 0) >= 0, f"let {name} not be negative")
 
 
+def _in_ucum(node: Node) -> bool:
+    """Return whether a value has a code, and a system is UCUM: what Age and its like ask for."""
+    return (has(node, "code") or not has(node, "value")) and _is_ucum_if_any(node)
+
+
+def _is_ucum_if_any(node: Node) -> bool:
+    return not has(node, "system") or node.get("system") == _UCUM
+
+
+def _positive(node: Node) -> bool:
+    return _in_ucum(node) and node.get("value", 1) > 0
+
+
+def _whole(node: Node) -> bool:
+    unit = not has(node, "code") or node.get("code") == "1"
+    return _in_ucum(node) and unit and "." not in str(node.get("value", ""))
+
+
+def _timed_unit(node: Node) -> bool:
+    if not has(node, "code"):
+        return True
+    return node.get("system") == _UCUM and has(node, "value")
+
+
 def _extension(node: Node) -> bool:
     return has(node, "extension") != has_choice(node, "value")
 
@@ -150,6 +175,7 @@ def _condition_in_error(node: Node) -> bool:
 
 
 INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
+    "Age": (rule("age-1", _positive, "give a value above 0 with a code of UCUM, such as a"),),
     "AllergyIntolerance": (
         rule(
             "ait-1",
@@ -204,9 +230,45 @@ INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
     "Condition.evidence": (one_of("con-2", "code", "detail"),),
     "Consent": (one_of("ppc-1", "policy", "policyRule"),),
     "ContactPoint": (needs("cpt-2", "value", "system"),),
+    "Count": (rule("cnt-3", _whole, "give a whole value with the code 1 of UCUM"),),
+    "CoverageEligibilityResponse.insurance.item": (
+        rule(
+            "ces-1",
+            lambda node: has(node, "category") != has(node, "productOrService"),
+            "give either category or productOrService",
+        ),
+    ),
+    "Distance": (rule("dis-1", _in_ucum, "give the value with a code of UCUM, such as m"),),
+    "Duration": (rule("drt-1", _timed_unit, "give the code with a value and the system UCUM"),),
     "Expression": (one_of("exp-1", "expression", "reference"),),
     "Extension": (
         rule("ext-1", _extension, "give the extension either a value or extensions of its own"),
+    ),
+    "FamilyMemberHistory": (
+        rule(
+            "fhs-1",
+            lambda node: not (has_choice(node, "age") and has_choice(node, "born")),
+            "give age[x] or born[x], not both",
+        ),
+        rule(
+            "fhs-2",
+            lambda node: has_choice(node, "age") or not has(node, "estimatedAge"),
+            "give age[x] with estimatedAge",
+        ),
+    ),
+    "Goal.target": (
+        rule(
+            "gol-1",
+            lambda node: has(node, "measure") or not has_choice(node, "detail"),
+            "give measure with detail[x]",
+        ),
+    ),
+    "Group": (
+        rule(
+            "grp-1",
+            lambda node: "member" not in node or node.get("actual") is True,
+            "give members only when actual is true",
+        ),
     ),
     "Immunization.education": (one_of("imm-1", "documentType", "reference"),),
     "Linkage": (rule("lnk-1", lambda node: len(node["item"]) > 1, "give two items or more"),),
@@ -263,6 +325,18 @@ INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
     "QuestionnaireResponse.item": (excludes("qrs-1", "answer", "item"),),
     "Range": (rule("rng-2", _in_one_unit, "let low not be above high"),),
     "Ratio": (rule("rat-1", _ratio, "give numerator and denominator, or neither"),),
+    "Questionnaire.item": (
+        rule(
+            "que-1",
+            lambda node: (
+                (node.get("type") != "group" or has(node, "item"))
+                and (node.get("type") != "display" or not has(node, "item"))
+            ),
+            "give items to a group, and none to a display",
+        ),
+        excludes("que-4", "answerOption", "answerValueSet"),
+        excludes("que-11", "answerOption", "initial"),
+    ),
     "ServiceRequest": (needs("prr-1", "orderDetail", "code"),),
     "Task": (in_order("inv-1", "authoredOn", "lastModified"),),
     "Timing.repeat": (
@@ -285,6 +359,15 @@ INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
     ),
     "ValueSet.compose.include": (
         one_of("vsd-1", "valueSet", "system"),
+        rule(
+            "vsd-2",
+            lambda node: has(node, "system") or not (has(node, "concept") or has(node, "filter")),
+            "give system with concept or filter",
+        ),
         excludes("vsd-3", "concept", "filter"),
+    ),
+    "ValueSet.expansion.contains": (
+        one_of("vsd-6", "code", "display"),
+        needs("vsd-10", "code", "system"),
     ),
 }

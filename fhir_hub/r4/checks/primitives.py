@@ -16,15 +16,17 @@ from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, wrong_kind
 
 _MAX_STRING = 1024 * 1024
+_MAX_MOMENT = 64  # more digits of a second than any clock has
 _MAX_INTEGER = 2**31 - 1
 
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
 _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _is_moment = re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}{_ZONE}").fullmatch
-_is_time = re.compile(_TIME).fullmatch
+_is_time_form = re.compile(_TIME).fullmatch
 _is_id = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
-_is_code = re.compile(r"[^ \t\r\n]+([ \t\r\n][^ \t\r\n]+)*").fullmatch
-_is_oid = re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+").fullmatch
+# Patterns that repeat a group remember every round: on 10 MB of text that is a gigabyte.
+_ill_spaced = re.compile(r"\A[ \t\r\n]|[ \t\r\n]{2}|[ \t\r\n]\Z").search
+_is_oid = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*)){1,100}").fullmatch
 _is_uuid = re.compile(
     r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 ).fullmatch
@@ -46,6 +48,8 @@ def _uri(value: Any, scope: Scope) -> Issues:
         return wrong_kind("a string", value)
     if not value:
         return [Issue("invalid", "give a URI, or leave the element out: it must not be empty")]
+    if len(value) > _MAX_STRING:  # a limit of ours; R4 sets none for a URI
+        return [Issue("too-long", "shorten the URI: it holds at most 1,048,576 characters")]
     if _blank(value):
         return [Issue("value", "take the blanks out: a URI has none")]
     return NONE
@@ -90,12 +94,20 @@ def is_instant(text: str) -> bool:
     >>> is_instant("2024-02-29T10:00:00+08:00"), is_instant("2024-02-29T10:00+08:00")
     (True, False)
     """
-    return len(text) >= 20 and _is_moment(text) is not None and is_date(text[:10])
+    return 20 <= len(text) <= _MAX_MOMENT and _is_moment(text) is not None and is_date(text[:10])
 
 
 def is_date_time(text: str) -> bool:
     """Return whether `text` is a FHIR dateTime: a date, or a moment with seconds and zone."""
     return is_date(text) if len(text) <= 10 else is_instant(text)
+
+
+def _is_time(text: str) -> bool:
+    return len(text) <= _MAX_MOMENT and _is_time_form(text) is not None
+
+
+def _is_code(text: str) -> bool:
+    return 0 < len(text) <= _MAX_STRING and not _ill_spaced(text)
 
 
 def _is_base64(text: str) -> bool:
@@ -115,6 +127,14 @@ def _decimal(value: Any, scope: Scope) -> Issues:
     if type(value) is int or isinstance(value, Decimal):
         return NONE
     return wrong_kind("a decimal number", value)
+
+
+def element_id(value: Any, scope: Scope) -> Issues:
+    """Return the issues of `Element.id`: a string without blanks."""
+    issues = _string(value, scope)
+    if not issues and _blank(value):
+        return [Issue("value", "take the blanks out: the id of an element has none")]
+    return issues
 
 
 def _integer(low: int, advice: str) -> Check:

@@ -13,7 +13,7 @@ from fhir_hub.r4.checks import codes, contained, narrative, references
 from fhir_hub.r4.checks.invariants import INVARIANTS
 from fhir_hub.r4.checks.issues import NO_SCOPE, NONE, Check, Issues, Scope, wrong_kind
 from fhir_hub.r4.checks.objects import Field, Needed, Shape, object_of
-from fhir_hub.r4.checks.primitives import PRIMITIVES
+from fhir_hub.r4.checks.primitives import PRIMITIVES, element_id
 from fhir_hub.r4.definitions import Definitions, Element, ElementType, Structure
 
 _INLINE = ("Element", "BackboneElement")
@@ -126,6 +126,8 @@ class Structures:
             return self._inline(structure, element.path)
         if of.code == "Resource":
             return self._contained if element.path.endswith(".contained") else self.resource
+        if element.path.endswith(".id") and of.code == "string":
+            return element_id
         narrowed = [name for name in of.profiles if self._definitions.is_type(name)]
         check = self.type(narrowed[0] if narrowed else of.code)
         if of.code == "Reference":
