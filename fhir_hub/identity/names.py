@@ -13,13 +13,16 @@ from typing import NamedTuple
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 
 _COMPOUND_TEXT = """
-欧阳 太史 端木 上官 司马 东方 独孤 南宫 万俟 闻人 夏侯 诸葛 尉迟 公羊 赫连 澹台 皇甫 宗政 濮阳 公冶 太叔 申屠 公孙 慕容
-仲孙 钟离 长孙 宇文 司徒 鲜于 司空 闾丘 子车 亓官 司寇 巫马 公西 颛孙 壤驷 公良 漆雕 乐正 宰父 谷梁 拓跋 夹谷 轩辕 令狐
-段干 百里 呼延 东郭 南门 羊舌 微生 公户 公玉 公仪 梁丘 公仲 公上 公门 公山 公坚 左丘 公伯 西门 公祖 第五 公乘 贯丘 公皙
-南荣 东里 东宫 仲长 子书 子桑 即墨 达奚 褚师 纳兰 叶赫那拉 爱新觉罗 歐陽 東方 獨孤 南宮 聞人 諸葛 尉遲 赫連 澹臺 濮陽 公孫 仲孫
+欧阳 太史 端木 上官 司马 东方 独孤 南宫 万俟 闻人 夏侯 诸葛 尉迟 公羊 赫连 澹台
+皇甫 宗政 濮阳 公冶 太叔 申屠 公孙 慕容 仲孙 钟离 长孙 宇文 司徒 鲜于 司空 闾丘
+子车 亓官 司寇 巫马 公西 颛孙 壤驷 公良 漆雕 乐正 宰父 谷梁 拓跋 夹谷 轩辕 令狐
+段干 百里 呼延 东郭 南门 羊舌 微生 公户 公玉 公仪 梁丘 公仲 公上 公门 公山 公坚
+左丘 公伯 西门 公祖 第五 公乘 贯丘 公皙 南荣 东里 东宫 仲长 子书 子桑 即墨 达奚
+褚师 纳兰 叶赫那拉 爱新觉罗 歐陽 東方 獨孤 南宮 聞人 諸葛 尉遲 赫連 澹臺 濮陽 公孫 仲孫
 鍾離 長孫 鮮于 司馬 閭丘 巫馬 顓孫 樂正 榖梁 軒轅 段幹 東郭 西門 納蘭
 """
 _COMPOUND = frozenset(_COMPOUND_TEXT.split())
+_TITLES = ("医师", "药师", "护士", "技师", "检验师", "主任", "医生", "大夫")
 _DOTS = "·•・‧∙⋅．"
 _PRIVATE = ((0xE000, 0xF8FF), (0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
 _HAN = (
@@ -94,7 +97,7 @@ def split(text: str) -> Split | None:
     True
     """
     text = "".join(text.split())
-    if not is_han(text):
+    if not is_han(text) or text.endswith(_TITLES):
         return None
     for length in (4, 2):
         if text[:length] in _COMPOUND and len(text) <= length + 2:

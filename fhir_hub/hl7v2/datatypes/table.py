@@ -10,7 +10,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `Identifier` | CX | Identifier (resident ID recognised; a bad one has use temp) |
 | `EI` | EI | Identifier in the authority's namespace |
 | `PlacerEI`, `FillerEI` | EIP | the Identifier of EIP.1, EIP.2 |
-| `GroupEI` | EI, CX, ST | Identifier of a number that needs no authority (ORC-4) |
+| `PlacerNumber`, `FillerNumber` | EI | the Identifier, typed PLAC, FILL (ORC-2, OBR-3, SCH-2) |
 | `ResidentIdentifier` | ST, CX (PID-19) | Identifier |
 | `VisitIdentifier` | CX, ST (PV1-19) | Identifier, type VN, of the sender where untyped |
 | `StaffIdentifier` | XCN, CNN, CWE | Identifier of the person in XCN.1 |
@@ -27,6 +27,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `Location` | PL | Location resource: identifier, name, physicalType |
 | `Device` | EI, HD, ST | Device resource: identifier |
 | `Address` | XAD, AD, SAD, ST | Address |
+| `HomeAddress` | the same (PID-11) | Address, of use home where the sender says none |
 | `ContactPoint` | XTN, TN, ST | ContactPoint, or several |
 | `CodeableConcept` | CWE CE CNE CF IS ID ST | CodeableConcept with all its codings |
 | `Coding` | CWE … | its first coding |
@@ -47,7 +48,8 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `Range`, `SNRange` | NR, SN | Range |
 | `Ratio`, `SNRatio` | SN | Ratio |
 | `ReferenceRange` | ST (OBX-7) | list of Observation.referenceRange |
-| `string`, `markdown` | ST TX FT | text, `\\.br\\` as line break |
+| `string`, `markdown` | ST TX FT | the whole text, `\\.br\\` as line break |
+| `firstString` | any | the text of the first component |
 | `Annotation` | ST TX FT | Annotation |
 | `Attachment` | ED, RP | Attachment |
 | `integer`, `positiveInt`, `unsignedInt`, `decimal`, `boolean` | NM, ID | the primitive |
@@ -58,7 +60,144 @@ default), `Coding`, `CodeableConcept`, `Timing`): the first of identifier, alter
 and texts that the table lists is mapped. `code` is absent when the table has no answer; the
 others fall back to the sender's own coding, and `CodeableConcept` keeps it beside the mapped one.
 
+OBX-5 needs three fields at once: see `observed.observed_value`, `observed.pressure_components`
+and `ranges.reference_ranges`, which a `call` uses.
+
 `FHIR_TYPES[name]` is the FHIR type that comes back, for `value[x]` and the like.
 
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html
 """
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import (
+    codes,
+    contacts,
+    identifiers,
+    organisations,
+    people,
+    places,
+    quantities,
+    ranges,
+    texts,
+    times,
+    timings,
+)
+from fhir_hub.hl7v2.datatypes.context import Context, Table
+from fhir_hub.hl7v2.er7 import Value
+
+Datatype = Callable[[Value, Context], Any]
+CodedDatatype = Callable[[Value, Context, Table], Any]
+
+DATATYPES: Mapping[str, Datatype] = MappingProxyType(
+    {
+        "Identifier": identifiers.cx,
+        "EI": identifiers.ei,
+        "PlacerEI": identifiers.placer_ei,
+        "FillerEI": identifiers.filler_ei,
+        "PlacerNumber": identifiers.placer_number,
+        "FillerNumber": identifiers.filler_number,
+        "ResidentIdentifier": identifiers.resident,
+        "VisitIdentifier": identifiers.visit,
+        "StaffIdentifier": identifiers.staff,
+        "OrganizationIdentifier": organisations.identifier,
+        "DeviceIdentifier": identifiers.device,
+        "SlotIdentifier": identifiers.slot,
+        "ContractIdentifier": identifiers.contract,
+        "HumanName": people.human_name,
+        "PersonName": people.person_name,
+        "Practitioner": people.practitioner,
+        "CodedPractitioner": people.coded_practitioner,
+        "Organization": organisations.organization,
+        "FacilityOrganization": organisations.facility,
+        "CodedOrganization": organisations.coded_organization,
+        "Location": places.location,
+        "Device": organisations.device,
+        "Address": places.address,
+        "HomeAddress": places.home_address,
+        "ContactPoint": contacts.contact_point,
+        "CodeableConcept": codes.codeable_concept,
+        "Coding": codes.coding,
+        "code": codes.code,
+        "CodeText": codes.code_text,
+        "date": times.date,
+        "dateTime": times.date_time,
+        "instant": times.instant,
+        "time": times.time,
+        "Period": times.period,
+        "PeriodStart": times.period_start,
+        "PeriodEnd": times.period_end,
+        "Timing": timings.timing,
+        "Quantity": quantities.quantity,
+        "SimpleQuantity": quantities.simple_quantity,
+        "Duration": quantities.duration,
+        "Money": quantities.money,
+        "SN": quantities.sn_quantity,
+        "Range": quantities.sn_range,
+        "SNRange": quantities.sn_range,
+        "Ratio": quantities.sn_ratio,
+        "SNRatio": quantities.sn_ratio,
+        "ReferenceRange": ranges.reference_ranges,
+        "string": texts.string,
+        "markdown": texts.string,
+        "firstString": texts.first_string,
+        "Annotation": texts.annotation,
+        "Attachment": texts.attachment,
+        "integer": texts.integer,
+        "positiveInt": texts.positive_int,
+        "unsignedInt": texts.unsigned_int,
+        "decimal": quantities.decimal,
+        "boolean": texts.boolean,
+        "uri": texts.uri,
+        "url": texts.uri,
+    }
+)
+
+CODED: Mapping[str, CodedDatatype] = MappingProxyType(
+    {
+        "code": codes.table_code,
+        "Coding": codes.table_coding,
+        "CodeableConcept": codes.table_codeable_concept,
+        "Timing": timings.table_timing,
+    }
+)
+
+_OTHER_TYPES = {
+    **dict.fromkeys(
+        (
+            "EI",
+            "PlacerEI",
+            "FillerEI",
+            "PlacerNumber",
+            "FillerNumber",
+            "ResidentIdentifier",
+            "VisitIdentifier",
+            "StaffIdentifier",
+            "OrganizationIdentifier",
+            "DeviceIdentifier",
+            "SlotIdentifier",
+            "ContractIdentifier",
+        ),
+        "Identifier",
+    ),
+    "PersonName": "HumanName",
+    "CodedPractitioner": "Practitioner",
+    "FacilityOrganization": "Organization",
+    "CodedOrganization": "Organization",
+    "HomeAddress": "Address",
+    "CodeText": "string",
+    "firstString": "string",
+    "PeriodStart": "Period",
+    "PeriodEnd": "Period",
+    "SimpleQuantity": "Quantity",
+    "SN": "Quantity",
+    "SNRange": "Range",
+    "SNRatio": "Ratio",
+    "ReferenceRange": "BackboneElement",
+}
+
+FHIR_TYPES: Mapping[str, str] = MappingProxyType(
+    {name: _OTHER_TYPES.get(name, name) for name in DATATYPES}
+)

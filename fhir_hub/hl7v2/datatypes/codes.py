@@ -1,0 +1,119 @@
+"""CWE, CE, CNE, CF, IS and ID as CodeableConcept, Coding and code, alone or through a table.
+
+Every coding of the value is kept, each with the system that its name says; a table's answer
+stands before them. A Chinese ICD-10 code gets the WHO code that it refines beside it, so that
+a search for E11.9 finds E11.900.
+
+Spec: https://hl7.org/fhir/R4/datatypes.html#CodeableConcept; HL7v2 chapter 2A, CWE
+"""
+
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import coding_systems
+from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
+from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.identity.names import has_han
+
+# Of each triple: where code, text, system's name, version and OID stand in a CWE.
+_TRIPLES = ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20))
+
+
+def codings(value: Value, context: Context) -> list[dict[str, Any]]:
+    """Return every coding of a value, in order."""
+    found: list[dict[str, Any]] = []
+    for code_at, text_at, system_at, version_at, oid_at in _TRIPLES:
+        code = one_line(part(value, code_at))
+        if not code:
+            continue
+        system = coding_systems.system_of(
+            part(value, system_at), context.facility, part(value, oid_at)
+        )
+        if system == coding_systems.ICD_10 and coding_systems.is_chinese_icd_10(code):
+            system = coding_systems.ICD_10_CN
+        coding = {
+            "system": system,
+            "version": part(value, version_at),
+            "code": code,
+            "display": part(value, text_at),
+        }
+        found.append({name: text for name, text in coding.items() if text})
+        if system == coding_systems.ICD_10_CN and (who := coding_systems.who_icd_10(code)):
+            found.append({"system": coding_systems.ICD_10, "code": who})
+    return found
+
+
+def text_of(value: Value) -> str:
+    """Return what the sender calls it: original text, else the first text that there is."""
+    code = part(value, 1)
+    return (
+        part(value, 9)
+        or part(value, 2)
+        or part(value, 5)
+        or part(value, 11)
+        or (code if has_han(code) else "")
+    )
+
+
+def codeable_concept(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the CodeableConcept with all codings of a value."""
+    return compact({"coding": codings(value, context), "text": text_of(value)})
+
+
+def coding(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the first Coding of a value; one with only a text has only a display."""
+    found = codings(value, context)
+    return found[0] if found else compact({"display": text_of(value)})
+
+
+def code(value: Value, context: Context) -> str | None:
+    """Return the code as it stands."""
+    return one_line(part(value, 1)) or None
+
+
+def code_text(value: Value, context: Context) -> str | None:
+    """Return the value's text: original text, display, else the code."""
+    return text_of(value) or part(value, 1) or part(value, 4) or None
+
+
+def look_up(value: Value, table: Table) -> Coded | None:
+    """Return what a table says of a value: the first part that it lists, else its default."""
+    for component in (1, 4, 2, 5, 9):
+        text = part(value, component)
+        if text and table.knows(text):
+            return table.get(text)
+    return table.default if value else None
+
+
+def table_code(value: Value, context: Context, table: Table) -> str | None:
+    """Return the code that a table has for a value; `None` with an issue where it has none."""
+    coded = look_up(value, table)
+    if coded is None and (part(value, 1) or part(value, 2)):
+        context.issue("unmapped-code", f"table {table.name} does not know a code; it was left out")
+    return coded.code if coded else None
+
+
+def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
+    """Return the Coding that a table has for a value, else the sender's own."""
+    coded = look_up(value, table)
+    return coded.coding() if coded else coding(value, context)
+
+
+def table_codeable_concept(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
+    """Return the CodeableConcept of a table's coding and the sender's own behind it.
+
+    A row's `also` holds further codings (the Chinese one next to the international).
+    """
+    coded = look_up(value, table)
+    if coded is None:
+        return codeable_concept(value, context)
+    found = [coded.coding(), *coded.properties.get("also", ())]
+    listed = {(one.get("system"), one.get("code")) for one in found}
+    names_system = bool(part(value, 3))
+    for own in codings(value, context):
+        # a bare code of the table says nothing of its own: only a named or unknown one is kept
+        if (own["system"], own["code"]) not in listed and (
+            names_system or not table.knows(own["code"])
+        ):
+            found.append(own)
+    return compact({"coding": found, "text": text_of(value) or coded.display})

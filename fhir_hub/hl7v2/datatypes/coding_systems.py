@@ -1,0 +1,162 @@
+"""The FHIR system of a coding, from the name that CWE.3 gives it (HL7 table 0396 and Chinese ones).
+
+A known name has its public address. `HL7nnnn` is a v2 table. `L`, or no name, is the sender's
+own: a namespace of that facility, so that one hospital's `K` is never another's. Any other name
+is a code system of ours under `BASE`.
+
+Spec: https://terminology.hl7.org/CodeSystem/v2-0396; DOMAIN 3.3
+"""
+
+import re
+from types import MappingProxyType
+from urllib.parse import quote
+
+from fhir_hub.identity.systems import BASE, canonical, namespace
+
+LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
+UCUM = "http://unitsofmeasure.org"
+ICD_10 = "http://hl7.org/fhir/sid/icd-10"
+ICD_10_CN = f"{BASE}/CodeSystem/icd-10-cn"
+ISO_3166 = "urn:iso:std:iso:3166"
+_WS = "urn:oid:2.16.156.10011.2.3.3"
+
+_SYSTEMS = MappingProxyType(
+    {
+        "LN": LOINC,
+        "LOINC": LOINC,
+        "SCT": SNOMED,
+        "SCT2": SNOMED,
+        "SNOMED": SNOMED,
+        "SNOMED-CT": SNOMED,
+        "SNM3": "http://terminology.hl7.org/CodeSystem/SNM3",
+        "UCUM": UCUM,
+        "ATC": "http://www.whocc.no/atc",
+        "WC": "http://www.whocc.no/atc",
+        "I10": ICD_10,
+        "ICD10": ICD_10,
+        "ICD-10": ICD_10,
+        "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
+        "ICD10CM": "http://hl7.org/fhir/sid/icd-10-cm",
+        "ICD-10-CM": "http://hl7.org/fhir/sid/icd-10-cm",
+        "I10P": "http://www.cms.gov/Medicare/Coding/ICD10",
+        "ICD10PCS": "http://www.cms.gov/Medicare/Coding/ICD10",
+        "I9": "http://hl7.org/fhir/sid/icd-9-cm",
+        "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
+        "I9CDX": "http://hl7.org/fhir/sid/icd-9-cm",
+        "ICD9": "http://hl7.org/fhir/sid/icd-9-cm",
+        "ICD-9": "http://hl7.org/fhir/sid/icd-9-cm",
+        "C4": "http://www.ama-assn.org/go/cpt",
+        "CPT": "http://www.ama-assn.org/go/cpt",
+        "CPT4": "http://www.ama-assn.org/go/cpt",
+        "CVX": "http://hl7.org/fhir/sid/cvx",
+        "MVX": "http://hl7.org/fhir/sid/mvx",
+        "NDC": "http://hl7.org/fhir/sid/ndc",
+        "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
+        "UNII": "http://fdasis.nlm.nih.gov",
+        "CDCREC": "urn:oid:2.16.840.1.113883.6.238",
+        "DCM": "http://dicom.nema.org/resources/ontology/DCM",
+        "MDC": "urn:iso:std:iso:11073:10101",
+        "ISO3166": ISO_3166,
+        "ISO3166_1": ISO_3166,
+        "ISO639": "urn:ietf:bcp:47",
+        "BCP47": "urn:ietf:bcp:47",
+        "ICD10CN": ICD_10_CN,
+        "ICD-10-CN": ICD_10_CN,
+        "ICD10GB": ICD_10_CN,
+        "ICD10国临": ICD_10_CN,
+        "ICD10医保": ICD_10_CN,
+        "GB/T14396": ICD_10_CN,
+        "GB/T2659": f"{_WS}.1",
+        "GB3304": f"{_WS}.3",
+        "GB/T3304": f"{_WS}.3",
+        "GB/T2261.1": f"{_WS}.4",
+        "GB/T2261.2": f"{_WS}.5",
+        "GB/T4658": f"{_WS}.6",
+        "GB/T6565": f"{_WS}.7",
+        "GB/T4761": f"{_WS}.8",
+        "NMPA": f"{BASE}/CodeSystem/nmpa",
+        "CFDA": f"{BASE}/CodeSystem/nmpa",
+    }
+)
+_OIDS = MappingProxyType(
+    {
+        "2.16.840.1.113883.6.1": LOINC,
+        "2.16.840.1.113883.6.96": SNOMED,
+        "2.16.840.1.113883.6.8": UCUM,
+        "2.16.840.1.113883.6.3": ICD_10,
+        "2.16.840.1.113883.6.90": "http://hl7.org/fhir/sid/icd-10-cm",
+        "2.16.840.1.113883.6.103": "http://hl7.org/fhir/sid/icd-9-cm",
+        "2.16.840.1.113883.6.73": "http://www.whocc.no/atc",
+        "2.16.156.10011.2.3.3.11": ICD_10_CN,
+        "2.16.156.10011.2.3.3.11.3": ICD_10_CN,
+    }
+)
+_V2_TABLE = re.compile(r"(?:HL7[-_]?)(\d{4})", re.ASCII)
+_OID = re.compile(r"(?:urn:oid:)?([0-2](?:\.(?:0|[1-9]\d*))+)", re.ASCII)
+_V2_OID = re.compile(r"2\.16\.840\.1\.113883\.12\.(\d{1,4})", re.ASCII)
+_CN_ICD = re.compile(r"[A-Z]\d\d\.(?:\d{3}|x\d\d)(?:x\d{3})?[+*]?", re.ASCII)
+_WHO_ICD = re.compile(r"([A-Z]\d\d)\.(\d)?", re.ASCII)
+
+
+def v2_table(number: str) -> str:
+    """Return the system of an HL7 v2 table.
+
+    >>> v2_table("203")
+    'http://terminology.hl7.org/CodeSystem/v2-0203'
+    """
+    return f"http://terminology.hl7.org/CodeSystem/v2-{int(number):04}"
+
+
+def local(facility: str, name: str = "local") -> str:
+    """Return the system of a facility's own codes."""
+    return f"{BASE}/CodeSystem/{namespace(facility)}/{name}"
+
+
+def system_of(name: str, facility: str, oid: str = "") -> str:
+    """Return the system that CWE.3 and CWE.14 name; the facility's own for `L` or nothing.
+
+    >>> system_of("LN", "SHTH01"), system_of("L", "SHTH01")
+    ('http://loinc.org', 'https://fhir-hub.example/CodeSystem/SHTH01/local')
+    """
+    key = "".join(name.split()).upper()
+    if known := _SYSTEMS.get(key):
+        return known
+    if match := _V2_TABLE.fullmatch(key):
+        return v2_table(match[1])
+    if oid and (found := of_oid(oid)):
+        return found
+    if key in ("", "L", "LOCAL", "99LOC"):
+        return local(facility)
+    if name.startswith(("http://", "https://", "urn:")) and " " not in name:
+        return of_oid(name) or name
+    return of_oid(name) or f"{BASE}/CodeSystem/{quote(key, safe='-._~')}"
+
+
+def of_oid(oid: str) -> str:
+    """Return the system that an OID names, `""` if it is no OID."""
+    match = _OID.fullmatch(oid.strip())
+    if not match:
+        return ""
+    if table := _V2_OID.fullmatch(match[1]):
+        return v2_table(table[1])
+    return _OIDS.get(match[1]) or canonical(match[1])
+
+
+def is_chinese_icd_10(code: str) -> bool:
+    """Say whether a code has the shape of the Chinese clinical or insurance ICD-10.
+
+    >>> is_chinese_icd_10("I10.x00x002"), is_chinese_icd_10("E11.9")
+    (True, False)
+    """
+    return _CN_ICD.fullmatch(code) is not None
+
+
+def who_icd_10(code: str) -> str:
+    """Return the WHO ICD-10 code that a Chinese one refines, `""` if it has no such shape.
+
+    >>> who_icd_10("E11.900"), who_icd_10("I10.x00x002")
+    ('E11.9', 'I10')
+    """
+    match = _WHO_ICD.match(code)
+    return (f"{match[1]}.{match[2]}" if match[2] else match[1]) if match else ""

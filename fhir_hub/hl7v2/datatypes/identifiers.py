@@ -1,0 +1,255 @@
+"""CX, EI, HD and bare numbers as Identifier, each in the namespace of who issued it.
+
+A number that can be a resident ID is one, whatever the sender calls it. A number called a
+resident ID that cannot be one is kept with `use` temp and a tag, so that nobody is matched by
+it. What names no authority is the sending facility's.
+
+Spec: https://hl7.org/fhir/R4/datatypes.html#Identifier; HL7v2 chapter 2A, CX, EI; DOMAIN 3.2
+"""
+
+import re
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import coding_systems
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.parts import clean, compact, one_line, part
+from fhir_hub.hl7v2.datatypes.times import read_moment, write_datetime
+from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.identity import resident_id, systems, uscc
+
+DATA_QUALITY = f"{systems.BASE}/StructureDefinition/data-quality"
+CHECK_DIGIT = "http://hl7.org/fhir/StructureDefinition/identifier-checkDigit"
+TYPE_SYSTEM = coding_systems.v2_table("203")
+US_SSN = "http://hl7.org/fhir/sid/us-ssn"
+US_NPI = "http://hl7.org/fhir/sid/us-npi"
+_NATIONAL_TYPE = "NNCHN"
+_SSN = re.compile(r"\d{3}-?\d{2}-?\d{4}", re.ASCII)
+_FILLERS = {"", "-", "--", "/", "无", "不详", "未知", "NULL", "NONE", "N/A", "NA", "UNKNOWN"}
+Json = dict[str, Any]
+
+
+def is_filler(number: str) -> bool:
+    """Say whether a number only fills the field: zeros, dashes, six nines, 无."""
+    bare = number.strip("-. ")
+    return (
+        not bare.strip("0") or number.upper() in _FILLERS or (len(bare) > 5 and not bare.strip("9"))
+    )
+
+
+def cx(value: Value, context: Context) -> Json | list[Json] | None:
+    """Return the Identifier of CX; two where a resident ID came in its 15-digit writing."""
+    number, type_code = one_line(part(value, 1)), part(value, 5)
+    if not number:
+        return None
+    oid = part(value, 4, 2)
+    named = bool(part(value, 4, 1) or oid)
+    system = systems.universal(oid, part(value, 4, 3)) or systems.national(
+        type_code, has_authority=named
+    )
+    if system == systems.RESIDENT_ID or (
+        resident_id.looks_like(number) and resident_id.is_valid(number)
+    ):
+        return _resident(number, value, context)
+    if _is_nothing(number, context):
+        return None
+    if type_code.upper() == "SS" and _SSN.fullmatch(number) and not system:
+        system = US_SSN
+    kind = type_code or systems.kind_of_oid(oid)
+    authority = part(value, 4, 1) or oid or context.facility
+    identifier = {
+        "type": identifier_type(type_code, context),
+        "system": system or systems.patient_number(authority, kind),
+        "value": number,
+    }
+    return _with_rest(identifier, value, context)
+
+
+def _with_rest(identifier: Json, value: Value, context: Context) -> Json | None:
+    dates = {
+        "start": _moment(part(value, 7), context),
+        "end": _moment(part(value, 8), context),
+    }
+    if digit := part(value, 2):
+        identifier["extension"] = [{"url": CHECK_DIGIT, "valueString": digit}]
+    if part(value, 4, 1) and part(value, 4, 2):
+        identifier["assigner"] = {"display": part(value, 4, 1)}
+    elif part(value, 6, 1):
+        identifier["assigner"] = {"display": part(value, 6, 1)}
+    return compact(identifier | {"period": compact(dates)})
+
+
+def _moment(text: str, context: Context) -> str:
+    moment = read_moment(text, context)
+    return write_datetime(moment, context.zone) if moment else ""
+
+
+def _is_nothing(number: str, context: Context) -> bool:
+    if is_filler(number):
+        context.issue("filler-identifier", "an identifier only fills its field; it was left out")
+        return True
+    return False
+
+
+def resident(value: Value, context: Context) -> Json | list[Json] | None:
+    """Return the Identifier of a field that holds a national number (PID-19).
+
+    A US social security number is told by its shape; anything else is a resident ID that
+    cannot be right.
+    """
+    number = one_line(part(value, 1))
+    if not number:
+        return None
+    if _SSN.fullmatch(number) and not is_filler(number.replace("-", "")):
+        return {
+            "type": {"coding": [{"system": TYPE_SYSTEM, "code": "SS"}]},
+            "system": US_SSN,
+            "value": number,
+        }
+    return _resident(number, value, context)
+
+
+def _resident(number: str, value: Value, context: Context) -> Json | list[Json] | None:
+    verdict = resident_id.examine(number)
+    if "filler" in verdict.reasons or is_filler(verdict.value):
+        context.issue("filler-identifier", "a resident ID only fills its field; it was left out")
+        return None
+    kind = {"coding": [{"system": TYPE_SYSTEM, "code": _NATIONAL_TYPE}]}
+    good: Json = {
+        "use": "official",
+        "type": kind,
+        "system": systems.RESIDENT_ID,
+        "value": verdict.value,
+    }
+    if not verdict.is_valid:
+        context.issue(
+            "invalid-resident-id",
+            f"a resident ID cannot be right ({', '.join(verdict.reasons)}); it matches nobody",
+        )
+        tag = {"url": DATA_QUALITY, "valueCode": f"invalid-{verdict.reasons[0]}"}
+        return good | {"use": "temp", "extension": [tag]}
+    whole = _with_rest(good, value, context) or good
+    if verdict.former:
+        return [whole, good | {"use": "old", "value": verdict.former}]
+    return whole
+
+
+def identifier_type(type_code: str, context: Context) -> Json | None:
+    """Return the CodeableConcept of CX.5 by the table IdentifierType, else of HL7 table 0203."""
+    if not type_code:
+        return None
+    if coded := context.table("IdentifierType").get(type_code):
+        return {"coding": [coded.coding()]}
+    if type_code.isascii() and " " not in type_code:
+        return {"coding": [{"system": TYPE_SYSTEM, "code": type_code}]}
+    return {"text": type_code}
+
+
+def ei(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of EI in the namespace of EI.2 or EI.3, else of the sender."""
+    return _in_namespace(part(value, 1), part(value, 2), part(value, 3), part(value, 4), context)
+
+
+def _in_namespace(number: str, name: str, oid: str, kind: str, context: Context) -> Json | None:
+    number = one_line(number)
+    if not number or _is_nothing(number, context):
+        return None
+    system = systems.universal(oid, kind) or systems.authority_system(name or context.facility)
+    identifier: Json = {"system": system, "value": number}
+    if name and oid:
+        identifier["assigner"] = {"display": name}
+    return identifier
+
+
+def placer_ei(value: Value, context: Context) -> Json | None:
+    """Return the placer's Identifier of EIP, typed PLAC."""
+    return typed(ei(value.component(1), context), "PLAC")
+
+
+def filler_ei(value: Value, context: Context) -> Json | None:
+    """Return the filler's Identifier of EIP, typed FILL."""
+    return typed(ei(value.component(2), context), "FILL")
+
+
+def placer_number(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of EI as the placer's, typed PLAC (ORC-2, OBR-2, SCH-1)."""
+    return typed(ei(value, context), "PLAC")
+
+
+def filler_number(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of EI as the filler's, typed FILL (ORC-3, OBR-3, SCH-2)."""
+    return typed(ei(value, context), "FILL")
+
+
+def typed(identifier: Json | None, type_code: str) -> Json | None:
+    """Return an Identifier with a type of HL7 table 0203."""
+    if identifier is None:
+        return None
+    return {"type": {"coding": [{"system": TYPE_SYSTEM, "code": type_code}]}} | identifier
+
+
+def visit(value: Value, context: Context) -> Json | list[Json] | None:
+    """Return the Identifier of a visit (PV1-19), of type VN where it has none."""
+    if part(value, 5) or part(value, 4, 2):
+        return cx(value, context)
+    number = one_line(part(value, 1))
+    if not number or _is_nothing(number, context):
+        return None
+    authority = part(value, 4, 1) or context.facility
+    system = systems.patient_number(authority, "VN")
+    identifier = {"type": identifier_type("VN", context), "system": system, "value": number}
+    return _with_rest(identifier, value, context)
+
+
+def staff(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of the person whom XCN, CNN or PPN names."""
+    number = one_line(part(value, 1))
+    if not number or _is_nothing(number, context):
+        return None
+    type_code = part(value, 13)
+    authority = part(value, 9, 1) or context.facility
+    system = systems.universal(part(value, 9, 2), part(value, 9, 3))
+    if type_code == "NPI" or (authority == "NPI" and not system):
+        system = US_NPI
+    identifier = {
+        "type": identifier_type(type_code, context),
+        "system": system or systems.practitioner(authority),
+        "value": number,
+    }
+    if part(value, 9, 1) and part(value, 9, 2):
+        identifier["assigner"] = {"display": part(value, 9, 1)}
+    return compact(identifier)
+
+
+def institution(number: str, context: Context, system: str = "") -> Json | None:
+    """Return the Identifier of an institution's code; a valid USCC is told by its check."""
+    number = one_line(clean(number))
+    if not number or is_filler(number):
+        return None
+    if uscc.is_valid(number):
+        return {"system": systems.USCC, "value": uscc.normalise(number)}
+    return {"system": system or systems.ORGANIZATION, "value": number}
+
+
+def device(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of a device of the sender (OBX-18)."""
+    number = one_line(part(value, 1))
+    if not number or _is_nothing(number, context):
+        return None
+    name = part(value, 2) or context.facility
+    system = systems.universal(part(value, 3), part(value, 4)) or systems.device(name)
+    return {"system": system, "value": number}
+
+
+def slot(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of a slot."""
+    return _of_system(value, systems.SLOT)
+
+
+def contract(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of a family doctor contract."""
+    return _of_system(value, systems.CONTRACT)
+
+
+def _of_system(value: Value, system: str) -> Json | None:
+    number = one_line(part(value, 1))
+    return {"system": system, "value": number} if number else None

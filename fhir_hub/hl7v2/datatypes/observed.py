@@ -1,0 +1,133 @@
+"""OBX-5 as Observation.value[x]: by the type that OBX-2 names, corrected by what is written.
+
+Senders call `<0.5` and `148/92` NM, and write numbers as ST. A number with a unit is a quantity,
+whatever it is called; what is called a number and is none is a text, with an issue.
+
+Spec: https://hl7.org/fhir/R4/observation-definitions.html#Observation.value_x_; DOMAIN 4
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes, people, quantities, ranges, texts, times, units
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.parts import half_width, part, whole
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.datatypes.units import Unit
+from fhir_hub.hl7v2.er7 import Value
+
+SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
+_LOINC = "http://loinc.org"
+_MM_HG = Unit("mmHg", "mm[Hg]")
+_PRESSURE = re.compile(r"(\d{2,3})\s*/\s*(\d{2,3})", re.ASCII)
+_CODED = {"CWE", "CE", "CNE", "CF", "IS"}
+_DATES = {"DT", "DTM", "TS"}
+Json = dict[str, Any]
+
+
+def observed_value(
+    data_type: str, values: Sequence[Value], unit_field: Value | None, context: Context
+) -> Typed | None:
+    """Return the value of OBX-5's repetitions, `None` if there is none that a value[x] can hold.
+
+    Several texts are lines of one; of several values of another type the first is taken, with
+    an issue. The result's `fhir_type` is the suffix of `value` (`Quantity`).
+    """
+    filled = [value for value in values if value and whole(value)]
+    if not filled:
+        return None
+    data_type = data_type.upper()
+    unit = units.unit_of(unit_field)
+    if len(filled) > 1 and (data_type in ("TX", "FT", "ST", "") or data_type not in _KNOWN):
+        return Typed("String", "\n".join(whole(value) for value in filled))
+    if len(filled) > 1:
+        context.issue("repeated-value", "an observation has several values; the first was taken")
+    return _value(data_type, filled[0], unit, context)
+
+
+def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:
+    if data_type in _CODED:
+        return _typed("CodeableConcept", codes.codeable_concept(value, context))
+    if data_type == "SN":
+        found = quantities.structured_numeric(value, unit, context)
+        return Typed("String", found.value) if found and found.fhir_type == "string" else found
+    if data_type in _DATES:
+        return _typed("DateTime", times.date_time(value, context)) or _as_text(value)
+    if data_type == "TM":
+        return _typed("Time", times.time(value, context)) or _as_text(value)
+    if data_type == "DR":
+        return _typed("Period", times.period(value, context))
+    if data_type == "CQ" and (found_quantity := quantities.quantity(value, context)):
+        return Typed("Quantity", found_quantity)
+    if data_type in ("TX", "FT"):
+        return _as_text(value)
+    if data_type in ("XCN", "XPN"):
+        at = 2 if data_type == "XCN" else 1
+        name = people.person_name(value, context) if at == 2 else people.human_name(value, context)
+        first = name[0] if isinstance(name, list) else name
+        return _typed("String", first.get("text") if first else None) or _as_text(value)
+    return _number_or_text(data_type, value, unit, context)
+
+
+def _number_or_text(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:
+    text = whole(value)
+    found = quantities.read_compared(text) if len(text) < 60 else None
+    if found and (data_type in ("NM", "") or unit.text or found[0]):
+        return Typed("Quantity", quantities.of_number(found[1], unit, context, found[0]))
+    if data_type == "NM":
+        context.issue("retyped-value", "an observation called a number is none; kept as a text")
+    return _as_text(value)
+
+
+def _as_text(value: Value) -> Typed | None:
+    return _typed("String", whole(value))
+
+
+def _typed(fhir_type: str, found: Any) -> Typed | None:
+    return Typed(fhir_type, found) if found else None
+
+
+_KNOWN = _CODED | _DATES | {"NM", "SN", "TM", "DR", "CQ", "XCN", "XPN", "ED", "RP"}
+
+
+def read_pressure(text: str) -> tuple[Decimal, Decimal] | None:
+    """Return systolic and diastolic pressure of a text such as `148/92`, else `None`.
+
+    >>> read_pressure("148/92")
+    (Decimal('148'), Decimal('92'))
+    """
+    match = _PRESSURE.fullmatch(half_width(text).strip())
+    if not match:
+        return None
+    systolic, diastolic = Decimal(match[1]), Decimal(match[2])
+    return (systolic, diastolic) if 40 <= systolic <= 350 and diastolic < systolic else None
+
+
+def pressure_components(
+    value: Value, unit_field: Value | None, range_field: Value | None, context: Context
+) -> list[Json] | None:
+    """Return the two Observation.component of a blood pressure in one text, `None` for others."""
+    pressures = read_pressure(whole(value))
+    if not pressures:
+        return None
+    unit = units.unit_of(unit_field)
+    unit = unit if unit.text else _MM_HG
+    if unit.code not in ("mm[Hg]", "kPa"):
+        return None
+    both = ranges.pressure_ranges(whole(range_field) if range_field else "", unit, context)
+    named = ((SYSTOLIC, "Systolic blood pressure"), (DIASTOLIC, "Diastolic blood pressure"))
+    return [
+        {
+            "code": {"coding": [{"system": _LOINC, "code": code, "display": display}]},
+            "valueQuantity": quantities.of_number(number, unit, context),
+        }
+        | ({"referenceRange": bounds} if bounds else {})
+        for (code, display), number, bounds in zip(named, pressures, both, strict=True)
+    ]
+
+
+def attachment(value: Value, context: Context) -> Json | None:
+    """Return the Attachment of an ED or RP in OBX-5; R4 values cannot hold one."""
+    return texts.attachment(value, context) if part(value, 1) or part(value, 5) else None

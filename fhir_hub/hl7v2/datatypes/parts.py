@@ -1,0 +1,46 @@
+"""The pieces of a value as datatypes read them: HL7's null is nothing, blanks are one blank.
+
+Spec: HL7v2 chapter 2, 2.5.3 (`""` deletes; the map's engine sees to that)
+"""
+
+import unicodedata
+from typing import Any
+
+from fhir_hub.hl7v2.er7 import Value
+
+_NULL = '""'
+
+
+def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
+    """Return a component's text, `""` where it is absent or HL7's null."""
+    text = clean(value.text(component, subcomponent))
+    return "" if text == _NULL else text
+
+
+def whole(value: Value) -> str:
+    """Return all of a value as one text, `""` for HL7's null."""
+    text = clean(value.whole)
+    return "" if text == _NULL else text
+
+
+def clean(text: str) -> str:
+    """Return `text` without the control characters that FHIR strings may not hold."""
+    if text.isprintable():
+        return text.strip()
+    return "".join(c for c in text if c in "\t\n\r" or unicodedata.category(c) != "Cc").strip()
+
+
+def one_line(text: str) -> str:
+    """Return `text` with each run of white space as one blank: a code, a name."""
+    return " ".join(text.split())
+
+
+def compact(parts: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the parts that hold something, `None` if none does."""
+    kept = {name: part for name, part in parts.items() if part not in ("", None, [], {})}
+    return kept or None
+
+
+def half_width(text: str) -> str:
+    """Return `text` with full-width letters, digits and marks in half width."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)

@@ -1,0 +1,165 @@
+"""NM, SN, CQ, MO and the text of numbers as Quantity, Range, Ratio, Duration and Money.
+
+A number keeps its digits (`9.80` stays `9.80`); a comparator before it is FHIR's comparator.
+The unit stands in another field (OBX-6) or in the value (CQ.2): each function takes it apart.
+
+Spec: https://hl7.org/fhir/R4/datatypes.html#Quantity; HL7v2 chapter 2A, NM, SN, CQ
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+from fhir_hub.hl7v2.datatypes import units
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.parts import half_width, part, whole
+from fhir_hub.hl7v2.datatypes.units import Unit
+from fhir_hub.hl7v2.er7 import Value
+
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+_COMPARED = re.compile(r"(<=|>=|<|>|=)?\s*(\S+)")
+_COMPARATORS = str.maketrans({"≤": "<=", "≦": "<=", "≥": ">=", "≧": ">=", "〈": "<", "〉": ">"})
+_JIN = "斤"
+_HALF = Decimal("0.5")
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
+
+
+class Typed(NamedTuple):
+    """A value of a choice element: the FHIR type (`Quantity`) and the JSON."""
+
+    fhir_type: str
+    value: Any
+
+
+def read_decimal(text: str) -> Decimal | None:
+    """Return the number that a text writes, digit for digit, `None` if it is none.
+
+    >>> read_decimal("9.80"), read_decimal("1,234"), read_decimal("9.8.1")
+    (Decimal('9.80'), Decimal('1234'), None)
+    """
+    text = half_width(text).strip()
+    if _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    elif not _NUMBER.fullmatch(text):
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def read_compared(text: str) -> tuple[str, Decimal] | None:
+    """Return comparator (`""` for none) and number of a text such as `<0.5` or `≥ 60`."""
+    match = _COMPARED.fullmatch(half_width(text.translate(_COMPARATORS)).strip())
+    number = read_decimal(match[2]) if match else None
+    return (match[1] or "", number) if match and number is not None else None
+
+
+def of_number(
+    number: Decimal, unit: Unit, context: Context, comparator: str = ""
+) -> dict[str, Any]:
+    """Return the Quantity of a number; 斤 becomes half as many kg, with an issue."""
+    if unit.text == _JIN:
+        context.issue("converted-unit", "a weight in 斤 was halved to kilograms")
+        number, unit = number * _HALF, Unit("kg", "kg")
+    quantity: dict[str, Any] = {"value": number}
+    if comparator not in ("", "="):
+        quantity["comparator"] = comparator
+    return quantity | units.parts(unit)
+
+
+def read_quantity(text: str, unit: Unit, context: Context) -> dict[str, Any] | None:
+    """Return the Quantity that a text writes, `None` if it is no number."""
+    found = read_compared(text)
+    return of_number(found[1], unit, context, found[0]) if found else None
+
+
+def quantity(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Quantity of NM, of CQ with its unit, or of a text such as `<0.5`."""
+    unit = units.unit_of(value.component(2)) if part(value, 2) else Unit()
+    found = read_quantity(part(value, 1), unit, context)
+    if found is None and part(value, 1):
+        context.issue("unreadable-number", "a quantity is not a number; it was left out")
+    return found
+
+
+def decimal(value: Value, context: Context) -> Decimal | None:
+    """Return the number of NM, digit for digit; `None` with an issue for others."""
+    number = read_decimal(part(value, 1))
+    if number is None and part(value, 1):
+        context.issue("unreadable-number", "a number cannot be read; it was left out")
+    return number
+
+
+def simple_quantity(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return a Quantity without comparator, `None` with an issue where it has one."""
+    found = quantity(value, context)
+    if found and "comparator" in found:
+        context.issue("unreadable-number", "a quantity may have no comparator; it was left out")
+        return None
+    return found
+
+
+def duration(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return a Duration; one in no unit of time keeps its number and unit without a code."""
+    found = simple_quantity(value, context)
+    if found and found.get("code") not in (None, "s", "min", "h", "d", "wk", "mo", "a"):
+        return {name: part for name, part in found.items() if name in ("value", "unit")}
+    return found
+
+
+def money(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Money of MO, CP or NM; CNY unless it says another currency."""
+    amount = value.component(1) if len(value.components) > 2 or part(value, 1, 2) else value
+    number = read_decimal(part(amount, 1))
+    if number is None:
+        if part(amount, 1):
+            context.issue("unreadable-number", "an amount is not a number; it was left out")
+        return None
+    currency = part(amount, 2).upper()
+    return {"value": number, "currency": currency if _CURRENCY.fullmatch(currency) else "CNY"}
+
+
+def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | None:
+    """Return what SN says: Quantity, Range (`^1^-^2`), Ratio (`^1^:^128`), else its text."""
+    comparator, separator = part(value, 1).translate(_COMPARATORS), part(value, 3)
+    first, second = read_decimal(part(value, 2)), read_decimal(part(value, 4))
+    comparator = comparator if comparator in ("<", "<=", ">", ">=") else ""
+    if first is not None and second is not None and separator in ("-", "~"):
+        if first <= second and not comparator:
+            low, high = (of_number(number, unit, context) for number in (first, second))
+            return Typed("Range", {"low": low, "high": high})
+    elif first is not None and second is not None and separator in (":", "/"):
+        above = of_number(first, Unit(), context, comparator)
+        return Typed("Ratio", {"numerator": above, "denominator": {"value": second}})
+    elif first is not None and second is None and separator in ("", "."):
+        return Typed("Quantity", of_number(first, unit, context, comparator))
+    if len(value.components) == 1 and (found := read_quantity(part(value, 1), unit, context)):
+        return Typed("Quantity", found)
+    text = "".join(part(value, number) for number in range(1, 5)) or whole(value)
+    return Typed("string", text) if text else None
+
+
+def sn_quantity(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Quantity of SN, `None` if it is a range, a ratio or a text."""
+    return _only(structured_numeric(value, Unit(), context), "Quantity")
+
+
+def sn_range(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Range of SN or NR (`3^6`), `None` if it is none."""
+    low, high = read_decimal(part(value, 1)), read_decimal(part(value, 2))
+    if len(value.components) <= 2 and (low is not None or high is not None):
+        ends = {"low": low, "high": high}
+        return {name: {"value": end} for name, end in ends.items() if end is not None}
+    return _only(structured_numeric(value, Unit(), context), "Range")
+
+
+def sn_ratio(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Ratio of SN, `None` if it is none."""
+    return _only(structured_numeric(value, Unit(), context), "Ratio")
+
+
+def _only(typed: Typed | None, fhir_type: str) -> dict[str, Any] | None:
+    return typed.value if typed and typed.fhir_type == fhir_type else None

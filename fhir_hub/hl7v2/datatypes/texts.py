@@ -1,0 +1,162 @@
+"""ST, TX, FT, ID and NM as FHIR's simple types, and ED and RP as Attachment.
+
+A text field's bare delimiters are characters: the whole of the value is the text.
+
+Spec: https://hl7.org/fhir/R4/datatypes.html#primitive; HL7v2 chapter 2A, ED and RP
+"""
+
+import base64
+import binascii
+import re
+from typing import Any
+from urllib.parse import quote
+
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.parts import compact, half_width, part, whole
+from fhir_hub.hl7v2.datatypes.quantities import read_decimal
+from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.identity.systems import universal
+
+_MEDIA_TYPES = {
+    "PDF": "application/pdf",
+    "RTF": "application/rtf",
+    "XML": "application/xml",
+    "JSON": "application/json",
+    "HTML": "text/html",
+    "PLAIN": "text/plain",
+    "TXT": "text/plain",
+    "TEXT": "text/plain",
+    "JPEG": "image/jpeg",
+    "JPG": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "TIFF": "image/tiff",
+    "TIF": "image/tiff",
+    "DICOM": "application/dicom",
+    "ZIP": "application/zip",
+    "X-HL7-CDA-LEVEL-ONE": "application/xml",
+}
+_TYPES = {
+    "AP": "application",
+    "APPLICATION": "application",
+    "AU": "audio",
+    "AUDIO": "audio",
+    "IM": "image",
+    "IMAGE": "image",
+    "TEXT": "text",
+    "TX": "text",
+    "FT": "text",
+    "VIDEO": "video",
+}
+_SUBTYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*", re.ASCII)
+_MAX_INTEGER = 2**31 - 1
+_YES = {"Y", "YES", "T", "TRUE", "1", "是", "有"}
+_NO = {"N", "NO", "F", "FALSE", "0", "否", "无"}
+
+
+def string(value: Value, context: Context) -> str | None:
+    """Return the whole value as one text."""
+    return whole(value) or None
+
+
+def first_string(value: Value, context: Context) -> str | None:
+    """Return the text of the first component."""
+    return part(value) or None
+
+
+def annotation(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return an Annotation of the whole value."""
+    text = whole(value)
+    return {"text": text} if text else None
+
+
+def boolean(value: Value, context: Context) -> bool | None:
+    """Return what a yes/no says (table 0136, `1`/`0`, 是/否); `None` with an issue for others."""
+    text = half_width(part(value)).upper()
+    if text in _YES or text in _NO:
+        return text in _YES
+    if text:
+        context.issue("unreadable-boolean", "a yes/no says something else; it was left out")
+    return None
+
+
+def integer(value: Value, context: Context) -> int | None:
+    """Return a whole number of 32 bits; `None` with an issue for others."""
+    return _whole_number(value, context, -_MAX_INTEGER - 1)
+
+
+def unsigned_int(value: Value, context: Context) -> int | None:
+    """Return a whole number that is not negative; `None` with an issue for others."""
+    return _whole_number(value, context, 0)
+
+
+def positive_int(value: Value, context: Context) -> int | None:
+    """Return a whole number above zero; `None` with an issue for others."""
+    return _whole_number(value, context, 1)
+
+
+def _whole_number(value: Value, context: Context, least: int) -> int | None:
+    text = part(value)
+    number = read_decimal(text)
+    if (
+        number is not None
+        and least <= number <= _MAX_INTEGER
+        and number == number.to_integral_value()
+    ):
+        return int(number)
+    if text:
+        context.issue("unreadable-number", "a whole number cannot be read; it was left out")
+    return None
+
+
+def uri(value: Value, context: Context) -> str | None:
+    """Return a text as a URI, or the URI of an HD's universal id."""
+    if part(value, 2) and (system := universal(part(value, 2), part(value, 3))):
+        return system
+    return quote(whole(value), safe="-._~:/?#[]@!$&'()*+,;=%") or None
+
+
+def attachment(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Attachment of ED (its data) or of RP (its address)."""
+    if part(value, 5):
+        return _encapsulated(value, context)
+    if len(value.components) > 1 and part(value, 1) and not part(value, 4).startswith("Base"):
+        kind = _media_type(part(value, 3), part(value, 4))
+        address = quote(part(value, 1), safe="-._~:/?#[]@!$&'()*+,;=%")
+        return compact({"contentType": kind, "url": address})
+    text = whole(value)
+    if not text:
+        return None
+    return {"contentType": "text/plain", "data": _base64(text.encode())}
+
+
+def _encapsulated(value: Value, context: Context) -> dict[str, Any] | None:
+    text, encoding = value.text(5), part(value, 4).upper()
+    data = ""
+    try:
+        if encoding == "HEX":
+            data = _base64(bytes.fromhex(text))
+        elif encoding == "A":
+            data = _base64(text.encode())
+        else:
+            packed = "".join(text.split())
+            data = _base64(base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True))
+    except (ValueError, binascii.Error):
+        context.issue("unreadable-data", "encapsulated data is not in the encoding that it names")
+        data = _base64(text.encode())
+    return compact({"contentType": _media_type(part(value, 2), part(value, 3)), "data": data})
+
+
+def _base64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")
+
+
+def _media_type(kind: str, subtype: str) -> str:
+    if known := _MEDIA_TYPES.get(subtype.upper(), _MEDIA_TYPES.get(kind.upper(), "")):
+        return known
+    main = _TYPES.get(kind.upper(), "")
+    if "/" in kind and all(_SUBTYPE.fullmatch(piece) for piece in kind.split("/", 1)):
+        return kind
+    if main and _SUBTYPE.fullmatch(subtype):
+        return f"{main}/{subtype.lower()}"
+    return "text/plain" if main == "text" else "application/octet-stream"

@@ -1,0 +1,141 @@
+"""Units as senders write them, to UCUM.
+
+A unit is looked up in one spelling (half width, μ as u, powers as `10*n`). What the table does
+not know is UCUM already when each of its atoms is. The unit as written is kept beside the code.
+
+Spec: https://ucum.org/ucum; DOMAIN 3.3
+"""
+
+import re
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from fhir_hub.hl7v2.datatypes import coding_systems
+from fhir_hub.hl7v2.datatypes.parts import half_width, part, whole
+from fhir_hub.hl7v2.er7 import Value
+
+
+class Unit(NamedTuple):
+    """A unit as `text` has it, and its UCUM `code`, `""` where there is none."""
+
+    text: str = ""
+    code: str = ""
+
+
+# Spelled as `_spelling` spells; only what differs from UCUM or is no UCUM at all.
+_CODES = MappingProxyType(
+    {
+        "次/分": "/min", "次/min": "/min", "次/分钟": "/min", "bpm": "/min", "beats/min": "/min",
+        "beats/minute": "/min", "1/min": "/min", "{beats}/min": "/min", "breaths/min": "/min",
+        "mmhg": "mm[Hg]", "毫米汞柱": "mm[Hg]", "mm(hg)": "mm[Hg]", "cmh2o": "cm[H2O]",
+        "厘米水柱": "cm[H2O]", "kpa": "kPa", "千帕": "kPa",
+        "kg": "kg", "公斤": "kg", "千克": "kg", "g": "g", "克": "g", "mg": "mg", "毫克": "mg",
+        "ug": "ug", "mcg": "ug", "微克": "ug", "ng": "ng", "纳克": "ng", "pg": "pg", "皮克": "pg",
+        "l": "L", "升": "L", "dl": "dL", "ml": "mL", "毫升": "mL", "cc": "mL", "ul": "uL",
+        "微升": "uL", "fl": "fL", "飞升": "fL",
+        "m": "m", "米": "m", "cm": "cm", "厘米": "cm", "公分": "cm", "mm": "mm", "毫米": "mm",
+        "um": "um", "微米": "um", "in": "[in_i]", "inch": "[in_i]", "inches": "[in_i]",
+        "ft": "[ft_i]", "lb": "[lb_av]", "lbs": "[lb_av]", "oz": "[oz_av]",
+        "c": "Cel", "°c": "Cel", "degc": "Cel", "deg c": "Cel", "摄氏度": "Cel", "cel": "Cel",
+        "度": "Cel", "°f": "[degF]", "degf": "[degF]", "f": "[degF]",
+        "%": "%", "百分比": "%", "percent": "%", "pct": "%", "‰": "[ppth]",
+        "u/l": "U/L", "iu/l": "[IU]/L", "iu/ml": "[IU]/mL", "miu/ml": "m[IU]/mL",
+        "miu/l": "m[IU]/L", "uiu/ml": "u[IU]/mL", "kiu/l": "k[IU]/L", "ku/l": "kU/L",
+        "u/ml": "U/mL", "mu/l": "mU/L", "iu": "[IU]", "国际单位": "[IU]", "u": "U",
+        "mol/l": "mol/L", "mmol/l": "mmol/L", "umol/l": "umol/L", "nmol/l": "nmol/L",
+        "pmol/l": "pmol/L", "毫摩尔/升": "mmol/L", "毫摩尔每升": "mmol/L", "微摩尔/升": "umol/L",
+        "meq/l": "meq/L", "mosm/l": "mosm/L", "mosm/kg": "mosm/kg", "mosm/kgh2o": "mosm/kg",
+        "g/l": "g/L", "g/dl": "g/dL", "mg/l": "mg/L", "mg/dl": "mg/dL", "mg/g": "mg/g",
+        "ug/l": "ug/L", "ug/ml": "ug/mL", "ug/dl": "ug/dL", "mcg/ml": "ug/mL", "mcg/dl": "ug/dL",
+        "ng/ml": "ng/mL", "ng/l": "ng/L", "ng/dl": "ng/dL", "pg/ml": "pg/mL", "mg/kg": "mg/kg",
+        "10*9/l": "10*9/L", "10*12/l": "10*12/L", "10*6/l": "10*6/L", "10*3/ul": "10*3/uL",
+        "10*6/ul": "10*6/uL", "k/ul": "10*3/uL", "m/ul": "10*6/uL", "g/24h": "g/(24.h)",
+        "mg/24h": "mg/(24.h)", "thousand/ul": "10*3/uL", "million/ul": "10*6/uL",
+        "ml/min": "mL/min", "ml/min/1.73m2": "mL/min/{1.73_m2}", "ml/min/1.73m^2":
+        "mL/min/{1.73_m2}", "mm/h": "mm/h", "mm/hr": "mm/h", "ml/h": "mL/h", "ml/hr": "mL/h",
+        "l/min": "L/min", "kg/m2": "kg/m2", "kg/m^2": "kg/m2", "kg/m*2": "kg/m2", "m2": "m2",
+        "/hpf": "/[HPF]", "个/hp": "/[HPF]", "/hp": "/[HPF]", "/lpf": "/[LPF]", "/lp": "/[LPF]",
+        "个/ul": "/uL", "/ul": "/uL", "copies/ml": "{copies}/mL", "拷贝/ml": "{copies}/mL",
+        "s": "s", "sec": "s", "秒": "s", "min": "min", "分": "min", "分钟": "min", "mins": "min",
+        "minute": "min", "minutes": "min", "h": "h", "hr": "h", "hrs": "h", "hour": "h",
+        "hours": "h", "小时": "h", "时": "h", "d": "d", "day": "d", "days": "d", "天": "d",
+        "日": "d", "wk": "wk", "w": "wk", "week": "wk", "weeks": "wk", "周": "wk", "星期": "wk",
+        "mo": "mo", "month": "mo", "months": "mo", "月": "mo", "个月": "mo", "a": "a", "y": "a",
+        "yr": "a", "yrs": "a", "year": "a", "years": "a", "岁": "a", "年": "a", "kcal": "kcal",
+        "千卡": "kcal", "大卡": "kcal", "次": "{times}", "step": "{steps}", "步": "{steps}",
+        "片": "{tbl}", "粒": "{capsule}", "支": "{ampule}", "盒": "{box}", "袋": "{bag}",
+        "瓶": "{bottle}", "丸": "{pill}", "贴": "{patch}", "滴": "[drp]", "喷": "{spray}",
+        "枚": "{each}", "板": "{blister}", "包": "{packet}", "剂": "{dose}", "单位": "U",
+    }
+)  # fmt: skip
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_POWER = re.compile(r"^[x×*✕]?\s*10\s*(?:[\^*e]|exp)?\s*(-?\d{1,2})(?=\D|$)")
+_ATOM = re.compile(
+    r"(?:(?:da|[YZEPTGMkhdcmunpfazy])?"
+    r"(?:mol|eq|osm|Hz|Pa|kat|cal|bar|Cel|g|L|l|m|s|V|A|K|N|J|W|U|t|\[IU\]|m?\[Hg\]|m?\[H2O\])"
+    r"|%|min|h|d|wk|mo|a|10\*-?\d+|10|1|24|\[[A-Za-z_]+\])(?:-?[1-9])?(?:\{[!-z|~]+\})?|\{[!-z|~]+\}",
+    re.ASCII,
+)
+
+
+def unit_of(value: Value | None) -> Unit:
+    """Return the unit that OBX-6 or the like holds: a CWE, or a text with unescaped hats.
+
+    The text is what stands first (`mmol/L^毫摩尔每升^UCUM` is `mmol/L`).
+    """
+    if value is None:
+        return Unit()
+    first, second = part(value, 1), part(value, 2)
+    if second and first.endswith("10") and second[:1].isdigit():  # 10^9/L, not escaped
+        return named(whole(value))
+    if part(value, 3).upper() == "UCUM" and first:
+        return Unit(first, to_ucum(first) or (first if is_ucum(first) else ""))
+    if alternate := part(value, 4) if part(value, 6).upper() == "UCUM" else "":
+        return Unit(first or alternate, to_ucum(alternate))
+    unit = named(first or second)
+    return unit if unit.code or not second else Unit(unit.text, to_ucum(second))
+
+
+def named(text: str) -> Unit:
+    """Return the unit that a text writes."""
+    return Unit(text, to_ucum(text))
+
+
+@lru_cache(maxsize=2048)
+def to_ucum(text: str) -> str:
+    """Return the UCUM code of a unit as senders write it, `""` if there is none.
+
+    >>> to_ucum("μmol/L"), to_ucum("×10⁹/L"), to_ucum("次/分"), to_ucum("一撮")
+    ('umol/L', '10*9/L', '/min', '')
+    """
+    if len(text) > 64:
+        return ""
+    spelled = _spelling(text)
+    if known := _CODES.get(spelled) or _CODES.get(spelled.lower()):
+        return known
+    return spelled if is_ucum(spelled) else ""
+
+
+def is_ucum(code: str) -> bool:
+    """Say whether each atom of a code is a UCUM unit that the hub knows."""
+    body = code.replace("(", "").replace(")", "")
+    pieces = re.split(r"[/.]", body.removeprefix("/"))
+    return bool(body) and all(_ATOM.fullmatch(piece) for piece in pieces)
+
+
+def _spelling(text: str) -> str:
+    text = _RAISED.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text.strip())
+    text = half_width(text.replace("℃", "°c").replace("℉", "°f"))
+    text = text.replace("μ", "u").replace("µ", "u").replace("²", "2").replace("×", "x")
+    text = "".join(text.split()) if "/" in text else " ".join(text.split())
+    lowered = text[:1].lower() + text[1:] if text[:1] in "XE" else text
+    return _POWER.sub(r"10*\1", lowered)
+
+
+def parts(unit: Unit) -> dict[str, str]:
+    """Return the elements of a Quantity that tell its unit."""
+    if unit.code:
+        return {"unit": unit.text, "system": coding_systems.UCUM, "code": unit.code}
+    return {"unit": unit.text} if unit.text else {}
