@@ -93,7 +93,7 @@ texts = st.builds(Text, codes, st.sampled_from(("starts", "contains", "exact", "
 identities = st.builds(Is, maybe_codes | references, st.none() | maybe_systems)
 
 
-def tests(kind: str) -> st.SearchStrategy[Is | Text | Range]:
+def one_test(kind: str) -> st.SearchStrategy[Is | Text | Range]:
     if kind in ("date", "number", "quantity"):
         return ranges
     return identities | texts if kind in ("string", "uri") else identities
@@ -118,7 +118,7 @@ def has(draw) -> Has:
     if own == 1:
         return Has("_lastUpdated", "date", tuple(draw(st.lists(moments, max_size=2))))
     name, kind = draw(st.sampled_from((*KINDS, ("never", "token"))))
-    return Has(name, kind, tuple(draw(st.lists(tests(kind), max_size=3))))
+    return Has(name, kind, tuple(draw(st.lists(one_test(kind), max_size=3))))
 
 
 def bigger(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:

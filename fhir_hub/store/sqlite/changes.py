@@ -5,6 +5,7 @@ An update removes and adds only the index rows that differ.
 """
 
 from collections.abc import Iterable, Sequence
+from math import frexp, isinf
 from typing import Any, NamedTuple
 
 import apsw
@@ -57,6 +58,7 @@ class Changes:
         self._counts: dict[int, int] = {}
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
         self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
+        self._spreads: dict[int, tuple[float, bool]] = {}
 
     def begin(self) -> None:
         """Read the ends of the tables, unless this connection was the last to write."""
@@ -85,6 +87,7 @@ class Changes:
         self._counts.clear()
         self._shapes.clear()
         self._parameters.clear()
+        self._spreads.clear()
 
     def check(self, changes: Sequence[Change]) -> list[Place]:
         """Return where each change goes. Raises `Conflict` if a version is not as expected."""
@@ -162,11 +165,13 @@ class Changes:
             parameter, walk = self._parameters.get((type_id, name, kind)) or self._parameter(
                 type_id, name, kind
             )
-            numbers.add(parameter)
             system_id = make_system(system) if system else 0
             if kind in _INTERVALS:
                 low = -_INFINITY if low is None else bounded(low)
                 high = _INFINITY if high is None else bounded(high)
+                width, is_many = self._spreads[parameter]
+                if high - low > width or (not is_many and parameter in numbers):
+                    self._widen(parameter, high - low, is_many or parameter in numbers)
             else:
                 low = high = None
             rows.entry.append((rid, parameter, place, code, system_id, low, high, text, group))
@@ -175,6 +180,7 @@ class Changes:
             elif walk == "interval":
                 rows.low.append((parameter, low, rid))
                 rows.high.append((parameter, high, rid))
+            numbers.add(parameter)
         return self._shape(type_id, frozenset(numbers))
 
     def _replace_entries(
@@ -222,7 +228,16 @@ class Changes:
             walk = ""
         found = self._names.make_parameter(type_id, name, kind), walk
         self._parameters[type_id, name, kind] = found
+        self._spreads[found[0]] = self._names.spread(found[0])
         return found
+
+    def _widen(self, parameter: int, width: float, is_many: bool) -> None:
+        """Record that intervals may be so wide: in steps of two, so that it happens rarely."""
+        known, _ = self._spreads[parameter]
+        if width > known:
+            known = width if isinf(width) else 2.0 ** (frexp(width)[1] + 1)
+        self._spreads[parameter] = known, is_many
+        self._names.widen(parameter, known, is_many=is_many)
 
     def _shape(self, type_id: int, parameters: frozenset[int]) -> int:
         key = (type_id, parameters)

@@ -23,6 +23,8 @@ CREATE TABLE type (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE parameter (
   id INTEGER PRIMARY KEY,
   type INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
+  width REAL NOT NULL DEFAULT 0,  -- no interval under it is wider
+  many INTEGER NOT NULL DEFAULT 0,  -- 1: some resource has had two intervals under it
   UNIQUE (type, name, kind)
 );
 CREATE TABLE system (id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE);

@@ -61,6 +61,13 @@ class Names:
                 self._parameters[key] = number
         return number
 
+    def spread(self, parameter: int) -> tuple[float, bool]:
+        """Return the width that no interval of a parameter exceeds, and if any has two of them."""
+        rows: list[Any] = self._connection.execute(
+            "SELECT width, many FROM parameter WHERE id = ?", (parameter,)
+        ).fetchall()
+        return rows[0][0], bool(rows[0][1])
+
     def system(self, uri: str) -> int | None:
         """Return the number of a system, or None if no entry has it."""
         number = self._systems.get(uri)
@@ -80,6 +87,12 @@ class Names:
         """Return the number of a type's parameter, a new one if need be."""
         return self.parameter(resource_type, name, kind) or self._add(
             "INSERT INTO parameter (type, name, kind) VALUES (?, ?, ?)", (resource_type, name, kind)
+        )
+
+    def widen(self, parameter: int, width: float, *, is_many: bool) -> None:
+        """Record a parameter's spread."""
+        self._connection.execute(
+            "UPDATE parameter SET width = ?, many = ? WHERE id = ?", (width, is_many, parameter)
         )
 
     def make_system(self, uri: str) -> int:

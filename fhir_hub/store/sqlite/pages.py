@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fhir_hub.search.plan import EVERYTHING, And, Has, Not, Query, SortKey
 from fhir_hub.store.cursor import Value, read_cursor
-from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
+from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
 from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of
 from fhir_hub.store.sqlite.walks import Count, Limits, Walks
 
@@ -163,7 +163,7 @@ def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str
 
 
 def _is_indexed(key: SortKey) -> bool:
-    return key.parameter != "_id"
+    return key.parameter != "_id" and is_walked(key.parameter)
 
 
 def _column(key: SortKey) -> str:

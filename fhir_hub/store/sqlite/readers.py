@@ -30,9 +30,9 @@ class Readers:
             reader.connection.interrupt()
             raise
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Wait for what runs and close the connections."""
-        self._threads.shutdown()
+        await asyncio.to_thread(self._threads.shutdown)
         for reader in self._readers:
             reader.connection.close()
 

@@ -133,7 +133,7 @@ class SqliteStore:
         """Finish what is under way and let go of files and connections."""
         if self._is_open:
             self._is_open = False
-            self._readers.close()
+            await self._readers.close()
             self._reader.connection.close()
             await self._writer.close()
 

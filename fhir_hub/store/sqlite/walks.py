@@ -11,6 +11,7 @@ rows, however long the walk is; an unordered one is collected and sorted, so it 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 from typing import NamedTuple
 
 from fhir_hub.search.plan import (
@@ -84,7 +85,7 @@ class Walks:
 
     def best(self, plan: Plan, scope: Scope) -> Walk:
         """Return an exact walk of the resources in the scope that meet `plan`."""
-        parts = list(_parts(plan))
+        parts = self._merged(list(_parts(plan)), scope)
         leader, walk = self._lead(parts, scope) or (None, self.whole_type(scope))
         rest = [part for part in parts if part is not leader or not walk.is_exact]
         arms = []
@@ -100,6 +101,28 @@ class Walks:
         where = Sql(f"{alias}.type = ? AND {alias}.shape <> 0", (scope.number,))
         arm = Arm(f"resource {alias} INDEXED BY resource_type", where, f"{alias}.rid")
         return Walk((arm,), True, True, self._limits.many, is_whole_type=True)
+
+    def _merged(self, parts: list[Plan], scope: Scope) -> list[Plan]:
+        """Make one range of two under one parameter, where no resource has two intervals."""
+        merged: dict[tuple[str, str], Has] = {}
+        others: list[Plan] = []
+        for part in parts:
+            if not isinstance(part, Has) or not _is_plain_range(part):
+                others.append(part)
+                continue
+            key = (part.parameter, part.kind)
+            before = merged.get(key)
+            if before and self._is_many(part, scope):
+                others.append(part)
+            else:
+                merged[key] = _both(before, part) if before else part
+        return [*merged.values(), *others]
+
+    def _is_many(self, has: Has, scope: Scope) -> bool:
+        if self._conditions.own_columns(has, ""):
+            return False
+        number = self._names.parameter(scope.number, has.parameter, has.kind)
+        return number is not None and self._names.spread(number)[1]
 
     def _lead(self, parts: Sequence[Plan], scope: Scope) -> tuple[Plan, Walk] | None:
         best: tuple[Plan, Walk] | None = None
@@ -254,12 +277,24 @@ class Walks:
                 (
                     Sql(f"{alias}.parameter = ?", (number,)),
                     *(_compare(f"{alias}.{bound}", c) for c in inside),
-                    # low is below high, so what bounds high from above bounds low too
-                    *(_compare(f"{alias}.low", c) for c in _upper(comparisons) if bound == "low"),
+                    *(self._derived(number, alias, comparisons) if bound == "low" else ()),
                 )
             )
             arms.append(Arm(f"by_{bound} {alias}", where, f"{alias}.rid"))
         return Walk(tuple(arms), False, is_exact)
+
+    def _derived(self, number: int, alias: str, comparisons: Sequence[Compare]) -> Iterator[Sql]:
+        """Yield bounds of low that follow from bounds of high, so that the walk has two ends."""
+        for compare in comparisons:
+            if compare.bound != "high":
+                continue
+            value = bounded(compare.value)
+            if compare.operator in ("<", "<=", "="):  # low is not above high
+                yield Sql(f"{alias}.low <= ?", (value,))
+            if compare.operator in (">", ">=", "="):
+                width, _ = self._names.spread(number)
+                if not isinf(width):
+                    yield Sql(f"{alias}.low >= ?", (value - width,))
 
     def _links(self, links: Links, scope: Scope) -> Walk | None:
         number = self._names.parameter(scope.number, links.parameter, "reference")
@@ -342,12 +377,20 @@ def _coded(alias: str, number: int, found: Sql, *, is_ordered: bool) -> Walk:
     return Walk((arm,) if where != FALSE else (), is_ordered, True)
 
 
-def _upper(comparisons: Sequence[Compare]) -> list[Compare]:
-    return [c for c in comparisons if c.bound == "high" and c.operator in ("<", "<=", "=")]
-
-
 def _compare(column: str, compare: Compare) -> Sql:
-    operator = compare.operator
-    if column.endswith("low") and compare.bound == "high":
-        operator = "<="
-    return Sql(f"{column} {operator} ?", (bounded(compare.value),))
+    return Sql(f"{column} {compare.operator} ?", (bounded(compare.value),))
+
+
+def _is_plain_range(has: Has) -> bool:
+    """Say whether the only test is one pair of bounds, with no unit."""
+    if len(has.tests) != 1 or not isinstance(has.tests[0], Range):
+        return False
+    test = has.tests[0]
+    return len(test.any_of) == 1 and (test.system, test.code, test.unit) == (None, None, None)
+
+
+def _both(one: Has, other: Has) -> Has:
+    first, second = one.tests[0], other.tests[0]
+    assert isinstance(first, Range)
+    assert isinstance(second, Range)
+    return replace(one, tests=(Range((first.any_of[0] + second.any_of[0],)),))
