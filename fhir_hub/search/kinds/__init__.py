@@ -1,1 +1,1 @@
-"""One module a search parameter type: how a value is indexed and how a query tests it."""
+"""The search parameter types, one module each: value to index entries, query value to plan."""

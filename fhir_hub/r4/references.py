@@ -1,0 +1,78 @@
+"""References: what the text of one says, and where they stand in a resource.
+
+A literal reference is relative (`Patient/1`), absolute, a `urn:`, or `#id` of a contained
+resource; the first two may name a version. One that begins with the server's own base says the
+same as the relative one.
+
+Spec: https://hl7.org/fhir/R4/references.html#literal
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+_local = re.compile(
+    r"([A-Z][A-Za-z]{0,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?"
+).fullmatch
+_remote = re.compile(
+    r"(https?://\S+?/([A-Z][A-Za-z]{0,63})/[A-Za-z0-9\-.]{1,64})"
+    r"(?:/_history/([A-Za-z0-9\-.]{1,64}))?"
+).fullmatch
+
+
+class Literal(NamedTuple):
+    """A reference's parts. `address` is without a version: `Type/id`, a URL, a urn, or `#id`.
+
+    `resource_type` and `logical_id` are empty where the text does not tell; the logical id also
+    if the resource is on another server.
+    """
+
+    address: str
+    resource_type: str = ""
+    logical_id: str = ""
+    version_id: str = ""
+
+
+def parse_reference(text: str, base: str = "") -> Literal:
+    """Return the parts of the literal reference `text`; never raises.
+
+    >>> parse_reference("https://hub.example/fhir/Patient/1/_history/2", "https://hub.example/fhir")
+    Literal(address='Patient/1', resource_type='Patient', logical_id='1', version_id='2')
+    >>> parse_reference("urn:oid:1.2.3").address
+    'urn:oid:1.2.3'
+    """
+    if base and text.startswith(base):
+        rest = text[len(base) :]
+        if base.endswith("/") or rest.startswith("/"):
+            text = rest.removeprefix("/")
+    if match := _local(text):
+        resource_type, logical_id, version_id = match.groups("")
+        return Literal(f"{resource_type}/{logical_id}", resource_type, logical_id, version_id)
+    if match := _remote(text):
+        address, resource_type, version_id = match.groups("")
+        return Literal(address, resource_type, "", version_id)
+    return Literal(text)
+
+
+def find_references(resource: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield every Reference that holds a literal, and its FHIRPath; contained resources too.
+
+    What is yielded is the object itself, so that its `reference` can be rewritten in place.
+
+    >>> [p for _, p in find_references({"resourceType": "X", "a": [{"reference": "Patient/1"}]})]
+    ['X.a[0]']
+    """
+    root = resource.get("resourceType")
+    stack: list[tuple[Any, str]] = [(resource, root if isinstance(root, str) else "Resource")]
+    while stack:
+        value, path = stack.pop()
+        if type(value) is dict:
+            if type(value.get("reference")) is str:
+                yield value, path
+            for name, inner in value.items():
+                if type(inner) is dict or type(inner) is list:
+                    stack.append((inner, f"{path}.{name}"))
+        else:
+            for number, inner in enumerate(value):
+                if type(inner) is dict or type(inner) is list:
+                    stack.append((inner, f"{path}[{number}]"))
