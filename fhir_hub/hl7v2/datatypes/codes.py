@@ -102,18 +102,21 @@ def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any]
 def table_codeable_concept(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
     """Return the CodeableConcept of a table's coding and the sender's own behind it.
 
-    A row's `also` holds further codings (the Chinese one next to the international).
+    A row's `also` holds further codings (the Chinese one next to the international). Of the
+    sender's own, a bare code that the table translates is dropped: it says the same.
     """
     coded = look_up(value, table)
     if coded is None:
         return codeable_concept(value, context)
     found = [coded.coding(), *coded.properties.get("also", ())]
     listed = {(one.get("system"), one.get("code")) for one in found}
-    names_system = bool(part(value, 3))
     for own in codings(value, context):
-        # a bare code of the table says nothing of its own: only a named or unknown one is kept
-        if (own["system"], own["code"]) not in listed and (
-            names_system or not table.knows(own["code"])
-        ):
+        translated = table.knows(own["code"]) and _is_bare(own["system"], context)
+        if not translated and (own["system"], own["code"]) not in listed:
             found.append(own)
     return compact({"coding": found, "text": text_of(value) or coded.display})
+
+
+def _is_bare(system: str, context: Context) -> bool:
+    # a code of a v2 table, or without a system, says nothing that the table's answer does not
+    return system.startswith(coding_systems.V2) or system == coding_systems.local(context.facility)

@@ -18,6 +18,7 @@ SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 ICD_10 = "http://hl7.org/fhir/sid/icd-10"
 ICD_10_CN = f"{BASE}/CodeSystem/icd-10-cn"
+V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 ISO_3166 = "urn:iso:std:iso:3166"
 _WS = "urn:oid:2.16.156.10011.2.3.3"
 
@@ -105,7 +106,7 @@ def v2_table(number: str) -> str:
     >>> v2_table("203")
     'http://terminology.hl7.org/CodeSystem/v2-0203'
     """
-    return f"http://terminology.hl7.org/CodeSystem/v2-{int(number):04}"
+    return f"{V2}{int(number):04}"
 
 
 def local(facility: str, name: str = "local") -> str:
