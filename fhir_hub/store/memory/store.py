@@ -3,17 +3,17 @@
 Every other store must answer as this one does. It is also the store for trying things out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub.errors import Unavailable
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Query, SortKey
+from fhir_hub.search.predicate import meets
 from fhir_hub.store.base import Change, Conflict, Finish, Guard, Key, Page, Status, Stored
 from fhir_hub.store.cursor import Value, read_cursor, write_cursor
 from fhir_hub.store.memory.journal import MemoryJournal
-from fhir_hub.store.memory.meaning import Facts, meets
 
 _CODED = ("token", "string", "reference", "uri")
 
@@ -29,6 +29,25 @@ class _Resource:
     @property
     def current(self) -> Stored:
         return self.versions[-1]
+
+
+class _Facts:
+    """A current resource as a plan asks about it."""
+
+    def __init__(self, resource: _Resource, everyone: Iterable[_Resource]) -> None:
+        current = resource.current
+        self.resource_type, self.logical_id = current.resource_type, current.logical_id
+        self.last_updated, self.entries = current.last_updated, resource.entries
+        self._everyone = everyone
+
+    def others(self, resource_types: tuple[str, ...]) -> Iterator["_Facts"]:
+        """Yield all current resources of the types (of no types: all)."""
+        for other in self._everyone:
+            current = other.current
+            if not current.is_deleted and current.resource_type in (
+                resource_types or (current.resource_type,)
+            ):
+                yield _Facts(other, self._everyone)
 
 
 class MemoryStore:
@@ -147,18 +166,16 @@ class MemoryStore:
         return self._resources
 
     def _find(self, query: Query) -> list[_Resource]:
-        facts = {
-            resource.rid: _facts(resource)
+        current = [
+            (resource, _Facts(resource, self._resources.values()))
             for resource in self._all().values()
             if not resource.current.is_deleted
-        }
-        everyone: Callable[[], Iterable[Facts]] = facts.values
+        ]
+        types = query.resource_types
         return [
             resource
-            for resource in self._resources.values()
-            if resource.rid in facts
-            and (not query.resource_types or resource.current.resource_type in query.resource_types)
-            and meets(query.plan, facts[resource.rid], everyone)
+            for resource, facts in current
+            if (not types or facts.resource_type in types) and meets(query.plan, facts)
         ]
 
     def _apply(self, change: Change) -> Stored:
@@ -191,30 +208,23 @@ def open_memory() -> tuple[MemoryStore, MemoryJournal]:
     return MemoryStore(journal), journal
 
 
-def _facts(resource: _Resource) -> Facts:
-    current = resource.current
-    moment = current.last_updated
-    own = (
-        Entry("_id", "token", current.logical_id),
-        Entry("_lastUpdated", "date", low=moment, high=moment + 1),
-    )
-    return Facts(current.resource_type, current.logical_id, resource.entries + own)
-
-
 def _values(sort: Sequence[SortKey], resource: _Resource) -> tuple[Any, ...]:
     """Return the resource's value for each sort key (None: it has none), and its number."""
-    return (*(_value(key, _facts(resource).entries) for key in sort), resource.rid)
+    return (*(_value(key, resource) for key in sort), resource.rid)
 
 
-def _value(key: SortKey, entries: Iterable[Entry]) -> Value:
-    mine = [
-        entry for entry in entries if (entry.parameter, entry.kind) == (key.parameter, key.kind)
-    ]
+def _value(key: SortKey, resource: _Resource) -> Value:
+    if (key.parameter, key.kind) == ("_id", "token"):
+        return resource.current.logical_id
+    if (key.parameter, key.kind) == ("_lastUpdated", "date"):
+        return resource.current.last_updated
+    wanted = (key.parameter, key.kind)
+    mine = [entry for entry in resource.entries if (entry.parameter, entry.kind) == wanted]
+    choose = max if key.descending else min
     if not mine:
         return None
     if key.kind in _CODED:
-        codes = [entry.code for entry in mine]
-        return max(codes) if key.descending else min(codes)
+        return choose(entry.code for entry in mine)
     if key.descending:
         return max(float("inf") if entry.high is None else entry.high for entry in mine)
     return min(float("-inf") if entry.low is None else entry.low for entry in mine)
