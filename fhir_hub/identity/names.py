@@ -7,6 +7,7 @@ it is left whole. Private-use characters of old GBK systems become the character
 Spec: DOMAIN 3.4; GB 18030-2022; https://hl7.org/fhir/R4/datatypes.html#HumanName
 """
 
+import re
 import unicodedata
 from typing import NamedTuple
 
@@ -24,14 +25,11 @@ _COMPOUND_TEXT = """
 _COMPOUND = frozenset(_COMPOUND_TEXT.split())
 _TITLES = ("医师", "药师", "护士", "技师", "检验师", "主任", "医生", "大夫")
 _DOTS = "·•・‧∙⋅．"
-_PRIVATE = ((0xE000, 0xF8FF), (0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
-_HAN = (
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x323AF),
-    (0x3007, 0x3007),
-)
+_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
+_HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af\u3007"
+_HAN = re.compile(f"[{_HAN_RANGES}]")
+_ALL_HAN = re.compile(f"[{_HAN_RANGES}]+")
+_LOST = re.compile("[?？□\ufffd■]")
 
 
 class Split(NamedTuple):
@@ -47,14 +45,9 @@ def _old_private_use() -> dict[int, str]:
     table = {}
     for position, second in enumerate(seconds):
         character = bytes((0xFE, second)).decode("gb18030")
-        if not _within(character, _PRIVATE):
+        if not _PRIVATE.match(character):
             table[0xE815 + position] = character
     return table
-
-
-def _within(character: str, ranges: tuple[tuple[int, int], ...]) -> bool:
-    point = ord(character)
-    return any(low <= point <= high for low, high in ranges)
 
 
 _REPLACED = _old_private_use()
@@ -62,12 +55,12 @@ _REPLACED = _old_private_use()
 
 def is_han(text: str) -> bool:
     """Say whether `text` is one or more ideographs and nothing else."""
-    return bool(text) and all(_within(character, _HAN) for character in text)
+    return _ALL_HAN.fullmatch(text) is not None
 
 
 def has_han(text: str) -> bool:
     """Say whether an ideograph is in `text`."""
-    return any(_within(character, _HAN) for character in text)
+    return _HAN.search(text) is not None
 
 
 def repair(text: str) -> str:
@@ -85,7 +78,7 @@ def is_damaged(text: str) -> bool:
     >>> is_damaged("王?"), is_damaged("王䶮")
     (True, False)
     """
-    return any(character in "?？□�■" or _within(character, _PRIVATE) for character in repair(text))
+    return bool(_LOST.search(text) or _PRIVATE.search(repair(text)))
 
 
 def split(text: str) -> Split | None:
@@ -97,7 +90,7 @@ def split(text: str) -> Split | None:
     True
     """
     text = "".join(text.split())
-    if not is_han(text) or text.endswith(_TITLES):
+    if not is_han(text) or any(title in text for title in _TITLES):
         return None
     for length in (4, 2):
         if text[:length] in _COMPOUND and len(text) <= length + 2:

@@ -14,6 +14,7 @@ _SEPARATORS = re.compile(r"[/;,、；，|\n]|或")
 _EXTENSION = re.compile(r"(?:转|ext\.?|x|#)\s*(\d{1,6})$", re.IGNORECASE)
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
+_MAINLAND = ("0", "400", "800")  # ten digits otherwise are another country's
 _PHONE_LIKE = re.compile(r"[-+() \d.]{5,}")
 
 
@@ -55,13 +56,13 @@ def normalise(text: str, country: str = "") -> Phone | None:
     elif digits.startswith("86") and (main.startswith("+") or _MOBILE.fullmatch(digits[2:])):
         digits = digits[2:]
     elif main.startswith("+"):  # another country's: the plus is part of the number
-        return Phone(f"+{digits}")
+        return Phone(text)
     if _MOBILE.fullmatch(digits.removeprefix("0")):
         return Phone(digits.removeprefix("0"), is_mobile=True)
-    if _foreign(digits, country):
+    if _foreign(country) or (len(digits) == 10 and not digits.startswith(_MAINLAND)):
         return Phone(text)
     return Phone(f"{digits}-{extension[1]}" if extension else digits) if digits else Phone(text)
 
 
-def _foreign(digits: str, country: str) -> bool:
+def _foreign(country: str) -> bool:
     return bool(country) and country.lstrip("+0") not in ("86", "")

@@ -21,6 +21,7 @@ _TRIPLES = ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20))
 
 def codings(value: Value, context: Context) -> list[dict[str, Any]]:
     """Return every coding of a value, in order."""
+    value = _coded(value)
     found: list[dict[str, Any]] = []
     for code_at, text_at, system_at, version_at, oid_at in _TRIPLES:
         code = one_line(part(value, code_at))
@@ -43,15 +44,22 @@ def codings(value: Value, context: Context) -> list[dict[str, Any]]:
     return found
 
 
+def _coded(value: Value) -> Value:
+    """Return the CWE itself: SPS and the like hold it in their first component."""
+    first = value.component(1)
+    return first if len(first.components) > 1 and not part(value, 2) else value
+
+
 def text_of(value: Value) -> str:
     """Return what the sender calls it: original text, else the first text that there is."""
+    value = _coded(value)
     code = part(value, 1)
     return (
         part(value, 9)
         or part(value, 2)
         or part(value, 5)
         or part(value, 11)
-        or (code if has_han(code) else "")
+        or ("" if code.isascii() else code)
     )
 
 
@@ -78,6 +86,7 @@ def code_text(value: Value, context: Context) -> str | None:
 
 def look_up(value: Value, table: Table) -> Coded | None:
     """Return what a table says of a value: the first part that it lists, else its default."""
+    value = _coded(value)
     for component in (1, 4, 2, 5, 9):
         text = part(value, component)
         if text and table.knows(text):
@@ -114,9 +123,15 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
         translated = table.knows(own["code"]) and _is_bare(own["system"], context)
         if not translated and (own["system"], own["code"]) not in listed:
             found.append(own)
-    return compact({"coding": found, "text": text_of(value) or coded.display})
+    return compact({"coding": found, "text": text_of(value) or _called(found)})
 
 
 def _is_bare(system: str, context: Context) -> bool:
     # a code of a v2 table, or without a system, says nothing that the table's answer does not
     return system.startswith(coding_systems.V2) or system == coding_systems.local(context.facility)
+
+
+def _called(found: list[dict[str, Any]]) -> str:
+    """Return what codings are called, in Chinese where one has such a display."""
+    displays = [one["display"] for one in found if "display" in one]
+    return next((text for text in displays if has_han(text)), displays[0] if displays else "")

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_hub.hl7v2.er7 import Value
 
 _NULL = '""'
+_HOLLOW = '"^&~ '
 
 
 def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
@@ -18,9 +19,8 @@ def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
 
 
 def whole(value: Value) -> str:
-    """Return all of a value as one text, `""` for HL7's null."""
-    text = clean(value.whole)
-    return "" if text == _NULL else text
+    """Return all of a value as one text, `""` for HL7's null and for bare delimiters."""
+    return clean(value.whole) if value and value.raw.strip(_HOLLOW) else ""
 
 
 def clean(text: str) -> str:

@@ -17,9 +17,9 @@ from fhir_hub.hl7v2.datatypes.units import Unit
 from fhir_hub.hl7v2.er7 import Value
 
 _NUMBER = r"[+-]?\d{1,20}(?:,\d{3})*(?:\.\d{1,12})?"
-_UNIT = r"(?:\s*[A-Za-z%μµ°*/^\[\]{}().0-9]{1,20})?"
+_UNIT = r"(?:\s*[A-Za-zμµ°%×*][A-Za-zμµ°%*/^\[\]{}().0-9]{0,20}|\s+10[*^][\w/]{1,12})?"
 _BETWEEN = re.compile(
-    rf"[(\[]?\s*({_NUMBER}){_UNIT}\s*(?:-{{1,3}}|~|–|—|―|‐|−|至|到|to)\s*({_NUMBER})"
+    rf"[(\[]?\s*({_NUMBER}){_UNIT}\s*(?:-{{1,3}}?|~|–|—|―|‐|−|至|到|to)\s*({_NUMBER})"
     rf"\s*[)\]]?{_UNIT}",
     re.ASCII | re.IGNORECASE,
 )
@@ -57,6 +57,8 @@ def _bounds(text: str, unit: Unit, context: Context) -> Json:
 
 
 def _range(low: Decimal, high: Decimal, unit: Unit, context: Context) -> Json:
+    if high < 0 <= low:  # 3.9--6.1: two dashes, not a negative number
+        high = -high
     if low > high:
         return {}
     return {"low": of_number(low, unit, context), "high": of_number(high, unit, context)}
