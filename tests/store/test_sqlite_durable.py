@@ -150,15 +150,23 @@ async def test_a_commit_that_fails_fails_all_its_writes_and_only_those(url, chan
         assert (await backend.store.status()).resources == {"Patient": 1}
 
 
-async def test_text_that_is_not_unicode_is_refused_where_it_stands(url, change, together):
+async def test_what_cannot_be_stored_fails_alone_and_leaves_no_gap(url, change, together):
     async with open_backend(url) as backend:
-        broken = change("x", identifier("\ud800"))
-        outcomes = await together(
-            backend.store.write([change("a")]),
-            backend.store.write([broken]),
-            backend.store.write([change("b")]),
+        bad_text, bad_code = change("x", identifier("\ud800")), change("y", identifier(1j))
+        writes = [change(f"n{n}", identifier(str(n))) for n in range(20)]
+        writes[7], writes[11] = bad_text, bad_code
+
+        outcomes = await together(*(backend.store.write([each]) for each in writes))
+
+        assert [type(outcome) for outcome in outcomes] == (
+            [list] * 7 + [InvalidResource] + [list] * 3 + [TypeError] + [list] * 8
         )
-        assert [type(outcome) for outcome in outcomes] == [list, InvalidResource, list]
+        stored = [outcome[0].sequence for outcome in outcomes if isinstance(outcome, list)]
+        assert sorted(stored) == list(range(1, 19))
+        page = await backend.store.search(
+            Query(("Patient",), Has("identifier", "token"), with_total=True)
+        )
+        assert page.total == 18
 
 
 async def test_a_caller_who_gives_up_harms_nobody(url, change, together):

@@ -27,7 +27,7 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
-        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA cache_size = -32768")
     except (OSError, apsw.Error) as error:
         reason = type(error).__name__
         raise CannotOpen(
