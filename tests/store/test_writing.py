@@ -112,6 +112,18 @@ async def test_one_of_two_hundred_guarded_creates_wins(store, change, together):
     assert page.total == 1
 
 
+@pytest.mark.parametrize("plan", [EVERYTHING, Has("identifier", "token")], ids=["any", "present"])
+async def test_a_guard_sees_what_was_written_a_moment_before(store, change, together, plan):
+    outcomes = await together(
+        *(
+            store.write([change(f"p{n}", identifier("1"))], [Guard("Patient", plan)])
+            for n in range(20)
+        )
+    )
+
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 19
+
+
 async def test_one_of_many_updates_of_the_same_version_wins(store, change, together):
     await store.write([change("a")])
 

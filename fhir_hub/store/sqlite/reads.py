@@ -60,9 +60,10 @@ class Reader:
         found = (self.read(key) for key in keys)
         return [stored for stored in found if stored and not stored.is_deleted]
 
-    def prepare(self, query: Query) -> Prepared:
-        """Return the statements of a query."""
-        return prepare(query, Conditions(self.names), self._count, self._limits)
+    def prepare(self, query: Query, *, is_glance: bool = False) -> Prepared:
+        """Return the statements of a query; at a glance, those that are right if `is_cheap`."""
+        limits = self._limits._replace(many=self._limits.few) if is_glance else self._limits
+        return prepare(query, Conditions(self.names), self._count, limits)
 
     def search(self, query: Query, prepared: Prepared) -> Page:
         """Return the page that the prepared statements find, all in one snapshot."""

@@ -87,10 +87,10 @@ class SqliteStore:
         """Return a page of current, not deleted resources that meet the query."""
         try:
             reader = self._here()
-            prepared = reader.prepare(query)
+            prepared = reader.prepare(query, is_glance=True)
             if prepared.is_cheap:
                 return reader.search(query, prepared)
-            return await self._readers.run(lambda other: other.search(query, prepared))
+            return await self._readers.run(lambda other: other.search(query, other.prepare(query)))
         except UnicodeEncodeError:
             raise InvalidParameter("a value of the search is not valid Unicode") from None
 

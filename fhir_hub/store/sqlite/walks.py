@@ -10,39 +10,17 @@ rows, however long the walk is; an unordered one is collected and sorted, so it 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from math import isinf
+from dataclasses import replace
 from typing import NamedTuple
 
-from fhir_hub.search.plan import (
-    And,
-    Compare,
-    Has,
-    Is,
-    LinkedBy,
-    Links,
-    Not,
-    Or,
-    Plan,
-    Range,
-    Test,
-    Together,
-)
-from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
-from fhir_hub.store.sqlite.sql import (
-    FALSE,
-    Arm,
-    Sql,
-    all_of,
-    bounded,
-    one_of,
-    starts_with,
-)
+from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan, Range, Together
+from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
+from fhir_hub.store.sqlite.indexes import Indexes, Walk
+from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, starts_with
 
 Count = Callable[[Arm, int], int]
 
 _ARMS = 200
-_PREFIXES = 300
 _FIRST = ("_id", "reference", "uri", "token", "string", "together", "links", "interval", "presence")
 
 
@@ -51,7 +29,8 @@ class Limits(NamedTuple):
 
     `rare`: so short that looking for a shorter one costs more. `few`: as far as rows are
     counted to compare walks, and what may be collected and sorted on the loop's thread.
-    `many`: from here on collecting and sorting costs more than asking every resource.
+    `many`: from here on collecting and sorting costs more than asking every resource. Where
+    it is not above `few`, a plan is only looked at, to tell if it is a matter of few rows.
     """
 
     rare: int = 150
@@ -62,26 +41,12 @@ class Limits(NamedTuple):
 LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """Arms that together yield what meets a plan, if `is_exact`, else that and more.
-
-    `size` is how many rows they have, counted up to a limit.
-    """
-
-    arms: tuple[Arm, ...]
-    is_ordered: bool
-    is_exact: bool
-    size: int = 0
-    is_whole_type: bool = False
-
-
 class Walks:
     """Finds the walk of each plan; counts rows through `count`."""
 
     def __init__(self, conditions: Conditions, count: Count, limits: Limits = LIMITS) -> None:
         self._conditions, self._names, self._count = conditions, conditions.names, count
-        self._limits = limits
+        self._limits, self._indexes = limits, Indexes(conditions)
 
     def best(self, plan: Plan, scope: Scope) -> Walk:
         """Return an exact walk of the resources in the scope that meet `plan`."""
@@ -136,37 +101,40 @@ class Walks:
         if best is None or best[1].is_ordered or best[1].size < self._limits.few:
             return best
         # the shortest is long and has to be sorted: is it short enough for that?
-        if isinstance(best[0], Links | LinkedBy | Or):
+        if isinstance(best[0], Or) or self._limits.many <= self._limits.few:
             return None
-        many = self._limits.many
-        counted = sum(self._count(arm, many) for arm in best[1].arms)
-        return (best[0], replace(best[1], size=counted)) if counted < many else None
+        counted = self._counted(best[1], self._limits.many)
+        return (best[0], counted) if counted.size < self._limits.many else None
+
+    def _counted(self, walk: Walk, limit: int) -> Walk:
+        size = 0
+        for arm in walk.arms:
+            if size < limit:
+                size += self._count(arm, limit - size)
+        return replace(walk, size=size)
 
     def _walk(self, part: Plan, scope: Scope, limit: int) -> Walk | None:
         match part:
             case Has():
-                walk = self._has(part, scope)
+                walk = self._indexes.has(part, scope)
             case Not(Has(parameter, kind, ())):
-                walk = self._presence(parameter, kind, scope, is_present=False)
+                walk = self._indexes.presence(parameter, kind, scope, is_present=False)
             case Together(parameter, parts) if parts:
                 kind, test = parts[0]
-                walk = self._has(Has(f"{parameter}.0", kind, (test,)), scope)
+                walk = self._indexes.has(Has(f"{parameter}.0", kind, (test,)), scope)
                 walk = walk and replace(walk, is_exact=False)
             case Links():
-                return self._links(part, scope)
+                walk = self._links(part, scope)
             case LinkedBy():
-                return self._linked_by(part, scope)
+                walk = self._linked_by(part, scope)
             case Or(plans):
                 return self._or(plans, scope)
             case _:
                 return None
         if walk is None or len(walk.arms) > _ARMS:
             return None
-        size = 0
-        for arm in walk.arms:
-            if size < limit:
-                size += self._count(arm, limit - size)
-        return replace(walk, size=size)
+        # of a chain, `size` is that of its far end: if that is long, so is the rest
+        return walk if walk.size >= self._limits.few else self._counted(walk, limit)
 
     def _or(self, plans: Sequence[Plan], scope: Scope) -> Walk | None:
         walks = [self.best(plan, scope) for plan in plans]
@@ -176,125 +144,6 @@ class Walks:
         return Walk(
             tuple(arms), all(walk.is_ordered for walk in walks), True, sum(w.size for w in walks)
         )
-
-    def _has(self, has: Has, scope: Scope) -> Walk | None:
-        if self._conditions.own_columns(has, ""):
-            return self._own(has, scope)
-        if not has.tests:
-            return self._presence(has.parameter, has.kind, scope, is_present=True)
-        if not is_walked(has.parameter):
-            return None
-        number = self._names.parameter(scope.number, has.parameter, has.kind)
-        if number is None:
-            return Walk((), True, True)
-        walks = [self._test(test, number, has) for test in has.tests]
-        known = [walk for walk in walks if walk]
-        if len(known) < len(walks):
-            return None
-        arms = tuple(
-            arm
-            if walk.is_exact
-            else arm.also(self._conditions.meets(replace(has, tests=(test,)), scope, arm.rid))
-            for walk, test in zip(known, has.tests, strict=True)
-            for arm in walk.arms
-        )
-        return Walk(arms, all(walk.is_ordered for walk in known), True)
-
-    def _own(self, has: Has, scope: Scope) -> Walk | None:
-        """Return the walk of `_id` or `_lastUpdated`, which table `resource` answers."""
-        arms = []
-        for test in has.tests:
-            alias = self._conditions.alias()
-            columns = self._conditions.own_columns(has, alias)
-            assert columns is not None
-            if isinstance(test, Range) and has.kind == "date":
-                index = "resource_updated"
-                tests: list[Test] = [Range((part,)) for part in test.any_of]
-            elif isinstance(test, Is) and test.code is not None:
-                index, tests = "resource_key", [test]
-            else:
-                return None
-            for single in tests:
-                where = all_of(
-                    (
-                        Sql(f"{alias}.type = ?", (scope.number,)),
-                        self._conditions.test(single, columns),
-                        Sql(f"{alias}.shape <> 0"),
-                    )
-                )
-                if where != FALSE:
-                    arms.append(Arm(f"resource {alias} INDEXED BY {index}", where, f"{alias}.rid"))
-        return Walk(tuple(arms), False, True) if has.tests else None
-
-    def _presence(
-        self, parameter: str, kind: str, scope: Scope, *, is_present: bool
-    ) -> Walk | None:
-        number = self._names.parameter(scope.number, parameter, kind)
-        if number is None:
-            return Walk((), True, True) if is_present else None
-        alias = self._conditions.alias()
-        having = "IN" if is_present else "NOT IN"
-        where = Sql(
-            f"{alias}.shape <> 0 AND {alias}.shape IN (SELECT id FROM shape WHERE type = ?"
-            f" AND resources > 0"
-            f" AND id {having} (SELECT shape FROM shape_parameter WHERE parameter = ?))",
-            (scope.number, number),
-        )
-        arm = Arm(f"resource {alias} INDEXED BY resource_shape", where, f"{alias}.rid")
-        return Walk((arm,), False, True)
-
-    def _test(self, test: Test, number: int, has: Has) -> Walk | None:
-        """Return the walk of one test, or None if it needs more than a range of an index."""
-        alias = self._conditions.alias()
-        code = f"{alias}.code"
-        if isinstance(test, Range):
-            return self._range(test, number, alias) if has.kind not in CODED else None
-        if has.kind not in CODED:
-            return None
-        if isinstance(test, Is):
-            if test.code is None:
-                return None
-            found = self._conditions.test(test, code_columns(alias))
-            return _coded(alias, number, found, is_ordered=True)
-        if test.mode in ("starts", "below") and test.value:
-            return _coded(alias, number, starts_with(code, test.value), is_ordered=False)
-        if test.mode == "above" and len(test.value) < _PREFIXES:
-            prefixes = [test.value[:length] for length in range(len(test.value) + 1)]
-            return _coded(alias, number, one_of(code, prefixes), is_ordered=False)
-        return None
-
-    def _range(self, test: Range, number: int, alias: str) -> Walk | None:
-        arms = []
-        is_unit = any(part is not None for part in (test.system, test.code, test.unit))
-        is_exact = not is_unit
-        for comparisons in test.any_of:
-            bound = "low" if any(c.bound == "low" for c in comparisons) else "high"
-            inside = [c for c in comparisons if c.bound == bound]
-            if not comparisons:
-                return None
-            is_exact = is_exact and len(inside) == len(comparisons)
-            where = all_of(
-                (
-                    Sql(f"{alias}.parameter = ?", (number,)),
-                    *(_compare(f"{alias}.{bound}", c) for c in inside),
-                    *(self._derived(number, alias, comparisons) if bound == "low" else ()),
-                )
-            )
-            arms.append(Arm(f"by_{bound} {alias}", where, f"{alias}.rid"))
-        return Walk(tuple(arms), False, is_exact)
-
-    def _derived(self, number: int, alias: str, comparisons: Sequence[Compare]) -> Iterator[Sql]:
-        """Yield bounds of low that follow from bounds of high, so that the walk has two ends."""
-        for compare in comparisons:
-            if compare.bound != "high":
-                continue
-            value = bounded(compare.value)
-            if compare.operator in ("<", "<=", "="):  # low is not above high
-                yield Sql(f"{alias}.low <= ?", (value,))
-            if compare.operator in (">", ">=", "="):
-                width, _ = self._names.spread(number)
-                if not isinf(width):
-                    yield Sql(f"{alias}.low >= ?", (value - width,))
 
     def _links(self, links: Links, scope: Scope) -> Walk | None:
         number = self._names.parameter(scope.number, links.parameter, "reference")
@@ -313,7 +162,7 @@ class Walks:
                 )
                 tables = f"{arm.tables} CROSS JOIN resource {other} CROSS JOIN by_code {link}"
                 arms.append(Arm(tables, all_of((arm.where, where)), f"{link}.rid"))
-        return Walk(tuple(arms), not arms, True, size) if len(arms) <= _ARMS else None
+        return Walk(tuple(arms), not arms, True, size)
 
     def _linked_by(self, linked: LinkedBy, scope: Scope) -> Walk | None:
         arms: list[Arm] = []
@@ -322,7 +171,7 @@ class Walks:
         if not number:
             return Walk((), True, True)
         walk = self.best(linked.plan, sources[0])
-        if walk.is_whole_type or len(walk.arms) > _ARMS:
+        if walk.is_whole_type:
             return None
         for arm in walk.arms:
             own, entry = self._conditions.alias(), self._conditions.alias()
@@ -369,16 +218,6 @@ def _is_better(walk: Walk, than: Walk) -> bool:
     if walk.size == than.size:
         return walk.is_ordered and not than.is_ordered
     return walk.size < than.size
-
-
-def _coded(alias: str, number: int, found: Sql, *, is_ordered: bool) -> Walk:
-    where = all_of((Sql(f"{alias}.parameter = ?", (number,)), found))
-    arm = Arm(f"by_code {alias}", where, f"{alias}.rid")
-    return Walk((arm,) if where != FALSE else (), is_ordered, True)
-
-
-def _compare(column: str, compare: Compare) -> Sql:
-    return Sql(f"{column} {compare.operator} ?", (bounded(compare.value),))
 
 
 def _is_plain_range(has: Has) -> bool:

@@ -1,0 +1,165 @@
+"""One part of a plan to a range of an index: codes, texts, intervals, presence, the own columns.
+
+What the range finds is exactly what the part asks for, or (`is_exact` is False) a little more.
+
+Spec: https://hl7.org/fhir/R4/search.html#ptypes
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isinf
+
+from fhir_hub.search.plan import Compare, Has, Is, Range, Test
+from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
+from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
+
+_PREFIXES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Arms that together yield what meets a plan, if `is_exact`, else that and more.
+
+    `size` is how many rows they have, counted up to a limit.
+    """
+
+    arms: tuple[Arm, ...]
+    is_ordered: bool
+    is_exact: bool
+    size: int = 0
+    is_whole_type: bool = False
+
+
+class Indexes:
+    """Finds the range of an index for a part of a plan."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self._conditions, self._names = conditions, conditions.names
+
+    def has(self, has: Has, scope: Scope) -> Walk | None:
+        """Return the walk of what passes one of the tests, or None if no index finds it."""
+        if self._conditions.own_columns(has, ""):
+            return self._own(has, scope)
+        if not has.tests:
+            return self.presence(has.parameter, has.kind, scope, is_present=True)
+        if not is_walked(has.parameter):
+            return None
+        number = self._names.parameter(scope.number, has.parameter, has.kind)
+        if number is None:
+            return Walk((), True, True)
+        walks = [self._test(test, number, has) for test in has.tests]
+        known = [walk for walk in walks if walk]
+        if len(known) < len(walks):
+            return None
+        arms = tuple(
+            arm
+            if walk.is_exact
+            else arm.also(self._conditions.meets(replace(has, tests=(test,)), scope, arm.rid))
+            for walk, test in zip(known, has.tests, strict=True)
+            for arm in walk.arms
+        )
+        return Walk(arms, all(walk.is_ordered for walk in known), True)
+
+    def _own(self, has: Has, scope: Scope) -> Walk | None:
+        """Return the walk of `_id` or `_lastUpdated`, which table `resource` answers."""
+        arms = []
+        for test in has.tests:
+            alias = self._conditions.alias()
+            columns = self._conditions.own_columns(has, alias)
+            assert columns is not None
+            if isinstance(test, Range) and has.kind == "date":
+                index = "resource_updated"
+                tests: list[Test] = [Range((part,)) for part in test.any_of]
+            elif isinstance(test, Is) and test.code is not None:
+                index, tests = "resource_key", [test]
+            else:
+                return None
+            for single in tests:
+                where = all_of(
+                    (
+                        Sql(f"{alias}.type = ?", (scope.number,)),
+                        self._conditions.test(single, columns),
+                        Sql(f"{alias}.shape <> 0"),
+                    )
+                )
+                if where != FALSE:
+                    arms.append(Arm(f"resource {alias} INDEXED BY {index}", where, f"{alias}.rid"))
+        return Walk(tuple(arms), False, True) if has.tests else None
+
+    def presence(self, parameter: str, kind: str, scope: Scope, *, is_present: bool) -> Walk | None:
+        """Return the walk of the resources that have an entry of the parameter, or have none."""
+        number = self._names.parameter(scope.number, parameter, kind)
+        if number is None:
+            return Walk((), True, True) if is_present else None
+        alias = self._conditions.alias()
+        having = "IN" if is_present else "NOT IN"
+        where = Sql(
+            f"{alias}.shape <> 0 AND {alias}.shape IN (SELECT id FROM shape WHERE type = ?"
+            f" AND id {having} (SELECT shape FROM shape_parameter WHERE parameter = ?))",
+            (scope.number, number),
+        )
+        arm = Arm(f"resource {alias} INDEXED BY resource_shape", where, f"{alias}.rid")
+        return Walk((arm,), False, True)
+
+    def _test(self, test: Test, number: int, has: Has) -> Walk | None:
+        """Return the walk of one test, or None if it needs more than a range of an index."""
+        alias = self._conditions.alias()
+        code = f"{alias}.code"
+        if isinstance(test, Range):
+            return self._range(test, number, alias) if has.kind not in CODED else None
+        if has.kind not in CODED:
+            return None
+        if isinstance(test, Is):
+            if test.code is None:
+                return None
+            found = self._conditions.test(test, code_columns(alias))
+            return _coded(alias, number, found, is_ordered=True)
+        if test.mode in ("starts", "below") and test.value:
+            return _coded(alias, number, starts_with(code, test.value), is_ordered=False)
+        if test.mode == "above" and len(test.value) < _PREFIXES:
+            prefixes = [test.value[:length] for length in range(len(test.value) + 1)]
+            return _coded(alias, number, one_of(code, prefixes), is_ordered=False)
+        return None
+
+    def _range(self, test: Range, number: int, alias: str) -> Walk | None:
+        arms = []
+        is_unit = any(part is not None for part in (test.system, test.code, test.unit))
+        is_exact = not is_unit
+        for comparisons in test.any_of:
+            bound = "low" if any(c.bound == "low" for c in comparisons) else "high"
+            inside = [c for c in comparisons if c.bound == bound]
+            if not comparisons:
+                return None
+            is_exact = is_exact and len(inside) == len(comparisons)
+            where = all_of(
+                (
+                    Sql(f"{alias}.parameter = ?", (number,)),
+                    *(_compare(f"{alias}.{bound}", c) for c in inside),
+                    *(self._derived(number, alias, comparisons) if bound == "low" else ()),
+                )
+            )
+            arms.append(Arm(f"by_{bound} {alias}", where, f"{alias}.rid"))
+        return Walk(tuple(arms), False, is_exact)
+
+    def _derived(self, number: int, alias: str, comparisons: Sequence[Compare]) -> Iterator[Sql]:
+        """Yield bounds of low that follow from bounds of high, so that the walk has two ends."""
+        for compare in comparisons:
+            if compare.bound != "high":
+                continue
+            value = bounded(compare.value)
+            if compare.operator in ("<", "<=", "="):  # low is not above high
+                yield Sql(f"{alias}.low <= ?", (value,))
+            if compare.operator in (">", ">=", "="):
+                width, _ = self._names.spread(number)
+                if not isinf(width):
+                    yield Sql(f"{alias}.low >= ?", (value - width,))
+
+
+def _coded(alias: str, number: int, found: Sql, *, is_ordered: bool) -> Walk:
+    where = all_of((Sql(f"{alias}.parameter = ?", (number,)), found))
+    arm = Arm(f"by_code {alias}", where, f"{alias}.rid")
+    return Walk((arm,) if where != FALSE else (), is_ordered, True)
+
+
+def _compare(column: str, compare: Compare) -> Sql:
+    return Sql(f"{column} {compare.operator} ?", (bounded(compare.value),))
