@@ -86,8 +86,6 @@ def examine(text: str, today: date | None = None) -> ResidentId:
     if not _DIGITS.issuperset(number[:17]) or number[-1] not in "0123456789X":
         return ResidentId(number, reasons=("characters",))
     if len(number) == 15:
-        if number[-1] == "X":
-            return ResidentId(number, reasons=("characters",))
         whole = number[:6] + "19" + number[6:]
         return _verdict(whole + check_character(whole), number, today)
     return _verdict(number, "", today)

@@ -31,13 +31,26 @@ _RAW = st.one_of(
     st.text(max_size=60),
     st.lists(st.text(max_size=12), max_size=10).map("^".join),
 )
-_VALUE_SETS = (
-    "administrative-gender observation-status diagnostic-report-status appointmentstatus "
-    "participationstatus encounter-status allergy-intolerance-category reaction-event-severity "
-    "allergy-intolerance-criticality allergy-intolerance-type name-use address-use address-type "
-    "contact-point-use contact-point-system medicationrequest-status request-status "
-    "request-priority"
-).split(" ")
+_VALUE_SETS = [
+    "administrative-gender",
+    "observation-status",
+    "diagnostic-report-status",
+    "appointmentstatus",
+    "participationstatus",
+    "encounter-status",
+    "allergy-intolerance-category",
+    "reaction-event-severity",
+    "allergy-intolerance-criticality",
+    "allergy-intolerance-type",
+    "name-use",
+    "address-use",
+    "address-type",
+    "contact-point-use",
+    "contact-point-system",
+    "medicationrequest-status",
+    "request-status",
+    "request-priority",
+]
 _OTHER = Encoding("#", "*", "~", "\\", "&")
 
 

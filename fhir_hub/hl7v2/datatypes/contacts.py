@@ -104,7 +104,7 @@ def _use(use: str, equipment: str, is_mobile: bool, context: Context) -> str:
     coded = context.table("TelecomUse").get(use) if use else None
     if coded:
         return coded.code
-    return "mobile" if is_mobile and not use else ""
+    return "mobile" if is_mobile and use in ("", "NET") else ""
 
 
 def _email(text: str) -> str:

@@ -55,7 +55,8 @@ def cx(value: Value, context: Context) -> Json | list[Json] | None:
     if type_code.upper() == "SS" and _SSN.fullmatch(number) and not system:
         system = US_SSN
     kind = type_code or systems.kind_of_oid(oid)
-    authority = part(value, 4, 1) or oid or context.facility
+    issuer = "" if systems.kind_of_oid(oid) else oid
+    authority = part(value, 4, 1) or issuer or context.facility
     identifier = {
         "type": identifier_type(type_code, context),
         "system": system or systems.patient_number(authority, kind),

@@ -7,7 +7,7 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#Quantity; HL7v2 chapter 2A, NM, SN,
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes import units
@@ -20,6 +20,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _COMPARED = re.compile(r"(<=|>=|<|>|=)?\s*(\S+)")
 _COMPARATORS = str.maketrans({"≤": "<=", "≦": "<=", "≥": ">=", "≧": ">=", "〈": "<", "〉": ">"})
+_LONGEST = 60
 _JIN = "斤"
 _HALF = Decimal("0.5")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -39,15 +40,12 @@ def read_decimal(text: str) -> Decimal | None:
     >>> read_decimal("9.80"), read_decimal("1,234"), read_decimal("9.8.1")
     (Decimal('9.80'), Decimal('1234'), None)
     """
+    if len(text) > _LONGEST:
+        return None
     text = half_width(text).strip()
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
-    elif not _NUMBER.fullmatch(text):
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 def read_compared(text: str) -> tuple[str, Decimal] | None:

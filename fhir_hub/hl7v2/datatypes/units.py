@@ -71,7 +71,7 @@ _CODES = MappingProxyType(
 )  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
-_POWER = re.compile(r"^[x×*✕]?\s*10\s*(?:[\^*e]|exp)?\s*(-?\d{1,2})(?=\D|$)")
+_POWER = re.compile(r"^[x×*✕]?\s*10\s*(?:[\^*e]|exp)?\s*(-?\d{1,2})(?=\D|$)", re.IGNORECASE)
 _ATOM = re.compile(
     r"(?:(?:da|[YZEPTGMkhdcmunpfazy])?"
     r"(?:mol|eq|osm|Hz|Pa|kat|cal|bar|Cel|g|L|l|m|s|V|A|K|N|J|W|U|t|\[IU\]|m?\[Hg\]|m?\[H2O\])"
@@ -130,8 +130,7 @@ def _spelling(text: str) -> str:
     text = half_width(text.replace("℃", "°c").replace("℉", "°f"))
     text = text.replace("μ", "u").replace("µ", "u").replace("²", "2").replace("×", "x")
     text = "".join(text.split()) if "/" in text else " ".join(text.split())
-    lowered = text[:1].lower() + text[1:] if text[:1] in "XE" else text
-    return _POWER.sub(r"10*\1", lowered)
+    return _POWER.sub(r"10*\1", text)
 
 
 def parts(unit: Unit) -> dict[str, str]:

@@ -1,0 +1,342 @@
+"""Numbers, units, ranges and what an OBX says, corrected by what is written.
+
+Spec: https://hl7.org/fhir/R4/datatypes.html#Quantity; DOMAIN 3.3 and 4
+"""
+
+import base64
+
+import datatype_parts as parts
+import pytest
+
+from fhir_hub.hl7v2.datatypes import observed, quantities, ranges, units
+
+_UCUM = "http://unitsofmeasure.org"
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("mmol/L", "mmol/L"), ("μmol/L", "umol/L"), ("µmol/L", "umol/L"), ("umol/l", "umol/L"),
+        ("10^9/L", "10*9/L"), ("×10⁹/L", "10*9/L"), ("x10^9/L", "10*9/L"), ("10*12/L", "10*12/L"),
+        ("10E9/L", "10*9/L"), ("10e3/uL", "10*3/uL"), ("次/分", "/min"), ("bpm", "/min"),
+        ("mmHg", "mm[Hg]"), ("毫米汞柱", "mm[Hg]"), ("Kg", "kg"), ("公斤", "kg"), ("℃", "Cel"),
+        ("％", "%"), ("%", "%"), ("U/L", "U/L"), ("IU/mL", "[IU]/mL"), ("片", "{tbl}"),
+        ("mL/min/1.73m^2", "mL/min/{1.73_m2}"), ("g/24h", "g/(24.h)"), ("kg/m²", "kg/m2"),
+        ("mg/dL", "mg/dL"), ("pg/mL", "pg/mL"), ("/HPF", "/[HPF]"), ("天", "d"), ("岁", "a"),
+        ("mol/kg", "mol/kg"), ("mg/(24.h)", "mg/(24.h)"), ("一撮", ""), ("", ""), ("x" * 80, ""),
+        ("foo/bar", ""),
+    ],
+)  # fmt: skip
+def test_a_unit_is_read_as_senders_write_it(written, code):
+    assert units.to_ucum(written) == code
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "code"),
+    [
+        ("mmol/L^毫摩尔每升^UCUM", "mmol/L", "mmol/L"),
+        ("10^9/L", "10^9/L", "10*9/L"),
+        ("10\\S\\9/L", "10^9/L", "10*9/L"),
+        ("片^片^L", "片", "{tbl}"),
+        ("X9^mg^L", "X9", "mg"),
+        ("MGL^^L^mg/L^^UCUM", "MGL", "mg/L"),
+        ("^毫克", "毫克", "mg"),
+        ("弯^弯^UCUM", "弯", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_unit_keeps_what_was_written(raw, text, code):
+    assert units.unit_of(parts.value(raw)) == (text, code)
+
+
+def test_no_unit_field_is_no_unit():
+    assert units.unit_of(None) == units.Unit()
+
+
+def observe(data_type, raw, unit=""):
+    issues = parts.Issues()
+    found = observed.observed_value(
+        data_type, [parts.value(raw)], parts.value(unit), parts.context(issues)
+    )
+    return found, issues.codes
+
+
+@pytest.mark.parametrize(
+    ("data_type", "raw", "unit", "value", "comparator", "code"),
+    [
+        ("NM", "9.80", "mmol/L^毫摩尔每升^UCUM", "9.80", None, "mmol/L"),
+        ("NM", "71", "μmol/L", "71", None, "umol/L"),
+        ("NM", "6.8", "10\\S\\9/L", "6.8", None, "10*9/L"),
+        ("NM", "3.1", "10^9/L", "3.1", None, "10*9/L"),
+        ("NM", "76", "次/分", "76", None, "/min"),
+        ("NM", "<0.5", "", "0.5", "<", None),
+        ("NM", "1,234.5", "", "1234.5", None, None),
+        ("NM", "１２", "", "12", None, None),
+        ("ST", "<0.5", "mg/L", "0.5", "<", "mg/L"),
+        ("ST", "≥60", "", "60", ">=", None),
+        ("ST", "5.5", "mmol/L", "5.5", None, "mmol/L"),
+        ("SN", ">^300", "mg/g", "300", ">", "mg/g"),
+        ("SN", "=^3", "", "3", None, None),
+        ("SN", "<5", "mg/L", "5", "<", "mg/L"),
+        ("CQ", "5^mg", "", "5", None, "mg"),
+        ("", "5", "", "5", None, None),
+    ],
+)
+def test_a_number_is_a_quantity(data_type, raw, unit, value, comparator, code):
+    found, issues = observe(data_type, raw, unit)
+
+    assert found.fhir_type == "Quantity"
+    assert str(found.value["value"]) == value
+    assert (found.value.get("comparator"), found.value.get("code")) == (comparator, code)
+    assert found.value.get("system") == (_UCUM if code else None)
+    assert issues == []
+
+
+@pytest.mark.parametrize(
+    ("data_type", "raw", "unit", "fhir_type", "value"),
+    [
+        ("ST", "2+", "", "String", "2+"),
+        ("ST", "5", "", "String", "5"),
+        ("ST", "148/92", "mmHg", "String", "148/92"),
+        ("FT", "标本轻度溶血\\.br\\建议复查血钾", "", "String", "标本轻度溶血\n建议复查血钾"),
+        ("TX", "8^10", "", "String", "8^10"),
+        ("SN", "^2^+", "", "String", "2+"),
+        ("SN", "^3^-^1", "", "String", "3-1"),
+        ("XPN", "沈^桂芳", "", "String", "沈桂芳"),
+        ("XCN", "D1^戴^慧", "", "String", "戴慧"),
+        ("TS", "2025031408", "", "DateTime", "2025-03-14T08:00:00+08:00"),
+        ("DT", "20250314", "", "DateTime", "2025-03-14"),
+        ("TM", "0810", "", "Time", "08:10:00"),
+        ("DR", "20250310^20250311", "", "Period", {"start": "2025-03-10", "end": "2025-03-11"}),
+        ("ZZ", "什么", "", "String", "什么"),
+    ],
+)
+def test_other_types_are_what_they_are(data_type, raw, unit, fhir_type, value):
+    found, _ = observe(data_type, raw, unit)
+
+    assert found == (fhir_type, value)
+
+
+@pytest.mark.parametrize("raw", ["148/92", "阴性", "未做", "9.8.1"])
+def test_what_is_called_a_number_and_is_none_is_a_text_with_an_issue(raw):
+    assert observe("NM", raw) == (("String", raw), ["retyped-value"])
+
+
+@pytest.mark.parametrize("data_type", ["TS", "TM"])
+def test_a_date_that_cannot_be_read_stays_as_text(data_type):
+    found, issues = observe(data_type, "昨天")
+
+    assert (found, issues) == (("String", "昨天"), ["unreadable-date"])
+
+
+def test_a_coded_value_keeps_its_codings():
+    found, _ = observe("CWE", "260415000^未检出^SCT^NEG^阴性^L")
+
+    assert found.fhir_type == "CodeableConcept"
+    assert [one["code"] for one in found.value["coding"]] == ["260415000", "NEG"]
+
+
+def test_several_texts_are_lines_and_of_several_others_the_first_is_taken():
+    issues = parts.Issues()
+    context = parts.context(issues)
+    values = [parts.value("5"), parts.value(""), parts.value("6")]
+
+    assert observed.observed_value("TX", values, None, context) == ("String", "5\n6")
+    assert issues.codes == []
+    found = observed.observed_value("NM", values, None, context)
+    assert (str(found.value["value"]), issues.codes) == ("5", ["repeated-value"])
+    assert observed.observed_value("NM", [], None, context) is None
+
+
+def test_a_structured_number_may_be_a_range_or_a_ratio():
+    between, _ = observe("SN", "^1.0^-^3.50", "mg/L")
+    ratio, _ = observe("SN", "<^1^:^128")
+
+    assert between.fhir_type == "Range"
+    assert [str(between.value[end]["value"]) for end in ("low", "high")] == ["1.0", "3.50"]
+    assert ratio.fhir_type == "Ratio"
+    assert ratio.value["numerator"] == {"value": 1, "comparator": "<"}
+    assert parts.made("SN", "^5") == {"value": 5}
+    assert parts.made("SN", "^1^-^3") is None
+    assert parts.made("SNRange", "^1^-^3")["high"] == {"value": 3}
+    assert parts.made("Range", "1^3") == {"low": {"value": 1}, "high": {"value": 3}}
+    assert parts.made("Range", "1") == {"low": {"value": 1}}
+    assert parts.made("Ratio", "^1^:^2")["denominator"] == {"value": 2}
+
+
+def test_half_a_kilogram_is_one_jin():
+    found, issues = observe("NM", "127", "斤")
+
+    assert (str(found.value["value"]), found.value["code"]) == ("63.5", "kg")
+    assert issues == ["converted-unit"]
+
+
+def test_a_blood_pressure_in_one_text_is_two_components():
+    systolic, diastolic = observed.pressure_components(
+        parts.value("148/92"), parts.value("mmHg"), parts.value("90/60-139/89"), parts.context()
+    )
+
+    assert systolic["code"]["coding"][0]["code"] == "8480-6"
+    assert (systolic["valueQuantity"]["value"], diastolic["valueQuantity"]["value"]) == (148, 92)
+    assert systolic["valueQuantity"]["code"] == "mm[Hg]"
+    assert diastolic["referenceRange"][0]["high"]["value"] == 89
+    without = observed.pressure_components(parts.value("148/92"), None, None, parts.context())
+    assert without[0]["valueQuantity"]["unit"] == "mmHg"
+    assert "referenceRange" not in without[0]
+
+
+@pytest.mark.parametrize("raw", ["148", "92/148", "148/92/3", "9/2", "400/90", "x"])
+def test_other_texts_are_no_blood_pressure(raw):
+    context = parts.context()
+
+    assert observed.pressure_components(parts.value(raw), None, None, context) is None
+
+
+def test_a_fraction_in_another_unit_is_no_blood_pressure():
+    found = observed.pressure_components(
+        parts.value("148/92"), parts.value("mg/L"), None, parts.context()
+    )
+    assert found is None
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("3.9-6.1", "3.9", "6.1"),
+        ("3.5～5.3", "3.5", "5.3"),
+        ("3.5~5.3 mmol/L", "3.5", "5.3"),
+        ("3.5 mmol/L - 5.3 mmol/L", "3.5", "5.3"),
+        ("(3.5–5.3)", "3.5", "5.3"),
+        ("3.5--5.3", "3.5", "5.3"),
+        ("-2.0--1.0", "-2.0", "-1.0"),
+        ("-2-2", "-2", "2"),
+        ("3.5至5.3", "3.5", "5.3"),
+        ("3.5 - 9.5 10^9/L", "3.5", "9.5"),
+        ("<30", None, "30"),
+        ("≤30", None, "30"),
+        ("小于5.0", None, "5.0"),
+        (">=1.0mmol/L", "1.0", None),
+        ("大于等于60", "60", None),
+        ("阴性", None, None),
+        ("90/60-139/89", None, None),
+        ("男:4-5.5;女:3.5-5.0", None, None),
+        ("6.1-3.9", None, None),
+        ("x" * 200, None, None),
+    ],
+)
+def test_a_reference_range_has_the_bounds_that_its_text_writes(text, low, high):
+    (found,) = parts.made("ReferenceRange", text)
+
+    assert found["text"] == text
+    bounds = [str(found[end]["value"]) if end in found else None for end in ("low", "high")]
+    assert bounds == [low, high]
+
+
+def test_a_reference_range_is_in_the_unit_of_the_value():
+    unit = units.named("mmol/L")
+    (found,) = ranges.reference_ranges(parts.value("3.9-6.1"), parts.context(), unit)
+
+    assert found["low"]["code"] == found["high"]["code"] == "mmol/L"
+    assert ranges.pressure_ranges("139/89-90/60", unit, parts.context()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "expected"),
+    [
+        ("Quantity", "0.5^g", {"value": "0.5", "unit": "g", "system": _UCUM, "code": "g"}),
+        ("SimpleQuantity", "112^片", {"value": "112", "unit": "片", "system": _UCUM,
+                                     "code": "{tbl}"}),
+        ("Duration", "56^d", {"value": "56", "unit": "d", "system": _UCUM, "code": "d"}),
+        ("Duration", "56^天", {"value": "56", "unit": "天", "system": _UCUM, "code": "d"}),
+        ("Duration", "5^片", {"value": "5", "unit": "片"}),
+        ("Money", "12.50&USD^UP", {"value": "12.50", "currency": "USD"}),
+        ("Money", "12.50^EUR", {"value": "12.50", "currency": "EUR"}),
+        ("Money", "12.50", {"value": "12.50", "currency": "CNY"}),
+    ],
+)  # fmt: skip
+def test_quantities_with_their_unit_in_the_value(name, raw, expected):
+    found = parts.made(name, raw)
+
+    assert found | {"value": str(found["value"])} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("Quantity", "许多"),
+        ("SimpleQuantity", "<5"),
+        ("Money", "许多"),
+        ("integer", "5.5"),
+        ("integer", "99999999999"),
+        ("positiveInt", "0"),
+        ("unsignedInt", "-1"),
+        ("decimal", "x"),
+    ],
+)
+def test_what_is_no_number_is_left_out_with_an_issue(name, raw):
+    assert parts.made(name, raw) is None
+    assert parts.issues_of(name, raw) == ["unreadable-number"]
+
+
+def test_numbers_too_strange_to_be_one_are_none():
+    assert quantities.read_decimal("9" * 50) is None
+    assert quantities.read_decimal("1e999") is None
+    assert quantities.read_decimal("٣") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "expected"),
+    [
+        ("integer", "15", 15),
+        ("integer", "15.0", 15),
+        ("positiveInt", "1", 1),
+        ("boolean", "Y", True),
+        ("boolean", "否", False),
+        ("string", "a^b", "a^b"),
+        ("firstString", "a^b", "a"),
+        ("markdown", "a\\.br\\b", "a\nb"),
+        ("Annotation", "请携带身份证", {"text": "请携带身份证"}),
+        ("uri", "http://a/b c", "http://a/b%20c"),
+        ("uri", "N^1.2.3^ISO", "urn:oid:1.2.3"),
+    ],
+)
+def test_simple_types_are_read(name, raw, expected):
+    assert parts.made(name, raw) == expected
+
+
+def test_a_yes_or_no_that_is_neither_is_an_issue():
+    assert parts.made("boolean", "也许") is None
+    assert parts.issues_of("boolean", "也许") == ["unreadable-boolean"]
+
+
+def packed(octets):
+    return base64.b64encode(octets).decode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "data"),
+    [
+        (f"^application^pdf^Base64^{packed(b'%PDF-1.4')}", "application/pdf", packed(b"%PDF-1.4")),
+        ("^TEXT^^A^报告", "text/plain", packed("报告".encode())),
+        ("^IM^jpeg^Hex^FFD8", "image/jpeg", packed(b"\xff\xd8")),
+        ("^AP^x-own^Base64^AAAA", "application/x-own", "AAAA"),
+        ("^audio/basic^^Base64^AAAA", "audio/basic", "AAAA"),
+        ("^multipart^^Base64^AAA", "application/octet-stream", "AAA="),
+        ("只有文字", "text/plain", packed("只有文字".encode())),
+    ],
+)
+def test_encapsulated_data_is_an_attachment(raw, kind, data):
+    assert parts.made("Attachment", raw) == {"contentType": kind, "data": data}
+    assert observed.attachment(parts.value(raw), parts.context())["data"] == data
+
+
+def test_data_in_another_encoding_than_said_is_kept_as_it_is():
+    assert parts.made("Attachment", "^application^pdf^Base64^???")["data"] == packed(b"???")
+    assert parts.issues_of("Attachment", "^application^pdf^Base64^???") == ["unreadable-data"]
+    assert observed.attachment(parts.value("^x"), parts.context()) is None
+
+
+def test_a_reference_pointer_is_an_attachment_by_address():
+    found = parts.made("Attachment", "http://pacs/1 2^PACS^IM^JPEG")
+
+    assert found == {"contentType": "image/jpeg", "url": "http://pacs/1%202"}
