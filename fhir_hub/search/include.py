@@ -5,6 +5,13 @@ Spec: https://hl7.org/fhir/R4/search.html#revinclude
 
 from typing import NamedTuple
 
+from fhir_hub.errors import InvalidParameter, UnknownParameter
+from fhir_hub.search.parameters import Parameter, Parameters
+
+_ANY = "*"
+# `:recurse` is STU3's word for it, and the one that many clients still write
+MODIFIERS = ("iterate", "recurse")
+
 
 class Include(NamedTuple):
     """Follow the references under `parameter` of resources of `resource_type`.
@@ -18,3 +25,89 @@ class Include(NamedTuple):
     parameter: str
     target_type: str = ""
     iterate: bool = False
+
+
+def parse_include(value: str, modifier: str, parameters: Parameters) -> tuple[Include, ...]:
+    """Return what `Type:parameter[:target]`, `Type:*` or `*` asks to follow from matches.
+
+    Raises `UnknownParameter`, `InvalidParameter`.
+    """
+    iterate = _iterates("_include", modifier)
+    if value == _ANY:
+        return (Include(_ANY, _ANY, "", iterate),)
+    source, code, target = _parts("_include", value, parameters)
+    if code == _ANY:
+        return (Include(source, _ANY, target, iterate),)
+    return _includes("_include", source, code, target, iterate, parameters)
+
+
+def parse_reverse_include(
+    value: str, modifier: str, resource_types: tuple[str, ...], parameters: Parameters
+) -> tuple[Include, ...]:
+    """Return what `Type:parameter[:target]`, `Type:*` or `*` asks to follow to matches.
+
+    `*` becomes every parameter that may point at one of `resource_types` (of none: at any).
+    Raises `UnknownParameter`, `InvalidParameter`.
+    """
+    iterate = _iterates("_revinclude", modifier)
+    if value == _ANY:
+        sources, target = tuple(sorted(parameters.definitions.resource_types)), ""
+    else:
+        source, code, target = _parts("_revinclude", value, parameters)
+        if code != _ANY:
+            return _includes("_revinclude", source, code, target, iterate, parameters)
+        sources = (source,)
+    wanted = {target} if target else set(resource_types)
+    return tuple(
+        Include(source, parameter.code, target, iterate)
+        for source in sources
+        for parameter in parameters.of(source).values()
+        if parameter.kind == "reference"
+        and parameter.is_stored
+        and (iterate or not wanted or wanted.intersection(parameter.targets))
+    )
+
+
+def _iterates(name: str, modifier: str) -> bool:
+    if modifier and modifier not in MODIFIERS:
+        raise UnknownParameter(f"{name} knows the modifier :iterate only")
+    return bool(modifier)
+
+
+def _parts(name: str, value: str, parameters: Parameters) -> tuple[str, str, str]:
+    source, *rest = value.split(":")
+    if source not in parameters.definitions.resource_types:
+        raise InvalidParameter(f"{name}: write Type:parameter, where Type is a resource type of R4")
+    if not rest or len(rest) > 2 or not rest[0]:
+        raise InvalidParameter(f"{name}: write Type:parameter or Type:parameter:TargetType")
+    target = rest[1] if len(rest) == 2 else ""
+    if target and target not in parameters.definitions.resource_types:
+        raise InvalidParameter(f"{name}: the target is no resource type of R4")
+    return source, rest[0], target
+
+
+def _includes(
+    name: str, source: str, code: str, target: str, iterate: bool, parameters: Parameters
+) -> tuple[Include, ...]:
+    parameter = parameters.of(source).get(code)
+    if parameter is None or parameter.kind != "reference":
+        known = [p.code for p in parameters.of(source).values() if p.kind == "reference"]
+        near = [n for n in parameters.nearest(source, code) if n in known] or known
+        raise UnknownParameter(
+            f"{name}: {source} has no reference parameter {code[:60]!r}; "
+            + (f"there are {', '.join(near[:9])}" if near else "it has none")
+        )
+    if target and target not in parameter.targets:
+        raise InvalidParameter(f"{name}: {source}.{code} does not refer to {target}")
+    return tuple(
+        Include(source, index, wanted, iterate)
+        for index in parameter.indexes
+        for wanted in _wanted(parameter, target)
+    )
+
+
+def _wanted(parameter: Parameter, target: str) -> tuple[str, ...]:
+    """Return the target types to ask one by one; an index may hold more than the parameter."""
+    if target:
+        return (target,)
+    return parameter.targets if parameter.is_restricted else ("",)

@@ -1,0 +1,197 @@
+"""One condition of a query to a plan: `subject:Patient.name:contains=沈` and all its kin.
+
+A name is a parameter with a modifier, a chain of them (`subject.name`), or a reverse chain
+(`_has:Observation:patient:code`), whose last step is again a name. What a modifier does is
+in the table of the parameter's kind.
+
+Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
+from fhir_hub.search.context import Context
+from fhir_hub.search.entry import Kind
+from fhir_hub.search.kinds import composite, reference, special
+from fhir_hub.search.kinds.modifier import Meaning, Modifier
+from fhir_hub.search.kinds.table import KINDS
+from fhir_hub.search.kinds.values import split
+from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.plan import Has, LinkedBy, Links, Not, Or, Plan, Test
+
+HAS = "_has"
+_DEEPEST = 8
+_MOST_VALUES = 2000
+
+
+class Conditions:
+    """Reads conditions in one context. `others` are names that may be meant too, for advice."""
+
+    def __init__(
+        self, parameters: Parameters, context: Context, others: Sequence[str] = ()
+    ) -> None:
+        self._parameters, self._context, self._others = parameters, context, others
+
+    def plan(self, resource_type: str, name: str, text: str, depth: int = 0) -> Plan:
+        """Return what `name=text` asks of a resource of the type (`Resource`: of any).
+
+        Raises `UnknownParameter` with the nearest valid names, `InvalidParameter`.
+        """
+        if depth > _DEEPEST:
+            raise InvalidParameter(f"a chain has at most {_DEEPEST} links")
+        if name.startswith(f"{HAS}:"):
+            return self._reverse_chain(resource_type, name, text, depth)
+        head, dot, rest = name.partition(".")
+        code, colon, modifier = head.partition(":")
+        parameter = self.parameter(resource_type, code)
+        if dot:
+            return self._chain(parameter, modifier, rest, text, depth)
+        if colon and not modifier:
+            raise UnknownParameter(f"{code}: a modifier must follow the colon")
+        if not text:
+            raise InvalidParameter(f"{code} has no value")
+        try:
+            return self._condition(parameter, modifier, text)
+        except InvalidResource as error:
+            raise InvalidParameter(f"{code}: {error}") from None
+        except UnknownParameter as error:
+            raise UnknownParameter(f"{code}: {error}") from None
+
+    def parameter(self, resource_type: str, code: str) -> Parameter:
+        """Return the parameter of the type; raises `UnknownParameter` with the nearest ones."""
+        found = self._parameters.of(resource_type).get(code)
+        if found is not None:
+            return found
+        reason = self._parameters.refused(resource_type, code)
+        if reason:
+            raise UnknownParameter(f"{code} is not supported: {reason}")
+        near = self._parameters.nearest(resource_type, code, self._others)
+        where = "all types" if resource_type == "Resource" else resource_type
+        raise UnknownParameter(
+            f"{where}: no parameter {code[:60]!r}; "
+            + (f"did you mean {', '.join(near)}?" if near else f"there are {self._some(where)}")
+        )
+
+    def _some(self, resource_type: str) -> str:
+        codes = self._parameters.of(resource_type if resource_type != "all types" else "Resource")
+        return ", ".join(code for code in codes)
+
+    def _condition(self, parameter: Parameter, modifier: str, text: str) -> Plan:
+        if modifier == "missing":
+            return _missing(parameter, text)
+        if parameter.kind == "composite":
+            if modifier:
+                raise UnknownParameter(_no_modifier(modifier, ("missing",)))
+            return _any_of(self._pairs(parameter, value) for value in _values(text))
+        rules = KINDS[parameter.kind]
+        if parameter.kind == "reference" and modifier in self._types():
+            parameter, modifier = _narrowed(parameter, modifier), ""
+        row = rules.modifiers.get(modifier)
+        if row is None:
+            raise UnknownParameter(_no_modifier(modifier, [m for m in rules.modifiers if m]))
+        return self._tested(parameter, row, text)
+
+    def _tested(self, parameter: Parameter, row: Modifier, text: str) -> Plan:
+        meaning = self._meaning(parameter)
+        tests = [test for value in _values(text) for test in row.read(value, meaning)]
+        kind: Kind = "token" if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
+        names = [f"{i}:{row.part}" if row.part else i for i in parameter.indexes]
+        plan = _any_of(Has(name, kind, tuple(dict.fromkeys(tests))) for name in names)
+        return Not(plan) if row.is_negated else plan
+
+    def _meaning(self, parameter: Parameter) -> Meaning:
+        return Meaning(self._context, parameter.targets, parameter.implied, parameter.is_contact)
+
+    def _pairs(self, parameter: Parameter, text: str) -> Plan:
+        parts = parameter.pairs[0].parts
+        values = composite.parts_of(text, len(parts))
+        kinds: list[Kind] = []
+        tests: list[tuple[Test, ...]] = []
+        for part, value in zip(parts, values, strict=True):
+            kind: Kind = part.kind  # type: ignore[assignment]  # no composite in a composite
+            kinds.append(kind)
+            tests.append(KINDS[kind].modifiers[""].read(value, self._meaning(part)))
+        return composite.together(parameter.indexes, kinds, tests)
+
+    def _chain(self, parameter: Parameter, modifier: str, rest: str, text: str, depth: int) -> Plan:
+        code = parameter.code
+        if parameter.kind != "reference":
+            raise UnknownParameter(f"{code} is no reference: nothing can follow it after a point")
+        if modifier:
+            if modifier not in self._types():
+                raise UnknownParameter(f"{code}: {modifier[:60]!r} is no resource type of R4")
+            parameter = _narrowed(parameter, modifier)
+        plans: dict[Plan, list[str]] = {}
+        problem: Exception | None = None
+        for target in parameter.targets:
+            try:
+                plans.setdefault(self.plan(target, rest, text, depth + 1), []).append(target)
+            except UnknownParameter as error:
+                # R4 search.html#chaining: only the types that have the parameter are meant
+                problem = problem or error
+        if not plans and problem:
+            raise problem
+        return _any_of(
+            Links(index, tuple(types), plan)
+            for index in parameter.indexes
+            for plan, types in plans.items()
+        )
+
+    def _reverse_chain(self, resource_type: str, name: str, text: str, depth: int) -> Plan:
+        parts = name.split(":", 3)
+        if len(parts) < 4 or not all(parts):
+            raise InvalidParameter(f"{HAS} is written {HAS}:Type:reference:parameter=value")
+        _, source, code, rest = parts
+        if source not in self._types():
+            raise UnknownParameter(f"{HAS}: {source[:60]!r} is no resource type of R4")
+        parameter = self.parameter(source, code)
+        if parameter.kind != "reference":
+            raise UnknownParameter(f"{HAS}: {source}.{code} is no reference parameter")
+        if resource_type != "Resource" and resource_type not in parameter.targets:
+            raise InvalidParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
+        plan = self.plan(source, rest, text, depth + 1)
+        return _any_of(LinkedBy(source, index, plan) for index in parameter.indexes)
+
+    def _types(self) -> frozenset[str]:
+        return self._parameters.definitions.resource_types
+
+
+def _missing(parameter: Parameter, text: str) -> Plan:
+    if text not in ("true", "false"):
+        raise InvalidResource(":missing is true or false")
+    plans: Iterable[Plan]
+    if parameter.kind == "composite":
+        kind = parameter.pairs[0].parts[0].kind
+        plans = (Has(composite.part_name(i, 0), kind) for i in parameter.indexes)  # type: ignore[arg-type]  # no composite in a composite
+    else:
+        tests = reference.of_types(parameter.targets) if parameter.is_restricted else ()
+        plans = (Has(index, parameter.kind, tests) for index in parameter.indexes)
+    plan = _any_of(plans)
+    return Not(plan) if text == "true" else plan
+
+
+def _narrowed(parameter: Parameter, resource_type: str) -> Parameter:
+    if resource_type not in parameter.targets:
+        raise InvalidResource(f"does not refer to {resource_type}")
+    return replace(parameter, targets=(resource_type,), is_restricted=True)
+
+
+def _no_modifier(modifier: str, known: Sequence[str]) -> str:
+    names = ", ".join(f":{name}" for name in dict.fromkeys((*known, "missing")))
+    what = "is not supported" if modifier in special.MODIFIERS else "is not known"
+    return f"the modifier :{modifier[:60]} {what}; there are {names}"
+
+
+def _values(text: str) -> list[str]:
+    values = split(text, ",")
+    if len(values) > _MOST_VALUES:
+        raise InvalidResource(f"more than {_MOST_VALUES} values")
+    if not all(values):
+        raise InvalidResource("a value between commas is empty")
+    return values
+
+
+def _any_of(plans: Iterable[Plan]) -> Plan:
+    found = tuple(plans)
+    return found[0] if len(found) == 1 else Or(found)

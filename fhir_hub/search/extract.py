@@ -1,0 +1,147 @@
+"""Resource to index entries: everything that its search parameters say of it.
+
+What a type's parameters look at is put together when the first resource of that type comes;
+after that an extraction is one walk.
+
+Spec: https://hl7.org/fhir/R4/search.html
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from fhir_hub.r4.fhirpath import Filter, Path, select
+from fhir_hub.search.context import Context
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.kinds.composite import Collect, add_pairs
+from fhir_hub.search.kinds.table import KINDS
+from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.walk import Node, collector
+
+Resource = dict[str, Any]
+
+_NO_ALIASES: Mapping[str, str] = MappingProxyType({})
+# a store answers these from its own columns
+_OWN = ("_id", "_lastUpdated")
+
+
+class _Composite(NamedTuple):
+    """One composite: for each place of its pairs the path there, and its parts."""
+
+    pairs: tuple[tuple[Path, tuple[Collect, ...]], ...]
+
+    def add(self, resource: Resource, out: list[Entry]) -> None:
+        first = 1
+        for path, parts in self.pairs:
+            items = select(path, resource, resource)
+            add_pairs(parts, items, resource, first, out)
+            first += len(items)
+
+
+class _Plan(NamedTuple):
+    """What to extract from one type."""
+
+    root: Node
+    composites: tuple[_Composite, ...]
+
+
+class Extractor:
+    """Makes the entries of resources, each type's way when it first comes.
+
+    A date without an offset is read in `zone`, a reference that starts with `base` is stored as
+    a relative one, a system in `aliases` as the one that it stands for.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        zone: tzinfo,
+        *,
+        base: str = "",
+        aliases: Mapping[str, str] = _NO_ALIASES,
+    ) -> None:
+        self._parameters = parameters
+        self._context = Context(zone, aliases, base)
+        self._plans: dict[str, _Plan] = {}
+        self._references: dict[tuple[str, str], Callable[[Resource], list[str]]] = {}
+
+    def entries(self, resource: Resource) -> tuple[Entry, ...]:
+        """Return what a resource says under every parameter of its type, each entry once.
+
+        Raises `InvalidResource` for a date that is none; anything else that is not as the
+        definitions say is passed over, because the checks have named it before.
+        """
+        name = resource.get("resourceType")
+        resource_type = name if isinstance(name, str) else ""
+        plan = self._plans.get(resource_type)
+        if plan is None:
+            plan = self._plans[resource_type] = self._plan(resource_type)
+        out: list[Entry] = []
+        plan.root.visit(resource, resource, out)
+        for composite in plan.composites:
+            composite.add(resource, out)
+        return tuple(dict.fromkeys(out))
+
+    def references(self, resource: Resource, parameter: str) -> list[str]:
+        """Return where a resource points under a parameter (`*`: under any), each address once.
+
+        An address is `Type/id`, or absolute. A parameter that the type does not have is empty.
+        """
+        resource_type = str(resource.get("resourceType"))
+        find = self._references.get((resource_type, parameter))
+        if find is None:
+            find = self._finder(resource_type, parameter)
+            self._references[resource_type, parameter] = find
+        return find(resource)
+
+    def _plan(self, resource_type: str) -> _Plan:
+        root, composites = Node(), []
+        for parameter in self._known(resource_type).values():
+            if not parameter.is_stored or parameter.code in _OWN:
+                continue
+            if parameter.pairs:
+                composites.append(self._composite(parameter))
+                continue
+            for path in parameter.paths:
+                add = KINDS[parameter.kind].adder(parameter.code, path.type, self._context)  # type: ignore[index]  # a composite has pairs
+                root.insert(_unrestricted(path).steps, add)
+        return _Plan(root, tuple(composites))
+
+    def _known(self, resource_type: str) -> Mapping[str, Parameter]:
+        if resource_type not in self._parameters.definitions.resource_types:
+            return {}
+        return self._parameters.of(resource_type)
+
+    def _composite(self, parameter: Parameter) -> _Composite:
+        return _Composite(
+            tuple(
+                (pair.path, tuple(self._collector(part) for part in pair.parts))
+                for pair in parameter.pairs
+            )
+        )
+
+    def _collector(self, part: Parameter) -> Collect:
+        adder = KINDS[part.kind].adder  # type: ignore[index]  # no composite in a composite
+        return collector(
+            [(path, adder(part.index, path.type, self._context)) for path in part.paths]
+        )
+
+    def _finder(self, resource_type: str, name: str) -> Callable[[Resource], list[str]]:
+        known = self._known(resource_type)
+        wanted = known.values() if name == "*" else [known[name]] if name in known else []
+        collects = [self._collector(p) for p in wanted if p.kind == "reference"]
+
+        def find(resource: Resource) -> list[str]:
+            out: list[Entry] = []
+            for collect in collects:
+                collect(resource, resource, 0, out)
+            return list(dict.fromkeys(e.code for e in out if e.kind == "reference" and e.code))
+
+        return find
+
+
+def _unrestricted(path: Path) -> Path:
+    """Return the path to all references, of which a restricted parameter asks for one type."""
+    steps = tuple(s for s in path.steps if not (isinstance(s, Filter) and s.resolves_to))
+    return path if len(steps) == len(path.steps) else Path(steps, path.type, path.place)

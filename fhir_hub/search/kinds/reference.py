@@ -1,0 +1,113 @@
+"""Reference: the resource that another one points at, by address or by identifier.
+
+Spec: https://hl7.org/fhir/R4/search.html#reference
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.r4.references import parse_reference
+from fhir_hub.search.context import Context
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.kinds import token
+from fhir_hub.search.kinds.modifier import Meaning, Modifier
+from fhir_hub.search.kinds.values import unescape
+from fhir_hub.search.plan import Is, Test, Text
+
+Add = Callable[[Any, int, list[Entry]], None]
+
+_is_id = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
+
+TYPES = ("Reference", "canonical", "uri", "Resource")
+
+
+def adder(parameter: str, fhir_type: str, context: Context) -> Add:
+    """Return what adds the entries of one value: its target, and its identifier if it has one."""
+    if fhir_type in ("canonical", "uri"):
+        return _canonical(parameter)
+    if fhir_type == "Resource":
+        return _resource(parameter)
+    base = context.base
+    add_identifier = token.adder(f"{parameter}:identifier", "Identifier", context)
+
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        if type(value) is not dict:
+            return
+        text, named = value.get("reference"), value.get("type")
+        if type(text) is str:
+            found = parse_reference(text, base)
+            address, version = found.address, found.version_id
+        else:
+            # a reference without an address is not `:missing`, and nothing that a query can name
+            address, version = f"{named}/" if named else "", ""
+        out.append(Entry(parameter, "reference", address, version, None, None, "", group))
+        if "identifier" in value:
+            add_identifier(value["identifier"], group, out)
+
+    return add
+
+
+def _canonical(parameter: str) -> Add:
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        if type(value) is str and not value.startswith("#"):
+            address, _, version = value.partition("|")
+            out.append(Entry(parameter, "reference", address, version, None, None, "", group))
+
+    return add
+
+
+def _resource(parameter: str) -> Add:
+    """Return what adds a resource inside a Bundle: R4 names `Bundle.composition` a reference."""
+
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        named = (value.get("resourceType"), value.get("id")) if type(value) is dict else (None,)
+        if all(type(part) is str for part in named):
+            code = "/".join(map(str, named))
+            out.append(Entry(parameter, "reference", code, "", None, None, "", group))
+
+    return add
+
+
+def points_at(text: str, meaning: Meaning) -> tuple[Test, ...]:
+    """Return what `id`, `Type/id` or an address asks; a bare id is one of any of the targets.
+
+    Raises `InvalidResource` for a type that the parameter does not point at.
+
+    Spec: https://hl7.org/fhir/R4/search.html#reference
+    """
+    value, targets = unescape(text), meaning.targets
+    if _is_id(value):
+        return tuple(Is(f"{target}/{value}") for target in targets) or (Is(value),)
+    found = parse_reference(value, meaning.context.base)
+    if found.logical_id:
+        if targets and found.resource_type not in targets:
+            raise InvalidResource(f"refers to {' or '.join(targets[:9])} only")
+        return (Is(found.address, found.version_id or None),)
+    if ":" not in value and "/" not in value:
+        raise InvalidResource("a reference is written id, Type/id or as an absolute address")
+    address, _, version = value.partition("|")  # of a canonical
+    if found.version_id:
+        address, version = found.address, found.version_id
+    return (Is(address, version or None),)
+
+
+def identified(text: str, meaning: Meaning) -> tuple[Test, ...]:
+    """Return what `:identifier` asks of the identifier inside the reference."""
+    return token.equals(text, Meaning(meaning.context))
+
+
+def of_types(targets: Sequence[str]) -> tuple[Test, ...]:
+    """Return what asks whether a reference is to one of the types, as far as its address tells."""
+    return tuple(
+        test
+        for target in targets
+        for test in (Text(f"{target}/", "starts"), Text(f"/{target}/", "contains"))
+    )
+
+
+MODIFIERS: Mapping[str, Modifier] = {
+    "": Modifier(points_at),
+    "identifier": Modifier(identified, part="identifier"),
+}

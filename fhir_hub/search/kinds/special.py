@@ -1,0 +1,24 @@
+"""What R4 lets a client ask and this server does not answer: refused by name, never ignored.
+
+Spec: https://hl7.org/fhir/R4/search.html#all
+"""
+
+from collections.abc import Mapping
+
+# parameters without an expression, or with a meaning of their own
+PARAMETERS: Mapping[str, str] = {
+    "_content": "no full text of resources is kept",
+    "_contained": "contained resources are not searched by themselves",
+    "_containedType": "contained resources are not searched by themselves",
+    "_filter": "write the conditions as parameters",
+    "_list": "search for the List, with _include=List:item",
+    "_query": "no named queries are defined",
+    "_score": "results have no score",
+    "_text": "no full text of narratives is kept",
+    "age": "R4 gives it no expression; use birthdate",
+    "birthOrderBoolean": "R4 gives it no expression",
+    "near": "positions are not indexed",
+}
+
+# modifiers of R4 that have no row in the type's table
+MODIFIERS = ("above", "below", "in", "not-in", "of-type", "text")

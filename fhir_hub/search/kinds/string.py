@@ -1,0 +1,129 @@
+"""String: the start of a text, whatever its case, accents and width.
+
+Spec: https://hl7.org/fhir/R4/search.html#string
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.search.context import Context
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.kinds.modifier import Meaning, Modifier
+from fhir_hub.search.kinds.values import unescape
+from fhir_hub.search.plan import Test, Text
+
+_NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
+_ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
+_HAN = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_is_han = re.compile(f"[{_HAN}]").search
+# 沈 桂芳 is 沈桂芳; the dots of 古丽娜尔·艾山 are written in many ways
+_BLANK_IN_HAN = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
+_DOTS = str.maketrans(dict.fromkeys("•‧∙・･", "·"))
+
+Add = Callable[[Any, int, list[Entry]], None]
+
+
+def normalise(text: str) -> str:
+    """Return `text` as it is compared: width folded, no accents, no case, blanks squeezed.
+
+    >>> normalise("  Müller  Ｇmbh "), normalise("沈 桂芳")
+    ('muller gmbh', '沈桂芳')
+    """
+    if text.isascii():
+        return " ".join(text.lower().split())
+    if not unicodedata.is_normalized("NFKD", text):
+        text = unicodedata.normalize("NFKD", text)
+        # only above ASCII: a combining mark there is an accent of the letter before it
+        text = "".join(mark for mark in text if not unicodedata.combining(mark))
+        text = unicodedata.normalize("NFC", text)
+    text = " ".join(text.casefold().translate(_DOTS).split())
+    return _BLANK_IN_HAN.sub("", text)
+
+
+def _plain(value: Any) -> Iterable[str]:
+    return (value,) if type(value) is str else ()
+
+
+def _name(value: Any) -> Iterable[str]:
+    if type(value) is not dict:
+        return ()
+    texts = _parts(value, _NAME_PARTS)
+    if type(value.get("text")) is not str:
+        texts.append(_whole_name(value))
+    return texts
+
+
+def _address(value: Any) -> Iterable[str]:
+    return _parts(value, _ADDRESS_PARTS) if type(value) is dict else ()
+
+
+def _parts(value: dict[str, Any], names: Iterable[str]) -> list[str]:
+    texts: list[str] = []
+    for name in names:
+        part = value.get(name)
+        if type(part) is str:
+            texts.append(part)
+        elif type(part) is list:
+            texts += [item for item in part if type(item) is str]
+    return texts
+
+
+def _whole_name(name: dict[str, Any]) -> str:
+    """Return a name without text as one writes it: 沈桂芳, or Gui Fang Shen."""
+    family, given = _parts(name, ("family",)), _parts(name, ("given",))
+    if _is_han("".join(family)):
+        return "".join(family + given)
+    return " ".join(given + family)
+
+
+TYPES: Mapping[str, Callable[[Any], Iterable[str]]] = {
+    "string": _plain,
+    "markdown": _plain,
+    "HumanName": _name,
+    "Address": _address,
+}
+
+
+def adder(parameter: str, fhir_type: str, _: Context) -> Add:
+    """Return what adds the entries of one value of the type."""
+    texts_of = TYPES[fhir_type]
+
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        for text in dict.fromkeys(texts_of(value)):
+            code = normalise(text)
+            if code:
+                out.append(Entry(parameter, "string", code, "", None, None, text, group))
+
+    return add
+
+
+def starts(text: str, _: Meaning) -> tuple[Test, ...]:
+    """Return what asks for texts that start with a query's value."""
+    return (Text(_normalised(text), "starts"),)
+
+
+def contains(text: str, _: Meaning) -> tuple[Test, ...]:
+    """Return what `:contains` asks."""
+    return (Text(_normalised(text), "contains"),)
+
+
+def exact(text: str, _: Meaning) -> tuple[Test, ...]:
+    """Return what `:exact` asks."""
+    return (Text(unescape(text), "exact"),)
+
+
+def _normalised(text: str) -> str:
+    code = normalise(unescape(text))
+    if not code:
+        raise InvalidResource("nothing to compare with")
+    return code
+
+
+MODIFIERS: Mapping[str, Modifier] = {
+    "": Modifier(starts),
+    "contains": Modifier(contains),
+    "exact": Modifier(exact),
+}

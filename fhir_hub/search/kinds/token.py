@@ -1,0 +1,150 @@
+"""Token: a code and its system, compared as they are.
+
+A `code` element has no system of its own; the one of its binding is understood where the query
+is read (`gender=http://hl7.org/fhir/administrative-gender|male`), so the index need not repeat
+it. A phone number is also kept by its digits, without the country's prefix and leading zeros.
+
+Spec: https://hl7.org/fhir/R4/search.html#token
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.search.context import Context
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.kinds.modifier import Meaning, Modifier
+from fhir_hub.search.kinds.values import split, unescape
+from fhir_hub.search.plan import Is, Test
+
+Add = Callable[[Any, int, list[Entry]], None]
+Aliases = Mapping[str, str]
+
+_NUMBER_SIGNS = str.maketrans("", "", " -().+\t\u00a0\u3000\uff08\uff09\uff0d\uff0b")
+_SHORTEST = 5
+
+
+def adder(parameter: str, fhir_type: str, context: Context) -> Add:
+    """Return what adds the entries of one value of the type."""
+    return TYPES[fhir_type](parameter, context.aliases)
+
+
+def _concept(parameter: str, aliases: Aliases) -> Add:
+    add_coding = _coding(parameter, aliases)
+
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        codings = value.get("coding") if type(value) is dict else None
+        if type(codings) is list:
+            for coding in codings:
+                add_coding(coding, group, out)
+        elif type(value) is dict:
+            # there is a concept, as text: not `:missing`, and no code that a query could name
+            out.append(Entry(parameter, "token", "", "", None, None, "", group))
+
+    return add
+
+
+def _coding(parameter: str, aliases: Aliases) -> Add:
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        if type(value) is not dict:
+            return
+        code, system = value.get("code", ""), value.get("system", "")
+        if code or system:
+            system = aliases.get(system, system)
+            out.append(Entry(parameter, "token", code, system, None, None, "", group))
+
+    return add
+
+
+def _identifier(parameter: str, aliases: Aliases) -> Add:
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        if type(value) is not dict:
+            return
+        code, system = value.get("value", ""), value.get("system", "")
+        if code or system:
+            system = aliases.get(system, system)
+            out.append(Entry(parameter, "token", code, system, None, None, "", group))
+
+    return add
+
+
+def _contact(parameter: str, _: Aliases) -> Add:
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        written = value.get("value") if type(value) is dict else None
+        if type(written) is str:
+            out.append(Entry(parameter, "token", written, "", None, None, "", group))
+            number = telephone(written)
+            if number and number != written:
+                out.append(Entry(parameter, "token", number, "", None, None, "", group))
+
+    return add
+
+
+def _boolean(parameter: str, _: Aliases) -> Add:
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        if type(value) is bool:
+            code = "true" if value else "false"
+            out.append(Entry(parameter, "token", code, "", None, None, "", group))
+
+    return add
+
+
+def _code(parameter: str, _: Aliases) -> Add:
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        if type(value) is str:
+            out.append(Entry(parameter, "token", value, "", None, None, "", group))
+
+    return add
+
+
+TYPES: Mapping[str, Callable[[str, Aliases], Add]] = {
+    "CodeableConcept": _concept,
+    "Coding": _coding,
+    "Identifier": _identifier,
+    "ContactPoint": _contact,
+    "boolean": _boolean,
+    **dict.fromkeys(("code", "string", "id", "uri"), _code),
+}
+
+
+def telephone(text: str) -> str:
+    """Return the digits of a telephone number that tell it from others; empty if it is none.
+
+    >>> telephone("+86 138-0013-8000"), telephone("(021) 6598 0000"), telephone("a@b.example")
+    ('13800138000', '2165980000', '')
+    """
+    digits = text.translate(_NUMBER_SIGNS)
+    if not digits.isdecimal() or len(digits) < _SHORTEST:
+        return ""
+    digits = digits.lstrip("0")
+    # 86 and an area code or a mobile number: at least 12 digits, more than any without the prefix
+    if digits.startswith("86") and len(digits) > 11:
+        digits = digits[2:].lstrip("0")
+    return digits
+
+
+def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
+    """Return what `code`, `system|code`, `|code` or `system|` asks.
+
+    Raises `InvalidResource` for more parts.
+
+    Spec: https://hl7.org/fhir/R4/search.html#token
+    """
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) == 1:
+        number = telephone(parts[0]) if meaning.is_contact else ""
+        return (Is(parts[0]), Is(number)) if number and number != parts[0] else (Is(parts[0]),)
+    if len(parts) > 2 or parts == ["", ""]:
+        raise InvalidResource("a token is written code, system|code, |code or system|")
+    aliases = meaning.context.aliases
+    system, code = aliases.get(parts[0], parts[0]), parts[1]
+    tests: tuple[Test, ...] = (Is(code or None, system),)
+    if system in meaning.implied:
+        tests = (*tests, Is(code or None, ""))
+    return tests
+
+
+MODIFIERS: Mapping[str, Modifier] = {
+    "": Modifier(equals),
+    "not": Modifier(equals, is_negated=True),
+}

@@ -1,0 +1,250 @@
+"""Query text to a request: what to search, in which order, how much, and what to add.
+
+Strict handling is the default: whatever is not understood is an error that names the nearest
+valid thing. Lenient handling leaves it out and says so.
+
+Spec: https://hl7.org/fhir/R4/search.html#errors and #return
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from types import MappingProxyType
+from typing import Literal, get_args
+from urllib.parse import parse_qsl
+
+from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
+from fhir_hub.search.condition import HAS, Conditions
+from fhir_hub.search.context import Context
+from fhir_hub.search.include import Include, parse_include, parse_reverse_include
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.plan import And, Or, Plan, Query, SortKey
+from fhir_hub.search.request import SearchRequest, Total
+
+Pair = tuple[str, str]
+Summary = Literal["true", "false", "text", "data", "count"]
+
+SUMMARIES: tuple[str, ...] = get_args(Summary)
+TOTALS: tuple[Total, ...] = get_args(Total)
+# read by the HTTP side; they choose a format and no resource
+_ELSEWHERE = ("_format", "_pretty")
+_NO_ALIASES: Mapping[str, str] = MappingProxyType({})
+_MOST_PAIRS = 200
+
+
+def parse_search(
+    resource_types: tuple[str, ...],
+    pairs: Sequence[Pair],
+    *,
+    parameters: Parameters,
+    zone: tzinfo,
+    base: str,
+    aliases: Mapping[str, str] = _NO_ALIASES,
+    lenient: bool = False,
+    page_size: int = 20,
+    max_page_size: int = 1000,
+) -> SearchRequest:
+    """Return what the decoded `pairs` of a query ask; no `resource_types` means all of them.
+
+    A date without an offset is read in `zone`, a reference below `base` is a relative one, a
+    system in `aliases` the one that it stands for. Raises `UnknownParameter` and
+    `InvalidParameter`; with `lenient` such a pair is an issue of the request instead.
+    """
+    context = Context(zone, aliases, base.rstrip("/"))
+    reading = _Reading(parameters, context, resource_types, page_size, max_page_size)
+    if len(pairs) > _MOST_PAIRS:
+        raise InvalidParameter(f"a search has at most {_MOST_PAIRS} parameters")
+    # the types say what the other parameters mean
+    for name, value in sorted(pairs, key=lambda pair: pair[0] != "_type"):
+        try:
+            reading.take(name, value)
+        except (UnknownParameter, InvalidParameter) as error:
+            if not lenient:
+                raise
+            reading.ignored.append((name, value))
+            reading.issues.append(_ignored(error))
+    used = [pair for pair in pairs if pair not in reading.ignored]
+    return reading.request(tuple(used))
+
+
+def criteria_plan(
+    resource_type: str,
+    query_text: str,
+    *,
+    parameters: Parameters,
+    zone: tzinfo,
+    base: str,
+    aliases: Mapping[str, str] = _NO_ALIASES,
+) -> Plan:
+    """Return what the criteria of a conditional interaction ask (`identifier=system|value`).
+
+    Raises `UnknownParameter`, and `InvalidParameter` also for criteria that ask nothing: they
+    would mean every resource.
+
+    Spec: https://hl7.org/fhir/R4/http.html#ccreate
+    """
+    try:
+        pairs = parse_qsl(
+            query_text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PAIRS
+        )
+    except ValueError:
+        raise InvalidParameter("the criteria are no query in UTF-8") from None
+    conditions = Conditions(parameters, Context(zone, aliases, base.rstrip("/")))
+    plans = [
+        conditions.plan(resource_type, name, value)
+        for name, value in pairs
+        if name not in _ELSEWHERE
+    ]
+    if not plans:
+        raise InvalidParameter("the criteria name no parameter")
+    return plans[0] if len(plans) == 1 else And(tuple(plans))
+
+
+def _ignored(error: FhirError) -> Issue:
+    return Issue(error.code, f"ignored: {error}", severity="warning")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One query as far as it has been read."""
+
+    parameters: Parameters
+    context: Context
+    resource_types: tuple[str, ...]
+    count: int
+    max_page_size: int
+    plans: list[Plan] = field(default_factory=list)
+    sort: tuple[SortKey, ...] = ()
+    includes: list[Include] = field(default_factory=list)
+    revincludes: list[Include] = field(default_factory=list)
+    total: Total = "none"
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    ignored: list[Pair] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+
+    def take(self, name: str, value: str) -> None:
+        """Read one pair; raises `UnknownParameter`, `InvalidParameter`."""
+        code, _, modifier = name.partition(":")
+        if code in _INCLUDES:
+            _filled(name, value)
+            _INCLUDES[code](self, value, modifier)
+        elif name in _CONTROLS:
+            _filled(name, value)
+            _CONTROLS[name](self, value)
+        elif name not in _ELSEWHERE:
+            self.plans.append(self._condition(name, value))
+
+    def request(self, used: tuple[Pair, ...]) -> SearchRequest:
+        """Return what has been read."""
+        is_count = self.summary == "count" or not self.count
+        query = Query(
+            resource_types=self.resource_types,
+            plan=self.plans[0] if len(self.plans) == 1 else And(tuple(self.plans)),
+            sort=self.sort,
+            count=0 if is_count else self.count,
+            with_total=is_count or self.total != "none",
+        )
+        return SearchRequest(
+            resource_types=self.resource_types,
+            query=query,
+            includes=tuple(dict.fromkeys(self.includes)),
+            revincludes=tuple(dict.fromkeys(self.revincludes)),
+            total=self.total,
+            summary=self.summary,
+            elements=self.elements,
+            used=used,
+            issues=tuple(self.issues),
+        )
+
+    def set_types(self, value: str) -> None:
+        if self.resource_types:
+            raise UnknownParameter("_type is for searches of the whole system")
+        types = tuple(dict.fromkeys(value.split(",")))
+        if not self.parameters.definitions.resource_types.issuperset(types):
+            raise InvalidParameter("_type: not all are resource types of R4")
+        self.resource_types = types
+
+    def set_count(self, value: str) -> None:
+        if not (value.isascii() and value.isdigit() and len(value) < 10):
+            raise InvalidParameter("_count is a number from 0")
+        self.count = min(int(value), self.max_page_size)
+
+    def set_total(self, value: str) -> None:
+        self.total = _one_of("_total", value, TOTALS)
+
+    def set_summary(self, value: str) -> None:
+        self.summary = _one_of("_summary", value, SUMMARIES)
+
+    def set_elements(self, value: str) -> None:
+        names = tuple(dict.fromkeys(value.split(",")))
+        if not all(name.replace(".", "").isalnum() for name in names):
+            raise InvalidParameter("_elements: write names of elements, joined by commas")
+        self.elements += names
+
+    def set_sort(self, value: str) -> None:
+        keys = (self._sort_key(part) for part in value.split(","))
+        self.sort += tuple(keys)
+
+    def include(self, value: str, modifier: str) -> None:
+        self.includes += parse_include(value, modifier, self.parameters)
+
+    def reverse_include(self, value: str, modifier: str) -> None:
+        self.revincludes += parse_reverse_include(
+            value, modifier, self.resource_types, self.parameters
+        )
+
+    def _condition(self, name: str, value: str) -> Plan:
+        conditions = Conditions(self.parameters, self.context, (*_CONTROLS, *_INCLUDES, HAS))
+        if not self.resource_types:
+            return conditions.plan("Resource", name, value)
+        plans = (conditions.plan(one, name, value) for one in self.resource_types)
+        found = tuple(dict.fromkeys(plans))
+        if len(found) > 1:
+            self._refuse_ambiguous(name.partition(":")[0].partition(".")[0])
+        return found[0] if len(found) == 1 else Or(found)
+
+    def _refuse_ambiguous(self, code: str) -> None:
+        """Refuse a parameter that one type stores under a name that another type gives a sense."""
+        known = [self.parameters.of(one) for one in self.resource_types]
+        for mine in known:
+            for other in known:
+                indexes = set(mine[code].indexes) if code in mine else set()
+                own = set(other[code].indexes) if code in other else set()
+                if any(other[i].is_stored for i in indexes - own if i in other):
+                    raise InvalidParameter(f"{code} means different things in these types")
+
+    def _sort_key(self, text: str) -> SortKey:
+        code = text.removeprefix("-")
+        conditions = Conditions(self.parameters, self.context)
+        found = {conditions.parameter(one, code) for one in self.resource_types or ("Resource",)}
+        keys = {(parameter.indexes, parameter.kind) for parameter in found}
+        (indexes, kind), *more = sorted(keys)
+        if kind == "composite" or len(indexes) > 1 or more:
+            raise InvalidParameter(f"_sort: results cannot be ordered by {code}")
+        return SortKey(indexes[0], kind, descending=text.startswith("-"))
+
+
+_CONTROLS: Mapping[str, Callable[[_Reading, str], None]] = {
+    "_type": _Reading.set_types,
+    "_count": _Reading.set_count,
+    "_sort": _Reading.set_sort,
+    "_total": _Reading.set_total,
+    "_summary": _Reading.set_summary,
+    "_elements": _Reading.set_elements,
+}
+_INCLUDES: Mapping[str, Callable[[_Reading, str, str], None]] = {
+    "_include": _Reading.include,
+    "_revinclude": _Reading.reverse_include,
+}
+
+
+def _filled(name: str, value: str) -> None:
+    if not value:
+        raise InvalidParameter(f"{name} has no value")
+
+
+def _one_of(name: str, value: str, known: Sequence[Total]) -> Total:
+    if value not in known:
+        raise InvalidParameter(f"{name} is one of {', '.join(known)}")
+    return value
