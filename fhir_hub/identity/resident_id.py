@@ -96,6 +96,24 @@ def is_valid(text: str) -> bool:
     return examine(text).is_valid
 
 
+def contradictions(number: ResidentId, birth_date: str, gender: str) -> tuple[str, ...]:
+    """Return which of birth date and gender, as a resource has them, a valid number denies.
+
+    A shorter birth date agrees as far as it goes; an unknown or other gender denies nothing.
+
+    >>> contradictions(examine("310229195304129989"), "1953-05", "female")
+    ('birthDate',)
+    """
+    if not number.is_valid:
+        return ()
+    found = []
+    if birth_date and not number.birth_date.startswith(birth_date):
+        found.append("birthDate")
+    if gender in ("male", "female") and gender != number.gender:
+        found.append("gender")
+    return tuple(found)
+
+
 def masked(text: str) -> str:
     """Return the number as screens show it: the first six and the last four characters."""
     return f"{text[:6]}{'*' * (len(text) - 10)}{text[-4:]}" if len(text) > 10 else "*" * len(text)

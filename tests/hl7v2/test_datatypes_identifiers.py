@@ -96,7 +96,8 @@ def test_the_rest_of_cx_is_kept():
     [
         (_SHEN, systems.RESIDENT_ID, "NNCHN"),
         ("123-45-6789", "http://hl7.org/fhir/sid/us-ssn", "SS"),
-        ("12", systems.RESIDENT_ID, "NNCHN"),
+        ("31022919530412998", systems.RESIDENT_ID, "NNCHN"),
+        ("2738947839", f"{_BASE}/sid/SHTH01/ss", "SS"),
     ],
 )
 def test_the_field_of_a_national_number_holds_one(raw, system, code):

@@ -43,10 +43,18 @@ def test_a_unit_is_read_as_senders_write_it(written, code):
         ("^毫克", "毫克", "mg"),
         ("弯^弯^UCUM", "弯", ""),
         ("", "", ""),
+        ("266016^MDC_DIM_X^MDC", "MDC_DIM_X", "266016"),
+        ("266016^MDC_DIM_X^L", "266016", ""),
     ],
 )
 def test_a_unit_keeps_what_was_written(raw, text, code):
-    assert units.unit_of(parts.value(raw)) == (text, code)
+    assert units.unit_of(parts.value(raw))[:2] == (text, code)
+
+
+def test_a_unit_of_another_public_system_is_in_that_system():
+    found, _ = observe("NM", "5", "266016^MDC_DIM_X^MDC")
+
+    assert found.value["system"] == "urn:iso:std:iso:11073:10101"
 
 
 def test_no_unit_field_is_no_unit():

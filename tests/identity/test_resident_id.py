@@ -120,6 +120,23 @@ def test_the_check_character_agrees_with_the_other_way_to_compute_it(birth, sequ
     assert resident_id.check_character(first) == "0123456789X"[expected]
 
 
+@pytest.mark.parametrize(
+    ("birth_date", "gender", "denied"),
+    [
+        ("1953-04-12", "female", ()),
+        ("1953", "unknown", ()),
+        ("", "", ()),
+        ("1953-04-13", "male", ("birthDate", "gender")),
+    ],
+)
+def test_a_number_denies_what_it_says_otherwise(birth_date, gender, denied):
+    number = resident_id.examine("310229195304129989")
+
+    assert resident_id.contradictions(number, birth_date, gender) == denied
+    wrong = resident_id.examine("310229195304129988")
+    assert resident_id.contradictions(wrong, birth_date, gender) == ()
+
+
 def test_a_number_is_masked_but_for_its_ends():
     assert resident_id.masked("310229195304129989") == "310229********9989"
     assert resident_id.masked("12345") == "*****"

@@ -134,6 +134,11 @@ def system_of(name: str, facility: str, oid: str = "") -> str:
     return of_oid(name) or f"{BASE}/CodeSystem/{quote(key, safe='-._~')}"
 
 
+def is_public(name: str) -> bool:
+    """Say whether CWE.3 names a system with a public address of its own."""
+    return "".join(name.split()).upper() in _SYSTEMS
+
+
 def of_oid(oid: str) -> str:
     """Return the system that an OID names, `""` if it is no OID."""
     match = _OID.fullmatch(oid.strip())

@@ -23,6 +23,7 @@ TYPE_SYSTEM = coding_systems.v2_table("203")
 US_SSN = "http://hl7.org/fhir/sid/us-ssn"
 US_NPI = "http://hl7.org/fhir/sid/us-npi"
 _NATIONAL_TYPE = "NNCHN"
+_ALMOST_A_RESIDENT_ID = 14
 _SSN = re.compile(r"\d{3}-?\d{2}-?\d{4}", re.ASCII)
 _FILLERS = {"", "-", "--", "/", "无", "不详", "未知", "NULL", "NONE", "N/A", "NA", "UNKNOWN"}
 Json = dict[str, Any]
@@ -94,8 +95,8 @@ def _is_nothing(number: str, context: Context) -> bool:
 def resident(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the Identifier of a field that holds a national number (PID-19).
 
-    A US social security number is told by its shape; anything else is a resident ID that
-    cannot be right.
+    A US social security number is told by its shape. A text of about a resident ID's length is
+    one, right or wrong; a shorter one is a number of the sender's, typed SS as the field says.
     """
     number = one_line(part(value, 1))
     if not number:
@@ -106,7 +107,11 @@ def resident(value: Value, context: Context) -> Json | list[Json] | None:
             "system": US_SSN,
             "value": number,
         }
-    return _resident(number, value, context)
+    if len(resident_id.normalise(number)) >= _ALMOST_A_RESIDENT_ID:
+        return _resident(number, value, context)
+    if _is_nothing(number, context):
+        return None
+    return typed({"system": systems.patient_number(context.facility, "SS"), "value": number}, "SS")
 
 
 def _resident(number: str, value: Value, context: Context) -> Json | list[Json] | None:

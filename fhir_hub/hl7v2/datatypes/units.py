@@ -12,15 +12,16 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from fhir_hub.hl7v2.datatypes import coding_systems
-from fhir_hub.hl7v2.datatypes.parts import half_width, part, whole
+from fhir_hub.hl7v2.datatypes.parts import half_width, one_line, part, whole
 from fhir_hub.hl7v2.er7 import Value
 
 
 class Unit(NamedTuple):
-    """A unit as `text` has it, and its UCUM `code`, `""` where there is none."""
+    """A unit as `text` has it, and its `code` in UCUM or else in `system`; `""`: it has none."""
 
     text: str = ""
     code: str = ""
+    system: str = coding_systems.UCUM
 
 
 # Spelled as `_spelling` spells; only what differs from UCUM or is no UCUM at all.
@@ -95,7 +96,13 @@ def unit_of(value: Value | None) -> Unit:
     if alternate := part(value, 4) if part(value, 6).upper() == "UCUM" else "":
         return Unit(first or alternate, to_ucum(alternate))
     unit = named(first or second)
-    return unit if unit.code or not second else Unit(unit.text, to_ucum(second))
+    if unit.code or not second:
+        return unit
+    if code := to_ucum(second):
+        return Unit(unit.text, code)
+    if (name := part(value, 3)) and coding_systems.is_public(name) and first:
+        return Unit(second, one_line(first), coding_systems.system_of(name, ""))
+    return unit
 
 
 def named(text: str) -> Unit:
@@ -136,5 +143,5 @@ def _spelling(text: str) -> str:
 def parts(unit: Unit) -> dict[str, str]:
     """Return the elements of a Quantity that tell its unit."""
     if unit.code:
-        return {"unit": unit.text, "system": coding_systems.UCUM, "code": unit.code}
+        return {"unit": unit.text, "system": unit.system, "code": unit.code}
     return {"unit": unit.text} if unit.text else {}
