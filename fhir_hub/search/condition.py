@@ -23,6 +23,7 @@ from fhir_hub.search.plan import Has, LinkedBy, Links, Not, Or, Plan, Test
 HAS = "_has"
 _DEEPEST = 8
 _MOST_VALUES = 2000
+_MOST_LINKS = 1000  # types that all chains of a query may lead through
 
 
 class Conditions:
@@ -32,6 +33,7 @@ class Conditions:
         self, parameters: Parameters, context: Context, others: Sequence[str] = ()
     ) -> None:
         self._parameters, self._context, self._others = parameters, context, others
+        self._left = _MOST_LINKS
 
     def plan(self, resource_type: str, name: str, text: str, depth: int = 0) -> Plan:
         """Return what `name=text` asks of a resource of the type (`Resource`: of any).
@@ -46,7 +48,7 @@ class Conditions:
         code, colon, modifier = head.partition(":")
         parameter = self.parameter(resource_type, code)
         if dot:
-            return self._chain(parameter, modifier, rest, text, depth)
+            return self._chain(_typed(parameter, modifier, self._types()), rest, text, depth)
         if colon and not modifier:
             raise UnknownParameter(f"{code}: a modifier must follow the colon")
         if not text:
@@ -114,21 +116,23 @@ class Conditions:
             tests.append(KINDS[kind].modifiers[""].read(value, self._meaning(part)))
         return composite.together(parameter.indexes, kinds, tests)
 
-    def _chain(self, parameter: Parameter, modifier: str, rest: str, text: str, depth: int) -> Plan:
-        code = parameter.code
-        if parameter.kind != "reference":
-            raise UnknownParameter(f"{code} is no reference: nothing can follow it after a point")
-        if modifier:
-            if modifier not in self._types():
-                raise UnknownParameter(f"{code}: {modifier[:60]!r} is no resource type of R4")
-            parameter = _narrowed(parameter, modifier)
+    def _chain(self, parameter: Parameter, rest: str, text: str, depth: int) -> Plan:
+        code = rest.partition(".")[0].partition(":")[0]
+        # R4 search.html#chaining: of all types that it may refer to, those with the parameter
+        targets = [
+            target
+            for target in parameter.targets
+            if code == HAS or code in self._parameters.of(target)
+        ]
+        self._left -= len(targets)
+        if self._left < 0:
+            raise InvalidParameter("a chain leads through too many types: write reference:Type.")
         plans: dict[Plan, list[str]] = {}
-        problem: Exception | None = None
-        for target in parameter.targets:
+        problem: UnknownParameter | None = None
+        for target in targets or parameter.targets[:1]:
             try:
                 plans.setdefault(self.plan(target, rest, text, depth + 1), []).append(target)
             except UnknownParameter as error:
-                # R4 search.html#chaining: only the types that have the parameter are meant
                 problem = problem or error
         if not plans and problem:
             raise problem
@@ -149,7 +153,7 @@ class Conditions:
         if parameter.kind != "reference":
             raise UnknownParameter(f"{HAS}: {source}.{code} is no reference parameter")
         if resource_type != "Resource" and resource_type not in parameter.targets:
-            raise InvalidParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
+            raise UnknownParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
         plan = self.plan(source, rest, text, depth + 1)
         return _any_of(LinkedBy(source, index, plan) for index in parameter.indexes)
 
@@ -169,6 +173,21 @@ def _missing(parameter: Parameter, text: str) -> Plan:
         plans = (Has(index, parameter.kind, tests) for index in parameter.indexes)
     plan = _any_of(plans)
     return Not(plan) if text == "true" else plan
+
+
+def _typed(parameter: Parameter, modifier: str, types: frozenset[str]) -> Parameter:
+    """Return the reference that a chain goes through, narrowed to the type after the colon."""
+    code = parameter.code
+    if parameter.kind != "reference":
+        raise UnknownParameter(f"{code} is no reference: nothing can follow it after a point")
+    if not modifier:
+        return parameter
+    if modifier not in types:
+        raise UnknownParameter(f"{code}: {modifier[:60]!r} is no resource type of R4")
+    try:
+        return _narrowed(parameter, modifier)
+    except InvalidResource as error:
+        raise InvalidParameter(f"{code}: {error}") from None
 
 
 def _narrowed(parameter: Parameter, resource_type: str) -> Parameter:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
@@ -22,6 +22,7 @@ from fhir_hub.search.plan import And, Or, Plan, Query, SortKey
 from fhir_hub.search.request import SearchRequest, Total
 
 Pair = tuple[str, str]
+T = TypeVar("T", bound=str)
 Summary = Literal["true", "false", "text", "data", "count"]
 
 SUMMARIES: tuple[str, ...] = get_args(Summary)
@@ -217,7 +218,8 @@ class _Reading:
     def _sort_key(self, text: str) -> SortKey:
         code = text.removeprefix("-")
         conditions = Conditions(self.parameters, self.context)
-        found = {conditions.parameter(one, code) for one in self.resource_types or ("Resource",)}
+        types = self.resource_types or ("Resource",)
+        found = [conditions.parameter(one, code) for one in types]
         keys = {(parameter.indexes, parameter.kind) for parameter in found}
         (indexes, kind), *more = sorted(keys)
         if kind == "composite" or len(indexes) > 1 or more:
@@ -244,7 +246,8 @@ def _filled(name: str, value: str) -> None:
         raise InvalidParameter(f"{name} has no value")
 
 
-def _one_of(name: str, value: str, known: Sequence[Total]) -> Total:
-    if value not in known:
-        raise InvalidParameter(f"{name} is one of {', '.join(known)}")
-    return value
+def _one_of(name: str, value: str, known: Sequence[T]) -> T:
+    for one in known:
+        if one == value:
+            return one
+    raise InvalidParameter(f"{name} is one of {', '.join(known)}")
