@@ -246,6 +246,25 @@ def test_a_table_that_is_wrong_says_where(document, message):
         read_table("T", document)
 
 
+def test_an_open_table_takes_a_bare_code_as_one_of_its_system():
+    v2_0007 = "http://terminology.hl7.org/CodeSystem/v2-0007"
+
+    assert parts.looked_up("Coding", "AdmissionType", "9^New") == {
+        "system": v2_0007,
+        "code": "9",
+        "display": "New",
+    }
+    assert parts.looked_up("Coding", "AdmissionType", "急诊")["code"] == "E"
+    assert parts.looked_up("Coding", "AdmissionType", "F^复诊^99QPVT")["system"] == (
+        f"{BASE}/CodeSystem/99QPVT"
+    )
+    assert parts.looked_up("CodeableConcept", "Language", "zh")["coding"] == [
+        {"system": "urn:ietf:bcp:47", "code": "zh"}
+    ]
+    assert parts.looked_up("Coding", "Country", "CHN^中国^ISO3166")["code"] == "CHN"
+    assert parts.looked_up("Coding", "Religion", "^x") == {"display": "x"}
+
+
 def test_a_default_may_be_a_code_that_no_row_has():
     table = read_table("T", {"source": "x", "system": "s", "default": "z", "map": {"A": "b"}})
 

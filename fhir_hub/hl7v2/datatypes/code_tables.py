@@ -4,6 +4,7 @@
 source  = "HL7 table 0001; DOMAIN 3.3"          # where the facts are from
 system  = "http://hl7.org/fhir/administrative-gender"   # of codes; a row may say another
 default = "unknown"                             # what any other source code means (optional)
+open    = true                                  # a bare code not listed is of `system` (optional)
 
 [map]                                           # source code = code
 M = "male"
@@ -26,7 +27,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Coded, Table, table_key
 
-_KEYS = {"source", "system", "default", "map", "display", "row"}
+_KEYS = {"source", "system", "default", "open", "map", "display", "row"}
 _ROW_KEYS = {"from", "code", "display", "system"}
 
 
@@ -56,7 +57,7 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
         by_code.setdefault(coded.code, coded)
     default = document.get("default")
     fallback = by_code.get(default, Coded(default, "", system)) if default else None
-    return Table(name, system, rows, fallback)
+    return Table(name, system, rows, fallback, document.get("open") is True)
 
 
 def _add(name: str, rows: dict[str, Coded], source: str, coded: Coded) -> None:

@@ -85,12 +85,17 @@ def code_text(value: Value, context: Context) -> str | None:
 
 
 def look_up(value: Value, table: Table) -> Coded | None:
-    """Return what a table says of a value: the first part that it lists, else its default."""
+    """Return what a table says of a value: the first part that it lists, else its default.
+
+    An open table takes a bare code that it does not list as one of its system.
+    """
     value = _coded(value)
     for component in (1, 4, 2, 5, 9):
         text = part(value, component)
         if text and table.knows(text):
             return table.get(text)
+    if table.is_open and (code := one_line(part(value, 1))) and not part(value, 3):
+        return Coded(code, part(value, 2), table.system)
     return table.default if value else None
 
 

@@ -34,13 +34,15 @@ class Coded(NamedTuple):
 class Table:
     """A code table: source codes, written as `table_key` writes them, to what they mean.
 
-    `default` is what any other code means; without it such a code has no meaning here.
+    `default` is what any other code means; without it such a code has no meaning here. In an
+    open table a bare code that is not listed is a code of `system` all the same.
     """
 
     name: str
     system: str = ""
     rows: Mapping[str, Coded] = field(default_factory=dict)
     default: Coded | None = None
+    is_open: bool = False
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""

@@ -60,6 +60,9 @@ default), `Coding`, `CodeableConcept`, `Timing`): the first of identifier, alter
 and texts that the table lists is mapped. `code` is absent when the table has no answer; the
 others fall back to the sender's own coding, and `CodeableConcept` keeps it beside the mapped one.
 
+The functions themselves use the tables NameUse, AddressUse, AddressType, TelecomUse,
+TelecomSystem, IdentifierType and TimingRepeat: `Context.tables` must hold these.
+
 OBX-5 needs three fields at once: see `observed.observed_value`, `observed.pressure_components`
 and `ranges.reference_ranges`, which a `call` uses.
 
