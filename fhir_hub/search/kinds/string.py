@@ -19,8 +19,8 @@ _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 _HAN = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _is_han = re.compile(f"[{_HAN}]").search
-# 沈 桂芳 is 沈桂芳; the dots of 古丽娜尔·艾山 are written in many ways
-_BLANK_IN_HAN = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
+# 沈 桂芳 is 沈桂芳, 公园路 100 号 is 公园路100号; the dots of 古丽娜尔·艾山 are written in many ways
+_BLANK_BY_HAN = re.compile(f"(?<=[{_HAN}]) | (?=[{_HAN}])")
 _DOTS = str.maketrans(dict.fromkeys("•‧∙・･", "·"))
 
 Add = Callable[[Any, int, list[Entry]], None]
@@ -34,13 +34,13 @@ def normalise(text: str) -> str:
     """
     if text.isascii():
         return " ".join(text.lower().split())
-    if not unicodedata.is_normalized("NFKD", text):
+    # letters and Han alone have no marks to strip; most names end here
+    if not (text.isalnum() and unicodedata.is_normalized("NFKD", text)):
         text = unicodedata.normalize("NFKD", text)
-        # only above ASCII: a combining mark there is an accent of the letter before it
         text = "".join(mark for mark in text if not unicodedata.combining(mark))
         text = unicodedata.normalize("NFC", text)
     text = " ".join(text.casefold().translate(_DOTS).split())
-    return _BLANK_IN_HAN.sub("", text)
+    return _BLANK_BY_HAN.sub("", text)
 
 
 def _plain(value: Any) -> Iterable[str]:

@@ -1,0 +1,156 @@
+"""Token parameters.
+
+Spec: https://hl7.org/fhir/R4/search.html#token
+"""
+
+import pytest
+
+from fhir_hub.errors import InvalidParameter, UnknownParameter
+from fhir_hub.search.entry import Entry
+
+RESIDENT_ID = "urn:oid:2.16.156.10011.1.3"
+ALIAS = "urn:oid:2.16.840.1.113883.2.23.1.19.1"
+LOINC = "http://loinc.org"
+
+
+def coded(*codings, text=None):
+    concept = {"coding": [{"system": s, "code": c} if s else {"code": c} for s, c in codings]}
+    return {"resourceType": "Observation", "code": concept | ({"text": text} if text else {})}
+
+
+OBSERVATIONS = [
+    coded((LOINC, "4548-4"), ("urn:local", "HbA1c")),
+    coded(("urn:local", "4548-4")),
+    coded(("", "4548-4")),
+    {"resourceType": "Observation", "code": {"text": "HbA1c"}},
+    {"resourceType": "Observation"},
+    coded((LOINC, "a,b|c$d\\e")),
+]
+PATIENTS = [
+    {
+        "resourceType": "Patient",
+        "gender": "male",
+        "active": True,
+        "identifier": [{"system": RESIDENT_ID, "value": "31X"}],
+        "telecom": [{"system": "phone", "value": "+86 138-0013-8000"}],
+        "deceasedDateTime": "2024",
+        "meta": {"tag": [{"system": "urn:t", "code": "demo"}], "profile": ["urn:p"]},
+    },
+    {
+        "resourceType": "Patient",
+        "gender": "female",
+        "active": False,
+        "identifier": [{"system": ALIAS, "value": "32"}, {"value": "33"}],
+        "telecom": [{"system": "email", "value": "Li@example.org"}, {"system": "phone"}],
+        "deceasedBoolean": True,
+    },
+    {"resourceType": "Patient", "deceasedBoolean": False, "active": "yes"},
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("code=4548-4", "123"),
+        ("code=http://loinc.org|4548-4", "1"),
+        ("code=|4548-4", "3"),
+        ("code=http://loinc.org|", "16"),
+        ("code=HbA1c", "1"),
+        ("code=hba1c", ""),
+        ("code=HbA1c,urn:local|4548-4", "12"),
+        ("code=4548-4&code=HbA1c", "1"),
+        ("code:not=4548-4", "456"),
+        ("code:not=4548-4,HbA1c", "456"),
+        ("code:missing=true", "5"),
+        ("code:missing=false", "12346"),
+        (r"code=a\,b\|c\$d\\e", "6"),
+        (r"code=http://loinc.org|a\,b\|c\$d\\e", "6"),
+        ("combo-code=4548-4", "123"),
+        ("combo-code:not=4548-4", "456"),
+        ("combo-code:missing=true", "5"),
+    ],
+)
+def test_codes_are_found(find, query, expected):
+    assert "".join(find(OBSERVATIONS, f"Observation?{query}")) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("gender=male", "1"),
+        ("gender=http://hl7.org/fhir/administrative-gender|male", "1"),
+        ("gender=http://hl7.org/fhir/administrative-gender|", "12"),
+        ("gender=|male", "1"),
+        ("gender=urn:other|male", ""),
+        ("gender:missing=true", "3"),
+        ("active=true", "1"),
+        ("active=false", "2"),
+        ("active:missing=true", "3"),
+        ("deceased=true", "12"),
+        ("deceased=false", "3"),
+        (f"identifier={RESIDENT_ID}|31X", "1"),
+        (f"identifier={ALIAS}|31X", "1"),
+        (f"identifier={RESIDENT_ID}|32", "2"),
+        (f"identifier={ALIAS}|", "12"),
+        ("identifier=|33", "2"),
+        ("identifier=|32", ""),
+        ("identifier=33,31X", "12"),
+        ("phone=13800138000", "1"),
+        ("phone=%2B86 138-0013-8000", "1"),
+        ("phone=+86 138 0013 8000", "1"),
+        ("phone=008613800138000", "1"),
+        ("phone=1380013", ""),
+        ("telecom=13800138000", "1"),
+        ("email=Li@example.org", "2"),
+        ("_tag=urn:t|demo", "1"),
+        ("_tag=demo&_profile=urn:p", "1"),
+        ("_tag:not=demo", "23"),
+    ],
+)
+def test_other_values_are_tokens_too(find, query, expected):
+    assert "".join(find(PATIENTS, f"Patient?{query}")) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("code=", InvalidParameter),
+        ("code=a,", InvalidParameter),
+        ("code=,", InvalidParameter),
+        ("code=|", InvalidParameter),
+        ("code=a|b|c", InvalidParameter),
+        ("code:missing=maybe", InvalidParameter),
+        ("code:missing=", InvalidParameter),
+        ("code:in=urn:v", UnknownParameter),
+        ("code:text=x", UnknownParameter),
+        ("code:exact=x", UnknownParameter),
+        ("code:=x", UnknownParameter),
+        ("code=" + ",".join(["x"] * 2001), InvalidParameter),
+    ],
+)
+def test_what_is_no_token_is_refused_by_name(read, query, error):
+    with pytest.raises(error, match="^code") as raised:
+        read(f"Observation?{query}")
+    assert "urn:v" not in str(raised.value)
+
+
+def test_a_modifier_is_refused_with_those_that_there_are(read):
+    with pytest.raises(UnknownParameter, match=r":in is not supported; there are :not, :missing"):
+        read("Observation?code:in=x")
+    with pytest.raises(UnknownParameter, match=r":nto is not known; there are :not, :missing"):
+        read("Observation?code:nto=x")
+
+
+def test_a_code_of_an_element_keeps_no_system(entries):
+    found = entries({"resourceType": "Person", "gender": "male", "language": "zh"})
+    assert found == (Entry("gender", "token", "male"),)
+
+
+def test_odd_values_are_passed_over(entries):
+    odd = {"resourceType": "Patient", "gender": 1, "active": 1, "identifier": ["x", {}, None]}
+    odd |= {
+        "telecom": "x",
+        "deceasedBoolean": "x",
+        "communication": [{"language": {"coding": [1]}}],
+    }
+    assert entries(odd) == (Entry("deceased", "token", "true"),)
