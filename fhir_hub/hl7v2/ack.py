@@ -1,0 +1,185 @@
+"""The acknowledgment: what the sender hears of a message, in its own delimiters and charset.
+
+It is built from the header's text alone, without the parser, because a message that cannot be
+parsed must be answered too. Original mode: AA taken, AE refused, AR cannot be processed.
+
+Spec: HL7v2 chapter 2, 2.9.2, MSA and ERR; tables 0008 and 0357
+"""
+
+import re
+from datetime import datetime, tzinfo
+from types import MappingProxyType
+from typing import NamedTuple
+
+from fhir_hub.errors import Ack
+from fhir_hub.hl7v2.charset import codec, encode, hl7_name
+
+ACCEPTED = Ack("AA", "0", "", "")
+_MOST_TEXT = 250  # the length of ERR-8
+_MOST_ECHO = 1000
+_SHORT_HEADER = 8  # MSH|^~\&
+_CONTROLS = dict.fromkeys(range(32))
+_LINE_END = re.compile(r"[\r\n]")
+_VERSION = re.compile(r"2\.(\d)")
+_LOCATION = re.compile(
+    r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?"
+)
+
+# Table 0357
+_CONDITIONS = MappingProxyType(
+    {
+        "100": "Segment sequence error",
+        "101": "Required field missing",
+        "102": "Data type error",
+        "103": "Table value not found",
+        "104": "Value too long",
+        "200": "Unsupported message type",
+        "201": "Unsupported event code",
+        "202": "Unsupported processing id",
+        "203": "Unsupported version id",
+        "204": "Unknown key identifier",
+        "205": "Duplicate key identifier",
+        "206": "Application record locked",
+        "207": "Application internal error",
+    }
+)
+
+
+class Header(NamedTuple):
+    """What can be known of a message's MSH: its delimiters (MSH-1, MSH-2) and its fields."""
+
+    separator: str = "|"
+    marks: str = "^~\\&"
+    fields: tuple[str, ...] = ()
+
+    def field(self, number: int) -> str:
+        """Return field `number` as it stands, without control characters, `""` where absent."""
+        text = self.fields[number - 1] if number <= len(self.fields) else ""
+        return text[:_MOST_ECHO].translate(_CONTROLS).strip()
+
+    def component(self, number: int, component: int) -> str:
+        """Return one component of a field, `""` where absent."""
+        parts = self.field(number).split(self.marks[0])
+        return parts[component - 1].strip() if component <= len(parts) else ""
+
+    @property
+    def key(self) -> str:
+        """Return sending application, facility and control id, `""` without a control id."""
+        control_id = self.field(10)
+        return "|".join((self.field(3), self.field(4), control_id)) if control_id else ""
+
+
+def read_header(text: str) -> Header:
+    """Return what the beginning of a message's text tells; of what is no message: nothing."""
+    text = text[: 100 * _MOST_ECHO].lstrip("\ufeff\r\n \t")
+    line = _LINE_END.split(text, maxsplit=1)[0]
+    if not line.startswith("MSH") or len(line) < _SHORT_HEADER:
+        return Header()
+    separator = line[3]
+    fields = line.split(separator)
+    marks = fields[1].strip()
+    if separator.isalnum() or not marks or any(mark.isalnum() for mark in marks):
+        return Header()
+    if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`, as `er7.parse` reads it
+        marks = marks[:3] + marks[4:]
+    return Header(separator, marks, tuple(fields))
+
+
+def acknowledge(
+    header: Header,
+    charset: str,
+    verdict: Ack,
+    *,
+    moment: datetime,
+    control_id: str,
+    zone: tzinfo,
+) -> bytes:
+    """Return the acknowledgment that says `verdict` to the sender of `header`.
+
+    `charset` is what `decode` found, `moment` and `control_id` are for MSH-7 and MSH-10.
+    """
+    writer = _Writer(header, charset)
+    acknowledgment = ["MSA", verdict.ack_code, header.field(10)]
+    answer = [acknowledgment]
+    if verdict.ack_code != "AA":
+        answer = writer.refusal(acknowledgment, verdict)
+    answer.insert(0, writer.header(moment.astimezone(zone), control_id))
+    return encode("".join(header.separator.join(line) + "\r" for line in answer), charset)
+
+
+class _Writer:
+    """Writes segments as lists of fields, in the sender's delimiters."""
+
+    def __init__(self, header: Header, charset: str) -> None:
+        self._header = header
+        self._charset = charset
+        marks = header.marks
+        self._component = marks[0]
+        self._escape = marks[2:3]
+        delimiters = zip("FSRET", (header.separator, *marks[:4]), strict=False)
+        self._escapes = {
+            ord(mark): f"{self._escape}{letter}{self._escape}" if self._escape else " "
+            for letter, mark in delimiters
+        }
+        self._is_wide = False
+
+    def header(self, moment: datetime, control_id: str) -> list[str]:
+        own = self._header
+        trigger_event = own.component(9, 2)
+        kinds = ["ACK", trigger_event, "ACK"] if trigger_event else ["ACK"]
+        fields = [
+            "MSH",
+            own.marks,
+            own.field(5) if own.fields else "FHIRHUB",
+            own.field(6),
+            own.field(3),
+            own.field(4),
+            moment.strftime("%Y%m%d%H%M%S%z"),
+            "",
+            self._component.join(kinds),
+            control_id,
+            own.field(11) or "P",
+            own.field(12) or "2.4",
+        ]
+        declaration = self._declaration()
+        return [*fields, *[""] * 5, declaration] if declaration else fields
+
+    def refusal(self, acknowledgment: list[str], verdict: Ack) -> list[list[str]]:
+        """Return MSA and ERR: from version 2.5 on ERR-2, 3, 4 and 8, before that ERR-1."""
+        condition = _CONDITIONS.get(verdict.error_code, "")
+        text = self._text(verdict.text)
+        place = _place(verdict.location)
+        version = _VERSION.match(self._header.field(12))
+        if version and int(version[1]) >= 5:
+            coded = self._component.join((verdict.error_code, condition, "HL70357"))
+            location = self._component.join(place)
+            return [acknowledgment, ["ERR", "", location, coded, "E", "", "", "", text]]
+        inner = self._header.marks[3:4] or " "
+        coded = inner.join((verdict.error_code, condition, "HL70357"))
+        three = (*place, "", "", "")[:3]
+        return [[*acknowledgment, text], ["ERR", self._component.join((*three, coded))]]
+
+    def _declaration(self) -> str:
+        """Return MSH-18: the sender's own word where it is true, else HL7's where it matters."""
+        theirs = self._header.field(18)
+        if theirs and codec(theirs.partition(self._header.marks[1:2] or "~")[0]) == self._charset:
+            return theirs
+        return hl7_name(self._charset) if theirs or self._is_wide else ""
+
+    def _text(self, text: str) -> str:
+        fits = text.encode(self._charset, "ignore").decode(self._charset)
+        self._is_wide = not fits.isascii()
+        plain = " ".join(fits[:_MOST_TEXT].split())
+        return plain.translate(self._escapes).translate(_CONTROLS)
+
+
+def _place(location: str) -> tuple[str, ...]:
+    """Return the components of ERL (segment, its number, field …) for `PID-3` or `OBX[2]-5.1`."""
+    match = _LOCATION.fullmatch(location)
+    if not match:
+        return ()
+    segment, sequence, field, repetition, component, subcomponent = match.groups()
+    if component and not repetition:
+        repetition = "1"
+    parts = (segment, sequence or "1", field, repetition, component, subcomponent)
+    return tuple(part for part in parts if part)

@@ -1,0 +1,193 @@
+"""From received bytes to text: what a Chinese feed says of its character set is often not so.
+
+The bytes decide before the declaration does: text in GBK is practically never valid UTF-8, so
+what is valid UTF-8 is UTF-8, even where MSH-18 says GBK. Only then comes what the interface is
+configured for, what the message declares (in MSH-18, or by mistake in a field beside it), and
+last GB 18030. GB2312 and GBK are read as GB 18030, which holds them and the characters that
+Python's own `gbk` refuses.
+
+Spec: HL7v2 chapter 2, MSH-18 and table 0211; DOMAIN 3.5
+"""
+
+import codecs
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import NamedTuple
+
+from fhir_hub.errors import InvalidMessage
+
+_GB = "gb18030"
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: it begins with the same two bytes
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"\x84\x31\x95\x33", _GB),
+)
+_WIDE = ((b"M\0S\0H\0", "utf-16-le"), (b"\0M\0S\0H", "utf-16-be"))
+_FIELDS = (18, 17, 19, 16, 20)  # where senders write it, the right place first
+_LATIN_PARTS = (*range(1, 12), 13, 14, 15, 16)
+_REGISTERED = {100: 1, 101: 2, 109: 3, 110: 4, 144: 5, 127: 6, 126: 7, 138: 8, 148: 9}
+
+# Names as they are written, in upper case and without punctuation, and Python's codec.
+_CODECS = MappingProxyType(
+    {
+        **dict.fromkeys(("UTF8", "UNICODEUTF8", "UNICODE", "ISO10646", "CP65001"), "utf-8"),
+        **dict.fromkeys(("UTF16", "UNICODEUTF16"), "utf-16"),
+        **dict.fromkeys(("UTF32", "UNICODEUTF32"), "utf-32"),
+        **dict.fromkeys(
+            (
+                *("GB18030", "GB180302000", "GB180302005", "GB180302022", "GBK", "GB13000", "GB"),
+                *("GB2312", "GB231280", "GB23121980", "EUCCN", "ISOIR58"),
+                *("CP936", "MS936", "WINDOWS936", "936"),
+            ),
+            _GB,
+        ),
+        **dict.fromkeys(("BIG5", "CP950", "MS950", "WINDOWS950"), "cp950"),
+        **dict.fromkeys(("ASCII", "USASCII", "ISOIR6", "ISO646", "ISO646US"), "ascii"),
+        **dict.fromkeys(("LATIN1",), "iso8859-1"),
+        **{f"8859{part}": f"iso8859-{part}" for part in _LATIN_PARTS},
+        **{f"ISO8859{part}": f"iso8859-{part}" for part in _LATIN_PARTS},
+        **{f"ISOIR{number}": f"iso8859-{part}" for number, part in _REGISTERED.items()},
+        **{f"WINDOWS{page}": f"cp{page}" for page in range(1250, 1259)},
+        **{f"CP{page}": f"cp{page}" for page in range(1250, 1259)},
+        **dict.fromkeys(("ISOIR14", "ISOIR87", "ISOIR159", "ISO2022JP"), "iso2022_jp_2"),
+        **dict.fromkeys(("SHIFTJIS", "SJIS", "CP932", "WINDOWS31J"), "cp932"),
+        **dict.fromkeys(("KSX1001", "EUCKR", "CP949"), "cp949"),
+    }
+)
+
+# What MSH-18 says of the text that we write.
+_NAMES = MappingProxyType(
+    {
+        "utf-8": "UNICODE UTF-8",
+        "ascii": "ASCII",
+        _GB: "GB 18030-2000",
+        "cp950": "BIG-5",
+        **{f"iso8859-{part}": f"8859/{part}" for part in _LATIN_PARTS},
+    }
+)
+
+
+class Decoded(NamedTuple):
+    """The text without a byte order mark, Python's name of its character set, what was odd.
+
+    `charset` also says how `\\X..\\` escapes are read and what the reply is written in. Of pure
+    ASCII it is what the message declares, or UTF-8. `issues` are pairs of a code and a sentence.
+    """
+
+    text: str
+    charset: str
+    issues: tuple[tuple[str, str], ...] = ()
+
+
+def decode(raw: bytes, forced: str = "") -> Decoded:
+    """Return the text of a message; `forced` is the character set configured for its sender.
+
+    Raises `InvalidMessage` if the bytes are text in no character set that comes into question.
+    """
+    issues: list[tuple[str, str]] = []
+    marked, rest = _bom(raw)
+    if marked:
+        if (text := _try(rest, marked)) is not None:
+            return Decoded(text, marked)
+        issues.append(("charset-bom", "the byte order mark is not true of the text"))
+    declared = _declared(rest, issues)
+    configured = codec(forced)
+    is_shifted = "iso2022_jp_2" in (configured, declared) and b"\x1b" in rest
+    if rest.isascii() and not is_shifted:
+        return Decoded(rest.decode("ascii"), configured or declared or "utf-8", tuple(issues))
+    text = None if is_shifted else _try(rest, "utf-8")
+    if text is not None and not (_GB in (configured, declared) and _is_unlikely(text)):
+        if declared not in ("", "utf-8"):
+            issues.append(("charset-not-as-declared", "the text is UTF-8, not as declared"))
+        return Decoded(text, "utf-8", tuple(issues))
+    return _by_name(rest, configured, declared, issues)
+
+
+def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str, str]]) -> Decoded:
+    for name in filter(None, (configured, declared)):
+        if (text := _try(rest, name)) is not None:
+            return Decoded(text, name, tuple(issues))
+        issues.append(("charset-not-as-declared", "the text is not in the declared character set"))
+    if (text := _try(rest, _GB)) is not None:
+        return Decoded(text, _GB, tuple(issues))
+    raise InvalidMessage(
+        "the bytes are neither UTF-8 nor in the declared character set nor GB 18030",
+        error_code="102",
+        location="MSH-18",
+    )
+
+
+def encode(text: str, charset: str) -> bytes:
+    """Return `text` in a character set that `decode` named; what it lacks becomes `?`."""
+    return text.encode(charset, "replace")
+
+
+def codec(name: str) -> str:
+    """Return Python's name of a character set as a sender writes it, `""` if it is unknown.
+
+    >>> codec("GB 18030-2000"), codec("utf8"), codec("CHN")
+    ('gb18030', 'utf-8', '')
+    """
+    plain = "".join(letter for letter in name.upper() if letter.isalnum())
+    return _CODECS.get(plain.removeprefix("ISOIEC"), _CODECS.get(plain, ""))
+
+
+def hl7_name(charset: str) -> str:
+    """Return what MSH-18 calls a character set that `decode` named, `""` if HL7 has no name."""
+    return _NAMES.get(charset, "")
+
+
+def _bom(raw: bytes) -> tuple[str, bytes]:
+    for mark, name in _BOMS:
+        if raw.startswith(mark):
+            return name, raw[len(mark) :]
+    for start, name in _WIDE:
+        if raw.startswith(start):
+            return name, raw
+    return "", raw
+
+
+def _declared(raw: bytes, issues: list[tuple[str, str]]) -> str:
+    """Return the codec of the first field that names one; note what is wrong with it."""
+    for number, name in _named(raw):
+        if found := codec(name):
+            if number != 18:
+                issues.append(("charset-misplaced", f"MSH-{number} holds the character set"))
+            return found
+        if number == 18:
+            issues.append(("charset-unknown", "MSH-18 names no character set that is known"))
+    return ""
+
+
+def _named(raw: bytes) -> Iterator[tuple[int, str]]:
+    start = raw.find(b"MSH")
+    line = raw[start : start + 4096].replace(b"\n", b"\r").partition(b"\r")[0]
+    if start < 0 or len(line) < 8:
+        return
+    fields = line.split(line[3:4])
+    again = line[5:6]
+    for number in _FIELDS:
+        if number <= len(fields) and (value := fields[number - 1].strip()):
+            for name in value.split(again) if again else [value]:
+                yield number, name.decode("ascii", "replace")
+
+
+def _try(raw: bytes, name: str) -> str | None:
+    try:
+        return raw.decode(name)
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_unlikely(text: str) -> bool:
+    """Say whether nobody in China writes so: letters of distant scripts and no ideograph.
+
+    `女` in GBK (C5 AE) is also valid UTF-8, for `Ů`. Where GB is declared, a text of such pairs
+    alone is GB; with μ, ×, ° or é in it and nothing rarer, or with ideographs, it is UTF-8.
+    """
+    return max(text) < "\u0800" and any(
+        letter > "\u00ff" and not "\u0370" <= letter <= "\u03ff" for letter in text
+    )

@@ -1,0 +1,132 @@
+"""Sending message files over MLLP, as they stand, and reading what the receiver says.
+
+A file may hold one message or many, in a batch's wrapping, in MLLP frames, or bare. Bytes are
+not decoded: only line ends become CR, which no character of UTF-8, GBK or GB 18030 contains.
+
+Spec: HL7v2 chapter 2, 2.10.3 (batch); HL7 Minimal Lower Layer Protocol
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.mllp import Framer, frame
+
+_LINE_ENDS = re.compile(rb"\r\n|[\r\n\x0b\x1c]")
+_WRAPPERS = (b"FHS", b"BHS", b"BTS", b"FTS")
+_BOM = b"\xef\xbb\xbf"
+_MOST_ANSWER = 1 << 20
+
+
+class Result(NamedTuple):
+    """What became of a message. `ack_code` is empty, and `text` says why, if nothing came."""
+
+    control_id: str
+    ack_code: str
+    text: str = ""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Say whether the receiver took the message."""
+        return self.ack_code in ("AA", "CA")
+
+
+def split_messages(raw: bytes) -> list[bytes]:
+    """Return the messages of a file's bytes, segments ended by CR, batch segments left out.
+
+    What stands before the first MSH belongs to no message; of a file without MSH: none.
+    """
+    messages: list[list[bytes]] = []
+    for line in _LINE_ENDS.split(raw):
+        segment = line.removeprefix(_BOM).lstrip()
+        if segment.startswith(b"MSH"):
+            messages.append([line])
+        elif messages and segment and not segment.startswith(_WRAPPERS):
+            messages[-1].append(line)
+    return [b"\r".join(lines) + b"\r" for lines in messages]
+
+
+def control_id(message: bytes) -> str:
+    """Return MSH-10 as it stands, `""` if there is none."""
+    fields = message.removeprefix(_BOM).lstrip().partition(b"\r")[0]
+    parts = fields.split(fields[3:4]) if len(fields) > 3 else []
+    return parts[9].decode("utf-8", "replace").strip() if len(parts) > 9 else ""
+
+
+def read_answer(raw: bytes) -> Result:
+    """Return what an acknowledgment says; raises `InvalidMessage` if it is none."""
+    decoded = charset.decode(raw)
+    message = er7.parse(decoded.text, decoded.charset)
+    acknowledgment = message.first("MSA")
+    if acknowledgment is None:
+        raise InvalidMessage("the answer has no MSA segment", error_code="100")
+    texts = [acknowledgment.whole(3).whole]
+    for segment in message.all("ERR"):
+        texts += [segment.whole(8).whole, segment.value(3, 2), segment.value(1, 4, 2)]
+    text = next(filter(None, texts), "")
+    return Result(acknowledgment.value(2), acknowledgment.value(1), text)
+
+
+async def send(
+    messages: Sequence[bytes], host: str, port: int, *, timeout_s: float = 30.0
+) -> AsyncIterator[Result]:
+    """Send the messages over one connection, each after the answer to the one before.
+
+    Yields one result a message. After a silence or a broken connection it connects anew, so
+    that a late answer is not taken for the next one. Raises `Unavailable` if nobody listens.
+    """
+    connection: _Connection | None = None
+    try:
+        for message in messages:
+            if connection is None:
+                connection = await _connect(host, port, timeout_s)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    answer = await connection.exchange(message)
+                yield read_answer(answer)._replace(control_id=control_id(message))
+            except (TimeoutError, OSError, FhirError) as error:
+                connection.close()
+                connection = None
+                yield Result(control_id(message), "", _reason(error, timeout_s))
+    finally:
+        if connection is not None:
+            connection.close()
+            with contextlib.suppress(OSError):
+                await connection.writer.wait_closed()
+
+
+class _Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self.framer = Framer(_MOST_ANSWER)
+
+    async def exchange(self, message: bytes) -> bytes:
+        self.writer.write(frame(message))
+        await self.writer.drain()
+        while data := await self.reader.read(1 << 16):
+            if blocks := self.framer.feed(data):
+                return blocks[0].raw
+        raise ConnectionResetError
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+async def _connect(host: str, port: int, timeout_s: float) -> _Connection:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return _Connection(*await asyncio.open_connection(host, port))
+    except (TimeoutError, OSError):
+        raise Unavailable(f"nobody answers at {host}:{port} / 无法连接 {host}:{port}") from None
+
+
+def _reason(error: Exception, timeout_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no acknowledgment within {timeout_s:g} s / {timeout_s:g} 秒内没有应答"
+    if isinstance(error, FhirError):
+        return f"the answer is no acknowledgment / 应答无效: {error}"
+    return "the receiver closed the connection / 对方关闭了连接"
