@@ -20,7 +20,8 @@ _PREFIXES = 300
 class Walk:
     """Arms that together yield what meets a plan, if `is_exact`, else that and more.
 
-    `size` is how many rows they have, counted up to a limit.
+    `size` is how many rows they have, counted up to a limit. `is_bare`: every row of the index
+    is a match, none has to be asked.
     """
 
     arms: tuple[Arm, ...]
@@ -28,6 +29,7 @@ class Walk:
     is_exact: bool
     size: int = 0
     is_whole_type: bool = False
+    is_bare: bool = True
 
 
 class Indexes:

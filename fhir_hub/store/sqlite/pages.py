@@ -23,7 +23,7 @@ class Prepared:
     """The statements of a query. Each of `pages` ends with a LIMIT to be bound.
 
     A row of a page is the sort values and the number of a resource. `pages` are run one
-    after the other until there are enough rows. `is_cheap`: a walk of few rows.
+    after the other until there are enough rows. `is_cheap`: few rows are walked.
     """
 
     pages: tuple[Sql, ...]
@@ -42,7 +42,9 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     size = sum(walk.size for walk in found)
     if not query.sort:
         pages: tuple[Sql, ...] = (_by_creation(arms, after),)
-        is_cheap = size < limits.few or (len(found) == 1 and query.plan == EVERYTHING)
+        is_plain = all(walk.is_ordered and walk.is_bare for walk in found)
+        is_counted = total is None or query.plan == EVERYTHING
+        is_cheap = size < limits.few or (is_plain and is_counted)
     elif len(scopes) == 1 and size >= limits.few and _is_indexed(query.sort[0]):
         pages = _by_index(query, scopes[0], conditions, walks, after)
         is_cheap = query.plan == EVERYTHING and len(query.sort) == 1

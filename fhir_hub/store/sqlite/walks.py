@@ -58,7 +58,13 @@ class Walks:
             condition = all_of([self._conditions.meets(part, scope, arm.rid) for part in rest])
             if condition != FALSE:
                 arms.append(arm.also(condition))
-        return replace(walk, arms=tuple(arms), is_exact=True, size=walk.size if arms else 0)
+        return replace(
+            walk,
+            arms=tuple(arms),
+            is_exact=True,
+            is_bare=walk.is_bare and not rest,
+            size=walk.size if arms else 0,
+        )
 
     def whole_type(self, scope: Scope) -> Walk:
         """Return the walk of all resources of a type, in the order of creation."""
@@ -101,10 +107,13 @@ class Walks:
         if best is None or best[1].is_ordered or best[1].size < self._limits.few:
             return best
         # the shortest is long and has to be sorted: is it short enough for that?
-        if isinstance(best[0], Or) or self._limits.many <= self._limits.few:
+        limit = self._limits.many
+        if isinstance(best[0], Links | LinkedBy | Or):
+            limit //= 4  # a row of a chain costs more than one of a range
+        if best[1].size >= self._limits.many or limit <= self._limits.few:
             return None
-        counted = self._counted(best[1], self._limits.many)
-        return (best[0], counted) if counted.size < self._limits.many else None
+        counted = self._counted(best[1], limit)
+        return (best[0], counted) if counted.size < limit else None
 
     def _counted(self, walk: Walk, limit: int) -> Walk:
         size = 0
@@ -133,8 +142,9 @@ class Walks:
                 return None
         if walk is None or len(walk.arms) > _ARMS:
             return None
-        # of a chain, `size` is that of its far end: if that is long, so is the rest
-        return walk if walk.size >= self._limits.few else self._counted(walk, limit)
+        if walk.size >= self._limits.few:  # the far end of a chain is long, so is the rest
+            return replace(walk, size=self._limits.many)
+        return self._counted(walk, limit)
 
     def _or(self, plans: Sequence[Plan], scope: Scope) -> Walk | None:
         walks = [self.best(plan, scope) for plan in plans]
@@ -142,7 +152,11 @@ class Walks:
         if any(walk.is_whole_type for walk in walks) or len(arms) > _ARMS:
             return None
         return Walk(
-            tuple(arms), all(walk.is_ordered for walk in walks), True, sum(w.size for w in walks)
+            tuple(arms),
+            is_ordered=all(walk.is_ordered for walk in walks),
+            is_exact=True,
+            size=sum(walk.size for walk in walks),
+            is_bare=all(walk.is_bare for walk in walks),
         )
 
     def _links(self, links: Links, scope: Scope) -> Walk | None:
