@@ -10,7 +10,7 @@ Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
+from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.kinds import composite, reference, special
@@ -24,6 +24,10 @@ HAS = "_has"
 _DEEPEST = 8
 _MOST_VALUES = 2000
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
+
+
+class _TooWide(InvalidParameter):
+    """A chain that no type of resource makes right."""
 
 
 class Conditions:
@@ -41,7 +45,7 @@ class Conditions:
         Raises `UnknownParameter` with the nearest valid names, `InvalidParameter`.
         """
         if depth > _DEEPEST:
-            raise InvalidParameter(f"a chain has at most {_DEEPEST} links")
+            raise _TooWide(f"a chain has at most {_DEEPEST} links")
         if name.startswith(f"{HAS}:"):
             return self._reverse_chain(resource_type, name, text, depth)
         head, dot, rest = name.partition(".")
@@ -126,13 +130,15 @@ class Conditions:
         ]
         self._left -= len(targets)
         if self._left < 0:
-            raise InvalidParameter("a chain leads through too many types: write reference:Type.")
+            raise _TooWide("a chain leads through too many types: write reference:Type.")
         plans: dict[Plan, list[str]] = {}
-        problem: UnknownParameter | None = None
+        problem: FhirError | None = None
         for target in targets or parameter.targets[:1]:
             try:
                 plans.setdefault(self.plan(target, rest, text, depth + 1), []).append(target)
-            except UnknownParameter as error:
+            except _TooWide:
+                raise
+            except (UnknownParameter, InvalidParameter) as error:
                 problem = problem or error
         if not plans and problem:
             raise problem

@@ -56,7 +56,7 @@ def values(expression, resource=OBSERVATION):
 )
 def test_an_expression_finds_typed_values(expression, expected):
     found = values(expression)
-    assert [pair for pair in found] == expected
+    assert found == expected
 
 
 @pytest.mark.parametrize(

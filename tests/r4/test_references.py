@@ -47,7 +47,7 @@ def test_references_are_found_wherever_they_stand():
         "contained": [{"resourceType": "Patient", "link": [{"other": {"reference": "#"}}]}],
         "extension": [[1, {"reference": 5}]],
     }
-    found = dict((path, holder["reference"]) for holder, path in find_references(resource))
+    found = {path: holder["reference"] for holder, path in find_references(resource)}
     assert found == {
         "Observation.subject": "Patient/1",
         "Observation.performer[1]": "Practitioner/2",

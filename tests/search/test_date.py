@@ -107,7 +107,7 @@ def test_several_dates(find):
     ],
 )
 def test_what_is_no_date_is_refused(read, query, error):
-    with pytest.raises(error, match="^date") as raised:
+    with pytest.raises(error, match=r"^date") as raised:
         read(f"Observation?{query}")
     assert "yesterday" not in str(raised.value)
 

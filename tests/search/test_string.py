@@ -85,7 +85,7 @@ def test_texts_are_found_by_their_start(find, query, expected):
     ],
 )
 def test_what_asks_for_no_text_is_refused(read, query, error):
-    with pytest.raises(error, match="^name"):
+    with pytest.raises(error, match=r"^name"):
         read(f"Patient?{query}")
 
 

@@ -129,7 +129,7 @@ def test_other_values_are_tokens_too(find, query, expected):
     ],
 )
 def test_what_is_no_token_is_refused_by_name(read, query, error):
-    with pytest.raises(error, match="^code") as raised:
+    with pytest.raises(error, match=r"^code") as raised:
         read(f"Observation?{query}")
     assert "urn:v" not in str(raised.value)
 

@@ -19,7 +19,7 @@ _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 _HAN = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _is_han = re.compile(f"[{_HAN}]").search
-# 沈 桂芳 is 沈桂芳, 公园路 100 号 is 公园路100号; the dots of 古丽娜尔·艾山 are written in many ways
+# 沈 桂芳 is 沈桂芳; the dot of 古丽娜尔·艾山 is written in many ways
 _BLANK_BY_HAN = re.compile(f"(?<=[{_HAN}]) | (?=[{_HAN}])")
 _DOTS = str.maketrans(dict.fromkeys("•‧∙・･", "·"))
 

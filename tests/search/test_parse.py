@@ -1,0 +1,267 @@
+"""A whole query: order, page, includes, strict and lenient handling, criteria.
+
+Spec: https://hl7.org/fhir/R4/search.html
+"""
+
+import parts
+import pytest
+
+from fhir_hub.errors import FhirError, InvalidParameter, UnknownParameter
+from fhir_hub.search.include import Include
+from fhir_hub.search.parse import criteria_plan
+from fhir_hub.search.plan import EVERYTHING, And, Has, Is, Or, SortKey
+
+
+def test_no_parameters_ask_for_everything(read):
+    request = read("Patient?")
+    assert request.query.plan == EVERYTHING
+    assert (request.query.count, request.query.with_total, request.total) == (20, False, "none")
+    assert (request.resource_types, read("?").resource_types) == (("Patient",), ())
+
+
+def test_repeated_parameters_are_anded_and_values_ored(read):
+    assert read("Patient?gender=male,female&gender=other").query.plan == And(
+        (
+            Has("gender", "token", (Is("male"), Is("female"))),
+            Has("gender", "token", (Is("other"),)),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("_sort=birthdate", (SortKey("birthdate", "date"),)),
+        (
+            "_sort=-birthdate,family",
+            (SortKey("birthdate", "date", descending=True), SortKey("family", "string")),
+        ),
+        ("_sort=_id", (SortKey("_id", "token"),)),
+        ("_sort=-_lastUpdated", (SortKey("_lastUpdated", "date", descending=True),)),
+        ("_sort=phonetic", (SortKey("name", "string"),)),
+        ("_sort=gender&_sort=name", (SortKey("gender", "token"), SortKey("name", "string"))),
+    ],
+)
+def test_results_are_sorted_by_any_parameter(read, query, expected):
+    assert read(f"Patient?{query}").query.sort == expected
+
+
+def test_sorting_by_an_alias_sorts_by_what_is_stored(read):
+    assert read("Observation?_sort=patient").query.sort == (SortKey("subject", "reference"),)
+
+
+@pytest.mark.parametrize(
+    ("query", "count", "with_total", "total", "summary"),
+    [
+        ("_count=5", 5, False, "none", ""),
+        ("_count=0", 0, True, "none", ""),
+        ("_count=99999", 1000, False, "none", ""),
+        ("_total=accurate", 20, True, "accurate", ""),
+        ("_total=estimate", 20, True, "estimate", ""),
+        ("_total=none", 20, False, "none", ""),
+        ("_summary=count", 0, True, "none", "count"),
+        ("_summary=true", 20, False, "none", "true"),
+    ],
+)
+def test_a_page_and_its_total(read, query, count, with_total, total, summary):
+    request = read(f"Patient?{query}")
+    assert (request.query.count, request.query.with_total) == (count, with_total)
+    assert (request.total, request.summary) == (total, summary)
+
+
+def test_the_page_size_is_the_server_s(read):
+    assert read("Patient?", page_size=7).query.count == 7
+    assert read("Patient?_count=100", max_page_size=50).query.count == 50
+
+
+def test_elements_are_listed_once(read):
+    assert read("Patient?_elements=name,birthDate,name").elements == ("name", "birthDate")
+
+
+def test_the_self_link_repeats_what_was_used(read):
+    used = read("Patient?_format=json&gender=male&_count=5&_sort=name").used
+    assert used == (("_format", "json"), ("gender", "male"), ("_count", "5"), ("_sort", "name"))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("Observation?_include=Observation:subject", [("Observation", "subject", "", False)]),
+        (
+            "Observation?_include=Observation:subject:Patient",
+            [("Observation", "subject", "Patient", False)],
+        ),
+        (
+            "Observation?_include=Observation:patient",
+            [("Observation", "subject", "Patient", False)],
+        ),
+        ("Observation?_include:iterate=Patient:link", [("Patient", "link", "", True)]),
+        ("Observation?_include:recurse=Patient:link", [("Patient", "link", "", True)]),
+        ("Observation?_include=*", [("*", "*", "", False)]),
+        ("Observation?_include=Observation:*", [("Observation", "*", "", False)]),
+        ("Observation?_include=Observation:*:Patient", [("Observation", "*", "Patient", False)]),
+        (
+            "Observation?_include=Observation:device&_include=Observation:device",
+            [("Observation", "device", "", False)],
+        ),
+        (
+            "AuditEvent?_include=AuditEvent:patient",
+            [("AuditEvent", "agent", "Patient", False), ("AuditEvent", "entity", "Patient", False)],
+        ),
+    ],
+)
+def test_includes_name_what_is_stored(read, query, expected):
+    assert list(read(query).includes) == [Include(*one) for one in expected]
+
+
+def test_reverse_includes_name_what_is_stored(read):
+    found = read("Patient?_revinclude=Observation:patient").revincludes
+    assert found == (Include("Observation", "subject", "Patient"),)
+    found = read("Patient?_revinclude:iterate=Observation:has-member").revincludes
+    assert found == (Include("Observation", "has-member", "", iterate=True),)
+
+
+def test_a_star_is_every_parameter_that_may_point_here(read):
+    found = read("Patient?_revinclude=*").revincludes
+    assert Include("Observation", "subject") in found
+    assert Include("Observation", "performer") in found
+    assert Include("Observation", "device") not in found
+    assert Include("Observation", "patient") not in found
+    found = read("Patient?_revinclude=Observation:*").revincludes
+    assert {one.resource_type for one in found} == {"Observation"}
+    found = read("Patient?_revinclude=Observation:*:Device").revincludes
+    assert Include("Observation", "device", "Device") in found
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "named"),
+    [
+        ("Patient?nmae=x", UnknownParameter, "did you mean name"),
+        ("Patient?xyz=1", UnknownParameter, "there are _id.* birthdate"),
+        ("Patient?_cuont=1", UnknownParameter, "_count"),
+        ("Patient?_text=x", UnknownParameter, "_text is not supported"),
+        ("Patient?_content=x", UnknownParameter, "_content is not supported"),
+        ("Patient?_filter=x", UnknownParameter, "_filter is not supported"),
+        ("Patient?_list=x", UnknownParameter, "_list is not supported"),
+        ("Patient?_query=x", UnknownParameter, "_query is not supported"),
+        ("Patient?_contained=true", UnknownParameter, "_contained is not supported"),
+        ("Patient?age=5", UnknownParameter, "age is not supported.*birthdate"),
+        ("Location?near=1", UnknownParameter, "near is not supported"),
+        ("Observation?near=1", UnknownParameter, "no parameter 'near'"),
+        ("Patient?_type=Patient", UnknownParameter, "_type"),
+        ("Patient?_sort=nmae", UnknownParameter, "did you mean name"),
+        ("Patient?_sort=", InvalidParameter, "_sort"),
+        ("Patient?_sort=name,", UnknownParameter, "no parameter ''"),
+        ("Observation?_sort=code-value-quantity", InvalidParameter, "_sort.*code-value-quantity"),
+        ("Observation?_sort=combo-code", InvalidParameter, "_sort.*combo-code"),
+        ("Patient?_count=many", InvalidParameter, "_count"),
+        ("Patient?_count=-1", InvalidParameter, "_count"),
+        ("Patient?_count=", InvalidParameter, "_count"),
+        ("Patient?_count=٣", InvalidParameter, "_count"),
+        ("Patient?_count=9999999999", InvalidParameter, "_count"),
+        ("Patient?_count:exact=1", UnknownParameter, "_count"),
+        ("Patient?_total=all", InvalidParameter, "none, estimate, accurate"),
+        ("Patient?_summary=yes", InvalidParameter, "_summary"),
+        ("Patient?_elements=a b", InvalidParameter, "_elements"),
+        ("Patient?_elements=a,,b", InvalidParameter, "_elements"),
+        ("?_type=Patient,Nobody", InvalidParameter, "_type"),
+        ("?name=x", UnknownParameter, "all types: no parameter 'name'"),
+        ("Patient?_include=Nobody:name", InvalidParameter, "_include"),
+        ("Patient?_include=Patient", InvalidParameter, "_include"),
+        ("Patient?_include=Patient:", InvalidParameter, "_include"),
+        ("Patient?_include=Patient:a:b:c", InvalidParameter, "_include"),
+        ("Patient?_include=Patient:link:Nobody", InvalidParameter, "_include"),
+        ("Patient?_include=Patient:link:Group", InvalidParameter, "does not refer to Group"),
+        ("Patient?_include=Patient:nothing", UnknownParameter, "nothing.*general-practitioner"),
+        ("Patient?_include=Patient:lnik", UnknownParameter, "there are link"),
+        ("Patient?_include=Patient:name", UnknownParameter, "no reference parameter"),
+        ("Patient?_include=StructureMap:name", UnknownParameter, "StructureMap"),
+        ("Patient?_include=Subscription:name", UnknownParameter, "it has none"),
+        ("Patient?_include:odd=Patient:link", UnknownParameter, ":iterate"),
+        ("Patient?_include=", InvalidParameter, "_include"),
+        ("Patient?_revinclude=Patient", InvalidParameter, "_revinclude"),
+        ("Patient?" + "&".join(["gender=male"] * 201), InvalidParameter, "at most 200"),
+    ],
+)
+def test_strict_handling_names_what_it_does_not_know(read, query, error, named):
+    with pytest.raises(error, match=named):
+        read(query)
+
+
+def test_an_unknown_name_is_not_repeated_at_length(read):
+    with pytest.raises(UnknownParameter) as raised:
+        read("Patient?" + "x" * 1000 + "=1")
+    assert "x" * 61 not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "codes"),
+    [
+        ("nmae=x", ["not-supported"]),
+        ("birthdate=never&_count=x", ["value", "value"]),
+        ("name:exat=x", ["not-supported"]),
+        ("name=", ["value"]),
+        ("_include=Patient:x", ["not-supported"]),
+        ("_sort=nmae", ["not-supported"]),
+    ],
+)
+def test_lenient_handling_leaves_out_and_says_so(read, query, codes):
+    request = read(f"Patient?{query}&gender=male", lenient=True)
+    assert request.query.plan == Has("gender", "token", (Is("male"),))
+    assert request.used == (("gender", "male"),)
+    assert [issue.code for issue in request.issues] == codes
+    assert {issue.severity for issue in request.issues} == {"warning"}
+    assert all(issue.diagnostics.startswith("ignored: ") for issue in request.issues)
+
+
+def test_several_types_share_what_they_have_in_common(read):
+    request = read("?gender=male&_type=Patient,Practitioner")
+    assert request.resource_types == request.query.resource_types == ("Patient", "Practitioner")
+    assert request.query.plan == Has("gender", "token", (Is("male"),))
+    request = read("?_type=Observation,AllergyIntolerance&patient=1")
+    tests = (Is("Patient/1"),)
+    assert request.query.plan == Or(
+        (Has("subject", "reference", tests), Has("patient", "reference", tests))
+    )
+    with pytest.raises(UnknownParameter, match="Observation: no parameter 'gender'"):
+        read("?_type=Patient,Observation&gender=male")
+    with pytest.raises(InvalidParameter, match="_sort"):
+        read("?_type=Observation,AllergyIntolerance&_sort=patient")
+
+
+def criteria(resource_type, query):
+    return criteria_plan(
+        resource_type, query, parameters=parts.parameters(), zone=parts.ZONE, base="http://b"
+    )
+
+
+def test_criteria_are_a_plan():
+    assert criteria("Patient", "identifier=urn%3Aa%7C1") == Has(
+        "identifier", "token", (Is("1", "urn:a"),)
+    )
+    both = criteria("Patient", "identifier=1&birthdate=2024&_format=json")
+    assert isinstance(both, And)
+    assert len(both.plans) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("", InvalidParameter),
+        ("_format=json", InvalidParameter),
+        ("identifier=", InvalidParameter),
+        ("nothing=1", UnknownParameter),
+        ("_count=1", UnknownParameter),
+        ("identifier=%ff", InvalidParameter),
+        ("&".join(["identifier=1"] * 300), InvalidParameter),
+    ],
+)
+def test_criteria_that_ask_nothing_or_the_unknown_are_refused(query, error):
+    with pytest.raises(error):
+        criteria("Patient", query)
+
+
+def test_an_error_is_of_the_family(read):
+    with pytest.raises(FhirError) as raised:
+        read("Patient?nmae=x")
+    assert (raised.value.status, raised.value.issues[0].code) == (400, "not-supported")
