@@ -16,7 +16,7 @@ from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.kinds.composite import Collect, add_pairs
 from fhir_hub.search.kinds.table import KINDS
-from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.parameters import Pair, Parameter, Parameters
 from fhir_hub.search.walk import Node, collector
 
 Resource = dict[str, Any]
@@ -26,14 +26,24 @@ _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _OWN = ("_id", "_lastUpdated")
 
 
-class _Composite(NamedTuple):
-    """One composite: for each place of its pairs the path there, and its parts."""
+class _Pairs(NamedTuple):
+    """Where a composite's pairs are, their parts, and the keys of which a resource needs one."""
 
-    pairs: tuple[tuple[Path, tuple[Collect, ...]], ...]
+    path: Path
+    parts: tuple[Collect, ...]
+    needs: frozenset[str]
+
+
+class _Composite(NamedTuple):
+    """One composite."""
+
+    pairs: tuple[_Pairs, ...]
 
     def add(self, resource: Resource, out: list[Entry]) -> None:
         first = 1
-        for path, parts in self.pairs:
+        for path, parts, needs in self.pairs:
+            if needs.isdisjoint(resource):
+                continue
             items = select(path, resource, resource)
             add_pairs(parts, items, resource, first, out)
             first += len(items)
@@ -116,7 +126,7 @@ class Extractor:
     def _composite(self, parameter: Parameter) -> _Composite:
         return _Composite(
             tuple(
-                (pair.path, tuple(self._collector(part) for part in pair.parts))
+                _Pairs(pair.path, tuple(map(self._collector, pair.parts)), _needs(pair))
                 for pair in parameter.pairs
             )
         )
@@ -139,6 +149,11 @@ class Extractor:
             return list(dict.fromkeys(e.code for e in out if e.kind == "reference" and e.code))
 
         return find
+
+
+def _needs(pair: Pair) -> frozenset[str]:
+    paths = [pair.path] if pair.path.steps else pair.parts[-1].paths
+    return frozenset(step for path in paths for step in path.steps[:1] if isinstance(step, str))
 
 
 def _unrestricted(path: Path) -> Path:
