@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from fhir_hub.errors import Ack
 from fhir_hub.hl7v2.charset import codec, encode, hl7_name
+from fhir_hub.hl7v2.er7 import are_delimiters
 
 ACCEPTED = Ack("AA", "0", "", "")
 _MOST_TEXT = 250  # the length of ERR-8
@@ -71,17 +72,17 @@ class Header(NamedTuple):
 
 def read_header(text: str) -> Header:
     """Return what the beginning of a message's text tells; of what is no message: nothing."""
-    text = text[: 100 * _MOST_ECHO].lstrip("\ufeff\r\n \t")
+    text = text[: 100 * _MOST_ECHO].lstrip("\ufeff\x0b\r\n \t")
     line = _LINE_END.split(text, maxsplit=1)[0]
     if not line.startswith("MSH") or len(line) < _SHORT_HEADER:
         return Header()
     separator = line[3]
     fields = line.split(separator)
     marks = fields[1].strip()
-    if separator.isalnum() or not marks or any(mark.isalnum() for mark in marks):
-        return Header()
     if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`, as `er7.parse` reads it
         marks = marks[:3] + marks[4:]
+    if not are_delimiters(separator, marks):
+        return Header()
     return Header(separator, marks, tuple(fields))
 
 

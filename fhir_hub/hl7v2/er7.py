@@ -163,26 +163,33 @@ def parse(text: str, charset: str = "utf-8") -> Message:
     `charset` is what it was decoded from. Raises `InvalidMessage` (AR 100) if there is no MSH
     at its start or MSH-2 has no delimiters.
     """
-    text = text.lstrip("\ufeff\r\n \t")
+    text = text.lstrip("\ufeff\x0b\r\n \t")
     if not text.startswith("MSH") or len(text) < 8:
         raise InvalidMessage("no MSH segment at the start", error_code="100", ack_code="AR")
     field = text[3]
     marks = _LINE_ENDS.split(text, maxsplit=1)[0][4:].partition(field)[0]
-    if not marks or field.isalnum() or any(mark.isalnum() for mark in marks):
+    if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`: a doubled backslash, seen in feeds
+        marks = marks[:3] + marks[4:]
+    if not are_delimiters(field, marks):
         raise InvalidMessage(
             "MSH-1 and MSH-2 hold no delimiters",
             error_code="101",
             location="MSH-2",
             ack_code="AR",
         )
-    if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`: a doubled backslash, seen in feeds
-        marks = marks[:3] + marks[4:]
     defaults = Encoding()
     padded = marks + defaults[1] + defaults[2] + defaults[3] + defaults[4]
     component, repetition = padded[0], (marks[1] if len(marks) > 1 else defaults.repetition)
     escape = marks[2] if len(marks) > 2 else defaults.escape
     subcomponent = marks[3] if len(marks) > 3 else defaults.subcomponent
     return Message(text, Encoding(field, component, repetition, escape, subcomponent, charset))
+
+
+def are_delimiters(field: str, marks: str) -> bool:
+    """Say whether MSH-1 and MSH-2 can be what they should: signs, and each another."""
+    signs = field + marks
+    is_plain = any(sign.isalnum() or sign.isspace() for sign in signs)
+    return bool(marks) and not is_plain and len(set(signs)) == len(signs)
 
 
 def unescape(text: str, encoding: Encoding) -> str:
@@ -256,7 +263,7 @@ def _hex(digits: str) -> bytes | None:
 
 
 def _decode(octets: bytes, charset: str) -> str:
-    for name in (charset, "gb18030"):
+    for name in (charset, "utf-8", "gb18030"):
         try:
             return octets.decode(name)
         except (UnicodeDecodeError, LookupError):

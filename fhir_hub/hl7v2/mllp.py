@@ -30,7 +30,7 @@ class Framer:
         self.junk = 0
         self._limit = limit
         self._block: bytearray | None = None
-        self._is_cut = False
+        self._size_bytes = 0  # of the block as it came, not as it is kept
         self._after_end = False
 
     @property
@@ -50,9 +50,9 @@ class Framer:
             stop = size if end < 0 else end
             again = data.rfind(START, position, stop)
             if again >= 0:  # the sender gave up and began anew: so do we
-                self.junk += len(self._block) + again - position
+                self.junk += 1 + self._size_bytes + again - position
                 self._block.clear()
-                self._is_cut = False
+                self._size_bytes = 0
                 position = again + 1
             self._keep(data, position, stop)
             position = stop
@@ -71,22 +71,22 @@ class Framer:
             self.junk += len(data) - position
             return len(data)
         self.junk += start - position
-        self._block, self._is_cut = bytearray(), False
+        self._block, self._size_bytes = bytearray(), 0
         return start + 1
 
     def _keep(self, data: bytes, position: int, stop: int) -> None:
         assert self._block is not None
-        if self._is_cut:
-            return
-        room = self._limit - len(self._block)
-        self._block += data[position : min(stop, position + room)]
-        if stop - position > room:
-            self._is_cut = True
-            del self._block[_HEAD_BYTES:]
+        is_whole = self._size_bytes <= self._limit
+        self._size_bytes += stop - position
+        if is_whole:
+            room = self._limit - len(self._block)
+            self._block += data[position : min(stop, position + room)]
+            if self._size_bytes > self._limit:
+                del self._block[_HEAD_BYTES:]
 
     def _end(self, blocks: list[Block]) -> None:
         if self._block:
-            blocks.append(Block(bytes(self._block), self._is_cut))
+            blocks.append(Block(bytes(self._block), self._size_bytes > self._limit))
         self._block, self._after_end = None, True
 
 

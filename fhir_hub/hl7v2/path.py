@@ -7,7 +7,7 @@ as the standard writes them.
 import re
 from typing import NamedTuple
 
-_PATH = re.compile(r"([A-Z][A-Z0-9]{2})-(\d{1,3})(?:\.(\d{1,2})(?:\.(\d{1,2}))?)?")
+_PATH = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]{0,2})(?:\.([1-9][0-9]?)(?:\.([1-9][0-9]?))?)?")
 
 
 class Path(NamedTuple):

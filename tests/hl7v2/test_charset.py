@@ -1,0 +1,226 @@
+"""From bytes to text: the bytes decide before the declaration does.
+
+Spec: HL7v2 MSH-18, table 0211; DOMAIN 3.5
+"""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_hub.errors import InvalidMessage
+from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.charset import codec, decode, encode, hl7_name
+
+MESSAGES = Path(__file__).parent / "messages"
+
+
+def message(declared: str = "", name: str = "沈桂芳", field: int = 18) -> str:
+    header = ["MSH", "^~\\&", "HIS", "SHTH01", "", "", "20250314", "", "ADT^A08", "1", "P", "2.4"]
+    header += [""] * 8
+    header[field - 1] = declared
+    return f"{'|'.join(header)}\rPID|1||T1||{name}\r"
+
+
+@pytest.mark.parametrize(
+    ("twin", "whole"),
+    [
+        ("02_ADT_A08_tertiary_quirky.gbk.hl7", "02_ADT_A08_tertiary_quirky.hl7"),
+        ("10_ORU_R01_nat_wujiang.gb18030.hl7", "10_ORU_R01_nat_wujiang.hl7"),
+        ("q7_gbk_delimiter_bytes.gbk.hl7", "quirks/q7_gbk_delimiter_bytes.hl7"),
+    ],
+)
+def test_the_twins_on_the_wire_say_the_same(twin, whole):
+    on_the_wire = decode((MESSAGES / "wire" / twin).read_bytes())
+
+    assert on_the_wire.charset == "gb18030"
+    assert on_the_wire.text == decode((MESSAGES / whole).read_bytes()).text
+
+
+def test_a_delimiters_byte_inside_a_character_splits_nothing():
+    decoded = decode((MESSAGES / "wire" / "q7_gbk_delimiter_bytes.gbk.hl7").read_bytes())
+
+    names = er7.parse(decoded.text).first("PID").repetitions(5)
+    assert [name.text(1) for name in names] == ["李珅", "孙玘"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"),
+    [
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+        (b"\xff\xfe\0\0", "utf-32-le"),
+        (b"\0\0\xfe\xff", "utf-32-be"),
+        (b"\x84\x31\x95\x33", "gb18030"),
+    ],
+)
+def test_a_byte_order_mark_decides_and_is_cut_off(mark, name):
+    text = message(declared="8859/1")
+
+    assert decode(mark + text.encode(name)) == (text, name, ())
+
+
+@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_known_without_a_mark(name):
+    assert decode(message().encode(name)).text == message()
+
+
+def test_a_byte_order_mark_that_is_not_true_is_reported():
+    decoded = decode(b"\xef\xbb\xbf" + message("GBK").encode("gbk"))
+
+    assert (decoded.text, decoded.charset) == (message("GBK"), "gb18030")
+    assert [code for code, _ in decoded.issues] == ["charset-bom"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "charset"),
+    [("", "utf-8"), ("GBK", "gb18030"), ("ASCII", "ascii"), ("UNICODE UTF-8", "utf-8")],
+)
+def test_of_ascii_the_declaration_says_how_to_reply(declared, charset):
+    assert decode(message(declared, name="SHEN").encode()).charset == charset
+
+
+def test_of_ascii_the_configured_one_comes_before_the_declared():
+    assert decode(message("UNICODE UTF-8", name="SHEN").encode(), "GBK").charset == "gb18030"
+
+
+@pytest.mark.parametrize("declared", ["GBK", "GB2312", "GB 18030-2000", "8859/1"])
+def test_what_is_utf_8_is_utf_8_whatever_is_declared(declared):
+    decoded = decode(message(declared).encode())
+
+    assert (decoded.text, decoded.charset) == (message(declared), "utf-8")
+    assert [code for code, _ in decoded.issues] == ["charset-not-as-declared"]
+
+
+def test_utf_8_comes_before_the_configured_one():
+    assert decode(message().encode(), "GBK").charset == "utf-8"
+
+
+@pytest.mark.parametrize("word", ["女", "模", "女模"])
+def test_declared_gbk_that_happens_to_be_utf_8_of_a_distant_script_is_gbk(word):
+    raw = message("GBK", name=word).encode("gbk")
+
+    assert decode(raw).text == message("GBK", name=word)
+    assert decode(message(name=word).encode("gbk"), "GBK").text == message(name=word)
+
+
+@pytest.mark.parametrize("word", ["10 μmol/L", "±2×10", "José", "37°C"])
+def test_western_signs_in_utf_8_are_utf_8_though_gbk_is_declared(word):
+    assert decode(message("GBK", name=word).encode()).text == message("GBK", name=word)
+
+
+@pytest.mark.parametrize(
+    ("declared", "wire"),
+    [
+        *((name, "gb18030") for name in ("GBK", "gb2312", "GB 18030-2000", "CP936", "gb-18030")),
+        ("BIG-5", "cp950"),
+    ],
+)
+def test_the_declared_one_is_used_whatever_its_spelling(declared, wire):
+    assert decode(message(declared, name="沈桂").encode(wire)).text == message(declared, "沈桂")
+
+
+@pytest.mark.parametrize(
+    "declared", ["8859/1", "ISO-8859-1", "ISO IR100", "latin1", "WINDOWS-1252"]
+)
+def test_a_western_message_is_read_as_declared(declared):
+    assert decode(message(declared, name="José").encode("latin-1")).text == message(
+        declared, "José"
+    )
+
+
+def test_a_shifted_japanese_message_is_read_as_declared():
+    text = message("ISO IR87", name="山田")
+
+    assert decode(text.encode("iso2022_jp_2")).text == text
+
+
+@pytest.mark.parametrize("field", [16, 17, 19, 20])
+def test_a_declaration_in_the_wrong_field_counts_and_is_reported(field):
+    decoded = decode(message("GBK", field=field).encode("gbk"))
+
+    assert decoded.text == message("GBK", field=field)
+    assert [code for code, _ in decoded.issues] == ["charset-misplaced"]
+
+
+def test_of_several_declared_the_first_known_counts():
+    assert decode(message("~KLINGON~GBK").encode("gbk")).charset == "gb18030"
+
+
+def test_an_unknown_declaration_is_reported():
+    decoded = decode(message("KLINGON").encode("gbk"))
+
+    assert decoded.charset == "gb18030"
+    assert [code for code, _ in decoded.issues] == ["charset-unknown"]
+
+
+def test_what_declares_nothing_is_gb_18030_with_characters_that_gbk_lacks():
+    assert decode(message(name="王䶮𬀩").encode("gb18030")).text == message(name="王䶮𬀩")
+
+
+def test_a_declaration_that_is_not_true_is_passed_over():
+    decoded = decode(message("UNICODE UTF-8").encode("gbk"))
+
+    assert (decoded.text, decoded.charset) == (message("UNICODE UTF-8"), "gb18030")
+    assert [code for code, _ in decoded.issues] == ["charset-not-as-declared"]
+
+
+@pytest.mark.parametrize("raw", [b"MSH|^~\\&|\xff\xff|", b"\x80", b"\xef\xbb\xbf\xff"])
+def test_bytes_that_are_no_text_are_refused(raw):
+    with pytest.raises(InvalidMessage) as caught:
+        decode(raw)
+
+    assert (caught.value.error_code, caught.value.location) == ("102", "MSH-18")
+
+
+def test_a_character_that_the_senders_set_lacks_becomes_a_question_mark():
+    assert encode("é女", "iso8859-1") == b"\xe9?"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("UNICODE", "utf-8"),
+        ("utf8", "utf-8"),
+        ("ISO/IEC 8859-15", "iso8859-15"),
+        ("8859/2", "iso8859-2"),
+        ("ISO IR6", "ascii"),
+        ("", ""),
+        ("CHN", ""),
+    ],
+)
+def test_a_name_is_known_whatever_its_punctuation(written, name):
+    assert codec(written) == name
+
+
+def test_hl7s_own_names_lead_back():
+    for name in ("utf-8", "ascii", "gb18030", "cp950", "iso8859-1"):
+        assert codec(hl7_name(name)) == name
+    assert hl7_name("utf-16") == ""
+
+
+@given(st.binary(max_size=300), st.sampled_from(["", "GBK", "UTF-8", "nonsense", "UTF-16"]))
+def test_any_bytes_are_text_or_refused(raw, forced):
+    for candidate in (raw, b"MSH|^~\\&|" + raw, b"MSH|^~\\&" + b"|" * 16 + raw):
+        try:
+            decoded = decode(candidate, forced)
+        except InvalidMessage:
+            continue
+        assert isinstance(decoded.text, str)
+        assert encode("女", decoded.charset)
+
+
+_HAN = st.text(st.sampled_from([chr(c) for c in range(0x4E00, 0x9FA6)]), min_size=1, max_size=8)
+
+
+@given(_HAN)
+def test_ideographs_in_gbk_come_back(name):
+    text = message("GBK", name) + "OBR|1|患者\r"  # a message of one rare name alone is not GBK's
+    assert decode(text.encode("gbk")).text == text
+
+
+@given(_HAN, st.sampled_from(["", "GBK", "UNICODE UTF-8", "8859/1"]))
+def test_ideographs_in_utf_8_come_back(name, declared):
+    assert decode(message(declared, name).encode()).text == message(declared, name)
