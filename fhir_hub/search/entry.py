@@ -5,17 +5,18 @@ Every parameter type uses the same row; which columns it fills is its own affair
 
 | kind | code | system | low, high | text |
 |---|---|---|---|---|
-| token | the code | its system, `""` if none | | display or text, for `:text` |
+| token | the code | its system, `""` if none | | |
 | string | normalised text | | | as written, for `:exact` |
 | date | | | `[low, high)` in microseconds since 1970, UTC | |
-| number | | | `[low, high)` that its digits imply | |
-| quantity | unit's code | unit's system | `[low, high)` as above | unit as written |
+| number | | | the number twice, or the ends of a range: both are in it | |
+| quantity | unit's code | unit's system | as above | unit as written |
 | reference | `Patient/1`, or an absolute URL | version if any | | |
 | uri | the uri | | | |
 
 A composite is indexed under its own name with a part number (`code-value-quantity.0`,
 `code-value-quantity.1`); the parts of one pair share a `group` above 0. The identifier inside a
-reference (`:identifier`) is a token entry under `<parameter>:identifier`.
+reference (`:identifier`) is a token entry under `<parameter>:identifier`. A concept of text alone,
+or a reference without an address, has an entry without a code: it is there, so not `:missing`.
 
 Spec: https://hl7.org/fhir/R4/search.html#ptypes
 """
@@ -26,7 +27,7 @@ Kind = Literal["token", "string", "date", "number", "quantity", "reference", "ur
 
 
 class Entry(NamedTuple):
-    """One index entry. `low` is in the interval, `high` is not; None is unbounded."""
+    """One index entry. None is an unbounded `low` or `high`."""
 
     parameter: str
     kind: Kind

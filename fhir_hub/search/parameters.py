@@ -14,7 +14,6 @@ from typing import Literal
 
 from fhir_hub.r4.definitions import Definitions, SearchParameterRow
 from fhir_hub.r4.fhirpath import Filter, Path, Position, Step, children, compile_paths
-from fhir_hub.r4.fhirpath_text import CannotCompile
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.kinds import special
 from fhir_hub.search.kinds.composite import part_name
@@ -110,13 +109,10 @@ class Parameters:
     def _parameter(self, row: SearchParameterRow, resource_type: str) -> Parameter | None:
         if not row.expression or row.code in special.PARAMETERS:
             return None
-        try:
-            paths = compile_paths(row.expression, resource_type, self.definitions)
-            if row.type == "composite":
-                return self._composite(row, resource_type, paths)
-            return self._plain(row, paths)
-        except CannotCompile:
-            return None
+        paths = compile_paths(row.expression, resource_type, self.definitions)
+        if row.type == "composite":
+            return self._composite(row, resource_type, paths)
+        return self._plain(row, paths)
 
     def _plain(self, row: SearchParameterRow, paths: Iterable[Path]) -> Parameter | None:
         kind: Kind = row.type  # type: ignore[assignment]  # of the types of R4, two are excluded
@@ -144,7 +140,7 @@ class Parameters:
 
     def _composite(
         self, row: SearchParameterRow, resource_type: str, paths: tuple[Path, ...]
-    ) -> Parameter | None:
+    ) -> Parameter:
         rows = [self._by_url[part.url] for part in row.components]
         pairs = []
         for path in paths:
@@ -154,8 +150,7 @@ class Parameters:
                 found = compile_paths(part.expression, resource_type, self.definitions, here)
                 # R4 has the parts of DocumentReference's `relationship` the wrong way round
                 kept = self._plain(rows[number], found) or self._plain(rows[1 - number], found)
-                if kept is None:
-                    return None
+                assert kept is not None, row.code
                 parts.append(replace(kept, indexes=(part_name(row.code, number),)))
             pairs.append(Pair(path, tuple(parts)))
         return Parameter(row.code, "composite", (), expression=row.expression, pairs=tuple(pairs))
