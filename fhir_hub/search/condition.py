@@ -22,22 +22,26 @@ from fhir_hub.search.plan import Has, LinkedBy, Links, Not, Or, Plan, Test
 
 HAS = "_has"
 _DEEPEST = 8
-_MOST_VALUES = 2000
+MOST_VALUES = 4000  # a store binds a few SQL variables for each, and has 32,766
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
 
 
 class _TooWide(InvalidParameter):
-    """A chain that no type of resource makes right."""
+    """More than a store should be asked; another type at the end of a chain is no remedy."""
 
 
 class Conditions:
-    """Reads conditions in one context. `others` are names that may be meant too, for advice."""
+    """Reads conditions in one context. `others` are names that may be meant too, for advice.
+
+    `tests` counts what the values of all of them ask.
+    """
 
     def __init__(
         self, parameters: Parameters, context: Context, others: Sequence[str] = ()
     ) -> None:
         self._parameters, self._context, self._others = parameters, context, others
         self._left = _MOST_LINKS
+        self.tests = 0
 
     def plan(self, resource_type: str, name: str, text: str, depth: int = 0) -> Plan:
         """Return what `name=text` asks of a resource of the type (`Resource`: of any).
@@ -101,6 +105,7 @@ class Conditions:
     def _tested(self, parameter: Parameter, row: Modifier, text: str) -> Plan:
         meaning = self._meaning(parameter)
         tests = [test for value in _values(text) for test in row.read(value, meaning)]
+        self._count(len(tests))
         kind: Kind = "token" if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
         names = [f"{i}:{row.part}" if row.part else i for i in parameter.indexes]
         plan = _any_of(Has(name, kind, tuple(dict.fromkeys(tests))) for name in names)
@@ -118,7 +123,9 @@ class Conditions:
             kind: Kind = part.kind  # type: ignore[assignment]  # no composite in a composite
             kinds.append(kind)
             tests.append(KINDS[kind].modifiers[""].read(value, self._meaning(part)))
-        return composite.together(parameter.indexes, kinds, tests)
+        plan = composite.together(parameter.indexes, kinds, tests)
+        self._count(sum(map(len, tests)))
+        return plan
 
     def _chain(self, parameter: Parameter, rest: str, text: str, depth: int) -> Plan:
         code = rest.partition(".")[0].partition(":")[0]
@@ -162,6 +169,13 @@ class Conditions:
             raise UnknownParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
         plan = self.plan(source, rest, text, depth + 1)
         return _any_of(LinkedBy(source, index, plan) for index in parameter.indexes)
+
+    def _count(self, tests: int) -> None:
+        self.tests += tests
+        if self.tests > MOST_VALUES:
+            raise _TooWide(
+                f"more than {MOST_VALUES} values; of an id without a type, all types count"
+            )
 
     def _types(self) -> frozenset[str]:
         return self._parameters.definitions.resource_types
@@ -210,8 +224,8 @@ def _no_modifier(modifier: str, known: Sequence[str]) -> str:
 
 def _values(text: str) -> list[str]:
     values = split(text, ",")
-    if len(values) > _MOST_VALUES:
-        raise InvalidResource(f"more than {_MOST_VALUES} values")
+    if len(values) > MOST_VALUES:
+        raise InvalidResource(f"more than {MOST_VALUES} values")
     if not all(values):
         raise InvalidResource("a value between commas is empty")
     return values

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
-from fhir_hub.search.condition import HAS, Conditions
+from fhir_hub.search.condition import HAS, MOST_VALUES, Conditions
 from fhir_hub.search.context import Context
 from fhir_hub.search.include import Include, parse_include, parse_reverse_include
 from fhir_hub.search.parameters import Parameters
@@ -115,6 +115,7 @@ class _Reading:
     count: int
     max_page_size: int
     plans: list[Plan] = field(default_factory=list)
+    tests: int = 0
     sort: tuple[SortKey, ...] = ()
     includes: list[Include] = field(default_factory=list)
     revincludes: list[Include] = field(default_factory=list)
@@ -196,11 +197,16 @@ class _Reading:
         )
 
     def _condition(self, name: str, value: str) -> Plan:
-        conditions = Conditions(self.parameters, self.context, (*_CONTROLS, *_INCLUDES, HAS))
-        if not self.resource_types:
-            return conditions.plan("Resource", name, value)
-        plans = (conditions.plan(one, name, value) for one in self.resource_types)
-        found = tuple(dict.fromkeys(plans))
+        advice = (*_CONTROLS, *_INCLUDES, HAS)
+        plans: dict[Plan, int] = {}
+        for one in self.resource_types or ("Resource",):
+            conditions = Conditions(self.parameters, self.context, advice)
+            plan = conditions.plan(one, name, value)
+            plans[plan] = conditions.tests
+        self.tests += sum(plans.values())
+        if self.tests > MOST_VALUES:
+            raise InvalidParameter(f"a search has at most {MOST_VALUES} values")
+        found = tuple(plans)
         if len(found) > 1:
             self._refuse_ambiguous(name.partition(":")[0].partition(".")[0])
         return found[0] if len(found) == 1 else Or(found)

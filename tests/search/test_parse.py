@@ -181,6 +181,13 @@ def test_a_star_is_every_parameter_that_may_point_here(read):
         ("Patient?_include=", InvalidParameter, "_include"),
         ("Patient?_revinclude=Patient", InvalidParameter, "_revinclude"),
         ("Patient?" + "&".join(["gender=male"] * 201), InvalidParameter, "at most 200"),
+        (
+            "Patient?_id=" + "&_id=".join([",".join("abcdefghij" * 30)] * 14),
+            InvalidParameter,
+            "4000",
+        ),
+        ("Provenance?target=" + ",".join("abcdefghij" * 3), InvalidParameter, "4000"),
+        ("Observation?code-value-quantity=" + ",".join(["a$1"] * 2001), InvalidParameter, "4000"),
     ],
 )
 def test_strict_handling_names_what_it_does_not_know(read, query, error, named):

@@ -187,7 +187,12 @@ def test_chains_lead_from_resource_to_resource(find, query, expected):
         ("Patient?_has:Observation:patient:cod=x", UnknownParameter, "code"),
         ("Patient?_has=x", UnknownParameter, "_has"),
         ("Organization?" + "partof." * 9 + "name=x", InvalidParameter, "at most 8 links"),
-        ("Provenance?target" + ".subject" * 7 + "=x", InvalidParameter, "too many types"),
+        (
+            "Provenance?target" + ".subject" * 7 + ":missing=true",
+            InvalidParameter,
+            "too many types",
+        ),
+        ("Provenance?target" + ".subject" * 7 + "=x", InvalidParameter, "values|too many types"),
     ],
 )
 def test_a_chain_that_leads_nowhere_is_refused(read, query, error, named):
