@@ -109,8 +109,12 @@ class Listener:
             await self._converse(connection)
         except TimeoutError:
             self._log("mllp_idle", seconds=self._limits.idle_s, inside=connection.framer.is_inside)
+            writer.transport.abort()  # it may have answers that nobody reads
         except (ConnectionError, ssl.SSLError):
             self._log("mllp_connection_lost")
+        except asyncio.CancelledError:  # the last of this task, and streams.py logs what it raises
+            self._log("mllp_cut_off")
+            writer.transport.abort()
         except Exception as error:
             self._log("mllp_fault", fault=type(error).__name__)
         finally:
