@@ -1,0 +1,260 @@
+"""From a converted message to staged changes: find what is stored, merge, refer, stage.
+
+Everything is decided inside one unit of work, by searches that the commit holds true. So of
+fifty messages about one unknown patient that come at once, one creates her and the others,
+done again from fresh reads, find her. Nothing here changes the conversion.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fhir_hub import fhirjson
+from fhir_hub.clock import IdMaker
+from fhir_hub.errors import PreconditionFailed
+from fhir_hub.hl7v2 import merged_patients
+from fhir_hub.hl7v2.merge import Resource, merge, unite
+from fhir_hub.identity import match, systems
+from fhir_hub.identity.match import Number
+from fhir_hub.repository.unit import Unit
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.plan import And, Has, Is
+from fhir_hub.store.base import Guard, Key, Stored
+
+if TYPE_CHECKING:
+    from fhir_hub.hl7v2.convert import Conversion, Converted
+
+
+@dataclass(slots=True)
+class Thing:
+    """One thing that the message is about: what it says, and the resource that is stored of it.
+
+    `full_urls` are the places of the message that stand for it. With `is_left` what is stored
+    stays as it is.
+    """
+
+    converted: "Converted"
+    full_urls: list[str]
+    logical_id: str = ""
+    stored: Resource | None = None
+    is_left: bool = False
+
+    @property
+    def resource(self) -> Resource:
+        """What the message says."""
+        return self.converted.resource
+
+    @property
+    def key(self) -> Key:
+        """Which resource it is; known when everything is found."""
+        return Key(self.resource["resourceType"], self.logical_id)
+
+    @property
+    def address(self) -> str:
+        """How others refer to it."""
+        return "/".join(self.key)
+
+    def found(self, stored: Resource) -> None:
+        """Set what is stored of it."""
+        self.stored, self.logical_id = stored, stored["id"]
+        self.is_left = self.is_left or self.converted.mode == "create"
+
+
+async def apply(
+    unit: Unit,
+    conversion: "Conversion",
+    *,
+    new_id: IdMaker,
+    parameters: Parameters,
+    day: str,
+) -> tuple[Key, ...]:
+    """Stage what the message says; return the resources that it is about.
+
+    `day` is the message's date, `parameters` tell who may refer to a merged Patient. Raises a
+    `FhirError` where what is stored and the message cannot be brought together.
+    """
+    things = joined(conversion.resources)
+    patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
+    priors = {id(thing) for thing in patients if merged_patients.replacement(thing.resource)}
+    await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
+    await _find_others(unit, [t for t in things if t.resource["resourceType"] != "Patient"])
+    by_url = {url: thing for thing in things for url in thing.full_urls}
+    for prior in (thing for thing in patients if id(thing) in priors):
+        await merged_patients.find(unit, prior, by_url)
+    for thing in things:
+        thing.logical_id = thing.logical_id or new_id()
+    addresses = {url: thing.address for url, thing in by_url.items()}
+    for thing in things:
+        if id(thing) not in priors:
+            await _stage(unit, thing, addresses, day)
+    for prior in (thing for thing in patients if id(thing) in priors):
+        await merged_patients.stage(unit, prior, addresses, parameters)
+    return tuple(dict.fromkeys(thing.key for thing in things))
+
+
+def joined(resources: Iterable["Converted"]) -> list[Thing]:
+    """Return the things of a message: two resources that share an identifier are one thing."""
+    things: list[Thing] = []
+    known: dict[tuple[str, Number], Thing] = {}
+    for converted in resources:
+        resource_type = converted.resource["resourceType"]
+        is_prior = bool(merged_patients.replacement(converted.resource))
+        numbers = [] if is_prior else [(resource_type, n) for n in _numbers(converted.match)]
+        thing = next((known[number] for number in numbers if number in known), None)
+        if thing is None:
+            thing = Thing(converted, [converted.full_url])
+            things.append(thing)
+        else:
+            thing.full_urls.append(converted.full_url)
+            thing.converted = _united(thing.converted, converted)
+        for number in numbers:
+            known.setdefault(number, thing)
+    return things
+
+
+def _united(first: "Converted", second: "Converted") -> "Converted":
+    return replace(
+        first,
+        resource=unite(first.resource, second.resource),
+        match=tuple(dict.fromkeys((*first.match, *second.match))),
+        mode="update" if "update" in (first.mode, second.mode) else "create",
+        nulls=tuple(dict.fromkeys((*first.nulls, *second.nulls))),
+        removes={
+            element: [*first.removes.get(element, ()), *second.removes.get(element, ())]
+            for element in (*first.removes, *second.removes)
+        },
+    )
+
+
+def _numbers(pairs: Iterable[tuple[str, str]]) -> list[Number]:
+    return [Number(systems.canonical(system), value) for system, value in pairs]
+
+
+async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
+    wanted = {
+        number
+        for thing in patients
+        for number in match.numbers(thing.resource.get("identifier", ()))
+    }
+    if not wanted:
+        return
+    candidates = [_loaded(s) for s in await unit.find("Patient", match.plan_of(sorted(wanted)))]
+    survivors = await merged_patients.survivors(unit, candidates)
+    for thing in patients:
+        decision = match.decide(thing.resource, candidates, survivors)
+        if decision.patient is None:
+            continue
+        patient = dict(decision.patient)
+        merged = [one for one in candidates if one["id"] in decision.merged]
+        theirs = _numbers_of(merged)
+        if merged and decision.by not in _numbers_of([patient]):
+            # Found only by a number that was merged away: who still uses it knows less.
+            thing.is_left = True
+        if not match.resident_ids(patient) and not match.resident_ids(thing.resource):
+            # Held by two of whom neither has a resident ID, a number would lead to nobody.
+            theirs |= _numbers_of([one for one in candidates if one["id"] in decision.others])
+        thing.converted = _without(thing.converted, theirs - _numbers_of([patient]))
+        thing.found(patient)
+        if patient.get("active") is not False:
+            _hold_active(unit, patient["id"])
+
+
+def _numbers_of(patients: Iterable[Mapping[str, Any]]) -> set[Number]:
+    return {n for one in patients for n in match.numbers(one.get("identifier", ()))}
+
+
+def _without(converted: "Converted", numbers: set[Number]) -> "Converted":
+    """Return the Patient without the identifiers that are others'."""
+    if not numbers:
+        return converted
+    kept = [
+        identifier
+        for identifier in converted.resource["identifier"]
+        if numbers.isdisjoint(match.numbers([identifier]))
+    ]
+    return replace(converted, resource={**converted.resource, "identifier": kept})
+
+
+def _hold_active(unit: Unit, logical_id: str) -> None:
+    """Make the commit fail, and be done again, if the Patient is merged away meanwhile."""
+    is_gone = And((Has("_id", "token", (Is(logical_id),)), Has("active", "token", (Is("false"),))))
+    unit.guards.append(Guard("Patient", is_gone))
+
+
+async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
+    """Find by identifier what is stored, with one search a resource type."""
+    by_type: dict[str, list[Thing]] = {}
+    for thing in things:
+        if thing.converted.match:
+            by_type.setdefault(thing.resource["resourceType"], []).append(thing)
+    for resource_type, of_type in by_type.items():
+        wanted = {number for thing in of_type for number in _numbers(thing.converted.match)}
+        holders: dict[Number, list[Resource]] = {}
+        for stored in await unit.find(resource_type, match.plan_of(sorted(wanted))):
+            resource = _loaded(stored)
+            for number in _held(resource):
+                holders.setdefault(number, []).append(resource)
+        for thing in of_type:
+            _choose(thing, holders)
+
+
+def _held(resource: Resource) -> set[Number]:
+    identifiers = resource.get("identifier", ())
+    listed = identifiers if isinstance(identifiers, list | tuple) else [identifiers]
+    return {
+        Number(systems.canonical(one.get("system", "")), one["value"])
+        for one in listed
+        if "value" in one
+    }
+
+
+def _choose(thing: Thing, holders: Mapping[Number, Sequence[Resource]]) -> None:
+    for number in _numbers(thing.converted.match):
+        found = holders.get(number, ())
+        if len(found) > 1:
+            resource_type = thing.resource["resourceType"]
+            raise PreconditionFailed(
+                f"one identifier is held by {len(found)} resources",
+                expression=f"{resource_type}.identifier",
+            )
+        if found:
+            thing.found(found[0])
+            return
+
+
+async def _stage(unit: Unit, thing: Thing, addresses: Mapping[str, str], day: str) -> None:
+    if thing.is_left:
+        return
+    converted = replace(
+        thing.converted,
+        resource=rewritten(thing.resource, addresses),
+        removes=rewritten(dict(thing.converted.removes), addresses),
+    )
+    if thing.stored is None:
+        unit.create(converted.resource, thing.logical_id)
+    else:
+        await unit.update(merge(thing.stored, converted, day), thing.logical_id)
+
+
+def rewritten(node: Any, addresses: Mapping[str, str]) -> Any:
+    """Return the JSON value with each full url in it replaced by what it stands for.
+
+    An array of references that comes to hold the same one twice keeps it once.
+    """
+    if type(node) is str:
+        return addresses.get(node, node)
+    if type(node) is dict:
+        return {name: rewritten(value, addresses) for name, value in node.items()}
+    if type(node) is list or type(node) is tuple:
+        items = [rewritten(item, addresses) for item in node]
+        if len(items) > 1 and all(type(i) is dict and "reference" in i for i in items):
+            return list({item["reference"]: item for item in items}.values())
+        return items
+    return node
+
+
+def _loaded(stored: Stored) -> Resource:
+    resource: Resource = fhirjson.loads(stored.content)
+    return resource

@@ -1,0 +1,149 @@
+"""Two records of one patient become one: A18, A34, A36 and A40.
+
+The message's prior Patient (of MRG) says that it is replaced by the surviving one (of PID). Both
+stay readable and link to each other; the prior one is no longer active, and what referred to it
+refers to the survivor from then on. History keeps what was.
+
+Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A40 and MRG
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidMessage, VersionConflict
+from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.identity import match
+from fhir_hub.r4.references import find_references
+from fhir_hub.repository.unit import Unit
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.plan import Has, Is, Or
+from fhir_hub.store.base import Key
+
+if TYPE_CHECKING:
+    from fhir_hub.hl7v2.apply import Thing
+
+# Who was meant when something was written or read does not change afterwards.
+_RECORDS = ("Patient", "Provenance", "AuditEvent")
+
+
+def replacement(resource: Resource) -> str:
+    """Return the reference of a Patient to the one that replaces it, `""` if there is none."""
+    if resource["resourceType"] != "Patient":
+        return ""
+    links = (link for link in resource.get("link", ()) if link.get("type") == "replaced-by")
+    return next((str(link["other"]["reference"]) for link in links), "")
+
+
+async def survivors(unit: Unit, candidates: Iterable[Resource]) -> list[Resource]:
+    """Return the Patients to which those of `candidates` lead that were merged away."""
+    found: dict[str, Resource] = {str(one["id"]): one for one in candidates}
+    known = set(found)
+    waiting = list(found.values())
+    while waiting:
+        logical_id = match.survivor_id(waiting.pop())
+        if logical_id and logical_id not in found:
+            stored = await unit.current(Key("Patient", logical_id))
+            if stored is not None and not stored.is_deleted:
+                found[logical_id] = fhirjson.loads(stored.content)
+                waiting.append(found[logical_id])
+    return [one for logical_id, one in found.items() if logical_id not in known]
+
+
+async def find(unit: Unit, prior: "Thing", by_url: Mapping[str, "Thing"]) -> None:
+    """Find which stored Patient the message calls the prior one.
+
+    Where the survivor itself holds the number there is nothing to merge: `prior` becomes it.
+    Raises `VersionConflict` if the two are two persons, or the prior one was merged elsewhere.
+    """
+    survivor = by_url[replacement(prior.resource)]
+    numbers = match.numbers(prior.resource.get("identifier", ()))
+    if not numbers:
+        raise InvalidMessage("no prior patient number to merge", error_code="101", location="MRG-1")
+    holders: list[Resource] = [
+        fhirjson.loads(stored.content)
+        for stored in await unit.find("Patient", match.plan_of(numbers))
+    ]
+    others = [one for one in holders if one["id"] != survivor.logical_id]
+    if not others and holders:
+        prior.found(holders[0])
+        return
+    alive = [one for one in others if not match.survivor_id(one)]
+    merged = [one for one in others if match.survivor_id(one) == survivor.logical_id != ""]
+    if len(alive) > 1 or (others and not alive and not merged):
+        raise VersionConflict(
+            "the prior number leads to another merged record or to several",
+            expression="Patient.identifier",
+        )
+    for one in (prior.resource, *alive):
+        for other in (survivor.resource, survivor.stored or survivor.resource):
+            if not match.same_person(one, other):
+                raise VersionConflict(match.DIFFERENT_PERSONS, expression="Patient.identifier")
+    if chosen := (alive or merged):
+        prior.found(chosen[0])
+
+
+async def stage(
+    unit: Unit, prior: "Thing", addresses: Mapping[str, str], parameters: Parameters
+) -> None:
+    """Link the two Patients both ways, end the prior one, and lead its referrers on."""
+    survivor = addresses[replacement(prior.resource)]
+    if prior.address == survivor:
+        return
+    await _link(unit, survivor, "replaces", prior.address)
+    if prior.stored is None:
+        resource = {**prior.resource, "active": False, "link": []}
+        unit.create(_linked(resource, "replaced-by", survivor), prior.logical_id)
+        return
+    if match.survivor_id(prior.stored):
+        return
+    resource = _linked({**prior.stored, "active": False}, "replaced-by", survivor)
+    await unit.update(resource, prior.logical_id)
+    for resource_type, indexes in _referrers(parameters).items():
+        await _lead_on(unit, resource_type, indexes, prior.address, survivor)
+
+
+async def _link(unit: Unit, address: str, kind: str, other: str) -> None:
+    logical_id = address.partition("/")[2]
+    stored = await unit.current(Key("Patient", logical_id))
+    assert stored is not None
+    await unit.update(_linked(fhirjson.loads(stored.content), kind, other), logical_id)
+
+
+def _linked(resource: Resource, kind: str, other: str) -> Resource:
+    link = {"other": {"reference": other}, "type": kind}
+    links = [
+        one
+        for one in resource.get("link", ())
+        if (one.get("other", {}).get("reference"), one.get("type")) != (other, kind)
+    ]
+    return {**resource, "link": [*links, link]}
+
+
+def _referrers(parameters: Parameters) -> dict[str, list[str]]:
+    """Return each resource type that may refer to a Patient, and by which index entries."""
+    found: dict[str, list[str]] = {}
+    for resource_type in sorted(parameters.definitions.resource_types):
+        if resource_type in _RECORDS:
+            continue
+        indexes = {
+            index
+            for parameter in parameters.of(resource_type).values()
+            if parameter.kind == "reference" and "Patient" in parameter.targets
+            for index in parameter.indexes
+        }
+        if indexes:
+            found[resource_type] = sorted(indexes)
+    return found
+
+
+async def _lead_on(
+    unit: Unit, resource_type: str, indexes: Sequence[str], old: str, new: str
+) -> None:
+    plan = Or(tuple(Has(index, "reference", (Is(old),)) for index in indexes))
+    for stored in await unit.find(resource_type, plan):
+        resource = fhirjson.loads(stored.content)
+        for reference, _ in find_references(resource):
+            if reference["reference"] == old:
+                reference["reference"] = new
+        await unit.update(resource, stored.logical_id)

@@ -1,0 +1,220 @@
+"""A message from its bytes to its acknowledgment, exactly once.
+
+The bytes are kept before anything is made of them, and what they make is written together with
+the acknowledgment in one atomic step. So after a crash a message was either finished, and is
+answered as before, or was not, and is done again: `replay` at the start does that. A message
+that was seen before gets the acknowledgment that it got then, and has no second effect.
+
+Nothing of a message is logged but its number in the journal and the kind of a fault.
+
+Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from fhir_hub.clock import Clock, IdMaker, microseconds
+from fhir_hub.errors import Ack, FhirError, InvalidMessage, TooLarge, Unavailable, ack_for
+from fhir_hub.hl7v2 import ack, charset, er7
+from fhir_hub.hl7v2.apply import apply
+from fhir_hub.hl7v2.listener import Log, no_log
+from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.unit import Unit
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.store.base import Entered, Finish, Journal, Received
+
+if TYPE_CHECKING:
+    from fhir_hub.hl7v2.convert import Conversion
+
+_LINE_ENDS = re.compile(r"[\r\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How one connection's messages are read: its name, a forced character set, the zone."""
+
+    name: str
+    zone: tzinfo
+    charset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A message as far as it can be read: its header always, and the text or why not."""
+
+    header: ack.Header
+    charset: str
+    text: str = ""
+    fault: FhirError | None = None
+
+
+class Receiver:
+    """Takes the messages of one channel. Any number may be under way at once."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        journal: Journal,
+        convert: Callable[[er7.Message], "Conversion"],
+        *,
+        parameters: Parameters,
+        channel: Channel,
+        clock: Clock,
+        new_id: IdMaker,
+        log: Log = no_log,
+    ) -> None:
+        self._repository, self._journal, self._convert = repository, journal, convert
+        self._parameters, self._channel = parameters, channel
+        self._clock, self._new_id, self._log = clock, new_id, log
+        self._under_way: dict[int, asyncio.Future[bytes]] = {}
+
+    async def take(self, block: Block) -> bytes:
+        """Return the acknowledgment of a block; never raises for what a message holds."""
+        if block.is_cut:
+            read = self._read(block.raw)
+            return self._answer(read, ack_for(TooLarge("the message is over the size limit")))
+        return await self.receive(block.raw)
+
+    async def receive(self, raw: bytes) -> bytes:
+        """Keep the message, do what it says, return its acknowledgment."""
+        read = self._read(raw)
+        now = microseconds(self._clock())
+        message = Received(self._channel.name, read.header.key, _digest(read, raw), now, raw)
+        try:
+            kept = await self._journal.keep(message)
+            if kept.is_changed:
+                return await self._fail(kept.entered.number, read, _changed())
+            if kept.is_duplicate and kept.entered.state == "done":
+                return kept.entered.ack
+            return await self._once(kept.entered, read, is_again=kept.is_duplicate)
+        except Exception as error:  # the journal itself failed: nothing is promised
+            self._log("message_not_kept", fault=type(error).__name__)
+            return self._answer(read, ack_for(error))
+
+    async def replay(self) -> int:
+        """Finish the messages that a crash interrupted, oldest first; return how many."""
+        pending = await self._journal.pending()
+        for entered in pending:
+            await self._once(entered, self._read(entered.message.raw), is_again=True)
+        return len(pending)
+
+    async def _once(self, entered: Entered, read: _Read, *, is_again: bool) -> bytes:
+        """Process the message, or wait for who already does."""
+        number = entered.number
+        if number in self._under_way:
+            return await asyncio.shield(self._under_way[number])
+        result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._under_way[number] = result
+        try:
+            answer = await self._done(number) if is_again else b""
+            answer = answer or await self._process(number, read)
+        except BaseException as error:
+            result.set_exception(_interrupted(error))
+            result.exception()  # nobody need wait for it
+            raise
+        else:
+            result.set_result(answer)
+            return answer
+        finally:
+            del self._under_way[number]
+
+    async def _done(self, number: int) -> bytes:
+        """Return the acknowledgment of a message that was finished meanwhile."""
+        entered = await self._journal.find(number)
+        return entered.ack if entered is not None and entered.state != "received" else b""
+
+    async def _process(self, number: int, read: _Read) -> bytes:
+        try:
+            if read.fault is not None:
+                raise read.fault
+            conversion = self._convert(er7.parse(read.text, read.charset))
+            answer = self._answer(read, ack.ACCEPTED)
+            return await self._commit(number, read, conversion, answer)
+        except Exception as error:
+            if not isinstance(error, FhirError):
+                self._log("message_fault", number=number, fault=type(error).__name__)
+            return await self._fail(number, read, error)
+
+    async def _commit(
+        self, number: int, read: _Read, conversion: "Conversion", answer: bytes
+    ) -> bytes:
+        attempts = 0
+        day = _day(read.header.field(7), self._clock().astimezone(self._channel.zone))
+
+        async def work(unit: Unit) -> bytes:
+            nonlocal attempts
+            attempts += 1
+            # another process may have finished it: then its finish is what conflicts, for ever
+            if attempts > 1 and (done := await self._done(number)):
+                return done
+            links = await apply(
+                unit,
+                conversion,
+                new_id=self._new_id,
+                parameters=self._parameters,
+                day=day,
+            )
+            unit.finish = Finish(number, "done", answer, links=links)
+            return answer
+
+        return await self._repository.commit(work)
+
+    async def _fail(self, number: int, read: _Read, error: Exception) -> bytes:
+        answer = self._answer(read, ack_for(error))
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, FhirError) else "internal"
+        try:
+            await self._journal.finish(Finish(number, "failed", answer, reason))
+        except Exception as fault:  # it stays pending and is tried again at the next start
+            self._log("message_not_finished", number=number, fault=type(fault).__name__)
+        return answer
+
+    def _read(self, raw: bytes) -> _Read:
+        try:
+            decoded = charset.decode(raw, self._channel.charset)
+        except FhirError as error:
+            # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
+            return _Read(ack.read_header(raw.decode("latin-1")), "latin-1", fault=error)
+        return _Read(ack.read_header(decoded.text), decoded.charset, decoded.text)
+
+    def _answer(self, read: _Read, verdict: Ack) -> bytes:
+        return ack.acknowledge(
+            read.header,
+            read.charset,
+            verdict,
+            moment=self._clock(),
+            control_id=self._new_id(),
+            zone=self._channel.zone,
+        )
+
+
+def _digest(read: _Read, raw: bytes) -> str:
+    """Return what tells whether a message says the same: its text, whatever its line ends."""
+    if read.fault is None:
+        raw = _LINE_ENDS.sub("\r", read.text).strip().encode("utf-8", "surrogatepass")
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _interrupted(error: BaseException) -> Exception:
+    return error if isinstance(error, Exception) else Unavailable("the hub is closing")
+
+
+def _changed() -> FhirError:
+    return InvalidMessage(
+        "duplicate key identifier with different content", error_code="205", location="MSH-10"
+    )
+
+
+def _day(written: str, now: datetime) -> str:
+    """Return the date of MSH-7 as FHIR writes it; today if it is none."""
+    digits = "".join(letter for letter in written[:10] if letter.isdigit() and letter.isascii())[:8]
+    try:
+        day = datetime(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return now.date().isoformat()
+    return day.date().isoformat()
