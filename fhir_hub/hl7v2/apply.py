@@ -8,14 +8,16 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import IdMaker
 from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
-from fhir_hub.hl7v2.merge import Resource, merge, unite
+from fhir_hub.hl7v2.convert import Conversion, Converted
+from fhir_hub.hl7v2.merge import Resource, merge
+from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit
@@ -23,48 +25,10 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 from fhir_hub.store.base import Guard, Key, Stored
 
-if TYPE_CHECKING:
-    from fhir_hub.hl7v2.convert import Conversion, Converted
-
-
-@dataclass(slots=True)
-class Thing:
-    """One thing that the message is about: what it says, and the resource that is stored of it.
-
-    `full_urls` are the places of the message that stand for it. With `is_left` what is stored
-    stays as it is.
-    """
-
-    converted: "Converted"
-    full_urls: list[str]
-    logical_id: str = ""
-    stored: Resource | None = None
-    is_left: bool = False
-
-    @property
-    def resource(self) -> Resource:
-        """What the message says."""
-        return self.converted.resource
-
-    @property
-    def key(self) -> Key:
-        """Which resource it is; known when everything is found."""
-        return Key(self.resource["resourceType"], self.logical_id)
-
-    @property
-    def address(self) -> str:
-        """How others refer to it."""
-        return "/".join(self.key)
-
-    def found(self, stored: Resource) -> None:
-        """Set what is stored of it."""
-        self.stored, self.logical_id = stored, stored["id"]
-        self.is_left = self.is_left or self.converted.mode == "create"
-
 
 async def apply(
     unit: Unit,
-    conversion: "Conversion",
+    conversion: Conversion,
     *,
     new_id: IdMaker,
     parameters: Parameters,
@@ -77,7 +41,7 @@ async def apply(
     """
     things = joined(conversion.resources)
     patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
-    priors = {id(thing) for thing in patients if merged_patients.replacement(thing.resource)}
+    priors = {id(thing) for thing in patients if replacement(thing.resource)}
     await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
     await _find_others(unit, [t for t in things if t.resource["resourceType"] != "Patient"])
     by_url = {url: thing for thing in things for url in thing.full_urls}
@@ -92,44 +56,6 @@ async def apply(
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
     return tuple(dict.fromkeys(thing.key for thing in things))
-
-
-def joined(resources: Iterable["Converted"]) -> list[Thing]:
-    """Return the things of a message: two resources that share an identifier are one thing."""
-    things: list[Thing] = []
-    known: dict[tuple[str, Number], Thing] = {}
-    for converted in resources:
-        resource_type = converted.resource["resourceType"]
-        is_prior = bool(merged_patients.replacement(converted.resource))
-        numbers = [] if is_prior else [(resource_type, n) for n in _numbers(converted.match)]
-        thing = next((known[number] for number in numbers if number in known), None)
-        if thing is None:
-            thing = Thing(converted, [converted.full_url])
-            things.append(thing)
-        else:
-            thing.full_urls.append(converted.full_url)
-            thing.converted = _united(thing.converted, converted)
-        for number in numbers:
-            known.setdefault(number, thing)
-    return things
-
-
-def _united(first: "Converted", second: "Converted") -> "Converted":
-    return replace(
-        first,
-        resource=unite(first.resource, second.resource),
-        match=tuple(dict.fromkeys((*first.match, *second.match))),
-        mode="update" if "update" in (first.mode, second.mode) else "create",
-        nulls=tuple(dict.fromkeys((*first.nulls, *second.nulls))),
-        removes={
-            element: [*first.removes.get(element, ()), *second.removes.get(element, ())]
-            for element in (*first.removes, *second.removes)
-        },
-    )
-
-
-def _numbers(pairs: Iterable[tuple[str, str]]) -> list[Number]:
-    return [Number(systems.canonical(system), value) for system, value in pairs]
 
 
 async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
@@ -148,24 +74,24 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
             continue
         patient = dict(decision.patient)
         merged = [one for one in candidates if one["id"] in decision.merged]
-        theirs = _numbers_of(merged)
-        if merged and decision.by not in _numbers_of([patient]):
+        theirs = _held_by(merged)
+        if merged and decision.by not in _held_by([patient]):
             # Found only by a number that was merged away: who still uses it knows less.
             thing.is_left = True
         if not match.resident_ids(patient) and not match.resident_ids(thing.resource):
             # Held by two of whom neither has a resident ID, a number would lead to nobody.
-            theirs |= _numbers_of([one for one in candidates if one["id"] in decision.others])
-        thing.converted = _without(thing.converted, theirs - _numbers_of([patient]))
+            theirs |= _held_by([one for one in candidates if one["id"] in decision.others])
+        thing.converted = _without(thing.converted, theirs - _held_by([patient]))
         thing.found(patient)
         if patient.get("active") is not False:
             _hold_active(unit, patient["id"])
 
 
-def _numbers_of(patients: Iterable[Mapping[str, Any]]) -> set[Number]:
+def _held_by(patients: Iterable[Mapping[str, Any]]) -> set[Number]:
     return {n for one in patients for n in match.numbers(one.get("identifier", ()))}
 
 
-def _without(converted: "Converted", numbers: set[Number]) -> "Converted":
+def _without(converted: Converted, numbers: set[Number]) -> Converted:
     """Return the Patient without the identifiers that are others'."""
     if not numbers:
         return converted
@@ -190,7 +116,7 @@ async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
         if thing.converted.match:
             by_type.setdefault(thing.resource["resourceType"], []).append(thing)
     for resource_type, of_type in by_type.items():
-        wanted = {number for thing in of_type for number in _numbers(thing.converted.match)}
+        wanted = {number for thing in of_type for number in numbers_of(thing.converted.match)}
         holders: dict[Number, list[Resource]] = {}
         for stored in await unit.find(resource_type, match.plan_of(sorted(wanted))):
             resource = _loaded(stored)
@@ -211,7 +137,7 @@ def _held(resource: Resource) -> set[Number]:
 
 
 def _choose(thing: Thing, holders: Mapping[Number, Sequence[Resource]]) -> None:
-    for number in _numbers(thing.converted.match):
+    for number in numbers_of(thing.converted.match):
         found = holders.get(number, ())
         if len(found) > 1:
             resource_type = thing.resource["resourceType"]

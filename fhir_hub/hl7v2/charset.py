@@ -120,6 +120,11 @@ def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str
     )
 
 
+def first_line(raw: bytes) -> str:
+    """Return MSH with a character for each byte: tells the sender before anything is decoded."""
+    return _line(raw).decode("latin-1")
+
+
 def encode(text: str, charset: str) -> bytes:
     """Return `text` in a character set that `decode` named; what it lacks becomes `?`."""
     return text.encode(charset, "replace")
@@ -162,10 +167,15 @@ def _declared(raw: bytes, issues: list[tuple[str, str]]) -> str:
     return ""
 
 
-def _named(raw: bytes) -> Iterator[tuple[int, str]]:
+def _line(raw: bytes) -> bytes:
     start = raw.find(b"MSH")
-    line = raw[start : start + 4096].replace(b"\n", b"\r").partition(b"\r")[0]
-    if start < 0 or len(line) < 8:
+    head = raw[start : start + 4096] if start >= 0 else b""
+    return head.replace(b"\n", b"\r").partition(b"\r")[0]
+
+
+def _named(raw: bytes) -> Iterator[tuple[int, str]]:
+    line = _line(raw)
+    if len(line) < 8:
         return
     fields = line.split(line[3:4])
     again = line[5:6]

@@ -11,13 +11,11 @@ Spec: HL7v2 chapter 2, 2.5.3 (`""` deletes, empty leaves); DOMAIN 0.12 and v2/*.
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.identity.match import same_number
 from fhir_hub.identity.names import is_han
-
-if TYPE_CHECKING:
-    from fhir_hub.hl7v2.convert import Converted
 
 Resource = dict[str, Any]
 Json = dict[str, Any]
@@ -29,7 +27,7 @@ _KEPT = ("identifier",)  # who somebody is cannot be deleted by a message
 _IGNORED = ("id", "meta", "resourceType")
 
 
-def merge(stored: Resource, converted: "Converted", day: str) -> Resource:
+def merge(stored: Resource, converted: Converted, day: str) -> Resource:
     """Return the resource that holds after the message; `stored` is not changed.
 
     References of both are `Type/id`. `day`, the message's, ends what it replaces by another

@@ -8,11 +8,11 @@ Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A40 and MRG
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
 from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.hl7v2.things import Thing, replacement
 from fhir_hub.identity import match
 from fhir_hub.r4.references import find_references
 from fhir_hub.repository.unit import Unit
@@ -20,19 +20,8 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is, Or
 from fhir_hub.store.base import Key
 
-if TYPE_CHECKING:
-    from fhir_hub.hl7v2.apply import Thing
-
 # Who was meant when something was written or read does not change afterwards.
 _RECORDS = ("Patient", "Provenance", "AuditEvent")
-
-
-def replacement(resource: Resource) -> str:
-    """Return the reference of a Patient to the one that replaces it, `""` if there is none."""
-    if resource["resourceType"] != "Patient":
-        return ""
-    links = (link for link in resource.get("link", ()) if link.get("type") == "replaced-by")
-    return next((str(link["other"]["reference"]) for link in links), "")
 
 
 async def survivors(unit: Unit, candidates: Iterable[Resource]) -> list[Resource]:
@@ -50,7 +39,7 @@ async def survivors(unit: Unit, candidates: Iterable[Resource]) -> list[Resource
     return [one for logical_id, one in found.items() if logical_id not in known]
 
 
-async def find(unit: Unit, prior: "Thing", by_url: Mapping[str, "Thing"]) -> None:
+async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
     """Find which stored Patient the message calls the prior one.
 
     Where the survivor itself holds the number there is nothing to merge: `prior` becomes it.
@@ -84,7 +73,7 @@ async def find(unit: Unit, prior: "Thing", by_url: Mapping[str, "Thing"]) -> Non
 
 
 async def stage(
-    unit: Unit, prior: "Thing", addresses: Mapping[str, str], parameters: Parameters
+    unit: Unit, prior: Thing, addresses: Mapping[str, str], parameters: Parameters
 ) -> None:
     """Link the two Patients both ways, end the prior one, and lead its referrers on."""
     survivor = addresses[replacement(prior.resource)]

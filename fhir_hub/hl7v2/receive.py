@@ -16,12 +16,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
 
-from fhir_hub.clock import Clock, IdMaker, microseconds
+from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
 from fhir_hub.errors import Ack, FhirError, InvalidMessage, TooLarge, Unavailable, ack_for
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.apply import apply
+from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.repository.repository import Repository
@@ -29,9 +29,7 @@ from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Entered, Finish, Journal, Received
 
-if TYPE_CHECKING:
-    from fhir_hub.hl7v2.convert import Conversion
-
+Convert = Callable[[er7.Message, str], Conversion]
 _LINE_ENDS = re.compile(r"[\r\n]+")
 
 
@@ -54,24 +52,34 @@ class _Read:
     fault: FhirError | None = None
 
 
+def _unknown(message: er7.Message) -> str:
+    return ""
+
+
 class Receiver:
-    """Takes the messages of one channel. Any number may be under way at once."""
+    """Takes the messages of one channel. Any number may be under way at once.
+
+    `convert` gets the message and the instant at which it came; `charset_of` gets its header
+    alone and says in which character set its sender is configured to write.
+    """
 
     def __init__(
         self,
         repository: Repository,
         journal: Journal,
-        convert: Callable[[er7.Message], "Conversion"],
+        convert: Convert,
         *,
         parameters: Parameters,
         channel: Channel,
         clock: Clock,
         new_id: IdMaker,
+        charset_of: Callable[[er7.Message], str] = _unknown,
         log: Log = no_log,
     ) -> None:
         self._repository, self._journal, self._convert = repository, journal, convert
         self._parameters, self._channel = parameters, channel
         self._clock, self._new_id, self._log = clock, new_id, log
+        self._charset_of = charset_of
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
     async def take(self, block: Block) -> bytes:
@@ -113,7 +121,7 @@ class Receiver:
         self._under_way[number] = result
         try:
             answer = await self._done(number) if is_again else b""
-            answer = answer or await self._process(number, read)
+            answer = answer or await self._process(entered, read)
         except BaseException as error:
             result.set_exception(_interrupted(error))
             result.exception()  # nobody need wait for it
@@ -129,11 +137,12 @@ class Receiver:
         entered = await self._journal.find(number)
         return entered.ack if entered is not None and entered.state != "received" else b""
 
-    async def _process(self, number: int, read: _Read) -> bytes:
+    async def _process(self, entered: Entered, read: _Read) -> bytes:
+        number, received = entered.number, from_microseconds(entered.message.received)
         try:
             if read.fault is not None:
                 raise read.fault
-            conversion = self._convert(er7.parse(read.text, read.charset))
+            conversion = self._convert(er7.parse(read.text, read.charset), instant(received))
             answer = self._answer(read, ack.ACCEPTED)
             return await self._commit(number, read, conversion, answer)
         except Exception as error:
@@ -142,7 +151,7 @@ class Receiver:
             return await self._fail(number, read, error)
 
     async def _commit(
-        self, number: int, read: _Read, conversion: "Conversion", answer: bytes
+        self, number: int, read: _Read, conversion: Conversion, answer: bytes
     ) -> bytes:
         attempts = 0
         day = _day(read.header.field(7), self._clock().astimezone(self._channel.zone))
@@ -176,11 +185,17 @@ class Receiver:
 
     def _read(self, raw: bytes) -> _Read:
         try:
-            decoded = charset.decode(raw, self._channel.charset)
+            decoded = charset.decode(raw, self._channel.charset or self._configured(raw))
         except FhirError as error:
             # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
             return _Read(ack.read_header(raw.decode("latin-1")), "latin-1", fault=error)
         return _Read(ack.read_header(decoded.text), decoded.charset, decoded.text)
+
+    def _configured(self, raw: bytes) -> str:
+        try:
+            return self._charset_of(er7.parse(charset.first_line(raw)))
+        except FhirError:
+            return ""
 
     def _answer(self, read: _Read, verdict: Ack) -> bytes:
         return ack.acknowledge(

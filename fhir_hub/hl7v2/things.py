@@ -1,0 +1,97 @@
+"""What a message is about: each thing once, however often the message names it.
+
+A doctor who attends, orders and signs stands in three places of a message and is one resource.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.merge import Resource, unite
+from fhir_hub.identity import systems
+from fhir_hub.identity.match import Number
+from fhir_hub.store.base import Key
+
+
+@dataclass(slots=True)
+class Thing:
+    """One thing that the message is about: what it says, and the resource that is stored of it.
+
+    `full_urls` are the places of the message that stand for it. With `is_left` what is stored
+    stays as it is.
+    """
+
+    converted: Converted
+    full_urls: list[str]
+    logical_id: str = ""
+    stored: Resource | None = None
+    is_left: bool = False
+
+    @property
+    def resource(self) -> Resource:
+        """What the message says."""
+        return self.converted.resource
+
+    @property
+    def key(self) -> Key:
+        """Which resource it is; known when everything is found."""
+        return Key(self.resource["resourceType"], self.logical_id)
+
+    @property
+    def address(self) -> str:
+        """How others refer to it."""
+        return "/".join(self.key)
+
+    def found(self, stored: Resource) -> None:
+        """Set what is stored of it."""
+        self.stored, self.logical_id = stored, stored["id"]
+        self.is_left = self.is_left or self.converted.mode == "create"
+
+
+def joined(resources: Iterable[Converted]) -> list[Thing]:
+    """Return the things of a message: two resources that share an identifier are one thing."""
+    things: list[Thing] = []
+    known: dict[tuple[str, Number], Thing] = {}
+    for converted in resources:
+        resource_type = converted.resource["resourceType"]
+        is_prior = bool(replacement(converted.resource))
+        numbers = [] if is_prior else [(resource_type, n) for n in numbers_of(converted.match)]
+        thing = next((known[number] for number in numbers if number in known), None)
+        if thing is None:
+            thing = Thing(converted, [converted.full_url])
+            things.append(thing)
+        else:
+            thing.full_urls.append(converted.full_url)
+            thing.converted = _united(thing.converted, converted)
+        for number in numbers:
+            known.setdefault(number, thing)
+    return things
+
+
+def _united(first: Converted, second: Converted) -> Converted:
+    return replace(
+        first,
+        resource=unite(first.resource, second.resource),
+        match=tuple(dict.fromkeys((*first.match, *second.match))),
+        mode="update" if "update" in (first.mode, second.mode) else "create",
+        nulls=tuple(dict.fromkeys((*first.nulls, *second.nulls))),
+        removes={
+            element: [*first.removes.get(element, ()), *second.removes.get(element, ())]
+            for element in (*first.removes, *second.removes)
+        },
+    )
+
+
+def numbers_of(pairs: Iterable[tuple[str, str]]) -> list[Number]:
+    """Return the pairs of system and value as numbers that can be compared."""
+    return [Number(systems.canonical(system), value) for system, value in pairs]
+
+
+def replacement(resource: Resource) -> str:
+    """Return the reference of a Patient to the one that replaces it, `""` if there is none."""
+    if resource["resourceType"] != "Patient":
+        return ""
+    links = (link for link in resource.get("link", ()) if link.get("type") == "replaced-by")
+    return next((str(link["other"]["reference"]) for link in links), "")

@@ -1,0 +1,435 @@
+"""A converted message applied to a store: matched, merged, referred, exactly once.
+
+Spec: https://hl7.org/fhir/R4/patient.html#merge; DOMAIN 0.12
+"""
+
+import asyncio
+from functools import partial
+
+import parts
+import pytest
+from conversion_parts import (
+    GUIFANG,
+    LOCAL,
+    OTHER,
+    RESIDENT,
+    conversion,
+    converted,
+    identifier,
+    observation,
+    patient,
+    replaced,
+    url,
+)
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidMessage, PreconditionFailed, VersionConflict
+from fhir_hub.hl7v2.apply import apply
+from fhir_hub.search.plan import EVERYTHING, Query
+from fhir_hub.store.base import Key
+
+DAY = "2025-03-14"
+
+
+@pytest.fixture
+def take(repository):
+    """Apply the resources of a message; return the keys that they became."""
+
+    async def run(*resources):
+        message = conversion(*resources)
+        work = partial(
+            apply,
+            conversion=message,
+            new_id=repository.new_id,
+            parameters=parts.parameters(),
+            day=DAY,
+        )
+        return await repository.commit(lambda unit: work(unit))
+
+    return run
+
+
+@pytest.fixture
+def all_of(store):
+    """Return all current resources of a type, oldest first."""
+
+    async def run(resource_type):
+        page = await store.search(Query((resource_type,), EVERYTHING, count=1000))
+        return [fhirjson.loads(stored.content) for stored in page.matches]
+
+    return run
+
+
+@pytest.fixture
+def by_number(all_of):
+    async def run(value, *, active=None):
+        found = [
+            one
+            for one in await all_of("Patient")
+            if value in [i["value"] for i in one["identifier"]]
+            and active in (None, one.get("active"))
+        ]
+        assert len(found) == 1, found
+        return found[0]
+
+    return run
+
+
+async def create(repository, resource):
+    async def work(unit):
+        return unit.create(resource)
+
+    return await repository.commit(work)
+
+
+async def test_an_unknown_patient_is_created_and_referred_to(take, all_of):
+    keys = await take(patient(identifier("T1")), observation("o1"))
+
+    (person,), (result,) = await all_of("Patient"), await all_of("Observation")
+    assert result["subject"] == {"reference": f"Patient/{person['id']}"}
+    assert keys == (Key("Patient", person["id"]), Key("Observation", result["id"]))
+
+
+async def test_the_same_message_again_makes_no_new_version(take, all_of, store):
+    for _ in range(2):
+        keys = await take(patient(identifier("T1"), gender="female"), observation("o1"))
+
+    assert [len(await all_of(name)) for name in ("Patient", "Observation")] == [1, 1]
+    for key in keys:
+        assert (await store.read(key)).version_id == 1
+
+
+async def test_a_patient_is_found_by_resident_id_whatever_its_alias(take, by_number):
+    await take(patient(identifier(GUIFANG, RESIDENT), identifier("Z1")))
+    alias = identifier(GUIFANG, "urn:oid:2.16.840.1.113883.2.23.1.9.1")
+    await take(patient(alias, identifier("T1"), birthDate="1953-04-12"))
+
+    found = await by_number("T1")
+    assert {one["value"] for one in found["identifier"]} == {GUIFANG, "Z1", "T1"}
+    assert (found["birthDate"], found["meta"]["versionId"]) == ("1953-04-12", "2")
+
+
+async def test_a_patient_without_a_number_is_always_new(take, all_of):
+    for _ in range(2):
+        await take(patient(name="a", gender="female"), patient(name="b", gender="male"))
+
+    assert len(await all_of("Patient")) == 4
+
+
+async def test_another_resident_id_under_the_same_number_is_an_error(take, all_of):
+    await take(patient(identifier("T1"), identifier(GUIFANG, RESIDENT)))
+
+    with pytest.raises(VersionConflict):
+        await take(patient(identifier("T1"), identifier(OTHER, RESIDENT)), observation("o1"))
+    assert await all_of("Observation") == []
+
+
+async def test_numbers_of_two_records_in_one_message_leave_both_to_be_found(take, all_of):
+    await take(patient(identifier("T1")))
+    await take(patient(identifier("T2")))
+    await take(patient(identifier("T1"), identifier("T2")), observation("o1"))
+    for number in ("T1", "T2"):
+        await take(patient(identifier(number)), observation(f"of {number}"))
+
+    first, second = await all_of("Patient")
+    assert [len(one["identifier"]) for one in (first, second)] == [1, 1]
+    subjects = [one["subject"]["reference"] for one in await all_of("Observation")]
+    assert subjects == [f"Patient/{one['id']}" for one in (first, first, second)]
+
+
+async def test_a_local_number_goes_with_the_resident_id(take, all_of):
+    await take(patient(identifier("T1")))
+    await take(patient(identifier(GUIFANG, RESIDENT)))
+    await take(patient(identifier(GUIFANG, RESIDENT), identifier("T1")))
+    await take(patient(identifier("T1")), observation("o1"))
+
+    _, resident = await all_of("Patient")
+    (result,) = await all_of("Observation")
+    assert result["subject"]["reference"] == f"Patient/{resident['id']}"
+
+
+async def test_other_resources_are_found_by_their_strongest_identifier(take, all_of):
+    order = {"resourceType": "ServiceRequest", "status": "active", "intent": "order"}
+
+    def message(status, *pairs):
+        identifiers = [{"system": s, "value": v} for s, v in pairs]
+        resource = {**order, "status": status, "identifier": identifiers}
+        return converted({**resource, "subject": {"reference": url("patient")}}, *pairs)
+
+    await take(
+        patient(identifier("T1")), message("active", ("urn:filler", "1"), ("urn:placer", "1"))
+    )
+    await take(patient(identifier("T1")), message("completed", ("urn:placer", "1")))
+    await take(
+        patient(identifier("T1")), message("revoked", ("urn:filler", "2"), ("urn:placer", "3"))
+    )
+
+    assert [one["status"] for one in await all_of("ServiceRequest")] == ["completed", "revoked"]
+
+
+async def test_what_a_message_only_mentions_is_left_as_it_is(take, all_of):
+    def doctor(name):
+        resource = {"resourceType": "Practitioner", "identifier": [identifier("D1")]}
+        return converted({**resource, "name": [{"text": name}]}, (LOCAL, "D1"), mode="create")
+
+    await take(doctor("顾文清"))
+    await take(doctor("顾"))
+
+    (found,) = await all_of("Practitioner")
+    assert found["name"] == [{"text": "顾文清"}]
+
+
+async def test_one_doctor_named_twice_in_a_message_is_one_resource(take, all_of):
+    def doctor(place, **rest):
+        resource = {"resourceType": "Practitioner", "identifier": [identifier("D1")], **rest}
+        return converted(resource, (LOCAL, "D1"), name=place, mode="create")
+
+    result = observation(
+        "o1",
+        performer=[{"reference": url("first")}, {"reference": url("second")}],
+    )
+    keys = await take(
+        patient(identifier("T1")),
+        doctor("first", active=True),
+        doctor("second", name=[{"text": "顾文清"}]),
+        result,
+    )
+
+    (found,), (made,) = await all_of("Practitioner"), await all_of("Observation")
+    assert (found["active"], found["name"]) == (True, [{"text": "顾文清"}])
+    assert made["performer"] == [{"reference": f"Practitioner/{found['id']}"}]
+    assert len(keys) == 3
+
+
+async def test_things_that_unite_keep_what_each_deletes_and_takes_out(take, all_of):
+    start = {"status": "proposed", "identifier": [identifier("A1")]}
+    people = [
+        {"actor": {"reference": url(name)}, "status": "accepted"}
+        for name in ("patient", "d1", "d2")
+    ]
+
+    def doctor(name):
+        resource = {"resourceType": "Practitioner", "identifier": [identifier(name)]}
+        return converted(resource, (LOCAL, name), name=name, mode="create")
+
+    def appointment(**rest):
+        nulls, removes = rest.pop("nulls", ()), rest.pop("removes", None)
+        resource = {"resourceType": "Appointment", **start, **rest}
+        return converted(resource, (LOCAL, "A1"), nulls=nulls, removes=removes)
+
+    message = (patient(identifier("T1")), doctor("d1"), doctor("d2"))
+    await take(*message, appointment(participant=people, comment="x", description="y"))
+    await take(
+        *message,
+        appointment(nulls=("comment",), removes={"participant": [people[1]]}),
+        appointment(nulls=("description",), removes={"participant": [url("d2")]}),
+    )
+
+    (found,) = await all_of("Appointment")
+    assert {"comment", "description"}.isdisjoint(found)
+    assert len(found["participant"]) == 1
+
+
+async def test_an_identifier_that_two_resources_hold_is_an_error(take, repository):
+    for _ in range(2):
+        await create(repository, {"resourceType": "Practitioner", "identifier": [identifier("D1")]})
+
+    with pytest.raises(PreconditionFailed, match="held by 2"):
+        await take(
+            converted(
+                {"resourceType": "Practitioner", "identifier": [identifier("D1")]}, (LOCAL, "D1")
+            )
+        )
+
+
+async def test_provenance_names_what_the_message_wrote_once(take, all_of):
+    target = [{"reference": url(name)} for name in ("patient", "observation-o1", "patient")]
+    provenance = {
+        "resourceType": "Provenance",
+        "target": target,
+        "recorded": "2025-03-14T00:00:00Z",
+        "agent": [{"who": {"display": "HIS"}}],
+    }
+    keys = await take(patient(identifier("T1")), observation("o1"), converted(provenance))
+
+    (found,) = await all_of("Provenance")
+    assert [one["reference"] for one in found["target"]] == ["/".join(key) for key in keys[:2]]
+
+
+async def test_fifty_messages_about_one_unknown_patient_make_one(take, all_of):
+    await asyncio.gather(
+        *(
+            take(
+                patient(identifier("T1"), identifier(f"card-{n}", "urn:cards")),
+                observation(f"o{n}"),
+            )
+            for n in range(50)
+        )
+    )
+
+    (found,) = await all_of("Patient")
+    results = await all_of("Observation")
+    assert len(results) == 50
+    assert {one["subject"]["reference"] for one in results} == {f"Patient/{found['id']}"}
+    assert len(found["identifier"]) == 51
+
+
+# merges
+
+
+@pytest.fixture
+async def two(take):
+    """Two records of one patient, each with a result."""
+    await take(patient(identifier(GUIFANG, RESIDENT), identifier("T1")), observation("new"))
+    await take(patient(identifier("T2"), gender="female"), observation("old"))
+
+
+async def test_a_merge_links_both_and_ends_the_prior_one(take, two, by_number):
+    await take(patient(identifier("T1")), replaced(identifier("T2")))
+
+    survivor, prior = await by_number("T1"), await by_number("T2")
+    assert survivor["link"] == [
+        {"other": {"reference": f"Patient/{prior['id']}"}, "type": "replaces"}
+    ]
+    assert prior["link"] == [
+        {"other": {"reference": f"Patient/{survivor['id']}"}, "type": "replaced-by"}
+    ]
+    assert (survivor["active"], prior["active"], prior["gender"]) == (True, False, "female")
+
+
+async def test_what_referred_to_the_prior_one_refers_to_the_survivor(
+    take, two, by_number, all_of, repository
+):
+    prior = await by_number("T2")
+    old = {"reference": f"Patient/{prior['id']}"}
+    for resource in (
+        {"resourceType": "Coverage", "status": "active", "beneficiary": old, "payor": [old]},
+        {"resourceType": "Appointment", "status": "proposed"}
+        | {"participant": [{"actor": old, "status": "accepted"}]},
+        {"resourceType": "Provenance", "target": [old], "recorded": "2025-03-14T00:00:00Z"}
+        | {"agent": [{"who": {"display": "HIS"}}]},
+    ):
+        await create(repository, resource)
+
+    await take(patient(identifier("T1")), replaced(identifier("T2")))
+
+    new = {"reference": f"Patient/{(await by_number('T1'))['id']}"}
+    assert [one["subject"] for one in await all_of("Observation")] == [new, new]
+    (cover,), (booked,) = await all_of("Coverage"), await all_of("Appointment")
+    assert (cover["beneficiary"], cover["payor"]) == (new, [new])
+    assert booked["participant"][0]["actor"] == new
+    (record,) = await all_of("Provenance")
+    assert record["target"] == [old]
+
+
+async def test_a_merge_that_comes_again_changes_nothing(take, two, store, all_of):
+    for _ in range(2):
+        await take(patient(identifier("T1")), replaced(identifier("T2")))
+
+    people = await all_of("Patient")
+    assert [one["meta"]["versionId"] for one in people] == ["2", "2"]
+
+
+async def test_an_unknown_prior_number_becomes_an_inactive_patient(take, by_number, all_of):
+    await take(patient(identifier("T1")), replaced(identifier("T2")))
+
+    survivor, prior = await by_number("T1"), await by_number("T2")
+    assert prior["active"] is False
+    assert prior["link"][0]["other"]["reference"] == f"Patient/{survivor['id']}"
+    assert survivor["link"][0]["type"] == "replaces"
+
+
+async def test_an_unknown_survivor_is_created(take, by_number):
+    await take(patient(identifier("T2")))
+    await take(patient(identifier("T1")), replaced(identifier("T2")))
+
+    assert (await by_number("T1"))["active"] is True
+    assert (await by_number("T2"))["active"] is False
+
+
+async def test_a_later_message_to_the_prior_number_reaches_the_survivor(
+    take, two, by_number, all_of
+):
+    await take(patient(identifier("T1"), gender="female"), replaced(identifier("T2")))
+    await take(patient(identifier("T2"), gender="male"), observation("later"))
+
+    survivor = await by_number("T1")
+    assert survivor["gender"] == "female"  # who uses the old number knows less
+    assert (await all_of("Observation"))[-1]["subject"]["reference"] == f"Patient/{survivor['id']}"
+    assert (await by_number("T2"))["active"] is False
+
+
+async def test_a_later_message_with_both_numbers_changes_the_survivor_alone(take, two, by_number):
+    await take(patient(identifier("T1")), replaced(identifier("T2")))
+    await take(patient(identifier("T1"), identifier("T2"), birthDate="1953-04-12"))
+
+    survivor = await by_number("T1")
+    assert survivor["birthDate"] == "1953-04-12"
+    assert [one["value"] for one in survivor["identifier"]] == [GUIFANG, "T1"]
+
+
+async def test_a_chain_of_merges_leads_to_the_last_survivor(take, by_number, all_of):
+    await take(patient(identifier("T1")), observation("o1"))
+    await take(patient(identifier("T2")), replaced(identifier("T1")))
+    await take(patient(identifier("T3")), replaced(identifier("T2")))
+    await take(patient(identifier("T1")), observation("o2"))
+
+    last = f"Patient/{(await by_number('T3'))['id']}"
+    assert [one["subject"]["reference"] for one in await all_of("Observation")] == [last, last]
+
+
+async def test_two_different_resident_ids_are_not_merged(take, two, by_number):
+    await take(patient(identifier("T3"), identifier(OTHER, RESIDENT)))
+
+    for message in (
+        (patient(identifier("T1")), replaced(identifier("T3"))),
+        (patient(identifier("T9"), identifier(GUIFANG, RESIDENT)), replaced(identifier("T3"))),
+        (patient(identifier("T9"), identifier(OTHER, RESIDENT)), replaced(identifier("T1"))),
+    ):
+        with pytest.raises(VersionConflict, match="different persons"):
+            await take(*message)
+    assert (await by_number("T3"))["active"] is True
+
+
+async def test_a_number_of_the_survivor_itself_merges_nothing(take, all_of):
+    await take(patient(identifier("T1"), identifier("T2")))
+    await take(patient(identifier("T1")), replaced(identifier("T2")))
+
+    (found,) = await all_of("Patient")
+    assert (found["active"], found.get("link")) == (True, None)
+
+
+async def test_a_record_merged_elsewhere_is_not_merged_again(take, two):
+    await take(patient(identifier("T1")), replaced(identifier("T2")))
+
+    with pytest.raises(VersionConflict, match="another merged record"):
+        await take(patient(identifier("T3")), replaced(identifier("T2")))
+
+
+async def test_a_prior_number_that_two_hold_is_an_error(take, two, repository):
+    for _ in range(2):
+        await create(repository, {"resourceType": "Patient", "identifier": [identifier("T7")]})
+
+    with pytest.raises(VersionConflict, match="several"):
+        await take(patient(identifier("T1")), replaced(identifier("T7")))
+
+
+async def test_a_merge_without_a_prior_number_is_an_error(take):
+    with pytest.raises(InvalidMessage) as caught:
+        await take(patient(identifier("T1")), replaced())
+    assert (caught.value.error_code, caught.value.location) == ("101", "MRG-1")
+
+
+async def test_results_and_a_merge_at_once_leave_none_with_the_prior_record(
+    take, two, by_number, all_of
+):
+    await asyncio.gather(
+        *(take(patient(identifier("T2")), observation(f"o{n}")) for n in range(20)),
+        take(patient(identifier("T1")), replaced(identifier("T2"))),
+        *(take(patient(identifier("T2")), observation(f"p{n}")) for n in range(20)),
+    )
+
+    survivor = f"Patient/{(await by_number('T1'))['id']}"
+    results = await all_of("Observation")
+    assert len(results) == 42
+    assert {one["subject"]["reference"] for one in results} == {survivor}
