@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A40 and MRG
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
@@ -46,6 +47,7 @@ async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
     Raises `VersionConflict` if the two are two persons, or the prior one was merged elsewhere.
     """
     survivor = by_url[replacement(prior.resource)]
+    _unlink(survivor, prior.full_urls)
     numbers = match.numbers(prior.resource.get("identifier", ()))
     if not numbers:
         raise InvalidMessage("no prior patient number to merge", error_code="101", location="MRG-1")
@@ -70,6 +72,18 @@ async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
                 raise VersionConflict(match.DIFFERENT_PERSONS, expression="Patient.identifier")
     if chosen := (alive or merged):
         prior.found(chosen[0])
+
+
+def _unlink(survivor: Thing, full_urls: Sequence[str]) -> None:
+    """Take out the message's own link to the prior one: whether there is one is decided here."""
+    links = [
+        link
+        for link in survivor.resource.get("link", ())
+        if link.get("other", {}).get("reference") not in full_urls
+    ]
+    rest = {name: value for name, value in survivor.resource.items() if name != "link"}
+    resource = {**rest, "link": links} if links else rest
+    survivor.converted = replace(survivor.converted, resource=resource)
 
 
 async def stage(

@@ -399,6 +399,19 @@ async def test_a_number_of_the_survivor_itself_merges_nothing(take, all_of):
     assert (found["active"], found.get("link")) == (True, None)
 
 
+@pytest.mark.parametrize("numbers", [("T1",), ("T1", "T2")], ids=["two records", "one record"])
+async def test_a_link_that_the_message_itself_brings_counts_once(take, by_number, numbers):
+    await take(patient(*map(identifier, numbers)))
+    links = [
+        {"other": {"reference": url("prior")}, "type": "replaces"},
+        {"other": {"reference": "Patient/elsewhere"}, "type": "seealso"},
+    ]
+    await take(patient(identifier("T1"), link=links), replaced(identifier("T2")))
+
+    found = [link["type"] for link in (await by_number("T1"))["link"]]
+    assert found == (["seealso", "replaces"] if len(numbers) == 1 else ["seealso"])
+
+
 async def test_a_record_merged_elsewhere_is_not_merged_again(take, two):
     await take(patient(identifier("T1")), replaced(identifier("T2")))
 

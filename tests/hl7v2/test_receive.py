@@ -4,6 +4,9 @@ Spec: HL7v2 chapter 2, 2.9.2; DESIGN 3 and 5
 """
 
 import asyncio
+import contextlib
+import random
+import sqlite3
 from pathlib import Path
 
 import parts
@@ -279,19 +282,33 @@ async def test_the_character_set_of_a_sender_is_what_its_file_says(store, backen
     assert (first != "沈珅", second) == (True, "沈珅")
 
 
-async def test_a_journal_that_keeps_nothing_means_no_promise(receiver, backend, log):
-    if hasattr(backend.journal, "_entered"):
-        pytest.skip("the journal in memory cannot be lost")
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:{tmp_path / 'hub.sqlite'}"
+
+
+async def test_a_journal_that_keeps_nothing_means_no_promise(url, convert, clock, log):
+    backend = open_backend(url)
     await backend.close()
-    answer = await receiver.receive(oru())
+    answer = await receiver_of(backend, convert, clock, log).receive(oru())
 
     assert read_answer(answer)[:2] == ("C1", "AE")
     assert log.lines[0].startswith("message_not_kept")
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:{tmp_path / 'hub.sqlite'}"
+async def test_an_end_that_cannot_be_recorded_is_logged_and_the_sender_answered(
+    url, convert, clock, log
+):
+    def lose_the_table(message, received):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:"))) as connection:
+            connection.execute("DROP TABLE message")
+        raise NotSupported("no map")
+
+    async with open_backend(url) as backend:
+        answer = await receiver_of(backend, lose_the_table, clock, log).receive(oru())
+
+    assert read_answer(answer)[:2] == ("C1", "AR")
+    assert log.lines == ["message_not_finished {'number': 1, 'fault': 'Unavailable'}"]
 
 
 async def test_what_a_crash_interrupted_is_done_at_the_next_start(url, convert, clock, log):
@@ -377,6 +394,34 @@ async def test_every_message_file_is_accepted_over_a_socket(receiver, files):
             assert [r.ack_code for r in results] == ["AA"] * len(messages), (path.name, results)
             again = [r async for r in send(messages, "127.0.0.1", listener.port)]
             assert again == results
+
+
+async def test_fifty_connections_about_an_unknown_patient_make_one(receiver, count):
+    async def deliver(port, control_id):
+        return [r async for r in send([oru(control_id)], "127.0.0.1", port)]
+
+    async with Listener(receiver.take) as listener:
+        await listener.start()
+        results = await asyncio.gather(*(deliver(listener.port, f"C{n}") for n in range(50)))
+
+    assert {one.ack_code for (one,) in results} == {"AA"}
+    assert (await count("Patient"), await count("Observation")) == (1, 50)
+
+
+async def test_a_message_broken_in_any_way_gets_an_answer_and_the_hub_goes_on(receiver, log):
+    chance = random.Random(7)
+    whole = [path.read_bytes() for path in STORY + BROKEN]
+    for _ in range(400):
+        raw = bytearray(chance.choice(whole))
+        for _ in range(chance.choice((1, 3, 30))):
+            place = chance.randrange(len(raw) + 1)
+            raw[place : place + chance.choice((0, 1, 200))] = chance.randbytes(chance.randrange(4))
+        answer = await receiver.receive(bytes(raw))
+        assert answer.startswith(b"MSH")
+        assert b"\rMSA" in answer
+
+    assert read_answer(await receiver.receive(oru())).ack_code == "AA"
+    assert log.lines == []
 
 
 async def test_names_arrive_whole_from_every_character_set(receiver, convert):
