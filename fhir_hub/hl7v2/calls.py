@@ -1,0 +1,70 @@
+"""The functions that a map may `call`: what needs several fields at once, or the message itself.
+
+A function gets the place, the resource so far and the row's paths. It returns the element's
+value, a list of values for a list, a `Typed` value for a choice, a resource where a reference
+belongs; `None` when there is nothing to say. It raises nothing for what a sender wrote.
+
+| `call` | `from` | returns |
+|---|---|---|
+| `quantity` | amount, unit | Quantity with the unit of another field |
+| `dose` | low, high, unit | Quantity, or Range where both ends are given |
+| `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
+| `insurer` | IN1-3, IN1-4 | Organization that pays |
+| `policy_number` | number, insurer … | Identifier of a policy |
+| `local_number` | numbers to try | Identifier of the sender |
+| `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
+| `annotation` | any CWE | Annotation of each text |
+| `observed_value` | OBX-5, OBX-2, OBX-6 | the value of an Observation, by type and content |
+| `observed_attachment` | OBX-5 | Attachment |
+| `pressure_components` | OBX-5, OBX-6, OBX-7 | both components of a pressure in one text |
+| `reference_range` | OBX-7, OBX-6 | referenceRange in the unit of the value |
+| `observation_code` | OBX-3 | code: that of the table ObservationCode, and the sender's own |
+| `observation_key` | numbers …, OBX-3, OBX-4 | Identifier that a corrected result has again |
+| `observation_category` | OBR-24, OBR-4 … | category by a field that the table knows, or by code |
+| `natural_key` | what tells it from others | Identifier of what has no number of its own |
+| `appointment_start` | paths to try | instant |
+| `appointment_end` | two ends, (duration, unit) …, `M15` | instant |
+| `appointment_status` | MSH-9.2, SCH-25 … | code |
+| `sending_application` | MSH-3, MSH-4 | Reference to the sending system |
+| `message_entity` | MSH-10 | Reference to the message |
+| `recorded` | MSH-7, EVN-2 | instant |
+
+Spec: DESIGN 2a
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fhir_hub.hl7v2 import calls_bookings, calls_orders, calls_results, calls_source
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+
+Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
+
+CALLS: Mapping[str, Call] = MappingProxyType(
+    {
+        "annotation": calls_orders.annotation,
+        "appointment_end": calls_bookings.end,
+        "appointment_start": calls_bookings.start,
+        "appointment_status": calls_bookings.status,
+        "dose": calls_orders.dose,
+        "insurer": calls_orders.insurer,
+        "joined_texts": calls_orders.joined_texts,
+        "local_number": calls_orders.local_number,
+        "message_entity": calls_source.message_entity,
+        "natural_key": calls_results.natural_key,
+        "observation_category": calls_results.observation_category,
+        "observation_code": calls_results.observation_code,
+        "observation_key": calls_results.observation_key,
+        "observed_attachment": calls_results.observed_attachment,
+        "observed_value": calls_results.observed_value,
+        "pressure_components": calls_results.pressure_components,
+        "policy_number": calls_orders.policy_number,
+        "prior_order": calls_orders.prior_order,
+        "quantity": calls_orders.quantity,
+        "recorded": calls_source.recorded,
+        "reference_range": calls_results.reference_range,
+        "sending_application": calls_source.sending_application,
+    }
+)

@@ -1,0 +1,82 @@
+"""Calls for appointments: when they are, and what their message makes of them.
+
+R4 wants both ends of an Appointment or neither, and a time for all but proposed, waiting and
+cancelled ones; SIU messages have the times in several places, or a start and a duration.
+
+Spec: https://hl7.org/fhir/R4/appointment.html (app-2, app-3); HL7v2 chapter 10, SCH and AIS
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from fhir_hub.hl7v2.datatypes import codes, quantities, times, units
+from fhir_hub.hl7v2.datatypes.parts import part
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+
+_STATUSES = "AppointmentStatus"
+_BY_EVENT = {"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", "S26": "noshow"}
+_WITHOUT_TIME = ("proposed", "cancelled", "waitlist")
+_MINUTES = {"s": Decimal(1) / 60, "min": Decimal(1), "h": Decimal(60), "d": Decimal(1440)}
+_SHORT = {"S": "s", "M": "min", "H": "h", "D": "d"}
+Paths = tuple[Path, ...]
+
+
+def start(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return the first start that one of the paths has."""
+    for path in paths:
+        value = place.value(path)
+        if value and (found := times.instant(value, place.run.context)):
+            return found
+    return None
+
+
+def end(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return the end: of the first two paths, else the start and a duration.
+
+    The paths are ends, then pairs of a duration and its unit, then one like `M15` (TQ.3).
+    """
+    begun = draft.resource.get("start")
+    if not begun:
+        return None
+    first, second, *durations, short = paths
+    moments = (start(place, draft, (path,)) for path in (first, second))
+    if found := next((moment for moment in moments if moment), None):
+        return found
+    minutes = _minutes(place, durations) or _short(place.text(short))
+    if not minutes:
+        place.run.issue("no-end", "an appointment has a start alone; its end was set to it")
+        return str(begun)
+    moment = datetime.fromisoformat(begun) + timedelta(minutes=float(minutes))
+    return moment.isoformat()
+
+
+def _minutes(place: Place, durations: list[Path]) -> Decimal | None:
+    for amount, unit in zip(durations[::2], durations[1::2], strict=True):
+        number = quantities.read_decimal(place.text(amount))
+        if number and number > 0:
+            value = place.value(unit)
+            code = units.unit_of(value).code if value and part(value, 1) else "min"
+            return number * _MINUTES.get(code, Decimal(1))
+    return None
+
+
+def _short(text: str) -> Decimal | None:
+    number = quantities.read_decimal(text[1:]) if text[:1] in _SHORT and len(text) < 9 else None
+    return number * _MINUTES[_SHORT[text[0]]] if number and number > 0 else None
+
+
+def status(place: Place, draft: Draft, paths: Paths) -> str:
+    """Return the status: by what the event does, else as the fields say, else booked."""
+    event, *fields = paths
+    found = _BY_EVENT.get(place.text(event), "")
+    table = place.run.context.table(_STATUSES)
+    for path in fields:
+        value = place.value(path) if not found else None
+        coded = codes.look_up(value, table) if value else None
+        found = coded.code if coded else found
+    found = found or "booked"
+    if "start" not in draft.resource and found not in _WITHOUT_TIME:
+        place.run.issue("no-start", "an appointment has no time; it was taken as proposed")
+        return "proposed"
+    return found

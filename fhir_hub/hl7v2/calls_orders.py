@@ -1,0 +1,125 @@
+"""Calls for orders and cover: amounts whose unit is in another field, orders that go on.
+
+Spec: HL7v2 chapter 4A (RXO, RXE) and chapter 6 (IN1)
+"""
+
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes, identifiers, quantities, units
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, whole
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity import systems
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+
+
+def quantity(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Quantity of an amount and the unit that another field has."""
+    amount, unit = paths
+    return _amount(place, amount, units.unit_of(place.value(unit)))
+
+
+def _amount(place: Place, path: Path, unit: units.Unit) -> Json | None:
+    text = place.text(path)
+    if not text:
+        return None
+    found = quantities.read_quantity(text, unit, place.run.context)
+    if found is None or "comparator" in found:
+        place.run.issue("unreadable-number", "an amount is not a number; it was left out")
+        return None
+    return found
+
+
+def dose(place: Place, draft: Draft, paths: Paths) -> Typed | None:
+    """Return the dose: a Quantity, or a Range where a different maximum is given."""
+    least, most, unit_path = paths
+    unit = units.unit_of(place.value(unit_path))
+    low, high = _amount(place, least, unit), _amount(place, most, unit)
+    if low and high and low["value"] < high["value"]:
+        return Typed("Range", {"low": low, "high": high})
+    only = low or high
+    return Typed("Quantity", only) if only else None
+
+
+def prior_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Reference to the order that ORC-8 names, by its number."""
+    value = place.value(paths[0])
+    if value is None:
+        return None
+    context, first = place.run.context, value.component(1)
+    is_pair = len(first.components) > 1
+    found = identifiers.placer_ei(value, context) if is_pair else identifiers.ei(value, context)
+    found = found or (identifiers.filler_ei(value, context) if is_pair else None)
+    return {"type": draft.resource["resourceType"], "identifier": found} if found else None
+
+
+def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Organization that pays: number of IN1-3, name of IN1-4."""
+    number_path, name_path = paths
+    number, name = place.value(number_path), place.value(name_path)
+    called = one_line(part(name, 1)) if name else ""
+    identifier = None
+    if number and part(number, 1):
+        authority = part(number, 4, 1) or place.run.facility
+        system = systems.universal(part(number, 4, 2), part(number, 4, 3))
+        identifier = {
+            "system": system or systems.authority_system(authority),
+            "value": one_line(part(number, 1)),
+        }
+    parts = compact({"identifier": [identifier] if identifier else [], "name": called})
+    return {"resourceType": "Organization"} | parts if parts else None
+
+
+def annotation(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return Annotations of the texts of coded values."""
+    texts = (codes.code_text(value, place.run.context) for value in place.values(paths[0]))
+    return [{"text": text} for text in texts if text] or None
+
+
+def policy_number(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Identifier of a policy: the first path's number; the others tell the insurer.
+
+    A number of the national insurance, or one that the patient holds as such, is one in its
+    system; any other is the insurer's.
+    """
+    number, *insurer_paths = paths
+    text = one_line(place.text(number))
+    if not text or identifiers.is_filler(text):
+        return None
+    said = [value for path in insurer_paths for value in place.values(path)]
+    is_national = any("NHSA" in value.raw or "医保" in value.raw for value in said)
+    held = {"system": systems.INSURANCE_CARD, "value": text}
+    if is_national or _holds(place, held):
+        return held
+    last = place.value(insurer_paths[-1])
+    authority = (part(last, 4, 1) or part(last, 1)) if last else ""
+    system = systems.authority_system(authority or place.run.facility)
+    return {"system": f"{system}/policy", "value": text}
+
+
+def _holds(place: Place, wanted: Json) -> bool:
+    return any(
+        (one.get("system"), one.get("value")) == (wanted["system"], wanted["value"])
+        for patient in place.node.nearest_drafts("Patient")
+        for one in patient.resource.get("identifier", ())
+    )
+
+
+def local_number(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Identifier of the sender for the first of the numbers that there is."""
+    number = next((text for path in paths if (text := one_line(place.text(path)))), "")
+    if not number:
+        return None
+    kind = draft.resource["resourceType"].lower()
+    system = f"{systems.authority_system(place.run.facility)}/{kind}"
+    return {"system": system, "value": number}
+
+
+def joined_texts(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return the texts of all segments of a name nearby, a line each (NTE-3)."""
+    (path,) = paths
+    texts = (whole(one.whole(path.field)) for one in place.node.nearest_all(path.segment))
+    return "\n".join(text for text in texts if text) or None

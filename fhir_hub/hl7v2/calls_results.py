@@ -1,0 +1,154 @@
+"""Calls for results: what an OBX says, and by what it is known when it is corrected.
+
+A result has no number of its own in HL7v2. Its order's filler number with its code and sub-id
+name it, so that a correction finds it; where there is no number, its patient, code and time do.
+
+Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
+"""
+
+import uuid
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes, observed, ranges, units
+from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity import systems
+
+CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
+PRESSURE_PANEL = "85354-9"
+_URI = "urn:ietf:rfc:3986"
+_PRESSURE_UNITS = ("mm[Hg]", "kPa")
+VITAL_SIGNS = frozenset(
+    {"8867-4", "9279-1", "8310-5", "2708-6", "59408-5", "8302-2", "9843-4", "29463-7", "39156-5"}
+    | {"85354-9", "8480-6", "8462-4"}
+)
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+
+
+def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
+    """Return the value of OBX-5 by OBX-2 and OBX-6; nothing where components hold it."""
+    value, kind, unit = paths
+    if "component" in draft.resource:
+        return None
+    values = place.values(value)
+    if not values:
+        return None
+    return observed.observed_value(place.text(kind), values, place.value(unit), place.run.context)
+
+
+def observed_attachment(place: Place, draft: Draft, paths: Paths) -> Any:
+    """Return the Attachment of an OBX-5 that is a file (ED, RP): no value[x] of R4 holds one."""
+    value = place.value(paths[0])
+    return observed.attachment(value, place.run.context) if value else None
+
+
+def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return both components of a blood pressure that one text holds (`148/92`)."""
+    value, unit, bounds = paths
+    segment = place.segment
+    if "/" not in segment.field(value.field):
+        return None
+    found = place.value(value)
+    if found is None:
+        return None
+    is_panel = any(
+        coding.get("code") == PRESSURE_PANEL
+        for coding in draft.resource.get("code", {}).get("coding", ())
+    )
+    unit_value = place.value(unit)
+    if not is_panel and units.unit_of(unit_value).code not in _PRESSURE_UNITS:
+        return None
+    components = observed.pressure_components(
+        found, unit_value, place.value(bounds), place.run.context
+    )
+    if components and not is_panel:
+        panel = {
+            "system": LOINC,
+            "code": PRESSURE_PANEL,
+            "display": "Blood pressure panel with all children optional",
+        }
+        code = draft.resource.setdefault("code", {})
+        code["coding"] = [panel, *code.get("coding", ())]
+    return components
+
+
+def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return Observation.referenceRange of OBX-7, bounds in the unit of OBX-6."""
+    text, unit = paths
+    segment = place.segment
+    if not segment.field(text.field) or "component" in draft.resource:
+        return None
+    whole = segment.whole(text.field)
+    return ranges.reference_ranges(whole, place.run.context, units.unit_of(place.value(unit)))
+
+
+def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the code of OBX-3: first what the table ObservationCode has, then as it was sent."""
+    value = place.value(paths[0])
+    if value is None:
+        return None
+    context = place.run.context
+    found = codes.codings(value, context)
+    coded = codes.look_up(value, context.table(CODES))
+    if coded and all(one["code"] != coded.code for one in found):
+        found.insert(0, coded.coding())
+    return compact({"coding": found, "text": codes.text_of(value)})
+
+
+def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Identifier of a result: its order's number, code and sub-id.
+
+    The last two paths are code and sub-id, the ones before are numbers: the first filled counts.
+    """
+    *numbers, code_path, part_path = paths
+    value = place.value(code_path)
+    if value is None:
+        return None
+    code = one_line(value.text(1) or value.text(4) or value.text(2) or value.text(5))
+    pieces = [code, *([part] if (part := one_line(place.text(part_path))) else [])]
+    number = next((text for path in numbers if (text := one_line(place.text(path)))), "")
+    if not number:
+        moments = [place.text(path) for path in (Path("OBX", 14), Path("OBR", 7), Path("OBX", 18))]
+        return _natural(place, draft, [*pieces, *moments])
+    key = "/".join([number, *pieces])
+    again = place.run.occurrence(key)
+    system = f"{systems.authority_system(place.run.facility)}/observation"
+    return {"system": system, "value": key if again == 1 else f"{key}#{again}"}
+
+
+def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Identifier of what has no number: by sender, patient and the given fields."""
+    texts = [
+        "~".join(value.raw for value in place.values(path) if not value.is_null) for path in paths
+    ]
+    return _natural(place, draft, texts) if any(texts) else None
+
+
+def _natural(place: Place, draft: Draft, texts: list[str]) -> Json:
+    run = place.run
+    kind = draft.resource["resourceType"]
+    # Without a number of the patient two patients' facts must not meet: only this message's do.
+    whose = run.patient_key(draft.node) or f"{run.seed}"
+    key = "|".join([run.facility, kind, whose, *texts])
+    again = run.occurrence(key)
+    name = uuid.uuid5(uuid.NAMESPACE_URL, key if again == 1 else f"{key}#{again}")
+    return {"system": _URI, "value": f"urn:uuid:{name}"}
+
+
+def observation_category(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the category by the first field that the table of categories knows, or by a code."""
+    context = place.run.context
+    table = context.table(CATEGORIES)
+    coded = None
+    for path in paths:
+        value = place.value(path)
+        coded = codes.look_up(value, table) if value else None
+        if coded:
+            return {"coding": [coded.coding()]}
+    held = draft.resource.get("code", {}).get("coding", ())
+    if any(one.get("system") == LOINC and one.get("code") in VITAL_SIGNS for one in held):
+        coded = table.get("VS")
+    return {"coding": [coded.coding()]} if coded else None

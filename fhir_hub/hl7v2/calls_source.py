@@ -1,0 +1,45 @@
+"""Calls for where a fact comes from: the sending system, the message, the time it was sent.
+
+Spec: https://hl7.org/fhir/R4/provenance.html; HL7v2 chapter 2, MSH
+"""
+
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import times
+from fhir_hub.hl7v2.datatypes.parts import part
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity import systems
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+
+
+def sending_application(place: Place, draft: Draft, paths: Paths) -> Json:
+    """Return the Reference to the sending system, `application@facility`."""
+    run = place.run
+    name = f"{run.application or 'unknown'}@{run.facility or 'unknown'}"
+    system = f"{systems.authority_system(run.facility)}/application"
+    identifier = {"system": system, "value": run.application or "unknown"}
+    return {"type": "Device", "identifier": identifier, "display": name}
+
+
+def message_entity(place: Place, draft: Draft, paths: Paths) -> Json:
+    """Return the Reference to the message, by its control id."""
+    run = place.run
+    system = f"{systems.authority_system(run.facility)}/message"
+    if not run.control_id:
+        system = "urn:ietf:rfc:3986"
+    return {"identifier": {"system": system, "value": run.control_id or run.url_of("message")}}
+
+
+def recorded(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return the first of the times; of a mere date its midnight; else when it was received."""
+    context = place.run.context
+    for path in paths:
+        value = place.value(path)
+        moment = times.read_moment(part(value), context) if value else None
+        if moment and moment.day:
+            whole = moment if moment.has_time else moment._replace(hour=0)
+            return times.write_datetime(whole, context.zone)
+    return place.run.received or None

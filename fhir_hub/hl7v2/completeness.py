@@ -1,0 +1,98 @@
+"""What R4 demands of a resource at least: elements that must be there, at the top and in parts.
+
+A message may leave out what FHIR wants. A part that lacks something is left out, a resource that
+does is not made, and the report says so; nothing is invented to fill the gap.
+
+Spec: https://hl7.org/fhir/R4/conformance-rules.html#cardinality
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_hub.r4.definitions import Definitions, Element
+
+Json = dict[str, Any]
+_BACKBONES = ("BackboneElement", "Element")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an object needs: for each required element the names that it may have in JSON.
+
+    `parts` are the elements in it that have needs of their own.
+    """
+
+    required: tuple[tuple[str, ...], ...]
+    parts: tuple[tuple[str, "Needs"], ...]
+
+
+class Completeness:
+    """The needs of resource types, read from the definitions at first use."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._needs: dict[str, Needs] = {}
+
+    def missing(self, resource: Json, leave_out: list[str]) -> str:
+        """Return the name of a required element that is not there, `""` if all are.
+
+        Parts that lack something are taken out of `resource`; `leave_out` gets their paths.
+        """
+        resource_type = resource["resourceType"]
+        needs = self._needs.get(resource_type)
+        if needs is None:
+            needs = self._needs[resource_type] = self._read(resource_type)
+        return _lacks(resource, needs, resource_type, leave_out)
+
+    def _read(self, resource_type: str) -> Needs:
+        structure = self._definitions.structure(resource_type)
+        assert structure is not None
+        children: dict[str, list[Element]] = {}
+        for path, element in structure.elements.items():
+            children.setdefault(path.rpartition(".")[0], []).append(element)
+        return self._of(resource_type, children)
+
+    def _of(self, path: str, children: dict[str, list[Element]]) -> Needs:
+        required, parts = [], []
+        for element in children.get(path, ()):
+            name = element.path.rpartition(".")[2]
+            if element.min:
+                required.append(tuple(_names(name, element)))
+            if any(one.code in _BACKBONES for one in element.types):
+                inner = self._of(element.path, children)
+                if inner.required or inner.parts:
+                    parts.append((name, inner))
+        return Needs(tuple(required), tuple(parts))
+
+
+def _names(name: str, element: Element) -> Iterator[str]:
+    if not name.endswith("[x]"):
+        yield name
+        return
+    for one in element.types:
+        yield name[:-3] + one.code[:1].upper() + one.code[1:]
+
+
+def _lacks(node: Json, needs: Needs, path: str, leave_out: list[str]) -> str:
+    for name, inner in needs.parts:
+        held = node.get(name)
+        if held is None:
+            continue
+        items = held if isinstance(held, list) else [held]
+        kept = []
+        for item in items:
+            if lacking := _lacks(item, inner, f"{path}.{name}", leave_out):
+                leave_out.append(f"{path}.{name} without {lacking}")
+            else:
+                kept.append(item)
+        if len(kept) == len(items):
+            continue
+        if kept and isinstance(held, list):
+            node[name] = kept
+        else:
+            del node[name]
+    for names in needs.required:
+        if not any(name in node for name in names):
+            return names[0]
+    return ""

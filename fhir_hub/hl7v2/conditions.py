@@ -1,0 +1,53 @@
+"""`when` and `unless` of a map as functions of a place.
+
+`{ "OBX-2" = ["SN", "NM"], "OBX-5.3" = "-", "OBX-6" = true }`: all must hold; a list means one
+of it, a text exactly that, `true` and `false` valued and not valued. A bare path means valued.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html (conditions)
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fhir_hub.hl7v2.drafts import Place
+from fhir_hub.hl7v2.path import Path, parse_path
+
+Condition = Callable[[Place], bool]
+
+
+def paths(written: Any) -> Iterator[Path]:
+    """Return the paths that a condition reads; raises `ValueError` for what is no path."""
+    keys = [written] if isinstance(written, str) else list(written or ())
+    return (parse_path(key) for key in keys)
+
+
+def condition(when: Any, unless: Any) -> Condition | None:
+    """Return the function that says whether both hold, `None` where nothing is asked."""
+    wanted, unwanted = _all(when), _all(unless)
+    if unwanted is None:
+        return wanted
+    refused = unwanted
+    if wanted is None:
+        return lambda place: not refused(place)
+    first = wanted
+    return lambda place: first(place) and not refused(place)
+
+
+def _all(written: str | Mapping[str, Any] | None) -> Condition | None:
+    if not written:
+        return None
+    if isinstance(written, str):
+        written = {written: True}
+    tests = [_one(parse_path(key), wanted) for key, wanted in written.items()]
+    if len(tests) == 1:
+        return tests[0]
+    return lambda place: all(test(place) for test in tests)
+
+
+def _one(path: Path, wanted: Any) -> Condition:
+    if wanted is True:
+        return lambda place: place.is_valued(path)
+    if wanted is False:
+        return lambda place: not place.is_valued(path)
+    among = frozenset([wanted] if isinstance(wanted, str) else wanted)
+    return lambda place: place.text(path) in among

@@ -1,0 +1,267 @@
+"""An HL7v2 message as FHIR resources: the message is put into groups, its map is run over it.
+
+Three passes: every segment runs its entries and makes drafts; then references between them and
+constants in their lists; then what refers to everything (Provenance). Nothing is stored here and
+no clock is read: the same message gives the same resources, full urls and all.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from fhir_hub.errors import InvalidMessage
+from fhir_hub.hl7v2.completeness import Completeness
+from fhir_hub.hl7v2.datatypes.context import CHINA, Context
+from fhir_hub.hl7v2.drafts import Draft, Place, Run, pairs
+from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.groups import assign
+from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
+from fhir_hub.hl7v2.report import Report, kept_segments
+from fhir_hub.identity import match
+
+Json = dict[str, Any]
+# What a strict sender's message is refused for: issue, code of table 0357.
+_STRICT = {
+    "invalid-resident-id": "103",
+    "unmapped-code": "103",
+    "unreadable-date": "102",
+    "unreadable-number": "102",
+    "unreadable-boolean": "102",
+    "retyped-value": "103",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """One resource of a message.
+
+    `match` are the identifiers (system, value) by which a stored one is found, strongest first;
+    none: it is always new. `mode` `create` leaves a stored one as it is, `update` lays this over
+    it. `nulls` are top elements that the message deletes, `removes` items to take out of lists.
+    """
+
+    full_url: str
+    resource: Json
+    match: tuple[tuple[str, str], ...] = ()
+    mode: str = "update"
+    nulls: tuple[str, ...] = ()
+    removes: Mapping[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The resources of a message, and the report of what became of each of its fields."""
+
+    resources: tuple[Converted, ...]
+    report: Report
+
+
+def convert(
+    message: Message,
+    mappings: Mappings,
+    *,
+    sender: str = "",
+    zone: tzinfo = CHINA,
+    received: str = "",
+) -> Conversion:
+    """Return the resources that `message` makes.
+
+    `sender` names a sender's file, else MSH tells it; `zone` is that of times without offset,
+    `received` the instant at which the message came. Raises `InvalidMessage` for a message that
+    no map can make anything of, that lacks its patient, or that a strict sender may not send.
+    """
+    program = mappings.program(message, sender)
+    run = Run(message, received)
+    settings = program.scope.settings
+    run.context = Context(run.facility, settings.zone or zone, program.scope.tables, run.issue)
+    late = _make(message, program, run)
+    _refuse_empty(message, program, run, mappings)
+    for place, entry, draft in late:
+        for row in entry.late:
+            row.act(place, draft)
+    _set_matches(late, run)
+    _take_out(late)
+    dropped = _drop_incomplete(run, mappings.completeness)
+    for place, entry, draft in late:
+        for row in entry.last:
+            row.act(place, draft)
+    kept = kept_segments(run, program) if settings.tolerance == "tolerant" else []
+    dropped += _drop_witnesses(run, mappings.completeness)
+    if settings.tolerance == "strict":
+        _refuse_faults(run)
+    report = Report(run, program, late, kept, dropped)
+    ignore_nulls = settings.nulls == "ignore"
+    return Conversion(tuple(_converted(draft, ignore_nulls) for draft in run.everything()), report)
+
+
+Late = list[tuple[Place, Entry, Draft]]
+
+
+def _make(message: Message, program: Program, run: Run) -> Late:
+    """Run every segment's entries; return each with the draft that it made or added to."""
+    late: Late = []
+    entries = program.entries
+    for segment, node in assign(message.segments, program.groups):
+        here = entries.get(segment.name)
+        if here is None:
+            continue
+        place = Place(segment, node, run)
+        for entry in here:
+            if not entry.is_for(node.group.path) or (entry.test and not entry.test(place)):
+                continue
+            if entry.adds:
+                drafts = node.nearest_drafts(entry.name)
+                if not drafts:
+                    continue
+                draft = drafts[-1]
+                if entry.takes_out:
+                    draft = draft.scratch()
+            else:
+                resource = {"resourceType": entry.resource_type}
+                draft = Draft(entry.name, resource, run.full_url(entry.name), node, segment)
+                draft.mode = entry.mode
+                run.drafts.append(draft)
+                node.add_draft(entry.name, draft)
+            for row in entry.rows:
+                row.act(place, draft)
+            late.append((place, entry, draft))
+    return late
+
+
+def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappings) -> None:
+    """Raise `InvalidMessage` where nothing can be made, or the structure's patient is missing."""
+    if all(draft.is_witness for draft in run.drafts):
+        code = message.header.value(9)
+        known = program.structure != GENERIC_NAME
+        if not code:
+            raise InvalidMessage(
+                "MSH-9 names no message type", error_code="101", location="MSH-9", ack_code="AR"
+            )
+        if not known:
+            raise InvalidMessage(
+                "no map knows this message type or any of its segments",
+                error_code="201" if mappings.knows_type(code) else "200",
+                location="MSH-9",
+                ack_code="AR",
+            )
+    lacks_patient = message.first("PID") is None and program.groups.demands("PID")
+    if lacks_patient and program.structure != GENERIC_NAME and "PID" in program.entries:
+        raise InvalidMessage("the message has no PID segment", error_code="100", location="PID")
+
+
+def _set_matches(late: Late, run: Run) -> None:
+    for _, entry, draft in late:
+        if entry.adds or not entry.match:
+            continue
+        held = draft.resource.get("identifier", [])
+        held = held if isinstance(held, list) else [held]
+        if entry.match == ("identity",):
+            draft.match = tuple((one.system, one.value) for one in match.numbers(held))
+        elif entry.match == ("identifier",):
+            draft.match = pairs(held)
+        else:
+            draft.match = _of_types(held, entry.match)
+
+
+def _of_types(held: list[Json], wanted: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the identifiers of the first wanted type that there are; without types all."""
+    for type_code in wanted:
+        found = [one for one in held if type_code in _types(one)]
+        if found:
+            return pairs(found)
+    return pairs([one for one in held if not _types(one)])
+
+
+def _types(identifier: Json) -> list[str]:
+    return [one.get("code", "") for one in identifier.get("type", {}).get("coding", ())]
+
+
+def _take_out(late: Late) -> None:
+    """Hand what entries with `call = "take_out"` made over to the resource that loses it."""
+    for place, entry, draft in late:
+        if entry.takes_out:
+            loser = place.node.nearest_drafts(entry.name)[-1]
+            for element, items in draft.resource.items():
+                if element != "resourceType":
+                    loser.removes.setdefault(element, []).extend(items)
+
+
+Dropped = list[tuple[Draft, str]]
+
+
+def _drop_incomplete(run: Run, completeness: Completeness) -> Dropped:
+    """Leave out what lacks a required element, and all references to it; say why."""
+    dropped: Dropped = []
+    again = True
+    while again:
+        again = False
+        for draft in [one for one in run.drafts if not one.is_witness]:
+            leave_out: list[str] = []
+            lacking = completeness.missing(draft.resource, leave_out)
+            run.row = None
+            for part in leave_out:
+                run.issue("incomplete", f"{part} was left out")
+            if lacking:
+                resource_type = draft.resource["resourceType"]
+                reason = f"{resource_type} without {lacking} was not made"
+                run.issue("incomplete", reason)
+                dropped.append((draft, reason))
+                run.drafts.remove(draft)
+                _forget(run, draft)
+                again = True
+    return dropped
+
+
+def _forget(run: Run, gone: Draft) -> None:
+    node = gone.node
+    while node is not None:
+        node.drafts[gone.name].remove(gone)
+        node = node.parent  # type: ignore[assignment]  # the last one has none
+    for draft in run.drafts:
+        _without(draft.resource, {"reference": gone.full_url})
+
+
+def _without(node: Any, reference: Json) -> None:
+    children = list(node.items()) if isinstance(node, dict) else []
+    for name, value in children:
+        if value == reference:
+            del node[name]
+        elif isinstance(value, list):
+            for item in value:
+                _without(item, reference)
+            value[:] = [item for item in value if item not in (reference, {})]
+            if not value:
+                del node[name]
+        else:
+            _without(value, reference)
+
+
+def _drop_witnesses(run: Run, completeness: Completeness) -> Dropped:
+    dropped: Dropped = []
+    for draft in [one for one in run.drafts if one.is_witness]:
+        if lacking := completeness.missing(draft.resource, []):
+            run.row = None
+            run.issue("incomplete", f"{draft.name} without {lacking} was not made")
+            dropped.append((draft, f"{draft.name} without {lacking} was not made"))
+            run.drafts.remove(draft)
+    return dropped
+
+
+def _refuse_faults(run: Run) -> None:
+    for code, text, row in run.issues:
+        if code in _STRICT:
+            location = str(row.sources[0]) if row and row.sources else ""
+            raise InvalidMessage(text, error_code=_STRICT[code], location=location)
+
+
+def _converted(draft: Draft, ignore_nulls: bool) -> Converted:
+    nulls = () if ignore_nulls else _deleted(draft)
+    return Converted(draft.full_url, draft.resource, draft.match, draft.mode, nulls, draft.removes)
+
+
+def _deleted(draft: Draft) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in draft.nulls if name not in draft.resource))

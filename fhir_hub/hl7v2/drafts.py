@@ -1,0 +1,226 @@
+"""What one conversion works on: the resources being made, and where in the message each stands.
+
+A `Draft` is a resource that rows are filling, a `Place` one segment in its group, a `Run` the
+whole of one message: its context, its drafts, what was read for the report.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.er7 import Message, Segment, Value
+from fhir_hub.hl7v2.groups import Node
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity import match
+
+if TYPE_CHECKING:
+    from fhir_hub.hl7v2.rows import Row
+
+Json = dict[str, Any]
+Pairs = tuple[tuple[str, str], ...]
+_NAMESPACE = uuid.UUID("5b1c1f0e-6f0a-5c1e-9a55-6a3f7d0f2c11")
+
+
+class Draft:
+    """A resource in the making. `name` is its type and label (`Patient[merged]`).
+
+    `items` finds the item of a list that several rows write to; `nulls` are the elements that
+    the message deletes, `removes` the items that it takes out.
+    """
+
+    __slots__ = (
+        "full_url",
+        "is_witness",
+        "items",
+        "match",
+        "mode",
+        "name",
+        "node",
+        "nulls",
+        "removes",
+        "resource",
+        "segment",
+    )
+
+    def __init__(self, name: str, resource: Json, full_url: str, node: Node, segment: Segment):
+        self.name = name
+        self.resource = resource
+        self.full_url = full_url
+        self.node = node
+        self.segment = segment
+        self.items: dict[Any, Any] = {}
+        self.nulls: list[str] = []
+        self.removes: dict[str, list[Any]] = {}
+        self.match: Pairs = ()
+        self.mode = "update"
+        # Provenance and AuditEvent tell about the others: they are made last.
+        self.is_witness = resource["resourceType"] in ("Provenance", "AuditEvent")
+
+    def scratch(self) -> "Draft":
+        """Return an empty draft of the same thing."""
+        resource = {"resourceType": self.resource["resourceType"]}
+        return Draft(self.name, resource, self.full_url, self.node, self.segment)
+
+
+class Place:
+    """One segment of the message, in its group."""
+
+    __slots__ = ("node", "run", "segment")
+
+    def __init__(self, segment: Segment, node: Node, run: "Run") -> None:
+        self.segment = segment
+        self.node = node
+        self.run = run
+
+    def find(self, name: str) -> Segment | None:
+        """Return this segment, or the nearest one of that name."""
+        return self.segment if self.segment.name == name else self.node.nearest(name)
+
+    def values(self, path: Path) -> list[Value]:
+        """Return the filled values at a path: one a repetition."""
+        segment = self.find(path.segment)
+        if segment is None:
+            return []
+        found = segment.repetitions(path.field)
+        if path.component:
+            found = [value.component(path.component) for value in found]
+            if path.subcomponent:
+                found = [value.component(path.subcomponent) for value in found]
+        return [value for value in found if value]
+
+    def value(self, path: Path) -> Value | None:
+        """Return the first filled value at a path that is not HL7's null."""
+        return next((value for value in self.values(path) if not value.is_null), None)
+
+    def text(self, path: Path) -> str:
+        """Return the text at a path, `""` where it is absent or HL7's null."""
+        segment = self.find(path.segment)
+        if segment is None:
+            return ""
+        text = segment.value(path.field, path.component or 1, path.subcomponent or 1)
+        return "" if text == '""' else text
+
+    def is_valued(self, path: Path) -> bool:
+        """Say whether anything stands at a path; HL7's null does not count."""
+        if path.component:
+            return bool(self.text(path))
+        segment = self.find(path.segment)
+        text = segment.field(path.field) if segment is not None else ""
+        return bool(text.strip('"^&~| ')) if text else False
+
+
+class Run:
+    """One message on its way to resources."""
+
+    __slots__ = (
+        "_numbers",
+        "application",
+        "context",
+        "control_id",
+        "drafts",
+        "facility",
+        "issues",
+        "message",
+        "received",
+        "row",
+        "seed",
+        "supports",
+        "trace",
+    )
+
+    def __init__(self, message: Message, received: str) -> None:
+        header = message.header
+        self.message = message
+        self.application, self.facility = header.value(3), header.value(4)
+        self.control_id = header.value(10)
+        self.received = received
+        parts = (3, 4, 7, 9, 10)
+        self.seed = "|".join(
+            "^".join(header.value(number, component) for component in (1, 2, 3)) for number in parts
+        )
+        self.context: Context = Context("")
+        self.drafts: list[Draft] = []
+        self.supports: dict[tuple[str, str, str], Draft] = {}
+        self.trace: list[tuple[Place, Row, Draft]] = []
+        self.issues: list[tuple[str, str, Row | None]] = []
+        self.row: Row | None = None
+        self._numbers: dict[str, int] = {}
+
+    def issue(self, code: str, text: str) -> None:
+        """Take an issue of the row that is being worked on."""
+        self.issues.append((code, text, self.row))
+
+    def full_url(self, name: str) -> str:
+        """Return the next reproducible full url of a resource of that name."""
+        return self.url_of(f"{name}|{self.occurrence(name)}")
+
+    def occurrence(self, key: str) -> int:
+        """Return how often this key was asked for in this message, this time included."""
+        number = self._numbers[key] = self._numbers.get(key, 0) + 1
+        return number
+
+    def url_of(self, key: str) -> str:
+        """Return the full url of something in this message, always the same."""
+        return f"urn:uuid:{uuid.uuid5(_NAMESPACE, f'{self.seed}|{key}')}"
+
+    def support(self, resource: Json, node: Node, segment: Segment) -> Json | None:
+        """Return the Reference to a resource that a field names in passing (a doctor, a room).
+
+        One with an identifier becomes a resource of its own, once a message; one that is only a
+        name is a Reference with that name, because nothing would find it again.
+        """
+        resource_type, identifiers = resource["resourceType"], resource.get("identifier")
+        if not identifiers:
+            name = _name_of(resource)
+            return {"display": name} if name else None
+        first = identifiers[0]
+        key = (resource_type, first.get("system", ""), first["value"])
+        known = self.supports.get(key)
+        if known is None:
+            draft = Draft(resource_type, resource, self.url_of("|".join(key)), node, segment)
+            draft.mode = "create"
+            draft.match = pairs(identifiers)
+            known = self.supports[key] = draft
+        else:
+            _fill(known.resource, resource, first["value"])
+        return {"reference": known.full_url}
+
+    def patient_key(self, node: Node) -> str:
+        """Return the strongest number of the patient whom a place is about."""
+        for draft in node.nearest_drafts("Patient"):
+            for number in match.numbers(draft.resource.get("identifier", ())):
+                return f"{number.system}|{number.value}"
+        return ""
+
+    def everything(self) -> Iterator[Draft]:
+        """Return all resources: those that the message tells, those it names, its witnesses."""
+        yield from (draft for draft in self.drafts if not draft.is_witness)
+        yield from self.supports.values()
+        yield from (draft for draft in self.drafts if draft.is_witness)
+
+
+def pairs(identifiers: list[Json]) -> Pairs:
+    """Return system and value of the identifiers by which something can be found again."""
+    return tuple(
+        dict.fromkeys(
+            (one["system"], one["value"])
+            for one in identifiers
+            if "system" in one and "value" in one and one.get("use") not in ("temp", "old")
+        )
+    )
+
+
+def _fill(known: Json, more: Mapping[str, Any], number: str) -> None:
+    for name, value in more.items():
+        if name not in known or (name == "name" and known[name] == number):
+            known[name] = value
+
+
+def _name_of(resource: Mapping[str, Any]) -> str:
+    name = resource.get("name", "")
+    if isinstance(name, list):
+        name = name[0].get("text", "") if name else ""
+    return str(name)

@@ -1,0 +1,148 @@
+"""Which group of its structure each segment of a message is in, whatever order it came in.
+
+A segment goes to the next place that the structure has for it, seen from the one before: first
+in the innermost open group, then outwards, beginning a group again where it may repeat. What is
+out of place goes where the structure has it at all; what the structure does not know (a
+Z-segment) stays with the segment before it. So nothing is dropped.
+
+Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.structure import Group, Part
+
+
+class Node:
+    """One occurrence of a group in a message.
+
+    `segments` and `drafts` hold, by name, what is in it at any depth, in the message's order.
+    """
+
+    __slots__ = ("children", "drafts", "group", "parent", "position", "segments")
+
+    def __init__(self, group: Group, parent: "Node | None" = None) -> None:
+        self.group = group
+        self.parent = parent
+        self.position = -1
+        self.children: dict[int, Node] = {}
+        self.segments: dict[str, list[Segment]] = {}
+        self.drafts: dict[str, list[Any]] = {}
+
+    def add(self, segment: Segment) -> None:
+        """Put a segment into this group."""
+        node: Node | None = self
+        while node is not None:
+            node.segments.setdefault(segment.name, []).append(segment)
+            node = node.parent
+
+    def add_draft(self, name: str, draft: Any) -> None:
+        """Put a resource that is being made into this group."""
+        node: Node | None = self
+        while node is not None:
+            node.drafts.setdefault(name, []).append(draft)
+            node = node.parent
+
+    def nearest(self, name: str) -> Segment | None:
+        """Return the first segment of that name in the innermost group that has one."""
+        found = self.nearest_all(name)
+        return found[0] if found else None
+
+    def nearest_all(self, name: str) -> list[Segment]:
+        """Return the segments of that name in the innermost group that has any."""
+        node: Node | None = self
+        while node is not None:
+            if found := node.segments.get(name):
+                return found
+            node = node.parent
+        return []
+
+    def nearest_drafts(self, name: str) -> list[Any]:
+        """Return the resources of that name in the innermost group that has any."""
+        node: Node | None = self
+        while node is not None:
+            if found := node.drafts.get(name):
+                return found
+            node = node.parent
+        return []
+
+
+def assign(segments: Iterable[Segment], root: Group) -> list[tuple[Segment, Node]]:
+    """Return every segment with the group that it is in."""
+    current = Node(root)
+    placed = []
+    for segment in segments:
+        current = _next(current, segment.name)
+        current.add(segment)
+        placed.append((segment, current))
+    return placed
+
+
+def _next(current: Node, name: str) -> Node:
+    node: Node | None = current
+    while node is not None:
+        if name in node.group.holds:
+            if found := _advance(node, name):
+                return found
+            if node.parent is not None and name in node.group.firsts and _repeats(node):
+                return _begin(node.parent, node.parent.position, name)
+        node = node.parent
+    node = current
+    while node is not None:
+        if name in node.group.holds:
+            return _anywhere(node, name)
+        node = node.parent
+    return current
+
+
+def _repeats(node: Node) -> bool:
+    assert node.parent is not None
+    part = node.parent.group.parts[node.parent.position]
+    return part.group is node.group and part.repeats
+
+
+def _advance(node: Node, name: str) -> Node | None:
+    """Go to the next place of a segment in a group, at or behind the current one."""
+    parts = node.group.parts
+    start = node.position
+    if start < 0 or not parts[start].repeats:
+        start += 1
+    for position in range(start, len(parts)):
+        part = parts[position]
+        if part.group is None:
+            if part.name == name:
+                node.position = position
+                return node
+        elif name in part.group.firsts:
+            node.position = position
+            return _begin(node, position, name)
+    return None
+
+
+def _begin(node: Node, position: int, name: str) -> Node:
+    """Begin the group at a position anew, and go to the segment's place in it."""
+    group = node.group.parts[position].group
+    assert group is not None
+    child = node.children[position] = Node(group, node)
+    return _advance(child, name) or _anywhere(child, name)
+
+
+def _anywhere(node: Node, name: str) -> Node:
+    """Go to where a group has a segment at all, whatever stands before it."""
+    parts = node.group.parts
+    for position, part in enumerate(parts):
+        if part.group is None and part.name == name:
+            return node
+        if part.group is not None and name in part.group.holds:
+            return _anywhere(_child(node, position, part, name), name)
+    raise AssertionError("the group holds no such segment")
+
+
+def _child(node: Node, position: int, part: Part, name: str) -> Node:
+    child = node.children.get(position)
+    assert part.group is not None
+    if child is None or (part.repeats and name in part.group.firsts):
+        child = node.children[position] = Node(part.group, node)
+    return child

@@ -1,0 +1,109 @@
+"""The files of `mappings/` as they are written: read once, checked for shape, not yet understood.
+
+A site's folder has the same shape as the built-in one; a file there replaces that of the same
+name. Every problem is told with its file and row, all at once.
+
+Spec: DESIGN 2a; https://toml.io/en/v1.0.0
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes.code_tables import read_table
+from fhir_hub.hl7v2.datatypes.context import Table
+from fhir_hub.r4.checks.schema import problems as schema_problems
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_ROW = re.compile(r"/(field|resource)/(\d+)((?:/.*)?)")
+Document = Mapping[str, Any]
+
+
+class InvalidMapping(Exception):
+    """The mapping files cannot be used; `problems` are all that is wrong, by file and row."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(slots=True)
+class MapFiles:
+    """What is written: segment maps, message maps, senders by file name, and the code tables.
+
+    `structures` says which message structure an event has.
+    """
+
+    segments: dict[str, Document] = field(default_factory=dict)
+    messages: dict[str, Document] = field(default_factory=dict)
+    senders: dict[str, Document] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    structures: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def built_in_folder() -> Path:
+    """Return the folder of the maps that come with the hub: in the wheel, or the repository's."""
+    inside = _PACKAGE / "mappings"
+    return inside if inside.is_dir() else _PACKAGE.parent / "mappings"
+
+
+def read_files(folders: Sequence[Path]) -> MapFiles:
+    """Return what the folders hold, later ones before earlier ones; problems are collected."""
+    files = MapFiles()
+    schemas = {
+        kind: json.loads((built_in_folder() / f"{kind}.schema.json").read_text("utf-8"))
+        for kind in ("message", "segment", "sender", "structures")
+    }
+    for folder in folders:
+        if not folder.is_dir():
+            files.problems.append(f"{folder}: there is no such folder")
+        for path, document in _documents(folder, "segments/*.toml", schemas["segment"], files):
+            files.segments[path.stem] = document
+        for path, document in _documents(folder, "messages/*/map.toml", schemas["message"], files):
+            files.messages[path.parent.name] = document
+        for path, document in _documents(folder, "senders/*.toml", schemas["sender"], files):
+            files.senders[path.stem] = document
+        pattern = "messages/structures.toml"
+        for _, document in _documents(folder, pattern, schemas["structures"], files):
+            files.structures |= document["structure"]
+        for path, document in _documents(folder, "tables/*.toml", None, files):
+            try:
+                files.tables[path.stem] = read_table(path.stem, document)
+            except ValueError as error:
+                files.problems.append(f"{_shown(path)}: {error}")
+    return files
+
+
+def _documents(
+    folder: Path, pattern: str, schema: dict[str, Any] | None, files: MapFiles
+) -> Iterator[tuple[Path, Document]]:
+    for path in sorted(folder.glob(pattern)):
+        try:
+            document = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            files.problems.append(f"{_shown(path)}: {error}")
+            continue
+        found = schema_problems(document, schema) if schema else []
+        files.problems += [f"{_shown(path)} {_place(problem)}" for problem in found]
+        if not found:
+            yield path, document
+
+
+def _shown(path: Path) -> str:
+    """Return a file as `segments/PID-Patient.toml`."""
+    parts = path.parts[-3:] if path.name == "map.toml" else path.parts[-2:]
+    return "/".join(parts)
+
+
+def _place(problem: str) -> str:
+    pointer, _, text = problem.partition(": ")
+    match = _ROW.fullmatch(pointer)
+    if not match:
+        return f"{pointer}: {text}"
+    kind = "row" if match[1] == "field" else "resource"
+    return f"{kind} {int(match[2]) + 1}: {match[3]} {text}".replace(":  ", ": ")

@@ -1,0 +1,188 @@
+"""The maps of a hub, read and checked at its start; which of them holds for a message.
+
+`load_mappings` fails with everything that is wrong, by file and row, before a message comes.
+A program is compiled once for each structure and combination of senders' files.
+
+Spec: DESIGN 2a
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fhir_hub.hl7v2.completeness import Completeness
+from fhir_hub.hl7v2.datatypes.code_tables import read_table
+from fhir_hub.hl7v2.datatypes.context import Table
+from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.map_files import InvalidMapping, MapFiles, built_in_folder, read_files
+from fhir_hub.hl7v2.path import Path as FieldPath
+from fhir_hub.hl7v2.path import parse_path
+from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
+from fhir_hub.hl7v2.rows import Scope
+from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.structure import problem
+from fhir_hub.r4.definitions import Definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One sender's file: the header fields by which it is known, its settings and tables."""
+
+    name: str
+    match: Mapping[FieldPath, frozenset[str]]
+    settings: Mapping[str, Any]
+    tables: Mapping[str, Table]
+
+    def is_of(self, message: Message) -> bool:
+        """Say whether the message comes from this sender; a file without `match` is by name."""
+        header = message.header
+        return bool(self.match) and all(
+            header.value(path.field, path.component or 1) in wanted
+            for path, wanted in self.match.items()
+        )
+
+
+class Mappings:
+    """The maps in force."""
+
+    def __init__(self, files: MapFiles, definitions: Definitions) -> None:
+        self._files = files
+        self._definitions = definitions
+        self.completeness = Completeness(definitions)
+        problems = files.problems
+        self._senders = [_sender(name, files, problems) for name in sorted(files.senders)]
+        self._structures = {
+            structure
+            for document in files.messages.values()
+            for structure in structures_of(document)
+        }
+        self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
+        if problems:
+            raise InvalidMapping(problems)
+        for name in sorted(self._structures):
+            for senders in ((), *((sender.name,) for sender in self._senders)):
+                self._program(name, senders, problems)
+        self._check_overlays(problems)
+        if problems:
+            raise InvalidMapping(tuple(dict.fromkeys(problems)))
+
+    @property
+    def structures(self) -> frozenset[str]:
+        """The message structures that have a map of their own."""
+        return frozenset(self._structures - {GENERIC_NAME})
+
+    def knows_type(self, message_type: str) -> bool:
+        """Say whether any event of this message type (`ADT`) has a structure."""
+        prefix = f"{message_type}^"
+        return any(event.startswith(prefix) for event in self._files.structures)
+
+    def settings(self, message: Message, sender: str = "") -> Settings:
+        """Return how the sender of a message is to be read; `sender` names its file."""
+        return self._settings(self._chosen(message, sender))
+
+    def structure_of(self, message: Message) -> str:
+        """Return the message structure: MSH-9.3, else that of the event; `""` if unknown.
+
+        Some senders write the structure as the trigger (`ADT^A04^ADT_A04`).
+        """
+        header = message.header
+        code, trigger, named = (header.value(9, number) for number in (1, 2, 3))
+        by_event = self._files.structures.get(f"{code}^{trigger}", "")
+        if named in self._structures:
+            return named
+        if by_event:
+            return by_event
+        return named or self._files.structures.get(code, "") or f"{code}_{trigger}".strip("_")
+
+    def program(self, message: Message, sender: str = "") -> Program:
+        """Return the program for a message; one of the generic map if its structure has none."""
+        name = self.structure_of(message)
+        chosen = name if name in self._structures else GENERIC_NAME
+        return self._program(chosen, self._chosen(message, sender), [])
+
+    def _chosen(self, message: Message, sender: str) -> tuple[str, ...]:
+        """Return the senders' files that hold, those that say more about the sender last."""
+        found = [one for one in self._senders if one.name == sender or one.is_of(message)]
+        found.sort(key=lambda one: (one.name == sender, len(one.match), one.name))
+        return tuple(one.name for one in found)
+
+    def _settings(self, senders: Sequence[str]) -> Settings:
+        settings = Settings()
+        for sender in self._named(senders):
+            settings = settings.overlaid(sender.settings)
+        return settings
+
+    def _named(self, senders: Sequence[str]) -> list[Sender]:
+        return [one for name in senders for one in self._senders if one.name == name]
+
+    def _program(self, name: str, senders: tuple[str, ...], problems: list[str]) -> Program:
+        key = (name, senders)
+        if key not in self._programs:
+            tables = dict(self._files.tables)
+            for one in self._named(senders):
+                tables |= {at: _joined(tables.get(at), more) for at, more in one.tables.items()}
+            scope = Scope(self._definitions, tables, self._settings(senders))
+            program = compile_program(name, self._files, scope, senders, problems)
+            self._programs[key] = program
+        return self._programs[key]
+
+    def _check_overlays(self, problems: list[str]) -> None:
+        used = {
+            name
+            for document in self._files.messages.values()
+            for entry in document["resource"]
+            for name in _listed(entry.get("map", []))
+        }
+        for sender, document in self._files.senders.items():
+            for number, row in enumerate(document.get("field", []), start=1):
+                if row["map"] not in used:
+                    where = f"senders/{sender}.toml row {number}"
+                    problems.append(f"{where}: no message uses a map {row['map']}")
+        for name in sorted(set(self._files.segments) - used):
+            problems.append(f"segments/{name}.toml: no message uses this map")
+
+
+def load_mappings(definitions: Definitions, folders: Sequence[Path] = ()) -> Mappings:
+    """Return the built-in maps with those of a site's `folders`; of one name the last file holds.
+
+    Raises `InvalidMapping` with all that is wrong, each with file and row.
+    """
+    return Mappings(read_files([built_in_folder(), *folders]), definitions)
+
+
+def _listed(written: str | list[str]) -> list[str]:
+    return [written] if isinstance(written, str) else written
+
+
+def _sender(name: str, files: MapFiles, problems: list[str]) -> Sender:
+    document = files.senders[name]
+    where = f"senders/{name}.toml"
+    match: dict[FieldPath, frozenset[str]] = {}
+    for key, wanted in document.get("match", {}).items():
+        try:
+            path = parse_path(key)
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        if path.segment != "MSH" or problem(path):
+            problems.append(f"{where}: a sender is known by fields of MSH, not by {key}")
+        match[path] = frozenset(_listed(wanted))
+    tables = {}
+    for table, written in document.get("table", {}).items():
+        try:
+            tables[table] = read_table(table, {"source": document["source"], **written})
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+    settings = document.get("settings", {})
+    try:
+        Settings().overlaid(settings)
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
+    return Sender(name, match, settings, tables)
+
+
+def _joined(base: Table | None, more: Table) -> Table:
+    if base is None:
+        return more
+    return replace(base, rows={**base.rows, **more.rows}, default=more.default or base.default)

@@ -1,0 +1,219 @@
+"""A message map made ready to run: for each segment, the resources that it makes or adds to.
+
+An entry of a message map either makes a resource (`type`) or adds to the nearest one that an
+earlier entry made (`to`). Its rows are those of its segment maps, those written with it, and a
+row for each of its links; a sender's rows go before them, or in the place of those that say the
+same `to` and `from`.
+
+Spec: DESIGN 2a
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fhir_hub.hl7v2 import conditions, structure
+from fhir_hub.hl7v2.map_files import Document, MapFiles
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.rows import Compiled, Row, Scope, compile_row, read_row
+from fhir_hub.hl7v2.structure import GENERIC, Group
+
+_NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
+GENERIC_NAME = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one segment does: make the resource `name`, or add to it (`adds`).
+
+    `match` is `identity`, `identifier`, types of identifiers in order of preference, or empty:
+    always a new one. With `takes_out`, what its rows make is taken out of what is stored.
+    """
+
+    where: str
+    name: str
+    resource_type: str
+    segment: str
+    group: str
+    adds: bool
+    match: tuple[str, ...]
+    mode: str
+    takes_out: bool
+    test: conditions.Condition | None
+    rows: tuple[Compiled, ...]
+    late: tuple[Compiled, ...]
+    last: tuple[Compiled, ...]
+    steered_by: tuple[Path, ...] = ()
+
+    def is_for(self, path: str) -> bool:
+        """Say whether the entry is about segments in the group of that path."""
+        wanted = self.group
+        return not wanted or path == wanted or path.startswith(f"{wanted}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The map of a structure, ready to run: entries by segment, and what they are run with."""
+
+    structure: str
+    groups: Group
+    entries: Mapping[str, tuple[Entry, ...]]
+    scope: Scope
+    senders: tuple[str, ...] = ()
+
+
+def compile_program(
+    name: str, files: MapFiles, scope: Scope, senders: Sequence[str], problems: list[str]
+) -> Program:
+    """Return the program of a message map with the rows of senders, problems collected."""
+    document = _document(name, files)
+    groups = GENERIC if name == GENERIC_NAME else structure.structure(name) or GENERIC
+    entries: dict[str, list[Entry]] = {}
+    for number, written in enumerate(document["resource"], start=1):
+        where = f"messages/{_folder(name, files)}/map.toml resource {number}"
+        found = len(problems)
+        rows = _rows(where, written, files, senders, problems)
+        try:
+            entry = _entry(where, written, rows, groups, scope, problems)
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        if len(problems) == found:
+            entries.setdefault(entry.segment, []).append(entry)
+    compiled = {segment: tuple(found) for segment, found in entries.items()}
+    return Program(name, groups, compiled, scope, tuple(senders))
+
+
+def structures_of(document: Document) -> list[str]:
+    """Return the message structures that a message map is for."""
+    message = document["message"]
+    return [message] if isinstance(message, str) else list(message)
+
+
+def _folder(name: str, files: MapFiles) -> str:
+    return next(
+        folder for folder, document in files.messages.items() if name in structures_of(document)
+    )
+
+
+def _document(name: str, files: MapFiles) -> Document:
+    return files.messages[_folder(name, files)]
+
+
+def _rows(
+    where: str, written: Document, files: MapFiles, senders: Sequence[str], problems: list[str]
+) -> list[Row]:
+    """Return all rows of an entry in the order in which they run."""
+    rows: list[Row] = []
+    maps = written.get("map", [])
+    for name in [maps] if isinstance(maps, str) else maps:
+        document = files.segments.get(name)
+        if document is None:
+            problems.append(f"{where}: there is no map {name}")
+            continue
+        expected = written.get("type", written.get("to", "")).partition("[")[0]
+        if (document["segment"], document["type"]) != (written["segment"], expected):
+            problems.append(f"{where}: {name} is a map of {document['segment']} to another type")
+            continue
+        own = _read(f"segments/{name}.toml", document["field"], problems)
+        rows += _overlaid(own, name, files, senders, problems)
+    rows += _read(where, written.get("field", []), problems)
+    for to, name in written.get("links", {}).items():
+        rows.append(Row(where, to, links=name))
+    return rows
+
+
+def _read(where: str, documents: Iterable[Document], problems: list[str]) -> list[Row]:
+    rows = []
+    for number, document in enumerate(documents, start=1):
+        try:
+            rows.append(read_row(f"{where} row {number}", document))
+        except ValueError as error:
+            problems.append(f"{where} row {number}: {error}")
+    return rows
+
+
+def _overlaid(
+    rows: list[Row], name: str, files: MapFiles, senders: Sequence[str], problems: list[str]
+) -> list[Row]:
+    for sender in senders:
+        where = f"senders/{sender}.toml"
+        documents = files.senders[sender].get("field", [])
+        numbered = [(at, one) for at, one in enumerate(documents, start=1) if one["map"] == name]
+        added = []
+        for number, document in numbered:
+            try:
+                row = read_row(f"{where} row {number}", document)
+            except ValueError as error:
+                problems.append(f"{where} row {number}: {error}")
+                continue
+            same = [(old.to, old.sources) for old in rows]
+            if row.sources and (row.to, row.sources) in same:
+                rows[same.index((row.to, row.sources))] = row
+            else:
+                added.append(row)
+        rows = added + rows
+    return rows
+
+
+def _entry(
+    where: str,
+    written: Document,
+    rows: list[Row],
+    groups: Group,
+    scope: Scope,
+    problems: list[str],
+) -> Entry:
+    name = written.get("type") or written["to"]
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise ValueError(f"not a resource type: {name!r}")
+    resource_type, group = match[1], written.get("group", "")
+    if scope.definitions.kind(resource_type) != "resource":
+        raise ValueError(f"R4 has no resource type {resource_type}")
+    if group and groups.find(group) is None:
+        raise ValueError(f"the structure has no group {group}")
+    for path in [*conditions.paths(written.get("when")), *conditions.paths(written.get("unless"))]:
+        if problem := structure.problem(path):
+            raise ValueError(f"no such path as {path}: {problem}")
+    compiled = _compiled(rows, resource_type, scope, problems)
+    wanted = written.get("match", ())
+    written_conditions = [written.get("when"), written.get("unless")]
+    written_conditions += [one for row in rows for one in (row.when, row.unless)]
+    phases = [tuple(one for one in compiled if one.phase == phase) for phase in range(3)]
+    return Entry(
+        where,
+        name,
+        resource_type,
+        written["segment"],
+        group,
+        "to" in written,
+        (wanted,) if isinstance(wanted, str) else tuple(wanted),
+        written.get("mode", "update"),
+        written.get("call") == "take_out",
+        conditions.condition(written.get("when"), written.get("unless")),
+        phases[0],
+        phases[1],
+        phases[2],
+        tuple(path for one in written_conditions for path in conditions.paths(one)),
+    )
+
+
+def _compiled(
+    rows: list[Row], resource_type: str, scope: Scope, problems: list[str]
+) -> list[Compiled]:
+    made = {_item(row.to) for row in rows if row.value is None and _item(row.to)}
+    compiled = []
+    for row in rows:
+        decorates = row.value is not None and _item(row.to) in made and "." in row.to
+        try:
+            compiled.append(compile_row(row, resource_type, scope, decorates=decorates))
+        except ValueError as error:
+            problems.append(f"{row.where}: {error}")
+    return compiled
+
+
+def _item(path: str) -> str:
+    """Return the item of a list that a path leads into, with its label."""
+    first, _, rest = path.partition(".")
+    return first if rest else ""

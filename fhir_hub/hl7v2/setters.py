@@ -1,0 +1,141 @@
+"""How a value gets to its element: into the resource, into an item of a list, into a choice.
+
+The first row that has a value for a single element wins; values for a list are added. A
+function is made once a row, when the maps are loaded.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.elements import Step, Target
+
+# Draft, place, number of the repetition, value; says whether the value was taken.
+Put = Callable[[Draft, Place, int, Any], bool]
+Json = dict[str, Any]
+
+
+def setter(target: Target, fhir_type: str = "") -> Put:
+    """Return the function that puts a value at a target.
+
+    A choice takes its type from a `Typed` value, else it is `fhir_type`.
+    """
+    if target.choice:
+        return _choice(target, fhir_type)
+    if target.parents:
+        return _nested(target)
+    return _top_list(target.last.name) if target.last.is_list else _top(target.last.name)
+
+
+def _top(name: str) -> Put:
+    def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
+        if name in draft.resource:
+            return False
+        draft.resource[name] = value
+        return True
+
+    return put
+
+
+def _top_list(name: str) -> Put:
+    def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
+        known = draft.resource.get(name)
+        if known is None:
+            draft.resource[name] = [value]
+        elif value not in known:
+            known.append(value)
+        return True
+
+    return put
+
+
+def _choice(target: Target, fhir_type: str) -> Put:
+    name, parents = target.last.name, target.parents
+    fixed = _chosen(name, fhir_type) if fhir_type else ""
+
+    def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
+        holder = _holder(draft, place, index, parents)
+        marker = (id(holder), name)
+        if marker in draft.items:
+            return False
+        draft.items[marker] = True
+        if type(value) is Typed:
+            holder[_chosen(name, value.fhir_type)] = value.value
+        else:
+            holder[fixed] = value
+        return True
+
+    return put
+
+
+def _chosen(name: str, fhir_type: str) -> str:
+    return name + fhir_type[:1].upper() + fhir_type[1:]
+
+
+def _nested(target: Target) -> Put:
+    parents, last = target.parents, target.last
+
+    def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
+        return _set(_holder(draft, place, index, parents), last, value)
+
+    return put
+
+
+def _set(holder: Json, last: Step, value: Any) -> bool:
+    if last.is_list:
+        known = holder.setdefault(last.name, [])
+        if value not in known:
+            known.append(value)
+        return True
+    if last.name in holder:
+        return False
+    holder[last.name] = value
+    return True
+
+
+def _holder(draft: Draft, place: Place, index: int, parents: tuple[Step, ...]) -> Json:
+    """Return the object that holds the last step, made where it is missing.
+
+    An item of a list that has a label is one a repetition of the field; one without is one a
+    segment.
+    """
+    node: Json = draft.resource
+    for step in parents:
+        if not step.is_list:
+            node = node.setdefault(step.name, {})
+            continue
+        which = index if step.label else place.segment.index
+        key = (id(node), step.name, step.label, which)
+        item = draft.items.get(key)
+        if item is None:
+            item = draft.items[key] = {}
+            node.setdefault(step.name, []).append(item)
+        node = item
+    return node
+
+
+def decorator(target: Target) -> Put:
+    """Return the function that puts a constant into every item that other rows have made."""
+    parents, last = target.parents, target.last
+
+    def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
+        holders = [draft.resource]
+        for step in parents:
+            holders = [one for node in holders for one in _made(draft, place, node, step)]
+        found = [_set(holder, last, value) for holder in holders]
+        return any(found)
+
+    return put
+
+
+def _made(draft: Draft, place: Place, node: Json, step: Step) -> list[Json]:
+    """Return what a step leads to that is there: of a label all items, else the segment's own."""
+    if not step.is_list:
+        return [node.setdefault(step.name, {})]
+    start = (id(node), step.name, step.label)
+    return [
+        item
+        for key, item in draft.items.items()
+        if key[:3] == start and (step.label or key[3] == place.segment.index)
+    ]

@@ -1,0 +1,190 @@
+"""The groups of a message structure and the fields of a segment, from the tables of hl7apy.
+
+Only its tables: its parser drops Z-segments and what is out of place. A structure is taken from
+the newest version that has it, because group names are clean there and newer versions hold what
+older ones held; a message of 2.3.1 fits the ORU_R01 of 2.8.2.
+
+Spec: HL7v2 chapter 2, 2.5.2 (message structures); https://github.com/crs4/hl7apy
+"""
+
+import importlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from fhir_hub.hl7v2.path import Path
+
+_VERSIONS = ("2_8_2", "2_7", "2_6", "2_5_1", "2_5", "2_4", "2_3_1", "2_3", "2_2", "2_1")
+# Fields that 2.9 appended; hl7apy ends with 2.8.2.
+_LAST_FIELDS = {"PID": 40, "OBX": 33, "OBR": 55, "ORC": 38, "SPM": 35, "PV1": 54, "SCH": 27}
+_OPTIONAL, _MANY = 0, -1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One place in a group: a segment by `name`, or a `group` in the group."""
+
+    name: str
+    group: "Group | None" = None
+    repeats: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of segments; `path` is its name with those of its parents, empty for the message.
+
+    `holds` are all segments in it at any depth, `firsts` those that may begin it.
+    """
+
+    path: str
+    parts: tuple[Part, ...]
+    holds: frozenset[str] = field(init=False)
+    firsts: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Collect what the group holds."""
+        holds: set[str] = set()
+        firsts: set[str] = set()
+        begun = False
+        for part in self.parts:
+            holds |= part.group.holds if part.group else {part.name}
+            if not begun:
+                firsts |= part.group.firsts if part.group else {part.name}
+                begun = part.required
+        object.__setattr__(self, "holds", frozenset(holds))
+        object.__setattr__(self, "firsts", frozenset(firsts))
+
+    def demands(self, segment: str) -> bool:
+        """Say whether a segment must be in every occurrence of the group."""
+        return any(
+            part.required and (part.group.demands(segment) if part.group else part.name == segment)
+            for part in self.parts
+        )
+
+    def find(self, path: str) -> "Group | None":
+        """Return the group of that path in this one."""
+        if path == self.path:
+            return self
+        inner = (part.group for part in self.parts if part.group)
+        return next((found for group in inner if (found := group.find(path))), None)
+
+
+@lru_cache(maxsize=256)
+def structure(name: str) -> Group | None:
+    """Return the groups of a message structure (`ORU_R01`), `None` if no version has it."""
+    for version in _VERSIONS:
+        if found := _table(version, "messages", "MESSAGES").get(name):
+            return Group("", tuple(_part(child, name, "") for child in found[1]))
+    return None
+
+
+def _part(child: Any, message: str, path: str) -> Part:
+    name, content, (least, most), kind = child
+    repeats, required = most == _MANY or most > 1, least > _OPTIONAL
+    if kind != "GRP":
+        return Part(name, None, repeats, required)
+    name = name.removeprefix(f"{message}_")
+    inner = f"{path}.{name}" if path else name
+    group = Group(inner, tuple(_part(part, message, inner) for part in content[1]))
+    # A group whose parts are all optional may be left out, whatever the table says.
+    return Part(name, group, repeats, required and any(part.required for part in group.parts))
+
+
+def _table(version: str, module: str, name: str) -> dict[str, Any]:
+    table: dict[str, Any] = getattr(importlib.import_module(f"hl7apy.v{version}.{module}"), name)
+    return table
+
+
+@lru_cache(maxsize=2048)
+def _content(segment: str, field: int) -> tuple[int, Any]:
+    """Return how many fields a segment has in any version, and the newest content of one.
+
+    Newer versions withdraw fields that older senders still fill.
+    """
+    count, content = 0, None
+    for version in _VERSIONS:
+        if found := _table(version, "segments", "SEGMENTS").get(segment):
+            count = max(count, len(found[1]))
+            if field <= len(found[1]):
+                content = found[1][field - 1][1]
+                break
+    return count, content
+
+
+def problem(path: Path) -> str:
+    """Return why no message can have something at `path`, `""` if one can.
+
+    A Z-segment is its sender's own and may hold anything.
+    """
+    if path.field < 1:
+        return "fields are numbered from 1"
+    if path.segment.startswith("Z"):
+        return ""
+    count, content = _content(path.segment, path.field)
+    if not count:
+        return f"HL7v2 has no segment {path.segment}"
+    last = max(count, _LAST_FIELDS.get(path.segment, 0))
+    if path.field > last:
+        return f"{path.segment} has the fields 1 to {last}"
+    if content and content[0] == "sequence" and path.component > len(content[1]):
+        return f"{path.segment}-{path.field} has {len(content[1])} components"
+    return ""
+
+
+def _group(path: str, *parts: str | Part) -> Group:
+    made = (
+        Part(part.rstrip("*"), None, part.endswith("*")) if isinstance(part, str) else part
+        for part in parts
+    )
+    return Group(path, tuple(made))
+
+
+def _inner(parent: str, name: str, *parts: str | Part) -> Part:
+    path = f"{parent}.{name}" if parent else name
+    return Part(name, _group(path, *parts), repeats=True)
+
+
+# Where a structure is unknown: the places that segments have in most of them.
+GENERIC = _group(
+    "",
+    "MSH",
+    "SFT*",
+    "EVN",
+    "SCH",
+    "RF1",
+    _inner(
+        "",
+        "PATIENT",
+        "PID",
+        "PD1",
+        "NK1*",
+        "MRG",
+        "PV1",
+        "PV2",
+        "GT1*",
+        _inner("PATIENT", "INSURANCE", "IN1", "IN2", "IN3"),
+        "AL1*",
+        "IAM*",
+        "DG1*",
+        "PR1*",
+        _inner(
+            "PATIENT",
+            "ORDER",
+            "ORC",
+            "OBR",
+            "RXO",
+            "RXE",
+            "RXD",
+            "RXG",
+            "RXA",
+            "TQ1*",
+            "RXR*",
+            "RXC*",
+            "TXA",
+            "NTE*",
+            _inner("PATIENT.ORDER", "OBSERVATION", "OBX", "NTE*"),
+            "SPM*",
+        ),
+    ),
+)
