@@ -1,1 +1,1 @@
-"""Health, metrics and the OpenAPI page, on FastAPI."""
+"""What an operator needs of a running hub: health, metrics, and where everything is."""

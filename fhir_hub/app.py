@@ -1,0 +1,216 @@
+"""A hub, built once and from the bottom up: read this first, it names every part.
+
+`build` makes the parts and passes each what it needs; there is no other place where parts
+meet. `Hub.run` serves until it is told to stop, and then drains: it takes nothing new, lets what
+is under way finish and be answered, and closes the store last.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fhir_hub import __version__, fhirjson
+from fhir_hub.clock import instant, new_logical_id, now
+from fhir_hub.errors import InvalidResource
+from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.convert import Conversion, convert
+from fhir_hub.hl7v2.listener import Limits, Listener
+from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.ops.probe import Probe
+from fhir_hub.ops.routes import ops_app
+from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.unit import Rules
+from fhir_hub.rest import routes
+from fhir_hub.rest.http import Exchange, FhirApp, is_fault
+from fhir_hub.rest.message import FhirRequest
+from fhir_hub.rest.service import Service
+from fhir_hub.search.extract import Extractor
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.server import PREFIX, Front, Server, address, not_listening, open_socket
+from fhir_hub.settings import Settings
+from fhir_hub.store.open import Backend
+from fhir_hub.telemetry import Logs, Metrics, stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running hub is: the address of the FHIR API, the port of MLLP."""
+
+    fhir: str
+    mllp: int
+
+
+def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
+    """Return the hub over an open store. Raises `InvalidMapping` if a map is no good."""
+    definitions = load_definitions()
+    checks = Checks(definitions)
+    parameters = Parameters(definitions)
+    extractor = Extractor(parameters, settings.zone)
+    require = checks.require if settings.validation == "r4" else partial(_known, definitions)
+    rules = Rules(require, extractor.entries, now, new_logical_id)
+    repository = Repository(backend.store, rules, extractor)
+    service = Service(
+        repository=repository,
+        definitions=definitions,
+        checks=checks,
+        parameters=parameters,
+        zone=settings.zone,
+        dispatch=routes.dispatch,
+        interactions=routes.INTERACTIONS,
+        started=now(),
+        version=__version__,
+        page_size=settings.page_size,
+        max_page_size=settings.max_page_size,
+    )
+    metrics = Metrics(__version__)
+    folders = [settings.mappings_folder] if settings.mappings_folder else []
+    receiver = Receiver(
+        repository,
+        backend.journal,
+        partial(_convert, load_mappings(definitions, folders), settings),
+        parameters=parameters,
+        channel=Channel("mllp", settings.zone),
+        clock=now,
+        new_id=new_logical_id,
+        log=logs.get_logger("hl7v2").warning,
+    )
+    limits = Limits(
+        size_bytes=settings.mllp_max_message_bytes,
+        idle_s=settings.mllp_idle_s,
+        connections=settings.mllp_connections,
+        drain_s=settings.drain_s,
+    )
+    listener = Listener(partial(_take, receiver, metrics), limits, logs.get_logger("mllp").warning)
+    return Hub(settings, backend, logs, metrics, service, receiver, listener)
+
+
+@dataclass(slots=True)
+class Hub:
+    """A hub that is built. `is_taking` says whether it takes requests now."""
+
+    settings: Settings
+    backend: Backend
+    logs: Logs
+    metrics: Metrics
+    service: Service
+    receiver: Receiver
+    listener: Listener
+    is_taking: bool = field(default=False, init=False)
+
+    async def run(
+        self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None = None
+    ) -> None:
+        """Serve until `stop` is set, then drain; `load` is a Bundle to store before.
+
+        Messages that a crash interrupted are finished first. Raises `CannotListen`, and
+        `FhirError` if the Bundle of `load` cannot be stored.
+        """
+        log = self.logs.get_logger("hub")
+        settings = self.settings
+        if replayed := await self.receiver.replay():
+            log.info("messages_replayed", messages=replayed)
+        if load is not None:
+            log.info("loaded", file=load.name, entries=await self._load(load.read_bytes()))
+        with open_socket(settings.host, settings.port) as listening:
+            here = address(settings.host, listening.getsockname()[1])
+            try:
+                await self.listener.start(settings.host, settings.mllp_port)
+            except OSError as error:
+                raise not_listening(settings.host, settings.mllp_port, error) from None
+            closing = asyncio.create_task(self._close_listener(stop))
+
+            def ready() -> None:
+                self.is_taking = True
+                on_ready(Addresses(here, self.listener.port))
+
+            try:
+                server = Server(self._application(), settings.drain_s)
+                await server.serve_until(stop, listening, ready)
+            finally:
+                stop.set()
+                await closing
+        log.info("stopped")
+
+    async def _close_listener(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.is_taking = False
+        await self.listener.close()
+
+    def _application(self) -> "Front":
+        settings = self.settings
+        log = self.logs.get_logger("fhir")
+        observe = _observer(self.metrics, log, is_debug=settings.log_level == "debug")
+        fhir = FhirApp(
+            self.service,
+            observe,
+            PREFIX,
+            settings.base_url,
+            settings.max_body_bytes,
+        )
+        probe = Probe(
+            self.backend.store,
+            self.backend.journal,
+            self.listener,
+            self.metrics,
+            lambda: self.is_taking,
+        )
+        pages = ops_app(probe, version=__version__, prefix=PREFIX)
+        return Front(fhir, pages, settings.request_timeout_s, observe)
+
+    async def _load(self, content: bytes) -> int:
+        """Store a transaction or batch Bundle; return how many entries it had."""
+        bundle = fhirjson.loads(content)
+        response = await routes.dispatch(FhirRequest("POST", resource=bundle), self.service)
+        for entry in fhirjson.loads(response.content).get("entry", ()):
+            answered = entry["response"]
+            if not answered["status"].startswith("2"):
+                said = answered.get("outcome", {}).get("issue", [{}])[0].get("diagnostics", "")
+                raise InvalidResource(f"an entry was refused: {answered['status']} {said}")
+        return len(bundle.get("entry", ()))
+
+
+def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchange], None]:
+    def observe(exchange: Exchange) -> None:
+        metrics.observe_request(exchange.interaction, exchange.status, exchange.seconds)
+        is_ours = is_fault(exchange.error)
+        if is_ours or is_debug:
+            about = {
+                "request_id": exchange.request_id,
+                "interaction": exchange.interaction,
+                "resource_type": exchange.resource_type,
+                "status": exchange.status,
+                "milliseconds": round(exchange.seconds * 1000, 1),
+            }
+            if is_ours:
+                log.error("request_fault", fault=exchange.error, **about)
+            else:
+                log.debug("request", **about)
+
+    return observe
+
+
+def _known(definitions: Definitions, resource: Any) -> None:
+    """Raise `InvalidResource` unless `resource` is of a type of R4: the check of `off`."""
+    resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
+    if resource_type not in definitions.resource_types:
+        raise InvalidResource("no resource type of R4", expression="resourceType")
+
+
+def _convert(mappings: Mappings, settings: Settings, message: er7.Message) -> Conversion:
+    return convert(message, mappings, zone=settings.zone, received=instant(now()))
+
+
+async def _take(receiver: Receiver, metrics: Metrics, block: Block) -> bytes:
+    """Answer a block, and count it by what MSA-1 says."""
+    elapsed = stopwatch()
+    answer = await receiver.take(block)
+    at = answer.find(b"\rMSA") + 5
+    metrics.observe_message(answer[at : at + 2].decode("ascii", "replace"), elapsed())
+    return answer

@@ -1,0 +1,62 @@
+"""The command line: one module a command; what a command needs is imported when it runs.
+
+Every command ends with 0 (done), 1 (failed) or 2 (wrong usage), and says what went wrong in one
+line on standard error. What is meant for programs goes to standard output alone, as UTF-8.
+"""
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from fhir_hub import __version__
+from fhir_hub.cli import convert, send, serve, validate
+from fhir_hub.cli.say import say
+
+EXIT_FAILED = 1
+
+app = typer.Typer(
+    name="fhir-hub",
+    help="A FHIR R4 server and HL7v2 integration hub. FHIR R4 服务器与 HL7v2 集成平台。",
+    epilog="Example: fhir-hub serve --store sqlite:data/hub.sqlite",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fhir-hub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+COMMANDS = {"serve": serve, "send": send, "convert": convert, "validate": validate}
+for _name, _module in COMMANDS.items():
+    app.command(_name, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
+
+
+def main() -> None:
+    """Run the command line; the process ends with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        app()
+    except Exception as error:  # a fault of ours; its text may hold patient data
+        from fhir_hub.telemetry import place
+
+        say(f"internal error: {type(error).__name__} at {place(error)} / 内部错误")
+        sys.exit(EXIT_FAILED)

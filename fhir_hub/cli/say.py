@@ -1,0 +1,49 @@
+"""What every command says the same way: errors, paths, progress."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+
+T = TypeVar("T")
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+def say(text: str) -> None:
+    """Write a line for people to standard error."""
+    print(f"fhir-hub: {text}", file=sys.stderr, flush=True)
+
+
+def fail(text: str) -> NoReturn:
+    """Say what failed and end with exit code 1."""
+    say(text)
+    raise typer.Exit(1)
+
+
+def refuse(text: str) -> NoReturn:
+    """Say what is wrong with how the command was called and end with exit code 2."""
+    say(text)
+    raise typer.Exit(2)
+
+
+def read(file: Path) -> bytes:
+    """Return a file's bytes; ends with exit code 1 if it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        fail(f"{file}: {error.strerror} / 无法读取文件")
+
+
+def progress(items: Iterable[T], count: int, what: str) -> Iterator[T]:
+    """Yield the items, with a progress bar on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(items, what, total=count, console=console, transient=True)

@@ -1,0 +1,133 @@
+"""`fhir-hub serve`: start the hub, say where it is, and drain when asked to stop."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhir_hub import __version__
+from fhir_hub.cli.say import fail, refuse
+
+if TYPE_CHECKING:
+    from fhir_hub.app import Addresses
+    from fhir_hub.settings import Settings
+    from fhir_hub.telemetry import Logs
+
+EXAMPLE = "fhir-hub serve --port 8000 --mllp-port 2575 --store sqlite:data/hub.sqlite"
+_LIBRARIES = ("uvicorn.error", "asyncio", "fastapi")
+
+
+def command(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 127.0.0.1 if not set.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of HTTP; 0 takes a free one; 8000 if not set.")
+    ] = None,
+    mllp_port: Annotated[
+        int | None, typer.Option(help="Port of MLLP; 0 takes a free one; 2575 if not set.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="sqlite:PATH or memory: (sqlite:data/hub.sqlite if not set)"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings in TOML; see docs/settings.md.")
+    ] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A transaction or batch Bundle to store at the start."
+        ),
+    ] = None,
+    ready_json: Annotated[
+        bool,
+        typer.Option(
+            "--ready-json",
+            help='Print one line when requests are taken: {"fhir": …, "mllp": …, "pid": …}.',
+        ),
+    ] = False,
+) -> None:
+    """Start the hub: FHIR R4 over HTTP, HL7v2 over MLLP. 启动平台。"""
+    from fhir_hub.settings import InvalidSettings, load_settings
+
+    options = {"host": host, "port": port, "mllp_port": mllp_port, "store": store}
+    try:
+        settings = load_settings(config, options, os.environ)
+    except InvalidSettings as error:
+        refuse(str(error))
+    _run(settings, config, load, is_for_programs=ready_json)
+
+
+def _run(
+    settings: "Settings", config: Path | None, load: Path | None, *, is_for_programs: bool
+) -> None:
+    from fhir_hub.errors import FhirError
+    from fhir_hub.hl7v2.map_files import InvalidMapping
+    from fhir_hub.server import CannotListen, new_event_loop
+    from fhir_hub.settings import unknown_variables
+    from fhir_hub.store.base import CannotOpen
+    from fhir_hub.telemetry import Logs
+
+    logs = Logs(settings.log_level, settings.log_format)
+    logs.take_over(*_LIBRARIES)
+    log = logs.get_logger("hub")
+    if problems := unknown_variables(os.environ):
+        log.warning("unknown_variables", problems="; ".join(problems))
+    if config is None:
+        reason = "every local client is allowed / 未使用配置文件: 允许所有本地客户端访问"
+        log.warning("no_config_file", reason=reason, host=settings.host)
+
+    def ready(addresses: "Addresses") -> None:
+        log.info("ready", host=settings.host, mllp_port=addresses.mllp, version=__version__)
+        shown = _as_json(addresses) if is_for_programs else _as_text(addresses, settings)
+        print(shown, flush=True)
+
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(settings, logs, ready, load))
+    except (CannotOpen, CannotListen) as error:
+        fail(str(error))
+    except InvalidMapping as error:
+        fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
+    except FhirError as error:
+        fail(f"{load}: {error}")
+
+
+async def _serve(
+    settings: "Settings", logs: "Logs", ready: Callable[["Addresses"], None], load: Path | None
+) -> None:
+    from fhir_hub.app import build
+    from fhir_hub.store.open import open_backend
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_backend(settings.store) as backend:
+        await build(settings, backend, logs).run(stop, ready, load)
+
+
+def _as_json(addresses: "Addresses") -> str:
+    return json.dumps({"fhir": addresses.fhir, "mllp": addresses.mllp, "pid": os.getpid()})
+
+
+def _as_text(addresses: "Addresses", settings: "Settings") -> str:
+    home = addresses.fhir.removesuffix("fhir")
+    host = home.split("//")[1].rpartition(":")[0]
+    mllp = f"mllp://{host}:{addresses.mllp}"
+    first = "examples/messages/01_ADT_A04_chc_register.hl7"
+    return f"""fhir-hub {__version__} is ready · 已启动
+  FHIR R4      {addresses.fhir}
+  HL7v2 MLLP   {mllp}
+  pages        {home}   (docs, health, metrics)
+  store        {settings.store}
+Send the first message, then find its patient · 发送第一条消息, 再查询患者:
+  fhir-hub send {first} --to {mllp}
+  curl -G {addresses.fhir}/Patient --data-urlencode name=沈桂芳
+Ctrl+C stops it."""

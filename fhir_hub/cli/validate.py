@@ -1,0 +1,72 @@
+"""`fhir-hub validate`: check files of resources against R4, as the hub checks what it stores."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhir_hub.cli.say import progress, read
+
+if TYPE_CHECKING:
+    from fhir_hub.errors import Issue
+    from fhir_hub.r4.checks.run import Checks
+
+EXAMPLE = "fhir-hub validate examples/institutions.json"
+
+
+def command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE…",
+            exists=True,
+            dir_okay=False,
+            help="JSON of a resource or a Bundle, or NDJSON: a resource a line.",
+        ),
+    ],
+) -> None:
+    """Check resources and print every issue; exit code 1 if one is an error. 校验资源。"""
+    from fhir_hub.r4.checks.run import Checks
+    from fhir_hub.r4.definitions import load_definitions
+
+    checks = Checks(load_definitions())
+    resources = faulty = 0
+    for file in progress(files, len(files), "validate"):
+        for place, issues in _checked(read(file), checks):
+            resources += 1
+            faulty += any(issue.severity == "error" for issue in issues)
+            for issue in issues:
+                at = f"{issue.expression}: " if issue.expression else ""
+                where = f"{file}{place}"
+                print(f"{where}: {issue.severity}: {at}{issue.diagnostics} [{issue.code}]")
+    print(f"{resources} resources: {resources - faulty} valid, {faulty} not")
+    if faulty:
+        raise typer.Exit(1)
+
+
+def _checked(raw: bytes, checks: "Checks") -> Iterator[tuple[str, list["Issue"]]]:
+    """Yield the issues of each resource, with `:LINE` of NDJSON."""
+    from fhir_hub import fhirjson
+    from fhir_hub.errors import InvalidResource
+
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    try:
+        whole = fhirjson.loads(raw)
+    except InvalidResource as error:
+        lines = [(f":{n}", line) for n, line in enumerate(raw.splitlines(), 1) if line.strip()]
+        if len(lines) < 2 or not _is_line_of_json(lines[0][1]):
+            yield "", list(error.issues)
+            return
+    else:
+        yield "", checks.check(whole)
+        return
+    for place, line in lines:
+        try:
+            yield place, checks.check(fhirjson.loads(line))
+        except InvalidResource as error:
+            yield place, list(error.issues)
+
+
+def _is_line_of_json(line: bytes) -> bool:
+    return line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}")

@@ -1,0 +1,55 @@
+"""What the operator's pages ask of a running hub: is it up, is it ready, what are its figures.
+
+Ready means that a request sent now would be answered: the store can be read and both listeners
+take connections. A hub that is draining is live and not ready, so a balancer sends the next
+client elsewhere.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.store.base import Journal, Store
+from fhir_hub.telemetry import Metrics
+
+_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The parts that are asked. `is_taking` says whether requests are taken."""
+
+    store: Store
+    journal: Journal
+    listener: Listener
+    metrics: Metrics
+    is_taking: Callable[[], bool]
+
+    async def ready(self) -> dict[str, str]:
+        """Return the state of each part: `ok`, or why not."""
+        return {
+            "store": await self._store(),
+            "http": "ok" if self.is_taking() else "draining",
+            "mllp": "ok" if self.is_taking() else "draining",
+        }
+
+    async def exposition(self) -> tuple[bytes, str]:
+        """Return the metrics as Prometheus reads them, and the media type."""
+        status = await self.store.status()
+        pending = await self.journal.pending()
+        return self.metrics.exposition(
+            status.resources,
+            status.sequence,
+            status.size_bytes,
+            len(pending),
+            self.listener.connections,
+        )
+
+    async def _store(self) -> str:
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                await self.store.status()
+        except Exception as error:  # whatever it is, the answer is that it does not answer
+            return f"not reachable ({type(error).__name__})"
+        return "ok"

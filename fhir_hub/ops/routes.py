@@ -1,0 +1,49 @@
+"""The operator's side of the hub, a FastAPI application: health, metrics, pages for people."""
+
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from fhir_hub.ops import openapi, pages
+from fhir_hub.ops.probe import Probe
+
+
+def ops_app(probe: Probe, *, version: str, prefix: str) -> FastAPI:
+    """Return the application; `prefix` is where the FHIR API is."""
+    app = FastAPI(title="fhir-hub", version=version, docs_url=None, redoc_url=None)
+
+    @app.get("/", include_in_schema=False)
+    async def landing() -> HTMLResponse:
+        return HTMLResponse(pages.landing(version, prefix, probe.listener.port))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(pages.addresses(app.openapi()["paths"]))
+
+    @app.get("/health/live", summary="Is the process up")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/health/ready", summary="Does the hub take requests")
+    async def ready() -> JSONResponse:
+        parts = await probe.ready()
+        is_ready = all(state == "ok" for state in parts.values())
+        status = "ready" if is_ready else "not ready"
+        return JSONResponse({"status": status, **parts}, 200 if is_ready else 503)
+
+    @app.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        content, media_type = await probe.exposition()
+        return Response(content, headers={"content-type": media_type})
+
+    own = app.openapi
+
+    def described() -> dict[str, Any]:
+        if not app.openapi_schema:
+            schema = own()
+            schema["paths"] = openapi.fhir_paths(prefix) | schema["paths"]
+        return app.openapi_schema or {}
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way
+    return app

@@ -1,0 +1,138 @@
+"""The HTTP server: uvicorn on a socket of ours, FHIR on its fast path, the rest to FastAPI.
+
+FHIR requests go to the raw ASGI application of `rest/http.py`; everything else (health, metrics,
+pages) to FastAPI, which costs more than a read does. Whoever runs the server says when it stops:
+it takes no signals.
+
+Spec: https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import Unavailable, outcome
+from fhir_hub.rest.http import Exchange, FhirApp, Receive, Scope, Send
+
+PREFIX = "/fhir"
+
+
+class CannotListen(OSError):
+    """An address or port cannot be listened on; the text is for the person who starts the hub."""
+
+
+class Front:
+    """The ASGI application: what is below `/fhir` to FHIR, the rest to the operator's pages."""
+
+    def __init__(
+        self, fhir: FhirApp, pages: Any, timeout_s: float, observe: Callable[[Exchange], None]
+    ) -> None:
+        self._fhir, self._pages = fhir, pages
+        self._timeout_s, self._observe = timeout_s, observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; one that takes too long with 503."""
+        path = scope["path"]
+        if not (path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")):
+            await self._pages(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._fhir(scope, receive, send)
+        except TimeoutError as error:
+            status, resource = outcome(Unavailable("the request took too long; ask for less"))
+            self._observe(Exchange("", "", status, self._timeout_s, "", error))
+            headers = [(b"content-type", b"application/fhir+json"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": fhirjson.dumps(resource)})
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handling; `ready` is set when it takes requests."""
+
+    def __init__(self, application: Front, drain_s: float) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=math.ceil(drain_s),
+            )
+        )
+        self._ready = asyncio.Event()
+
+    async def serve_until(
+        self, stop: asyncio.Event, listening: socket.socket, on_ready: Callable[[], None]
+    ) -> None:
+        """Serve on the socket until `stop` is set, then answer what is under way and return.
+
+        Calls `on_ready` once requests are taken.
+        """
+        serving = asyncio.create_task(self.serve([listening]))
+        try:
+            await _either(self._ready, serving)
+            if not serving.done():
+                on_ready()
+                await _either(stop, serving)
+        finally:
+            self.should_exit = True
+            await serving
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none: whoever runs the hub says when it is to stop."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self._ready.set()
+
+
+async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Wait for the event, or for the task that should outlive it."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait((waiting, task), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, on a free port if `port` is 0; raises `CannotListen`."""
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise not_listening(host, port, error) from None
+
+
+def not_listening(host: str, port: int, error: OSError) -> CannotListen:
+    """Return the error for an address that `error` says cannot be listened on."""
+    told = error.strerror or type(error).__name__
+    return CannotListen(f"cannot listen on {host} port {port}: {told} / 无法监听该地址或端口")
+
+
+def address(host: str, port: int) -> str:
+    """Return the address of the FHIR API as a client on this machine writes it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIX}"
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new loop: uvloop's where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # not made for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,231 @@
+"""The settings of a hub: from a TOML file, the environment and the command line.
+
+Every setting is one field here, with its unit in its name and its meaning beside it; the same
+fields make the file's keys (`port = 8000`), the environment's variables (`FHIR_HUB_PORT`) and
+the table in docs/settings.md. An option beats a variable, a variable the file, the file the
+default. A key that nothing reads is an error, because a misspelt limit is a missing limit.
+
+Spec: https://toml.io/en/v1.0.0
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "FHIR_HUB_"
+_OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
+_STORES = ("sqlite:", "memory:")
+
+
+class InvalidSettings(ValueError):
+    """The settings cannot be used; the text says which, where it was set and what is right."""
+
+
+def read_zone(text: str) -> tzinfo:
+    """Return the zone that `text` names: an offset (`+08:00`) or an IANA name.
+
+    Raises `ValueError` if it is neither.
+    """
+    if match := _OFFSET.fullmatch(text):
+        sign = -1 if match[1] == "-" else 1
+        return timezone(sign * timedelta(hours=int(match[2]), minutes=int(match[3])))
+    try:
+        return ZoneInfo(text)
+    except (OSError, ValueError, KeyError):
+        raise ValueError("write an offset (+08:00) or a name such as Asia/Shanghai") from None
+
+
+def _zone(text: str) -> str:
+    read_zone(text)
+    return text
+
+
+def _store(text: str) -> str:
+    if not text.startswith(_STORES):
+        raise ValueError("write sqlite:PATH or memory:")
+    return text
+
+
+def _base_url(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ValueError("write an address such as https://hub.example.org/fhir")
+    return text.rstrip("/")
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
+
+
+class Settings(BaseSettings):
+    """One field a setting. Build it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    host: str = "127.0.0.1"
+    """The address to listen on, for HTTP and for MLLP; `0.0.0.0` is every interface."""
+
+    port: Port = 8000
+    """The port of HTTP; 0 takes a free one."""
+
+    mllp_port: Port = 2575
+    """The port of MLLP; 0 takes a free one."""
+
+    store: Annotated[str, AfterValidator(_store)] = "sqlite:data/hub.sqlite"
+    """Where resources and messages are kept: `sqlite:PATH`, or `memory:` (gone at the end)."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] = ""
+    """The public address of the FHIR API, for links in answers, such as
+    `https://hub.example.org/fhir`; empty: the host that the client asked for."""
+
+    timezone: Annotated[str, AfterValidator(_zone)] = "+08:00"
+    """The zone of times without an offset, in messages, resources and searches alike: an offset
+    or an IANA name. Set it before the first resource comes: stored times are indexed by it."""
+
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 20
+    """How many matches a page of a search holds unless `_count` says otherwise."""
+
+    max_page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """The most matches that `_count` may ask for; a larger `_count` gets this many."""
+
+    max_body_bytes: Bytes = 32 << 20
+    """The largest body of a request; a larger one gets 413."""
+
+    request_timeout_s: Seconds = 60
+    """How long one HTTP request may take; after that it gets 503."""
+
+    mllp_max_message_bytes: Bytes = 64 << 20
+    """The largest HL7v2 message; a larger one is refused with AE."""
+
+    mllp_idle_s: Seconds = 600
+    """How long an MLLP connection may be silent before it is closed."""
+
+    mllp_connections: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """How many MLLP connections may be open at once."""
+
+    drain_s: Seconds = 20
+    """How long a hub that is asked to stop waits for requests and messages under way."""
+
+    mappings_folder: Path | None = None
+    """A folder of your own HL7v2 maps, of the same shape as `mappings/`; its files replace or
+    add to the built-in ones."""
+
+    validation: Literal["r4", "off"] = "r4"
+    """What is checked before a resource is stored: the structure rules of R4, or (`off`, for a
+    load of data that was checked before) only that it is a resource of a known type."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severity that is logged; `debug` logs a line for every request."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """How log lines look on standard error: JSON, or text for people; `auto`: text on a
+    terminal, else JSON."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return `timezone` as a zone."""
+        return read_zone(self.timezone)
+
+
+def load_settings(
+    config: Path | None,
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> Settings:
+    """Return the settings of the file `config`, over them those of `environment`, then `options`.
+
+    An option that is None was not given. Raises `InvalidSettings` with everything that is wrong.
+    """
+    file = _read_file(config) if config else {}
+    given = {name: value for name, value in options.items() if value is not None}
+    variables = {
+        name: environment[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if PREFIX + name.upper() in environment
+    }
+    try:
+        # without a source of its own: pydantic would read the process's environment by itself
+        settings = _Given(**(file | variables | given))
+    except ValidationError as error:
+        raise InvalidSettings("\n".join(_told(error, given, variables, config))) from None
+    if settings.page_size > settings.max_page_size:
+        raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
+    return settings
+
+
+class _Given(Settings):
+    """Settings that take only what they are given."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the one source."""
+        return (init_settings,)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables `FHIR_HUB_…` that are no setting, each with the nearest that is."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    return [
+        f"{name} is no setting{_nearest(name, known)}"
+        for name in sorted(environment)
+        if name.startswith(PREFIX) and name not in known
+    ]
+
+
+def _read_file(config: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise InvalidSettings(f"{config}: {error.strerror} / 无法读取配置文件") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise InvalidSettings(f"{config}: not TOML: {reason} / 配置文件不是 TOML") from None
+    unknown = [key for key in values if key not in Settings.model_fields]
+    if unknown:
+        known = list(Settings.model_fields)
+        raise InvalidSettings(
+            "\n".join(
+                f"{config}: {key} is no setting{_nearest(key, known)} / 未知的配置项"
+                for key in unknown
+            )
+        )
+    return values
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(known), n=2)
+    return f"; did you mean {' or '.join(found)}?" if found else "; see docs/settings.md"
+
+
+def _told(
+    error: ValidationError,
+    given: Mapping[str, Any],
+    variables: Mapping[str, str],
+    config: Path | None,
+) -> Iterable[str]:
+    for one in error.errors(include_url=False):
+        name = str(one["loc"][0])
+        if name in given:
+            where = "--" + name.replace("_", "-")
+        elif name in variables:
+            where = PREFIX + name.upper()
+        else:
+            where = f"{config}: {name}"
+        reason = one["msg"].removeprefix("Value error, ")
+        yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"

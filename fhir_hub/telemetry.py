@@ -1,0 +1,266 @@
+"""What a hub tells of itself: log lines on standard error, and metrics.
+
+A log line is an event's name and fields of a closed vocabulary: numbers, types, codes, ids of
+requests. What is not in the vocabulary is dropped and said to be, and an error is told by its
+type and its place in the code, never by its text; so patient data cannot get into a line by an
+oversight. Metrics have no label that a client may choose.
+
+Nothing here is global: `app.py` makes one `Logs` and one `Metrics` and passes them on.
+"""
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from structlog.typing import Processor
+
+Log = Callable[..., None]
+Fields = MutableMapping[str, Any]
+
+FIELDS = frozenset(
+    {
+        "ack_code",
+        "config",
+        "connections",
+        "dropped",
+        "entries",
+        "event",
+        "fault",
+        "file",
+        "host",
+        "inside",
+        "interaction",
+        "level",
+        "logger",
+        "messages",
+        "milliseconds",
+        "mllp_port",
+        "number",
+        "pid",
+        "place",
+        "port",
+        "problems",
+        "reason",
+        "request_id",
+        "resource_type",
+        "seconds",
+        "signal",
+        "size_bytes",
+        "status",
+        "store",
+        "time",
+        "version",
+    }
+)
+_LONGEST = 300
+_LEVELS = ("debug", "info", "warning", "error")
+_PACKAGE = Path(__file__).parent
+
+
+class Logs:
+    """Where log lines go, and which."""
+
+    def __init__(self, level: str = "info", form: str = "json", stream: TextIO | None = None):
+        self.level = level
+        self._stream = stream if stream is not None else sys.stderr
+        is_json = form == "json" or (form == "auto" and not self._stream.isatty())
+        self._processors: list[Processor] = [
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            closed_vocabulary,
+            structlog.processors.JSONRenderer(ensure_ascii=False)
+            if is_json
+            else structlog.dev.ConsoleRenderer(
+                colors=self._stream.isatty(), timestamp_key="time", pad_event_to=24
+            ),
+        ]
+
+    def get_logger(self, name: str) -> Any:
+        """Return a logger with the methods `debug` to `error`, each (event, **fields)."""
+        return structlog.wrap_logger(
+            structlog.WriteLogger(self._stream),
+            processors=self._processors,
+            wrapper_class=structlog.make_filtering_bound_logger(self.level),
+            cache_logger_on_first_use=True,
+        ).bind(logger=name)
+
+    def take_over(self, *names: str) -> None:
+        """Let the standard library's loggers `names` write here, warnings and worse."""
+        for name in names:
+            other = logging.getLogger(name)
+            other.handlers[:] = [_Bridge(self.get_logger(name))]
+            other.setLevel(logging.WARNING)
+            other.propagate = False
+
+
+def closed_vocabulary(_logger: object, _method: str, line: Fields) -> Fields:
+    """Return a log line with known fields only; the names of others stand in `dropped`."""
+    kept: Fields = {}
+    dropped = []
+    for name, value in line.items():
+        if name not in FIELDS:
+            dropped.append(name)
+        elif isinstance(value, str):
+            kept[name] = value[:_LONGEST]
+        elif isinstance(value, BaseException):
+            kept[name] = type(value).__name__
+            kept["place"] = place(value)
+        else:
+            kept[name] = value
+    if dropped:
+        kept["dropped"] = " ".join(sorted(dropped))
+    return kept
+
+
+def place(error: BaseException) -> str:
+    """Return where an error was raised, innermost first: `rest/read.py:20 read < …`; no text."""
+    frames = [
+        (Path(frame.f_code.co_filename), line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    return " < ".join(f"{_shown(path)}:{line} {name}" for path, line, name in frames[:-7:-1])
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(_PACKAGE) if path.is_relative_to(_PACKAGE) else path.name)
+
+
+class _Bridge(logging.Handler):
+    """A handler that says of a record its first line without arguments, and the fault's type."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record's line: the text as the library wrote it, arguments left out."""
+        level = record.levelname.lower()
+        event = str(record.msg).partition("\n")[0]
+        fault = {"fault": record.exc_info[1]} if record.exc_info else {}
+        getattr(self._logger, level if level in _LEVELS else "error")(event, **fault)
+
+
+_HTTP_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+
+
+class Metrics:
+    """The metrics of one hub; `observe_…` is cheap enough for every request."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        build = Gauge("fhir_hub_build_info", "1, by version", ["version"], registry=self.registry)
+        build.labels(version).set(1)
+        self._requests = Counter(
+            "fhir_hub_http_requests",
+            "FHIR requests answered, by interaction and status",
+            ["interaction", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "fhir_hub_http_request_seconds",
+            "Time to answer a FHIR request, by interaction",
+            ["interaction"],
+            buckets=_HTTP_SECONDS,
+            registry=self.registry,
+        )
+        self._messages = Counter(
+            "fhir_hub_mllp_messages",
+            "HL7v2 messages answered, by acknowledgment code",
+            ["ack_code"],
+            registry=self.registry,
+        )
+        self._message_seconds = Histogram(
+            "fhir_hub_mllp_message_seconds",
+            "Time to answer an HL7v2 message",
+            buckets=_HTTP_SECONDS,
+            registry=self.registry,
+        )
+        self._gauges = _Gauges()
+        self.registry.register(self._gauges)
+        # finding a metric by its labels costs as much as counting: each is found once
+        self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def observe_request(self, interaction: str, status: int, seconds: float) -> None:
+        """Count an answered FHIR request; `interaction` is empty for what is none."""
+        pair = self._counters.get((interaction, status))
+        if pair is None:
+            name = interaction or "none"
+            pair = (self._requests.labels(name, str(status)), self._seconds.labels(name))
+            self._counters[interaction, status] = pair
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+    def observe_message(self, ack_code: str, seconds: float) -> None:
+        """Count an answered HL7v2 message."""
+        self._messages.labels(ack_code).inc()
+        self._message_seconds.observe(seconds)
+
+    def exposition(
+        self,
+        resources: Mapping[str, int],
+        sequence: int,
+        size_bytes: int,
+        pending: int,
+        connections: int,
+    ) -> tuple[bytes, str]:
+        """Return the text that Prometheus reads, and its media type.
+
+        The arguments are what the store, the journal and the listener say now.
+        """
+        self._gauges.resources = resources
+        self._gauges.numbers = {
+            "fhir_hub_store_sequence": ("Versions written since the store was made", sequence),
+            "fhir_hub_store_size_bytes": ("Size of the store", size_bytes),
+            "fhir_hub_journal_pending": ("HL7v2 messages received and not finished", pending),
+            "fhir_hub_mllp_connections": ("Open MLLP connections", connections),
+        }
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class _Gauges:
+    """What is asked for when it is read, not counted as it happens."""
+
+    def __init__(self) -> None:
+        self.resources: Mapping[str, int] = {}
+        self.numbers: Mapping[str, tuple[str, int]] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges."""
+        by_type = GaugeMetricFamily(
+            "fhir_hub_store_resources", "Current resources, by type", labels=["resource_type"]
+        )
+        for resource_type, count in sorted(self.resources.items()):
+            by_type.add_metric([resource_type], count)
+        yield by_type
+        for name, (told, value) in self.numbers.items():
+            yield GaugeMetricFamily(name, told, value=value)
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: what there is, is known only when it is read."""
+        return []
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that tells the seconds since now."""
+    started = time.perf_counter()
+    return lambda: time.perf_counter() - started
