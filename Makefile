@@ -1,0 +1,50 @@
+# fhir-hub: `make run`, `make test`. Needs Python 3.11 or later with venv, and nothing else.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STORE  ?= sqlite:data/hub.sqlite
+PORT   ?= 8000
+MLLP_PORT ?= 2575
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench definitions-check clean
+
+help:
+	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
+	@echo "make test               every check and test"
+	@echo "make lint               format, lint and types only"
+	@echo "make bench              drive a running hub and print what it reaches"
+	@echo "make definitions-check  compile the R4 definitions again and compare"
+
+# A stamp is newer than what it was made from: installing again takes no time.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "python3-venv is needed: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@
+
+run: $(VENV)/installed
+	$(BIN)/fhir-hub serve --port $(PORT) --mllp-port $(MLLP_PORT) --store $(STORE) \
+	  --load examples/institutions.json
+
+lint: $(VENV)/installed-tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict fhir_hub
+
+test: lint
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+
+bench: $(VENV)/installed-tests
+	$(BIN)/python -m bench
+
+definitions-check: $(VENV)/installed
+	$(BIN)/python tools/compile_definitions.py --check
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
