@@ -20,6 +20,7 @@ from typing import Self
 from fhir_hub.hl7v2.mllp import Block, Framer, frame
 
 Handle = Callable[[Block], Awaitable[bytes]]
+# Takes an event and fields; of a `fault` it shows the type and the place, never the text.
 Log = Callable[..., None]
 _READ_BYTES = 1 << 16
 
@@ -116,7 +117,7 @@ class Listener:
             self._log("mllp_cut_off")
             writer.transport.abort()
         except Exception as error:
-            self._log("mllp_fault", fault=type(error).__name__)
+            self._log("mllp_fault", fault=error)
         finally:
             del self._connections[task]
             if connection.framer.junk:

@@ -102,7 +102,7 @@ class Receiver:
                 return kept.entered.ack
             return await self._once(kept.entered, read, is_again=kept.is_duplicate)
         except Exception as error:  # the journal itself failed: nothing is promised
-            self._log("message_not_kept", fault=type(error).__name__)
+            self._log("message_not_kept", fault=error)
             return self._answer(read, ack_for(error))
 
     async def replay(self) -> int:
@@ -147,7 +147,7 @@ class Receiver:
             return await self._commit(number, read, conversion, answer)
         except Exception as error:
             if not isinstance(error, FhirError):
-                self._log("message_fault", number=number, fault=type(error).__name__)
+                self._log("message_fault", number=number, fault=error)
             return await self._fail(number, read, error)
 
     async def _commit(
@@ -180,7 +180,7 @@ class Receiver:
         try:
             await self._journal.finish(Finish(number, "failed", answer, reason))
         except Exception as fault:  # it stays pending and is tried again at the next start
-            self._log("message_not_finished", number=number, fault=type(fault).__name__)
+            self._log("message_not_finished", number=number, fault=fault)
         return answer
 
     def _read(self, raw: bytes) -> _Read:
@@ -195,7 +195,7 @@ class Receiver:
         try:
             return self._charset_of(er7.parse(charset.first_line(raw)))
         except FhirError:
-            return ""
+            return ""  # there is no header: `decode` and `parse` say so better
 
     def _answer(self, read: _Read, verdict: Ack) -> bytes:
         return ack.acknowledge(

@@ -8,7 +8,7 @@ from functools import partial
 
 import parts
 import pytest
-from conversion_parts import (
+from apply_parts import (
     GUIFANG,
     LOCAL,
     OTHER,

@@ -6,7 +6,7 @@ Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12
 from copy import deepcopy
 
 import pytest
-from conversion_parts import GUIFANG, LOCAL, RESIDENT, converted, identifier
+from apply_parts import GUIFANG, LOCAL, RESIDENT, converted, identifier
 
 from fhir_hub.hl7v2.merge import merge, unite
 from fhir_hub.identity.names import REPRESENTATION

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import parts
 import pytest
-from conversion_parts import conversion, identifier, observation, patient
+from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.errors import NotSupported
 from fhir_hub.hl7v2.listener import Listener
@@ -62,7 +62,11 @@ class Log:
         self.lines: list[str] = []
 
     def __call__(self, event: str, **fields: object) -> None:
-        self.lines.append(f"{event} {fields}")
+        shown = {
+            name: type(value).__name__ if isinstance(value, BaseException) else value
+            for name, value in fields.items()
+        }
+        self.lines.append(f"{event} {shown}")
 
 
 @pytest.fixture
