@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_hub import __version__, fhirjson
-from fhir_hub.clock import instant, new_logical_id, now
+from fhir_hub.clock import new_logical_id, now
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.convert import Conversion, convert
@@ -71,14 +71,16 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
     )
     metrics = Metrics(__version__)
     folders = [settings.mappings_folder] if settings.mappings_folder else []
+    mappings = load_mappings(definitions, folders)
     receiver = Receiver(
         repository,
         backend.journal,
-        partial(_convert, load_mappings(definitions, folders), settings),
+        partial(_convert, mappings, settings),
         parameters=parameters,
         channel=Channel("mllp", settings.zone),
         clock=now,
         new_id=new_logical_id,
+        charset_of=lambda message: mappings.settings(message).charset,
         log=logs.get_logger("hl7v2").warning,
     )
     limits = Limits(
@@ -203,8 +205,10 @@ def _known(definitions: Definitions, resource: Any) -> None:
         raise InvalidResource("no resource type of R4", expression="resourceType")
 
 
-def _convert(mappings: Mappings, settings: Settings, message: er7.Message) -> Conversion:
-    return convert(message, mappings, zone=settings.zone, received=instant(now()))
+def _convert(
+    mappings: Mappings, settings: Settings, message: er7.Message, received: str
+) -> Conversion:
+    return convert(message, mappings, zone=settings.zone, received=received)
 
 
 async def _take(receiver: Receiver, metrics: Metrics, block: Block) -> bytes:
