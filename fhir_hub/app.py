@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.listener import Limits, Listener
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
 from fhir_hub.r4.checks.run import Checks
@@ -52,7 +53,8 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
     definitions = load_definitions()
     checks = Checks(definitions)
     parameters = Parameters(definitions)
-    extractor = Extractor(parameters, settings.zone)
+    base = settings.base_url or address(settings.host, settings.port)
+    extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
     require = checks.require if settings.validation == "r4" else partial(_known, definitions)
     rules = Rules(require, extractor.entries, now, new_logical_id)
     repository = Repository(backend.store, rules, extractor)
@@ -66,6 +68,7 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
         interactions=routes.INTERACTIONS,
         started=now(),
         version=__version__,
+        aliases=ALIASES,
         page_size=settings.page_size,
         max_page_size=settings.max_page_size,
     )
