@@ -1,67 +1,101 @@
-"""What the tests of applying and merging share: conversions made by hand."""
+"""What the tests of conversion share: the built-in maps, the messages, a look into the result."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from fhir_hub.hl7v2.convert import Conversion, Converted
+from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.convert import Conversion, Converted, convert
+from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.definitions import Definitions, load_definitions
 
-RESIDENT = "urn:oid:2.16.156.10011.1.3"
-LOCAL = "https://fhir-hub.example/sid/SHTH01/patient-id"
-GUIFANG = "310229195304129989"
-OTHER = "330421199108179964"
+MESSAGES = Path(__file__).parent / "hl7v2" / "messages"
+BASE = "https://fhir-hub.example"
+LOINC = "http://loinc.org"
 
 
-def url(name: str) -> str:
-    return f"urn:uuid:{name}"
+@cache
+def definitions() -> Definitions:
+    return load_definitions()
 
 
-def converted(
-    resource: dict[str, Any],
-    *match: tuple[str, str],
-    name: str = "",
-    mode: str = "update",
-    nulls: tuple[str, ...] = (),
-    removes: dict[str, list[Any]] | None = None,
-) -> Converted:
-    return Converted(
-        full_url=url(name or resource["resourceType"].lower()),
-        resource=resource,
-        match=match,
-        mode=mode,
-        nulls=nulls,
-        removes=removes or {},
+@cache
+def mappings() -> Mappings:
+    return load_mappings(definitions())
+
+
+@cache
+def checks() -> Checks:
+    return Checks(definitions())
+
+
+def text_of(name: str) -> str:
+    """Return the text of a message by the beginning of its file's name (`08`, `quirks/q4`)."""
+    (path,) = sorted(MESSAGES.glob(f"{name}*.hl7"))
+    return path.read_bytes().decode("utf-8")
+
+
+def converted(text: str, **options: Any) -> Conversion:
+    return convert(er7.parse(text), mappings(), **options)
+
+
+def story(name: str) -> Conversion:
+    return converted(text_of(name))
+
+
+def lines(*segments: str) -> str:
+    return "\r".join(segments) + "\r"
+
+
+def of_type(conversion: Conversion, resource_type: str) -> list[dict[str, Any]]:
+    return [one.resource for one in every(conversion, resource_type)]
+
+
+def every(conversion: Conversion, resource_type: str) -> list[Converted]:
+    return [one for one in conversion.resources if one.resource["resourceType"] == resource_type]
+
+
+def only(conversion: Conversion, resource_type: str) -> dict[str, Any]:
+    (resource,) = of_type(conversion, resource_type)
+    return resource
+
+
+def target(conversion: Conversion, reference: dict[str, Any]) -> dict[str, Any]:
+    """Return the resource of the same message that a reference names."""
+    return next(
+        one.resource for one in conversion.resources if one.full_url == reference["reference"]
     )
 
 
-def identifier(value: str, system: str = LOCAL) -> dict[str, str]:
-    return {"system": system, "value": value}
+def identifiers(resource: dict[str, Any]) -> dict[str, str]:
+    """Return value → system of a resource's identifiers."""
+    return {one["value"]: one["system"] for one in resource["identifier"]}
 
 
-def patient(*identifiers: dict[str, str], name: str = "patient", **elements: Any) -> Converted:
-    resource: dict[str, Any] = {"resourceType": "Patient", "active": True, **elements}
-    if identifiers:
-        resource["identifier"] = list(identifiers)
-    return converted(resource, name=name)
+def codes(concept: dict[str, Any]) -> dict[str, str]:
+    """Return code → system of a CodeableConcept's codings."""
+    return {one["code"]: one["system"] for one in concept["coding"]}
 
 
-def replaced(*identifiers: dict[str, str], by: str = "patient") -> Converted:
-    """Return the prior Patient of a merge."""
-    link = {"other": {"reference": url(by)}, "type": "replaced-by"}
-    return patient(*identifiers, name="prior", active=False, link=[link])
-
-
-def observation(value: str = "", subject: str = "patient", **elements: Any) -> Converted:
-    resource = {
-        "resourceType": "Observation",
-        "status": "final",
-        "code": {"text": "glucose"},
-        "subject": {"reference": url(subject)},
-        **elements,
+def by_code(conversion: Conversion, resource_type: str = "Observation") -> dict[str, Any]:
+    return {
+        code: resource
+        for resource in of_type(conversion, resource_type)
+        for code in codes(resource["code"])
     }
-    match = (("urn:orders", value),) if value else ()
-    if value:
-        resource["identifier"] = [{"system": "urn:orders", "value": value}]
-    return converted(resource, *match, name=f"observation-{value}")
 
 
-def conversion(*resources: Converted) -> Conversion:
-    return Conversion(resources=resources, report=None)
+def errors(conversion: Conversion) -> list[str]:
+    """Return what R4 says against the resources of a conversion."""
+    return [
+        f"{one.resource['resourceType']} {issue.expression}: {issue.diagnostics}"
+        for one in conversion.resources
+        for issue in checks().check(one.resource)
+        if issue.severity == "error"
+    ]
+
+
+def states(conversion: Conversion) -> dict[tuple[str, int], str]:
+    """Return (path, segment) → state of the report."""
+    return {(one.path, one.segment): one.state for one in conversion.report.fields()}

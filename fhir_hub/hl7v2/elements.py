@@ -35,15 +35,10 @@ class Target(NamedTuple):
     references: tuple[str, ...] = ()
     choice: bool = False
 
-    @property
-    def name(self) -> str:
-        """The top element's name."""
-        return self.parents[0].name if self.parents else self.last.name
-
-    @property
-    def label(self) -> str:
-        """The top element's label."""
-        return self.parents[0].label if self.parents else self.last.label
+    def may_refer_to(self, resource_type: str) -> bool:
+        """Say whether a Reference there may be to that type; one without targets may to any."""
+        is_open = not self.references or "Resource" in self.references
+        return is_open or resource_type in self.references
 
 
 def target(definitions: Definitions, resource_type: str, path: str) -> Target:

@@ -150,12 +150,13 @@ class Report:
     ) -> Iterator[FieldReport]:
         name = f"{segment.name}-{number}"
         key = (segment.index, number)
+        routed = _ROUTING.get(segment.name, {}).get(number)
         if found := used.get(key):
             to = tuple(dict.fromkeys(target for _, target in found))
             yield FieldReport(name, segment.index, MAPPED, to)
-            if all(path.component for path, _ in found):
+            if not routed and all(path.component for path, _ in found):
                 yield from self._unread(segment, number, {path.component for path, _ in found})
-        elif routed := _ROUTING.get(segment.name, {}).get(number):
+        elif routed:
             yield FieldReport(name, segment.index, MAPPED, (routed,))
         elif segment.index in self._kept:
             yield FieldReport(name, segment.index, PRESERVED, ("Provenance.extension",))
@@ -177,18 +178,22 @@ class Report:
     def _unused(self, segment: Segment, number: int, ran: list["Entry"]) -> FieldReport:
         name = f"{segment.name}-{number}"
         state, to, reason = DROPPED, "", "no row reads this field"
-        rows = [one.row for entry in ran for one in (*entry.rows, *entry.late, *entry.last)]
-        readers = [row for row in rows if _reads(row, segment.name, number)]
-        if segment.name not in self._program.entries and segment.name not in ("MSH", "EVN"):
+        readers = [
+            one.row
+            for entry in self._everything()
+            for one in (*entry.rows, *entry.late, *entry.last)
+            if _reads(one.row, segment.name, number)
+        ]
+        if not readers and segment.name not in (*self._program.entries, "MSH", "EVN"):
             reason = "no map for this segment"
+        elif not ran and segment.name in self._program.entries:
+            reason = "nothing in this message that it could belong to"
         elif readers and segment.field(number).strip('"') == "":
             state, to = MAPPED, f"deletes {readers[0].to}"
         elif readers:
             reason = "no value for it, or another field was taken"
         elif self._steers(segment.name, number):
             state, to = MAPPED, "a condition of the map"
-        elif not ran and segment.name not in ("MSH", "EVN"):
-            reason = "nothing in this message that it could belong to"
         return FieldReport(name, segment.index, state, (to,) if to else (), reason * (not to))
 
     def _steers(self, name: str, number: int) -> bool:

@@ -165,7 +165,7 @@ def _put(goal: Target, fhir_type: str) -> Put:
         return lambda d, p, i, value: put(d, p, i, kind | {"identifier": value})
     if fhir_type == "string":
         return lambda d, p, i, value: put(d, p, i, {"display": value})
-    if fhir_type not in goal.references and "Resource" not in goal.references:
+    if not goal.may_refer_to(fhir_type):
         raise ValueError(f"{goal.last.name} may not refer to {fhir_type}")
 
     def put_reference(draft: Draft, place: Place, index: int, value: Any) -> bool:
@@ -321,7 +321,7 @@ def _linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
     put, name = setter(goal, "Reference"), row.links
     is_list = goal.last.is_list or any(step.is_list and step.label for step in goal.parents)
     kind = name.partition("[")[0]
-    if name != "*" and kind not in goal.references and "Resource" not in goal.references:
+    if name != "*" and not goal.may_refer_to(kind):
         raise ValueError(f"{goal.last.name} may not refer to {kind}")
 
     def act(place: Place, draft: Draft) -> None:
