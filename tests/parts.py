@@ -7,14 +7,13 @@ from itertools import count
 
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import Definitions, load_definitions
-from fhir_hub.search.extract import Extractor
-from fhir_hub.search.parameters import Parameters
-
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
 from fhir_hub.rest.http import Exchange, FhirApp
 from fhir_hub.rest.service import Service
+from fhir_hub.search.extract import Extractor
+from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Store
 
 ZONE = timezone(timedelta(hours=8))

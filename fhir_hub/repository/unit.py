@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ class Unit:
         return found + [
             _as_stored(change)
             for change in staged
-            if change.method != "DELETE" and meets(plan, _StagedFacts(change))
+            if change.method != "DELETE" and meets(plan, _Staged(change, self))
         ]
 
     def create(self, resource: Resource, logical_id: str = "") -> Key:
@@ -142,9 +142,19 @@ class Unit:
         return key
 
 
-@dataclass(frozen=True, slots=True)
-class _StagedFacts:
-    change: Change
+class _Staged:
+    """A staged change, as a plan sees it: a chain from it sees what else is staged."""
+
+    def __init__(self, change: Change, unit: "Unit") -> None:
+        self.resource_type, self.logical_id = change.resource_type, change.logical_id
+        self.last_updated, self.entries = change.last_updated, change.entries
+        self._unit = unit
+
+    def others(self, resource_types: tuple[str, ...]) -> "Iterable[_Staged]":
+        """Return the staged resources of the types (of no types: all)."""
+        for key, change in self._unit.changes.items():
+            if change.method != "DELETE" and (not resource_types or key[0] in resource_types):
+                yield _Staged(change, self._unit)
 
 
 def _as_stored(change: Change) -> Stored:

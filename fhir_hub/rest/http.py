@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from fhir_hub import fhirjson
+from fhir_hub.clock import new_logical_id
 from fhir_hub.errors import (
     FhirError,
     InvalidParameter,
@@ -68,6 +69,7 @@ class FhirApp:
     prefix: str = "/fhir"
     base_url: str = ""
     max_body_bytes: int = 32 << 20
+    new_request_id: Callable[[], str] = new_logical_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; whatever goes wrong, with an OperationOutcome."""
@@ -75,7 +77,7 @@ class FhirApp:
         headers = {
             k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"] if k in _SAID
         }
-        request_id = headers.get("x-request-id", "")[:64] or self.service.repository.new_id()
+        request_id = headers.get("x-request-id", "")[:64] or self.new_request_id()
         interaction, fault = "", None
         try:
             content = await self._body(scope, receive)

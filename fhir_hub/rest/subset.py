@@ -45,10 +45,17 @@ class Subset:
         reduced["meta"] = {**meta, "tag": [*tags, _TAG]}
         return {name: reduced[name] for name in [*_ALWAYS, *reduced] if name in reduced}
 
+    @staticmethod
+    def _elements_of(path: str, element: Element) -> set[str]:
+        """Return the names that ask for an element: of a choice `value` and `valueQuantity`."""
+        return {path.split(".")[1], element.path.split(".")[1].removesuffix("[x]")}
+
     def _keeps(self) -> Callable[[str, Element], bool]:
         if self.elements:
             return lambda path, element: (
-                path.count(".") > 1 or path.split(".")[1] in self.elements or element.min > 0
+                path.count(".") > 1
+                or not self._elements_of(path, element).isdisjoint(self.elements)
+                or element.min > 0
             )
         if self.summary == "data":
             return lambda path, element: path.count(".") > 1 or not path.endswith(".text")

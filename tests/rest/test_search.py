@@ -93,7 +93,7 @@ async def test_search_finds(client, query, expected):
         ("Patient?_sort=nmae", "not-supported", "name"),
         ("Observation?patient.nmae=x", "not-supported", "name"),
         ("Patient?_include=Patient:nothing", "not-supported", "nothing"),
-        ("Patient?_cursor=garbage", "value", "_cursor"),
+        ("Patient?_cursor=garbage", "value", "cursor"),
     ],
 )
 @pytest.mark.usefixtures("people")
