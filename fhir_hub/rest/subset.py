@@ -77,9 +77,10 @@ def _reduce(
         plain = name.removeprefix("_")
         where = f"{path}.{plain}"
         element = elements.get(where) or _choice(plain, path, elements)
-        if element is None:  # inside a datatype (or resourceType): all or nothing was decided above
-            if path.count(".") or name in _ALWAYS:
-                reduced[name] = value
+        if name in _ALWAYS and "." not in path:
+            reduced[name] = value
+        elif element is None:  # inside a datatype: all or nothing was decided above
+            reduced[name] = value
         elif keeps(where, element):
             reduced[name] = _deeper(value, where, elements, keeps)
     return reduced
