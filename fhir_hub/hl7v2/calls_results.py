@@ -6,13 +6,14 @@ name it, so that a correction finds it; where there is no number, its patient, c
 Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
 """
 
-import uuid
+from decimal import Decimal
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, observed, ranges, units
+from fhir_hub.hl7v2.datatypes import codes, observed, quantities, ranges, units
 from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line
-from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.drafts import Draft, Place, name_based_urn
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.identity import systems
 
@@ -31,12 +32,29 @@ Paths = tuple[Path, ...]
 def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
     """Return the value of OBX-5 by OBX-2 and OBX-6; nothing where components hold it."""
     value, kind, unit = paths
-    if "component" in draft.resource:
+    segment = place.find(value.segment)
+    if "component" in draft.resource or segment is None:
         return None
-    values = place.values(value)
+    values = segment.repetitions(value.field)
     if not values:
         return None
-    return observed.observed_value(place.text(kind), values, place.value(unit), place.run.context)
+    context = place.run.context
+    if len(values) == 1 and place.text(kind) == "NM" and _is_plain(values[0].raw):
+        number = Decimal(values[0].raw)
+        return Typed(
+            "Quantity", quantities.of_number(number, units.unit_of(place.value(unit)), context)
+        )
+    return observed.observed_value(place.text(kind), values, place.value(unit), context)
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether a text is a mere number, as most results are: it need not be read again."""
+    return (
+        len(text) < 20
+        and text.isascii()
+        and text.replace(".", "", 1).isdigit()
+        and "." not in (text[0], text[-1])
+    )
 
 
 def observed_attachment(place: Place, draft: Draft, paths: Paths) -> Any:
@@ -81,21 +99,34 @@ def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | No
     segment = place.segment
     if not segment.field(text.field) or "component" in draft.resource:
         return None
-    whole = segment.whole(text.field)
-    return ranges.reference_ranges(whole, place.run.context, units.unit_of(place.value(unit)))
+    run, whole = place.run, segment.whole(text.field)
+    key = ("range", whole.raw, segment.field(unit.field))
+
+    def make() -> list[Json] | None:
+        return ranges.reference_ranges(whole, run.context, units.unit_of(place.value(unit)))
+
+    found: list[Json] | None = run.memory.get(key, make, run.issues, run.row)
+    return found
 
 
 def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the code of OBX-3: first what the table ObservationCode has, then as it was sent."""
-    value = place.value(paths[0])
-    if value is None:
-        return None
-    context = place.run.context
-    found = codes.codings(value, context)
-    coded = codes.look_up(value, context.table(CODES))
-    if coded and all(one["code"] != coded.code for one in found):
-        found.insert(0, coded.coding())
-    return compact({"coding": found, "text": codes.text_of(value)})
+    (path,) = paths
+    segment, run = place.find(path.segment), place.run
+    raw = segment.field(path.field) if segment is not None else ""
+
+    def make() -> Json | None:
+        value, context = place.value(path), run.context
+        if value is None:
+            return None
+        found = codes.codings(value, context)
+        coded = codes.look_up(value, context.table(CODES))
+        if coded and all(one["code"] != coded.code for one in found):
+            found.insert(0, coded.coding())
+        return compact({"coding": found, "text": codes.text_of(value)})
+
+    concept: Json | None = run.memory.get(("observation", raw), make, run.issues, run.row)
+    return concept
 
 
 def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -109,7 +140,7 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
         return None
     code = one_line(value.text(1) or value.text(4) or value.text(2) or value.text(5))
     pieces = [code, *([part] if (part := one_line(place.text(part_path))) else [])]
-    number = next((text for path in numbers if (text := one_line(place.text(path)))), "")
+    number = _order_number(place, tuple(numbers))
     if not number:
         moments = [place.text(path) for path in (Path("OBX", 14), Path("OBR", 7), Path("OBX", 18))]
         return _natural(place, draft, [*pieces, *moments])
@@ -117,6 +148,17 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     again = place.run.occurrence(key)
     system = f"{systems.authority_system(place.run.facility)}/observation"
     return {"system": system, "value": key if again == 1 else f"{key}#{again}"}
+
+
+def _order_number(place: Place, paths: Paths) -> str:
+    """Return the first number of the order, read once for all of its results."""
+    order = place.node.nearest("OBR")
+    key = ("number", str(order.index) if order is not None else "")
+    known: str | None = place.run.moments.get(key)
+    if known is None:
+        known = next((text for path in paths if (text := one_line(place.text(path)))), "")
+        place.run.moments[key] = known
+    return known
 
 
 def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -131,23 +173,25 @@ def _natural(place: Place, draft: Draft, texts: list[str]) -> Json:
     run = place.run
     kind = draft.resource["resourceType"]
     # Without a number of the patient two patients' facts must not meet: only this message's do.
-    whose = run.patient_key(draft.node) or f"{run.seed}"
+    whose = run.patient_key(place.node) or f"{run.seed}"
     key = "|".join([run.facility, kind, whose, *texts])
     again = run.occurrence(key)
-    name = uuid.uuid5(uuid.NAMESPACE_URL, key if again == 1 else f"{key}#{again}")
-    return {"system": _URI, "value": f"urn:uuid:{name}"}
+    return {"system": _URI, "value": name_based_urn(key if again == 1 else f"{key}#{again}")}
 
 
 def observation_category(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the category by the first field that the table of categories knows, or by a code."""
-    context = place.run.context
-    table = context.table(CATEGORIES)
-    coded = None
-    for path in paths:
-        value = place.value(path)
-        coded = codes.look_up(value, table) if value else None
-        if coded:
-            return {"coding": [coded.coding()]}
+    run = place.run
+    table = run.context.table(CATEGORIES)
+    order = place.node.nearest("OBR")
+    key = ("category", str(order.index) if order is not None else "")
+    if key not in run.moments:
+        values = (place.value(path) for path in paths)
+        found = (codes.look_up(value, table) for value in values if value)
+        run.moments[key] = next((one for one in found if one), None)
+    coded = run.moments[key]
+    if coded:
+        return {"coding": [coded.coding()]}
     held = draft.resource.get("code", {}).get("coding", ())
     if any(one.get("system") == LOINC and one.get("code") in VITAL_SIGNS for one in held):
         coded = table.get("VS")

@@ -41,7 +41,14 @@ def _all(written: str | Mapping[str, Any] | None) -> Condition | None:
     tests = [_one(parse_path(key), wanted) for key, wanted in written.items()]
     if len(tests) == 1:
         return tests[0]
-    return lambda place: all(test(place) for test in tests)
+
+    def every(place: Place) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator would cost more than the tests
+            if not test(place):
+                return False
+        return True
+
+    return every
 
 
 def _one(path: Path, wanted: Any) -> Condition:

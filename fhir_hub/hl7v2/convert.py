@@ -17,13 +17,14 @@ from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run, pairs
 from fhir_hub.hl7v2.er7 import Message
-from fhir_hub.hl7v2.groups import assign
+from fhir_hub.hl7v2.groups import Node, assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
 from fhir_hub.hl7v2.report import Report, kept_segments
 from fhir_hub.identity import match
 
 Json = dict[str, Any]
+NOWHERE = Context("")
 # What a strict sender's message is refused for: issue, code of table 0357.
 _STRICT = {
     "invalid-resident-id": "103",
@@ -75,7 +76,7 @@ def convert(
     no map can make anything of, that lacks its patient, or that a strict sender may not send.
     """
     program = mappings.program(message, sender)
-    run = Run(message, received)
+    run = Run(message, received, program.memories)
     settings = program.scope.settings
     run.context = Context(run.facility, settings.zone or zone, program.scope.tables, run.issue)
     late = _make(message, program, run)
@@ -85,7 +86,7 @@ def convert(
             row.act(place, draft)
     _set_matches(late, run)
     _take_out(late)
-    dropped = _drop_incomplete(run, mappings.completeness)
+    dropped = _drop_incomplete(late, run, mappings.completeness)
     for place, entry, draft in late:
         for row in entry.last:
             row.act(place, draft)
@@ -93,6 +94,7 @@ def convert(
     dropped += _drop_witnesses(run, mappings.completeness)
     if settings.tolerance == "strict":
         _refuse_faults(run)
+    run.context = NOWHERE
     report = Report(run, program, late, kept, dropped)
     ignore_nulls = settings.nulls == "ignore"
     return Conversion(tuple(_converted(draft, ignore_nulls) for draft in run.everything()), report)
@@ -110,6 +112,8 @@ def _make(message: Message, program: Program, run: Run) -> Late:
         if here is None:
             continue
         place = Place(segment, node, run)
+        fields = segment.fields
+        width = len(fields)
         for entry in here:
             if not entry.is_for(node.group.path) or (entry.test and not entry.test(place)):
                 continue
@@ -122,12 +126,13 @@ def _make(message: Message, program: Program, run: Run) -> Late:
                     draft = draft.scratch()
             else:
                 resource = {"resourceType": entry.resource_type}
-                draft = Draft(entry.name, resource, run.full_url(entry.name), node, segment)
+                draft = Draft(entry.name, resource, run.full_url(entry.name), segment)
                 draft.mode = entry.mode
                 run.drafts.append(draft)
                 node.add_draft(entry.name, draft)
-            for row in entry.rows:
-                row.act(place, draft)
+            for _, act, _, needed in entry.rows:
+                if not needed or (needed < width and fields[needed]):
+                    act(place, draft)
             late.append((place, entry, draft))
     return late
 
@@ -193,7 +198,7 @@ def _take_out(late: Late) -> None:
 Dropped = list[tuple[Draft, str]]
 
 
-def _drop_incomplete(run: Run, completeness: Completeness) -> Dropped:
+def _drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped:
     """Leave out what lacks a required element, and all references to it; say why."""
     dropped: Dropped = []
     again = True
@@ -211,16 +216,17 @@ def _drop_incomplete(run: Run, completeness: Completeness) -> Dropped:
                 run.issue("incomplete", reason)
                 dropped.append((draft, reason))
                 run.drafts.remove(draft)
-                _forget(run, draft)
+                _forget(late, run, draft)
                 again = True
     return dropped
 
 
-def _forget(run: Run, gone: Draft) -> None:
-    node = gone.node
-    while node is not None:
-        node.drafts[gone.name].remove(gone)
-        node = node.parent  # type: ignore[assignment]  # the last one has none
+def _forget(late: Late, run: Run, gone: Draft) -> None:
+    for place, _, _ in late:
+        node: Node | None = place.node
+        while node is not None:
+            node.drafts[gone.name] = [d for d in node.drafts.get(gone.name, ()) if d is not gone]
+            node = node.parent
     for draft in run.drafts:
         _without(draft.resource, {"reference": gone.full_url})
 

@@ -11,6 +11,7 @@ Spec: HL7v2 chapter 2, 2.5 (delimiters), 2.7 (escape sequences); https://www.hl7
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from fhir_hub.errors import InvalidMessage
@@ -79,7 +80,7 @@ class Segment:
 
     def field(self, number: int) -> str:
         """Return field `number` as it stands in the message, `""` where absent."""
-        fields = self.fields
+        fields = self._fields or self.fields
         return fields[number] if number < len(fields) else ""
 
     def repetitions(self, number: int) -> "list[Value]":
@@ -90,8 +91,9 @@ class Segment:
         if number <= 2 and self.name in ("MSH", "BHS", "FHS"):
             return [Value(text, self.encoding._replace(escape="", component="", subcomponent=""))]
         separator = self.encoding.repetition
-        parts = text.split(separator) if separator and separator in text else [text]
-        return [Value(part, self.encoding) for part in parts if part]
+        if not separator or separator not in text:
+            return [Value(text, self.encoding)]
+        return [Value(part, self.encoding) for part in text.split(separator) if part]
 
     def whole(self, number: int) -> "Value":
         """Return a field as one value: for text, where a bare `~` is a character."""
@@ -125,8 +127,7 @@ class Value:
         """Return a component as a value of its own: its components are the subcomponents."""
         parts = self.components
         raw = parts[number - 1] if number <= len(parts) else ""
-        inner = self.encoding._replace(component=self.encoding.subcomponent, subcomponent="")
-        return Value(raw, inner)
+        return Value(raw, _inner(self.encoding))
 
     def text(self, component: int = 1, subcomponent: int = 1) -> str:
         """Return one subcomponent's unescaped text, blanks around it cut, `""` where absent."""
@@ -155,6 +156,12 @@ class Value:
     def __bool__(self) -> bool:
         """Say whether there is anything in it but delimiters and blanks."""
         return bool(self.raw.strip("^&~ " + self.encoding.component + self.encoding.subcomponent))
+
+
+@lru_cache(maxsize=64)
+def _inner(encoding: Encoding) -> Encoding:
+    """Return the delimiters inside a component: its components are the subcomponents."""
+    return encoding._replace(component=encoding.subcomponent, subcomponent="")
 
 
 def parse(text: str, charset: str = "utf-8") -> Message:
@@ -186,10 +193,10 @@ def parse(text: str, charset: str = "utf-8") -> Message:
 
 
 def are_delimiters(field: str, marks: str) -> bool:
-    """Say whether MSH-1 and MSH-2 can be what they should: signs, and each another."""
+    """Say whether MSH-1 and MSH-2 can be what they should: ASCII signs, and each another."""
     signs = field + marks
-    is_plain = any(sign.isalnum() or sign.isspace() for sign in signs)
-    return bool(marks) and not is_plain and len(set(signs)) == len(signs)
+    are_signs = all("!" <= sign <= "~" and not sign.isalnum() for sign in signs)
+    return bool(marks) and are_signs and len(set(signs)) == len(signs)
 
 
 def unescape(text: str, encoding: Encoding) -> str:

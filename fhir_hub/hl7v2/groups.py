@@ -45,6 +45,13 @@ class Node:
             node.drafts.setdefault(name, []).append(draft)
             node = node.parent
 
+    def close(self) -> None:
+        """Forget what is inside it: only the way out is needed when all are placed."""
+        node: Node | None = self
+        while node is not None and node.children:
+            node.children.clear()
+            node = node.parent
+
     def nearest(self, name: str) -> Segment | None:
         """Return the first segment of that name in the innermost group that has one."""
         found = self.nearest_all(name)
@@ -77,6 +84,8 @@ def assign(segments: Iterable[Segment], root: Group) -> list[tuple[Segment, Node
         current = _next(current, segment.name)
         current.add(segment)
         placed.append((segment, current))
+    for _, node in placed:
+        node.close()
     return placed
 
 

@@ -10,10 +10,11 @@ Spec: DESIGN 2a
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.map_files import Document, MapFiles
+from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.rows import Compiled, Row, Scope, compile_row, read_row
 from fhir_hub.hl7v2.structure import GENERIC, Group
@@ -60,6 +61,7 @@ class Program:
     entries: Mapping[str, tuple[Entry, ...]]
     scope: Scope
     senders: tuple[str, ...] = ()
+    memories: Memories = field(default_factory=Memories)
 
 
 def compile_program(
@@ -176,7 +178,7 @@ def _entry(
     for path in [*conditions.paths(written.get("when")), *conditions.paths(written.get("unless"))]:
         if problem := structure.problem(path):
             raise ValueError(f"no such path as {path}: {problem}")
-    compiled = _compiled(rows, resource_type, scope, problems)
+    compiled = _compiled(rows, resource_type, written["segment"], scope, problems)
     wanted = written.get("match", ())
     written_conditions = [written.get("when"), written.get("unless")]
     written_conditions += [one for row in rows for one in (row.when, row.unless)]
@@ -200,14 +202,14 @@ def _entry(
 
 
 def _compiled(
-    rows: list[Row], resource_type: str, scope: Scope, problems: list[str]
+    rows: list[Row], resource_type: str, segment: str, scope: Scope, problems: list[str]
 ) -> list[Compiled]:
     made = {_item(row.to) for row in rows if row.value is None and _item(row.to)}
     compiled = []
     for row in rows:
         decorates = row.value is not None and _item(row.to) in made and "." in row.to
         try:
-            compiled.append(compile_row(row, resource_type, scope, decorates=decorates))
+            compiled.append(compile_row(row, resource_type, segment, scope, decorates=decorates))
         except ValueError as error:
             problems.append(f"{row.where}: {error}")
     return compiled

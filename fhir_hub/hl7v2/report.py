@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.groups import Node
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.identity.systems import BASE
 
@@ -132,11 +133,11 @@ class Report:
         """Return which fields went where, and which were for a resource that was not made."""
         used: Used = {}
         failed: Used = {}
-        for place, row, draft in self._run.trace:
+        for here, node, row, draft in self._run.trace:
             into = failed if id(draft) in self._dropped else used
             to = self._dropped.get(id(draft), f"{draft.name}.{row.to}")
             for path in row.sources:
-                for segment in _read_by(row, path, place):
+                for segment in _read_by(row, path, here, node):
                     into.setdefault((segment.index, path.field), []).append((path, to))
         return used, failed
 
@@ -209,11 +210,11 @@ def _reads(row: "Row", name: str, number: int) -> bool:
     return any((path.segment, path.field) == (name, number) for path in row.sources)
 
 
-def _read_by(row: "Row", path: Path, place: Place) -> list[Segment]:
+def _read_by(row: "Row", path: Path, here: Segment, node: Node) -> list[Segment]:
     """Return the segments that a row read at a place; a call reads all of a name nearby."""
-    if place.segment.name == path.segment:
-        return [place.segment]
-    return place.node.nearest_all(path.segment)[: None if row.call else 1]
+    if here.name == path.segment:
+        return [here]
+    return node.nearest_all(path.segment)[: None if row.call else 1]
 
 
 def _shown(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Spec: DESIGN 2a; https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.htm
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.calls import CALLS
@@ -23,6 +23,7 @@ from fhir_hub.hl7v2.setters import Put, decorator, setter
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.r4.definitions import Definitions
 
+Json = dict[str, Any]
 Act = Callable[[Place, Draft], None]
 Convert = Callable[[Value, Place], Any]
 _TEXTS = frozenset(
@@ -31,6 +32,8 @@ _TEXTS = frozenset(
 )
 _NUMBERS = frozenset(["integer", "positiveInt", "unsignedInt", "decimal"])
 _QUANTITIES = frozenset(["Quantity", "Duration", "Age", "Distance", "Count"])
+_CODES = frozenset({"CodeableConcept", "Coding", "code", "CodeText"})
+_MOMENTS = frozenset({"date", "dateTime", "instant"})
 _WHOLE = ("string", "markdown", "Annotation")
 _NAMED = {"HumanName": 0, "PersonName": 1, "Practitioner": 1, "CodedPractitioner": 1}
 
@@ -78,35 +81,43 @@ def read_row(where: str, document: Mapping[str, Any]) -> Row:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A row ready to run; `phase` 0: with its segment, 1: with all resources, 2: last."""
+class Compiled(NamedTuple):
+    """A row ready to run; `phase` 0: with its segment, 1: with all resources, 2: last.
+
+    Without `field` of its segment it has nothing to do; 0: it may always have.
+    """
 
     row: Row
     act: Act
-    target: Target
     phase: int = 0
+    field: int = 0
 
 
-def compile_row(row: Row, resource_type: str, scope: Scope, *, decorates: bool = False) -> Compiled:
+def compile_row(
+    row: Row, resource_type: str, segment: str, scope: Scope, *, decorates: bool = False
+) -> Compiled:
     """Return the row as a function; raises `ValueError` that says what is wrong with it.
 
-    With `decorates` a constant goes only into items that other rows have made.
+    `segment` is the one that runs it. With `decorates` a constant goes only into items that other
+    rows have made.
     """
     goal = target(scope.definitions, resource_type, row.to)
     _check(row, scope)
     test = conditions.condition(row.when, row.unless)
     if row.links:
-        return Compiled(row, _linking(row, goal, test), goal, 2 if row.links == "*" else 1)
+        return Compiled(row, _linking(row, goal, test), 2 if row.links == "*" else 1)
     if row.call:
-        return Compiled(row, _calling(row, goal, test), goal)
+        return Compiled(row, _calling(row, goal, test))
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, _type_of(row.value, goal))
-        return Compiled(row, _constant(row, put, test), goal, 1 if decorates else 0)
+        return Compiled(row, _constant(row, goal, put, test), 1 if decorates else 0)
+    source = row.sources[0]
+    field = source.field if source.segment == segment else 0
     if isinstance(row.kind, Mapping):
-        return Compiled(row, _by_type(row, goal, test, scope), goal)
+        return Compiled(row, _by_type(row, goal, test, scope), 0, field)
     convert, fhir_type = _converter(row.kind, row, scope)
-    return Compiled(row, _reading(row, goal, test, _put(goal, fhir_type), convert), goal)
+    act = _reading(row, goal, test, _put(goal, fhir_type), convert)
+    return Compiled(row, act, 0, field)
 
 
 def _check(row: Row, scope: Scope) -> None:
@@ -132,16 +143,66 @@ def _converter(kind: str, row: Row, scope: Scope) -> tuple[Convert, str]:
         coded, table = CODED.get(kind), scope.tables[row.table]
         if coded is None:
             raise ValueError(f"`table` gives {', '.join(CODED)}, not {kind}")
-        return lambda value, place: coded(value, place.run.context, table), kind
+        return _remembering(row, lambda value, place: coded(value, place.run.context, table)), kind
     datatype = DATATYPES.get(kind)
     if datatype is None:
         raise ValueError(f"there is no datatype {kind}")
-    if kind in _NAMED and scope.settings.name_order == "given-first":
-        at = _NAMED[kind]
-        return lambda value, place: datatype(_swapped(value, at), place.run.context), FHIR_TYPES[
-            kind
-        ]
-    return lambda value, place: datatype(value, place.run.context), FHIR_TYPES[kind]
+    fhir_type = FHIR_TYPES[kind]
+
+    swap_at = _NAMED.get(kind, -1) if scope.settings.name_order == "given-first" else -1
+
+    def made(value: Value, place: Place) -> Any:
+        value = value if swap_at < 0 else _swapped(value, swap_at)
+        return datatype(value, place.run.context)
+
+    if kind in _CODES:
+        return _remembering(row, made), fhir_type
+    if kind in _MOMENTS:
+        return _once_a_message(kind, made), fhir_type
+    if scope.definitions.kind(fhir_type) == "resource":
+        return _referring(kind, _remembering(row, made)), fhir_type
+    return made, fhir_type
+
+
+def _remembering(row: Row, make: Convert) -> Convert:
+    """Return `make` with what it made of each code kept for as long as the maps are."""
+
+    token = f"{row.where} {row.to}"
+
+    def convert(value: Value, place: Place) -> Any:
+        run = place.run
+        return run.memory.get((token, value.raw), lambda: make(value, place), run.issues, row)
+
+    return convert
+
+
+def _once_a_message(kind: str, make: Convert) -> Convert:
+    """Return `make` with each time of a message made once: its results share theirs."""
+
+    def convert(value: Value, place: Place) -> Any:
+        made = place.run.moments.get((kind, value.raw))
+        if made is None:
+            made = place.run.moments[kind, value.raw] = make(value, place)
+        return made
+
+    return convert
+
+
+def _referring(kind: str, make: Convert) -> Convert:
+    """Return the function that makes a Reference to what `make` makes a resource of."""
+
+    def convert(value: Value, place: Place) -> Any:
+        run = place.run
+        known: Json | None = run.references.get((kind, value.raw))
+        if known is None:
+            resource = make(value, place)
+            found = run.support(resource, place.segment) if resource else None
+            if found is None:
+                return None
+            known = run.references[kind, value.raw] = found
+        return dict(known)
+
+    return convert
 
 
 def _swapped(value: Value, at: int) -> Value:
@@ -167,12 +228,7 @@ def _put(goal: Target, fhir_type: str) -> Put:
         return lambda d, p, i, value: put(d, p, i, {"display": value})
     if not goal.may_refer_to(fhir_type):
         raise ValueError(f"{goal.last.name} may not refer to {fhir_type}")
-
-    def put_reference(draft: Draft, place: Place, index: int, value: Any) -> bool:
-        reference = place.run.support(value, draft.node, place.segment)
-        return reference is not None and put(draft, place, index, reference)
-
-    return put_reference
+    return put
 
 
 def _fits(fhir_type: str, types: tuple[str, ...]) -> bool:
@@ -205,29 +261,33 @@ def _reading(
     row: Row, goal: Target, test: conditions.Condition | None, put: Put, convert: Convert
 ) -> Act:
     source = row.sources[0]
+    name, number = source.segment, source.field
     whole = row.kind in _WHOLE and not source.component
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
     top = goal.last.name if not goal.parents else ""
+    alone = top if is_single and not goal.choice else ""
 
     def act(place: Place, draft: Draft) -> None:
+        if alone and alone in draft.resource:
+            return
         segment = place.segment
-        if segment.name != source.segment:
-            found = place.node.nearest(source.segment)
+        if segment.name != name:
+            found = place.node.nearest(name)
             if found is None:
                 return
             segment = found
-        if not segment.field(source.field):
+        text = segment.field(number)
+        if not text or (test is not None and not test(place)):
             return
-        if test is not None and not test(place):
-            return
-        if whole:
-            values = [segment.whole(source.field)]
+        encoding = segment.encoding
+        if whole or encoding.repetition not in text:
+            values = [Value(text, encoding)]
         else:
-            values = segment.repetitions(source.field)
-            if source.component:
-                values = [value.component(source.component) for value in values]
-                if source.subcomponent:
-                    values = [value.component(source.subcomponent) for value in values]
+            values = segment.repetitions(number)
+        if source.component:
+            values = [value.component(source.component) for value in values]
+            if source.subcomponent:
+                values = [value.component(source.subcomponent) for value in values]
         run = place.run
         run.row = row
         took = False
@@ -248,7 +308,7 @@ def _reading(
             else:
                 took = put(draft, place, index, made) or took
         if took:
-            run.trace.append((place, row, draft))
+            run.trace.append((place.segment, place.node, row, draft))
 
     return act
 
@@ -273,18 +333,21 @@ def _by_type(row: Row, goal: Target, test: conditions.Condition | None, scope: S
     return act
 
 
-def _constant(row: Row, put: Put, test: conditions.Condition | None) -> Act:
+def _constant(row: Row, goal: Target, put: Put, test: conditions.Condition | None) -> Act:
     value = row.value
     values = value if isinstance(value, list) else [value]
+    alone = "" if goal.parents or goal.last.is_list or goal.choice else goal.last.name
 
     def act(place: Place, draft: Draft) -> None:
+        if alone and alone in draft.resource:
+            return
         if test is not None and not test(place):
             return
         took = False
         for one in values:
             took = put(draft, place, 0, one) or took
         if took and row.sources:
-            place.run.trace.append((place, row, draft))
+            place.run.trace.append((place.segment, place.node, row, draft))
 
     return act
 
@@ -305,12 +368,12 @@ def _calling(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
         for index, one in enumerate(made if type(made) is list else [made]):
             value = one
             if refer and type(one) is dict and "resourceType" in one:
-                value = place.run.support(one, draft.node, place.segment)
+                value = place.run.support(one, place.segment)
                 if value is None:
                     continue
             took = put(draft, place, index, value) or took
         if took:
-            place.run.trace.append((place, row, draft))
+            place.run.trace.append((place.segment, place.node, row, draft))
 
     return act
 
@@ -320,6 +383,7 @@ def _linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
         raise ValueError(f"{goal.last.name} is no Reference")
     put, name = setter(goal, "Reference"), row.links
     is_list = goal.last.is_list or any(step.is_list and step.label for step in goal.parents)
+    many = goal.last.name if goal.last.is_list and not goal.parents else ""
     kind = name.partition("[")[0]
     if name != "*" and not goal.may_refer_to(kind):
         raise ValueError(f"{goal.last.name} may not refer to {kind}")
@@ -331,7 +395,13 @@ def _linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
             found = [one for one in place.run.everything() if not one.is_witness]
         else:
             found = place.node.nearest_drafts(name)
-            found = [one for one in found if one.segment is place.segment] or found
+            if len(found) > 1:
+                found = [one for one in found if one.segment is place.segment] or found
+        if many:
+            references = [{"reference": one.full_url} for one in found if one is not draft]
+            if references:
+                draft.resource.setdefault(many, []).extend(references)
+            return
         for index, other in enumerate(found if is_list else found[:1]):
             if other is not draft:
                 put(draft, place, index, {"reference": other.full_url})

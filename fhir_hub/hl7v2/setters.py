@@ -120,6 +120,8 @@ def decorator(target: Target) -> Put:
     parents, last = target.parents, target.last
 
     def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
+        if not draft.items:
+            return False
         holders = [draft.resource]
         for step in parents:
             holders = [one for node in holders for one in _made(draft, place, node, step)]
@@ -133,9 +135,8 @@ def _made(draft: Draft, place: Place, node: Json, step: Step) -> list[Json]:
     """Return what a step leads to that is there: of a label all items, else the segment's own."""
     if not step.is_list:
         return [node.setdefault(step.name, {})]
+    if not step.label:
+        item = draft.items.get((id(node), step.name, "", place.segment.index))
+        return [] if item is None else [item]
     start = (id(node), step.name, step.label)
-    return [
-        item
-        for key, item in draft.items.items()
-        if key[:3] == start and (step.label or key[3] == place.segment.index)
-    ]
+    return [item for key, item in draft.items.items() if key[:3] == start]

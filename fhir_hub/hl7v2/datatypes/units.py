@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fhir_hub.hl7v2.datatypes import coding_systems
 from fhir_hub.hl7v2.datatypes.parts import half_width, one_line, part, whole
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.er7 import Encoding, Value
 
 
 class Unit(NamedTuple):
@@ -86,8 +86,12 @@ def unit_of(value: Value | None) -> Unit:
 
     The text is what stands first (`mmol/L^毫摩尔每升^UCUM` is `mmol/L`).
     """
-    if value is None:
-        return Unit()
+    return Unit() if value is None else _unit_of(value.raw, value.encoding)
+
+
+@lru_cache(maxsize=2048)
+def _unit_of(raw: str, encoding: Encoding) -> Unit:
+    value = Value(raw, encoding)
     first, second = part(value, 1), part(value, 2)
     if second and first.endswith("10") and second[:1].isdigit():  # 10^9/L, not escaped
         return named(whole(value))

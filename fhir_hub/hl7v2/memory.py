@@ -1,0 +1,74 @@
+"""What was made of a code once is not made again: most of a feed is the same few hundred codes.
+
+A memory belongs to one program, so new maps begin with an empty one. It holds codes, ranges and
+who and what a sender's staff, rooms and devices are; nothing of a patient. What it gives out is
+a copy: callers may change it.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from fhir_hub.hl7v2.er7 import Encoding
+
+Issues = tuple[tuple[str, str], ...]
+_MOST, _FACILITIES = 4096, 256
+
+
+class Memory:
+    """What was made of the codes of one facility, in one set of delimiters."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: dict[Hashable, tuple[Any, Issues]] = {}
+
+    def get(
+        self, key: Hashable, make: Callable[[], Any], issues: list[tuple[str, str, Any]], row: Any
+    ) -> Any:
+        """Return the value of `key`, made by `make` the first time; its issues come each time."""
+        held = self._held.get(key)
+        if held is None:
+            before = len(issues)
+            value = make()
+            raised = tuple((code, text) for code, text, _ in issues[before:])
+            if len(self._held) >= _MOST:
+                self._held.clear()
+            self._held[key] = (copied(value), raised)
+            return value
+        value, raised = held
+        if raised:
+            issues.extend((code, text, row) for code, text in raised)
+        return value if type(value) is str else copied(value)
+
+
+class Memories:
+    """The memories of a program, by facility and delimiters; at most some hundred of them."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: dict[Hashable, Memory] = {}
+
+    def of(self, facility: str, encoding: Encoding) -> Memory:
+        """Return the memory for messages of a facility with these delimiters."""
+        key = (facility, encoding)
+        memory = self._held.get(key)
+        if memory is None:
+            if len(self._held) >= _FACILITIES:
+                self._held.clear()
+            memory = self._held[key] = Memory()
+        return memory
+
+
+def copied(value: Any) -> Any:
+    """Return a JSON value that shares no object or array with `value`."""
+    kind = type(value)
+    if kind is dict:
+        twin = value.copy()
+        for name, item in value.items():
+            if type(item) is dict or type(item) is list:
+                twin[name] = copied(item)
+        return twin
+    if kind is list:
+        return [copied(item) for item in value]
+    return value
