@@ -202,10 +202,12 @@ def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchan
 
 
 def _known(definitions: Definitions, resource: Any) -> None:
-    """Raise `InvalidResource` unless `resource` is of a type of R4: the check of `off`."""
+    """Raise `InvalidResource` unless the hub can handle `resource`: the check of `off`."""
     resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
-    if resource_type not in definitions.resource_types:
+    if not isinstance(resource_type, str) or resource_type not in definitions.resource_types:
         raise InvalidResource("no resource type of R4", expression="resourceType")
+    if not isinstance(resource.get("meta", {}), dict):
+        raise InvalidResource("meta must be an object", expression=f"{resource_type}.meta")
 
 
 def _convert(

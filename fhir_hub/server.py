@@ -48,9 +48,14 @@ class Front:
         except TimeoutError as error:
             status, resource = outcome(Unavailable("the request took too long; ask for less"))
             self._observe(Exchange("", "", status, self._timeout_s, "", error))
-            headers = [(b"content-type", b"application/fhir+json"), (b"connection", b"close")]
+            body = fhirjson.dumps(resource)
+            headers = [
+                (b"content-type", b"application/fhir+json; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ]
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": fhirjson.dumps(resource)})
+            await send({"type": "http.response.body", "body": body})
 
 
 class Server(uvicorn.Server):

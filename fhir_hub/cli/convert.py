@@ -31,7 +31,7 @@ class Converted(NamedTuple):
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", exists=True, help="A message file; with --dir: IN OUT."),
+        typer.Argument(metavar="FILE", help="A message file; with --dir: IN OUT."),
     ],
     is_folder: Annotated[
         bool,
@@ -60,6 +60,8 @@ def command(
         return
     if len(paths) != 1 or paths[0].is_dir():
         refuse("convert takes one file; a folder needs --dir IN OUT / 目录请使用 --dir")
+    if not paths[0].exists():
+        refuse(f"{paths[0]}: no such file / 没有该文件")
     from fhir_hub import fhirjson
     from fhir_hub.errors import FhirError
 

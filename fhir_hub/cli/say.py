@@ -3,13 +3,11 @@
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import typer
 
 T = TypeVar("T")
-
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 
 
 def say(text: str) -> None:

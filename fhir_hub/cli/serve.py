@@ -91,7 +91,9 @@ def _run(
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(settings, logs, ready, load))
-    except (CannotOpen, CannotListen) as error:
+    except CannotOpen as error:
+        fail(f"{settings.store}: {error}")
+    except CannotListen as error:
         fail(str(error))
     except InvalidMapping as error:
         fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))

@@ -1,0 +1,31 @@
+"""What every command says the same way."""
+
+import os
+import pty
+import sys
+
+import pytest
+import typer
+
+from fhir_hub.cli.say import progress, read
+
+
+def test_progress_is_shown_on_a_terminal_and_yields_everything(monkeypatch):
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with open(theirs, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert list(progress("abc", 3, "convert")) == ["a", "b", "c"]
+        terminal.flush()
+        shown = os.read(ours, 100_000)
+    os.close(ours)
+
+    assert b"convert" in shown
+
+
+def test_a_file_that_cannot_be_read_fails_with_its_name(tmp_path, capsys):
+    with pytest.raises(typer.Exit) as ended:
+        read(tmp_path)
+
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.startswith(f"fhir-hub: {tmp_path}: Is a directory")

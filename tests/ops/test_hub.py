@@ -1,0 +1,223 @@
+"""The hub as one: it starts with what it is given, serves both sides, drains and ends."""
+
+import asyncio
+import json
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.hl7v2.map_files import InvalidMapping
+from fhir_hub.server import CannotListen, address, new_event_loop, open_socket
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FIRST = EXAMPLES / "messages" / "01_ADT_A04_chc_register.hl7"
+
+
+async def test_a_message_sent_over_mllp_is_found_over_rest(start):
+    async with start() as hub, hub.client() as client:
+        answer = await hub.send(FIRST.read_bytes())
+        found = (await client.get("/fhir/Patient", params={"name": "沈桂芳"})).json()
+
+    assert b"\rMSA|AA|ZJJ20250310083015001" in answer
+    assert found["total"] == 1
+    assert found["link"][0]["url"].startswith(f"{hub.addresses.fhir}/Patient?")
+
+
+async def test_the_demonstration_is_loaded_once_however_often_the_hub_starts(start, tmp_path):
+    options = {"store": f"sqlite:{tmp_path / 'hub.sqlite'}", "load": EXAMPLES / "institutions.json"}
+    totals = []
+    for _ in range(2):
+        async with start(**options) as hub, hub.client() as client:
+            totals.append((await client.get("/fhir/Organization?_count=0")).json()["total"])
+
+    assert totals == [7, 7]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        '{"resourceType": "Patient"}',
+        '{"resourceType": "Bundle", "type": "batch", "entry": [{"resource": {"resourceType":'
+        ' "Patient", "active": "yes"}, "request": {"method": "POST", "url": "Patient"}}]}',
+    ],
+)
+async def test_what_cannot_be_loaded_stops_the_start_and_says_why(start, tmp_path, content):
+    file = tmp_path / "load.json"
+    file.write_text(content)
+
+    with pytest.raises(InvalidResource):
+        async with start(load=file):
+            pass
+
+
+async def test_a_message_that_a_crash_interrupted_is_finished_at_the_start(start, tmp_path):
+    from fhir_hub.store.base import Received
+    from fhir_hub.store.open import open_backend
+
+    store = f"sqlite:{tmp_path / 'hub.sqlite'}"
+    async with open_backend(store) as backend:
+        await backend.journal.keep(Received("mllp", "k", "d", 1, FIRST.read_bytes()))
+
+    async with start(store=store) as hub, hub.client() as client:
+        assert '"event": "messages_replayed"' in hub.logged.getvalue()
+        assert (await client.get("/fhir/Patient?name=沈桂芳")).json()["total"] == 1
+
+
+async def test_links_name_the_public_address_where_one_is_set(start):
+    async with start(base_url="https://hub.example.org/r4/") as hub, hub.client() as client:
+        bundle = (await client.get("/fhir/Patient")).json()
+
+    assert bundle["link"][0]["url"] == "https://hub.example.org/r4/Patient"
+
+
+async def test_times_without_an_offset_are_read_in_the_zone_of_the_settings(start):
+    async with start(timezone="-03:00") as hub, hub.client() as client:
+        await client.post("/fhir/Patient", json={"resourceType": "Patient"})
+        await hub.send(FIRST.read_bytes())
+        visit = (await client.get("/fhir/Encounter")).json()["entry"][0]["resource"]
+
+    assert visit["period"]["start"] == "2025-03-10T08:30:10-03:00"
+
+
+async def test_page_sizes_are_those_of_the_settings(start):
+    async with start(page_size=2, max_page_size=3) as hub, hub.client() as client:
+        for _ in range(5):
+            await client.post("/fhir/Patient", json={"resourceType": "Patient"})
+        plain = (await client.get("/fhir/Patient")).json()["entry"]
+        most = (await client.get("/fhir/Patient?_count=100")).json()["entry"]
+
+    assert (len(plain), len(most)) == (2, 3)
+
+
+async def test_a_body_over_the_limit_gets_413(start):
+    async with start(max_body_bytes=2048) as hub, hub.client() as client:
+        body = {"resourceType": "Patient", "name": [{"text": "x" * 4000}]}
+
+        assert (await client.post("/fhir/Patient", json=body)).status_code == 413
+
+
+async def test_with_validation_off_only_the_type_is_checked(start):
+    loose = {"resourceType": "Patient", "colour": "red", "active": True}
+    async with start(validation="off") as hub, hub.client() as client:
+        assert (await client.post("/fhir/Patient", json=loose)).status_code == 201
+        for odd in ({"name": "x"}, {"identifier": [1, "x", None]}, {"birthDate": {"a": []}}):
+            answer = await client.post("/fhir/Patient", json={"resourceType": "Patient", **odd})
+            assert answer.status_code == 201
+        for broken in ({"resourceType": "Colour"}, {"resourceType": ["Patient"]}, {"meta": "boo"}):
+            body = {"resourceType": "Patient", **broken}
+            assert (await client.post("/fhir/Patient", json=body)).status_code == 400
+    async with start() as hub, hub.client() as client:
+        assert (await client.post("/fhir/Patient", json=loose)).status_code == 400
+
+
+async def test_a_request_that_takes_too_long_gets_503_and_the_hub_goes_on(start):
+    async with start(request_timeout_s=0.2) as hub, hub.client() as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", _port(hub.addresses.fhir))
+        writer.write(b"POST /fhir/Patient HTTP/1.1\r\nHost: hub\r\nContent-Length: 9\r\n\r\n{")
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.read()
+        writer.close()
+
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(body)["resourceType"] == "OperationOutcome"
+        assert (await client.get("/fhir/Patient")).status_code == 200
+
+
+async def test_a_fault_of_ours_is_logged_by_its_place_and_told_without_detail(start):
+    async with start() as hub, hub.client() as client:
+        await hub.hub.backend.close()
+        answer = await client.get("/fhir/Patient/1", headers={"X-Request-Id": "r1"})
+
+        assert answer.status_code in (500, 503)
+        assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_debug_logs_a_line_for_every_request_without_its_content(start):
+    async with start(log_level="debug") as hub, hub.client() as client:
+        await client.get("/fhir/Patient?name=沈桂芳", headers={"X-Request-Id": "r1"})
+        line = next(json.loads(one) for one in hub.logged.getvalue().splitlines() if '"r1"' in one)
+
+    assert line["interaction"] == "search-type"
+    assert (line["status"], line["resource_type"]) == (200, "Patient")
+    assert "沈" not in hub.logged.getvalue()
+
+
+async def test_a_hub_that_is_asked_to_stop_answers_what_is_under_way_and_takes_no_more(start):
+    async with start() as hub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", _port(hub.addresses.fhir))
+        body = b'{"resourceType": "Patient"}'
+        head = b"POST /fhir/Patient HTTP/1.1\r\nHost: hub\r\nContent-Length: %d\r\n\r\n" % len(body)
+        writer.write(head + body[:5])
+        await writer.drain()
+        while not hub.hub.is_taking:  # it is; the loop is what a watcher would do
+            await asyncio.sleep(0)
+        async with hub.client() as client:
+            await client.get("/health/live")  # the server has read the half request by now
+        hub.stop.set()
+        while hub.hub.is_taking:
+            await asyncio.sleep(0)
+        writer.write(body[5:])
+        answer = await reader.read()
+        writer.close()
+        await hub.ended
+
+        assert answer.startswith(b"HTTP/1.1 201 ")
+        with pytest.raises(httpx.ConnectError):
+            async with hub.client() as client:
+                await client.get("/health/live")
+        with pytest.raises(OSError, match=r".+"):
+            await hub.send(FIRST.read_bytes())
+
+
+@pytest.mark.parametrize("option", ["port", "mllp_port"])
+async def test_a_port_in_use_stops_the_start_and_is_named(start, option):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with pytest.raises(CannotListen, match=f"port {taken}"):
+            async with start(**{option: taken}):
+                pass
+
+
+def test_a_host_that_does_not_exist_cannot_be_listened_on():
+    with pytest.raises(CannotListen, match=r"cannot listen on 203\.0\.113\.7 port 0"):
+        open_socket("203.0.113.7", 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80/fhir"),
+        ("0.0.0.0", "http://127.0.0.1:80/fhir"),
+        ("::", "http://[::1]:80/fhir"),
+        ("hub.example.org", "http://hub.example.org:80/fhir"),
+    ],
+)
+def test_the_address_shown_is_one_that_a_client_can_use(host, shown):
+    assert address(host, 80) == shown
+
+
+def test_where_there_is_no_uvloop_the_hub_runs_on_the_loop_of_python(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+
+    loop = new_event_loop()
+    loop.close()
+
+    assert isinstance(loop, asyncio.SelectorEventLoop)
+
+
+async def test_a_map_that_is_no_good_stops_the_start_with_file_and_row(start, tmp_path):
+    (tmp_path / "senders").mkdir()
+    (tmp_path / "senders" / "LAB.toml").write_text('colour = "red"\n')
+
+    with pytest.raises(InvalidMapping, match=r"senders/LAB\.toml"):
+        async with start(mappings_folder=tmp_path):
+            pass
+
+
+def _port(fhir: str) -> int:
+    return int(fhir.split(":")[2].split("/")[0])

@@ -1,0 +1,110 @@
+"""Settings come from a file, variables and options, and a wrong one is told by where it was set."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from fhir_hub.settings import InvalidSettings, Settings, load_settings, unknown_variables
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Return a maker of a settings file."""
+
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "hub.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_without_anything_every_setting_has_a_default():
+    settings = load_settings(None, {}, {})
+
+    assert (settings.host, settings.port, settings.mllp_port) == ("127.0.0.1", 8000, 2575)
+    assert settings.zone.utcoffset(None) == timedelta(hours=8)
+
+
+def test_an_option_beats_a_variable_and_a_variable_the_file(config):
+    file = config("port = 1\nmllp_port = 1\npage_size = 1\n")
+    variables = {"FHIR_HUB_PORT": "2", "FHIR_HUB_MLLP_PORT": "2"}
+
+    settings = load_settings(file, {"port": 3, "host": None}, variables)
+
+    assert (settings.port, settings.mllp_port, settings.page_size) == (3, 2, 1)
+    assert settings.host == "127.0.0.1"
+
+
+def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
+    monkeypatch.setenv("FHIR_HUB_PORT", "1")
+
+    assert load_settings(None, {}, {}).port == 8000
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("prot = 1", "prot is no setting; did you mean port"),
+        ("colour = 1", "colour is no setting; see docs/settings.md"),
+        ("port = 99999", "port: input should be less than or equal to 65535"),
+        ('port = "x"', "port: input should be a valid integer"),
+        ('timezone = "Mars/Base"', "timezone: write an offset"),
+        ('timezone = "../../etc/passwd"', "timezone: write an offset"),
+        ('store = "mongo"', "store: write sqlite:PATH or memory:"),
+        ('base_url = "hub"', "base_url: write an address"),
+        ('validation = "r5"', "validation: input should be 'r4' or 'off'"),
+        ("drain_s = inf", "drain_s: input should be a finite number"),
+        ("page_size = 500\nmax_page_size = 100", "page_size is above max_page_size"),
+        ("port = ", "not TOML"),
+        (b"\xff", "it is not UTF-8"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_with_what_is_right(config, text, told):
+    with pytest.raises(InvalidSettings, match=r"hub\.toml|page_size") as raised:
+        load_settings(config(text), {}, {})
+
+    assert told in str(raised.value)
+
+
+def test_all_wrong_values_are_told_at_once_each_with_its_source(config):
+    with pytest.raises(InvalidSettings) as raised:
+        load_settings(config("page_size = 0"), {"mllp_port": -1}, {"FHIR_HUB_PORT": "x"})
+
+    sources = [line.rpartition(": ")[0] for line in str(raised.value).splitlines()]
+    assert sources == ["FHIR_HUB_PORT", "--mllp-port", f"{config('page_size = 0')}: page_size"]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(InvalidSettings, match="No such file"):
+        load_settings(tmp_path / "none.toml", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"), [("+08:00", 8), ("-05:30", -5.5), ("Asia/Shanghai", 8), ("UTC", 0)]
+)
+def test_a_zone_is_an_offset_or_a_name(written, hours):
+    zone = load_settings(None, {"timezone": written}, {}).zone
+
+    assert zone.utcoffset(datetime(2024, 2, 29)) == timedelta(hours=hours)
+
+
+def test_a_base_url_has_no_slash_at_its_end():
+    settings = load_settings(None, {"base_url": "https://hub.example.org/fhir/"}, {})
+
+    assert settings.base_url == "https://hub.example.org/fhir"
+
+
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest():
+    found = unknown_variables({"FHIR_HUB_PROT": "1", "FHIR_HUB_PORT": "1", "HOME": "x"})
+
+    assert found == ["FHIR_HUB_PROT is no setting; did you mean FHIR_HUB_PORT or FHIR_HUB_HOST?"]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_says_what_it_is(name):
+    description = Settings.model_fields[name].description
+
+    assert description
+    assert description.strip().endswith(".")

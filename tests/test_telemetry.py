@@ -1,0 +1,173 @@
+"""What the hub tells of itself: never anything of a patient, whatever somebody logs by mistake."""
+
+import io
+import json
+import logging
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from fhir_hub.telemetry import FIELDS, Logs, Metrics, place, stopwatch
+
+SECRET = "沈桂芳"
+
+
+def lines(stream: io.StringIO) -> list[dict]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def faulty(value: str) -> Exception:
+    try:
+        raise ValueError(f"bad name {value}")
+    except ValueError as error:
+        return error
+
+
+def test_a_line_has_its_event_its_level_its_time_and_its_fields():
+    stream = io.StringIO()
+    Logs(stream=stream).get_logger("hub").info("ready", mllp_port=2575)
+
+    (line,) = lines(stream)
+    assert line.pop("time").endswith("Z")
+    assert line == {"logger": "hub", "event": "ready", "level": "info", "mllp_port": 2575}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"patient": SECRET},
+        {"resource": {"name": SECRET}},
+        {"fault": faulty(SECRET)},
+        {"error": faulty(SECRET)},
+        {"exc_info": faulty(SECRET)},
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_value_outside_the_vocabulary_or_the_text_of_an_error_gets_into_no_line(fields, form):
+    stream = io.StringIO()
+    Logs(form=form, stream=stream).get_logger("x").error("fault", **fields)
+
+    assert SECRET not in stream.getvalue()
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_what_was_left_out_of_a_line_is_named():
+    stream = io.StringIO()
+    Logs(stream=stream).get_logger("x").info("event", patient=SECRET, status=200, family=SECRET)
+
+    assert lines(stream)[0]["dropped"] == "family patient"
+    assert lines(stream)[0]["status"] == 200
+
+
+def test_an_error_is_told_by_its_type_and_its_place():
+    stream = io.StringIO()
+    Logs(stream=stream).get_logger("x").error("fault", fault=faulty(SECRET))
+
+    (line,) = lines(stream)
+    assert line["fault"] == "ValueError"
+    assert line["place"].startswith("test_telemetry.py:")
+    assert line["place"].endswith(" faulty")
+
+
+def test_a_place_in_the_hub_is_told_from_its_own_folder_innermost_first():
+    from fhir_hub import fhirjson
+    from fhir_hub.errors import InvalidResource
+
+    with pytest.raises(InvalidResource) as raised:
+        fhirjson.loads(b"{")
+
+    assert place(raised.value).startswith("fhirjson.py:")
+    assert " < test_telemetry.py:" in place(raised.value)
+
+
+def test_a_long_value_is_cut():
+    stream = io.StringIO()
+    Logs(stream=stream).get_logger("x").info("event", reason="x" * 10_000)
+
+    assert len(lines(stream)[0]["reason"]) == 300
+
+
+def test_a_line_below_the_level_is_not_written():
+    stream = io.StringIO()
+    log = Logs("warning", stream=stream).get_logger("x")
+    log.debug("a")
+    log.info("b")
+    log.warning("c")
+
+    assert [line["event"] for line in lines(stream)] == ["c"]
+
+
+def test_auto_writes_json_where_nobody_reads_at_a_terminal():
+    stream = io.StringIO()
+    Logs(form="auto", stream=stream).get_logger("x").info("event")
+
+    assert lines(stream)[0]["event"] == "event"
+
+
+def test_a_librarys_line_is_taken_over_without_its_arguments_and_its_errors_text():
+    stream = io.StringIO()
+    Logs(stream=stream).take_over("some.library")
+    library = logging.getLogger("some.library")
+    library.error("Task failed\nfuture: %s", SECRET, exc_info=faulty(SECRET))
+    library.warning("slow %s", SECRET)
+    library.critical("end")
+    library.info("nothing")
+
+    found = lines(stream)
+    assert [(one["event"], one["level"]) for one in found] == [
+        ("Task failed", "error"),
+        ("slow %s", "warning"),
+        ("end", "error"),
+    ]
+    assert found[0]["fault"] == "ValueError"
+    assert SECRET not in stream.getvalue()
+
+
+def test_the_vocabulary_has_no_word_for_what_a_record_holds():
+    assert not FIELDS & {"name", "identifier", "value", "content", "raw", "resource", "patient"}
+
+
+@pytest.fixture
+def metrics():
+    return Metrics("1.2")
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text, _ = metrics.exposition({"Patient": 3}, 9, 1024, 2, 1)
+    return {
+        (sample.name, tuple(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_requests_and_messages_are_counted_and_the_store_is_measured(metrics):
+    metrics.observe_request("read", 200, 0.002)
+    metrics.observe_request("read", 200, 0.002)
+    metrics.observe_request("", 404, 0.002)
+    metrics.observe_message("AA", 0.01)
+
+    found = samples(metrics)
+    assert found["fhir_hub_http_requests_total", (("interaction", "read"), ("status", "200"))] == 2
+    assert found["fhir_hub_http_requests_total", (("interaction", "none"), ("status", "404"))] == 1
+    assert found["fhir_hub_http_request_seconds_count", (("interaction", "read"),)] == 2
+    assert found["fhir_hub_mllp_messages_total", (("ack_code", "AA"),)] == 1
+    assert found["fhir_hub_mllp_message_seconds_count", ()] == 1
+    assert found["fhir_hub_store_resources", (("resource_type", "Patient"),)] == 3
+    assert found["fhir_hub_store_sequence", ()] == 9
+    assert found["fhir_hub_store_size_bytes", ()] == 1024
+    assert found["fhir_hub_journal_pending", ()] == 2
+    assert found["fhir_hub_mllp_connections", ()] == 1
+    assert found["fhir_hub_build_info", (("version", "1.2"),)] == 1
+
+
+def test_two_hubs_in_one_process_count_apart(metrics):
+    metrics.observe_message("AA", 0.01)
+
+    assert ("fhir_hub_mllp_messages_total", (("ack_code", "AA"),)) not in samples(Metrics("1"))
+
+
+def test_a_stopwatch_tells_seconds():
+    elapsed = stopwatch()
+
+    assert 0 <= elapsed() <= elapsed() < 60
