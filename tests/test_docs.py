@@ -1,0 +1,188 @@
+"""What is listed is documented, and what is documented works.
+
+Commands, options, settings, interactions, parameter types, modifiers and maps are read from the
+code; each must stand in the docs. Every `console` block is run against a hub that the test
+starts and must print what it shows (`…` stands for anything), and every `GET …` is asked.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+import typer
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "whole"))
+
+from running import RunningHub  # noqa: E402 (the folder of the tests is on the path from here on)
+
+from fhir_hub.cli import app  # noqa: E402
+from fhir_hub.rest.message import FhirRequest  # noqa: E402
+from fhir_hub.rest.routes import INTERACTIONS, route  # noqa: E402
+from fhir_hub.search.include import MODIFIERS as INCLUDE_MODIFIERS  # noqa: E402
+from fhir_hub.search.kinds.table import KINDS  # noqa: E402
+from fhir_hub.settings import Settings  # noqa: E402
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/README.md"]
+SHOWN = "http://127.0.0.1:8000"
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text("utf-8")
+
+
+def consoles(path: Path) -> list[tuple[str, str]]:
+    """Return the commands of a page's console blocks, each with what it should print."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", path.read_text("utf-8"), re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
+
+
+def requests_of(text: str) -> list[str]:
+    """Return the addresses of `GET …` in a page's tables."""
+    return [found.replace("\\|", "|") for found in re.findall(r"`GET ([^`\s]*\?[^`\s]+)`", text)]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    store = f"sqlite:{tmp_path_factory.mktemp('docs') / 'hub.sqlite'}"
+    with RunningHub(store, "--load", str(ROOT / "examples/institutions.json")) as hub:
+        yield hub
+
+
+@pytest.fixture
+def run(hub):
+    """Run a command of a page as a reader would; `curl` is played by httpx."""
+    base = hub.fhir.removesuffix("/fhir")
+
+    def curl(words: list[str]) -> str:
+        method, url, fields, headers, body = "GET", "", [], {}, None
+        while words:
+            word = words.pop(0)
+            if word in ("-s", "-sG", "-G"):
+                continue
+            if word == "-X":
+                method = words.pop(0)
+            elif word == "-H":
+                name, _, value = words.pop(0).partition(": ")
+                headers[name] = value
+            elif word in ("-d", "--data-urlencode"):
+                fields.append(tuple(words.pop(0).split("=", 1)))
+            elif word == "--json":
+                body = words.pop(0)
+                method = "POST" if method == "GET" else method
+                headers["Content-Type"] = "application/json"
+            else:
+                url = word.replace(SHOWN, base)
+        answer = httpx.request(method, url, params=fields or None, headers=headers, content=body)
+        return answer.text.replace(base, SHOWN)
+
+    def command(line: str) -> str:
+        words = shlex.split(line)
+        if words[0] == "curl":
+            return curl(words[1:])
+        assert words[0] == "fhir-hub", line
+        words = [w.replace("127.0.0.1:2575", f"127.0.0.1:{hub.ready['mllp']}") for w in words[1:]]
+        done = subprocess.run(
+            [sys.executable, "-m", "fhir_hub", *words],
+            capture_output=True,
+            cwd=ROOT,
+            encoding="utf-8",
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return command
+
+
+def is_as_shown(shown: str, printed: str) -> bool:
+    pattern = ".*".join(re.escape(part) for part in shown.strip().split("…"))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if consoles(p)], ids=lambda path: path.stem)
+def test_every_command_of_a_page_prints_what_the_page_shows(path, run):
+    for command, shown in consoles(path):
+        printed = run(command)
+        assert is_as_shown(shown, printed), f"{command}\n{printed}"
+
+
+@pytest.mark.parametrize("address", requests_of(page("search.md")))
+def test_every_search_of_the_docs_works(address, hub):
+    answer = httpx.get(f"{hub.fhir}/{address}")
+
+    assert answer.status_code == 200, answer.text
+
+
+def test_every_interaction_is_documented_and_has_an_example():
+    text = page("rest.md")
+    shown = set()
+    for command, _ in consoles(ROOT / "docs" / "rest.md"):
+        words = shlex.split(command)
+        method = words[words.index("-X") + 1] if "-X" in words else "GET"
+        method = "POST" if method == "GET" and "--json" in words else method
+        url = next(word for word in words if word.startswith(SHOWN))
+        path, _, query = url.removeprefix(f"{SHOWN}/fhir").partition("?")
+        pairs = tuple(tuple(pair.split("=", 1)) for pair in query.split("&") if pair)
+        request = FhirRequest(method, tuple(path.strip("/").split("/")) if path else (), pairs)
+        shown.add(route(request).interaction)
+
+    assert [name for name in INTERACTIONS if f"`{name}`" not in text] == []
+    assert set(INTERACTIONS) - shown == set()
+
+
+def test_every_parameter_type_and_modifier_is_documented_and_has_an_example():
+    rows = {}
+    for line in page("search.md").splitlines():
+        if match := re.match(r"\| `(\w+)` \|", line):
+            rows.setdefault(match[1], line)
+    for kind, rules in KINDS.items():
+        assert "`GET " in rows[kind], kind
+        for modifier in filter(None, rules.modifiers):
+            assert f"`:{modifier}`" in rows[kind], (kind, modifier)
+    assert "`GET " in rows["composite"]
+    asked = " ".join(requests_of(page("search.md")))
+    every = {name for rules in KINDS.values() for name in rules.modifiers if name}
+    for modifier in [*every, INCLUDE_MODIFIERS[0]]:
+        assert f":{modifier}=" in asked, modifier
+
+
+def test_every_setting_is_documented_with_its_default():
+    text = page("settings.md")
+    for name, field in Settings.model_fields.items():
+        told = " ".join((field.description or "").split()).replace("|", "\\|")
+        assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
+
+
+def test_every_command_and_option_is_documented():
+    text = page("cli.md")
+    for name, command in typer.main.get_command(app).commands.items():
+        assert f"fhir-hub {name}" in text
+        for parameter in command.params:
+            for option in parameter.opts if parameter.param_type_name == "option" else ():
+                assert option in text or option in ("-h", "--help"), (name, option)
+
+
+@pytest.mark.parametrize("folder", ["messages", "segments", "tables", "senders"])
+def test_every_map_is_documented(folder):
+    text = page("hl7v2.md")
+    names = [
+        path.stem
+        for path in (ROOT / "mappings" / folder).iterdir()
+        if path.is_dir() or (path.suffix == ".toml" and folder != "messages")
+    ]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_link_between_pages_leads_somewhere():
+    for path in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
+            assert (path.parent / target).exists(), (path.name, target)
