@@ -1,4 +1,4 @@
-"""The wheel carries `mappings/` and `profiles/`, which stand beside the package for their readers."""
+"""The wheel carries `mappings/` and `profiles/`, which stand beside the package."""
 
 import shutil
 from pathlib import Path

@@ -123,11 +123,12 @@ def transaction(number: int, size: int = 100) -> dict:
 def oru(number: int, results: int = 10) -> bytes:
     """Return an ORU^R01 of `results` OBX, framed for MLLP."""
     who = number % 500
+    family, given = SURNAMES[who % len(SURNAMES)], GIVEN[who % len(GIVEN)]
     stamp = "20250314103000"
     lines = [
         f"MSH|^~\\&|LIS|SHTH01|FHIRHUB|QPRHP|{stamp}||ORU^R01^ORU_R01|B{number}|P|2.4"
         "|||AL|NE|CHN|UNICODE UTF-8|zh",
-        f"PID|1||T{who:07}^^^SHTH01^PI||{SURNAMES[who % len(SURNAMES)]}^{GIVEN[who % len(GIVEN)]}^^^^^L^I||19530412|F",
+        f"PID|1||T{who:07}^^^SHTH01^PI||{family}^{given}^^^^^L^I||19530412|F",
         f"PV1|1|O|NFM07^^^SHTH01||||||||||||||||M{number}",
         f"ORC|RE|JY{number}^SHTH01|L{number}^LIS||CM||||20250314080500|||T20501^方^晓岚^^^^^^SHTH01^L",
         f"OBR|1|JY{number}^SHTH01|L{number}^LIS|SH-CHEM^生化组合^L|||20250314081000"

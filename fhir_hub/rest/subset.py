@@ -77,9 +77,8 @@ def _reduce(
         plain = name.removeprefix("_")
         where = f"{path}.{plain}"
         element = elements.get(where) or _choice(plain, path, elements)
-        if name in _ALWAYS and "." not in path:
-            reduced[name] = value
-        elif element is None:  # inside a datatype: all or nothing was decided above
+        is_own = name in _ALWAYS and "." not in path
+        if is_own or element is None:  # inside a datatype all or nothing was decided above
             reduced[name] = value
         elif keeps(where, element):
             reduced[name] = _deeper(value, where, elements, keeps)
