@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from fhir_hub.cli.say import fail, progress, read, refuse, say
+from fhir_hub.cli.say import count, fail, progress, read, refuse, say
 
 if TYPE_CHECKING:
     from fhir_hub.settings import Settings
@@ -99,7 +99,7 @@ def _convert_folder(
 
             failed += 1
             say(f"{file}: internal error: {type(error).__name__} at {place(error)}")
-    print(f"{len(files)} files: {len(files) - failed} converted, {failed} failed")
+    print(f"{count(len(files), 'file')}: {len(files) - failed} converted, {failed} failed")
     if failed:
         raise typer.Exit(1)
 

@@ -27,6 +27,11 @@ def refuse(text: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+def count(number: int, what: str) -> str:
+    """Return `1 file`, `2 files`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def read(file: Path) -> bytes:
     """Return a file's bytes; ends with exit code 1 if it cannot be read."""
     try:
@@ -35,7 +40,7 @@ def read(file: Path) -> bytes:
         fail(f"{file}: {error.strerror} / 无法读取文件")
 
 
-def progress(items: Iterable[T], count: int, what: str) -> Iterator[T]:
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """Yield the items, with a progress bar on standard error if that is a terminal."""
     if not sys.stderr.isatty():
         yield from items
@@ -44,4 +49,4 @@ def progress(items: Iterable[T], count: int, what: str) -> Iterator[T]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(items, what, total=count, console=console, transient=True)
+    yield from track(items, what, total=total, console=console, transient=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fhir_hub.cli.say import fail, read, refuse, say
+from fhir_hub.cli.say import count, fail, read, refuse, say
 
 EXAMPLE = "fhir-hub send examples/messages/*.hl7 --to mllp://127.0.0.1:2575"
 _ADDRESS = re.compile(r"mllp://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
@@ -63,5 +63,5 @@ async def _send(files: list[Path], host: str, port: int, timeout_s: float) -> bo
         fail(str(error))
     finally:
         await answers.aclose()  # type: ignore[attr-defined]  # an async generator
-    print(f"{len(messages)} messages: {accepted} accepted, {len(messages) - accepted} not")
+    print(f"{count(len(messages), 'message')}: {accepted} accepted, {len(messages) - accepted} not")
     return accepted == len(messages) and not empty

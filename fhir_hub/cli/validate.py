@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhir_hub.cli.say import progress, read
+from fhir_hub.cli.say import count, progress, read
 
 if TYPE_CHECKING:
     from fhir_hub.errors import Issue
@@ -40,7 +40,7 @@ def command(
                 at = f"{issue.expression}: " if issue.expression else ""
                 where = f"{file}{place}"
                 print(f"{where}: {issue.severity}: {at}{issue.diagnostics} [{issue.code}]")
-    print(f"{resources} resources: {resources - faulty} valid, {faulty} not")
+    print(f"{count(resources, 'resource')}: {resources - faulty} valid, {faulty} not")
     if faulty:
         raise typer.Exit(1)
 

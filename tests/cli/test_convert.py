@@ -86,7 +86,7 @@ def test_a_folder_without_a_bad_one_ends_with_0_and_has_reports_if_asked(run, fi
 
     ended = run("convert", "--dir", tmp_path / "in", tmp_path / "out", "--report")
 
-    assert (ended.code, ended.out) == (0, "1 files: 1 converted, 0 failed\n")
+    assert (ended.code, ended.out) == (0, "1 file: 1 converted, 0 failed\n")
     report = json.loads((tmp_path / "out" / "m.report.json").read_bytes())
     assert report["counts"]["mapped"] > 10
 
@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_written_is_told_for_each_file(run, first, tmp_p
 
     ended = run("convert", "--dir", tmp_path / "in", tmp_path / "out")
 
-    assert (ended.code, ended.out) == (1, "1 files: 0 converted, 1 failed\n")
+    assert (ended.code, ended.out) == (1, "1 file: 0 converted, 1 failed\n")
 
 
 @pytest.mark.parametrize(

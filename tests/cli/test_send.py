@@ -60,7 +60,7 @@ def test_a_message_that_is_refused_ends_with_1(run, first):
         ended = run("send", first, "--to", f"mllp://localhost:{port}")
 
     assert ended.code == 1
-    assert ended.out.splitlines()[-1] == "1 messages: 0 accepted, 1 not"
+    assert ended.out.splitlines()[-1] == "1 message: 0 accepted, 1 not"
 
 
 def test_a_file_without_a_message_is_told_and_the_others_are_sent(run, first, tmp_path):
@@ -71,7 +71,7 @@ def test_a_file_without_a_message_is_told_and_the_others_are_sent(run, first, tm
 
     assert ended.code == 1
     assert f"{empty}: no HL7v2 message" in ended.err
-    assert ended.out.splitlines()[-1] == "1 messages: 1 accepted, 0 not"
+    assert ended.out.splitlines()[-1] == "1 message: 1 accepted, 0 not"
 
 
 def test_a_host_where_nobody_listens_is_told(run, first):

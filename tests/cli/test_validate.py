@@ -26,7 +26,7 @@ def file(tmp_path):
 def test_a_valid_resource_ends_with_0(run, file):
     ended = run("validate", file(GOOD))
 
-    assert ended == (0, "1 resources: 1 valid, 0 not\n", "")
+    assert ended == (0, "1 resource: 1 valid, 0 not\n", "")
 
 
 def test_every_issue_is_printed_with_file_place_and_code(run, file):
@@ -36,7 +36,7 @@ def test_every_issue_is_printed_with_file_place_and_code(run, file):
 
     assert ended.code == 1
     *issues, summary = ended.out.splitlines()
-    assert summary == "1 resources: 0 valid, 1 not"
+    assert summary == "1 resource: 0 valid, 1 not"
     assert len(issues) == 2
     assert any(line.startswith(f"{path}: error: Patient.active: ") for line in issues)
     assert any("Patient.colour" in line for line in issues)
@@ -70,7 +70,7 @@ def test_what_is_no_resource_is_told_and_ends_with_1(run, file, content):
     ended = run("validate", file(content))
 
     assert ended.code == 1
-    assert ended.out.splitlines()[-1] == "1 resources: 0 valid, 1 not"
+    assert ended.out.splitlines()[-1] == "1 resource: 0 valid, 1 not"
     assert ended.err == ""
 
 
