@@ -14,6 +14,7 @@ from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place, name_based_urn
+from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.identity import systems
 
@@ -163,10 +164,16 @@ def _order_number(place: Place, paths: Paths) -> str:
 
 def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Identifier of what has no number: by sender, patient and the given fields."""
-    texts = [
-        "~".join(value.raw for value in place.values(path) if not value.is_null) for path in paths
-    ]
+    texts = ["~".join(map(_told, place.values(path))) for path in paths]
     return _natural(place, draft, texts) if any(texts) else None
+
+
+def _told(value: Value) -> str:
+    """Return what tells a value from others: its code, or without one its text."""
+    if value.is_null:
+        return ""
+    texts = (one_line(value.text(component)) for component in (1, 2, 4, 5))
+    return next((text for text in texts if text), "") or one_line(value.whole)
 
 
 def _natural(place: Place, draft: Draft, texts: list[str]) -> Json:

@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/conformance-rules.html#cardinality
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fhir_hub.r4.definitions import Definitions, Element
@@ -20,11 +21,13 @@ _BACKBONES = ("BackboneElement", "Element")
 class Needs:
     """What an object needs: for each required element the names that it may have in JSON.
 
-    `parts` are the elements in it that have needs of their own.
+    `parts` are the elements in it that have needs of their own, `periods` those whose start
+    must be before their end.
     """
 
     required: tuple[tuple[str, ...], ...]
     parts: tuple[tuple[str, "Needs"], ...]
+    periods: tuple[str, ...]
 
 
 class Completeness:
@@ -54,16 +57,17 @@ class Completeness:
         return self._of(resource_type, children)
 
     def _of(self, path: str, children: dict[str, list[Element]]) -> Needs:
-        required, parts = [], []
+        required, parts, periods = [], [], []
         for element in children.get(path, ()):
             name = element.path.rpartition(".")[2]
             if element.min:
                 required.append(tuple(_names(name, element)))
+            periods += [one for one in _names(name, element) if one.lower().endswith("period")]
             if any(one.code in _BACKBONES for one in element.types):
                 inner = self._of(element.path, children)
-                if inner.required or inner.parts:
+                if inner.required or inner.parts or inner.periods:
                     parts.append((name, inner))
-        return Needs(tuple(required), tuple(parts))
+        return Needs(tuple(required), tuple(parts), tuple(periods))
 
 
 def _names(name: str, element: Element) -> Iterator[str]:
@@ -92,7 +96,22 @@ def _lacks(node: Json, needs: Needs, path: str, leave_out: list[str]) -> str:
             node[name] = kept
         else:
             del node[name]
+    for name in needs.periods:
+        if name in node and _is_reversed(node[name]):
+            del node[name]["end"]
+            leave_out.append(f"{path}.{name}.end before its start")
     for names in needs.required:
         if not any(name in node for name in names):
             return names[0]
     return ""
+
+
+def _is_reversed(period: Any) -> bool:
+    """Say whether a Period ends before it starts, as far as both are equally precise."""
+    if not isinstance(period, dict) or "start" not in period or "end" not in period:
+        return False
+    start, end = str(period["start"]), str(period["end"])
+    if len(start) > 10 < len(end):
+        return datetime.fromisoformat(start) > datetime.fromisoformat(end)
+    shorter = min(len(start), len(end), 10)
+    return start[:shorter] > end[:shorter]

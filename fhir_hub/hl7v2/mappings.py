@@ -93,7 +93,8 @@ class Mappings:
             return named
         if by_event:
             return by_event
-        return named or self._files.structures.get(code, "") or f"{code}_{trigger}".strip("_")
+        by_type = "" if trigger else self._files.structures.get(code, "")
+        return named or by_type or f"{code}_{trigger}".strip("_")
 
     def program(self, message: Message, sender: str = "") -> Program:
         """Return the program for a message; one of the generic map if its structure has none."""

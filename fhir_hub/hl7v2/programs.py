@@ -9,14 +9,15 @@ Spec: DESIGN 2a
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.map_files import Document, MapFiles
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
-from fhir_hub.hl7v2.rows import Compiled, Row, Scope, compile_row, read_row
+from fhir_hub.hl7v2.row_compiler import Compiled, compile_row
+from fhir_hub.hl7v2.rows import Row, Scope, read_row
 from fhir_hub.hl7v2.structure import GENERIC, Group
 
 _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
@@ -28,7 +29,8 @@ class Entry:
     """What one segment does: make the resource `name`, or add to it (`adds`).
 
     `match` is `identity`, `identifier`, types of identifiers in order of preference, or empty:
-    always a new one. With `takes_out`, what its rows make is taken out of what is stored.
+    always a new one. With `takes_out`, what its rows make is taken out of what is stored. An
+    entry for a group is not for the groups `inner` of which another entry tells.
     """
 
     where: str
@@ -45,11 +47,13 @@ class Entry:
     late: tuple[Compiled, ...]
     last: tuple[Compiled, ...]
     steered_by: tuple[Path, ...] = ()
+    inner: tuple[str, ...] = ()
 
     def is_for(self, path: str) -> bool:
         """Say whether the entry is about segments in the group of that path."""
-        wanted = self.group
-        return not wanted or path == wanted or path.startswith(f"{wanted}.")
+        return not self.group or (
+            _is_within(path, self.group) and not any(_is_within(path, one) for one in self.inner)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,20 @@ def compile_program(
             continue
         if len(problems) == found:
             entries.setdefault(entry.segment, []).append(entry)
-    compiled = {segment: tuple(found) for segment, found in entries.items()}
+    compiled = {segment: tuple(_with_inner(found)) for segment, found in entries.items()}
     return Program(name, groups, compiled, scope, tuple(senders))
+
+
+def _is_within(path: str, group: str) -> bool:
+    return path == group or path.startswith(f"{group}.")
+
+
+def _with_inner(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Return the entries of a segment, each leaving the innermost groups to those for them."""
+    groups = {entry.group for entry in entries if entry.group}
+    for entry in entries:
+        inner = (one for one in groups if one != entry.group and _is_within(one, entry.group))
+        yield replace(entry, inner=tuple(sorted(inner))) if entry.group else entry
 
 
 def structures_of(document: Document) -> list[str]:

@@ -1,0 +1,467 @@
+"""Conversion of whatever senders send: quirks, unknown events, missing parts, other writings.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
+"""
+
+from datetime import UTC
+from decimal import Decimal
+
+import pytest
+from conversion_parts import (
+    BASE,
+    LOINC,
+    MESSAGES,
+    by_code,
+    codes,
+    converted,
+    errors,
+    every,
+    identifiers,
+    lines,
+    of_type,
+    only,
+    story,
+    target,
+    text_of,
+)
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidMessage, ack_for
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.bundle import to_bundle
+from fhir_hub.r4.checks.models import as_model
+
+MSH = "MSH|^~\\&|HIS|SHTH01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
+PID = "PID|1||T1^^^SHTH01^PI||沈^桂芳||19530412|F"
+
+
+def resources(conversion):
+    return [one.resource for one in conversion.resources]
+
+
+# quirks of real senders
+
+
+def test_q1_a_message_without_control_id_is_converted():
+    conversion = story("quirks/q1")
+    assert "330421199108179964" in identifiers(only(conversion, "Patient"))
+    assert only(conversion, "Encounter")["class"]["code"] == "AMB"
+    assert only(conversion, "Provenance")["entity"][0]["what"]["identifier"]["value"]
+
+
+def test_q2_byte_order_mark_and_line_feeds_change_nothing():
+    assert story("quirks/q2").resources == story("01").resources
+
+
+def test_q3_other_delimiters_are_legal():
+    patient = only(story("quirks/q3"), "Patient")
+    assert patient["name"][0]["text"] == "周思媛"
+    assert identifiers(patient)["330421199108179964"] == "urn:oid:2.16.156.10011.1.3"
+
+
+def test_q4_units_flags_and_comparators_as_they_are_meant():
+    conversion = story("quirks/q4")
+    found = by_code(conversion)
+    white = found["WBC"]
+    assert (white["valueQuantity"]["value"], white["valueQuantity"]["code"]) == (
+        Decimal("3.1"),
+        "10*9/L",
+    )
+    assert white["interpretation"][0]["coding"][0]["code"] == "L"
+    assert found["HGB"]["interpretation"][0]["coding"][0]["code"] == "L"
+    protein = found["CRP"]["valueQuantity"]
+    assert (protein["comparator"], protein["value"], protein["code"]) == (
+        "<",
+        Decimal("0.5"),
+        "mg/L",
+    )
+    patient = only(conversion, "Patient")
+    assert patient["gender"] == "male"
+    assert "310229194811059976" in identifiers(patient)
+
+
+def test_q5_a_resident_id_that_cannot_be_right_matches_nobody():
+    conversion = story("quirks/q5")
+    (patient,) = every(conversion, "Patient")
+    bad = next(one for one in patient.resource["identifier"] if one.get("use") == "temp")
+    assert bad["value"] == "310229195304129988"
+    assert patient.match == ((f"{BASE}/sid/ZJJCHC/patient-id", "ZJJ00099999"),)
+    assert [one.code for one in conversion.report.issues()] == ["invalid-resident-id"]
+
+
+def test_q7_names_whose_bytes_hold_delimiters():
+    raw = (MESSAGES / "wire" / "q7_gbk_delimiter_bytes.gbk.hl7").read_bytes()
+    decoded = charset.decode(raw, "")
+    patient = only(converted(decoded.text), "Patient")
+    assert [name["text"] for name in patient["name"]] == ["李珅", "孙玘"]
+
+
+@pytest.mark.parametrize(
+    ("wire", "twin"),
+    [("02_ADT_A08_tertiary_quirky.gbk", "02"), ("10_ORU_R01_nat_wujiang.gb18030", "10")],
+)
+def test_the_character_set_on_the_wire_changes_nothing(wire, twin):
+    raw = (MESSAGES / "wire" / f"{wire}.hl7").read_bytes()
+    assert resources(converted(charset.decode(raw, "").text)) == resources(story(twin))
+
+
+# the same message written otherwise
+
+STORY = [f"{number:02}" for number in range(1, 16)]
+
+
+@pytest.mark.parametrize("name", STORY)
+def test_line_ends_change_nothing(name):
+    text = text_of(name)
+    for end in ("\n", "\r\n"):
+        assert converted(text.replace("\r", end)).resources == story(name).resources
+
+
+@pytest.mark.parametrize("name", STORY)
+def test_delimiters_change_nothing(name):
+    text = text_of(name).replace("10\\S\\9/L", "10*9/L")  # \S\ is the delimiter, whatever it is
+    table = str.maketrans({"|": "\x01", "^": "\x02", "~": "\x03", "&": "\x04", "\\": "\x05"})
+    back = str.maketrans({"\x01": "#", "\x02": "@", "\x03": "!", "\x04": "$", "\x05": "?"})
+    if not set("#@!$?").isdisjoint(text) or name == "13":  # 13 has a bare ~ in a text
+        pytest.skip("the message holds the other delimiters")
+    other = converted(text.translate(table).translate(back))
+    assert resources(other) == resources(converted(text))
+
+
+@pytest.mark.parametrize("name", STORY)
+def test_a_z_segment_changes_nothing_but_where_it_is_kept(name):
+    text = text_of(name).rstrip("\r\n")
+    first, rest = text.split("\r", 1)
+    added = converted(f"{first}\rZZZ|1|x^y\r{rest}\rZZY|something\r")
+    expected = story(name)
+    assert [one.full_url for one in added.resources] == [o.full_url for o in expected.resources]
+    for one, other in zip(added.resources, expected.resources, strict=True):
+        if one.resource["resourceType"] == "Provenance":
+            kept = [e["valueString"] for e in one.resource.pop("extension", ())]
+            already = [e["valueString"] for e in other.resource.pop("extension", ())]
+            assert not kept or set(kept) - set(already) == {"ZZZ|1|x^y", "ZZY|something"}
+        assert one == other
+    assert any(one.path == "ZZZ-2" and one.state == "preserved" for one in added.report.fields())
+
+
+def test_the_same_message_gives_the_same_full_urls():
+    assert story("08").resources == story("08").resources
+    other = converted(text_of("08").replace("LIS20250314-000781", "LIS20250314-000782"))
+    urls = {one.full_url for one in story("08").resources}
+    assert urls.isdisjoint(one.full_url for one in other.resources)
+
+
+def test_every_reference_leads_to_a_resource_of_the_message_or_has_an_identifier():
+    for name in STORY:
+        conversion = story(name)
+        urls = {one.full_url for one in conversion.resources}
+        for one in conversion.resources:
+            for reference in _references(one.resource):
+                assert reference["reference"] in urls
+
+
+def _references(node):
+    if isinstance(node, dict):
+        if "reference" in node:
+            yield node
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _references(item)
+
+
+def test_a_second_opinion_takes_every_resource_of_the_story():
+    for name in STORY:
+        for resource in resources(story(name)):
+            as_model(fhirjson.loads(fhirjson.dumps(resource)))
+
+
+# events without a map, messages without their parts
+
+
+def test_an_event_without_a_map_of_its_own_gives_what_its_segments_say():
+    text = lines(
+        MSH.format("ADT^A02"), "EVN|A02|20250315", PID, "PV1|1|I|W1^01^02||||||||||||||||V1"
+    )
+    conversion = converted(text)
+    assert conversion.report.structure == "*"
+    assert "T1" in identifiers(only(conversion, "Patient"))
+    assert "V1" in identifiers(only(conversion, "Encounter"))
+
+
+def test_an_unknown_event_with_known_segments_is_converted():
+    text = lines(
+        MSH.format("ZZZ^Z01"),
+        PID,
+        "ORC|RE|P1",
+        "OBR|1|P1||X^Y|||20250315",
+        "OBX|1|NM|2823-3^K^LN||4.1|mmol/L|||||F",
+        "NTE|1||ok",
+    )
+    conversion = converted(text)
+    assert codes(only(conversion, "Observation")["code"])["2823-3"] == LOINC
+    assert errors(conversion) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "ack_code", "error_code", "location"),
+    [
+        pytest.param(lines(MSH.format("QQQ^Q99")), "AR", "200", "MSH-9", id="type"),
+        pytest.param(lines(MSH.format("ADT^A99")), "AR", "201", "MSH-9", id="event"),
+        pytest.param(lines(MSH.format("")), "AR", "101", "MSH-9", id="none"),
+        pytest.param(
+            lines(MSH.format("ADT^A04^ADT_A01"), "PV1|1|O"), "AE", "100", "PID", id="patient"
+        ),
+    ],
+)
+def test_a_message_that_no_map_can_make_anything_of_is_refused(
+    text, ack_code, error_code, location
+):
+    with pytest.raises(InvalidMessage) as caught:
+        converted(text)
+    ack = ack_for(caught.value)
+    assert (ack.ack_code, ack.error_code, ack.location) == (ack_code, error_code, location)
+
+
+def test_results_without_a_patient_are_results_without_a_subject():
+    text = lines(MSH.format("ORU^R01"), "OBR|1|||X^Y", "OBX|1|NM|K^K||4.1|mmol/L|||||F")
+    observation = only(converted(text), "Observation")
+    assert "subject" not in observation
+    assert observation["valueQuantity"]["value"] == Decimal("4.1")
+
+
+def test_what_r4_demands_and_the_message_lacks_is_left_out_with_a_reason():
+    text = lines(MSH.format("ADT^A08^ADT_A01"), PID, "AL1|1|DA|J01CA^x||疹", "NK1|1")
+    without = converted(text.replace(PID, "PID|1"))
+    assert of_type(without, "AllergyIntolerance")  # its patient is there, if nameless
+    empty = converted(lines(MSH.format("ORU^R01"), PID, "OBR|1|||X^Y", "OBX|1|NM|||4.1"))
+    assert of_type(empty, "Observation") == []
+    assert "result" not in only(empty, "DiagnosticReport")
+    (issue,) = empty.report.issues()
+    assert (issue.code, issue.text) == ("incomplete", "Observation without code was not made")
+    assert errors(empty) == []
+
+
+def test_a_period_that_ends_before_it_starts_has_no_end():
+    visit = "PV1|1|O|||||||||||||||||V1" + "|" * 25 + "20250314081000|20250313"
+    conversion = converted(lines(MSH.format("ADT^A08^ADT_A01"), PID, visit))
+    assert only(conversion, "Encounter")["period"] == {"start": "2025-03-14T08:10:00+08:00"}
+    assert errors(conversion) == []
+    assert conversion.report.issues()[0].code == "incomplete"
+    exact = visit.replace("|20250313", "|20250314070000")
+    conversion = converted(lines(MSH.format("ADT^A08^ADT_A01"), PID, exact))
+    assert "end" not in only(conversion, "Encounter")["period"]
+
+
+# null, repetition, order
+
+
+def test_a_null_deletes_and_an_empty_field_leaves():
+    text = lines(MSH.format("ADT^A08^ADT_A01"), 'PID|1||T1^^^SHTH01^PI||沈^桂芳||""|F|||""||""')
+    (patient,) = every(converted(text), "Patient")
+    assert set(patient.nulls) == {"birthDate", "address", "telecom"}
+    assert "maritalStatus" not in patient.nulls
+
+
+def test_a_null_beside_a_value_for_the_same_element_deletes_nothing():
+    pid = 'PID|1||T1^^^SHTH01^PI||沈^桂芳||19530412|F|||||""|^WPN^PH^^^021^59240000'
+    (patient,) = every(converted(lines(MSH.format("ADT^A08^ADT_A01"), pid)), "Patient")
+    assert patient.nulls == ()
+    assert len(patient.resource["telecom"]) == 1
+
+
+def test_repeated_doctors_are_participants_each():
+    visit = "PV1|1|O|||||D1^甲~D2^乙|D3^丙|||||||||||V1"
+    conversion = converted(lines(MSH.format("ADT^A08^ADT_A01"), PID, visit))
+    participants = only(conversion, "Encounter")["participant"]
+    found = [
+        (next(iter(identifiers(target(conversion, one["individual"])))), one["type"][0])
+        for one in participants
+    ]
+    assert [number for number, _ in found] == ["D1", "D2", "D3"]
+    assert [kind["coding"][0]["code"] for _, kind in found] == ["ATND", "ATND", "REF"]
+
+
+def test_a_doctor_named_twice_is_one_practitioner_with_all_that_is_known():
+    visit = "PV1|1|O|||||D1|D1^戴^慧|||||||||||V1"
+    conversion = converted(lines(MSH.format("ADT^A08^ADT_A01"), PID, visit))
+    assert only(conversion, "Practitioner")["name"][0]["text"] == "戴慧"
+
+
+def test_a_doctor_without_a_number_is_named_and_makes_no_resource():
+    visit = "PV1|1|O|||||^戴慧||||||||||||V1"
+    conversion = converted(lines(MSH.format("ADT^A08^ADT_A01"), PID, visit))
+    assert of_type(conversion, "Practitioner") == []
+    (participant,) = only(conversion, "Encounter")["participant"]
+    assert participant["individual"] == {"display": "戴慧"}
+
+
+def test_two_results_of_one_code_in_one_order_stay_two():
+    text = lines(
+        MSH.format("ORU^R01"),
+        PID,
+        "OBR|1||F1|X^Y",
+        "OBX|1|TX|NOTE^n||first||||||F",
+        "OBX|2|TX|NOTE^n||second||||||F",
+        "OBX|3|TX|NOTE^n|2|third||||||F",
+    )
+    found = every(converted(text), "Observation")
+    assert len({one.match for one in found}) == 3
+    assert found[2].match[0][1] == "F1/NOTE/2"
+
+
+def test_segments_out_of_place_lose_nothing():
+    visit = "PV1|1|O|||||||||||||||||V1"
+    ordered = lines(MSH.format("ORU^R01"), PID, visit, "OBR|1||F1|X^Y", "OBX|1|NM|K||1||||||F")
+    late = lines(MSH.format("ORU^R01"), PID, "OBR|1||F1|X^Y", "OBX|1|NM|K||1||||||F", visit)
+    for text in (ordered, late):
+        conversion = converted(text)
+        visit_url = every(conversion, "Encounter")[0].full_url
+        report = only(conversion, "DiagnosticReport")
+        assert len(report["result"]) == 1
+        assert report["encounter"] == {"reference": visit_url}
+
+
+def test_each_report_has_its_own_results():
+    text = lines(
+        MSH.format("ORU^R01"),
+        PID,
+        "ORC|RE|P1|F1",
+        "OBR|1|P1|F1|A^a",
+        "NTE|1||of the report",
+        "OBX|1|NM|K||1||||||F",
+        "NTE|1||of the result~and more",
+        "ORC|RE|P2|F2",
+        "OBR|2|P2|F2|B^b",
+        "OBX|1|NM|L||2||||||F",
+        "OBX|2|NM|M||3||||||F",
+    )
+    conversion = converted(text)
+    first, second = of_type(conversion, "DiagnosticReport")
+    results = [
+        [next(iter(codes(target(conversion, one)["code"]))) for one in report["result"]]
+        for report in (first, second)
+    ]
+    assert results == [["K"], ["L", "M"]]
+    assert by_code(conversion)["K"]["note"] == [{"text": "of the result~and more"}]
+    assert "of the report" in str(first["extension"])
+    assert "note" not in by_code(conversion)["L"]
+
+
+def test_the_hubs_zone_is_that_of_times_without_one():
+    visit = "PV1|1|O|||||||||||||||||V1" + "|" * 25 + "20250314081000"
+    text = lines(MSH.format("ADT^A08^ADT_A01"), PID, visit)
+    conversion = converted(text, zone=UTC)
+    assert only(conversion, "Encounter")["period"]["start"] == "2025-03-14T08:10:00+00:00"
+
+
+def test_without_a_time_of_its_own_a_message_is_recorded_when_it_came():
+    text = lines(MSH.format("ADT^A08^ADT_A01").replace("20250315101500", ""), PID)
+    known = converted(text, received="2025-03-15T10:15:01Z")
+    assert only(known, "Provenance")["recorded"] == "2025-03-15T10:15:01Z"
+    unknown = converted(text)
+    assert of_type(unknown, "Provenance") == []
+    assert "Provenance without recorded" in unknown.report.issues()[0].text
+    dated = converted(text.replace("QPRHP||", "QPRHP|20250315|"))
+    assert only(dated, "Provenance")["recorded"] == "2025-03-15T00:00:00+08:00"
+
+
+# appointments
+
+
+def appointment(sch, event="S12", *rest):
+    text = lines(MSH.format(f"SIU^{event}^SIU_S12"), f"SCH|P1|F1{sch}", PID, *rest)
+    conversion = converted(text)
+    assert errors(conversion) == []
+    return only(conversion, "Appointment"), conversion
+
+
+def test_an_appointments_time_may_stand_with_its_service():
+    found, _ = appointment("", "S12", "RGS|1", "AIS|1|A|X^Y|20250314093000|||20|min")
+    assert found["start"] == "2025-03-14T09:30:00+08:00"
+    assert found["end"] == "2025-03-14T09:50:00+08:00"
+
+
+def test_an_appointments_end_may_follow_from_its_duration():
+    found, _ = appointment("|||||||30|min|^^^20250314093000")
+    assert found["end"] == "2025-03-14T10:00:00+08:00"
+    found, _ = appointment("|||||||2|h|^^^20250314093000")
+    assert found["end"] == "2025-03-14T11:30:00+08:00"
+    found, _ = appointment("|||||||||^^M45^20250314093000")
+    assert found["end"] == "2025-03-14T10:15:00+08:00"
+    found, conversion = appointment("|||||||||^^X^20250314093000")
+    assert found["end"] == found["start"]
+    assert "no-end" in [one.code for one in conversion.report.issues()]
+
+
+def test_an_appointment_without_a_time_is_proposed():
+    found, conversion = appointment("")
+    assert found["status"] == "proposed"
+    assert "no-start" in [one.code for one in conversion.report.issues()]
+    found, _ = appointment("", "S15")
+    assert found["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [("S12", "booked"), ("S15", "cancelled"), ("S17", "entered-in-error"), ("S26", "noshow")],
+)
+def test_an_appointments_status_is_what_the_event_does(event, status):
+    found, _ = appointment("|||||||30|min|^^^20250314093000", event)
+    assert found["status"] == status
+
+
+# the transaction Bundle
+
+
+def test_the_bundle_updates_creates_and_finds():
+    bundle = to_bundle(story("08"))
+    assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "transaction")
+    requests = {}
+    for entry in bundle["entry"]:
+        requests.setdefault(entry["resource"]["resourceType"], []).append(entry["request"])
+    assert requests["Patient"] == [
+        {
+            "method": "PUT",
+            "url": "Patient?identifier=urn:oid:2.16.156.10011.1.3|310229195304129989",
+        }
+    ]
+    assert requests["ServiceRequest"] == [
+        {
+            "method": "POST",
+            "url": "ServiceRequest",
+            "ifNoneExist": f"identifier={BASE}/sid/SHTH01|JY20250314-0088",
+        }
+    ]
+    assert requests["Provenance"] == [{"method": "POST", "url": "Provenance"}]
+    assert len({entry["fullUrl"] for entry in bundle["entry"]}) == len(bundle["entry"])
+
+
+def test_a_number_with_marks_of_the_search_is_escaped_in_the_bundle():
+    text = text_of("08").replace("L20250314-3321^LIS", "L,1$2 3^LIS")
+    urls = [entry["request"]["url"] for entry in to_bundle(converted(text))["entry"]]
+    assert (
+        f"DiagnosticReport?identifier={BASE}/sid/LIS|L%5C,1%5C$2%203".replace(",", "%2C").replace(
+            "$", "%24"
+        )
+        in urls
+    )
+
+
+def test_nothing_a_sender_writes_is_a_fault_of_ours():
+    text = text_of("08")
+    for position in range(0, len(text), 7):
+        for mark in ("|", "^", "~", '""', "\\X0\\"):
+            broken = f"{text[:position]}{mark}{text[position:]}"
+            try:
+                er7.parse(broken)
+            except InvalidMessage:
+                continue
+            try:
+                conversion = converted(broken)
+            except InvalidMessage:
+                continue
+            assert conversion.resources
+        if position > 1000:
+            break
