@@ -1,0 +1,187 @@
+"""What a row does when its segment comes: read, convert and put; or a constant, a link, a call.
+
+Each is a function made once, when maps are loaded; the hot path interprets nothing.
+
+Spec: DESIGN 2a
+"""
+
+from collections.abc import Callable, Mapping
+
+from fhir_hub.hl7v2 import conditions, structure
+from fhir_hub.hl7v2.calls import CALLS
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.elements import Target
+from fhir_hub.hl7v2.er7 import Segment, Value
+from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.row_values import Convert, converter, putter
+from fhir_hub.hl7v2.rows import Row, Scope
+from fhir_hub.hl7v2.setters import Put, setter
+
+Act = Callable[[Place, Draft], None]
+_WHOLE = ("string", "markdown", "Annotation")
+
+
+def reading(
+    row: Row, goal: Target, test: conditions.Condition | None, put: Put, convert: Convert
+) -> Act:
+    """Return the function of a row that reads a field and puts the FHIR value that it makes."""
+    source = row.sources[0]
+    name, number = source.segment, source.field
+    read = _splitter(source, row.kind in _WHOLE and not source.component)
+    is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
+    top = goal.last.name if not goal.parents else ""
+    alone = top if is_single and not goal.choice else ""
+
+    def act(place: Place, draft: Draft) -> None:
+        if alone and alone in draft.resource:
+            return
+        segment = place.segment
+        if segment.name != name:
+            found = place.node.nearest(name)
+            if found is None:
+                return
+            segment = found
+        text = segment.field(number)
+        if not text or (test is not None and not test(place)):
+            return
+        values = read(segment, text)
+        run = place.run
+        run.row = row
+        took = False
+        for index, value in enumerate(values):
+            if value.is_null:
+                if top:
+                    draft.nulls.append(top)
+                continue
+            made = convert(value, place)
+            if made is None:
+                continue
+            if took and is_single:
+                run.issue("repeated-value", "a field repeats where FHIR has one value; first taken")
+                break
+            if type(made) is list:
+                for one in made:
+                    took = put(draft, place, index, one) or took
+            else:
+                took = put(draft, place, index, made) or took
+        if took:
+            run.trace.append((place.segment, place.node, row, draft))
+
+    return act
+
+
+def _splitter(source: Path, whole: bool) -> Callable[[Segment, str], list[Value]]:
+    """Return the function that splits a field's text into the values that a row reads."""
+
+    def read(segment: Segment, text: str) -> list[Value]:
+        encoding = segment.encoding
+        if whole or encoding.repetition not in text:
+            values = [Value(text, encoding)]
+        else:
+            values = segment.repetitions(source.field)
+        if source.component:
+            values = [value.component(source.component) for value in values]
+            if source.subcomponent:
+                values = [value.component(source.subcomponent) for value in values]
+        return values
+
+    return read
+
+
+def by_type(row: Row, goal: Target, test: conditions.Condition | None, scope: Scope) -> Act:
+    """Return the function of a row whose datatype another field names: `as = { by = … }`."""
+    assert isinstance(row.kind, Mapping)
+    by = parse_path(row.kind.get("by", ""))
+    if problem := structure.problem(by):
+        raise ValueError(f"no such path as {by}: {problem}")
+    acts = {}
+    for name, kind in row.kind.items():
+        if name != "by":
+            convert, fhir_type = converter(kind, row, scope)
+            acts[name] = reading(row, goal, test, putter(goal, fhir_type), convert)
+
+    def act(place: Place, draft: Draft) -> None:
+        chosen = acts.get(place.text(by))
+        if chosen is not None:
+            chosen(place, draft)
+
+    return act
+
+
+def constant(row: Row, goal: Target, put: Put, test: conditions.Condition | None) -> Act:
+    """Return the function of a row that puts what it says, if its condition holds."""
+    value = row.value
+    values = value if isinstance(value, list) else [value]
+    alone = "" if goal.parents or goal.last.is_list or goal.choice else goal.last.name
+
+    def act(place: Place, draft: Draft) -> None:
+        if alone and alone in draft.resource:
+            return
+        if test is not None and not test(place):
+            return
+        took = False
+        for one in values:
+            took = put(draft, place, 0, one) or took
+        if took and row.sources:
+            place.run.trace.append((place.segment, place.node, row, draft))
+
+    return act
+
+
+def calling(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
+    """Return the function of a row that leaves its value to a function of `calls.py`."""
+    call, sources = CALLS[row.call], row.sources
+    put = setter(goal, "" if goal.choice else goal.types[0])
+    refer = "Reference" in goal.types
+
+    def act(place: Place, draft: Draft) -> None:
+        if test is not None and not test(place):
+            return
+        place.run.row = row
+        made = call(place, draft, sources)
+        if made is None:
+            return
+        took = False
+        for index, one in enumerate(made if type(made) is list else [made]):
+            value = one
+            if refer and type(one) is dict and "resourceType" in one:
+                value = place.run.support(one, place.segment)
+                if value is None:
+                    continue
+            took = put(draft, place, index, value) or took
+        if took:
+            place.run.trace.append((place.segment, place.node, row, draft))
+
+    return act
+
+
+def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
+    """Return the function of a row that refers to other resources of the message."""
+    if "Reference" not in goal.types:
+        raise ValueError(f"{goal.last.name} is no Reference")
+    put, name = setter(goal, "Reference"), row.links
+    is_list = goal.last.is_list or any(step.is_list and step.label for step in goal.parents)
+    many = goal.last.name if goal.last.is_list and not goal.parents else ""
+    kind = name.partition("[")[0]
+    if name != "*" and not goal.may_refer_to(kind):
+        raise ValueError(f"{goal.last.name} may not refer to {kind}")
+
+    def act(place: Place, draft: Draft) -> None:
+        if test is not None and not test(place):
+            return
+        if name == "*":
+            found = [one for one in place.run.everything() if not one.is_witness]
+        else:
+            found = place.node.nearest_drafts(name)
+            if len(found) > 1:
+                found = [one for one in found if one.segment is place.segment] or found
+        if many:
+            references = [{"reference": one.full_url} for one in found if one is not draft]
+            if references:
+                draft.resource.setdefault(many, []).extend(references)
+            return
+        for index, other in enumerate(found if is_list else found[:1]):
+            if other is not draft:
+                put(draft, place, index, {"reference": other.full_url})
+
+    return act
