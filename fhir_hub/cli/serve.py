@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -130,6 +132,13 @@ def _as_text(addresses: "Addresses", settings: "Settings") -> str:
   pages        {home}   (docs, health, metrics)
   store        {settings.store}
 Send the first message, then find its patient · 发送第一条消息, 再查询患者:
-  fhir-hub send {first} --to {mllp}
+  {_program()} send {first} --to {mllp}
   curl -G {addresses.fhir}/Patient --data-urlencode name=沈桂芳
 Ctrl+C stops it."""
+
+
+def _program() -> str:
+    """Return how a reader of the terminal calls this program."""
+    if shutil.which("fhir-hub"):
+        return "fhir-hub"
+    return os.path.relpath(Path(sys.executable).with_name("fhir-hub"))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -57,10 +58,14 @@ def test_ready_json_is_one_line_and_a_signal_ends_with_0(run, number):
     assert "every local client is allowed" in ended.err
 
 
+@pytest.mark.parametrize("is_on_path", [True, False])
 def test_for_people_it_says_where_everything_is_and_how_to_send_the_first_message(
-    run, tmp_path, monkeypatch
+    run, tmp_path, monkeypatch, is_on_path
 ):
     monkeypatch.setenv("FHIR_HUB_PROT", "1")
+    monkeypatch.setenv("PATH", path := str(tmp_path))
+    if is_on_path:
+        shutil.copy("/bin/sh", Path(path) / "fhir-hub")
     port = free_port()
     config = tmp_path / "hub.toml"
     config.write_text(f'store = "sqlite:{tmp_path}/hub.sqlite"\nport = {port}\nmllp_port = 0\n')
@@ -71,6 +76,7 @@ def test_for_people_it_says_where_everything_is_and_how_to_send_the_first_messag
     assert ended.code == 0
     assert f"http://127.0.0.1:{port}/fhir" in ended.out
     assert "fhir-hub send examples/messages/01_" in ended.out
+    assert ("\n  fhir-hub send" in ended.out) == is_on_path
     assert "every local client" not in ended.err
     assert "FHIR_HUB_PROT is no setting" in ended.err
     assert (tmp_path / "hub.sqlite").exists()
