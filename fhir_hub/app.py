@@ -213,6 +213,7 @@ def _known(definitions: Definitions, resource: Any) -> None:
 def _convert(
     mappings: Mappings, settings: Settings, message: er7.Message, received: str
 ) -> Conversion:
+    mappings.require_known(message)
     return convert(message, mappings, zone=settings.zone, received=received)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
@@ -21,7 +22,7 @@ from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
 from fhir_hub.hl7v2.rows import Scope
 from fhir_hub.hl7v2.settings import Settings
-from fhir_hub.hl7v2.structure import problem
+from fhir_hub.hl7v2.structure import problem, structure
 from fhir_hub.r4.definitions import Definitions
 
 
@@ -76,6 +77,26 @@ class Mappings:
         """Say whether any event of this message type (`ADT`) has a structure."""
         prefix = f"{message_type}^"
         return any(event.startswith(prefix) for event in self._files.structures)
+
+    def require_known(self, message: Message) -> None:
+        """Raise `InvalidMessage` (AR 200, 201) for an event that neither HL7 nor a map knows.
+
+        `convert` makes of such a message what its segments say; a hub does not store by guess.
+        """
+        code, trigger, named = (message.header.value(9, number) for number in (1, 2, 3))
+        event = f"{code}^{trigger}" if trigger else code
+        if not code or event in self._files.structures or named in self._structures:
+            return
+        if structure(f"{code}_{trigger}" if trigger else code) is None:
+            is_type = self.knows_type(code)
+            raise InvalidMessage(
+                "the hub does not know this trigger event"
+                if is_type
+                else "the hub does not know this message type",
+                error_code="201" if is_type else "200",
+                location="MSH-9",
+                ack_code="AR",
+            )
 
     def settings(self, message: Message, sender: str = "") -> Settings:
         """Return how the sender of a message is to be read; `sender` names its file."""
