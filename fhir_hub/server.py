@@ -9,6 +9,7 @@ Spec: https://asgi.readthedocs.io/en/latest/specs/www.html
 
 import asyncio
 import contextlib
+import gc
 import math
 import socket
 from collections.abc import Callable, Iterator
@@ -141,3 +142,14 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     except ImportError:  # not made for Windows
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
+
+
+def calm_collector() -> None:
+    """Spare the garbage collector what lives as long as the process, and what dies at once.
+
+    A transaction makes and drops a hundred thousand small objects and no cycles: looking for
+    cycles after every 700 of them was a third of its time. Call it once the hub is built.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)

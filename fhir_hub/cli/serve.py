@@ -107,6 +107,7 @@ async def _serve(
     settings: "Settings", logs: "Logs", ready: Callable[["Addresses"], None], load: Path | None
 ) -> None:
     from fhir_hub.app import build
+    from fhir_hub.server import calm_collector
     from fhir_hub.store.open import open_backend
 
     stop = asyncio.Event()
@@ -114,7 +115,9 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_backend(settings.store) as backend:
-        await build(settings, backend, logs).run(stop, ready, load)
+        hub = build(settings, backend, logs)
+        calm_collector()
+        await hub.run(stop, ready, load)
 
 
 def _as_json(addresses: "Addresses") -> str:
