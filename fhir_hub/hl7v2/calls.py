@@ -13,6 +13,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
+| `provider` | PRD-2, PRD-7, PRD-4 | Practitioner |
 | `annotation` | any CWE | Annotation of each text |
 | `observed_value` | OBX-5, OBX-2, OBX-6 | the value of an Observation, by type and content |
 | `observed_attachment` | OBX-5 | Attachment |
@@ -62,6 +63,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "pressure_components": calls_results.pressure_components,
         "policy_number": calls_orders.policy_number,
         "prior_order": calls_orders.prior_order,
+        "provider": calls_orders.provider,
         "quantity": calls_orders.quantity,
         "recorded": calls_source.recorded,
         "reference_range": calls_results.reference_range,

@@ -5,7 +5,7 @@ Spec: HL7v2 chapter 4A (RXO, RXE) and chapter 6 (IN1)
 
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, identifiers, quantities, units
+from fhir_hub.hl7v2.datatypes import codes, identifiers, people, quantities, units
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
@@ -123,3 +123,21 @@ def joined_texts(place: Place, draft: Draft, paths: Paths) -> str | None:
     (path,) = paths
     texts = (whole(one.whole(path.field)) for one in place.node.nearest_all(path.segment))
     return "\n".join(text for text in texts if text) or None
+
+
+def provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Practitioner of PRD: name of PRD-2, number of PRD-7, of the place of PRD-4."""
+    name_path, number_path, location_path = paths
+    context = place.run.context
+    number, value = one_line(place.text(number_path)), place.value(name_path)
+    name = people.human_name(value, context) if value else None
+    at = place.value(location_path)
+    facility = (part(at, 4, 1) if at else "") or place.run.facility
+    identifier = {"system": systems.practitioner(facility), "value": number}
+    parts = compact(
+        {
+            "identifier": [identifier] if number else [],
+            "name": name if isinstance(name, list) else [name] if name else [],
+        }
+    )
+    return {"resourceType": "Practitioner"} | parts if parts else None

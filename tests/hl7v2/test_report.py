@@ -120,7 +120,7 @@ def test_a_single_elements_further_repetitions_are_told():
 
 
 def test_an_issue_of_a_code_comes_with_every_message_that_has_it():
-    text = lines(MSH.format("ORU^R01"), PID, "OBR|1||F1|X", "OBX|1|NM|K||4||||||Q9")
+    text = lines(MSH.format("ORU^R01"), PID, "OBR|1|P1|F1|X|Q9")
     for _ in range(2):
         assert [one.code for one in converted(text).report.issues()] == ["unmapped-code"]
 

@@ -1,0 +1,60 @@
+"""Appointments of SIU messages: when they are, and what the event makes of them.
+
+Spec: https://hl7.org/fhir/R4/appointment.html; HL7v2 chapter 10
+"""
+
+import pytest
+from conversion_parts import (
+    converted,
+    errors,
+    lines,
+    only,
+)
+
+MSH = "MSH|^~\\&|HIS|SHTH01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
+PID = "PID|1||T1^^^SHTH01^PI||沈^桂芳||19530412|F"
+
+
+# appointments
+
+
+def appointment(sch, event="S12", *rest):
+    text = lines(MSH.format(f"SIU^{event}^SIU_S12"), f"SCH|P1|F1{sch}", PID, *rest)
+    conversion = converted(text)
+    assert errors(conversion) == []
+    return only(conversion, "Appointment"), conversion
+
+
+def test_an_appointments_time_may_stand_with_its_service():
+    found, _ = appointment("", "S12", "RGS|1", "AIS|1|A|X^Y|20250314093000|||20|min")
+    assert found["start"] == "2025-03-14T09:30:00+08:00"
+    assert found["end"] == "2025-03-14T09:50:00+08:00"
+
+
+def test_an_appointments_end_may_follow_from_its_duration():
+    found, _ = appointment("|||||||30|min|^^^20250314093000")
+    assert found["end"] == "2025-03-14T10:00:00+08:00"
+    found, _ = appointment("|||||||2|h|^^^20250314093000")
+    assert found["end"] == "2025-03-14T11:30:00+08:00"
+    found, _ = appointment("|||||||||^^M45^20250314093000")
+    assert found["end"] == "2025-03-14T10:15:00+08:00"
+    found, conversion = appointment("|||||||||^^X^20250314093000")
+    assert found["end"] == found["start"]
+    assert "no-end" in [one.code for one in conversion.report.issues()]
+
+
+def test_an_appointment_without_a_time_is_proposed():
+    found, conversion = appointment("")
+    assert found["status"] == "proposed"
+    assert "no-start" in [one.code for one in conversion.report.issues()]
+    found, _ = appointment("", "S15")
+    assert found["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [("S12", "booked"), ("S15", "cancelled"), ("S17", "entered-in-error"), ("S26", "noshow")],
+)
+def test_an_appointments_status_is_what_the_event_does(event, status):
+    found, _ = appointment("|||||||30|min|^^^20250314093000", event)
+    assert found["status"] == status

@@ -1,0 +1,104 @@
+"""Messages 13 to 15 of the story: referred, accepted, rejected.
+
+The facts are those of `messages/expected.json`.
+"""
+
+import pytest
+from conversion_parts import BASE, codes, every, identifiers, of_type, only, story, target
+
+BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
+
+
+@pytest.fixture(scope="module")
+def referred():
+    return story("13")
+
+
+def test_13_the_order(referred):
+    order = only(referred, "ServiceRequest")
+    assert identifiers(order) == {"ZZ20250310-0001": f"{BASE}/sid/ZJJCHC"}
+    assert (order["status"], order["intent"], order["priority"]) == ("active", "order", "asap")
+    assert "referral" in codes(order["category"][0])
+    assert "SO" in codes(order["code"])
+    assert target(referred, order["subject"]) is only(referred, "Patient")
+    assert target(referred, order["requester"])["name"][0]["text"] == "戴慧"
+    assert "D10023" in identifiers(target(referred, order["requester"]))
+    assert "SHTH01" in identifiers(target(referred, order["performer"][0]))
+    assert order["performerType"]["text"] == "内分泌科"
+    assert order["authoredOn"] == "2025-03-10T09:40:00+08:00"
+    assert order["occurrencePeriod"]["end"] == "2025-04-09T23:59:59+08:00"
+
+
+def test_13_why_and_with_what_it_goes(referred):
+    order = only(referred, "ServiceRequest")
+    assert "POORCTL" in codes(order["reasonCode"][0])
+    reasons = [target(referred, one) for one in order["reasonReference"]]
+    assert [codes(one["code"]) for one in reasons] == [
+        {
+            "E11.900": f"{BASE}/CodeSystem/icd-10-cn",
+            "E11.9": "http://hl7.org/fhir/sid/icd-10",
+        },
+        {
+            "I10.x00x002": f"{BASE}/CodeSystem/icd-10-cn",
+            "I10": "http://hl7.org/fhir/sid/icd-10",
+        },
+    ]
+    assert target(referred, order["insurance"][0]) is only(referred, "Coverage")
+    info = order["supportingInfo"]
+    assert {target(referred, one)["resourceType"] for one in info if "reference" in one} == {
+        "Observation",
+        "AllergyIntolerance",
+    }
+    assert {one["identifier"]["value"] for one in info if "identifier" in one} == {
+        "QY-310118-2025-000123",
+        "CONSENT-20250310-001",
+    }
+    direction = next(e for e in order["extension"] if e["url"].endswith("/referral-direction"))
+    assert "UP" in codes(direction["valueCodeableConcept"])
+
+
+def test_13_an_unescaped_tilde_in_its_note_stays(referred):
+    assert "8~10mmol/L" in only(referred, "ServiceRequest")["note"][0]["text"]
+
+
+def test_13_the_task(referred):
+    task = only(referred, "Task")
+    assert task["status"] == "requested"
+    assert codes(task["businessStatus"]) == {"2.0": BSER}
+    assert codes(task["code"]) == {"fulfill": "http://hl7.org/fhir/CodeSystem/task-code"}
+    assert target(referred, task["focus"]) is only(referred, "ServiceRequest")
+    assert target(referred, task["for"]) is only(referred, "Patient")
+    assert "ZJJCHC" in identifiers(target(referred, task["requester"]))
+    assert "SHTH01" in identifiers(target(referred, task["owner"]))
+    assert task["restriction"]["period"]["end"] == "2025-04-09T23:59:59+08:00"
+
+
+def test_13_copies_of_results_and_visits_change_nothing_that_is_known(referred):
+    for resource_type in ("Observation", "Coverage", "Encounter"):
+        assert [one.mode for one in every(referred, resource_type)] == ["create"]
+
+
+def test_14_accepted():
+    conversion = story("14")
+    (task,) = every(conversion, "Task")
+    assert task.match == ((f"{BASE}/sid/ZJJCHC", "ZZ20250310-0001"),)
+    resource = task.resource
+    assert resource["status"] == "accepted"
+    assert codes(resource["businessStatus"]) == {"3.0": BSER}
+    assert "TZZ20250310-0456" in identifiers(resource)
+    assert resource["lastModified"] == "2025-03-10T10:54:30+08:00"
+    owner = target(conversion, resource["owner"])
+    assert owner["name"][0]["text"] == "顾文清"
+    assert identifiers(owner) == {"T20456": f"{BASE}/sid/SHTH01/practitioner"}
+    assert resource["note"][0]["text"].startswith("已接收")
+    assert resource["focus"]["identifier"]["value"] == "ZZ20250310-0001"
+    assert of_type(conversion, "ServiceRequest") == []
+
+
+def test_15_rejected_with_the_reason():
+    conversion = story("15")
+    task = only(conversion, "Task")
+    assert task["status"] == "rejected"
+    assert codes(task["businessStatus"]) == {"4.0": BSER}
+    assert task["statusReason"]["text"] == "不符合转诊指征，建议社区随访4周"
+    assert "SHTH01" in identifiers(target(conversion, task["owner"]))
