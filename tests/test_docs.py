@@ -21,11 +21,16 @@ sys.path.insert(0, str(ROOT / "tests" / "whole"))
 from running import RunningHub  # noqa: E402 (the folder of the tests is on the path from here on)
 
 from fhir_hub.cli import app  # noqa: E402
+from fhir_hub.hl7v2 import charset, er7  # noqa: E402
+from fhir_hub.hl7v2.map_files import built_in_folder, read_files  # noqa: E402
+from fhir_hub.hl7v2.mappings import load_mappings  # noqa: E402
+from fhir_hub.hl7v2.programs import structures_of  # noqa: E402
+from fhir_hub.r4.definitions import load_definitions  # noqa: E402
 from fhir_hub.rest.message import FhirRequest  # noqa: E402
 from fhir_hub.rest.routes import INTERACTIONS, route  # noqa: E402
 from fhir_hub.search.include import MODIFIERS as INCLUDE_MODIFIERS  # noqa: E402
 from fhir_hub.search.kinds.table import KINDS  # noqa: E402
-from fhir_hub.settings import Settings  # noqa: E402
+from fhir_hub.settings import Settings, load_settings  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/README.md"]
 SHOWN = "http://127.0.0.1:8000"
@@ -180,6 +185,37 @@ def test_every_map_is_documented(folder):
         if path.is_dir() or (path.suffix == ".toml" and folder != "messages")
     ]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_message_map_has_an_example():
+    mappings = load_mappings(load_definitions())
+    shown = set()
+    for path in (ROOT / "examples" / "messages").glob("*.hl7"):
+        decoded = charset.decode(path.read_bytes())
+        shown.add(mappings.structure_of(er7.parse(decoded.text, decoded.charset)))
+
+    files = read_files([built_in_folder()])
+    maps = {name: set(structures_of(one)) for name, one in files.messages.items() if name != "ANY"}
+    assert [name for name, structures in maps.items() if not structures & shown] == []
+
+
+def test_every_metric_is_documented(hub):
+    text = page("operations.md")
+    exposed = httpx.get(f"{hub.fhir.removesuffix('/fhir')}/metrics").text
+    names = {
+        name.removesuffix("_created") for name in re.findall(r"# TYPE (fhir_hub_\w+)", exposed)
+    }
+
+    assert [name for name in sorted(names) if name not in text] == []
+
+
+def test_the_settings_shown_in_the_docs_can_be_used(tmp_path):
+    for number, block in enumerate(
+        re.findall(r"```toml\n(.*?)```", page("settings.md"), re.DOTALL)
+    ):
+        config = tmp_path / f"{number}.toml"
+        config.write_text(block, "utf-8")
+        assert load_settings(config, {}, {}).port == 8000
 
 
 def test_every_link_between_pages_leads_somewhere():
