@@ -105,13 +105,13 @@ def test_line_ends_change_nothing(name):
         assert converted(text.replace("\r", end)).resources == story(name).resources
 
 
-@pytest.mark.parametrize("name", STORY)
+# 13 has a bare ~ in a text; the others hold none of the other delimiters
+@pytest.mark.parametrize("name", [one for one in STORY if one != "13"])
 def test_delimiters_change_nothing(name):
     text = text_of(name).replace("10\\S\\9/L", "10*9/L")  # \S\ is the delimiter, whatever it is
     table = str.maketrans({"|": "\x01", "^": "\x02", "~": "\x03", "&": "\x04", "\\": "\x05"})
     back = str.maketrans({"\x01": "#", "\x02": "@", "\x03": "!", "\x04": "$", "\x05": "?"})
-    if not set("#@!$?").isdisjoint(text) or name == "13":  # 13 has a bare ~ in a text
-        pytest.skip("the message holds the other delimiters")
+    assert set("#@!$?").isdisjoint(text)
     other = converted(text.translate(table).translate(back))
     assert resources(other) == resources(converted(text))
 
