@@ -10,7 +10,7 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_hub import fhirjson
@@ -21,7 +21,8 @@ from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
 from fhir_hub.store.base import Change, Finish, Guard, Key, Method, Store, Stored
 
-_MOST_MATCHES = 1000  # more than any conditional interaction may touch
+_AT_ONCE = 1000
+_MOST_MATCHES = 20_000  # a merge re-points what refers to a patient; more is a mistake
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 Resource = dict[str, Any]
@@ -61,15 +62,13 @@ class Unit:
     async def find(self, resource_type: str, plan: Plan) -> list[Stored]:
         """Return what meets `plan`, staged resources too; the commit holds only if that stays so.
 
-        Raises `PreconditionFailed` for more than 1,000 matches.
+        Raises `PreconditionFailed` for more than 20,000 matches.
         """
-        page = await self._store.search(Query((resource_type,), plan, count=_MOST_MATCHES))
-        if page.cursor:
-            raise PreconditionFailed(f"more than {_MOST_MATCHES} resources match")
-        ids = frozenset(stored.logical_id for stored in page.matches)
+        matches = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
+        ids = frozenset(stored.logical_id for stored in matches)
         self.guards.append(Guard(resource_type, plan, ids))
         found = []
-        for stored in page.matches:
+        for stored in matches:
             key = Key(resource_type, stored.logical_id)
             self._seen.setdefault(key, stored)
             if key not in self.changes:
@@ -80,6 +79,17 @@ class Unit:
             for change in staged
             if change.method != "DELETE" and meets(plan, _Staged(change, self))
         ]
+
+    async def _matches(self, query: Query) -> list[Stored]:
+        matches: list[Stored] = []
+        while True:
+            page = await self._store.search(query)
+            matches += page.matches
+            if not page.cursor:
+                return matches
+            if len(matches) >= _MOST_MATCHES:
+                raise PreconditionFailed(f"more than {_MOST_MATCHES} resources match")
+            query = replace(query, after=page.cursor)
 
     def create(self, resource: Resource, logical_id: str = "") -> Key:
         """Stage a new resource under a new logical id, or under `logical_id`; return its key.
@@ -123,7 +133,11 @@ class Unit:
             raise PreconditionFailed("If-Match does not name the current version")
         if current is None or current.is_deleted:
             return current.version_id if current else 0
-        version_id = current.version_id + 1
+        is_staged = key in self.changes
+        if is_staged and self._seen.get(key) is None:  # made in this unit: it never was
+            del self.changes[key]
+            return 0
+        version_id = current.version_id + (0 if is_staged else 1)
         self.changes[key] = Change(*key, version_id, self._now, "DELETE")
         return version_id
 

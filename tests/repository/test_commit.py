@@ -1,0 +1,128 @@
+"""Units of work: decided on what is true at commit, or done again."""
+
+import pytest
+
+from fhir_hub.errors import InvalidResource, PreconditionFailed, VersionConflict
+from fhir_hub.search.plan import EVERYTHING, Has, Is, LinkedBy, Links
+from fhir_hub.store.base import Key
+
+PATIENT = {"resourceType": "Patient", "identifier": [{"value": "1"}]}
+BY_NUMBER = Has("identifier", "token", (Is("1"),))
+
+
+async def test_a_search_in_a_unit_sees_what_the_unit_staged(repository):
+    async def work(unit):
+        key = unit.create(PATIENT, "p")
+        assert [one.logical_id for one in await unit.find("Patient", BY_NUMBER)] == ["p"]
+        await unit.delete(key)
+        assert await unit.find("Patient", BY_NUMBER) == []
+
+    await repository.commit(work)
+
+
+async def test_a_chain_in_a_unit_sees_what_else_is_staged(repository):
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "c"},
+        "subject": {"reference": "Patient/p"},
+    }
+
+    async def work(unit):
+        unit.create(PATIENT, "p")
+        unit.create(observation, "o")
+        chain = Links("subject", ("Patient",), BY_NUMBER)
+        reverse = LinkedBy("Observation", "subject", EVERYTHING)
+        assert len(await unit.find("Observation", chain)) == 1
+        assert len(await unit.find("Patient", reverse)) == 1
+
+    await repository.commit(work)
+
+
+async def test_a_unit_is_done_again_when_its_search_no_longer_holds(repository):
+    attempts = []
+
+    async def create(unit):
+        unit.create(PATIENT)
+
+    async def work(unit):
+        found = await unit.find("Patient", BY_NUMBER)
+        attempts.append(len(found))
+        if len(attempts) == 1:
+            await repository.commit(create)  # somebody else is faster
+        if not found:
+            unit.create(PATIENT)
+
+    await repository.commit(work)
+
+    assert attempts == [0, 1]
+
+
+async def test_a_unit_that_always_loses_gives_up(repository):
+    async def work(unit):
+        await unit.find("Patient", BY_NUMBER)
+        await repository_writes()
+        unit.create(PATIENT)
+
+    async def repository_writes():
+        async def create(unit):
+            unit.create(PATIENT)
+
+        await repository.commit(create)
+
+    with pytest.raises(VersionConflict):
+        await repository.commit(work)
+
+
+async def test_an_update_of_what_is_staged_stays_one_version(repository):
+    async def work(unit):
+        unit.create(PATIENT, "p")
+        await unit.update(PATIENT | {"active": True}, "p")
+
+    await repository.commit(work)
+
+    stored = await repository.read(Key("Patient", "p"))
+    assert (stored.version_id, b'"active":true' in stored.content) == (1, True)
+
+
+async def test_an_update_and_a_deletion_in_one_unit_are_one_version(repository):
+    async def create(unit):
+        unit.create(PATIENT, "p")
+
+    async def work(unit):
+        await unit.update(PATIENT | {"active": True}, "p")
+        assert await unit.delete(Key("Patient", "p")) == 2
+
+    await repository.commit(create)
+    await repository.commit(work)
+
+    stored = await repository.store.read(Key("Patient", "p"))
+    assert (stored.version_id, stored.is_deleted) == (2, True)
+
+
+async def test_a_unit_finds_over_more_than_one_page_and_refuses_too_many(repository, monkeypatch):
+    async def fill(unit):
+        for _ in range(12):
+            unit.create(PATIENT)
+
+    await repository.commit(fill)
+    monkeypatch.setattr("fhir_hub.repository.unit._AT_ONCE", 5)
+    found = []
+
+    async def work(unit):
+        found.extend(await unit.find("Patient", BY_NUMBER))
+
+    await repository.commit(work)
+    assert len({one.logical_id for one in found}) == 12
+
+    monkeypatch.setattr("fhir_hub.repository.unit._MOST_MATCHES", 10)
+    with pytest.raises(PreconditionFailed):
+        await repository.commit(work)
+
+
+async def test_a_logical_id_must_be_one(repository):
+    async def work(unit):
+        await unit.update(PATIENT, "not one")
+
+    with pytest.raises(InvalidResource):
+        await repository.commit(work)
