@@ -4,7 +4,19 @@ The facts are those of `messages/expected.json`.
 """
 
 import pytest
-from conversion_parts import BASE, codes, every, identifiers, of_type, only, story, target
+from conversion_parts import (
+    BASE,
+    codes,
+    converted,
+    errors,
+    every,
+    identifiers,
+    of_type,
+    only,
+    story,
+    target,
+    text_of,
+)
 
 BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
 
@@ -102,3 +114,12 @@ def test_15_rejected_with_the_reason():
     assert codes(task["businessStatus"]) == {"4.0": BSER}
     assert task["statusReason"]["text"] == "不符合转诊指征，建议社区随访4周"
     assert "SHTH01" in identifiers(target(conversion, task["owner"]))
+
+
+def test_a_referral_without_a_disposition_is_for_what_its_type_says():
+    text = text_of("13").replace("|SO^专科会诊^HL70282|", "||")
+    conversion = converted(text)
+    order = only(conversion, "ServiceRequest")
+    assert "MED" in codes(order["code"])
+    assert "orderDetail" not in order
+    assert errors(conversion) == []
