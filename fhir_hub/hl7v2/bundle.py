@@ -17,7 +17,8 @@ def to_bundle(conversion: "Conversion") -> dict[str, Any]:
     is to be left as it is a conditional create; anything else is a create.
     """
     entries = [_entry(one) for one in conversion.resources]
-    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction"}
+    return bundle | ({"entry": entries} if entries else {})
 
 
 def _entry(converted: "Converted") -> dict[str, Any]:
