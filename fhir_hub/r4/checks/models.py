@@ -3,7 +3,7 @@
 The hub works on JSON. A client program may like classes, and a test likes a second opinion: an
 implementation that shares no line with ours. It knows R4B, which has most types of R4 unchanged.
 
-Spec: https://hl7.org/fhir/R4B/ and https://pypi.org/project/fhir.resources/
+Spec: https://hl7.org/fhir/R4B/
 """
 
 from typing import Any
