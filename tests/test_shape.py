@@ -51,7 +51,7 @@ DOORS = {
 }
 SHORT_NAMES = {"obs", "pt", "req", "mgr", "utils", "util", "helper", "helpers", "misc", "common"}
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|Users|mnt)/\w|[A-Z]:\\\\?Users")
-REGISTRY = re.compile(r"(?:pypi|pythonhosted|tuna|aliyun|mirrors?)\.\w", re.IGNORECASE)
+REGISTRY = re.compile(r"(?:pypi|pythonhoste[d]|tuna|aliyun|mirrors?)\.\w", re.IGNORECASE)
 
 
 def modules(*folders: str) -> list[Path]:

@@ -4,16 +4,13 @@ Spec: https://hl7.org/fhir/R4/patient.html#merge
 """
 
 import asyncio
-from functools import partial
 
-import parts
 import pytest
 from apply_parts import (
     GUIFANG,
     LOCAL,
     OTHER,
     RESIDENT,
-    conversion,
     converted,
     identifier,
     observation,
@@ -22,56 +19,7 @@ from apply_parts import (
     url,
 )
 
-from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, PreconditionFailed, VersionConflict
-from fhir_hub.hl7v2.apply import apply
-from fhir_hub.search.plan import EVERYTHING, Query
-
-DAY = "2025-03-14"
-
-
-@pytest.fixture
-def take(repository):
-    """Apply the resources of a message; return the keys that they became."""
-
-    async def run(*resources):
-        message = conversion(*resources)
-        work = partial(
-            apply,
-            conversion=message,
-            new_id=repository.new_id,
-            parameters=parts.parameters(),
-            day=DAY,
-        )
-        return await repository.commit(lambda unit: work(unit))
-
-    return run
-
-
-@pytest.fixture
-def all_of(store):
-    """Return all current resources of a type, oldest first."""
-
-    async def run(resource_type):
-        page = await store.search(Query((resource_type,), EVERYTHING, count=1000))
-        return [fhirjson.loads(stored.content) for stored in page.matches]
-
-    return run
-
-
-@pytest.fixture
-def by_number(all_of):
-    async def run(value, *, active=None):
-        found = [
-            one
-            for one in await all_of("Patient")
-            if value in [i["value"] for i in one["identifier"]]
-            and active in (None, one.get("active"))
-        ]
-        assert len(found) == 1, found
-        return found[0]
-
-    return run
 
 
 async def create(repository, resource):
