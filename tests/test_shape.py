@@ -162,7 +162,7 @@ TEXTS = [
     for path in sorted(ROOT.glob(pattern))
     if path.is_file()
     and path.suffix in ("", ".py", ".md", ".toml", ".txt", ".json", ".cfg")
-    and not path.name.startswith(".cov")
+    and not path.name.startswith((".cov", ".git"))
 ]
 
 

@@ -22,6 +22,7 @@ from fhir_hub.rest import (
     vread,
 )
 from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.rest.operations import meta, validate
 from fhir_hub.rest.service import Service
 
 Interaction = Callable[[FhirRequest, Service], Awaitable[FhirResponse]]
@@ -52,6 +53,15 @@ ROUTES = (
     Route("delete", "DELETE", "T/I", delete.delete),
     Route("history-instance", "GET", "T/I/_history", history.history),
     Route("vread", "GET", "T/I/_history/V", vread.vread),
+    Route("$meta", "GET", "$meta", meta.meta),
+    Route("$meta", "GET", "T/$meta", meta.meta),
+    Route("$meta", "GET", "T/I/$meta", meta.meta),
+    Route("$meta", "GET", "T/I/_history/V/$meta", meta.meta),
+    Route("$meta-add", "POST", "T/I/$meta-add", meta.meta_add),
+    Route("$meta-delete", "POST", "T/I/$meta-delete", meta.meta_delete),
+    Route("$validate", "POST", "T/$validate", validate.validate),
+    Route("$validate", "POST", "T/I/$validate", validate.validate),
+    Route("$validate", "GET", "T/I/$validate", validate.validate),
 )
 
 INTERACTIONS = tuple(dict.fromkeys(route.interaction for route in ROUTES))
@@ -75,7 +85,7 @@ def shape(path: tuple[str, ...]) -> str:
         return "/".join(path)
     names = ["T"]
     for place, name in enumerate(rest):
-        special = name[:1] in ("_", "$") and place < 2
+        special = (name[:1] in ("_", "$") and place < 2) or name[:1] == "$"
         names.append(name if special else ("I", "?", "V")[place] if place < 3 else "?")
     return "/".join(names)
 
