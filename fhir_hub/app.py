@@ -66,6 +66,7 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
         zone=settings.zone,
         dispatch=routes.dispatch,
         interactions=routes.INTERACTIONS,
+        operations=routes.OPERATIONS,
         started=now(),
         version=__version__,
         aliases=ALIASES,

@@ -75,6 +75,7 @@ def service(repository: Repository) -> Service:
         zone=ZONE,
         dispatch=routes.dispatch,
         interactions=routes.INTERACTIONS,
+        operations=routes.OPERATIONS,
         started=START,
         version="0",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_hub.clock import instant
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
-from fhir_hub.rest.service import Service
+from fhir_hub.rest.service import Operation, Service
 
 _ON_TYPES = {
     "read",
@@ -35,6 +35,16 @@ def statement(base: str, service: Service) -> dict[str, Any]:
     """Return the CapabilityStatement of a server at `base`."""
     on_types = [{"code": name} for name in service.interactions if name in _ON_TYPES]
     on_system = [{"code": name} for name in service.interactions if name in _ON_SYSTEM]
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "resource": [
+            _resource(name, on_types, service)
+            for name in sorted(service.definitions.resource_types)
+        ],
+        "interaction": [*on_system, {"code": "batch"}],
+    }
+    if shown := [_operation(one) for one in service.operations if one.is_of_system]:
+        rest["operation"] = shown
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -44,16 +54,7 @@ def statement(base: str, service: Service) -> dict[str, Any]:
         "implementation": {"description": "fhir-hub", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "rest": [
-            {
-                "mode": "server",
-                "resource": [
-                    _resource(name, on_types, service)
-                    for name in sorted(service.definitions.resource_types)
-                ],
-                "interaction": [*on_system, {"code": "batch"}],
-            }
-        ],
+        "rest": [rest],
     }
 
 
@@ -76,4 +77,15 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
     shown["searchParam"] = sorted(
         ({"name": p.code, "type": p.kind} for p in parameters), key=lambda row: row["name"]
     )
+    operations = [
+        _operation(one)
+        for one in service.operations
+        if one.is_of_types and name in (one.resource_types or (name,))
+    ]
+    if operations:
+        shown["operation"] = operations
     return shown
+
+
+def _operation(operation: Operation) -> dict[str, str]:
+    return {"name": operation.name.removeprefix("$"), "definition": operation.definition}

@@ -23,18 +23,22 @@ from fhir_hub.rest import (
 )
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.operations import meta, validate
-from fhir_hub.rest.service import Service
+from fhir_hub.rest.service import Operation, Service
 
 Interaction = Callable[[FhirRequest, Service], Awaitable[FhirResponse]]
 
 
 class Route(NamedTuple):
-    """An interaction: its name in R4, its HTTP method, the shape of its path, its function."""
+    """An interaction: its name in R4, its HTTP method, the shape of its path, its function.
+
+    An operation's `resource_types` are those that have it, of none all.
+    """
 
     interaction: str
     method: str
     shape: str
     function: Interaction
+    resource_types: tuple[str, ...] = ()
 
 
 ROUTES = (
@@ -65,6 +69,28 @@ ROUTES = (
 )
 
 INTERACTIONS = tuple(dict.fromkeys(route.interaction for route in ROUTES))
+
+
+def _operations() -> tuple[Operation, ...]:
+    """Return the operations of the table, each once, with the levels at which it is answered."""
+    found: dict[str, list[Route]] = {}
+    for row in ROUTES:
+        if row.interaction.startswith("$"):
+            found.setdefault(row.interaction, []).append(row)
+    return tuple(
+        Operation(
+            name,
+            f"{_DEFINITION}{(rows[0].resource_types or ('Resource',))[0]}-{name[1:]}",
+            rows[0].resource_types,
+            is_of_system=any(row.shape == name for row in rows),
+            is_of_types=any(row.shape.startswith("T/") for row in rows),
+        )
+        for name, rows in found.items()
+    )
+
+
+_DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
+OPERATIONS = _operations()
 
 _TABLE = {(route.method, route.shape): route for route in ROUTES}
 _SHAPES: dict[str, list[str]] = {}

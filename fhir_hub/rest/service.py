@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from fhir_hub.errors import NotFound
 from fhir_hub.r4.checks.run import Checks
@@ -12,11 +13,24 @@ from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.search.parameters import Parameters
 
 
+class Operation(NamedTuple):
+    """An operation: its name with `$`, its canonical, the types it is of (none: of all).
+
+    `is_of_system` and `is_of_types` say at which levels it is answered.
+    """
+
+    name: str
+    definition: str
+    resource_types: tuple[str, ...]
+    is_of_system: bool
+    is_of_types: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The parts of the REST API. `zone` is that of times without an offset.
 
-    `dispatch` and `interactions` are those of `routes.py`, so that a bundle can ask for any
+    `dispatch`, `interactions` and `operations` are those of `routes.py`, so that a bundle can ask for any
     interaction and the CapabilityStatement can name them without importing the table.
     """
 
@@ -27,6 +41,7 @@ class Service:
     zone: tzinfo
     dispatch: Callable[[FhirRequest, "Service"], Awaitable[FhirResponse]]
     interactions: tuple[str, ...]
+    operations: tuple[Operation, ...]
     started: datetime
     version: str
     aliases: Mapping[str, str] = field(default_factory=dict)
