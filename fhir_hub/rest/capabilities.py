@@ -35,12 +35,10 @@ def statement(base: str, service: Service) -> dict[str, Any]:
     """Return the CapabilityStatement of a server at `base`."""
     on_types = [{"code": name} for name in service.interactions if name in _ON_TYPES]
     on_system = [{"code": name} for name in service.interactions if name in _ON_SYSTEM]
+    types = sorted(service.definitions.resource_types)
     rest: dict[str, Any] = {
         "mode": "server",
-        "resource": [
-            _resource(name, on_types, service)
-            for name in sorted(service.definitions.resource_types)
-        ],
+        "resource": [_resource(name, on_types, service) for name in types],
         "interaction": [*on_system, {"code": "batch"}],
     }
     if shown := [_operation(one) for one in service.operations if one.is_of_system]:

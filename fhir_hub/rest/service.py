@@ -30,8 +30,9 @@ class Operation(NamedTuple):
 class Service:
     """The parts of the REST API. `zone` is that of times without an offset.
 
-    `dispatch`, `interactions` and `operations` are those of `routes.py`, so that a bundle can ask for any
-    interaction and the CapabilityStatement can name them without importing the table.
+    `dispatch`, `interactions` and `operations` are those of `routes.py`, so that a
+    bundle can ask for any interaction and the CapabilityStatement can name them without importing
+    the table.
     """
 
     repository: Repository
