@@ -81,6 +81,10 @@ def compile_package(package: Package) -> dict[str, bytes]:
     files = {f"types/{name}.json": _structure_text(facts) for name, facts in types.items()}
     files["index.json"] = _text(index)
     files["search-parameters.json"] = _lines("[", map(_compact, parameters), "]")
+    compartments = definition_facts.compartments(package.get("CompartmentDefinition", []))
+    files["compartments.json"] = _lines(
+        "{", (f"{_compact(name)}:{_compact(compartments[name])}" for name in compartments), "}"
+    )
     files["codes.json"] = _lines(
         "{", (f"{_compact(url)}:{_compact(codes[url])}" for url in sorted(codes)), "}"
     )

@@ -134,6 +134,18 @@ def search_parameters(definitions: Iterable[Facts]) -> list[Facts]:
     return rows
 
 
+def compartments(definitions: Iterable[Facts]) -> dict[str, dict[str, list[str]]]:
+    """Return compartment → resource type → the parameters that put a resource in it."""
+    found = {}
+    for definition in sorted(definitions, key=lambda one: str(one.get("code"))):
+        if not definition["url"].rpartition("/")[2].startswith("example"):
+            rows = definition["resource"]
+            found[definition["code"]] = {
+                row["code"]: row["param"] for row in rows if "param" in row
+            }
+    return found
+
+
 def codes(
     types: Mapping[str, Facts], value_sets: Iterable[Facts], code_systems: Iterable[Facts]
 ) -> Facts:

@@ -6,7 +6,7 @@ cost a start more than the rest of it.
 Spec: https://hl7.org/fhir/R4/structuredefinition.html and elementdefinition.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -137,6 +137,19 @@ class Definitions:
     def codes(self, value_set: str) -> Mapping[str, frozenset[str]] | None:
         """Return system → codes of the canonical `value_set`, None if it cannot be enumerated."""
         return self._codes.get(value_set)
+
+    def compartment(self, name: str) -> Mapping[str, Sequence[str]]:
+        """Return resource type → the parameters by which it is in the compartment `name`.
+
+        Empty if R4 has no such compartment. `{def}` stands for the resource itself.
+
+        Spec: https://hl7.org/fhir/R4/compartmentdefinition.html
+        """
+        return self._compartments.get(name, {})
+
+    @cached_property
+    def _compartments(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        return self._package.compartments()
 
     @cached_property
     def _search_parameters(self) -> tuple[SearchParameterRow, ...]:

@@ -1,6 +1,6 @@
 """The compiled files of FHIR definitions, read when they are asked for: the only file access of r4.
 
-There are 214 of them and a hub needs twenty; a type that nobody stores costs nothing. What is
+There are 215 of them and a hub needs twenty; a type that nobody stores costs nothing. What is
 in them, and how they are made, is told in `tools/compile_definitions.py`.
 """
 
@@ -35,6 +35,10 @@ class Package:
     def codes(self) -> dict[str, dict[str, list[str]]]:
         """Return value set url → system → codes."""
         return self._read("codes.json", dict[str, dict[str, list[str]]])
+
+    def compartments(self) -> dict[str, dict[str, list[str]]]:
+        """Return compartment → resource type → codes of the parameters that put it there."""
+        return self._read("compartments.json", dict[str, dict[str, list[str]]])
 
     def _read(self, path: str, shape: type[T]) -> T:
         return msgspec.json.decode((self._folder / path).read_bytes(), type=shape)

@@ -22,7 +22,7 @@ from fhir_hub.rest import (
     vread,
 )
 from fhir_hub.rest.message import FhirRequest, FhirResponse
-from fhir_hub.rest.operations import meta, validate
+from fhir_hub.rest.operations import everything, meta, validate
 from fhir_hub.rest.service import Operation, Service
 
 Interaction = Callable[[FhirRequest, Service], Awaitable[FhirResponse]]
@@ -57,6 +57,8 @@ ROUTES = (
     Route("delete", "DELETE", "T/I", delete.delete),
     Route("history-instance", "GET", "T/I/_history", history.history),
     Route("vread", "GET", "T/I/_history/V", vread.vread),
+    Route("$everything", "GET", "T/I/$everything", everything.everything, everything.ON),
+    Route("$everything", "POST", "T/I/$everything", everything.everything, everything.ON),
     Route("$meta", "GET", "$meta", meta.meta),
     Route("$meta", "GET", "T/$meta", meta.meta),
     Route("$meta", "GET", "T/I/$meta", meta.meta),

@@ -98,6 +98,13 @@ RESOURCES = [
     },
     {"resourceType": "SearchParameter", "url": "http://a.example/example", "base": ["Thing"]},
     {"resourceType": "SearchParameter", "url": "http://a.example/nowhere"},
+    {
+        "resourceType": "CompartmentDefinition",
+        "url": "http://a.example/room",
+        "code": "Room",
+        "resource": [{"code": "Thing", "param": ["about"]}, {"code": "Other"}],
+    },
+    {"resourceType": "CompartmentDefinition", "url": "http://a.example/example", "code": "Device"},
 ]
 
 
@@ -149,10 +156,12 @@ def test_the_facts_stay_and_the_prose_goes(compiler: ModuleType) -> None:
     assert set(files) == {
         "index.json",
         "codes.json",
+        "compartments.json",
         "search-parameters.json",
         "types/Thing.json",
     }
     assert b"prose" not in b"".join(files.values())
+    assert json.loads(files["compartments.json"]) == {"Room": {"Thing": ["about"]}}
     thing = json.loads(files["types/Thing.json"])
     assert (thing["name"], thing["base"]) == ("Thing", "DomainResource")
     assert thing["elements"] == {
