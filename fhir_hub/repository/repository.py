@@ -30,6 +30,7 @@ class Repository:
     def __init__(self, store: Store, rules: Rules, extractor: Extractor) -> None:
         self.store = store
         self.new_id = rules.new_id
+        self.clock = rules.clock
         self._rules = rules
         self._extractor = extractor
         self._queue = asyncio.Lock()

@@ -22,7 +22,7 @@ from fhir_hub.rest import (
     vread,
 )
 from fhir_hub.rest.message import FhirRequest, FhirResponse
-from fhir_hub.rest.operations import everything, meta, validate
+from fhir_hub.rest.operations import diff, everything, lastn, match, meta, stats, validate
 from fhir_hub.rest.service import Operation, Service
 
 Interaction = Callable[[FhirRequest, Service], Awaitable[FhirResponse]]
@@ -59,6 +59,12 @@ ROUTES = (
     Route("vread", "GET", "T/I/_history/V", vread.vread),
     Route("$everything", "GET", "T/I/$everything", everything.everything, everything.ON),
     Route("$everything", "POST", "T/I/$everything", everything.everything, everything.ON),
+    Route("$diff", "GET", "T/I/$diff", diff.diff),
+    Route("$lastn", "GET", "T/$lastn", lastn.lastn, lastn.ON),
+    Route("$lastn", "POST", "T/$lastn", lastn.lastn, lastn.ON),
+    Route("$match", "POST", "T/$match", match.match, match.ON),
+    Route("$stats", "GET", "T/$stats", stats.stats, stats.ON),
+    Route("$stats", "POST", "T/$stats", stats.stats, stats.ON),
     Route("$meta", "GET", "$meta", meta.meta),
     Route("$meta", "GET", "T/$meta", meta.meta),
     Route("$meta", "GET", "T/I/$meta", meta.meta),
