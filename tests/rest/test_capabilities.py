@@ -23,7 +23,11 @@ async def test_the_statement_says_every_interaction_of_the_route_table(client):
     (patient,) = (row for row in rest["resource"] if row["type"] == "Patient")
     said = {row["code"] for row in patient["interaction"] + rest["interaction"]}
 
-    operations = {f"${row['name']}" for row in [*patient["operation"], *rest["operation"]]}
+    operations = {
+        f"${operation['name']}"
+        for row in [*rest["resource"], rest]
+        for operation in row["operation"]
+    }
     routed = {route.interaction for route in ROUTES}
     assert said | operations == routed - {"capabilities", "conditional-update"} | {"batch"}
     assert patient["conditionalUpdate"] is True
