@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from itertools import count
 
+from fhir_hub import fhirjson
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.repository.repository import Repository
@@ -31,6 +32,11 @@ class SetClock:
 
     def tick(self, seconds: float = 1) -> None:
         self.moment += timedelta(seconds=seconds)
+
+
+def exact(number: str) -> object:
+    """Return the number as it is read from JSON, digit for digit."""
+    return fhirjson.loads(number.encode())
 
 
 def ids() -> Callable[[], str]:

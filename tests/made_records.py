@@ -1,0 +1,290 @@
+"""Generated records and searches: small worlds in which every kind of search finds something.
+
+Values come from short lists, so that resources share them and searches meet them. What may be
+asked is read from the search parameters and the tables of modifiers: a modifier that is added
+takes part without a change here, with the values of its kind.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import parts
+from hypothesis import strategies as st
+
+from fhir_hub.search.kinds.table import KINDS
+from fhir_hub.search.parameters import Parameter
+
+Resource = dict[str, Any]
+
+LOINC, UCUM, LOCAL = "http://loinc.org", "http://unitsofmeasure.org", "urn:hospital"
+IDS = ("1", "2", "3", "4")
+TEXTS = ("沈桂芳", "沈国", "Shen Guifang", "shen", "Ångström", "ANGSTROM", "李", "ab", "abc", "ｱＢ")
+CODES = ("1", "2", "a", "A", "29463-7", "HIV")
+SYSTEMS = (LOINC, LOCAL, "")
+DATES = (
+    *("2024", "2023-12", "2024-02-29", "2024-02-29T10:00:00Z", "2024-02-29T18:00:00.5+08:00"),
+    *("2024-03-01T00:30:00+08:00", "1953-04-12", "2024-02-29T23:59"),
+)
+NUMBERS = ("5.4", "5.40", "0.0054", "5", "-1.5", "100", "1e3", "7")
+UNITS = (
+    *(("mg", UCUM, "mg"), ("g", UCUM, "g"), ("毫克", UCUM, "mg"), ("mmol/L", UCUM, "mmol/L")),
+    *((None, None, None), ("片", LOCAL, "pill"), ("mg", None, None)),
+)
+URIS = ("http://a/b", "http://a/b/c", "http://a/bc", "urn:oid:1.2.3", "http://a")
+
+texts, codes, dates = st.sampled_from(TEXTS), st.sampled_from(CODES), st.sampled_from(DATES)
+uris, ids = st.sampled_from(URIS), st.sampled_from(IDS)
+days = st.sampled_from(("1953-04-12", "2024", "2024-02", "1953"))
+
+
+def some(values: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[list[Any] | None]:
+    return st.none() | st.lists(values, min_size=1, max_size=most)
+
+
+def record(**elements: st.SearchStrategy[Any]) -> st.SearchStrategy[Resource]:
+    """Return objects of these elements; one that is None is left out."""
+    return st.fixed_dictionaries(elements).map(
+        lambda made: {name: value for name, value in made.items() if value is not None}
+    )
+
+
+def reference(*resource_types: str) -> st.SearchStrategy[Resource]:
+    addresses = st.builds("{}/{}".format, st.sampled_from(resource_types), ids)
+    outside = st.sampled_from(("http://other/fhir/Patient/1", "Patient/2/_history/1"))
+    literal = (addresses | addresses | addresses | outside).map(lambda text: {"reference": text})
+    logical = identifiers.map(lambda identifier: {"identifier": identifier})
+    return literal | literal | literal | logical | st.just({"display": "ab"})
+
+
+codings = record(
+    system=st.sampled_from((LOINC, LOCAL, None)), code=codes, display=st.none() | texts
+)
+concepts = record(coding=some(codings), text=st.none() | texts)
+identifiers = record(
+    system=st.sampled_from((LOCAL, "urn:other", None)),
+    value=codes,
+    type=st.none()
+    | st.sampled_from(("MR", "RI")).map(lambda c: {"coding": [{"system": "urn:t", "code": c}]}),
+)
+names = record(text=st.none() | texts, family=st.none() | texts, given=some(texts))
+
+
+@st.composite
+def quantities(draw: st.DrawFn) -> Resource:
+    unit, system, code = draw(st.sampled_from(UNITS))
+    number = draw(st.sampled_from(NUMBERS))
+    made = {"value": parts.exact(number), "unit": unit, "system": system, "code": code}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+periods = record(start=st.none() | dates, end=st.none() | dates)
+metas = record(
+    tag=some(codings, 1), profile=some(uris, 1), source=st.none() | uris, security=some(codings, 1)
+)
+narratives = texts.map(
+    lambda text: {
+        "status": "generated",
+        "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{text}</p> record</div>',
+    }
+)
+
+RESOURCES: dict[str, st.SearchStrategy[Resource]] = {
+    "Patient": record(
+        meta=st.none() | metas,
+        text=st.none() | narratives,
+        identifier=some(identifiers),
+        name=some(names),
+        gender=st.sampled_from(("female", "male", None)),
+        birthDate=st.none() | days,
+        telecom=some(st.sampled_from(({"system": "phone", "value": "139 1612 3456"},))),
+        address=some(record(city=texts, text=st.none() | texts), 1),
+        managingOrganization=st.none() | reference("Organization"),
+        generalPractitioner=some(reference("Organization"), 1),
+        link=some(record(other=reference("Patient")), 1),
+    ),
+    "Organization": record(
+        name=st.none() | texts,
+        identifier=some(identifiers),
+        partOf=st.none() | reference("Organization"),
+    ),
+    "Observation": record(
+        meta=st.none() | metas,
+        status=st.sampled_from(("final", "preliminary")),
+        code=concepts,
+        subject=st.none() | reference("Patient"),
+        encounter=st.none() | reference("Encounter"),
+        performer=some(reference("Organization", "Patient")),
+        effectiveDateTime=st.none() | dates,
+        valueQuantity=st.none() | quantities(),
+        component=some(record(code=concepts, valueQuantity=quantities())),
+        hasMember=some(reference("Observation"), 1),
+    ),
+    "Encounter": record(
+        status=st.sampled_from(("finished", "planned")),
+        subject=st.none() | reference("Patient"),
+        period=st.none() | periods,
+        length=st.none() | quantities(),
+        type=some(concepts),
+        serviceProvider=st.none() | reference("Organization"),
+    ),
+    "RiskAssessment": record(
+        subject=reference("Patient"),
+        prediction=some(
+            st.sampled_from(NUMBERS).map(lambda n: {"probabilityDecimal": parts.exact(n)})
+        ),
+    ),
+    "ValueSet": record(url=st.none() | uris, name=st.none() | texts, status=st.just("active")),
+    "Location": record(
+        name=st.none() | texts,
+        position=st.none()
+        | st.sampled_from(
+            ({"latitude": 31.15, "longitude": 121.12}, {"latitude": 30.85, "longitude": 120.93})
+        ),
+    ),
+    "List": record(
+        status=st.just("current"),
+        subject=st.none() | reference("Patient"),
+        entry=some(record(item=reference("Patient", "Observation"))),
+    ),
+}
+TYPES = tuple(RESOURCES)
+# what these records say something under; the other parameters are asked now and then
+EVERY = ("_id", "_lastUpdated")
+TOLD: dict[str, tuple[str, ...]] = {
+    "Patient": (
+        *("_tag", "_profile", "_source", "identifier", "name", "family", "given", "gender"),
+        *("birthdate", "phone", "address", "address-city", "organization", "link"),
+        "general-practitioner",
+    ),
+    "Organization": ("name", "identifier", "partof"),
+    "Observation": (
+        *("status", "code", "subject", "patient", "encounter", "performer", "date", "has-member"),
+        *("value-quantity", "component-code", "component-value-quantity", "combo-code", "_tag"),
+        *("code-value-quantity", "combo-value-quantity", "component-code-value-quantity"),
+    ),
+    "Encounter": ("status", "subject", "patient", "date", "length", "type", "service-provider"),
+    "RiskAssessment": ("subject", "patient", "probability"),
+    "ValueSet": ("url", "name", "status"),
+    "Location": ("name", "near"),
+    "List": ("status", "subject", "item"),
+}
+
+# what a value may look like, by the parameter's type; a wrong one is refused and not compared
+tokens = codes | st.builds("{}|{}".format, st.sampled_from(SYSTEMS), codes) | st.just(f"{LOINC}|")
+prefixes = st.sampled_from(("", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"))
+measures = st.builds(
+    lambda number, unit: number + unit,
+    st.sampled_from(NUMBERS),
+    st.sampled_from(("", f"|{UCUM}|mg", f"|{UCUM}|g", "||mg", f"|{LOCAL}|pill", f"|{UCUM}|mmol/L")),
+)
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "token": tokens | st.sampled_from(("female", "final", "finished", "13916123456")),
+    "string": texts | st.sampled_from(("s", "sgf", "沈", "guifang", "b", "")).filter(bool),
+    "date": st.builds("{}{}".format, prefixes, dates | days),
+    "number": st.builds("{}{}".format, prefixes, st.sampled_from(NUMBERS)),
+    "quantity": st.builds("{}{}".format, prefixes, measures),
+    "reference": ids | st.builds("{}/{}".format, st.sampled_from(TYPES), ids),
+    "uri": uris,
+    "special": st.sampled_from(("31.15|121.12|5|km", "30.9|121|40", "沈", "record", "abc")),
+}
+OF_MODIFIER: dict[str, st.SearchStrategy[str]] = {
+    "missing": st.sampled_from(("true", "false")),
+    "identifier": tokens,
+    "of-type": st.builds("urn:t|{}|{}".format, st.sampled_from(("MR", "RI")), codes),
+    "text": texts,
+}
+FILTERS = (
+    'name eq "shen" or birthdate gt 1950',
+    "gender eq female and not (birthdate ge 2000)",
+    "code eq 29463-7",
+    'subject.name co "g"',
+    "value-quantity gt 5",
+    "_id in 1,2",
+)
+
+
+def of(resource_type: str) -> Mapping[str, Parameter]:
+    return parts.parameters().of(resource_type)
+
+
+def known_as(known: Mapping[str, Parameter], code: str, kind: str) -> bool:
+    return code in known and known[code].kind == kind
+
+
+def usable(parameter: Parameter) -> bool:
+    return parameter.kind in VALUES and bool(parameter.paths)
+
+
+@st.composite
+def values(draw: st.DrawFn, kind: str, modifier: str = "") -> str:
+    one = OF_MODIFIER.get(modifier, VALUES[kind])
+    most = 1 if modifier == "missing" else 2
+    return ",".join(draw(st.lists(one, min_size=1, max_size=most)))
+
+
+@st.composite
+def conditions(draw: st.DrawFn, resource_type: str, depth: int = 0) -> tuple[str, str]:
+    """Return one condition on the type: plain, chained or reverse chained, to three links."""
+    known = of(resource_type)
+    way = draw(st.sampled_from((9, 8, 7, 6, 5, 4, 3, 2, 1, 0))) if depth < 3 else 9
+    links = [known[code] for code in TOLD[resource_type] if known_as(known, code, "reference")]
+    if way == 0 and links:
+        link = draw(st.sampled_from(links))
+        target = draw(st.sampled_from(sorted(set(link.targets) & set(TYPES))))
+        name, value = draw(conditions(target, depth + 1))
+        return f"{link.code}:{target}.{name}", value
+    if way == 1:
+        backs = [
+            (source, code)
+            for source in TYPES
+            for code in TOLD[source]
+            if known_as(of(source), code, "reference") and resource_type in of(source)[code].targets
+        ]
+        if backs:
+            source, code = draw(st.sampled_from(backs))
+            name, value = draw(conditions(source, depth + 1))
+            return f"_has:{source}:{code}:{name}", value
+    told = [known[code] for code in (*EVERY, *TOLD[resource_type]) if code in known]
+    parameter = draw(st.sampled_from([*known.values()] if way == 2 else told))
+    if parameter.kind == "composite":
+        pair = parameter.pairs[0].parts
+        return parameter.code, "$".join(draw(VALUES[part.kind]) for part in pair)
+    table = KINDS[parameter.kind].modifiers if parameter.kind in KINDS else {"": None}
+    modifier = draw(st.sampled_from([*table, *table, "", "missing"]))
+    if parameter.kind == "reference" and modifier == "":
+        target = draw(st.sampled_from(sorted(set(parameter.targets) & set(TYPES)) or ["Patient"]))
+        return parameter.code, f"{target}/{draw(ids)}" if draw(st.booleans()) else draw(ids)
+    text = draw(values(parameter.kind, modifier))
+    return f"{parameter.code}:{modifier}" if modifier else parameter.code, text
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """Return the types and the pairs of a search, sorted, counted and paged in all ways."""
+    resource_type = draw(st.sampled_from(TYPES))
+    pairs = [
+        draw(conditions(resource_type)) for _ in range(draw(st.sampled_from((1, 1, 1, 2, 2, 3))))
+    ]
+    if draw(st.integers(0, 19)) == 7:
+        pairs.append(("_filter", draw(st.sampled_from(FILTERS))))
+    if draw(st.integers(0, 19)) == 7:
+        pairs.append(("_list", draw(ids)))
+    if draw(st.booleans()):
+        known = of(resource_type)
+        told = [code for code in (*EVERY, *TOLD[resource_type]) if code in known]
+        sortable = [code for code in told if usable(known[code]) and len(known[code].indexes) == 1]
+        keys = draw(st.lists(st.sampled_from(sortable), min_size=1, max_size=2))
+        pairs.append(("_sort", ",".join(draw(st.sampled_from(("", "-"))) + key for key in keys)))
+    pairs.append(("_count", draw(st.sampled_from(("1", "2", "3", "20", "0")))))
+    if draw(st.booleans()):
+        pairs.append(("_total", "accurate"))
+    return (resource_type,), pairs
+
+
+worlds = st.lists(
+    st.sampled_from((*TYPES, "Patient", "Observation", "Observation", "Encounter")).flatmap(
+        lambda name: st.tuples(st.just(name), ids, RESOURCES[name], st.integers(0, 9))
+    ),
+    min_size=30,
+    max_size=50,
+)

@@ -1,0 +1,121 @@
+"""A search over resources is answered by SQLite as by the brute force of `MemoryStore`.
+
+From the text of a query to its pages: every kind, prefix, modifier, chain and sort, on generated
+records. At least 5,000 pairs of records and query are compared; `FHIR_HUB_TEST_EXAMPLES` says how
+many times as many.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import made_records
+import parts
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import FhirError
+from fhir_hub.search.parse import parse_search
+from fhir_hub.search.plan import Query
+from fhir_hub.store.base import Change, Store
+from fhir_hub.store.memory.store import open_memory
+from fhir_hub.store.sqlite.store import open_sqlite
+from fhir_hub.store.sqlite.walks import Limits
+
+TIMES = int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "1"))
+QUERIES, WORLDS = 80, 90
+BASE = "http://hub.test/fhir"
+LIMITS = st.sampled_from((Limits(), Limits(1, 2, 4), Limits(0, 1, 1), Limits(0, 3, 100)))
+
+
+def changes(world: list) -> list[Change]:
+    versions: Counter[tuple[str, str]] = Counter()
+    made = []
+    for number, (resource_type, logical_id, elements, dice) in enumerate(world):
+        key = resource_type, logical_id
+        versions[key] += 1
+        resource = {"resourceType": resource_type, "id": logical_id, **elements}
+        gone = dice == 0
+        made.append(
+            Change(
+                *key,
+                versions[key],
+                1_709_200_800_000_000 + number * 1_000_000,
+                "DELETE" if gone else "PUT",
+                b"" if gone else fhirjson.dumps(resource),
+                () if gone else parts.extractor().entries(resource),
+            )
+        )
+    return made
+
+
+async def pages(store: Store, query: Query) -> list:
+    found = []
+    while True:
+        page = await store.search(query)
+        found.append((page.matches, bool(page.cursor), page.total))
+        if not page.cursor:
+            return found
+        query = replace(query, after=page.cursor)
+
+
+def read(types: tuple[str, ...], pairs: list[tuple[str, str]]) -> Query | None:
+    """Return the query, None if it is refused."""
+    try:
+        asked = parse_search(
+            types, pairs, parameters=parts.parameters(), zone=parts.ZONE, base=BASE
+        )
+    except FhirError as error:
+        assert error.status == 400  # noqa: PT017 - a refusal is allowed, of this kind
+        return None
+    return asked.query
+
+
+async def compare(world: list, searches: list, limits: Limits) -> Counter[str]:
+    """Return how many searches were compared, how many were refused, how many found something."""
+    memory, _ = open_memory()
+    told: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        sqlite, _ = open_sqlite(Path(folder) / "hub.db", limits)
+        try:
+            for change in changes(world):
+                await memory.write([change])
+                await sqlite.write([change])
+            for types, pairs in searches:
+                query = read(types, pairs)
+                told["compared" if query else "refused"] += 1
+                if query is None:
+                    continue
+                expected = await pages(memory, query)
+                assert await pages(sqlite, query) == expected, (types, pairs, query)
+                told["found"] += bool(expected[0][0] or expected[0][2])
+        finally:
+            await sqlite.close()
+    return told
+
+
+def test_every_search_over_resources_is_answered_as_by_brute_force():
+    told: Counter[str] = Counter()
+
+    @settings(
+        max_examples=WORLDS * TIMES,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=TIMES == 1,
+        database=None,
+    )
+    @given(
+        made_records.worlds,
+        st.lists(made_records.searches(), min_size=QUERIES, max_size=QUERIES),
+        LIMITS,
+    )
+    def run(world, searches, limits):
+        told.update(asyncio.run(compare(world, searches, limits)))
+
+    run()
+    assert told["compared"] >= 5000 * TIMES, told
+    assert told["found"] >= told["compared"] // 8, told
