@@ -9,9 +9,10 @@ Spec: https://hl7.org/fhir/R4/http.html
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from fhir_hub import fhirjson
 from fhir_hub.errors import Gone, NotFound, VersionConflict
 from fhir_hub.repository.links import Included, include
 from fhir_hub.repository.unit import Rules, Unit
@@ -63,6 +64,15 @@ class Repository:
         """Return a page of matches and what `_include` and `_revinclude` add to it."""
         page = await self.store.search(request.query)
         return page, await include(self.store, self._extractor, request, page.matches)
+
+    def references(self, stored: Stored, parameters: Iterable[str]) -> set[str]:
+        """Return where a resource points under these search parameters: `Type/id`, or absolute."""
+        resource = fhirjson.loads(stored.content)
+        return {
+            address
+            for parameter in parameters
+            for address in self._extractor.references(resource, parameter)
+        }
 
     async def commit(self, work: Callable[[Unit], Awaitable[Result]]) -> Result:
         """Run `work` on a new unit and write what it staged, all or nothing; return its result.

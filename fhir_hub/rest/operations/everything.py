@@ -7,22 +7,22 @@ drugs) comes with the page that refers to it.
 Spec: https://hl7.org/fhir/R4/patient-operation-everything.html, encounter-operation-everything.html
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
 
-from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter
 from fhir_hub.r4.dates import date_interval
-from fhir_hub.r4.references import find_references, parse_reference
+from fhir_hub.r4.references import parse_reference
 from fhir_hub.rest.links import CURSOR, full_url, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operations.inputs import Inputs, only_on, read_inputs
 from fhir_hub.rest.service import Service
 from fhir_hub.search.compartment import compartment_plan, compartment_types
-from fhir_hub.search.plan import EVERYTHING, And, Compare, Has, Is, Not, Or, Plan, Query, Range
+from fhir_hub.search.plan import EVERYTHING, And, Compare, Has, Not, Or, Plan, Query, Range
 from fhir_hub.store.base import Key, Stored
 
 ON = ("Patient", "Encounter")
@@ -48,6 +48,10 @@ _CARE_DATES = (
     "sent",
     "collected",
 )
+
+
+# stored content is compact JSON of our own: this finds every literal reference, and no more
+_REFERENCE = re.compile(rb'"reference":"([^"\\#][^"\\]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,38 +162,29 @@ def _care_date(asked: _Asked, resource_type: str, service: Service) -> Plan:
 async def _related(
     asked: _Asked, members: Sequence[Stored], base: str, service: Service
 ) -> list[Stored]:
-    """Return what the members refer to and what is no member itself."""
-    there = {Key(stored.resource_type, stored.logical_id) for stored in members}
-    keys: dict[Key, None] = {}
-    for stored in members:
-        for reference, _ in find_references(fhirjson.loads(stored.content)):
-            literal = parse_reference(reference["reference"], base)
-            key = Key(literal.resource_type, literal.logical_id)
-            if all(key) and key not in there and key.resource_type in (asked.types or (key[0],)):
-                keys[key] = None
-    found = await service.repository.store.read_many(keys)
-    others = await _members_among(asked, found, service)
+    """Return what the members refer to and what is no member itself: another page shows those."""
+    there = {asked.key, *(Key(one.resource_type, one.logical_id) for one in members)}
+    addresses = {found for stored in members for found in _REFERENCE.findall(stored.content)}
+    keys = []
+    for address in sorted(addresses):
+        literal = parse_reference(address.decode(), base)
+        key = Key(literal.resource_type, literal.logical_id)
+        if all(key) and key not in there and key.resource_type in (asked.types or key):
+            keys.append(key)
     return [
         stored
-        for stored in found
-        if stored.last_updated >= asked.since
-        and Key(stored.resource_type, stored.logical_id) not in others
+        for stored in await service.repository.store.read_many(keys)
+        if stored.last_updated >= asked.since and not _is_member(stored, asked, service)
     ]
 
 
-async def _members_among(asked: _Asked, found: Iterable[Stored], service: Service) -> set[Key]:
-    """Return which of these are members: another page shows them."""
-    by_type: dict[str, list[Is]] = {}
-    for stored in found:
-        by_type.setdefault(stored.resource_type, []).append(Is(stored.logical_id))
-    members: set[Key] = set()
-    for name in set(by_type).intersection(compartment_types(service.parameters, asked.key[0])):
-        plan = compartment_plan(service.parameters, *asked.key, name)
-        ids = Has("_id", "token", tuple(by_type[name]))
-        query = Query((name,), And((ids, plan)), count=len(by_type[name]))
-        page = await service.repository.store.search(query)
-        members.update(Key(name, stored.logical_id) for stored in page.matches)
-    return members
+def _is_member(stored: Stored, asked: _Asked, service: Service) -> bool:
+    address = "/".join(asked.key)
+    if address.encode() not in stored.content:
+        return False
+    compartment = service.definitions.compartment(asked.key.resource_type)
+    codes = compartment.get(stored.resource_type, ())
+    return address in service.repository.references(stored, codes)
 
 
 def _bundle(
