@@ -138,6 +138,11 @@ class Definitions:
         """Return system → codes of the canonical `value_set`, None if it cannot be enumerated."""
         return self._codes.get(value_set)
 
+    @property
+    def compartments(self) -> tuple[str, ...]:
+        """The types that have a compartment, sorted."""
+        return tuple(sorted(self._compartments))
+
     def compartment(self, name: str) -> Mapping[str, Sequence[str]]:
         """Return resource type → the parameters by which it is in the compartment `name`.
 

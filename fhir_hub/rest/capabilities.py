@@ -23,6 +23,7 @@ _ON_TYPES = {
     "create",
     "search-type",
 }
+_COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 _ON_SYSTEM = {"transaction", "search-system", "history-system"}
 
 
@@ -40,6 +41,9 @@ def statement(base: str, service: Service) -> dict[str, Any]:
         "mode": "server",
         "resource": [_resource(name, on_types, service) for name in types],
         "interaction": [*on_system, {"code": "batch"}],
+        "compartment": [
+            f"{_COMPARTMENT}{name.lower()}" for name in service.definitions.compartments
+        ],
     }
     if shown := [_operation(one) for one in service.operations if one.is_of_system]:
         rest["operation"] = shown

@@ -1,7 +1,8 @@
 """One table routes every FHIR request: REST, entries of a bundle, the console, the CLI.
 
 A path has one of a few shapes; `T` stands for a resource type, `I` for a logical id, `V` for a
-version id, `$` for an operation. An interaction is one module and one row here.
+version id, `C` for the type of a compartment's members, `$` for an operation. An
+interaction is one module and one row here.
 
 Spec: https://hl7.org/fhir/R4/http.html#summary
 """
@@ -51,6 +52,8 @@ ROUTES = (
     Route("search-type", "GET", "T", search.search_type),
     Route("search-type", "POST", "T/_search", search.search_type),
     Route("history-type", "GET", "T/_history", history.history),
+    Route("search-compartment", "GET", "T/I/C", search.search_compartment),
+    Route("search-compartment", "POST", "T/I/C/_search", search.search_compartment),
     Route("read", "GET", "T/I", read.read),
     Route("update", "PUT", "T/I", update.update),
     Route("conditional-update", "PUT", "T", update.conditional_update),
@@ -119,8 +122,12 @@ def shape(path: tuple[str, ...]) -> str:
         return "/".join(path)
     names = ["T"]
     for place, name in enumerate(rest):
-        special = (name[:1] in ("_", "$") and place < 2) or name[:1] == "$"
-        names.append(name if special else ("I", "?", "V")[place] if place < 3 else "?")
+        if name[:1] == "$" or (name[:1] == "_" and place != 1) or name == "_history":
+            names.append(name)
+        elif place == 1:
+            names.append("C")
+        else:
+            names.append(("I", "?", "V")[place] if place < 3 else "?")
     return "/".join(names)
 
 

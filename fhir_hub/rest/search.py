@@ -12,13 +12,15 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import InvalidParameter, Issue
+from fhir_hub.errors import InvalidParameter, Issue, NotFound
 from fhir_hub.repository.links import Included
 from fhir_hub.rest.links import CURSOR, full_url, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, subset
+from fhir_hub.search.compartment import compartment_plan
 from fhir_hub.search.parse import parse_search
+from fhir_hub.search.plan import EVERYTHING, And, Plan
 from fhir_hub.search.request import SearchRequest
 from fhir_hub.store.base import Page, Stored
 
@@ -34,8 +36,26 @@ async def search_system(request: FhirRequest, service: Service) -> FhirResponse:
     return await _search(request, service, (), "")
 
 
+async def search_compartment(request: FhirRequest, service: Service) -> FhirResponse:
+    """Return a page of one type's resources that match and are in the compartment of a resource.
+
+    Raises `NotFound` for a type that has no compartment, or whose compartment has no such type.
+
+    Spec: https://hl7.org/fhir/R4/http.html#vsearch
+    """
+    owner, logical_id, member = request.path[:3]
+    if member not in service.definitions.compartment(service.known_type(owner)):
+        raise NotFound(f"{owner} has no compartment with such a type; of all types: $everything")
+    plan = compartment_plan(service.parameters, owner, logical_id, member)
+    return await _search(request, service, (member,), "/".join(request.path[:3]), plan)
+
+
 async def _search(
-    request: FhirRequest, service: Service, resource_types: tuple[str, ...], path: str
+    request: FhirRequest,
+    service: Service,
+    resource_types: tuple[str, ...],
+    path: str,
+    within: Plan = EVERYTHING,
 ) -> FhirResponse:
     pairs = list(request.query)
     if request.method == "POST":
@@ -52,7 +72,8 @@ async def _search(
         page_size=service.page_size,
         max_page_size=service.max_page_size,
     )
-    asked = replace(asked, query=replace(asked.query, after=cursor))
+    plan = And((within, asked.query.plan)) if within != EVERYTHING else asked.query.plan
+    asked = replace(asked, query=replace(asked.query, plan=plan, after=cursor))
     page, included = await service.repository.search(asked)
     return answer(200, searchset(request.base, path, asked, page, included, service))
 

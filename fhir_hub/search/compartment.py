@@ -12,11 +12,6 @@ from fhir_hub.search.plan import Has, Is, Or, Plan
 _ITSELF = "{def}"
 
 
-def compartment_types(parameters: Parameters, compartment: str) -> tuple[str, ...]:
-    """Return the resource types that may be in a compartment (`Patient`), sorted; else none."""
-    return tuple(sorted(parameters.definitions.compartment(compartment)))
-
-
 def compartment_plan(
     parameters: Parameters, compartment: str, logical_id: str, resource_type: str
 ) -> Plan:

@@ -28,9 +28,11 @@ async def test_the_statement_says_every_interaction_of_the_route_table(client):
         for row in [*rest["resource"], rest]
         for operation in row["operation"]
     }
+    silent = {"capabilities", "conditional-update", "search-compartment"}
     routed = {route.interaction for route in ROUTES}
-    assert said | operations == routed - {"capabilities", "conditional-update"} | {"batch"}
+    assert said | operations == routed - silent | {"batch"}
     assert patient["conditionalUpdate"] is True
+    assert "http://hl7.org/fhir/CompartmentDefinition/patient" in rest["compartment"]
 
 
 async def test_every_search_parameter_that_it_names_is_accepted(client):

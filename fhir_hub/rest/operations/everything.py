@@ -21,7 +21,7 @@ from fhir_hub.rest.links import CURSOR, full_url, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operations.inputs import Inputs, only_on, read_inputs
 from fhir_hub.rest.service import Service
-from fhir_hub.search.compartment import compartment_plan, compartment_types
+from fhir_hub.search.compartment import compartment_plan
 from fhir_hub.search.plan import EVERYTHING, And, Compare, Has, Not, Or, Plan, Query, Range
 from fhir_hub.store.base import Key, Stored
 
@@ -108,7 +108,7 @@ def _asked(inputs: Inputs, key: Key, service: Service) -> _Asked:
 async def _members(asked: _Asked, cursor: str, service: Service) -> _Members:
     """Return the page of the compartment that begins at `cursor`."""
     own = asked.key.resource_type
-    others = compartment_types(service.parameters, own)
+    others = sorted(service.definitions.compartment(own))
     types = [own, *(name for name in others if name != own)]
     at, _, after = cursor.partition("~")
     if cursor and at not in types:
