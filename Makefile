@@ -8,13 +8,14 @@ PORT   ?= 8000
 MLLP_PORT ?= 2575
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench definitions-check clean
+.PHONY: help run test lint bench try-examples definitions-check clean
 
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
 	@echo "make test               every check and test"
 	@echo "make lint               format, lint and types only"
 	@echo "make bench              drive a running hub and print what it reaches"
+	@echo "make try-examples       store R4's own examples (EXAMPLES=FILE.tar.xz) and compare"
 	@echo "make definitions-check  compile the R4 definitions again and compare"
 
 # A stamp is newer than what it was made from: installing again takes no time.
@@ -42,6 +43,12 @@ test: lint
 
 bench: $(VENV)/installed-tests
 	$(BIN)/python -m bench
+
+# where the official examples and the bundles to try are
+EXAMPLES ?= r4-examples-json.tar.xz
+BUNDLES  ?=
+try-examples: $(VENV)/installed-tests
+	$(BIN)/python tools/try_examples.py --examples $(EXAMPLES) $(if $(BUNDLES),--bundles $(BUNDLES))
 
 definitions-check: $(VENV)/installed
 	$(BIN)/python tools/compile_definitions.py --check

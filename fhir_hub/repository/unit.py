@@ -8,7 +8,6 @@ the same work again from fresh reads, so that every decision is made on what is 
 Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
 from fhir_hub.errors import InvalidResource, PreconditionFailed
+from fhir_hub.r4.references import is_id
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
@@ -23,7 +23,6 @@ from fhir_hub.store.base import Change, Finish, Guard, Key, Method, Store, Store
 
 _AT_ONCE = 1000
 _MOST_MATCHES = 20_000  # a merge re-points what refers to a patient; more is a mistake
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 Resource = dict[str, Any]
 
@@ -115,7 +114,7 @@ class Unit:
         if if_match is not None and if_match != (current.version_id if current else 0):
             raise PreconditionFailed("If-Match does not name the current version")
         if current is None or current.is_deleted:
-            if not _ID.fullmatch(logical_id):
+            if not is_id(logical_id):
                 raise InvalidResource(
                     "a logical id has 1 to 64 of A-Z a-z 0-9 - .", expression=f"{key[0]}.id"
                 )

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_hub.errors import FhirError, InvalidResource, NotSupported, PreconditionFailed
+from fhir_hub.r4.references import ID
 from fhir_hub.repository.unit import Unit
 from fhir_hub.rest import create, delete, references, update
 from fhir_hub.rest.attempt import attempt
@@ -23,7 +24,7 @@ from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import written
 from fhir_hub.store.base import Key
 
-_RESTFUL = re.compile(r"(.*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
+_RESTFUL = re.compile(rf"(.*/)?([A-Z][A-Za-z]+)/({ID})")
 
 
 async def process(entries: list[Entry], service: Service) -> list[dict[str, Any]]:

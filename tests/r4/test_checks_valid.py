@@ -98,6 +98,11 @@ VALID = [
     condition(stage=[{"summary": {"text": "x"}}], evidence=[{"code": [LOINC]}]),
     timing(frequency=3, period=1, periodUnit="d", when=["AC"], offset=15),
     {"resourceType": "Organization", "name": "x", "telecom": [{"use": "work"}]},
+    # two of R4's own examples are not as its definitions say; both are accepted
+    {"resourceType": "DeviceMetric", "parent": {"reference": "DeviceDefinition/1"}}
+    | {"type": {"text": "x"}, "category": "measurement"},
+    {"resourceType": "QuestionnaireResponse", "status": "completed"}
+    | {"id": "questionnaireresponse-extensions-QuestionnaireResponse-item-subject"},
     {"resourceType": "Account", "status": "active"},
     bundle("collection", {"fullUrl": "urn:x:1", "resource": patient()}),
     bundle("searchset", {"resource": patient(), "search": {"mode": "match"}}, total=1),

@@ -14,6 +14,7 @@ from typing import Any
 
 from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, wrong_kind
+from fhir_hub.r4.references import is_id
 
 _MAX_STRING = 1024 * 1024
 _MAX_MOMENT = 64  # more digits of a second than any clock has
@@ -23,7 +24,6 @@ _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?"
 _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _is_moment = re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}{_ZONE}").fullmatch
 _is_time_form = re.compile(_TIME).fullmatch
-_is_id = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
 # Patterns that repeat a group remember every round: on 10 MB of text that is a gigabyte.
 _ill_spaced = re.compile(r"\A[ \t\r\n]|[ \t\r\n]{2}|[ \t\r\n]\Z").search
 _is_oid = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*)){1,100}").fullmatch
@@ -160,7 +160,7 @@ PRIMITIVES: Mapping[str, Check] = {
         " YYYY-MM-DDThh:mm:ss and a zone (Z or +08:00)",
     ),
     "decimal": _decimal,
-    "id": formatted(_is_id, "give an id: 1 to 64 of A-Z a-z 0-9 - ."),
+    "id": formatted(is_id, "give an id: 1 to 64 of A-Z a-z 0-9 - ."),
     "instant": formatted(
         is_instant, "give a moment that exists: YYYY-MM-DDThh:mm:ss and a zone (Z or +08:00)"
     ),

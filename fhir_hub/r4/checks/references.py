@@ -8,15 +8,19 @@ Spec: https://hl7.org/fhir/R4/references.html
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope
+from fhir_hub.r4.references import ID
 
 _is_absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
 _is_relative = re.compile(
-    r"([A-Za-z]{1,64})(?:/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?|\?.+)", re.DOTALL
+    rf"([A-Za-z]{{1,64}})(?:/{ID}(?:/_history/{ID})?|\?.+)", re.DOTALL
 ).fullmatch
+# R4's own example of a DeviceMetric has a DeviceDefinition as parent, against its definition
+ERRATA: Mapping[str, tuple[str, ...]] = {"DeviceMetric.parent": ("DeviceDefinition",)}
 
 
 def reference(shape: Check, targets: tuple[str, ...], resource_types: frozenset[str]) -> Check:

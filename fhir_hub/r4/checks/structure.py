@@ -131,7 +131,8 @@ class Structures:
         narrowed = [name for name in of.profiles if self._definitions.is_type(name)]
         check = self.type(narrowed[0] if narrowed else of.code)
         if of.code == "Reference":
-            return references.reference(check, of.targets, self._definitions.resource_types)
+            targets = (*of.targets, *references.ERRATA.get(element.path, ()))
+            return references.reference(check, targets, self._definitions.resource_types)
         if element.binding and element.binding.strength == "required":
             return self._bound(check, of.code, element.binding.value_set)
         return check
