@@ -147,6 +147,13 @@ class NotSupported(FhirError):
     ack = ("AR", "200")
 
 
+class CannotApply(FhirError):
+    """A patch is well formed and does not fit the resource: a path finds nothing, a test fails."""
+
+    status, code = 422, "processing"
+    title = ("The patch does not fit the resource", "补丁不适用于该资源")
+
+
 class Unavailable(FhirError):
     """The server cannot do it now (shutting down, store not reachable); try again."""
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.r4.definitions import Definitions, Element
+from fhir_hub.r4.element_names import ElementNames
 
 Row = dict[str, Any]
 Json = Mapping[str, Any]
@@ -52,7 +53,7 @@ class _Differ:
     """Compares by the definitions: they tell a list from a value, and a value's type."""
 
     def __init__(self, definitions: Definitions) -> None:
-        self._definitions = definitions
+        self._names = ElementNames(definitions)
         structure = definitions.structure("Parameters")
         assert structure is not None
         self._open = {one.code for one in structure.elements[_PARAMETER].types}
@@ -105,26 +106,19 @@ class _Differ:
                 )
 
     def _replaced(self, place: str, element: Element, was: _Item, becomes: _Item) -> Iterator[Row]:
-        inside = self._inside(becomes.type, element)
+        inside = self._names.inside(element, becomes.type)
         if was.type == becomes.type and inside and isinstance(was.value, dict):
             yield from self.objects(place, inside, was.value, becomes.value)
         else:
             yield _row("replace", place, value=self._value(becomes, element))
 
-    def _inside(self, type_name: str, element: Element) -> str:
-        """Return where the elements inside a value are defined; empty for a primitive."""
-        if element.content_reference:
-            return element.content_reference.removeprefix("#")
-        if type_name in ("BackboneElement", "Element"):
-            return element.path
-        is_complex = self._definitions.kind(type_name) == "complex-type"
-        return type_name if is_complex else ""
-
     def _items(self, where: str, value: Json) -> dict[str, list[_Item]]:
         """Return the elements of an object: name (of a choice without its type) → values."""
         found: dict[str, list[_Item]] = {}
         for key in dict.fromkeys(name.removeprefix("_") for name in value):
-            name, type_name = self._named(where, key)
+            named = self._names.of_key(where, key)
+            assert named is not None, f"{where} has no such element"
+            name, _, type_name = named
             plain, more = value.get(key), value.get(f"_{key}")
             if isinstance(plain, list) or isinstance(more, list):
                 size = max(len(plain or ()), len(more or ()))
@@ -134,27 +128,10 @@ class _Differ:
                 found[name] = [_Item(plain, more, type_name)]
         return found
 
-    def _named(self, where: str, key: str) -> tuple[str, str]:
-        """Return the element's name and the type of its value (`valueString`: value, string)."""
-        elements = self._elements(where)
-        if element := elements.get(f"{where}.{key}"):
-            return key, element.types[0].code if element.types else "BackboneElement"
-        for place, letter in enumerate(key):
-            if letter.isupper() and (choice := elements.get(f"{where}.{key[:place]}[x]")):
-                suffix = key[place:]
-                codes = {one.code[0].upper() + one.code[1:]: one.code for one in choice.types}
-                if suffix in codes:
-                    return key[:place], codes[suffix]
-        raise AssertionError(f"{where} has no element of this name")
-
     def _element(self, where: str, name: str) -> Element:
-        elements = self._elements(where)
-        return elements.get(f"{where}.{name}") or elements[f"{where}.{name}[x]"]
-
-    def _elements(self, where: str) -> Mapping[str, Element]:
-        structure = self._definitions.structure(where.partition(".")[0])
-        assert structure is not None
-        return structure.elements
+        element = self._names.element(where, name)
+        assert element is not None, f"{where}.{name}"
+        return element
 
     def _value(self, item: _Item, element: Element) -> Row:
         """Return the part `value` of an operation."""
@@ -169,7 +146,7 @@ class _Differ:
             return {name: value for name, value in both.items() if value is not None}
         if not isinstance(item.value, dict):  # xhtml, which no parameter can carry as such
             return {"valueString": item.value}
-        where = self._inside(item.type, element)
+        where = self._names.inside(element, item.type)
         parts = [
             {"name": name} | self._content(inner, self._element(where, name))
             for name, items in self._items(where, item.value).items()

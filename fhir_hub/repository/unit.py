@@ -99,7 +99,12 @@ class Unit:
         return self._stage(resource, logical_id, 1, "POST")
 
     async def update(
-        self, resource: Resource, logical_id: str, *, if_match: int | None = None
+        self,
+        resource: Resource,
+        logical_id: str,
+        *,
+        if_match: int | None = None,
+        method: Method = "PUT",
     ) -> bool:
         """Stage `resource` as the next version of `logical_id`; return whether it is new.
 
@@ -122,7 +127,7 @@ class Unit:
             return False
         staged = self.changes.get(key)
         version_id = (current.version_id if current else 0) + (0 if staged else 1)
-        self._stage(resource, logical_id, version_id, "PUT")
+        self._stage(resource, logical_id, version_id, method)
         return current is None or current.is_deleted
 
     async def delete(self, key: Key, *, if_match: int | None = None) -> int:

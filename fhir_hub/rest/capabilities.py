@@ -56,6 +56,7 @@ def statement(base: str, service: Service) -> dict[str, Any]:
         "implementation": {"description": "fhir-hub", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [rest],
     }
 
@@ -72,7 +73,7 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
         "conditionalCreate": True,
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "conditionalDelete": "not-supported",
+        "conditionalDelete": "multiple",
     }
     if references:
         shown["searchInclude"] = references

@@ -6,6 +6,10 @@ are always read strictly.
 Spec: https://hl7.org/fhir/R4/http.html#ccreate
 """
 
+from urllib.parse import urlencode
+
+from fhir_hub.errors import InvalidParameter
+from fhir_hub.rest.message import FhirRequest
 from fhir_hub.rest.service import Service
 from fhir_hub.search.parse import criteria_plan
 from fhir_hub.search.plan import Plan
@@ -25,3 +29,12 @@ def criteria(resource_type: str, query: str, base: str, service: Service) -> Pla
         base=base,
         aliases=service.aliases,
     )
+
+
+def query_text(request: FhirRequest) -> str:
+    """Return the criteria in the address; raises `InvalidParameter` if there are none."""
+    if not request.query:
+        raise InvalidParameter(
+            "a conditional interaction needs criteria, as in ?identifier=system|value"
+        )
+    return urlencode(request.query)

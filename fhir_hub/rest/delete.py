@@ -3,10 +3,15 @@
 Spec: https://hl7.org/fhir/R4/http.html#delete
 """
 
+from fhir_hub.errors import PreconditionFailed
 from fhir_hub.repository.unit import Unit
+from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import FhirRequest, FhirResponse, etag
 from fhir_hub.rest.service import Service
+from fhir_hub.search.plan import Plan
 from fhir_hub.store.base import Key
+
+MOST = 1000
 
 
 async def delete(request: FhirRequest, service: Service) -> FhirResponse:
@@ -17,6 +22,37 @@ async def delete(request: FhirRequest, service: Service) -> FhirResponse:
         return await stage(request, unit)
 
     return deleted(await service.repository.commit(work))
+
+
+async def conditional_delete(request: FhirRequest, service: Service) -> FhirResponse:
+    """Delete what the query finds, one or several, all or none: 204, also if that is nothing.
+
+    Raises `PreconditionFailed` for more than 1,000, or for several with an `If-Match`.
+
+    Spec: https://hl7.org/fhir/R4/http.html#3.1.0.7.1
+    """
+    resource_type = service.known_type(request.path[0])
+    plan = criteria(resource_type, query_text(request), request.base, service)
+
+    async def work(unit: Unit) -> int:
+        keys = await doomed(request, unit, resource_type, plan)
+        return await stage_all(request, unit, keys)
+
+    return deleted(await service.repository.commit(work))
+
+
+async def doomed(request: FhirRequest, unit: Unit, resource_type: str, plan: Plan) -> list[Key]:
+    """Return what a conditional delete is about; raises `PreconditionFailed`."""
+    found = await unit.find(resource_type, plan)
+    if len(found) > MOST or (len(found) > 1 and request.if_match() is not None):
+        raise PreconditionFailed(f"the criteria match {len(found)} resources")
+    return [Key(resource_type, stored.logical_id) for stored in found]
+
+
+async def stage_all(request: FhirRequest, unit: Unit, keys: list[Key]) -> int:
+    """Stage the deletions; return the version of the only one, else 0."""
+    versions = [await unit.delete(key, if_match=request.if_match()) for key in keys]
+    return versions[0] if len(versions) == 1 else 0
 
 
 async def stage(request: FhirRequest, unit: Unit) -> int:

@@ -69,7 +69,7 @@ def _entry(index: int, item: Any, outer: FhirRequest) -> Entry:
         headers["prefer"] = prefer
     path, _, query = url.removeprefix(outer.base).strip("/").partition("?")
     resource = item.get("resource")
-    if method in ("POST", "PUT") and not isinstance(resource, dict):
+    if method in ("POST", "PUT", "PATCH") and not isinstance(resource, dict):
         message = f"{method} needs a resource"
         raise InvalidResource(message, expression=f"{place}.resource")
     return Entry(

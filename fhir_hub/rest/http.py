@@ -25,7 +25,7 @@ from fhir_hub.errors import (
     outcome,
 )
 from fhir_hub.rest import routes
-from fhir_hub.rest.message import FhirRequest, FhirResponse, Pairs
+from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse, Pairs
 from fhir_hub.rest.service import Service
 
 Scope = MutableMapping[str, Any]
@@ -136,7 +136,7 @@ class FhirApp:
         _require_json(form or headers.get("accept", ""), is_parameter=bool(form))
         is_form = path[-1:] == ("_search",)
         if content:
-            _require_content_type(headers.get("content-type", ""), is_form=is_form)
+            _require_content_type(headers.get("content-type", ""), method, is_form=is_form)
         request = FhirRequest(
             method="GET" if method == "HEAD" else method,
             path=path,
@@ -211,9 +211,11 @@ def _require_json(wanted: str, *, is_parameter: bool) -> None:
         raise NotAcceptable("this server answers application/fhir+json")
 
 
-def _require_content_type(content_type: str, *, is_form: bool) -> None:
+def _require_content_type(content_type: str, method: str, *, is_form: bool) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     allowed = ("application/x-www-form-urlencoded",) if is_form else _FORMATS
+    if method == "PATCH":
+        allowed = (*allowed, JSON_PATCH)
     if kind and kind not in allowed:
         raise UnsupportedMediaType(f"the body must be {allowed[-1]}")
 

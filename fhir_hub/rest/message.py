@@ -19,6 +19,7 @@ from fhir_hub.errors import InvalidParameter, InvalidResource
 from fhir_hub.store.base import Stored
 
 Pairs = tuple[tuple[str, str], ...]
+JSON_PATCH = "application/json-patch+json"
 _ETAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 

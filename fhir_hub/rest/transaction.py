@@ -10,20 +10,28 @@ Spec: https://hl7.org/fhir/R4/http.html#trules
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from fhir_hub.errors import FhirError, InvalidResource, NotSupported, PreconditionFailed
+from fhir_hub.errors import (
+    FhirError,
+    InvalidResource,
+    NotFound,
+    NotSupported,
+    PreconditionFailed,
+)
 from fhir_hub.r4.references import ID
 from fhir_hub.repository.unit import Unit
-from fhir_hub.rest import create, delete, references, update
+from fhir_hub.rest import create, delete, patch, references, update
 from fhir_hub.rest.attempt import attempt
-from fhir_hub.rest.criteria import criteria
+from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.entries import METHODS, Entry, named, response_entry
 from fhir_hub.rest.message import FhirResponse
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import written
 from fhir_hub.store.base import Key
 
+_ON_INSTANCES = ("PUT", "PATCH", "DELETE")
 _RESTFUL = re.compile(rf"(.*/)?([A-Z][A-Za-z]+)/({ID})")
 
 
@@ -55,12 +63,16 @@ class _Transaction:
         self._unit = unit
         self._found: dict[tuple[str, str], Key | None] = {}  # what criteria found or will make
         self._existing: set[int] = set()  # conditional creates whose resource is there already
+        self._doomed: dict[int, list[Key]] = {}  # what conditional deletes found
 
     async def run(self, writes: list[Entry]) -> dict[int, FhirResponse]:
         keys: dict[int, Key] = {}
         for entry in writes:
             try:
-                keys[entry.index] = await self._key(entry)
+                if entry.request.method == "DELETE" and entry.request.query:
+                    self._doomed[entry.index] = await self._doom(entry)
+                else:
+                    keys[entry.index] = await self._key(entry)
             except FhirError as error:
                 raise named(error, entry) from None
         self._refuse_twice(writes, keys)
@@ -68,7 +80,7 @@ class _Transaction:
         answers = {}
         for entry in writes:
             try:
-                answers[entry.index] = await self._stage(entry, keys[entry.index], replacements)
+                answers[entry.index] = await self._answer(entry, keys, replacements)
             except FhirError as error:
                 raise named(error, entry) from None
         return answers
@@ -79,21 +91,23 @@ class _Transaction:
         path = request.path
         if not path or path[0] not in self._service.definitions.resource_types:
             raise InvalidResource("the url of an entry names a resource type of R4")
-        if request.method in ("PUT", "DELETE") and len(path) == 2 and not request.query:
+        if request.method in _ON_INSTANCES and len(path) == 2 and not request.query:
             return Key(*path)
-        is_put = request.method == "PUT"
+        is_put, is_patch = request.method == "PUT", request.method == "PATCH"
         if request.method == "POST" and len(path) == 1:
             query = request.headers.get("if-none-exist", "")
-        elif is_put and len(path) == 1 and request.query:
-            query = update.query_text(request)
+        elif (is_put or is_patch) and len(path) == 1 and request.query:
+            query = query_text(request)
         else:
             raise NotSupported(
-                "a transaction takes POST Type, PUT Type/id, PUT Type?criteria, DELETE Type/id, GET"
+                "a transaction takes POST Type; PUT, PATCH, DELETE Type/id or Type?criteria; GET"
             )
         if not query:
             return Key(path[0], self._service.repository.new_id())
         known = (path[0], query) in self._found
         found = await self._match(path[0], query, entry)
+        if found is None and is_patch:
+            raise NotFound("the criteria match nothing to patch")
         if found is None:
             chosen = update.chosen_id(create.typed_body(request, path[0]), []) if is_put else ""
             found = Key(path[0], chosen or self._service.repository.new_id())
@@ -101,6 +115,16 @@ class _Transaction:
         elif request.method == "POST" or known:
             self._existing.add(entry.index)
         return found
+
+    async def _doom(self, entry: Entry) -> list[Key]:
+        """Return what a conditional delete deletes."""
+        path = entry.request.path
+        if len(path) != 1:
+            raise NotSupported("a conditional delete is DELETE Type?criteria")
+        resource_type = self._service.known_type(path[0])
+        query = query_text(entry.request)
+        plan = criteria(resource_type, query, entry.request.base, self._service)
+        return await delete.doomed(entry.request, self._unit, resource_type, plan)
 
     async def _match(self, resource_type: str, query: str, entry: Entry) -> Key | None:
         """Return the one resource that the criteria find; raises `PreconditionFailed` for more."""
@@ -118,11 +142,29 @@ class _Transaction:
         for entry in writes:
             if entry.index in self._existing and entry.request.method == "POST":
                 continue
-            if keys[entry.index] in seen:
-                # http.html#trules: two entries for one resource fail the transaction
-                message = "another entry of the transaction writes the same resource"
-                raise named(InvalidResource(message), entry)
-            seen.add(keys[entry.index])
+            doomed = self._doomed.get(entry.index)
+            for key in [keys[entry.index]] if doomed is None else doomed:
+                if key in seen:
+                    # http.html#trules: two entries for one resource fail the transaction
+                    message = "another entry of the transaction writes the same resource"
+                    raise named(InvalidResource(message), entry)
+                seen.add(key)
+
+    async def _answer(
+        self, entry: Entry, keys: Mapping[int, Key], replacements: Mapping[str, str]
+    ) -> FhirResponse:
+        """Stage an entry and return its answer."""
+        request, unit = entry.request, self._unit
+        if entry.index in self._doomed:
+            version_id = await delete.stage_all(request, unit, self._doomed[entry.index])
+            return delete.deleted(version_id)
+        if request.method == "PATCH":
+            body = request.resource
+            if isinstance(body, dict) and body.get("resourceType") == "Parameters":
+                request = replace(request, resource=references.replaced(body, replacements))
+            stored = await patch.stage(request, self._service, unit, keys[entry.index])
+            return written(request, stored, 200)
+        return await self._stage(entry, keys[entry.index], replacements)
 
     async def _stage(self, entry: Entry, key: Key, replacements: Mapping[str, str]) -> FhirResponse:
         request, unit = entry.request, self._unit
@@ -153,7 +195,7 @@ def _replacements(writes: list[Entry], keys: Mapping[int, Key]) -> dict[str, str
     """Return what each full url of the bundle stands for: `Type/id`."""
     found: dict[str, str] = {}
     for entry in writes:
-        if not entry.full_url or entry.request.method == "DELETE":
+        if not entry.full_url or entry.request.method in ("DELETE", "PATCH"):
             continue
         target = "/".join(keys[entry.index])
         found[entry.full_url] = target

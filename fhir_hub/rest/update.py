@@ -3,12 +3,10 @@
 Spec: https://hl7.org/fhir/R4/http.html#update
 """
 
-from urllib.parse import urlencode
-
-from fhir_hub.errors import InvalidParameter, InvalidResource, PreconditionFailed
+from fhir_hub.errors import InvalidResource, PreconditionFailed
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.rest.create import typed_body
-from fhir_hub.rest.criteria import criteria
+from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import written
@@ -47,15 +45,6 @@ async def conditional_update(request: FhirRequest, service: Service) -> FhirResp
         return await stage_as(request, unit, resource, Key(resource_type, logical_id))
 
     return written(request, *await service.repository.commit(work))
-
-
-def query_text(request: FhirRequest) -> str:
-    """Return the criteria in the address; raises `InvalidParameter` if there are none."""
-    if not request.query:
-        raise InvalidParameter(
-            "a conditional update needs criteria, as in ?identifier=system|value"
-        )
-    return urlencode(request.query)
 
 
 def chosen_id(resource: Resource, found: list[Stored]) -> str:

@@ -17,7 +17,7 @@ from fhir_hub.rest.http import FhirApp, is_fault
         ("GET", "Patient/1/$nothing", 404),
         ("GET", "$nothing", 404),
         ("GET", "_nothing", 404),
-        ("PATCH", "Patient/1", 405),
+        ("PATCH", "Patient/1", 404),
         ("DELETE", "metadata", 405),
         ("TRACE", "Patient/1", 405),
         ("GET", "Patient/%ff", 400),
