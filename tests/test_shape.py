@@ -36,6 +36,8 @@ DOORS = {
     "fastapi": ("ops/", "console/"),
     "fhir": ("r4/checks/models.py",),
     "hl7apy": ("hl7v2/structure.py",),
+    "jsonpatch": ("r4/json_patch.py",),
+    "jsonpointer": ("r4/json_patch.py",),
     "jsonschema": ("r4/checks/schema.py",),
     "motor": ("store/mongo/",),
     "msgspec": ("fhirjson.py", "r4/packages.py", "rest/"),  # `Raw`: stored bytes as they are
