@@ -7,6 +7,7 @@ acknowledgment for HL7v2. So both sides tell the same story of the same fault.
 Spec: https://hl7.org/fhir/R4/operationoutcome.html and HL7v2 table 0357.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -96,9 +97,13 @@ class NotFound(FhirError):
 
 
 class MethodNotAllowed(FhirError):
-    """The address is right, the HTTP method is not."""
+    """The address is right, the HTTP method is not; `methods` are those that it takes."""
 
     status, code, title = 405, "not-supported", ("Method not allowed", "不支持该方法")
+
+    def __init__(self, diagnostics: str, methods: Sequence[str] = ()) -> None:
+        super().__init__(diagnostics)
+        self.methods = tuple(methods)
 
 
 class NotAcceptable(FhirError):

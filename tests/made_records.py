@@ -138,7 +138,10 @@ RESOURCES: dict[str, st.SearchStrategy[Resource]] = {
         name=st.none() | texts,
         position=st.none()
         | st.sampled_from(
-            ({"latitude": 31.15, "longitude": 121.12}, {"latitude": 30.85, "longitude": 120.93})
+            (
+                {"latitude": parts.exact("31.15"), "longitude": parts.exact("121.12")},
+                {"latitude": parts.exact("30.85"), "longitude": parts.exact("120.93")},
+            )
         ),
     ),
     "List": record(

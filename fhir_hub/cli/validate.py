@@ -11,6 +11,7 @@ from fhir_hub.cli.say import count, progress, read
 if TYPE_CHECKING:
     from fhir_hub.errors import Issue
     from fhir_hub.r4.checks.run import Checks
+    from fhir_hub.r4.definitions import Definitions
 
 EXAMPLE = "fhir-hub validate examples/institutions.json"
 
@@ -22,7 +23,7 @@ def command(
             metavar="FILE…",
             exists=True,
             dir_okay=False,
-            help="JSON of a resource or a Bundle, or NDJSON: a resource a line.",
+            help="JSON or XML of a resource or a Bundle, or NDJSON: a resource a line.",
         ),
     ],
 ) -> None:
@@ -30,10 +31,11 @@ def command(
     from fhir_hub.r4.checks.run import Checks
     from fhir_hub.r4.definitions import load_definitions
 
-    checks = Checks(load_definitions())
+    definitions = load_definitions()
+    checks = Checks(definitions)
     resources = faulty = 0
     for file in progress(files, len(files), "validate"):
-        for place, issues in _checked(read(file), checks):
+        for place, issues in _checked(read(file), checks, definitions):
             resources += 1
             faulty += any(issue.severity == "error" for issue in issues)
             for issue in issues:
@@ -45,14 +47,18 @@ def command(
         raise typer.Exit(1)
 
 
-def _checked(raw: bytes, checks: "Checks") -> Iterator[tuple[str, list["Issue"]]]:
+def _checked(
+    raw: bytes, checks: "Checks", definitions: "Definitions"
+) -> Iterator[tuple[str, list["Issue"]]]:
     """Yield the issues of each resource, with `:LINE` of NDJSON."""
     from fhir_hub import fhirjson
     from fhir_hub.errors import InvalidResource
+    from fhir_hub.r4.xml_read import from_xml
 
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        whole = fhirjson.loads(raw)
+        is_xml = raw.lstrip().startswith(b"<")
+        whole = from_xml(raw, definitions) if is_xml else fhirjson.loads(raw)
     except InvalidResource as error:
         lines = [(f":{n}", line) for n, line in enumerate(raw.splitlines(), 1) if line.strip()]
         if len(lines) < 2 or not _is_line_of_json(lines[0][1]):

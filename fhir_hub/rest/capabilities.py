@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/http.html#capabilities and capabilitystatement.htm
 from typing import Any
 
 from fhir_hub.clock import instant
-from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
+from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse, answer
 from fhir_hub.rest.service import Operation, Service
 
 _ON_TYPES = {
@@ -55,8 +55,8 @@ def statement(base: str, service: Service) -> dict[str, Any]:
         "software": {"name": "fhir-hub", "version": service.version},
         "implementation": {"description": "fhir-hub", "url": base},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "patchFormat": [JSON_PATCH, "application/fhir+json", "application/fhir+xml"],
         "rest": [rest],
     }
 

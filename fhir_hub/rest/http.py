@@ -6,9 +6,9 @@ outcomes) need nothing that a web framework does, and each layer costs as much a
 Spec: https://hl7.org/fhir/R4/http.html
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -19,13 +19,23 @@ from fhir_hub.errors import (
     InvalidParameter,
     InvalidResource,
     MethodNotAllowed,
-    NotAcceptable,
     TooLarge,
-    UnsupportedMediaType,
     outcome,
 )
+from fhir_hub.r4.xml_read import from_xml
+from fhir_hub.r4.xml_write import XmlWriter, indented
 from fhir_hub.rest import routes
-from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse, Pairs
+from fhir_hub.rest.media import (
+    JSON,
+    XML,
+    Format,
+    answer_format,
+    body_format,
+    packed,
+    unpacked,
+    wants_gzip,
+)
+from fhir_hub.rest.message import FhirRequest, FhirResponse, Pairs
 from fhir_hub.rest.service import Service
 
 Scope = MutableMapping[str, Any]
@@ -33,11 +43,16 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_JSON = b"application/fhir+json; charset=utf-8"
-_FORMATS = ("json", "application/json", "application/fhir+json", "text/json")
+_MEDIA = {
+    "json": f"{JSON}; charset=utf-8".encode(),
+    "xml": f"{XML}; charset=utf-8".encode(),
+}
+_PACK_ASIDE = 64 << 10  # what is larger is compressed in a thread
 _DRAIN = 1 << 30  # a refused body is read and thrown away up to here, so the client can hear why
 _SAID = (
     b"accept",
+    b"accept-encoding",
+    b"content-encoding",
     b"if-match",
     b"if-none-exist",
     b"if-none-match",
@@ -60,16 +75,30 @@ class Exchange(NamedTuple):
     error: Exception | None
 
 
-@dataclass(frozen=True, slots=True)
+class Shown(NamedTuple):
+    """How the client wants the answer: its format, indented or not, compressed or not."""
+
+    format: Format = "json"
+    is_pretty: bool = False
+    encodings: str = ""
+
+
 class FhirApp:
     """The ASGI application below `prefix`. `base_url` empty: links name the host asked for."""
 
-    service: Service
-    observe: Callable[[Exchange], None]
-    prefix: str = "/fhir"
-    base_url: str = ""
-    max_body_bytes: int = 32 << 20
-    new_request_id: Callable[[], str] = new_logical_id
+    def __init__(
+        self,
+        service: Service,
+        observe: Callable[[Exchange], None],
+        prefix: str = "/fhir",
+        base_url: str = "",
+        max_body_bytes: int = 32 << 20,
+        new_request_id: Callable[[], str] = new_logical_id,
+    ) -> None:
+        self.service, self.observe = service, observe
+        self.prefix, self.base_url = prefix, base_url
+        self.max_body_bytes, self.new_request_id = max_body_bytes, new_request_id
+        self._xml = XmlWriter(service.definitions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; whatever goes wrong, with an OperationOutcome."""
@@ -78,18 +107,21 @@ class FhirApp:
             k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"] if k in _SAID
         }
         request_id = headers.get("x-request-id", "")[:64] or self.new_request_id()
-        interaction, fault = "", None
+        interaction, fault, shown = "", None, Shown()
         try:
             content = await self._body(scope, receive)
-            request, is_pretty = self._request(scope, headers, content)
+            query, shown = _asked(scope["query_string"], headers)
+            request = self._request(scope, headers, query, content)
             row = routes.route(request)
             interaction = row.interaction
             response = await row.function(request, self.service)
+            content = self._content(response, shown)
         except Exception as error:
-            fault, is_pretty = error, True
-            status, resource = outcome(error)
-            response = FhirResponse(status, fhirjson.dumps(resource))
-        await self._send(scope, send, response, request_id, is_pretty)
+            fault = error
+            shown = shown._replace(is_pretty=True, encodings="")
+            response = _refusal(error)
+            content = self._content(response, shown)
+        await self._send(scope, send, response, request_id, content, shown)
         known_types = self.service.definitions.resource_types
         first = scope["path"][len(self.prefix) :].strip("/").partition("/")[0]
         self.observe(
@@ -125,47 +157,75 @@ class FhirApp:
         return b"".join(parts)
 
     def _request(
-        self, scope: Scope, headers: dict[str, str], content: bytes
-    ) -> tuple[FhirRequest, bool]:
+        self, scope: Scope, headers: dict[str, str], query: Pairs, content: bytes
+    ) -> FhirRequest:
         method = scope["method"]
         if method not in _METHODS:
             raise MethodNotAllowed(f"the methods are {', '.join(_METHODS)}")
         path = _path(scope, self.prefix)
-        query, is_pretty = _query(scope["query_string"])
-        form = next((value for name, value in query if name == "_format"), "")
-        _require_json(form or headers.get("accept", ""), is_parameter=bool(form))
-        is_form = path[-1:] == ("_search",)
+        resource = None
         if content:
-            _require_content_type(headers.get("content-type", ""), method, is_form=is_form)
-        request = FhirRequest(
+            is_form = path[-1:] == ("_search",)
+            kind = body_format(headers.get("content-type", ""), method, is_form=is_form)
+            if "content-encoding" in headers:
+                content = unpacked(content, headers["content-encoding"], self.max_body_bytes)
+            if kind == "xml":
+                resource = from_xml(content, self.service.definitions)
+        return FhirRequest(
             method="GET" if method == "HEAD" else method,
             path=path,
-            query=tuple(pair for pair in query if pair[0] not in ("_format", "_pretty")),
+            query=query,
             headers=headers,
             content=content,
+            resource=resource,
             base=self.base_url or self._base(scope, headers),
         )
-        return request, is_pretty
+
+    def _content(self, response: FhirResponse, shown: Shown) -> bytes:
+        """Return the body of the answer in the format asked for."""
+        content = response.content
+        if not content:
+            return b""
+        if shown.format == "xml":
+            text = self._xml.write(fhirjson.loads(content))
+            return indented(text) if shown.is_pretty else text
+        return fhirjson.pretty_bytes(content) if shown.is_pretty else content
 
     def _base(self, scope: Scope, headers: dict[str, str]) -> str:
         host = headers.get("host") or ":".join(str(part) for part in scope["server"])
         return f"{scope.get('scheme', 'http')}://{host}{self.prefix}"
 
     async def _send(
-        self, scope: Scope, send: Send, response: FhirResponse, request_id: str, is_pretty: bool
+        self,
+        scope: Scope,
+        send: Send,
+        response: FhirResponse,
+        request_id: str,
+        content: bytes,
+        shown: Shown,
     ) -> None:
-        content = response.content
-        if is_pretty and content:
-            content = fhirjson.pretty_bytes(content)
         headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
         headers.append((b"x-request-id", request_id.encode("latin-1", "replace")))
         if content:
-            headers.append((b"content-type", _JSON))
+            headers.append((b"content-type", _MEDIA[shown.format]))
+            if shown.encodings and wants_gzip(shown.encodings, len(content)):
+                is_large = len(content) > _PACK_ASIDE
+                content = await asyncio.to_thread(packed, content) if is_large else packed(content)
+                headers.append((b"content-encoding", b"gzip"))
+            headers.append((b"vary", b"accept, accept-encoding"))
         if response.status not in (204, 304):
             headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else content
         await send({"type": "http.response.body", "body": body})
+
+
+def _refusal(error: Exception) -> FhirResponse:
+    """Return the answer that shows `error`, with what HTTP wants beside it."""
+    status, resource = outcome(error)
+    methods = error.methods if isinstance(error, MethodNotAllowed) else ()
+    headers = {"Allow": ", ".join(methods)} if methods else {}
+    return FhirResponse(status, fhirjson.dumps(resource), headers)
 
 
 def _path(scope: Scope, prefix: str) -> tuple[str, ...]:
@@ -179,10 +239,11 @@ def _path(scope: Scope, prefix: str) -> tuple[str, ...]:
     return parts
 
 
-def _query(query_string: bytes) -> tuple[Pairs, bool]:
-    """Return the parameters and whether `_pretty` asks for indentation."""
+def _asked(query_string: bytes, headers: dict[str, str]) -> tuple[Pairs, Shown]:
+    """Return the parameters for the interaction, and how the answer is to be shown."""
+    accept, encodings = headers.get("accept", ""), headers.get("accept-encoding", "")
     if not query_string:
-        return (), False
+        return (), Shown(answer_format("", accept), encodings=encodings)
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"),
@@ -194,34 +255,12 @@ def _query(query_string: bytes) -> tuple[Pairs, bool]:
         raise InvalidParameter(
             "the query is not UTF-8, percent-encoded, of at most 1,000 parameters"
         ) from None
-    is_pretty = any(name == "_pretty" and value in ("true", "") for name, value in pairs)
-    return tuple(pairs), is_pretty
-
-
-def _require_json(wanted: str, *, is_parameter: bool) -> None:
-    """Raise `NotAcceptable` unless the client takes JSON.
-
-    Spec: https://hl7.org/fhir/R4/http.html#mime-type
-    """
-    if not wanted or wanted == "*/*":
-        return
-    kinds = [part.partition(";")[0].strip().lower() for part in wanted.split(",")]
-    open_kinds = () if is_parameter else ("*/*", "application/*", "text/html")
-    if not _any_in(kinds, (*_FORMATS, *open_kinds)):
-        raise NotAcceptable("this server answers application/fhir+json")
-
-
-def _require_content_type(content_type: str, method: str, *, is_form: bool) -> None:
-    kind = content_type.partition(";")[0].strip().lower()
-    allowed = ("application/x-www-form-urlencoded",) if is_form else _FORMATS
-    if method == "PATCH":
-        allowed = (*allowed, JSON_PATCH)
-    if kind and kind not in allowed:
-        raise UnsupportedMediaType(f"the body must be {allowed[-1]}")
-
-
-def _any_in(kinds: Iterable[str], known: Iterable[str]) -> bool:
-    return not set(known).isdisjoint(kinds)
+    own = {name: value for name, value in pairs if name in ("_format", "_pretty")}
+    pretty = own.get("_pretty", "false")
+    if pretty not in ("true", "false", ""):
+        raise InvalidParameter("_pretty is true or false")
+    shown = Shown(answer_format(own.get("_format", ""), accept), pretty != "false", encodings)
+    return tuple(pair for pair in pairs if pair[0] not in own) if own else tuple(pairs), shown
 
 
 def is_fault(error: Exception | None) -> bool:

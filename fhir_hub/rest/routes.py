@@ -141,7 +141,8 @@ def route(request: FhirRequest) -> Route:
     found = _TABLE.get((request.method, form))
     if found is None:
         if methods := _SHAPES.get(form):
-            raise MethodNotAllowed(f"this address takes {' and '.join(sorted(methods))}")
+            methods = sorted({*methods, *(["HEAD"] if "GET" in methods else [])})
+            raise MethodNotAllowed(f"this address takes {', '.join(methods)}", methods)
         raise NotFound("no interaction has an address of this form; see [base]/metadata")
     return found
 

@@ -89,3 +89,11 @@ def test_a_folder_or_a_missing_file_is_wrong_usage(run, monkeypatch, tmp_path, n
     monkeypatch.chdir(tmp_path)
 
     assert run("validate", name).code == 2
+
+
+def test_xml_is_checked_as_json_is(run, file):
+    good = '<Patient xmlns="http://hl7.org/fhir"><gender value="female"/></Patient>'
+
+    assert run("validate", file(good.encode())).code == 0
+    assert "Patient.gender" in run("validate", file(good.replace("female", "girl").encode())).out
+    assert "not XML" in run("validate", file(good.removesuffix(">").encode())).out

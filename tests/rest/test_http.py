@@ -24,7 +24,8 @@ from fhir_hub.rest.http import FhirApp, is_fault
         ("GET", "Patient?name=%ff", 400),
         ("GET", "Patient?" + "&".join(["name=x"] * 1001), 400),
         ("GET", "Patient?_format=json", 200),
-        ("GET", "Patient?_format=xml", 406),
+        ("GET", "Patient?_format=turtle", 406),
+        ("GET", "Patient?_format=json&_pretty=maybe", 400),
         ("GET", "Patient?name", 400),
     ],
 )
@@ -43,11 +44,14 @@ async def test_an_address_gets_the_status_that_r4_gives(client, method, address,
         ("application/json;q=0.9, text/html", 200),
         ("*/*", 200),
         ("application/fhir+json; fhirVersion=4.0", 200),
-        ("application/fhir+xml", 406),
+        ("application/fhir+xml", 200),
+        ("application/fhir+json; fhirVersion=5.0", 406),
+        ("application/fhir+json;q=0", 406),
+        ("application/fhir+json;q=x", 406),
         ("text/turtle", 406),
     ],
 )
-async def test_accept_must_take_json(client, accept, status):
+async def test_accept_must_take_json_or_xml(client, accept, status):
     assert (await client.get("Patient", headers={"Accept": accept})).status_code == status
 
 
@@ -57,11 +61,14 @@ async def test_accept_must_take_json(client, accept, status):
         ("application/fhir+json", 201),
         ("application/json; charset=utf-8", 201),
         ("", 201),
-        ("application/fhir+xml", 415),
+        ("application/fhir+json; fhirVersion=3.0", 415),
+        ("application/json; charset=gb18030", 415),
+        ("application/fhir+xml", 400),
+        ("json", 415),
         ("text/plain", 415),
     ],
 )
-async def test_the_body_must_be_json(client, kind, status):
+async def test_the_body_must_be_json_unless_it_says_otherwise(client, kind, status):
     answer = await client.post(
         "Patient", content=b'{"resourceType":"Patient"}', headers={"Content-Type": kind}
     )
