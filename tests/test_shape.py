@@ -44,6 +44,7 @@ DOORS = {
     "prometheus_client": ("telemetry.py",),
     "pydantic": ("settings.py", "r4/checks/models.py"),
     "pydantic_settings": ("settings.py",),
+    "pypinyin": ("search/kinds/pinyin.py",),
     "rich": ("cli/",),
     "starlette": ("ops/", "console/"),
     "structlog": ("telemetry.py",),

@@ -18,9 +18,10 @@ from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import split
 from fhir_hub.search.parameters import Parameter, Parameters
-from fhir_hub.search.plan import Has, LinkedBy, Links, Not, Or, Plan, Test
+from fhir_hub.search.plan import Has, Is, LinkedBy, Links, Not, Or, Plan, Test
 
 HAS = "_has"
+LIST = "_list"
 _DEEPEST = 8
 MOST_VALUES = 4000  # a store binds a few SQL variables for each, and has 32,766
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
@@ -50,6 +51,8 @@ class Conditions:
         """
         if depth > _DEEPEST:
             raise _TooWide(f"a chain has at most {_DEEPEST} links")
+        if name == LIST:
+            return self._list(text)
         if name.startswith(f"{HAS}:"):
             return self._reverse_chain(resource_type, name, text, depth)
         head, dot, rest = name.partition(".")
@@ -67,6 +70,21 @@ class Conditions:
             raise InvalidParameter(f"{code}: {error}") from None
         except UnknownParameter as error:
             raise UnknownParameter(f"{code}: {error}") from None
+
+    def _list(self, text: str) -> Plan:
+        """Return what is in one of the Lists that the logical ids in `text` name.
+
+        Spec: https://hl7.org/fhir/R4/search.html#list
+        """
+        ids = _values(text) if text else []
+        if not ids or any(one.startswith("$") for one in ids):
+            raise InvalidParameter(
+                f"{LIST} is the logical id of a List; functional ones are not kept"
+            )
+        lists = Has("_id", "token", tuple(Is(one) for one in ids))
+        self._count(len(ids))
+        item = self.parameter("List", "item")
+        return _any_of(LinkedBy("List", index, lists) for index in item.indexes)
 
     def parameter(self, resource_type: str, code: str) -> Parameter:
         """Return the parameter of the type; raises `UnknownParameter` with the nearest ones."""
@@ -98,15 +116,18 @@ class Conditions:
         if parameter.kind == "reference" and modifier in self._types():
             parameter, modifier = _narrowed(parameter, modifier), ""
         row = rules.modifiers.get(modifier)
-        if row is None:
-            raise UnknownParameter(_no_modifier(modifier, [m for m in rules.modifiers if m]))
+        if row is None or not _is_for(row, parameter):
+            known = [
+                name for name, one in rules.modifiers.items() if name and _is_for(one, parameter)
+            ]
+            raise UnknownParameter(_no_modifier(modifier, known))
         return self._tested(parameter, row, text)
 
     def _tested(self, parameter: Parameter, row: Modifier, text: str) -> Plan:
         meaning = self._meaning(parameter)
         tests = [test for value in _values(text) for test in row.read(value, meaning)]
         self._count(len(tests))
-        kind: Kind = "token" if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
+        kind: Kind = row.kind if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
         names = [f"{i}:{row.part}" if row.part else i for i in parameter.indexes]
         plan = _any_of(Has(name, kind, tuple(dict.fromkeys(tests))) for name in names)
         return Not(plan) if row.is_negated else plan
@@ -179,6 +200,11 @@ class Conditions:
 
     def _types(self) -> frozenset[str]:
         return self._parameters.definitions.resource_types
+
+
+def _is_for(row: Modifier, parameter: Parameter) -> bool:
+    """Say whether a modifier is for the types that the parameter's values have."""
+    return not row.types or any(path.type in row.types for path in parameter.paths)
 
 
 def _missing(parameter: Parameter, text: str) -> Plan:

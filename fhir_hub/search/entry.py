@@ -14,9 +14,12 @@ Every parameter type uses the same row; which columns it fills is its own affair
 | uri | the uri | | | |
 
 A composite is indexed under its own name with a part number (`code-value-quantity.0`,
-`code-value-quantity.1`); the parts of one pair share a `group` above 0. The identifier inside a
-reference (`:identifier`) is a token entry under `<parameter>:identifier`. A concept of text alone,
-or a reference without an address, has an entry without a code: it is there, so not `:missing`.
+`code-value-quantity.1`); the parts of one pair share a `group` above 0. What a modifier asks
+beside the value stands under `<parameter>:<modifier>`: the identifier inside a reference
+(`:identifier`, a token), the text beside a code or reference (`:text`, a string), the type and
+value of an identifier (`:of-type`, a token `code|value`). A name in Han has further string
+entries, its pinyin. A concept of text alone, or a reference without an address, has an entry
+without a code: it is there, so not `:missing`.
 
 Spec: https://hl7.org/fhir/R4/search.html#ptypes
 """
@@ -37,3 +40,8 @@ class Entry(NamedTuple):
     high: float | None = None
     text: str = ""
     group: int = 0
+
+
+def is_part_name(parameter: str) -> bool:
+    """Say whether a name is that of a part of a composite (`code-value-quantity.0`)."""
+    return parameter.rpartition(".")[2].isdigit()

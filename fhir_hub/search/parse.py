@@ -14,7 +14,7 @@ from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
-from fhir_hub.search.condition import HAS, MOST_VALUES, Conditions
+from fhir_hub.search.condition import HAS, LIST, MOST_VALUES, Conditions
 from fhir_hub.search.context import Context
 from fhir_hub.search.include import Include, parse_include, parse_reverse_include
 from fhir_hub.search.parameters import Parameters
@@ -197,7 +197,7 @@ class _Reading:
         )
 
     def _condition(self, name: str, value: str) -> Plan:
-        advice = (*_CONTROLS, *_INCLUDES, HAS)
+        advice = (*_CONTROLS, *_INCLUDES, HAS, LIST)
         plans: dict[Plan, int] = {}
         for one in self.resource_types or ("Resource",):
             conditions = Conditions(self.parameters, self.context, advice)

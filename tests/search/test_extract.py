@@ -40,6 +40,7 @@ def test_an_observation_says_each_thing_once(entries):
         Entry("status", "token", "final"),
         Entry("category", "token", "laboratory", "urn:c"),
         code,
+        Entry("code:text", "string", "glucose", text="glucose"),
         Entry("subject", "reference", "Patient/p1"),
         Entry("encounter", "reference", "Encounter/e1", "3"),
         Entry("date", "date", low=NINE, high=NINE + 1_000_000),

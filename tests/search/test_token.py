@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/search.html#token
 """
 
 import pytest
+from searching import find
 
 from fhir_hub.errors import InvalidParameter, UnknownParameter
 from fhir_hub.search.entry import Entry
@@ -122,22 +123,30 @@ def test_other_values_are_tokens_too(find, query, expected):
         ("code:missing=maybe", InvalidParameter),
         ("code:missing=", InvalidParameter),
         ("code:in=urn:v", UnknownParameter),
-        ("code:text=x", UnknownParameter),
+        ("code:text= ", InvalidParameter),
+        ("code:of-type=urn:t|MR|1", UnknownParameter),
+        ("status:text=x", UnknownParameter),
+        ("identifier:of-type=urn:t|MR", InvalidParameter),
+        ("identifier:of-type=urn:t||1", InvalidParameter),
         ("code:exact=x", UnknownParameter),
         ("code:=x", UnknownParameter),
         ("code=" + ",".join(["x"] * 4001), InvalidParameter),
     ],
 )
 def test_what_is_no_token_is_refused_by_name(read, query, error):
-    with pytest.raises(error, match=r"^code") as raised:
+    with pytest.raises(error, match=r"^(code|status|identifier)") as raised:
         read(f"Observation?{query}")
     assert "urn:v" not in str(raised.value)
 
 
 def test_a_modifier_is_refused_with_those_that_there_are(read):
-    with pytest.raises(UnknownParameter, match=r":in is not supported; there are :not, :missing"):
+    with pytest.raises(
+        UnknownParameter, match=r":in is not supported; there are :not, :text, :missing"
+    ):
         read("Observation?code:in=x")
-    with pytest.raises(UnknownParameter, match=r":nto is not known; there are :not, :missing"):
+    with pytest.raises(
+        UnknownParameter, match=r":nto is not known; there are :not, :text, :missing"
+    ):
         read("Observation?code:nto=x")
 
 
@@ -154,3 +163,62 @@ def test_odd_values_are_passed_over(entries):
         "communication": [{"language": {"coding": [1]}}],
     }
     assert entries(odd) == (Entry("deceased", "token", "true"),)
+
+
+TYPED = {
+    "resourceType": "Patient",
+    "identifier": [
+        {
+            "type": {"coding": [{"system": "urn:t", "code": "MR"}], "text": "Medical record"},
+            "system": "urn:h",
+            "value": "12",
+        },
+        {"type": {"coding": [{"system": "urn:t", "code": "RI"}]}, "value": "34"},
+    ],
+    "maritalStatus": {"coding": [{"code": "M", "display": "已婚"}], "text": "Ｍarried"},
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("identifier:of-type=urn:t|MR|12", True),
+        ("identifier:of-type=urn:t|MR|34", False),
+        ("identifier:of-type=urn:t|RI|34", True),
+        ("identifier:of-type=urn:x|MR|12", False),
+        ("identifier:text=medical", True),
+        ("identifier:text=record", False),
+    ],
+)
+def test_an_identifier_is_found_by_its_type(query, found):
+    assert find([TYPED], f"Patient?{query}") == (["1"] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("code:text=glucose", True),
+        ("code:text=GLUC", True),
+        ("code:text=血糖", True),
+        ("code:text=ose", False),
+        ("subject:text=沈", True),
+        ("subject:text=王", False),
+    ],
+)
+def test_codes_and_references_are_found_by_the_text_beside_them(query, found):
+    observation = {
+        "resourceType": "Observation",
+        "code": {"coding": [{"code": "1", "display": "Glucose"}], "text": "血糖"},
+        "subject": {"display": "沈桂芳"},
+    }
+    assert find([observation], f"Observation?{query}") == (["1"] if found else [])
+
+
+def test_what_is_in_a_list_is_found_by_its_id():
+    patients = [{"resourceType": "Patient", "id": one} for one in "abc"]
+    listed = [{"item": {"reference": f"Patient/{one}"}} for one in "ac"]
+    resources = [*patients, {"resourceType": "List", "id": "l", "entry": listed}]
+
+    assert find(resources, "Patient?_list=l") == ["a", "c"]
+    assert find(resources, "Patient?_list=l,m&_id=c") == ["c"]
+    assert find(resources, "Patient?_list=m") == []

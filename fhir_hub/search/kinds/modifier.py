@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fhir_hub.search.context import Context
+from fhir_hub.search.entry import Kind
 from fhir_hub.search.plan import Test
 
 
@@ -32,10 +33,12 @@ Reader = Callable[[str, Meaning], tuple[Test, ...]]
 class Modifier(NamedTuple):
     """`read` returns tests of which one must pass; raises `InvalidResource` for no such value.
 
-    With `is_negated` none may pass. `part` names entries that stand under `parameter:part`,
-    as tokens.
+    With `is_negated` none may pass. `part` names entries that stand under `parameter:part`, of
+    the kind `kind`. `types` are the FHIR types that the modifier is for; none: all.
     """
 
     read: Reader
     is_negated: bool = False
     part: str = ""
+    kind: Kind = "token"
+    types: tuple[str, ...] = ()

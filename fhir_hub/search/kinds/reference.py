@@ -10,8 +10,8 @@ from typing import Any
 from fhir_hub.errors import InvalidResource
 from fhir_hub.r4.references import parse_reference
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry
-from fhir_hub.search.kinds import token
+from fhir_hub.search.entry import Entry, is_part_name
+from fhir_hub.search.kinds import string, token
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import unescape
 from fhir_hub.search.plan import Is, Test, Text
@@ -31,6 +31,7 @@ def adder(parameter: str, fhir_type: str, context: Context) -> Add:
         return _resource(parameter)
     base = context.base
     add_identifier = token.adder(f"{parameter}:identifier", "Identifier", context)
+    shown, is_part = f"{parameter}:{token.TEXT}", is_part_name(parameter)
 
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is not dict:
@@ -43,8 +44,12 @@ def adder(parameter: str, fhir_type: str, context: Context) -> Add:
             # a reference without an address is not `:missing`, and nothing that a query can name
             address, version = f"{named}/" if named else "", ""
         out.append(Entry(parameter, "reference", address, version, None, None, "", group))
+        if is_part:
+            return
         if "identifier" in value:
-            add_identifier(value["identifier"], group, out)
+            add_identifier(value["identifier"], 0, out)
+        if type(value.get("display")) is str and (code := string.normalise(value["display"])):
+            out.append(Entry(shown, "string", code, "", None, None, value["display"]))
 
     return add
 
@@ -109,5 +114,6 @@ def of_types(targets: Sequence[str]) -> tuple[Test, ...]:
 
 MODIFIERS: Mapping[str, Modifier] = {
     "": Modifier(points_at),
-    "identifier": Modifier(identified, part="identifier"),
+    "identifier": Modifier(identified, part="identifier", types=("Reference",)),
+    token.TEXT: Modifier(string.starts, part=token.TEXT, kind="string", types=("Reference",)),
 }

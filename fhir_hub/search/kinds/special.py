@@ -11,7 +11,6 @@ PARAMETERS: Mapping[str, str] = {
     "_contained": "contained resources are not searched by themselves",
     "_containedType": "contained resources are not searched by themselves",
     "_filter": "write the conditions as parameters",
-    "_list": "search for the List, with _include=List:item",
     "_query": "no named queries are defined",
     "_score": "results have no score",
     "_text": "no full text of narratives is kept",
@@ -21,4 +20,4 @@ PARAMETERS: Mapping[str, str] = {
 }
 
 # modifiers of R4 that have no row in the type's table
-MODIFIERS = ("above", "below", "in", "not-in", "of-type", "text")
+MODIFIERS = ("above", "below", "in", "not-in", "of-type", "text", "identifier")

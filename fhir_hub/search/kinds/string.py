@@ -12,11 +12,13 @@ from fhir_hub.errors import InvalidResource
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
+from fhir_hub.search.kinds.pinyin import spellings
 from fhir_hub.search.kinds.values import unescape
 from fhir_hub.search.plan import Test, Text
 
 _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
+_NAMES = ("name", "family", "given")  # the parameters whose values may be typed in pinyin
 _HAN = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _is_han = re.compile(f"[{_HAN}]").search
 # 沈 桂芳 is 沈桂芳; the dot of 古丽娜尔·艾山 is written in many ways
@@ -88,26 +90,31 @@ TYPES: Mapping[str, Callable[[Any], Iterable[str]]] = {
 
 
 def adder(parameter: str, fhir_type: str, _: Context) -> Add:
-    """Return what adds the entries of one value of the type."""
+    """Return what adds the entries of one value of the type; of names their pinyin too."""
     texts_of = TYPES[fhir_type]
+    is_name = parameter in _NAMES
 
     def add(value: Any, group: int, out: list[Entry]) -> None:
         for text in dict.fromkeys(texts_of(value)):
             code = normalise(text)
             if code:
                 out.append(Entry(parameter, "string", code, "", None, None, text, group))
+                if is_name and not code.isascii():
+                    # without a text of its own: `:exact` asks for what is written
+                    for typed in spellings(code):
+                        out.append(Entry(parameter, "string", typed, "", None, None, "", group))
 
     return add
 
 
 def starts(text: str, _: Meaning) -> tuple[Test, ...]:
     """Return what asks for texts that start with a query's value."""
-    return (Text(_normalised(text), "starts"),)
+    return tuple(Text(code, "starts") for code in _ways(text))
 
 
 def contains(text: str, _: Meaning) -> tuple[Test, ...]:
     """Return what `:contains` asks."""
-    return (Text(_normalised(text), "contains"),)
+    return tuple(Text(code, "contains") for code in _ways(text))
 
 
 def exact(text: str, _: Meaning) -> tuple[Test, ...]:
@@ -115,11 +122,14 @@ def exact(text: str, _: Meaning) -> tuple[Test, ...]:
     return (Text(unescape(text), "exact"),)
 
 
-def _normalised(text: str) -> str:
+def _ways(text: str) -> tuple[str, ...]:
+    """Return the value as it is compared, and pinyin also without its blanks (`shen guifang`)."""
     code = normalise(unescape(text))
     if not code:
         raise InvalidResource("nothing to compare with")
-    return code
+    joined = code.replace(" ", "")
+    is_pinyin = joined != code and joined.isascii() and joined.isalpha()
+    return (code, joined) if is_pinyin else (code,)
 
 
 MODIFIERS: Mapping[str, Modifier] = {

@@ -12,10 +12,13 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry
+from fhir_hub.search.entry import Entry, is_part_name
+from fhir_hub.search.kinds import string
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import split, unescape
 from fhir_hub.search.plan import Is, Test
+
+TEXT, OF_TYPE = "text", "of-type"
 
 Add = Callable[[Any, int, list[Entry]], None]
 Aliases = Mapping[str, str]
@@ -30,7 +33,7 @@ def adder(parameter: str, fhir_type: str, context: Context) -> Add:
 
 
 def _concept(parameter: str, aliases: Aliases) -> Add:
-    add_coding = _coding(parameter, aliases)
+    add_coding, add_text = _coding(parameter, aliases), _text(parameter)
 
     def add(value: Any, group: int, out: list[Entry]) -> None:
         codings = value.get("coding") if type(value) is dict else None
@@ -40,11 +43,28 @@ def _concept(parameter: str, aliases: Aliases) -> Add:
         elif type(value) is dict:
             # there is a concept, as text: not `:missing`, and no code that a query could name
             out.append(Entry(parameter, "token", "", "", None, None, "", group))
+        if type(value) is dict and "text" in value:
+            add_text(value["text"], out)
+
+    return add
+
+
+def _text(parameter: str) -> Callable[[Any, list[Entry]], None]:
+    """Return what adds the text beside a code, for `:text`; a part of a composite has none."""
+    name, is_part = f"{parameter}:{TEXT}", is_part_name(parameter)
+
+    def add(text: Any, out: list[Entry]) -> None:
+        if type(text) is str and not is_part:
+            code = string.normalise(text)
+            if code:
+                out.append(Entry(name, "string", code, "", None, None, text))
 
     return add
 
 
 def _coding(parameter: str, aliases: Aliases) -> Add:
+    add_text = _text(parameter)
+
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is not dict:
             return
@@ -52,11 +72,16 @@ def _coding(parameter: str, aliases: Aliases) -> Add:
         if code or system:
             system = aliases.get(system, system)
             out.append(Entry(parameter, "token", code, system, None, None, "", group))
+        if "display" in value:
+            add_text(value["display"], out)
 
     return add
 
 
 def _identifier(parameter: str, aliases: Aliases) -> Add:
+    add_text, is_part = _text(parameter), is_part_name(parameter)
+    typed = f"{parameter}:{OF_TYPE}"
+
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is not dict:
             return
@@ -64,6 +89,15 @@ def _identifier(parameter: str, aliases: Aliases) -> Add:
         if code or system:
             system = aliases.get(system, system)
             out.append(Entry(parameter, "token", code, system, None, None, "", group))
+        kind = value.get("type")
+        if type(kind) is not dict or is_part:
+            return
+        add_text(kind.get("text"), out)
+        codings = kind.get("coding")
+        for coding in codings if type(codings) is list and code else ():
+            if type(coding) is dict:
+                both = f"{coding.get('code', '')}|{code}"
+                out.append(Entry(typed, "token", both, coding.get("system", "")))
 
     return add
 
@@ -144,7 +178,27 @@ def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
     return tests
 
 
+def of_type(text: str, _: Meaning) -> tuple[Test, ...]:
+    """Return what `:of-type` asks: the system and code of an identifier's type, and its value.
+
+    Raises `InvalidResource` unless all three are there.
+
+    Spec: https://hl7.org/fhir/R4/search.html#token
+    """
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) != 3 or not all(parts):
+        raise InvalidResource("of-type is written system|code|value")
+    return (Is(f"{parts[1]}|{parts[2]}", parts[0]),)
+
+
 MODIFIERS: Mapping[str, Modifier] = {
     "": Modifier(equals),
     "not": Modifier(equals, is_negated=True),
+    TEXT: Modifier(
+        string.starts,
+        part=TEXT,
+        kind="string",
+        types=("CodeableConcept", "Coding", "Identifier"),
+    ),
+    OF_TYPE: Modifier(of_type, part=OF_TYPE, types=("Identifier",)),
 }
