@@ -101,8 +101,10 @@ class MethodNotAllowed(FhirError):
 
     status, code, title = 405, "not-supported", ("Method not allowed", "不支持该方法")
 
-    def __init__(self, diagnostics: str, methods: Sequence[str] = ()) -> None:
-        super().__init__(diagnostics)
+    def __init__(
+        self, diagnostics: str, methods: Sequence[str] = (), *, expression: str = ""
+    ) -> None:
+        super().__init__(diagnostics, expression=expression)
         self.methods = tuple(methods)
 
 

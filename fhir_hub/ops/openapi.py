@@ -32,7 +32,7 @@ def fhir_paths(prefix: str) -> dict[str, Any]:
 
 def _operation(route: Route, parts: list[str]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": f"{route.interaction}-{route.method.lower()}",
+        "operationId": "-".join((route.interaction, route.method.lower(), *_level(parts))),
         "summary": route.interaction,
         "tags": ["FHIR R4"],
         "parameters": [
@@ -57,3 +57,10 @@ def _operation(route: Route, parts: list[str]) -> dict[str, Any]:
         kind = "application/x-www-form-urlencoded" if parts[-1:] == ["_search"] else _JSON
         operation["requestBody"] = {"content": {kind: {"schema": {"type": "object"}}}}
     return operation
+
+
+def _level(parts: list[str]) -> list[str]:
+    """Return what tells one level of an operation from the others: `type`, `type-id`, nothing."""
+    if not parts or not parts[-1].startswith("$"):
+        return []
+    return [_PLACES[part][0] for part in parts if part in _PLACES]
