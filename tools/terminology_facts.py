@@ -53,9 +53,7 @@ def code_systems(resources: Iterable[Facts]) -> dict[str, Facts]:
 
 def _code_system(system: Facts) -> Facts:
     facts = _some(system, (*_COMMON, *_OF_SYSTEM))
-    facts["property"] = [
-        _some(row, ("code", "uri", "type")) for row in system.get("property", ())
-    ]
+    facts["property"] = [_some(row, ("code", "uri", "type")) for row in system.get("property", ())]
     facts["filter"] = [
         _some(row, ("code", "operator", "value")) for row in system.get("filter", ())
     ]

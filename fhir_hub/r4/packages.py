@@ -40,5 +40,10 @@ class Package:
         """Return compartment → resource type → codes of the parameters that put it there."""
         return self._read("compartments.json", dict[str, dict[str, list[str]]])
 
+    def terminology(self, name: str) -> dict[str, bytes]:
+        """Return url → JSON, of `name`: `code-systems`, `value-sets` or `concept-maps`."""
+        raw = self._read(f"terminology/{name}.json", dict[str, msgspec.Raw])
+        return {url: bytes(content) for url, content in raw.items()}
+
     def _read(self, path: str, shape: type[T]) -> T:
         return msgspec.json.decode((self._folder / path).read_bytes(), type=shape)

@@ -158,6 +158,9 @@ def test_the_facts_stay_and_the_prose_goes(compiler: ModuleType) -> None:
         "codes.json",
         "compartments.json",
         "search-parameters.json",
+        "terminology/code-systems.json",
+        "terminology/concept-maps.json",
+        "terminology/value-sets.json",
         "types/Thing.json",
     }
     assert b"prose" not in b"".join(files.values())
@@ -188,6 +191,50 @@ def test_the_facts_stay_and_the_prose_goes(compiler: ModuleType) -> None:
     assert [row["code"] for row in rows] == ["both", "status"]
     assert rows[0]["components"] == [
         {"code": "status", "url": "http://a.example/status", "expression": "status"}
+    ]
+
+
+def test_codes_keep_their_displays_and_foreign_ones_are_withheld(compiler: ModuleType) -> None:
+    scarlet = {
+        "code": "s",
+        "display": "Scarlet",
+        "designation": [{"language": "zh", "value": "猩红"}],
+    }
+    own = {
+        "resourceType": "CodeSystem",
+        "url": "http://a.example/colours",
+        "content": "complete",
+        "copyright": "HL7 International.",
+        "concept": [{"code": "r", "display": "Red", "definition": "prose", "concept": [scarlet]}],
+    }
+    foreign = {
+        "resourceType": "CodeSystem",
+        "url": "http://b.example/theirs",
+        "content": "complete",
+        "copyright": "includes content from SNOMED CT",
+        "concept": [{"code": "1", "display": "theirs"}],
+    }
+    value_set = {
+        "resourceType": "ValueSet",
+        "url": "http://a.example/some",
+        "compose": {
+            "include": [
+                {"system": own["url"], "concept": [{"code": "r", "display": "Red"}]},
+                {"system": foreign["url"], "concept": [{"code": "1", "display": "theirs"}]},
+            ]
+        },
+    }
+    files = compiler.compile_package(
+        compiler.read_package(npm([*RESOURCES, own, foreign, value_set]))
+    )
+
+    systems = json.loads(files["terminology/code-systems.json"])
+    assert systems[own["url"]]["concept"] == [{"code": "r", "display": "Red", "concept": [scarlet]}]
+    assert foreign["url"] not in systems
+    sets = json.loads(files["terminology/value-sets.json"])
+    assert sets["http://a.example/some"]["compose"]["include"] == [
+        {"system": own["url"], "concept": [{"code": "r", "display": "Red"}]},
+        {"system": foreign["url"], "withheld": True},
     ]
 
 
