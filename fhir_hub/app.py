@@ -26,6 +26,7 @@ from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
@@ -49,8 +50,12 @@ class Addresses:
 
 
 def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
-    """Return the hub over an open store. Raises `InvalidMapping` if a map is no good."""
+    """Return the hub over an open store.
+
+    Raises `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
+    """
     definitions = load_definitions()
+    profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
     checks = Checks(definitions)
     parameters = Parameters(definitions)
     base = settings.base_url or address(settings.host, settings.port)
@@ -87,14 +92,9 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
         charset_of=lambda message: mappings.settings(message).charset,
         log=logs.get_logger("hl7v2").warning,
     )
-    limits = Limits(
-        size_bytes=settings.mllp_max_message_bytes,
-        idle_s=settings.mllp_idle_s,
-        connections=settings.mllp_connections,
-        drain_s=settings.drain_s,
-    )
-    listener = Listener(partial(_take, receiver, metrics), limits, logs.get_logger("mllp").warning)
-    return Hub(settings, backend, logs, metrics, service, receiver, listener)
+    warn = logs.get_logger("mllp").warning
+    listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)
+    return Hub(settings, backend, logs, metrics, service, receiver, listener, profiles)
 
 
 @dataclass(slots=True)
@@ -108,6 +108,7 @@ class Hub:
     service: Service
     receiver: Receiver
     listener: Listener
+    profiles: Packages
     is_taking: bool = field(default=False, init=False)
 
     async def run(
@@ -180,6 +181,15 @@ class Hub:
                 said = answered.get("outcome", {}).get("issue", [{}])[0].get("diagnostics", "")
                 raise InvalidResource(f"an entry was refused: {answered['status']} {said}")
         return len(bundle.get("entry", ()))
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        size_bytes=settings.mllp_max_message_bytes,
+        idle_s=settings.mllp_idle_s,
+        connections=settings.mllp_connections,
+        drain_s=settings.drain_s,
+    )
 
 
 def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchange], None]:

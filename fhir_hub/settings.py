@@ -9,6 +9,7 @@ Spec: https://toml.io/en/v1.0.0
 """
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "FHIR_HUB_"
@@ -58,6 +59,10 @@ def _base_url(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
         raise ValueError("write an address such as https://hub.example.org/fhir")
     return text.rstrip("/")
+
+
+def _folders(value: Any) -> Any:
+    return value.split(os.pathsep) if isinstance(value, str) else value
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -119,6 +124,10 @@ class Settings(BaseSettings):
     mappings_folder: Path | None = None
     """A folder of your own HL7v2 maps, of the same shape as `mappings/`; its files replace or
     add to the built-in ones."""
+
+    profiles_folder: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = ()
+    """Your own packages of profiles, value sets and schemas beside the built-in `profiles/`: a path
+    or a list of them, each a folder or a `.tgz` in the NPM form of FHIR (docs/profiles.md)."""
 
     validation: Literal["r4", "off"] = "r4"
     """What is checked before a resource is stored: the structure rules of R4, or (`off`, for a

@@ -37,6 +37,20 @@ def test_an_option_beats_a_variable_and_a_variable_the_file(config):
     assert settings.host == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("text", "folders"),
+    [
+        ('profiles_folder = "a"', ["a"]),
+        ('profiles_folder = ["a", "b.tgz"]', ["a", "b.tgz"]),
+        ("", []),
+    ],
+)
+def test_profiles_folder_is_a_path_or_a_list(config, text, folders):
+    settings = load_settings(config(text), {}, {})
+
+    assert [str(folder) for folder in settings.profiles_folder] == folders
+
+
 def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
     monkeypatch.setenv("FHIR_HUB_PORT", "1")
 

@@ -71,6 +71,7 @@ def _run(
 ) -> None:
     from fhir_hub.errors import FhirError
     from fhir_hub.hl7v2.map_files import InvalidMapping
+    from fhir_hub.r4.package_files import InvalidPackage
     from fhir_hub.server import CannotListen, new_event_loop
     from fhir_hub.settings import unknown_variables
     from fhir_hub.store.base import CannotOpen
@@ -99,6 +100,8 @@ def _run(
         fail(str(error))
     except InvalidMapping as error:
         fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
+    except InvalidPackage as error:
+        fail("the profiles cannot be used / profiles 文件有误\n" + "\n".join(error.problems))
     except FhirError as error:
         fail(f"{load}: {error}")
 

@@ -172,3 +172,15 @@ def test_a_fault_of_ours_is_told_by_its_place_and_not_by_its_text(run, monkeypat
     assert ended.code == 1
     assert "internal error: ZeroDivisionError at " in ended.err
     assert "沈" not in ended.err
+
+
+def test_a_package_that_is_no_good_stops_the_start_and_is_told(run, monkeypatch, tmp_path):
+    (tmp_path / "ValueSet-x.json").write_text("{")
+    monkeypatch.setenv("FHIR_HUB_PROFILES_FOLDER", os.pathsep.join([str(tmp_path), "nowhere.tgz"]))
+
+    ended = run("serve", "--store", "memory:", "--port", 0, "--mllp-port", 0)
+
+    assert ended.code == 1
+    assert "the profiles cannot be used" in ended.err
+    assert f"{tmp_path.name}/ValueSet-x.json: not JSON" in ended.err
+    assert "nowhere.tgz: there is no such folder or .tgz" in ended.err
