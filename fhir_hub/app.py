@@ -7,8 +7,8 @@ is under way finish and be answered, and closes the store last.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.listener import Limits, Listener
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.mllp import Block
-from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.receive import SOURCE, Channel, Receiver
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
@@ -36,9 +36,11 @@ from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.server import PREFIX, Front, Server, address, not_listening, open_socket
-from fhir_hub.settings import Settings
+from fhir_hub.settings import Settings, Validation
 from fhir_hub.store.open import Backend
 from fhir_hub.telemetry import Logs, Metrics, stopwatch
+
+_SOURCES = ("rest", SOURCE, "load")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,12 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
     profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
     checks = Checks(definitions)
     parameters = Parameters(definitions)
-    base = settings.base_url or address(settings.host, settings.port)
-    extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
-    require = checks.require if settings.validation == "r4" else partial(_known, definitions)
-    rules = Rules(require, extractor.entries, now, new_logical_id)
-    repository = Repository(backend.store, rules, extractor)
+    folders = [settings.mappings_folder] if settings.mappings_folder else []
+    mappings = load_mappings(definitions, folders)
+    settings.require_sources((*_SOURCES, *mappings.senders))
+    repository = _repository(settings, backend, checks, parameters)
     service = Service(
-        repository=repository,
+        repository=repository.of("rest"),
         definitions=definitions,
         checks=checks,
         parameters=parameters,
@@ -79,8 +80,6 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
         max_page_size=settings.max_page_size,
     )
     metrics = Metrics(__version__)
-    folders = [settings.mappings_folder] if settings.mappings_folder else []
-    mappings = load_mappings(definitions, folders)
     receiver = Receiver(
         repository,
         backend.journal,
@@ -90,11 +89,32 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
         clock=now,
         new_id=new_logical_id,
         charset_of=lambda message: mappings.settings(message).charset,
+        senders_of=mappings.senders_of,
         log=logs.get_logger("hl7v2").warning,
     )
     warn = logs.get_logger("mllp").warning
     listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)
     return Hub(settings, backend, logs, metrics, service, receiver, listener, profiles)
+
+
+def _repository(
+    settings: Settings, backend: Backend, checks: Checks, parameters: Parameters
+) -> Repository:
+    """Return the one repository; what comes from a source obeys that source's rules."""
+    base = settings.base_url or address(settings.host, settings.port)
+    extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
+    require: dict[Validation, Callable[[Any], None]] = {
+        "r4": checks.require,
+        "off": partial(_known, parameters.definitions),
+    }
+
+    @cache
+    def rules_of(*sources: str) -> Rules:
+        chosen = settings.rules_of(*sources)
+        check = require[chosen.validation]
+        return Rules(check, extractor.entries, now, new_logical_id, chosen.references)
+
+    return Repository(backend.store, rules_of(), extractor, rules_of)
 
 
 @dataclass(slots=True)
@@ -174,7 +194,8 @@ class Hub:
     async def _load(self, content: bytes) -> int:
         """Store a transaction or batch Bundle; return how many entries it had."""
         bundle = fhirjson.loads(content)
-        response = await routes.dispatch(FhirRequest("POST", resource=bundle), self.service)
+        service = replace(self.service, repository=self.service.repository.of("load"))
+        response = await routes.dispatch(FhirRequest("POST", resource=bundle), service)
         for entry in fhirjson.loads(response.content).get("entry", ()):
             answered = entry["response"]
             if not answered["status"].startswith("2"):

@@ -15,10 +15,10 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "FHIR_HUB_"
@@ -68,6 +68,24 @@ def _folders(value: Any) -> Any:
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
+References = Literal["enforce", "warn", "off"]
+Validation = Literal["r4", "off"]
+
+
+class SourceSettings(BaseModel):
+    """What `[sources.NAME]` says: the rules of what comes from there, where they differ."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    references: References | None = None
+    validation: Validation | None = None
+
+
+class RuleSettings(NamedTuple):
+    """The rules of one source."""
+
+    references: References
+    validation: Validation
 
 
 class Settings(BaseSettings):
@@ -129,9 +147,17 @@ class Settings(BaseSettings):
     """Your own packages of profiles, value sets and schemas beside the built-in `profiles/`: a path
     or a list of them, each a folder or a `.tgz` in the NPM form of FHIR (docs/profiles.md)."""
 
-    validation: Literal["r4", "off"] = "r4"
+    references: References = "enforce"
+    """What happens to a reference to a resource that does not exist, and to a deletion that would
+    leave one: it is refused, or (`warn`) done with a warning in the answer, or (`off`) done."""
+
+    validation: Validation = "r4"
     """What is checked before a resource is stored: the structure rules of R4, or (`off`, for a
     load of data that was checked before) only that it is a resource of a known type."""
+
+    sources: dict[str, SourceSettings] = {}
+    """`references` and `validation` by where data comes from, in tables `[sources.NAME]`: `rest`,
+    `hl7v2`, `load` (the Bundle of `--load`), or a sender's file in `mappings/senders/`."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severity that is logged; `debug` logs a line for every request."""
@@ -144,6 +170,25 @@ class Settings(BaseSettings):
     def zone(self) -> tzinfo:
         """Return `timezone` as a zone."""
         return read_zone(self.timezone)
+
+    def rules_of(self, *sources: str) -> RuleSettings:
+        """Return the rules of what comes from `sources`, of which a later one says more exactly."""
+        rules = RuleSettings(self.references, self.validation)
+        for name in sources:
+            if own := self.sources.get(name):
+                rules = rules._replace(**own.model_dump(exclude_none=True))
+        return rules
+
+    def require_sources(self, known: Iterable[str]) -> None:
+        """Raise `InvalidSettings` if `[sources.NAME]` names what is no source."""
+        known = list(known)
+        unknown = [
+            f"sources.{name} is no source{_nearest(name, known)} / 未知的数据来源"
+            for name in self.sources
+            if name not in known
+        ]
+        if unknown:
+            raise InvalidSettings("\n".join(unknown))
 
 
 def load_settings(
@@ -229,12 +274,12 @@ def _told(
     config: Path | None,
 ) -> Iterable[str]:
     for one in error.errors(include_url=False):
-        name = str(one["loc"][0])
+        name, path = str(one["loc"][0]), ".".join(map(str, one["loc"]))
         if name in given:
             where = "--" + name.replace("_", "-")
         elif name in variables:
             where = PREFIX + name.upper()
         else:
-            where = f"{config}: {name}"
+            where = f"{config}: {path}"
         reason = one["msg"].removeprefix("Value error, ")
         yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"

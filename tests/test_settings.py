@@ -71,6 +71,9 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
         ('validation = "r5"', "validation: input should be 'r4' or 'off'"),
         ("drain_s = inf", "drain_s: input should be a finite number"),
         ("page_size = 500\nmax_page_size = 100", "page_size is above max_page_size"),
+        ("references = 1", "references: input should be 'enforce', 'warn' or 'off'"),
+        ('[sources.rest]\nreferences = "no"', "sources.rest.references: input should be 'enforce'"),
+        ("[sources.rest]\nport = 1", "sources.rest.port: extra inputs are not permitted"),
         ("port = ", "not TOML"),
         (b"\xff", "it is not UTF-8"),
     ],
@@ -108,6 +111,31 @@ def test_a_base_url_has_no_slash_at_its_end():
     settings = load_settings(None, {"base_url": "https://hub.example.org/fhir/"}, {})
 
     assert settings.base_url == "https://hub.example.org/fhir"
+
+
+def test_the_rules_of_a_source_are_the_most_specific_key_by_key(config):
+    file = config(
+        'references = "warn"\n[sources.hl7v2]\nreferences = "off"\nvalidation = "off"\n'
+        '[sources.lab]\nreferences = "enforce"\n'
+    )
+    settings = load_settings(file, {}, {})
+
+    assert settings.rules_of("rest") == ("warn", "r4")
+    assert settings.rules_of("hl7v2") == ("off", "off")
+    assert settings.rules_of("hl7v2", "lab") == ("enforce", "off")
+
+
+def test_a_variable_says_the_rules_of_all_sources():
+    variables = {"FHIR_HUB_REFERENCES": "off", "FHIR_HUB_VALIDATION": "off"}
+
+    assert load_settings(None, {}, variables).rules_of("rest") == ("off", "off")
+
+
+def test_a_source_that_does_not_exist_is_told_with_the_nearest(config):
+    settings = load_settings(config("[sources.hl7]\n[sources.rest]"), {}, {})
+
+    with pytest.raises(InvalidSettings, match=r"sources\.hl7 is no source; did you mean hl7v2\?"):
+        settings.require_sources(["rest", "hl7v2"])
 
 
 def test_a_variable_that_is_no_setting_is_named_with_the_nearest():

@@ -73,7 +73,7 @@ def _run(
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.r4.package_files import InvalidPackage
     from fhir_hub.server import CannotListen, new_event_loop
-    from fhir_hub.settings import unknown_variables
+    from fhir_hub.settings import InvalidSettings, unknown_variables
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.telemetry import Logs
 
@@ -96,6 +96,8 @@ def _run(
             runner.run(_serve(settings, logs, ready, load))
     except CannotOpen as error:
         fail(f"{settings.store}: {error}")
+    except InvalidSettings as error:
+        fail(f"{config}: {error}")
     except CannotListen as error:
         fail(str(error))
     except InvalidMapping as error:

@@ -98,6 +98,15 @@ class Mappings:
                 ack_code="AR",
             )
 
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """The names of the senders' files."""
+        return tuple(sender.name for sender in self._senders)
+
+    def senders_of(self, message: Message) -> tuple[str, ...]:
+        """Return the senders' files that hold for a message, those that say more last."""
+        return self._chosen(message, "")
+
     def settings(self, message: Message, sender: str = "") -> Settings:
         """Return how the sender of a message is to be read; `sender` names its file."""
         return self._settings(self._chosen(message, sender))

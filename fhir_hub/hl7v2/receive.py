@@ -13,7 +13,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -29,6 +29,7 @@ from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Entered, Finish, Journal, Received
 
+SOURCE = "hl7v2"
 Convert = Callable[[er7.Message, str], Conversion]
 _LINE_ENDS = re.compile(r"[\r\n]+")
 
@@ -56,11 +57,16 @@ def _unknown(message: er7.Message) -> str:
     return ""
 
 
+def _nobody(message: er7.Message) -> tuple[str, ...]:
+    return ()
+
+
 class Receiver:
     """Takes the messages of one channel. Any number may be under way at once.
 
     `convert` gets the message and the instant at which it came; `charset_of` gets its header
-    alone and says in which character set its sender is configured to write.
+    alone and says in which character set its sender is configured to write; `senders_of` says
+    which senders' files hold for a message, whose rules it then obeys.
     """
 
     def __init__(
@@ -74,12 +80,13 @@ class Receiver:
         clock: Clock,
         new_id: IdMaker,
         charset_of: Callable[[er7.Message], str] = _unknown,
+        senders_of: Callable[[er7.Message], Sequence[str]] = _nobody,
         log: Log = no_log,
     ) -> None:
         self._repository, self._journal, self._convert = repository, journal, convert
         self._parameters, self._channel = parameters, channel
         self._clock, self._new_id, self._log = clock, new_id, log
-        self._charset_of = charset_of
+        self._charset_of, self._senders_of = charset_of, senders_of
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
     async def take(self, block: Block) -> bytes:
@@ -142,16 +149,23 @@ class Receiver:
         try:
             if read.fault is not None:
                 raise read.fault
-            conversion = self._convert(er7.parse(read.text, read.charset), instant(received))
+            message = er7.parse(read.text, read.charset)
+            conversion = self._convert(message, instant(received))
             answer = self._answer(read, ack.ACCEPTED)
-            return await self._commit(number, read, conversion, answer)
+            repository = self._repository.of(SOURCE, *self._senders_of(message))
+            return await self._commit(repository, number, read, conversion, answer)
         except Exception as error:
             if not isinstance(error, FhirError):
                 self._log("message_fault", number=number, fault=error)
             return await self._fail(number, read, error)
 
     async def _commit(
-        self, number: int, read: _Read, conversion: Conversion, answer: bytes
+        self,
+        repository: Repository,
+        number: int,
+        read: _Read,
+        conversion: Conversion,
+        answer: bytes,
     ) -> bytes:
         attempts = 0
         day = _day(read.header.field(7), self._clock().astimezone(self._channel.zone))
@@ -172,7 +186,7 @@ class Receiver:
             unit.finish = Finish(number, "done", answer, links=links)
             return answer
 
-        return await self._repository.commit(work)
+        return await repository.commit(work)
 
     async def _fail(self, number: int, read: _Read, error: Exception) -> bytes:
         answer = self._answer(read, ack_for(error))

@@ -10,6 +10,7 @@ Spec: https://hl7.org/fhir/R4/http.html
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
 from typing import TypeVar
 
 from fhir_hub import fhirjson
@@ -26,15 +27,34 @@ _ATTEMPTS = 100
 
 
 class Repository:
-    """Reads and units of work over one store."""
+    """Reads and units of work over one store.
 
-    def __init__(self, store: Store, rules: Rules, extractor: Extractor) -> None:
+    `rules_of` says which rules hold for what comes from some sources; without it all are alike.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        extractor: Extractor,
+        rules_of: Callable[..., Rules] | None = None,
+    ) -> None:
         self.store = store
         self.new_id = rules.new_id
         self.clock = rules.clock
         self._rules = rules
         self._extractor = extractor
+        self._rules_of = rules_of or (lambda *sources: rules)
         self._queue = asyncio.Lock()
+
+    def of(self, *sources: str) -> "Repository":
+        """Return this repository, with the rules of what comes from `sources`.
+
+        A later source says more exactly where it comes from (`hl7v2`, then the sender's file).
+        """
+        other = copy(self)
+        other._rules = self._rules_of(*sources)
+        return other
 
     async def read(self, key: Key) -> Stored:
         """Return the current version; raises `NotFound` or `Gone`.

@@ -19,6 +19,7 @@ from fhir_hub.r4.references import is_id
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
+from fhir_hub.settings import References
 from fhir_hub.store.base import Change, Finish, Guard, Key, Method, Store, Stored
 
 _AT_ONCE = 1000
@@ -29,12 +30,16 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What every write obeys: the checks (raise `InvalidResource`), the extraction, the clock."""
+    """What every write obeys: the checks (raise `InvalidResource`), the extraction, the clock.
+
+    `references` says what happens to a reference that points to nothing.
+    """
 
     require: Callable[[Any], None]
     entries: Callable[[Resource], Sequence[Entry]]
     clock: Clock
     new_id: IdMaker
+    references: References = "off"
 
 
 class Unit:

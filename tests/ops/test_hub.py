@@ -12,6 +12,7 @@ import pytest
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.map_files import InvalidMapping
 from fhir_hub.server import CannotListen, address, new_event_loop, open_socket
+from fhir_hub.settings import InvalidSettings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIRST = EXAMPLES / "messages" / "01_ADT_A04_chc_register.hl7"
@@ -35,6 +36,26 @@ async def test_the_demonstration_is_loaded_once_however_often_the_hub_starts(sta
             totals.append((await client.get("/fhir/Organization?_count=0")).json()["total"])
 
     assert totals == [7, 7]
+
+
+async def test_what_comes_from_a_source_obeys_the_rules_of_that_source(start, tmp_path):
+    file = tmp_path / "load.json"
+    patient = {"resourceType": "Patient", "id": "p", "active": "yes"}
+    entry = {"resource": patient, "request": {"method": "PUT", "url": "Patient/p"}}
+    file.write_text(json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}))
+    sources = {"load": {"validation": "off"}}
+    async with start(load=file, sources=sources) as hub, hub.client() as client:
+        stored = await client.get("/fhir/Patient/p")
+        refused = await client.put("/fhir/Patient/q", json=patient | {"id": "q"})
+
+    assert stored.json()["active"] == "yes"
+    assert refused.status_code == 400
+
+
+async def test_a_source_that_does_not_exist_stops_the_start(start):
+    with pytest.raises(InvalidSettings, match="did you mean iot-gateway"):
+        async with start(sources={"iot-gate": {"references": "off"}}):
+            pass
 
 
 @pytest.mark.parametrize(
