@@ -45,6 +45,7 @@ DOORS = {
     "pydantic": ("settings.py", "r4/checks/models.py"),
     "pydantic_settings": ("settings.py",),
     "pypinyin": ("search/kinds/pinyin.py",),
+    "re2": ("r4/expressions/patterns.py",),
     "rich": ("cli/",),
     "starlette": ("ops/", "console/"),
     "structlog": ("telemetry.py",),

@@ -114,6 +114,11 @@ class Definitions:
             if facts["kind"] == "resource" and not facts["abstract"]
         )
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The names of all types of R4, abstract ones and primitive ones too, sorted."""
+        return tuple(sorted(self._index))
+
     def is_type(self, name: str) -> bool:
         """Return whether `name` is a type of R4, of any kind, abstract or not."""
         return name in self._index

@@ -1,0 +1,1 @@
+"""FHIRPath: expressions compiled once to functions, and evaluated over a resource's JSON."""
