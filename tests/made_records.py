@@ -25,10 +25,12 @@ DATES = (
     *("2024", "2023-12", "2024-02-29", "2024-02-29T10:00:00Z", "2024-02-29T18:00:00.5+08:00"),
     *("2024-03-01T00:30:00+08:00", "1953-04-12", "2024-02-29T23:59"),
 )
-NUMBERS = ("5.4", "5.40", "0.0054", "5", "-1.5", "100", "1e3", "7")
+NUMBERS = ("5.4", "5.40", "0.0054", "5", "-1.5", "100", "1e3", "7", "5400", "0.054")
 UNITS = (
     *(("mg", UCUM, "mg"), ("g", UCUM, "g"), ("毫克", UCUM, "mg"), ("mmol/L", UCUM, "mmol/L")),
-    *((None, None, None), ("片", LOCAL, "pill"), ("mg", None, None)),
+    *((None, None, None), ("片", LOCAL, "pill"), ("mg", None, None), ("mg/dL", UCUM, "mg/dL")),
+    *(("g/L", UCUM, "g/L"), ("ug/mL", UCUM, "ug/mL"), ("Cel", UCUM, "Cel")),
+    *(("°F", UCUM, "[degF]"), ("分", UCUM, "{score}")),
 )
 URIS = ("http://a/b", "http://a/b/c", "http://a/bc", "urn:oid:1.2.3", "http://a")
 
@@ -178,7 +180,8 @@ prefixes = st.sampled_from(("", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "e
 measures = st.builds(
     lambda number, unit: number + unit,
     st.sampled_from(NUMBERS),
-    st.sampled_from(("", f"|{UCUM}|mg", f"|{UCUM}|g", "||mg", f"|{LOCAL}|pill", f"|{UCUM}|mmol/L")),
+    st.sampled_from(("", "||mg", f"|{LOCAL}|pill", f"|{UCUM}|"))
+    | st.sampled_from(UNITS).map(lambda unit: f"|{UCUM}|{unit[2]}"),
 )
 VALUES: dict[str, st.SearchStrategy[str]] = {
     "token": tokens | st.sampled_from(("female", "final", "finished", "13916123456")),

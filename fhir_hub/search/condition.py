@@ -18,7 +18,7 @@ from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import split
 from fhir_hub.search.parameters import Parameter, Parameters
-from fhir_hub.search.plan import Has, Is, LinkedBy, Links, Not, Or, Plan, Test
+from fhir_hub.search.plan import Has, Is, LinkedBy, Links, Not, Or, Plan, Test, kind_of
 
 HAS = "_has"
 LIST = "_list"
@@ -129,7 +129,10 @@ class Conditions:
         self._count(len(tests))
         kind: Kind = row.kind if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
         names = [f"{i}:{row.part}" if row.part else i for i in parameter.indexes]
-        plan = _any_of(Has(name, kind, tuple(dict.fromkeys(tests))) for name in names)
+        by_kind: dict[Kind, dict[Test, None]] = {}
+        for test in tests:
+            by_kind.setdefault(kind_of(test, kind), {})[test] = None
+        plan = _any_of(Has(n, one, tuple(asked)) for n in names for one, asked in by_kind.items())
         return Not(plan) if row.is_negated else plan
 
     def _meaning(self, parameter: Parameter) -> Meaning:

@@ -10,6 +10,7 @@ Every parameter type uses the same row; which columns it fills is its own affair
 | date | | | `[low, high)` in microseconds since 1970, UTC | |
 | number | | | the number twice, or the ends of a range: both are in it | |
 | quantity | unit's code | unit's system | as above | unit as written |
+| measure | canonical unit | | as above, in that unit | |
 | reference | `Patient/1`, or an absolute URL | version if any | | |
 | uri | the uri | | | |
 
@@ -18,15 +19,16 @@ A composite is indexed under its own name with a part number (`code-value-quanti
 beside the value stands under `<parameter>:<modifier>`: the identifier inside a reference
 (`:identifier`, a token), the text beside a code or reference (`:text`, a string), the type and
 value of an identifier (`:of-type`, a token `code|value`). A name in Han has further string
-entries, its pinyin. A concept of text alone, or a reference without an address, has an entry
-without a code: it is there, so not `:missing`.
+entries, its pinyin. A quantity in a unit of UCUM has a further entry, its measure, unless
+its unit is one of those that a search asks for as they are. A concept of text alone, or a
+reference without an address, has an entry without a code: it is there, so not `:missing`.
 
 Spec: https://hl7.org/fhir/R4/search.html#ptypes
 """
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["token", "string", "date", "number", "quantity", "reference", "uri"]
+Kind = Literal["token", "string", "date", "number", "quantity", "measure", "reference", "uri"]
 
 
 class Entry(NamedTuple):

@@ -61,7 +61,17 @@ class Range:
     unit: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Measure(Range):
+    """A range of the canonical numbers of quantities: of entries of the kind `measure`."""
+
+
 Test = Is | Text | Range
+
+
+def kind_of(test: Test, kind: Kind) -> Kind:
+    """Return the kind of the entries that a test of a parameter of `kind` looks at."""
+    return "measure" if isinstance(test, Measure) else kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,96 @@ def test_quantities_are_found_by_number_and_unit(find, query, expected):
     assert "".join(find(OBSERVATIONS, f"Observation?value-quantity={query}")) == expected
 
 
+MASSES = [
+    value("9800", unit="mg", code="mg"),
+    value("9.8", unit="g", code="g"),
+    value("0.0098", unit="kg", code="kg"),
+    value("9.8", unit="g", code="g", system="urn:local"),
+    value("9849", unit="mg", code="mg"),
+    value("9850", unit="mg", code="mg"),
+    value("10000", unit="mg", code="mg", comparator=">"),
+    value("9.8", unit="mg", code="mg"),
+    value("98", unit="mg/dL", code="mg/dL"),
+    value("0.98", unit="g/L", code="g/L"),
+    value("980", unit="mg/L", code="mg/L"),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (f"9.8|{UCUM}|g", "1 2 3 5"),
+        (f"9.80|{UCUM}|g", "1 2 3"),
+        (f"9800|{UCUM}|mg", "1 2 3"),
+        (f"0.0098|{UCUM}|kg", "1 2 3 5"),
+        (f"ne9.8|{UCUM}|g", "6 7 8"),
+        (f"gt9.8|{UCUM}|g", "5 6 7"),
+        (f"ge9.8|{UCUM}|g", "1 2 3 5 6 7"),
+        (f"lt9.8|{UCUM}|g", "8"),
+        (f"le9.8|{UCUM}|g", "1 2 3 8"),
+        (f"sa9.85|{UCUM}|g", "7"),
+        (f"eb9.85|{UCUM}|g", "1 2 3 5 8"),
+        (f"ap9|{UCUM}|g", "1 2 3 5 6"),
+        (f"ap9000|{UCUM}|mg", "1 2 3 5 6"),
+        ("9.8||g", "2 4"),
+        ("9.8", "2 4 8"),
+        (f"9.8|{UCUM}|", "2 8"),
+        ("9.8|urn:local|g", "4"),
+        (f"0.98|{UCUM}|g/L", "9 10 11"),
+        (f"98|{UCUM}|mg/dL", "9 10 11"),
+        (f"980|{UCUM}|ug/mL", "9 10 11"),
+        (f"9.8|{UCUM}|mmol", ""),
+        (f"9.8|{UCUM}|mcg", ""),
+        (f"9.8|{UCUM}|g,98|{UCUM}|mg/dL", "1 2 3 5 9 10 11"),
+    ],
+)
+def test_a_unit_of_ucum_finds_the_same_in_other_units(find, query, expected):
+    assert " ".join(find(MASSES, f"Observation?value-quantity={query}")) == expected
+
+
+def test_temperatures_are_found_across_scales(find):
+    bodies = [value("98.6", code="[degF]"), value("37.0", code="Cel"), value("310.15", code="K")]
+    assert find(bodies, f"Observation?value-quantity=37|{UCUM}|Cel") == ["1", "2", "3"]
+    assert find(bodies, f"Observation?value-quantity=98.6|{UCUM}|[degF]") == ["1", "2", "3"]
+    assert find(bodies, f"Observation?value-quantity=gt36.9|{UCUM}|Cel") == ["1", "2", "3"]
+    assert find(bodies, f"Observation?value-quantity=gt37|{UCUM}|Cel") == []
+
+
+def test_an_annotation_alone_is_compared_as_it_is_written(find):
+    scores = [value("15", code="{score}"), value("15", code="{T-score}"), value("1500", code="%")]
+    assert find(scores, f"Observation?value-quantity=15|{UCUM}|{{score}}") == ["1"]
+
+
+def test_the_value_of_a_pair_is_converted_too(find):
+    pairs = [
+        {**value("9800", code="mg"), "code": {"coding": [{"code": code}]}} for code in ("a", "b")
+    ]
+    assert find(pairs, f"Observation?code-value-quantity=a$9.8|{UCUM}|g") == ["1"]
+    assert find(pairs, f"Observation?combo-code-value-quantity=b$gt9|{UCUM}|g") == ["2"]
+    assert find(pairs, "Observation?code-value-quantity=a$9.8||g") == []
+
+
+def test_samples_and_ranges_are_converted(find):
+    sampled = {
+        "origin": {"value": 1, "system": UCUM, "code": "Pa"},
+        "dimensions": 1,
+        "data": "0 1332.22",
+    }
+    odd = [{"resourceType": "Observation", "valueSampledData": sampled}]
+    assert find(odd, f"Observation?value-quantity=gt9|{UCUM}|mm[Hg]") == ["1"]
+    assert find(odd, f"Observation?value-quantity=gt11|{UCUM}|mm[Hg]") == []
+    age = {"value": 24, "code": "mo", "system": UCUM}
+    ranged = [{"resourceType": "Condition", "onsetRange": {"low": age}}]
+    assert find(ranged, f"Condition?onset-age=ge1.9|{UCUM}|a") == ["1"]
+
+
+def test_the_units_of_most_results_need_no_further_entry(entries):
+    for code in ("mmol/L", "mg/dL", "g/dL", "10*9/L", "mm[Hg]", "/min", "Cel", "%", "kg", "cm"):
+        kinds = [e.kind for e in entries(value("1", code=code))]
+        assert kinds.count("measure") == 0, code
+    assert [e.kind for e in entries(value("1", code="ng/mL"))].count("measure") == 1
+
+
 def test_other_types_are_quantities_too(find):
     ages = [
         {"resourceType": "Condition", "onsetAge": {"value": 40, "code": "a", "system": UCUM}},

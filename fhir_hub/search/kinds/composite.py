@@ -13,7 +13,7 @@ from typing import Any
 from fhir_hub.errors import InvalidResource
 from fhir_hub.search.entry import Entry, Kind
 from fhir_hub.search.kinds.values import split
-from fhir_hub.search.plan import Or, Plan, Test, Together
+from fhir_hub.search.plan import Or, Plan, Test, Together, kind_of
 
 Collect = Callable[[Any, dict[str, Any], int, list[Entry]], None]
 
@@ -55,7 +55,10 @@ def together(
 ) -> Plan:
     """Return what asks for a pair with one of the tests of each part, under one of `parameters`."""
     plans: list[Plan] = [
-        Together(parameter, tuple(zip(kinds, chosen, strict=True)))
+        Together(
+            parameter,
+            tuple((kind_of(test, kind), test) for kind, test in zip(kinds, chosen, strict=True)),
+        )
         for parameter in parameters
         for chosen in product(*tests)
     ]

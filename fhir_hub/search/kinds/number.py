@@ -7,9 +7,10 @@ Spec: https://hl7.org/fhir/R4/search.html#number and #prefix
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from fhir_hub.r4.quantities import Asked, asked_number, number
+from fhir_hub.r4.quantities import Asked, asked_number, number, tenth_around
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
@@ -41,18 +42,13 @@ def adder(parameter: str, fhir_type: str, _: Context) -> Add:
     return add
 
 
-def range_bounds(value: Any) -> tuple[float | None, float | None]:
-    """Return the bounds of a Range, None where it is open."""
+def range_bounds(
+    value: Any, read: Callable[[object], float | None] = number
+) -> tuple[float | None, float | None]:
+    """Return the bounds of a Range, None where it is open; `read` reads their numbers."""
     ends = (value.get("low"), value.get("high")) if type(value) is dict else (None, None)
-    low, high = (number(end.get("value")) if type(end) is dict else None for end in ends)
+    low, high = (read(end.get("value")) if type(end) is dict else None for end in ends)
     return low, high
-
-
-def _approximately(asked: Asked) -> Alternatives:
-    tenth = abs(asked.exact) / 10
-    return (
-        (Compare("low", "<=", asked.exact + tenth), Compare("high", ">=", asked.exact - tenth)),
-    )
 
 
 _ALTERNATIVES: Mapping[str, Callable[[Asked], Alternatives]] = {
@@ -64,14 +60,20 @@ _ALTERNATIVES: Mapping[str, Callable[[Asked], Alternatives]] = {
     "le": lambda asked: ((Compare("low", "<=", asked.exact),),),
     "sa": lambda asked: ((Compare("low", ">", asked.exact),),),
     "eb": lambda asked: ((Compare("high", "<", asked.exact),),),
-    "ap": _approximately,
 }
+_APPROXIMATELY = "ap"
 
 
-def alternatives(text: str) -> Alternatives:
-    """Return what a prefix and a number ask; raises `InvalidResource` if it is no number."""
+def alternatives(text: str, scale: Callable[[Decimal], float] = float) -> Alternatives:
+    """Return what a prefix and a number ask; raises `InvalidResource` if it is no number.
+
+    `scale` makes the number one of another unit.
+    """
     prefix, rest = prefixed(text)
-    return _ALTERNATIVES[prefix](asked_number(rest))
+    if prefix == _APPROXIMATELY:
+        low, high = tenth_around(rest, scale)
+        return ((Compare("low", "<=", high), Compare("high", ">=", low)),)
+    return _ALTERNATIVES[prefix](asked_number(rest, scale))
 
 
 def compares(text: str, _: Meaning) -> tuple[Test, ...]:
