@@ -3,7 +3,7 @@
 The hub runs as hospital IT would run it: `fhir-hub serve` on a SQLite file, durable settings.
 The figures go to `bench/results/` with the command and the machine's shape.
 
-    python -m bench [--seconds 8] [--prefill 20000] [--only read,search] [--keep]
+    python -m bench [--seconds 8] [--prefill 20000] [--only read,search] [--workers 2] [--keep]
 """
 
 import argparse
@@ -37,9 +37,10 @@ TARGETS = {
 class Hub:
     """A hub in a process of its own, on a new SQLite file."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, workers: int = 1) -> None:
         command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
         command += ["--store", f"sqlite:{folder}/hub.sqlite", "--ready-json"]
+        command += ["--workers", str(workers)]
         started = time.perf_counter()
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -47,21 +48,24 @@ class Hub:
         assert self.process.stdout is not None
         ready = json.loads(self.process.stdout.readline())
         self.start_s = time.perf_counter() - started
-        self.pid = ready["pid"]
+        self.pids = [ready["pid"], *ready.get("workers", ())]
         self.mllp_port = ready["mllp"]
         self.port = int(ready["fhir"].split(":")[2].split("/")[0])
 
     def memory_mb(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+        """Return the memory of the largest process."""
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.pids]
+        return max(int(text.split("VmRSS:")[1].split()[0]) for text in texts) / 1024
 
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the CPU seconds of all processes."""
+        texts = [Path(f"/proc/{pid}/stat").read_text() for pid in self.pids]
+        fields = [text.rpartition(")")[2].split() for text in texts]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 async def prefill(hub: Hub, resources: int) -> list[str]:
@@ -174,9 +178,10 @@ def main() -> None:
     parser.add_argument("--prefill", type=int, default=20_000)
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", action="store_true", help="write the table to bench/results/")
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        hub = Hub(folder)
+        hub = Hub(folder, options.workers)
         try:
             start_mb = hub.memory_mb()
             print(HEAD)

@@ -6,11 +6,12 @@ is under way finish and be answered, and closes the store last.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from socket import socket
+from typing import Any, Protocol
 
 from fhir_hub import __version__, fhirjson
 from fhir_hub.clock import new_logical_id, now
@@ -35,26 +36,40 @@ from fhir_hub.rest.message import FhirRequest
 from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.server import PREFIX, Front, Server, address, not_listening, open_socket
+from fhir_hub.server import (
+    PREFIX,
+    Addresses,
+    Front,
+    Server,
+    address,
+    not_listening,
+    open_socket,
+)
 from fhir_hub.settings import Settings, Validation
 from fhir_hub.store.open import Backend
-from fhir_hub.telemetry import Logs, Metrics, stopwatch
+from fhir_hub.telemetry import Figures, Logs, Metrics, stopwatch
+
+Ask = Callable[[], Awaitable[Figures]]
 
 _SOURCES = ("rest", SOURCE, "load")
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a running hub is: the address of the FHIR API, the port of MLLP."""
-
-    fhir: str
-    mllp: int
+async def _nothing() -> None:
+    """Close nothing."""
 
 
-def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
+class Attendance(Protocol):
+    """Connections come from elsewhere; `close` ends that."""
+
+    async def close(self) -> None:
+        """Serve what came until now, and take no more."""
+
+
+def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None = None) -> "Hub":
     """Return the hub over an open store.
 
-    Raises `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
+    `figures` asks how the processes of the hub are, where there are several. Raises
+    `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
     """
     definitions = load_definitions()
     profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
@@ -79,7 +94,7 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
         page_size=settings.page_size,
         max_page_size=settings.max_page_size,
     )
-    metrics = Metrics(__version__)
+    metrics = Metrics(__version__, is_shared=figures is not None)
     receiver = Receiver(
         repository,
         backend.journal,
@@ -94,7 +109,7 @@ def build(settings: Settings, backend: Backend, logs: Logs) -> "Hub":
     )
     warn = logs.get_logger("mllp").warning
     listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)
-    return Hub(settings, backend, logs, metrics, service, receiver, listener, profiles)
+    return Hub(settings, backend, logs, metrics, service, receiver, listener, profiles, figures)
 
 
 def _repository(
@@ -129,6 +144,7 @@ class Hub:
     receiver: Receiver
     listener: Listener
     profiles: Packages
+    figures: Ask | None = None
     is_taking: bool = field(default=False, init=False)
 
     async def run(
@@ -139,38 +155,74 @@ class Hub:
         Messages that a crash interrupted are finished first. Raises `CannotListen`, and
         `FhirError` if the Bundle of `load` cannot be stored.
         """
-        log = self.logs.get_logger("hub")
         settings = self.settings
-        if replayed := await self.receiver.replay():
-            log.info("messages_replayed", messages=replayed)
-        if load is not None:
-            log.info("loaded", file=load.name, entries=await self._load(load.read_bytes()))
+        await self.prepare(load)
         with open_socket(settings.host, settings.port) as listening:
             here = address(settings.host, listening.getsockname()[1])
             try:
                 await self.listener.start(settings.host, settings.mllp_port)
             except OSError as error:
                 raise not_listening(settings.host, settings.mllp_port, error) from None
-            closing = asyncio.create_task(self._close_listener(stop))
+            addresses = Addresses(here, self.listener.port)
+            server = Server(self._application(addresses.mllp), settings.drain_s)
+            await self._serve(stop, server, [listening], lambda: on_ready(addresses))
 
-            def ready() -> None:
-                self.is_taking = True
-                on_ready(Addresses(here, self.listener.port))
+    async def attend(
+        self,
+        stop: asyncio.Event,
+        mllp_port: int,
+        take: Callable[["Hub", Server], Attendance],
+        on_ready: Callable[[], None],
+    ) -> None:
+        """Serve the connections that `take` brings, as one process of several, until `stop`."""
+        server = Server(self._application(mllp_port), self.settings.drain_s)
+        attendances: list[Attendance] = []
 
-            try:
-                server = Server(self._application(), settings.drain_s)
-                await server.serve_until(stop, listening, ready)
-            finally:
-                stop.set()
-                await closing
-        log.info("stopped")
+        def ready() -> None:
+            attendances.append(take(self, server))
+            on_ready()
 
-    async def _close_listener(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self.is_taking = False
-        await self.listener.close()
+        async def close() -> None:
+            for attendance in attendances:
+                await attendance.close()
 
-    def _application(self) -> "Front":
+        await self._serve(stop, server, [], ready, close)
+
+    async def prepare(self, load: Path | None) -> None:
+        """Finish the messages that a crash interrupted; store the Bundle in the file `load`."""
+        log = self.logs.get_logger("hub")
+        if replayed := await self.receiver.replay():
+            log.info("messages_replayed", messages=replayed)
+        if load is not None:
+            log.info("loaded", file=load.name, entries=await self._load(load.read_bytes()))
+
+    async def _serve(
+        self,
+        stop: asyncio.Event,
+        server: Server,
+        listening: list[socket],
+        on_ready: Callable[[], None],
+        close: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        async def closing() -> None:
+            await stop.wait()
+            self.is_taking = False
+            await close()
+            await self.listener.close()
+
+        def ready() -> None:
+            self.is_taking = True
+            on_ready()
+
+        task = asyncio.create_task(closing())
+        try:
+            await server.serve_until(stop, listening, ready)
+        finally:
+            stop.set()
+            await task
+        self.logs.get_logger("hub").info("stopped")
+
+    def _application(self, mllp_port: int) -> "Front":
         settings = self.settings
         log = self.logs.get_logger("fhir")
         observe = _observer(self.metrics, log, is_debug=settings.log_level == "debug")
@@ -187,6 +239,8 @@ class Hub:
             self.listener,
             self.metrics,
             lambda: self.is_taking,
+            mllp_port,
+            self.figures,
         )
         pages = ops_app(probe, version=__version__, prefix=PREFIX)
         return Front(fhir, pages, settings.request_timeout_s, observe)

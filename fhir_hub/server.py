@@ -13,9 +13,11 @@ import gc
 import math
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import Unavailable, outcome
@@ -26,6 +28,15 @@ PREFIX = "/fhir"
 
 class CannotListen(OSError):
     """An address or port cannot be listened on; the text is for the person who starts the hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running hub is: the address of the FHIR API, the port of MLLP."""
+
+    fhir: str
+    mllp: int
+    workers: tuple[int, ...] = ()  # their process ids, where there are several
 
 
 class Front:
@@ -80,13 +91,13 @@ class Server(uvicorn.Server):
         self._ready = asyncio.Event()
 
     async def serve_until(
-        self, stop: asyncio.Event, listening: socket.socket, on_ready: Callable[[], None]
+        self, stop: asyncio.Event, listening: list[socket.socket], on_ready: Callable[[], None]
     ) -> None:
-        """Serve on the socket until `stop` is set, then answer what is under way and return.
+        """Serve on the sockets until `stop` is set, then answer what is under way and return.
 
         Calls `on_ready` once requests are taken.
         """
-        serving = asyncio.create_task(self.serve([listening]))
+        serving = asyncio.create_task(self.serve(listening))
         try:
             await _either(self._ready, serving)
             if not serving.done():
@@ -95,6 +106,19 @@ class Server(uvicorn.Server):
         finally:
             self.should_exit = True
             await serving
+
+    async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
+        """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
+
+        class Adopted(HttpToolsProtocol):
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                on_end()
+
+        def protocol() -> Adopted:
+            return Adopted(self.config, self.server_state, self.lifespan.state)
+
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

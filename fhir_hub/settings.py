@@ -11,6 +11,7 @@ Spec: https://toml.io/en/v1.0.0
 import difflib
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import timedelta, timezone, tzinfo
@@ -103,6 +104,10 @@ class Settings(BaseSettings):
 
     mllp_port: Port = 2575
     """The port of MLLP; 0 takes a free one."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many processes serve the ports; above 1 another one writes for them all, and the store
+    must be a file. One for each core is the most that helps."""
 
     store: Annotated[str, AfterValidator(_store)] = "sqlite:data/hub.sqlite"
     """Where resources and messages are kept: `sqlite:PATH`, or `memory:` (gone at the end)."""
@@ -214,6 +219,11 @@ def load_settings(
         raise InvalidSettings("\n".join(_told(error, given, variables, config))) from None
     if settings.page_size > settings.max_page_size:
         raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
+    if settings.workers > 1 and settings.store.startswith("memory:"):
+        told = "workers above 1 need a store that they can share: sqlite:PATH"
+        raise InvalidSettings(f"{told} / workers 大于 1 时不能用内存存储")
+    if settings.workers > 1 and not hasattr(socket, "send_fds"):
+        raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
     return settings
 
 

@@ -13,14 +13,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -29,6 +29,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import Processor
 
 Log = Callable[..., None]
@@ -69,6 +70,7 @@ FIELDS = frozenset(
         "version",
     }
 )
+LIBRARIES = ("uvicorn.error", "asyncio", "fastapi")  # whose loggers are taken over
 _LONGEST = 300
 _LEVELS = ("debug", "info", "warning", "error")
 _PACKAGE = Path(__file__).parent
@@ -160,16 +162,35 @@ class _Bridge(logging.Handler):
 _HTTP_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
-class Metrics:
-    """The metrics of one hub; `observe_…` is cheap enough for every request."""
+class Figures(NamedTuple):
+    """What no process of a hub knows alone: who the others are, by name, and their connections.
 
-    def __init__(self, version: str) -> None:
+    Without `processes` there is one.
+    """
+
+    processes: Mapping[str, int]
+    mllp_connections: int
+
+
+class Metrics:
+    """The metrics of one hub; `observe_…` is cheap enough for every request.
+
+    Where several processes serve (`is_shared`), each counts in files of its own in the folder
+    that the variable PROMETHEUS_MULTIPROC_DIR names, and any of them tells the sums.
+    """
+
+    def __init__(self, version: str, *, is_shared: bool = False) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        build = Gauge("fhir_hub_build_info", "1, by version", ["version"], registry=self.registry)
-        build.labels(version).set(1)
+        self._shown = shown = CollectorRegistry() if is_shared else self.registry
+        self._gauges, self._processes = _Gauges(version), _Processes()
+        PlatformCollector(registry=shown)
+        shown.register(self._gauges)
+        if is_shared:
+            MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
+            shown.register(self._processes)
+        else:
+            ProcessCollector(registry=shown)
+            GCCollector(registry=shown)
         self._requests = Counter(
             "fhir_hub_http_requests",
             "FHIR requests answered, by interaction and status",
@@ -195,8 +216,6 @@ class Metrics:
             buckets=_HTTP_SECONDS,
             registry=self.registry,
         )
-        self._gauges = _Gauges()
-        self.registry.register(self._gauges)
         # finding a metric by its labels costs as much as counting: each is found once
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
@@ -221,7 +240,7 @@ class Metrics:
         sequence: int,
         size_bytes: int,
         pending: int,
-        connections: int,
+        figures: Figures,
     ) -> tuple[bytes, str]:
         """Return the text that Prometheus reads, and its media type.
 
@@ -232,20 +251,25 @@ class Metrics:
             "fhir_hub_store_sequence": ("Versions written since the store was made", sequence),
             "fhir_hub_store_size_bytes": ("Size of the store", size_bytes),
             "fhir_hub_journal_pending": ("HL7v2 messages received and not finished", pending),
-            "fhir_hub_mllp_connections": ("Open MLLP connections", connections),
+            "fhir_hub_mllp_connections": ("Open MLLP connections", figures.mllp_connections),
         }
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+        self._processes.pids = figures.processes
+        return generate_latest(self._shown), CONTENT_TYPE_LATEST
 
 
 class _Gauges:
     """What is asked for when it is read, not counted as it happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str) -> None:
+        self._version = version
         self.resources: Mapping[str, int] = {}
         self.numbers: Mapping[str, tuple[str, int]] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
+        build = GaugeMetricFamily("fhir_hub_build_info", "1, by version", labels=["version"])
+        build.add_metric([self._version], 1)
+        yield build
         by_type = GaugeMetricFamily(
             "fhir_hub_store_resources", "Current resources, by type", labels=["resource_type"]
         )
@@ -254,6 +278,29 @@ class _Gauges:
         yield by_type
         for name, (told, value) in self.numbers.items():
             yield GaugeMetricFamily(name, told, value=value)
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: what there is, is known only when it is read."""
+        return []
+
+
+class _Processes:
+    """Memory, CPU and files of each process of the hub, by name."""
+
+    def __init__(self) -> None:
+        self.pids: Mapping[str, int] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics that one process has, each with the label `process`."""
+        families: dict[str, Metric] = {}
+        for name, pid in self.pids.items():
+            for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                family = families.setdefault(
+                    metric.name, Metric(metric.name, metric.documentation, metric.type)
+                )
+                for sample in metric.samples:
+                    family.add_sample(sample.name, {"process": name}, sample.value)
+        yield from families.values()
 
     def describe(self) -> list[Metric]:
         """Return nothing: what there is, is known only when it is read."""

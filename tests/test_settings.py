@@ -70,6 +70,8 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
         ('base_url = "hub"', "base_url: write an address"),
         ('validation = "r5"', "validation: input should be 'r4' or 'off'"),
         ("drain_s = inf", "drain_s: input should be a finite number"),
+        ('workers = 2\nstore = "memory:"', "workers above 1 need a store that they can share"),
+        ("workers = 0", "workers: input should be greater than or equal to 1"),
         ("page_size = 500\nmax_page_size = 100", "page_size is above max_page_size"),
         ("references = 1", "references: input should be 'enforce', 'warn' or 'off'"),
         ('[sources.rest]\nreferences = "no"', "sources.rest.references: input should be 'enforce'"),
@@ -79,7 +81,7 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
     ],
 )
 def test_what_is_wrong_in_the_file_is_told_with_what_is_right(config, text, told):
-    with pytest.raises(InvalidSettings, match=r"hub\.toml|page_size") as raised:
+    with pytest.raises(InvalidSettings, match=r"hub\.toml|page_size|workers") as raised:
         load_settings(config(text), {}, {})
 
     assert told in str(raised.value)

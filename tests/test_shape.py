@@ -28,6 +28,7 @@ STEPS = (
     {"ops", "console"},
     {"server"},
     {"app"},
+    {"workers"},
     {"cli"},
     {"__main__"},
 )

@@ -7,7 +7,7 @@ import logging
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fhir_hub.telemetry import FIELDS, Logs, Metrics, place, stopwatch
+from fhir_hub.telemetry import FIELDS, Figures, Logs, Metrics, place, stopwatch
 
 SECRET = "沈桂芳"
 
@@ -133,7 +133,7 @@ def metrics():
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text, _ = metrics.exposition({"Patient": 3}, 9, 1024, 2, 1)
+    text, _ = metrics.exposition({"Patient": 3}, 9, 1024, 2, Figures({}, 1))
     return {
         (sample.name, tuple(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text.decode())

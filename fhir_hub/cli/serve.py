@@ -16,12 +16,11 @@ from fhir_hub import __version__
 from fhir_hub.cli.say import fail, refuse
 
 if TYPE_CHECKING:
-    from fhir_hub.app import Addresses
+    from fhir_hub.server import Addresses
     from fhir_hub.settings import Settings
     from fhir_hub.telemetry import Logs
 
 EXAMPLE = "fhir-hub serve --port 8000 --mllp-port 2575 --store sqlite:data/hub.sqlite"
-_LIBRARIES = ("uvicorn.error", "asyncio", "fastapi")
 
 
 def command(
@@ -37,6 +36,9 @@ def command(
     store: Annotated[
         str | None,
         typer.Option(help="sqlite:PATH or memory: (sqlite:data/hub.sqlite if not set)"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that serve; 1 if not set; more need sqlite:PATH.")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings in TOML; see docs/settings.md.")
@@ -58,7 +60,8 @@ def command(
     """Start the hub: FHIR R4 over HTTP, HL7v2 over MLLP. 启动平台。"""
     from fhir_hub.settings import InvalidSettings, load_settings
 
-    options = {"host": host, "port": port, "mllp_port": mllp_port, "store": store}
+    options: dict[str, object] = {"host": host, "port": port, "mllp_port": mllp_port}
+    options |= {"store": store, "workers": workers}
     try:
         settings = load_settings(config, options, os.environ)
     except InvalidSettings as error:
@@ -75,10 +78,10 @@ def _run(
     from fhir_hub.server import CannotListen, new_event_loop
     from fhir_hub.settings import InvalidSettings, unknown_variables
     from fhir_hub.store.base import CannotOpen
-    from fhir_hub.telemetry import Logs
+    from fhir_hub.telemetry import LIBRARIES, Logs
 
     logs = Logs(settings.log_level, settings.log_format)
-    logs.take_over(*_LIBRARIES)
+    logs.take_over(*LIBRARIES)
     log = logs.get_logger("hub")
     if problems := unknown_variables(os.environ):
         log.warning("unknown_variables", problems="; ".join(problems))
@@ -105,20 +108,25 @@ def _run(
     except InvalidPackage as error:
         fail("the profiles cannot be used / profiles 文件有误\n" + "\n".join(error.problems))
     except FhirError as error:
-        fail(f"{load}: {error}")
+        fail(f"{load}: {error}" if load else str(error))
 
 
 async def _serve(
     settings: "Settings", logs: "Logs", ready: Callable[["Addresses"], None], load: Path | None
 ) -> None:
-    from fhir_hub.app import build
-    from fhir_hub.server import calm_collector
-    from fhir_hub.store.open import open_backend
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if settings.workers > 1:
+        from fhir_hub.workers.supervisor import run_workers
+
+        await run_workers(settings, logs, stop, ready, load)
+        return
+    from fhir_hub.app import build
+    from fhir_hub.server import calm_collector
+    from fhir_hub.store.open import open_backend
+
     async with open_backend(settings.store) as backend:
         hub = build(settings, backend, logs)
         calm_collector()
@@ -126,7 +134,10 @@ async def _serve(
 
 
 def _as_json(addresses: "Addresses") -> str:
-    return json.dumps({"fhir": addresses.fhir, "mllp": addresses.mllp, "pid": os.getpid()})
+    line: dict[str, object] = {"fhir": addresses.fhir, "mllp": addresses.mllp, "pid": os.getpid()}
+    if addresses.workers:
+        line["workers"] = addresses.workers
+    return json.dumps(line)
 
 
 def _as_text(addresses: "Addresses", settings: "Settings") -> str:

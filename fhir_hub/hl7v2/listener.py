@@ -11,6 +11,7 @@ Spec: HL7 Minimal Lower Layer Protocol, release 1
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -58,6 +59,20 @@ class Listener:
     ) -> None:
         """Listen on `port`, or on a free one if it is 0; raises `OSError` if that cannot be."""
         self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
+
+    async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
+        """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
+        loop = asyncio.get_running_loop()
+
+        class Adopted(asyncio.StreamReaderProtocol):
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                on_end()
+
+        def protocol() -> Adopted:
+            return Adopted(asyncio.StreamReader(loop=loop), self._serve, loop=loop)
+
+        await loop.connect_accepted_socket(protocol, connection)
 
     @property
     def port(self) -> int:

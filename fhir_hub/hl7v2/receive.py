@@ -112,9 +112,14 @@ class Receiver:
             self._log("message_not_kept", fault=error)
             return self._answer(read, ack_for(error))
 
-    async def replay(self) -> int:
-        """Finish the messages that a crash interrupted, oldest first; return how many."""
+    async def replay(self, numbers: Sequence[int] | None = None) -> int:
+        """Finish the messages that a crash interrupted, oldest first; return how many.
+
+        Of several processes one does so for all, or for the `numbers` that another had kept.
+        """
         pending = await self._journal.pending()
+        if numbers is not None:
+            pending = [entered for entered in pending if entered.number in numbers]
         for entered in pending:
             await self._once(entered, self._read(entered.message.raw), is_again=True)
         return len(pending)

@@ -6,25 +6,30 @@ client elsewhere.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fhir_hub.hl7v2.listener import Listener
 from fhir_hub.store.base import Journal, Store
-from fhir_hub.telemetry import Metrics
+from fhir_hub.telemetry import Figures, Metrics
 
 _TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The parts that are asked. `is_taking` says whether requests are taken."""
+    """The parts that are asked. `is_taking` says whether requests are taken.
+
+    `figures` asks for those of all processes of the hub, where there are several.
+    """
 
     store: Store
     journal: Journal
     listener: Listener
     metrics: Metrics
     is_taking: Callable[[], bool]
+    mllp_port: int
+    figures: Callable[[], Awaitable[Figures]] | None = None
 
     async def ready(self) -> dict[str, str]:
         """Return the state of each part: `ok`, or why not."""
@@ -38,12 +43,13 @@ class Probe:
         """Return the metrics as Prometheus reads them, and the media type."""
         status = await self.store.status()
         pending = await self.journal.pending()
+        figures = await self.figures() if self.figures else Figures({}, self.listener.connections)
         return self.metrics.exposition(
             status.resources,
             status.sequence,
             status.size_bytes,
             len(pending),
-            self.listener.connections,
+            figures,
         )
 
     async def _store(self) -> str:

@@ -15,7 +15,7 @@ def ops_app(probe: Probe, *, version: str, prefix: str) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     async def landing() -> HTMLResponse:
-        return HTMLResponse(pages.landing(version, prefix, probe.listener.port))
+        return HTMLResponse(pages.landing(version, prefix, probe.mllp_port))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

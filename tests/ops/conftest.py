@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from fhir_hub.app import Addresses, Hub, build
+from fhir_hub.app import Hub, build
+from fhir_hub.server import Addresses
 from fhir_hub.settings import load_settings
 from fhir_hub.store.open import open_backend
 from fhir_hub.telemetry import Logs

@@ -1,0 +1,190 @@
+"""One file, several processes: each reads by itself, one of them writes for all.
+
+SQLite lets one connection write at a time, and the lock that says which is unfair: two busy
+writers starve each other, and each throws away what the other has cached. So a worker sends
+its changes to the process that writes, which checks and commits them in groups with those of
+the other workers. The answer comes after the COMMIT, so a worker that then reads finds them.
+
+What travels is plain tuples in the interpreter's own form (`marshal`, a few microseconds a
+change), between processes of one hub only. Guards, which few writes have, are pickled.
+
+Spec: https://www.sqlite.org/wal.html
+"""
+
+import pickle
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.plan import Query
+from fhir_hub.store.base import (
+    Change,
+    Entered,
+    Finish,
+    Guard,
+    Journal,
+    Kept,
+    Key,
+    Page,
+    Received,
+    Status,
+    Store,
+    Stored,
+)
+from fhir_hub.store.open import Backend
+
+Ask = Callable[[str, Any], Awaitable[Any]]
+Plain = tuple[Any, ...]
+
+KINDS = frozenset(("write", "keep", "finish"))
+_CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name != "entries")
+_CHANGE = attrgetter(*_CHANGE_FIELDS)
+_RECEIVED = attrgetter(*(field.name for field in fields(Received)))
+
+
+def forwarding(near: Backend, ask: Ask) -> Backend:
+    """Return a backend that reads from `near` and asks another process to write."""
+    store = ForwardingStore(near.store, ask)
+    return Backend(store, ForwardingJournal(near.journal, ask), near.close)
+
+
+async def answer(backend: Backend, kind: str, value: Any) -> Any:
+    """Do what a worker asked, by the backend that writes; return the answer to send back.
+
+    Raises what the store or the journal raises.
+    """
+    if kind == "write":
+        changes, guards, finish = value
+        stored = await backend.store.write(
+            [_change(*plain) for plain in changes],
+            pickle.loads(guards) if guards else (),
+            _finish(*finish) if finish else None,
+        )
+        return [one.sequence for one in stored]
+    if kind == "finish":
+        await backend.journal.finish(_finish(*value))
+        return None
+    assert kind == "keep", kind
+    kept = await backend.journal.keep(Received(*value))
+    return kept.entered.number, kept.is_duplicate, kept.is_changed
+
+
+def finished(kind: str, value: Any) -> int:
+    """Return the number of the message that a question finishes, 0 if it finishes none."""
+    finish = value[2] if kind == "write" else value if kind == "finish" else None
+    return int(finish[0]) if finish else 0
+
+
+class ForwardingStore:
+    """The resources, as a worker reads and changes them."""
+
+    def __init__(self, near: Store, ask: Ask) -> None:
+        self._near, self._ask = near, ask
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the near store has beyond the contract."""
+        return getattr(self._near, name)
+
+    async def read(self, key: Key) -> Stored | None:
+        """Return the current version, a deletion too, or None if there never was one."""
+        return await self._near.read(key)
+
+    async def vread(self, key: Key, version_id: int) -> Stored | None:
+        """Return that version, or None."""
+        return await self._near.vread(key, version_id)
+
+    async def read_many(self, keys: Iterable[Key]) -> list[Stored]:
+        """Return the current versions that exist and are not deleted, in the order of `keys`."""
+        return await self._near.read_many(keys)
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        guards: Sequence[Guard] = (),
+        finish: Finish | None = None,
+    ) -> list[Stored]:
+        """Have all `changes` and `finish` stored, atomically and durably."""
+        sequences = await self._ask(
+            "write",
+            (
+                [(_CHANGE(change), list(map(tuple, change.entries))) for change in changes],
+                pickle.dumps(tuple(guards)) if guards else b"",
+                _plain(finish) if finish else None,
+            ),
+        )
+        return [
+            Stored(
+                change.resource_type,
+                change.logical_id,
+                change.version_id,
+                sequence,
+                change.last_updated,
+                change.method,
+                change.content,
+            )
+            for change, sequence in zip(changes, sequences, strict=True)
+        ]
+
+    async def search(self, query: Query) -> Page:
+        """Return a page of current, not deleted resources that meet the query."""
+        return await self._near.search(query)
+
+    async def history(self, resource_type: str = "", logical_id: str = "", **options: Any) -> Page:
+        """Return versions, newest first, of one resource, one type, or all."""
+        return await self._near.history(resource_type, logical_id, **options)
+
+    async def status(self) -> Status:
+        """Return how much is stored."""
+        return await self._near.status()
+
+    async def close(self) -> None:
+        """Let go of the near store."""
+        await self._near.close()
+
+
+class ForwardingJournal:
+    """The received messages, as a worker reads and changes them."""
+
+    def __init__(self, near: Journal, ask: Ask) -> None:
+        self._near, self._ask = near, ask
+
+    async def keep(self, message: Received) -> Kept:
+        """Have the message stored durably, unless it is a duplicate."""
+        number, is_duplicate, is_changed = await self._ask("keep", _RECEIVED(message))
+        if is_duplicate:
+            before = await self._near.find(number)
+            assert before is not None
+            return Kept(before, is_duplicate, is_changed)
+        return Kept(Entered(number, message, "received"), is_changed=is_changed)
+
+    async def finish(self, finish: Finish) -> None:
+        """Have the end of a message recorded."""
+        await self._ask("finish", _plain(finish))
+
+    async def pending(self) -> list[Entered]:
+        """Return the messages that were received and not finished, oldest first."""
+        return await self._near.pending()
+
+    async def find(self, number: int) -> Entered | None:
+        """Return one message."""
+        return await self._near.find(number)
+
+    async def recent(self, *, count: int = 20, before: int = 0, state: str = "") -> list[Entered]:
+        """Return messages, newest first, with a number below `before` (0: from the newest)."""
+        return await self._near.recent(count=count, before=before, state=state)
+
+
+def _change(plain: Plain, entries: list[Plain]) -> Change:
+    named = dict(zip(_CHANGE_FIELDS, plain, strict=True))
+    return Change(**named, entries=tuple(map(Entry._make, entries)))
+
+
+def _plain(finish: Finish) -> Plain:
+    links = list(map(tuple, finish.links))
+    return finish.number, finish.state, finish.ack, finish.error, links
+
+
+def _finish(number: int, state: Any, ack: bytes, error: str, links: list[Plain]) -> Finish:
+    return Finish(number, state, ack, error, tuple(Key(*link) for link in links))

@@ -1,0 +1,1 @@
+"""Several processes that serve one hub: `fhir-hub serve --workers N`."""

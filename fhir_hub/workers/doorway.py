@@ -1,0 +1,73 @@
+"""How a connection gets from the port to a worker: accepted once, handed over as it is.
+
+The supervisor accepts and gives each connection to the worker that has the fewest of its kind.
+A kernel that balances by itself does it by chance: ten long-lived connections may all come to
+one worker. The descriptor travels over a socket pair beside one byte, its kind; when the
+connection ends the worker sends that byte back, so the supervisor knows who has how many.
+
+Spec: unix(7), SCM_RIGHTS
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+
+HTTP, MLLP = b"h", b"m"
+Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
+
+
+class Doorway:
+    """The worker's side: `adopt` says by kind who serves a connection."""
+
+    def __init__(self, own: socket.socket, adopt: Mapping[bytes, Adopt]) -> None:
+        own.setblocking(False)
+        self._own, self._adopt = own, adopt
+        self._loop = asyncio.get_running_loop()
+        self._adopting: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(own, self._take)
+
+    async def close(self) -> None:
+        """Serve what was handed over until now, and take no more."""
+        self._take()
+        self._loop.remove_reader(self._own)
+        if self._adopting:
+            await asyncio.wait(self._adopting)
+
+    def _take(self) -> None:
+        while True:
+            try:
+                kind, descriptors, _, _ = socket.recv_fds(self._own, 1, 1)
+            except OSError:
+                return
+            if not kind:
+                self._loop.remove_reader(self._own)
+                return
+            for descriptor in descriptors:
+                connection = socket.socket(fileno=descriptor)
+                connection.setblocking(False)
+                task = self._loop.create_task(self._serve(kind, connection))
+                self._adopting.add(task)
+                task.add_done_callback(self._adopting.discard)
+
+    async def _serve(self, kind: bytes, connection: socket.socket) -> None:
+        def ended() -> None:
+            with contextlib.suppress(OSError):  # the supervisor is gone, and asks no more
+                self._own.send(kind)
+
+        try:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._adopt[kind](connection, ended)
+        except OSError:  # it was closed before it came here
+            connection.close()
+            ended()
+
+
+def hand_over(door: socket.socket, kind: bytes, connection: socket.socket) -> bool:
+    """Give a connection to the worker at the other side of `door`; False if it takes none."""
+    try:
+        socket.send_fds(door, [kind], [connection.fileno()])
+    except OSError:
+        return False
+    return True

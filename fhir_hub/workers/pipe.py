@@ -1,0 +1,140 @@
+"""Questions and answers, both ways, between two processes of one hub.
+
+A frame is its length (four bytes) and a tuple: a number, a kind, a value. A question has a
+number above 0, its answer the same number below 0. What is sent while the loop is at one step
+goes out in one write, so the answers of a commit group cost one system call.
+
+The two ends are the same program on a private socket pair, so the interpreter's own `marshal`
+is form enough, and an error that the asker is to raise is pickled.
+"""
+
+import asyncio
+import marshal
+import pickle
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from fhir_hub.errors import FhirError, Unavailable
+from fhir_hub.hl7v2.map_files import InvalidMapping
+from fhir_hub.r4.package_files import InvalidPackage
+from fhir_hub.settings import InvalidSettings
+from fhir_hub.store.base import CannotOpen, Conflict
+from fhir_hub.telemetry import place
+
+Handle = Callable[[str, Any], Awaitable[Any]]
+_TOLD = (Conflict, FhirError, CannotOpen, InvalidMapping, InvalidPackage, InvalidSettings)
+_LENGTH = 4
+_BUFFER_BYTES = 1 << 20
+
+
+class Fault(Exception):
+    """The other process failed; the text is the type and place of its error."""
+
+
+class Pipe(asyncio.Protocol):
+    """One end. `handle` answers a question; `on_lost` is called when the other end is gone."""
+
+    def __init__(self, handle: Handle, on_lost: Callable[[], None]) -> None:
+        self._handle, self._on_lost = handle, on_lost
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._last = 0
+        self._received = bytearray()
+        self._unsent: list[bytes] = []
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def ask(self, kind: str, value: Any = None) -> Any:
+        """Return the answer to a question. Raises what the other end raised.
+
+        Raises `Unavailable` if the other end is gone, `Fault` if it failed.
+        """
+        if self._transport is None:
+            raise Unavailable("another process of the hub is gone")
+        self._last = number = self._last + 1
+        future = self._asked[number] = self._loop.create_future()
+        self._send(number, kind, value)
+        try:
+            return await future
+        finally:
+            self._asked.pop(number, None)
+
+    def close(self) -> None:
+        """Send what waits and let go of the socket."""
+        if self._transport is not None:
+            self._flush()
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one but for its name
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Fail what was asked and not answered."""
+        self._transport = None
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(Unavailable("another process of the hub is gone"))
+        self._on_lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Take the frames that are whole."""
+        received = self._received
+        received += data
+        start = 0
+        while len(received) - start >= _LENGTH:
+            begin = start + _LENGTH
+            end = begin + int.from_bytes(received[start:begin])
+            if len(received) < end:
+                break
+            self._take(*marshal.loads(memoryview(received)[begin:end]))
+            start = end
+        if start:
+            del received[:start]
+
+    def _take(self, number: int, kind: str, value: Any) -> None:
+        if number > 0:
+            task = self._loop.create_task(self._answer(number, kind, value))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+            return
+        future = self._asked.get(-number)
+        if future is not None and not future.done():
+            if kind:
+                future.set_exception(pickle.loads(value))
+            else:
+                future.set_result(value)
+
+    async def _answer(self, number: int, kind: str, value: Any) -> None:
+        try:
+            answer = await self._handle(kind, value)
+        except Exception as error:
+            told = error if isinstance(error, _TOLD) else Fault(_described(error))
+            self._send(-number, "error", pickle.dumps(told))
+        else:
+            self._send(-number, "", answer)
+
+    def _send(self, number: int, kind: str, value: Any) -> None:
+        content = marshal.dumps((number, kind, value))
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent += (len(content).to_bytes(_LENGTH), content)
+
+    def _flush(self) -> None:
+        if self._transport is not None and self._unsent:
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+
+async def open_pipe(own: socket.socket, handle: Handle, on_lost: Callable[[], None]) -> Pipe:
+    """Return the pipe on one end of a socket pair."""
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        own.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+    loop = asyncio.get_running_loop()
+    _, pipe = await loop.create_unix_connection(lambda: Pipe(handle, on_lost), sock=own)
+    return pipe
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__} at {place(error)}"

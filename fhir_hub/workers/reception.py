@@ -1,0 +1,102 @@
+"""The hub's two ports: every connection is accepted here and handed to a worker.
+
+The worker with the fewest connections of the kind gets the next, so that few long-lived ones
+are shared as evenly as many short ones. While no worker takes any, callers wait in the kernel.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from fhir_hub.telemetry import Log
+from fhir_hub.workers.doorway import HTTP, MLLP, hand_over
+
+_AT_ONCE = 64
+
+
+class Door:
+    """The supervisor's side of one worker's doorway, and how many connections it has."""
+
+    def __init__(self, own: socket.socket, other: socket.socket) -> None:
+        own.setblocking(False)
+        self.own, self.other = own, other
+        self.open = {HTTP: 0, MLLP: 0}
+
+
+class Reception:
+    """Takes connections on listening sockets, by kind, while a door is open."""
+
+    def __init__(self, listening: dict[bytes, socket.socket], most_mllp: int, log: Log) -> None:
+        self._listening, self._most_mllp, self._log = listening, most_mllp, log
+        self._doors: list[Door] = []
+        self._loop = asyncio.get_running_loop()
+        self._is_taking = False
+
+    @property
+    def mllp_connections(self) -> int:
+        """Return how many MLLP connections are open, in all workers."""
+        return sum(door.open[MLLP] for door in self._doors)
+
+    def open(self, door: Door) -> None:
+        """Let connections go through a door too."""
+        self._doors.append(door)
+        self._loop.add_reader(door.own, self._ended, door)
+        self._set(is_taking=True)
+
+    def close(self, door: Door) -> None:
+        """Let no more connections go through a door."""
+        if door in self._doors:
+            self._doors.remove(door)
+            self._loop.remove_reader(door.own)
+        self._set(is_taking=bool(self._doors))
+
+    def shut(self) -> None:
+        """Close the ports: who comes now is refused."""
+        self._set(is_taking=False)
+        for listening in self._listening.values():
+            listening.close()
+        for door in list(self._doors):
+            self._doors.remove(door)
+            self._loop.remove_reader(door.own)
+
+    def _set(self, *, is_taking: bool) -> None:
+        if is_taking == self._is_taking:
+            return
+        self._is_taking = is_taking
+        for kind, listening in self._listening.items():
+            if is_taking:
+                self._loop.add_reader(listening, self._accepter(kind, listening))
+            else:
+                self._loop.remove_reader(listening)
+
+    def _accepter(self, kind: bytes, listening: socket.socket) -> Callable[[], None]:
+        def accept() -> None:
+            for _ in range(_AT_ONCE):
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    self._place(kind, connection)
+
+        listening.setblocking(False)
+        return accept
+
+    def _place(self, kind: bytes, connection: socket.socket) -> None:
+        if kind == MLLP and self.mllp_connections >= self._most_mllp:
+            self._log("mllp_connection_refused", connections=self.mllp_connections)
+            return
+        for door in sorted(self._doors, key=lambda door: door.open[kind]):
+            if hand_over(door.own, kind, connection):
+                door.open[kind] += 1
+                return
+
+    def _ended(self, door: Door) -> None:
+        try:
+            kinds = door.own.recv(4096)
+        except OSError:
+            return
+        if not kinds:
+            self.close(door)
+        for kind in door.open:
+            door.open[kind] -= kinds.count(kind)

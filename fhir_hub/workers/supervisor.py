@@ -1,0 +1,248 @@
+"""`fhir-hub serve --workers N`: one process that writes and watches, N that serve.
+
+The supervisor holds what there is once: the ports, the connection that writes, the list of
+messages under way. Workers get connections, read the file by themselves, and have their
+changes written by the supervisor (`store/forward.py`). So a worker may die at any moment: what
+it was answered is on the disk, what it was not, it did not answer. The messages that it had
+kept and not finished go to another worker at once; it is started again, each time it dies
+soon after its start a little later. If the supervisor dies, all end: the start after that
+finishes what was under way, as with one process.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fhir_hub.server import Addresses, address, calm_collector, open_socket
+from fhir_hub.settings import Settings
+from fhir_hub.store import forward
+from fhir_hub.store.open import Backend, open_backend
+from fhir_hub.telemetry import Logs, stopwatch
+from fhir_hub.workers.doorway import HTTP, MLLP
+from fhir_hub.workers.pipe import Pipe, open_pipe
+from fhir_hub.workers.reception import Door, Reception
+
+_PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a start, by how often it died young
+_YOUNG_S = 60.0
+_LAST_S = 10.0  # beyond `drain_s`, before a worker that does not end is killed
+
+
+class Worker:
+    """One worker process, as the supervisor sees it."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, door: Door) -> None:
+        self.name, self.process, self.door = name, process, door
+        self.pipe: Pipe | None = None
+        self.held: set[int] = set()
+        self.is_built = False
+
+    async def ask(self, kind: str, value: Any = None) -> Any:
+        """Return the worker's answer."""
+        assert self.pipe is not None
+        return await self.pipe.ask(kind, value)
+
+
+async def run_workers(
+    settings: Settings,
+    logs: Logs,
+    stop: asyncio.Event,
+    on_ready: Callable[[Addresses], None],
+    load: Path | None = None,
+) -> None:
+    """Serve with `settings.workers` processes until `stop` is set, then drain.
+
+    Raises `CannotOpen`, `CannotListen`, `InvalidMapping`, or `FhirError` for the file `load`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="fhir-hub-"))
+    try:
+        async with open_backend(settings.store) as backend:
+            with (
+                open_socket(settings.host, settings.port) as http,
+                open_socket(settings.host, settings.mllp_port) as mllp,
+            ):
+                supervisor = Supervisor(settings, logs, backend, folder, http, mllp)
+                calm_collector()
+                await supervisor.run(stop, on_ready, load)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Supervisor:
+    """Starts the workers, writes for them, and starts again who dies."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        logs: Logs,
+        backend: Backend,
+        folder: Path,
+        http: socket.socket,
+        mllp: socket.socket,
+    ) -> None:
+        self._settings, self._backend, self._folder = settings, backend, folder
+        self._log = logs.get_logger("supervisor")
+        self._reception = Reception(
+            {HTTP: http, MLLP: mllp}, settings.mllp_connections, self._log.warning
+        )
+        self._ports = (http.getsockname()[1], mllp.getsockname()[1])
+        self._workers: dict[str, Worker] = {}
+        self._orphans: set[int] = set()
+        self._replaying: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+
+    async def run(
+        self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None
+    ) -> None:
+        """Serve until `stop` is set, then drain."""
+        names = [f"worker-{number}" for number in range(1, self._settings.workers + 1)]
+        watching: list[asyncio.Task[None]] = []
+        try:
+            started = await asyncio.gather(
+                *(self._start(name) for name in names), return_exceptions=True
+            )
+            for one in started:
+                if isinstance(one, BaseException):
+                    raise one
+            first = self._workers[names[0]]
+            await first.ask("prepare", str(load) if load else "")
+            watching = [asyncio.create_task(self._watch(name)) for name in names]
+            for worker in self._workers.values():
+                self._reception.open(worker.door)
+            pids = tuple(worker.process.pid for worker in self._workers.values())
+            here = address(self._settings.host, self._ports[0])
+            on_ready(Addresses(here, self._ports[1], pids))
+            await stop.wait()
+        finally:
+            self._is_stopping = True
+            self._reception.shut()
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*(self._end(one) for one in list(self._workers.values())))
+        self._log.info("stopped")
+
+    async def _start(self, name: str) -> Worker:
+        """Start a worker and wait until it is built. Raises what it cannot be built for."""
+        own, other = socket.socketpair()
+        door = Door(*socket.socketpair())
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "fhir_hub.workers.worker", str(other.fileno()), str(door.other.fileno())),
+            pass_fds=(other.fileno(), door.other.fileno()),
+            env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._folder)},
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        other.close()
+        door.other.close()
+        self._workers[name] = worker = Worker(name, process, door)
+
+        async def handle(kind: str, value: Any) -> Any:
+            return await self._handle(worker, kind, value)
+
+        worker.pipe = await open_pipe(own, handle, lambda: None)
+        settings = self._settings.model_dump(mode="json")
+        await worker.ask("build", (settings, self._ports[1]))
+        worker.is_built = True
+        return worker
+
+    async def _handle(self, worker: Worker, kind: str, value: Any) -> Any:
+        """Answer a worker's question."""
+        if kind in forward.KINDS:
+            answer = await forward.answer(self._backend, kind, value)
+            if kind == "keep" and not answer[1]:
+                self._hold(worker, answer[0])
+            elif number := forward.finished(kind, value):
+                self._let_go(number)
+            return answer
+        if kind == "leave":
+            self._reception.close(worker.door)
+            return None
+        assert kind == "figures", kind
+        processes = {"supervisor": os.getpid()}
+        processes |= {one.name: one.process.pid for one in self._workers.values()}
+        return processes, self._reception.mllp_connections
+
+    def _hold(self, worker: Worker, number: int) -> None:
+        """Remember who works on a message; one whose worker is gone meanwhile goes to another."""
+        worker.held.add(number)
+        if self._workers.get(worker.name) is not worker:
+            self._orphans.add(number)
+            self._hand_out()
+
+    def _let_go(self, number: int) -> None:
+        self._orphans.discard(number)
+        for worker in self._workers.values():
+            worker.held.discard(number)
+
+    def _hand_out(self) -> None:
+        """Give the messages of dead workers to a live one."""
+        alive = next((one for one in self._workers.values() if one.is_built), None)
+        if alive is None or not self._orphans or self._is_stopping:
+            return
+        numbers = sorted(self._orphans)
+        self._orphans.clear()
+        alive.held.update(numbers)
+
+        async def replay() -> None:
+            with contextlib.suppress(Exception):  # it died too: then they are orphans again
+                await alive.ask("replay", numbers)
+                self._log.info("messages_replayed", messages=len(numbers))
+
+        task = asyncio.create_task(replay())
+        self._replaying.add(task)
+        task.add_done_callback(self._replaying.discard)
+
+    async def _watch(self, name: str) -> None:
+        """Start a worker again whenever it ends."""
+        early = 0
+        elapsed = stopwatch()
+        while True:
+            worker = self._workers[name]
+            status = await worker.process.wait()
+            self._forget(worker)
+            self._log.error("worker_lost", pid=worker.process.pid, status=status)
+            early = early + 1 if elapsed() < _YOUNG_S else 0
+            while True:
+                await asyncio.sleep(_PAUSES_S[min(early, len(_PAUSES_S) - 1)])
+                elapsed = stopwatch()
+                try:
+                    worker = await self._start(name)
+                    break
+                except Exception as error:
+                    self._log.error("worker_not_started", fault=error)
+                    if name in self._workers:
+                        await self._end(self._workers[name])
+                    early += 1
+            self._reception.open(worker.door)
+            self._hand_out()
+            self._log.info("worker_started", pid=worker.process.pid)
+
+    def _forget(self, worker: Worker) -> None:
+        """Let go of a worker that has ended; what it had kept goes to another."""
+        if self._workers.get(worker.name) is worker:
+            del self._workers[worker.name]
+        self._reception.close(worker.door)
+        worker.door.own.close()
+        if worker.pipe is not None:
+            worker.pipe.close()
+        self._orphans |= worker.held
+        self._hand_out()
+
+    async def _end(self, worker: Worker) -> None:
+        """Ask a worker to drain, wait until it has, and kill it if it does not."""
+        with contextlib.suppress(ProcessLookupError):
+            worker.process.terminate()
+        try:
+            async with asyncio.timeout(self._settings.drain_s + _LAST_S):
+                await worker.process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.kill()
+            await worker.process.wait()
+        self._forget(worker)

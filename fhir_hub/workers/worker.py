@@ -1,0 +1,108 @@
+"""One worker: a hub that is handed its connections, and has its changes written for it.
+
+The supervisor starts it as `python -m fhir_hub.workers.worker PIPE DOOR`, two descriptors of
+socket pairs. It is told what to do over the first: `build` with the settings, `prepare` (one
+worker does: finish what a crash interrupted, load a file), `replay` some messages. SIGTERM, or
+the end of the supervisor, makes it drain and end.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from fhir_hub.app import Hub, build
+from fhir_hub.errors import Unavailable
+from fhir_hub.server import calm_collector, new_event_loop
+from fhir_hub.settings import load_settings
+from fhir_hub.store.forward import forwarding
+from fhir_hub.store.open import Backend, open_backend
+from fhir_hub.telemetry import LIBRARIES, Figures, Logs
+from fhir_hub.workers.doorway import HTTP, MLLP, Doorway
+from fhir_hub.workers.pipe import Pipe, open_pipe
+
+
+class Worker:
+    """What the supervisor's questions are about."""
+
+    def __init__(self, door: socket.socket) -> None:
+        self.stop = asyncio.Event()
+        self.pipe: Pipe | None = None
+        self._door = door
+        self._backend: Backend | None = None
+        self._hub: Hub | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def handle(self, kind: str, value: Any) -> Any:
+        """Do what the supervisor says."""
+        if kind == "build":
+            await self._build(*value)
+            return None
+        assert self._hub is not None
+        if kind == "prepare":
+            return await self._hub.prepare(Path(value) if value else None)
+        assert kind == "replay", kind
+        return await self._hub.receiver.replay(value)
+
+    async def close(self) -> None:
+        """Let go of everything, once requests and messages under way are answered."""
+        if self._serving is not None:
+            await self._serving
+        if self._backend is not None:
+            await self._backend.close()
+        if self.pipe is not None:
+            self.pipe.close()
+
+    async def _build(self, options: dict[str, Any], mllp_port: int) -> None:
+        assert self.pipe is not None
+        settings = load_settings(None, options, {})
+        logs = Logs(settings.log_level, settings.log_format)
+        logs.take_over(*LIBRARIES)
+        near = open_backend(settings.store)
+        self._backend = forwarding(near, self.pipe.ask)
+        self._hub = build(settings, self._backend, logs, self._figures)
+        calm_collector()
+        ready = asyncio.Event()
+        serving = self._hub.attend(self.stop, mllp_port, self._take, ready.set)
+        self._serving = asyncio.create_task(serving)
+        await ready.wait()
+
+    def _take(self, hub: Hub, server: Any) -> Doorway:
+        return Doorway(self._door, {HTTP: server.adopt, MLLP: hub.listener.adopt})
+
+    async def _figures(self) -> Figures:
+        assert self.pipe is not None
+        return Figures(*await self.pipe.ask("figures"))
+
+
+async def serve(pipe: socket.socket, door: socket.socket) -> None:
+    """Serve until told to stop."""
+    worker = Worker(door)
+    leaving: list[asyncio.Task[None]] = []
+
+    async def leave() -> None:
+        assert worker.pipe is not None
+        with contextlib.suppress(Unavailable):
+            await worker.pipe.ask("leave")  # from now on nobody is sent here
+        worker.stop.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: leaving.append(loop.create_task(leave())))
+    worker.pipe = await open_pipe(pipe, worker.handle, worker.stop.set)
+    await worker.stop.wait()
+    await worker.close()
+
+
+def main() -> None:
+    """Run the worker whose descriptors are the arguments."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the supervisor, which tells us
+    pipe, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve(pipe, door))
+
+
+if __name__ == "__main__":
+    main()

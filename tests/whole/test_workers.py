@@ -1,0 +1,269 @@
+"""`fhir-hub serve --workers 2`: two processes behave as one, and one may die.
+
+DESIGN §5, promises 1 and 2.
+"""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from running import END, START, RunningHub, message
+from test_durability import oru
+
+MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
+BASIC = {"resourceType": "Basic", "code": {"text": "load"}}
+PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": "one"}]}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("workers") / "hub.sqlite"
+
+
+@pytest.fixture(scope="module")
+def hub(path):
+    with RunningHub(f"sqlite:{path}", "--workers", "2") as hub:
+        yield hub
+
+
+def together(hub: RunningHub, work: Callable, count: int, clients: int = 200) -> list:
+    """Run `work(client, number)` `count` times at once, over as many connections."""
+
+    async def run() -> list:
+        limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+        async with httpx.AsyncClient(base_url=f"{hub.fhir}/", timeout=60, limits=limits) as client:
+            return await asyncio.gather(*(work(client, number) for number in range(count)))
+
+    return asyncio.run(run())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(600):
+        if holds():
+            return
+        pause.wait(0.05)
+    raise AssertionError("it never came to hold")
+
+
+def figures(hub: RunningHub) -> dict[str, float]:
+    """Return the metrics by name with labels, from a connection of its own."""
+    text = httpx.get(f"{hub.fhir.removesuffix('fhir')}metrics").raise_for_status().text
+    lines = (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")
+    return {name: float(value) for name, _, value in lines}
+
+
+def pids(hub: RunningHub) -> list[int]:
+    """Return the workers' process ids as they are now: the children of the supervisor."""
+    children = Path(f"/proc/{hub.ready['pid']}/task/{hub.ready['pid']}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def processes(figures: dict[str, float]) -> set[str]:
+    return set(re.findall(r'process_open_fds{process="([^"]*)"}', "\n".join(figures)))
+
+
+def test_200_clients_who_create_the_same_make_one_and_every_worker_counts(hub):
+    before = figures(hub)
+
+    async def create(client, number):
+        headers = {"If-None-Exist": "identifier=urn:test|one"}
+        answer = await client.post("Patient", json=PATIENT, headers=headers)
+        return answer.status_code
+
+    statuses = together(hub, create, 200)
+
+    assert sorted(statuses) == [200] * 199 + [201]
+    with hub.client() as client:
+        assert client.get("Patient?identifier=urn:test|one").json()["total"] == 1
+    for after in (figures(hub), figures(hub)):  # whoever answers tells the sum
+        counted = [
+            after[name] - before.get(name, 0)
+            for status in ("200", "201")
+            for name in [f'fhir_hub_http_requests_total{{interaction="create",status="{status}"}}']
+        ]
+        assert counted == [199, 1]
+        assert processes(after) == {"supervisor", "worker-1", "worker-2"}
+
+
+def test_no_update_is_lost(hub):
+    with hub.client() as client:
+        made = client.post("Patient", json=PATIENT | {"multipleBirthInteger": 0}).json()
+
+    async def count_up(client, number):
+        for _ in range(4):
+            while True:
+                read = await client.get(f"Patient/{made['id']}")
+                patient = read.json()
+                patient["multipleBirthInteger"] += 1
+                headers = {"If-Match": read.headers["ETag"]}
+                written = await client.put(f"Patient/{made['id']}", json=patient, headers=headers)
+                if written.status_code == 200:
+                    break
+                assert written.status_code in (409, 412)
+
+    together(hub, count_up, 8)
+
+    with hub.client() as client:
+        patient = client.get(f"Patient/{made['id']}").json()
+    assert (patient["multipleBirthInteger"], patient["meta"]["versionId"]) == (32, "33")
+
+
+def test_the_story_over_two_workers_tells_of_one_patient(hub):
+    paths = sorted(MESSAGES.glob("*.hl7"))
+    with hub.mllp() as one, hub.mllp() as other:  # one connection for each worker
+        for number, path in enumerate(paths):
+            assert b"MSA|AA|" in (one, other)[number % 2].send(message(path)), path.name
+        first = message(paths[0])
+        assert one.send(first).split(b"\rMSA")[1] == other.send(first).split(b"\rMSA")[1]
+
+    with hub.client() as client:
+        assert client.get("Patient", params={"name": "沈桂芳"}).json()["total"] == 1
+
+
+def test_messages_about_unknown_patients_that_come_at_once_make_each_of_them_once(hub):
+    def send(numbers: range) -> None:
+        with hub.mllp() as mllp:
+            for number in numbers:
+                assert f"MSA|AA|K{number}".encode() in mllp.send(oru(number))
+
+    threads = [
+        threading.Thread(target=send, args=(range(start, start + 6),)) for start in range(0, 24, 6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    with hub.client() as client:
+        assert client.get("DiagnosticReport?_count=0").json()["total"] >= 24
+        for who in range(3):
+            assert client.get(f"Patient?identifier=T{who}&_count=0").json()["total"] == 1
+
+
+class Sender(threading.Thread):
+    """Writes until its connection breaks or it is told to stop; remembers what was answered."""
+
+    def __init__(self, hub: RunningHub, number: int) -> None:
+        super().__init__()
+        self.hub, self.number = hub, number
+        self.answered: list[str] = []
+        self.has_begun, self.is_enough = threading.Event(), threading.Event()
+        self.broke = False
+
+    def run(self) -> None:
+        try:
+            self.work()
+        except (httpx.TransportError, ConnectionError):
+            self.broke = True
+
+    def work(self) -> None:
+        raise NotImplementedError
+
+    def note(self, what: str) -> None:
+        self.answered.append(what)
+        if len(self.answered) == 5:
+            self.has_begun.set()
+
+
+class Creator(Sender):
+    def work(self) -> None:
+        with self.hub.client() as client:
+            while not self.is_enough.is_set():
+                answer = client.post("Basic", json=BASIC)
+                assert answer.status_code == 201
+                self.note(answer.json()["id"])
+
+
+class Reporter(Sender):
+    def work(self) -> None:
+        with self.hub.mllp() as mllp:
+            while not self.is_enough.is_set():
+                self.number += 4
+                assert f"MSA|AA|K{self.number}".encode() in mllp.send(oru(self.number))
+                self.note(str(self.number))
+
+
+def test_a_worker_that_is_killed_under_load_loses_nothing_and_the_other_goes_on(hub):
+    senders = [kind(hub, 1000 + n) for kind in (Creator, Reporter) for n in range(4)]
+    for sender in senders:
+        sender.start()
+        assert sender.has_begun.wait(60)
+    os.kill(pids(hub)[0], signal.SIGKILL)
+    known = {sender: len(sender.answered) for sender in senders}
+    until(lambda: sum(not sender.is_alive() for sender in senders) >= 4)
+    until(lambda: all(len(s.answered) > known[s] + 5 for s in senders if s.is_alive()))
+    for sender in senders:
+        sender.is_enough.set()
+        sender.join(60)
+
+    # each worker had half of the connections of each kind
+    assert [s.broke for s in senders[:4]].count(True) == 2
+    assert [s.broke for s in senders[4:]].count(True) == 2
+    until(lambda: processes(figures(hub)) == {"supervisor", "worker-1", "worker-2"})
+    until(lambda: figures(hub)["fhir_hub_journal_pending"] == 0)
+    with hub.client() as client:
+        for sender in senders[:4]:
+            for logical_id in sender.answered:
+                assert client.get(f"Basic/{logical_id}").status_code == 200
+        for sender in senders[4:]:
+            for number in sender.answered:
+                found = client.get(f"DiagnosticReport?identifier=F{number}").json()
+                assert found["total"] == 1, number
+        health = client.get("../health/ready")
+        assert health.json()["status"] == "ready"
+
+
+def test_what_killed_workers_had_kept_is_done_when_they_are_back(hub, path):
+    lines = oru(5000).decode().rstrip("\r").split("\r")
+    many = [lines[3].replace("OBX|1|", f"OBX|{number}|") for number in range(1, 800)]
+    journal = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+
+    def pending() -> int:
+        rows = journal.execute("SELECT count(*) FROM message WHERE state = 'received'")
+        return rows.fetchall()[0][0]
+
+    with hub.mllp() as mllp:
+        mllp.socket.sendall(START + "\r".join([*lines[:3], *many]).encode() + b"\r" + END)
+        until(lambda: pending() == 1)
+        for pid in pids(hub):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ConnectionError):
+            mllp.receive()
+    assert pending() == 1
+    until(lambda: pending() == 0)
+
+    with hub.client() as client:
+        assert client.get("DiagnosticReport?identifier=F5000").json()["total"] == 1
+    journal.close()
+
+
+def test_workers_that_are_asked_to_stop_answer_what_is_under_way_and_exit_0(tmp_path):
+    store = f"sqlite:{tmp_path / 'hub.sqlite'}"
+    with RunningHub(store, "--workers", "2") as hub:
+        senders = [kind(hub, n) for kind in (Creator, Reporter) for n in range(4)]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            assert sender.has_begun.wait(60)
+        assert hub.stop() == 0
+        for sender in senders:
+            sender.join(60)
+            assert sender.broke
+
+    with RunningHub(store) as hub, hub.client() as client:
+        stored = client.get("Basic?_summary=count").json()["total"]
+        answered = sum(len(sender.answered) for sender in senders[:4])
+        assert answered <= stored <= answered + 4  # an answer may have met a closed connection
+        assert figures(hub)["fhir_hub_journal_pending"] == 0
