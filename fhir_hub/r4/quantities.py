@@ -74,7 +74,8 @@ def _decimal(text: str) -> tuple[Decimal, Decimal]:
 
 def number(value: object) -> float | None:
     """Return a JSON number as a float; None for what is no number, or too large for a float."""
-    if type(value) not in _NUMBERS:
+    # a Decimal may be one that keeps its own text
+    if type(value) not in _NUMBERS and not isinstance(value, Decimal):
         return None
     try:
         found = float(value)  # type: ignore[arg-type]  # it is one of them

@@ -66,7 +66,7 @@ class Unit(NamedTuple):
 
     def number(self, value: object) -> float | None:
         """Return a JSON number in the canonical unit; None for what is none, or out of range."""
-        if type(value) is not Decimal:
+        if not isinstance(value, Decimal):
             if type(value) is not int and type(value) is not float:
                 return None
             value = Decimal(repr(value))

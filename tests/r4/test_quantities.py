@@ -5,6 +5,7 @@ Spec: https://hl7.org/fhir/R4/search.html#number
 
 from decimal import Decimal
 
+import parts
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,7 @@ def test_a_number_lies_in_its_interval(value):
         (None, None),
         (10**400, None),
         (Decimal("1e400"), None),
+        (parts.exact("1e3"), 1000.0),
     ],
 )
 def test_only_a_number_is_a_number(value, expected):

@@ -6,6 +6,7 @@ Spec: https://ucum.org/ucum
 from decimal import Decimal
 from fractions import Fraction
 
+import parts
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +102,7 @@ def test_no_code_is_a_fault(code):
 def test_numbers_are_converted_digit_for_digit():
     milligram = unit_of("mg/dL")
     assert milligram.number(98) == 0.98
+    assert milligram.number(parts.exact("9.8e1")) == 0.98
     assert milligram.number(Decimal("5.40")) == 0.054
     assert milligram.number(0.1) == 0.001
     assert milligram.number("1") is None
