@@ -11,6 +11,7 @@ from typing import Any
 import parts
 from hypothesis import strategies as st
 
+from fhir_hub.search.filter import OPERATORS
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.parameters import Parameter
 
@@ -199,14 +200,6 @@ OF_MODIFIER: dict[str, st.SearchStrategy[str]] = {
     "of-type": st.builds("urn:t|{}|{}".format, st.sampled_from(("MR", "RI")), codes),
     "text": texts,
 }
-FILTERS = (
-    'name eq "shen" or birthdate gt 1950',
-    "gender eq female and not (birthdate ge 2000)",
-    "code eq 29463-7",
-    'subject.name co "g"',
-    "value-quantity gt 5",
-    "_id in 1,2",
-)
 
 
 def of(resource_type: str) -> Mapping[str, Parameter]:
@@ -265,14 +258,48 @@ def conditions(draw: st.DrawFn, resource_type: str, depth: int = 0) -> tuple[str
 
 
 @st.composite
+def filters(draw: st.DrawFn, resource_type: str, depth: int = 0) -> str:
+    """Return a `_filter` on the type: comparisons by every operator, joined, in brackets."""
+    known = of(resource_type)
+    way = draw(st.integers(0, 9)) if depth < 3 else 9
+    if way < 3:
+        one, other = (draw(filters(resource_type, depth + 1)) for _ in range(2))
+        by, text = draw(st.sampled_from(("and", "or"))), f"({one})"
+        return f"{text if draw(st.booleans()) else one} {by} {other}"
+    if way == 3:
+        return f"not ({draw(filters(resource_type, depth + 1))})"
+    links = [known[code] for code in TOLD[resource_type] if known_as(known, code, "reference")]
+    if way == 4 and links:
+        link = draw(st.sampled_from(links))
+        target = draw(st.sampled_from(sorted(set(link.targets) & set(TYPES))))
+        inner = f"[{draw(filters(target, depth + 1))}]" if draw(st.booleans()) else ""
+        return f"{link.code}:{target}{inner}.{draw(filters(target, 3))}"
+    told = [known[code] for code in (*EVERY, *TOLD[resource_type]) if code in known]
+    parameter = draw(st.sampled_from(told))
+    fit = [name for name, row in OPERATORS.items() if parameter.kind in (row.kinds or KINDS)]
+    operator = draw(st.sampled_from([*fit, "eq", "ne"]))
+    if parameter.kind == "reference":
+        text = f"{draw(st.sampled_from(TYPES))}/{draw(ids)}"
+    elif parameter.kind == "composite":
+        text = "$".join(draw(VALUES[part.kind]) for part in parameter.pairs[0].parts)
+    else:
+        text = draw(VALUES[parameter.kind])
+    if operator == "pr":
+        text = draw(st.sampled_from(("true", "false")))
+    elif parameter.kind in ("date", "number", "quantity"):
+        text = text[2:] if text[:2].isalpha() else text
+    return f'{parameter.code} {operator} "{text}"'
+
+
+@st.composite
 def searches(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     """Return the types and the pairs of a search, sorted, counted and paged in all ways."""
     resource_type = draw(st.sampled_from(TYPES))
     pairs = [
         draw(conditions(resource_type)) for _ in range(draw(st.sampled_from((1, 1, 1, 2, 2, 3))))
     ]
-    if draw(st.integers(0, 19)) == 7:
-        pairs.append(("_filter", draw(st.sampled_from(FILTERS))))
+    if draw(st.integers(0, 7)) == 7:
+        pairs.append(("_filter", draw(filters(resource_type))))
     if draw(st.integers(0, 19)) == 7:
         pairs.append(("_list", draw(ids)))
     if draw(st.booleans()):

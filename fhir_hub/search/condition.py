@@ -7,8 +7,9 @@ in the table of the parameter's kind.
 Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.search.context import Context
@@ -31,6 +32,16 @@ class _TooWide(InvalidParameter):
     """More than a store should be asked; another type at the end of a chain is no remedy."""
 
 
+class Ask(NamedTuple):
+    """What is asked at the end of a name: `read` returns it for the parameter and its modifier.
+
+    `text` is the value as it is written.
+    """
+
+    text: str
+    read: Callable[[Parameter, str], Plan]
+
+
 class Conditions:
     """Reads conditions in one context. `others` are names that may be meant too, for advice.
 
@@ -49,23 +60,34 @@ class Conditions:
 
         Raises `UnknownParameter` with the nearest valid names, `InvalidParameter`.
         """
+
+        def read(parameter: Parameter, modifier: str) -> Plan:
+            return self.condition(parameter, modifier, text)
+
+        return self.named(resource_type, name, Ask(text, read), depth)
+
+    def named(self, resource_type: str, name: str, ask: Ask, depth: int = 0) -> Plan:
+        """Return what is asked of a resource of the type under a name, chains and all."""
         if depth > _DEEPEST:
             raise _TooWide(f"a chain has at most {_DEEPEST} links")
         if name == LIST:
-            return self._list(text)
+            return self._list(ask.text)
         if name.startswith(f"{HAS}:"):
-            return self._reverse_chain(resource_type, name, text, depth)
+            return self._reverse_chain(resource_type, name, ask, depth)
         head, dot, rest = name.partition(".")
+        if dot:
+            known = rest.partition(".")[0].partition(":")[0]
+            return self.through(
+                resource_type, head, known, lambda target: self.named(target, rest, ask, depth + 1)
+            )
         code, colon, modifier = head.partition(":")
         parameter = self.parameter(resource_type, code)
-        if dot:
-            return self._chain(_typed(parameter, modifier, self._types()), rest, text, depth)
         if colon and not modifier:
             raise UnknownParameter(f"{code}: a modifier must follow the colon")
-        if not text:
+        if not ask.text:
             raise InvalidParameter(f"{code} has no value")
         try:
-            return self._condition(parameter, modifier, text)
+            return ask.read(parameter, modifier)
         except InvalidResource as error:
             raise InvalidParameter(f"{code}: {error}") from None
         except UnknownParameter as error:
@@ -105,9 +127,13 @@ class Conditions:
         codes = self._parameters.of(resource_type if resource_type != "all types" else "Resource")
         return ", ".join(code for code in codes)
 
-    def _condition(self, parameter: Parameter, modifier: str, text: str) -> Plan:
+    def condition(self, parameter: Parameter, modifier: str, text: str) -> Plan:
+        """Return what a parameter with a modifier asks by `text`.
+
+        Raises `InvalidResource` for no such value, `UnknownParameter` for no such modifier.
+        """
         if modifier == "missing":
-            return _missing(parameter, text)
+            return missing(parameter, text)
         if parameter.kind == "composite":
             if modifier:
                 raise UnknownParameter(_no_modifier(modifier, ("missing",)))
@@ -121,21 +147,23 @@ class Conditions:
                 name for name, one in rules.modifiers.items() if name and _is_for(one, parameter)
             ]
             raise UnknownParameter(_no_modifier(modifier, known))
-        return self._tested(parameter, row, text)
-
-    def _tested(self, parameter: Parameter, row: Modifier, text: str) -> Plan:
-        meaning = self._meaning(parameter)
+        meaning = self.meaning(parameter)
         tests = [test for value in _values(text) for test in row.read(value, meaning)]
+        plan = self.tested(parameter, tests, row)
+        return Not(plan) if row.is_negated else plan
+
+    def tested(self, parameter: Parameter, tests: Sequence[Test], row: Modifier) -> Plan:
+        """Return what asks for an entry that passes one of `tests`, under the row's part."""
         self._count(len(tests))
         kind: Kind = row.kind if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
         names = [f"{i}:{row.part}" if row.part else i for i in parameter.indexes]
         by_kind: dict[Kind, dict[Test, None]] = {}
         for test in tests:
             by_kind.setdefault(kind_of(test, kind), {})[test] = None
-        plan = _any_of(Has(n, one, tuple(asked)) for n in names for one, asked in by_kind.items())
-        return Not(plan) if row.is_negated else plan
+        return _any_of(Has(n, one, tuple(asked)) for n in names for one, asked in by_kind.items())
 
-    def _meaning(self, parameter: Parameter) -> Meaning:
+    def meaning(self, parameter: Parameter) -> Meaning:
+        """Return what the meaning of the parameter's values depends on."""
         return Meaning(self._context, parameter.targets, parameter.implied, parameter.is_contact)
 
     def _pairs(self, parameter: Parameter, text: str) -> Plan:
@@ -146,13 +174,21 @@ class Conditions:
         for part, value in zip(parts, values, strict=True):
             kind: Kind = part.kind  # type: ignore[assignment]  # no composite in a composite
             kinds.append(kind)
-            tests.append(KINDS[kind].modifiers[""].read(value, self._meaning(part)))
+            tests.append(KINDS[kind].modifiers[""].read(value, self.meaning(part)))
         plan = composite.together(parameter.indexes, kinds, tests)
         self._count(sum(map(len, tests)))
         return plan
 
-    def _chain(self, parameter: Parameter, rest: str, text: str, depth: int) -> Plan:
-        code = rest.partition(".")[0].partition(":")[0]
+    def through(
+        self, resource_type: str, head: str, code: str, plan_of: Callable[[str], Plan]
+    ) -> Plan:
+        """Return what asks for a reference to a resource that meets `plan_of(its type)`.
+
+        `head` is the reference, with a type after a colon if it is to be of one; `code` the next
+        name of the chain.
+        """
+        first, _, modifier = head.partition(":")
+        parameter = _typed(self.parameter(resource_type, first), modifier, self._types())
         # R4 search.html#chaining: of all types that it may refer to, those with the parameter
         targets = [
             target
@@ -166,7 +202,7 @@ class Conditions:
         problem: FhirError | None = None
         for target in targets or parameter.targets[:1]:
             try:
-                plans.setdefault(self.plan(target, rest, text, depth + 1), []).append(target)
+                plans.setdefault(plan_of(target), []).append(target)
             except _TooWide:
                 raise
             except (UnknownParameter, InvalidParameter) as error:
@@ -179,7 +215,7 @@ class Conditions:
             for plan, types in plans.items()
         )
 
-    def _reverse_chain(self, resource_type: str, name: str, text: str, depth: int) -> Plan:
+    def _reverse_chain(self, resource_type: str, name: str, ask: Ask, depth: int) -> Plan:
         parts = name.split(":", 3)
         if len(parts) < 4 or not all(parts):
             raise InvalidParameter(f"{HAS} is written {HAS}:Type:reference:parameter=value")
@@ -191,7 +227,7 @@ class Conditions:
             raise UnknownParameter(f"{HAS}: {source}.{code} is no reference parameter")
         if resource_type != "Resource" and resource_type not in parameter.targets:
             raise UnknownParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
-        plan = self.plan(source, rest, text, depth + 1)
+        plan = self.named(source, rest, ask, depth + 1)
         return _any_of(LinkedBy(source, index, plan) for index in parameter.indexes)
 
     def _count(self, tests: int) -> None:
@@ -210,7 +246,8 @@ def _is_for(row: Modifier, parameter: Parameter) -> bool:
     return not row.types or any(path.type in row.types for path in parameter.paths)
 
 
-def _missing(parameter: Parameter, text: str) -> Plan:
+def missing(parameter: Parameter, text: str) -> Plan:
+    """Return what `:missing` asks; raises `InvalidResource` but for true and false."""
     if text not in ("true", "false"):
         raise InvalidResource(":missing is true or false")
     plans: Iterable[Plan]

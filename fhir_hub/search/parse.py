@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
 from fhir_hub.search.condition import HAS, LIST, MOST_VALUES, Conditions
 from fhir_hub.search.context import Context
+from fhir_hub.search.filter import FILTER, filter_plan
 from fhir_hub.search.include import Include, parse_include, parse_reverse_include
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Or, Plan, Query, SortKey
@@ -92,13 +93,20 @@ def criteria_plan(
         raise InvalidParameter("the criteria are no query in UTF-8") from None
     conditions = Conditions(parameters, Context(zone, aliases, base.rstrip("/")))
     plans = [
-        conditions.plan(resource_type, name, value)
+        _plan(conditions, resource_type, name, value)
         for name, value in pairs
         if name not in _ELSEWHERE
     ]
     if not plans:
         raise InvalidParameter("the criteria name no parameter")
     return plans[0] if len(plans) == 1 else And(tuple(plans))
+
+
+def _plan(conditions: Conditions, resource_type: str, name: str, value: str) -> Plan:
+    if name == FILTER:
+        _filled(name, value)
+        return filter_plan(conditions, resource_type, value)
+    return conditions.plan(resource_type, name, value)
 
 
 def _ignored(error: FhirError) -> Issue:
@@ -197,11 +205,11 @@ class _Reading:
         )
 
     def _condition(self, name: str, value: str) -> Plan:
-        advice = (*_CONTROLS, *_INCLUDES, HAS, LIST)
+        advice = (*_CONTROLS, *_INCLUDES, HAS, LIST, FILTER)
         plans: dict[Plan, int] = {}
         for one in self.resource_types or ("Resource",):
             conditions = Conditions(self.parameters, self.context, advice)
-            plan = conditions.plan(one, name, value)
+            plan = _plan(conditions, one, name, value)
             plans[plan] = conditions.tests
         self.tests += sum(plans.values())
         if self.tests > MOST_VALUES:

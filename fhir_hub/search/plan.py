@@ -30,12 +30,13 @@ class Is:
 class Text:
     """A string or uri by its text.
 
-    `starts` and `contains` compare the normalised `code`, `exact` the `text` as written,
-    `below` a uri that is or starts with `value`, `above` a uri that `value` is or starts with.
+    `starts`, `ends` and `contains` compare the normalised `code`, `exact` the `text` as
+    written, `below` a uri that is or starts with `value`, `above` a uri that `value` is or starts
+    with.
     """
 
     value: str
-    mode: Literal["starts", "contains", "exact", "below", "above"] = "starts"
+    mode: Literal["starts", "ends", "contains", "exact", "below", "above"] = "starts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,14 @@ class Measure(Range):
     """A range of the canonical numbers of quantities: of entries of the kind `measure`."""
 
 
-Test = Is | Text | Range
+@dataclass(frozen=True, slots=True)
+class Except:
+    """An entry that passes none of `tests`."""
+
+    tests: tuple["Test", ...]
+
+
+Test = Is | Text | Range | Except
 
 
 def kind_of(test: Test, kind: Kind) -> Kind:

@@ -15,6 +15,7 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import (
     And,
     Compare,
+    Except,
     Has,
     Is,
     LinkedBy,
@@ -101,10 +102,13 @@ def passes(test: Test, entry: Entry) -> bool:
                 and code in (None, entry.code)
                 and unit in (None, entry.code, entry.text)
             )
+        case Except(tests):
+            return not _passes_any(tests, entry)
 
 
 _TEXT: Mapping[str, Callable[[Entry, str], bool]] = {
     "starts": lambda entry, value: entry.code.startswith(value),
+    "ends": lambda entry, value: entry.code.endswith(value),
     "contains": lambda entry, value: value in entry.code,
     "exact": lambda entry, value: entry.text == value,
     "below": lambda entry, value: entry.code.startswith(value),

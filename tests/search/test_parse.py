@@ -141,7 +141,6 @@ def test_a_star_is_every_parameter_that_may_point_here(read):
         ("Patient?_cuont=1", UnknownParameter, "_count"),
         ("Patient?_text=x", UnknownParameter, "_text is not supported"),
         ("Patient?_content=x", UnknownParameter, "_content is not supported"),
-        ("Patient?_filter=x", UnknownParameter, "_filter is not supported"),
         ("Patient?_list=$current-allergies", InvalidParameter, "_list is the logical id of a List"),
         ("Patient?_list=", InvalidParameter, "_list is the logical id of a List"),
         ("Patient?_query=x", UnknownParameter, "_query is not supported"),

@@ -70,4 +70,10 @@ def compares(text: str, meaning: Meaning) -> tuple[Test, ...]:
     return (Range(_ALTERNATIVES[prefix](start, end)),)
 
 
+def overlaps(text: str, meaning: Meaning) -> tuple[Test, ...]:
+    """Return what asks for a period with a part in the one of `text`; raises `InvalidResource`."""
+    start, end = date_interval(text, meaning.context.zone)
+    return (Range(((Compare("low", "<", end), Compare("high", ">", start)),)),)
+
+
 MODIFIERS: Mapping[str, Modifier] = {"": Modifier(compares)}

@@ -10,7 +10,7 @@ PARAMETERS: Mapping[str, str] = {
     "_content": "no full text of resources is kept",
     "_contained": "contained resources are not searched by themselves",
     "_containedType": "contained resources are not searched by themselves",
-    "_filter": "write the conditions as parameters",
+    "_filter": "it stands by itself, without a modifier and not at the end of a chain",
     "_query": "no named queries are defined",
     "_score": "results have no score",
     "_text": "no full text of narratives is kept",

@@ -109,12 +109,12 @@ def adder(parameter: str, fhir_type: str, _: Context) -> Add:
 
 def starts(text: str, _: Meaning) -> tuple[Test, ...]:
     """Return what asks for texts that start with a query's value."""
-    return tuple(Text(code, "starts") for code in _ways(text))
+    return tuple(Text(code, "starts") for code in ways(text))
 
 
 def contains(text: str, _: Meaning) -> tuple[Test, ...]:
     """Return what `:contains` asks."""
-    return tuple(Text(code, "contains") for code in _ways(text))
+    return tuple(Text(code, "contains") for code in ways(text))
 
 
 def exact(text: str, _: Meaning) -> tuple[Test, ...]:
@@ -122,8 +122,11 @@ def exact(text: str, _: Meaning) -> tuple[Test, ...]:
     return (Text(unescape(text), "exact"),)
 
 
-def _ways(text: str) -> tuple[str, ...]:
-    """Return the value as it is compared, and pinyin also without its blanks (`shen guifang`)."""
+def ways(text: str) -> tuple[str, ...]:
+    """Return the value as it is compared, and pinyin also without its blanks (`shen guifang`).
+
+    Raises `InvalidResource` for a value that has nothing to compare.
+    """
     code = normalise(unescape(text))
     if not code:
         raise InvalidResource("nothing to compare with")

@@ -41,6 +41,15 @@ def unescape(text: str) -> str:
     return _unescape(r"\1", text) if "\\" in text else text
 
 
+def escape(text: str, signs: str = ",|$") -> str:
+    r"""Return `text` so that `unescape` returns it: with a backslash before `signs` and itself.
+
+    >>> escape("a,b", ",")
+    'a\\,b'
+    """
+    return "".join(f"\\{sign}" if sign in signs or sign == "\\" else sign for sign in text)
+
+
 def prefixed(text: str, known: Collection[str] = PREFIXES) -> tuple[str, str]:
     """Return the prefix (`eq` if there is none) and the rest.
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from fhir_hub.search.plan import (
     And,
     Compare,
+    Except,
     Has,
     Is,
     LinkedBy,
@@ -122,6 +123,8 @@ class Conditions:
                 return _text(columns, value, mode)
             case Range():
                 return self._range(test, columns)
+            case Except(tests):
+                return negated(self.any_test(tests, columns))
 
     def own_columns(self, has: Has, alias: str) -> Columns | None:
         """Return the columns of table `resource` that answer `_id` and `_lastUpdated`."""
@@ -252,6 +255,8 @@ def _compare(columns: Columns, compare: Compare) -> Sql:
 def _text(columns: Columns, value: str, mode: str) -> Sql:
     if mode == "starts":
         return starts_with(columns.code, value)
+    if mode == "ends":
+        return Sql(f"substr({columns.code}, ?) = ?", (-len(value), value)) if value else TRUE
     if mode == "contains":
         return Sql(f"instr({columns.code}, ?) > 0", (value,)) if value else TRUE
     if mode == "exact":

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isinf
 
-from fhir_hub.search.plan import Compare, Has, Is, Range, Test
+from fhir_hub.search.plan import Compare, Except, Has, Is, Range, Test
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
 
@@ -109,7 +109,7 @@ class Indexes:
         code = f"{alias}.code"
         if isinstance(test, Range):
             return self._range(test, number, alias) if has.kind not in CODED else None
-        if has.kind not in CODED:
+        if has.kind not in CODED or isinstance(test, Except):
             return None
         if isinstance(test, Is):
             if test.code is None:
