@@ -32,12 +32,16 @@ class Ack(NamedTuple):
 
 
 class FhirError(Exception):
-    """An error that a client may see. `status` and `code` are its class's."""
+    """An error that a client may see. `status` and `code` are its class's.
+
+    `rows` are its issues as they must be shown, for one whose wording others define.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "exception"
     title: ClassVar[tuple[str, str]] = ("Internal error", "内部错误")
     ack: ClassVar[tuple[str, str]] = ("AE", "207")
+    rows: tuple[dict[str, Any], ...] = ()
 
     def __init__(self, diagnostics: str, *issues: Issue, expression: str = "") -> None:
         super().__init__(diagnostics)
@@ -177,6 +181,8 @@ def outcome(error: Exception) -> tuple[int, dict[str, Any]]:
     Spec: https://hl7.org/fhir/R4/operationoutcome.html
     """
     known = _known(error)
+    if known.rows:
+        return known.status, {"resourceType": "OperationOutcome", "issue": list(known.rows)}
     details = {"text": " / ".join(known.title)}
     issues = [
         {"severity": i.severity, "code": i.code, "details": details, "diagnostics": i.diagnostics}
