@@ -12,6 +12,7 @@ IdMaker = Callable[[], str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 
 
 def now() -> datetime:
@@ -48,4 +49,4 @@ def new_logical_id() -> str:
     45 bits of milliseconds and 65 random bits, in a lower-case base 32 without i, l, o, u.
     """
     number = (microseconds(now()) // 1000 << 65) | secrets.randbits(65)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(105, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(100, -1, -10)])

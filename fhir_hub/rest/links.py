@@ -3,11 +3,14 @@
 Spec: https://hl7.org/fhir/R4/http.html#paging
 """
 
-from urllib.parse import quote, urlencode
+import re
+from urllib.parse import quote
 
 from fhir_hub.rest.message import Pairs
 
 CURSOR = "_cursor"
+_SAFE = "/:|,$"
+_is_safe = re.compile(r"[A-Za-z0-9_.~/:|,$-]*").fullmatch  # most are, and quoting is slow
 
 
 def full_url(base: str, resource_type: str, logical_id: str) -> str:
@@ -19,9 +22,14 @@ def page_links(base: str, path: str, pairs: Pairs, here: str, cursor: str) -> li
     """Return the links `self` and, if there is a next page, `next`, as R4 has them in a bundle."""
     address = f"{base}/{path}" if path else base
 
+    query = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in pairs])
+
     def link(relation: str, at: str) -> dict[str, str]:
-        parameters = [*pairs, (CURSOR, at)] if at else list(pairs)
-        query = urlencode(parameters, quote_via=quote, safe="/:|,$")
-        return {"relation": relation, "url": f"{address}?{query}" if query else address}
+        asked = "&".join(filter(None, (query, f"{CURSOR}={_quoted(at)}" if at else "")))
+        return {"relation": relation, "url": f"{address}?{asked}" if asked else address}
 
     return [link("self", here)] + ([link("next", cursor)] if cursor else [])
+
+
+def _quoted(text: str) -> str:
+    return text if _is_safe(text) else quote(text, safe=_SAFE)

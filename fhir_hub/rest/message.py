@@ -54,7 +54,9 @@ class FhirRequest:
 
         Spec: https://hl7.org/fhir/R4/http.html#ops
         """
-        for part in re.split(r"[,;]", self.headers.get("prefer", "")):
+        if "prefer" not in self.headers:
+            return ""
+        for part in re.split(r"[,;]", self.headers["prefer"]):
             key, _, value = part.strip().partition("=")
             if key.strip() == name:
                 return value.strip()

@@ -14,7 +14,7 @@ import msgspec
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter, Issue, NotFound
 from fhir_hub.repository.links import Included
-from fhir_hub.rest.links import CURSOR, full_url, page_links
+from fhir_hub.rest.links import CURSOR, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, subset
@@ -72,8 +72,9 @@ async def _search(
         page_size=service.page_size,
         max_page_size=service.max_page_size,
     )
-    plan = And((within, asked.query.plan)) if within != EVERYTHING else asked.query.plan
-    asked = replace(asked, query=replace(asked.query, plan=plan, after=cursor))
+    if cursor or within is not EVERYTHING:
+        plan = And((within, asked.query.plan)) if within is not EVERYTHING else asked.query.plan
+        asked = replace(asked, query=replace(asked.query, plan=plan, after=cursor))
     page, included = await service.repository.search(asked)
     return answer(200, searchset(request.base, path, asked, page, included, service))
 
@@ -94,8 +95,9 @@ def searchset(
     Spec: https://hl7.org/fhir/R4/bundle.html#searchset
     """
     part = subset(asked.summary, asked.elements, service.definitions)
-    entries = [_entry(base, stored, "match", part) for stored in page.matches]
-    entries += [_entry(base, stored, "include", part) for stored in included.resources]
+    start = msgspec.json.encode(base)[:-1]
+    entries = [_entry(start, stored, b"match", part) for stored in page.matches]
+    entries += [_entry(start, stored, b"include", part) for stored in included.resources]
     issues = list(asked.issues)
     if included.is_cut:
         issues.append(Issue("too-costly", "not all included resources fit", severity="warning"))
@@ -109,24 +111,28 @@ def searchset(
         bundle["total"] = total
     bundle["link"] = page_links(base, path, asked.used, asked.query.after, page.cursor)
     if entries:
-        bundle["entry"] = entries
+        bundle["entry"] = msgspec.Raw(b"[%b]" % b",".join(entries))
     return bundle
 
 
-def _entry(base: str, stored: Stored, mode: str, part: Subset | None) -> dict[str, Any]:
+def _entry(start: bytes, stored: Stored, mode: bytes, part: Subset | None) -> bytes:
+    """Return an entry as JSON; `start` is the base as JSON, without its last quotation mark."""
     content = part.apply(stored.content) if part else stored.content
-    return {
-        "fullUrl": full_url(base, stored.resource_type, stored.logical_id),
-        "resource": msgspec.Raw(content),
-        "search": {"mode": mode},
-    }
+    # a type and a logical id need no escapes
+    address = f"/{stored.resource_type}/{stored.logical_id}".encode()
+    return b'{"fullUrl":%b%b","resource":%b,"search":{"mode":"%b"}}' % (
+        start,
+        address,
+        content,
+        mode,
+    )
 
 
-def _note(issues: list[Issue]) -> dict[str, Any]:
+def _note(issues: list[Issue]) -> bytes:
     """Return the entry that says what was ignored or left out."""
     shown = [
         {"severity": issue.severity, "code": issue.code, "diagnostics": issue.diagnostics}
         for issue in issues
     ]
     resource = {"resourceType": "OperationOutcome", "issue": shown}
-    return {"resource": msgspec.Raw(fhirjson.dumps(resource)), "search": {"mode": "outcome"}}
+    return fhirjson.dumps({"resource": resource, "search": {"mode": "outcome"}})

@@ -57,7 +57,7 @@ def parse_search(
     if len(pairs) > _MOST_PAIRS:
         raise InvalidParameter(f"a search has at most {_MOST_PAIRS} parameters")
     # the types say what the other parameters mean
-    for name, value in sorted(pairs, key=lambda pair: pair[0] != "_type"):
+    for name, value in sorted(pairs, key=_is_no_type):
         try:
             reading.take(name, value)
         except (UnknownParameter, InvalidParameter) as error:
@@ -65,8 +65,10 @@ def parse_search(
                 raise
             reading.ignored.append((name, value))
             reading.issues.append(_ignored(error))
-    used = [pair for pair in pairs if pair not in reading.ignored]
-    return reading.request(tuple(used))
+    ignored = reading.ignored
+    return reading.request(
+        tuple(pair for pair in pairs if pair not in ignored) if ignored else tuple(pairs)
+    )
 
 
 def criteria_plan(
@@ -107,6 +109,10 @@ def _plan(conditions: Conditions, resource_type: str, name: str, value: str) -> 
         _filled(name, value)
         return filter_plan(conditions, resource_type, value)
     return conditions.plan(resource_type, name, value)
+
+
+def _is_no_type(pair: Pair) -> bool:
+    return pair[0] != "_type"
 
 
 def _ignored(error: FhirError) -> Issue:
@@ -205,16 +211,15 @@ class _Reading:
         )
 
     def _condition(self, name: str, value: str) -> Plan:
-        advice = (*_CONTROLS, *_INCLUDES, HAS, LIST, FILTER)
-        plans: dict[Plan, int] = {}
+        found: tuple[Plan, ...] = ()
         for one in self.resource_types or ("Resource",):
-            conditions = Conditions(self.parameters, self.context, advice)
+            conditions = Conditions(self.parameters, self.context, _ADVICE)
             plan = _plan(conditions, one, name, value)
-            plans[plan] = conditions.tests
-        self.tests += sum(plans.values())
+            if plan not in found:
+                found = (*found, plan)
+                self.tests += conditions.tests
         if self.tests > MOST_VALUES:
             raise InvalidParameter(f"a search has at most {MOST_VALUES} values")
-        found = tuple(plans)
         if len(found) > 1:
             self._refuse_ambiguous(name.partition(":")[0].partition(".")[0])
         return found[0] if len(found) == 1 else Or(found)
@@ -253,6 +258,8 @@ _INCLUDES: Mapping[str, Callable[[_Reading, str, str], None]] = {
     "_include": _Reading.include,
     "_revinclude": _Reading.reverse_include,
 }
+
+_ADVICE = (*_CONTROLS, *_INCLUDES, HAS, LIST, FILTER)
 
 
 def _filled(name: str, value: str) -> None:

@@ -25,8 +25,7 @@ class Key(NamedTuple):
     logical_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One version of a resource. `content` is its JSON, empty if this version is a deletion.
 
     `sequence` is its place in the one commit order of the store, from 1, without gaps.

@@ -17,6 +17,8 @@ from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
 from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of
 from fhir_hub.store.sqlite.walks import Count, Limits, Walks
 
+STORED = "r.type, r.logical_id, v.version_id, v.sequence, v.last_updated, v.method, v.content"
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -41,7 +43,7 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     total = _total(query, scopes, arms) if query.with_total else None
     size = sum(walk.size for walk in found)
     if not query.sort:
-        pages: tuple[Sql, ...] = (_by_creation(arms, after),)
+        pages: tuple[Sql, ...] = (by_creation(arms, after),)
         is_plain = all(walk.is_ordered and walk.is_bare for walk in found)
         is_counted = total is None or query.plan == EVERYTHING
         is_cheap = size < limits.few or (is_plain and is_counted)
@@ -49,7 +51,7 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
         pages = _by_index(query, scopes[0], conditions, walks, after)
         is_cheap = query.plan == EVERYTHING and len(query.sort) == 1
     else:
-        pages = (_sorted(query.sort, scopes, arms, conditions, after),)
+        pages = (collected(query.sort, scopes, arms, conditions, after),)
         is_cheap = size < limits.few
     return Prepared(pages, total, is_cheap)
 
@@ -75,14 +77,15 @@ def _total(query: Query, scopes: Sequence[Scope], arms: Sequence[Arm]) -> Sql:
     return Sql(f"SELECT count(*) FROM ({union.text})", union.values)
 
 
-def _by_creation(arms: Sequence[Arm], after: tuple[Value, ...]) -> Sql:
+def by_creation(arms: Sequence[Arm], after: tuple[Value, ...]) -> Sql:
+    """Return the page of the next resources that the arms find, in the order of creation."""
     if after:
         arms = [arm.also(Sql(f"{arm.rid} > ?", (after[-1],))) for arm in arms]
     union = _union(arms)
     return Sql(f"{union.text} ORDER BY rid LIMIT ?", union.values)
 
 
-def _sorted(
+def collected(
     sort: Sequence[SortKey],
     scopes: Sequence[Scope],
     arms: Sequence[Arm],
@@ -97,7 +100,7 @@ def _sorted(
     start = _later(sort, after) if after else TRUE
     return Sql(
         f"SELECT * FROM (SELECT {columns}, found.rid AS rid FROM ({union.text}) AS found)"
-        f" WHERE {start.text} ORDER BY {order_of(sort)} LIMIT ?",
+        f" WHERE {start.text} ORDER BY {_order_of(sort)} LIMIT ?",
         values + union.values + start.values,
     )
 
@@ -113,7 +116,7 @@ def _by_index(
     key, *others = query.sort
     absent = And((query.plan, Not(Has(key.parameter, key.kind))))
     arms = walks.best(absent, scope).arms
-    last = (_sorted(query.sort, [scope], arms, conditions, after),) if arms else ()
+    last = (collected(query.sort, [scope], arms, conditions, after),) if arms else ()
     arm, column = _index(key, scope, conditions)
     if arm.where == FALSE or (after and after[0] is None):
         return last
@@ -192,7 +195,16 @@ def _value(key: SortKey, scopes: Sequence[Scope], conditions: Conditions, rid: s
     )
 
 
-def order_of(sort: Sequence[SortKey], table: str = "") -> str:
+def with_content(sort: Sequence[SortKey], page: Sql) -> Sql:
+    """Return the statement of a page that also yields the versions found, as `Stored` has them."""
+    return Sql(
+        f"SELECT p.*, {STORED} FROM ({page.text}) AS p CROSS JOIN resource r ON r.rid = p.rid"
+        f" CROSS JOIN version v ON v.sequence = r.sequence ORDER BY {_order_of(sort, 'p.')}",
+        page.values,
+    )
+
+
+def _order_of(sort: Sequence[SortKey], table: str = "") -> str:
     """Return the ORDER BY of a page's rows: absent values last, ties by creation."""
     return ", ".join([*_orders(sort, 0, table), f"{table}rid"])
 

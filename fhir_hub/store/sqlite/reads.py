@@ -10,7 +10,8 @@ from fhir_hub.store.base import Key, Page, Status, Stored
 from fhir_hub.store.cursor import write_cursor
 from fhir_hub.store.sqlite.conditions import Conditions
 from fhir_hub.store.sqlite.names import Names
-from fhir_hub.store.sqlite.pages import Prepared, order_of, prepare
+from fhir_hub.store.sqlite.pages import STORED, Prepared, prepare, with_content
+from fhir_hub.store.sqlite.recipes import Recipes
 from fhir_hub.store.sqlite.sql import Arm, Bound, Sql
 from fhir_hub.store.sqlite.walks import LIMITS, Limits
 
@@ -24,7 +25,6 @@ _VREAD = (
     " FROM resource r CROSS JOIN version v ON v.rid = r.rid AND v.version_id = ?"
     " WHERE r.type = ? AND r.logical_id = ?"
 )
-_COLUMNS = "r.type, r.logical_id, v.version_id, v.sequence, v.last_updated, v.method, v.content"
 _VERSION = "version v CROSS JOIN resource r ON r.rid = v.rid"
 _EARLIER = (
     "NOT EXISTS (SELECT 1 FROM version later WHERE later.rid = v.rid"
@@ -38,6 +38,7 @@ class Reader:
     def __init__(self, connection: apsw.Connection, limits: Limits = LIMITS) -> None:
         self.connection, self._limits = connection, limits
         self.names = Names(connection)
+        self._recipes = Recipes(self.names)
 
     def read(self, key: Key) -> Stored | None:
         """Return the current version, a deletion too."""
@@ -65,6 +66,21 @@ class Reader:
         limits = self._limits._replace(many=self._limits.few) if is_glance else self._limits
         return prepare(query, Conditions(self.names), self._count, limits)
 
+    def quick(self, query: Query) -> Page | None:
+        """Return the page of a search of a simple shape that walks few rows, None for others."""
+        found = self._recipes.find(query)
+        if found is None:
+            return None
+        recipe, values = found
+        run = self.connection.execute
+        if recipe.probe:
+            most = self._limits.few if recipe.is_alone else self._limits.rare
+            if run(recipe.probe.text, recipe.probe.values(values, most)).fetchone():
+                return None
+        page = recipe.page
+        rows = run(page.text, page.values(values, query.count + 1)).fetchall()
+        return self._page_of(query, rows)
+
     def search(self, query: Query, prepared: Prepared) -> Page:
         """Return the page that the prepared statements find, all in one snapshot."""
         is_long = query.with_total or len(prepared.pages) > 1
@@ -79,7 +95,7 @@ class Reader:
     def explain(self, query: Query) -> list[str]:
         """Return each statement of the query, followed by SQLite's plan of it."""
         prepared = self.prepare(query)
-        pages = [_page(query, sql) for sql in prepared.pages]
+        pages = [with_content(query.sort, sql) for sql in prepared.pages]
         lines = []
         for sql in (*pages, *([prepared.total] if prepared.total else [])):
             values = sql.values + ((query.count + 1,) if sql in pages else ())
@@ -108,7 +124,7 @@ class Reader:
         order = "v.version_id" if logical_id else "v.sequence"
         where, values = _conjunction(level + start)
         rows = self.connection.execute(
-            f"SELECT {_COLUMNS} FROM {_VERSION} WHERE {where} ORDER BY {order} DESC LIMIT ?",
+            f"SELECT {STORED} FROM {_VERSION} WHERE {where} ORDER BY {order} DESC LIMIT ?",
             (*values, count + 1),
         ).fetchall()
         matches = [self._stored(row) for row in rows[:count]]
@@ -130,23 +146,26 @@ class Reader:
         rows: list[tuple[Bound, ...]] = []
         for page in prepared.pages if query.count > 0 else ():
             if len(rows) < wanted:
-                sql = _page(query, page)
+                sql = with_content(query.sort, page)
                 rows += self.connection.execute(
                     sql.text, (*sql.values, wanted - len(rows))
                 ).fetchall()
-        keys = len(query.sort) + 1
-        matches = [self._stored(row[keys:]) for row in rows[: query.count]]
-        cursor = ""
-        if len(rows) == wanted and matches:
-            cursor = write_cursor(query, rows[query.count - 1][:keys])
         total = None
         if prepared.total:
             total = self._single(prepared.total.text, prepared.total.values)
+        return self._page_of(query, rows, total)
+
+    def _page_of(self, query: Query, rows: list[Any], total: int | None = None) -> Page:
+        """Return the page of `rows`, of which one more than asked for says that there are more."""
+        keys = len(query.sort) + 1
+        matches = [self._stored(row[keys:]) for row in rows[: query.count]]
+        cursor = ""
+        if len(rows) > query.count and matches:
+            cursor = write_cursor(query, rows[query.count - 1][:keys])
         return Page(matches, cursor, total)
 
-    def _stored(self, row: Sequence[Bound]) -> Stored:
-        number, *rest = row
-        return Stored(self.names.type_name(number), *rest)  # type: ignore[arg-type]
+    def _stored(self, row: Any) -> Stored:
+        return Stored._make((self.names.type_name(row[0]), *row[1:]))
 
     def _count(self, arm: Arm, limit: int) -> int:
         """Return how many rows the walk has, counted up to `limit`."""
@@ -201,14 +220,6 @@ class Reader:
             return self._single("SELECT coalesce(max(sequence), 0) FROM version")  # no gaps
         where, values = _conjunction(level)
         return self._single(f"SELECT count(*) FROM version v WHERE {where}", values)
-
-
-def _page(query: Query, page: Sql) -> Sql:
-    return Sql(
-        f"SELECT p.*, {_COLUMNS} FROM ({page.text}) AS p CROSS JOIN resource r ON r.rid = p.rid"
-        f" CROSS JOIN version v ON v.sequence = r.sequence ORDER BY {order_of(query.sort, 'p.')}",
-        page.values,
-    )
 
 
 def _conjunction(conditions: Sequence[Sql]) -> tuple[str, tuple[Bound, ...]]:

@@ -87,6 +87,9 @@ class SqliteStore:
         """Return a page of current, not deleted resources that meet the query."""
         try:
             reader = self._here()
+            page = reader.quick(query)
+            if page is not None:
+                return page
             prepared = reader.prepare(query, is_glance=True)
             if prepared.is_cheap:
                 return reader.search(query, prepared)

@@ -1,0 +1,90 @@
+"""A big database, made fast: through the hub's own extraction and store, without HTTP.
+
+The file is what `fhir-hub serve` would have written (checked resources excepted: the generator's
+are valid), so it is made once and used by many runs.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+from bench.records import Resource, institutions, record
+from fhir_hub import fhirjson
+from fhir_hub.clock import from_microseconds, instant, microseconds
+from fhir_hub.identity.systems import ALIASES
+from fhir_hub.r4.definitions import load_definitions
+from fhir_hub.search.extract import Extractor
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.store.base import Change
+from fhir_hub.store.sqlite.store import open_sqlite
+
+ZONE = timezone(timedelta(hours=8))
+START = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
+_GROUP = 20_000  # resources in one transaction
+STEP = 10_000_000  # microseconds from one to the next
+
+
+def resources(wanted: int, first: int = 1) -> Iterator[Resource]:
+    """Yield institutions (from the first person on) and whole records, `wanted` at least."""
+    made = 0
+    if first == 1:
+        for resource in institutions():
+            made += 1
+            yield resource
+    number = first
+    while made < wanted:
+        for resource in record(number):
+            made += 1
+            yield resource
+        number += 1
+
+
+def change(resource: Resource, moment: int, extractor: Extractor) -> Change:
+    """Return the first version of a resource, with what a search finds it by."""
+    meta = {"versionId": "1", "lastUpdated": instant(from_microseconds(moment))}
+    head = {"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta}
+    # the numbers as FHIR's JSON is read: exact
+    stamped = fhirjson.loads(fhirjson.dumps(head | resource))
+    entries = extractor.entries(stamped)
+    return Change(
+        resource["resourceType"],
+        resource["id"],
+        1,
+        moment,
+        "POST",
+        fhirjson.dumps(stamped),
+        entries,
+    )
+
+
+def fill(path: Path, wanted: int, *, is_quiet: bool = False) -> int:
+    """Write a new database of about `wanted` resources; return how many there are."""
+    return asyncio.run(_fill(path, wanted, is_quiet=is_quiet))
+
+
+async def _fill(path: Path, wanted: int, *, is_quiet: bool) -> int:
+    extractor = Extractor(Parameters(load_definitions()), ZONE, aliases=ALIASES)
+    store, _ = open_sqlite(path)
+    began = time.perf_counter()
+    done, group = 0, []
+    try:
+        for resource in resources(wanted):
+            done += 1
+            group.append(change(resource, START + done * STEP, extractor))
+            if len(group) == _GROUP:
+                await store.write(group)
+                group = []
+                if not is_quiet:
+                    print(f"{done:,} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+        if group:
+            await store.write(group)
+    finally:
+        await store.close()
+    return done
+
+
+if __name__ == "__main__":
+    fill(Path(sys.argv[1]), int(sys.argv[2]))

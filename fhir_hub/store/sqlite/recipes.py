@@ -1,0 +1,222 @@
+"""Searches of a simple shape, compiled once: what most clients ask, all day long.
+
+"This patient, this code, from this date on" differs from patient to patient in its values
+alone. Such a query (one type; all parts plain codes, references and ranges) is compiled with
+slots in place of its values, and the statement is kept by the query's shape. To answer the next
+one is to look how long the leading index range is, fill the slots, and run the statement.
+
+A recipe is only made when every name in the query has a number, for numbers never change. What
+is not simple, or whose leading range is long, goes the general way (`pages.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Query, Range, SortKey
+from fhir_hub.store.cursor import read_cursor
+from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
+from fhir_hub.store.sqlite.indexes import Indexes
+from fhir_hub.store.sqlite.names import Names
+from fhir_hub.store.sqlite.pages import by_creation, collected, with_content
+from fhir_hub.store.sqlite.sql import FALSE, Arm, Bound, Sql
+
+_KEPT = 500
+_OWN = ("_id", "_lastUpdated")
+_LEADING = ("reference", "uri", "token", "string")
+
+# of each part its name, kind, and the systems or comparisons of its tests: all but the values
+_PartShape = tuple[str, str, tuple[Any, ...]]
+
+
+class Shape(NamedTuple):
+    """What two queries have in common that differ in values alone."""
+
+    resource_type: str
+    parts: tuple[_PartShape, ...]
+    sort: tuple[SortKey, ...]
+    is_later_page: bool
+
+
+class Slot:
+    """The place of a value. It can be bound and nothing else: to compute with it is an error."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
+class Statement(NamedTuple):
+    """SQL text, what it binds (numbers of names, and slots), and where among that the slots are."""
+
+    text: str
+    bound: tuple[Any, ...]
+    slots: tuple[tuple[int, int], ...]
+
+    def values(self, given: Sequence[Bound], limit: int) -> list[Any]:
+        """Return what to bind: the given values in their slots, and the LIMIT or OFFSET."""
+        filled = [*self.bound, limit]
+        for at, place in self.slots:
+            filled[at] = given[place]
+        return filled
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to answer a query of one shape.
+
+    `probe` finds a row of the leading range beyond so many, None if that need not be known: every
+    row of it is a match, in the order wanted. `is_alone`: no other part could lead.
+    """
+
+    probe: Statement | None
+    page: Statement
+    is_alone: bool
+
+
+class Recipes:
+    """The recipes of one connection, by shape."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._known: dict[Shape, Recipe] = {}
+
+    def find(self, query: Query) -> tuple[Recipe, list[Bound]] | None:
+        """Return the recipe and the values of a query of a simple shape, None for any other.
+
+        Raises `InvalidParameter` for a bad cursor.
+        """
+        if query.with_total or query.count < 1 or len(query.resource_types) != 1:
+            return None
+        if query.sort and query.after:
+            return None
+        parts = list(_parts(query.plan))
+        values: list[Bound] = []
+        shapes = []
+        for part in parts:
+            shape = _shape(part, values)
+            if shape is None:
+                return None
+            shapes.append(shape)
+        if query.after:
+            values.append(read_cursor(query)[-1])
+        key = Shape(query.resource_types[0], tuple(shapes), query.sort, bool(query.after))
+        recipe = self._known.get(key) or self._make(key, len(values))
+        return (recipe, values) if recipe else None
+
+    def _make(self, shape: Shape, values: int) -> Recipe | None:
+        number = self._names.type(shape.resource_type)
+        leading = _leader(shape.parts)
+        if number is None or leading is None or not self._are_known(number, shape.parts):
+            return None
+        conditions = Conditions(self._names)
+        scope = Scope(number, shape.resource_type)
+        slots = [Slot(place) for place in range(values)]
+        parts = _with_slots(shape.parts, slots)
+        walk = Indexes(conditions).has(parts[leading], scope)
+        assert walk is not None
+        (lead,) = walk.arms
+        rest = [conditions.meets(part, scope, lead.rid) for part in parts if part != parts[leading]]
+        if FALSE in rest:
+            return None
+        after = (slots[-1],) if shape.is_later_page else ()
+        arm = lead.also(*rest)
+        if shape.sort:
+            page = collected(shape.sort, [scope], [arm], conditions, ())
+        else:
+            page = by_creation([arm], after)  # type: ignore[arg-type]  # a slot is bound, no more
+        recipe = Recipe(
+            _probing(lead) if rest or shape.sort else None,
+            _statement(with_content(shape.sort, page)),
+            is_alone=not rest,
+        )
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[shape] = recipe
+        return recipe
+
+    def _are_known(self, number: int, parts: Sequence[_PartShape]) -> bool:
+        """Say whether every parameter and system has a number, so that none is left out."""
+        for name, kind, tests in parts:
+            if self._names.parameter(number, name, kind) is None:
+                return False
+            systems = tests if kind in CODED else ()
+            if any(one is not None and self._names.system(one) is None for one in systems):
+                return False
+        return True
+
+
+def _parts(plan: Plan) -> Iterator[Plan]:
+    if isinstance(plan, And):
+        for part in plan.plans:
+            yield from _parts(part)
+    else:
+        yield plan
+
+
+def _shape(part: Plan, values: list[Bound]) -> _PartShape | None:
+    """Return the shape of a part and add its values, or None if it is not a simple one."""
+    if type(part) is not Has or not part.tests or part.parameter in _OWN:
+        return None
+    if not is_walked(part.parameter):
+        return None
+    if part.kind in CODED:
+        systems = []
+        for test in part.tests:
+            if type(test) is not Is or test.code is None:
+                return None
+            systems.append(test.system)
+            values.append(test.code)
+        return part.parameter, part.kind, tuple(systems)
+    if len(part.tests) > 1:
+        return None
+    test = part.tests[0]
+    if type(test) is not Range or (test.system, test.code, test.unit) != (None, None, None):
+        return None
+    comparisons = []
+    for alternative in test.any_of:
+        for compare in alternative:
+            if not -(2**63) <= compare.value < 2**63:
+                return None
+            values.append(compare.value)
+        comparisons.append(tuple((compare.bound, compare.operator) for compare in alternative))
+    return part.parameter, part.kind, tuple(comparisons)
+
+
+def _leader(parts: Sequence[_PartShape]) -> int | None:
+    """Return the place of the part that is rarest by nature among those of one code."""
+    places = [n for n, (_, kind, tests) in enumerate(parts) if kind in CODED and len(tests) == 1]
+    return min(places, key=lambda n: _LEADING.index(parts[n][1]), default=None)
+
+
+def _with_slots(parts: Sequence[_PartShape], slots: Sequence[Slot]) -> list[Has]:
+    """Return the parts with slots for their values, taken in the order of `_shape`."""
+    left: Iterator[Any] = iter(slots)
+    made = []
+    for name, kind, tests in parts:
+        found: tuple[Any, ...]
+        if kind in CODED:
+            found = tuple(Is(next(left), system) for system in tests)
+        else:
+            found = (
+                Range(
+                    tuple(
+                        tuple(Compare(bound, operator, next(left)) for bound, operator in one)
+                        for one in tests
+                    )
+                ),
+            )
+        made.append(Has(name, kind, found))  # type: ignore[arg-type]  # a kind, as it came
+    return made
+
+
+def _probing(arm: Arm) -> Statement:
+    text = f"SELECT 1 FROM {arm.tables} WHERE {arm.where.text} LIMIT 1 OFFSET ?"
+    return _statement(Sql(text, arm.where.values))
+
+
+def _statement(sql: Sql) -> Statement:
+    bound: tuple[Any, ...] = sql.values
+    slots = tuple((at, one.place) for at, one in enumerate(bound) if type(one) is Slot)
+    return Statement(sql.text, bound, slots)

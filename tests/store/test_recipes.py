@@ -1,0 +1,102 @@
+"""A search whose shape was seen before is answered with its own values, as by brute force."""
+
+import asyncio
+import tempfile
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Query, Range, SortKey
+from fhir_hub.store.base import Change
+from fhir_hub.store.memory.store import open_memory
+from fhir_hub.store.sqlite.store import open_sqlite
+from fhir_hub.store.sqlite.walks import Limits
+
+CODES, SYSTEMS, DAYS = ("a", "b", "c"), ("", "urn:1", "urn:2"), (1, 2, 3, 4)
+WHO = ("Patient/1", "Patient/2")
+
+tokens = st.builds(
+    lambda code, system: Entry("t", "token", code, system),
+    st.sampled_from(CODES),
+    st.sampled_from(SYSTEMS),
+)
+references = st.builds(
+    lambda who, version: Entry("r", "reference", who, version),
+    st.sampled_from(WHO),
+    st.sampled_from(("", "7")),
+)
+dates = st.builds(
+    lambda day, width: Entry("d", "date", low=day, high=day + width),
+    st.sampled_from(DAYS),
+    st.integers(1, 2),
+)
+entries = tokens | references | dates
+worlds = st.lists(st.lists(entries, max_size=6), min_size=4, max_size=12)
+
+
+def plans() -> list[Plan]:
+    """Return the same few shapes, each with every value."""
+    made: list[Plan] = []
+    for code, system, day, who in product(CODES, (None, *SYSTEMS), DAYS[::2], WHO):
+        patient = Has("r", "reference", (Is(who),))
+        token = Has("t", "token", (Is(code, system),))
+        since = Has(
+            "d", "date", (Range(((Compare("low", ">=", day),), (Compare("high", ">", day),))),)
+        )
+        until = Has("d", "date", (Range(((Compare("low", "<", day + 1),),)),))
+        either = Has("t", "token", (Is(code, system), Is("a", "")))
+        made += [
+            token,
+            And((patient, token, since)),
+            And((patient, And((since, until)))),
+            And((either, patient)),
+        ]
+    return list(dict.fromkeys(made))
+
+
+SORTS = ((), (SortKey("d", "date", True),), (SortKey("t", "token"), SortKey("d", "date")))
+
+
+async def compare(world: list, later: list, limits: Limits) -> None:
+    memory, _ = open_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        sqlite, _ = open_sqlite(Path(folder) / "hub.db", limits)
+        try:
+            number = 0
+            for part in (world, later):  # what comes later brings names that were not known
+                for said in part:
+                    number += 1
+                    change = Change(
+                        "Observation", str(number), 1, number, "POST", b"{}", tuple(said)
+                    )
+                    await memory.write([change])
+                    await sqlite.write([change])
+                for plan, sort in product(plans(), SORTS):
+                    query = Query(("Observation",), plan, sort, 2)
+                    expected = await memory.search(query)
+                    found = await sqlite.search(query)
+                    assert found.matches == expected.matches, query
+                    assert bool(found.cursor) == bool(expected.cursor), query
+                    if found.cursor:
+                        after = replace(query, after=found.cursor)
+                        assert (await sqlite.search(after)).matches == (
+                            await memory.search(replace(query, after=expected.cursor))
+                        ).matches, after
+        finally:
+            await sqlite.close()
+
+
+@settings(
+    max_examples=6,
+    phases=(Phase.generate,),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(worlds, worlds, st.sampled_from((Limits(), Limits(0, 1, 1), Limits(2, 4, 9))))
+def test_searches_of_one_shape_are_answered_each_by_its_values(world, later, limits):
+    asyncio.run(compare(world, later, limits))
