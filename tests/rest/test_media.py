@@ -130,8 +130,8 @@ async def test_a_body_may_be_compressed(client, coding):
     ("content", "coding", "status"),
     [
         (PLAIN, "gzip", 400),
-        (gzip.compress(PLAIN)[:-9], "gzip", 400),
-        (gzip.compress(PLAIN) + b"more", "gzip", 400),
+        (gzip.compress(PLAIN, mtime=0)[:-9], "gzip", 400),
+        (gzip.compress(PLAIN, mtime=0) + b"more", "gzip", 400),
         (zlib.compress(PLAIN), "deflate", 415),
         (PLAIN, "br", 415),
     ],
