@@ -14,12 +14,16 @@ from typing import Any, ClassVar, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One problem: an issue type of R4, what to do about it, and the element's FHIRPath."""
+    """One problem: an issue type of R4, what to do about it, and the element's FHIRPath.
+
+    `chinese` is what to do in Chinese; empty where the error's title has to do.
+    """
 
     code: str
     diagnostics: str
     expression: str = ""
     severity: str = "error"
+    chinese: str = ""
 
 
 class Ack(NamedTuple):

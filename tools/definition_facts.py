@@ -50,6 +50,7 @@ def _structure(name: str, definition: Facts) -> Facts:
 def _element(element: Facts, url: str) -> Facts:
     invariants = [
         {"key": c["key"], "severity": c["severity"], "expression": c["expression"]}
+        | ({"bestPractice": True} if _is_best_practice(c) else {})
         for c in element.get("constraint", [])
         if c.get("source", url) == url
     ]
@@ -65,6 +66,11 @@ def _element(element: Facts, url: str) -> Facts:
         "regex": _extension(element, _REGEX),
     }
     return {key: value for key, value in facts.items() if value or key in ("min", "max")}
+
+
+def _is_best_practice(constraint: Facts) -> bool:
+    url = _CANONICAL + "elementdefinition-bestpractice"
+    return any(each["url"] == url for each in constraint.get("extension", []))
 
 
 def _types(element: Facts) -> list[Facts]:

@@ -41,6 +41,7 @@ class Invariant:
     key: str
     severity: str
     expression: str
+    is_best_practice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,8 @@ def _element(path: str, row: dict[str, Any]) -> Element:
     )
     binding = row.get("binding")
     invariants = (
-        Invariant(i["key"], i["severity"], i["expression"]) for i in row.get("invariants", ())
+        Invariant(i["key"], i["severity"], i["expression"], i.get("bestPractice", False))
+        for i in row.get("invariants", ())
     )
     return Element(
         path=path,

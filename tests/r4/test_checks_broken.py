@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from r4.broken_elements import ELEMENTS
 from r4.broken_invariants import INVARIANTS
+from r4.broken_rules import RULES
+from r4.broken_shortcuts import SHORTCUTS
 from r4.broken_values import VALUES
 from r4.samples import extended, patient
 
@@ -16,7 +18,7 @@ from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import load_definitions
 
 CHECKS = Checks(load_definitions())
-BROKEN = ELEMENTS + VALUES + INVARIANTS
+BROKEN = ELEMENTS + VALUES + INVARIANTS + RULES + SHORTCUTS
 
 
 @pytest.mark.parametrize(("resource", "code", "expression"), BROKEN)

@@ -6,8 +6,8 @@ Spec: https://hl7.org/fhir/R4/bundle.html#constraints
 from typing import Any
 
 from fhir_hub.errors import Issue
-from fhir_hub.r4.checks.issues import Issues
-from fhir_hub.r4.checks.objects import Rule
+from fhir_hub.r4.checks.issues import Issues, Scope
+from fhir_hub.r4.checks.objects import Shortcut
 
 Node = dict[str, Any]
 
@@ -19,7 +19,7 @@ def _issue(key: str, advice: str, expression: str = "") -> Issue:
     return Issue("invariant", f"{advice} ({key})", expression)
 
 
-def _whole(bundle: Node) -> Issues:
+def _whole(bundle: Node, scope: Scope) -> Issues:
     found = []
     kind, entries = bundle.get("type"), bundle.get("entry", ())
     if "total" in bundle and kind not in ("searchset", "history"):
@@ -44,7 +44,7 @@ def _type(entry: Node) -> Any:
     return entry.get("resource", {}).get("resourceType")
 
 
-def _entries(bundle: Node) -> Issues:
+def _entries(bundle: Node, scope: Scope) -> Issues:
     found = []
     kind, seen = bundle.get("type"), set()
     for place, entry in enumerate(bundle.get("entry", ())):
@@ -65,7 +65,7 @@ def _entries(bundle: Node) -> Issues:
     return found
 
 
-def _entry(entry: Node) -> Issues:
+def _entry(entry: Node, scope: Scope) -> Issues:
     if not any(name in entry for name in ("resource", "request", "response")):
         return [_issue("bdl-5", "give an entry a resource, request or response")]
     if "/_history/" in entry.get("fullUrl", ""):
@@ -73,5 +73,8 @@ def _entry(entry: Node) -> Issues:
     return ()
 
 
-BUNDLE: tuple[Rule, ...] = (_whole, _entries)
-ENTRY: tuple[Rule, ...] = (_entry,)
+BUNDLE: tuple[Shortcut, ...] = (
+    Shortcut(("bdl-1", "bdl-9", "bdl-10", "bdl-11", "bdl-12"), _whole),
+    Shortcut(("bdl-2", "bdl-3", "bdl-4", "bdl-7"), _entries),
+)
+ENTRY: tuple[Shortcut, ...] = (Shortcut(("bdl-5", "bdl-8"), _entry),)

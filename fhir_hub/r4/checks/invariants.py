@@ -14,20 +14,21 @@ from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.bundles import BUNDLE, ENTRY
 from fhir_hub.r4.checks.issues import NONE
 from fhir_hub.r4.checks.moments import is_after
-from fhir_hub.r4.checks.objects import Rule
+from fhir_hub.r4.checks.objects import Shortcut
 
 Node = dict[str, Any]
 
+_CURRENCIES = "urn:iso:std:iso:4217"
 _UCUM = "http://unitsofmeasure.org"
 _CONDITION = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 _CONDITION_VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 _ALLERGY_VERIFIED = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
 
 
-def rule(key: str, holds: Callable[[Node], bool], advice: str, severity: str = "error") -> Rule:
+def rule(key: str, holds: Callable[[Node], bool], advice: str, severity: str = "error") -> Shortcut:
     """Return the rule that `holds` must be true of an object; `advice` says what to do if not."""
     issues = [Issue("invariant", f"{advice} ({key})", "", severity)]
-    return lambda node: NONE if holds(node) else issues
+    return Shortcut((key,), lambda node, scope: NONE if holds(node) else issues)
 
 
 def has(node: Node, name: str) -> bool:
@@ -45,28 +46,28 @@ def has_choice(node: Node, name: str) -> bool:
     return False
 
 
-def needs(key: str, name: str, other: str) -> Rule:
+def needs(key: str, name: str, other: str) -> Shortcut:
     """Return the rule that whoever gives `name` gives `other` too."""
     return rule(
         key, lambda node: not has(node, name) or has(node, other), f"give {other} with {name}"
     )
 
 
-def excludes(key: str, name: str, other: str) -> Rule:
+def excludes(key: str, name: str, other: str) -> Shortcut:
     """Return the rule that `name` and `other` do not stand together."""
     return rule(
         key, lambda node: not (has(node, name) and has(node, other)), f"give {name} or {other}"
     )
 
 
-def one_of(key: str, *names: str) -> Rule:
+def one_of(key: str, *names: str) -> Shortcut:
     """Return the rule that at least one of `names` is given."""
     return rule(
         key, lambda node: any(has(node, name) for name in names), f"give {' or '.join(names)}"
     )
 
 
-def in_order(key: str, first: str, last: str) -> Rule:
+def in_order(key: str, first: str, last: str) -> Shortcut:
     """Return the rule that the date or time `first` is not after `last`."""
     return rule(
         key,
@@ -83,13 +84,18 @@ def coded(node: Node, name: str, system: str, *codes: str) -> bool:
     )
 
 
-def _not_negative(key: str, name: str) -> Rule:
+def _not_negative(key: str, name: str) -> Shortcut:
     return rule(key, lambda node: node.get(name, 0) >= 0, f"let {name} not be negative")
 
 
 def _in_ucum(node: Node) -> bool:
     """Return whether a value has a code, and a system is UCUM: what Age and its like ask for."""
     return (has(node, "code") or not has(node, "value")) and _is_ucum_if_any(node)
+
+
+def _in_money(node: Node) -> bool:
+    is_coded = has(node, "code") or not has(node, "value")
+    return is_coded and node.get("system", _CURRENCIES) == _CURRENCIES
 
 
 def _is_ucum_if_any(node: Node) -> bool:
@@ -174,7 +180,7 @@ def _condition_in_error(node: Node) -> bool:
     return coded(node, "verificationStatus", _CONDITION_VERIFIED, "entered-in-error")
 
 
-INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
+INVARIANTS: Mapping[str, tuple[Shortcut, ...]] = {
     "Age": (rule("age-1", _positive, "give a value above 0 with a code of UCUM, such as a"),),
     "AllergyIntolerance": (
         rule(
@@ -320,6 +326,7 @@ INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
     ),
     "Parameters.parameter": (rule("inv-1", _parameter, "give one of value[x], resource and part"),),
     "Patient.contact": (one_of("pat-1", "name", "telecom", "address", "organization"),),
+    "MoneyQuantity": (rule("mqty-1", _in_money, "give the value with a code of ISO 4217"),),
     "Period": (in_order("per-1", "start", "end"),),
     "Quantity": (needs("qty-3", "code", "system"),),
     "QuestionnaireResponse.item": (excludes("qrs-1", "answer", "item"),),
@@ -338,6 +345,9 @@ INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
         excludes("que-11", "answerOption", "initial"),
     ),
     "ServiceRequest": (needs("prr-1", "orderDetail", "code"),),
+    "SimpleQuantity": (
+        rule("sqty-1", lambda node: not has(node, "comparator"), "leave comparator out"),
+    ),
     "Task": (in_order("inv-1", "authoredOn", "lastModified"),),
     "Timing.repeat": (
         needs("tim-1", "duration", "durationUnit"),

@@ -8,24 +8,36 @@ Spec: https://hl7.org/fhir/R4/operationoutcome.html
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
 
 LIMIT = 100
 
 Issues = Sequence[Issue]
-Scope = Mapping[str, str]  # id → type of the resources contained in the one that is checked
-Check = Callable[[Any, Scope], Issues]
-
 NONE: Issues = ()
-NO_SCOPE: Scope = {}
+
+
+class Scope(NamedTuple):
+    """Where a value is checked: in `resource`, which is `root` or contained in it.
+
+    `contained` is id → type of what the root contains.
+    """
+
+    contained: Mapping[str, str]
+    resource: dict[str, Any]
+    root: dict[str, Any]
+
+
+NO_SCOPE = Scope({}, {}, {})
+
+Check = Callable[[Any, Scope], Issues]
 
 
 def within(step: str, issues: Issues) -> list[Issue]:
     """Return `issues` with `step` (`.name`, `[0]`) in front of their expressions."""
     return [
-        Issue(issue.code, issue.diagnostics, step + issue.expression, issue.severity)
+        Issue(issue.code, issue.diagnostics, step + issue.expression, issue.severity, issue.chinese)
         for issue in issues
     ]
 

@@ -15,7 +15,15 @@ from typing import Any, NamedTuple
 from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.issues import LIMIT, NONE, Check, Issues, Scope, within, wrong_kind
 
-Rule = Callable[[dict[str, Any]], Issues]
+Rule = Callable[[dict[str, Any], Scope], Issues]
+
+
+class Shortcut(NamedTuple):
+    """A rule that does what some invariants of R4 say in FHIRPath; `keys` are theirs."""
+
+    keys: tuple[str, ...]
+    check: Rule
+
 
 _is_name = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}").fullmatch
 
@@ -100,7 +108,7 @@ def object_of(shape: Shape) -> Check:
         if not value:
             return [Issue("invalid", "leave the element out: an object must not be empty")]
         for rule in rules:
-            issues = rule(value)
+            issues = rule(value, scope)
             if issues:
                 found = [*(found or ()), *issues]
         return found or NONE
@@ -188,7 +196,7 @@ def _carefully(shape: Shape, fields: _Fields, value: dict[str, Any], scope: Scop
     ]
     found = _one_each(shape.choices, value, found) or []
     for rule in shape.rules if not found else ():
-        found += rule(value)
+        found += rule(value, scope)
     return found
 
 

@@ -45,9 +45,9 @@ def reference(shape: Check, targets: tuple[str, ...], resource_types: frozenset[
         if text.startswith("#"):
             if text == "#":
                 return NONE
-            if text[1:] not in scope:
+            if text[1:] not in scope.contained:
                 return _refuse("contain the resource that #id names, or name one that is there")
-        resource_type = scope[text[1:]] if text.startswith("#") else named_type(text)
+        resource_type = scope.contained[text[1:]] if text.startswith("#") else named_type(text)
         if resource_type not in resource_types:
             if resource_type is not None and _is_absolute(text):
                 return NONE  # an address of something else than a FHIR server

@@ -9,13 +9,14 @@ from fhir_hub.errors import InvalidResource, Issue
 from fhir_hub.r4.checks.issues import LIMIT, within
 from fhir_hub.r4.checks.structure import Structures
 from fhir_hub.r4.definitions import Definitions
+from fhir_hub.r4.expressions.evaluate import Expressions
 
 
 class Checks:
     """The checks of every type of `definitions`, compiled when a type is first met."""
 
     def __init__(self, definitions: Definitions) -> None:
-        self._structures = Structures(definitions)
+        self._structures = Structures(definitions, Expressions(definitions))
         self._resource_types = definitions.resource_types
 
     def check(self, resource: Any) -> list[Issue]:

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
 from fhir_hub.r4.checks import codes, contained, narrative, references
+from fhir_hub.r4.checks.interpreted import Interpreted, Shortcuts
 from fhir_hub.r4.checks.invariants import INVARIANTS
-from fhir_hub.r4.checks.issues import NO_SCOPE, NONE, Check, Issues, Scope, wrong_kind
+from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, wrong_kind
 from fhir_hub.r4.checks.objects import Field, Needed, Shape, object_of
 from fhir_hub.r4.checks.primitives import PRIMITIVES, element_id
 from fhir_hub.r4.definitions import Definitions, Element, ElementType, Structure
+from fhir_hub.r4.expressions.evaluate import Expressions
 
 _INLINE = ("Element", "BackboneElement")
 
@@ -29,11 +31,18 @@ class _Form(NamedTuple):
 class Structures:
     """The checks of the types of `definitions`, made when they are asked for."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        expressions: Expressions,
+        shortcuts: Shortcuts = INVARIANTS,
+    ) -> None:
         self._definitions = definitions
+        self._shortcuts = shortcuts
+        self._interpreted = Interpreted(expressions, shortcuts)
         self._types: dict[str, Check] = {}
 
-    def resource(self, value: Any, scope: Scope = NO_SCOPE) -> Issues:
+    def resource(self, value: Any, scope: Scope | None = None) -> Issues:
         """Return the issues of a resource that stands by itself; `scope` is of what it stands in.
 
         A resource in a Bundle or in Parameters is such a resource too: what it contains is its own.
@@ -47,14 +56,15 @@ class Structures:
             advice = "give a resource type of R4 as resourceType (146 of them, case matters)"
             return [Issue("invalid", advice, ".resourceType")]
         if "contained" not in value:
-            return self.type(resource_type)(value, NO_SCOPE)
-        issues = self.type(resource_type)(value, contained.scope_of(value))
+            return self.type(resource_type)(value, Scope({}, value, value))
+        within = Scope(contained.scope_of(value), value, value)
+        issues = self.type(resource_type)(value, within)
         return issues or contained.issues(value)
 
     def _contained(self, value: Any, scope: Scope) -> Issues:
         """Return the issues of a resource contained in another, whose scope it shares."""
         if type(value) is dict and value.get("resourceType") in self._definitions.resource_types:
-            return self.type(value["resourceType"])(value, scope)
+            return self.type(value["resourceType"])(value, scope._replace(resource=value))
         return self.resource(value)
 
     def type(self, name: str) -> Check:
@@ -96,7 +106,9 @@ class Structures:
             for mark in ("", "_")
             if form.element.path.endswith("[x]")
         }
-        rules = tuple(rule for name in self._family(path) for rule in INVARIANTS.get(name, ()))
+        family = self._family(path)
+        rules = tuple(rule.check for name in family for rule in self._shortcuts.get(name, ()))
+        rules += self._interpreted.rules(map(self._element, family))
         if not is_resource and path != "Element":
             rules = (_says_something, *rules)
         extension = _later(self, "Element")
@@ -109,20 +121,32 @@ class Structures:
             family.append(structure.base)
         return family
 
+    def _element(self, path: str) -> Element:
+        structure = self._definitions.structure(path.partition(".")[0])
+        assert structure is not None, path
+        return structure.elements[path]
+
     def _field(self, structure: Structure, form: _Form, name: str) -> Field:
         element, element_type = form
         if name == "resourceType":
             return Field(_nothing, ".resourceType", False, False)
         item = self._item(structure, element, element_type)
+        if not self._is_inline(structure, element, element_type):
+            code = element_type.code if element_type else "BackboneElement"
+            item = self._interpreted.narrowed(item, element, code)
         is_primitive = element_type is not None and _is_primitive(element_type.code)
         return Field(item, _step(element), element.is_list, is_primitive)
+
+    def _is_inline(self, structure: Structure, element: Element, of: ElementType | None) -> bool:
+        """Return whether the values are objects of `element` itself, whose rules go with them."""
+        return of is not None and of.code in _INLINE and element.path != structure.name
 
     def _item(self, structure: Structure, element: Element, of: ElementType | None) -> Check:
         """Return the check of one value of `element` in the type `of`."""
         if element.content_reference:
             return self._inline(structure, element.content_reference.removeprefix("#"))
         assert of is not None, element.path
-        if of.code in _INLINE and element.path != structure.name:
+        if self._is_inline(structure, element, of):
             return self._inline(structure, element.path)
         if of.code == "Resource":
             return self._contained if element.path.endswith(".contained") else self.resource
@@ -192,7 +216,7 @@ def _later(structures: Structures, name: str) -> Check:
     return check
 
 
-def _says_something(value: dict[str, Any]) -> Issues:
+def _says_something(value: dict[str, Any], scope: Scope) -> Issues:
     if len(value) == 1 and "id" in value:
         return [Issue("invariant", "give more than an id, or leave the element out (ele-1)")]
     return NONE
