@@ -122,7 +122,9 @@ class _Patcher:
         element = self._names.element(target.inside, name)
         if element is None:
             raise operation.refuse("the object has no such element")
-        there = [key for key in self._names.keys(target.inside, name) if key in target.value]
+        keys = self._names.keys(target.inside, name)
+        # an empty object or list is nothing in FHIR
+        there = [key for key in keys if target.value.get(key) not in (None, {}, [])]
         if there and not element.is_list:
             raise operation.refuse("the element is there already: replace it")
         key, value, more = self._given(operation, target.inside, name)
