@@ -192,7 +192,9 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "quantity": st.builds("{}{}".format, prefixes, measures),
     "reference": ids | st.builds("{}/{}".format, st.sampled_from(TYPES), ids),
     "uri": uris,
-    "special": st.sampled_from(("31.15|121.12|5|km", "30.9|121|40", "沈", "record", "abc")),
+    "special": st.sampled_from(
+        ("31.15|121.12|5|km", "30.9|121|40", "31|121", "31.15|121.12|0", "30|121|95.5|[mi_i]")
+    ),
 }
 OF_MODIFIER: dict[str, st.SearchStrategy[str]] = {
     "missing": st.sampled_from(("true", "false")),
@@ -211,7 +213,7 @@ def known_as(known: Mapping[str, Parameter], code: str, kind: str) -> bool:
 
 
 def usable(parameter: Parameter) -> bool:
-    return parameter.kind in VALUES and bool(parameter.paths)
+    return parameter.kind in VALUES and parameter.kind != "special"
 
 
 @st.composite

@@ -241,7 +241,7 @@ class _Reading:
         found = [conditions.parameter(one, code) for one in types]
         keys = {(parameter.indexes, parameter.kind) for parameter in found}
         (indexes, kind), *more = sorted(keys)
-        if kind == "composite" or len(indexes) > 1 or more:
+        if kind == "composite" or kind == "special" or len(indexes) > 1 or more:
             raise InvalidParameter(f"_sort: results cannot be ordered by {code}")
         return SortKey(indexes[0], kind, descending=text.startswith("-"))
 

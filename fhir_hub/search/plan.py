@@ -68,13 +68,27 @@ class Measure(Range):
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """A position (`low` its latitude, `high` its longitude) near another, all in degrees.
+
+    `half_chord` is the square of half the longest chord to it, on a sphere of radius 1;
+    `degrees` the angle of that chord, which no latitude can be further away.
+    """
+
+    latitude: float
+    longitude: float
+    half_chord: float
+    degrees: float
+
+
+@dataclass(frozen=True, slots=True)
 class Except:
     """An entry that passes none of `tests`."""
 
     tests: tuple["Test", ...]
 
 
-Test = Is | Text | Range | Except
+Test = Is | Text | Range | Near | Except
 
 
 def kind_of(test: Test, kind: Kind) -> Kind:

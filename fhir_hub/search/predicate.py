@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.kinds.position import half_chord
 from fhir_hub.search.plan import (
     And,
     Compare,
@@ -20,6 +21,7 @@ from fhir_hub.search.plan import (
     Is,
     LinkedBy,
     Links,
+    Near,
     Not,
     Or,
     Plan,
@@ -102,6 +104,9 @@ def passes(test: Test, entry: Entry) -> bool:
                 and code in (None, entry.code)
                 and unit in (None, entry.code, entry.text)
             )
+        case Near():
+            low, high = entry.low or 0.0, entry.high or 0.0
+            return half_chord(test, low, high) <= test.half_chord
         case Except(tests):
             return not _passes_any(tests, entry)
 

@@ -16,7 +16,6 @@ PARAMETERS: Mapping[str, str] = {
     "_text": "no full text of narratives is kept",
     "age": "R4 gives it no expression; use birthdate",
     "birthOrderBoolean": "R4 gives it no expression",
-    "near": "positions are not indexed",
 }
 
 # modifiers of R4 that have no row in the type's table

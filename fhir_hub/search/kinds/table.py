@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Entry, Kind
-from fhir_hub.search.kinds import date, number, quantity, reference, string, token, uri
+from fhir_hub.search.kinds import date, number, position, quantity, reference, string, token, uri
 from fhir_hub.search.kinds.modifier import Modifier
 
 Add = Callable[[Any, int, list[Entry]], None]
@@ -29,5 +29,6 @@ KINDS: Mapping[Kind, Rules] = {
     "number": Rules(number.TYPES, number.adder, number.MODIFIERS),
     "quantity": Rules(quantity.TYPES, quantity.adder, quantity.MODIFIERS),
     "reference": Rules(reference.TYPES, reference.adder, reference.MODIFIERS),
+    "special": Rules(position.TYPES, position.adder, position.MODIFIERS),
     "uri": Rules(uri.TYPES, uri.adder, uri.MODIFIERS),
 }

@@ -15,7 +15,7 @@ from fhir_hub.store.base import Change, Conflict, Stored
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import bounded
 
-_INTERVALS = frozenset(("date", "number", "quantity", "measure"))
+_INTERVALS = frozenset(("date", "number", "quantity", "measure", "special"))
 _INFINITY = float("inf")
 _KEPT = 50_000
 _DELETED = 0

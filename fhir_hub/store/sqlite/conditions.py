@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
+from fhir_hub.search.kinds.position import DEGREE, HALF
 from fhir_hub.search.plan import (
     And,
     Compare,
@@ -16,6 +17,7 @@ from fhir_hub.search.plan import (
     Is,
     LinkedBy,
     Links,
+    Near,
     Not,
     Or,
     Plan,
@@ -123,6 +125,8 @@ class Conditions:
                 return _text(columns, value, mode)
             case Range():
                 return self._range(test, columns)
+            case Near():
+                return _near(test, columns)
             case Except(tests):
                 return negated(self.any_test(tests, columns))
 
@@ -250,6 +254,20 @@ def _compare(columns: Columns, compare: Compare) -> Sql:
     # an instant has one column: it ends a microsecond after it begins
     ends_later = columns.high == columns.low
     return Sql(f"{columns.high} {compare.operator} ?", (value - 1 if ends_later else value,))
+
+
+def _near(test: Near, columns: Columns) -> Sql:
+    """Return what `half_chord` of the search says, in SQL."""
+    north, east = f"sin(({columns.low} - ?) * ?)", f"sin(({columns.high} - ?) * ?)"
+    return Sql(
+        f"{north} * {north} + cos(? * ?) * cos({columns.low} * ?) * ({east} * {east}) <= ?",
+        (
+            *(test.latitude, HALF) * 2,
+            *(test.latitude, DEGREE, DEGREE),
+            *(test.longitude, HALF) * 2,
+            test.half_chord,
+        ),
+    )
 
 
 def _text(columns: Columns, value: str, mode: str) -> Sql:

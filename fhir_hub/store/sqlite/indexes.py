@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isinf
 
-from fhir_hub.search.plan import Compare, Except, Has, Is, Range, Test
+from fhir_hub.search.plan import Compare, Except, Has, Is, Near, Range, Test
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
 
@@ -109,6 +109,8 @@ class Indexes:
         code = f"{alias}.code"
         if isinstance(test, Range):
             return self._range(test, number, alias) if has.kind not in CODED else None
+        if isinstance(test, Near):
+            return _band(test, number, alias)
         if has.kind not in CODED or isinstance(test, Except):
             return None
         if isinstance(test, Is):
@@ -155,6 +157,16 @@ class Indexes:
                 width, _ = self._names.spread(number)
                 if not isinf(width):
                     yield Sql(f"{alias}.low >= ?", (value - width,))
+
+
+def _band(test: Near, number: int, alias: str) -> Walk:
+    """Return the walk of the latitudes that may be near enough, and a little more."""
+    reach = test.degrees + 1e-6
+    where = Sql(
+        f"{alias}.parameter = ? AND {alias}.low >= ? AND {alias}.low <= ?",
+        (number, test.latitude - reach, test.latitude + reach),
+    )
+    return Walk((Arm(f"by_low {alias}", where, f"{alias}.rid"),), False, False)
 
 
 def _coded(alias: str, number: int, found: Sql, *, is_ordered: bool) -> Walk:
