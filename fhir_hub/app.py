@@ -28,6 +28,7 @@ from fhir_hub.ops.routes import ops_app
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
+from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
@@ -47,7 +48,7 @@ from fhir_hub.server import (
 )
 from fhir_hub.settings import Settings, Validation
 from fhir_hub.store.open import Backend
-from fhir_hub.telemetry import Figures, Logs, Metrics, stopwatch
+from fhir_hub.telemetry import Figures, Log, Logs, Metrics, stopwatch
 
 Ask = Callable[[], Awaitable[Figures]]
 
@@ -78,7 +79,8 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     folders = [settings.mappings_folder] if settings.mappings_folder else []
     mappings = load_mappings(definitions, folders)
     settings.require_sources((*_SOURCES, *mappings.senders))
-    repository = _repository(settings, backend, checks, parameters)
+    warn = logs.get_logger("hub").warning
+    repository, indexing = _repository(settings, backend, checks, parameters, warn)
     service = Service(
         repository=repository.of("rest"),
         definitions=definitions,
@@ -109,12 +111,13 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     )
     warn = logs.get_logger("mllp").warning
     listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)
-    return Hub(settings, backend, logs, metrics, service, receiver, listener, profiles, figures)
+    parts = (service, receiver, listener, profiles, indexing, figures)
+    return Hub(settings, backend, logs, metrics, *parts)
 
 
 def _repository(
-    settings: Settings, backend: Backend, checks: Checks, parameters: Parameters
-) -> Repository:
+    settings: Settings, backend: Backend, checks: Checks, parameters: Parameters, log: Log
+) -> tuple[Repository, Indexing]:
     """Return the one repository; what comes from a source obeys that source's rules."""
     base = settings.base_url or address(settings.host, settings.port)
     extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
@@ -127,9 +130,11 @@ def _repository(
     def rules_of(*sources: str) -> Rules:
         chosen = settings.rules_of(*sources)
         check = require[chosen.validation]
-        return Rules(check, extractor.entries, now, new_logical_id, chosen.references)
+        references = chosen.references
+        return Rules(check, extractor.entries, now, new_logical_id, references, parameters)
 
-    return Repository(backend.store, rules_of(), extractor, rules_of)
+    indexing = Indexing(backend.store, parameters, extractor, log)
+    return Repository(backend.store, rules_of(), extractor, rules_of, indexing), indexing
 
 
 @dataclass(slots=True)
@@ -144,6 +149,7 @@ class Hub:
     receiver: Receiver
     listener: Listener
     profiles: Packages
+    indexing: Indexing
     figures: Ask | None = None
     is_taking: bool = field(default=False, init=False)
 
@@ -157,6 +163,7 @@ class Hub:
         """
         settings = self.settings
         await self.prepare(load)
+        self.indexing.lead()
         with open_socket(settings.host, settings.port) as listening:
             here = address(settings.host, listening.getsockname()[1])
             try:
@@ -175,6 +182,7 @@ class Hub:
         on_ready: Callable[[], None],
     ) -> None:
         """Serve the connections that `take` brings, as one process of several, until `stop`."""
+        await self.indexing.refresh()
         server = Server(self._application(mllp_port), self.settings.drain_s)
         attendances: list[Attendance] = []
 
@@ -191,6 +199,7 @@ class Hub:
     async def prepare(self, load: Path | None) -> None:
         """Finish the messages that a crash interrupted; store the Bundle in the file `load`."""
         log = self.logs.get_logger("hub")
+        await self.indexing.refresh()
         if replayed := await self.receiver.replay():
             log.info("messages_replayed", messages=replayed)
         if load is not None:
@@ -215,11 +224,14 @@ class Hub:
             on_ready()
 
         task = asyncio.create_task(closing())
+        watching = asyncio.create_task(self.indexing.watch())
         try:
             await server.serve_until(stop, listening, ready)
         finally:
             stop.set()
             await task
+            watching.cancel()
+            await asyncio.wait((watching,))
         self.logs.get_logger("hub").info("stopped")
 
     def _application(self, mllp_port: int) -> "Front":
@@ -240,6 +252,7 @@ class Hub:
             self.metrics,
             lambda: self.is_taking,
             mllp_port,
+            lambda: self.indexing.left,
             self.figures,
         )
         pages = ops_app(probe, version=__version__, prefix=PREFIX)

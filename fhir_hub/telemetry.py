@@ -241,6 +241,7 @@ class Metrics:
         size_bytes: int,
         pending: int,
         figures: Figures,
+        left: int = 0,
     ) -> tuple[bytes, str]:
         """Return the text that Prometheus reads, and its media type.
 
@@ -252,6 +253,9 @@ class Metrics:
             "fhir_hub_store_size_bytes": ("Size of the store", size_bytes),
             "fhir_hub_journal_pending": ("HL7v2 messages received and not finished", pending),
             "fhir_hub_mllp_connections": ("Open MLLP connections", figures.mllp_connections),
+        }
+        self._gauges.numbers |= {
+            "fhir_hub_index_left": ("Resources still to be indexed for new search parameters", left)
         }
         self._processes.pids = figures.processes
         return generate_latest(self._shown), CONTENT_TYPE_LATEST

@@ -1,6 +1,7 @@
 """The parts of a hub, built as `app.py` builds them, with a clock and ids that a test can say."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from itertools import count
@@ -8,6 +9,7 @@ from itertools import count
 from fhir_hub import fhirjson
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
@@ -70,6 +72,18 @@ def repository(
 ) -> Repository:
     rules = Rules(checks().require, extractor().entries, clock, new_id)
     return Repository(store, rules, extractor())
+
+
+def indexed(
+    store: Store, clock: Callable[[], datetime], new_id: Callable[[], str]
+) -> tuple[Service, Indexing]:
+    """Return a FHIR side that takes search parameters of the site's own, as one process has it."""
+    own = Parameters(definitions())
+    extract = Extractor(own, ZONE)
+    rules = Rules(checks().require, extract.entries, clock, new_id, parameters=own)
+    indexing = Indexing(store, own, extract)
+    repository = Repository(store, rules, extract, indexing=indexing)
+    return replace(service(repository), parameters=own), indexing
 
 
 def service(repository: Repository) -> Service:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fhir_hub import __version__
-from fhir_hub.cli import convert, send, serve, validate
+from fhir_hub.cli import convert, reindex, send, serve, validate
 from fhir_hub.cli.say import say
 
 EXIT_FAILED = 1
@@ -43,7 +43,13 @@ def _options(
     """Take the options that stand before a command."""
 
 
-COMMANDS = {"serve": serve, "send": send, "convert": convert, "validate": validate}
+COMMANDS = {
+    "serve": serve,
+    "send": send,
+    "convert": convert,
+    "validate": validate,
+    "reindex": reindex,
+}
 for _name, _module in COMMANDS.items():
     app.command(_name, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
 

@@ -20,7 +20,8 @@ _TIMEOUT_S = 5.0
 class Probe:
     """The parts that are asked. `is_taking` says whether requests are taken.
 
-    `figures` asks for those of all processes of the hub, where there are several.
+    `left` says how many resources passes have still to index. `figures` asks for those of all
+    processes of the hub, where there are several.
     """
 
     store: Store
@@ -29,6 +30,7 @@ class Probe:
     metrics: Metrics
     is_taking: Callable[[], bool]
     mllp_port: int
+    left: Callable[[], int]
     figures: Callable[[], Awaitable[Figures]] | None = None
 
     async def ready(self) -> dict[str, str]:
@@ -50,6 +52,7 @@ class Probe:
             status.size_bytes,
             len(pending),
             figures,
+            self.left(),
         )
 
     async def _store(self) -> str:

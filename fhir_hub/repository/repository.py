@@ -15,11 +15,12 @@ from typing import TypeVar
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import Gone, NotFound, VersionConflict
+from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.links import Included, include
 from fhir_hub.repository.unit import Rules, Unit
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.request import SearchRequest
-from fhir_hub.store.base import Conflict, Key, Page, Store, Stored
+from fhir_hub.store.base import PARAMETERS, Conflict, Key, Page, Store, Stored
 
 Result = TypeVar("Result")
 _EAGER = 2  # attempts before a unit of work queues up behind the others that lost
@@ -30,6 +31,7 @@ class Repository:
     """Reads and units of work over one store.
 
     `rules_of` says which rules hold for what comes from some sources; without it all are alike.
+    `indexing` keeps the site's own search parameters in step with the store.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Repository:
         rules: Rules,
         extractor: Extractor,
         rules_of: Callable[..., Rules] | None = None,
+        indexing: Indexing | None = None,
     ) -> None:
         self.store = store
         self.new_id = rules.new_id
@@ -46,6 +49,7 @@ class Repository:
         self._extractor = extractor
         self._rules_of = rules_of or (lambda *sources: rules)
         self._queue = asyncio.Lock()
+        self._indexing = indexing
 
     def of(self, *sources: str) -> "Repository":
         """Return this repository, with the rules of what comes from `sources`.
@@ -119,5 +123,18 @@ class Repository:
         try:
             await self.store.write(list(unit.changes.values()), unit.guards, unit.finish)
         except Conflict:
+            await self._look_again()
             return False, result
+        if self._indexing and any(key.resource_type == PARAMETERS for key in unit.changes):
+            await self._indexing.refresh()
         return True, result
+
+    async def rebuild(self, resource_types: Iterable[str]) -> None:
+        """Have everything of the types indexed anew, in the background."""
+        assert self._indexing is not None
+        await self._indexing.rebuild(resource_types)
+
+    async def _look_again(self) -> None:
+        """Read the search parameters anew, if it is for them that a unit was refused."""
+        if self._indexing and not await self._indexing.is_current():
+            await self._indexing.refresh()

@@ -17,10 +17,21 @@ from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseco
 from fhir_hub.errors import InvalidResource, PreconditionFailed
 from fhir_hub.r4.references import is_id
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
 from fhir_hub.settings import References
-from fhir_hub.store.base import Change, Finish, Guard, Key, Method, Store, Stored
+from fhir_hub.store.base import (
+    PARAMETERS,
+    Change,
+    Finish,
+    Generation,
+    Guard,
+    Key,
+    Method,
+    Store,
+    Stored,
+)
 
 _AT_ONCE = 1000
 _MOST_MATCHES = 20_000  # a merge re-points what refers to a patient; more is a mistake
@@ -32,7 +43,8 @@ Resource = dict[str, Any]
 class Rules:
     """What every write obeys: the checks (raise `InvalidResource`), the extraction, the clock.
 
-    `references` says what happens to a reference that points to nothing.
+    `references` says what happens to a reference that points to nothing. With `parameters` a
+    SearchParameter must be one that can work, and what is written is indexed by all there are.
     """
 
     require: Callable[[Any], None]
@@ -40,6 +52,7 @@ class Rules:
     clock: Clock
     new_id: IdMaker
     references: References = "off"
+    parameters: Parameters | None = None
 
 
 class Unit:
@@ -48,7 +61,9 @@ class Unit:
     def __init__(self, store: Store, rules: Rules) -> None:
         self.finish: Finish | None = None
         self.changes: dict[Key, Change] = {}
-        self.guards: list[Guard] = []
+        self.guards: list[Guard | Generation] = []
+        if rules.parameters is not None:
+            self.guards.append(Generation(rules.parameters.generation))
         self._store = store
         self._rules = rules
         self._seen: dict[Key, Stored | None] = {}
@@ -153,6 +168,8 @@ class Unit:
     def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:
         self._rules.require(resource)
         stamped = _stamp(resource, logical_id, version_id, self._now)
+        if resource["resourceType"] == PARAMETERS and self._rules.parameters is not None:
+            self._rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
         key = Key(resource["resourceType"], logical_id)
         self.changes[key] = Change(
             *key,
@@ -163,6 +180,13 @@ class Unit:
             tuple(self._rules.entries(stamped)),
         )
         return key
+
+    def _staged_parameters(self, logical_id: str) -> list[Resource]:
+        return [
+            fhirjson.loads(change.content)
+            for key, change in self.changes.items()
+            if key.resource_type == PARAMETERS and key.logical_id != logical_id and change.content
+        ]
 
 
 class _Staged:

@@ -11,6 +11,7 @@ from typing import Any
 from fhir_hub.clock import instant
 from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse, answer
 from fhir_hub.rest.service import Operation, Service
+from fhir_hub.search.parameters import Parameter
 
 _ON_TYPES = {
     "read",
@@ -78,7 +79,7 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
     if references:
         shown["searchInclude"] = references
     shown["searchParam"] = sorted(
-        ({"name": p.code, "type": p.kind} for p in parameters), key=lambda row: row["name"]
+        (_parameter(name, p, service) for p in parameters), key=lambda row: row["name"]
     )
     operations = [
         _operation(one)
@@ -88,6 +89,12 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
     if operations:
         shown["operation"] = operations
     return shown
+
+
+def _parameter(resource_type: str, parameter: Parameter, service: Service) -> dict[str, str]:
+    shown = {"name": parameter.code, "type": parameter.kind}
+    url = service.parameters.own_definition(resource_type, parameter.code)
+    return shown | ({"definition": url} if url else {})
 
 
 def _operation(operation: Operation) -> dict[str, str]:

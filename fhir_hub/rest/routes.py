@@ -24,7 +24,16 @@ from fhir_hub.rest import (
     vread,
 )
 from fhir_hub.rest.message import FhirRequest, FhirResponse
-from fhir_hub.rest.operations import diff, everything, lastn, match, meta, stats, validate
+from fhir_hub.rest.operations import (
+    diff,
+    everything,
+    lastn,
+    match,
+    meta,
+    search_parameters,
+    stats,
+    validate,
+)
 from fhir_hub.rest.service import Operation, Service
 
 Interaction = Callable[[FhirRequest, Service], Awaitable[FhirResponse]]
@@ -72,6 +81,9 @@ ROUTES = (
     Route("$match", "POST", "T/$match", match.match, match.ON),
     Route("$stats", "GET", "T/$stats", stats.stats, stats.ON),
     Route("$stats", "POST", "T/$stats", stats.stats, stats.ON),
+    Route("$status", "GET", "T/$status", search_parameters.status, search_parameters.ON),
+    Route("$status", "GET", "T/I/$status", search_parameters.status, search_parameters.ON),
+    Route("$reindex", "POST", "T/I/$reindex", search_parameters.reindex, search_parameters.ON),
     Route("$meta", "GET", "$meta", meta.meta),
     Route("$meta", "GET", "T/$meta", meta.meta),
     Route("$meta", "GET", "T/I/$meta", meta.meta),

@@ -73,6 +73,7 @@ class Extractor:
     ) -> None:
         self._parameters = parameters
         self._context = Context(zone, aliases, base)
+        self._generation = parameters.generation
         self._plans: dict[str, _Plan] = {}
         self._references: dict[tuple[str, str], Callable[[Resource], list[str]]] = {}
 
@@ -84,6 +85,8 @@ class Extractor:
         """
         name = resource.get("resourceType")
         resource_type = name if isinstance(name, str) else ""
+        if self._generation != self._parameters.generation:
+            self._forget()
         plan = self._plans.get(resource_type)
         if plan is None:
             plan = self._plans[resource_type] = self._plan(resource_type)
@@ -98,12 +101,20 @@ class Extractor:
 
         An address is `Type/id`, or absolute. A parameter that the type does not have is empty.
         """
+        if self._generation != self._parameters.generation:
+            self._forget()
         resource_type = str(resource.get("resourceType"))
         find = self._references.get((resource_type, parameter))
         if find is None:
             find = self._finder(resource_type, parameter)
             self._references[resource_type, parameter] = find
         return find(resource)
+
+    def _forget(self) -> None:
+        """Look at the parameters again: those of the site's own have changed."""
+        self._generation = self._parameters.generation
+        self._plans.clear()
+        self._references.clear()
 
     def _plan(self, resource_type: str) -> _Plan:
         root, composites = Node(), []
@@ -121,7 +132,7 @@ class Extractor:
     def _known(self, resource_type: str) -> Mapping[str, Parameter]:
         if resource_type not in self._parameters.definitions.resource_types:
             return {}
-        return self._parameters.of(resource_type)
+        return self._parameters.indexed(resource_type)
 
     def _composite(self, parameter: Parameter) -> _Composite:
         return _Composite(

@@ -7,17 +7,21 @@ is a Patient, `combo-code` is `code` or `component-code`. Such a parameter store
 Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Literal
+from typing import Any, Literal
 
+from fhir_hub.errors import NotSupported
 from fhir_hub.r4.definitions import Definitions, SearchParameterRow
 from fhir_hub.r4.fhirpath import Filter, Path, Position, Step, children, compile_paths
+from fhir_hub.r4.fhirpath_text import CannotCompile
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.kinds import special
 from fhir_hub.search.kinds.composite import part_name
 from fhir_hub.search.kinds.table import KINDS
+from fhir_hub.search.own import OwnParameter, is_active, read_row, require, types_of
 
 _ANY = "Resource"
 
@@ -67,7 +71,14 @@ class Parameters:
 
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
+        self.generation = -1  # of the store, as far as `set_own` was told
+        self.own: tuple[OwnParameter, ...] = ()
         self._types: dict[str, Mapping[str, Parameter]] = {}
+        self._with_own: dict[str, Mapping[str, Parameter]] = {}
+        self._all_own: dict[str, Mapping[str, Parameter]] = {}
+        self._own_of: dict[str, list[OwnParameter]] = {}
+        self._built: Mapping[str, Mapping[str, str]] = {}
+        self._percent: Mapping[str, int] = {}
         self._refused: dict[str, dict[str, str]] = {}
         self._by_base: dict[str, list[SearchParameterRow]] = {}
         self._by_url: dict[str, SearchParameterRow] = {}
@@ -77,14 +88,125 @@ class Parameters:
                 self._by_base.setdefault(base, []).append(row)
 
     def of(self, resource_type: str) -> Mapping[str, Parameter]:
-        """Return code → parameter of a resource type; of `Resource`: what all types have."""
+        """Return code → parameter of a resource type; of `Resource`: what all types have.
+
+        Those of the site's own are among them once they are built.
+        """
+        found = self._with_own.get(resource_type)
+        if found is None:
+            own = {
+                code: parameter
+                for code, parameter in self._own(resource_type).items()
+                if self._is_built(resource_type, code)
+            }
+            found = self._with_own[resource_type] = {**self.of_r4(resource_type), **own}
+        return found
+
+    def of_r4(self, resource_type: str) -> Mapping[str, Parameter]:
+        """Return code → parameter of a resource type, those of R4 alone."""
         if resource_type not in self._types:
             self._types[resource_type] = self._build(resource_type)
         return self._types[resource_type]
 
+    def indexed(self, resource_type: str) -> Mapping[str, Parameter]:
+        """Return what a resource is indexed by: `of`, and what is being built."""
+        return {**self.of_r4(resource_type), **self._own(resource_type)}
+
+    def set_own(self, own: Iterable[OwnParameter], generation: int) -> None:
+        """Take the active parameters of the site; of two with one code the first has it."""
+        self.own, self.generation = tuple(own), generation
+        self._own_of, self._all_own, self._with_own = {}, {}, {}
+        for one in self.own:
+            names = types_of(one.row, self.definitions)
+            for name in (*names, _ANY) if _ANY in one.row.base else names:
+                mine = self._own_of.setdefault(name, [])
+                if all(one.row.code != other.row.code for other in mine):
+                    mine.append(one)
+
+    def set_built(self, built: Mapping[str, Mapping[str, str]], percent: Mapping[str, int]) -> None:
+        """Take type → code → mark of the parameters that are built, and how far passes are."""
+        self._percent = percent
+        if built != self._built:
+            self._built, self._with_own = built, {}
+
+    @property
+    def own_types(self) -> tuple[str, ...]:
+        """The resource types that have parameters of the site's own, sorted."""
+        return tuple(sorted(set(self._own_of) - {_ANY}))
+
+    def marks(self, resource_type: str) -> dict[str, str]:
+        """Return code → mark of the own parameters of a type."""
+        return {one.row.code: one.mark for one in self._own_of.get(resource_type, ())}
+
+    def progress(self, one: OwnParameter) -> int:
+        """Return how many percent of an own parameter's index are built; 100: it may be used."""
+        names = types_of(one.row, self.definitions)
+        code = one.row.code
+        return min(
+            100 if self._is_built(name, code) else self._percent.get(name, 0) for name in names
+        )
+
+    def own_definition(self, resource_type: str, code: str) -> str:
+        """Return the canonical of an own parameter of a type, empty if it has no such."""
+        mine = self._own_of.get(resource_type, ())
+        return next((one.row.url for one in mine if one.row.code == code), "")
+
+    def is_of_r4(self, resource: Mapping[str, Any]) -> bool:
+        """Return whether a SearchParameter is one of R4's own definitions: it works already."""
+        url = resource.get("url")
+        row = self._by_url.get(url) if isinstance(url, str) else None
+        return row is not None and row.code == resource.get("code")
+
+    def require_own(self, resource: dict[str, Any], staged: Iterable[dict[str, Any]] = ()) -> None:
+        """Raise unless a SearchParameter that is stored under its `id` can work.
+
+        `staged` are others of the same unit of work. Raises `InvalidResource`, `NotSupported`.
+        """
+        if not is_active(resource) or self.is_of_r4(resource):
+            return
+        others = [
+            OwnParameter(str(other.get("id")), read_row(other))
+            for other in staged
+            if is_active(other) and not self.is_of_r4(other)
+        ]
+        require(resource, self.definitions, (*self.own, *others), self.of_r4, self._try_out)
+
+    def _try_out(self, row: SearchParameterRow, resource_type: str) -> None:
+        try:
+            parameter = self._parameter(row, resource_type)
+        except CannotCompile as error:
+            raise NotSupported(
+                f"the expression cannot be indexed for {resource_type}: {error}",
+                expression="SearchParameter.expression",
+            ) from None
+        if parameter is None:
+            raise NotSupported(
+                f"the expression finds nothing in {resource_type} that is indexed as {row.type}",
+                expression="SearchParameter.expression",
+            )
+
+    def _own(self, resource_type: str) -> Mapping[str, Parameter]:
+        """Return the own parameters of a type; each is stored under its own code."""
+        found = self._all_own.get(resource_type)
+        if found is None:
+            found = self._all_own[resource_type] = {}
+            for one in self._own_of.get(resource_type, ()):
+                with contextlib.suppress(CannotCompile):
+                    if parameter := self._parameter(one.row, resource_type):
+                        found[one.row.code] = replace(parameter, indexes=(one.row.code,))
+        return found
+
+    def _is_built(self, resource_type: str, code: str) -> bool:
+        names = self.definitions.resource_types if resource_type == _ANY else (resource_type,)
+        marks = {one.row.code: one.mark for one in self._own_of.get(resource_type, ())}
+        return all(self._built.get(name, {}).get(code, "") == marks[code] for name in names)
+
     def refused(self, resource_type: str, code: str) -> str:
         """Return why a parameter of R4 does not work here; empty if R4 has no such parameter."""
-        self.of(resource_type)
+        self.of_r4(resource_type)
+        for one in self._own_of.get(resource_type, ()):
+            if one.row.code == code:
+                return f"its index is being built, {self.progress(one)} % done; try again later"
         everywhere = special.PARAMETERS.get(code, "") if code[:1] == "_" else ""
         return self._refused[resource_type].get(code, everywhere)
 
@@ -141,7 +263,7 @@ class Parameters:
     def _composite(
         self, row: SearchParameterRow, resource_type: str, paths: tuple[Path, ...]
     ) -> Parameter:
-        rows = [self._by_url[part.url] for part in row.components]
+        rows = [self._part(part.url) for part in row.components]
         pairs = []
         for path in paths:
             parts = []
@@ -150,10 +272,18 @@ class Parameters:
                 found = compile_paths(part.expression, resource_type, self.definitions, here)
                 # R4 has the parts of DocumentReference's `relationship` the wrong way round
                 kept = self._plain(rows[number], found) or self._plain(rows[1 - number], found)
-                assert kept is not None, row.code
+                if kept is None:
+                    raise CannotCompile(f"part {number + 1} finds nothing that is indexed")
                 parts.append(replace(kept, indexes=(part_name(row.code, number),)))
             pairs.append(Pair(path, tuple(parts)))
         return Parameter(row.code, "composite", (), expression=row.expression, pairs=tuple(pairs))
+
+    def _part(self, url: str) -> SearchParameterRow:
+        own = {one.row.url: one.row for one in self.own}
+        row = self._by_url.get(url) or own.get(url)
+        if row is None or row.type not in KINDS:
+            raise CannotCompile("a component is no parameter that can be part of another")
+        return row
 
     def _targets(self, row: SearchParameterRow, paths: Iterable[Path]) -> tuple[str, ...]:
         found: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a store promises: eight methods for resources, five for received messages.
+"""What a store promises: eleven methods for resources, five for received messages.
 
 A store keeps bytes and index entries and knows nothing of FHIR's rules; the repository does.
 There is one way to change data, `write`, and it is atomic and durable: when it returns, all of
@@ -8,13 +8,14 @@ hub is built on its two conditions, the expected version and the guard.
 Every store passes the one contract suite in `tests/store/`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Plan, Query
 
+PARAMETERS = "SearchParameter"  # the type whose resources say what is indexed
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -86,6 +87,24 @@ class Finish:
     links: tuple[Key, ...] = ()
 
 
+class Generation(NamedTuple):
+    """At commit the last SearchParameter must have this sequence (0: there is none).
+
+    Else `Conflict`: the changes may lack entries that a new parameter asks for.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The entries that a resource has now, if its current version is still `version_id`."""
+
+    key: Key
+    version_id: int
+    entries: tuple[Entry, ...]
+
+
 class Conflict(Exception):
     """A version or a guard was not as expected; nothing was written."""
 
@@ -125,7 +144,7 @@ class Store(Protocol):
     async def write(
         self,
         changes: Sequence[Change],
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
     ) -> list[Stored]:
         """Store all `changes` and `finish` atomically and durably; return them as stored.
@@ -133,6 +152,21 @@ class Store(Protocol):
         Raises `Conflict` if a version or a guard is not as expected. A resource may stand in
         `changes` once.
         """
+
+    async def reindex(
+        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+    ) -> None:
+        """Replace the entries of resources and set `notes` (empty: remove), atomically, durably.
+
+        A resource that has another version by now is passed over. Raises `Conflict` if
+        `generation` is not the present one.
+        """
+
+    async def notes(self) -> dict[str, str]:
+        """Return the notes, by name."""
+
+    async def generation(self) -> int:
+        """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query.

@@ -12,7 +12,7 @@ Spec: https://www.sqlite.org/wal.html
 """
 
 import pickle
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
@@ -20,10 +20,13 @@ from typing import Any
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import (
+    PARAMETERS,
     Change,
     Entered,
     Finish,
+    Generation,
     Guard,
+    Indexed,
     Journal,
     Kept,
     Key,
@@ -38,7 +41,7 @@ from fhir_hub.store.open import Backend
 Ask = Callable[[str, Any], Awaitable[Any]]
 Plain = tuple[Any, ...]
 
-KINDS = frozenset(("write", "keep", "finish"))
+KINDS = frozenset(("write", "reindex", "keep", "finish"))
 _CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name != "entries")
 _CHANGE = attrgetter(*_CHANGE_FIELDS)
 _RECEIVED = attrgetter(*(field.name for field in fields(Received)))
@@ -56,13 +59,18 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
     Raises what the store or the journal raises.
     """
     if kind == "write":
-        changes, guards, finish = value
+        changes, generation, guards, finish = value
+        conditions = pickle.loads(guards) if guards else ()
         stored = await backend.store.write(
             [_change(*plain) for plain in changes],
-            pickle.loads(guards) if guards else (),
+            conditions if generation is None else (Generation(generation), *conditions),
             _finish(*finish) if finish else None,
         )
         return [one.sequence for one in stored]
+    if kind == "reindex":
+        items, notes, generation = value
+        await backend.store.reindex([_indexed(*plain) for plain in items], notes, generation)
+        return None
     if kind == "finish":
         await backend.journal.finish(_finish(*value))
         return None
@@ -71,9 +79,15 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
     return kept.entered.number, kept.is_duplicate, kept.is_changed
 
 
+def changes_parameters(kind: str, value: Any) -> bool:
+    """Return whether a question changes what is searched by."""
+    changed = value[0] if kind == "write" else ()
+    return kind == "reindex" or any(plain[0][0] == PARAMETERS for plain in changed)
+
+
 def finished(kind: str, value: Any) -> int:
     """Return the number of the message that a question finishes, 0 if it finishes none."""
-    finish = value[2] if kind == "write" else value if kind == "finish" else None
+    finish = value[3] if kind == "write" else value if kind == "finish" else None
     return int(finish[0]) if finish else 0
 
 
@@ -102,15 +116,18 @@ class ForwardingStore:
     async def write(
         self,
         changes: Sequence[Change],
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
     ) -> list[Stored]:
         """Have all `changes` and `finish` stored, atomically and durably."""
+        plain = [one for one in guards if not isinstance(one, Generation)]
+        generation = next((one.number for one in guards if isinstance(one, Generation)), None)
         sequences = await self._ask(
             "write",
             (
                 [(_CHANGE(change), list(map(tuple, change.entries))) for change in changes],
-                pickle.dumps(tuple(guards)) if guards else b"",
+                generation,
+                pickle.dumps(plain) if plain else b"",
                 _plain(finish) if finish else None,
             ),
         )
@@ -126,6 +143,23 @@ class ForwardingStore:
             )
             for change, sequence in zip(changes, sequences, strict=True)
         ]
+
+    async def reindex(
+        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+    ) -> None:
+        """Have the entries of resources replaced and `notes` set."""
+        plain = [
+            (tuple(item.key), item.version_id, list(map(tuple, item.entries))) for item in items
+        ]
+        await self._ask("reindex", (plain, dict(notes), generation))
+
+    async def notes(self) -> dict[str, str]:
+        """Return the notes, by name."""
+        return await self._near.notes()
+
+    async def generation(self) -> int:
+        """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
+        return await self._near.generation()
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""
@@ -179,6 +213,10 @@ class ForwardingJournal:
 def _change(plain: Plain, entries: list[Plain]) -> Change:
     named = dict(zip(_CHANGE_FIELDS, plain, strict=True))
     return Change(**named, entries=tuple(map(Entry._make, entries)))
+
+
+def _indexed(key: Plain, version_id: int, entries: list[Plain]) -> Indexed:
+    return Indexed(Key(*key), version_id, tuple(map(Entry._make, entries)))
 
 
 def _plain(finish: Finish) -> Plain:

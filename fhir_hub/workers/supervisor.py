@@ -16,7 +16,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from fhir_hub.workers.reception import Door, Reception
 
 _PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a start, by how often it died young
 _YOUNG_S = 60.0
+_TELL_S = 5.0  # a worker that hangs is not waited for longer
 _LAST_S = 10.0  # beyond `drain_s`, before a worker that does not end is killed
 
 
@@ -94,7 +95,8 @@ class Supervisor:
         self._ports = (http.getsockname()[1], mllp.getsockname()[1])
         self._workers: dict[str, Worker] = {}
         self._orphans: set[int] = set()
-        self._replaying: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
+        self._leader: Worker | None = None
         self._is_stopping = False
 
     async def run(
@@ -112,6 +114,7 @@ class Supervisor:
                     raise one
             first = self._workers[names[0]]
             await first.ask("prepare", str(load) if load else "")
+            self._appoint()
             watching = [asyncio.create_task(self._watch(name)) for name in names]
             for worker in self._workers.values():
                 self._reception.open(worker.door)
@@ -157,7 +160,9 @@ class Supervisor:
             answer = await forward.answer(self._backend, kind, value)
             if kind == "keep" and not answer[1]:
                 self._hold(worker, answer[0])
-            elif number := forward.finished(kind, value):
+            if forward.changes_parameters(kind, value):
+                await self._tell(worker)
+            if number := forward.finished(kind, value):
                 self._let_go(number)
             return answer
         if kind == "leave":
@@ -167,6 +172,29 @@ class Supervisor:
         processes = {"supervisor": os.getpid()}
         processes |= {one.name: one.process.pid for one in self._workers.values()}
         return processes, self._reception.mllp_connections
+
+    async def _tell(self, changer: Worker) -> None:
+        """Let every other worker know the search parameters before the change is answered."""
+        others = [one for one in self._workers.values() if one.is_built and one is not changer]
+        told = [asyncio.create_task(one.ask("refresh")) for one in others]
+        if told:
+            await asyncio.wait(told, timeout=_TELL_S)
+
+    def _appoint(self) -> None:
+        """See to it that one worker leads: it indexes for new search parameters."""
+        if self._leader not in self._workers.values():
+            self._leader = next((one for one in self._workers.values() if one.is_built), None)
+            if self._leader is not None:
+                self._run(self._leader.ask("lead"))
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> None:
+        async def quiet() -> None:
+            with contextlib.suppress(Exception):  # the worker died: another gets the work
+                await work
+
+        task = asyncio.create_task(quiet())
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     def _hold(self, worker: Worker, number: int) -> None:
         """Remember who works on a message; one whose worker is gone meanwhile goes to another."""
@@ -189,14 +217,8 @@ class Supervisor:
         self._orphans.clear()
         alive.held.update(numbers)
 
-        async def replay() -> None:
-            with contextlib.suppress(Exception):  # it died too: then they are orphans again
-                await alive.ask("replay", numbers)
-                self._log.info("messages_replayed", messages=len(numbers))
-
-        task = asyncio.create_task(replay())
-        self._replaying.add(task)
-        task.add_done_callback(self._replaying.discard)
+        self._log.info("messages_replayed", messages=len(numbers))
+        self._run(alive.ask("replay", numbers))
 
     async def _watch(self, name: str) -> None:
         """Start a worker again whenever it ends."""
@@ -221,6 +243,7 @@ class Supervisor:
                     early += 1
             self._reception.open(worker.door)
             self._hand_out()
+            self._appoint()
             self._log.info("worker_started", pid=worker.process.pid)
 
     def _forget(self, worker: Worker) -> None:
@@ -233,6 +256,8 @@ class Supervisor:
             worker.pipe.close()
         self._orphans |= worker.held
         self._hand_out()
+        if not self._is_stopping:
+            self._appoint()
 
     async def _end(self, worker: Worker) -> None:
         """Ask a worker to drain, wait until it has, and kill it if it does not."""

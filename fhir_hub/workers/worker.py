@@ -44,6 +44,12 @@ class Worker:
         assert self._hub is not None
         if kind == "prepare":
             return await self._hub.prepare(Path(value) if value else None)
+        if kind == "lead":
+            self._hub.indexing.lead()
+            return None
+        if kind == "refresh":
+            await self._hub.indexing.refresh()
+            return None
         assert kind == "replay", kind
         return await self._hub.receiver.replay(value)
 

@@ -152,6 +152,32 @@ def test_messages_about_unknown_patients_that_come_at_once_make_each_of_them_onc
             assert client.get(f"Patient?identifier=T{who}&_count=0").json()["total"] == 1
 
 
+def test_a_search_parameter_is_known_to_every_worker_at_once_and_built_for_all(hub):
+    with hub.client() as one, hub.client() as other:  # one connection for each worker
+        body = {"resourceType": "Location", "name": "Ward", "alias": ["Third"]}
+        assert one.post("Location", json=body).status_code == 201
+        assert other.post("Location", json=body).status_code == 201
+        body = {
+            "resourceType": "SearchParameter",
+            "url": "http://hospital.test/SearchParameter/alias",
+            "name": "Alias",
+            "status": "active",
+            "description": "another name",
+            "code": "alias",
+            "base": ["Location"],
+            "type": "string",
+            "expression": "Location.alias",
+        }
+        made = one.post("SearchParameter", json=body)
+        assert made.status_code == 201, made.text
+        for client in (one, other):
+            assert client.post("SearchParameter", json=body).status_code == 400  # it has the code
+        state = f"SearchParameter/{made.json()['id']}/$status"
+        for client in (one, other):
+            until(lambda client=client: '"active"' in client.get(state).text)
+            assert client.get("Location?alias=third").json()["total"] == 2
+
+
 class Sender(threading.Thread):
     """Writes until its connection breaks or it is told to stop; remembers what was answered."""
 

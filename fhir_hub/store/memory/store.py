@@ -3,7 +3,7 @@
 Every other store must answer as this one does. It is also the store for trying things out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,19 @@ from fhir_hub.errors import Unavailable
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Query, SortKey
 from fhir_hub.search.predicate import meets
-from fhir_hub.store.base import Change, Conflict, Finish, Guard, Key, Page, Status, Stored
+from fhir_hub.store.base import (
+    PARAMETERS,
+    Change,
+    Conflict,
+    Finish,
+    Generation,
+    Guard,
+    Indexed,
+    Key,
+    Page,
+    Status,
+    Stored,
+)
 from fhir_hub.store.cursor import Value, read_cursor, write_cursor
 from fhir_hub.store.memory.journal import MemoryJournal
 
@@ -57,6 +69,8 @@ class MemoryStore:
         self._journal = journal
         self._resources: dict[Key, _Resource] = {}
         self._log: list[Stored] = []
+        self._notes: dict[str, str] = {}
+        self._generation = 0
         self._is_open = True
 
     async def read(self, key: Key) -> Stored | None:
@@ -79,7 +93,7 @@ class MemoryStore:
     async def write(
         self,
         changes: Sequence[Change],
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
     ) -> list[Stored]:
         """Store all `changes` and `finish`, or nothing; return them as stored.
@@ -94,6 +108,9 @@ class MemoryStore:
             if change.version_id != (resource.current.version_id if resource else 0) + 1:
                 raise Conflict(f"the version of a {change.resource_type} is not as expected")
         for guard in guards:
+            if isinstance(guard, Generation):
+                self._require(guard.number)
+                continue
             found = self._find(Query((guard.resource_type,), guard.plan))
             if {resource.current.logical_id for resource in found} != guard.logical_ids:
                 raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
@@ -101,6 +118,30 @@ class MemoryStore:
             self._journal.check(finish)
             self._journal.apply(finish)
         return [self._apply(change) for change in changes]
+
+    async def reindex(
+        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+    ) -> None:
+        """Replace the entries of resources and set `notes`."""
+        self._require(generation)
+        for item in items:
+            resource = self._resources[item.key]
+            if not resource.current.is_deleted and resource.current.version_id == item.version_id:
+                resource.entries = item.entries
+        self._notes = {name: text for name, text in {**self._notes, **notes}.items() if text}
+
+    async def notes(self) -> dict[str, str]:
+        """Return the notes, by name."""
+        return dict(self._notes)
+
+    async def generation(self) -> int:
+        """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
+        self._all()
+        return self._generation
+
+    def _require(self, generation: int) -> None:
+        if self._generation != generation:
+            raise Conflict("the search parameters have changed")
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""
@@ -194,6 +235,8 @@ class MemoryStore:
         resource = self._resources.setdefault(key, _Resource(rid, [], ()))
         resource.versions.append(stored)
         resource.entries = change.entries
+        if change.resource_type == PARAMETERS:
+            self._generation = stored.sequence
         return stored
 
     def _was_current(self, stored: Stored, at: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from fhir_hub.search.entry import Entry
-from fhir_hub.store.base import Change, Conflict, Stored
+from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import bounded
 
@@ -20,6 +20,10 @@ _INFINITY = float("inf")
 _KEPT = 50_000
 _DELETED = 0
 
+GENERATION = (
+    "SELECT max(sequence) FROM version"
+    f" WHERE type = (SELECT id FROM type WHERE name = '{PARAMETERS}')"
+)
 _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_id = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
@@ -55,6 +59,7 @@ class Changes:
         self._connection, self._names = connection, names
         self._data_version = -1
         self._rid = self._sequence = self._newest = 0
+        self.generation = 0  # the sequence of the last SearchParameter
         self._counts: dict[int, int] = {}
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
         self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
@@ -70,6 +75,7 @@ class Changes:
         self._rid = self._last("SELECT max(rid) FROM resource")
         self._sequence = self._last("SELECT max(sequence) FROM version")
         self._newest = self._last("SELECT newest FROM version ORDER BY sequence DESC LIMIT 1")
+        self.generation = self._last(GENERATION)
 
     def end(self) -> None:
         """Write how many resources of each shape were added or removed."""
@@ -110,17 +116,41 @@ class Changes:
         many("INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.version)
         if rows.resource:
             many("INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)", rows.resource)
+        self._insert(rows)
+        return stored
+
+    def reindex(self, items: Sequence[Indexed]) -> None:
+        """Replace the entries of the resources that are still at the version that is said."""
+        rows = _Rows()
+        for item in items:
+            type_id = self._names.type(item.key.resource_type)
+            row = self._connection.execute(_FIND, (type_id, item.key.logical_id)).fetchone()
+            rid, version_id, before = row or (0, 0, _DELETED)
+            if before == _DELETED or version_id != item.version_id:
+                continue
+            assert type_id is not None
+            shape = self._replace_entries(rows, type_id, rid, item.entries)
+            if shape != before:
+                self._count(before, shape)
+                self._connection.execute(
+                    "UPDATE resource SET shape = ? WHERE rid = ?", (shape, rid)
+                )
+        self._insert(rows)
+
+    def _insert(self, rows: _Rows) -> None:
+        many = self._connection.executemany
         many("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.entry)
         many("INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?)", rows.code)
         if rows.low:
             many("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", rows.low)
             many("INSERT OR IGNORE INTO by_high VALUES (?, ?, ?)", rows.high)
-        return stored
 
     def _stage(self, rows: _Rows, change: Change, place: Place) -> Stored:
         """Put one change's rows to the others (an update's own row goes in at once)."""
         type_id = place.type or self._names.make_type(change.resource_type)
         sequence = self._sequence = self._sequence + 1
+        if change.resource_type == PARAMETERS:
+            self.generation = sequence
         self._newest = max(self._newest, change.last_updated)
         rid = place.rid
         is_deletion = change.method == "DELETE"

@@ -91,7 +91,11 @@ CREATE INDEX message_key ON message (key, digest);
 CREATE INDEX message_state ON message (state);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_NOTES = """
+CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES)
 
 
 def migrate(connection: apsw.Connection) -> None:

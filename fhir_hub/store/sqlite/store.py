@@ -5,13 +5,24 @@ loop's thread too if its plan walks few rows (under 1,000 by count, or the first
 index), else in a thread with a connection of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fhir_hub.errors import InvalidParameter, InvalidResource, Unavailable
 from fhir_hub.search.plan import Query
-from fhir_hub.store.base import Change, Conflict, Finish, Guard, Key, Page, Status, Stored
-from fhir_hub.store.sqlite.changes import Changes
+from fhir_hub.store.base import (
+    Change,
+    Conflict,
+    Finish,
+    Generation,
+    Guard,
+    Indexed,
+    Key,
+    Page,
+    Status,
+    Stored,
+)
+from fhir_hub.store.sqlite.changes import GENERATION, Changes
 from fhir_hub.store.sqlite.connection import open_reader, open_writer
 from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish, check_finish
 from fhir_hub.store.sqlite.migrations import migrate
@@ -55,7 +66,7 @@ class SqliteStore:
     async def write(
         self,
         changes: Sequence[Change],
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
     ) -> list[Stored]:
         """Store all `changes` and `finish` atomically and durably; return them as stored.
@@ -82,6 +93,31 @@ class SqliteStore:
             return await self._writer.run(work, max(1, len(changes)))
         except UnicodeEncodeError:
             raise InvalidResource("a text of the content is not valid Unicode") from None
+
+    async def reindex(
+        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+    ) -> None:
+        """Replace the entries of resources and set `notes`, atomically and durably."""
+
+        def work() -> None:
+            self._check(Generation(generation))
+            self._changes.reindex(items)
+            for name, text in notes.items():
+                self._connection.execute("DELETE FROM note WHERE name = ?", (name,))
+                if text:
+                    self._connection.execute("INSERT INTO note VALUES (?, ?)", (name, text))
+
+        await self._writer.run(work, max(1, len(items)))
+
+    async def notes(self) -> dict[str, str]:
+        """Return the notes, by name."""
+        rows = self._here().connection.execute("SELECT name, value FROM note").fetchall()
+        return {str(name): str(text) for name, text in rows}
+
+    async def generation(self) -> int:
+        """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
+        row = self._here().connection.execute(GENERATION).fetchone()
+        return (row and row[0]) or 0
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""
@@ -145,7 +181,11 @@ class SqliteStore:
             raise Unavailable("the store is closed")
         return self._reader
 
-    def _check(self, guard: Guard) -> None:
+    def _check(self, guard: Guard | Generation) -> None:
+        if isinstance(guard, Generation):
+            if guard.number != self._changes.generation:
+                raise Conflict("the search parameters have changed")
+            return
         query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
         page = self._guarding.search(query, self._guarding.prepare(query))
         if frozenset(stored.logical_id for stored in page.matches) != guard.logical_ids:
