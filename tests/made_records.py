@@ -307,13 +307,32 @@ def searches(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     if draw(st.booleans()):
         known = of(resource_type)
         told = [code for code in (*EVERY, *TOLD[resource_type]) if code in known]
-        sortable = [code for code in told if usable(known[code]) and len(known[code].indexes) == 1]
+        sortable = [code for code in told if usable(known[code])]
         keys = draw(st.lists(st.sampled_from(sortable), min_size=1, max_size=2))
         pairs.append(("_sort", ",".join(draw(st.sampled_from(("", "-"))) + key for key in keys)))
     pairs.append(("_count", draw(st.sampled_from(("1", "2", "3", "20", "0")))))
     if draw(st.booleans()):
         pairs.append(("_total", "accurate"))
     return (resource_type,), pairs
+
+
+@st.composite
+def searches_of_types(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """Return a search of several types or of all, by what they have in common, and its order."""
+    types = draw(st.lists(st.sampled_from(TYPES), min_size=2, max_size=3, unique=True))
+    if draw(st.integers(0, 5)) == 3:
+        types = []
+    shared = set(EVERY).union(*TOLD.values()).intersection(*(of(t) for t in types or ["Resource"]))
+    pairs = [("_count", draw(st.sampled_from(("1", "3", "20"))))]
+    for code in draw(st.lists(st.sampled_from(sorted(shared)), min_size=1, max_size=2)):
+        kind = of(types[0] if types else "Resource")[code].kind
+        pairs.append((code, draw(values(kind))))
+    keys = draw(st.lists(st.sampled_from(sorted(shared)), max_size=2))
+    if keys:
+        pairs.append(("_sort", ",".join(draw(st.sampled_from(("", "-"))) + key for key in keys)))
+    if draw(st.booleans()):
+        pairs.append(("_total", "accurate"))
+    return tuple(types), pairs
 
 
 worlds = st.lists(

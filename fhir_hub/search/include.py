@@ -9,8 +9,7 @@ from fhir_hub.errors import InvalidParameter, UnknownParameter
 from fhir_hub.search.parameters import Parameter, Parameters
 
 _ANY = "*"
-# `:recurse` is STU3's word for it, and the one that many clients still write
-MODIFIERS = ("iterate", "recurse")
+MODIFIERS = ("iterate",)
 
 
 class Include(NamedTuple):
@@ -70,7 +69,10 @@ def parse_reverse_include(
 
 def _iterates(name: str, modifier: str) -> bool:
     if modifier and modifier not in MODIFIERS:
-        raise UnknownParameter(f"{name} knows the modifier :iterate only")
+        # `:recurse` is STU3's word for it, and the one that many clients still write
+        raise UnknownParameter(
+            f"{name}: the modifier :{modifier[:60]} is not known; did you mean :iterate?"
+        )
     return bool(modifier)
 
 

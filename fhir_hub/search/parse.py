@@ -18,8 +18,8 @@ from fhir_hub.search.condition import HAS, LIST, MOST_VALUES, Conditions
 from fhir_hub.search.context import Context
 from fhir_hub.search.filter import FILTER, filter_plan
 from fhir_hub.search.include import Include, parse_include, parse_reverse_include
-from fhir_hub.search.parameters import Parameters
-from fhir_hub.search.plan import And, Or, Plan, Query, SortKey
+from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.plan import And, Has, Is, Or, Plan, Query, SortKey
 from fhir_hub.search.request import SearchRequest, Total
 
 Pair = tuple[str, str]
@@ -113,6 +113,10 @@ def _plan(conditions: Conditions, resource_type: str, name: str, value: str) -> 
 
 def _is_no_type(pair: Pair) -> bool:
     return pair[0] != "_type"
+
+
+def _of_types(types: Sequence[str]) -> Has:
+    return Has("_type", "token", tuple(Is(one) for one in types))
 
 
 def _ignored(error: FhirError) -> Issue:
@@ -211,39 +215,40 @@ class _Reading:
         )
 
     def _condition(self, name: str, value: str) -> Plan:
-        found: tuple[Plan, ...] = ()
+        plans: dict[Plan, list[str]] = {}
         for one in self.resource_types or ("Resource",):
             conditions = Conditions(self.parameters, self.context, _ADVICE)
             plan = _plan(conditions, one, name, value)
-            if plan not in found:
-                found = (*found, plan)
+            if plan not in plans:
                 self.tests += conditions.tests
+            plans.setdefault(plan, []).append(one)
         if self.tests > MOST_VALUES:
             raise InvalidParameter(f"a search has at most {MOST_VALUES} values")
-        if len(found) > 1:
-            self._refuse_ambiguous(name.partition(":")[0].partition(".")[0])
-        return found[0] if len(found) == 1 else Or(found)
-
-    def _refuse_ambiguous(self, code: str) -> None:
-        """Refuse a parameter that one type stores under a name that another type gives a sense."""
-        known = [self.parameters.of(one) for one in self.resource_types]
-        for mine in known:
-            for other in known:
-                indexes = set(mine[code].indexes) if code in mine else set()
-                own = set(other[code].indexes) if code in other else set()
-                if any(other[i].is_stored for i in indexes - own if i in other):
-                    raise InvalidParameter(f"{code} means different things in these types")
+        if len(plans) == 1:
+            return next(iter(plans))
+        # what a name means in one type is not asked of another
+        return Or(tuple(And((_of_types(types), plan)) for plan, types in plans.items()))
 
     def _sort_key(self, text: str) -> SortKey:
         code = text.removeprefix("-")
         conditions = Conditions(self.parameters, self.context)
         types = self.resource_types or ("Resource",)
         found = [conditions.parameter(one, code) for one in types]
-        keys = {(parameter.indexes, parameter.kind) for parameter in found}
-        (indexes, kind), *more = sorted(keys)
-        if kind == "composite" or kind == "special" or len(indexes) > 1 or more:
-            raise InvalidParameter(f"_sort: results cannot be ordered by {code}")
-        return SortKey(indexes[0], kind, descending=text.startswith("-"))
+        first, *more = dict.fromkeys(p.kind for p in found)
+        if first == "composite" or first == "special":
+            raise InvalidParameter(f"_sort: results have no order by {code}, a {first} parameter")
+        names = tuple(dict.fromkeys(index for p in found for index in p.indexes))
+        if more or any(map(self._is_of_another, found, types, [names] * len(found))):
+            raise InvalidParameter(f"_sort: {code} means different things in these types")
+        return SortKey(names[0], first, text.startswith("-"), names[1:])
+
+    def _is_of_another(
+        self, parameter: Parameter, resource_type: str, names: Sequence[str]
+    ) -> bool:
+        """Say whether one of `names` is an index of the type, and not of this parameter."""
+        known = self.parameters.of(resource_type)
+        others = set(names) - set(parameter.indexes)
+        return any(name in known and known[name].is_stored for name in others)
 
 
 _CONTROLS: Mapping[str, Callable[[_Reading, str], None]] = {

@@ -3,8 +3,8 @@
 Query text becomes a request, the request a plan, and each store compiles the plan to its own
 query. `predicate.py` says what a plan means, one resource at a time; a store must agree.
 
-`_id` and `_lastUpdated` are parameters like any other here (a token's code, a date), but no
-entry is stored for them: a store answers them from its own columns.
+`_id`, `_lastUpdated` and `_type` are parameters like any other here (a token's code, a date), but
+no entry is stored for them: a store answers them from its own columns.
 
 Spec: https://hl7.org/fhir/R4/search.html
 """
@@ -162,12 +162,14 @@ class SortKey:
     """Order by the smallest value under `parameter` (descending: by the largest), absent last.
 
     A token sorts by code, a string by its normalised text, a date, number or quantity by its
-    low bound (descending: its high bound), a reference or uri by its code.
+    low bound (descending: its high bound), a reference or uri by its code. `others` are
+    parameters whose values count too.
     """
 
     parameter: str
     kind: Kind
     descending: bool = False
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def meets(plan: Plan, facts: Facts) -> bool:
             return not meets(inner, facts)
         case Has(parameter, kind, tests):
             mine = _entries(facts, parameter)
-            return any(e.kind == kind and (not tests or _passes_any(tests, e)) for e in mine)
+            return any(e.kind == kind and (not tests or passes_any(tests, e)) for e in mine)
         case Together():
             return _together(plan, facts)
         case Links(parameter, resource_types, inner):
@@ -108,7 +108,7 @@ def passes(test: Test, entry: Entry) -> bool:
             low, high = entry.low or 0.0, entry.high or 0.0
             return half_chord(test, low, high) <= test.half_chord
         case Except(tests):
-            return not _passes_any(tests, entry)
+            return not passes_any(tests, entry)
 
 
 _TEXT: Mapping[str, Callable[[Entry, str], bool]] = {
@@ -121,7 +121,8 @@ _TEXT: Mapping[str, Callable[[Entry, str], bool]] = {
 }
 
 
-def _passes_any(tests: Iterable[Test], entry: Entry) -> bool:
+def passes_any(tests: Iterable[Test], entry: Entry) -> bool:
+    """Return whether `entry` passes one of `tests`."""
     return any(passes(test, entry) for test in tests)
 
 
@@ -148,6 +149,8 @@ def _together(plan: Together, facts: Facts) -> bool:
 def _entries(facts: Facts, parameter: str) -> Iterator[Entry]:
     if parameter == "_id":
         yield Entry("_id", "token", facts.logical_id)
+    elif parameter == "_type":
+        yield Entry("_type", "token", facts.resource_type)
     elif parameter == "_lastUpdated":
         moment = facts.last_updated
         yield Entry("_lastUpdated", "date", low=moment, high=moment + 1)

@@ -75,6 +75,11 @@ def found(answer):
         ("Observation?code=http://loinc.org|14771-0&date=2025-03-11", ["a6"]),
         ("Observation?value-quantity=gt6|http://unitsofmeasure.org|mmol/L", ["a6"]),
         ("Observation?code-value-quantity=http://loinc.org|14771-0$gt9", ["a6"]),
+        ("?_type=Patient,Observation&_sort=-_id", ["a7", "a6", "a5", "a4", "a3", "a2", "a1"]),
+        ("?_type=Observation,Patient&_sort=-_lastUpdated&_count=2", ["a7", "a6"]),
+        ("Observation?_sort=-combo-value-quantity", ["a6", "a7"]),
+        ("Observation?_sort=patient", ["a6", "a7"]),
+        ("Patient?_sort=-family,_id&gender=female", ["a3", "a1", "a5"]),
         ("Patient?_has:Observation:patient:code=14771-0", ["a1", "a2"]),
     ],
 )

@@ -96,7 +96,6 @@ def test_the_self_link_repeats_what_was_used(read):
             [("Observation", "subject", "Patient", False)],
         ),
         ("Observation?_include:iterate=Patient:link", [("Patient", "link", "", True)]),
-        ("Observation?_include:recurse=Patient:link", [("Patient", "link", "", True)]),
         ("Observation?_include=*", [("*", "*", "", False)]),
         ("Observation?_include=Observation:*", [("Observation", "*", "", False)]),
         ("Observation?_include=Observation:*:Patient", [("Observation", "*", "Patient", False)]),
@@ -154,7 +153,8 @@ def test_a_star_is_every_parameter_that_may_point_here(read):
         ("Patient?_sort=", InvalidParameter, "_sort"),
         ("Patient?_sort=name,", UnknownParameter, "no parameter ''"),
         ("Observation?_sort=code-value-quantity", InvalidParameter, "_sort.*code-value-quantity"),
-        ("Observation?_sort=combo-code", InvalidParameter, "_sort.*combo-code"),
+        ("Patient?_sort=_score", UnknownParameter, "_score is not supported: results have no"),
+        ("Patient?_sort=_text", UnknownParameter, "_text is not supported"),
         ("Patient?_count=many", InvalidParameter, "_count"),
         ("Patient?_count=-1", InvalidParameter, "_count"),
         ("Patient?_count=", InvalidParameter, "_count"),
@@ -179,6 +179,7 @@ def test_a_star_is_every_parameter_that_may_point_here(read):
         ("Patient?_include=StructureMap:name", UnknownParameter, "StructureMap"),
         ("Patient?_include=Subscription:name", UnknownParameter, "it has none"),
         ("Patient?_include:odd=Patient:link", UnknownParameter, ":iterate"),
+        ("Patient?_include:recurse=Patient:link", UnknownParameter, "did you mean :iterate"),
         ("Patient?_include=", InvalidParameter, "_include"),
         ("Patient?_revinclude=Patient", InvalidParameter, "_revinclude"),
         ("Patient?" + "&".join(["gender=male"] * 201), InvalidParameter, "at most 200"),
@@ -229,12 +230,46 @@ def test_several_types_share_what_they_have_in_common(read):
     request = read("?_type=Observation,AllergyIntolerance&patient=1")
     tests = (Is("Patient/1"),)
     assert request.query.plan == Or(
-        (Has("subject", "reference", tests), Has("patient", "reference", tests))
+        (
+            And((of_type("Observation"), Has("subject", "reference", tests))),
+            And((of_type("AllergyIntolerance"), Has("patient", "reference", tests))),
+        )
     )
     with pytest.raises(UnknownParameter, match="Observation: no parameter 'gender'"):
         read("?_type=Patient,Observation&gender=male")
-    with pytest.raises(InvalidParameter, match="_sort"):
-        read("?_type=Observation,AllergyIntolerance&_sort=patient")
+
+
+def of_type(name):
+    return Has("_type", "token", (Is(name),))
+
+
+def test_results_are_ordered_by_all_that_a_parameter_looks_at(read):
+    request = read("?_type=Observation,AllergyIntolerance&_sort=-patient,_id")
+    assert request.query.sort == (
+        SortKey("subject", "reference", True, ("patient",)),
+        SortKey("_id", "token"),
+    )
+    request = read("Observation?_sort=combo-code")
+    assert request.query.sort == (SortKey("code", "token", others=("component-code",)),)
+
+
+def test_a_name_that_means_two_things_is_asked_of_each_type_in_its_sense(read, find):
+    # the patient of a Consent, and the actor that may be a Patient, are two
+    appointment = {
+        "resourceType": "Appointment",
+        "participant": [{"actor": {"reference": "Patient/1"}}],
+    }
+    consent = {
+        "resourceType": "Consent",
+        "provision": {"actor": [{"reference": {"reference": "Patient/1"}}]},
+    }
+    other = {"resourceType": "Consent", "patient": {"reference": "Patient/1"}}
+    assert find([appointment, consent, other], "?_type=Appointment,Consent&patient=1") == ["1", "3"]
+    for types, code in (("Appointment,Consent", "patient"), ("Device,ValueSet", "location")):
+        with pytest.raises((InvalidParameter, UnknownParameter)):
+            read(f"?_type={types}&_sort={code}")
+    with pytest.raises(InvalidParameter, match="_sort: manufacturer means different things"):
+        read("?_type=Device,Medication&_sort=manufacturer")
 
 
 def criteria(resource_type, query):

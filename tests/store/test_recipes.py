@@ -100,3 +100,26 @@ async def compare(world: list, later: list, limits: Limits) -> None:
 @given(worlds, worlds, st.sampled_from((Limits(), Limits(0, 1, 1), Limits(2, 4, 9))))
 def test_searches_of_one_shape_are_answered_each_by_its_values(world, later, limits):
     asyncio.run(compare(world, later, limits))
+
+
+async def test_an_order_by_what_no_resource_had_before_is_learned(tmp_path):
+    sqlite, _ = open_sqlite(tmp_path / "hub.db")
+    token = Entry("t", "token", "a")
+
+    async def write(number: int, *entries: Entry) -> None:
+        await sqlite.write([Change("Basic", str(number), 1, number, "POST", b"{}", entries)])
+
+    async def found() -> list[str]:
+        for sort in ((SortKey("d", "date"),), (SortKey("c", "token", others=("d",)),)):
+            query = Query(("Basic",), Has("t", "token", (Is("a"),)), sort)
+            ids.append([stored.logical_id for stored in (await sqlite.search(query)).matches])
+        return ids[-2:]
+
+    ids: list[list[str]] = []
+    try:
+        await write(1, token)
+        assert await found() == [["1"], ["1"]]
+        await write(2, token, Entry("d", "date", low=2, high=3), Entry("d", "token", "2"))
+        assert await found() == [["2", "1"], ["2", "1"]]
+    finally:
+        await sqlite.close()

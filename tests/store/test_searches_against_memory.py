@@ -110,7 +110,11 @@ def test_every_search_over_resources_is_answered_as_by_brute_force():
     )
     @given(
         made_records.worlds,
-        st.lists(made_records.searches(), min_size=QUERIES, max_size=QUERIES),
+        st.lists(
+            st.one_of(*[made_records.searches()] * 7, made_records.searches_of_types()),
+            min_size=QUERIES,
+            max_size=QUERIES,
+        ),
         LIMITS,
     )
     def run(world, searches, limits):

@@ -261,8 +261,8 @@ def _value(key: SortKey, resource: _Resource) -> Value:
         return resource.current.logical_id
     if (key.parameter, key.kind) == ("_lastUpdated", "date"):
         return resource.current.last_updated
-    wanted = (key.parameter, key.kind)
-    mine = [entry for entry in resource.entries if (entry.parameter, entry.kind) == wanted]
+    wanted = (key.parameter, *key.others)
+    mine = [e for e in resource.entries if e.parameter in wanted and e.kind == key.kind]
     choose = max if key.descending else min
     if not mine:
         return None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
+from fhir_hub.search.entry import Entry
 from fhir_hub.search.kinds.position import DEGREE, HALF
 from fhir_hub.search.plan import (
     And,
@@ -26,6 +27,7 @@ from fhir_hub.search.plan import (
     Text,
     Together,
 )
+from fhir_hub.search.predicate import passes_any
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import (
     FALSE,
@@ -140,6 +142,8 @@ class Conditions:
         return None
 
     def _has(self, plan: Has, scope: Scope, rid: str) -> Sql:
+        if plan.parameter == "_type":
+            return TRUE if passes_any(plan.tests, Entry("_type", "token", scope.name)) else FALSE
         own = self.own_columns(plan, alias := self.alias())
         if own and not plan.tests:
             return TRUE

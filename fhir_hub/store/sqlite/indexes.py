@@ -44,7 +44,7 @@ class Indexes:
             return self._own(has, scope)
         if not has.tests:
             return self.presence(has.parameter, has.kind, scope, is_present=True)
-        if not is_walked(has.parameter):
+        if not is_walked(has.parameter) or has.parameter == "_type":
             return None
         number = self._names.parameter(scope.number, has.parameter, has.kind)
         if number is None:

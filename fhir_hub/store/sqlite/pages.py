@@ -168,7 +168,7 @@ def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str
 
 
 def _is_indexed(key: SortKey) -> bool:
-    return key.parameter != "_id" and is_walked(key.parameter)
+    return key.parameter != "_id" and not key.others and is_walked(key.parameter)
 
 
 def _column(key: SortKey) -> str:
@@ -183,7 +183,8 @@ def _value(key: SortKey, scopes: Sequence[Scope], conditions: Conditions, rid: s
     if own:
         column = own.code if key.kind == "token" else own.low
         return Sql(f"(SELECT {column} FROM resource {alias} WHERE {alias}.rid = {rid})")
-    found = [conditions.names.parameter(scope.number, key.parameter, key.kind) for scope in scopes]
+    names = (key.parameter, *key.others)
+    found = [conditions.names.parameter(s.number, n, key.kind) for s in scopes for n in names]
     numbers: list[Bound] = [number for number in found if number is not None]
     if not numbers:
         return Sql("NULL")

@@ -108,7 +108,7 @@ class Recipes:
     def _make(self, shape: Shape, values: int) -> Recipe | None:
         number = self._names.type(shape.resource_type)
         leading = _leader(shape.parts)
-        if number is None or leading is None or not self._are_known(number, shape.parts):
+        if number is None or leading is None or not self._are_known(number, shape):
             return None
         conditions = Conditions(self._names)
         scope = Scope(number, shape.resource_type)
@@ -136,9 +136,13 @@ class Recipes:
         self._known[shape] = recipe
         return recipe
 
-    def _are_known(self, number: int, parts: Sequence[_PartShape]) -> bool:
+    def _are_known(self, number: int, shape: Shape) -> bool:
         """Say whether every parameter and system has a number, so that none is left out."""
-        for name, kind, tests in parts:
+        for key in shape.sort:
+            for name in (key.parameter, *key.others) if key.parameter not in _OWN else ():
+                if self._names.parameter(number, name, key.kind) is None:
+                    return False
+        for name, kind, tests in shape.parts:
             if self._names.parameter(number, name, kind) is None:
                 return False
             systems = tests if kind in CODED else ()

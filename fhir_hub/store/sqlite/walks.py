@@ -147,7 +147,7 @@ class Walks:
         return self._counted(walk, limit)
 
     def _or(self, plans: Sequence[Plan], scope: Scope) -> Walk | None:
-        walks = [self.best(plan, scope) for plan in plans]
+        walks = [walk for walk in (self.best(plan, scope) for plan in plans) if walk.arms]
         arms = [arm for walk in walks for arm in walk.arms]
         if any(walk.is_whole_type for walk in walks) or len(arms) > _ARMS:
             return None
