@@ -40,13 +40,18 @@ def difference(before: Json, after: Json, definitions: Definitions) -> list[Row]
     one type.
     """
     name = before["resourceType"]
-    return list(_Differ(definitions).objects(name, name, _plain(before), _plain(after)))
+    old, new = _plain(before), _plain(after)
+    if not ("meta" in old and "meta" in new):  # of one side, what the server set is no news
+        old, new = ({k: v for k, v in one.items() if k != "meta" or v} for one in (old, new))
+    return list(_Differ(definitions).objects(name, name, old, new))
 
 
-def _plain(resource: Json) -> Json:
-    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in _OWN}
-    rest = {k: v for k, v in resource.items() if k not in ("resourceType", "id", "meta")}
-    return rest | ({"meta": meta} if meta else {})
+def _plain(resource: Json) -> Row:
+    """Return the resource without what the server sets; what is left of `meta` may be empty."""
+    kept = {k: v for k, v in resource.items() if k not in ("resourceType", "id")}
+    if "meta" in kept:
+        kept["meta"] = {k: v for k, v in kept["meta"].items() if k not in _OWN}
+    return kept
 
 
 class _Differ:

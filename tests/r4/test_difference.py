@@ -5,6 +5,7 @@ Spec: https://hl7.org/fhir/R4/fhirpatch.html
 
 import made_records
 import parts
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,25 @@ def test_a_difference_is_the_patch_that_makes_it(pair):
     made = patched(before, {"resourceType": "Parameters", "parameter": rows}, parts.definitions())
 
     assert fhirjson.canonical(without_empty(made)) == fhirjson.canonical(without_empty(after))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "paths"),
+    [
+        pytest.param({}, {"source": "urn:a"}, ["Patient.meta"], id="labelled"),
+        pytest.param({"source": "urn:a"}, {}, ["Patient.meta.source"], id="label gone"),
+        pytest.param({}, {}, [], id="no label"),
+    ],
+)
+def test_what_the_server_says_in_meta_is_no_difference_and_in_no_ones_way(first, second, paths):
+    of_server = {"versionId": "1", "lastUpdated": "2024-02-29T10:00:00Z"}
+    before = {"resourceType": "Patient", "meta": of_server | first, "active": True}
+    after = {"resourceType": "Patient", "meta": {"versionId": "2"} | second, "active": True}
+    rows = difference(before, after, parts.definitions())
+    made = patched(before, {"resourceType": "Parameters", "parameter": rows}, parts.definitions())
+
+    assert [row["part"][1]["valueString"] for row in rows] == paths
+    assert made == before | {"meta": of_server | second}
 
 
 def without_empty(value):

@@ -130,7 +130,7 @@ async def operations(client, second, query=""):
         ),
         (
             {"meta": {"tag": [{"code": "x"}]}},
-            [("add", "Patient", "meta", {"valueMeta": {"tag": [{"code": "x"}]}})],
+            [("add", "Patient.meta", "tag", {"valueCoding": {"code": "x"}})],
         ),
         ({}, []),
     ],
