@@ -22,6 +22,7 @@ from fhir_hub.search.compartment import compartment_plan
 from fhir_hub.search.parse import parse_search
 from fhir_hub.search.plan import EVERYTHING, And, Plan
 from fhir_hub.search.request import SearchRequest
+from fhir_hub.search.shown import shown_plan, shown_sort
 from fhir_hub.store.base import Page, Stored
 
 
@@ -75,8 +76,28 @@ async def _search(
     if cursor or within is not EVERYTHING:
         plan = And((within, asked.query.plan)) if within is not EVERYTHING else asked.query.plan
         asked = replace(asked, query=replace(asked.query, plan=plan, after=cursor))
+    if asked.is_explained:
+        return answer(200, await _explanation(asked, service))
     page, included = await service.repository.search(asked)
     return answer(200, searchset(request.base, path, asked, page, included, service))
+
+
+async def _explanation(asked: SearchRequest, service: Service) -> dict[str, Any]:
+    """Return the plan of a search and what the store makes of it, without values."""
+    query = asked.query
+    types = ", ".join(query.resource_types) or "all types"
+    shown = [
+        {"name": "types", "valueString": types},
+        {"name": "plan", "valueString": shown_plan(query.plan)},
+        {"name": "order", "valueString": shown_sort(query.sort)},
+    ]
+    steps: list[dict[str, Any]] = []
+    for line in await service.repository.store.explain(query):
+        if line.startswith("SELECT ") or not steps:
+            steps.append({"name": "statement", "part": []})
+        name = "step" if steps[-1]["part"] else "text"
+        steps[-1]["part"].append({"name": name, "valueString": line})
+    return {"resourceType": "Parameters", "parameter": [*shown, *steps]}
 
 
 def _form(request: FhirRequest) -> list[tuple[str, str]]:

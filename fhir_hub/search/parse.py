@@ -142,6 +142,7 @@ class _Reading:
     elements: tuple[str, ...] = ()
     ignored: list[Pair] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    is_explained: bool = False
 
     def take(self, name: str, value: str) -> None:
         """Read one pair; raises `UnknownParameter`, `InvalidParameter`."""
@@ -175,6 +176,7 @@ class _Reading:
             elements=self.elements,
             used=used,
             issues=tuple(self.issues),
+            is_explained=self.is_explained,
         )
 
     def set_types(self, value: str) -> None:
@@ -195,6 +197,9 @@ class _Reading:
 
     def set_summary(self, value: str) -> None:
         self.summary = _one_of("_summary", value, SUMMARIES)
+
+    def set_explain(self, value: str) -> None:
+        self.is_explained = _one_of("_explain", value, ("true", "false")) == "true"
 
     def set_elements(self, value: str) -> None:
         names = tuple(dict.fromkeys(value.split(",")))
@@ -258,6 +263,7 @@ _CONTROLS: Mapping[str, Callable[[_Reading, str], None]] = {
     "_total": _Reading.set_total,
     "_summary": _Reading.set_summary,
     "_elements": _Reading.set_elements,
+    "_explain": _Reading.set_explain,
 }
 _INCLUDES: Mapping[str, Callable[[_Reading, str, str], None]] = {
     "_include": _Reading.include,

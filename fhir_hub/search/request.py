@@ -18,7 +18,7 @@ class SearchRequest:
     """A search request. `used` are the pairs that the self link repeats.
 
     `issues` say what lenient handling ignored. `summary` is a value of `_summary` or empty;
-    `elements` those of `_elements`.
+    `elements` those of `_elements`. `is_explained`: the plan is asked for instead of results.
     """
 
     resource_types: tuple[str, ...]
@@ -30,3 +30,4 @@ class SearchRequest:
     elements: tuple[str, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
     issues: tuple[Issue, ...] = ()
+    is_explained: bool = False

@@ -1,4 +1,4 @@
-"""What a store promises: eleven methods for resources, five for received messages.
+"""What a store promises: twelve methods for resources, five for received messages.
 
 A store keeps bytes and index entries and knows nothing of FHIR's rules; the repository does.
 There is one way to change data, `write`, and it is atomic and durable: when it returns, all of
@@ -173,6 +173,9 @@ class Store(Protocol):
 
         Raises `InvalidParameter` for a cursor that is not this store's.
         """
+
+    async def explain(self, query: Query) -> list[str]:
+        """Return how it would search: each statement, then the steps that it takes. No values."""
 
     async def history(
         self,

@@ -165,6 +165,10 @@ class ForwardingStore:
         """Return a page of current, not deleted resources that meet the query."""
         return await self._near.search(query)
 
+    async def explain(self, query: Query) -> list[str]:
+        """Return how it would search."""
+        return await self._near.explain(query)
+
     async def history(self, resource_type: str = "", logical_id: str = "", **options: Any) -> Page:
         """Return versions, newest first, of one resource, one type, or all."""
         return await self._near.history(resource_type, logical_id, **options)

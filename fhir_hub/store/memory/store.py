@@ -161,6 +161,10 @@ class MemoryStore:
             cursor = write_cursor(query, _values(query.sort, page[-1]))
         return Page([resource.current for resource in page], cursor, total)
 
+    async def explain(self, query: Query) -> list[str]:
+        """Return how it would search."""
+        return ["every resource is asked whether it meets the plan, then the results are sorted"]
+
     async def history(
         self,
         resource_type: str = "",

@@ -68,18 +68,23 @@ class Reader:
 
     def quick(self, query: Query) -> Page | None:
         """Return the page of a search of a simple shape that walks few rows, None for others."""
+        found = self._quick(query)
+        if found is None:
+            return None
+        return self._page_of(query, self.connection.execute(*found).fetchall())
+
+    def _quick(self, query: Query) -> tuple[str, list[Any]] | None:
+        """Return the statement of a search of a simple shape that walks few rows."""
         found = self._recipes.find(query)
         if found is None:
             return None
         recipe, values = found
-        run = self.connection.execute
         if recipe.probe:
             most = self._limits.few if recipe.is_alone else self._limits.rare
-            if run(recipe.probe.text, recipe.probe.values(values, most)).fetchone():
+            probe = recipe.probe
+            if self.connection.execute(probe.text, probe.values(values, most)).fetchone():
                 return None
-        page = recipe.page
-        rows = run(page.text, page.values(values, query.count + 1)).fetchall()
-        return self._page_of(query, rows)
+        return recipe.page.text, recipe.page.values(values, query.count + 1)
 
     def search(self, query: Query, prepared: Prepared) -> Page:
         """Return the page that the prepared statements find, all in one snapshot."""
@@ -94,13 +99,20 @@ class Reader:
 
     def explain(self, query: Query) -> list[str]:
         """Return each statement of the query, followed by SQLite's plan of it."""
-        prepared = self.prepare(query)
-        pages = [with_content(query.sort, sql) for sql in prepared.pages]
+        statements: list[tuple[str, Sequence[Any]]] = []
+        if quick := self._quick(query):
+            statements.append(quick)
+        else:
+            prepared = self.prepare(query)
+            for page in prepared.pages if query.count > 0 else ():
+                text, values = with_content(query.sort, page)
+                statements.append((text, (*values, query.count + 1)))
+            if prepared.total:
+                statements.append(prepared.total)
         lines = []
-        for sql in (*pages, *([prepared.total] if prepared.total else [])):
-            values = sql.values + ((query.count + 1,) if sql in pages else ())
-            lines.append(sql.text)
-            rows = self.connection.execute(f"EXPLAIN QUERY PLAN {sql.text}", values)
+        for text, bound in statements:
+            lines.append(text)
+            rows = self.connection.execute(f"EXPLAIN QUERY PLAN {text}", bound)
             lines += [str(row[3]) for row in rows]
         return lines
 

@@ -166,7 +166,8 @@ class SqliteStore:
 
     async def explain(self, query: Query) -> list[str]:
         """Return the SQL that a query runs, each statement followed by SQLite's plan of it."""
-        return self._here().explain(query)
+        self._here()
+        return await self._readers.run(lambda reader: reader.explain(query))
 
     async def close(self) -> None:
         """Finish what is under way and let go of files and connections."""
