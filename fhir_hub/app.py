@@ -6,7 +6,7 @@ is under way finish and be answered, and closes the store last.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -22,10 +22,12 @@ from fhir_hub.hl7v2.listener import Limits, Listener
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import SOURCE, Channel, Receiver
+from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
 from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.repository.indexing import Indexing
@@ -79,12 +81,15 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     folders = [settings.mappings_folder] if settings.mappings_folder else []
     mappings = load_mappings(definitions, folders)
     settings.require_sources((*_SOURCES, *mappings.senders))
+    site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas)
     warn = logs.get_logger("hub").warning
-    repository, indexing = _repository(settings, backend, checks, parameters, warn)
+    require_of = partial(_requirement, checks, site_rules, definitions)
+    repository, indexing = _repository(settings, backend, require_of, parameters, warn)
     service = Service(
         repository=repository.of("rest"),
         definitions=definitions,
         checks=checks,
+        site_rules=site_rules,
         parameters=parameters,
         zone=settings.zone,
         dispatch=routes.dispatch,
@@ -116,20 +121,20 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
 
 
 def _repository(
-    settings: Settings, backend: Backend, checks: Checks, parameters: Parameters, log: Log
+    settings: Settings,
+    backend: Backend,
+    require_of: Callable[[Validation, Sequence[str]], Callable[[Any], None]],
+    parameters: Parameters,
+    log: Log,
 ) -> tuple[Repository, Indexing]:
     """Return the one repository; what comes from a source obeys that source's rules."""
     base = settings.base_url or address(settings.host, settings.port)
     extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
-    require: dict[Validation, Callable[[Any], None]] = {
-        "r4": checks.require,
-        "off": partial(_known, parameters.definitions),
-    }
 
     @cache
     def rules_of(*sources: str) -> Rules:
         chosen = settings.rules_of(*sources)
-        check = require[chosen.validation]
+        check = require_of(chosen.validation, sources)
         references = chosen.references
         return Rules(check, extractor.entries, now, new_logical_id, references, parameters)
 
@@ -298,6 +303,13 @@ def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchan
                 log.debug("request", **about)
 
     return observe
+
+
+def _require(checks: Checks, site_rules: SiteRules, sources: Sequence[str], resource: Any) -> None:
+    """Raise `InvalidResource` with every error of R4, the identifiers and the sender's schemas."""
+    issues = [*checks.check(resource), *site_rules.check(resource, sources)]
+    if errors := [issue for issue in issues if issue.severity == "error"]:
+        raise InvalidResource(errors[0].diagnostics, *errors)
 
 
 def _known(definitions: Definitions, resource: Any) -> None:

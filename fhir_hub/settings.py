@@ -70,7 +70,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
 References = Literal["enforce", "warn", "off"]
-Validation = Literal["r4", "off"]
+Validation = Literal["r4", "profiles", "off"]
 
 
 class SourceSettings(BaseModel):
@@ -157,8 +157,9 @@ class Settings(BaseSettings):
     leave one: it is refused, or (`warn`) done with a warning in the answer, or (`off`) done."""
 
     validation: Validation = "r4"
-    """What is checked before a resource is stored: the structure rules of R4, or (`off`, for a
-    load of data that was checked before) only that it is a resource of a known type."""
+    """What is checked before a resource is stored: the structure rules of R4, or (`profiles`) also
+    the rules of identifiers and of senders (docs/profiles.md), or (`off`, for a load of data that
+    was checked before) only that it is a resource of a known type."""
 
     sources: dict[str, SourceSettings] = {}
     """`references` and `validation` by where data comes from, in tables `[sources.NAME]`: `rest`,

@@ -7,7 +7,9 @@ from functools import cache
 from itertools import count
 
 from fhir_hub import fhirjson
+from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
@@ -90,6 +92,7 @@ def service(repository: Repository) -> Service:
     return Service(
         repository=repository,
         definitions=definitions(),
+        site_rules=SiteRules(definitions(), IDENTIFIER_RULES),
         checks=checks(),
         parameters=parameters(),
         zone=ZONE,

@@ -68,7 +68,7 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
         ('timezone = "../../etc/passwd"', "timezone: write an offset"),
         ('store = "mongo"', "store: write sqlite:PATH or memory:"),
         ('base_url = "hub"', "base_url: write an address"),
-        ('validation = "r5"', "validation: input should be 'r4' or 'off'"),
+        ('validation = "r5"', "validation: input should be 'r4', 'profiles' or 'off'"),
         ("drain_s = inf", "drain_s: input should be a finite number"),
         ('workers = 2\nstore = "memory:"', "workers above 1 need a store that they can share"),
         ("workers = 0", "workers: input should be greater than or equal to 1"),

@@ -1,8 +1,8 @@
-"""`fhir-hub validate`: check files of resources against R4, as the hub checks what it stores."""
+"""`fhir-hub validate`: check files of resources as `validation = "profiles"` checks writes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,6 @@ from fhir_hub.cli.say import count, progress, read
 
 if TYPE_CHECKING:
     from fhir_hub.errors import Issue
-    from fhir_hub.r4.checks.run import Checks
     from fhir_hub.r4.definitions import Definitions
 
 EXAMPLE = "fhir-hub validate examples/institutions.json"
@@ -28,14 +27,13 @@ def command(
     ],
 ) -> None:
     """Check resources and print every issue; exit code 1 if one is an error. 校验资源。"""
-    from fhir_hub.r4.checks.run import Checks
     from fhir_hub.r4.definitions import load_definitions
 
     definitions = load_definitions()
-    checks = Checks(definitions)
+    check = _check(definitions)
     resources = faulty = 0
     for file in progress(files, len(files), "validate"):
-        for place, issues in _checked(read(file), checks, definitions):
+        for place, issues in _checked(read(file), check, definitions):
             resources += 1
             faulty += any(issue.severity == "error" for issue in issues)
             for issue in issues:
@@ -47,8 +45,20 @@ def command(
         raise typer.Exit(1)
 
 
+def _check(definitions: "Definitions") -> Callable[[Any], list["Issue"]]:
+    from fhir_hub.identity.rules import IDENTIFIER_RULES
+    from fhir_hub.r4.checks.run import Checks
+    from fhir_hub.r4.checks.site_rules import SiteRules
+    from fhir_hub.r4.packages import built_in_profiles, load_profiles
+
+    checks = Checks(definitions)
+    profiles = load_profiles([built_in_profiles()])
+    site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas)
+    return lambda resource: [*checks.check(resource), *site_rules.check(resource)]
+
+
 def _checked(
-    raw: bytes, checks: "Checks", definitions: "Definitions"
+    raw: bytes, check: Callable[[Any], list["Issue"]], definitions: "Definitions"
 ) -> Iterator[tuple[str, list["Issue"]]]:
     """Yield the issues of each resource, with `:LINE` of NDJSON."""
     from fhir_hub import fhirjson
@@ -65,11 +75,11 @@ def _checked(
             yield "", list(error.issues)
             return
     else:
-        yield "", checks.check(whole)
+        yield "", check(whole)
         return
     for place, line in lines:
         try:
-            yield place, checks.check(fhirjson.loads(line))
+            yield place, check(fhirjson.loads(line))
         except InvalidResource as error:
             yield place, list(error.issues)
 

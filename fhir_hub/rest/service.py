@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fhir_hub.errors import NotFound
 from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.repository.repository import Repository
 from fhir_hub.rest.message import FhirRequest, FhirResponse
@@ -38,6 +39,7 @@ class Service:
     repository: Repository
     definitions: Definitions
     checks: Checks
+    site_rules: SiteRules
     parameters: Parameters
     zone: tzinfo
     dispatch: Callable[[FhirRequest, "Service"], Awaitable[FhirResponse]]

@@ -52,6 +52,28 @@ async def test_what_comes_from_a_source_obeys_the_rules_of_that_source(start, tm
     assert refused.status_code == 400
 
 
+async def test_with_profiles_numbers_are_checked_and_each_sender_has_its_own_schema(
+    start, tmp_path
+):
+    schema = {"appliesTo": {"resourceType": ["Patient"], "source": ["rest"]}, "required": ["name"]}
+    (tmp_path / "rest.schema.json").write_text(json.dumps(schema))
+    identifier = {"system": "urn:oid:2.16.156.10011.1.3", "value": "310229195304129988"}
+    patient = {"resourceType": "Patient", "identifier": [identifier]}
+    options = {"validation": "profiles", "profiles_folder": (tmp_path,)}
+    async with start(**options) as hub, hub.client() as client:
+        refused = await client.post("/fhir/Patient", json=patient)
+        kiosk = (EXAMPLES / "messages" / "09_ORU_R01_kiosk_vitals_chc.hl7").read_bytes()
+        accepted = await hub.send(kiosk)
+        without_device = await hub.send(kiosk.replace(b"KIOSK-ZJJ-02", b"").replace(b"-17", b"-18"))
+
+    told = {(each["code"], each["expression"][0]) for each in refused.json()["issue"]}
+    assert refused.status_code == 400
+    assert told == {("required", "Patient.name"), ("value", "Patient.identifier[0].value")}
+    assert b"\rMSA|AA|" in accepted
+    assert b"\rMSA|AE|" in without_device
+    assert "say which device measured" in without_device.decode()
+
+
 async def test_a_source_that_does_not_exist_stops_the_start(start):
     with pytest.raises(InvalidSettings, match="did you mean iot-gateway"):
         async with start(sources={"iot-gate": {"references": "off"}}):

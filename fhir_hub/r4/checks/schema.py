@@ -1,15 +1,31 @@
-"""JSON Schema for our own files (mappings, settings, profile rules): the door of `jsonschema`.
+"""JSON Schema for our own files, and for what a site asks of a sender: the door of `jsonschema`.
 
-Not for resources: a schema of all R4 takes a thousand times as long as the compiled checks.
+Not for R4 itself: a schema of all R4 takes a thousand times as long as the compiled checks. A
+schema may refer to its own parts only, so that no check ever goes to the network.
 
 Spec: https://json-schema.org/draft/2020-12
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+from jsonschema.exceptions import SchemaError
 from jsonschema.validators import validator_for
 
 _SHOWN = 300
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+class Violation(NamedTuple):
+    """A place where a document breaks a schema.
+
+    `path` are the keys and numbers that lead there, `keyword` is what was broken, `schema` the
+    schema that says so. The document's own values are not in it.
+    """
+
+    path: tuple[str | int, ...]
+    keyword: str
+    schema: dict[str, Any]
 
 
 def problems(document: Any, schema: dict[str, Any]) -> list[str]:
@@ -25,6 +41,55 @@ def problems(document: Any, schema: dict[str, Any]) -> list[str]:
     validator = validator_for(schema)(schema)
     errors = validator.iter_errors(document)
     return sorted(f"{_pointer(each.absolute_path)}: {each.message[:_SHOWN]}" for each in errors)
+
+
+class Schema:
+    """A schema that was looked at once, for many documents."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Raise `ValueError` if it is no schema, or refers to something outside of itself."""
+        kind = validator_for(schema)
+        try:
+            kind.check_schema(schema)
+        except SchemaError as error:
+            raise ValueError(f"{_pointer(error.absolute_path)}: {error.message[:_SHOWN]}") from None
+        for reference in _references(schema):
+            _require_inside(reference, schema)
+        self._validator = kind(schema)
+
+    def violations(self, document: Any) -> Iterator[Violation]:
+        """Yield where `document` breaks the schema; what `properties` of it are missing too."""
+        for each in self._validator.iter_errors(document):
+            path = tuple(each.absolute_path)
+            if each.validator == "required":
+                missing = [name for name in each.validator_value if name not in each.instance]
+                named = [name for name in missing if repr(name) in each.message] or missing
+                path = (*path, named[0])
+            schema = each.schema if isinstance(each.schema, dict) else {}  # `false`: never
+            yield Violation(path, str(each.validator or "false"), schema)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key in _REFERENCES and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _references(each)
+
+
+def _require_inside(reference: str, schema: dict[str, Any]) -> None:
+    if reference == "#":
+        return
+    place: Any = schema
+    for step in reference.removeprefix("#/").split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        place = place.get(name) if isinstance(place, dict) else None
+    if not reference.startswith("#/") or place is None:
+        raise ValueError(f"{reference}: refer to a part of the same schema (#/$defs/…)")
 
 
 def _pointer(path: Any) -> str:

@@ -40,7 +40,7 @@ async def validate(request: FhirRequest, service: Service) -> FhirResponse:
         resource = inputs.resource("resource") or fhirjson.loads(stored.content)
     else:
         resource = _resource(inputs)
-    issues = list(service.checks.check(resource))
+    issues = [*service.checks.check(resource), *service.site_rules.check(resource, ("rest",))]
     issues += _about_address(resource, resource_type, logical_id if mode == "update" else "")
     issues += _about_profile(inputs.text("profile"), resource_type)
     return answer(200, _outcome(issues))
