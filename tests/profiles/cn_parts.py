@@ -1,11 +1,11 @@
 """What the tests of the package `cn-yangtze` share: the package, its folder, its examples."""
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fhir_hub import fhirjson
 from fhir_hub.identity.systems import BASE
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 
@@ -33,7 +33,7 @@ def examples(kind: str) -> list[Path]:
 
 
 def read(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8"))
+    return fhirjson.loads(path.read_bytes())
 
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:
