@@ -305,6 +305,19 @@ def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchan
     return observe
 
 
+def _requirement(
+    checks: Checks,
+    site_rules: SiteRules,
+    definitions: Definitions,
+    validation: Validation,
+    sources: Sequence[str],
+) -> Callable[[Any], None]:
+    """Return what raises `InvalidResource` for a resource from `sources`, as a setting wants."""
+    if validation == "profiles":
+        return partial(_require, checks, site_rules, sources)
+    return checks.require if validation == "r4" else partial(_known, definitions)
+
+
 def _require(checks: Checks, site_rules: SiteRules, sources: Sequence[str], resource: Any) -> None:
     """Raise `InvalidResource` with every error of R4, the identifiers and the sender's schemas."""
     issues = [*checks.check(resource), *site_rules.check(resource, sources)]

@@ -15,7 +15,7 @@ from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.issues import LIMIT, within
 from fhir_hub.r4.checks.schema_rules import SchemaRules
 from fhir_hub.r4.definitions import Definitions
-from fhir_hub.r4.element_names import ElementNames
+from fhir_hub.r4.element_names import ElementNames, Named
 from fhir_hub.r4.packages import SchemaFile
 
 Json = Mapping[str, Any]
@@ -37,6 +37,7 @@ class SiteRules:
         self._identifiers = identifiers
         self._schemas = SchemaRules(definitions, schemas)
         self._names = ElementNames(definitions)
+        self._known: dict[tuple[str, str], Named] = {}
 
     def check(self, resource: Any, sources: Sequence[str] = ()) -> list[Issue]:
         """Return what breaks the rules in a resource that is valid R4, at most 100 issues."""
@@ -55,7 +56,7 @@ class SiteRules:
         for key, child in value.items():
             if type(child) is not dict and (type(child) is not list or not child):
                 continue
-            named = self._names.of_key(where, key)
+            named = self._known.get((where, key)) or self._name(where, key)
             if named is None:
                 continue
             step, inside = f"{path}.{named.name}", self._names.inside(named.element, named.type)
@@ -71,6 +72,11 @@ class SiteRules:
                     own = owner if value is owner and key == "identifier" else None
                     yield from self._of_identifier(each, own, at, path)
                 yield from self._inside(each, at, inside, owner)
+
+    def _name(self, where: str, key: str) -> Named | None:
+        if named := self._names.of_key(where, key):
+            self._known[where, key] = named  # as many as the definitions have, no more
+        return named
 
     def _of_identifier(
         self, identifier: Json, owner: Json | None, at: str, path: str
