@@ -16,6 +16,7 @@ from fhir_hub.clock import IdMaker
 from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
+from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.merge import Resource, merge
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import match, systems
@@ -110,18 +111,24 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
 
 
 async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
-    """Find by identifier what is stored, with one search a resource type."""
+    """Find by identifier and by key what is stored, with a search of each a resource type."""
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
         if thing.converted.match:
             by_type.setdefault(thing.resource["resourceType"], []).append(thing)
     for resource_type, of_type in by_type.items():
+        keys = {key for thing in of_type for key in numbers_of(keys_of(thing.resource))}
         wanted = {number for thing in of_type for number in numbers_of(thing.converted.match)}
-        holders: dict[Number, list[Resource]] = {}
-        for stored in await unit.find(resource_type, match.plan_of(sorted(wanted))):
-            resource = _loaded(stored)
+        found: list[Stored] = []
+        if numbers := sorted(wanted - keys):
+            found += await unit.find(resource_type, match.plan_of(numbers))
+        if keys:
+            tests = tuple(Is(key.value, key.system) for key in sorted(keys))
+            found += await unit.find(resource_type, Has("_tag", "token", tests))
+        holders: dict[Number, dict[str, Resource]] = {}
+        for resource in map(_loaded, found):
             for number in _held(resource):
-                holders.setdefault(number, []).append(resource)
+                holders.setdefault(number, {})[resource["id"]] = resource
         for thing in of_type:
             _choose(thing, holders)
 
@@ -129,16 +136,18 @@ async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
 def _held(resource: Resource) -> set[Number]:
     identifiers = resource.get("identifier", ())
     listed = identifiers if isinstance(identifiers, list | tuple) else [identifiers]
-    return {
+    held = {
         Number(systems.canonical(one.get("system", "")), one["value"])
         for one in listed
         if "value" in one
     }
+    tags = resource.get("meta", {}).get("tag", ())
+    return held | {Number(one.get("system", ""), one.get("code", "")) for one in tags}
 
 
-def _choose(thing: Thing, holders: Mapping[Number, Sequence[Resource]]) -> None:
+def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> None:
     for number in numbers_of(thing.converted.match):
-        found = holders.get(number, ())
+        found = list(holders.get(number, {}).values())
         if len(found) > 1:
             resource_type = thing.resource["resourceType"]
             raise PreconditionFailed(

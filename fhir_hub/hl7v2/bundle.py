@@ -6,6 +6,8 @@ Spec: https://hl7.org/fhir/R4/http.html#transaction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from fhir_hub.hl7v2.drafts import keys_of
+
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.convert import Conversion, Converted
 
@@ -26,7 +28,8 @@ def _entry(converted: "Converted") -> dict[str, Any]:
     request = {"method": "POST", "url": resource_type}
     if converted.match:
         system, value = converted.match[0]
-        token = f"identifier={quote(f'{_escaped(system)}|{_escaped(value)}', safe=':/|')}"
+        parameter = "_tag" if converted.match[0] in keys_of(converted.resource) else "identifier"
+        token = f"{parameter}={quote(f'{_escaped(system)}|{_escaped(value)}', safe=':/|')}"
         if converted.mode == "update":
             request = {"method": "PUT", "url": f"{resource_type}?{token}"}
         else:

@@ -20,9 +20,9 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `pressure_components` | OBX-5, OBX-6, OBX-7 | both components of a pressure in one text |
 | `reference_range` | OBX-7, OBX-6 | referenceRange in the unit of the value |
 | `observation_code` | OBX-3 | code: that of the table ObservationCode, and the sender's own |
-| `observation_key` | numbers …, OBX-3, OBX-4 | Identifier that a corrected result has again |
+| `observation_key` | numbers …, OBX-3, OBX-4 | tag that a corrected result has again |
 | `observation_category` | OBR-24, OBR-4 … | category by a field that the table knows, or by code |
-| `natural_key` | what tells it from others | Identifier of what has no number of its own |
+| `natural_key` | what tells it from others | tag of what has no number of its own |
 | `appointment_start` | paths to try | instant |
 | `appointment_end` | two ends, (duration, unit) …, `M15` | instant |
 | `appointment_status` | MSH-9.2, SCH-25 … | code |

@@ -2,6 +2,7 @@
 
 A result has no number of its own in HL7v2. Its order's filler number with its code and sub-id
 name it, so that a correction finds it; where there is no number, its patient, code and time do.
+Such a key is no number that anybody gave: it stands in `meta.tag`, not among the identifiers.
 
 Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
 """
@@ -20,7 +21,7 @@ from fhir_hub.identity import systems
 
 CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
 PRESSURE_PANEL = "85354-9"
-_URI = "urn:ietf:rfc:3986"
+NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"
 _PRESSURE_UNITS = ("mm[Hg]", "kPa")
 VITAL_SIGNS = frozenset(
     {"8867-4", "9279-1", "8310-5", "2708-6", "59408-5", "8302-2", "9843-4", "29463-7", "39156-5"}
@@ -131,7 +132,7 @@ def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Identifier of a result: its order's number, code and sub-id.
+    """Return the key of a result, a tag: its order's number, code and sub-id.
 
     The last two paths are code and sub-id, the ones before are numbers: the first filled counts.
     """
@@ -148,7 +149,7 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     key = "/".join([number, *pieces])
     again = place.run.occurrence(key)
     system = f"{systems.authority_system(place.run.facility)}/observation"
-    return {"system": system, "value": key if again == 1 else f"{key}#{again}"}
+    return {"system": system, "code": key if again == 1 else f"{key}#{again}"}
 
 
 def _order_number(place: Place, paths: Paths) -> str:
@@ -163,7 +164,7 @@ def _order_number(place: Place, paths: Paths) -> str:
 
 
 def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Identifier of what has no number: by sender, patient and the given fields."""
+    """Return the key, a tag, of what has no number: by sender, patient and the given fields."""
     texts = ["~".join(map(_told, place.values(path))) for path in paths]
     return _natural(place, draft, texts) if any(texts) else None
 
@@ -183,7 +184,7 @@ def _natural(place: Place, draft: Draft, texts: list[str]) -> Json:
     whose = run.patient_key(place.node) or f"{run.seed}"
     key = "|".join([run.facility, kind, whose, *texts])
     again = run.occurrence(key)
-    return {"system": _URI, "value": name_based_urn(key if again == 1 else f"{key}#{again}")}
+    return {"system": NATURAL_KEY, "code": name_based_urn(key if again == 1 else f"{key}#{again}")}
 
 
 def observation_category(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -15,7 +15,7 @@ from typing import Any
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
-from fhir_hub.hl7v2.drafts import Draft, Place, Run, pairs
+from fhir_hub.hl7v2.drafts import Draft, Place, Run, keys_of, pairs
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.groups import Node, assign
 from fhir_hub.hl7v2.mappings import Mappings
@@ -40,8 +40,8 @@ _STRICT = {
 class Converted:
     """One resource of a message.
 
-    `match` are the identifiers (system, value) by which a stored one is found, strongest first;
-    none: it is always new. `mode` `create` leaves a stored one as it is, `update` lays this over
+    `match` are the identifiers (system, value) and keys in `meta.tag` (system, code) by which a
+    stored one is found, strongest first; none: it is always new. `mode` `create` leaves a stored one as it is, `update` lays this over
     it. `nulls` are top elements that the message deletes, `removes` items to take out of lists.
     """
 
@@ -68,17 +68,22 @@ def convert(
     sender: str = "",
     zone: tzinfo = CHINA,
     received: str = "",
+    by_table: bool = False,
 ) -> Conversion:
     """Return the resources that `message` makes.
 
     `sender` names a sender's file, else MSH tells it; `zone` is that of times without offset,
-    `received` the instant at which the message came. Raises `InvalidMessage` for a message that
+    `received` the instant at which the message came. With `by_table` it gives what the standard's
+    tables do, a resource for every mention of a person, institution or place; without, each of
+    them once, and those without a number as a display. Raises `InvalidMessage` for a message that
     no map can make anything of, that lacks its patient, or that a strict sender may not send.
     """
     program = mappings.program(message, sender)
-    run = Run(message, received, program.memories)
+    run = Run(message, received, program.memories, by_table=by_table)
     settings = program.scope.settings
-    run.context = Context(run.facility, settings.zone or zone, program.scope.tables, run.issue)
+    run.context = Context(
+        run.facility, settings.zone or zone, program.scope.tables, run.issue, by_table
+    )
     late = _make(message, program, run)
     _refuse_empty(message, program, run, mappings)
     for place, entry, draft in late:
@@ -164,12 +169,13 @@ def _set_matches(late: Late, run: Run) -> None:
             continue
         held = draft.resource.get("identifier", [])
         held = held if isinstance(held, list) else [held]
+        keys = keys_of(draft.resource)
         if entry.match == ("identity",):
             draft.match = tuple((one.system, one.value) for one in match.numbers(held))
         elif entry.match == ("identifier",):
-            draft.match = pairs(held)
+            draft.match = keys + pairs(held)
         else:
-            draft.match = _of_types(held, entry.match)
+            draft.match = keys + _of_types(held, entry.match)
 
 
 def _of_types(held: list[Json], wanted: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -131,12 +131,14 @@ class Run:
     __slots__ = (
         "_numbers",
         "application",
+        "by_table",
         "context",
         "control_id",
         "drafts",
         "facility",
         "issues",
         "memory",
+        "mentions",
         "message",
         "moments",
         "received",
@@ -147,14 +149,18 @@ class Run:
         "trace",
     )
 
-    def __init__(self, message: Message, received: str, memories: Memories) -> None:
+    def __init__(
+        self, message: Message, received: str, memories: Memories, *, by_table: bool = False
+    ) -> None:
         header = message.header
+        self.by_table = by_table
+        self.mentions: list[Draft] = []
         self.moments: dict[tuple[str, str], Any] = {}
         self.references: dict[tuple[str, str], Json] = {}
         self.message = message
         self.application, self.facility = header.value(3), header.value(4)
         self.control_id = header.value(10)
-        self.memory = memories.of(self.facility, message.encoding)
+        self.memory = memories.of(self.facility, message.encoding, by_table)
         self.received = received
         parts = (3, 4, 7, 9, 10)
         self.seed = "|".join(
@@ -189,8 +195,11 @@ class Run:
         """Return the Reference to a resource that a field names in passing (a doctor, a room).
 
         One with an identifier becomes a resource of its own, once a message; one that is only a
-        name is a Reference with that name, because nothing would find it again.
+        name is a Reference with that name, because nothing would find it again. By the tables of
+        the standard every mention is a resource of its own.
         """
+        if self.by_table:
+            return self._mention(resource, segment)
         resource_type, identifiers = resource["resourceType"], resource.get("identifier")
         if not identifiers:
             name = _name_of(resource)
@@ -207,6 +216,25 @@ class Run:
             _fill(known.resource, resource, first["value"])
         return {"reference": known.full_url}
 
+    def _mention(self, resource: Json, segment: Segment) -> Json:
+        resource = {name: self.settled(value, segment) for name, value in resource.items()}
+        name = resource["resourceType"]
+        draft = Draft(name, resource, self.full_url(f"mention|{name}"), segment)
+        draft.mode = "create"
+        draft.match = pairs(resource.get("identifier", []))
+        self.mentions.append(draft)
+        return {"reference": draft.full_url}
+
+    def settled(self, value: Any, segment: Segment) -> Any:
+        """Return a value with a Reference wherever it holds a resource."""
+        if type(value) is dict:
+            if "resourceType" in value:
+                return self.support(value, segment)
+            return {name: self.settled(part, segment) for name, part in value.items()}
+        if type(value) is list:
+            return [self.settled(part, segment) for part in value]
+        return value
+
     def patient_key(self, node: Node) -> str:
         """Return the strongest number of the patient whom a place is about."""
         for draft in node.nearest_drafts("Patient"):
@@ -218,6 +246,7 @@ class Run:
         """Return all resources: those that the message tells, those it names, its witnesses."""
         yield from (draft for draft in self.drafts if not draft.is_witness)
         yield from self.supports.values()
+        yield from self.mentions
         yield from (draft for draft in self.drafts if draft.is_witness)
 
 
@@ -243,6 +272,12 @@ def pairs(identifiers: list[Json]) -> Pairs:
             if "system" in one and "value" in one and one.get("use") not in ("temp", "old")
         )
     )
+
+
+def keys_of(resource: Json) -> Pairs:
+    """Return system and code of the tags by which a resource without a number is found again."""
+    meta = resource.get("meta")
+    return tuple((tag["system"], tag["code"]) for tag in meta["tag"]) if meta else ()
 
 
 def _fill(known: Json, more: Mapping[str, Any], number: str) -> None:

@@ -49,9 +49,9 @@ class Memories:
     def __init__(self) -> None:
         self._held: dict[Hashable, Memory] = {}
 
-    def of(self, facility: str, encoding: Encoding) -> Memory:
+    def of(self, facility: str, encoding: Encoding, by_table: bool = False) -> Memory:
         """Return the memory for messages of a facility with these delimiters."""
-        key = (facility, encoding)
+        key = (facility, encoding, by_table)
         memory = self._held.get(key)
         if memory is None:
             if len(self._held) >= _FACILITIES:

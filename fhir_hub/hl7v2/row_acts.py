@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.calls import CALLS
+from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.elements import Target
 from fhir_hub.hl7v2.er7 import Segment, Value
@@ -56,6 +57,8 @@ def reading(
             made = convert(value, place)
             if made is None:
                 continue
+            if run.by_table:
+                made = run.settled(made, place.segment)
             if took and is_single:
                 run.issue("repeated-value", "a field repeats where FHIR has one value; first taken")
                 break
@@ -141,6 +144,8 @@ def calling(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
         made = call(place, draft, sources)
         if made is None:
             return
+        if place.run.by_table and type(made) is not Typed:
+            made = place.run.settled(made, place.segment)
         took = False
         for index, one in enumerate(made if type(made) is list else [made]):
             value = one

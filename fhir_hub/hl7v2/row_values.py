@@ -83,6 +83,9 @@ def _referring(kind: str, make: Convert) -> Convert:
 
     def convert(value: Value, place: Place) -> Any:
         run = place.run
+        if run.by_table:
+            resource = make(value, place)
+            return run.support(resource, place.segment) if resource else None
         known: Json | None = run.references.get((kind, value.raw))
         if known is None:
             resource = make(value, place)

@@ -98,7 +98,7 @@ def test_cover_without_a_number_is_known_by_its_plan():
     again, _ = cover("IN1|2|P^Other words|I1|Insurer Ltd")
     other, _ = cover("IN1|1|Q^Plan|I1|Insurer Ltd")
     assert "identifier" not in first
-    assert again["identifier"] != other["identifier"]
+    assert again["meta"]["tag"] != other["meta"]["tag"]
 
 
 def test_who_pays_where_nobody_is_named_is_the_patient():
@@ -147,7 +147,7 @@ def test_results_without_order_numbers_are_known_by_patient_code_and_time():
                 )
             ),
             "Observation",
-        )["identifier"]
+        )["meta"]["tag"]
         for control_id, time in (("C1", "202503150800"), ("C2", "202503150800"))
     )
     assert first == second
@@ -155,8 +155,8 @@ def test_results_without_order_numbers_are_known_by_patient_code_and_time():
 
 def test_two_unknown_patients_facts_never_meet():
     text = lines(MSH.format("ADT^A08^ADT_A01"), "PID|1||||无名", "AL1|1|DA|J01CA^x")
-    one = only(converted(text), "AllergyIntolerance")["identifier"]
-    other = only(converted(text.replace("C1", "C2")), "AllergyIntolerance")["identifier"]
+    one = only(converted(text), "AllergyIntolerance")["meta"]["tag"]
+    other = only(converted(text.replace("C1", "C2")), "AllergyIntolerance")["meta"]["tag"]
     assert one != other
 
 

@@ -72,13 +72,16 @@ class Context:
     """The message's sender and settings.
 
     `facility` (MSH-4) names what has no assigning authority; a time without an offset is in
-    `zone`; `issue(code, text)` takes data-quality warnings.
+    `zone`; `issue(code, text)` takes data-quality warnings. With `by_table` each mention of a
+    person, institution or place is told as the standard's tables have it: with the institutions
+    and places behind it, as resources where a reference belongs.
     """
 
     facility: str
     zone: tzinfo = CHINA
     tables: Mapping[str, Table] = field(default_factory=dict)
     issue: Callable[[str, str], None] = no_issue
+    by_table: bool = False
 
     def table(self, name: str) -> Table:
         """Return the code table of that name, an empty one if there is none."""
