@@ -140,9 +140,7 @@ def _convert(raw: bytes, mappings: Any, sender: str, settings: "Settings") -> Co
     for each in split_messages(raw) or [raw]:
         decoded = charset.decode(each)
         message = er7.parse(decoded.text, decoded.charset)
-        conversion = convert(
-            message, mappings, sender=sender, zone=settings.zone, by_table=True
-        )
+        conversion = convert(message, mappings, sender=sender, zone=settings.zone, by_table=True)
         done.append(Converted(to_bundle(conversion), conversion.report.as_data()))
     if len(done) == 1:
         return done[0]

@@ -29,6 +29,14 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `sending_application` | MSH-3, MSH-4 | Reference to the sending system |
 | `message_entity` | MSH-10 | Reference to the message |
 | `recorded` | MSH-7, EVN-2 | instant |
+| `requester` | ORC-12, ORC-21 … ORC-24 | who ordered, in whose name |
+| `observers` | OBX-16 | the responsible observers |
+| `laboratory` | OBX-23, OBX-24, OBX-25 | Organization, or its director's role |
+| `facility_performer` | MSH-4 | Organization, where the hub keeps the result |
+| `sending_facility` | MSH-4, MSH-17 | Organization |
+| `transformer` | | Organization: this hub |
+| `participant_role` | ROL-3, ROL-4 … | who takes part |
+| `group_number` | ORC-4 | Identifiers of the order's group |
 
 Spec: DESIGN 2a
 """
@@ -37,7 +45,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from fhir_hub.hl7v2 import calls_bookings, calls_orders, calls_results, calls_source
+from fhir_hub.hl7v2 import (
+    calls_bookings,
+    calls_orders,
+    calls_results,
+    calls_roles,
+    calls_source,
+)
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
 
@@ -50,11 +64,19 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "appointment_start": calls_bookings.start,
         "appointment_status": calls_bookings.status,
         "dose": calls_orders.dose,
+        "facility_performer": calls_roles.facility_performer,
+        "group_number": calls_roles.group_number,
         "insurer": calls_orders.insurer,
         "joined_texts": calls_orders.joined_texts,
+        "laboratory": calls_roles.laboratory,
         "local_number": calls_orders.local_number,
         "message_entity": calls_source.message_entity,
         "natural_key": calls_results.natural_key,
+        "observers": calls_roles.observers,
+        "participant_role": calls_roles.participant_role,
+        "requester": calls_roles.requester,
+        "sending_facility": calls_roles.sending_facility,
+        "transformer": calls_roles.transformer,
         "observation_category": calls_results.observation_category,
         "observation_code": calls_results.observation_code,
         "observation_key": calls_results.observation_key,

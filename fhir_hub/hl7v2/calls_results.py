@@ -10,7 +10,7 @@ Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
 from decimal import Decimal
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, observed, quantities, ranges, units
+from fhir_hub.hl7v2.datatypes import codes, observed, quantities, ranges, texts, units
 from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line
 from fhir_hub.hl7v2.datatypes.quantities import Typed
@@ -102,6 +102,8 @@ def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | No
     if not segment.field(text.field) or "component" in draft.resource:
         return None
     run, whole = place.run, segment.whole(text.field)
+    if run.by_table:
+        return [{"text": texts.string(whole, run.context)}]
     key = ("range", whole.raw, segment.field(unit.field))
 
     def make() -> list[Json] | None:

@@ -17,7 +17,7 @@ from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run, keys_of, pairs
 from fhir_hub.hl7v2.er7 import Message
-from fhir_hub.hl7v2.groups import Node, assign
+from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
 from fhir_hub.hl7v2.report import Report, kept_segments
@@ -41,8 +41,9 @@ class Converted:
     """One resource of a message.
 
     `match` are the identifiers (system, value) and keys in `meta.tag` (system, code) by which a
-    stored one is found, strongest first; none: it is always new. `mode` `create` leaves a stored one as it is, `update` lays this over
-    it. `nulls` are top elements that the message deletes, `removes` items to take out of lists.
+    stored one is found, strongest first; none: it is always new. `mode` `create` leaves a stored
+    one as it is, `update` lays this over it. `nulls` are top elements that the message deletes,
+    `removes` items to take out of lists.
     """
 
     full_url: str
@@ -111,16 +112,17 @@ Late = list[tuple[Place, Entry, Draft]]
 def _make(message: Message, program: Program, run: Run) -> Late:
     """Run every segment's entries; return each with the draft that it made or added to."""
     late: Late = []
-    entries = program.entries
     for segment, node in assign(message.segments, program.groups):
-        here = entries.get(segment.name)
-        if here is None:
+        here = program.entries_in(segment.name, node.group.path)
+        if not here:
             continue
         place = Place(segment, node, run)
         fields = segment.fields
         width = len(fields)
         for entry in here:
-            if not entry.is_for(node.group.path) or (entry.test and not entry.test(place)):
+            if entry.test and not entry.test(place):
+                continue
+            if entry.mode == "table" and not run.by_table:
                 continue
             if entry.adds:
                 drafts = node.nearest_drafts(entry.name)
@@ -229,10 +231,7 @@ def _drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Droppe
 
 def _forget(late: Late, run: Run, gone: Draft) -> None:
     for place, _, _ in late:
-        node: Node | None = place.node
-        while node is not None:
-            node.drafts[gone.name] = [d for d in node.drafts.get(gone.name, ()) if d is not gone]
-            node = node.parent
+        place.node.forget(gone.name, gone)
     for draft in run.drafts:
         _without(draft.resource, {"reference": gone.full_url})
 

@@ -56,8 +56,8 @@ class Draft:
         self.removes: dict[str, list[Any]] = {}
         self.match: Pairs = ()
         self.mode = "update"
-        # Provenance and AuditEvent tell about the others: they are made last.
-        self.is_witness = resource["resourceType"] in ("Provenance", "AuditEvent")
+        # These tell about the others: they are made last.
+        self.is_witness = resource["resourceType"] in ("Provenance", "AuditEvent", "MessageHeader")
 
     def scratch(self) -> "Draft":
         """Return an empty draft of the same thing."""

@@ -18,7 +18,8 @@ from fhir_hub.hl7v2.structure import Group, Part
 class Node:
     """One occurrence of a group in a message.
 
-    `segments` and `drafts` hold, by name, what is in it at any depth, in the message's order.
+    `segments` and `drafts` hold, by name, what is in it at any depth, in the message's order;
+    each with the inner group by which it came (`None`: it stands in this one).
     """
 
     __slots__ = ("children", "drafts", "group", "parent", "position", "segments")
@@ -28,21 +29,30 @@ class Node:
         self.parent = parent
         self.position = -1
         self.children: dict[int, Node] = {}
-        self.segments: dict[str, list[Segment]] = {}
-        self.drafts: dict[str, list[Any]] = {}
+        self.segments: dict[str, list[tuple[Segment, Group | None]]] = {}
+        self.drafts: dict[str, list[tuple[Any, Group | None]]] = {}
 
     def add(self, segment: Segment) -> None:
         """Put a segment into this group."""
         node: Node | None = self
+        by: Group | None = None
         while node is not None:
-            node.segments.setdefault(segment.name, []).append(segment)
-            node = node.parent
+            node.segments.setdefault(segment.name, []).append((segment, by))
+            node, by = node.parent, node.group
 
     def add_draft(self, name: str, draft: Any) -> None:
         """Put a resource that is being made into this group."""
         node: Node | None = self
+        by: Group | None = None
         while node is not None:
-            node.drafts.setdefault(name, []).append(draft)
+            node.drafts.setdefault(name, []).append((draft, by))
+            node, by = node.parent, node.group
+
+    def forget(self, name: str, draft: Any) -> None:
+        """Take a resource that is not made after all out of this group and those around it."""
+        node: Node | None = self
+        while node is not None:
+            node.drafts[name] = [one for one in node.drafts.get(name, ()) if one[0] is not draft]
             node = node.parent
 
     def close(self) -> None:
@@ -54,25 +64,41 @@ class Node:
 
     def nearest(self, name: str) -> Segment | None:
         """Return the first segment of that name in the innermost group that has one."""
-        found = self.nearest_all(name)
-        return found[0] if found else None
+        node: Node | None = self
+        inside: Group | None = None
+        while node is not None:
+            for segment, by in node.segments.get(name, ()):
+                if by is None or by is not inside:
+                    return segment
+            node, inside = node.parent, node.group
+        return None
 
     def nearest_all(self, name: str) -> list[Segment]:
-        """Return the segments of that name in the innermost group that has any."""
+        """Return the segments of that name in the innermost group that has any.
+
+        What stands in another occurrence of this group, or of one around it, is not near: the
+        ORC of one order is not that of the next.
+        """
         node: Node | None = self
+        inside: Group | None = None
         while node is not None:
             if found := node.segments.get(name):
-                return found
-            node = node.parent
+                near = [one for one, by in found if by is None or by is not inside]
+                if near:
+                    return near
+            node, inside = node.parent, node.group
         return []
 
     def nearest_drafts(self, name: str) -> list[Any]:
         """Return the resources of that name in the innermost group that has any."""
         node: Node | None = self
+        inside: Group | None = None
         while node is not None:
             if found := node.drafts.get(name):
-                return found
-            node = node.parent
+                near = [one for one, by in found if by is None or by is not inside]
+                if near:
+                    return near
+            node, inside = node.parent, node.group
         return []
 
 

@@ -33,13 +33,15 @@ class InvalidMapping(Exception):
 
 @dataclass(slots=True)
 class MapFiles:
-    """What is written: segment maps, message maps, senders by file name, and the code tables.
+    """What is written: segment maps, message maps and what those share (`parts`), senders by file
+    name, and the code tables.
 
     `structures` says which message structure an event has.
     """
 
     segments: dict[str, Document] = field(default_factory=dict)
     messages: dict[str, Document] = field(default_factory=dict)
+    parts: dict[str, Document] = field(default_factory=dict)
     senders: dict[str, Document] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     structures: dict[str, str] = field(default_factory=dict)
@@ -57,7 +59,7 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
     files = MapFiles()
     schemas = {
         kind: json.loads((built_in_folder() / f"{kind}.schema.json").read_text("utf-8"))
-        for kind in ("message", "segment", "sender", "structures")
+        for kind in ("message", "part", "segment", "sender", "structures")
     }
     for folder in folders:
         if not folder.is_dir():
@@ -66,6 +68,8 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
             files.segments[path.stem] = document
         for path, document in _documents(folder, "messages/*/map.toml", schemas["message"], files):
             files.messages[path.parent.name] = document
+        for path, document in _documents(folder, "parts/*.toml", schemas["part"], files):
+            files.parts[path.stem] = document
         for path, document in _documents(folder, "senders/*.toml", schemas["sender"], files):
             files.senders[path.stem] = document
         pattern = "messages/structures.toml"
@@ -77,6 +81,24 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
             except ValueError as error:
                 files.problems.append(f"{_shown(path)}: {error}")
     return files
+
+
+def entries_of(name: str, files: MapFiles) -> list[tuple[str, Document]]:
+    """Return the entries of the message map in a folder, those of its parts first.
+
+    Each comes with the place where it is written. Raises `KeyError` for a part that is not there.
+    """
+    document = files.messages[name]
+    found = [
+        (f"parts/{part}.toml resource {number}", written)
+        for part in document.get("parts", ())
+        for number, written in enumerate(files.parts[part]["resource"], start=1)
+    ]
+    found += [
+        (f"messages/{name}/map.toml resource {number}", written)
+        for number, written in enumerate(document.get("resource", ()), start=1)
+    ]
+    return found
 
 
 def _documents(

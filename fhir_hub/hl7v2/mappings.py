@@ -16,7 +16,13 @@ from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
 from fhir_hub.hl7v2.er7 import Message
-from fhir_hub.hl7v2.map_files import InvalidMapping, MapFiles, built_in_folder, read_files
+from fhir_hub.hl7v2.map_files import (
+    InvalidMapping,
+    MapFiles,
+    built_in_folder,
+    entries_of,
+    read_files,
+)
 from fhir_hub.hl7v2.path import Path as FieldPath
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
@@ -161,8 +167,8 @@ class Mappings:
     def _check_overlays(self, problems: list[str]) -> None:
         used = {
             name
-            for document in self._files.messages.values()
-            for entry in document["resource"]
+            for document in self._files.messages
+            for _, entry in entries_of(document, self._files)
             for name in _listed(entry.get("map", []))
         }
         for sender, document in self._files.senders.items():

@@ -9,11 +9,11 @@ Spec: DESIGN 2a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fhir_hub.hl7v2 import conditions, structure
-from fhir_hub.hl7v2.map_files import Document, MapFiles
+from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.row_compiler import Compiled, compile_row
@@ -29,8 +29,8 @@ class Entry:
     """What one segment does: make the resource `name`, or add to it (`adds`).
 
     `match` is `identity`, `identifier`, types of identifiers in order of preference, or empty:
-    always a new one. With `takes_out`, what its rows make is taken out of what is stored. An
-    entry for a group is not for the groups `inner` of which another entry tells.
+    always a new one. One of mode `table` runs only where the standard's tables are followed in
+    full. With `takes_out`, what its rows make is taken out of what is stored.
     """
 
     where: str
@@ -47,13 +47,6 @@ class Entry:
     late: tuple[Compiled, ...]
     last: tuple[Compiled, ...]
     steered_by: tuple[Path, ...] = ()
-    inner: tuple[str, ...] = ()
-
-    def is_for(self, path: str) -> bool:
-        """Say whether the entry is about segments in the group of that path."""
-        return not self.group or (
-            _is_within(path, self.group) and not any(_is_within(path, one) for one in self.inner)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +59,77 @@ class Program:
     scope: Scope
     senders: tuple[str, ...] = ()
     memories: Memories = field(default_factory=Memories)
+    _here: dict[tuple[str, str], tuple[Entry, ...]] = field(default_factory=dict)
+
+    def entries_in(self, segment: str, path: str) -> tuple[Entry, ...]:
+        """Return the entries for a segment in the group of that path.
+
+        Of those for a group the ones for the innermost hold; an entry without group always does.
+        """
+        found = self._here.get((segment, path))
+        if found is None:
+            entries = self.entries.get(segment, ())
+            depths = [_depth(path, entry.group) for entry in entries]
+            deepest = max(depths, default=0)
+            found = tuple(
+                entry
+                for entry, depth in zip(entries, depths, strict=True)
+                if not entry.group or (depth and depth == deepest)
+            )
+            self._here[segment, path] = found
+        return found
 
 
 def compile_program(
     name: str, files: MapFiles, scope: Scope, senders: Sequence[str], problems: list[str]
 ) -> Program:
     """Return the program of a message map with the rows of senders, problems collected."""
-    document = _document(name, files)
+    folder = _folder(name, files)
     groups = GENERIC if name == GENERIC_NAME else structure.structure(name) or GENERIC
     entries: dict[str, list[Entry]] = {}
-    for number, written in enumerate(document["resource"], start=1):
-        where = f"messages/{_folder(name, files)}/map.toml resource {number}"
+    try:
+        listed = entries_of(folder, files)
+    except KeyError as error:
+        problems.append(f"messages/{folder}/map.toml: there is no part {error}")
+        return Program(name, groups, {}, scope, tuple(senders))
+    known = _groups_of(structures_of(files.messages[folder]))
+    for where, written in listed:
         found = len(problems)
+        if (wanted := written.get("group", "")) and wanted not in known:
+            problems.append(f"{where}: the structure has no group {wanted}")
+            continue
         rows = _rows(where, written, files, senders, problems)
         try:
-            entry = _entry(where, written, rows, groups, scope, problems)
+            entry = _entry(where, written, rows, scope, problems)
         except ValueError as error:
             problems.append(f"{where}: {error}")
             continue
         if len(problems) == found:
             entries.setdefault(entry.segment, []).append(entry)
-    compiled = {segment: tuple(_with_inner(found)) for segment, found in entries.items()}
+    compiled = {segment: tuple(found) for segment, found in entries.items()}
     return Program(name, groups, compiled, scope, tuple(senders))
 
 
-def _is_within(path: str, group: str) -> bool:
-    return path == group or path.startswith(f"{group}.")
+def _groups_of(names: Sequence[str]) -> frozenset[str]:
+    """Return the groups of structures by each name that an entry may give them.
+
+    `A.B.C` is that group; also `B.C` or `C`, wherever in the structure it is.
+    """
+    found: set[str] = set()
+    for name in names:
+        groups = GENERIC if name == GENERIC_NAME else structure.structure(name) or GENERIC
+        for path in groups.paths():
+            steps = path.split(".")
+            found.update(".".join(steps[at:]) for at in range(len(steps)))
+    return frozenset(found)
 
 
-def _with_inner(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Return the entries of a segment, each leaving the innermost groups to those for them."""
-    groups = {entry.group for entry in entries if entry.group}
-    for entry in entries:
-        inner = (one for one in groups if one != entry.group and _is_within(one, entry.group))
-        yield replace(entry, inner=tuple(sorted(inner))) if entry.group else entry
+def _depth(path: str, group: str) -> int:
+    """Return how deep in `path` the group of that name is, 0 if it is not on the way."""
+    if not group:
+        return 0
+    at = f".{path}.".find(f".{group}.")
+    return 0 if at < 0 else f".{path}."[: at + len(group) + 1].count(".")
 
 
 def structures_of(document: Document) -> list[str]:
@@ -109,13 +139,9 @@ def structures_of(document: Document) -> list[str]:
 
 
 def _folder(name: str, files: MapFiles) -> str:
-    return next(
+    return [
         folder for folder, document in files.messages.items() if name in structures_of(document)
-    )
-
-
-def _document(name: str, files: MapFiles) -> Document:
-    return files.messages[_folder(name, files)]
+    ][-1]
 
 
 def _rows(
@@ -178,7 +204,6 @@ def _entry(
     where: str,
     written: Document,
     rows: list[Row],
-    groups: Group,
     scope: Scope,
     problems: list[str],
 ) -> Entry:
@@ -189,8 +214,6 @@ def _entry(
     resource_type, group = match[1], written.get("group", "")
     if scope.definitions.kind(resource_type) != "resource":
         raise ValueError(f"R4 has no resource type {resource_type}")
-    if group and groups.find(group) is None:
-        raise ValueError(f"the structure has no group {group}")
     for path in [*conditions.paths(written.get("when")), *conditions.paths(written.get("unless"))]:
         if problem := structure.problem(path):
             raise ValueError(f"no such path as {path}: {problem}")

@@ -62,6 +62,11 @@ class Group:
             for part in self.parts
         )
 
+    def paths(self) -> list[str]:
+        """Return the paths of all groups in it, at any depth."""
+        inner = [part.group for part in self.parts if part.group]
+        return [path for group in inner for path in (group.path, *group.paths())]
+
     def find(self, path: str) -> "Group | None":
         """Return the group of that path in this one."""
         if path == self.path:

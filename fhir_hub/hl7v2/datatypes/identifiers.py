@@ -167,13 +167,13 @@ def _in_namespace(number: str, name: str, oid: str, kind: str, context: Context)
 
 
 def placer_ei(value: Value, context: Context) -> Json | None:
-    """Return the placer's Identifier of EIP, typed PLAC."""
-    return typed(ei(value.component(1), context), "PLAC")
+    """Return the Identifier that the placer gave of EIP, typed PGN."""
+    return typed(ei(value.component(1), context), "PGN")
 
 
 def filler_ei(value: Value, context: Context) -> Json | None:
-    """Return the filler's Identifier of EIP, typed FILL."""
-    return typed(ei(value.component(2), context), "FILL")
+    """Return the Identifier that the filler gave of EIP, typed FGN."""
+    return typed(ei(value.component(2), context), "FGN")
 
 
 def placer_number(value: Value, context: Context) -> Json | None:
@@ -191,6 +191,16 @@ def typed(identifier: Json | None, type_code: str) -> Json | None:
     if identifier is None:
         return None
     return {"type": {"coding": [{"system": TYPE_SYSTEM, "code": type_code}]}} | identifier
+
+
+def licence(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of a driver's licence of DLN, of the place that issued it."""
+    number = one_line(part(value, 1))
+    if not number or _is_nothing(number, context):
+        return None
+    found: Json = {"system": systems.patient_number(part(value, 2) or context.facility, "DL")}
+    end = _moment(part(value, 3), context)
+    return typed(found | {"value": number} | ({"period": {"end": end}} if end else {}), "DL")
 
 
 def visit(value: Value, context: Context) -> Json | list[Json] | None:
@@ -242,8 +252,10 @@ def device(value: Value, context: Context) -> Json | None:
     if not number or _is_nothing(number, context):
         return None
     name = part(value, 2) or context.facility
-    system = systems.universal(part(value, 3), part(value, 4)) or systems.device(name)
-    return {"system": system, "value": number}
+    system = systems.universal(part(value, 3), part(value, 4))
+    if not system and not context.by_table:
+        system = systems.device(name)
+    return {"system": system, "value": number} if system else {"value": number}
 
 
 def slot(value: Value, context: Context) -> Json | None:

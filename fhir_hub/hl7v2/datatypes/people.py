@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 def human_name(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the HumanName of XPN or PN; two where pinyin stands beside a Chinese name."""
-    family, given = _family(value, 1), _given(part(value, 2))
+    family, given = _family(value, 1, context), _given(part(value, 2))
     further = _given(part(value, 3))
     rest = {
         "prefix": _list(part(value, 5)),
@@ -36,20 +36,20 @@ def human_name(value: Value, context: Context) -> Json | list[Json] | None:
 
 def person_name(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the HumanName of the person in XCN, CNN, PPN or CN."""
-    person = _inner(value)
+    person = inner(value)
     rest = {
         "prefix": _list(part(person, 6)),
         "suffix": _list(part(person, 5), part(person, 21)),
         "use": _use(part(person, 10), context),
         "period": period_of(person.component(19), person.component(20), context),
     }
-    family, given = _family(person, 2), _given(part(person, 3))
+    family, given = _family(person, 2, context), _given(part(person, 3))
     return _named(family, given, _given(part(person, 4)), part(person, 15), rest, context)
 
 
 def practitioner(value: Value, context: Context) -> Json | None:
     """Return the Practitioner resource of XCN, CNN, NDL, PPN or CN: identifier and name."""
-    person = _inner(value)
+    person = inner(value)
     name = person_name(person, context)
     parts: Json = {
         "identifier": _list(staff(person, context)),
@@ -65,7 +65,7 @@ def coded_practitioner(value: Value, context: Context) -> Json | None:
     return practitioner(value, context)
 
 
-def _inner(value: Value) -> Value:
+def inner(value: Value) -> Value:
     """Return the person: NDL and an unescaped CNN hold it in their first component."""
     first = value.component(1)
     if len(first.components) > 1 and not part(value, 2):
@@ -116,11 +116,12 @@ def _text(family: str, given: list[str], representation: str) -> str:
     return " ".join(piece for piece in ordered if piece)
 
 
-def _family(value: Value, component: int) -> str:
+def _family(value: Value, component: int, context: Context) -> str:
     text = names.repair(one_line(part(value, component)))
     if text and names.is_han(text.replace(" ", "")):
         return text.replace(" ", "")
-    prefix = part(value, component, 2)
+    # FN.2 is part of the name here; the standard's table has it as an extension.
+    prefix = "" if context.by_table else part(value, component, 2)
     return f"{prefix} {text}" if prefix and text and not text.startswith(prefix) else text
 
 

@@ -10,7 +10,7 @@ import re
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fhir_hub.hl7v2.datatypes import units
+from fhir_hub.hl7v2.datatypes import coding_systems, units
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import half_width, part, whole
 from fhir_hub.hl7v2.datatypes.units import Unit
@@ -32,6 +32,14 @@ class Typed(NamedTuple):
 
     fhir_type: str
     value: Any
+
+
+def days(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Duration in days of NM (PV2-11); nothing of what is not positive."""
+    number = read_decimal(part(value))
+    if number is None or number <= 0:
+        return None
+    return {"value": number, "unit": "days", "system": coding_systems.UCUM, "code": "d"}
 
 
 def read_decimal(text: str) -> Decimal | None:

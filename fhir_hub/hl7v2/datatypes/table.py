@@ -17,14 +17,19 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `OrganizationIdentifier` | XON, HD, CWE | Identifier of an institution |
 | `DeviceIdentifier` | EI, ST (OBX-18) | Identifier in the sender's device namespace |
 | `SlotIdentifier`, `ContractIdentifier` | ST, EI | Identifier in sid/slot, sid/contract |
+| `PlacerCX` | CX (OBR-53) | the Identifier, typed PLAC |
+| `DriverLicence` | DLN (PID-20) | Identifier, typed DL |
 | `HumanName` | XPN, PN, ST | HumanName |
 | `PersonName` | XCN, CNN, PPN, CN | HumanName of the person |
 | `Practitioner` | XCN, CNN, NDL, PPN, CN | Practitioner resource: identifier, name |
 | `CodedPractitioner` | CWE (`D1^戴慧`) | the same from code and text |
+| `Reporter` | NDL (OBR-32 to OBR-35) | Practitioner resource |
 | `Organization` | XON | Organization resource: identifier, name |
 | `FacilityOrganization` | HD, IS | Organization resource of a code (MSH-4, PL.4, PV1-39) |
 | `CodedOrganization` | CWE (`ZJJCHC^朱家角…`) | Organization resource: code, name |
 | `Location` | PL | Location resource: identifier, name, physicalType |
+| `SiteLocation` | HD (EVN-7) | Location resource of an institution |
+| `DischargeLocation` | DLD (PV1-37) | Location resource: kind of place |
 | `Device` | EI, HD, ST | Device resource: identifier |
 | `Address` | XAD, AD, SAD, ST | Address |
 | `HomeAddress` | the same (PID-11) | Address, of use home where the sender says none |
@@ -43,6 +48,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `Quantity` | NM, CQ, ST (`<0.5`) | Quantity |
 | `SimpleQuantity` | NM, CQ | Quantity without comparator |
 | `Duration` | CQ, NM | Duration in UCUM (`28^d`) |
+| `Days` | NM (PV2-11) | Duration in days |
 | `Money` | MO, CP, NM | Money (CNY unless said) |
 | `SN` | SN | Quantity; see `SNRange`, `SNRatio` |
 | `Range`, `SNRange` | NR, SN | Range |
@@ -76,6 +82,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import (
+    by_table,
     codes,
     contacts,
     identifiers,
@@ -94,29 +101,45 @@ from fhir_hub.hl7v2.er7 import Value
 Datatype = Callable[[Value, Context], Any]
 CodedDatatype = Callable[[Value, Context, Table], Any]
 
+
+def _either(joined: Datatype, in_full: Datatype) -> Datatype:
+    """Return the function for the hub, or where asked for, that of the standard's table."""
+
+    def made(value: Value, context: Context) -> Any:
+        return (in_full if context.by_table else joined)(value, context)
+
+    return made
+
+
 DATATYPES: Mapping[str, Datatype] = MappingProxyType(
     {
-        "Identifier": identifiers.cx,
+        "Identifier": _either(identifiers.cx, by_table.identifier),
         "EI": identifiers.ei,
         "PlacerEI": identifiers.placer_ei,
         "FillerEI": identifiers.filler_ei,
         "PlacerNumber": identifiers.placer_number,
         "FillerNumber": identifiers.filler_number,
         "ResidentIdentifier": identifiers.resident,
-        "VisitIdentifier": identifiers.visit,
+        "VisitIdentifier": _either(identifiers.visit, by_table.visit),
         "StaffIdentifier": identifiers.staff,
         "OrganizationIdentifier": organisations.identifier,
+        "PlacerCX": by_table.placer_number,
+        "DriverLicence": identifiers.licence,
+        "SiteLocation": by_table.site_of_hd,
+        "DischargeLocation": by_table.discharge,
+        "Days": quantities.days,
         "DeviceIdentifier": identifiers.device,
         "SlotIdentifier": identifiers.slot,
         "ContractIdentifier": identifiers.contract,
         "HumanName": people.human_name,
         "PersonName": people.person_name,
-        "Practitioner": people.practitioner,
+        "Practitioner": _either(people.practitioner, by_table.practitioner),
+        "Reporter": _either(people.practitioner, by_table.reporter),
         "CodedPractitioner": people.coded_practitioner,
-        "Organization": organisations.organization,
-        "FacilityOrganization": organisations.facility,
-        "CodedOrganization": organisations.coded_organization,
-        "Location": places.location,
+        "Organization": _either(organisations.organization, by_table.organization),
+        "FacilityOrganization": _either(organisations.facility, by_table.organization_of_hd),
+        "CodedOrganization": _either(organisations.coded_organization, by_table.coded_organization),
+        "Location": _either(places.location, by_table.location),
         "Device": organisations.device,
         "Address": places.address,
         "HomeAddress": places.home_address,
@@ -177,6 +200,8 @@ _OTHER_TYPES = {
             "FillerNumber",
             "ResidentIdentifier",
             "VisitIdentifier",
+            "PlacerCX",
+            "DriverLicence",
             "StaffIdentifier",
             "OrganizationIdentifier",
             "DeviceIdentifier",
@@ -185,8 +210,12 @@ _OTHER_TYPES = {
         ),
         "Identifier",
     ),
+    "SiteLocation": "Location",
+    "DischargeLocation": "Location",
+    "Days": "Duration",
     "PersonName": "HumanName",
     "CodedPractitioner": "Practitioner",
+    "Reporter": "Practitioner",
     "FacilityOrganization": "Organization",
     "CodedOrganization": "Organization",
     "HomeAddress": "Address",

@@ -1,0 +1,157 @@
+"""Calls for who does something in whose name: a person, her institution, where both are.
+
+By the standard's tables that is a PractitionerRole between them. The hub, which keeps persons and
+institutions once, refers to the person, or to the institution where nobody is named.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBX, ROL, PRT); R4 practitionerrole.html
+"""
+
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes, coding_systems, contacts, identifiers, places
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
+from fhir_hub.hl7v2.datatypes.table import DATATYPES
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.path import Path
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+_ROLES = "http://terminology.hl7.org/CodeSystem/practitioner-role"
+_OBSERVER = {"system": _ROLES, "code": "responsibleObserver", "display": "Responsible Observer"}
+_DIRECTOR = {
+    "system": coding_systems.v2_table("912"),
+    "code": "MDIR",
+    "display": "Medical Director",
+}
+
+
+def _made(kind: str, value: Value | None, place: Place) -> Any:
+    return DATATYPES[kind](value, place.run.context) if value else None
+
+
+def _role(
+    place: Place, person: Json | None, institution: Json | None, code: Json | None = None
+) -> Json | None:
+    """Return who acts: a role by the tables, else the person, else the institution."""
+    if not place.run.by_table:
+        return person or institution
+    parts = compact(
+        {
+            "practitioner": person,
+            "organization": institution,
+            "code": [{"coding": [code]}] if code else [],
+        }
+    )
+    return {"resourceType": "PractitionerRole"} | parts if parts else None
+
+
+def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return who ordered: ORC-12 in the name of ORC-21, with their addresses and phones."""
+    who, facility, address, phone, own_address = paths
+    person = _made("Practitioner", place.value(who), place)
+    institution = _made("Organization", place.value(facility), place)
+    if institution:
+        institution |= _reached(place, address, phone)
+    elif place.value(address) or place.value(phone):
+        institution = {"resourceType": "Organization"} | _reached(place, address, phone)
+    if institution is None or not place.run.by_table:
+        return person or (institution if institution and "name" in institution else None)
+    if person and (home := _made("Address", place.value(own_address), place)):
+        person |= {"address": [home]}
+    return _role(place, person, institution)
+
+
+def _reached(place: Place, address: Path, phone: Path) -> Json:
+    found: list[Json] = []
+    for value in place.values(phone):
+        point = contacts.contact_point(value, place.run.context)
+        found += point if isinstance(point, list) else [point] if point else []
+    at = [places.address(value, place.run.context) for value in place.values(address)][:1]
+    return compact({"address": [one for one in at if one], "telecom": found}) or {}
+
+
+def observers(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return the responsible observers of OBX-16."""
+    people = [_made("Practitioner", value, place) for value in place.values(paths[0])]
+    return [role for one in people if one and (role := _role(place, one, None, _OBSERVER))] or None
+
+
+def laboratory(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the laboratory of OBX-23 at OBX-24, or its director of OBX-25 in its name."""
+    facility, address, director = paths
+    institution: Json | None = _made("Organization", place.value(facility), place)
+    at = [places.address(value, place.run.context) for value in place.values(address)][:1]
+    if at and at[0]:
+        institution = (institution or {"resourceType": "Organization"}) | {"address": at}
+    person = _made("Practitioner", place.value(director), place)
+    if person and place.run.by_table:
+        return _role(place, person, institution, _DIRECTOR)
+    return institution if institution and len(institution) > 1 and "name" in institution else person
+
+
+def facility_performer(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the sending facility (MSH-4), whose result it is where nobody else is named.
+
+    The standard's tables do not say so; the hub does, because a result without a performer
+    cannot be told from another hospital's.
+    """
+    found: Json | None = None
+    if not place.run.by_table:
+        found = _made("FacilityOrganization", place.value(paths[0]), place)
+    return found
+
+
+def sending_facility(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Organization of MSH-4 in the country of MSH-17."""
+    facility, country = paths
+    found: Json | None = _made("FacilityOrganization", place.value(facility), place)
+    named = one_line(place.text(country))
+    if not named.isalpha() or len(named) > 3:
+        return found
+    return (found or {"resourceType": "Organization"}) | {"address": [{"country": named}]}
+
+
+def transformer(place: Place, draft: Draft, paths: Paths) -> Json:
+    """Return the Organization that makes FHIR of the message."""
+    return {"resourceType": "Organization", "name": "fhir-hub"}
+
+
+def participant_role(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return who ROL or PRT names: person, code, specialty, place, institution, phones.
+
+    The paths are: role, person, specialty, institution, address, phones, place.
+    """
+    code, who, specialty, facility, address, phone, where = paths
+    context = place.run.context
+    person = _made("Practitioner", place.value(who), place)
+    institution = _made("Organization", place.value(facility), place)
+    if not place.run.by_table:
+        return person or institution
+    if person and (at := _made("Address", place.value(address), place)):
+        person |= {"address": [at]}
+    kind, field = place.value(code), place.value(specialty)
+    found = _role(place, person, institution) or {"resourceType": "PractitionerRole"}
+    location = _made("Location", place.value(where), place)
+    rest = {
+        "code": [codes.codeable_concept(kind, context)] if kind else [],
+        "specialty": [codes.codeable_concept(field, context)] if field else [],
+        "location": [location] if location else [],
+        "telecom": _reached(place, address, phone).get("telecom", []),
+    }
+    return found | (compact(rest) or {}) if len(found) > 1 else None
+
+
+def group_number(place: Place, draft: Draft, paths: Paths) -> Json | list[Json] | None:
+    """Return the numbers of the order's group (ORC-4): the placer's, and the filler's if any."""
+    value = place.value(paths[0])
+    if value is None:
+        return None
+    context = place.run.context
+    if len(value.component(1).components) == 1 and not part(value.component(2), 2):
+        return identifiers.typed(identifiers.ei(value, context), "PGN")
+    pair = (
+        identifiers.typed(identifiers.ei(value.component(1), context), "PGN"),
+        identifiers.typed(identifiers.ei(value.component(2), context), "FGN"),
+    )
+    return [one for one in pair if one] or None

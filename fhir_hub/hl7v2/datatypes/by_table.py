@@ -1,0 +1,214 @@
+"""Persons, institutions and places as the standard's datatype tables have them, in full.
+
+The hub keeps a person, an institution or a place once, by number. The tables say more: who
+assigned a number is an Organization, each part of PL a Location that is part of the next. These
+functions follow them to the letter. A reference's target stands where the reference will be.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html (CX, EI, HD, PL, XCN, XON)
+"""
+
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes, coding_systems, identifiers, people, times
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
+from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.identity import systems
+
+ASSIGNING_FACILITY = f"{systems.BASE}/StructureDefinition/assigning-facility"
+_SCHEME = "http://hl7.org/fhir/StructureDefinition/namingsystem-checkDigit"
+_UNIVERSAL_TYPES = coding_systems.v2_table("301")
+_PHYSICAL_TYPES = "http://terminology.hl7.org/CodeSystem/location-physical-type"
+# Components of PL from the institution to the bed, with the kind of place that each is.
+_LEVELS = ((4, "si"), (7, "bu"), (8, "lvl"), (1, ""), (2, "ro"), (3, "bd"))
+_PLACE_STATUS = {"ACTIVE": "active", "SUSPENDED": "suspended", "INACTIVE": "inactive"}
+Json = dict[str, Any]
+
+
+def organization_of_hd(value: Value, context: Context) -> Json | None:
+    """Return the Organization resource of HD: one identifier a name, one a universal ID."""
+    found = _hierarchic(value, with_system=True)
+    return {"resourceType": "Organization", "identifier": found} if found else None
+
+
+def _hierarchic(value: Value, *, with_system: bool) -> list[Json]:
+    """Return the identifiers of HD."""
+    name, number, kind = (one_line(part(value, at)) for at in (1, 2, 3))
+    found: list[Json] = [{"value": name}] if name else []
+    if number:
+        second: Json = {"value": number}
+        if kind:
+            second["type"] = {"coding": [{"system": _UNIVERSAL_TYPES, "code": kind}]}
+        if with_system and kind in ("ISO", "UUID"):
+            second["system"] = "urn:ietf:rfc:3986"
+        found.append(second)
+    return found
+
+
+def _authority(value: Value, component: int, identifier: Json) -> Json:
+    """Return an identifier with its assigner: an authority that is no system is an institution."""
+    at = value.component(component)
+    if part(at, 3) not in ("ISO", "UUID"):
+        assigner = organization_of_hd(at, Context(""))
+        if assigner:
+            return {**identifier, "assigner": assigner}
+    return identifier
+
+
+def identifier(value: Value, context: Context) -> Json | list[Json] | None:
+    """Return the Identifier of CX with the institutions that assigned it."""
+    found = identifiers.cx(value, context)
+    if not isinstance(found, dict):
+        return found
+    return _with_institutions(value, found)
+
+
+def visit(value: Value, context: Context) -> Json | list[Json] | None:
+    """Return the Identifier of a visit with the institutions that assigned it."""
+    found = identifiers.visit(value, context)
+    return _with_institutions(value, found) if isinstance(found, dict) else found
+
+
+def _with_institutions(value: Value, found: Json) -> Json:
+    found = _authority(value, 4, found)
+    extension = list(found.get("extension", ()))
+    if scheme := part(value, 3):
+        extension.append({"url": _SCHEME, "valueString": scheme})
+    if facility := organization_of_hd(value.component(6), Context("")):
+        extension.append({"url": ASSIGNING_FACILITY, "valueReference": facility})
+    return {**found, "extension": extension} if extension else found
+
+
+def placer_number(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of CX as the placer's, typed PLAC (OBR-53, ORC-33)."""
+    found = (identifier if context.by_table else identifiers.cx)(value, context)
+    return identifiers.typed(found, "PLAC") if isinstance(found, dict) else None
+
+
+def discharge(value: Value, context: Context) -> Json | None:
+    """Return the Location resource of DLD: the kind of place to which somebody is discharged."""
+    kind = codes.codeable_concept(value.component(1), context)
+    return {"resourceType": "Location", "type": [kind], "mode": "kind"} if kind else None
+
+
+def practitioner(value: Value, context: Context) -> Json | None:
+    """Return the Practitioner resource of XCN, CNN, NDL or PPN; a degree is part of the name."""
+    person = people.inner(value)
+    name = people.person_name(person, context)
+    names = name if isinstance(name, list) else [name] if name else []
+    if names and (degree := part(person, 7)):
+        suffix = [*names[0].get("suffix", ()), degree]
+        names = [{**names[0], "suffix": list(dict.fromkeys(suffix))}, *names[1:]]
+    parts = {"identifier": _staff(person, context), "name": names}
+    found = compact(parts)
+    return {"resourceType": "Practitioner"} | found if found else None
+
+
+def _staff(person: Value, context: Context) -> list[Json]:
+    found = identifiers.staff(person, context)
+    if found is None:
+        return []
+    if found["system"].startswith(systems.BASE):
+        found.pop("system")
+    return [_authority(person, 9, found)]
+
+
+def reporter(value: Value, context: Context) -> Json | None:
+    """Return who NDL names: a Practitioner, or one's PractitionerRole at its places."""
+    person = practitioner(value, context)
+    if len(value.component(1).components) < 2:
+        return person
+    spots = []
+    for component, kind in ((7, "si"), (9, "bu"), (4, ""), (10, "lvl"), (5, "ro"), (6, "bd")):
+        if found := _hierarchic(value.component(component), with_system=False):
+            status = _PLACE_STATUS.get(part(value, 8).upper())
+            spot = {"resourceType": "Location", "identifier": found, "mode": "instance"}
+            spot |= {"status": status} if status else {}
+            spots.append(spot | (_physical_type(kind) if kind else {}))
+    parts = {"practitioner": person, "location": spots}
+    parts |= {"period": times.period_of(value.component(2), value.component(3), context)}
+    found_role = compact(parts)
+    return {"resourceType": "PractitionerRole"} | found_role if found_role else None
+
+
+def organization(value: Value, context: Context) -> Json | None:
+    """Return the Organization resource of XON with who assigned its number."""
+    number = one_line(part(value, 10) or part(value, 3))
+    found: Json | None = None
+    if number and not identifiers.is_filler(number):
+        found = compact(
+            {
+                "type": identifiers.identifier_type(part(value, 7), context),
+                "system": systems.universal(part(value, 6, 2), part(value, 6, 3)),
+                "value": number,
+            }
+        )
+    if found:
+        found = _authority(value, 6, found)
+        if facility := site(value.component(8)):
+            extension = {"url": ASSIGNING_FACILITY, "valueReference": facility}
+            found = {**found, "extension": [extension]}
+    parts = compact({"identifier": [found] if found else [], "name": one_line(part(value, 1))})
+    return {"resourceType": "Organization"} | parts if parts else None
+
+
+def coded_organization(value: Value, context: Context) -> Json | None:
+    """Return the Organization resource of CWE: code and name (OBX-15)."""
+    number, name = one_line(part(value, 1)), one_line(part(value, 2))
+    system = coding_systems.system_of(part(value, 3), context.facility) if part(value, 3) else ""
+    found = [compact({"system": system, "value": number})] if number else []
+    parts = compact({"identifier": found, "name": name})
+    return {"resourceType": "Organization"} | parts if parts else None
+
+
+def site(value: Value) -> Json | None:
+    """Return the Location resource of HD: an institution as a place (XON.8, EVN-7)."""
+    name, number, kind = (one_line(part(value, at)) for at in (1, 2, 3))
+    numbers = [{"value": number}] if number and kind in ("ISO", "UUID") else []
+    parts = compact({"identifier": numbers, "name": name})
+    return {"resourceType": "Location"} | parts | _physical_type("si") if parts else None
+
+
+def site_of_hd(value: Value, context: Context) -> Json | None:
+    """Return the Location resource of HD (EVN-7)."""
+    return site(value)
+
+
+def _physical_type(code: str) -> Json:
+    return {"physicalType": {"coding": [{"system": _PHYSICAL_TYPES, "code": code}]}}
+
+
+def location(value: Value, context: Context) -> Json | None:
+    """Return the Location resource of PL: the innermost place, part of the others."""
+    place: Json | None = None
+    for component, kind in _LEVELS:
+        found = _hierarchic(value.component(component), with_system=False)
+        if not found:
+            continue
+        parent = {"partOf": place} if place else {}
+        place = {"resourceType": "Location", "identifier": found, "mode": "instance"} | parent
+        if kind:
+            place |= _physical_type(kind)
+    rest = compact(
+        {
+            "status": _PLACE_STATUS.get(part(value, 5).upper(), ""),
+            "description": one_line(part(value, 9)),
+        }
+    )
+    own = _own_number(value)
+    if place is None and not rest and not own:
+        return None
+    place = place or {"resourceType": "Location", "mode": "instance"}
+    if own:
+        place = {**place, "identifier": [*place.get("identifier", ()), own]}
+    return place | (rest or {})
+
+
+def _own_number(value: Value) -> Json | None:
+    """Return the identifier that PL.10 and PL.11 have for the place as a whole."""
+    number = value.component(10)
+    text = one_line(part(number, 1))
+    if not text:
+        return None
+    assigner = organization_of_hd(value.component(11), Context(""))
+    return {"value": text} | ({"assigner": assigner} if assigner else {})
