@@ -8,6 +8,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 |---|---|---|
 | `quantity` | amount, unit | Quantity with the unit of another field |
 | `dose` | low, high, unit | Quantity, or Range where both ends are given |
+| `dose_given` | RXA-6, RXA-7 | Quantity, nothing of 999 |
+| `document` | OBX-5, OBX-2, OBX-3 | Attachment of a document's OBX |
 | `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
 | `insurer` | IN1-3, IN1-4 | Organization that pays |
 | `policy_number` | number, insurer … | Identifier of a policy |
@@ -47,6 +49,7 @@ from typing import Any
 
 from fhir_hub.hl7v2 import (
     calls_bookings,
+    calls_given,
     calls_orders,
     calls_results,
     calls_roles,
@@ -63,7 +66,9 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "appointment_end": calls_bookings.end,
         "appointment_start": calls_bookings.start,
         "appointment_status": calls_bookings.status,
+        "document": calls_given.document,
         "dose": calls_orders.dose,
+        "dose_given": calls_given.dose_given,
         "facility_performer": calls_roles.facility_performer,
         "group_number": calls_roles.group_number,
         "insurer": calls_orders.insurer,

@@ -127,7 +127,8 @@ def participant_role(place: Place, draft: Draft, paths: Paths) -> Json | None:
     person = _made("Practitioner", place.value(who), place)
     institution = _made("Organization", place.value(facility), place)
     if not place.run.by_table:
-        return person or institution
+        found_one: Json | None = person or institution
+        return found_one
     if person and (at := _made("Address", place.value(address), place)):
         person |= {"address": [at]}
     kind, field = place.value(code), place.value(specialty)

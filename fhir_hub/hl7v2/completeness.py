@@ -15,6 +15,12 @@ from fhir_hub.r4.definitions import Definitions, Element
 
 Json = dict[str, Any]
 _BACKBONES = ("BackboneElement", "Element")
+# Invariants that ask for one of several elements: org-1, pat-1, imm-1.
+_ANY_OF = {
+    "Organization": ("identifier", "name"),
+    "Patient.contact": ("name", "telecom", "address", "organization"),
+    "Immunization.education": ("documentType", "reference"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +28,13 @@ class Needs:
     """What an object needs: for each required element the names that it may have in JSON.
 
     `parts` are the elements in it that have needs of their own, `periods` those whose start
-    must be before their end.
+    must be before their end. Of `any_of` one must be there.
     """
 
     required: tuple[tuple[str, ...], ...]
     parts: tuple[tuple[str, "Needs"], ...]
     periods: tuple[str, ...]
+    any_of: tuple[str, ...] = ()
 
 
 class Completeness:
@@ -65,9 +72,9 @@ class Completeness:
             periods += [one for one in _names(name, element) if one.lower().endswith("period")]
             if any(one.code in _BACKBONES for one in element.types):
                 inner = self._of(element.path, children)
-                if inner.required or inner.parts or inner.periods:
+                if inner.required or inner.parts or inner.periods or inner.any_of:
                     parts.append((name, inner))
-        return Needs(tuple(required), tuple(parts), tuple(periods))
+        return Needs(tuple(required), tuple(parts), tuple(periods), _ANY_OF.get(path, ()))
 
 
 def _names(name: str, element: Element) -> Iterator[str]:
@@ -100,6 +107,8 @@ def _lacks(node: Json, needs: Needs, path: str, leave_out: list[str]) -> str:
         if name in node and _is_reversed(node[name]):
             del node[name]["end"]
             leave_out.append(f"{path}.{name}.end before its start")
+    if needs.any_of and not any(name in node for name in needs.any_of):
+        return needs.any_of[0]
     for names in needs.required:
         if not any(name in node for name in names):
             return names[0]

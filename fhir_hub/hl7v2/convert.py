@@ -13,6 +13,7 @@ from datetime import tzinfo
 from typing import Any
 
 from fhir_hub.errors import InvalidMessage
+from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run, keys_of, pairs
@@ -153,7 +154,8 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
             raise InvalidMessage(
                 "MSH-9 names no message type", error_code="101", location="MSH-9", ack_code="AR"
             )
-        if not known:
+        has_header = any(draft.name == "MessageHeader" for draft in run.drafts)
+        if not known and not (has_header and structure.is_message_type(code)):
             raise InvalidMessage(
                 "no map knows this message type or any of its segments",
                 error_code="201" if mappings.knows_type(code) else "200",

@@ -216,8 +216,13 @@ class Run:
             _fill(known.resource, resource, first["value"])
         return {"reference": known.full_url}
 
-    def _mention(self, resource: Json, segment: Segment) -> Json:
-        resource = {name: self.settled(value, segment) for name, value in resource.items()}
+    def _mention(self, resource: Json, segment: Segment) -> Json | None:
+        if resource["resourceType"] == "Organization":
+            if "identifier" not in resource and "name" not in resource:
+                return None  # org-1
+            _away_from_home(resource)
+        parts = {name: self.settled(value, segment) for name, value in resource.items()}
+        resource = {name: value for name, value in parts.items() if value is not None}
         name = resource["resourceType"]
         draft = Draft(name, resource, self.full_url(f"mention|{name}"), segment)
         draft.mode = "create"
@@ -230,7 +235,8 @@ class Run:
         if type(value) is dict:
             if "resourceType" in value:
                 return self.support(value, segment)
-            return {name: self.settled(part, segment) for name, part in value.items()}
+            parts = {name: self.settled(part, segment) for name, part in value.items()}
+            return {name: part for name, part in parts.items() if part is not None}
         if type(value) is list:
             return [self.settled(part, segment) for part in value]
         return value
@@ -278,6 +284,13 @@ def keys_of(resource: Json) -> Pairs:
     """Return system and code of the tags by which a resource without a number is found again."""
     meta = resource.get("meta")
     return tuple((tag["system"], tag["code"]) for tag in meta["tag"]) if meta else ()
+
+
+def _away_from_home(organization: Json) -> None:
+    """Take the use `home` off an institution's addresses and phones (org-2, org-3)."""
+    for one in (*organization.get("address", ()), *organization.get("telecom", ())):
+        if one.get("use") == "home":
+            del one["use"]
 
 
 def _fill(known: Json, more: Mapping[str, Any], number: str) -> None:

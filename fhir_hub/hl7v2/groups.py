@@ -38,7 +38,7 @@ class Node:
         by: Group | None = None
         while node is not None:
             node.segments.setdefault(segment.name, []).append((segment, by))
-            node, by = node.parent, node.group
+            by, node = node.group, node.parent
 
     def add_draft(self, name: str, draft: Any) -> None:
         """Put a resource that is being made into this group."""
@@ -46,7 +46,7 @@ class Node:
         by: Group | None = None
         while node is not None:
             node.drafts.setdefault(name, []).append((draft, by))
-            node, by = node.parent, node.group
+            by, node = node.group, node.parent
 
     def forget(self, name: str, draft: Any) -> None:
         """Take a resource that is not made after all out of this group and those around it."""
@@ -70,7 +70,7 @@ class Node:
             for segment, by in node.segments.get(name, ()):
                 if by is None or by is not inside:
                     return segment
-            node, inside = node.parent, node.group
+            inside, node = node.group, node.parent
         return None
 
     def nearest_all(self, name: str) -> list[Segment]:
@@ -86,7 +86,7 @@ class Node:
                 near = [one for one, by in found if by is None or by is not inside]
                 if near:
                     return near
-            node, inside = node.parent, node.group
+            inside, node = node.group, node.parent
         return []
 
     def nearest_drafts(self, name: str) -> list[Any]:
@@ -98,7 +98,7 @@ class Node:
                 near = [one for one, by in found if by is None or by is not inside]
                 if near:
                     return near
-            node, inside = node.parent, node.group
+            inside, node = node.group, node.parent
         return []
 
 

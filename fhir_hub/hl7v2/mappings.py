@@ -6,7 +6,7 @@ A program is compiled once for each structure and combination of senders' files.
 Spec: DESIGN 2a
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,9 @@ class Mappings:
         self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
         if problems:
             raise InvalidMapping(problems)
-        for name in sorted(self._structures):
-            for senders in ((), *((sender.name,) for sender in self._senders)):
-                self._program(name, senders, problems)
+        self._scopes: dict[tuple[str, ...], Scope] = {}
+        for senders, name in self._to_check():
+            self._program(name, senders, problems)
         self._check_overlays(problems)
         if problems:
             raise InvalidMapping(tuple(dict.fromkeys(problems)))
@@ -153,13 +153,36 @@ class Mappings:
     def _named(self, senders: Sequence[str]) -> list[Sender]:
         return [one for name in senders for one in self._senders if one.name == name]
 
-    def _program(self, name: str, senders: tuple[str, ...], problems: list[str]) -> Program:
-        key = (name, senders)
-        if key not in self._programs:
+    def _to_check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Return what must compile before a message comes: every map, every sender's rows.
+
+        The structures of one map differ in their groups alone; a sender matters where it has rows.
+        """
+        for folder in sorted(self._files.messages):
+            structure = structures_of(self._files.messages[folder])[0]
+            yield (), structure
+            try:
+                entries = [written for _, written in entries_of(folder, self._files)]
+            except KeyError:
+                continue
+            used = {name for entry in entries for name in _listed(entry.get("map", []))}
+            for sender in self._senders:
+                rows = self._files.senders[sender.name].get("field", [])
+                if any(row["map"] in used for row in rows):
+                    yield (sender.name,), structure
+
+    def _scope(self, senders: tuple[str, ...]) -> Scope:
+        if senders not in self._scopes:
             tables = dict(self._files.tables)
             for one in self._named(senders):
                 tables |= {at: _joined(tables.get(at), more) for at, more in one.tables.items()}
-            scope = Scope(self._definitions, tables, self._settings(senders))
+            self._scopes[senders] = Scope(self._definitions, tables, self._settings(senders))
+        return self._scopes[senders]
+
+    def _program(self, name: str, senders: tuple[str, ...], problems: list[str]) -> Program:
+        key = (name, senders)
+        if key not in self._programs:
+            scope = self._scope(senders)
             program = compile_program(name, self._files, scope, senders, problems)
             self._programs[key] = program
         return self._programs[key]

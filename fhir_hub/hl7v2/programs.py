@@ -247,10 +247,16 @@ def _compiled(
     compiled = []
     for row in rows:
         decorates = row.value is not None and _item(row.to) in made and "." in row.to
-        try:
-            compiled.append(compile_row(row, resource_type, segment, scope, decorates=decorates))
-        except ValueError as error:
-            problems.append(f"{row.where}: {error}")
+        key = (row.where, row.to, row.links, resource_type, segment, decorates)
+        if key not in scope.compiled:
+            try:
+                scope.compiled[key] = compile_row(
+                    row, resource_type, segment, scope, decorates=decorates
+                )
+            except ValueError as error:
+                problems.append(f"{row.where}: {error}")
+                continue
+        compiled.append(scope.compiled[key])
     return compiled
 
 

@@ -36,14 +36,9 @@ def reading(
     def act(place: Place, draft: Draft) -> None:
         if alone and alone in draft.resource:
             return
-        segment = place.segment
-        if segment.name != name:
-            found = place.node.nearest(name)
-            if found is None:
-                return
-            segment = found
-        text = segment.field(number)
-        if not text or (test is not None and not test(place)):
+        segment = place.find(name)
+        text = segment.field(number) if segment is not None else ""
+        if not text or segment is None or (test is not None and not test(place)):
             return
         values = read(segment, text)
         run = place.run
@@ -59,6 +54,8 @@ def reading(
                 continue
             if run.by_table:
                 made = run.settled(made, place.segment)
+                if made is None:
+                    continue
             if took and is_single:
                 run.issue("repeated-value", "a field repeats where FHIR has one value; first taken")
                 break
@@ -146,6 +143,8 @@ def calling(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
             return
         if place.run.by_table and type(made) is not Typed:
             made = place.run.settled(made, place.segment)
+            if made is None:
+                return
         took = False
         for index, one in enumerate(made if type(made) is list else [made]):
             value = one
@@ -179,7 +178,7 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
         else:
             found = place.node.nearest_drafts(name)
             if len(found) > 1:
-                found = [one for one in found if one.segment is place.segment] or found
+                found = _closest(found, place.segment, alone=not is_list)
         if many:
             references = [{"reference": one.full_url} for one in found if one is not draft]
             if references:
@@ -190,3 +189,12 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
                 put(draft, place, index, {"reference": other.full_url})
 
     return act
+
+
+def _closest(found: list[Draft], segment: Segment, *, alone: bool) -> list[Draft]:
+    """Return those of the segment itself, else for a single one the last before it (A17)."""
+    own = [one for one in found if one.segment is segment]
+    if own or not alone:
+        return own or found
+    before = [one for one in found if one.segment.index < segment.index]
+    return before[-1:] or found

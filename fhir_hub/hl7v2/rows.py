@@ -7,7 +7,7 @@ Spec: DESIGN 2a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Table
@@ -36,11 +36,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What rows are compiled against: the definitions, the code tables, the sender's settings."""
+    """What rows are compiled against: the definitions, the code tables, the sender's settings.
+
+    `compiled` keeps each row that is compiled: maps share their segments' rows.
+    """
 
     definitions: Definitions
     tables: Mapping[str, Table]
     settings: Settings
+    compiled: dict[Any, Any] = field(default_factory=dict)
 
 
 def read_row(where: str, document: Mapping[str, Any]) -> Row:

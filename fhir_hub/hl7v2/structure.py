@@ -84,6 +84,16 @@ def structure(name: str) -> Group | None:
     return None
 
 
+@lru_cache(maxsize=256)
+def is_message_type(code: str) -> bool:
+    """Say whether HL7 has messages of that type (`QBP`), in any version."""
+    return bool(code) and any(
+        name.partition("_")[0] == code
+        for version in _VERSIONS
+        for name in _table(version, "messages", "MESSAGES")
+    )
+
+
 def _part(child: Any, message: str, path: str) -> Part:
     name, content, (least, most), kind = child
     repeats, required = most == _MANY or most > 1, least > _OPTIONAL

@@ -11,15 +11,18 @@ from conversion_parts import (
     MESSAGES,
     by_code,
     converted,
+    errors,
     every,
     identifiers,
+    mappings,
     only,
     story,
     text_of,
 )
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2 import charset
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.convert import convert
 from fhir_hub.r4.checks.models import as_model
 
 
@@ -95,7 +98,7 @@ def test_the_character_set_on_the_wire_changes_nothing(wire, twin):
 
 # the same message written otherwise
 
-STORY = [f"{number:02}" for number in range(1, 16)]
+STORY = [f"{number:02}" for number in range(1, 24)]
 
 
 @pytest.mark.parametrize("name", STORY)
@@ -114,6 +117,20 @@ def test_delimiters_change_nothing(name):
     assert set("#@!$?").isdisjoint(text)
     other = converted(text.translate(table).translate(back))
     assert resources(other) == resources(converted(text))
+
+
+@pytest.mark.parametrize("charset_name", ["gb18030", "utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("name", STORY)
+def test_the_character_set_changes_nothing(name, charset_name):
+    text = text_of(name)
+    decoded = charset.decode(text.encode(charset_name))
+    assert convert(er7.parse(decoded.text), mappings()).resources == story(name).resources
+
+
+@pytest.mark.parametrize("name", STORY)
+def test_what_the_tables_say_in_full_is_valid_too(name):
+    message = er7.parse(text_of(name))
+    assert errors(convert(message, mappings(), by_table=True)) == []
 
 
 @pytest.mark.parametrize("name", STORY)

@@ -12,7 +12,7 @@ from fhir_hub.hl7v2 import er7
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
-STORY = [f"{number:02}" for number in range(1, 16)]
+STORY = [f"{number:02}" for number in range(1, 24)]
 
 
 def by_path(conversion):
@@ -44,7 +44,7 @@ def test_what_is_mapped_says_where_and_what_is_dropped_says_why(name):
     ("path", "to"),
     [
         ("PID-3", ("Patient.identifier",)),
-        ("NK1-2", ("Patient.contact.name",)),
+        ("NK1-5", ("Patient.contact.telecom", "RelatedPerson.telecom")),
         ("PV1-7", ("Encounter.participant[attender].individual",)),
         ("ZQY-9", ("CareTeam.participant[doctor].member",)),
         ("MSH-18", ("the character set",)),
@@ -65,7 +65,7 @@ def test_reasons():
         MSH.format("ADT^A08^ADT_A01"),
         PID.replace("19530412", "soon") + "|||||||||||||||||||||||||x",
         "PV1|1|N||||D9^x",
-        "GT1|1|x",
+        "UB1|1|x",
         "ROL|1|x",
         "ZZZ|1|x",
     )
@@ -73,7 +73,7 @@ def test_reasons():
     assert found["PID-7"].reason == "no value for it, or another field was taken"
     assert found["PID-33"].reason == "no row reads this field"
     assert found["PV1-6"].reason == "nothing in this message that it could belong to"
-    assert found["GT1-2"].reason == "no map for this segment"
+    assert found["UB1-2"].reason == "no map for this segment"
     assert found["ZZZ-2"].to == ("Provenance.extension",)
 
 

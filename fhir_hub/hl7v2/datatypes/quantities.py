@@ -156,6 +156,8 @@ def sn_quantity(value: Value, context: Context) -> dict[str, Any] | None:
 def sn_range(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the Range of SN or NR (`3^6`), `None` if it is none."""
     low, high = read_decimal(part(value, 1)), read_decimal(part(value, 2))
+    if low is not None and high is not None and low > high:
+        return None  # rng-2
     if len(value.components) <= 2 and (low is not None or high is not None):
         ends = {"low": low, "high": high}
         return {name: {"value": end} for name, end in ends.items() if end is not None}

@@ -1,0 +1,48 @@
+"""Calls for what was given and what was written: doses of RXA, documents of MDM.
+
+Spec: HL7v2 chapter 4A, RXA-6 (999: not recorded), chapter 9, OBX of a document
+"""
+
+import base64
+from typing import Any
+
+from fhir_hub.hl7v2 import calls_orders
+from fhir_hub.hl7v2.datatypes import codes, texts
+from fhir_hub.hl7v2.datatypes.parts import compact, whole
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+_TEXTS = ("TX", "FT", "ST", "")
+
+
+def dose_given(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Quantity of RXA-6 and RXA-7; nothing of 999, by which a dose is not recorded."""
+    if place.text(paths[0]).strip() in ("999", "999.0"):
+        return None
+    return calls_orders.quantity(place, draft, paths)
+
+
+def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Attachment of an OBX of a document: its data, or its lines of text as one."""
+    content, kind, code = paths
+    title = place.value(code)
+    called = codes.text_of(title) if title else ""
+    if place.text(kind).upper() not in _TEXTS:
+        value = place.value(content)
+        found = texts.attachment(value, place.run.context) if value else None
+        return found | ({"title": called} if called else {}) if found else None
+    lines = [
+        segment
+        for segment in place.run.message.all("OBX")
+        if segment.field(kind.field).upper() in _TEXTS
+    ]
+    if lines and lines[0] is not place.segment:
+        run = place.run  # its text is in what the first of them made
+        if run.row is not None:
+            run.trace.append((place.segment, place.node, run.row, draft))
+        return None
+    text = "\n".join(whole(line.whole(content.field)) for line in lines)
+    data = base64.b64encode(text.encode()).decode("ascii") if text.strip() else ""
+    return compact({"contentType": "text/plain", "data": data, "title": called}) if data else None
