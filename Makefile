@@ -8,7 +8,7 @@ PORT   ?= 8000
 MLLP_PORT ?= 2575
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench try-examples definitions-check clean
+.PHONY: help run test lint bench try-examples try-terminology definitions-check clean
 
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint               format, lint and types only"
 	@echo "make bench              drive a running hub and print what it reaches"
 	@echo "make try-examples       store R4's own examples (EXAMPLES=FILE.tar.xz) and compare"
+	@echo "make try-terminology  ask the public terminology tests (TERMINOLOGY=FILE.tar.xz)"
 	@echo "make definitions-check  compile the R4 definitions again and compare"
 
 # A stamp is newer than what it was made from: installing again takes no time.
@@ -49,6 +50,11 @@ EXAMPLES ?= r4-examples-json.tar.xz
 BUNDLES  ?=
 try-examples: $(VENV)/installed-tests
 	$(BIN)/python tools/try_examples.py --examples $(EXAMPLES) $(if $(BUNDLES),--bundles $(BUNDLES))
+
+# where the test cases of the FHIR terminology ecosystem are
+TERMINOLOGY ?= terminology-tests.tar.xz
+try-terminology: $(VENV)/installed-tests
+	$(BIN)/python tools/try_terminology.py --tests $(TERMINOLOGY) --verbose
 
 definitions-check: $(VENV)/installed
 	$(BIN)/python tools/compile_definitions.py --check

@@ -30,8 +30,11 @@ from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
+from fhir_hub.r4.terminology.engine import own_terminology
+from fhir_hub.r4.terminology.sources import Shelf
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.stored_terminology import StoredTerminology
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
 from fhir_hub.rest.http import Exchange, FhirApp, is_fault
@@ -85,22 +88,8 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     warn = logs.get_logger("hub").warning
     require_of = partial(_requirement, checks, site_rules, definitions)
     repository, indexing = _repository(settings, backend, require_of, parameters, warn)
-    service = Service(
-        repository=repository.of("rest"),
-        definitions=definitions,
-        checks=checks,
-        site_rules=site_rules,
-        parameters=parameters,
-        zone=settings.zone,
-        dispatch=routes.dispatch,
-        interactions=routes.INTERACTIONS,
-        operations=routes.OPERATIONS,
-        started=now(),
-        version=__version__,
-        aliases=ALIASES,
-        page_size=settings.page_size,
-        max_page_size=settings.max_page_size,
-    )
+    of_rest = repository.of("rest")
+    service = _service(settings, backend, profiles, checks, site_rules, parameters, of_rest)
     metrics = Metrics(__version__, is_shared=figures is not None)
     receiver = Receiver(
         repository,
@@ -118,6 +107,38 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)
     parts = (service, receiver, listener, profiles, indexing, figures)
     return Hub(settings, backend, logs, metrics, *parts)
+
+
+def _service(
+    settings: Settings,
+    backend: Backend,
+    profiles: Packages,
+    checks: Checks,
+    site_rules: SiteRules,
+    parameters: Parameters,
+    repository: Repository,
+) -> Service:
+    """Return the parts of the REST API."""
+    stored = StoredTerminology(backend.store)
+    packaged = Shelf(profiles.all())
+    return Service(
+        repository=repository,
+        definitions=parameters.definitions,
+        checks=checks,
+        site_rules=site_rules,
+        parameters=parameters,
+        terminology=own_terminology(stored.shelf, packaged, stamp=lambda: stored.stamp),
+        stored_terminology=stored,
+        zone=settings.zone,
+        dispatch=routes.dispatch,
+        interactions=routes.INTERACTIONS,
+        operations=routes.OPERATIONS,
+        started=now(),
+        version=__version__,
+        aliases=ALIASES,
+        page_size=settings.page_size,
+        max_page_size=settings.max_page_size,
+    )
 
 
 def _repository(

@@ -11,8 +11,10 @@ from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.r4.terminology.engine import own_terminology
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.stored_terminology import StoredTerminology
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
 from fhir_hub.rest.http import Exchange, FhirApp
@@ -89,12 +91,15 @@ def indexed(
 
 
 def service(repository: Repository) -> Service:
+    stored = StoredTerminology(repository.store)
     return Service(
         repository=repository,
         definitions=definitions(),
         site_rules=SiteRules(definitions(), IDENTIFIER_RULES),
         checks=checks(),
         parameters=parameters(),
+        terminology=own_terminology(stored.shelf, stamp=lambda: stored.stamp),
+        stored_terminology=stored,
         zone=ZONE,
         dispatch=routes.dispatch,
         interactions=routes.INTERACTIONS,

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_MARKS = ("$optional$", "$optional-properties$", "$count-arrays$")
 _FORMS = {
     "$id$": r"[A-Za-z0-9\-.]{1,64}",
     "$uuid$": r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
@@ -36,6 +35,10 @@ def difference(expected: Any, actual: Any, path: str = "") -> str:
         if not isinstance(actual, list):
             return f"{path}: expected an array, not {_short(actual)}"
         return _of_arrays(expected, actual, path)
+    if isinstance(expected, str) and "$version$" in expected:
+        form = re.escape(expected).replace(re.escape("$version$"), ".*")
+        fits = re.fullmatch(form, str(actual))
+        return "" if fits else f"{path}: {_short(actual)} is not {expected}"
     if isinstance(expected, str) and expected.startswith("$") and expected.endswith("$"):
         fits = _fits(expected, str(actual))
         return "" if fits else f"{path}: {_short(actual)} is not {expected}"
@@ -51,7 +54,7 @@ def is_optional(expected: Any) -> bool:
 
 def _of_objects(expected: Mapping[str, Any], actual: Mapping[str, Any], path: str) -> str:
     optional = expected.get("$optional-properties$", [])
-    wanted = {name: value for name, value in expected.items() if name not in _MARKS}
+    wanted = {name: value for name, value in expected.items() if not name.startswith("$")}
     for name, value in wanted.items():
         if name in actual:
             if found := difference(value, actual[name], f"{path}.{name}"):
@@ -65,6 +68,8 @@ def _of_objects(expected: Mapping[str, Any], actual: Mapping[str, Any], path: st
 
 
 def _all_optional(value: Any) -> bool:
+    if isinstance(value, dict):
+        return is_optional(value)
     return isinstance(value, list) and all(is_optional(item) for item in value)
 
 
@@ -75,10 +80,14 @@ def _of_arrays(expected: list[Any], actual: list[Any], path: str) -> str:
         if "" in found:
             del left[found.index("")]
         elif not is_optional(item):
-            near = [text for text in found if text.count(".") > path.count(".") + 1]
-            why = max(near or found, key=len, default="nothing left")
-            return f"{path}: no {_short(item)} ({why})"
+            why = max(found, key=_depth, default="nothing left")
+            return f"{path}: no {_short(item)} ({why})" if "(" not in why else why
     return f"{path}: not expected: {_short(left[0])}" if left else ""
+
+
+def _depth(text: str) -> int:
+    """Return how far a comparison came: the likeliest counterpart comes farthest."""
+    return text.partition(":")[0].count(".") * 10 - ("name:" in text or "code:" in text)
 
 
 def _fits(pattern: str, actual: str) -> bool:

@@ -43,6 +43,7 @@ TRANSLATED = {
     "targetScope": "target",
     "targetSystem": "targetsystem",
 }
+REVERSED = {"targetCode": "code", "targetSystem": "system", "sourceSystem": "targetsystem"}
 RELATIONSHIPS = {
     "related-to": "relatedto",
     "equivalent": "equivalent",
@@ -62,6 +63,10 @@ class Tests:
                 if file := opened.extractfile(member):
                     self._files[member.name.removeprefix("tests/")] = file.read()
         self.suites: list[Json] = self.read("test-cases.json")["suites"]
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a file of that name."""
+        return name in self._files
 
     def read(self, name: str) -> Any:
         """Return what a JSON file holds."""
@@ -117,14 +122,15 @@ def from_r4(resource: Any) -> Any:
 def parameters_of(tests: Tests, suite: Json, test: Json) -> Json:
     """Return the Parameters of a request, with the suite's resources beside them."""
     request: Json = tests.read(test["request"])
-    rows = [row for row in request["parameter"] if row["name"] != "uuid"]
+    rows: list[Json] = request["parameter"]
     if profile := test.get("profile"):
         rows += tests.read(profile)["parameter"]
+    rows = [row for row in rows if row["name"] != "uuid"]
     if test["operation"] == "translate":
+        is_reverse = any(row["name"] == "targetCode" for row in rows)
         for row in rows:
-            row["name"] = TRANSLATED.get(row["name"], row["name"])
-            if row["name"] == "targetsystem":
-                row["valueUri"] = row.pop("valueUri", None) or row.pop("valueCanonical")
+            row["name"] = (REVERSED if is_reverse else TRANSLATED).get(row["name"], row["name"])
+        rows += [{"name": "reverse", "valueBoolean": True}] if is_reverse else []
     rows += [
         {"name": "tx-resource", "resource": to_r4(tests.read(name))}
         for name in suite.get("setup", ())
@@ -150,9 +156,20 @@ def ask(client: httpx.Client, tests: Tests, suite: Json, test: Json) -> str:
         issues = answer.json().get("issue", [{}])
         return f"status {answer.status_code}, not {wanted}: {issues[0].get('diagnostics', '')}"
     actual = from_r4(answer.json())
-    expected = [test[name] for name in ("response:flat", "response", "response2") if name in test]
-    found = [difference(tests.read(name), actual) for name in expected]
+    if operation == "translate":
+        actual = _origins(actual)
+    named = [test.get(name, "") for name in ("response:flat", "response", "response2")]
+    found = [difference(tests.read(name), actual) for name in named if tests.has(name)]
     return "" if "" in found else found[-1]
+
+
+def _origins(answer: Json) -> Json:
+    """Return the answer of `$translate` as R5 has it: `source` is called `originMap`."""
+    for row in answer["parameter"]:
+        for part in row.get("part", ()):
+            if part["name"] == "source":
+                part |= {"name": "originMap", "valueCanonical": part.pop("valueUri")}
+    return answer
 
 
 def is_tried(suite: Json, test: Json) -> bool:

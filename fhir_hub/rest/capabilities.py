@@ -9,8 +9,10 @@ Spec: https://hl7.org/fhir/R4/http.html#capabilities and capabilitystatement.htm
 from typing import Any
 
 from fhir_hub.clock import instant
+from fhir_hub.errors import InvalidParameter
 from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse, answer
 from fhir_hub.rest.service import Operation, Service
+from fhir_hub.rest.terminology_capabilities import terminology_statement
 from fhir_hub.search.parameters import Parameter
 
 _ON_TYPES = {
@@ -24,12 +26,23 @@ _ON_TYPES = {
     "create",
     "search-type",
 }
+MODES = ("full", "normative", "terminology")
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 _ON_SYSTEM = {"transaction", "search-system", "history-system"}
 
 
 async def capabilities(request: FhirRequest, service: Service) -> FhirResponse:
-    """Return the CapabilityStatement; `mode=full` and its synonyms are the only one there is."""
+    """Return the CapabilityStatement, for `mode=terminology` the TerminologyCapabilities.
+
+    Raises `InvalidParameter` for another mode.
+
+    Spec: https://hl7.org/fhir/R4/http.html#capabilities
+    """
+    mode = dict(request.query).get("mode", "full")
+    if mode not in MODES:
+        raise InvalidParameter(f"mode is one of {', '.join(MODES)}")
+    if mode == "terminology":
+        return answer(200, await terminology_statement(request.base, service))
     return answer(200, statement(request.base, service))
 
 
@@ -82,7 +95,7 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
         (_parameter(name, p, service) for p in parameters), key=lambda row: row["name"]
     )
     operations = [
-        _operation(one)
+        _operation(one, name)
         for one in service.operations
         if one.is_of_types and name in (one.resource_types or (name,))
     ]
@@ -97,5 +110,9 @@ def _parameter(resource_type: str, parameter: Parameter, service: Service) -> di
     return shown | ({"definition": url} if url else {})
 
 
-def _operation(operation: Operation) -> dict[str, str]:
-    return {"name": operation.name.removeprefix("$"), "definition": operation.definition}
+def _operation(operation: Operation, resource_type: str = "") -> dict[str, str]:
+    name, definition = operation.name.removeprefix("$"), operation.definition
+    if resource_type in operation.resource_types[1:]:
+        # R4 defines an operation of several types for each of them
+        definition = definition.replace(f"{operation.resource_types[0]}-", f"{resource_type}-")
+    return {"name": name, "definition": definition}

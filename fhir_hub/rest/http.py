@@ -52,6 +52,7 @@ _DRAIN = 1 << 30  # a refused body is read and thrown away up to here, so the cl
 _SAID = (
     b"accept",
     b"accept-encoding",
+    b"accept-language",
     b"content-encoding",
     b"if-match",
     b"if-none-exist",

@@ -27,12 +27,16 @@ from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.operations import (
     diff,
     everything,
+    expand,
     lastn,
+    lookup,
     match,
     meta,
     search_parameters,
     stats,
+    translate,
     validate,
+    validate_code,
 )
 from fhir_hub.rest.service import Operation, Service
 
@@ -84,6 +88,26 @@ ROUTES = (
     Route("$status", "GET", "T/$status", search_parameters.status, search_parameters.ON),
     Route("$status", "GET", "T/I/$status", search_parameters.status, search_parameters.ON),
     Route("$reindex", "POST", "T/I/$reindex", search_parameters.reindex, search_parameters.ON),
+    Route("$expand", "GET", "T/$expand", expand.operation, expand.ON),
+    Route("$expand", "POST", "T/$expand", expand.operation, expand.ON),
+    Route("$expand", "GET", "T/I/$expand", expand.operation, expand.ON),
+    Route("$expand", "POST", "T/I/$expand", expand.operation, expand.ON),
+    Route("$validate-code", "GET", "T/$validate-code", validate_code.operation, validate_code.ON),
+    Route("$validate-code", "POST", "T/$validate-code", validate_code.operation, validate_code.ON),
+    Route("$validate-code", "GET", "T/I/$validate-code", validate_code.operation, validate_code.ON),
+    Route(
+        "$validate-code", "POST", "T/I/$validate-code", validate_code.operation, validate_code.ON
+    ),
+    Route("$lookup", "GET", "T/$lookup", lookup.lookup, lookup.ON),
+    Route("$lookup", "POST", "T/$lookup", lookup.lookup, lookup.ON),
+    Route("$subsumes", "GET", "T/$subsumes", lookup.subsumes, lookup.ON),
+    Route("$subsumes", "POST", "T/$subsumes", lookup.subsumes, lookup.ON),
+    Route("$subsumes", "GET", "T/I/$subsumes", lookup.subsumes, lookup.ON),
+    Route("$subsumes", "POST", "T/I/$subsumes", lookup.subsumes, lookup.ON),
+    Route("$translate", "GET", "T/$translate", translate.operation, translate.ON),
+    Route("$translate", "POST", "T/$translate", translate.operation, translate.ON),
+    Route("$translate", "GET", "T/I/$translate", translate.operation, translate.ON),
+    Route("$translate", "POST", "T/I/$translate", translate.operation, translate.ON),
     Route("$meta", "GET", "$meta", meta.meta),
     Route("$meta", "GET", "T/$meta", meta.meta),
     Route("$meta", "GET", "T/I/$meta", meta.meta),

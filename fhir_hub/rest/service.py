@@ -9,7 +9,9 @@ from fhir_hub.errors import NotFound
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions
+from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.stored_terminology import StoredTerminology
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.search.parameters import Parameters
 
@@ -41,6 +43,8 @@ class Service:
     checks: Checks
     site_rules: SiteRules
     parameters: Parameters
+    terminology: Terminology
+    stored_terminology: StoredTerminology
     zone: tzinfo
     dispatch: Callable[[FhirRequest, "Service"], Awaitable[FhirResponse]]
     interactions: tuple[str, ...]
@@ -50,6 +54,7 @@ class Service:
     aliases: Mapping[str, str] = field(default_factory=dict)
     page_size: int = 20
     max_page_size: int = 1000
+    expansion_limit: int = 1000
 
     def known_type(self, name: str) -> str:
         """Return `name` if it is a resource type of R4; raises `NotFound`."""

@@ -7,173 +7,24 @@ where it depends on a system, a value set or a list that is not here.
 Spec: https://hl7.org/fhir/R4/valueset.html#compositions
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from fhir_hub.errors import InvalidParameter
-from fhir_hub.r4.terminology.canonical import Canonical, is_pattern, read_canonical
-from fhir_hub.r4.terminology.concepts import CodeSystem, Concept, Facts, Header, fits_text, words_of
-from fhir_hub.r4.terminology.filters import Filter, NoValue, compile_filter
+from fhir_hub.r4.terminology.canonical import Canonical, order, read_canonical
+from fhir_hub.r4.terminology.concepts import CodeSystem, Facts, as_text, value_of
 from fhir_hub.r4.terminology.implicit import implicit_value_set
-from fhir_hub.r4.terminology.listed import concept_of
-from fhir_hub.r4.terminology.problems import (
-    broken_filter,
-    circular,
-    unknown_supplement,
-    unknown_value_set,
-)
+from fhir_hub.r4.terminology.parts import Member, Part, any_of, compile_filters
+from fhir_hub.r4.terminology.problems import circular, unknown_value_set
 from fhir_hub.r4.terminology.sources import Catalogue
-from fhir_hub.r4.terminology.supplements import required_supplements, supplemented
+from fhir_hub.r4.terminology.supplements import (
+    require_supplements,
+    required_supplements,
+    supplemented,
+)
 from fhir_hub.r4.terminology.versions import Chosen, Rules
 
-_PARTIAL = ("fragment", "example")
-_LARGE = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One code of a value set, where it comes from and what the value set says of it."""
-
-    system: str
-    version: str
-    concept: Concept
-    row: Facts = field(default_factory=dict)
-    part: "Part | None" = None
-
-    @property
-    def display(self) -> str:
-        """The name that the value set gives it, else its own."""
-        return str(self.row.get("display") or self.concept.display)
-
-    @property
-    def is_versioned(self) -> bool:
-        """Say whether the version must be said: the value set names one and there are others."""
-        return False
-
-
-@dataclass(slots=True)
-class Part:
-    """One include or exclude. `chosen` says which version of the system was taken, and why."""
-
-    url: str
-    chosen: Chosen
-    system: CodeSystem | None
-    concepts: Mapping[str, Facts] | None
-    filters: Sequence[Filter]
-    imports: Sequence["Composed"]
-    is_withheld: bool = False
-    path: str = ""
-    rows: Sequence[Facts] = ()
-
-    def find(self, code: str, system: str = "") -> Concept | None:
-        """Return the concept of a code that this part lists or finds, None if it does not."""
-        if not self.url or (system and system != self.url):
-            return None
-        if self.concepts is not None:
-            row = self.concepts.get(code) or self._by_case(code)
-            if row is None:
-                return None
-            known = self.system.find(str(row["code"])) if self.system else None
-            return known or _from_list(row)
-        return self.system.find(code) if self.system else None
-
-    def _by_case(self, code: str) -> Facts | None:
-        if self.system is None or self.system.header.is_case_sensitive or not self.concepts:
-            return None
-        folded = code.casefold()
-        return next((r for c, r in self.concepts.items() if c.casefold() == folded), None)
-
-    def row(self, code: str) -> Facts:
-        """Return what the value set itself says of a code."""
-        return (self.concepts or {}).get(code) or {}
-
-    def contains(self, system: str, code: str) -> bool | None:
-        """Return whether the part has the code; an empty system is any."""
-        if self.url:
-            own = self._has(system, code)
-            if own is not True:
-                return own
-        elif not self.imports:
-            return False
-        return _all(one.contains(system or self.url, code) for one in self.imports)
-
-    def by(self, url: str, system: CodeSystem) -> "Part":
-        """Return it with this version of a code system, where that is of a version that fits."""
-        imports = [one.by(url, system) for one in self.imports]
-        if self.url != url or not self.is_open:
-            return replace(self, imports=imports)
-        filters = _filters(self.rows, system, self.path)
-        return replace(self, system=system, filters=filters, imports=imports)
-
-    @property
-    def is_open(self) -> bool:
-        """Say whether another version of the system would do."""
-        return not self.chosen.wanted or is_pattern(self.chosen.wanted)
-
-    def _has(self, system: str, code: str) -> bool | None:
-        if system and system != self.url:
-            return False
-        if self.is_withheld:
-            return None
-        if self.concepts is not None:
-            return self.find(code) is not None
-        if self.system is None:
-            return None
-        concept = self.system.find(code)
-        if concept is None:
-            return None if self.system.header.content in _PARTIAL else False
-        return all(one.test(concept) for one in self.filters)
-
-    def members(self, text: str = "") -> Iterator[Member]:
-        """Yield the codes that the part has and `text` fits; what is unknown is not among them."""
-        if not self.url:
-            yield from self._of_imports(text)
-            return
-        version = self.system.header.version if self.system else self.chosen.wanted
-        for code in self._candidates(text):
-            concept = self.find(code)
-            if concept is None or not all(one.test(concept) for one in self.filters):
-                continue
-            if all(one.contains(self.url, concept.code) for one in self.imports):
-                yield Member(self.url, version, concept, self.row(code), self)
-
-    def _of_imports(self, text: str) -> Iterator[Member]:
-        first, *others = self.imports
-        for member in first.members(text):
-            if all(one.contains(member.system, member.concept.code) for one in others):
-                yield member
-
-    def _candidates(self, text: str) -> Iterator[str]:
-        """Yield codes among which all that are meant are found."""
-        words = words_of(text)
-        if self.concepts is not None:
-            yield from (code for code in self.concepts if not words or self._fits(code, words))
-        elif self.system is not None:
-            fewer = next((one.among for one in self.filters if one.among), None)
-            if fewer is None:
-                yield from self.system.with_text(text) if words else self.system.codes()
-            elif not words:
-                yield from fewer()
-            else:
-                yield from self._both(fewer(), text, words)
-
-    def _both(self, fewer: Iterable[str], text: str, words: Sequence[str]) -> Iterator[str]:
-        assert self.system is not None
-        size = self.system.size()
-        if size is not None and size > _LARGE:
-            # what has the words is fewer than what is below; the filter is asked of each
-            yield from self.system.with_text(text)
-        else:
-            yield from (code for code in fewer if self._fits(code, words))
-
-    def _fits(self, code: str, words: Sequence[str]) -> bool:
-        concept = self.find(code)
-        if concept is None:
-            return False
-        row = self.row(code)
-        display = str(row.get("display") or concept.display)
-        return fits_text(concept, words) or fits_text(replace(concept, display=display), words)
+EXPANSION_PARAMETER = "http://hl7.org/fhir/StructureDefinition/valueset-expansion-parameter"
 
 
 @dataclass(slots=True)
@@ -184,6 +35,8 @@ class Composed:
     includes: Sequence[Part]
     excludes: Sequence[Part]
     with_inactive: bool
+    is_contained: bool = False
+    is_pinned: bool = False
 
     @property
     def canonical(self) -> Canonical:
@@ -192,11 +45,11 @@ class Composed:
 
     def contains(self, system: str, code: str) -> bool | None:
         """Return whether the code is in the value set, None if that cannot be told."""
-        found = _any(part.contains(system, code) for part in self.includes)
+        found = any_of(part.contains(system, code) for part in self.includes)
         if not found:
             return found
         if self.excludes:
-            excluded = _any(part.contains(system, code) for part in self.excludes)
+            excluded = any_of(part.contains(system, code) for part in self.excludes)
             if excluded is not False:
                 return None if excluded is None else False
         return True if self.with_inactive else not self._is_inactive(system, code)
@@ -208,9 +61,13 @@ class Composed:
     def members(self, text: str = "") -> Iterator[Member]:
         """Yield the codes of the value set that `text` fits, each once, in its order."""
         seen: set[tuple[str, str, str]] = set()
-        for part in self.includes:
+        is_merged = self.versions_match is True
+        parts = list(self.includes)
+        if is_merged:
+            parts.sort(key=lambda part: order(part.version), reverse=True)
+        for part in parts:
             for member in part.members(text):
-                key = (member.system, member.version, member.concept.code)
+                key = (member.system, "" if is_merged else member.version, member.concept.code)
                 if key in seen:
                     continue
                 seen.add(key)
@@ -220,12 +77,22 @@ class Composed:
                     yield member
 
     def is_excluded(self, member: Member) -> bool:
-        """Say whether an exclude takes the member away: of its version, where it names one."""
+        """Say whether an exclude takes the member away; of one version, if versions are apart."""
         return any(
             part.contains(member.system, member.concept.code)
-            and (not part.chosen.stated or not part.system or _same_version(part, member))
+            and (self.versions_match is not False or _same_version(part, member))
             for part in self.excludes
         )
+
+    @property
+    def versions_match(self) -> bool | None:
+        """Whether codes of two versions are one: what the value set says, None if nothing."""
+        compose = self.facts.get("compose")
+        for row in compose.get("extension", ()) if isinstance(compose, Mapping) else ():
+            parts = {one.get("url"): value_of(one) for one in row.get("extension", ())}
+            if row.get("url") == EXPANSION_PARAMETER and parts.get("name") == "versionsMatch":
+                return as_text(parts.get("value")) == "true"
+        return None
 
     def by(self, url: str, system: CodeSystem) -> "Composed":
         """Return it with this version of a code system in the place of its own."""
@@ -248,7 +115,8 @@ class Composed:
         """Yield the value sets that it draws on, near and far."""
         for part in (*self.includes, *self.excludes):
             for one in part.imports:
-                yield one
+                if not one.is_contained:
+                    yield one
                 yield from one.imported()
 
 
@@ -274,11 +142,12 @@ class Composer:
     def by_url(self, canonical: str, within: tuple[str, ...] = ()) -> Composed:
         """Return the value set of a canonical. Raises `UnknownTerminology`, `Unanswerable`."""
         url, version = read_canonical(canonical)
-        version = version or self.rules.value_set_version(url)
+        pinned = "" if version else self.rules.value_set_version(url)
+        version = version or pinned
         facts = self.catalogue.value_set(url, version) or implicit_value_set(url, self.catalogue)
         if facts is None:
             raise unknown_value_set(str(Canonical(url, version)))
-        return self.of(facts, within)
+        return replace(self.of(facts, within), is_pinned=bool(pinned))
 
     def of(self, facts: Facts, within: tuple[str, ...] = ()) -> Composed:
         """Return the value set of a resource. Raises `UnknownTerminology`, `Unanswerable`."""
@@ -304,15 +173,13 @@ class Composer:
     def supplements_of(self, facts: Facts) -> tuple[str, ...]:
         """Return the supplements to use; raises `UnknownTerminology` for one that is unknown."""
         wanted = (*self.rules.supplements, *required_supplements(facts))
-        for canonical in wanted:
-            if self.catalogue.supplement(*read_canonical(canonical)) is None:
-                raise unknown_supplement(canonical)
+        require_supplements(wanted, self.catalogue)
         return wanted
 
     def _part(self, row: Facts, path: str, whole: "_Whole") -> Part:
         url = str(row.get("system", ""))
         imports = [
-            self.of(whole.contained[one], whole.within)
+            replace(self.of(whole.contained[one], whole.within), is_contained=True)
             if one in whole.contained
             else self.by_url(one, whole.within)
             for one in _texts(row.get("valueSet"))
@@ -329,47 +196,9 @@ class Composer:
         if "concept" in row:
             concepts = {str(one.get("code")): one for one in _rows(row["concept"])}
         rows = _rows(row.get("filter"))
-        filters = _filters(rows, system, path) if system else []
+        filters = compile_filters(rows, system, path) if system else []
         is_withheld = row.get("withheld") is True
         return Part(url, chosen, system, concepts, filters, imports, is_withheld, path, rows)
-
-
-def _filters(rows: Sequence[Facts], system: CodeSystem, path: str) -> list[Filter]:
-    found = []
-    for place, one in enumerate(rows):
-        where = f"{path}.filter[{place}]"
-        try:
-            found.append(compile_filter(one, system))
-        except NoValue as error:
-            name = "UNABLE_TO_HANDLE_SYSTEM_FILTER_WITH_NO_VALUE"
-            raise broken_filter(str(error), where, name) from None
-        except InvalidParameter as error:
-            raise broken_filter(str(error), where, "FILTER_NOT_UNDERSTOOD") from None
-    return found
-
-
-def _from_list(row: Facts) -> Concept:
-    return concept_of(row, Header(""))
-
-
-def _any(answers: Iterable[bool | None]) -> bool | None:
-    result: bool | None = False
-    for answer in answers:
-        if answer:
-            return True
-        if answer is None:
-            result = None
-    return result
-
-
-def _all(answers: Iterable[bool | None]) -> bool | None:
-    result: bool | None = True
-    for answer in answers:
-        if answer is False:
-            return False
-        if answer is None:
-            result = None
-    return result
 
 
 def _rows(value: Any) -> list[Facts]:

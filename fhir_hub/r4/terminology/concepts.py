@@ -13,6 +13,8 @@ from typing import Any, Protocol
 Facts = Mapping[str, Any]
 
 INACTIVE = ("inactive", "retired")
+DEPRECATED = "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
+STANDARDS_STATUS = "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status"
 CONCEPT_PROPERTIES = "http://hl7.org/fhir/concept-properties#"
 
 
@@ -106,6 +108,27 @@ class CodeSystem(Protocol):
 def value_of(row: Facts) -> Any:
     """Return the value of a property, a parameter or an extension; None without one."""
     return next((value for name, value in row.items() if name.startswith("value")), None)
+
+
+def standing_of(facts: Facts) -> Iterator[str]:
+    """Yield how far a resource is to be relied on, where that is less than it could be.
+
+    One of `deprecated`, `withdrawn`, `experimental` and `draft`.
+    """
+    rows = facts.get("extension")
+    said = [
+        str(value_of(row))
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, Mapping) and row.get("url") == STANDARDS_STATUS
+    ]
+    for status in ("deprecated", "withdrawn"):
+        if status in said:
+            yield status
+            return
+    if facts.get("experimental") is True:
+        yield "experimental"
+    elif facts.get("resourceType") == "CodeSystem" and "draft" in (facts.get("status"), *said):
+        yield "draft"
 
 
 def as_text(value: Any) -> str:

@@ -101,6 +101,8 @@ def _with(code: str, others: Iterable[str]) -> Iterable[str]:
     yield from others
 
 
-def own_terminology(package: Package | None = None) -> Terminology:
-    """Return the terminology of R4 alone, read when it is asked."""
-    return Terminology([FormalSource(), OwnSource(package or Package())])
+def own_terminology(
+    *before: Source, package: Package | None = None, stamp: Callable[[], object] = int
+) -> Terminology:
+    """Return the terminology of R4, read when it is asked; the sources `before` go first."""
+    return Terminology([*before, FormalSource(), OwnSource(package or Package())], stamp)

@@ -6,16 +6,24 @@ shown, a code stands within the one above it.
 Spec: https://hl7.org/fhir/R4/valueset-operation-expand.html
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from fhir_hub.r4.terminology import messages
 from fhir_hub.r4.terminology.canonical import matches
-from fhir_hub.r4.terminology.compose import Composed, Member
-from fhir_hub.r4.terminology.concepts import CONCEPT_PROPERTIES, Facts
+from fhir_hub.r4.terminology.compose import Composed
+from fhir_hub.r4.terminology.concepts import (
+    CONCEPT_PROPERTIES,
+    DEPRECATED,
+    STANDARDS_STATUS,
+    Facts,
+    standing_of,
+    value_of,
+)
 from fhir_hub.r4.terminology.languages import Languages, Name, best, names
+from fhir_hub.r4.terminology.parts import Member
 from fhir_hub.r4.terminology.problems import TooCostly, Unanswerable, UnknownTerminology, too_costly
 from fhir_hub.r4.terminology.supplements import Supplemented
 from fhir_hub.r4.terminology.versions import Rules
@@ -30,7 +38,6 @@ _KEPT = (
     "experimental",
     "date",
     "publisher",
-    "extension",
     "language",
 )
 # R5 has elements for these; R4 says them by extensions of the same names
@@ -39,6 +46,16 @@ _OF_CODE = (
     "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion.contains.property"
 )
 _COUNTED_AT_MOST = 100_000
+_STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
+_SAID_BY_EXTENSION = {
+    f"{_STRUCTURE}itemWeight": "weight",
+    f"{_STRUCTURE}valueset-label": "label",
+    f"{_STRUCTURE}codesystem-label": "label",
+    f"{_STRUCTURE}valueset-conceptOrder": "order",
+    f"{_STRUCTURE}codesystem-conceptOrder": "order",
+}
+_STANDARD_NAMES = {"weight": "itemWeight"}
+_UNCLOSED = f"{_STRUCTURE}valueset-unclosed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,12 @@ def expand(value_set: Composed, wanted: Wanted, rules: Rules) -> dict[str, Any]:
     members = (one for one in value_set.members(wanted.text) if _is_wanted(one, wanted))
     page, total = _page(members, wanted, value_set)
     shown = {name: value_set.facts[name] for name in _KEPT if name in value_set.facts}
+    if extensions := [
+        row
+        for row in value_set.facts.get("extension", ())
+        if isinstance(row, Mapping) and row.get("url") != STANDARDS_STATUS
+    ]:
+        shown["extension"] = extensions
     if wanted.with_definition and "compose" in value_set.facts:
         shown["compose"] = value_set.facts["compose"]
     expansion: dict[str, Any] = {}
@@ -82,14 +105,24 @@ def expand(value_set: Composed, wanted: Wanted, rules: Rules) -> dict[str, Any]:
     if wanted.count is not None or wanted.offset:
         expansion["offset"] = wanted.offset
     expansion["parameter"] = _parameters(value_set, wanted)
-    if defined := _defined(page, wanted):
-        expansion["extension"] = defined
-    rows = [(one, _row(one, wanted)) for one in page]
+    if extensions := [*_unclosed(value_set), *_defined(page, wanted)]:
+        expansion["extension"] = extensions
+    versioned = _with_versions(value_set)
+    rows = [(one, _row(one, wanted, versioned)) for one in page]
     is_whole = total == len(page) and wanted.count is None and not wanted.offset
     contains = [row for _, row in rows] if wanted.is_flat or not is_whole else _nested(rows)
     if contains:
         expansion["contains"] = contains
     return {"resourceType": "ValueSet", **shown, "expansion": expansion}
+
+
+def _with_versions(value_set: Composed) -> set[str]:
+    """Return the systems of which the value set draws on several versions."""
+    found: dict[str, set[str]] = {}
+    for part in value_set.parts():
+        if part.url:
+            found.setdefault(part.url, set()).add(part.version)
+    return {url for url, versions in found.items() if len(versions) > 1}
 
 
 def _is_wanted(member: Member, wanted: Wanted) -> bool:
@@ -143,27 +176,50 @@ def _require_known(value_set: Composed, rules: Rules) -> None:
 
 def _parameters(value_set: Composed, wanted: Wanted) -> list[dict[str, Any]]:
     rows = [{"name": name, kind: value} for name, kind, value in wanted.echoed]
+    if value_set.versions_match:
+        rows.append({"name": "versionsMatch", "valueBoolean": True})
     used: dict[tuple[str, str], None] = {}
     for part in value_set.parts():
+        if by := part.chosen.changed_by:
+            used[by, f"{part.url}|{part.chosen.wanted}"] = None
         if part.system is not None:
             used["used-codesystem", part.system.header.canonical] = None
             if isinstance(part.system, Supplemented):
                 used |= dict.fromkeys(("used-supplement", one) for one in part.system.used)
+            if part.system.header.content in ("fragment", "example"):
+                used["used-fragment", part.system.header.canonical] = None
+            for status in standing_of(part.system.header.facts):
+                used[f"warning-{status}", part.system.header.canonical] = None
     for one in value_set.imported():
         used["used-valueset", str(one.canonical)] = None
+        if one.is_pinned:
+            used["default-valueset-version", str(one.canonical)] = None
+    for one in (value_set, *value_set.imported()):
+        for status in standing_of(one.facts):
+            used[f"warning-{status}", str(one.canonical)] = None
     rows += [{"name": name, "valueUri": canonical} for name, canonical in used]
     return rows
 
 
-def _row(member: Member, wanted: Wanted) -> dict[str, Any]:
+def _unclosed(value_set: Composed) -> Iterator[dict[str, Any]]:
+    """Yield that the expansion is not all of it, where a code system is known in part only."""
+    for part in value_set.includes:
+        if part.system is not None and part.system.header.content == "fragment":
+            why = f"This extension is based on a fragment of the code system {part.url}"
+            yield {"url": _UNCLOSED, "valueBoolean": True}
+            yield {"url": f"{_UNCLOSED}-reason", "valueString": why}
+            return
+
+
+def _row(member: Member, wanted: Wanted, versioned: Collection[str]) -> dict[str, Any]:
     """Return the entry of a member in the expansion."""
     concept = member.concept
     system = member.part.system if member.part else None
     own_language = system.header.language if system else ""
     all_names = list(names(concept, own_language, member.row))
-    display = best(all_names, wanted.languages, member.display)
+    display = best(all_names, wanted.languages)
     row: dict[str, Any] = {"system": member.system}
-    if member.is_versioned:
+    if member.system in versioned:
         row["version"] = member.version
     if concept.is_abstract:
         row["abstract"] = True
@@ -171,23 +227,20 @@ def _row(member: Member, wanted: Wanted) -> dict[str, Any]:
         row["inactive"] = True
     row["code"] = concept.code
     if display:
-        row["display"] = display
+        row["display"] = display.value
     if wanted.with_designations:
-        shown = [_designation(n) for n in _once(all_names) if _is_shown(n, display, wanted)]
+        others = [name for name in _once(all_names) if name is not display]
+        shown = [_designation(name) for name in others if _is_shown(name, wanted)]
         if shown:
             row["designation"] = shown
-    if properties := list(_properties(member, wanted)):
-        row["extension"] = [_as_extension(code, value) for code, value in properties]
+    extensions = [one for one in member.row.get("extension", ()) if one.get("url") == DEPRECATED]
+    extensions += [_as_extension(code, value) for code, value in _properties(member, wanted)]
+    if extensions:
+        row["extension"] = extensions
     return row
 
 
-def _is_shown(name: Name, display: str, wanted: Wanted) -> bool:
-    if name.value == display and (not name.row or not name.row.get("use")):
-        own = wanted.languages.fits(name.language) is not None if name.language else True
-        if own or not wanted.languages.ranges:
-            return False
-    if not name.row and name.value == display:
-        return False
+def _is_shown(name: Name, wanted: Wanted) -> bool:
     if wanted.designations:
         return any(
             one.rpartition("|")[2] == name.language
@@ -210,7 +263,15 @@ def _once(all_names: Sequence[Name]) -> list[Name]:
 
 
 def _properties(member: Member, wanted: Wanted) -> Iterator[tuple[str, Facts]]:
+    """Yield the properties of a member that are shown: its status, and those asked for."""
     concept = member.concept
+    if concept.status not in ("", "active") and "status" not in wanted.properties:
+        yield "status", {"valueCode": concept.status}
+    for row in (*member.row.get("extension", ()), *concept.extensions):
+        if name := _SAID_BY_EXTENSION.get(row.get("url")):
+            value = value_of(row)
+            kind = "valueString" if isinstance(value, str) else "valueDecimal"
+            yield name, {kind: value}
     for name in wanted.properties:
         if name == "definition":
             if concept.definition:
@@ -228,16 +289,17 @@ def _as_extension(code: str, value: Facts) -> dict[str, Any]:
 
 def _defined(page: Sequence[Member], wanted: Wanted) -> list[dict[str, Any]]:
     """Return the properties of the expansion: what each code of them means."""
-    systems = {id(one.part.system): one.part.system for one in page if one.part and one.part.system}
     found = []
-    for name in wanted.properties:
+    used = dict.fromkeys(name for one in page for name, _ in _properties(one, wanted))
+    systems = {id(one.part.system): one.part.system for one in page if one.part and one.part.system}
+    for name in used:
         uris = [
             str(row["uri"])
             for system in systems.values()
             for row in system.header.facts.get("property", ())
             if isinstance(row, Mapping) and row.get("code") == name and "uri" in row
         ]
-        uri = uris[0] if uris else CONCEPT_PROPERTIES + name
+        uri = uris[0] if uris else CONCEPT_PROPERTIES + _STANDARD_NAMES.get(name, name)
         rows = [{"url": "code", "valueCode": name}, {"url": "uri", "valueUri": uri}]
         found.append({"url": _PROPERTY, "extension": rows})
     return found

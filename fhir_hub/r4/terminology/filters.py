@@ -171,7 +171,5 @@ def _texts(concept: Concept, name: str, system: CodeSystem) -> Iterator[str]:
         yield from system.children(concept.code)
     elif name == system.header.property_code("inactive"):
         yield "true" if concept.is_inactive else "false"
-    elif name == system.header.property_code("notSelectable"):
-        yield "true" if concept.is_abstract else "false"
     else:
         yield from map(as_text, concept.values(name))

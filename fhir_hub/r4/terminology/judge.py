@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fhir_hub.r4.terminology import messages
-from fhir_hub.r4.terminology.canonical import matches
-from fhir_hub.r4.terminology.compose import Composed, Composer, Part
-from fhir_hub.r4.terminology.concepts import CodeSystem, Concept, Facts
+from fhir_hub.r4.terminology.canonical import matches, order
+from fhir_hub.r4.terminology.compose import Composed, Composer
+from fhir_hub.r4.terminology.concepts import DEPRECATED, CodeSystem, Concept, Facts
 from fhir_hub.r4.terminology.display import check_display
 from fhir_hub.r4.terminology.languages import Languages, best, names
+from fhir_hub.r4.terminology.parts import Part
 from fhir_hub.r4.terminology.problems import Problem
 from fhir_hub.r4.terminology.supplements import supplemented
 from fhir_hub.r4.terminology.versions import Chosen
@@ -20,7 +21,6 @@ from fhir_hub.r4.terminology.versions import Chosen
 Form = Literal["code", "coding", "codeableConcept"]
 
 _is_absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S").match
-_DEPRECATED = "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
 _PARTIAL = ("fragment", "example")
 
 
@@ -81,8 +81,8 @@ class Judge:
             self._without_system(judged, coding)
             return judged
         self._about_system(judged)
-        part = self._part(judged)
         version = str(coding.get("version", ""))
+        part = self._part(judged, version)
         system = self._system(judged, part, version)
         if system is not None:
             self._about_code(judged, system)
@@ -119,13 +119,15 @@ class Judge:
         elif self._catalogue.value_set(judged.system):
             judged.problems.append(messages.system_is_value_set(judged.system, place))
 
-    def _part(self, judged: Judged) -> Part | None:
+    def _part(self, judged: Judged, given: str) -> Part | None:
         """Return the include that the coding falls under: one that has it, else of its system."""
         if self._value_set is None:
             return None
         parts = [part for part in self._value_set.parts() if part.url == judged.system]
         having = [part for part in parts if part.contains(judged.system, judged.code)]
-        return next(iter([*having, *parts]), None)
+        of_version = [part for part in parts if given and part.version == given]
+        found = of_version or having or parts
+        return max(found, key=lambda part: order(part.version), default=None)
 
     def _system(self, judged: Judged, part: Part | None, given: str) -> CodeSystem | None:
         """Return the code system of the version that counts, saying what is wrong with it."""
@@ -133,7 +135,7 @@ class Judge:
         chosen = part.chosen if part else self._composer.rules.choose(url, "")
         versions = self._catalogue.system(url).versions
         if not versions:
-            self._unknown_system(judged, given)
+            self._unknown_system(judged, given, is_drawn_on=part is not None)
             return None
         used = self._wanted(judged, chosen, given, versions)
         found = self._catalogue.system(url, used).system
@@ -151,10 +153,15 @@ class Judge:
             wanted = self._composer.supplements_of(self._value_set.facts)
         return supplemented(found, wanted, self._catalogue)
 
-    def _unknown_system(self, judged: Judged, given: str) -> None:
+    def _unknown_system(self, judged: Judged, given: str, *, is_drawn_on: bool) -> None:
+        if any(one.message_id == "Terminology_TX_System_ValueSet2" for one in judged.problems):
+            return
         place = self._place(judged, "system")
         judged.problems.append(messages.unknown_system(judged.system, given, (), place))
-        judged.unknown_system = judged.system
+        if is_drawn_on:
+            judged.caused_by = judged.system
+        else:
+            judged.unknown_system = judged.system
 
     def _wanted(self, judged: Judged, chosen: Chosen, given: str, versions: tuple[str, ...]) -> str:
         """Return the version to use of those that are known; empty: the newest."""
@@ -226,11 +233,18 @@ class Judge:
             value_set = value_set.by(judged.system, system)
         judged.is_member = value_set.contains(judged.system, judged.code)
         concept = judged.concept
-        is_refused = self._asked.active_only and concept is not None and concept.is_inactive
-        if is_refused and judged.is_member:
+        place = self._place(judged, "code")
+        active_only = self._asked.active_only or not self._value_set.with_inactive
+        if concept is not None and concept.is_inactive and active_only:
             judged.is_member = False
-            place = self._place(judged, "code")
             judged.problems.append(messages.not_active(judged.code, place))
+        if concept is not None and concept.is_abstract and not self._asked.with_abstract:
+            judged.is_member = False
+            named = f"{judged.system}#{judged.code}"
+            judged.problems.append(messages.abstract(named, place))
+        if concept is None and system is not None and judged.is_member is None:
+            # a fragment does not have it: that may be right, and is said
+            judged.is_member = system.header.content in _PARTIAL
         if judged.is_member is False:
             judged.problems.append(self._not_a_member(judged, coding))
 
@@ -253,8 +267,8 @@ class Judge:
         concept, languages = judged.concept, self._languages()
         row = part.row(concept.code) if part else {}
         all_names = list(names(concept, system.header.language, row))
-        default = str(row.get("display") or concept.display)
-        judged.display = best(all_names, replace(languages, is_strict=False), default)
+        if shown := best(all_names, replace(languages, is_strict=False)):
+            judged.display = shown.value
         named = f"{judged.system}#{judged.code}"
         place = self._place(judged, "display")
         given = coding.get("display")
@@ -264,15 +278,13 @@ class Judge:
                 given, named, concept, all_names, languages, place, is_lenient=is_lenient
             ):
                 judged.problems.append(wrong)
-        if concept.is_abstract and not self._asked.with_abstract:
-            judged.problems.append(messages.abstract(named, self._place(judged, "code")))
         if concept.is_inactive:
             at = self._place(judged)
             judged.problems.append(messages.inactive(concept.code, concept.status, at))
         elif concept.status == "deprecated":
             at = self._place(judged, "code")
             judged.problems.append(messages.deprecated(concept.code, at))
-        if any(one.get("url") == _DEPRECATED for one in row.get("extension", ())):
+        if any(one.get("url") == DEPRECATED for one in row.get("extension", ())):
             at = self._place(judged, "code")
             judged.problems.append(
                 messages.deprecated_in_value_set(

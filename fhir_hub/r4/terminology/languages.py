@@ -107,19 +107,19 @@ def _designations(rows: Sequence[Facts]) -> Iterator[Name]:
         yield Name(str(one.get("value", "")), str(one.get("language", "")), one)
 
 
-def best(all_names: Sequence[Name], languages: Languages, default: str) -> str:
-    """Return the name to show: in the best language that there is, else `default`.
+def best(all_names: Sequence[Name], languages: Languages) -> Name | None:
+    """Return the name to show: in the best language that there is, else the first.
 
-    Empty where only the languages asked for will do and there is none.
+    None if there is none, or only the languages asked for will do and there is none of them.
     """
     fitting = [
-        (place, number, name.value)
+        (place, number)
         for number, name in enumerate(all_names)
         if name.language and (place := languages.fits(name.language)) is not None
     ]
     if fitting:
-        return min(fitting)[2]
-    if not languages.is_strict:
-        return default
-    plain = [name.value for name in all_names if not name.language]
-    return plain[0] if plain else ""
+        return all_names[min(fitting)[1]]
+    if languages.is_strict:
+        all_names = [name for name in all_names if not name.language]
+    displays = [name for name in all_names if not name.row]
+    return displays[0] if displays else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_hub.r4.terminology.concepts import (
     INACTIVE,
+    STANDARDS_STATUS,
     Concept,
     Facts,
     Header,
@@ -122,6 +123,15 @@ def concept_of(row: Facts, header: Header, extra: Iterable[Facts] = ()) -> Conce
     is_inactive = said.get(header.property_code("inactive"))
     if is_inactive is None:
         is_inactive = status in INACTIVE
+    if not status:
+        status = next(
+            (
+                str(value_of(one))
+                for one in _list(row, "extension")
+                if one.get("url") == STANDARDS_STATUS
+            ),
+            "",
+        )
     abstract = said.get(header.property_code("notSelectable"))
     return Concept(
         code=str(row["code"]),

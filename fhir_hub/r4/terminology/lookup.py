@@ -25,7 +25,7 @@ def lookup(
     """
     header = system.header
     own = list(names(concept, header.language))
-    display = best(own, languages, concept.display)
+    display = best(own, languages)
     rows: list[Row] = [
         {"name": "name", "valueString": str(header.facts.get("name") or header.url)},
         {"name": "system", "valueUri": header.url},
@@ -34,7 +34,7 @@ def lookup(
     if header.version:
         rows.append({"name": "version", "valueString": header.version})
     if display:
-        rows.append({"name": "display", "valueString": display})
+        rows.append({"name": "display", "valueString": display.value})
     if concept.definition:
         rows.append({"name": "definition", "valueString": concept.definition})
     rows.append({"name": "abstract", "valueBoolean": concept.is_abstract})

@@ -22,7 +22,11 @@ class Supplemented:
     """A code system and what supplements say of its concepts; `used` are their canonicals."""
 
     def __init__(self, system: CodeSystem, supplements: Sequence[CodeSystem]) -> None:
-        self.header = system.header
+        properties = [
+            row for one in (system, *supplements) for row in one.header.facts.get("property", ())
+        ]
+        facts = {**system.header.facts, "property": properties}
+        self.header = replace(system.header, facts=facts)
         self.used = tuple(one.header.canonical for one in supplements)
         self._system, self._supplements = system, supplements
 
@@ -116,6 +120,13 @@ def supplemented(system: CodeSystem, canonicals: Iterable[str], catalogue: Catal
         if read_canonical(base).url == system.header.url:
             found.append(ListedSystem(facts))
     return Supplemented(system, found) if found else system
+
+
+def require_supplements(canonicals: Iterable[str], catalogue: Catalogue) -> None:
+    """Raise `UnknownTerminology` unless all of the supplements are known."""
+    for canonical in canonicals:
+        if catalogue.supplement(*read_canonical(canonical)) is None:
+            raise unknown_supplement(canonical)
 
 
 def required_supplements(facts: Facts) -> tuple[str, ...]:

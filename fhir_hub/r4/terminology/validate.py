@@ -6,16 +6,14 @@ and good if none of them is wrong.
 Spec: https://hl7.org/fhir/R4/valueset-operation-validate-code.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from fhir_hub.r4.terminology import messages
 from fhir_hub.r4.terminology.compose import Composed, Composer
-from fhir_hub.r4.terminology.concepts import Facts
+from fhir_hub.r4.terminology.concepts import Facts, standing_of
 from fhir_hub.r4.terminology.judge import Asked, Judge, Judged
 from fhir_hub.r4.terminology.problems import Problem, UnknownTerminology
-
-_STANDARD = "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +84,17 @@ def _without_value_set(asked: Asked, composer: Composer, error: UnknownTerminolo
     """Return the verdict where a value set that is imported is not known."""
     if error.problem is None or error.problem.message_id == "VALUESET_SUPPLEMENT_MISSING":
         raise error
-    plain = validate(replace(asked, codings=asked.codings), None, composer)
-    return Verdict(False, (error.problem,), plain.chosen)
+    chosen = validate(asked, None, composer).chosen
+    if asked.form == "codeableConcept":
+        chosen = None
+    return Verdict(False, (error.problem,), chosen)
 
 
 def _chosen(judged: list[Judged], asked: Asked) -> Judged | None:
     """Return the coding that the answer speaks of."""
     if asked.form != "codeableConcept":
         return judged[0] if judged else None
-    members = [one for one in judged if one.is_member is not False and one.concept]
+    members = [one for one in judged if one.is_member and one.concept]
     good = [one for one in members if one.is_good]
     return next(iter([*good, *members]), None)
 
@@ -115,16 +115,5 @@ def _notes(
 def _note(kind: str, facts: Facts) -> Iterator[Problem]:
     url, version = str(facts.get("url", "")), str(facts.get("version", ""))
     canonical = f"{url}|{version}" if version else url
-    standing = [
-        str(row.get("valueCode"))
-        for row in facts.get("extension", ())
-        if isinstance(row, Mapping) and row.get("url") == _STANDARD
-    ]
-    if "deprecated" in standing:
-        yield messages.reference_to("deprecated", kind, canonical)
-    elif "withdrawn" in standing:
-        yield messages.reference_to("withdrawn", kind, canonical)
-    elif facts.get("experimental") is True:
-        yield messages.reference_to("experimental", kind, canonical)
-    elif facts.get("status") == "draft" or "draft" in standing:
-        yield messages.reference_to("draft", kind, canonical)
+    for status in standing_of(facts):
+        yield messages.reference_to(status, kind, canonical)

@@ -19,13 +19,15 @@ Patterns = Mapping[str, str]
 class Chosen:
     """A choice: `stated` is what the value set says, `wanted` what was looked for.
 
-    `versions` are those that are known; `is_changed` says that the request had the last word.
+    `versions` are those that are known; `is_changed` says that the request had the last word,
+    by its parameter `changed_by`.
     """
 
     stated: str
     wanted: str
     is_changed: bool = False
     versions: tuple[str, ...] = ()
+    changed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,12 @@ class Rules:
     def choose(self, url: str, stated: str) -> Chosen:
         """Return the version to look for where a value set states one, or none."""
         if forced := self.force.get(url):
-            return Chosen(stated, forced, is_changed=True)
+            return Chosen(stated, forced, is_changed=True, changed_by="force-system-version")
         if stated:
             return Chosen(stated, stated)
+        by = "system-version" if url in self.default else "check-system-version"
         wanted = self.default.get(url) or self.check.get(url, "")
-        return Chosen("", wanted, is_changed=bool(wanted))
+        return Chosen("", wanted, is_changed=bool(wanted), changed_by=by if wanted else "")
 
     def value_set_version(self, url: str) -> str:
         """Return the version of a value set that is named without one; empty: the newest."""

@@ -115,9 +115,11 @@ def _pair(row: Any, place: str) -> tuple[str, Any]:
     name = row.get("name") if isinstance(row, dict) else None
     if not isinstance(name, str):
         raise InvalidResource("each parameter needs a name", expression=place)
-    given = [key for key in row if key == "resource" or key.startswith("value")]
+    given = [key for key in row if key in ("resource", "part") or key.startswith("value")]
     if len(given) != 1:
-        raise InvalidResource("give each parameter one value or one resource", expression=place)
+        raise InvalidResource(
+            "give each parameter one value, one resource, or parts", expression=place
+        )
     return name, row[given[0]]
 
 

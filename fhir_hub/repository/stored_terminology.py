@@ -1,0 +1,98 @@
+"""The terminology that is stored: CodeSystems, ValueSets and ConceptMaps, usable once written.
+
+A store answers asynchronously and the engine does not wait, so what is stored stands on a shelf
+in memory and is brought up to date by what the history says has changed: nothing, usually, which
+costs a look at the newest version of each of the three types. That works as well for what
+another process has written.
+
+Spec: https://hl7.org/fhir/R4/terminology-service.html
+"""
+
+import asyncio
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.r4.terminology.canonical import Canonical
+from fhir_hub.r4.terminology.sources import Shelf
+from fhir_hub.search.plan import Query
+from fhir_hub.store.base import Key, Store, Stored
+
+TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
+_PAGE = 200
+
+
+class StoredTerminology:
+    """What is stored, as a source: `shelf`. `stamp` changes whenever it does."""
+
+    def __init__(self, store: Store) -> None:
+        self.shelf = Shelf()
+        self.stamp = 0
+        self._store = store
+        self._seen: dict[str, int] = {}
+        self._resources: dict[Key, dict[str, Any]] = {}
+        self._lock = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Bring the shelf up to date with the store."""
+        async with self._lock:
+            for resource_type in TYPES:
+                await self._refresh(resource_type)
+
+    async def _refresh(self, resource_type: str) -> None:
+        page = await self._store.history(resource_type, count=1)
+        newest = page.matches[0].sequence if page.matches else 0
+        seen = self._seen.get(resource_type)
+        if newest == seen:
+            return
+        if seen is None:
+            await self._read_all(resource_type)
+        else:
+            await self._read_since(resource_type, seen)
+        # what was written meanwhile is read again the next time: that does no harm
+        self._seen[resource_type] = newest
+
+    async def _read_all(self, resource_type: str) -> None:
+        cursor = ""
+        while True:
+            query = Query((resource_type,), count=_PAGE, after=cursor)
+            page = await self._store.search(query)
+            for stored in page.matches:
+                self._put(stored)
+            cursor = page.cursor
+            if not cursor:
+                return
+
+    async def _read_since(self, resource_type: str, seen: int) -> None:
+        before, changed = 0, dict[Key, None]()
+        while True:
+            page = await self._store.history(resource_type, count=_PAGE, before=before)
+            newer = [one for one in page.matches if one.sequence > seen]
+            changed |= dict.fromkeys(Key(one.resource_type, one.logical_id) for one in newer)
+            if not page.cursor or len(newer) < len(page.matches):
+                break
+            before = int(page.cursor)
+        for key in changed:
+            self._take_away(key)
+        for stored in await self._store.read_many(changed):
+            self._put(stored)
+
+    def _put(self, stored: Stored) -> None:
+        resource = fhirjson.loads(stored.content)
+        self._resources[Key(stored.resource_type, stored.logical_id)] = resource
+        self.shelf.add(resource)
+        self.stamp += 1
+
+    def _take_away(self, key: Key) -> None:
+        resource = self._resources.pop(key, None)
+        if resource is None:
+            return
+        canonical = _canonical(resource)
+        self.shelf.remove(key.resource_type, canonical)
+        for other, one in self._resources.items():
+            if other.resource_type == key.resource_type and _canonical(one) == canonical:
+                self.shelf.add(one)
+        self.stamp += 1
+
+
+def _canonical(resource: dict[str, Any]) -> Canonical:
+    return Canonical(str(resource.get("url", "")), str(resource.get("version", "")))
