@@ -38,6 +38,7 @@ class Pipe(asyncio.Protocol):
     def __init__(self, handle: Handle, on_lost: Callable[[], None]) -> None:
         self._handle, self._on_lost = handle, on_lost
         self._transport: asyncio.Transport | None = None
+        self._is_closing = False
         self._loop = asyncio.get_running_loop()
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._last = 0
@@ -62,6 +63,7 @@ class Pipe(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what waits and let go of the socket."""
+        self._is_closing = True
         if self._transport is not None:
             self._flush()
             self._transport.close()
@@ -73,10 +75,11 @@ class Pipe(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Fail what was asked and not answered."""
         self._transport = None
+        if not self._is_closing:
+            self._on_lost()
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(Unavailable("another process of the hub is gone"))
-        self._on_lost()
 
     def data_received(self, data: bytes) -> None:
         """Take the frames that are whole."""

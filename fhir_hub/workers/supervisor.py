@@ -42,7 +42,7 @@ class Worker:
         self.name, self.process, self.door = name, process, door
         self.pipe: Pipe | None = None
         self.held: set[int] = set()
-        self.is_built = False
+        self.is_taking = False
 
     async def ask(self, kind: str, value: Any = None) -> Any:
         """Return the worker's answer."""
@@ -114,10 +114,10 @@ class Supervisor:
                     raise one
             first = self._workers[names[0]]
             await first.ask("prepare", str(load) if load else "")
-            self._appoint()
+            await asyncio.gather(*(one.ask("refresh") for one in self._workers.values()))
             watching = [asyncio.create_task(self._watch(name)) for name in names]
             for worker in self._workers.values():
-                self._reception.open(worker.door)
+                self._open(worker)
             pids = tuple(worker.process.pid for worker in self._workers.values())
             here = address(self._settings.host, self._ports[0])
             on_ready(Addresses(here, self._ports[1], pids))
@@ -129,6 +129,13 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*(self._end(one) for one in list(self._workers.values())))
         self._log.info("stopped")
+
+    def _open(self, worker: Worker) -> None:
+        """Let connections go to a worker that is built, and what waits for one."""
+        worker.is_taking = True
+        self._reception.open(worker.door)
+        self._hand_out()
+        self._appoint()
 
     async def _start(self, name: str) -> Worker:
         """Start a worker and wait until it is built. Raises what it cannot be built for."""
@@ -151,7 +158,6 @@ class Supervisor:
         worker.pipe = await open_pipe(own, handle, lambda: None)
         settings = self._settings.model_dump(mode="json")
         await worker.ask("build", (settings, self._ports[1]))
-        worker.is_built = True
         return worker
 
     async def _handle(self, worker: Worker, kind: str, value: Any) -> Any:
@@ -170,12 +176,12 @@ class Supervisor:
             return None
         assert kind == "figures", kind
         processes = {"supervisor": os.getpid()}
-        processes |= {one.name: one.process.pid for one in self._workers.values()}
+        processes |= {one.name: one.process.pid for one in self._workers.values() if one.is_taking}
         return processes, self._reception.mllp_connections
 
     async def _tell(self, changer: Worker) -> None:
         """Let every other worker know the search parameters before the change is answered."""
-        others = [one for one in self._workers.values() if one.is_built and one is not changer]
+        others = [one for one in self._workers.values() if one.is_taking and one is not changer]
         told = [asyncio.create_task(one.ask("refresh")) for one in others]
         if told:
             await asyncio.wait(told, timeout=_TELL_S)
@@ -183,7 +189,7 @@ class Supervisor:
     def _appoint(self) -> None:
         """See to it that one worker leads: it indexes for new search parameters."""
         if self._leader not in self._workers.values():
-            self._leader = next((one for one in self._workers.values() if one.is_built), None)
+            self._leader = next((one for one in self._workers.values() if one.is_taking), None)
             if self._leader is not None:
                 self._run(self._leader.ask("lead"))
 
@@ -210,7 +216,7 @@ class Supervisor:
 
     def _hand_out(self) -> None:
         """Give the messages of dead workers to a live one."""
-        alive = next((one for one in self._workers.values() if one.is_built), None)
+        alive = next((one for one in self._workers.values() if one.is_taking), None)
         if alive is None or not self._orphans or self._is_stopping:
             return
         numbers = sorted(self._orphans)
@@ -241,9 +247,7 @@ class Supervisor:
                     if name in self._workers:
                         await self._end(self._workers[name])
                     early += 1
-            self._reception.open(worker.door)
-            self._hand_out()
-            self._appoint()
+            self._open(worker)
             self._log.info("worker_started", pid=worker.process.pid)
 
     def _forget(self, worker: Worker) -> None:

@@ -2,12 +2,14 @@
 
 The supervisor starts it as `python -m fhir_hub.workers.worker PIPE DOOR`, two descriptors of
 socket pairs. It is told what to do over the first: `build` with the settings, `prepare` (one
-worker does: finish what a crash interrupted, load a file), `replay` some messages. SIGTERM, or
-the end of the supervisor, makes it drain and end.
+worker does: finish what a crash interrupted, load a file), `lead` (one indexes for new search
+parameters), `refresh` what it knows of those, `replay` some messages. SIGTERM makes it drain
+and end; the end of the supervisor makes it end at once.
 """
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -97,9 +99,17 @@ async def serve(pipe: socket.socket, door: socket.socket) -> None:
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: leaving.append(loop.create_task(leave())))
-    worker.pipe = await open_pipe(pipe, worker.handle, worker.stop.set)
+    worker.pipe = await open_pipe(pipe, worker.handle, _give_up)
     await worker.stop.wait()
     await worker.close()
+
+
+def _give_up() -> None:
+    """End at once: without a supervisor nobody knows what of the last changes was written.
+
+    A client that gets no answer asks again, and then finds out; an error might be wrong.
+    """
+    os._exit(1)
 
 
 def main() -> None:
