@@ -97,10 +97,6 @@ class ForwardingStore:
     def __init__(self, near: Store, ask: Ask) -> None:
         self._near, self._ask = near, ask
 
-    def __getattr__(self, name: str) -> Any:
-        """Return what the near store has beyond the contract."""
-        return getattr(self._near, name)
-
     async def read(self, key: Key) -> Stored | None:
         """Return the current version, a deletion too, or None if there never was one."""
         return await self._near.read(key)

@@ -1,25 +1,43 @@
 """Every test of the contract runs on each backend."""
 
 import asyncio
+import marshal
 from collections.abc import AsyncIterator, Callable
 from itertools import count
+from typing import Any
 
 import pytest
 
 from fhir_hub.search.entry import Entry
+from fhir_hub.store import forward
 from fhir_hub.store.base import Change, Method
 from fhir_hub.store.open import Backend, open_backend
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request, tmp_path) -> str:
-    return "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'folder' / 'hub.db'}"
+@pytest.fixture(params=["memory", "sqlite", "forwarded"])
+def kind(request) -> str:
+    return request.param
 
 
 @pytest.fixture
-async def backend(url) -> AsyncIterator[Backend]:
+def url(kind, tmp_path) -> str:
+    return "memory:" if kind == "memory" else f"sqlite:{tmp_path / 'folder' / 'hub.db'}"
+
+
+@pytest.fixture
+async def backend(url, kind) -> AsyncIterator[Backend]:
     async with open_backend(url) as opened:
-        yield opened
+        yield forwarded(opened) if kind == "forwarded" else opened
+
+
+def forwarded(opened: Backend) -> Backend:
+    """A worker's backend whose changes take the form in which they travel between processes."""
+
+    async def ask(kind: str, value: Any) -> Any:
+        sent = marshal.loads(marshal.dumps(value))
+        return marshal.loads(marshal.dumps(await forward.answer(opened, kind, sent)))
+
+    return forward.forwarding(opened, ask)
 
 
 @pytest.fixture
