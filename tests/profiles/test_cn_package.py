@@ -18,6 +18,7 @@ from fhir_hub.r4.packages import Package
 R4 = "http://hl7.org/fhir/"
 V3_OR_V2 = "http://terminology.hl7.org/"
 OID = "urn:oid:2.16.156.10011.2.3.3."
+OURS = rf"(?:{re.escape(PROFILES)}|BASE\}}/StructureDefinition/)([\w-]+)"
 MAPS = package().concept_maps()
 
 
@@ -129,8 +130,7 @@ def test_every_extension_of_ours_that_the_maps_emit_is_defined():
     files = read_files([built_in_folder()])
     emitted = set()
     for path in [*built_in_folder().rglob("*.toml"), *(ROOT / "fhir_hub").rglob("*.py")]:
-        emitted |= set(re.findall(rf"{PROFILES}([\w-]+)", path.read_text("utf-8")))
-    emitted.discard("")
+        emitted |= set(re.findall(OURS, path.read_text("utf-8")))
 
     assert files.problems == []
     assert len(emitted) > 10
