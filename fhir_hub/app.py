@@ -80,7 +80,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     definitions = load_definitions()
     profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
     checks = Checks(definitions)
-    parameters = Parameters(definitions)
+    parameters = Parameters(definitions, full_text=settings.full_text)
     folders = [settings.mappings_folder] if settings.mappings_folder else []
     mappings = load_mappings(definitions, folders)
     settings.require_sources((*_SOURCES, *mappings.senders))

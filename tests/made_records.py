@@ -155,7 +155,7 @@ RESOURCES: dict[str, st.SearchStrategy[Resource]] = {
 }
 TYPES = tuple(RESOURCES)
 # what these records say something under; the other parameters are asked now and then
-EVERY = ("_id", "_lastUpdated")
+EVERY = ("_id", "_lastUpdated", "_text", "_content")
 TOLD: dict[str, tuple[str, ...]] = {
     "Patient": (
         *("_tag", "_profile", "_source", "identifier", "name", "family", "given", "gender"),
@@ -196,6 +196,21 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
         ("31.15|121.12|5|km", "30.9|121|40", "31|121", "31.15|121.12|0", "30|121|95.5|[mi_i]")
     ),
 }
+WORDS = (
+    "沈",
+    "沈桂",
+    '"shen guifang"',
+    "record",
+    "abc",
+    "not ab",
+    "(ab or 李)",
+    "final",
+    "5.4",
+    "mg",
+)
+VALUES["text"] = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).flatmap(
+    lambda words: st.sampled_from((" ", " and ", " or ")).map(lambda by: by.join(words))
+)
 OF_MODIFIER: dict[str, st.SearchStrategy[str]] = {
     "missing": st.sampled_from(("true", "false")),
     "identifier": tokens,
@@ -205,7 +220,7 @@ OF_MODIFIER: dict[str, st.SearchStrategy[str]] = {
 
 
 def of(resource_type: str) -> Mapping[str, Parameter]:
-    return parts.parameters().of(resource_type)
+    return parts.all_parameters().of(resource_type)
 
 
 def known_as(known: Mapping[str, Parameter], code: str, kind: str) -> bool:
@@ -213,7 +228,7 @@ def known_as(known: Mapping[str, Parameter], code: str, kind: str) -> bool:
 
 
 def usable(parameter: Parameter) -> bool:
-    return parameter.kind in VALUES and parameter.kind != "special"
+    return parameter.kind in VALUES and parameter.kind not in ("special", "text")
 
 
 @st.composite

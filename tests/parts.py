@@ -20,7 +20,7 @@ from fhir_hub.rest import routes
 from fhir_hub.rest.http import Exchange, FhirApp
 from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
-from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.parameters import EVERY_TYPE, Parameters
 from fhir_hub.store.base import Store
 
 ZONE = timezone(timedelta(hours=8))
@@ -62,6 +62,14 @@ def parameters() -> Parameters:
 
 
 @cache
+def all_parameters() -> Parameters:
+    """Return the search parameters of a hub that keeps the full text, which is built."""
+    found = Parameters(definitions(), full_text=True)
+    found.set_built({EVERY_TYPE: found.marks(EVERY_TYPE)}, {})
+    return found
+
+
+@cache
 def checks() -> Checks:
     return Checks(definitions())
 
@@ -79,10 +87,14 @@ def repository(
 
 
 def indexed(
-    store: Store, clock: Callable[[], datetime], new_id: Callable[[], str]
+    store: Store,
+    clock: Callable[[], datetime],
+    new_id: Callable[[], str],
+    *,
+    full_text: bool = False,
 ) -> tuple[Service, Indexing]:
     """Return a FHIR side that takes search parameters of the site's own, as one process has it."""
-    own = Parameters(definitions())
+    own = Parameters(definitions(), full_text=full_text)
     extract = Extractor(own, ZONE)
     rules = Rules(checks().require, extract.entries, clock, new_id, parameters=own)
     indexing = Indexing(store, own, extract)

@@ -23,7 +23,7 @@ from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.own import TYPE, OwnParameter, is_active, read_row
-from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.parameters import EVERY_TYPE, Parameters
 from fhir_hub.search.plan import And, Query
 from fhir_hub.store.base import Conflict, Indexed, Key, Store, Stored
 
@@ -166,7 +166,8 @@ class Indexing:
             await self._begin(resource_type, note)
             return
         generation = self._parameters.generation
-        query = Query((resource_type,), And(()), count=_BATCH, after=note.cursor)
+        types = (resource_type,) if resource_type != EVERY_TYPE else ()
+        query = Query(types, And(()), count=_BATCH, after=note.cursor)
         page = await self._store.search(query)
         old = [stored for stored in page.matches if stored.sequence <= note.until]
         # they come in the order of creation: after one that is new, all are
@@ -184,6 +185,8 @@ class Indexing:
         wanted = self._parameters.marks(resource_type)
         built = {code: mark for code, mark in note.built.items() if wanted.get(code) == mark}
         total = status.resources.get(resource_type, 0)
+        if resource_type == EVERY_TYPE:
+            total = sum(status.resources.values())
         fresh = Note(built, wanted, max(1, status.sequence), total=total)
         await self._write(resource_type, fresh, [], self._parameters.generation)
 

@@ -105,7 +105,10 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
 
 
 def _parameter(resource_type: str, parameter: Parameter, service: Service) -> dict[str, str]:
-    shown = {"name": parameter.code, "type": parameter.kind}
+    shown = {
+        "name": parameter.code,
+        "type": "string" if parameter.kind == "text" else parameter.kind,
+    }
     url = service.parameters.own_definition(resource_type, parameter.code)
     return shown | ({"definition": url} if url else {})
 

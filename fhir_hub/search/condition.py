@@ -14,6 +14,7 @@ from typing import NamedTuple
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
+from fhir_hub.search.full_text import words_plan
 from fhir_hub.search.kinds import composite, reference, special
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
@@ -134,9 +135,11 @@ class Conditions:
         """
         if modifier == "missing":
             return missing(parameter, text)
-        if parameter.kind == "composite":
+        if parameter.kind == "composite" or parameter.kind == "text":
             if modifier:
                 raise UnknownParameter(_no_modifier(modifier, ("missing",)))
+            if parameter.kind == "text":
+                return self._words(parameter, text)
             return _any_of(self._pairs(parameter, value) for value in _values(text))
         rules = KINDS[parameter.kind]
         if parameter.kind == "reference" and modifier in self._types():
@@ -165,6 +168,11 @@ class Conditions:
     def meaning(self, parameter: Parameter) -> Meaning:
         """Return what the meaning of the parameter's values depends on."""
         return Meaning(self._context, parameter.targets, parameter.implied, parameter.is_contact)
+
+    def _words(self, parameter: Parameter, text: str) -> Plan:
+        values = _values(text)
+        self._count(len(values))
+        return _any_of(words_plan(parameter.code, value) for value in values)
 
     def _pairs(self, parameter: Parameter, text: str) -> Plan:
         parts = parameter.pairs[0].parts

@@ -14,6 +14,7 @@ Every parameter type uses the same row; which columns it fills is its own affair
 | reference | `Patient/1`, or an absolute URL | version if any | | |
 | uri | the uri | | | |
 | special | | | latitude and longitude | |
+| text | words, with a blank between two | | | |
 
 A composite is indexed under its own name with a part number (`code-value-quantity.0`,
 `code-value-quantity.1`); the parts of one pair share a `group` above 0. What a modifier asks
@@ -30,8 +31,9 @@ Spec: https://hl7.org/fhir/R4/search.html#ptypes
 from typing import Literal, NamedTuple
 
 Kind = Literal[
-    "token", "string", "date", "number", "quantity", "measure", "reference", "uri", "special"
-]
+    "token", "string", "date", "number", "quantity", "measure", "reference", "uri", "special",
+    "text",
+]  # fmt: skip
 
 
 class Entry(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from fhir_hub.r4.fhirpath import Filter, Path, select
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.full_text import text_entries
 from fhir_hub.search.kinds.composite import Collect, add_pairs
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.parameters import Pair, Parameter, Parameters
@@ -94,6 +95,8 @@ class Extractor:
         plan.root.visit(resource, resource, out)
         for composite in plan.composites:
             composite.add(resource, out)
+        if self._parameters.full_text:
+            out += text_entries(resource)
         return tuple(dict.fromkeys(out))
 
     def references(self, resource: Resource, parameter: str) -> list[str]:

@@ -111,7 +111,7 @@ def _equal(conditions: Conditions, parameter: Parameter, node: Comparison) -> Pl
     if parameter.kind == "string":
         tests = [Is(code) for code in string.ways(escape(node.value))]
         return conditions.tested(parameter, tests, _ROW)
-    if parameter.kind == "composite":
+    if parameter.kind == "composite" or parameter.kind == "text":
         return conditions.condition(parameter, "", node.value)
     return _asked(conditions, parameter, KINDS[parameter.kind].modifiers[""].read, node.value)
 

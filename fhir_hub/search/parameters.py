@@ -18,12 +18,15 @@ from fhir_hub.r4.definitions import Definitions, SearchParameterRow
 from fhir_hub.r4.fhirpath import Filter, Path, Position, Step, children, compile_paths
 from fhir_hub.r4.fhirpath_text import CannotCompile
 from fhir_hub.search.entry import Kind
+from fhir_hub.search.full_text import INDEXES
 from fhir_hub.search.kinds import special
 from fhir_hub.search.kinds.composite import part_name
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.own import OwnParameter, is_active, read_row, require, types_of
 
 _ANY = "Resource"
+_BASES = (_ANY, "DomainResource")
+EVERY_TYPE, _FULL_TEXT = "", "full text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Pair:
 class Parameters:
     """All search parameters that work, each type's when they are first asked for."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, *, full_text: bool = False) -> None:
         self.definitions = definitions
         self.generation = -1  # of the store, as far as `set_own` was told
         self.own: tuple[OwnParameter, ...] = ()
@@ -80,6 +83,7 @@ class Parameters:
         self._built: Mapping[str, Mapping[str, str]] = {}
         self._percent: Mapping[str, int] = {}
         self._refused: dict[str, dict[str, str]] = {}
+        self.full_text = full_text
         self._by_base: dict[str, list[SearchParameterRow]] = {}
         self._by_url: dict[str, SearchParameterRow] = {}
         for row in definitions.search_parameters():
@@ -99,7 +103,8 @@ class Parameters:
                 for code, parameter in self._own(resource_type).items()
                 if self._is_built(resource_type, code)
             }
-            found = self._with_own[resource_type] = {**self.of_r4(resource_type), **own}
+            texts = self._texts(resource_type)
+            found = self._with_own[resource_type] = {**self.of_r4(resource_type), **own, **texts}
         return found
 
     def of_r4(self, resource_type: str) -> Mapping[str, Parameter]:
@@ -131,11 +136,13 @@ class Parameters:
 
     @property
     def own_types(self) -> tuple[str, ...]:
-        """The resource types that have parameters of the site's own, sorted."""
-        return tuple(sorted(set(self._own_of) - {_ANY}))
+        """The resource types that have parameters of the site's own, sorted; `""` is all types."""
+        return (*((EVERY_TYPE,) if self.full_text else ()), *sorted(set(self._own_of) - {_ANY}))
 
     def marks(self, resource_type: str) -> dict[str, str]:
-        """Return code → mark of the own parameters of a type."""
+        """Return code → mark of the own parameters of a type; of `""` those of the full text."""
+        if resource_type == EVERY_TYPE:
+            return {_FULL_TEXT: "1"} if self.full_text else {}
         return {one.row.code: one.mark for one in self._own_of.get(resource_type, ())}
 
     def progress(self, one: OwnParameter) -> int:
@@ -196,6 +203,21 @@ class Parameters:
                         found[one.row.code] = replace(parameter, indexes=(one.row.code,))
         return found
 
+    def _texts(self, resource_type: str) -> Mapping[str, Parameter]:
+        """Return the parameters of the full text, once that is built."""
+        marks = self.marks(EVERY_TYPE)
+        if not marks or self._built.get(EVERY_TYPE) != marks:
+            return {}
+        return {
+            code: Parameter(code, "text", (), INDEXES[code])
+            for code in self._texts_of(resource_type)
+        }
+
+    def _texts_of(self, resource_type: str) -> tuple[str, ...]:
+        bases = (_ANY, *((resource_type,) if resource_type == _ANY else _BASES[1:]))
+        rows = (row for base in bases for row in self._by_base.get(base, ()))
+        return tuple(row.code for row in rows if row.code in INDEXES)
+
     def _is_built(self, resource_type: str, code: str) -> bool:
         names = self.definitions.resource_types if resource_type == _ANY else (resource_type,)
         marks = {one.row.code: one.mark for one in self._own_of.get(resource_type, ())}
@@ -207,6 +229,11 @@ class Parameters:
         for one in self._own_of.get(resource_type, ()):
             if one.row.code == code:
                 return f"its index is being built, {self.progress(one)} % done; try again later"
+        if code in self._texts_of(resource_type):
+            if not self.full_text:
+                return "no full text is kept; the setting full_text = true keeps it"
+            percent = self._percent.get(EVERY_TYPE, 0)
+            return f"the full text is being built, {percent} % done; try again later"
         everywhere = special.PARAMETERS.get(code, "") if code[:1] == "_" else ""
         return self._refused[resource_type].get(code, everywhere)
 
@@ -216,7 +243,7 @@ class Parameters:
         return get_close_matches(name[:60], known, 4, 0.5)
 
     def _build(self, resource_type: str) -> Mapping[str, Parameter]:
-        bases = dict.fromkeys(("Resource", "DomainResource", resource_type))
+        bases = dict.fromkeys((*_BASES, resource_type))
         refused = self._refused[resource_type] = {}
         found: list[Parameter] = []
         for base in bases if resource_type != _ANY else (_ANY,):
@@ -229,7 +256,7 @@ class Parameters:
         return {p.code: p for p in sorted(_shared(found), key=lambda p: p.code)}
 
     def _parameter(self, row: SearchParameterRow, resource_type: str) -> Parameter | None:
-        if not row.expression or row.code in special.PARAMETERS:
+        if not row.expression or row.code in special.PARAMETERS or row.code in INDEXES:
             return None
         paths = compile_paths(row.expression, resource_type, self.definitions)
         if row.type == "composite":

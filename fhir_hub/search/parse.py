@@ -240,7 +240,7 @@ class _Reading:
         types = self.resource_types or ("Resource",)
         found = [conditions.parameter(one, code) for one in types]
         first, *more = dict.fromkeys(p.kind for p in found)
-        if first == "composite" or first == "special":
+        if first == "composite" or first == "special" or first == "text":
             raise InvalidParameter(f"_sort: results have no order by {code}, a {first} parameter")
         names = tuple(dict.fromkeys(index for p in found for index in p.indexes))
         if more or any(map(self._is_of_another, found, types, [names] * len(found))):

@@ -32,11 +32,11 @@ class Text:
 
     `starts`, `ends` and `contains` compare the normalised `code`, `exact` the `text` as
     written, `below` a uri that is or starts with `value`, `above` a uri that `value` is or starts
-    with.
+    with. Of words, `words` finds those of `value`, one after the other.
     """
 
     value: str
-    mode: Literal["starts", "ends", "contains", "exact", "below", "above"] = "starts"
+    mode: Literal["starts", "ends", "contains", "exact", "below", "above", "words"] = "starts"
 
 
 @dataclass(frozen=True, slots=True)

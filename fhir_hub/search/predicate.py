@@ -115,6 +115,7 @@ _TEXT: Mapping[str, Callable[[Entry, str], bool]] = {
     "starts": lambda entry, value: entry.code.startswith(value),
     "ends": lambda entry, value: entry.code.endswith(value),
     "contains": lambda entry, value: value in entry.code,
+    "words": lambda entry, value: f" {value} " in f" {entry.code} ",
     "exact": lambda entry, value: entry.text == value,
     "below": lambda entry, value: entry.code.startswith(value),
     "above": lambda entry, value: value.startswith(entry.code),

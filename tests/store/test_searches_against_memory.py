@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError
+from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parse import parse_search
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Change, Store
@@ -29,6 +30,7 @@ from fhir_hub.store.sqlite.walks import Limits
 TIMES = int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "1"))
 QUERIES, WORLDS = 80, 90
 BASE = "http://hub.test/fhir"
+EXTRACTOR = Extractor(parts.all_parameters(), parts.ZONE)
 LIMITS = st.sampled_from((Limits(), Limits(1, 2, 4), Limits(0, 1, 1), Limits(0, 3, 100)))
 
 
@@ -47,7 +49,7 @@ def changes(world: list) -> list[Change]:
                 1_709_200_800_000_000 + number * 1_000_000,
                 "DELETE" if gone else "PUT",
                 b"" if gone else fhirjson.dumps(resource),
-                () if gone else parts.extractor().entries(resource),
+                () if gone else EXTRACTOR.entries(resource),
             )
         )
     return made
@@ -67,7 +69,7 @@ def read(types: tuple[str, ...], pairs: list[tuple[str, str]]) -> Query | None:
     """Return the query, None if it is refused."""
     try:
         asked = parse_search(
-            types, pairs, parameters=parts.parameters(), zone=parts.ZONE, base=BASE
+            types, pairs, parameters=parts.all_parameters(), zone=parts.ZONE, base=BASE
         )
     except FhirError as error:
         assert error.status == 400  # noqa: PT017 - a refusal is allowed, of this kind

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 
 # parameters without an expression, or with a meaning of their own
 PARAMETERS: Mapping[str, str] = {
-    "_content": "no full text of resources is kept",
     "_contained": "contained resources are not searched by themselves",
     "_containedType": "contained resources are not searched by themselves",
     "_filter": "it stands by itself, without a modifier and not at the end of a chain",
     "_query": "no named queries are defined",
     "_score": "results have no score",
-    "_text": "no full text of narratives is kept",
     "age": "R4 gives it no expression; use birthdate",
     "birthOrderBoolean": "R4 gives it no expression",
 }

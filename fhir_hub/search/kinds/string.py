@@ -19,10 +19,10 @@ from fhir_hub.search.plan import Test, Text
 _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 _NAMES = ("name", "family", "given")  # the parameters whose values may be typed in pinyin
-_HAN = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_is_han = re.compile(f"[{_HAN}]").search
+HAN = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_is_han = re.compile(f"[{HAN}]").search
 # 沈 桂芳 is 沈桂芳; the dot of 古丽娜尔·艾山 is written in many ways
-_BLANK_BY_HAN = re.compile(f"(?<=[{_HAN}]) | (?=[{_HAN}])")
+_BLANK_BY_HAN = re.compile(f"(?<=[{HAN}]) | (?=[{HAN}])")
 _DOTS = str.maketrans(dict.fromkeys("•‧∙・･", "·"))
 
 Add = Callable[[Any, int, list[Entry]], None]

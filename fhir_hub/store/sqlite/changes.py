@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.full_text import CONTENT
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import bounded
@@ -25,6 +26,7 @@ GENERATION = (
     f" WHERE type = (SELECT id FROM type WHERE name = '{PARAMETERS}')"
 )
 _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_id = ?"
+_ADD_TEXT = "INSERT INTO full_text (rowid, type, narrative, content) VALUES (?, ?, ?, ?)"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
 Row = tuple[int | float | str | bytes | None, ...]
@@ -41,7 +43,7 @@ class Place(NamedTuple):
 class _Rows:
     """Rows to insert, by table."""
 
-    __slots__ = ("code", "entry", "high", "low", "resource", "version")
+    __slots__ = ("code", "entry", "high", "low", "resource", "texts", "version")
 
     def __init__(self) -> None:
         self.resource: list[Row] = []
@@ -50,6 +52,7 @@ class _Rows:
         self.code: list[Row] = []
         self.low: list[Row] = []
         self.high: list[Row] = []
+        self.texts: dict[int, tuple[str, str, str]] = {}
 
 
 class Changes:
@@ -64,6 +67,7 @@ class Changes:
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
         self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
         self._spreads: dict[int, tuple[float, bool]] = {}
+        self._has_texts = False
 
     def begin(self) -> None:
         """Read the ends of the tables, unless this connection was the last to write."""
@@ -76,6 +80,7 @@ class Changes:
         self._sequence = self._last("SELECT max(sequence) FROM version")
         self._newest = self._last("SELECT newest FROM version ORDER BY sequence DESC LIMIT 1")
         self.generation = self._last(GENERATION)
+        self._has_texts = self._last("SELECT 1 FROM full_text_docsize LIMIT 1") > 0
 
     def end(self) -> None:
         """Write how many resources of each shape were added or removed."""
@@ -144,6 +149,9 @@ class Changes:
         if rows.low:
             many("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", rows.low)
             many("INSERT OR IGNORE INTO by_high VALUES (?, ?, ?)", rows.high)
+        if rows.texts:
+            self._has_texts = True
+            many(_ADD_TEXT, [(rid, *row) for rid, row in rows.texts.items()])
 
     def _stage(self, rows: _Rows, change: Change, place: Place) -> Stored:
         """Put one change's rows to the others (an update's own row goes in at once)."""
@@ -195,6 +203,11 @@ class Changes:
             parameter, walk = self._parameters.get((type_id, name, kind)) or self._parameter(
                 type_id, name, kind
             )
+            if kind == "text":
+                numbers.add(parameter)
+                said = rows.texts.get(rid, (f"t{type_id}", "", ""))
+                rows.texts[rid] = (*said[:2], code) if name == CONTENT else (said[0], code, said[2])
+                continue
             system_id = make_system(system) if system else 0
             if kind in _INTERVALS:
                 low = -_INFINITY if low is None else bounded(low)
@@ -219,6 +232,9 @@ class Changes:
         """Remove the rows that the resource has no more, put those that are new."""
         new = _Rows()
         shape = self._add_entries(new, type_id, rid, entries)
+        if self._has_texts:
+            self._connection.execute("DELETE FROM full_text WHERE rowid = ?", (rid,))
+        rows.texts.update(new.texts)
         new.entry.sort(key=lambda row: row[1:3])
         old: list[Row] = self._connection.execute(_ENTRIES, (rid,)).fetchall()
         if old == new.entry:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import NamedTuple
 
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.full_text import CONTENT
 from fhir_hub.search.kinds.position import DEGREE, HALF
 from fhir_hub.search.plan import (
     And,
@@ -144,6 +145,10 @@ class Conditions:
     def _has(self, plan: Has, scope: Scope, rid: str) -> Sql:
         if plan.parameter == "_type":
             return TRUE if passes_any(plan.tests, Entry("_type", "token", scope.name)) else FALSE
+        if plan.kind == "text":
+            alias = self.alias()
+            found = self.words(plan, scope, alias)
+            return _exists(f"full_text {alias}", rid, alias, found, "rowid")
         own = self.own_columns(plan, alias := self.alias())
         if own and not plan.tests:
             return TRUE
@@ -162,6 +167,26 @@ class Conditions:
             return FALSE
         parameter = Sql(f"{alias}.parameter = ?", (number,))
         return _exists(f"{table} {alias}", rid, alias, all_of((parameter, tests)))
+
+    def words(self, plan: Has, scope: Scope, alias: str) -> Sql:
+        """Return what asks the full text of a resource of the scope, in table `alias`, for words.
+
+        Of no words: for a text.
+        """
+        number = self.names.parameter(scope.number, plan.parameter, plan.kind)
+        if number is None:
+            return FALSE
+        if not plan.tests:
+            other = self.alias()
+            return Sql(
+                f"EXISTS (SELECT 1 FROM resource {other} JOIN shape_parameter p ON p.shape ="
+                f" {other}.shape AND p.parameter = ? WHERE {other}.rid = {alias}.rowid)",
+                (number,),
+            )
+        column = "content" if plan.parameter == CONTENT else "narrative"
+        phrases = " OR ".join(f'"{test.value}"' for test in plan.tests if isinstance(test, Text))
+        match = f"type : t{scope.number} AND {column} : ({phrases})"
+        return Sql(f"{alias}.full_text MATCH ?", (match,))
 
     def _together(self, plan: Together, scope: Scope, rid: str) -> Sql:
         tables, conditions, first = [], [], ""
@@ -288,10 +313,10 @@ def _text(columns: Columns, value: str, mode: str) -> Sql:
     return Sql(f"instr(?, {columns.code}) = 1", (value,))
 
 
-def _exists(table: str, rid: str, alias: str, where: Sql) -> Sql:
+def _exists(table: str, rid: str, alias: str, where: Sql, key: str = "rid") -> Sql:
     if where == FALSE:
         return FALSE
-    return _select_exists(table, all_of((Sql(f"{alias}.rid = {rid}"), where)))
+    return _select_exists(table, all_of((Sql(f"{alias}.{key} = {rid}"), where)))
 
 
 def _select_exists(tables: str, where: Sql) -> Sql:

@@ -44,6 +44,11 @@ class Indexes:
             return self._own(has, scope)
         if not has.tests:
             return self.presence(has.parameter, has.kind, scope, is_present=True)
+        if has.kind == "text":
+            alias = self._conditions.alias()
+            found = self._conditions.words(has, scope, alias)
+            arm = Arm(f"full_text {alias}", found, f"{alias}.rowid")
+            return Walk((arm,) if found != FALSE else (), True, True)
         if not is_walked(has.parameter) or has.parameter == "_type":
             return None
         number = self._names.parameter(scope.number, has.parameter, has.kind)

@@ -95,7 +95,14 @@ _NOTES = """
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES)
+# words stand with blanks between them, so no letters need be known; they are of no use but to find
+_FULL_TEXT = """
+CREATE VIRTUAL TABLE full_text USING fts5(
+  type, narrative, content, tokenize = 'ascii', content = '', contentless_delete = 1
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT)
 
 
 def migrate(connection: apsw.Connection) -> None:
