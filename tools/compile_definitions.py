@@ -80,6 +80,10 @@ def compile_package(package: Package) -> dict[str, bytes]:
         },
     }
     files = {f"types/{name}.json": _structure_text(facts) for name, facts in types.items()}
+    profiles = definition_facts.profiles(package["StructureDefinition"])
+    files["profiles.json"] = _lines(
+        "{", (f"{_compact(url)}:{_compact(facts)}" for url, facts in profiles.items()), "}"
+    )
     files["index.json"] = _text(index)
     files["search-parameters.json"] = _lines("[", map(_compact, parameters), "]")
     compartments = definition_facts.compartments(package.get("CompartmentDefinition", []))

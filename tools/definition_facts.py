@@ -110,6 +110,45 @@ def _binding(binding: Facts | None) -> Facts | None:
     return {"strength": binding["strength"], "valueSet": binding["valueSet"].partition("|")[0]}
 
 
+def profiles(definitions: Iterable[Facts]) -> dict[str, Facts]:
+    """Return url → what it changes, for every profile and extension that R4 defines."""
+    return {
+        definition["url"]: _profile(definition)
+        for definition in sorted(definitions, key=lambda one: str(one["url"]))
+        if definition.get("derivation") == "constraint"
+    }
+
+
+def _profile(definition: Facts) -> Facts:
+    rows = [_changes(row) for row in definition.get("differential", {}).get("element", [])]
+    facts = {
+        "resourceType": "StructureDefinition",
+        "url": definition["url"],
+        "type": definition["type"],
+        "baseDefinition": definition.get("baseDefinition"),
+        "context": definition.get("context"),
+        "differential": {"element": [row for row in rows if row.keys() - {"id", "path"}]},
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
+def _changes(row: Facts) -> Facts:
+    plain = ("id", "path", "sliceName", "min", "max", "maxLength", "slicing", "contentReference")
+    valued = ("fixed", "pattern", "minValue", "maxValue")
+    facts = {key: row[key] for key in row if key in plain or key.startswith(valued)}
+    if "slicing" in facts:
+        facts["slicing"] = {k: v for k, v in row["slicing"].items() if k != "description"}
+    if "type" in row:
+        kept = ("code", "profile", "targetProfile", "aggregation")
+        facts["type"] = [{k: each[k] for k in kept if k in each} for each in row["type"]]
+    if binding := _binding(row.get("binding")):
+        facts["binding"] = binding
+    if "constraint" in row:
+        kept = ("key", "severity", "human", "expression")
+        facts["constraint"] = [{k: each[k] for k in kept} for each in row["constraint"]]
+    return facts
+
+
 def search_parameters(definitions: Iterable[Facts]) -> list[Facts]:
     """Return the facts of every search parameter, sorted by url.
 

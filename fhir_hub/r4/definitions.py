@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from fhir_hub import fhirjson
 from fhir_hub.r4.packages import Package
 
 
@@ -107,7 +108,9 @@ class Definitions:
 
     def __init__(self, package: Package) -> None:
         self._package = package
-        self._index: Mapping[str, Mapping[str, Any]] = package.index()["types"]
+        index = package.index()
+        self._version: str = index["fhirVersion"]
+        self._index: Mapping[str, Mapping[str, Any]] = index["types"]
         self._structures: dict[str, Structure] = {}
         self.resource_types = frozenset(
             name
@@ -136,6 +139,15 @@ class Definitions:
             structure = self._structures[name] = _structure(self._package.structure(name))
         return structure
 
+    def profile(self, url: str) -> dict[str, Any] | None:
+        """Return a profile or extension of R4 as a StructureDefinition without prose, or None.
+
+        `url` may have a version, which must be R4's.
+        """
+        url, _, version = url.partition("|")
+        content = self._profiles.get(url) if version in ("", self._version) else None
+        return fhirjson.loads(content) if content else None
+
     def search_parameters(self) -> tuple[SearchParameterRow, ...]:
         """Return every search parameter of R4, sorted by url."""
         return self._search_parameters
@@ -157,6 +169,10 @@ class Definitions:
         Spec: https://hl7.org/fhir/R4/compartmentdefinition.html
         """
         return self._compartments.get(name, {})
+
+    @cached_property
+    def _profiles(self) -> Mapping[str, bytes]:
+        return self._package.profiles()
 
     @cached_property
     def _compartments(self) -> Mapping[str, Mapping[str, Sequence[str]]]:

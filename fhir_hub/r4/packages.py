@@ -65,6 +65,11 @@ class Package:
         """Return compartment → resource type → codes of the parameters that put it there."""
         return self._read("compartments.json", dict[str, dict[str, list[str]]])
 
+    def profiles(self) -> dict[str, bytes]:
+        """Return url → JSON of each profile and extension of R4, as a StructureDefinition."""
+        raw = self._read("profiles.json", dict[str, msgspec.Raw])
+        return {url: bytes(content) for url, content in raw.items()}
+
     def terminology(self, name: str) -> dict[str, bytes]:
         """Return url → JSON, of `name`: `code-systems`, `value-sets` or `concept-maps`."""
         raw = self._read(f"terminology/{name}.json", dict[str, msgspec.Raw])

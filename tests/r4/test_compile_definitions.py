@@ -60,7 +60,17 @@ THING = {
 }
 RESOURCES = [
     THING,
-    THING | {"url": CANONICAL + "thing-profile", "derivation": "constraint"},
+    THING
+    | {"url": CANONICAL + "thing-profile", "derivation": "constraint"}
+    | {
+        "differential": {
+            "element": [
+                {"id": "Thing", "path": "Thing", "short": "prose"},
+                {"id": "Thing.about", "path": "Thing.about", "min": 1, "short": "prose"}
+                | {"slicing": {"rules": "open", "description": "prose"}},
+            ]
+        }
+    },
     THING | {"url": CANONICAL + "Pattern", "kind": "logical"},
     {
         "resourceType": "ValueSet",
@@ -157,6 +167,7 @@ def test_the_facts_stay_and_the_prose_goes(compiler: ModuleType) -> None:
         "index.json",
         "codes.json",
         "compartments.json",
+        "profiles.json",
         "search-parameters.json",
         "terminology/code-systems.json",
         "terminology/concept-maps.json",
@@ -164,6 +175,10 @@ def test_the_facts_stay_and_the_prose_goes(compiler: ModuleType) -> None:
         "types/Thing.json",
     }
     assert b"prose" not in b"".join(files.values())
+    profile = json.loads(files["profiles.json"])[CANONICAL + "thing-profile"]
+    assert profile["differential"]["element"] == [
+        {"id": "Thing.about", "path": "Thing.about", "min": 1, "slicing": {"rules": "open"}}
+    ]
     assert json.loads(files["compartments.json"]) == {"Room": {"Thing": ["about"]}}
     thing = json.loads(files["types/Thing.json"])
     assert (thing["name"], thing["base"]) == ("Thing", "DomainResource")

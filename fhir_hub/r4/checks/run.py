@@ -3,38 +3,91 @@
 Spec: https://hl7.org/fhir/R4/validation.html
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from fhir_hub.errors import InvalidResource, Issue
 from fhir_hub.r4.checks.issues import LIMIT, within
+from fhir_hub.r4.checks.profiles.bindings import ListedCodes
+from fhir_hub.r4.checks.profiles.run import Profiles
 from fhir_hub.r4.checks.structure import Structures
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.r4.expressions.evaluate import Expressions
+from fhir_hub.r4.packages import Packages
+from fhir_hub.r4.terminology.membership import Membership
 
 
 class Checks:
-    """The checks of every type of `definitions`, compiled when a type is first met."""
+    """The checks of every type of `definitions`, compiled when a type is first met.
 
-    def __init__(self, definitions: Definitions) -> None:
+    Profiles are those of `packages`, and R4's own; `membership` answers for their bindings.
+    `unknown` is the severity of a claim to keep a profile that is in neither.
+    """
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        packages: Packages | None = None,
+        membership: Membership | None = None,
+        *,
+        unknown: str = "warning",
+    ) -> None:
         self._structures = Structures(definitions, Expressions(definitions))
         self._resource_types = definitions.resource_types
+        known = packages or Packages()
+
+        def find(canonical: str) -> dict[str, Any] | None:
+            return known.structure_definition(canonical) or definitions.profile(canonical)
+
+        self._profiles = Profiles(
+            definitions, find, membership or ListedCodes(definitions), unknown=unknown
+        )
 
     def check(self, resource: Any) -> list[Issue]:
-        """Return what is wrong with `resource`, at most 100 issues; empty if it is valid."""
+        """Return what R4 finds wrong with `resource`, at most 100 issues; empty if it is valid."""
         try:
             issues = self._structures.resource(resource)
         except RecursionError:
             return [Issue("structure", "nest less deeply: no resource needs so many levels")]
-        if not issues:
-            return []
-        resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
-        if isinstance(resource_type, str) and resource_type in self._resource_types:
-            return within(resource_type, issues[:LIMIT])
-        return [Issue(each.code, each.diagnostics, each.expression[1:]) for each in issues]
+        return self._placed(resource, issues[:LIMIT]) if issues else []
+
+    def check_profiles(self, resource: Any, asked: Iterable[str] = ()) -> list[Issue]:
+        """Return what R4 and profiles find wrong with `resource`, at most 100 issues.
+
+        Held against it are the profiles that it claims, `asked`, and those of its extensions; the
+        same goes for the resources in it.
+        """
+        issues = self.check(resource)
+        try:
+            more = self._profiles.issues(resource, asked)
+        except RecursionError:
+            return issues
+        told = {(each.code, each.expression) for each in issues if each.severity == "error"}
+        placed = self._placed(resource, more)
+        # what R4 says of an element already, a profile need not say again
+        issues += [each for each in placed if (each.code, each.expression) not in told]
+        return issues[:LIMIT]
 
     def require(self, resource: Any) -> None:
         """Raise `InvalidResource` with every error that `resource` has, if it has one."""
-        issues = self.check(resource)
-        errors = [issue for issue in issues if issue.severity == "error"] if issues else issues
-        if errors:
-            raise InvalidResource(errors[0].diagnostics, *errors)
+        _raise_errors(self.check(resource))
+
+    def require_profiles(self, resource: Any) -> None:
+        """Raise `InvalidResource` with every error of `resource`, those of profiles too."""
+        _raise_errors(self.check_profiles(resource))
+
+    def _placed(self, resource: Any, issues: Iterable[Issue]) -> list[Issue]:
+        """Return `issues` with the resource's type in front of their expressions."""
+        resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
+        if isinstance(resource_type, str) and resource_type in self._resource_types:
+            return within(resource_type, list(issues))
+        return [
+            Issue(each.code, each.diagnostics, each.expression[1:], each.severity, each.chinese)
+            for each in issues
+        ]
+
+
+def _raise_errors(issues: list[Issue]) -> None:
+    errors = [issue for issue in issues if issue.severity == "error"] if issues else issues
+    if errors:
+        raise InvalidResource(errors[0].diagnostics, *errors)

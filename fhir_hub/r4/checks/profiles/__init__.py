@@ -1,0 +1,1 @@
+"""Profiles: a StructureDefinition becomes, on first use, a small tree of checks."""
