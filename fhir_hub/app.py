@@ -26,7 +26,7 @@ from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
-from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.checks.run import Checks, make_checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
@@ -58,6 +58,7 @@ from fhir_hub.telemetry import Figures, Log, Logs, Metrics, stopwatch
 Ask = Callable[[], Awaitable[Figures]]
 
 _SOURCES = ("rest", SOURCE, "load")
+_SEVERITIES = {"warn": "warning", "refuse": "error"}
 
 
 async def _nothing() -> None:
@@ -79,7 +80,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     """
     definitions = load_definitions()
     profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
-    checks = Checks(definitions)
+    checks = make_checks(definitions, profiles, unknown=_SEVERITIES[settings.unknown_profiles])
     parameters = Parameters(definitions, full_text=settings.full_text)
     folders = [settings.mappings_folder] if settings.mappings_folder else []
     mappings = load_mappings(definitions, folders)
@@ -340,8 +341,8 @@ def _requirement(
 
 
 def _require(checks: Checks, site_rules: SiteRules, sources: Sequence[str], resource: Any) -> None:
-    """Raise `InvalidResource` with every error of R4, the identifiers and the sender's schemas."""
-    issues = [*checks.check(resource), *site_rules.check(resource, sources)]
+    """Raise `InvalidResource` with every error of R4, profiles, identifiers and schemas."""
+    issues = [*checks.check_profiles(resource), *site_rules.check(resource, sources)]
     if errors := [issue for issue in issues if issue.severity == "error"]:
         raise InvalidResource(errors[0].diagnostics, *errors)
 

@@ -7,7 +7,7 @@ acknowledgment for HL7v2. So both sides tell the same story of the same fault.
 Spec: https://hl7.org/fhir/R4/operationoutcome.html and HL7v2 table 0357.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -187,13 +187,25 @@ def outcome(error: Exception) -> tuple[int, dict[str, Any]]:
     known = _known(error)
     if known.rows:
         return known.status, {"resourceType": "OperationOutcome", "issue": list(known.rows)}
-    details = {"text": " / ".join(known.title)}
-    issues = [
-        {"severity": i.severity, "code": i.code, "details": details, "diagnostics": i.diagnostics}
-        | ({"expression": [i.expression]} if i.expression else {})
-        for i in known.issues
-    ]
-    return known.status, {"resourceType": "OperationOutcome", "issue": issues}
+    return known.status, outcome_of(known.issues, known.title)
+
+
+def outcome_of(issues: Iterable[Issue], title: tuple[str, str] = ("", "")) -> dict[str, Any]:
+    """Return the OperationOutcome of `issues`; each says what to do in English and in Chinese.
+
+    An issue that has no Chinese of its own has the `title`, if there is one.
+    """
+    shown = []
+    for each in issues:
+        texts = (each.diagnostics, each.chinese) if each.chinese else title
+        row: dict[str, Any] = {"severity": each.severity, "code": each.code}
+        if all(texts):
+            row["details"] = {"text": " / ".join(texts)}
+        row["diagnostics"] = each.diagnostics
+        if each.expression:
+            row["expression"] = [each.expression]
+        shown.append(row)
+    return {"resourceType": "OperationOutcome", "issue": shown}
 
 
 def ack_for(error: Exception) -> Ack:

@@ -161,9 +161,14 @@ class Settings(BaseSettings):
     leave one: it is refused, or (`warn`) done with a warning in the answer, or (`off`) done."""
 
     validation: Validation = "r4"
-    """What is checked before a resource is stored: the structure rules of R4, or (`profiles`) also
-    the rules of identifiers and of senders (docs/profiles.md), or (`off`, for a load of data that
-    was checked before) only that it is a resource of a known type."""
+    """What is checked before a resource is stored: the rules of R4; or (`profiles`) also the
+    profiles that it claims, those of its extensions, and the rules of identifiers and of senders
+    (docs/profiles.md); or (`off`, for a load of data that was checked before) only that it is a
+    resource of a known type."""
+
+    unknown_profiles: Literal["warn", "refuse"] = "warn"
+    """What it means, where profiles are checked, that a resource claims one that the hub does not
+    know: a warning in `$validate`, or (`refuse`) an error, so that it is not stored."""
 
     sources: dict[str, SourceSettings] = {}
     """`references` and `validation` by where data comes from, in tables `[sources.NAME]`: `rest`,

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhir_hub.cli.say import count, progress, read
+from fhir_hub.cli.say import count, progress, read, refuse
 
 if TYPE_CHECKING:
     from fhir_hub.errors import Issue
     from fhir_hub.r4.definitions import Definitions
 
 EXAMPLE = "fhir-hub validate examples/institutions.json"
+_ENDINGS = (".json", ".xml", ".ndjson")
 
 
 def command(
@@ -21,40 +22,76 @@ def command(
         typer.Argument(
             metavar="FILE…",
             exists=True,
-            dir_okay=False,
-            help="JSON or XML of a resource or a Bundle, or NDJSON: a resource a line.",
+            help="JSON or XML of a resource or a Bundle, NDJSON (a resource a line), or a folder.",
         ),
     ],
+    profile: Annotated[
+        list[str], typer.Option(help="A profile to hold every resource against. 规范地址。")
+    ] = [],  # noqa: B006  # typer's way to say an option may be repeated
+    package: Annotated[
+        list[Path],
+        typer.Option(exists=True, help="A folder or .tgz of profiles, value sets. 规范包。"),
+    ] = [],  # noqa: B006  # as above
+    advice: Annotated[
+        bool, typer.Option("--advice", help="Also print what R4 recommends. 同时显示建议。")
+    ] = False,
 ) -> None:
     """Check resources and print every issue; exit code 1 if one is an error. 校验资源。"""
     from fhir_hub.r4.definitions import load_definitions
 
     definitions = load_definitions()
-    check = _check(definitions)
+    check = _check(definitions, profile, package, advice=advice)
     resources = faulty = 0
-    for file in progress(files, len(files), "validate"):
+    paths = list(_files(files))
+    for file in progress(paths, len(paths), "validate"):
         for place, issues in _checked(read(file), check, definitions):
             resources += 1
             faulty += any(issue.severity == "error" for issue in issues)
             for issue in issues:
-                at = f"{issue.expression}: " if issue.expression else ""
-                where = f"{file}{place}"
-                print(f"{where}: {issue.severity}: {at}{issue.diagnostics} [{issue.code}]")
+                _print(f"{file}{place}", issue)
     print(f"{count(resources, 'resource')}: {resources - faulty} valid, {faulty} not")
     if faulty:
         raise typer.Exit(1)
 
 
-def _check(definitions: "Definitions") -> Callable[[Any], list["Issue"]]:
+def _check(
+    definitions: "Definitions", asked: list[str], packages: list[Path], *, advice: bool
+) -> Callable[[Any], list["Issue"]]:
     from fhir_hub.identity.rules import IDENTIFIER_RULES
-    from fhir_hub.r4.checks.run import Checks
+    from fhir_hub.r4.checks.run import make_checks
     from fhir_hub.r4.checks.site_rules import SiteRules
+    from fhir_hub.r4.package_files import InvalidPackage
     from fhir_hub.r4.packages import built_in_profiles, load_profiles
 
-    checks = Checks(definitions)
-    profiles = load_profiles([built_in_profiles()])
-    site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas)
-    return lambda resource: [*checks.check(resource), *site_rules.check(resource)]
+    try:
+        profiles = load_profiles([built_in_profiles(), *packages])
+        site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas)
+    except InvalidPackage as error:
+        refuse(f"{error}")
+    checks = make_checks(definitions, profiles)
+
+    def check(resource: Any) -> list["Issue"]:
+        issues = [*checks.check_profiles(resource, asked), *site_rules.check(resource)]
+        return [*issues, *checks.advice(resource)] if advice else issues
+
+    return check
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(each for each in path.rglob("*") if each.suffix in _ENDINGS)
+        if not found:
+            refuse(f"{path}: no {', '.join(_ENDINGS)} in this folder / 文件夹中没有资源文件")
+        yield from found
+
+
+def _print(where: str, issue: "Issue") -> None:
+    at = f"{issue.expression}: " if issue.expression else ""
+    chinese = f" / {issue.chinese}" if issue.chinese else ""
+    print(f"{where}: {issue.severity}: {at}{issue.diagnostics}{chinese} [{issue.code}]")
 
 
 def _checked(

@@ -97,3 +97,48 @@ def test_xml_is_checked_as_json_is(run, file):
     assert run("validate", file(good.encode())).code == 0
     assert "Patient.gender" in run("validate", file(good.replace("female", "girl").encode())).out
     assert "not XML" in run("validate", file(good.removesuffix(">").encode())).out
+
+
+def test_a_folder_is_checked_with_all_that_is_in_it(run, file, tmp_path):
+    file(GOOD, "a.json")
+    (tmp_path / "more").mkdir()
+    file(BAD, "more/b.json")
+    file(b"not a resource", "more/notes.txt")
+
+    assert run("validate", tmp_path).out.splitlines()[-1] == "2 resources: 1 valid, 1 not"
+
+
+def test_resources_are_held_against_profiles(run, file, tmp_path):
+    profile = {
+        "resourceType": "StructureDefinition",
+        "url": "https://a.example/StructureDefinition/named",
+        "type": "Patient",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "derivation": "constraint",
+        "differential": {"element": [{"id": "Patient.name", "path": "Patient.name", "min": 1}]},
+    }
+    (tmp_path / "package").mkdir()
+    file(profile, "package/named.json")
+    options = ("--package", tmp_path / "package", "--profile", profile["url"])
+
+    ended = run("validate", file(GOOD), *options)
+
+    assert ended.code == 1
+    assert "error: Patient.name: give name at least 1 times" in ended.out
+    assert "请至少提供 1 个 name" in ended.out
+    assert run("validate", file(GOOD | {"name": [{"text": "x"}]}), *options).code == 0
+    assert run("validate", file(GOOD), "--profile", "urn:nobody").code == 1
+
+
+def test_a_package_that_cannot_be_read_is_wrong_usage(run, file, tmp_path):
+    (tmp_path / "package").mkdir()
+    file(b"{", "package/broken.json")
+
+    assert run("validate", file(GOOD), "--package", tmp_path / "package").code == 2
+
+
+def test_what_r4_recommends_is_told_when_it_is_asked(run, file):
+    ended = run("validate", file(GOOD), "--advice")
+
+    assert ended.code == 0
+    assert "information: Patient: keep the rule dom-6" in ended.out

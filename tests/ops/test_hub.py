@@ -158,6 +158,41 @@ async def test_with_validation_off_only_the_type_is_checked(start):
         assert (await client.post("/fhir/Patient", json=loose)).status_code == 400
 
 
+async def test_with_validation_of_profiles_a_claim_has_to_be_kept(start, tmp_path):
+    profile = {
+        "resourceType": "StructureDefinition",
+        "url": "https://a.example/StructureDefinition/named",
+        "name": "Named",
+        "status": "active",
+        "kind": "resource",
+        "abstract": False,
+        "type": "Patient",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "derivation": "constraint",
+        "differential": {"element": [{"id": "Patient.name", "path": "Patient.name", "min": 1}]},
+    }
+    (tmp_path / "named.json").write_text(json.dumps(profile))
+    claims = {"resourceType": "Patient", "meta": {"profile": [profile["url"]]}}
+    other = {"resourceType": "Patient", "meta": {"profile": ["https://a.example/nobody"]}}
+    own = {"profiles_folder": [tmp_path]}
+
+    async with start(validation="profiles", **own) as hub, hub.client() as client:
+        refused = await client.post("/fhir/Patient", json=claims)
+        taken = await client.post("/fhir/Patient", json=claims | {"name": [{"text": "x"}]})
+        unknown = await client.post("/fhir/Patient", json=other)
+    async with start(**own) as hub, hub.client() as client:
+        by_r4 = await client.post("/fhir/Patient", json=claims)
+    strict = {"validation": "profiles", "unknown_profiles": "refuse"}
+    async with start(**strict) as hub, hub.client() as client:
+        strictly = await client.post("/fhir/Patient", json=other)
+
+    issue = refused.json()["issue"][0]
+    assert (refused.status_code, issue["expression"]) == (400, ["Patient.name"])
+    assert "请至少提供 1 个 name" in issue["details"]["text"]
+    assert (taken.status_code, unknown.status_code, by_r4.status_code) == (201, 201, 201)
+    assert strictly.status_code == 400
+
+
 async def test_a_request_that_takes_too_long_gets_503_and_the_hub_goes_on(start):
     async with start(request_timeout_s=0.2) as hub, hub.client() as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", _port(hub.addresses.fhir))

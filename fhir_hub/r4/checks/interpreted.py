@@ -62,6 +62,15 @@ class Interpreted:
             for invariant in self.left(element)
         )
 
+    def advice(self, elements: Iterable[Element]) -> tuple[Rule, ...]:
+        """Return the rules of what is best practice about the objects that `elements` are about."""
+        return tuple(
+            self._rule(each, element.path, element)
+            for element in elements
+            for each in element.invariants
+            if each.is_best_practice
+        )
+
     def narrowed(self, check: Check, element: Element, type_name: str) -> Check:
         """Return `check`, of values of a type, narrowed by the invariants at `element`."""
         rules = [self._rule(each, type_name, element) for each in self.left(element)]
@@ -80,6 +89,7 @@ class Interpreted:
         tree, path = self._expressions.tree, element.path
         advice = f"keep the rule {invariant.key}: {invariant.expression}"
         severity = "warning" if invariant.key in _ONLY_WARNING else invariant.severity
+        severity = "information" if invariant.is_best_practice else severity
         issues = [Issue("invariant", advice, "", severity)]
 
         def rule(value: Any, scope: Scope) -> Issues:

@@ -3,7 +3,7 @@
 Spec: https://hl7.org/fhir/R4/validation.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fhir_hub.errors import InvalidResource, Issue
@@ -13,8 +13,11 @@ from fhir_hub.r4.checks.profiles.run import Profiles
 from fhir_hub.r4.checks.structure import Structures
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.r4.expressions.evaluate import Expressions
-from fhir_hub.r4.packages import Packages
+from fhir_hub.r4.packages import Package, Packages
+from fhir_hub.r4.terminology.engine import Terminology
+from fhir_hub.r4.terminology.formal import FormalSource
 from fhir_hub.r4.terminology.membership import Membership
+from fhir_hub.r4.terminology.sources import OwnSource, Shelf, Source
 
 
 class Checks:
@@ -51,7 +54,7 @@ class Checks:
             return [Issue("structure", "nest less deeply: no resource needs so many levels")]
         return self._placed(resource, issues[:LIMIT]) if issues else []
 
-    def check_profiles(self, resource: Any, asked: Iterable[str] = ()) -> list[Issue]:
+    def check_profiles(self, resource: Any, asked: Sequence[str] = ()) -> list[Issue]:
         """Return what R4 and profiles find wrong with `resource`, at most 100 issues.
 
         Held against it are the profiles that it claims, `asked`, and those of its extensions; the
@@ -66,7 +69,13 @@ class Checks:
         placed = self._placed(resource, more)
         # what R4 says of an element already, a profile need not say again
         issues += [each for each in placed if (each.code, each.expression) not in told]
-        return issues[:LIMIT]
+        return [*self._profiles.not_to_be_held(asked), *issues][:LIMIT]
+
+    def advice(self, resource: Any) -> list[Issue]:
+        """Return what R4 calls best practice and `resource`, if it is valid, does not do."""
+        if self.check(resource):
+            return []
+        return self._placed(resource, self._structures.advice(resource))
 
     def require(self, resource: Any) -> None:
         """Raise `InvalidResource` with every error that `resource` has, if it has one."""
@@ -85,6 +94,14 @@ class Checks:
             Issue(each.code, each.diagnostics, each.expression[1:], each.severity, each.chinese)
             for each in issues
         ]
+
+
+def make_checks(
+    definitions: Definitions, packages: Packages, *, unknown: str = "warning"
+) -> Checks:
+    """Return the checks of R4 and of `packages`, whose value sets and code systems they know."""
+    sources: list[Source] = [Shelf(packages.all()), FormalSource(), OwnSource(Package())]
+    return Checks(definitions, packages, Terminology(sources), unknown=unknown)
 
 
 def _raise_errors(issues: list[Issue]) -> None:

@@ -61,6 +61,13 @@ class Structures:
         issues = self.type(resource_type)(value, within)
         return issues or contained.issues(value)
 
+    def advice(self, resource: dict[str, Any]) -> list[Issue]:
+        """Return what R4 recommends for a resource that is right, and that it does not do."""
+        family = self._family(resource["resourceType"])
+        scope = Scope({}, resource, resource)
+        rules = self._interpreted.advice(map(self._element, family))
+        return [issue for rule in rules for issue in rule(resource, scope)]
+
     def _contained(self, value: Any, scope: Scope) -> Issues:
         """Return the issues of a resource contained in another, whose scope it shares."""
         if type(value) is dict and value.get("resourceType") in self._definitions.resource_types:

@@ -8,15 +8,14 @@ Spec: https://hl7.org/fhir/R4/resource-operation-validate.html
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import InvalidParameter, Issue
+from fhir_hub.errors import InvalidParameter, Issue, outcome_of
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operations.inputs import Inputs, read_inputs
 from fhir_hub.rest.service import Service
 from fhir_hub.store.base import Key
 
 MODES = ("create", "update", "delete", "profile")
-_BASE = "http://hl7.org/fhir/StructureDefinition/"
-_FINE = Issue("informational", "no problem found / 未发现问题", severity="information")
+_FINE = Issue("informational", "no problem found", "", "information", "未发现问题")
 
 
 async def validate(request: FhirRequest, service: Service) -> FhirResponse:
@@ -36,14 +35,15 @@ async def validate(request: FhirRequest, service: Service) -> FhirResponse:
     if logical_id and mode != "update":
         stored = await service.repository.read(Key(resource_type, logical_id))
         if mode == "delete":
-            return answer(200, _outcome([]))
+            return answer(200, outcome_of([_FINE]))
         resource = inputs.resource("resource") or fhirjson.loads(stored.content)
     else:
         resource = _resource(inputs)
-    issues = [*service.checks.check(resource), *service.site_rules.check(resource, ("rest",))]
+    profile = inputs.text("profile")
+    issues = service.checks.check_profiles(resource, [profile] if profile else [])
+    issues += service.site_rules.check(resource, ("rest",))
     issues += _about_address(resource, resource_type, logical_id if mode == "update" else "")
-    issues += _about_profile(inputs.text("profile"), resource_type)
-    return answer(200, _outcome(issues))
+    return answer(200, outcome_of(issues or [_FINE]))
 
 
 def _resource(inputs: Inputs) -> dict[str, Any]:
@@ -57,26 +57,10 @@ def _about_address(resource: dict[str, Any], resource_type: str, logical_id: str
     issues = []
     if resource.get("resourceType") != resource_type:
         text = f"the resourceType must be {resource_type}, as in the address"
-        issues.append(Issue("invalid", text, "resourceType"))
+        chinese = f"resourceType 应为 {resource_type}，与地址一致"
+        issues.append(Issue("invalid", text, "resourceType", chinese=chinese))
     if logical_id and resource.get("id") != logical_id:
         # http.html#update: the body of an update has the id of its address
-        text = "an update needs the id that the address has"
-        issues.append(Issue("invalid", text, f"{resource_type}.id"))
+        text, chinese = "an update needs the id that the address has", "更新时 id 应与地址一致"
+        issues.append(Issue("invalid", text, f"{resource_type}.id", chinese=chinese))
     return issues
-
-
-def _about_profile(profile: str, resource_type: str) -> list[Issue]:
-    """Return an issue for a profile that this server cannot hold a resource against."""
-    known = (f"{_BASE}{resource_type}", f"{_BASE}Resource", f"{_BASE}DomainResource", "")
-    if profile.partition("|")[0] in known:
-        return []
-    return [Issue("not-found", "this server does not know the profile, so nothing was held to it")]
-
-
-def _outcome(issues: list[Issue]) -> dict[str, Any]:
-    shown = [
-        {"severity": issue.severity, "code": issue.code, "diagnostics": issue.diagnostics}
-        | ({"expression": [issue.expression]} if issue.expression else {})
-        for issue in issues or [_FINE]
-    ]
-    return {"resourceType": "OperationOutcome", "issue": shown}

@@ -67,6 +67,21 @@ async def test_a_profile_that_nobody_knows_is_an_error_and_not_passed_over(clien
     assert issues_of(unknown) == [("error", "")]
 
 
+async def test_a_resource_is_held_against_the_profile_that_is_asked(client):
+    pressure = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    profile = "http://hl7.org/fhir/StructureDefinition/bp"
+
+    asked_for = await client.post(f"Observation/$validate?profile={profile}", json=pressure)
+    claimed = await client.post(
+        "Observation/$validate", json=pressure | {"meta": {"profile": [profile]}}
+    )
+
+    assert ("error", "Observation.component") in issues_of(asked_for)
+    assert issues_of(asked_for) == issues_of(claimed)
+    text = asked_for.json()["issue"][0]["details"]["text"]
+    assert text.startswith(asked_for.json()["issue"][0]["diagnostics"] + " / 请")
+
+
 @pytest.mark.parametrize(
     ("address", "body", "status"),
     [

@@ -26,6 +26,7 @@ from fhir_hub.r4.snapshots import (
 from fhir_hub.r4.terminology.membership import Membership
 
 _ANY = ("Resource", "DomainResource")
+_SHOWN = 200
 _MOST = 20  # profiles of one resource; more would be work without end
 
 
@@ -84,33 +85,35 @@ class Profiles:
         else:
             scope = outer._replace(resource=resource)
         for canonical in dict.fromkeys(asked):
-            found += within(step, self._held(resource, scope, canonical, "error"))
+            if check := self._check_of(canonical):
+                found += within(step, check(resource, scope))
         for canonical in _claimed(resource):
             if canonical not in asked:
-                found += within(step, self._held(resource, scope, canonical, self._unknown))
+                found += within(step, self._held(resource, scope, canonical))
         if len(found) < LIMIT:
             found += within(step, self._extensions.issues(resource, scope))
         for inside, each, is_contained in _resources(resource):
             if len(found) < LIMIT:
                 self._resource(each, scope if is_contained else None, [], step + inside, found)
 
-    def _held(
-        self, resource: dict[str, Any], scope: Scope, canonical: str, severity: str
-    ) -> Issues:
+    def not_to_be_held(self, asked: Iterable[str]) -> list[Issue]:
+        """Return an error for each of `asked` that is not known, or cannot be read."""
+        return [self._absent(each, "", "error") for each in asked if not self._check_of(each)]
+
+    def _held(self, resource: dict[str, Any], scope: Scope, canonical: str) -> Issues:
         check = self._check_of(canonical)
         if check is not None:
             return check(resource, scope)
+        return [self._absent(canonical, ".meta.profile", self._unknown)]
+
+    def _absent(self, canonical: str, expression: str, severity: str) -> Issue:
         try:
             self._snapshots.snapshot(canonical)
         except UnknownProfile:
-            told = issue(
-                "not-found", "profile-unknown", ".meta.profile", severity, profile=canonical
-            )
-            return [told]
+            code, key = "not-found", "profile-unknown"
         except BrokenProfile:
-            pass
-        told = issue("processing", "profile-broken", ".meta.profile", severity, profile=canonical)
-        return [told]
+            code, key = "processing", "profile-broken"
+        return issue(code, key, expression, severity, profile=canonical[:_SHOWN])
 
     def _check_of(self, canonical: str) -> Check | None:
         if canonical in self._checks:
