@@ -53,6 +53,7 @@ from fhir_hub.server import (
 )
 from fhir_hub.settings import Settings, Validation
 from fhir_hub.store.open import Backend
+from fhir_hub.store.terminology.imported import ImportedSource
 from fhir_hub.telemetry import Figures, Log, Logs, Metrics, stopwatch
 
 Ask = Callable[[], Awaitable[Figures]]
@@ -121,14 +122,15 @@ def _service(
 ) -> Service:
     """Return the parts of the REST API."""
     stored = StoredTerminology(backend.store)
-    packaged = Shelf(profiles.all())
+    imported = ImportedSource(settings.terminology_path)
+    sources = (stored.shelf, imported, Shelf(profiles.all()))
     return Service(
         repository=repository,
         definitions=parameters.definitions,
         checks=checks,
         site_rules=site_rules,
         parameters=parameters,
-        terminology=own_terminology(stored.shelf, packaged, stamp=lambda: stored.stamp),
+        terminology=own_terminology(*sources, stamp=lambda: (stored.stamp, imported.stamp())),
         stored_terminology=stored,
         zone=settings.zone,
         dispatch=routes.dispatch,
@@ -139,6 +141,7 @@ def _service(
         aliases=ALIASES,
         page_size=settings.page_size,
         max_page_size=settings.max_page_size,
+        expansion_limit=settings.expansion_limit,
     )
 
 

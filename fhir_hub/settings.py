@@ -160,6 +160,13 @@ class Settings(BaseSettings):
     """What happens to a reference to a resource that does not exist, and to a deletion that would
     leave one: it is refused, or (`warn`) done with a warning in the answer, or (`off`) done."""
 
+    terminology_store: Path | None = None
+    """The file of imported terminology (`fhir-hub terminology import`); without it
+    `terminology.sqlite` beside the database of `store`."""
+
+    expansion_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """The most codes that `$expand` lists at once, unless a page of them is asked for."""
+
     validation: Validation = "r4"
     """What is checked before a resource is stored: the rules of R4; or (`profiles`) also the
     profiles that it claims, those of its extensions, and the rules of identifiers and of senders
@@ -180,6 +187,14 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """How log lines look on standard error: JSON, or text for people; `auto`: text on a
     terminal, else JSON."""
+
+    @property
+    def terminology_path(self) -> Path | None:
+        """Return the file of imported terminology, None if the store is in memory."""
+        if self.terminology_store is not None:
+            return self.terminology_store
+        scheme, _, path = self.store.partition(":")
+        return Path(path).parent / "terminology.sqlite" if scheme == "sqlite" else None
 
     @property
     def zone(self) -> tzinfo:

@@ -33,7 +33,7 @@ STEPS = (
     {"__main__"},
 )
 DOORS = {
-    "apsw": ("store/sqlite/",),
+    "apsw": ("store/sqlite/", "store/terminology/"),
     "fastapi": ("ops/", "console/"),
     "fhir": ("r4/checks/models.py",),
     "hl7apy": ("hl7v2/structure.py",),

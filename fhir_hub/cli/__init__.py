@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fhir_hub import __version__
-from fhir_hub.cli import convert, reindex, send, serve, validate
+from fhir_hub.cli import convert, reindex, send, serve, terminology, validate
 from fhir_hub.cli.say import say
 
 EXIT_FAILED = 1
@@ -52,6 +52,9 @@ COMMANDS = {
 }
 for _name, _module in COMMANDS.items():
     app.command(_name, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
+
+
+app.add_typer(terminology.app, name="terminology", epilog=f"Example: {terminology.EXAMPLE}")
 
 
 def main() -> None:

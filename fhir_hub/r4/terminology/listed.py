@@ -34,7 +34,7 @@ class ListedSystem:
         self._parents: dict[str, list[str]] = {}
         self._children: dict[str, list[str]] = {}
         extra = _supplemented(supplements)
-        for row, parent in _rows(resource.get("concept")):
+        for row, parent in rows_of(resource.get("concept")):
             self._add(row, parent, extra)
 
     def _add(self, row: Facts, parent: str, extra: Mapping[str, list[Facts]]) -> None:
@@ -153,7 +153,7 @@ def _list(row: Facts, name: str) -> Iterator[Facts]:
     )
 
 
-def _rows(concepts: Any) -> Iterator[tuple[Facts, str]]:
+def rows_of(concepts: Any) -> Iterator[tuple[Facts, str]]:
     """Yield each row of a tree with the code above it, in order, without recursion."""
     stack = [(iter(concepts) if isinstance(concepts, list) else iter(()), "")]
     while stack:
@@ -170,7 +170,7 @@ def _rows(concepts: Any) -> Iterator[tuple[Facts, str]]:
 def _supplemented(supplements: Sequence[Facts]) -> dict[str, list[Facts]]:
     found: dict[str, list[Facts]] = {}
     for supplement in supplements:
-        for row, _ in _rows(supplement.get("concept")):
+        for row, _ in rows_of(supplement.get("concept")):
             found.setdefault(str(row.get("code")), []).append(row)
     return found
 
