@@ -30,6 +30,7 @@ from fhir_hub.r4.checks.run import Checks, make_checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
+from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.r4.terminology.engine import own_terminology
 from fhir_hub.r4.terminology.sources import Shelf
 from fhir_hub.repository.indexing import Indexing
@@ -160,8 +161,16 @@ def _repository(
     def rules_of(*sources: str) -> Rules:
         chosen = settings.rules_of(*sources)
         check = require_of(chosen.validation, sources)
-        references = chosen.references
-        return Rules(check, extractor.entries, now, new_logical_id, references, parameters)
+        return Rules(
+            check,
+            extractor.entries,
+            extractor.targets,
+            now,
+            new_logical_id,
+            chosen.references,
+            parameters,
+            partial(placeholder, parameters.definitions, check) if SOURCE in sources else None,
+        )
 
     indexing = Indexing(backend.store, parameters, extractor, log)
     return Repository(backend.store, rules_of(), extractor, rules_of, indexing), indexing

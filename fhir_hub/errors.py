@@ -123,10 +123,24 @@ class NotAcceptable(FhirError):
 
 
 class VersionConflict(FhirError):
-    """Somebody else wrote the resource meanwhile, or a delete would orphan references."""
+    """Somebody else wrote the resource meanwhile."""
 
     status, code, title = 409, "conflict", ("Conflict", "版本冲突")
     ack = ("AE", "206")
+
+
+class StillReferred(FhirError):
+    """A deletion would leave references that point to nothing; the issues say whose."""
+
+    status, code, title = 409, "conflict", ("Still referred to", "仍被其他资源引用")
+    ack = ("AE", "207")
+
+
+class DanglingReference(FhirError):
+    """References point to what does not exist or is deleted; the issues say which."""
+
+    status, code, title = 422, "not-found", ("Reference to nothing", "引用的资源不存在")
+    ack = ("AE", "204")
 
 
 class Gone(FhirError):

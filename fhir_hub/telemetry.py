@@ -43,6 +43,7 @@ FIELDS = frozenset(
         "dropped",
         "entries",
         "event",
+        "expressions",
         "fault",
         "file",
         "host",

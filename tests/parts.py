@@ -21,6 +21,7 @@ from fhir_hub.rest.http import Exchange, FhirApp
 from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import EVERY_TYPE, Parameters
+from fhir_hub.settings import References
 from fhir_hub.store.base import Store
 
 ZONE = timezone(timedelta(hours=8))
@@ -80,10 +81,14 @@ def extractor() -> Extractor:
 
 
 def repository(
-    store: Store, clock: Callable[[], datetime], new_id: Callable[[], str]
+    store: Store,
+    clock: Callable[[], datetime],
+    new_id: Callable[[], str],
+    references: References = "off",
 ) -> Repository:
-    rules = Rules(checks().require, extractor().entries, clock, new_id)
-    return Repository(store, rules, extractor())
+    made = extractor()
+    rules = Rules(checks().require, made.entries, made.targets, clock, new_id, references)
+    return Repository(store, rules, made)
 
 
 def indexed(
@@ -96,7 +101,7 @@ def indexed(
     """Return a FHIR side that takes search parameters of the site's own, as one process has it."""
     own = Parameters(definitions(), full_text=full_text)
     extract = Extractor(own, ZONE)
-    rules = Rules(checks().require, extract.entries, clock, new_id, parameters=own)
+    rules = Rules(checks().require, extract.entries, extract.targets, clock, new_id, parameters=own)
     indexing = Indexing(store, own, extract)
     repository = Repository(store, rules, extract, indexing=indexing)
     return replace(service(repository), parameters=own), indexing

@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.merge import Resource, merge
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number
+from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
@@ -169,6 +170,8 @@ async def _stage(unit: Unit, thing: Thing, addresses: Mapping[str, str], day: st
     )
     if thing.stored is None:
         unit.create(converted.resource, thing.logical_id)
+    elif is_placeholder(thing.stored):
+        await unit.update(converted.resource, thing.logical_id)
     else:
         await unit.update(merge(thing.stored, converted, day), thing.logical_id)
 

@@ -25,7 +25,7 @@ from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.repository.repository import Repository
-from fhir_hub.repository.unit import Unit
+from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Entered, Finish, Journal, Received
 
@@ -172,12 +172,13 @@ class Receiver:
         conversion: Conversion,
         answer: bytes,
     ) -> bytes:
-        attempts = 0
+        attempts, warnings = 0, list[Warned]()
         day = _day(read.header.field(7), self._clock().astimezone(self._channel.zone))
 
         async def work(unit: Unit) -> bytes:
-            nonlocal attempts
+            nonlocal attempts, warnings
             attempts += 1
+            warnings = unit.warnings
             # another process may have finished it: then its finish is what conflicts, for ever
             if attempts > 1 and (done := await self._done(number)):
                 return done
@@ -191,7 +192,11 @@ class Receiver:
             unit.finish = Finish(number, "done", answer, links=links)
             return answer
 
-        return await repository.commit(work)
+        result = await repository.commit(work)
+        if warnings:
+            places = " ".join(warned.issue.expression for warned in warnings)
+            self._log("references_to_nothing", number=number, expressions=places)
+        return result
 
     async def _fail(self, number: int, read: _Read, error: Exception) -> bytes:
         answer = self._answer(read, ack_for(error))

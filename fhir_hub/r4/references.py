@@ -19,6 +19,11 @@ _VERSION = rf"(?:/_history/({ID}))?"
 _local = re.compile(rf"([A-Z][A-Za-z]{{0,63}})/({ID}){_VERSION}").fullmatch
 _remote = re.compile(rf"(https?://\S+?/([A-Z][A-Za-z]{{0,63}})/{ID}){_VERSION}").fullmatch
 
+# They tell what happened to a resource: they outlive it, and hold nobody from deleting it.
+RECORDS = ("AuditEvent", "Provenance")
+# What is inside them refers to what is inside them.
+ENVELOPES = ("Bundle", "Parameters")
+
 
 def is_id(text: str) -> bool:
     """Return whether `text` can be a logical id: 1 to 64 letters, digits, `-` and `.`.
@@ -60,6 +65,29 @@ def parse_reference(text: str, base: str = "") -> Literal:
         address, resource_type, version_id = match.groups("")
         return Literal(address, resource_type, "", version_id)
     return Literal(text)
+
+
+class OwnReferences:
+    """Finds in a resource's JSON what it refers to on this server, whose base is `base`.
+
+    It reads the text: in JSON a quote inside a string is escaped, so `"reference":"` is a key.
+    """
+
+    def __init__(self, base: str = "") -> None:
+        own = f"(?:{re.escape(base.rstrip('/'))}/)?" if base else ""
+        literal = rf'"reference":"{own}([A-Z][A-Za-z]{{0,63}})/({ID}){_VERSION}"'
+        self._all = re.compile(literal.encode()).findall
+
+    def find(self, content: bytes) -> list[Literal]:
+        """Return each reference of the compact JSON `content` once.
+
+        >>> OwnReferences().find(b'{"subject":{"reference":"Patient/1"},"x":"reference"}')
+        [Literal(address='Patient/1', resource_type='Patient', logical_id='1', version_id='')]
+        """
+        return [
+            Literal(f"{(name := kind.decode())}/{(own := one.decode())}", name, own, at.decode())
+            for kind, one, at in dict.fromkeys(self._all(content))
+        ]
 
 
 def find_references(resource: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

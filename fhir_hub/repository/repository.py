@@ -16,11 +16,12 @@ from typing import TypeVar
 from fhir_hub import fhirjson
 from fhir_hub.errors import Gone, NotFound, VersionConflict
 from fhir_hub.repository.indexing import Indexing
+from fhir_hub.repository.integrity import prepare, refusal
 from fhir_hub.repository.links import Included, include
 from fhir_hub.repository.unit import Rules, Unit
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.request import SearchRequest
-from fhir_hub.store.base import PARAMETERS, Conflict, Key, Page, Store, Stored
+from fhir_hub.store.base import PARAMETERS, Broken, Conflict, Key, Page, Store, Stored
 
 Result = TypeVar("Result")
 _EAGER = 2  # attempts before a unit of work queues up behind the others that lost
@@ -120,11 +121,19 @@ class Repository:
         result = await work(unit)
         if not unit.changes and unit.finish is None:
             return True, result
+        targets = await prepare(self.store, self._rules, unit)
+        changes = list(unit.changes.values())
         try:
-            await self.store.write(list(unit.changes.values()), unit.guards, unit.finish)
+            await self.store.write(changes, unit.guards, unit.finish, targets)
         except Conflict:
             await self._look_again()
             return False, result
+        except Broken as broken:
+            # placeholders are made from fresh reads; a refusal is what was true at the write
+            error = await refusal(self.store, self._rules, unit, broken)
+            if error is None or self._rules.placeholder is not None:
+                return False, result
+            raise error from None
         if self._indexing and any(key.resource_type == PARAMETERS for key in unit.changes):
             await self._indexing.refresh()
         return True, result

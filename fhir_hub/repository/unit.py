@@ -8,14 +8,14 @@ the same work again from fresh reads, so that every decision is made on what is 
 Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
-from fhir_hub.errors import InvalidResource, PreconditionFailed
-from fhir_hub.r4.references import is_id
+from fhir_hub.errors import InvalidResource, Issue, PreconditionFailed
+from fhir_hub.r4.references import RECORDS, Literal, is_id
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
@@ -31,6 +31,7 @@ from fhir_hub.store.base import (
     Method,
     Store,
     Stored,
+    Target,
 )
 
 _AT_ONCE = 1000
@@ -43,20 +44,35 @@ Resource = dict[str, Any]
 class Rules:
     """What every write obeys: the checks (raise `InvalidResource`), the extraction, the clock.
 
-    `references` says what happens to a reference that points to nothing. With `parameters` a
-    SearchParameter must be one that can work, and what is written is indexed by all there are.
+    `targets` says what the JSON of a resource refers to on this server; `references` says what
+    happens to a reference that points to nothing. With `parameters` a SearchParameter must be one
+    that can work, and what is written is indexed by all there are. Where there is a
+    `placeholder`, it makes what is missing (None where it cannot), given the key and the Reference.
     """
 
     require: Callable[[Any], None]
-    entries: Callable[[Resource], Sequence[Entry]]
+    entries: Callable[[Resource, Collection[Literal]], Sequence[Entry]]
+    targets: Callable[[str, bytes], Collection[Literal]]
     clock: Clock
     new_id: IdMaker
     references: References = "off"
     parameters: Parameters | None = None
+    placeholder: Callable[[Key, Resource], Resource | None] | None = None
+
+
+class Warned(NamedTuple):
+    """What the answer is to warn of, and which staged resource it is about."""
+
+    key: Key
+    issue: Issue
 
 
 class Unit:
-    """One unit of work. Build it up; `Repository.commit` writes it."""
+    """One unit of work. Build it up; `Repository.commit` writes it.
+
+    `literals` are what the staged resources refer to on this server; `warnings` are there once
+    the unit is written.
+    """
 
     def __init__(self, store: Store, rules: Rules) -> None:
         self.finish: Finish | None = None
@@ -64,6 +80,11 @@ class Unit:
         self.guards: list[Guard | Generation] = []
         if rules.parameters is not None:
             self.guards.append(Generation(rules.parameters.generation))
+        # what is wrong with a resource is told under its place in the request: its type or entry
+        self.places: dict[Key, str] = {}
+        self.warnings: list[Warned] = []
+        self.literals: dict[Key, Collection[Literal]] = {}
+        self.given_up: set[Target] = set()  # what may be missing after all
         self._store = store
         self._rules = rules
         self._seen: dict[Key, Stored | None] = {}
@@ -159,9 +180,10 @@ class Unit:
             return current.version_id if current else 0
         is_staged = key in self.changes
         if is_staged and self._seen.get(key) is None:  # made in this unit: it never was
-            del self.changes[key]
+            del self.changes[key], self.literals[key]
             return 0
         version_id = current.version_id + (0 if is_staged else 1)
+        self.literals.pop(key, None)
         self.changes[key] = Change(*key, version_id, self._now, "DELETE")
         return version_id
 
@@ -171,15 +193,24 @@ class Unit:
         if resource["resourceType"] == PARAMETERS and self._rules.parameters is not None:
             self._rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
         key = Key(resource["resourceType"], logical_id)
-        self.changes[key] = Change(
-            *key,
-            version_id,
-            self._now,
-            method,
-            fhirjson.dumps(stamped),
-            tuple(self._rules.entries(stamped)),
-        )
+        content = fhirjson.dumps(stamped)
+        literals = self.literals[key] = self._rules.targets(key.resource_type, content)
+        entries = tuple(self._rules.entries(stamped, literals))
+        self.changes[key] = Change(*key, version_id, self._now, method, content, entries)
         return key
+
+    def targets(self) -> list[Target]:
+        """Return what must be stored, and stay, for the staged references to lead somewhere."""
+        found: dict[Target, None] = {}
+        changes = self.changes
+        for key, literals in self.literals.items():
+            may_be_deleted = key.resource_type in RECORDS
+            for _, resource_type, logical_id, version_id in literals:
+                staged = changes.get((resource_type, logical_id))  # type: ignore[call-overload]  # a Key is this pair
+                is_own = staged is not None and staged.method != "DELETE"
+                if not is_own or version_id not in ("", str(staged.version_id)):
+                    found[Target(resource_type, logical_id, version_id, may_be_deleted)] = None
+        return [target for target in found if target not in self.given_up]
 
     def _staged_parameters(self, logical_id: str) -> list[Resource]:
         return [

@@ -3,11 +3,14 @@
 Spec: https://hl7.org/fhir/R4/http.html#delete
 """
 
+from collections.abc import Iterable
+
 from fhir_hub.errors import PreconditionFailed
-from fhir_hub.repository.unit import Unit
+from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import FhirRequest, FhirResponse, etag
 from fhir_hub.rest.service import Service
+from fhir_hub.rest.written import warning_headers
 from fhir_hub.search.plan import Plan
 from fhir_hub.store.base import Key
 
@@ -18,10 +21,10 @@ async def delete(request: FhirRequest, service: Service) -> FhirResponse:
     """Delete the resource: 204, also if there is none (any more)."""
     service.known_type(request.path[0])
 
-    async def work(unit: Unit) -> int:
-        return await stage(request, unit)
+    async def work(unit: Unit) -> tuple[int, list[Warned]]:
+        return await stage(request, unit), unit.warnings
 
-    return deleted(await service.repository.commit(work))
+    return deleted(*await service.repository.commit(work))
 
 
 async def conditional_delete(request: FhirRequest, service: Service) -> FhirResponse:
@@ -34,11 +37,11 @@ async def conditional_delete(request: FhirRequest, service: Service) -> FhirResp
     resource_type = service.known_type(request.path[0])
     plan = criteria(resource_type, query_text(request), request.base, service)
 
-    async def work(unit: Unit) -> int:
+    async def work(unit: Unit) -> tuple[int, list[Warned]]:
         keys = await doomed(request, unit, resource_type, plan)
-        return await stage_all(request, unit, keys)
+        return await stage_all(request, unit, keys), unit.warnings
 
-    return deleted(await service.repository.commit(work))
+    return deleted(*await service.repository.commit(work))
 
 
 async def doomed(request: FhirRequest, unit: Unit, resource_type: str, plan: Plan) -> list[Key]:
@@ -60,6 +63,7 @@ async def stage(request: FhirRequest, unit: Unit) -> int:
     return await unit.delete(Key(*request.path), if_match=request.if_match())
 
 
-def deleted(version_id: int) -> FhirResponse:
+def deleted(version_id: int, warnings: Iterable[Warned] = ()) -> FhirResponse:
     """Return the answer to a deletion."""
-    return FhirResponse(204, b"", {"ETag": etag(version_id)} if version_id else {})
+    headers = {"ETag": etag(version_id)} if version_id else {}
+    return FhirResponse(204, b"", headers | warning_headers(warnings))

@@ -3,6 +3,7 @@
 Spec: https://hl7.org/fhir/R4/http.html#transaction and bundle.html
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +12,8 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import FhirError, InvalidResource, Issue
+from fhir_hub.errors import FhirError, InvalidResource, Issue, outcome_of
+from fhir_hub.repository.unit import Warned
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")  # in the order of processing
@@ -97,11 +99,12 @@ def named(error: FhirError, entry: Entry) -> FhirError:
 
 
 def response_entry(
-    request: FhirRequest, response: FhirResponse, full_url: str = ""
+    request: FhirRequest, response: FhirResponse, warnings: Iterable[Warned] = ()
 ) -> dict[str, Any]:
     """Return the entry of the answer: status, location, etag, lastModified, the resource.
 
-    What was written comes back only if the client prefers `return=representation`.
+    What was written comes back only if the client prefers `return=representation`. Warnings are
+    in the entry's outcome.
     """
     shown: dict[str, Any] = {
         "status": f"{response.status} {HTTPStatus(response.status).phrase}",
@@ -111,6 +114,8 @@ def response_entry(
         shown["location"] = headers["Location"].removeprefix(request.base + "/")
     if "ETag" in headers:
         shown["etag"] = headers["ETag"]
+    if issues := [warned.issue for warned in warnings]:
+        shown["outcome"] = outcome_of(issues)
     entry: dict[str, Any] = {"response": shown}
     if not response.content:
         return entry
@@ -122,6 +127,4 @@ def response_entry(
         shown["lastModified"] = updated
     if request.method == "GET" or request.prefer("return") == "representation":
         entry["resource"] = msgspec.Raw(response.content)
-        if full_url:
-            entry["fullUrl"] = full_url
     return entry

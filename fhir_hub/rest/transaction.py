@@ -11,7 +11,7 @@ Spec: https://hl7.org/fhir/R4/http.html#trules
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_hub.errors import (
     FhirError,
@@ -21,7 +21,7 @@ from fhir_hub.errors import (
     PreconditionFailed,
 )
 from fhir_hub.r4.references import ID
-from fhir_hub.repository.unit import Unit
+from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest import create, delete, patch, references, update
 from fhir_hub.rest.attempt import attempt
 from fhir_hub.rest.criteria import criteria, query_text
@@ -42,17 +42,29 @@ async def process(entries: list[Entry], service: Service) -> list[dict[str, Any]
         key=lambda entry: METHODS.index(entry.request.method),
     )
 
-    async def work(unit: Unit) -> dict[int, FhirResponse]:
-        return await _Transaction(service, unit).run(writes)
+    async def work(unit: Unit) -> _Done:
+        transaction = _Transaction(service, unit)
+        return _Done(await transaction.run(writes), unit.warnings, transaction.entries)
 
-    answers = await service.repository.commit(work) if writes else {}
+    done = await service.repository.commit(work) if writes else _Done({}, [], {})
+    warnings: dict[int, list[Warned]] = {}
+    for warned in done.warnings:
+        warnings.setdefault(done.entries[warned.key], []).append(warned)
     shown = []
     for entry in entries:
-        answer = answers.get(entry.index)
+        answer = done.answers.get(entry.index)
         if answer is None:
             answer = await attempt(entry.request, service)
-        shown.append(response_entry(entry.request, answer))
+        shown.append(response_entry(entry.request, answer, warnings.get(entry.index, ())))
     return shown
+
+
+class _Done(NamedTuple):
+    """The answers by entry, what they warn of, and the entry of each resource written."""
+
+    answers: dict[int, FhirResponse]
+    warnings: list[Warned]
+    entries: Mapping[Key, int]
 
 
 class _Transaction:
@@ -64,6 +76,7 @@ class _Transaction:
         self._found: dict[tuple[str, str], Key | None] = {}  # what criteria found or will make
         self._existing: set[int] = set()  # conditional creates whose resource is there already
         self._doomed: dict[int, list[Key]] = {}  # what conditional deletes found
+        self.entries: dict[Key, int] = {}  # which entry writes a resource
 
     async def run(self, writes: list[Entry]) -> dict[int, FhirResponse]:
         keys: dict[int, Key] = {}
@@ -75,7 +88,7 @@ class _Transaction:
                     keys[entry.index] = await self._key(entry)
             except FhirError as error:
                 raise named(error, entry) from None
-        self._refuse_twice(writes, keys)
+        self._assign(writes, keys)
         replacements = _replacements(writes, keys)
         answers = {}
         for entry in writes:
@@ -137,7 +150,8 @@ class _Transaction:
             self._found[resource_type, query] = key
         return self._found[resource_type, query]
 
-    def _refuse_twice(self, writes: list[Entry], keys: Mapping[int, Key]) -> None:
+    def _assign(self, writes: list[Entry], keys: Mapping[int, Key]) -> None:
+        """Note which entry writes which resource; raise `InvalidResource` if two write one."""
         seen: set[Key] = set()
         for entry in writes:
             if entry.index in self._existing and entry.request.method == "POST":
@@ -149,6 +163,9 @@ class _Transaction:
                     message = "another entry of the transaction writes the same resource"
                     raise named(InvalidResource(message), entry)
                 seen.add(key)
+                tail = "" if entry.request.method == "DELETE" else ".resource"
+                self._unit.places[key] = entry.place + tail
+                self.entries[key] = entry.index
 
     async def _answer(
         self, entry: Entry, keys: Mapping[int, Key], replacements: Mapping[str, str]

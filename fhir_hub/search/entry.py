@@ -23,7 +23,9 @@ beside the value stands under `<parameter>:<modifier>`: the identifier inside a 
 value of an identifier (`:of-type`, a token `code|value`). A name in Han has further string
 entries, its pinyin. A quantity in a unit of UCUM has a further entry, its measure, unless
 its unit is one of those that a search asks for as they are. A concept of text alone, or a
-reference without an address, has an entry without a code: it is there, so not `:missing`.
+reference without an address, has an entry without a code: it is there, so not `:missing`. A
+reference that no parameter looks at stands under `UNNAMED`, so that one can find who refers to
+a resource at all.
 
 Spec: https://hl7.org/fhir/R4/search.html#ptypes
 """
@@ -34,6 +36,9 @@ Kind = Literal[
     "token", "string", "date", "number", "quantity", "measure", "reference", "uri", "special",
     "text",
 ]  # fmt: skip
+
+
+UNNAMED = "_reference"
 
 
 class Entry(NamedTuple):

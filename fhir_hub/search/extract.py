@@ -6,14 +6,16 @@ after that an extraction is one walk.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from fhir_hub import fhirjson
 from fhir_hub.r4.fhirpath import Filter, Path, select
+from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry
+from fhir_hub.search.entry import UNNAMED, Entry
 from fhir_hub.search.full_text import text_entries
 from fhir_hub.search.kinds.composite import Collect, add_pairs
 from fhir_hub.search.kinds.table import KINDS
@@ -75,12 +77,24 @@ class Extractor:
         self._parameters = parameters
         self._context = Context(zone, aliases, base)
         self._generation = parameters.generation
+        self._own = OwnReferences(base)
         self._plans: dict[str, _Plan] = {}
         self._references: dict[tuple[str, str], Callable[[Resource], list[str]]] = {}
 
-    def entries(self, resource: Resource) -> tuple[Entry, ...]:
+    def targets(self, resource_type: str, content: bytes) -> list[Literal]:
+        """Return what the resource in `content` (compact JSON) refers to on this server.
+
+        Each reference once, wherever it stands. A Bundle or Parameters holds resources that
+        refer to each other: they refer to nothing.
+        """
+        return [] if resource_type in ENVELOPES else self._own.find(content)
+
+    def entries(
+        self, resource: Resource, targets: Collection[Literal] | None = None
+    ) -> tuple[Entry, ...]:
         """Return what a resource says under every parameter of its type, each entry once.
 
+        What it refers to (`targets` if that is known) and no parameter finds gets an entry too.
         Raises `InvalidResource` for a date that is none; anything else that is not as the
         definitions say is passed over, because the checks have named it before.
         """
@@ -97,6 +111,15 @@ class Extractor:
             composite.add(resource, out)
         if self._parameters.full_text:
             out += text_entries(resource)
+        if targets is None:
+            targets = self.targets(resource_type, fhirjson.dumps(resource))
+        if targets:
+            known = {entry.code for entry in out if entry.kind == "reference"}
+            out += [
+                Entry(UNNAMED, "reference", target.address, target.version_id)
+                for target in targets
+                if target.address not in known
+            ]
         return tuple(dict.fromkeys(out))
 
     def references(self, resource: Resource, parameter: str) -> list[str]:

@@ -3,12 +3,12 @@
 A store keeps bytes and index entries and knows nothing of FHIR's rules; the repository does.
 There is one way to change data, `write`, and it is atomic and durable: when it returns, all of
 it survives a crash; when it raises, nothing of it happened. Everything exactly-once in the
-hub is built on its two conditions, the expected version and the guard.
+hub is built on its conditions: the expected version, the guard, and that references lead somewhere.
 
 Every store passes the one contract suite in `tests/store/`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -105,6 +105,46 @@ class Indexed:
     entries: tuple[Entry, ...]
 
 
+class Target(NamedTuple):
+    """What a stored resource refers to. `version_id` is as written, empty if it names none.
+
+    `may_be_deleted`: it is enough that the resource once was (for records of what happened).
+    """
+
+    resource_type: str
+    logical_id: str
+    version_id: str = ""
+    may_be_deleted: bool = False
+
+
+def version_number(text: str) -> int:
+    """Return the number of a version id as written, 0 if it can be none of ours."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+class Referrer(NamedTuple):
+    """A resource that refers to another one, and one of the parameters under which it does."""
+
+    resource_type: str
+    logical_id: str
+    parameter: str
+
+
+class Referrers(NamedTuple):
+    """The first of those who refer to a resource, in order of creation, and how many they are."""
+
+    first: list[Referrer]
+    total: int
+
+
+class Broken(Exception):
+    """References would point to nothing: `missing` is referred to, `held` was to be deleted."""
+
+    def __init__(self, missing: Sequence[Target], held: Sequence[Key] = ()) -> None:
+        super().__init__(missing, held)  # what it is made of, so that it goes to another process
+        self.missing, self.held = tuple(missing), tuple(held)
+
+
 class Conflict(Exception):
     """A version or a guard was not as expected; nothing was written."""
 
@@ -146,11 +186,14 @@ class Store(Protocol):
         changes: Sequence[Change],
         guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
+        targets: Collection[Target] | None = None,
     ) -> list[Stored]:
         """Store all `changes` and `finish` atomically and durably; return them as stored.
 
         Raises `Conflict` if a version or a guard is not as expected. A resource may stand in
-        `changes` once.
+        `changes` once. With `targets` references are kept whole: raises `Broken` if one of them
+        is not stored or is deleted by `changes`, or if a resource that is not in `changes`, and
+        no record, refers to one that `changes` delete.
         """
 
     async def reindex(
@@ -167,6 +210,9 @@ class Store(Protocol):
 
     async def generation(self) -> int:
         """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
+
+    async def referrers(self, key: Key, *, most: int, without: Collection[Key] = ()) -> Referrers:
+        """Return who refers to a resource, without some and without records."""
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query.

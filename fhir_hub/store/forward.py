@@ -12,7 +12,7 @@ Spec: https://www.sqlite.org/wal.html
 """
 
 import pickle
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
@@ -32,9 +32,11 @@ from fhir_hub.store.base import (
     Key,
     Page,
     Received,
+    Referrers,
     Status,
     Store,
     Stored,
+    Target,
 )
 from fhir_hub.store.open import Backend
 
@@ -59,12 +61,13 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
     Raises what the store or the journal raises.
     """
     if kind == "write":
-        changes, generation, guards, finish = value
+        changes, generation, guards, finish, targets = value
         conditions = pickle.loads(guards) if guards else ()
         stored = await backend.store.write(
             [_change(*plain) for plain in changes],
             conditions if generation is None else (Generation(generation), *conditions),
             _finish(*finish) if finish else None,
+            None if targets is None else list(map(Target._make, targets)),
         )
         return [one.sequence for one in stored]
     if kind == "reindex":
@@ -114,6 +117,7 @@ class ForwardingStore:
         changes: Sequence[Change],
         guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
+        targets: Collection[Target] | None = None,
     ) -> list[Stored]:
         """Have all `changes` and `finish` stored, atomically and durably."""
         plain = [one for one in guards if not isinstance(one, Generation)]
@@ -125,6 +129,7 @@ class ForwardingStore:
                 generation,
                 pickle.dumps(plain) if plain else b"",
                 _plain(finish) if finish else None,
+                None if targets is None else list(map(tuple, targets)),
             ),
         )
         return [
@@ -156,6 +161,10 @@ class ForwardingStore:
     async def generation(self) -> int:
         """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
         return await self._near.generation()
+
+    async def referrers(self, key: Key, *, most: int, without: Collection[Key] = ()) -> Referrers:
+        """Return who refers to a resource, without some and without records."""
+        return await self._near.referrers(key, most=most, without=without)
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""

@@ -19,11 +19,11 @@ from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.hl7v2.map_files import InvalidMapping
 from fhir_hub.r4.package_files import InvalidPackage
 from fhir_hub.settings import InvalidSettings
-from fhir_hub.store.base import CannotOpen, Conflict
+from fhir_hub.store.base import Broken, CannotOpen, Conflict
 from fhir_hub.telemetry import place
 
 Handle = Callable[[str, Any], Awaitable[Any]]
-_TOLD = (Conflict, FhirError, CannotOpen, InvalidMapping, InvalidPackage, InvalidSettings)
+_TOLD = (Broken, Conflict, FhirError, CannotOpen, InvalidMapping, InvalidPackage, InvalidSettings)
 _LENGTH = 4
 _BUFFER_BYTES = 1 << 20
 

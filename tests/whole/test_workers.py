@@ -79,6 +79,26 @@ def processes(figures: dict[str, float]) -> set[str]:
     return set(re.findall(r'process_open_fds{process="([^"]*)"}', "\n".join(figures)))
 
 
+def test_references_stay_whole_whichever_worker_deletes_or_refers(hub):
+    async def one(client, number):
+        address = f"Patient/whole{number % 20}"
+        if number < 20:
+            body = {"resourceType": "Patient", "id": f"whole{number}"}
+            return await client.put(address, json=body)
+        if (number + number // 20) % 2:
+            return await client.post("Basic", json=BASIC | {"subject": {"reference": address}})
+        return await client.delete(address)
+
+    together(hub, one, 20)
+    answers = together(hub, lambda client, number: one(client, number + 20), 180)
+
+    assert {answer.status_code for answer in answers} <= {201, 204, 409, 422}
+    with hub.client() as client:
+        found = client.get("Basic?subject:missing=false&_count=1000").json().get("entry", [])
+        for address in {one["resource"]["subject"]["reference"] for one in found}:
+            assert client.get(address).status_code == 200
+
+
 def test_200_clients_who_create_the_same_make_one_and_every_worker_counts(hub):
     before = figures(hub)
 

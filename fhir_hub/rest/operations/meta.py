@@ -11,10 +11,11 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter, NotFound, PreconditionFailed
-from fhir_hub.repository.unit import Unit
+from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer, version_headers
 from fhir_hub.rest.operations.inputs import read_inputs, returned
 from fhir_hub.rest.service import Service
+from fhir_hub.rest.written import warning_headers
 from fhir_hub.search.plan import Has, Or, Query
 from fhir_hub.store.base import Key, Stored
 
@@ -109,7 +110,7 @@ async def _change(
     if not any(asked.values()):
         raise InvalidParameter(f"{operation} takes meta with a profile, security or tag")
 
-    async def work(unit: Unit) -> Stored:
+    async def work(unit: Unit) -> tuple[Stored, list[Warned]]:
         await service.repository.read(key)
         current = await unit.current(key)
         assert current is not None
@@ -123,11 +124,11 @@ async def _change(
         await unit.update(resource, key.logical_id, if_match=request.if_match())
         stored = await unit.current(key)
         assert stored is not None
-        return stored
+        return stored, unit.warnings
 
-    stored = await service.repository.commit(work)
+    stored, warnings = await service.repository.commit(work)
     body = fhirjson.dumps(returned(("return", "valueMeta", _meta_of(stored))))
-    return FhirResponse(200, body, version_headers(stored))
+    return FhirResponse(200, body, version_headers(stored) | warning_headers(warnings))
 
 
 def _labels(given: Any) -> dict[str, list[Any]]:

@@ -3,16 +3,18 @@
 Every other store must answer as this one does. It is also the store for trying things out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub.errors import Unavailable
+from fhir_hub.r4.references import ENVELOPES, RECORDS
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Query, SortKey
 from fhir_hub.search.predicate import meets
 from fhir_hub.store.base import (
     PARAMETERS,
+    Broken,
     Change,
     Conflict,
     Finish,
@@ -21,8 +23,12 @@ from fhir_hub.store.base import (
     Indexed,
     Key,
     Page,
+    Referrer,
+    Referrers,
     Status,
     Stored,
+    Target,
+    version_number,
 )
 from fhir_hub.store.cursor import Value, read_cursor, write_cursor
 from fhir_hub.store.memory.journal import MemoryJournal
@@ -95,10 +101,12 @@ class MemoryStore:
         changes: Sequence[Change],
         guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
+        targets: Collection[Target] | None = None,
     ) -> list[Stored]:
         """Store all `changes` and `finish`, or nothing; return them as stored.
 
-        Raises `Conflict` if a version or a guard is not as expected.
+        Raises `Conflict` if a version or a guard is not as expected, `Broken` if `targets` are
+        given and a reference would point to nothing.
         """
         resources = self._all()
         if len({(change.resource_type, change.logical_id) for change in changes}) < len(changes):
@@ -114,6 +122,8 @@ class MemoryStore:
             found = self._find(Query((guard.resource_type,), guard.plan))
             if {resource.current.logical_id for resource in found} != guard.logical_ids:
                 raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
+        if targets is not None:
+            self._check_references(changes, targets)
         if finish is not None:
             self._journal.check(finish)
             self._journal.apply(finish)
@@ -142,6 +152,50 @@ class MemoryStore:
     def _require(self, generation: int) -> None:
         if self._generation != generation:
             raise Conflict("the search parameters have changed")
+
+    async def referrers(self, key: Key, *, most: int, without: Collection[Key] = ()) -> Referrers:
+        """Return who refers to a resource, without some and without records."""
+        address, found = "/".join(key), []
+        for other, resource in self._all().items():
+            if other in without or other.resource_type in (*RECORDS, *ENVELOPES):
+                continue
+            for entry in resource.entries:
+                if (entry.kind, entry.code) == ("reference", address):
+                    found.append(Referrer(*other, entry.parameter))
+                    break
+        return Referrers(found[:most], len(found))
+
+    def _check_references(self, changes: Sequence[Change], targets: Iterable[Target]) -> None:
+        keys = {Key(change.resource_type, change.logical_id) for change in changes}
+        deleted = (c for c in changes if c.method == "DELETE")
+        gone = {f"{change.resource_type}/{change.logical_id}" for change in deleted}
+        referred = {
+            entry.code
+            for key, resource in (self._resources.items() if gone else ())
+            if key not in keys and key.resource_type not in (*RECORDS, *ENVELOPES)
+            for entry in resource.entries
+            if entry.kind == "reference"
+        }
+        missing = [
+            target
+            for target in targets
+            if not self._is_there(target)
+            or ("/".join(target[:2]) in gone and not target.may_be_deleted)
+        ]
+        held = [Key(*address.split("/")) for address in sorted(gone & referred)]
+        if missing or held:
+            raise Broken(missing, held)
+
+    def _is_there(self, target: Target) -> bool:
+        resource = self._resources.get(Key(*target[:2]))
+        if resource is None or (resource.current.is_deleted and not target.may_be_deleted):
+            return False
+        if not target.version_id:
+            return True
+        version = version_number(target.version_id)
+        return 0 < version <= len(resource.versions) and not (
+            resource.versions[version - 1].is_deleted
+        )
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""

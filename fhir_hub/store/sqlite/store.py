@@ -5,7 +5,7 @@ loop's thread too if its plan walks few rows (under 1,000 by count, or the first
 index), else in a thread with a connection of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fhir_hub.errors import InvalidParameter, InvalidResource, Unavailable
@@ -19,11 +19,14 @@ from fhir_hub.store.base import (
     Indexed,
     Key,
     Page,
+    Referrers,
     Status,
     Stored,
+    Target,
 )
 from fhir_hub.store.sqlite.changes import GENERATION, Changes
 from fhir_hub.store.sqlite.connection import open_reader, open_writer
+from fhir_hub.store.sqlite.integrity import Integrity
 from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish, check_finish
 from fhir_hub.store.sqlite.migrations import migrate
 from fhir_hub.store.sqlite.readers import Readers
@@ -48,6 +51,7 @@ class SqliteStore:
     ) -> None:
         self._guarding, self._changes, self._writer = guarding, changes, writer
         self._connection = guarding.connection
+        self._integrity = Integrity(guarding.connection, guarding.names)
         self._reader, self._readers = reader, readers
         self._is_open = True
 
@@ -68,11 +72,13 @@ class SqliteStore:
         changes: Sequence[Change],
         guards: Sequence[Guard | Generation] = (),
         finish: Finish | None = None,
+        targets: Collection[Target] | None = None,
     ) -> list[Stored]:
         """Store all `changes` and `finish` atomically and durably; return them as stored.
 
-        Raises `Conflict` if a version or a guard is not as expected, `Unavailable` if the
-        database cannot be written.
+        Raises `Conflict` if a version or a guard is not as expected, `Broken` if `targets` are
+        given and a reference would point to nothing, `Unavailable` if the database cannot be
+        written.
         """
         keys = {(change.resource_type, change.logical_id) for change in changes}
         if len(keys) < len(changes):
@@ -82,6 +88,8 @@ class SqliteStore:
             places = self._changes.check(changes)
             for guard in guards:
                 self._check(guard)
+            if targets is not None:
+                self._integrity.check(changes, targets)
             if finish is not None:
                 check_finish(self._connection, finish)
             stored = self._changes.apply(changes, places) if changes else []
@@ -118,6 +126,14 @@ class SqliteStore:
         """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
         row = self._here().connection.execute(GENERATION).fetchone()
         return (row and row[0]) or 0
+
+    async def referrers(self, key: Key, *, most: int, without: Collection[Key] = ()) -> Referrers:
+        """Return who refers to a resource, without some and without records."""
+
+        def work(reader: Reader) -> Referrers:
+            return Integrity(reader.connection, reader.names).referrers(key, most, without)
+
+        return await self._readers.run(work)
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""

@@ -4,9 +4,9 @@ The INSERTs of a group run on the loop's thread, which is fast because no other 
 the interpreter. COMMIT, with its sync of the disk, runs in a thread; meanwhile the next group
 gathers. Nobody is answered before the COMMIT of his group has returned.
 
-A work that is refused (`Conflict`, a `FhirError`) is so before it has changed anything, so its
-neighbours do not notice. After any other error the group is rolled back, and its works are
-run again one by one, so that only the one at fault fails.
+A work that is refused (`Conflict`, `Broken`, a `FhirError`) is so before it has changed
+anything, so its neighbours do not notice. After any other error the group is rolled back, and
+its works are run again one by one, so that only the one at fault fails.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 import apsw
 
 from fhir_hub.errors import FhirError, Unavailable
-from fhir_hub.store.base import Conflict
+from fhir_hub.store.base import Broken, Conflict
 
 T = TypeVar("T")
 
@@ -70,8 +70,8 @@ class Writer:
     async def run(self, work: Callable[[], T], size: int = 1) -> T:
         """Run `work` in a write transaction and return what it returns, once that is durable.
 
-        `work` raises `Conflict` or a `FhirError` only before it has changed anything. `size`
-        is how many resources it writes. Raises `Unavailable` if the database cannot be
+        `work` raises `Conflict`, `Broken` or a `FhirError` only before it has changed anything.
+        `size` is how many resources it writes. Raises `Unavailable` if the database cannot be
         written or is closed.
         """
         if self._closed:
@@ -153,7 +153,7 @@ class Writer:
             job.error = None
             try:
                 job.result = job.work()
-            except (Conflict, FhirError) as error:
+            except (Broken, Conflict, FhirError) as error:
                 job.error = error
             except Exception as error:
                 self._roll_back()

@@ -1,0 +1,126 @@
+"""Referential integrity: references that lead somewhere, deletions that orphan nobody.
+
+The atomic write decides (`Store.write` with `targets`). Here is what is said of it: a refusal
+that names every element, a warning that says the same, or a placeholder for what is missing.
+
+Spec: https://hl7.org/fhir/R4/http.html#delete and references.html
+"""
+
+from collections.abc import Iterable
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import DanglingReference, FhirError, Issue, StillReferred
+from fhir_hub.r4.references import Literal, find_references
+from fhir_hub.repository.unit import Resource, Rules, Unit, Warned
+from fhir_hub.search.entry import UNNAMED
+from fhir_hub.store.base import Broken, Key, Store, Target, version_number
+
+_MOST_ISSUES, _MOST_REFERRERS = 100, 20
+
+
+async def prepare(store: Store, rules: Rules, unit: Unit) -> list[Target] | None:
+    """Return what the write is to hold true, None for nothing; make placeholders, or warn."""
+    if rules.references == "off":
+        return None
+    if rules.placeholder is not None and rules.references == "enforce":
+        await _mend(store, rules, unit)
+    if rules.references == "enforce":
+        return unit.targets()
+    missing = await _missing(store, unit.targets(), unit)
+    held = [key for key, change in unit.changes.items() if change.method == "DELETE"]
+    unit.warnings += _dangling(rules, unit, missing, "warning")
+    unit.warnings += await _referred(store, unit, held, "warning")
+    return None
+
+
+async def refusal(store: Store, rules: Rules, unit: Unit, broken: Broken) -> FhirError | None:
+    """Return the error that says what is broken; None if that has just been put right."""
+    dangling = _dangling(rules, unit, broken.missing, "error")
+    referred = await _referred(store, unit, broken.held, "error")
+    issues = [warned.issue for warned in [*dangling, *referred]]
+    if not issues:
+        return None
+    error = DanglingReference if dangling else StillReferred
+    return error(issues[0].diagnostics, *issues)
+
+
+async def _mend(store: Store, rules: Rules, unit: Unit) -> None:
+    """Stage a placeholder for each target that is missing; what cannot be made is warned of."""
+    assert rules.placeholder is not None
+    for target in await _missing(store, unit.targets(), unit):
+        key = Key(*target[:2])
+        ((_, _, reference), *_) = _pointing(rules, unit, {_literal(target)})
+        made = None if target.version_id else rules.placeholder(key, reference)
+        if made is None:
+            unit.warnings += _dangling(rules, unit, [target], "warning")
+            unit.given_up.add(target)
+        else:
+            await unit.update(made, key.logical_id)
+
+
+async def _missing(store: Store, targets: Iterable[Target], unit: Unit) -> list[Target]:
+    """Return which targets there are not, as far as one can read now."""
+    found = []
+    for target in targets:
+        stored = await unit.current(Key(*target[:2]))
+        is_there = stored is not None and (target.may_be_deleted or not stored.is_deleted)
+        if is_there and target.version_id:
+            version = await store.vread(Key(*target[:2]), version_number(target.version_id))
+            is_there = version is not None and not version.is_deleted
+        if not is_there:
+            found.append(target)
+    return found
+
+
+def _literal(target: Target) -> Literal:
+    resource_type, logical_id, version_id, _ = target
+    return Literal(f"{resource_type}/{logical_id}", resource_type, logical_id, version_id)
+
+
+def _pointing(rules: Rules, unit: Unit, literals: set[Literal]) -> list[tuple[Key, str, Resource]]:
+    """Return the staged References that say one of `literals`: whose, its FHIRPath, itself."""
+    found = []
+    for key, own in unit.literals.items():
+        if literals.isdisjoint(own):
+            continue
+        for reference, path in find_references(fhirjson.loads(unit.changes[key].content)):
+            text = fhirjson.dumps({"reference": reference["reference"]})
+            if not literals.isdisjoint(rules.targets("", text)):
+                found.append((key, path, reference))
+    return found
+
+
+def _dangling(rules: Rules, unit: Unit, missing: Iterable[Target], severity: str) -> list[Warned]:
+    """Return an issue for each element that refers to one of the missing targets."""
+    literals = {_literal(target) for target in missing}
+    if not literals:
+        return []
+    issues = []
+    for key, path, reference in _pointing(rules, unit, literals)[:_MOST_ISSUES]:
+        _, dot, inner = path.partition(".")
+        place = f"{unit.places.get(key, key.resource_type)}{dot}{inner}.reference"
+        what = "a version of a resource" if "/_history/" in reference["reference"] else "a resource"
+        text = f"refer to {what} that exists, or send it in the same transaction"
+        issues.append(Warned(key, Issue("not-found", text, place, severity)))
+    return issues
+
+
+async def _referred(store: Store, unit: Unit, held: Iterable[Key], severity: str) -> list[Warned]:
+    """Return an issue for each resource that is to be deleted and that others refer to."""
+    issues = []
+    for key in held:
+        found = await store.referrers(key, most=_MOST_REFERRERS, without=unit.changes)
+        if not found.total:
+            continue
+        shown = ", ".join(
+            f"{one.resource_type}/{one.logical_id}"
+            + ("" if one.parameter == UNNAMED else f" ({one.parameter.partition('.')[0]})")
+            for one in found.first
+        )
+        more = f" and {rest} more" if (rest := found.total - len(found.first)) else ""
+        text = f"{found.total} still refer to this {key.resource_type}: {shown}{more}"
+        place = unit.places.get(key, key.resource_type)
+        issues.append(Warned(key, Issue("conflict", text, place, severity)))
+        if len(issues) == _MOST_ISSUES:
+            break
+    return issues
