@@ -8,13 +8,14 @@ PORT   ?= 8000
 MLLP_PORT ?= 2575
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench try-examples try-terminology definitions-check clean
+.PHONY: help run test lint bench bench-scale try-examples try-terminology definitions-check clean
 
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
 	@echo "make test               every check and test"
 	@echo "make lint               format, lint and types only"
-	@echo "make bench              drive a running hub and print what it reaches"
+	@echo "make bench              drive a running hub and print targets beside what it reaches"
+	@echo "make bench-scale        the same searches over 10^4, 10^5 and 10^6 resources"
 	@echo "make try-examples       store R4's own examples (EXAMPLES=FILE.tar.xz) and compare"
 	@echo "make try-terminology  ask the public terminology tests (TERMINOLOGY=FILE.tar.xz)"
 	@echo "make definitions-check  compile the R4 definitions again and compare"
@@ -42,8 +43,13 @@ lint: $(VENV)/installed-tests
 test: lint
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
+# what to give the benchmarks: BENCH="--prefill 1000000 --runs 3 --keep"
+BENCH ?=
 bench: $(VENV)/installed-tests
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
+
+bench-scale: $(VENV)/installed-tests
+	$(BIN)/python -m bench.scale $(BENCH)
 
 # where the official examples and the bundles to try are
 EXAMPLES ?= r4-examples-json.tar.xz

@@ -1,209 +1,131 @@
-"""`make bench`: drive a running hub from another process and print one table.
+"""`make bench`: drive a running hub from another process and print targets beside figures.
 
-The hub runs as hospital IT would run it: `fhir-hub serve` on a SQLite file, durable settings.
-The figures go to `bench/results/` with the command and the machine's shape.
+The hub runs as hospital IT would run it: `fhir-hub serve` on a SQLite file, durable settings. The
+file is filled before with generated records (or is a copy of `--database`, filled once by
+`python -m bench.fill FILE 1000000`). `--keep` writes the table to `bench/results/`.
 
-    python -m bench [--seconds 8] [--prefill 20000] [--only read,search] [--workers 2] [--keep]
+    python -m bench --prefill 1000000 --runs 3 --keep
+    python -m bench --seconds 2 --only search
+    python -m bench --hours 1 --only mixed      # memory after an hour of load
 """
 
 import argparse
 import asyncio
-import json
-import os
-import platform
-import signal
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
 
-from bench import data
-from bench.load import Result, drive, exchange, http
+from bench import budgets, data
+from bench.fill import fill, last_person
+from bench.hub import Hub, machine
+from bench.load import drive, exchange, http
+from bench.table import HEAD, Row, keep, middle, row
+from bench.works import Work, works
 
-HERE = Path(__file__).parent
-TARGETS = {
-    "create Observation": "≥ 1,500",
-    "read 2 KB": "≥ 5,000",
-    "search patient+code+date": "",
-    "transaction of 100": "",
-    "ORU of 10 OBX over MLLP": "≥ 100",
-}
+_SOAK = "mixed"  # the work of a long run
 
 
-class Hub:
-    """A hub in a process of its own, on a new SQLite file."""
-
-    def __init__(self, folder: str, workers: int = 1) -> None:
-        command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
-        command += ["--store", f"sqlite:{folder}/hub.sqlite", "--ready-json"]
-        command += ["--workers", str(workers)]
-        started = time.perf_counter()
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self.process.stdout is not None
-        ready = json.loads(self.process.stdout.readline())
-        self.start_s = time.perf_counter() - started
-        self.pids = [ready["pid"], *ready.get("workers", ())]
-        self.mllp_port = ready["mllp"]
-        self.port = int(ready["fhir"].split(":")[2].split("/")[0])
-
-    def memory_mb(self) -> float:
-        """Return the memory of the largest process."""
-        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.pids]
-        return max(int(text.split("VmRSS:")[1].split()[0]) for text in texts) / 1024
-
-    def cpu_s(self) -> float:
-        """Return the CPU seconds of all processes."""
-        texts = [Path(f"/proc/{pid}/stat").read_text() for pid in self.pids]
-        fields = [text.rpartition(")")[2].split() for text in texts]
-        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=8, help="how long each work is done")
+    parser.add_argument("--runs", type=int, default=1, help="runs of each work; medians are shown")
+    parser.add_argument("--prefill", type=int, default=20_000, help="resources stored before")
+    parser.add_argument("--database", type=Path, help="a filled file to start from, as a copy")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the hub")
+    parser.add_argument("--only", default="", help="works whose names have one of these in them")
+    parser.add_argument("--hours", type=float, default=0, help="then mixed load for so long")
+    parser.add_argument("--budgets", action="store_true", help="fail if 30 %% over a CPU budget")
+    parser.add_argument("--keep", action="store_true", help="write to bench/results/")
+    return parser.parse_args()
 
 
-async def prefill(hub: Hub, resources: int) -> list[str]:
-    """Store about that many resources; return the Patients' references."""
-    patients: list[str] = []
-    for number in range(1, max(2, resources // 100 + 1)):
-        body = data.dumps(data.transaction(number))
-        status, _, answer = await exchange("127.0.0.1", hub.port, http("POST", "/fhir", body))
-        assert status == 200, answer[:500]
-        location = json.loads(answer)["entry"][0]["response"]["location"]
-        patients.append("/".join(location.split("/")[:2]))
-    return patients
-
-
-async def measure(hub: Hub, patients: list[str], options: argparse.Namespace) -> list[dict]:
+async def measure(hub: Hub, people: int, asked: argparse.Namespace) -> list[Row]:
     body = data.dumps(data.large_patient(1))
     _, head, _ = await exchange("127.0.0.1", hub.port, http("POST", "/fhir/Patient", body))
-    location = head.decode().lower().split("location: ")[1].split("\r\n")[0]
-    path = "/fhir/Patient/" + location.split("/patient/")[1].split("/")[0]
-    offset = 10_000_000
-    works = [
-        ("read 2 KB", 32, lambda n: http("GET", path), False),
-        (
-            "create Observation",
-            32,
-            lambda n: http(
-                "POST",
-                "/fhir/Observation",
-                data.dumps(data.observation(offset + n, patients[n % len(patients)])),
-            ),
-            False,
-        ),
-        (
-            "search patient+code+date",
-            32,
-            lambda n: http(
-                "GET",
-                f"/fhir/Observation?patient={patients[n % len(patients)]}"
-                f"&code=http://loinc.org|{data.LABS[n % 10][0]}&date=ge2025-03-01&_count=20",
-            ),
-            False,
-        ),
-        (
-            "transaction of 100",
-            8,
-            lambda n: http("POST", "/fhir", data.dumps(data.transaction(1_000_000 + n))),
-            False,
-        ),
-        ("ORU of 10 OBX over MLLP", 16, data.oru, True),
-    ]
+    location = head.decode().split("ocation: ")[1].split("\r\n")[0]
+    large = location.split("/Patient/")[1].split("/")[0]
     rows = []
-    for name, clients, make, is_mllp in works:
-        if options.only and not any(part in name for part in options.only.split(",")):
+    first = 0
+    for work in works(people, large):
+        if asked.only and not any(part in work.name for part in asked.only.split(",")):
             continue
-        port = hub.mllp_port if is_mllp else hub.port
-        cpu = hub.cpu_s()
-        result = await drive(
-            "127.0.0.1", port, make, clients=clients, seconds=options.seconds, is_mllp=is_mllp
-        )
-        rows.append(row(name, clients, result, hub, hub.cpu_s() - cpu))
-        print(show(rows[-1]), flush=True)
+        measured = []
+        for _ in range(asked.runs):
+            # each run goes on where the one before ended: what it creates is new
+            first += 1_000_000
+            measured.append(await run(hub, work.for_workers(asked.workers), asked.seconds, first))
+        rows.append(middle(measured))
+        print(rows[-1], flush=True)
+    if asked.hours:
+        soak = next(work for work in works(people, large) if work.name.startswith(_SOAK))
+        rows.append(await run(hub, soak, asked.hours * 3600, first + 1_000_000))
+        print(f"after {asked.hours} h: {rows[-1]}", flush=True)
     return rows
 
 
-def row(name: str, clients: int, result: Result, hub: Hub, cpu_s: float) -> dict:
-    if result.failed:
-        print(f"{name}: {result.failed} failed, first: {result.first_failure}", file=sys.stderr)
-    return {
-        "work": name,
-        "clients": clients,
-        "per_second": round(result.done / result.elapsed, 1),
-        "p50_ms": round(result.percentile(0.5) * 1000, 2),
-        "p99_ms": round(result.percentile(0.99) * 1000, 2),
-        "hub_cpu_us": round(cpu_s / max(1, result.done) * 1e6),
-        "memory_mb": round(hub.memory_mb()),
-        "failed": result.failed,
-        "target": TARGETS[name],
-    }
-
-
-HEAD = (
-    "| work | clients | per second | target | p50 ms | p99 ms | hub CPU µs | memory MB | failed |\n"
-    "|---|---|---|---|---|---|---|---|---|"
-)
-
-
-def show(row: dict) -> str:
-    return (
-        f"| {row['work']} | {row['clients']} | {row['per_second']:,} | {row['target']} "
-        f"| {row['p50_ms']} | {row['p99_ms']} | {row['hub_cpu_us']} | {row['memory_mb']} "
-        f"| {row['failed']} |"
+async def run(hub: Hub, work: Work, seconds: float, first: int) -> Row:
+    port = hub.mllp_port if work.is_mllp else hub.port
+    before = hub.cpu_s()
+    result = await drive(
+        "127.0.0.1",
+        port,
+        work.make,
+        clients=work.clients,
+        seconds=seconds,
+        is_mllp=work.is_mllp,
+        first=first,
     )
-
-
-def machine() -> str:
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}"
+    return row(work, result, hub.cpu_s() - before, hub.memory_mb())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--prefill", type=int, default=20_000)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--keep", action="store_true", help="write the table to bench/results/")
-    parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        hub = Hub(folder, options.workers)
+    asked = options()
+    with tempfile.TemporaryDirectory(prefix="fhir-hub-bench-") as folder:
+        database = Path(folder) / "hub.sqlite"
+        if asked.database:
+            shutil.copyfile(asked.database, database)
+        else:
+            fill(database, asked.prefill, is_quiet=True)
+        stored, people = last_person(database)
+        hub = Hub(database, asked.workers)
         try:
             start_mb = hub.memory_mb()
             print(HEAD)
-
-            async def run() -> list[dict]:
-                return await measure(hub, await prefill(hub, options.prefill), options)
-
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                rows = runner.run(run())
+                rows = runner.run(measure(hub, people, asked))
         finally:
             hub.stop()
-    stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    note = (
-        f"{stamp} · {machine()} · load generator on the same machine · SQLite, synchronous=FULL"
-        f" · {options.prefill:,} resources stored before · start {hub.start_s:.2f} s, "
-        f"{start_mb:.0f} MB · `{' '.join(['python -m bench', *sys.argv[1:]])}`"
+    own = [] if asked.only else list(budgets.measured())
+    lines = list(report(stored, start_mb, hub.start_s, own, asked))
+    print("\n" + "\n".join(lines))
+    if asked.keep:
+        keep("bench", "\n".join([f"# {lines[-1]}", "", HEAD, *map(str, rows), "", *lines[:-1], ""]))
+    over = [one.work.name for one in rows if one.is_over] + [b.name for b in own if b.is_over]
+    if asked.budgets and over:
+        sys.exit(f"more than 30 % over the CPU budget: {', '.join(over)}")
+
+
+def report(
+    stored: int,
+    start_mb: float,
+    start_s: float,
+    own: list[budgets.Budget],
+    asked: argparse.Namespace,
+) -> Iterator[str]:
+    """Yield what stands below the table; the last line says how it was measured."""
+    if own:
+        yield from (budgets.HEAD, *map(str, own), "")
+    yield (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC} · {machine()} · load generator on the same machine"
+        f" · SQLite, synchronous=FULL · {asked.workers} process(es) · {stored:,} resources stored"
+        f" before · start {start_s:.2f} s, {start_mb:.0f} MB · {asked.seconds:g} s, median of"
+        f" {asked.runs} run(s) · `{' '.join(['python -m bench', *sys.argv[1:]])}`"
     )
-    print("\n" + note)
-    if options.keep:
-        name = datetime.now(UTC).strftime("%Y-%m-%d-%H%M.md")
-        table = "\n".join([f"# {note}", "", HEAD, *(show(row) for row in rows), ""])
-        (HERE / "results" / name).write_text(table, encoding="utf-8")
 
 
 if __name__ == "__main__":

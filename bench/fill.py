@@ -7,11 +7,12 @@ are valid), so it is made once and used by many runs.
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-from bench.records import Resource, institutions, record
+import apsw
+
+from bench.records import Resource, resources
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds, instant, microseconds
 from fhir_hub.identity.systems import ALIASES
@@ -25,21 +26,6 @@ ZONE = timezone(timedelta(hours=8))
 START = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
 _GROUP = 20_000  # resources in one transaction
 STEP = 10_000_000  # microseconds from one to the next
-
-
-def resources(wanted: int, first: int = 1) -> Iterator[Resource]:
-    """Yield institutions (from the first person on) and whole records, `wanted` at least."""
-    made = 0
-    if first == 1:
-        for resource in institutions():
-            made += 1
-            yield resource
-    number = first
-    while made < wanted:
-        for resource in record(number):
-            made += 1
-            yield resource
-        number += 1
 
 
 def change(resource: Resource, moment: int, extractor: Extractor) -> Change:
@@ -84,6 +70,19 @@ async def _fill(path: Path, wanted: int, *, is_quiet: bool) -> int:
     finally:
         await store.close()
     return done
+
+
+def last_person(path: Path) -> tuple[int, int]:
+    """Return how many resources a filled database has, and how many persons."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        rows = connection.execute(
+            "SELECT t.name, sum(s.resources) FROM shape s JOIN type t ON t.id = s.type GROUP BY 1"
+        )
+        counts = {str(name): int(number) for name, number in rows.fetchall()}
+    finally:
+        connection.close()
+    return sum(counts.values()), counts["Patient"]
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 A record is a Patient with its Encounters, Appointments, Conditions, MedicationRequests,
 DiagnosticReports and Observations, 100 resources that refer to each other and to the same few
-institutions and doctors; of every 500th person 500, for `$everything`. The same number always
-makes the same record, so that a query can be made that finds something.
+institutions and doctors; of one person in 500 it is 500, for `$everything`. The same number always
+makes the same record, so that a query can be made that finds something. Records grow side by
+side, visit by visit, as they do in life: what one person has is spread over the whole file.
 """
 
 import random
@@ -14,6 +15,8 @@ from bench.data import DAY, LABS, observation, patient
 
 DOCTORS = 200
 LONG, USUAL = 500, 100  # resources of a record
+LONG_RECORD = 7  # the first person whose record is long
+_AT_ONCE = 300  # records that grow side by side
 INSTITUTIONS = {
     "SHTH01": "市级医院（示例）",
     "QPRHP": "青浦区域医疗中心（示例）",
@@ -67,7 +70,7 @@ def institutions() -> list[Resource]:
 
 def size_of(number: int) -> int:
     """Return how many resources the record of a person has."""
-    return LONG if number % 500 == 0 else USUAL
+    return LONG if number % 500 == LONG_RECORD else USUAL
 
 
 def patient_id(number: int) -> str:
@@ -75,28 +78,77 @@ def patient_id(number: int) -> str:
     return _id("p", number)
 
 
-def record(number: int) -> Iterator[Resource]:
-    """Yield the resources of a person, each with its `id`; what is referred to comes first."""
+def resources(wanted: int) -> Iterator[Resource]:
+    """Yield the institutions and whole records, `wanted` resources at least.
+
+    What is referred to comes first.
+    """
+    rng = random.Random(wanted)
+    yield from institutions()
+    left, number = wanted, 0
+    growing: list[Iterator[list[Resource]]] = []
+    while growing or left > 0:
+        while left > 0 and len(growing) < _AT_ONCE:
+            number += 1
+            growing.append(record(number))
+            left -= size_of(number)
+        place = rng.randrange(len(growing))
+        some = next(growing[place], None)
+        if some is None:
+            growing[place] = growing[-1]
+            growing.pop()
+        else:
+            yield from some
+
+
+def people(wanted: int) -> int:
+    """Return how many persons `resources(wanted)` has."""
+    number = 0
+    while wanted > 0:
+        number += 1
+        wanted -= size_of(number)
+    return number
+
+
+def result_id(number: int, visit: int, place: int) -> str:
+    """Return the logical id of a person's result; a report refers to it."""
+    return _id("o", number, visit * 12 + place)
+
+
+def home_id(number: int, place: int) -> str:
+    """Return the logical id of what a person measured at home; nothing refers to it."""
+    return _id("h", number, place)
+
+
+def record(number: int) -> Iterator[list[Resource]]:
+    """Yield the resources of a person as they come: the person, visits, what is measured at home.
+
+    Each has its `id`.
+    """
     rng = random.Random(number)
     size = size_of(number)
     who = f"Patient/{patient_id(number)}"
-    yield _person(number, rng)
+    yield [_person(number, rng)]
     made = 1
-    for visit in range(max(1, size // 17)):
+    for visit in range(size // 25):
         moment = DAY + timedelta(days=rng.randrange(600), minutes=rng.randrange(600))
         where, doctor = rng.choice(list(INSTITUTIONS)), f"T{rng.randrange(DOCTORS):05}"
         context = _Visit(number, visit, who, moment.isoformat(), where, doctor)
-        yield context.encounter(rng)
-        yield context.appointment(rng)
-        yield context.condition(rng)
-        yield context.medication_request(rng)
-        results = [_id("o", number, visit * 12 + place) for place in range(12)]
-        for place, one in enumerate(results):
-            yield _result(number * 1000 + visit * 12 + place, one, context)
-        yield context.report(results)
+        results = [result_id(number, visit, place) for place in range(12)]
+        yield [
+            context.encounter(rng),
+            context.appointment(rng),
+            context.condition(rng),
+            context.medication_request(rng),
+            *(
+                _result(number * 1000 + visit * 12 + place, one, context)
+                for place, one in enumerate(results)
+            ),
+            context.report(results),
+        ]
         made += 17
-    for place in range(size - made):  # measured at home: most of it blood glucose
-        yield _at_home(number, place, _id("h", number, place), who)
+    for place in range(size - made):  # most of it blood glucose
+        yield [_at_home(number, place, home_id(number, place), who)]
 
 
 def _id(kind: str, number: int, place: int = 0) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from fhir_hub.errors import Unavailable
 from fhir_hub.search.entry import Entry
-from fhir_hub.search.plan import EVERYTHING, Has, Is, Links, Query
+from fhir_hub.search.plan import EVERYTHING, Compare, Has, Is, Links, Query, Range
 from fhir_hub.store.base import Change, Conflict, Guard, Key, Stored
 
 
@@ -250,3 +250,15 @@ async def test_close_waits_for_what_was_asked_before(backend, change, together):
 
 def test_a_change_is_plain_data():
     assert Change("Patient", "a", 1, 0, "POST").entries == ()
+
+
+async def test_an_update_that_ends_an_open_interval_is_found_by_its_end(store, change):
+    ended = Has("date", "date", (Range(((Compare("high", "<=", 20),),)),))
+    await store.write([change("e", Entry("date", "date", low=10, high=None))])
+    assert (await store.search(Query(("Patient",), ended))).matches == []
+
+    await store.write([change("e", Entry("date", "date", low=10, high=20), version_id=2)])
+
+    assert [one.logical_id for one in (await store.search(Query(("Patient",), ended))).matches] == [
+        "e"
+    ]

@@ -148,6 +148,7 @@ class Changes:
         many("INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?)", rows.code)
         if rows.low:
             many("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", rows.low)
+        if rows.high:  # an update may have changed one end alone
             many("INSERT OR IGNORE INTO by_high VALUES (?, ?, ?)", rows.high)
         if rows.texts:
             self._has_texts = True
@@ -199,6 +200,7 @@ class Changes:
         """Put the rows of a resource without entries until now; return its shape."""
         make_system = self._names.make_system
         numbers = set()
+        systems: dict[tuple[int, str], int] = {}
         for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
             parameter, walk = self._parameters.get((type_id, name, kind)) or self._parameter(
                 type_id, name, kind
@@ -217,6 +219,8 @@ class Changes:
                     self._widen(parameter, high - low, is_many or parameter in numbers)
             else:
                 low = high = None
+                if systems.setdefault((parameter, code), system_id) != system_id:
+                    self._widen(parameter, 0, is_many=True)
             rows.entry.append((rid, parameter, place, code, system_id, low, high, text, group))
             if walk == "code":
                 rows.code.append((parameter, code, rid, system_id))
@@ -279,7 +283,9 @@ class Changes:
 
     def _widen(self, parameter: int, width: float, is_many: bool) -> None:
         """Record that intervals may be so wide: in steps of two, so that it happens rarely."""
-        known, _ = self._spreads[parameter]
+        known, was_many = self._spreads[parameter]
+        if width <= known and is_many == was_many:
+            return
         if width > known:
             known = width if isinf(width) else 2.0 ** (frexp(width)[1] + 1)
         self._spreads[parameter] = known, is_many

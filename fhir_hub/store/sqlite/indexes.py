@@ -11,9 +11,11 @@ from math import isinf
 
 from fhir_hub.search.plan import Compare, Except, Has, Is, Near, Range, Test
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
+from fhir_hub.store.sqlite.ranges import is_parted
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
 
 _PREFIXES = 300
+_OUTSIDE = 20  # codes around which a walk goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Walk:
     """Arms that together yield what meets a plan, if `is_exact`, else that and more.
 
     `size` is how many rows they have, counted up to a limit. `is_bare`: every row of the index
-    is a match, none has to be asked.
+    is a match, none has to be asked. `is_unique`: no resource is found twice.
     """
 
     arms: tuple[Arm, ...]
@@ -30,6 +32,7 @@ class Walk:
     size: int = 0
     is_whole_type: bool = False
     is_bare: bool = True
+    is_unique: bool = False
 
 
 class Indexes:
@@ -54,7 +57,8 @@ class Indexes:
         number = self._names.parameter(scope.number, has.parameter, has.kind)
         if number is None:
             return Walk((), True, True)
-        walks = [self._test(test, number, has) for test in has.tests]
+        tests = [single for test in has.tests for single in _alternatives(test)]
+        walks = [self._test(test, number, has) for test in tests]
         known = [walk for walk in walks if walk]
         if len(known) < len(walks):
             return None
@@ -62,10 +66,45 @@ class Indexes:
             arm
             if walk.is_exact
             else arm.also(self._conditions.meets(replace(has, tests=(test,)), scope, arm.rid))
-            for walk, test in zip(known, has.tests, strict=True)
+            for walk, test in zip(known, tests, strict=True)
             for arm in walk.arms
         )
-        return Walk(arms, all(walk.is_ordered for walk in known), True)
+        is_ordered = all(walk.is_ordered for walk in known)
+        return Walk(arms, is_ordered, True, is_unique=self._is_unique(has, number))
+
+    def outside(self, has: Has, scope: Scope) -> Walk | None:
+        """Return the walk of what has another code than those of the tests, or none at all.
+
+        It finds more than what does not meet `has`: a resource may have several codes. None if
+        the tests are not codes alone.
+        """
+        number = self._names.parameter(scope.number, has.parameter, has.kind)
+        codes = {test.code for test in has.tests if isinstance(test, Is) and test.system is None}
+        known = sorted(code for code in codes if code is not None)
+        is_plain = (
+            has.kind in CODED and is_walked(has.parameter) and not has.parameter.startswith("_id")
+        )
+        if number is None or not is_plain or not 0 < len(known) == len(has.tests) <= _OUTSIDE:
+            return None
+        absent = self.presence(has.parameter, has.kind, scope, is_present=False)
+        arms = list(absent.arms) if absent else []
+        for after, before in zip((None, *known), (*known, None), strict=True):
+            alias = self._conditions.alias()
+            where = [Sql(f"{alias}.parameter = ?", (number,))]
+            where += [Sql(f"{alias}.code > ?", (after,))] if after is not None else []
+            where += [Sql(f"{alias}.code < ?", (before,))] if before is not None else []
+            arms.append(Arm(f"by_code {alias}", all_of(where), f"{alias}.rid"))
+        return Walk(tuple(arms), False, False)
+
+    def _is_unique(self, has: Has, number: int) -> bool:
+        """Say whether the walk of a part finds no resource twice."""
+        test = has.tests[0] if len(has.tests) == 1 else None
+        if isinstance(test, Is) and test.code is not None and test.system is not None:
+            return True
+        if isinstance(test, Range) and not is_parted(test):
+            return False
+        is_single = isinstance(test, Range) or (isinstance(test, Is) and test.code is not None)
+        return is_single and not self._names.spread(number)[1]
 
     def _own(self, has: Has, scope: Scope) -> Walk | None:
         """Return the walk of `_id` or `_lastUpdated`, which table `resource` answers."""
@@ -91,7 +130,9 @@ class Indexes:
                 )
                 if where != FALSE:
                     arms.append(Arm(f"resource {alias} INDEXED BY {index}", where, f"{alias}.rid"))
-        return Walk(tuple(arms), False, True) if has.tests else None
+        first = has.tests[0] if has.tests else None
+        is_unique = len(has.tests) == 1 and (not isinstance(first, Range) or is_parted(first))
+        return Walk(tuple(arms), False, True, is_unique=is_unique) if has.tests else None
 
     def presence(self, parameter: str, kind: str, scope: Scope, *, is_present: bool) -> Walk | None:
         """Return the walk of the resources that have an entry of the parameter, or have none."""
@@ -106,7 +147,7 @@ class Indexes:
             (scope.number, number),
         )
         arm = Arm(f"resource {alias} INDEXED BY resource_shape", where, f"{alias}.rid")
-        return Walk((arm,), False, True)
+        return Walk((arm,), False, True, is_unique=True)
 
     def _test(self, test: Test, number: int, has: Has) -> Walk | None:
         """Return the walk of one test, or None if it needs more than a range of an index."""
@@ -172,6 +213,13 @@ def _band(test: Near, number: int, alias: str) -> Walk:
         (number, test.latitude - reach, test.latitude + reach),
     )
     return Walk((Arm(f"by_low {alias}", where, f"{alias}.rid"),), False, False)
+
+
+def _alternatives(test: Test) -> list[Test]:
+    """Return the alternatives of a range, each a range; any other test as it is."""
+    if isinstance(test, Range):
+        return [replace(test, any_of=(one,)) for one in test.any_of]
+    return [test]
 
 
 def _coded(alias: str, number: int, found: Sql, *, is_ordered: bool) -> Walk:

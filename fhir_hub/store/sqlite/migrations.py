@@ -24,7 +24,8 @@ CREATE TABLE parameter (
   id INTEGER PRIMARY KEY,
   type INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
   width REAL NOT NULL DEFAULT 0,  -- no interval under it is wider
-  many INTEGER NOT NULL DEFAULT 0,  -- 1: some resource has had two intervals under it
+  -- 1: some resource has had two intervals under it, or one code of two systems
+  many INTEGER NOT NULL DEFAULT 0,
   UNIQUE (type, name, kind)
 );
 CREATE TABLE system (id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE);
@@ -102,7 +103,12 @@ CREATE VIRTUAL TABLE full_text USING fts5(
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT)
+# what the first tables did not watch for codes may have been
+_WATCHED = """
+UPDATE parameter SET many = 1 WHERE kind IN ('token', 'string', 'reference', 'uri');
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT, _WATCHED)
 
 
 def migrate(connection: apsw.Connection) -> None:

@@ -62,7 +62,10 @@ class Names:
         return number
 
     def spread(self, parameter: int) -> tuple[float, bool]:
-        """Return the width that no interval of a parameter exceeds, and if any has two of them."""
+        """Return the width that no interval of a parameter exceeds, and if any resource has many.
+
+        Many: two intervals, or one code of two systems.
+        """
         rows: list[Any] = self._connection.execute(
             "SELECT width, many FROM parameter WHERE id = ?", (parameter,)
         ).fetchall()

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from fhir_hub.search.plan import EVERYTHING, And, Has, Not, Query, SortKey
 from fhir_hub.store.cursor import Value, read_cursor
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
-from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of
+from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of, union
+from fhir_hub.store.sqlite.totals import total as total_of
 from fhir_hub.store.sqlite.walks import Count, Limits, Walks
 
 STORED = "r.type, r.logical_id, v.version_id, v.sequence, v.last_updated, v.method, v.content"
@@ -40,10 +41,11 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     walks = Walks(conditions, count, limits)
     found = [walks.best(query.plan, scope) for scope in scopes]
     arms = [arm for walk in found for arm in walk.arms]
-    total = _total(query, scopes, arms) if query.with_total else None
+    is_unique = all(walk.is_unique for walk in found)
+    total = total_of(query.plan, scopes, found, walks) if query.with_total else None
     size = sum(walk.size for walk in found)
     if not query.sort:
-        pages: tuple[Sql, ...] = (by_creation(arms, after),)
+        pages: tuple[Sql, ...] = (by_creation(arms, after, is_unique=is_unique),)
         is_plain = all(walk.is_ordered and walk.is_bare for walk in found)
         is_counted = total is None or query.plan == EVERYTHING
         is_cheap = size < limits.few or (is_plain and is_counted)
@@ -56,33 +58,12 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     return Prepared(pages, total, is_cheap)
 
 
-def _union(arms: Sequence[Arm]) -> Sql:
-    """Return a SELECT of the distinct numbers of resources that the arms find."""
-    if not arms:
-        return Sql("SELECT 0 AS rid WHERE 0")
-    selects = [
-        Sql(f"SELECT DISTINCT {arm.rid} AS rid FROM {arm.tables} WHERE {arm.where.text}",
-            arm.where.values)
-        for arm in arms
-    ]  # fmt: skip
-    values = tuple(value for select in selects for value in select.values)
-    return Sql(" UNION ".join(select.text for select in selects), values)
-
-
-def _total(query: Query, scopes: Sequence[Scope], arms: Sequence[Arm]) -> Sql:
-    if query.plan == EVERYTHING:
-        numbers = ", ".join(str(scope.number) for scope in scopes)
-        return Sql(f"SELECT coalesce(sum(resources), 0) FROM shape WHERE type IN ({numbers})")
-    union = _union(arms)
-    return Sql(f"SELECT count(*) FROM ({union.text})", union.values)
-
-
-def by_creation(arms: Sequence[Arm], after: tuple[Value, ...]) -> Sql:
+def by_creation(arms: Sequence[Arm], after: tuple[Value, ...], *, is_unique: bool = False) -> Sql:
     """Return the page of the next resources that the arms find, in the order of creation."""
     if after:
         arms = [arm.also(Sql(f"{arm.rid} > ?", (after[-1],))) for arm in arms]
-    union = _union(arms)
-    return Sql(f"{union.text} ORDER BY rid LIMIT ?", union.values)
+    found = union(arms, is_unique=is_unique)
+    return Sql(f"{found.text} ORDER BY rid LIMIT ?", found.values)
 
 
 def collected(
@@ -93,15 +74,15 @@ def collected(
     after: tuple[Value, ...],
 ) -> Sql:
     """Return the page of a search that collects all that it finds and sorts it."""
-    union = _union(arms)
+    every = union(arms)
     keys = [_value(key, scopes, conditions, "found.rid") for key in sort]
     columns = ", ".join(f"{key.text} AS k{place}" for place, key in enumerate(keys))
     values = tuple(value for key in keys for value in key.values)
     start = _later(sort, after) if after else TRUE
     return Sql(
-        f"SELECT * FROM (SELECT {columns}, found.rid AS rid FROM ({union.text}) AS found)"
+        f"SELECT * FROM (SELECT {columns}, found.rid AS rid FROM ({every.text}) AS found)"
         f" WHERE {start.text} ORDER BY {_order_of(sort)} LIMIT ?",
-        values + union.values + start.values,
+        values + every.values + start.values,
     )
 
 
@@ -118,15 +99,17 @@ def _by_index(
     arms = walks.best(absent, scope).arms
     last = (collected(query.sort, [scope], arms, conditions, after),) if arms else ()
     arm, column = _index(key, scope, conditions)
+    low, high = walks.ends(query.plan, key, scope)
     if arm.where == FALSE or (after and after[0] is None):
         return last
     condition = conditions.meets(query.plan, scope, arm.rid)
     values = [_value(other, [scope], conditions, arm.rid) for other in others]
     columns = "".join(f", {value.text} AS k{n}" for n, value in enumerate(values, 1))
-    start = TRUE
     if after:
-        start = Sql(f"{column} {'<=' if key.descending else '>='} ?", (after[0],))
-    where = all_of((arm.where, start, condition))
+        low, high = (low, after[0]) if key.descending else (after[0], high)
+    ends = [Sql(f"{column} >= ?", (low,))] if low is not None else []
+    ends += [Sql(f"{column} <= ?", (high,))] if high is not None else []
+    where = all_of((arm.where, *ends, condition))
     inner = Sql(
         f"SELECT {column} AS k0{columns}, {arm.rid} AS rid FROM {arm.tables} WHERE {where.text}",
         tuple(v for value in values for v in value.values) + where.values,
@@ -150,6 +133,9 @@ def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str
     column = _column(key)
     if number is None:
         return Arm("", FALSE, ""), ""
+    if column != "code" and not conditions.names.spread(number)[1]:  # one interval is the first
+        where = Sql(f"{alias}.parameter = ?", (number,))
+        return Arm(f"by_{column} {alias}", where, f"{alias}.rid"), f"{alias}.{column}"
     other = conditions.alias()
     where = Sql(
         f"{alias}.parameter = ? AND NOT EXISTS (SELECT 1 FROM entry {other}"

@@ -86,16 +86,15 @@ class Reader:
                 return None
         return recipe.page.text, recipe.page.values(values, query.count + 1)
 
-    def search(self, query: Query, prepared: Prepared) -> Page:
-        """Return the page that the prepared statements find, all in one snapshot."""
-        is_long = query.with_total or len(prepared.pages) > 1
-        if is_long:
-            self.connection.execute("BEGIN")
-        try:
-            return self._search(query, prepared)
-        finally:
-            if is_long:
-                self.connection.execute("COMMIT")
+    def glance(self, query: Query) -> Page | None:
+        """Return the page of a search that walks few rows, None for others."""
+        return self._search(query, is_glance=True)
+
+    def search(self, query: Query) -> Page:
+        """Return the page of a search."""
+        page = self._search(query)
+        assert page is not None
+        return page
 
     def explain(self, query: Query) -> list[str]:
         """Return each statement of the query, followed by SQLite's plan of it."""
@@ -153,7 +152,19 @@ class Reader:
         pages = self._single("PRAGMA page_count")
         return Status(dict(rows), sequence, pages * self._single("PRAGMA page_size"))
 
-    def _search(self, query: Query, prepared: Prepared) -> Page:
+    def _search(self, query: Query, *, is_glance: bool = False) -> Page | None:
+        """Prepare the search and run it, all in one snapshot: what holds for one holds for both."""
+        is_own = not self.connection.in_transaction
+        if is_own:
+            self.connection.execute("BEGIN")
+        try:
+            prepared = self.prepare(query, is_glance=is_glance)
+            return None if is_glance and not prepared.is_cheap else self._run(query, prepared)
+        finally:
+            if is_own:
+                self.connection.execute("COMMIT")
+
+    def _run(self, query: Query, prepared: Prepared) -> Page:
         wanted = query.count + 1
         rows: list[tuple[Bound, ...]] = []
         for page in prepared.pages if query.count > 0 else ():

@@ -28,6 +28,16 @@ class Arm(NamedTuple):
         return self._replace(where=all_of((self.where, *conditions)))
 
 
+def union(arms: Sequence[Arm], *, is_unique: bool = False) -> Sql:
+    """Return a SELECT of the distinct `rid`s that the arms find; unique: none is found twice."""
+    if not arms:
+        return Sql("SELECT 0 AS rid WHERE 0")
+    verb = "SELECT" if is_unique else "SELECT DISTINCT"
+    selects = [f"{verb} {arm.rid} AS rid FROM {arm.tables} WHERE {arm.where.text}" for arm in arms]
+    values = tuple(value for arm in arms for value in arm.where.values)
+    return Sql((" UNION ALL " if is_unique else " UNION ").join(selects), values)
+
+
 def all_of(parts: Iterable[Sql]) -> Sql:
     """Return the conjunction."""
     kept = [part for part in parts if part != TRUE]

@@ -142,10 +142,10 @@ class SqliteStore:
             page = reader.quick(query)
             if page is not None:
                 return page
-            prepared = reader.prepare(query, is_glance=True)
-            if prepared.is_cheap:
-                return reader.search(query, prepared)
-            return await self._readers.run(lambda other: other.search(query, other.prepare(query)))
+            page = reader.glance(query)
+            if page is not None:
+                return page
+            return await self._readers.run(lambda other: other.search(query))
         except UnicodeEncodeError:
             raise InvalidParameter("a value of the search is not valid Unicode") from None
 
@@ -204,7 +204,7 @@ class SqliteStore:
                 raise Conflict("the search parameters have changed")
             return
         query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
-        page = self._guarding.search(query, self._guarding.prepare(query))
+        page = self._guarding.search(query)
         if frozenset(stored.logical_id for stored in page.matches) != guard.logical_ids:
             raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
 

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan, Range, Together
+from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan, SortKey, Together
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.indexes import Indexes, Walk
-from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, starts_with
+from fhir_hub.store.sqlite.ranges import both, ends, parted, plain_range
+from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, starts_with
 
 Count = Callable[[Arm, int], int]
 
@@ -71,22 +72,58 @@ class Walks:
         alias = self._conditions.alias()
         where = Sql(f"{alias}.type = ? AND {alias}.shape <> 0", (scope.number,))
         arm = Arm(f"resource {alias} INDEXED BY resource_type", where, f"{alias}.rid")
-        return Walk((arm,), True, True, self._limits.many, is_whole_type=True)
+        return Walk((arm,), True, True, self._limits.many, is_whole_type=True, is_unique=True)
+
+    def alone(self, plan: Plan, scope: Scope) -> Walk | None:
+        """Return the range of an index, however long, that finds what meets `plan` and no more.
+
+        None if a plan has several parts, or no such range.
+        """
+        parts = self._merged(list(_parts(plan)), scope)
+        match parts:
+            case [Has() as has]:
+                walk = self._indexes.has(has, scope)
+            case [Not(Has(parameter, kind, ()))]:
+                walk = self._indexes.presence(parameter, kind, scope, is_present=False)
+            case _:
+                return None
+        return walk if walk and walk.is_exact else None
+
+    def ends(
+        self, plan: Plan, key: SortKey, scope: Scope
+    ) -> tuple[float | str | None, float | str | None]:
+        """Return between what sort values lie that the plan allows, None: no such end."""
+        for part in self._merged(list(_parts(plan)), scope):
+            if not isinstance(part, Has) or (part.parameter, part.kind) != (
+                key.parameter,
+                key.kind,
+            ):
+                continue
+            test = plain_range(part)
+            if test is None or self._is_many(part, scope):
+                continue
+            number = self._names.parameter(scope.number, part.parameter, part.kind)
+            width = self._names.spread(number)[0] if number else 1  # own column: a microsecond
+            low, high = ends(test, "high" if key.descending and number else "low", width)
+            return low and bounded(low), high and bounded(high)
+        return None, None
 
     def _merged(self, parts: list[Plan], scope: Scope) -> list[Plan]:
         """Make one range of two under one parameter, where no resource has two intervals."""
         merged: dict[tuple[str, str], Has] = {}
         others: list[Plan] = []
         for part in parts:
-            if not isinstance(part, Has) or not _is_plain_range(part):
+            if not isinstance(part, Has) or not plain_range(part) or self._is_many(part, scope):
                 others.append(part)
                 continue
             key = (part.parameter, part.kind)
             before = merged.get(key)
-            if before and self._is_many(part, scope):
-                others.append(part)
+            one = parted(part)
+            together = both(before, one) if before else one
+            if together:
+                merged[key] = together
             else:
-                merged[key] = _both(before, part) if before else part
+                others.append(part)
         return [*merged.values(), *others]
 
     def _is_many(self, has: Has, scope: Scope) -> bool:
@@ -128,10 +165,12 @@ class Walks:
                 walk = self._indexes.has(part, scope)
             case Not(Has(parameter, kind, ())):
                 walk = self._indexes.presence(parameter, kind, scope, is_present=False)
+            case Not(Has() as inner):
+                walk = self._indexes.outside(inner, scope)
             case Together(parameter, parts) if parts:
                 kind, test = parts[0]
                 walk = self._indexes.has(Has(f"{parameter}.0", kind, (test,)), scope)
-                walk = walk and replace(walk, is_exact=False)
+                walk = walk and replace(walk, is_exact=False, is_unique=False)
             case Links():
                 walk = self._links(part, scope)
             case LinkedBy():
@@ -224,6 +263,8 @@ def _rank(part: Plan) -> int:
             return _FIRST.index("together")
         case Links() | LinkedBy() | Or():
             return _FIRST.index("links")
+        case Not(Has()):
+            return _FIRST.index("presence")
         case _:
             return len(_FIRST)
 
@@ -232,18 +273,3 @@ def _is_better(walk: Walk, than: Walk) -> bool:
     if walk.size == than.size:
         return walk.is_ordered and not than.is_ordered
     return walk.size < than.size
-
-
-def _is_plain_range(has: Has) -> bool:
-    """Say whether the only test is one pair of bounds, with no unit."""
-    if len(has.tests) != 1 or not isinstance(has.tests[0], Range):
-        return False
-    test = has.tests[0]
-    return len(test.any_of) == 1 and (test.system, test.code, test.unit) == (None, None, None)
-
-
-def _both(one: Has, other: Has) -> Has:
-    first, second = one.tests[0], other.tests[0]
-    assert isinstance(first, Range)
-    assert isinstance(second, Range)
-    return replace(one, tests=(Range((first.any_of[0] + second.any_of[0],)),))
