@@ -31,7 +31,7 @@ def _of_one(plan: Plan, scope: Scope, walk: Walk, walks: Walks) -> Sql:
         rest = _of_one(plan.plan, scope, walks.best(plan.plan, scope), walks)
         return Sql(f"({_all(scope).text} - {rest.text})", _all(scope).values + rest.values)
     if walk.is_whole_type:
-        walk = walks.alone(plan, scope) or walk
+        walk = walks.alone(plan, scope) or walks.best(plan, scope, is_all=True)
     if not walk.is_unique:
         every = union(walk.arms)
         return Sql(f"(SELECT count(*) FROM ({every.text}))", every.values)

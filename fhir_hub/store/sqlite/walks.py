@@ -49,10 +49,13 @@ class Walks:
         self._conditions, self._names, self._count = conditions, conditions.names, count
         self._limits, self._indexes = limits, Indexes(conditions)
 
-    def best(self, plan: Plan, scope: Scope) -> Walk:
-        """Return an exact walk of the resources in the scope that meet `plan`."""
+    def best(self, plan: Plan, scope: Scope, *, is_all: bool = False) -> Walk:
+        """Return an exact walk of the resources in the scope that meet `plan`.
+
+        With `is_all` it will be walked to its end: then a long one is better than all of the type.
+        """
         parts = self._merged(list(_parts(plan)), scope)
-        leader, walk = self._lead(parts, scope) or (None, self.whole_type(scope))
+        leader, walk = self._lead(parts, scope, is_all=is_all) or (None, self.whole_type(scope))
         rest = [part for part in parts if part is not leader or not walk.is_exact]
         arms = []
         for arm in walk.arms:
@@ -132,7 +135,9 @@ class Walks:
         number = self._names.parameter(scope.number, has.parameter, has.kind)
         return number is not None and self._names.spread(number)[1]
 
-    def _lead(self, parts: Sequence[Plan], scope: Scope) -> tuple[Plan, Walk] | None:
+    def _lead(
+        self, parts: Sequence[Plan], scope: Scope, *, is_all: bool
+    ) -> tuple[Plan, Walk] | None:
         best: tuple[Plan, Walk] | None = None
         for part in sorted(parts, key=_rank):
             limit = best[1].size if best else self._limits.few
@@ -141,7 +146,7 @@ class Walks:
             walk = self._walk(part, scope, limit)
             if walk and (best is None or _is_better(walk, best[1])):
                 best = part, walk
-        if best is None or best[1].is_ordered or best[1].size < self._limits.few:
+        if best is None or best[1].is_ordered or best[1].size < self._limits.few or is_all:
             return best
         # the shortest is long and has to be sorted: is it short enough for that?
         limit = self._limits.many
