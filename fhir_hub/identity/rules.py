@@ -20,18 +20,18 @@ _PEOPLE = ("Patient", "Person", "Practitioner", "RelatedPerson")
 _UNSURE = ("temp", "old")
 _REASONS = MappingProxyType(
     {
-        "length": "a resident ID has 18 characters, an old one 15 / 身份证号应为18位或15位",
-        "characters": "a resident ID is 17 digits and a digit or X / 身份证号含有非法字符",
-        "filler": "this is no person's number: leave it out / 请勿填写占位号码",
-        "province": "no province has this number / 身份证号省份代码不存在",
-        "birth-date": "the birth date in the number is none / 身份证号中的出生日期无效",
-        "check-character": "the check character is wrong: read it again / 身份证号校验码错误",
+        "length": ("a resident ID has 18 characters, an old one 15", "身份证号应为18位或15位"),
+        "characters": ("a resident ID is 17 digits and a digit or X", "身份证号含有非法字符"),
+        "filler": ("this is no person's number: leave it out", "请勿填写占位号码"),
+        "province": ("no province has this number", "身份证号省份代码不存在"),
+        "birth-date": ("the birth date in the number is none", "身份证号中的出生日期无效"),
+        "check-character": ("the check character is wrong: read it again", "身份证号校验码错误"),
     }
 )
 _CONTRADICTIONS = MappingProxyType(
     {
-        "birthDate": "the resident ID says another birth date / 出生日期与身份证号不一致",
-        "gender": "the resident ID says another sex / 性别与身份证号不一致",
+        "birthDate": ("the resident ID says another birth date", "出生日期与身份证号不一致"),
+        "gender": ("the resident ID says another sex", "性别与身份证号不一致"),
     }
 )
 
@@ -49,24 +49,27 @@ def check_resident_id(identifier: Json, resource: Json | None) -> list[Issue]:
         for reason in number.reasons:
             is_warning = reason == "province" or identifier.get("use") in _UNSURE
             severity = "warning" if is_warning else "error"
-            issues.append(Issue("value", _REASONS[reason], ".value", severity))
+            english, chinese = _REASONS[reason]
+            issues.append(Issue("value", english, ".value", severity, chinese))
         return issues
     if resource is None or resource.get("resourceType") not in _PEOPLE:
         return []
     denied = resident_id.contradictions(
         number, str(resource.get("birthDate", "")), str(resource.get("gender", ""))
     )
-    return [Issue("business-rule", _CONTRADICTIONS[name], name, "warning") for name in denied]
+    return [
+        Issue("business-rule", english, name, "warning", chinese)
+        for name in denied
+        for english, chinese in [_CONTRADICTIONS[name]]
+    ]
 
 
 def check_uscc(identifier: Json, resource: Json | None) -> list[Issue]:
     """Return why a unified social credit code cannot be right."""
     if not _text(identifier) or uscc.is_valid(_text(identifier)):
         return []
-    text = (
-        "the check character of the unified social credit code is wrong / 统一社会信用代码校验错误"
-    )
-    return [Issue("value", text, ".value", _severity(identifier))]
+    english = "the check character of the unified social credit code is wrong"
+    return [Issue("value", english, ".value", _severity(identifier), "统一社会信用代码校验错误")]
 
 
 def check_institution_code(identifier: Json, resource: Json | None) -> list[Issue]:
@@ -74,7 +77,7 @@ def check_institution_code(identifier: Json, resource: Json | None) -> list[Issu
     reason = institution_code.fault(_text(identifier)) if _text(identifier) else ""
     if not reason:
         return []
-    return [Issue("value", f"{reason} / 机构代码格式或校验错误", ".value", _severity(identifier))]
+    return [Issue("value", reason, ".value", _severity(identifier), "机构代码格式或校验错误")]
 
 
 def _text(identifier: Json) -> str:

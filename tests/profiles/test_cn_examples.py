@@ -7,25 +7,13 @@ must be named, and what it breaks.
 import re
 
 import pytest
-from parts import definitions
-from profiles.cn_parts import EXAMPLES, PROFILES, examples, package, profiles, read, walk
+from profiles.cn_parts import EXAMPLES, PROFILES, examples, profiles, read, walk
 
 from fhir_hub.identity import resident_id, systems
-from fhir_hub.identity.rules import IDENTIFIER_RULES
-from fhir_hub.r4.checks.run import Checks
-from fhir_hub.r4.checks.site_rules import SiteRules
 
 NAMES = [each["id"] for each in profiles()]
 KINDS = {"valid": 3, "invalid": 5}
 SEQUENCES = ("996", "997", "998", "999")  # of no living person: DOMAIN 4.1
-
-
-@pytest.fixture(scope="module")
-def check():
-    """Return what names every issue of a resource."""
-    checks = Checks(definitions())
-    rules = SiteRules(definitions(), IDENTIFIER_RULES, package().schemas)
-    return lambda resource: [*checks.check(resource), *rules.check(resource)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,6 +36,50 @@ def test_every_folder_of_examples_is_of_a_profile_and_every_reason_of_a_file():
 @pytest.mark.parametrize("path", examples("valid"), ids=lambda path: path.stem)
 def test_a_valid_example_gives_no_error(path, check):
     assert [issue for issue in check(read(path)) if issue.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    "path", examples("invalid"), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_an_invalid_example_is_refused_for_the_reason_it_was_made_for_and_no_other(path, check):
+    reason = read(path.parent / "expected.json")[path.name]
+    expected = {(one["code"], one["expression"]) for one in [reason, *reason.get("also", [])]}
+
+    errors = [issue for issue in check(read(path)) if issue.severity == "error"]
+
+    assert {(issue.code, issue.expression) for issue in errors} == expected
+
+
+def test_the_rules_of_a_profile_are_told_in_both_languages(check):
+    (issue,) = check(read(EXAMPLES / "invalid/cn-slot/ends-before-it-starts.json"))
+
+    assert issue.diagnostics == "end after the start (cn-slt-1)"
+    assert issue.chinese == "结束时间应晚于开始时间 (cn-slt-1)"
+
+
+def prescription(days: int, **more):
+    path = EXAMPLES / "valid/cn-long-prescription/cn-long-prescription-four-weeks.json"
+    resource = read(path)
+    resource["dispenseRequest"]["expectedSupplyDuration"]["value"] = days
+    return resource | more
+
+
+@pytest.mark.parametrize(
+    ("resource", "keys"),
+    [
+        (prescription(28), []),
+        (prescription(56), ["cn-rxl-1"]),
+        (prescription(84, note=[{"text": "评估后开具"}]), []),
+        (prescription(120), ["cn-rxl-1", "cn-rxl-2"]),
+    ],
+)
+def test_limits_that_are_known_from_memory_are_warnings(resource, keys, check):
+    issues = check(resource)
+
+    assert {issue.severity for issue in issues} <= {"warning"}
+    assert (
+        sorted(re.findall(r"\((cn-\w+-\d)\)", " ".join(one.diagnostics for one in issues))) == keys
+    )
 
 
 def test_the_people_of_the_examples_are_nobody():

@@ -79,11 +79,13 @@ class SchemaRules:
 
     def _issue(self, found: Violation, resource: Mapping[str, Any], resource_type: str) -> Issue:
         severity = found.schema.get("severity")
+        english, _, chinese = str(found.schema.get("message") or _told(found)).partition(" / ")
         return Issue(
             _CODES.get(found.keyword, "business-rule"),
-            str(found.schema.get("message") or _told(found)),
+            english,
             self._expression(found.path, resource, resource_type),
             severity if severity in _SEVERITIES else "error",
+            chinese,
         )
 
     def _expression(

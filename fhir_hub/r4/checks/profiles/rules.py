@@ -3,6 +3,8 @@
 Spec: https://hl7.org/fhir/R4/elementdefinition.html#ElementDefinition.constraint
 """
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from fhir_hub.errors import Issue
@@ -13,6 +15,7 @@ from fhir_hub.r4.expressions.evaluate import CannotCompile, Expressions, Wrong
 from fhir_hub.r4.snapshots import CANONICAL, Part
 
 _BEST_PRACTICE = CANONICAL + "elementdefinition-bestpractice"
+_HAN = re.compile("[\u4e00-\u9fff]")
 _BROKEN = (Wrong, AttributeError, TypeError, KeyError, ValueError)
 
 
@@ -60,4 +63,9 @@ def _check(
 
 
 def _told(key: str, severity: str, human: str) -> Issue:
-    return issue("invariant", "constraint", "", severity, rule=key, human=human)
+    """Return the issue of a broken rule; `human` may be in two languages: English / Chinese."""
+    english, _, chinese = human.rpartition(" / ")
+    if not _HAN.match(chinese):
+        return issue("invariant", "constraint", "", severity, rule=key, human=human)
+    told = issue("invariant", "constraint", "", severity, rule=key, human=english)
+    return replace(told, chinese=f"{chinese} ({key})")
