@@ -110,13 +110,10 @@ class Server(uvicorn.Server):
     async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
         """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
 
-        class Adopted(HttpToolsProtocol):
-            def connection_lost(self, exc: Exception | None) -> None:
-                super().connection_lost(exc)
-                on_end()
-
-        def protocol() -> Adopted:
-            return Adopted(self.config, self.server_state, self.lifespan.state)
+        def protocol() -> _Adopted:
+            adopted = _Adopted(self.config, self.server_state, self.lifespan.state)
+            adopted.on_end = on_end
+            return adopted
 
         await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
@@ -129,6 +126,17 @@ class Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         self._ready.set()
+
+
+class _Adopted(HttpToolsProtocol):
+    """A connection that was accepted elsewhere."""
+
+    on_end: Callable[[], None]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say so."""
+        super().connection_lost(exc)
+        self.on_end()
 
 
 async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:

@@ -144,12 +144,14 @@ def _as_text(addresses: "Addresses", settings: "Settings") -> str:
     home = addresses.fhir.removesuffix("fhir")
     host = home.split("//")[1].rpartition(":")[0]
     mllp = f"mllp://{host}:{addresses.mllp}"
+    count = len(addresses.workers)
+    processes = f"\n  processes    {count} that serve, 1 that writes" if count else ""
     first = "examples/messages/01_ADT_A04_chc_register.hl7"
     return f"""fhir-hub {__version__} is ready · 已启动
   FHIR R4      {addresses.fhir}
   HL7v2 MLLP   {mllp}
   pages        {home}   (docs, health, metrics)
-  store        {settings.store}
+  store        {settings.store}{processes}
 Send the first message, then find its patient · 发送第一条消息, 再查询患者:
   {_program()} send {first} --to {mllp}
   curl -G {addresses.fhir}/Patient --data-urlencode name=沈桂芳

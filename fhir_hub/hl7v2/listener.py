@@ -64,13 +64,10 @@ class Listener:
         """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
         loop = asyncio.get_running_loop()
 
-        class Adopted(asyncio.StreamReaderProtocol):
-            def connection_lost(self, exc: Exception | None) -> None:
-                super().connection_lost(exc)
-                on_end()
-
-        def protocol() -> Adopted:
-            return Adopted(asyncio.StreamReader(loop=loop), self._serve, loop=loop)
+        def protocol() -> _Adopted:
+            adopted = _Adopted(asyncio.StreamReader(loop=loop), self._serve, loop=loop)
+            adopted.on_end = on_end
+            return adopted
 
         await loop.connect_accepted_socket(protocol, connection)
 
@@ -156,6 +153,17 @@ class Listener:
                 if self._is_closing:
                     return
             connection.is_busy = False
+
+
+class _Adopted(asyncio.StreamReaderProtocol):
+    """A connection that was accepted elsewhere."""
+
+    on_end: Callable[[], None]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say so."""
+        super().connection_lost(exc)
+        self.on_end()
 
 
 class _Connection:

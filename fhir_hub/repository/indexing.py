@@ -16,16 +16,15 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError
 from fhir_hub.search.extract import Extractor
-from fhir_hub.search.own import TYPE, OwnParameter, is_active, read_row
+from fhir_hub.search.own import OwnParameter, is_active, read_row
 from fhir_hub.search.parameters import EVERY_TYPE, Parameters
 from fhir_hub.search.plan import And, Query
-from fhir_hub.store.base import Conflict, Indexed, Key, Store, Stored
+from fhir_hub.store.base import PARAMETERS, Conflict, Indexed, Key, Store, Stored
 
 _BATCH = 100
 _PAGE = 500
@@ -73,6 +72,7 @@ class Indexing:
         self._refreshing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._notes: dict[str, Note] = {}
+        self._own: dict[str, OwnParameter] = {}
 
     @property
     def left(self) -> int:
@@ -88,9 +88,10 @@ class Indexing:
         async with self._refreshing:
             generation = await self._store.generation()
             while generation != self._parameters.generation:
-                own = await self._read()
+                await self._read(self._parameters.generation)
                 before, generation = generation, await self._store.generation()
                 if before == generation:
+                    own = sorted(self._own.values(), key=lambda one: one.since)
                     self._parameters.set_own(own, generation)
             self._notes = {
                 name.removeprefix(_NOTE): Note(**json.loads(text))
@@ -215,25 +216,31 @@ class Indexing:
             {name: note.percent for name, note in self._notes.items() if note.until},
         )
 
-    async def _read(self) -> list[OwnParameter]:
-        """Return the active parameters; of two with one code that which was first."""
-        own: list[OwnParameter] = []
-        query: Query | None = Query((TYPE,), And(()), count=_PAGE)
-        while query:
-            page = await self._store.search(query)
-            for stored in page.matches:
-                resource = fhirjson.loads(stored.content)
-                if is_active(resource) and not self._parameters.is_of_r4(resource):
-                    with contextlib.suppress(FhirError):  # stored by a hub that knew more
-                        own.append(await self._own(stored, resource))
-            query = replace(query, after=page.cursor) if page.cursor else None
-        return sorted(own, key=lambda one: one.since)
+    async def _read(self, known: int) -> None:
+        """Read the parameters that were written after the sequence `known`."""
+        changed: dict[str, None] = {}
+        before = 0
+        while True:
+            page = await self._store.history(PARAMETERS, count=_PAGE, before=before)
+            new = [stored for stored in page.matches if stored.sequence > known]
+            changed.update(dict.fromkeys(stored.logical_id for stored in new))
+            if not page.cursor or len(new) < len(page.matches):
+                break
+            before = int(page.cursor)
+        for logical_id in changed:
+            self._own.pop(logical_id, None)
+            stored = await self._store.read(Key(PARAMETERS, logical_id))
+            assert stored is not None
+            resource = {} if stored.is_deleted else fhirjson.loads(stored.content)
+            if is_active(resource) and not self._parameters.is_of_r4(resource):
+                with contextlib.suppress(FhirError):  # as a hub that knew more may have stored it
+                    self._own[logical_id] = await self._since(stored, resource)
 
-    async def _own(self, stored: Stored, resource: dict[str, Any]) -> OwnParameter:
+    async def _since(self, stored: Stored, resource: dict[str, Any]) -> OwnParameter:
         """Return the parameter, with the sequence from which on it has been as it is now."""
         row, since, before = read_row(resource), stored.sequence, 0
         while True:
-            page = await self._store.history(TYPE, stored.logical_id, count=20, before=before)
+            page = await self._store.history(PARAMETERS, stored.logical_id, count=20, before=before)
             for version in page.matches:
                 earlier = fhirjson.loads(version.content) if version.content else {}
                 if not is_active(earlier) or _row_of(earlier) != row:

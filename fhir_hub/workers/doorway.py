@@ -1,9 +1,9 @@
 """How a connection gets from the port to a worker: accepted once, handed over as it is.
 
-The supervisor accepts and gives each connection to the worker that has the fewest of its kind.
-A kernel that balances by itself does it by chance: ten long-lived connections may all come to
-one worker. The descriptor travels over a socket pair beside one byte, its kind; when the
-connection ends the worker sends that byte back, so the supervisor knows who has how many.
+The supervisor accepts every connection and shares them out (`reception.py`). A kernel that
+balances by itself does it by chance: ten long-lived connections may all come to one worker.
+The descriptor travels over a socket pair beside one byte, its kind; when the connection ends the
+worker sends that byte back, so the supervisor knows who has how many.
 
 Spec: unix(7), SCM_RIGHTS
 """

@@ -1,7 +1,8 @@
 """The hub's two ports: every connection is accepted here and handed to a worker.
 
-The worker with the fewest connections of the kind gets the next, so that few long-lived ones
-are shared as evenly as many short ones. While no worker takes any, callers wait in the kernel.
+MLLP connections are few and live long: the worker with the fewest gets the next. Those of HTTP
+may be many and short, and that one has ended is heard a little late: they go round, but past a
+worker that has far more than another. While no worker takes any, callers wait in the kernel.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from fhir_hub.telemetry import Log
 from fhir_hub.workers.doorway import HTTP, MLLP, hand_over
 
 _AT_ONCE = 64
+_UNEVEN = 8
 
 
 class Door:
@@ -86,10 +88,18 @@ class Reception:
         if kind == MLLP and self.mllp_connections >= self._most_mllp:
             self._log("mllp_connection_refused", connections=self.mllp_connections)
             return
-        for door in sorted(self._doors, key=lambda door: door.open[kind]):
+        for door in self._order(kind):
             if hand_over(door.own, kind, connection):
                 door.open[kind] += 1
+                self._doors.remove(door)  # it is the last to be asked next time
+                self._doors.append(door)
                 return
+
+    def _order(self, kind: bytes) -> list[Door]:
+        if kind == MLLP:
+            return sorted(self._doors, key=lambda door: door.open[kind])
+        most = 2 * min((door.open[kind] for door in self._doors), default=0) + _UNEVEN
+        return sorted(self._doors, key=lambda door: door.open[kind] > most)
 
     def _ended(self, door: Door) -> None:
         try:

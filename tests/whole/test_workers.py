@@ -201,6 +201,7 @@ def test_a_search_parameter_is_known_to_every_worker_at_once_and_built_for_all(h
         for client in (one, other):
             until(lambda client=client: '"active"' in client.get(state).text)
             assert client.get("Location?alias=third").json()["total"] == 2
+    assert figures(hub)["fhir_hub_index_left"] == 0
 
 
 class Sender(threading.Thread):
