@@ -21,14 +21,15 @@ _AT_ONCE = 32
 
 async def process(request: FhirRequest, service: Service) -> FhirResponse:
     """Answer a batch or transaction Bundle; raises what makes the whole of it fail."""
+    request.require_no_query()
     bundle = request.body()
     if bundle.get("resourceType") != "Bundle":
         raise InvalidResource("the base takes a Bundle", expression="resourceType")
     kind = bundle.get("type")
     if kind == "transaction":
-        shown = await transaction.process(entries(bundle, request), service)
+        shown = await transaction.process(entries(bundle, request, service.definitions), service)
     elif kind == "batch":
-        shown = await _batch(entries(bundle, request), service)
+        shown = await _batch(entries(bundle, request, service.definitions), service)
     else:
         message = "the type of a Bundle sent to the base must be batch or transaction"
         raise InvalidResource(message, expression="Bundle.type")

@@ -38,6 +38,7 @@ async def capabilities(request: FhirRequest, service: Service) -> FhirResponse:
 
     Spec: https://hl7.org/fhir/R4/http.html#capabilities
     """
+    request.require_no_query(("mode",))
     mode = dict(request.query).get("mode", "full")
     if mode not in MODES:
         raise InvalidParameter(f"mode is one of {', '.join(MODES)}")

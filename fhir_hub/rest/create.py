@@ -20,6 +20,7 @@ async def create(request: FhirRequest, service: Service) -> FhirResponse:
 
     An `id` in the body is ignored. Raises `InvalidResource`, `PreconditionFailed`.
     """
+    request.require_no_query()
     resource = typed_body(request, service.known_type(request.path[0]))
 
     async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:

@@ -20,6 +20,7 @@ MOST = 1000
 async def delete(request: FhirRequest, service: Service) -> FhirResponse:
     """Delete the resource: 204, also if there is none (any more)."""
     service.known_type(request.path[0])
+    request.require_no_query()
 
     async def work(unit: Unit) -> tuple[int, list[Warned]]:
         return await stage(request, unit), unit.warnings

@@ -5,16 +5,20 @@ Spec: https://hl7.org/fhir/R4/http.html#transaction and bundle.html
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from fhir_hub import fhirjson
+from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.errors import FhirError, InvalidResource, Issue, outcome_of
+from fhir_hub.r4.dates import date_interval
+from fhir_hub.r4.definitions import Definitions
 from fhir_hub.repository.unit import Warned
-from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.rest.message import FhirRequest, FhirResponse, Pairs, http_date
+from fhir_hub.rest.written import DONE
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")  # in the order of processing
 _HEADERS = {
@@ -39,39 +43,68 @@ class Entry:
         return f"Bundle.entry[{self.index}]"
 
 
-def entries(bundle: dict[str, Any], request: FhirRequest) -> list[Entry]:
+def entries(bundle: dict[str, Any], request: FhirRequest, definitions: Definitions) -> list[Entry]:
     """Return the entries of `bundle`; raises `InvalidResource` that names the first bad one."""
+    names = _Names(*(_names(path, definitions) for path in _Names._fields))
+    _require_known(bundle, names.Bundle, "Bundle")
     listed = bundle.get("entry", [])
     if not isinstance(listed, list) or (not listed and "entry" in bundle):
         raise InvalidResource(
             "entry must be a list with something in it", expression="Bundle.entry"
         )
-    return [_entry(index, item, request) for index, item in enumerate(listed)]
+    made, seen = [], set[str]()
+    for index, item in enumerate(listed):
+        made.append(entry := _entry(index, item, request, names))
+        if entry.full_url and entry.full_url in seen:
+            raise InvalidResource(
+                "another entry has this fullUrl (bdl-7)", expression=f"{entry.place}.fullUrl"
+            )
+        seen.add(entry.full_url)
+    return made
 
 
-def _entry(index: int, item: Any, outer: FhirRequest) -> Entry:
+class _Names(NamedTuple):
+    """The JSON names of the elements that a bundle and its parts may have."""
+
+    Bundle: frozenset[str]
+    entry: frozenset[str]
+    request: frozenset[str]
+
+
+def _names(part: str, definitions: Definitions) -> frozenset[str]:
+    structure = definitions.structure("Bundle")
+    assert structure is not None
+    path = {"Bundle": "Bundle", "entry": "Bundle.entry", "request": "Bundle.entry.request"}[part]
+    steps = {at.rpartition(".")[2] for at in structure.elements if at.rpartition(".")[0] == path}
+    # bdl-2, bdl-4: neither is said of what is asked for; what modifies must be understood
+    steps -= {"search", "response", "modifierExtension"}
+    return frozenset(("resourceType", *steps, *(f"_{step}" for step in steps)))
+
+
+def _require_known(node: dict[str, Any], names: frozenset[str], place: str) -> None:
+    if unknown := node.keys() - names:
+        name = min(unknown)
+        raise InvalidResource(f"there is no element {name[:60]!r} here", expression=place)
+
+
+def _entry(index: int, item: Any, outer: FhirRequest, names: _Names) -> Entry:
     place = f"Bundle.entry[{index}]"
     asked = item.get("request") if isinstance(item, dict) else None
     if not isinstance(asked, dict):
         raise InvalidResource("each entry needs a request", expression=f"{place}.request")
+    _require_known(item, names.entry, place)
+    _require_known(asked, names.request, f"{place}.request")
     method, url, full_url = asked.get("method"), asked.get("url"), item.get("fullUrl", "")
     if method not in METHODS:
         message = f"method must be one of {', '.join(METHODS)}"
         raise InvalidResource(message, expression=f"{place}.request.method")
     if not isinstance(url, str) or not isinstance(full_url, str):
         raise InvalidResource("url must be a string", expression=f"{place}.request.url")
-    headers = {}
-    for name, header in _HEADERS.items():
-        if name in asked:
-            if not isinstance(asked[name], str):
-                message = f"{name} must be a string"
-                raise InvalidResource(message, expression=f"{place}.request.{name}")
-            headers[header] = asked[name]
-    if prefer := outer.headers.get("prefer"):
-        headers["prefer"] = prefer
-    path, _, query = url.removeprefix(outer.base).strip("/").partition("?")
+    path, query = _address(url.removeprefix(outer.base), place)
     resource = item.get("resource")
-    if method in ("POST", "PUT", "PATCH") and not isinstance(resource, dict):
+    # an operation or a search may have all that it needs in its address
+    is_full = isinstance(resource, dict) or (resource is None and path and path[-1][:1] in "$_")
+    if method in ("POST", "PUT", "PATCH") and not is_full:
         message = f"{method} needs a resource"
         raise InvalidResource(message, expression=f"{place}.resource")
     return Entry(
@@ -79,13 +112,44 @@ def _entry(index: int, item: Any, outer: FhirRequest) -> Entry:
         full_url,
         FhirRequest(
             method=str(method),
-            path=tuple(unquote(part) for part in path.split("/") if part),
-            query=tuple(parse_qsl(query, keep_blank_values=True)),
-            headers=headers,
+            path=path,
+            query=query,
+            headers=_headers(asked, outer, place),
             resource=resource,
             base=outer.base,
         ),
     )
+
+
+def _headers(asked: dict[str, Any], outer: FhirRequest, place: str) -> dict[str, str]:
+    """Return the conditions of an entry as the headers that say the same."""
+    headers = {}
+    for name, header in _HEADERS.items():
+        if name in asked:
+            value, expression = asked[name], f"{place}.request.{name}"
+            if not isinstance(value, str):
+                raise InvalidResource(f"{name} must be a string", expression=expression)
+            if name == "ifModifiedSince":
+                try:
+                    value = http_date(date_interval(value, UTC).start)
+                except InvalidResource as error:
+                    raise InvalidResource(str(error), expression=expression) from None
+            headers[header] = value
+    if prefer := outer.headers.get("prefer"):
+        headers["prefer"] = prefer
+    return headers
+
+
+def _address(url: str, place: str) -> tuple[tuple[str, ...], Pairs]:
+    """Return the path and the parameters of an entry's url; the format is the bundle's."""
+    path, _, query = url.partition("?")
+    try:
+        steps = tuple(unquote(part, errors="strict") for part in path.strip("/").split("/") if part)
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        message = "the url is not UTF-8, percent-encoded"
+        raise InvalidResource(message, expression=f"{place}.request.url") from None
+    return steps, tuple(pair for pair in pairs if pair[0] not in ("_format", "_pretty"))
 
 
 def named(error: FhirError, entry: Entry) -> FhirError:
@@ -114,7 +178,14 @@ def response_entry(
         shown["location"] = headers["Location"].removeprefix(request.base + "/")
     if "ETag" in headers:
         shown["etag"] = headers["ETag"]
-    if issues := [warned.issue for warned in warnings]:
+    if response.last_updated:
+        shown["lastModified"] = instant(from_microseconds(response.last_updated))
+    issues = [warned.issue for warned in warnings]
+    is_write = "Location" in headers
+    wish = request.prefer("return") if is_write else ""
+    if wish == "OperationOutcome":
+        issues.insert(0, DONE)
+    if issues:
         shown["outcome"] = outcome_of(issues)
     entry: dict[str, Any] = {"response": shown}
     if not response.content:
@@ -122,9 +193,7 @@ def response_entry(
     if response.status >= 400:
         shown["outcome"] = msgspec.Raw(response.content)
         return entry
-    resource = fhirjson.loads(response.content)
-    if updated := resource.get("meta", {}).get("lastUpdated"):
-        shown["lastModified"] = updated
-    if request.method == "GET" or request.prefer("return") == "representation":
+    # what was written comes back to who asks for it, what was read or worked out to everybody
+    if not is_write or wish == "representation":
         entry["resource"] = msgspec.Raw(response.content)
     return entry

@@ -6,19 +6,34 @@ that follows the links sees every version once.
 Spec: https://hl7.org/fhir/R4/http.html#history
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fhir_hub.clock import from_microseconds, instant
-from fhir_hub.errors import InvalidParameter, NotFound, UnknownParameter
+from fhir_hub.errors import InvalidParameter, NotFound
 from fhir_hub.r4.dates import date_interval
 from fhir_hub.rest.links import CURSOR, full_url, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer, etag
 from fhir_hub.rest.service import Service
+from fhir_hub.rest.subset import Subset, listed, subset
 from fhir_hub.store.base import Key, Page, Stored
 
-PARAMETERS = ("_count", "_since", "_at", CURSOR)
+PARAMETERS = ("_count", "_since", "_at", "_summary", "_elements")
+
+
+class _Asked(NamedTuple):
+    """What a history asks for: times in microseconds, 0 for what is absent.
+
+    `is_counted`: only the number of versions, not themselves.
+    """
+
+    most: int
+    since: int
+    at: int
+    before: int
+    part: Subset | None
+    is_counted: bool
 
 
 async def history(request: FhirRequest, service: Service) -> FhirResponse:
@@ -30,35 +45,37 @@ async def history(request: FhirRequest, service: Service) -> FhirResponse:
         logical_id = request.path[1]
         if await service.repository.store.read(Key(resource_type, logical_id)) is None:
             raise NotFound(f"{resource_type} has no resource with this id")
-    count, since, at, before = _parameters(request, service)
+    asked = _parameters(request, service)
     page = await service.repository.store.history(
         resource_type,
         logical_id,
-        count=count,
-        before=before,
-        since=since,
-        at=at,
-        with_total=bool(logical_id),
+        count=asked.most,
+        before=asked.before,
+        since=asked.since,
+        at=asked.at,
+        with_total=bool(logical_id) or asked.is_counted,
     )
-    return answer(200, _bundle(request, page))
+    if asked.is_counted:
+        page = Page([], "", page.total)
+    return answer(200, _bundle(request, page, asked.part))
 
 
-def _parameters(request: FhirRequest, service: Service) -> tuple[int, int, int, int]:
-    """Return `_count`, `_since`, `_at` (microseconds) and the cursor, 0 for what is absent."""
-    count, since, at, before = service.page_size, 0, 0, 0
-    for name, value in request.query:
-        if name == "_count":
-            count = min(_number(name, value), service.max_page_size) or service.page_size
-        elif name == "_since":
-            since = date_interval(value, service.zone).start
-        elif name == "_at":
-            at = date_interval(value, service.zone).end - 1
-        elif name == CURSOR:
-            before = _number(name, value)
-        else:
-            known = ", ".join(PARAMETERS[:3])
-            raise UnknownParameter(f"a history takes {known}, not {name[:60]!r}")
-    return count, since, at, before
+def _parameters(request: FhirRequest, service: Service) -> _Asked:
+    """Return what the address asks for; each parameter stands once."""
+    request.require_no_query((*PARAMETERS, CURSOR))
+    asked = dict(request.query)
+    if len(asked) < len(request.query):
+        raise InvalidParameter("each parameter of a history stands once")
+    count = _number("_count", asked.get("_count", str(service.page_size)))
+    summary = asked.get("_summary", "")
+    return _Asked(
+        min(count, service.max_page_size) or 1,
+        date_interval(asked["_since"], service.zone).start if "_since" in asked else 0,
+        date_interval(asked["_at"], service.zone).end - 1 if "_at" in asked else 0,
+        _number(CURSOR, asked.get(CURSOR, "0")),
+        subset(summary, listed(asked.get("_elements", "")), service.definitions),
+        is_counted=summary == "count" or not count,
+    )
 
 
 def _number(name: str, value: str) -> int:
@@ -67,7 +84,7 @@ def _number(name: str, value: str) -> int:
     return int(value)
 
 
-def _bundle(request: FhirRequest, page: Page) -> dict[str, Any]:
+def _bundle(request: FhirRequest, page: Page, part: Subset | None) -> dict[str, Any]:
     pairs = tuple(pair for pair in request.query if pair[0] != CURSOR)
     here = dict(request.query).get(CURSOR, "")
     path = "/".join(request.path)
@@ -79,11 +96,11 @@ def _bundle(request: FhirRequest, page: Page) -> dict[str, Any]:
     if page.total is not None:
         bundle["total"] = page.total
     if page.matches:
-        bundle["entry"] = [_entry(request.base, stored) for stored in page.matches]
+        bundle["entry"] = [_entry(request.base, stored, part) for stored in page.matches]
     return bundle
 
 
-def _entry(base: str, stored: Stored) -> dict[str, Any]:
+def _entry(base: str, stored: Stored, part: Subset | None) -> dict[str, Any]:
     place = f"{stored.resource_type}/{stored.logical_id}"
     status = {"POST": "201", "DELETE": "204"}.get(stored.method, "200")
     entry: dict[str, Any] = {
@@ -99,5 +116,5 @@ def _entry(base: str, stored: Stored) -> dict[str, Any]:
         },
     }
     if not stored.is_deleted:
-        entry["resource"] = msgspec.Raw(stored.content)
+        entry["resource"] = msgspec.Raw(part.apply(stored.content) if part else stored.content)
     return entry

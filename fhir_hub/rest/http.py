@@ -104,9 +104,11 @@ class FhirApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; whatever goes wrong, with an OperationOutcome."""
         started = time.perf_counter()
-        headers = {
-            k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"] if k in _SAID
-        }
+        said = [(k.decode(), v.decode("latin-1")) for k, v in scope["headers"] if k in _SAID]
+        headers = dict(said)
+        if len(headers) < len(said):
+            # RFC 9110, 5.3: a header that comes twice says both
+            headers = {k: ", ".join(v for name, v in said if name == k) for k in headers}
         request_id = headers.get("x-request-id", "")[:64] or self.new_request_id()
         interaction, fault, shown = "", None, Shown()
         try:

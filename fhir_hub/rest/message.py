@@ -7,7 +7,7 @@ Spec: https://hl7.org/fhir/R4/http.html
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,7 +15,7 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds
-from fhir_hub.errors import InvalidParameter, InvalidResource
+from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.store.base import Stored
 
 Pairs = tuple[tuple[str, str], ...]
@@ -58,9 +58,21 @@ class FhirRequest:
             return ""
         for part in re.split(r"[,;]", self.headers["prefer"]):
             key, _, value = part.strip().partition("=")
-            if key.strip() == name:
-                return value.strip()
+            if key.strip().lower() == name:
+                return value.strip().strip('"')
         return ""
+
+    def require_no_query(self, known: Collection[str] = ()) -> None:
+        """Raise `UnknownParameter` for a parameter in the address that is none of `known`."""
+        for name, _ in self.query:
+            if name not in known:
+                takes = ", ".join([*known, "_format and _pretty"])
+                raise UnknownParameter(f"this address takes {takes}, not {name[:60]!r}")
+
+    def names_version(self, version_id: int) -> bool:
+        """Say whether `If-None-Match` names this version, compared weakly (RFC 9110, 13.1.2)."""
+        tags = [tag.strip() for tag in self.headers.get("if-none-match", "").split(",")]
+        return "*" in tags or f'"{version_id}"' in (tag.removeprefix("W/") for tag in tags)
 
     def if_match(self) -> int | None:
         """Return the version that `If-Match` names, None without one.
@@ -81,11 +93,12 @@ class FhirRequest:
 
 @dataclass(frozen=True, slots=True)
 class FhirResponse:
-    """`content` is JSON, or empty."""
+    """`content` is JSON, or empty. `last_updated` is that of the version answered, if it is one."""
 
     status: int
     content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    last_updated: int = 0
 
 
 def answer(status: int, resource: dict[str, Any]) -> FhirResponse:

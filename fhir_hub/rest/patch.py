@@ -35,6 +35,7 @@ async def patch(request: FhirRequest, service: Service) -> FhirResponse:
     what is no patch or leaves no valid resource, `CannotApply` for a patch that does not fit.
     """
     key = Key(service.known_type(request.path[0]), request.path[1])
+    request.require_no_query()
 
     async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:
         return await stage(request, service, unit, key), 200, unit.warnings

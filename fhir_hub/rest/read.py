@@ -4,7 +4,7 @@ Spec: https://hl7.org/fhir/R4/http.html#read
 """
 
 from fhir_hub.clock import microseconds
-from fhir_hub.rest.message import FhirRequest, FhirResponse, etag, parse_http_date, version_headers
+from fhir_hub.rest.message import FhirRequest, FhirResponse, parse_http_date, version_headers
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, parse_subset
 from fhir_hub.store.base import Key, Stored
@@ -16,7 +16,7 @@ async def read(request: FhirRequest, service: Service) -> FhirResponse:
     Raises `NotFound`, `Gone`.
     """
     key = Key(service.known_type(request.path[0]), request.path[1])
-    subset = parse_subset(request.query, service.definitions) if request.query else None
+    subset = parse_subset(request, service.definitions) if request.query else None
     stored = await service.repository.read(key)
     return respond(request, stored, subset)
 
@@ -27,7 +27,7 @@ def respond(request: FhirRequest, stored: Stored, subset: Subset | None) -> Fhir
     if _is_known(request, stored):
         return FhirResponse(304, b"", headers)
     content = subset.apply(stored.content) if subset else stored.content
-    return FhirResponse(200, content, headers)
+    return FhirResponse(200, content, headers, stored.last_updated)
 
 
 def _is_known(request: FhirRequest, stored: Stored) -> bool:
@@ -35,10 +35,8 @@ def _is_known(request: FhirRequest, stored: Stored) -> bool:
 
     Spec: https://hl7.org/fhir/R4/http.html#cread
     """
-    if tags := request.headers.get("if-none-match"):
-        return tags.strip() == "*" or etag(stored.version_id) in (
-            t.strip() for t in tags.split(",")
-        )
+    if request.headers.get("if-none-match"):
+        return request.names_version(stored.version_id)
     if since := request.headers.get("if-modified-since"):
         moment = parse_http_date(since)
         return moment is not None and stored.last_updated // 1_000_000 <= (

@@ -5,14 +5,15 @@ Mandatory elements stay in whatever is asked for, so that what is answered is st
 Spec: https://hl7.org/fhir/R4/search.html#summary and #elements
 """
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import InvalidParameter, UnknownParameter
+from fhir_hub.errors import InvalidParameter
 from fhir_hub.r4.definitions import Definitions, Element
-from fhir_hub.rest.message import Pairs
+from fhir_hub.rest.message import FhirRequest
 
 SUMMARIES = ("true", "text", "data", "count", "false")
 _TAG = {
@@ -106,22 +107,39 @@ def _choice(name: str, path: str, elements: Mapping[str, Element]) -> Element | 
     return None
 
 
-def parse_subset(query: Pairs, definitions: Definitions) -> Subset | None:
+def parse_subset(request: FhirRequest, definitions: Definitions) -> Subset | None:
     """Return what `_summary` and `_elements` of a read ask for, None for all of it.
 
-    Raises `UnknownParameter` for any other parameter, `InvalidParameter` for other values.
+    Raises `UnknownParameter` for any other parameter, `InvalidParameter` for other values, and
+    for an element that the type does not have.
     """
-    summary, elements = "", ""
-    for name, value in query:
-        if name == "_summary":
-            summary = value
-        elif name == "_elements":
-            elements = value
-        else:
-            raise UnknownParameter(
-                f"a read takes _summary, _elements, _format and _pretty, not {name[:60]!r}"
-            )
-    return subset(summary, tuple(e.strip() for e in elements.split(",") if e.strip()), definitions)
+    request.require_no_query(("_summary", "_elements"))
+    asked = dict(request.query)
+    if len(asked) < len(request.query):
+        raise InvalidParameter("each parameter of a read stands once")
+    if asked.get("_summary") == "count":
+        raise InvalidParameter("_summary=count counts what a search or a history finds")
+    names = listed(asked.get("_elements", ""))
+    if names:
+        _require_elements(request.path[0], names, definitions)
+    return subset(asked.get("_summary", ""), names, definitions)
+
+
+def listed(elements: str) -> tuple[str, ...]:
+    """Return the names in the value of `_elements`."""
+    return tuple(name.strip() for name in elements.split(",") if name.strip())
+
+
+def _require_elements(resource_type: str, names: Iterable[str], definitions: Definitions) -> None:
+    structure = definitions.structure(resource_type)
+    assert structure is not None
+    known = {path.split(".")[1] for path in structure.elements if path.count(".") == 1}
+    plain = {name.removesuffix("[x]") for name in known}
+    for name in names:
+        if name not in plain and not _choice(name, resource_type, structure.elements):
+            near = difflib.get_close_matches(name, plain, n=2)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise InvalidParameter(f"{resource_type} has no element {name[:60]!r}{hint}")
 
 
 def subset(summary: str, elements: tuple[str, ...], definitions: Definitions) -> Subset | None:

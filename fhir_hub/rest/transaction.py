@@ -108,6 +108,7 @@ class _Transaction:
             return Key(*path)
         is_put, is_patch = request.method == "PUT", request.method == "PATCH"
         if request.method == "POST" and len(path) == 1:
+            request.require_no_query()
             query = request.headers.get("if-none-exist", "")
         elif (is_put or is_patch) and len(path) == 1 and request.query:
             query = query_text(request)
@@ -199,6 +200,8 @@ class _Transaction:
             if found is None:
                 raise PreconditionFailed("a conditional reference matches no resource")
             resource = references.replaced(resource, {query: "/".join(found)})
+        if request.method == "PUT" and (not request.query or "id" in resource):
+            update.require_id(resource, key)
         if request.method == "POST":
             unit.create(resource, key.logical_id)
             stored, status = await unit.current(key), 201

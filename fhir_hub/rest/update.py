@@ -18,6 +18,7 @@ async def update(request: FhirRequest, service: Service) -> FhirResponse:
 
     Raises `PreconditionFailed` for a stale `If-Match`, `InvalidResource`.
     """
+    request.require_no_query()
     resource = typed_body(request, service.known_type(request.path[0]))
 
     async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:
@@ -66,19 +67,33 @@ def chosen_id(resource: Resource, found: list[Stored]) -> str:
 
 async def stage(request: FhirRequest, unit: Unit, resource: Resource) -> tuple[Stored, int]:
     """Stage the update in `unit`; return the version and the status, 200 or 201."""
-    resource_type, logical_id = request.path
-    if resource.get("id") != logical_id:
-        # http.html#update: the body must contain the id, and the same one
+    key = Key(*request.path)
+    require_id(resource, key)
+    return await stage_as(request, unit, resource, key)
+
+
+def require_id(resource: Resource, key: Key) -> None:
+    """Raise `InvalidResource` unless the body has the id that the address has.
+
+    Spec: https://hl7.org/fhir/R4/http.html#update
+    """
+    if resource.get("id") != key.logical_id:
         raise InvalidResource(
-            "the body must have the id that the address has", expression=f"{resource_type}.id"
+            "the body must have the id that the address has", expression=f"{key.resource_type}.id"
         )
-    return await stage_as(request, unit, resource, Key(resource_type, logical_id))
 
 
 async def stage_as(
     request: FhirRequest, unit: Unit, resource: Resource, key: Key
 ) -> tuple[Stored, int]:
-    """Stage `resource` as the next version of `key`; return the version and the status."""
+    """Stage `resource` as the next version of `key`; return the version and the status.
+
+    Raises `PreconditionFailed` if `If-None-Match` names what is there (`*`: anything).
+    """
+    if request.headers.get("if-none-match"):
+        there = await unit.current(key)
+        if there is not None and not there.is_deleted and request.names_version(there.version_id):
+            raise PreconditionFailed("If-None-Match names what is there already")
     is_new = await unit.update(resource, key.logical_id, if_match=request.if_match())
     stored = await unit.current(key)
     assert stored is not None

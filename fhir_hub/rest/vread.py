@@ -15,7 +15,7 @@ async def vread(request: FhirRequest, service: Service) -> FhirResponse:
     """Return the version; raises `NotFound`, and `Gone` for the one that is a deletion."""
     resource_type, logical_id, _, version = request.path
     key = Key(service.known_type(resource_type), logical_id)
-    subset = parse_subset(request.query, service.definitions) if request.query else None
+    subset = parse_subset(request, service.definitions) if request.query else None
     if not (version.isascii() and version.isdigit() and len(version) < 16):
         raise NotFound("a version id of this server is a whole number from 1")
     return respond(request, await service.repository.vread(key, int(version)), subset)

@@ -11,7 +11,7 @@ from fhir_hub.repository.unit import Warned
 from fhir_hub.rest.message import FhirRequest, FhirResponse, version_headers
 from fhir_hub.store.base import Stored
 
-_DONE = Issue("informational", "the resource is stored", severity="information", chinese="已存储")
+DONE = Issue("informational", "the resource is stored", severity="information", chinese="已存储")
 
 
 def written(
@@ -27,11 +27,11 @@ def written(
     headers |= warning_headers(warnings)
     wish = request.prefer("return")
     if wish == "minimal":
-        return FhirResponse(status, b"", headers)
+        return FhirResponse(status, b"", headers, stored.last_updated)
     if wish == "OperationOutcome":
-        done = outcome_of([_DONE, *(warned.issue for warned in warnings)])
-        return FhirResponse(status, fhirjson.dumps(done), headers)
-    return FhirResponse(status, stored.content, headers)
+        done = outcome_of([DONE, *(warned.issue for warned in warnings)])
+        return FhirResponse(status, fhirjson.dumps(done), headers, stored.last_updated)
+    return FhirResponse(status, stored.content, headers, stored.last_updated)
 
 
 def warning_headers(warnings: Iterable[Warned]) -> dict[str, str]:

@@ -1,0 +1,148 @@
+"""Each entry of a bundle is a request like any other, with all its conditions.
+
+Spec: https://hl7.org/fhir/R4/http.html#transaction and bundle.html
+"""
+
+import pytest
+
+PATIENT = {"resourceType": "Patient", "id": "p"}
+each_kind = pytest.mark.parametrize("kind", ["batch", "transaction"])
+
+
+def entry(method, url, resource=None, full_url="", **conditions):
+    made = {"request": {"method": method, "url": url, **conditions}}
+    more = {"fullUrl": full_url} if full_url else {}
+    return more | made | ({"resource": resource} if resource else {})
+
+
+@pytest.fixture
+async def send(client):
+    """Return what sends entries as a bundle, where Patient/p is stored."""
+    await client.put("Patient/p", json=PATIENT)
+
+    async def post(kind, *entries, **headers):
+        bundle = {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+        return await client.post("", json=bundle, headers=headers)
+
+    return post
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        (entry("GET", "Patient/p", ifNoneMatch='W/"1"'), "304"),
+        (entry("GET", "Patient/p", ifNoneMatch='W/"2"'), "200"),
+        (entry("GET", "Patient/p", ifModifiedSince="2030-01-01T00:00:00Z"), "304"),
+        (entry("GET", "Patient/p", ifModifiedSince="2020-01-01T00:00:00Z"), "200"),
+        (entry("HEAD", "Patient/p"), "200"),
+        (entry("HEAD", "Patient/q"), "404"),
+        (entry("GET", "Patient/p?_format=xml&_pretty=true"), "200"),
+        (entry("GET", "/Patient/p/"), "200"),
+        (entry("GET", "http://hub.test/fhir/Patient/p"), "200"),
+        (entry("GET", "Patient/p?foo=1"), "400"),
+    ],
+)
+async def test_a_reading_entry_is_answered_as_alone(send, kind, made, status):
+    answer = await send(kind, made)
+
+    (shown,) = answer.json()["entry"]
+    assert shown["response"]["status"][:3] == status
+    assert ("resource" in shown) == (status == "200" and made["request"]["method"] == "GET")
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        (entry("PUT", "Patient/p", PATIENT | {"active": True}, ifMatch='W/"2"'), 412),
+        (entry("PUT", "Patient/p", PATIENT | {"active": True}, ifNoneMatch="*"), 412),
+        (entry("DELETE", "Patient/p", ifMatch='W/"2"'), 412),
+        (entry("PUT", "Patient/p", {"resourceType": "Patient", "id": "q"}), 400),
+        (entry("PUT", "Patient/p", {"resourceType": "Patient"}), 400),
+        (entry("PUT", "Patient?_id=p", {"resourceType": "Patient", "id": "q"}), 400),
+        (entry("POST", "Patient?foo=1", PATIENT), 400),
+        (entry("POST", "Observation", PATIENT), 400),
+    ],
+)
+async def test_a_writing_entry_is_refused_as_alone(client, send, made, status):
+    alone = await send("batch", made)
+    together = await send("transaction", entry("POST", "Patient", PATIENT), made)
+
+    assert int(alone.json()["entry"][0]["response"]["status"][:3]) == status
+    assert together.status_code == status
+    assert together.json()["issue"][0]["expression"][0].startswith("Bundle.entry[1]")
+    assert (await client.get("Patient?_summary=count")).json()["total"] == 1
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("made", "place"),
+    [
+        (entry("GET", "Patient", search={"mode": "match"}), "request"),
+        (entry("GET", "Patient") | {"search": {"mode": "match"}}, ""),
+        (entry("GET", "Patient") | {"respnse": {}}, ""),
+        (entry("GET", "Patient", ifMtch="x"), "request"),
+        (entry("GET", "Patient", ifModifiedSince="soon"), "request.ifModifiedSince"),
+        (entry("GET", "Patient?name=%ff"), "request.url"),
+        (entry("GET", "Patient/%ff"), "request.url"),
+        (entry("PUT", "Patient/p"), "resource"),
+        (None, "request"),
+    ],
+)
+async def test_what_no_entry_has_is_refused_and_named(send, kind, made, place):
+    answer = await send(kind, entry("GET", "Patient/p"), made)
+
+    assert answer.status_code == 400
+    (told,) = answer.json()["issue"][0]["expression"]
+    assert told == "Bundle.entry[1]" + (f".{place}" if place else "")
+
+
+@each_kind
+async def test_two_entries_have_two_full_urls(send, kind):
+    url = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    answer = await send(
+        kind, entry("POST", "Patient", PATIENT, url), entry("POST", "Patient", PATIENT, url)
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].fullUrl"]
+
+
+@each_kind
+async def test_an_unknown_element_of_the_bundle_is_refused(client, kind):
+    bundle = {"resourceType": "Bundle", "type": kind, "entries": []}
+    answer = await client.post("", json=bundle)
+
+    assert (answer.status_code, "'entries'" in answer.text) == (400, True)
+
+
+@each_kind
+async def test_what_was_written_is_shown_as_the_client_prefers(send, kind):
+    shown = {}
+    for wish in ("minimal", "representation", "OperationOutcome"):
+        made = entry("POST", "Patient", PATIENT)
+        answer = await send(kind, made, Prefer=f"return={wish}")
+        (shown[wish],) = answer.json()["entry"]
+
+    assert {one["response"]["lastModified"] for one in shown.values()} == {"2024-02-29T10:00:00Z"}
+    assert {name: "resource" in one for name, one in shown.items()} == {
+        "minimal": False,
+        "representation": True,
+        "OperationOutcome": False,
+    }
+    outcome = shown["OperationOutcome"]["response"]["outcome"]
+    assert outcome["issue"][0]["severity"] == "information"
+    assert "outcome" not in shown["minimal"]["response"]
+
+
+async def test_an_operation_in_a_batch_comes_back(send):
+    answer = await send(
+        "batch",
+        entry("POST", "Patient/$validate", PATIENT),
+        entry("POST", "Patient/_search?_id=p"),
+    )
+
+    assert [one["resource"]["resourceType"] for one in answer.json()["entry"]] == [
+        "OperationOutcome",
+        "Bundle",
+    ]
