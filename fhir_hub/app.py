@@ -143,6 +143,7 @@ def _service(
         page_size=settings.page_size,
         max_page_size=settings.max_page_size,
         expansion_limit=settings.expansion_limit,
+        profiles=profiles,
     )
 
 

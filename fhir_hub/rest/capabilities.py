@@ -81,6 +81,7 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
     references = sorted(f"{name}:{p.code}" for p in parameters if p.kind == "reference")
     shown: dict[str, Any] = {
         "type": name,
+        **_profiles(name, service),
         "interaction": interactions,
         "versioning": "versioned-update",
         "readHistory": True,
@@ -103,6 +104,16 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
     if operations:
         shown["operation"] = operations
     return shown
+
+
+def _profiles(name: str, service: Service) -> dict[str, list[str]]:
+    """Return the profiles of a type that packages define: what a resource may claim to keep."""
+    known = [
+        each["url"]
+        for each in service.profiles.all("StructureDefinition")
+        if each.get("type") == name and each.get("url") and not each.get("abstract")
+    ]
+    return {"supportedProfile": sorted(known)} if known else {}
 
 
 def _parameter(resource_type: str, parameter: Parameter, service: Service) -> dict[str, str]:

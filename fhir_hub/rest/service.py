@@ -9,6 +9,7 @@ from fhir_hub.errors import NotFound
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions
+from fhir_hub.r4.packages import Packages
 from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import StoredTerminology
@@ -55,6 +56,7 @@ class Service:
     page_size: int = 20
     max_page_size: int = 1000
     expansion_limit: int = 1000
+    profiles: Packages = field(default_factory=Packages)
 
     def known_type(self, name: str) -> str:
         """Return `name` if it is a resource type of R4; raises `NotFound`."""

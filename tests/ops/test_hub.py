@@ -74,6 +74,33 @@ async def test_with_profiles_numbers_are_checked_and_each_sender_has_its_own_sch
     assert "say which device measured" in without_device.decode()
 
 
+async def test_metadata_names_the_profiles_of_each_type(start):
+    async with start() as hub, hub.client() as client:
+        (rest,) = (await client.get("/fhir/metadata")).json()["rest"]
+
+    named = {one["type"]: one.get("supportedProfile", []) for one in rest["resource"]}
+    base = "https://fhir-hub.example/StructureDefinition"
+    assert named["Slot"] == [f"{base}/cn-slot"]
+    assert f"{base}/cn-long-prescription" in named["MedicationRequest"]
+    assert f"{base}/cn-prescription" not in named["MedicationRequest"]  # it is abstract
+    assert named["Account"] == []
+
+
+async def test_the_package_answers_for_its_codes(start):
+    base = "https://fhir-hub.example"
+    sex = {"url": f"{base}/ConceptMap/sex-to-gender", "system": "urn:oid:2.16.156.10011.2.3.3.4"}
+    pools = {"url": f"{base}/ValueSet/slot-pool", "filter": "社区"}
+    async with start() as hub, hub.client() as client:
+        translated = await client.get("/fhir/ConceptMap/$translate", params=sex | {"code": "2"})
+        expanded = await client.get("/fhir/ValueSet/$expand", params=pools)
+
+    match = next(one for one in translated.json()["parameter"] if one["name"] == "match")
+    concept = next(one for one in match["part"] if one["name"] == "concept")
+    codes = [one["code"] for one in expanded.json()["expansion"]["contains"]]
+    assert concept["valueCoding"]["code"] == "female"
+    assert codes == ["COMMUNITY", "COMMUNITY", "PRI"]
+
+
 async def test_a_source_that_does_not_exist_stops_the_start(start):
     with pytest.raises(InvalidSettings, match="did you mean iot-gateway"):
         async with start(sources={"iot-gate": {"references": "off"}}):
