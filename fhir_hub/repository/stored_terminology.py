@@ -9,14 +9,20 @@ Spec: https://hl7.org/fhir/R4/terminology-service.html
 """
 
 import asyncio
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidResource
 from fhir_hub.r4.terminology.canonical import Canonical
+from fhir_hub.r4.terminology.engine import Terminology
+from fhir_hub.r4.terminology.problems import Unanswerable
 from fhir_hub.r4.terminology.sources import Shelf
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Key, Store, Stored
 
+MOST_CODES = 50_000  # that a search asks for by one value set or hierarchy
 TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
 _PAGE = 200
 
@@ -37,6 +43,10 @@ class StoredTerminology:
         async with self._lock:
             for resource_type in TYPES:
                 await self._refresh(resource_type)
+
+    def value_set(self, logical_id: str) -> dict[str, Any] | None:
+        """Return the ValueSet of a logical id, None if there is none."""
+        return self._resources.get(Key("ValueSet", logical_id))
 
     async def _refresh(self, resource_type: str) -> None:
         page = await self._store.history(resource_type, count=1)
@@ -92,6 +102,51 @@ class StoredTerminology:
             if other.resource_type == key.resource_type and _canonical(one) == canonical:
                 self.shelf.add(one)
         self.stamp += 1
+
+
+class SearchTerms:
+    """The codes that a search means by a value set or a hierarchy, of all that is known here."""
+
+    def __init__(self, terminology: Terminology, stored: StoredTerminology, base: str) -> None:
+        self._terminology, self._stored, self._base = terminology, stored, base
+
+    def codes(self, value_set: str) -> dict[str, frozenset[str]]:
+        """Return system → codes of the value set with a canonical, or of `ValueSet/id`.
+
+        Raises `InvalidResource` if it is not known here, or cannot be listed.
+        """
+        address = value_set.removeprefix(f"{self._base.rstrip('/')}/")
+        if address.startswith("ValueSet/"):
+            found = self._stored.value_set(address.removeprefix("ValueSet/"))
+            if found is None:
+                raise InvalidResource("there is no ValueSet with this id")
+        else:
+            found = None
+        try:
+            rows = self._terminology.codes(found or value_set, MOST_CODES)
+        except Unanswerable as error:
+            raise InvalidResource(str(error)) from None
+        by_system: dict[str, set[str]] = {}
+        for system, code in rows:
+            by_system.setdefault(system, set()).add(code)
+        return {system: frozenset(codes) for system, codes in by_system.items()}
+
+    def below(self, system: str, code: str) -> dict[str, frozenset[str]]:
+        """Return a code and all below it; raises `InvalidResource` for an unknown system."""
+        return self._hierarchy(self._terminology.below(system, code), system)
+
+    def above(self, system: str, code: str) -> dict[str, frozenset[str]]:
+        """Return a code and all above it; raises `InvalidResource` for an unknown system."""
+        return self._hierarchy(self._terminology.above(system, code), system)
+
+    @staticmethod
+    def _hierarchy(codes: Iterable[str] | None, system: str) -> dict[str, frozenset[str]]:
+        if codes is None:
+            raise InvalidResource(f"the code system {system[:200]} is not known here")
+        found = frozenset(islice(codes, MOST_CODES + 1))
+        if len(found) > MOST_CODES:
+            raise InvalidResource(f"more than {MOST_CODES} codes are meant: too many for a search")
+        return {system: found}
 
 
 def _canonical(resource: dict[str, Any]) -> Canonical:

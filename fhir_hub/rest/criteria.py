@@ -28,6 +28,7 @@ def criteria(resource_type: str, query: str, base: str, service: Service) -> Pla
         zone=service.zone,
         base=base,
         aliases=service.aliases,
+        terms=service.terms(base),
     )
 
 

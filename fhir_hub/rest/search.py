@@ -62,6 +62,8 @@ async def _search(
     if request.method == "POST":
         pairs += _form(request)
     cursor = dict(pairs).get(CURSOR, "")
+    if any(":" in name or name == "_filter" for name, _ in pairs):
+        await service.stored_terminology.refresh()
     asked = parse_search(
         resource_types,
         [pair for pair in pairs if pair[0] != CURSOR],
@@ -69,6 +71,7 @@ async def _search(
         zone=service.zone,
         base=request.base,
         aliases=service.aliases,
+        terms=service.terms(request.base),
         lenient=request.prefer("handling") == "lenient",
         page_size=service.page_size,
         max_page_size=service.max_page_size,

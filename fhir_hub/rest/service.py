@@ -12,7 +12,7 @@ from fhir_hub.r4.definitions import Definitions
 from fhir_hub.r4.packages import Packages
 from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.repository.repository import Repository
-from fhir_hub.repository.stored_terminology import StoredTerminology
+from fhir_hub.repository.stored_terminology import SearchTerms, StoredTerminology
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.search.parameters import Parameters
 
@@ -57,6 +57,10 @@ class Service:
     max_page_size: int = 1000
     expansion_limit: int = 1000
     profiles: Packages = field(default_factory=Packages)
+
+    def terms(self, base: str) -> SearchTerms:
+        """Return what knows the codes that a search means; `base` is the server's own address."""
+        return SearchTerms(self.terminology, self.stored_terminology, base)
 
     def known_type(self, name: str) -> str:
         """Return `name` if it is a resource type of R4; raises `NotFound`."""

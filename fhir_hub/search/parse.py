@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
 from fhir_hub.search.condition import HAS, LIST, MOST_VALUES, Conditions
-from fhir_hub.search.context import Context
+from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.filter import FILTER, filter_plan
 from fhir_hub.search.include import Include, parse_include, parse_reverse_include
 from fhir_hub.search.parameters import Parameter, Parameters
@@ -42,6 +42,7 @@ def parse_search(
     zone: tzinfo,
     base: str,
     aliases: Mapping[str, str] = _NO_ALIASES,
+    terms: Terms | None = None,
     lenient: bool = False,
     page_size: int = 20,
     max_page_size: int = 1000,
@@ -49,10 +50,10 @@ def parse_search(
     """Return what the decoded `pairs` of a query ask; no `resource_types` means all of them.
 
     A date without an offset is read in `zone`, a reference below `base` is a relative one, a
-    system in `aliases` the one that it stands for. Raises `UnknownParameter` and
-    `InvalidParameter`; with `lenient` such a pair is an issue of the request instead.
+    system in `aliases` the one that it stands for; `terms` know value sets. Raises
+    `UnknownParameter` and `InvalidParameter`; with `lenient` such a pair is an issue instead.
     """
-    context = Context(zone, aliases, base.rstrip("/"))
+    context = Context(zone, aliases, base.rstrip("/"), terms)
     reading = _Reading(parameters, context, resource_types, page_size, max_page_size)
     if len(pairs) > _MOST_PAIRS:
         raise InvalidParameter(f"a search has at most {_MOST_PAIRS} parameters")
@@ -79,6 +80,7 @@ def criteria_plan(
     zone: tzinfo,
     base: str,
     aliases: Mapping[str, str] = _NO_ALIASES,
+    terms: Terms | None = None,
 ) -> Plan:
     """Return what the criteria of a conditional interaction ask (`identifier=system|value`).
 
@@ -93,7 +95,7 @@ def criteria_plan(
         )
     except ValueError:
         raise InvalidParameter("the criteria are no query in UTF-8") from None
-    conditions = Conditions(parameters, Context(zone, aliases, base.rstrip("/")))
+    conditions = Conditions(parameters, Context(zone, aliases, base.rstrip("/"), terms))
     plans = [
         _plan(conditions, resource_type, name, value)
         for name, value in pairs

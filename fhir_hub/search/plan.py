@@ -27,6 +27,17 @@ class Is:
 
 
 @dataclass(frozen=True, slots=True)
+class Among:
+    """A token with one of many codes, of the `system` as in `Is`: a value set, a hierarchy.
+
+    However many they are, a store binds them as one value.
+    """
+
+    codes: frozenset[str]
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A string or uri by its text.
 
@@ -88,7 +99,7 @@ class Except:
     tests: tuple["Test", ...]
 
 
-Test = Is | Text | Range | Near | Except
+Test = Is | Among | Text | Range | Near | Except
 
 
 def kind_of(test: Test, kind: Kind) -> Kind:

@@ -14,6 +14,7 @@ from typing import Protocol
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.kinds.position import half_chord
 from fhir_hub.search.plan import (
+    Among,
     And,
     Compare,
     Except,
@@ -95,6 +96,8 @@ def passes(test: Test, entry: Entry) -> bool:
     match test:
         case Is(code, system):
             return code in (None, entry.code) and system in (None, entry.system)
+        case Among(codes, system):
+            return entry.code in codes and system in (None, entry.system)
         case Text(value, mode):
             return _TEXT[mode](entry, value)
         case Range(any_of, system, code, unit):

@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/search.html
 from collections.abc import Iterable, Iterator, Sequence
 
 from fhir_hub.search.plan import (
+    Among,
     And,
     Except,
     Has,
@@ -89,6 +90,8 @@ def _test(test: Test) -> str:
         case Is(code, system):
             parts = [n for n, part in (("code", code), ("system", system)) if part is not None]
             return f"equal {' and '.join(parts)}" if parts else "any"
+        case Among(codes, system):
+            return f"one of {len(codes)} codes{'' if system is None else ' and system'}"
         case Text(_, mode):
             return mode
         case Range(any_of, system, code, unit):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import (
+    Among,
     And,
     Compare,
     Has,
@@ -93,9 +94,14 @@ texts = st.builds(Text, codes, st.sampled_from(("starts", "contains", "exact", "
 identities = st.builds(Is, maybe_codes | references, st.none() | maybe_systems)
 
 
-def one_test(kind: str) -> st.SearchStrategy[Is | Text | Range]:
+several = st.builds(Among, st.frozensets(codes, max_size=4), st.none() | maybe_systems)
+
+
+def one_test(kind: str) -> st.SearchStrategy[Is | Among | Text | Range]:
     if kind in ("date", "number", "quantity"):
         return ranges
+    if kind == "token":
+        return identities | several
     return identities | texts if kind in ("string", "uri") else identities
 
 

@@ -9,6 +9,7 @@ from fhir_hub.errors import InvalidParameter
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import (
     EVERYTHING,
+    Among,
     And,
     Compare,
     Has,
@@ -48,6 +49,8 @@ SHAPES = {
     "code": (CODE, ()),
     "code by date": (CODE, BY_DATE),
     "codes": (Has("code", "token", (Is("c3"), Is("c4", "http://loinc.org"))), ()),
+    "value set": (Has("code", "token", (Among(frozenset(("c3", "c4")), "http://loinc.org"),)), ()),
+    "value set by date": (Has("code", "token", (Among(frozenset(("c3", "c4"))),)), BY_DATE),
     "common code by date": (FINAL, BY_DATE),
     "date": (And((SINCE, UNTIL)), ()),
     "last updated": (LATELY, ()),

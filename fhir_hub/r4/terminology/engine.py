@@ -13,6 +13,7 @@ from fhir_hub.errors import FhirError
 from fhir_hub.r4.packages import Package
 from fhir_hub.r4.terminology.compose import Composed, Composer
 from fhir_hub.r4.terminology.concepts import CodeSystem, Facts
+from fhir_hub.r4.terminology.expand import require_listable
 from fhir_hub.r4.terminology.formal import FormalSource
 from fhir_hub.r4.terminology.lookup import relation
 from fhir_hub.r4.terminology.problems import too_costly
@@ -42,16 +43,21 @@ class Terminology:
             return False
         return composed.contains(system, code)
 
-    def codes(self, value_set: str, most: int) -> list[tuple[str, str]]:
-        """Return the codes of a value set as (system, code), for a search.
+    def codes(self, value_set: str | Facts, most: int) -> list[tuple[str, str]]:
+        """Return the codes of a value set (a canonical, a resource) as (system, code).
 
         Raises `UnknownTerminology` for a value set that is not here, `TooCostly` for more than
         `most` codes, `Unanswerable` if it is faulty.
         """
-        composed = Composer(self.catalogue, Rules()).by_url(value_set)
+        composer = Composer(self.catalogue, Rules())
+        if isinstance(value_set, str):
+            composed = composer.by_url(value_set)
+        else:
+            composed = composer.of(value_set)
+        require_listable(composed, Rules())
         found = list(islice(composed.members(), most + 1))
         if len(found) > most:
-            raise too_costly(value_set, most)
+            raise too_costly(str(composed.canonical), most)
         return [(one.system, one.concept.code) for one in found]
 
     def below(self, system: str, code: str) -> Iterable[str] | None:

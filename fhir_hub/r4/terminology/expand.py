@@ -87,7 +87,7 @@ def expand(value_set: Composed, wanted: Wanted, rules: Rules) -> dict[str, Any]:
     Raises `TooCostly` for more codes than `wanted.most` where no page of them is asked for,
     `UnknownTerminology` for a code system that is not here.
     """
-    _require_known(value_set, rules)
+    require_listable(value_set, rules)
     members = (one for one in value_set.members(wanted.text) if _is_wanted(one, wanted))
     page, total = _page(members, wanted, value_set)
     shown = {name: value_set.facts[name] for name in _KEPT if name in value_set.facts}
@@ -139,7 +139,6 @@ def _page(
     members: Iterator[Member], wanted: Wanted, value_set: Composed
 ) -> tuple[list[Member], int | None]:
     """Return the members to show and the total, None if there are too many to count."""
-    _require_enumerable(value_set)
     if wanted.count is None:
         found = list(islice(members, wanted.offset + wanted.most + 1))
         if len(found) - wanted.offset > wanted.most:
@@ -151,7 +150,9 @@ def _page(
     return page, None if rest == _COUNTED_AT_MOST else skipped + len(page) + rest
 
 
-def _require_enumerable(value_set: Composed) -> None:
+def require_listable(value_set: Composed, rules: Rules) -> None:
+    """Raise `UnknownTerminology` or `TooCostly` unless all codes of the value set can be listed."""
+    _require_known(value_set, rules)
     for part in value_set.includes:
         if part.system is not None and part.concepts is None and part.system.size() is None:
             raise TooCostly.of(

@@ -42,6 +42,8 @@ async def lastn(request: FhirRequest, service: Service) -> FhirResponse:
         raise InvalidParameter("$lastn needs patient or subject, and category or code")
     if not codes.isdisjoint(("_sort", "_count", "_total")):
         raise InvalidParameter("$lastn sorts by date, newest first, and answers in one page")
+    if any(":" in name for name, _ in pairs):
+        await service.stored_terminology.refresh()
     asked = parse_search(
         ON,
         pairs,
@@ -49,6 +51,7 @@ async def lastn(request: FhirRequest, service: Service) -> FhirResponse:
         zone=service.zone,
         base=request.base,
         aliases=service.aliases,
+        terms=service.terms(request.base),
     )
     by_date = service.parameters.of("Observation")["date"]
     latest_first = (SortKey(by_date.index, "date", descending=True),)

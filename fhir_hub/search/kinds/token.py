@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
-from fhir_hub.search.context import Context
+from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.entry import Entry, is_part_name
 from fhir_hub.search.kinds import string
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import split, unescape
-from fhir_hub.search.plan import Is, Test
+from fhir_hub.search.plan import Among, Is, Test
 
 TEXT, OF_TYPE = "text", "of-type"
 
@@ -191,6 +191,54 @@ def of_type(text: str, _: Meaning) -> tuple[Test, ...]:
     return (Is(f"{parts[1]}|{parts[2]}", parts[0]),)
 
 
+def in_value_set(text: str, meaning: Meaning) -> tuple[Test, ...]:
+    """Return what `:in` asks: a code of the value set with this canonical, or of `ValueSet/id`.
+
+    Raises `InvalidResource` for a value set that is not known or too large.
+
+    Spec: https://hl7.org/fhir/R4/search.html#token
+    """
+    return _among(_terms(meaning).codes(unescape(text)), meaning)
+
+
+def below(text: str, meaning: Meaning) -> tuple[Test, ...]:
+    """Return what `:below` asks: the code, or one that it subsumes."""
+    return _hierarchy(text, meaning, _terms(meaning).below)
+
+
+def above(text: str, meaning: Meaning) -> tuple[Test, ...]:
+    """Return what `:above` asks: the code, or one that subsumes it."""
+    return _hierarchy(text, meaning, _terms(meaning).above)
+
+
+def _terms(meaning: Meaning) -> Terms:
+    if meaning.context.terms is None:
+        raise InvalidResource("there is no terminology to ask here")
+    return meaning.context.terms
+
+
+def _hierarchy(
+    text: str, meaning: Meaning, walk: Callable[[str, str], Mapping[str, frozenset[str]]]
+) -> tuple[Test, ...]:
+    parts = [unescape(part) for part in split(text, "|")]
+    systems = [parts[0]] if len(parts) == 2 else list(meaning.implied)
+    if len(parts) > 2 or not parts[-1] or not all(systems) or not systems:
+        raise InvalidResource("a code in a hierarchy is written system|code")
+    return tuple(test for system in systems for test in _among(walk(system, parts[-1]), meaning))
+
+
+def _among(found: Mapping[str, frozenset[str]], meaning: Meaning) -> tuple[Test, ...]:
+    """Return what asks for one of the codes, with its system or one that is understood."""
+    aliases, tests = meaning.context.aliases, dict[Test, None]()
+    for system, codes in found.items():
+        tests[Among(codes, aliases.get(system, system))] = None
+        if system in meaning.implied:
+            tests[Among(codes, "")] = None
+    return tuple(tests) or (Among(frozenset()),)
+
+
+_CODED = ("CodeableConcept", "Coding", "code")
+
 MODIFIERS: Mapping[str, Modifier] = {
     "": Modifier(equals),
     "not": Modifier(equals, is_negated=True),
@@ -200,5 +248,9 @@ MODIFIERS: Mapping[str, Modifier] = {
         kind="string",
         types=("CodeableConcept", "Coding", "Identifier"),
     ),
+    "in": Modifier(in_value_set, types=_CODED),
+    "not-in": Modifier(in_value_set, is_negated=True, types=_CODED),
+    "below": Modifier(below, types=_CODED),
+    "above": Modifier(above, types=_CODED),
     OF_TYPE: Modifier(of_type, part=OF_TYPE, types=("Identifier",)),
 }

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
+from fhir_hub import fhirjson
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.full_text import CONTENT
 from fhir_hub.search.kinds.position import DEGREE, HALF
 from fhir_hub.search.plan import (
+    Among,
     And,
     Compare,
     Except,
@@ -124,6 +126,8 @@ class Conditions:
         match test:
             case Is(code, system):
                 return all_of((_equal(columns.code, code), self._system(columns, system)))
+            case Among(codes, system):
+                return all_of((_one_of_many(columns.code, codes), self._system(columns, system)))
             case Text(value, mode):
                 return _text(columns, value, mode)
             case Range():
@@ -158,7 +162,7 @@ class Conditions:
         if number is None:
             return FALSE
         is_coded = plan.kind in CODED and is_walked(plan.parameter) and bool(plan.tests)
-        if is_coded and all(isinstance(test, Is) and test.code is not None for test in plan.tests):
+        if is_coded and all(map(_has_code, plan.tests)):
             table, columns = "by_code", code_columns(alias)
         else:
             table, columns = "entry", entry_columns(alias)
@@ -266,6 +270,18 @@ def is_walked(parameter: str) -> bool:
     """Say whether the parameter's values are in an index; of a composite only the first part is."""
     part = parameter.rpartition(".")[2]
     return part == "0" or not part.isdigit()
+
+
+def _has_code(test: Test) -> bool:
+    return isinstance(test, Among) or (isinstance(test, Is) and test.code is not None)
+
+
+def _one_of_many(column: str, codes: frozenset[str]) -> Sql:
+    """Return that the column is one of `codes`, as one value that an index is searched by."""
+    if not codes:
+        return FALSE
+    listed = fhirjson.dumps(sorted(codes)).decode()
+    return Sql(f"{column} IN (SELECT value FROM json_each(?))", (listed,))
 
 
 def _is_code_alone(test: Test) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isinf
 
-from fhir_hub.search.plan import Compare, Except, Has, Is, Near, Range, Test
+from fhir_hub.search.plan import Among, Compare, Except, Has, Is, Near, Range, Test
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
 from fhir_hub.store.sqlite.ranges import is_parted
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
@@ -164,6 +164,9 @@ class Indexes:
                 return None
             found = self._conditions.test(test, code_columns(alias))
             return _coded(alias, number, found, is_ordered=True)
+        if isinstance(test, Among):
+            found = self._conditions.test(test, code_columns(alias))
+            return _coded(alias, number, found, is_ordered=False)
         if test.mode in ("starts", "below") and test.value:
             return _coded(alias, number, starts_with(code, test.value), is_ordered=False)
         if test.mode == "above" and len(test.value) < _PREFIXES:
