@@ -9,6 +9,7 @@ Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
@@ -24,6 +25,7 @@ from fhir_hub.search.plan import Has, Is, LinkedBy, Links, Not, Or, Plan, Test, 
 
 HAS = "_has"
 LIST = "_list"
+_HAS_FORM = f"{HAS}:Type:reference:parameter=value"
 _DEEPEST = 8
 MOST_VALUES = 4000  # a store binds a few SQL variables for each, and has 32,766
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
@@ -73,6 +75,10 @@ class Conditions:
             raise _TooWide(f"a chain has at most {_DEEPEST} links")
         if name == LIST:
             return self._list(ask.text)
+        if name.startswith(f"{LIST}:"):
+            raise UnknownParameter(f"{LIST} has no modifiers")
+        if name == HAS:
+            raise UnknownParameter(f"{HAS} is written {_HAS_FORM}")
         if name.startswith(f"{HAS}:"):
             return self._reverse_chain(resource_type, name, ask, depth)
         head, dot, rest = name.partition(".")
@@ -167,7 +173,10 @@ class Conditions:
 
     def meaning(self, parameter: Parameter) -> Meaning:
         """Return what the meaning of the parameter's values depends on."""
-        return Meaning(self._context, parameter.targets, parameter.implied, parameter.is_contact)
+        types = {path.type for path in parameter.paths}
+        is_boolean = types == {"boolean"}
+        known = parameter.targets, parameter.implied, parameter.is_contact, is_boolean
+        return Meaning(self._context, *known)
 
     def _words(self, parameter: Parameter, text: str) -> Plan:
         values = _values(text)
@@ -184,7 +193,7 @@ class Conditions:
             kinds.append(kind)
             tests.append(KINDS[kind].modifiers[""].read(value, self.meaning(part)))
         plan = composite.together(parameter.indexes, kinds, tests)
-        self._count(sum(map(len, tests)))
+        self._count(len(tests) * prod(map(len, tests)))
         return plan
 
     def through(
@@ -226,7 +235,7 @@ class Conditions:
     def _reverse_chain(self, resource_type: str, name: str, ask: Ask, depth: int) -> Plan:
         parts = name.split(":", 3)
         if len(parts) < 4 or not all(parts):
-            raise InvalidParameter(f"{HAS} is written {HAS}:Type:reference:parameter=value")
+            raise InvalidParameter(f"{HAS} is written {_HAS_FORM}")
         _, source, code, rest = parts
         if source not in self._types():
             raise UnknownParameter(f"{HAS}: {source[:60]!r} is no resource type of R4")

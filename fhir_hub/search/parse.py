@@ -6,9 +6,10 @@ valid thing. Lenient handling leaves it out and says so.
 Spec: https://hl7.org/fhir/R4/search.html#errors and #return
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
@@ -58,18 +59,16 @@ def parse_search(
     if len(pairs) > _MOST_PAIRS:
         raise InvalidParameter(f"a search has at most {_MOST_PAIRS} parameters")
     # the types say what the other parameters mean
-    for name, value in sorted(pairs, key=_is_no_type):
+    for place, (name, value) in sorted(enumerate(pairs), key=_place):
         try:
             reading.take(name, value)
         except (UnknownParameter, InvalidParameter) as error:
             if not lenient:
                 raise
-            reading.ignored.append((name, value))
+            reading.ignored.append(place)
             reading.issues.append(_ignored(error))
     ignored = reading.ignored
-    return reading.request(
-        tuple(pair for pair in pairs if pair not in ignored) if ignored else tuple(pairs)
-    )
+    return reading.request(tuple(pair for place, pair in enumerate(pairs) if place not in ignored))
 
 
 def criteria_plan(
@@ -113,8 +112,9 @@ def _plan(conditions: Conditions, resource_type: str, name: str, value: str) -> 
     return conditions.plan(resource_type, name, value)
 
 
-def _is_no_type(pair: Pair) -> bool:
-    return pair[0] != "_type"
+def _place(item: tuple[int, Pair]) -> int:
+    """Return when a pair is read: the types first, and last what the includes matter to."""
+    return {"_type": 0, "_elements": 2}.get(item[1][0], 1)
 
 
 def _of_types(types: Sequence[str]) -> Has:
@@ -142,9 +142,10 @@ class _Reading:
     total: Total = "none"
     summary: str = ""
     elements: tuple[str, ...] = ()
-    ignored: list[Pair] = field(default_factory=list)
+    ignored: list[int] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     is_explained: bool = False
+    once: set[str] = field(default_factory=set)
 
     def take(self, name: str, value: str) -> None:
         """Read one pair; raises `UnknownParameter`, `InvalidParameter`."""
@@ -154,7 +155,11 @@ class _Reading:
             _INCLUDES[code](self, value, modifier)
         elif name in _CONTROLS:
             _filled(name, value)
+            if name in self.once:
+                raise InvalidParameter(f"{name} may stand once")
             _CONTROLS[name](self, value)
+            if name not in _REPEATED:
+                self.once.add(name)
         elif name not in _ELSEWHERE:
             self.plans.append(self._condition(name, value))
 
@@ -185,8 +190,11 @@ class _Reading:
         if self.resource_types:
             raise UnknownParameter("_type is for searches of the whole system")
         types = tuple(dict.fromkeys(value.split(",")))
-        if not self.parameters.definitions.resource_types.issuperset(types):
-            raise InvalidParameter("_type: not all are resource types of R4")
+        known = self.parameters.definitions.resource_types
+        for one in types:
+            if one not in known:
+                near = _nearest(one, known)
+                raise InvalidParameter(f"_type: {one[:60]!r} is no resource type of R4{near}")
         self.resource_types = types
 
     def set_count(self, value: str) -> None:
@@ -205,9 +213,33 @@ class _Reading:
 
     def set_elements(self, value: str) -> None:
         names = tuple(dict.fromkeys(value.split(",")))
-        if not all(name.replace(".", "").isalnum() for name in names):
-            raise InvalidParameter("_elements: write names of elements, joined by commas")
+        if not all(name.isalnum() for name in names):
+            raise InvalidParameter(
+                "_elements: write names of elements of the top level, joined by commas"
+            )
+        is_known = self.resource_types and not (self.includes or self.revincludes)
+        known = self._elements() if is_known else frozenset(names)
+        for name in names:
+            if name not in known:
+                near = _nearest(name, known)
+                raise UnknownParameter(f"_elements: there is no element {name[:60]!r}{near}")
         self.elements += names
+
+    def _elements(self) -> frozenset[str]:
+        """Return the names of the top elements of the types; of a choice `value` and each."""
+        known = set()
+        for one in self.resource_types:
+            structure = self.parameters.definitions.structure(one)
+            assert structure is not None
+            for path, element in structure.elements.items():
+                if path.count(".") == 1:
+                    name = path.split(".")[1].removesuffix("[x]")
+                    known.add(name)
+                    if path.endswith("[x]"):
+                        known.update(
+                            f"{name}{t.code[:1].upper()}{t.code[1:]}" for t in element.types
+                        )
+        return frozenset(known)
 
     def set_sort(self, value: str) -> None:
         keys = (self._sort_key(part) for part in value.split(","))
@@ -273,6 +305,15 @@ _INCLUDES: Mapping[str, Callable[[_Reading, str, str], None]] = {
 }
 
 _ADVICE = (*_CONTROLS, *_INCLUDES, HAS, LIST, FILTER)
+
+
+# what adds up; of the others the last would silently win
+_REPEATED = ("_sort", "_elements")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name[:60], known, 3, 0.6)
+    return f"; did you mean {', '.join(near)}?" if near else ""
 
 
 def _filled(name: str, value: str) -> None:

@@ -76,6 +76,11 @@ def test_the_page_size_is_the_server_s(read):
 
 def test_elements_are_listed_once(read):
     assert read("Patient?_elements=name,birthDate,name").elements == ("name", "birthDate")
+    names = ("id", "meta", "status", "value", "valueQuantity", "component")
+    assert read(f"Observation?_elements={','.join(names)}").elements == names
+    # what is included has elements of its own
+    assert read("Observation?_elements=subject,name&_include=*").elements == ("subject", "name")
+    assert read("?_elements=anything").elements == ("anything",)
 
 
 def test_the_self_link_repeats_what_was_used(read):
@@ -164,6 +169,20 @@ def test_a_star_is_every_parameter_that_may_point_here(read):
         ("Patient?_total=all", InvalidParameter, "none, estimate, accurate"),
         ("Patient?_summary=yes", InvalidParameter, "_summary"),
         ("Patient?_elements=a b", InvalidParameter, "_elements"),
+        ("Patient?_elements=nmae", UnknownParameter, "_elements: .*'nmae'; did you mean name"),
+        ("Patient?_elements=name.family", InvalidParameter, "_elements: .* of the top level"),
+        ("Observation?_elements=valuequantity", UnknownParameter, "did you mean valueQuantity"),
+        ("?_type=Patient,Basic&_elements=cod", UnknownParameter, "did you mean code"),
+        ("Patient?_count=1&_count=2", InvalidParameter, "_count may stand once"),
+        ("Patient?_total=none&_total=none", InvalidParameter, "_total may stand once"),
+        ("?_type=Patient&_type=Basic", InvalidParameter, "_type may stand once"),
+        ("?_type=Patiens", InvalidParameter, "_type: 'Patiens' is no .*; did you mean Patient"),
+        ("Patient?_has=1", UnknownParameter, "_has is written _has:Type:reference:parameter=value"),
+        ("Patient?_has:Observation:patient=1", InvalidParameter, "_has is written"),
+        ("Patient?_list:not=1", UnknownParameter, "_list has no modifiers"),
+        ("Patient?active=yes", InvalidParameter, "active: .* true or false"),
+        ("Patient?active:not=1", InvalidParameter, "active: .* true or false"),
+        ("Patient?active=a|no", InvalidParameter, "active: .* true or false"),
         ("Patient?_elements=a,,b", InvalidParameter, "_elements"),
         ("?_type=Patient,Nobody", InvalidParameter, "_type"),
         ("?name=x", UnknownParameter, "all types: no parameter 'name'"),
@@ -221,6 +240,13 @@ def test_lenient_handling_leaves_out_and_says_so(read, query, codes):
     assert [issue.code for issue in request.issues] == codes
     assert {issue.severity for issue in request.issues} == {"warning"}
     assert all(issue.diagnostics.startswith("ignored: ") for issue in request.issues)
+
+
+def test_lenient_handling_keeps_in_the_self_link_what_was_used(read):
+    request = read("Patient?_count=2&gender=male&_count=2&_total=x", lenient=True)
+    assert request.query.count == 2
+    assert request.used == (("_count", "2"), ("gender", "male"))
+    assert len(request.issues) == 2
 
 
 def test_several_types_share_what_they_have_in_common(read):

@@ -18,13 +18,15 @@ class Meaning(NamedTuple):
     """What a value's meaning depends on, besides its text.
 
     `targets` are the types that a reference may point at, `implied` the systems that a code
-    need not name; `is_contact` says that the parameter's values are contact points.
+    need not name; `is_contact` says that the parameter's values are contact points, `is_boolean`
+    that they are true or false.
     """
 
     context: Context
     targets: tuple[str, ...] = ()
     implied: tuple[str, ...] = ()
     is_contact: bool = False
+    is_boolean: bool = False
 
 
 Reader = Callable[[str, Meaning], tuple[Test, ...]]

@@ -160,11 +160,13 @@ def telephone(text: str) -> str:
 def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
     """Return what `code`, `system|code`, `|code` or `system|` asks.
 
-    Raises `InvalidResource` for more parts.
+    Raises `InvalidResource` for more parts, and of a boolean for other codes.
 
     Spec: https://hl7.org/fhir/R4/search.html#token
     """
     parts = [unescape(part) for part in split(text, "|")]
+    if meaning.is_boolean and parts[-1] not in ("true", "false"):
+        raise InvalidResource("a value is true or false")
     if len(parts) == 1:
         number = telephone(parts[0]) if meaning.is_contact else ""
         return (Is(parts[0]), Is(number)) if number and number != parts[0] else (Is(parts[0]),)
