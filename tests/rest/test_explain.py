@@ -52,7 +52,7 @@ async def test_no_value_is_shown(client):
     for answer in (
         await client.get("Patient", params=QUERY),
         await client.post("Patient/_search", data=QUERY),
-        await client.post("Patient/_search?_explain=true", data={**QUERY, "_explain": "true"}),
+        await client.post("Patient/_search?_sort=_id", data=QUERY),
     ):
         assert "refers by general-practitioner" in parts(answer)["plan"][0]
         for value in (SECRET, "310229195304129989", "1953", "-529", "9.8", "2.16.156", "shen"):
