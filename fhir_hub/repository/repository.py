@@ -21,6 +21,7 @@ from fhir_hub.repository.links import Included, include
 from fhir_hub.repository.unit import Rules, Unit
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.request import SearchRequest
+from fhir_hub.settings import References
 from fhir_hub.store.base import PARAMETERS, Broken, Conflict, Key, Page, Store, Stored
 
 Result = TypeVar("Result")
@@ -60,6 +61,11 @@ class Repository:
         other = copy(self)
         other._rules = self._rules_of(*sources)
         return other
+
+    @property
+    def reference_policy(self) -> References:
+        """What happens here to references that point to nothing."""
+        return self._rules.references
 
     async def read(self, key: Key) -> Stored:
         """Return the current version; raises `NotFound` or `Gone`.

@@ -6,6 +6,7 @@ is not there is not said, and what is there cannot be forgotten.
 Spec: https://hl7.org/fhir/R4/http.html#capabilities and capabilitystatement.html
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from fhir_hub.clock import instant
@@ -26,6 +27,12 @@ _ON_TYPES = {
     "create",
     "search-type",
 }
+_EVERYWHERE = (
+    "Every address takes _format and _pretty; reads, histories and searches take _summary and"
+    " _elements; histories take _count, _since and _at. PATCH, PUT and DELETE take criteria"
+    " (conditional patch, update, delete). If-Match, If-None-Match, If-Modified-Since,"
+    " If-None-Exist and Prefer (return, handling) are read."
+)
 MODES = ("full", "normative", "terminology")
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 _ON_SYSTEM = {"transaction", "search-system", "history-system"}
@@ -52,9 +59,11 @@ def statement(base: str, service: Service) -> dict[str, Any]:
     on_types = [{"code": name} for name in service.interactions if name in _ON_TYPES]
     on_system = [{"code": name} for name in service.interactions if name in _ON_SYSTEM]
     types = sorted(service.definitions.resource_types)
+    referring = _referring(types, service)
     rest: dict[str, Any] = {
         "mode": "server",
-        "resource": [_resource(name, on_types, service) for name in types],
+        "documentation": _EVERYWHERE,
+        "resource": [_resource(name, on_types, referring[name], service) for name in types],
         "interaction": [*on_system, {"code": "batch"}],
         "compartment": [
             f"{_COMPARTMENT}{name.lower()}" for name in service.definitions.compartments
@@ -76,9 +85,12 @@ def statement(base: str, service: Service) -> dict[str, Any]:
     }
 
 
-def _resource(name: str, interactions: list[dict[str, str]], service: Service) -> dict[str, Any]:
+def _resource(
+    name: str, interactions: list[dict[str, str]], referring: list[str], service: Service
+) -> dict[str, Any]:
     parameters = service.parameters.of(name).values()
     references = sorted(f"{name}:{p.code}" for p in parameters if p.kind == "reference")
+    is_enforced = service.repository.reference_policy == "enforce"
     shown: dict[str, Any] = {
         "type": name,
         **_profiles(name, service),
@@ -90,9 +102,10 @@ def _resource(name: str, interactions: list[dict[str, str]], service: Service) -
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
         "conditionalDelete": "multiple",
+        "referencePolicy": ["literal", "logical", *(["enforced"] if is_enforced else [])],
+        "searchInclude": ["*", *references],
+        "searchRevInclude": ["*", *referring],
     }
-    if references:
-        shown["searchInclude"] = references
     shown["searchParam"] = sorted(
         (_parameter(name, p, service) for p in parameters), key=lambda row: row["name"]
     )
@@ -122,7 +135,19 @@ def _parameter(resource_type: str, parameter: Parameter, service: Service) -> di
         "type": "string" if parameter.kind == "text" else parameter.kind,
     }
     url = service.parameters.own_definition(resource_type, parameter.code)
-    return shown | ({"definition": url} if url else {})
+    told = {"documentation": f"FHIRPath: {parameter.expression}"} if parameter.expression else {}
+    return shown | ({"definition": url} if url else {}) | told
+
+
+def _referring(types: Iterable[str], service: Service) -> dict[str, list[str]]:
+    """Return for each type the parameters, as `Type:parameter`, that may lead to it."""
+    found: dict[str, list[str]] = {name: [] for name in types}
+    for other in found:
+        for parameter in service.parameters.of(other).values():
+            if parameter.kind == "reference":
+                for target in parameter.targets:
+                    found[target].append(f"{other}:{parameter.code}")
+    return {name: sorted(set(values)) for name, values in found.items()}
 
 
 def _operation(operation: Operation, resource_type: str = "") -> dict[str, str]:

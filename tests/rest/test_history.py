@@ -3,6 +3,8 @@
 Spec: https://hl7.org/fhir/R4/http.html#history
 """
 
+import asyncio
+
 import pytest
 
 
@@ -52,6 +54,25 @@ P = [
 ]
 A = ("POST", "Patient", "201", 'W/"1"')
 O = ("PUT", "Observation/o", "201", 'W/"1"')  # noqa: E741 (the Observation)
+
+
+@pytest.mark.parametrize("level", ["Patient/p/_history", "Patient/_history", "_history"])
+async def test_a_walk_beside_writers_misses_nothing_and_repeats_nothing(client, level):
+    async def write(number):
+        for step in range(5):
+            body = {"resourceType": "Patient", "id": "p", "language": f"x-{number}-{step}"}
+            await client.put("Patient/p", json=body)
+            await client.put(f"Patient/p{number}", json=body | {"id": f"p{number}"})
+
+    await write(0)
+    writers = asyncio.gather(*(write(number) for number in range(1, 20)))
+    walks = [await walk(client, f"{level}?_count=3") for _ in range(3)]
+    await writers
+    everything = await walk(client, f"{level}?_count=1000")
+
+    for seen in walks:
+        assert len(seen) >= 5
+        assert seen == everything[-len(seen) :]
 
 
 @pytest.mark.parametrize("count", [1, 2, 20])
