@@ -3,6 +3,7 @@
 Spec: https://hl7.org/fhir/R4/validation.html
 """
 
+import re
 from typing import Any
 
 import pytest
@@ -88,3 +89,11 @@ def test_no_message_shows_a_value(resource: Any, code: str, expression: str) -> 
     text = repr(CHECKS.check(marked(resource)))
 
     assert secret not in text
+
+
+@pytest.mark.parametrize(("resource", "code", "expression"), BROKEN)
+def test_every_message_is_told_in_chinese_too(resource: Any, code: str, expression: str) -> None:
+    for issue in CHECKS.check(resource):
+        assert re.search("[\u4e00-\u9fff]", issue.chinese), issue
+        assert not re.search("[\u4e00-\u9fff]", issue.diagnostics)
+        assert "{a}" not in issue.chinese

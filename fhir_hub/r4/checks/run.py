@@ -4,9 +4,11 @@ Spec: https://hl7.org/fhir/R4/validation.html
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhir_hub.errors import InvalidResource, Issue
+from fhir_hub.r4.checks.chinese import with_chinese
 from fhir_hub.r4.checks.issues import LIMIT, within
 from fhir_hub.r4.checks.profiles.bindings import ListedCodes
 from fhir_hub.r4.checks.profiles.run import Profiles
@@ -51,7 +53,8 @@ class Checks:
         try:
             issues = self._structures.resource(resource)
         except RecursionError:
-            return [Issue("structure", "nest less deeply: no resource needs so many levels")]
+            deep = [Issue("structure", "nest less deeply: no resource needs so many levels")]
+            return with_chinese(deep)
         return self._placed(resource, issues[:LIMIT]) if issues else []
 
     def check_profiles(self, resource: Any, asked: Sequence[str] = ()) -> list[Issue]:
@@ -89,11 +92,8 @@ class Checks:
         """Return `issues` with the resource's type in front of their expressions."""
         resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
         if isinstance(resource_type, str) and resource_type in self._resource_types:
-            return within(resource_type, list(issues))
-        return [
-            Issue(each.code, each.diagnostics, each.expression[1:], each.severity, each.chinese)
-            for each in issues
-        ]
+            return with_chinese(within(resource_type, list(issues)))
+        return with_chinese([replace(each, expression=each.expression[1:]) for each in issues])
 
 
 def make_checks(
