@@ -8,13 +8,14 @@ PORT   ?= 8000
 MLLP_PORT ?= 2575
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-scale try-examples try-terminology definitions-check clean
+.PHONY: help run test lint bench bench-checks bench-scale try-examples try-terminology definitions-check clean
 
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
 	@echo "make test               every check and test"
 	@echo "make lint               format, lint and types only"
 	@echo "make bench              drive a running hub and print targets beside what it reaches"
+	@echo "make bench-checks       what validation costs, in CPU (part of make bench)"
 	@echo "make bench-scale        the same searches over 10^4, 10^5 and 10^6 resources"
 	@echo "make try-examples       store R4's own examples (EXAMPLES=FILE.tar.xz) and compare"
 	@echo "make try-terminology  ask the public terminology tests (TERMINOLOGY=FILE.tar.xz)"
@@ -45,8 +46,11 @@ test: lint
 
 # what to give the benchmarks: BENCH="--prefill 1000000 --runs 3 --keep"
 BENCH ?=
-bench: $(VENV)/installed-tests
+bench: bench-checks
 	$(BIN)/python -m bench $(BENCH)
+
+bench-checks: $(VENV)/installed-tests
+	$(BIN)/python -m bench.checks
 
 bench-scale: $(VENV)/installed-tests
 	$(BIN)/python -m bench.scale $(BENCH)

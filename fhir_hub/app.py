@@ -105,6 +105,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
         charset_of=lambda message: mappings.settings(message).charset,
         senders_of=mappings.senders_of,
         log=logs.get_logger("hl7v2").warning,
+        on_invalid=metrics.observe_invalid,
     )
     warn = logs.get_logger("mllp").warning
     listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)

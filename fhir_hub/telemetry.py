@@ -217,6 +217,11 @@ class Metrics:
             buckets=_HTTP_SECONDS,
             registry=self.registry,
         )
+        self._invalid = Counter(
+            "fhir_hub_conversion_invalid",
+            "HL7v2 messages whose resources break a rule of R4 or of a profile",
+            registry=self.registry,
+        )
         # finding a metric by its labels costs as much as counting: each is found once
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
@@ -234,6 +239,10 @@ class Metrics:
         """Count an answered HL7v2 message."""
         self._messages.labels(ack_code).inc()
         self._message_seconds.observe(seconds)
+
+    def observe_invalid(self) -> None:
+        """Count a message that was made into what breaks a rule."""
+        self._invalid.inc()
 
     def exposition(
         self,

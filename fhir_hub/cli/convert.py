@@ -108,13 +108,15 @@ def _converter(sender: str, config: Path | None) -> Callable[[bytes], Converted]
     """Return what converts a file's bytes; ends the command if settings or maps are no good."""
     from fhir_hub.hl7v2.map_files import InvalidMapping, built_in_folder
     from fhir_hub.hl7v2.mappings import load_mappings
+    from fhir_hub.r4.checks.run import Checks
     from fhir_hub.r4.definitions import load_definitions
     from fhir_hub.settings import InvalidSettings, load_settings
 
     try:
         settings = load_settings(config, {}, os.environ)
         folders = [settings.mappings_folder] if settings.mappings_folder else []
-        mappings = load_mappings(load_definitions(), folders)
+        definitions = load_definitions()
+        mappings = load_mappings(definitions, folders)
     except InvalidSettings as error:
         refuse(str(error))
     except InvalidMapping as error:
@@ -123,14 +125,25 @@ def _converter(sender: str, config: Path | None) -> Callable[[bytes], Converted]
     if sender and sender not in known:
         shown = ", ".join(sorted(known)) or "none"
         refuse(f"--sender: no file for this sender; there are: {shown} / 没有该发送方的配置")
-    return lambda raw: _convert(raw, mappings, sender, settings)
+    checks = Checks(definitions)
+    return lambda raw: _convert(raw, mappings, sender, settings, checks)
+
+
+def _invalid(bundle: dict[str, Any], checks: Any) -> dict[str, Any]:
+    """Return what is wrong with a Bundle, for the report: a fault of a map; empty if nothing is."""
+    from fhir_hub.errors import outcome_of
+
+    issues = [issue for issue in checks.check(bundle) if issue.severity == "error"]
+    return {"invalid": outcome_of(issues)["issue"]} if issues else {}
 
 
 def _senders(folder: Path) -> list[Path]:
     return list((folder / "senders").glob("*.toml"))
 
 
-def _convert(raw: bytes, mappings: Any, sender: str, settings: "Settings") -> Converted:
+def _convert(
+    raw: bytes, mappings: Any, sender: str, settings: "Settings", checks: Any
+) -> Converted:
     from fhir_hub.hl7v2 import charset, er7
     from fhir_hub.hl7v2.bundle import to_bundle
     from fhir_hub.hl7v2.convert import convert
@@ -141,7 +154,8 @@ def _convert(raw: bytes, mappings: Any, sender: str, settings: "Settings") -> Co
         decoded = charset.decode(each)
         message = er7.parse(decoded.text, decoded.charset)
         conversion = convert(message, mappings, sender=sender, zone=settings.zone, by_table=True)
-        done.append(Converted(to_bundle(conversion), conversion.report.as_data()))
+        bundle = to_bundle(conversion)
+        done.append(Converted(bundle, conversion.report.as_data() | _invalid(bundle, checks)))
     if len(done) == 1:
         return done[0]
     entries = [{"resource": one.bundle} for one in done]

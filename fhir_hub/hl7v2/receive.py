@@ -18,7 +18,15 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
-from fhir_hub.errors import Ack, FhirError, InvalidMessage, TooLarge, Unavailable, ack_for
+from fhir_hub.errors import (
+    Ack,
+    FhirError,
+    InvalidMessage,
+    InvalidResource,
+    TooLarge,
+    Unavailable,
+    ack_for,
+)
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.apply import apply
 from fhir_hub.hl7v2.convert import Conversion
@@ -66,7 +74,8 @@ class Receiver:
 
     `convert` gets the message and the instant at which it came; `charset_of` gets its header
     alone and says in which character set its sender is configured to write; `senders_of` says
-    which senders' files hold for a message, whose rules it then obeys.
+    which senders' files hold for a message, whose rules it then obeys. `on_invalid` hears of a
+    message whose resources break a rule; the message is kept as failed.
     """
 
     def __init__(
@@ -82,11 +91,13 @@ class Receiver:
         charset_of: Callable[[er7.Message], str] = _unknown,
         senders_of: Callable[[er7.Message], Sequence[str]] = _nobody,
         log: Log = no_log,
+        on_invalid: Callable[[], None] = lambda: None,
     ) -> None:
         self._repository, self._journal, self._convert = repository, journal, convert
         self._parameters, self._channel = parameters, channel
         self._clock, self._new_id, self._log = clock, new_id, log
         self._charset_of, self._senders_of = charset_of, senders_of
+        self._on_invalid = on_invalid
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
     async def take(self, block: Block) -> bytes:
@@ -162,7 +173,15 @@ class Receiver:
         except Exception as error:
             if not isinstance(error, FhirError):
                 self._log("message_fault", number=number, fault=error)
+            elif isinstance(error, InvalidResource):
+                self._tell_invalid(number, error)
             return await self._fail(number, read, error)
+
+    def _tell_invalid(self, number: int, error: InvalidResource) -> None:
+        """Say that what a message was made into breaks a rule: a fault of ours, or of a map."""
+        self._on_invalid()
+        issue = error.issues[0]
+        self._log("conversion_invalid", number=number, reason=f"{issue.code} {issue.expression}")
 
     async def _commit(
         self,

@@ -147,3 +147,20 @@ def test_settings_or_maps_that_are_no_good_are_told(run, first, tmp_path, text):
 
     assert ended.code == (2 if "prot" in text else 1)
     assert "no setting" in ended.err or "no such folder" in ended.err
+
+
+def test_the_report_says_what_r4_forbids_in_what_a_map_makes(run, first, tmp_path):
+    maps = tmp_path / "maps" / "senders"
+    maps.mkdir(parents=True)
+    (maps / "LAB.toml").write_text(
+        'source = "a mistake"\n[[field]]\nmap = "PID-Patient"\n'
+        'to = "maritalStatus.text"\nvalue = ""\n'
+    )
+    config = tmp_path / "hub.toml"
+    config.write_text(f'mappings_folder = "{tmp_path / "maps"}"\n')
+
+    ended = run("convert", first, "--sender", "LAB", "--config", config, "--report")
+
+    (issue,) = json.loads(ended.out)["report"]["invalid"]
+    assert (ended.code, issue["code"]) == (0, "invalid")
+    assert issue["expression"][0].endswith(".maritalStatus.text")

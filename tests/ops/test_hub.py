@@ -324,5 +324,21 @@ async def test_a_map_that_is_no_good_stops_the_start_with_file_and_row(start, tm
             pass
 
 
+async def test_a_map_that_makes_what_r4_forbids_is_told_and_the_message_is_kept(start, tmp_path):
+    (tmp_path / "senders").mkdir()
+    (tmp_path / "senders" / "KIOSK.toml").write_text(
+        'source = "a mistake"\nmatch = { "MSH-3" = ["CHIS"] }\n'
+        '[[field]]\nmap = "PID-Patient"\nto = "maritalStatus.text"\nvalue = ""\n'
+    )
+    async with start(mappings_folder=tmp_path) as hub, hub.client() as client:
+        answer = await hub.send(FIRST.read_bytes())
+        metrics = (await client.get("/metrics")).text
+        found = (await client.get("/fhir/Patient?_summary=count")).json()
+
+    assert (b"\rMSA|AE" in answer, found["total"]) == (True, 0)
+    assert "fhir_hub_conversion_invalid_total 1.0" in metrics
+    assert "invalid Patient.maritalStatus.text" in hub.logged.getvalue()
+
+
 def _port(fhir: str) -> int:
     return int(fhir.split(":")[2].split("/")[0])
