@@ -11,7 +11,13 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `dose_given` | RXA-6, RXA-7 | Quantity, nothing of 999 |
 | `document` | OBX-5, OBX-2, OBX-3 | Attachment of a document's OBX |
 | `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
-| `insurer` | IN1-3, IN1-4 | Organization that pays |
+| `insurer` | IN1-3, IN1-4, IN1-5 | Organization that pays |
+| `employer` | IN1-10, IN1-11 | Organization that holds the policy |
+| `subscriber` | IN1-16, IN1-49 … | RelatedPerson whose policy it is |
+| `whole_procedure` | PR1-25 | Procedure that this one is part of |
+| `parent_order` | OBR-29, ORC-8 | order of which this one is part |
+| `ordering_provider` | OBR-16, ORC-12 | Practitioner beside the requester |
+| `repeated_components` | OBX-5, OBX-2, OBX-6 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
@@ -60,6 +66,11 @@ from fhir_hub.hl7v2.path import Path
 
 Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 
+# These have something to say whatever is in the fields that they read.
+UNCONDITIONAL = frozenset(
+    {"message_entity", "sending_application", "transformer", "recorded", "appointment_status"}
+)
+
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
         "annotation": calls_orders.annotation,
@@ -89,6 +100,12 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "observed_value": calls_results.observed_value,
         "pressure_components": calls_results.pressure_components,
         "policy_number": calls_orders.policy_number,
+        "employer": calls_orders.employer,
+        "subscriber": calls_orders.subscriber,
+        "whole_procedure": calls_orders.whole_procedure,
+        "parent_order": calls_orders.parent_order,
+        "ordering_provider": calls_roles.ordering_provider,
+        "repeated_components": calls_results.repeated_components,
         "prior_order": calls_orders.prior_order,
         "provider": calls_orders.provider,
         "quantity": calls_orders.quantity,

@@ -5,7 +5,15 @@ Spec: HL7v2 chapter 4A (RXO, RXE) and chapter 6 (IN1)
 
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, identifiers, people, quantities, units
+from fhir_hub.hl7v2.datatypes import (
+    codes,
+    identifiers,
+    people,
+    places,
+    quantities,
+    times,
+    units,
+)
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
@@ -58,7 +66,7 @@ def prior_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Organization that pays: number of IN1-3, name of IN1-4."""
-    number_path, name_path = paths
+    number_path, name_path, address_path = paths
     number, name = place.value(number_path), place.value(name_path)
     called = one_line(part(name, 1)) if name else ""
     identifier = None
@@ -70,7 +78,85 @@ def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
             "value": one_line(part(number, 1)),
         }
     parts = compact({"identifier": [identifier] if identifier else [], "name": called})
+    if parts is None:
+        return None
+    at = place.value(address_path)
+    address = places.address(at, place.run.context) if at else None
+    return {"resourceType": "Organization"} | parts | ({"address": [address]} if address else {})
+
+
+def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Organization that holds the policy: number of IN1-10, name of IN1-11."""
+    number_path, name_path = paths
+    number, name = place.value(number_path), place.value(name_path)
+    found = identifiers.cx(number, place.run.context) if number and place.run.by_table else None
+    parts = compact(
+        {
+            "identifier": [found] if isinstance(found, dict) else [],
+            "name": one_line(part(name, 1)) if name else "",
+        }
+    )
     return {"resourceType": "Organization"} | parts if parts else None
+
+
+def subscriber(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the RelatedPerson whose policy it is: IN1-16, IN1-49, IN1-18, IN1-19, IN1-43."""
+    name, number, born, address, sex = (place.value(path) for path in paths)
+    patients = place.node.nearest_drafts("Patient")
+    if not (name or number) or not patients:
+        return None
+    context = place.run.context
+    called = people.human_name(name, context) if name else None
+    found = identifiers.cx(number, context) if number else None
+    at = places.address(address, context) if address else None
+    parts = compact(
+        {
+            "identifier": [found] if isinstance(found, dict) else [],
+            "patient": {"reference": patients[0].full_url},
+            "name": called if isinstance(called, list) else [called] if called else [],
+            "birthDate": times.date(born, context) if born else "",
+            "gender": codes.table_code(sex, context, context.table("AdministrativeSex"))
+            if sex
+            else "",
+            "address": [at] if at else [],
+        }
+    )
+    assert parts is not None
+    return {"resourceType": "RelatedPerson"} | parts if len(parts) > 1 else None
+
+
+def whole_procedure(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the procedure that this one is part of (PR1-25), by its number."""
+    value = place.value(paths[0])
+    found = identifiers.ei(value, place.run.context) if value else None
+    if found is None or not place.run.by_table:
+        return {"type": "Procedure", "identifier": found} if found else None
+    patients = place.node.nearest_drafts("Patient")
+    whole_one = {"resourceType": "Procedure", "identifier": [found], "status": "unknown"}
+    return whole_one | {"subject": {"reference": patients[0].full_url}} if patients else None
+
+
+def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the order of which this one is a part or that it follows (OBR-29, else ORC-8)."""
+    value = next((found for path in paths if (found := place.value(path))), None)
+    if value is None:
+        return None
+    context = place.run.context
+    both = (
+        identifiers.typed(identifiers.ei(value.component(1), context), "PLAC"),
+        identifiers.typed(identifiers.ei(value.component(2), context), "FILL"),
+    )
+    numbers = [one for one in both if one]
+    patients = place.node.nearest_drafts("Patient")
+    if not numbers or not place.run.by_table or not patients:
+        return {"type": "ServiceRequest", "identifier": numbers[0]} if numbers else None
+    return {
+        "resourceType": "ServiceRequest",
+        "identifier": numbers,
+        "status": "unknown",
+        "intent": "order",
+        "subject": {"reference": patients[0].full_url},
+    }
 
 
 def annotation(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

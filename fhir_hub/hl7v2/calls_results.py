@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import codes, observed, quantities, ranges, texts, units
 from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
-from fhir_hub.hl7v2.datatypes.parts import compact, one_line
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place, name_based_urn
 from fhir_hub.hl7v2.er7 import Value
@@ -43,10 +43,47 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
     context = place.run.context
     if len(values) == 1 and place.text(kind) == "NM" and _is_plain(values[0].raw):
         number = Decimal(values[0].raw)
-        return Typed(
-            "Quantity", quantities.of_number(number, units.unit_of(place.value(unit)), context)
-        )
-    return observed.observed_value(place.text(kind), values, place.value(unit), context)
+        made = quantities.of_number(number, units.unit_of(place.value(unit)), context)
+        return Typed("Quantity", _with_unit_text(made, place, unit))
+    found = observed.observed_value(place.text(kind), values, place.value(unit), context)
+    if found and found.fhir_type == "Quantity":
+        return Typed("Quantity", _with_unit_text(found.value, place, unit))
+    return found
+
+
+def _with_unit_text(quantity: Json, place: Place, unit: Path) -> Json:
+    """Return the Quantity with the unit's name where the standard's tables are followed."""
+    value = place.value(unit) if place.run.by_table else None
+    name = part(value, 2) if value else ""
+    return quantity | {"unit": name} if name and "code" in quantity else quantity
+
+
+_ONE_VALUE = frozenset({"", "TX", "FT", "ST", "ED", "RP", "NA"})
+
+
+def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return a component for each repetition of OBX-5; texts that repeat are lines of one."""
+    value_path, kind_path, unit_path = paths
+    segment, kind = place.segment, place.text(kind_path).upper()
+    raw = segment.field(value_path.field)
+    if (
+        segment.encoding.repetition not in raw
+        or kind in _ONE_VALUE
+        or "component" in draft.resource
+    ):
+        return None
+    values = [one for one in segment.repetitions(value_path.field) if one and not one.is_null]
+    code = draft.resource.get("code")
+    if len(values) < 2 or not code:
+        return None
+    unit = place.value(unit_path)
+    components: list[Json] = []
+    for value in values:
+        found = observed.observed_value(kind, [value], unit, place.run.context)
+        if found:
+            name = f"value{found.fhir_type[:1].upper()}{found.fhir_type[1:]}"
+            components.append({"code": code, name: found.value})
+    return components or None
 
 
 def _is_plain(text: str) -> bool:
@@ -143,7 +180,8 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     if value is None:
         return None
     code = one_line(value.text(1) or value.text(4) or value.text(2) or value.text(5))
-    pieces = [code, *([part] if (part := one_line(place.text(part_path))) else [])]
+    sub_id = one_line(place.text(part_path))
+    pieces = [code, sub_id] if sub_id else [code]
     number = _order_number(place, tuple(numbers))
     if not number:
         moments = [place.text(path) for path in (Path("OBX", 14), Path("OBR", 7), Path("OBX", 18))]

@@ -62,6 +62,15 @@ def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return _role(place, person, institution)
 
 
+def ordering_provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the orderer of OBR-16 beside that of ORC-12, by the tables even without one."""
+    provider, orderer = paths
+    if not place.run.by_table and place.value(orderer) is None:
+        return None
+    found: Json | None = _made("Practitioner", place.value(provider), place)
+    return found
+
+
 def _reached(place: Place, address: Path, phone: Path) -> Json:
     found: list[Json] = []
     for value in place.values(phone):
@@ -96,10 +105,18 @@ def facility_performer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     The standard's tables do not say so; the hub does, because a result without a performer
     cannot be told from another hospital's.
     """
-    found: Json | None = None
-    if not place.run.by_table:
+    run = place.run
+    if run.by_table:
+        return None
+    key = ("facility_performer", run.facility)
+    known = run.references.get(key)
+    if known is None:
         found = _made("FacilityOrganization", place.value(paths[0]), place)
-    return found
+        known = run.support(found, place.segment) if found else None
+        if known is None:
+            return None
+        run.references[key] = known
+    return dict(known)
 
 
 def sending_facility(place: Place, draft: Draft, paths: Paths) -> Json | None:

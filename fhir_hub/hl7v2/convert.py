@@ -20,7 +20,7 @@ from fhir_hub.hl7v2.drafts import Draft, Place, Run, keys_of, pairs
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
-from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
+from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
 from fhir_hub.hl7v2.report import Report, kept_segments
 from fhir_hub.identity import match
 
@@ -86,11 +86,11 @@ def convert(
     run.context = Context(
         run.facility, settings.zone or zone, program.scope.tables, run.issue, by_table
     )
-    late = _make(message, program, run)
+    late, acts = _make(message, program, run)
     _refuse_empty(message, program, run, mappings)
-    for place, entry, draft in late:
-        for row in entry.late:
-            row.act(place, draft)
+    for place, draft, later in acts:
+        for act in later:
+            act(place, draft)
     _set_matches(late, run)
     _take_out(late)
     dropped = _drop_incomplete(late, run, mappings.completeness)
@@ -108,18 +108,26 @@ def convert(
 
 
 Late = list[tuple[Place, Entry, Draft]]
+LateActs = list[tuple[Place, Draft, Acts]]
+_BITS = tuple(1 << number for number in range(128))
 
 
-def _make(message: Message, program: Program, run: Run) -> Late:
-    """Run every segment's entries; return each with the draft that it made or added to."""
+def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]:
+    """Run every segment's entries; return each with the draft that it made or added to.
+
+    What there is to do when all drafts are made comes beside.
+    """
     late: Late = []
+    acts: LateActs = []
     for segment, node in assign(message.segments, program.groups):
         here = program.entries_in(segment.name, node.group.path)
         if not here:
             continue
         place = Place(segment, node, run)
-        fields = segment.fields
-        width = len(fields)
+        filled = 0
+        for bit, text in zip(_BITS, segment.fields, strict=False):
+            if text:
+                filled |= bit
         for entry in here:
             if entry.test and not entry.test(place):
                 continue
@@ -138,11 +146,12 @@ def _make(message: Message, program: Program, run: Run) -> Late:
                 draft.mode = entry.mode
                 run.drafts.append(draft)
                 node.add_draft(entry.name, draft)
-            for _, act, _, needed in entry.rows:
-                if not needed or (needed < width and fields[needed]):
-                    act(place, draft)
+            now, later = entry.plan(filled)
+            for act in now:
+                act(place, draft)
             late.append((place, entry, draft))
-    return late
+            acts.append((place, draft, later))
+    return late, acts
 
 
 def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappings) -> None:

@@ -271,6 +271,8 @@ def name_based_urn(name: str) -> str:
 
 def pairs(identifiers: list[Json]) -> Pairs:
     """Return system and value of the identifiers by which something can be found again."""
+    if not identifiers:
+        return ()
     return tuple(
         dict.fromkeys(
             (one["system"], one["value"])

@@ -16,12 +16,26 @@ from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.row_acts import Act
 from fhir_hub.hl7v2.row_compiler import Compiled, compile_row
 from fhir_hub.hl7v2.rows import Row, Scope, read_row
 from fhir_hub.hl7v2.structure import GENERIC, Group
 
 _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
 GENERIC_NAME = "*"
+
+
+_MOST_PLANS = 1024
+Acts = tuple[Act, ...]
+Plan = tuple[Acts, Acts]
+
+
+def _needed(rows: Iterable[Compiled], filled: int) -> Acts:
+    return tuple(
+        one.act
+        for one in rows
+        if (not one.any_of or one.any_of & filled) and one.all_of & filled == one.all_of
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,22 @@ class Entry:
     late: tuple[Compiled, ...]
     last: tuple[Compiled, ...]
     steered_by: tuple[Path, ...] = ()
+    _plans: dict[int, Plan] = field(default_factory=dict)
+
+    def plan(self, filled: int) -> Plan:
+        """Return what there is to do at once, and what late, for a segment with these fields.
+
+        Bit n of `filled` is field n. Most segments of a feed have the same few.
+        """
+        found = self._plans.get(filled)
+        if found is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            found = self._plans[filled] = (
+                _needed(self.rows, filled),
+                _needed(self.late, filled),
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +287,21 @@ def _compiled(
                 problems.append(f"{row.where}: {error}")
                 continue
         compiled.append(scope.compiled[key])
-    return compiled
+    return [_with_makers(one, compiled) for one in compiled]
+
+
+def _with_makers(one: Compiled, others: Sequence[Compiled]) -> Compiled:
+    """Return a late constant with the fields of which one must be there to make its item."""
+    if one.phase != 1 or one.row.links:
+        return one
+    item = _item(one.row.to)
+    makers = [c for c in others if c.row.value is None and _item(c.row.to) == item]
+    if not makers or not all(c.any_of for c in makers):
+        return one
+    any_of = 0
+    for maker in makers:
+        any_of |= maker.any_of
+    return one._replace(any_of=any_of)
 
 
 def _item(path: str) -> str:

@@ -28,6 +28,7 @@ def reading(
     """Return the function of a row that reads a field and puts the FHIR value that it makes."""
     source = row.sources[0]
     name, number = source.segment, source.field
+    is_plain = not source.component
     read = _splitter(source, row.kind in _WHOLE and not source.component)
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
     top = goal.last.name if not goal.parents else ""
@@ -40,7 +41,8 @@ def reading(
         text = segment.field(number) if segment is not None else ""
         if not text or segment is None or (test is not None and not test(place)):
             return
-        values = read(segment, text)
+        is_one = is_plain and segment.encoding.repetition not in text
+        values = [Value(text, segment.encoding)] if is_one else read(segment, text)
         run = place.run
         run.row = row
         took = False

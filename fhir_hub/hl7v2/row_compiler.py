@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from fhir_hub.hl7v2 import conditions, structure
-from fhir_hub.hl7v2.calls import CALLS
+from fhir_hub.hl7v2.calls import CALLS, UNCONDITIONAL
 from fhir_hub.hl7v2.elements import target
+from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.row_acts import Act, by_type, calling, constant, linking, reading
 from fhir_hub.hl7v2.row_values import converter, putter, type_of
 from fhir_hub.hl7v2.rows import Row, Scope
@@ -18,13 +19,15 @@ from fhir_hub.hl7v2.setters import decorator, setter
 class Compiled(NamedTuple):
     """A row ready to run; `phase` 0: with its segment, 1: with all resources, 2: last.
 
-    Without `field` of its segment it has nothing to do; 0: it may always have.
+    It has nothing to do unless one of the fields of its segment in `any_of` is filled, and each
+    in `all_of`: bit n is field n, 0 asks for none.
     """
 
     row: Row
     act: Act
     phase: int = 0
-    field: int = 0
+    any_of: int = 0
+    all_of: int = 0
 
 
 def compile_row(
@@ -38,20 +41,34 @@ def compile_row(
     goal = target(scope.definitions, resource_type, row.to)
     _check(row, scope)
     test = conditions.condition(row.when, row.unless)
+    demanded = _demanded(row, segment)
     if row.links:
         return Compiled(row, linking(row, goal, test), 2 if row.links == "*" else 1)
     if row.call:
-        return Compiled(row, calling(row, goal, test))
+        return Compiled(row, calling(row, goal, test), 0, _sources(row, segment), demanded)
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
-        return Compiled(row, constant(row, goal, put, test), 1 if decorates else 0)
-    source = row.sources[0]
-    field = source.field if source.segment == segment else 0
+        return Compiled(row, constant(row, goal, put, test), int(decorates), 0, demanded)
+    filled = _sources(row, segment)
     if isinstance(row.kind, Mapping):
-        return Compiled(row, by_type(row, goal, test, scope), 0, field)
+        return Compiled(row, by_type(row, goal, test, scope), 0, filled, demanded)
     convert, fhir_type = converter(row.kind, row, scope)
     act = reading(row, goal, test, putter(goal, fhir_type), convert)
-    return Compiled(row, act, 0, field)
+    return Compiled(row, act, 0, filled, demanded)
+
+
+def _sources(row: Row, segment: str) -> int:
+    """Return the fields of which a row needs one; 0 where it reads others, or may need none."""
+    if row.call in UNCONDITIONAL or any(path.segment != segment for path in row.sources):
+        return 0
+    return sum({1 << path.field for path in row.sources})
+
+
+def _demanded(row: Row, segment: str) -> int:
+    """Return the fields that the condition of a row demands."""
+    when = {row.when: True} if isinstance(row.when, str) else row.when or {}
+    paths = [parse_path(key) for key, wanted in when.items() if wanted is not False]
+    return sum({1 << path.field for path in paths if path.segment == segment})
 
 
 def _check(row: Row, scope: Scope) -> None:

@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/identifier-registry.html; DOMAIN 3.2
 """
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -102,6 +103,7 @@ def aliases(system: str) -> tuple[str, ...]:
     return (first, *(alias for alias, meant in ALIASES.items() if meant == first))
 
 
+@lru_cache(maxsize=1024)
 def namespace(text: str) -> str:
     """Return an authority's name as one segment of an address, `unknown` if it is empty."""
     return quote(text.strip(), safe="-._~") or "unknown"

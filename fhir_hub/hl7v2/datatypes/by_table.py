@@ -113,13 +113,19 @@ def _staff(person: Value, context: Context) -> list[Json]:
     return [_authority(person, 9, found)]
 
 
+def procedure(value: Value, context: Context) -> Json | None:
+    """Return the Procedure resource that an EI numbers (PR1-25)."""
+    found = identifiers.ei(value, context)
+    return {"resourceType": "Procedure", "identifier": [found]} if found else None
+
+
 def reporter(value: Value, context: Context) -> Json | None:
     """Return who NDL names: a Practitioner, or one's PractitionerRole at its places."""
-    person = practitioner(value, context)
     if len(value.component(1).components) < 2:
-        return person
+        return practitioner(value, context)
+    person = practitioner(value.component(1), context)
     spots = []
-    for component, kind in ((7, "si"), (9, "bu"), (4, ""), (10, "lvl"), (5, "ro"), (6, "bd")):
+    for component, kind in ((7, "si"), (10, "bu"), (4, ""), (11, "lvl"), (5, "ro"), (6, "bd")):
         if found := _hierarchic(value.component(component), with_system=False):
             status = _PLACE_STATUS.get(part(value, 8).upper())
             spot = {"resourceType": "Location", "identifier": found, "mode": "instance"}

@@ -60,6 +60,12 @@ def practitioner(value: Value, context: Context) -> Json | None:
     return {"resourceType": "Practitioner"} | found if found else None
 
 
+def reporter(value: Value, context: Context) -> Json | None:
+    """Return the Practitioner resource of NDL: the person of its first component."""
+    first = value.component(1)
+    return practitioner(first if len(first.components) > 1 else value, context)
+
+
 def coded_practitioner(value: Value, context: Context) -> Json | None:
     """Return the Practitioner resource of a code and a whole name (`D10023^戴慧`)."""
     return practitioner(value, context)

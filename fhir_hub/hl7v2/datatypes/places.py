@@ -39,7 +39,7 @@ def _address(value: Value, context: Context, default_use: str) -> Json | None:
     lines = [piece for piece in (*parts, one_line(part(value, 2)), part(value, 19)) if piece]
     city, state = one_line(part(value, 3)), one_line(part(value, 4))
     district, code = _district(value)
-    town = one_line(part(value, 8))
+    town = "" if context.by_table else one_line(part(value, 8))
     if not (city or state or district) and len(lines) == 1:
         parsed = addresses.parse(lines[0])
         text = lines[0] if names.has_han(lines[0]) else ""

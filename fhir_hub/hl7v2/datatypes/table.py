@@ -134,7 +134,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "HumanName": people.human_name,
         "PersonName": people.person_name,
         "Practitioner": _either(people.practitioner, by_table.practitioner),
-        "Reporter": _either(people.practitioner, by_table.reporter),
+        "Reporter": _either(people.reporter, by_table.reporter),
         "CodedPractitioner": people.coded_practitioner,
         "Organization": _either(organisations.organization, by_table.organization),
         "FacilityOrganization": _either(organisations.facility, by_table.organization_of_hd),
