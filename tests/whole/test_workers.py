@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from fhir_hub.store.open import open_backend
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 BASIC = {"resourceType": "Basic", "code": {"text": "load"}}
+MLLP = 9
 STARTS = count(1000, 100_000)  # of control ids
 PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": "one"}]}
 
@@ -38,7 +40,9 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def hub(path):
-    with RunningHub(f"sqlite:{path}", "--workers", "2") as hub:
+    config = path.with_name("hub.toml")
+    config.write_text(f"mllp_connections = {MLLP}\n")
+    with RunningHub(f"sqlite:{path}", "--workers", "2", "--config", str(config)) as hub:
         yield hub
 
 
@@ -202,6 +206,23 @@ def test_a_search_parameter_is_known_to_every_worker_at_once_and_built_for_all(h
             until(lambda client=client: '"active"' in client.get(state).text)
             assert client.get("Location?alias=third").json()["total"] == 2
     assert figures(hub)["fhir_hub_index_left"] == 0
+
+
+def test_the_limit_of_mllp_connections_is_that_of_all_workers_together(hub):
+    def are_open(number: int) -> bool:
+        return figures(hub)["fhir_hub_mllp_connections"] == number
+
+    until(lambda: are_open(0))
+    with ExitStack() as stack:
+        opened = [stack.enter_context(hub.mllp()) for _ in range(MLLP)]
+        until(lambda: are_open(MLLP))
+        with hub.mllp() as one_more, pytest.raises(ConnectionError):
+            one_more.receive()
+        opened.pop().socket.close()
+        until(lambda: are_open(MLLP - 1))
+        with hub.mllp() as another:
+            assert b"MSA|AA|K1" in another.send(oru(1))
+    until(lambda: are_open(0))
 
 
 class Sender(threading.Thread):
