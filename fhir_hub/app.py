@@ -89,6 +89,8 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     settings.require_sources((*_SOURCES, *mappings.senders))
     site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas)
     warn = logs.get_logger("hub").warning
+    if missing := profiles.missing():
+        warn("packages_missing", needed="; ".join(missing))
     require_of = partial(_requirement, checks, site_rules, definitions)
     repository, indexing = _repository(settings, backend, require_of, parameters, warn)
     of_rest = repository.of("rest")

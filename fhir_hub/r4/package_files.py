@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 ARCHIVES = (".tgz", ".tar.gz")
-_MANIFEST = "package.json"
+MANIFEST = "package.json"
 
 
 class InvalidPackage(Exception):
@@ -48,7 +48,7 @@ class PackageFiles:
     @property
     def manifest(self) -> bytes | None:
         """Return `package.json`, `None` for a folder that is no package but holds files."""
-        return self.files.get(_MANIFEST)
+        return self.files.get(MANIFEST)
 
     def shown(self, name: str) -> str:
         """Return how messages call a file: `cn-yangtze/ValueSet-sex.json`."""
@@ -81,7 +81,7 @@ def packages_at(path: Path, limits: Limits | None = None) -> list[PackageFiles]:
 
 
 def _package_folder(path: Path) -> Path | None:
-    return next((each for each in (path, path / "package") if (each / _MANIFEST).is_file()), None)
+    return next((each for each in (path, path / "package") if (each / MANIFEST).is_file()), None)
 
 
 def _may_be_package(path: Path) -> bool:

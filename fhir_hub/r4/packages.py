@@ -17,13 +17,14 @@ import msgspec
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidResource
-from fhir_hub.r4.package_files import InvalidPackage, PackageFiles, packages_at
+from fhir_hub.r4.package_files import MANIFEST, InvalidPackage, PackageFiles, packages_at
 
 T = TypeVar("T")
 Json = dict[str, Any]
 
 _DATA = Path(__file__).parent / "data"
 _HUB = Path(__file__).resolve().parents[1]
+_R4_CORE = "hl7.fhir.r4.core"
 SCHEMA = ".schema.json"
 
 # What a package may define; a resource of another type in it is an example.
@@ -117,6 +118,19 @@ class Packages:
             if url := each.resource.get("url"):
                 self._versions.setdefault(url, {})[each.resource.get("version", "")] = each
 
+    def missing(self) -> list[str]:
+        """Return `name version` of the packages that others depend on and that are not loaded.
+
+        R4 itself is not missing: its definitions are compiled in. Versions are not compared.
+        """
+        known = {each.name for each in self.manifests} | {_R4_CORE}
+        return sorted(
+            f"{name} {version}"
+            for each in self.manifests
+            for name, version in each.dependencies.items()
+            if name not in known
+        )
+
     def find(self, canonical: str) -> Json | None:
         """Return the definition of `canonical`, `None` if there is none.
 
@@ -196,8 +210,11 @@ class _Reading:
         self._first: dict[tuple[str, str], str] = {}
 
     def take(self, files: PackageFiles) -> None:
-        for name, content in files.files.items():
+        known = len(self.manifests)
+        for name, content in sorted(files.files.items(), key=lambda each: each[0] != MANIFEST):
             shown = files.shown(name)
+            if name != MANIFEST and self._is_known(known, shown):
+                return
             try:
                 document = fhirjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
             except InvalidResource as error:
@@ -205,12 +222,23 @@ class _Reading:
                 continue
             if not isinstance(document, dict):
                 self.problems.append(f"{shown}: write a JSON object / 应为 JSON 对象")
-            elif name == "package.json":
+            elif name == MANIFEST:
                 self._manifest(document, shown)
             elif name.endswith(SCHEMA):
                 self.schemas.append(SchemaFile(document, shown))
             else:
                 self._definition(document, shown)
+
+    def _is_known(self, known: int, shown: str) -> bool:
+        """Say whether the package that is being read was read before, and tell it once."""
+        if len(self.manifests) == known:
+            return False
+        package, before = self.manifests[-1], self.manifests[:known]
+        if (package.name, package.version) not in {(each.name, each.version) for each in before}:
+            return False
+        named, source = f"{package.name} {package.version}", shown.partition("/")[0]
+        self.problems.append(f"{source}: {named} is loaded already: leave one out / 包重复加载")
+        return True
 
     def _manifest(self, document: Json, shown: str) -> None:
         name, version, canonical = (

@@ -67,9 +67,10 @@ def test_a_folder_with_a_manifest_is_a_package(package):
 
 def test_a_folder_holds_packages_archives_and_single_files(package, tmp_path):
     archive(
-        tmp_path / "b.tgz", {"package/package.json": MANIFEST, "package/b.json": value_set("b")}
+        tmp_path / "b.tgz",
+        {"package/package.json": MANIFEST | {"name": "b"}, "package/b.json": value_set("b")},
     )
-    folder(tmp_path / "unpacked" / "package", package=MANIFEST, c=value_set("c"))
+    folder(tmp_path / "unpacked" / "package", package=MANIFEST | {"version": "2"}, c=value_set("c"))
     folder(tmp_path, d=value_set("d"))
 
     packages = load_profiles([tmp_path])
@@ -120,11 +121,29 @@ def test_schemas_stand_apart_from_definitions(tmp_path):
 
 
 def test_a_canonical_that_two_files_define_is_refused_with_both(package, tmp_path):
-    other = folder(tmp_path / "other", package=MANIFEST, same=value_set(version="1.0.0"))
+    manifest = MANIFEST | {"name": "example.other"}
+    other = folder(tmp_path / "other", package=manifest, same=value_set(version="1.0.0"))
 
     told = refused(package, other)
 
     assert f"other/same.json: {URL} is defined in tea/tea.json too" in told
+
+
+def test_a_package_that_is_loaded_twice_is_told_once(package, tmp_path):
+    same = {"package/ValueSet-tea.json": value_set(), "package/package.json": MANIFEST}
+
+    told = refused(package, archive(tmp_path / "again.tgz", same))
+
+    assert told.splitlines() == [
+        "again.tgz: example.tea 1.0.0 is loaded already: leave one out / 包重复加载"
+    ]
+
+
+def test_packages_that_others_need_are_noted_and_not_fetched(package):
+    needed = {"hl7.fhir.r4.core": "4.0.1", "example.pot": "2.x", "example.tea": "1.0.0"}
+    folder(package, package=MANIFEST | {"dependencies": needed})
+
+    assert load_profiles([package]).missing() == ["example.pot 2.x"]
 
 
 @pytest.mark.parametrize(
