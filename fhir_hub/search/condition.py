@@ -166,6 +166,8 @@ class Conditions:
         self._count(len(tests))
         kind: Kind = row.kind if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
         names = [f"{i}:{row.part}" if row.part else i for i in parameter.indexes]
+        if len(tests) == 1 and len(names) == 1:
+            return Has(names[0], kind_of(tests[0], kind), (tests[0],))
         by_kind: dict[Kind, dict[Test, None]] = {}
         for test in tests:
             by_kind.setdefault(kind_of(test, kind), {})[test] = None

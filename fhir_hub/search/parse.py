@@ -254,19 +254,27 @@ class _Reading:
         )
 
     def _condition(self, name: str, value: str) -> Plan:
+        if len(self.resource_types) < 2:
+            conditions = Conditions(self.parameters, self.context, _ADVICE)
+            plan = _plan(conditions, (*self.resource_types, "Resource")[0], name, value)
+            self._add_tests(conditions.tests)
+            return plan
         plans: dict[Plan, list[str]] = {}
-        for one in self.resource_types or ("Resource",):
+        for one in self.resource_types:
             conditions = Conditions(self.parameters, self.context, _ADVICE)
             plan = _plan(conditions, one, name, value)
             if plan not in plans:
-                self.tests += conditions.tests
+                self._add_tests(conditions.tests)
             plans.setdefault(plan, []).append(one)
-        if self.tests > MOST_VALUES:
-            raise InvalidParameter(f"a search has at most {MOST_VALUES} values")
         if len(plans) == 1:
             return next(iter(plans))
         # what a name means in one type is not asked of another
         return Or(tuple(And((_of_types(types), plan)) for plan, types in plans.items()))
+
+    def _add_tests(self, tests: int) -> None:
+        self.tests += tests
+        if self.tests > MOST_VALUES:
+            raise InvalidParameter(f"a search has at most {MOST_VALUES} values")
 
     def _sort_key(self, text: str) -> SortKey:
         code = text.removeprefix("-")

@@ -9,15 +9,29 @@ import binascii
 import json
 from zlib import crc32
 
+from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter
-from fhir_hub.search.plan import Query
+from fhir_hub.search.plan import And, Or, Plan, Query
 
 Value = str | int | float | None
 
 
 def check_of(query: Query) -> int:
     """Return a number that tells this query's types, plan and order from another's."""
-    return crc32(repr((query.resource_types, query.plan, query.sort)).encode(errors="replace"))
+    asked = (query.resource_types, query.plan, query.sort)
+    try:
+        text = fhirjson.dumps(asked) + _joints(query.plan).encode()
+    except (ValueError, TypeError):  # what is not Unicode
+        text = repr(asked).encode(errors="replace")
+    return crc32(text)
+
+
+def _joints(plan: Plan) -> str:
+    """Return how the parts of a plan are joined, which their JSON does not tell."""
+    if isinstance(plan, And | Or):
+        return f"{type(plan).__name__}({''.join(map(_joints, plan.plans))})"
+    inner: Plan | None = getattr(plan, "plan", None)
+    return f"-{_joints(inner)}" if inner is not None else "."
 
 
 def write_cursor(query: Query, values: tuple[Value, ...]) -> str:

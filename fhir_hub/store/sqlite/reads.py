@@ -181,7 +181,11 @@ class Reader:
     def _page_of(self, query: Query, rows: list[Any], total: int | None = None) -> Page:
         """Return the page of `rows`, of which one more than asked for says that there are more."""
         keys = len(query.sort) + 1
-        matches = [self._stored(row[keys:]) for row in rows[: query.count]]
+        name_of = self.names.type_name
+        matches = [
+            tuple.__new__(Stored, (name_of(row[keys]), *row[keys + 1 :]))
+            for row in rows[: query.count]
+        ]
         cursor = ""
         if len(rows) > query.count and matches:
             cursor = write_cursor(query, rows[query.count - 1][:keys])
