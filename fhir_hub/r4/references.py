@@ -75,11 +75,14 @@ class OwnReferences:
 
     def __init__(self, base: str = "") -> None:
         own = f"(?:{re.escape(base.rstrip('/'))}/)?" if base else ""
-        literal = rf'"reference":"{own}([A-Z][A-Za-z]{{0,63}})/({ID}){_VERSION}"'
+        literal = rf'"reference":"{own}([A-Z][A-Za-z]{{0,63}})(?:/({ID}){_VERSION}"|\?)'
         self._all = re.compile(literal.encode()).findall
 
     def find(self, content: bytes) -> list[Literal]:
         """Return each reference of the compact JSON `content` once.
+
+        One by criteria (`Patient?identifier=…`), which only a transaction resolves, comes without
+        a logical id: it leads nowhere.
 
         >>> OwnReferences().find(b'{"subject":{"reference":"Patient/1"},"x":"reference"}')
         [Literal(address='Patient/1', resource_type='Patient', logical_id='1', version_id='')]

@@ -50,7 +50,8 @@ async def _mend(store: Store, rules: Rules, unit: Unit) -> None:
     for target in await _missing(store, unit.targets(), unit):
         key = Key(*target[:2])
         ((_, _, reference), *_) = _pointing(rules, unit, {_literal(target)})
-        made = None if target.version_id else rules.placeholder(key, reference)
+        is_plain = key.logical_id and not target.version_id
+        made = rules.placeholder(key, reference) if is_plain else None
         if made is None:
             unit.warnings += _dangling(rules, unit, [target], "warning")
             unit.given_up.add(target)

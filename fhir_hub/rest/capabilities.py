@@ -93,6 +93,7 @@ def _resource(
     is_enforced = service.repository.reference_policy == "enforce"
     shown: dict[str, Any] = {
         "type": name,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
         **_profiles(name, service),
         "interaction": interactions,
         "versioning": "versioned-update",

@@ -5,7 +5,7 @@ Spec: https://hl7.org/fhir/R4/references.html#literal
 
 import pytest
 
-from fhir_hub.r4.references import find_references, parse_reference
+from fhir_hub.r4.references import OwnReferences, find_references, parse_reference
 
 BASE = "http://hub.test/fhir"
 
@@ -62,3 +62,19 @@ def test_a_found_reference_can_be_rewritten_in_place():
         assert path == "Resource.subject"
         holder["reference"] = "Patient/1"
     assert resource["subject"] == {"reference": "Patient/1"}
+
+
+def test_references_below_the_own_base_are_found_in_the_text_of_a_resource():
+    found = OwnReferences("https://hub.example/fhir").find(
+        b'{"a":{"reference":"https://hub.example/fhir/Patient/1/_history/2"},'
+        b'"b":[{"reference":"Patient/1"},{"reference":"Patient/1"}],'
+        b'"c":{"reference":"https://other.example/fhir/Patient/3"},"d":{"reference":"#x"},'
+        b'"e":{"reference":"urn:uuid:1"},"f":"{\\"reference\\":\\"Patient/4\\"}",'
+        b'"g":{"reference":"Patient?identifier=5"}}'
+    )
+
+    assert [one[1:] for one in found] == [
+        ("Patient", "1", "2"),
+        ("Patient", "1", ""),
+        ("Patient", "", ""),
+    ]

@@ -46,7 +46,9 @@ def issues(answer):
     return [(one["code"], one.get("expression", [""])[0]) for one in answer.json()["issue"]]
 
 
-@pytest.mark.parametrize("reference", ["Patient/none", "Patient/gone", "Patient/p/_history/2"])
+@pytest.mark.parametrize(
+    "reference", ["Patient/none", "Patient/gone", "Patient/p/_history/2", "Patient?_id=p"]
+)
 async def test_a_reference_to_nothing_is_refused_and_named(client, reference):
     answer = await client.post("Observation", json=about(reference))
 
