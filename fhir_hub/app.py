@@ -26,16 +26,15 @@ from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
-from fhir_hub.r4.checks.run import Checks, make_checks
+from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
-from fhir_hub.r4.terminology.engine import own_terminology
-from fhir_hub.r4.terminology.sources import Shelf
+from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
-from fhir_hub.repository.stored_terminology import StoredTerminology
+from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
 from fhir_hub.rest.http import Exchange, FhirApp, is_fault
@@ -54,7 +53,6 @@ from fhir_hub.server import (
 )
 from fhir_hub.settings import Settings, Validation
 from fhir_hub.store.open import Backend
-from fhir_hub.store.terminology.imported import ImportedSource
 from fhir_hub.telemetry import Figures, Log, Logs, Metrics, stopwatch
 
 Ask = Callable[[], Awaitable[Figures]]
@@ -82,7 +80,9 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     """
     definitions = load_definitions()
     profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
-    checks = make_checks(definitions, profiles, unknown=_SEVERITIES[settings.unknown_profiles])
+    stored, terminology = hub_terminology(backend.store, settings.terminology_path, profiles.all())
+    unknown = _SEVERITIES[settings.unknown_profiles]
+    checks = Checks(definitions, profiles, terminology, unknown=unknown)
     parameters = Parameters(definitions, full_text=settings.full_text)
     folders = [settings.mappings_folder] if settings.mappings_folder else []
     mappings = load_mappings(definitions, folders)
@@ -92,9 +92,10 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     if missing := profiles.missing():
         warn("packages_missing", needed="; ".join(missing))
     require_of = partial(_requirement, checks, site_rules, definitions)
-    repository, indexing = _repository(settings, backend, require_of, parameters, warn)
+    repository, indexing = _repository(settings, backend, require_of, parameters, stored, warn)
+    definers = (profiles, terminology, stored)
     of_rest = repository.of("rest")
-    service = _service(settings, backend, profiles, checks, site_rules, parameters, of_rest)
+    service = _service(settings, definers, checks, site_rules, parameters, of_rest)
     metrics = Metrics(__version__, is_shared=figures is not None)
     receiver = Receiver(
         repository,
@@ -117,24 +118,21 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
 
 def _service(
     settings: Settings,
-    backend: Backend,
-    profiles: Packages,
+    definers: tuple[Packages, Terminology, StoredTerminology],
     checks: Checks,
     site_rules: SiteRules,
     parameters: Parameters,
     repository: Repository,
 ) -> Service:
     """Return the parts of the REST API."""
-    stored = StoredTerminology(backend.store)
-    imported = ImportedSource(settings.terminology_path)
-    sources = (stored.shelf, imported, Shelf(profiles.all()))
+    profiles, terminology, stored = definers
     return Service(
         repository=repository,
         definitions=parameters.definitions,
         checks=checks,
         site_rules=site_rules,
         parameters=parameters,
-        terminology=own_terminology(*sources, stamp=lambda: (stored.stamp, imported.stamp())),
+        terminology=terminology,
         stored_terminology=stored,
         zone=settings.zone,
         dispatch=routes.dispatch,
@@ -155,6 +153,7 @@ def _repository(
     backend: Backend,
     require_of: Callable[[Validation, Sequence[str]], Callable[[Any], None]],
     parameters: Parameters,
+    terminology: StoredTerminology,
     log: Log,
 ) -> tuple[Repository, Indexing]:
     """Return the one repository; what comes from a source obeys that source's rules."""
@@ -177,7 +176,8 @@ def _repository(
         )
 
     indexing = Indexing(backend.store, parameters, extractor, log)
-    return Repository(backend.store, rules_of(), extractor, rules_of, indexing), indexing
+    parts = (backend.store, rules_of(), extractor, rules_of, indexing, terminology)
+    return Repository(*parts), indexing
 
 
 @dataclass(slots=True)
@@ -226,6 +226,7 @@ class Hub:
     ) -> None:
         """Serve the connections that `take` brings, as one process of several, until `stop`."""
         await self.indexing.refresh()
+        await self.service.stored_terminology.refresh()
         server = Server(self._application(mllp_port), self.settings.drain_s)
         attendances: list[Attendance] = []
 
@@ -243,6 +244,7 @@ class Hub:
         """Finish the messages that a crash interrupted; store the Bundle in the file `load`."""
         log = self.logs.get_logger("hub")
         await self.indexing.refresh()
+        await self.service.stored_terminology.refresh()
         if replayed := await self.receiver.replay():
             log.info("messages_replayed", messages=replayed)
         if load is not None:

@@ -63,6 +63,7 @@ class Tests:
                 if file := opened.extractfile(member):
                     self._files[member.name.removeprefix("tests/")] = file.read()
         self.suites: list[Json] = self.read("test-cases.json")["suites"]
+        self.messages: dict[str, dict[str, str]] = self.read("messages-tx.fhir.org.json")
 
     def has(self, name: str) -> bool:
         """Say whether there is a file of that name."""
@@ -138,6 +139,17 @@ def parameters_of(tests: Tests, suite: Json, test: Json) -> Json:
     return {"resourceType": "Parameters", "parameter": rows}
 
 
+def worded(expected: Any, messages: dict[str, str]) -> Any:
+    """Return what is expected with the words of the reference server where they are known."""
+    if isinstance(expected, dict):
+        return {name: worded(value, messages) for name, value in expected.items()}
+    if isinstance(expected, list):
+        return [worded(value, messages) for value in expected]
+    if isinstance(expected, str) and expected.startswith("$external:"):
+        return messages.get(expected.strip("$").split(":")[1], expected)
+    return expected
+
+
 def ask(client: httpx.Client, tests: Tests, suite: Json, test: Json) -> str:
     """Return how the hub's answer to a test differs from what is expected; empty if it does not."""
     headers = {"Content-Type": "application/fhir+json"}
@@ -159,7 +171,9 @@ def ask(client: httpx.Client, tests: Tests, suite: Json, test: Json) -> str:
     if operation == "translate":
         actual = _origins(actual)
     named = [test.get(name, "") for name in ("response:flat", "response", "response2")]
-    found = [difference(tests.read(name), actual) for name in named if tests.has(name)]
+    patterns = [tests.read(name) for name in named if tests.has(name)]
+    patterns += [worded(tests.read(n), tests.messages[n]) for n in named if n in tests.messages]
+    found = [difference(one, actual) for one in patterns]
     return "" if "" in found else found[-1]
 
 

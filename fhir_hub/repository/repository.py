@@ -18,6 +18,8 @@ from fhir_hub.errors import Gone, NotFound, VersionConflict
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.integrity import prepare, refusal
 from fhir_hub.repository.links import Included, include
+from fhir_hub.repository.stored_terminology import TYPES as TERMINOLOGY
+from fhir_hub.repository.stored_terminology import StoredTerminology
 from fhir_hub.repository.unit import Rules, Unit
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.request import SearchRequest
@@ -33,7 +35,8 @@ class Repository:
     """Reads and units of work over one store.
 
     `rules_of` says which rules hold for what comes from some sources; without it all are alike.
-    `indexing` keeps the site's own search parameters in step with the store.
+    `indexing` keeps the site's own search parameters in step with the store, `terminology` what
+    is known of codes.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Repository:
         extractor: Extractor,
         rules_of: Callable[..., Rules] | None = None,
         indexing: Indexing | None = None,
+        terminology: StoredTerminology | None = None,
     ) -> None:
         self.store = store
         self.new_id = rules.new_id
@@ -52,6 +56,7 @@ class Repository:
         self._rules_of = rules_of or (lambda *sources: rules)
         self._queue = asyncio.Lock()
         self._indexing = indexing
+        self._terminology = terminology
 
     def of(self, *sources: str) -> "Repository":
         """Return this repository, with the rules of what comes from `sources`.
@@ -142,6 +147,8 @@ class Repository:
             raise error from None
         if self._indexing and any(key.resource_type == PARAMETERS for key in unit.changes):
             await self._indexing.refresh()
+        if self._terminology and any(key.resource_type in TERMINOLOGY for key in unit.changes):
+            await self._terminology.refresh()
         return True, result
 
     async def rebuild(self, resource_types: Iterable[str]) -> None:

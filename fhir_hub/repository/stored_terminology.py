@@ -11,16 +11,19 @@ Spec: https://hl7.org/fhir/R4/terminology-service.html
 import asyncio
 from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidResource
 from fhir_hub.r4.terminology.canonical import Canonical
-from fhir_hub.r4.terminology.engine import Terminology
+from fhir_hub.r4.terminology.concepts import Facts
+from fhir_hub.r4.terminology.engine import Terminology, own_terminology
 from fhir_hub.r4.terminology.problems import Unanswerable
 from fhir_hub.r4.terminology.sources import Shelf
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Key, Store, Stored
+from fhir_hub.store.terminology.imported import ImportedSource
 
 MOST_CODES = 50_000  # that a search asks for by one value set or hierarchy
 TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
@@ -102,6 +105,15 @@ class StoredTerminology:
             if other.resource_type == key.resource_type and _canonical(one) == canonical:
                 self.shelf.add(one)
         self.stamp += 1
+
+
+def hub_terminology(
+    store: Store, imported: Path | None, packaged: Iterable[Facts]
+) -> tuple[StoredTerminology, Terminology]:
+    """Return what is stored of terminology, and all: stored, imported (a file), packaged, R4's."""
+    stored, source = StoredTerminology(store), ImportedSource(imported)
+    sources = (stored.shelf, source, Shelf(packaged))
+    return stored, own_terminology(*sources, stamp=lambda: (stored.stamp, source.stamp()))
 
 
 class SearchTerms:

@@ -45,7 +45,7 @@ class Shelf:
         self._systems: dict[str, dict[str, Facts]] = {}
         self._built: dict[Canonical, CodeSystem] = {}
         self._value_sets: dict[str, dict[str, Facts]] = {}
-        self._maps: dict[Canonical, Facts] = {}
+        self._maps: list[Facts] = []
         self._supplements: dict[Canonical, Facts] = {}
         self._of_all: dict[str, Canonical] = {}
         for resource in resources:
@@ -67,7 +67,8 @@ class Shelf:
         elif kind == "ValueSet":
             self._value_sets.setdefault(url, {})[here.version] = resource
         elif kind == "ConceptMap":
-            self._maps[here] = resource
+            # two of the same address are asked both, where none is named
+            self._maps.append(resource)
 
     def remove(self, kind: str, canonical: Canonical) -> None:
         """Take a resource away."""
@@ -79,7 +80,7 @@ class Shelf:
         elif kind == "ValueSet":
             self._value_sets.get(canonical.url, {}).pop(canonical.version, None)
         else:
-            self._maps.pop(canonical, None)
+            self._maps = [one for one in self._maps if _canonical(one) != canonical]
 
     def code_systems(self, url: str) -> Sequence[CodeSystem]:
         """Return every version of a code system."""
@@ -106,11 +107,15 @@ class Shelf:
 
     def concept_maps(self) -> Iterable[Facts]:
         """Return all concept maps."""
-        return self._maps.values()
+        return self._maps
 
     def systems(self) -> Iterable[Canonical]:
         """Return the code systems."""
         return [Canonical(url, v) for url, versions in self._systems.items() for v in versions]
+
+
+def _canonical(resource: Facts) -> Canonical:
+    return Canonical(str(resource.get("url", "")), str(resource.get("version", "")))
 
 
 class OwnSource:
