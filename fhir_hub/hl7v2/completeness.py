@@ -53,6 +53,7 @@ class Completeness:
         needs = self._needs.get(resource_type)
         if needs is None:
             needs = self._needs[resource_type] = self._read(resource_type)
+        _straighten_bounds(resource, leave_out)
         return _lacks(resource, needs, resource_type, leave_out)
 
     def _read(self, resource_type: str) -> Needs:
@@ -113,6 +114,19 @@ def _lacks(node: Json, needs: Needs, path: str, leave_out: list[str]) -> str:
         if not any(name in node for name in names):
             return names[0]
     return ""
+
+
+def _straighten_bounds(resource: Json, leave_out: list[str]) -> None:
+    """Take the end off a timing's bounds that end before they start (per-1)."""
+    held = [resource.get("occurrenceTiming")]
+    held += [one.get("timing") for one in resource.get("dosageInstruction", ())]
+    for timing in held:
+        bounds: Json = timing.get("repeat", {}).get("boundsPeriod", {}) if timing else {}
+        if _is_reversed(bounds):
+            del bounds["end"]
+            leave_out.append(
+                f"{resource['resourceType']} timing: boundsPeriod.end before its start"
+            )
 
 
 def _is_reversed(period: Any) -> bool:

@@ -57,6 +57,38 @@ def test_an_order_cancelled_is_the_same_order():
     assert order.match == every(story("16"), "ServiceRequest")[0].match
 
 
+def test_a_timing_that_ends_before_it_starts_has_no_end():
+    text = text_of("16").replace("20250321090000||R", "20250321090000|20250320|R")
+    conversion = converted(text)
+
+    bounds = only(conversion, "ServiceRequest")["occurrenceTiming"]["repeat"]["boundsPeriod"]
+    assert bounds == {"start": "2025-03-21T09:00:00+08:00"}
+    assert errors(conversion) == []
+
+
+def test_results_that_repeat_are_components_of_one():
+    text = text_of("17").replace("||7.9|%", "||7.9~8.1|%")
+    result = by_code(converted(text))["4548-4"]
+
+    assert [one["valueQuantity"]["value"] for one in result["component"]] == [
+        Decimal("7.9"),
+        Decimal("8.1"),
+    ]
+    assert "valueQuantity" not in result
+    assert errors(converted(text)) == []
+
+
+def test_an_orc_is_of_its_own_order_alone():
+    second = "OBR|2||L2^LIS|2823-3^钾^LN|||20250321||||||||||||||||||F\r"
+    text = text_of("08").rstrip("\r") + f"\r{second}"
+    reports = {
+        one["code"]["coding"][0]["code"]: one
+        for one in of_type(converted(text), "DiagnosticReport")
+    }
+
+    assert set(identifiers(reports["2823-3"])) == {"L2"}
+
+
 def test_17_an_analyser_tells_of_a_specimen_and_its_results():
     conversion = story("17")
     result = by_code(conversion)["4548-4"]
