@@ -86,8 +86,9 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     parameters = Parameters(definitions, full_text=settings.full_text)
     folders = [settings.mappings_folder] if settings.mappings_folder else []
     mappings = load_mappings(definitions, folders)
-    settings.require_sources((*_SOURCES, *mappings.senders))
-    site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas)
+    sources = (*_SOURCES, *mappings.senders)
+    settings.require_sources(sources)
+    site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas, sources)
     warn = logs.get_logger("hub").warning
     if missing := profiles.missing():
         warn("packages_missing", needed="; ".join(missing))

@@ -188,7 +188,8 @@ def test_the_gateway_of_the_health_stations_has_rules_of_its_own(rules, more, ex
 
 
 def of_schema(schema):
-    return SiteRules(definitions(), {}, [SchemaFile(schema, "tea/x.schema.json")])
+    files = [SchemaFile(schema, "tea/x.schema.json")]
+    return SiteRules(definitions(), {}, files, ("rest", "hl7v2", "iot-gateway"))
 
 
 def test_a_schema_without_source_is_for_everybody_and_tells_no_value():
@@ -219,6 +220,10 @@ def test_a_schema_without_source_is_for_everybody_and_tells_no_value():
         ({"appliesTo": {"resourceType": "Patient"}}, "arrays of names"),
         ({"appliesTo": {"resourceType": ["Pateint"]}}, "Pateint is no type of R4"),
         ({"appliesTo": {"resourceType": ["Patient"], "sender": ["x"]}}, "say appliesTo"),
+        (
+            {"appliesTo": {"resourceType": ["Patient"], "source": ["iot-gatway"]}},
+            "iot-gatway is no source of rest, hl7v2, iot-gateway",
+        ),
         ({"appliesTo": {"resourceType": ["Patient"]}, "type": "objekt"}, "/type: 'objekt'"),
         (
             {"appliesTo": {"resourceType": ["Patient"]}, "$ref": "https://x.example/s"},

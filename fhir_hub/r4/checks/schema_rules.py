@@ -14,7 +14,7 @@ Without `source` it is for everybody. `source` is a name of `[sources.NAME]` in 
 Spec: https://json-schema.org/draft/2020-12; docs/profiles.md
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
@@ -38,8 +38,17 @@ class _Rule(NamedTuple):
 class SchemaRules:
     """The schemas of packages, by the types of resources that they are for."""
 
-    def __init__(self, definitions: Definitions, files: Sequence[SchemaFile]) -> None:
-        """Raise `InvalidPackage` with every file that is no schema or is for no type of R4."""
+    def __init__(
+        self,
+        definitions: Definitions,
+        files: Sequence[SchemaFile],
+        known_sources: Collection[str] | None = None,
+    ) -> None:
+        """Raise `InvalidPackage` with every file that is no schema or is for what there is not.
+
+        That is a type that is not R4's, or a source that is not of `known_sources` (None: any is).
+        """
+        self._known_sources = known_sources
         self._names = ElementNames(definitions)
         self._rules: dict[str, list[_Rule]] = {}
         problems = []
@@ -73,6 +82,9 @@ class SchemaRules:
             raise ValueError(f"{APPLIES_TO}: resourceType and source are arrays of names")
         if unknown := [each for each in types if each not in definitions.resource_types]:
             raise ValueError(f"{APPLIES_TO}: {unknown[0]} is no type of R4")
+        known = self._known_sources
+        if known is not None and (unknown := [each for each in sources if each not in known]):
+            raise ValueError(f"{APPLIES_TO}: {unknown[0]} is no source of {', '.join(known)}")
         rule = _Rule(Schema(schema), frozenset(sources))
         for resource_type in types:
             self._rules.setdefault(resource_type, []).append(rule)

@@ -8,7 +8,7 @@ of its system stands: in a resource, a contained one, a reference, an extension.
 Spec: https://hl7.org/fhir/R4/datatypes.html#Identifier
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_hub.errors import Issue
@@ -32,10 +32,14 @@ class SiteRules:
         definitions: Definitions,
         identifiers: Mapping[str, IdentifierRule],
         schemas: Sequence[SchemaFile] = (),
+        known_sources: Collection[str] | None = None,
     ) -> None:
-        """Raise `InvalidPackage` if a schema is no good. `identifiers` are by system."""
+        """Raise `InvalidPackage` if a schema is no good, or for none of `known_sources`.
+
+        `identifiers` are by system.
+        """
         self._identifiers = identifiers
-        self._schemas = SchemaRules(definitions, schemas)
+        self._schemas = SchemaRules(definitions, schemas, known_sources)
         self._names = ElementNames(definitions)
         self._known: dict[tuple[str, str], Named] = {}
 
