@@ -260,7 +260,8 @@ def conditions(draw: st.DrawFn, resource_type: str, depth: int = 0) -> tuple[str
             source, code = draw(st.sampled_from(backs))
             name, value = draw(conditions(source, depth + 1))
             return f"_has:{source}:{code}:{name}", value
-    told = [known[code] for code in (*EVERY, *TOLD[resource_type]) if code in known]
+    every = EVERY if way == 3 else EVERY[:2]
+    told = [known[code] for code in (*every, *TOLD[resource_type]) if code in known]
     parameter = draw(st.sampled_from([*known.values()] if way == 2 else told))
     if parameter.kind == "composite":
         pair = parameter.pairs[0].parts
