@@ -105,10 +105,13 @@ def _codings(inputs: Inputs) -> tuple[Facts, ...]:
 
 def _dependency(value: Any) -> tuple[str, str]:
     """Return the element and the code of a `dependency`."""
-    parts = {one.get("name"): one for one in value} if isinstance(value, list) else {}
+    rows = value if isinstance(value, list) else ()
+    parts = {one.get("name"): one for one in rows if isinstance(one, dict)}
+    element = parts.get("element", {}).get("valueUri")
     concept = parts.get("concept", {}).get("valueCodeableConcept", {})
-    codings = concept.get("coding") or [{}]
-    element = str(parts.get("element", {}).get("valueUri", ""))
-    if not element:
+    codings = (concept.get("coding") or [{}]) if isinstance(concept, dict) else [None]
+    if not (
+        isinstance(element, str) and isinstance(codings, list) and isinstance(codings[0], dict)
+    ):
         raise InvalidParameter("$translate: a dependency has the parts element and concept")
     return element, str(codings[0].get("code") or concept.get("text") or "")
