@@ -4,13 +4,14 @@ Spec: http://hl7.org/fhirpath/N1/#filtering-and-projection
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cmp_to_key
 from typing import Any
 
 from fhir_hub.r4.expressions.moments import read_moment
 from fhir_hub.r4.expressions.nodes import Node, Tree
 from fhir_hub.r4.expressions.scope import MOST_STEPS, Evaluate, Scope
 from fhir_hub.r4.expressions.typing import info
-from fhir_hub.r4.expressions.values import Items, Wrong, contains, one, system, truth
+from fhir_hub.r4.expressions.values import Items, Wrong, contains, one, order, system, truth
 
 Make = Callable[..., Evaluate]
 
@@ -103,16 +104,17 @@ def _iif(
     return choose
 
 
+def _compared(left: tuple[Any, Any], right: tuple[Any, Any]) -> int:
+    return order(left[0], right[0]) or 0
+
+
 def _sort(tree: Tree, *keys: Evaluate) -> Evaluate:
     def arrange(items: Items, scope: Scope) -> Items:
         found = list(items)
         for key in reversed(keys or (lambda items, scope: items,)):
             told = [(one(answer), item) for item, answer in _each(found, scope, key)]
             empty = [item for value, item in told if value is None]
-            try:
-                rest = sorted((pair for pair in told if pair[0] is not None), key=lambda p: p[0])
-            except TypeError:
-                raise Wrong("sort() needs values of one type") from None
+            rest = sorted((pair for pair in told if pair[0] is not None), key=cmp_to_key(_compared))
             found = [*empty, *(item for _, item in rest)]
         return found
 

@@ -54,6 +54,8 @@ def read_moment(text: str, kind: str = "") -> Moment | None:
     if match is None or not (match[1] or match[5]):
         return None
     found = kind or ("Time" if not match[1] else "DateTime" if match[4] else "Date")
+    if found == "Time" and match[1]:
+        return None
     fields = match.group(1, 2, 3, 5, 6) if found != "Time" else match.group(5, 6)
     parts: list[Part] = [int(part) for part in fields if part is not None]
     if match[7]:
@@ -165,7 +167,8 @@ def _add_months(moment: Moment, months: int) -> Moment | None:
 def _add_seconds(moment: Moment, seconds: Decimal, precision: Decimal) -> Moment | None:
     if precision > 1:
         seconds = Decimal(int(seconds / precision)) * precision
-    parts: list[Part] = [1, 1, 1, *moment.parts] if moment.kind == "Time" else [*moment.parts]
+    # a time goes round the clock, so its day is any that has days on both sides
+    parts: list[Part] = [2000, 1, 1, *moment.parts] if moment.kind == "Time" else [*moment.parts]
     length = len(parts)
     parts += [0] * (6 - length)
     digits = -int(Decimal(parts[5]).as_tuple().exponent)

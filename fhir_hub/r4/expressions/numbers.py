@@ -106,8 +106,6 @@ def _number_bound(value: Decimal, digits: int, *, is_low: bool) -> Decimal | Non
     half = Decimal(5).scaleb(min(_exponent(value), 0) - 1)
     edge = value - half if is_low else value + half
     rounding = ROUND_FLOOR if is_low else ROUND_CEILING
-    if -_exponent(value) > digits:
-        rounding = ROUND_FLOOR if is_low else ROUND_CEILING
     try:
         return edge.quantize(Decimal(1).scaleb(-digits), rounding)
     except InvalidOperation:

@@ -6,7 +6,7 @@ A collection is a list of `Node`s and System values (`bool`, `int`, `Decimal`, `
 Spec: http://hl7.org/fhirpath/N1/#types-and-reflection and https://hl7.org/fhir/R4/fhirpath.html
 """
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from fhir_hub.r4.expressions.moments import Moment, compare, read_moment, same
@@ -208,17 +208,15 @@ def equivalent(left: Any, right: Any) -> bool:
 
 
 def _rounded_equal(left: Any, right: Any) -> bool:
-    numbers = [Decimal(each) for each in (left, right) if type(each) in (int, Decimal)]
-    numbers = (
-        numbers
-        if len(numbers) == 2
-        else [Decimal(str(each)) for each in (left, right) if isinstance(each, int | Decimal)]
-    )
-    if len(numbers) != 2:
+    if not is_number(left) or not is_number(right):
         return False
-    digits = max(int(number.as_tuple().exponent) for number in numbers)
+    first, second = Decimal(left), Decimal(right)
+    digits = max(int(number.as_tuple().exponent) for number in (first, second))
     unit = Decimal(1).scaleb(min(digits, 0))
-    return numbers[0].quantize(unit) == numbers[1].quantize(unit)
+    try:
+        return first.quantize(unit) == second.quantize(unit)
+    except InvalidOperation:  # more digits than can be rounded
+        return first == second
 
 
 def _alike(left: Any, right: Any) -> bool:

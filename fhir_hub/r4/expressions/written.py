@@ -5,12 +5,12 @@ Spec: http://hl7.org/fhirpath/N1/#conversion
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from fhir_hub.r4.expressions.moments import Moment, read_moment
 from fhir_hub.r4.expressions.scope import Function
-from fhir_hub.r4.expressions.values import Amount, Items, one
+from fhir_hub.r4.expressions.values import Amount, Items, in_one_unit, one
 from fhir_hub.r4.fhirpath_text import UNITS
 
 _TRUE = frozenset(("true", "t", "yes", "y", "1", "1.0"))
@@ -71,7 +71,7 @@ def _moment(kind: str) -> Callable[[Any], Moment | None]:
     def read(value: Any) -> Moment | None:
         found = value if isinstance(value, Moment) else None
         if isinstance(value, str):
-            found = read_moment(value, kind if kind == "Time" or "T" in value else "")
+            found = read_moment(value, "Time" if kind == "Time" else "")
         if found is None or (found.kind == "Time") != (kind == "Time"):
             return None
         if kind == "Date":
@@ -94,13 +94,9 @@ def _quantity(value: Any) -> Amount | None:
     number, code, word = match.groups()
     if word and word not in UNITS:
         return None
-    try:
-        amount = Decimal(number)
-    except InvalidOperation:
-        return None
     if word:
-        return Amount(amount, word.removesuffix("s"), is_calendar=True)
-    return Amount(amount, code or "1")
+        return Amount(Decimal(number), word.removesuffix("s"), is_calendar=True)
+    return Amount(Decimal(number), code or "1")
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
@@ -119,17 +115,23 @@ def _to(read: Callable[[Any], Any]) -> Function:
     def convert(items: Items, unit: Items | None = None) -> Items:
         value = one(items)
         found = None if value is None else read(value)
-        if unit and isinstance(found, Amount) and found.unit != one(unit):
-            return []
+        if unit and isinstance(found, Amount):
+            found = _in_unit(found, one(unit))
         return [] if found is None else [found]
 
     return convert
 
 
+def _in_unit(amount: Amount, unit: str) -> Amount | None:
+    pair = in_one_unit(amount, Amount(Decimal(1), unit))
+    return None if pair is None else Amount(pair[0] / pair[1], unit)
+
+
 def _converts_to(read: Callable[[Any], Any]) -> Function:
+    convert = _to(read)
+
     def converts(items: Items, unit: Items | None = None) -> Items:
-        value = one(items)
-        return [] if value is None else [read(value) is not None]
+        return [bool(convert(items, unit))] if items else []
 
     return converts
 
