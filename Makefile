@@ -42,7 +42,7 @@ lint: $(VENV)/installed-tests
 	$(BIN)/mypy --strict fhir_hub
 
 test: lint
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --durations=10 --cov --cov-report=term
 
 # what to give the benchmarks: BENCH="--prefill 1000000 --runs 3 --keep"
 BENCH ?=

@@ -135,7 +135,12 @@ async def test_the_capability_statement_lists_it_when_it_works(hub):
     assert await listed() == []
     await hub.indexing.work()
     assert await listed() == [
-        {"name": "contact-name", "type": "string", "definition": f"{URL}contact-name"}
+        {
+            "name": "contact-name",
+            "type": "string",
+            "definition": f"{URL}contact-name",
+            "documentation": "FHIRPath: Patient.contact.name.family",
+        }
     ]
 
 
