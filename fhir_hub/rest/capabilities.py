@@ -13,6 +13,7 @@ from fhir_hub.clock import instant
 from fhir_hub.errors import InvalidParameter
 from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse, answer
 from fhir_hub.rest.service import Operation, Service
+from fhir_hub.rest.subset import parse_subset
 from fhir_hub.rest.terminology_capabilities import terminology_statement
 from fhir_hub.search.parameters import Parameter
 
@@ -28,9 +29,9 @@ _ON_TYPES = {
     "search-type",
 }
 _EVERYWHERE = (
-    "Every address takes _format and _pretty; reads, histories and searches take _summary and"
-    " _elements; histories take _count, _since and _at. PATCH, PUT and DELETE take criteria"
-    " (conditional patch, update, delete). If-Match, If-None-Match, If-Modified-Since,"
+    "Every address takes _format and _pretty; reads, histories, searches and metadata take"
+    " _summary and _elements; histories take _count, _since and _at. PATCH, PUT and DELETE take"
+    " criteria (conditional patch, update, delete). If-Match, If-None-Match, If-Modified-Since,"
     " If-None-Exist and Prefer (return, handling) are read."
 )
 MODES = ("full", "normative", "terminology")
@@ -41,17 +42,20 @@ _ON_SYSTEM = {"transaction", "search-system", "history-system"}
 async def capabilities(request: FhirRequest, service: Service) -> FhirResponse:
     """Return the CapabilityStatement, for `mode=terminology` the TerminologyCapabilities.
 
-    Raises `InvalidParameter` for another mode.
+    `_summary` and `_elements` choose parts of it. Raises `InvalidParameter` for another mode.
 
     Spec: https://hl7.org/fhir/R4/http.html#capabilities
     """
-    request.require_no_query(("mode",))
     mode = dict(request.query).get("mode", "full")
     if mode not in MODES:
         raise InvalidParameter(f"mode is one of {', '.join(MODES)}")
+    name = "TerminologyCapabilities" if mode == "terminology" else "CapabilityStatement"
+    subset = parse_subset(request, service.definitions, name, also="mode")
     if mode == "terminology":
-        return answer(200, await terminology_statement(request.base, service))
-    return answer(200, statement(request.base, service))
+        shown = await terminology_statement(request.base, service)
+    else:
+        shown = statement(request.base, service)
+    return answer(200, subset.reduce(shown) if subset else shown)
 
 
 def statement(base: str, service: Service) -> dict[str, Any]:

@@ -107,13 +107,16 @@ def _choice(name: str, path: str, elements: Mapping[str, Element]) -> Element | 
     return None
 
 
-def parse_subset(request: FhirRequest, definitions: Definitions) -> Subset | None:
+def parse_subset(
+    request: FhirRequest, definitions: Definitions, resource_type: str = "", also: str = ""
+) -> Subset | None:
     """Return what `_summary` and `_elements` of a read ask for, None for all of it.
 
-    Raises `UnknownParameter` for any other parameter, `InvalidParameter` for other values, and
-    for an element that the type does not have.
+    The type is the address's unless another is given; `also` is a parameter that the address
+    takes beside them. Raises `UnknownParameter` for any other parameter, `InvalidParameter` for
+    other values, and for an element that the type does not have.
     """
-    request.require_no_query(("_summary", "_elements"))
+    request.require_no_query(("_summary", "_elements", *filter(None, [also])))
     asked = dict(request.query)
     if len(asked) < len(request.query):
         raise InvalidParameter("each parameter of a read stands once")
@@ -121,7 +124,7 @@ def parse_subset(request: FhirRequest, definitions: Definitions) -> Subset | Non
         raise InvalidParameter("_summary=count counts what a search or a history finds")
     names = listed(asked.get("_elements", ""))
     if names:
-        _require_elements(request.path[0], names, definitions)
+        _require_elements(resource_type or request.path[0], names, definitions)
     return subset(asked.get("_summary", ""), names, definitions)
 
 

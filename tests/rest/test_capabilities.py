@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/capabilitystatement.html
 """
 
 import parts
+import pytest
 
 from fhir_hub.rest.routes import ROUTES
 
@@ -50,3 +51,16 @@ async def test_every_search_parameter_that_it_names_is_accepted(client):
             value = "true" if is_boolean else values.get(parameter["type"], "x")
             answer = await client.get(f"{row['type']}?{parameter['name']}={value}")
             assert answer.status_code == 200, (row["type"], parameter)
+
+
+@pytest.mark.parametrize("mode", ["full", "terminology"])
+async def test_parts_of_the_statement_can_be_asked_for(client, mode):
+    summary = (await client.get(f"metadata?mode={mode}&_summary=true")).json()
+    elements = (await client.get(f"metadata?mode={mode}&_elements=software")).json()
+
+    whole = (await client.get(f"metadata?mode={mode}")).json()
+    assert summary["resourceType"] == elements["resourceType"] == whole["resourceType"]
+    assert elements["software"] == whole["software"]
+    assert "rest" not in elements
+    assert elements["meta"]["tag"][0]["code"] == "SUBSETTED"
+    assert "documentation" not in str(summary.get("rest", ""))
