@@ -25,13 +25,15 @@ def as_model(resource: dict[str, Any]) -> Any:
     resource_type = resource.get("resourceType", "")
     try:
         model = get_fhir_model_class(resource_type)
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise NotSupported("fhir.resources.R4B has no class of this resource type") from None
     try:
         return model.model_validate(resource)
     except ValueError as error:  # pydantic's errors are ValueErrors
         issues = _issues(resource_type, error)
         raise InvalidResource("fhir.resources refuses the resource", *issues) from None
+    except (AttributeError, KeyError, TypeError):  # of a contained resource of no type, say
+        raise InvalidResource("fhir.resources cannot read the resource") from None
 
 
 def _issues(resource_type: str, error: ValueError) -> list[Issue]:
