@@ -261,6 +261,18 @@ def test_collections_and_fhir(expression: str, expected: list[Any]) -> None:
     assert found(expression) == expected
 
 
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [("urn:uuid:a", ["f"]), ("Patient/a", ["f"]), ("urn:uuid:b", []), ("#", [])],
+)
+def test_a_reference_in_a_bundle_leads_to_its_entry(reference: str, expected: list[str]) -> None:
+    patient = {"resourceType": "Patient", "id": "a", "gender": "f"}
+    basic = {"resourceType": "Basic", "subject": {"reference": reference}}
+    entries = [{"fullUrl": "urn:uuid:a", "resource": patient}, {"resource": basic}, {}]
+    bundle = {"resourceType": "Bundle", "entry": entries}
+    assert found("entry.resource.subject.resolve().gender", bundle) == expected
+
+
 def test_repeat_goes_down() -> None:
     assert found("repeat(item).linkId", ANSWERS) == ["1", "1.1", "1.1.1"]
 

@@ -15,7 +15,7 @@ MOST_STEPS = 200_000
 class Scope:
     """`$this`, `$index`, `$total`, `%resource`, `%rootResource`, `%context`; one an evaluation.
 
-    `bundle` is full URL or `Type/id` → resource, of the Bundle that all is in, if it is in one.
+    `bundle` is full URL or `Type/id` → resource, of the Bundle that all is in, once asked for.
     `steps` counts what was looked at, so that an expression cannot run for long.
     """
 

@@ -6,6 +6,7 @@ type, which is what nearly every rule asks; whoever asks for more gets an error,
 Spec: https://hl7.org/fhir/R4/fhirpath.html#functions and bundle.html#references
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from fhir_hub.r4.expressions.nodes import Node, Tree
@@ -42,8 +43,16 @@ def _contained(tree: Tree, logical_id: str, scope: Scope) -> Node | None:
 
 
 def _entry(tree: Tree, text: str, scope: Scope) -> Node | None:
-    bundle = scope.bundle
-    if bundle is None:
+    if scope.root.type != "Bundle":
         return None
-    resource = bundle.get(text)
+    if scope.bundle is None:
+        scope.bundle = dict(_addresses(scope.root.value))
+    resource = scope.bundle.get(text)
     return None if resource is None else tree.root(resource)
+
+
+def _addresses(bundle: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for entry in bundle.get("entry", ()):
+        if type(entry) is dict and type(resource := entry.get("resource")) is dict:
+            yield str(entry.get("fullUrl")), resource
+            yield f"{resource.get('resourceType')}/{resource.get('id')}", resource
