@@ -220,6 +220,44 @@ def test_fhir_resources(store, tmp_path):
     assert known.codes("urn:example:warm", 10) == [("urn:example:big", "a")]
 
 
+def test_what_is_imported_is_one_source_among_others(store, tmp_path):
+    tones = {
+        "resourceType": "CodeSystem",
+        "url": "urn:example:tones",
+        "version": "3",
+        "content": "complete",
+        "valueSet": "urn:example:all-tones",
+        "concept": [{"code": "low", "concept": [{"code": "deep"}, {"code": "bass"}]}],
+    }
+    other = {"resourceType": "CodeSystem", "url": "urn:example:none", "content": "complete"}
+    concept_map = {"resourceType": "ConceptMap", "url": "urn:example:map", "group": []}
+    files = {"a.json": other, "b.json": tones, "c.json": concept_map}
+    files = {name: fhirjson.dumps(one).decode() for name, one in files.items()}
+    take(store, put(tmp_path / "fhir", files))
+    known, source = terminology(store), ImportedSource(store)
+    system = known.system("urn:example:tones")
+
+    assert list(system.codes()) == ["low", "deep", "bass"]
+    assert (system.parents("deep"), system.children("low")) == (["low"], ["deep", "bass"])
+    assert (system.is_below("deep", "low"), system.is_below("deep", "none")) == (True, False)
+    assert (list(system.with_text("ba")), list(system.with_text("?"))) == (["bass"], [])
+    assert known.codes("urn:example:all-tones", 9) == [
+        ("urn:example:tones", code) for code in ("low", "deep", "bass")
+    ]
+    assert source.of_all("urn:example:all") is None
+    assert set(source.systems()) == {("urn:example:tones", "3"), ("urn:example:none", "")}
+    assert [one["url"] for one in source.concept_maps()] == ["urn:example:map"]
+    assert known.catalogue.supplement("urn:example:tones") is None
+
+
+def test_no_file_is_an_empty_source(tmp_path):
+    source = ImportedSource(tmp_path / "nowhere.sqlite")
+
+    assert (source.stamp(), list(source.systems())) == (None, [])
+    assert (source.value_sets("urn:a"), source.concept_maps()) == ([], [])
+    assert source.code_systems("urn:a") == ()
+
+
 def test_an_import_replaces_its_version_and_a_running_hub_sees_it(store, tmp_path):
     known = terminology(store)
     assert known.system(LOINC) is None
