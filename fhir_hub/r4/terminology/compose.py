@@ -194,7 +194,7 @@ class Composer:
             system = supplemented(system, whole.supplements, self.catalogue)
         concepts = None
         if "concept" in row:
-            concepts = {str(one.get("code")): one for one in _rows(row["concept"])}
+            concepts = {str(one["code"]): one for one in _rows(row["concept"]) if "code" in one}
         rows = _rows(row.get("filter"))
         filters = compile_filters(rows, system, path) if system else []
         is_withheld = row.get("withheld") is True

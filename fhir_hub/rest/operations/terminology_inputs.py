@@ -17,6 +17,7 @@ from fhir_hub.r4.terminology.concepts import Facts
 from fhir_hub.r4.terminology.implicit import implicit_value_set
 from fhir_hub.r4.terminology.languages import Languages, read_languages
 from fhir_hub.r4.terminology.problems import unknown_value_set
+from fhir_hub.r4.terminology.shape import require_shape
 from fhir_hub.r4.terminology.versions import Rules, patterns
 from fhir_hub.rest.message import FhirRequest
 from fhir_hub.rest.operations.inputs import Inputs
@@ -55,7 +56,7 @@ async def value_set_of(
 ) -> Facts | None:
     """Return the value set of the address, of `valueSet` or of `url`; None if none is named.
 
-    Raises `NotFound` and `Gone` for an address, `UnknownTerminology` for a url.
+    Raises `NotFound` and `Gone` for an address, `UnknownTerminology` for a url, `InvalidResource`.
     """
     if len(request.path) == 3:
         stored = await service.repository.read(Key("ValueSet", request.path[1]))
@@ -65,7 +66,7 @@ async def value_set_of(
     if given is not None:
         if given["resourceType"] != "ValueSet":
             raise InvalidParameter(f"{inputs.operation}: valueSet must be a ValueSet")
-        return given
+        return require_shape(given)
     url, version = read_canonical(inputs.text("url"))
     if not url:
         return None
@@ -123,7 +124,7 @@ def coding_of(value: Any, inputs: Inputs, name: str) -> dict[str, Any]:
 def _resource(value: Any) -> Facts:
     if not isinstance(value, dict) or "resourceType" not in value:
         raise InvalidParameter("tx-resource must be a resource")
-    return value
+    return require_shape(value)
 
 
 def _texts(inputs: Inputs, name: str) -> Iterable[str]:

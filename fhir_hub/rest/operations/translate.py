@@ -12,6 +12,7 @@ from fhir_hub.errors import InvalidParameter, NotFound
 from fhir_hub.r4.terminology.canonical import matches, read_canonical
 from fhir_hub.r4.terminology.compose import Composer
 from fhir_hub.r4.terminology.concepts import Facts
+from fhir_hub.r4.terminology.shape import require_shape
 from fhir_hub.r4.terminology.translate import Source, is_translated, translate
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operations.inputs import Inputs, only_on, read_inputs
@@ -70,7 +71,7 @@ async def _maps(
         stored = await service.repository.read(Key("ConceptMap", request.path[1]))
         return [fhirjson.loads(stored.content)]
     if (given := inputs.resource("conceptMap")) is not None:
-        return [given]
+        return [require_shape(given)]
     url, version = read_canonical(inputs.text("url"))
     version = inputs.text("conceptMapVersion") or version
     found = [

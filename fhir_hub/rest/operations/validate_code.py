@@ -15,6 +15,7 @@ from fhir_hub.errors import InvalidParameter
 from fhir_hub.r4.terminology.compose import Composer
 from fhir_hub.r4.terminology.concepts import Facts
 from fhir_hub.r4.terminology.judge import Asked
+from fhir_hub.r4.terminology.shape import require_shape
 from fhir_hub.r4.terminology.sources import Shelf
 from fhir_hub.r4.terminology.validate import Verdict, infer, validate
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
@@ -95,7 +96,9 @@ async def _of_code_system(request: FhirRequest, service: Service) -> FhirRespons
         given = fhirjson.loads(stored.content)
     if given is not None:
         url, version = str(given.get("url", "")), str(given.get("version", ""))
-        composer = Composer(composer.catalogue.before(Shelf([given])), composer.rules)
+        composer = Composer(
+            composer.catalogue.before(Shelf([require_shape(given)])), composer.rules
+        )
     asked = _asked(request, inputs, url, version, None)
     if not asked.codings[0].get("system"):
         raise InvalidParameter("$validate-code needs url, codeSystem or CodeSystem/id")
