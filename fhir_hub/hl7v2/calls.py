@@ -43,7 +43,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `facility_performer` | MSH-4 | Organization, where the hub keeps the result |
 | `sending_facility` | MSH-4, MSH-17 | Organization |
 | `transformer` | | Organization: this hub |
-| `participant_role` | ROL-3, ROL-4 … | who takes part |
+| `requisition` | ORC-4 | Identifier of the order's group by the placer |
 | `group_number` | ORC-4 | Identifiers of the order's group |
 
 Spec: DESIGN 2a
@@ -89,8 +89,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "message_entity": calls_source.message_entity,
         "natural_key": calls_results.natural_key,
         "observers": calls_roles.observers,
-        "participant_role": calls_roles.participant_role,
         "requester": calls_roles.requester,
+        "requisition": calls_roles.requisition,
         "sending_facility": calls_roles.sending_facility,
         "transformer": calls_roles.transformer,
         "observation_category": calls_results.observation_category,

@@ -3,12 +3,12 @@
 By the standard's tables that is a PractitionerRole between them. The hub, which keeps persons and
 institutions once, refers to the person, or to the institution where nobody is named.
 
-Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBX, ROL, PRT); R4 practitionerrole.html
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBX); R4 practitionerrole.html
 """
 
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, coding_systems, contacts, identifiers, places
+from fhir_hub.hl7v2.datatypes import coding_systems, contacts, identifiers, places
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
@@ -134,30 +134,14 @@ def transformer(place: Place, draft: Draft, paths: Paths) -> Json:
     return {"resourceType": "Organization", "name": "fhir-hub"}
 
 
-def participant_role(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return who ROL or PRT names: person, code, specialty, place, institution, phones.
-
-    The paths are: role, person, specialty, institution, address, phones, place.
-    """
-    code, who, specialty, facility, address, phone, where = paths
-    context = place.run.context
-    person = _made("Practitioner", place.value(who), place)
-    institution = _made("Organization", place.value(facility), place)
-    if not place.run.by_table:
-        found_one: Json | None = person or institution
-        return found_one
-    if person and (at := _made("Address", place.value(address), place)):
-        person |= {"address": [at]}
-    kind, field = place.value(code), place.value(specialty)
-    found = _role(place, person, institution) or {"resourceType": "PractitionerRole"}
-    location = _made("Location", place.value(where), place)
-    rest = {
-        "code": [codes.codeable_concept(kind, context)] if kind else [],
-        "specialty": [codes.codeable_concept(field, context)] if field else [],
-        "location": [location] if location else [],
-        "telecom": _reached(place, address, phone).get("telecom", []),
-    }
-    return found | (compact(rest) or {}) if len(found) > 1 else None
+def requisition(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the placer's number of the order's group, of an EI or of an EIP (ORC-4)."""
+    value = place.value(paths[0])
+    if value is None:
+        return None
+    is_pair = len(value.component(1).components) > 1 or part(value.component(2), 2)
+    number = value.component(1) if is_pair else value
+    return identifiers.typed(identifiers.ei(number, place.run.context), "PGN")
 
 
 def group_number(place: Place, draft: Draft, paths: Paths) -> Json | list[Json] | None:

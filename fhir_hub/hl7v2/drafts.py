@@ -198,6 +198,8 @@ class Run:
         name is a Reference with that name, because nothing would find it again. By the tables of
         the standard every mention is a resource of its own.
         """
+        if resource["resourceType"] == "Organization":
+            _away_from_home(resource)
         if self.by_table:
             return self._mention(resource, segment)
         resource_type, identifiers = resource["resourceType"], resource.get("identifier")
@@ -217,13 +219,13 @@ class Run:
         return {"reference": known.full_url}
 
     def _mention(self, resource: Json, segment: Segment) -> Json | None:
-        if resource["resourceType"] == "Organization":
-            if "identifier" not in resource and "name" not in resource:
-                return None  # org-1
-            _away_from_home(resource)
+        name = resource["resourceType"]
+        if name == "Organization" and "identifier" not in resource and "name" not in resource:
+            return None  # org-1
         parts = {name: self.settled(value, segment) for name, value in resource.items()}
         resource = {name: value for name, value in parts.items() if value is not None}
-        name = resource["resourceType"]
+        if len(resource) == 1:
+            return None  # all that it had was left out
         draft = Draft(name, resource, self.full_url(f"mention|{name}"), segment)
         draft.mode = "create"
         draft.match = pairs(resource.get("identifier", []))

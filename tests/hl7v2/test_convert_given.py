@@ -1,0 +1,90 @@
+"""What the hub keeps once: parts known by number, doses given, documents, an institution at home.
+
+Spec: HL7v2 chapters 4, 4A (RXA-6), 6 (PR1-25) and 9 (OBX of a document)
+"""
+
+import base64
+
+import pytest
+from conversion_parts import BASE, converted, errors, lines, only, states, target
+
+MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5"
+PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
+
+
+def kept(kind, *segments):
+    conversion = converted(lines(MSH.format(kind), PID, *segments))
+    assert errors(conversion) == []
+    return conversion
+
+
+@pytest.mark.parametrize(
+    ("parent", "system", "value"),
+    [("PP&HIS^FF&LIS", "HIS", "PP"), ("&^FF&LIS", "LIS", "FF")],
+)
+def test_the_order_before_is_known_by_its_number(parent, system, value):
+    conversion = kept("OML^O21^OML_O21", f"ORC|NW|P1|F1|||||{parent}", "OBR|1|P1|F1|X^Y")
+    (based,) = only(conversion, "ServiceRequest")["basedOn"]
+    identifier = based["identifier"]
+    assert (based["type"], identifier["value"]) == ("ServiceRequest", value)
+    assert identifier["system"] == f"{BASE}/sid/{system}"
+
+
+def test_nothing_in_the_field_of_the_order_before_is_none():
+    conversion = kept("OML^O21^OML_O21", "ORC|NW|P1|F1|||||&^&", "OBR|1|P1|F1|X^Y")
+    assert "basedOn" not in only(conversion, "ServiceRequest")
+    conversion = kept("OMP^O09^OMP_O09", "ORC|NW|P1|||||", "RXO|A^甲|1||mg")
+    assert "priorPrescription" not in only(conversion, "MedicationRequest")
+
+
+def test_an_institution_that_orders_has_an_address_that_is_no_home():
+    orc = "ORC|NW|P1|F1" + "|" * 18 + "甲院^^^^^HIS&&L^^SITE^^77|路1^^上海^^^^H"
+    conversion = kept("OML^O21^OML_O21", orc, "OBR|1|P1|F1|X^Y")
+    institution = target(conversion, only(conversion, "ServiceRequest")["requester"])
+    (address,) = institution["address"]
+    assert (institution["name"], address["city"]) == ("甲院", "上海")
+    assert "use" not in address
+
+
+def test_the_whole_procedure_is_known_by_its_number():
+    pr1 = "PR1|1||X^op||20250315" + "|" * 14 + "P1^HIS" + "|" * 6 + "P0^HIS"
+    conversion = kept("ADT^A01^ADT_A01", "PV1|1|I", pr1)
+    (whole,) = only(conversion, "Procedure")["partOf"]
+    identifier = {"system": f"{BASE}/sid/HIS", "value": "P0"}
+    assert whole == {"type": "Procedure", "identifier": identifier}
+
+
+@pytest.mark.parametrize("amount", ["999", "0.5"])
+def test_a_dose_of_999_was_not_recorded(amount):
+    rxa = f"RXA|0|1|20250315|20250315|08^HepB^CVX|{amount}|mL|||||||||||||CP"
+    conversion = kept("VXU^V04^VXU_V04", "ORC|RE||F1", rxa)
+    shot = only(conversion, "Immunization")
+    if amount == "999":
+        assert "doseQuantity" not in shot
+    else:
+        assert (str(shot["doseQuantity"]["value"]), shot["doseQuantity"]["code"]) == ("0.5", "mL")
+
+
+def document(*obx):
+    txa = "TXA|1|CN|TX|20250315|||||||||D1^HIS||||AU||AV"
+    conversion = kept("MDM^T02^MDM_T02", "EVN|T02|20250315", "PV1|1|O", txa, *obx)
+    return only(conversion, "DocumentReference"), conversion
+
+
+def test_the_lines_of_a_document_are_one_text():
+    found, conversion = document("OBX|1|TX|R^报告||第一行||||||F", "OBX|2|TX|R^报告||第二行||||||F")
+    (content,) = found["content"]
+    attachment = content["attachment"]
+    assert base64.b64decode(attachment["data"]).decode() == "第一行\n第二行"
+    assert (attachment["contentType"], attachment["title"]) == ("text/plain", "报告")
+    told = [state for (path, _), state in states(conversion).items() if path == "OBX-5"]
+    assert told == ["mapped", "mapped"]
+
+
+def test_a_document_in_data_keeps_its_type():
+    found, _ = document("OBX|1|ED|R^报告||^application^pdf^Base64^JVBERi0=||||||F")
+    assert found["content"][0]["attachment"] == {
+        "contentType": "application/pdf",
+        "data": "JVBERi0=",
+        "title": "报告",
+    }
