@@ -85,6 +85,14 @@ OF_RANK = {"type": [{"code": "Extension", "profile": [OWN + "ranked"]}]}
         (of_identifiers(slicing(("value", "system.first()"))), [([A], MISSING)]),
         (of_identifiers(slicing(("value", "nothing.system"))), [([A], MISSING)]),
         (of_identifiers(slicing(("value", "type"))), [([A], MISSING)]),
+        # a path that asks what is not at hand
+        (
+            of_identifiers(
+                slicing(("profile", "assigner.resolve().name")),
+                row("Patient.identifier:it.assigner", min=1),
+            ),
+            [([A | {"assigner": {"reference": "Organization/1"}}], MISSING)],
+        ),
         # whether something is there
         (
             of_identifiers(

@@ -15,6 +15,7 @@ from fhir_hub.r4.expressions.written import text_of
 
 EXPRESSIONS = Expressions(parts.definitions())
 CODED = {"coding": [{"code": "a"}, {"code": "b"}], "text": "A b"}
+AGE = {"low": {"value": Decimal("9E+999999")}, "high": {"value": 3}}
 OBSERVATION: dict[str, Any] = {
     "resourceType": "Observation",
     "status": "final",
@@ -24,7 +25,7 @@ OBSERVATION: dict[str, Any] = {
     "valueQuantity": {"value": 2, "unit": "mg"},
     "effectiveDateTime": "2024-02-29",
     "referenceRange": [
-        {"low": {"value": Decimal("1.0"), "code": "g"}, "high": {"unit": "mg"}},
+        {"low": {"value": Decimal("1.0"), "code": "g"}, "high": {"unit": "mg"}, "age": AGE},
         {"low": {"value": Decimal("1.0"), "code": "g"}},
     ],
 }
@@ -162,6 +163,9 @@ def test_yes_no_or_open(expression: str, expected: str | None) -> None:
         ("6 'g' / 2 'L'", "3 'g/L'"),
         ("6 'g' / 0 'L'", None),
         ("6 / 0 'L'", None),
+        ("referenceRange.age.low.value * 10", None),
+        ("referenceRange.age.low.value mod 7", None),
+        ("(referenceRange.age.high.value / 2) * referenceRange.age.high.value", "4.5"),
         # moments and durations
         ("@2024-03-31 - 1 month", "2024-02-29"),
         ("@2024-02-29 + 1 year", "2025-02-28"),

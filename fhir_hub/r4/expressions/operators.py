@@ -4,7 +4,7 @@ Spec: http://hl7.org/fhirpath/N1/#operations
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from fhir_hub.r4.expressions.moments import Moment, add
@@ -187,7 +187,7 @@ def _arithmetic(act: Callable[[Any, Any], Any]) -> Callable[[Items, Items], Item
             return []
         try:
             found = act(first, second)
-        except InvalidOperation:
+        except ArithmeticError:
             return []
         return [] if found is None else [found]
 
