@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -165,6 +168,30 @@ def test_two_hubs_in_one_process_count_apart(metrics):
     metrics.observe_message("AA", 0.01)
 
     assert ("fhir_hub_mllp_messages_total", (("ack_code", "AA"),)) not in samples(Metrics("1"))
+
+
+def test_the_counts_of_several_processes_are_told_as_one_and_their_memory_apart(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    counting = (
+        "from fhir_hub.telemetry import Metrics\n"
+        "Metrics('1', is_shared=True).observe_request('read', 200, 0.002)"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", counting], check=True)
+
+    figures = Figures({"first": os.getpid(), "second": os.getppid()}, 1)
+    text, _ = Metrics("1", is_shared=True).exposition({}, 9, 1024, 2, figures)
+    told = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+    assert told["fhir_hub_http_requests_total", "read", "200"] == 2
+    memory = "process_resident_memory_bytes"
+    assert {key[1:] for key in told if key[0] == memory} == {("first",), ("second",)}
+    assert told[memory, "first"] > 0
 
 
 def test_a_stopwatch_tells_seconds():

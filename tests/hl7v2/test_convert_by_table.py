@@ -319,3 +319,20 @@ def test_the_place_of_an_event_is_a_site():
     conversion = by_table("ADT^A01^ADT_A01", "EVN|A01|20250315|||||本部&X^7.7^ISO", "PV1|1|I")
     site = next(one for one in of_type(conversion, "Location") if physical(one) == "si")
     assert (site["name"], values(site)) == ("本部", ["7.7"])
+
+
+def test_names_without_numbers_and_numbers_of_nothing():
+    found, conversion = ordered(f12="^李^明", f21="甲院")
+    role = target(conversion, found["requester"])
+    assert "identifier" not in target(conversion, role["practitioner"])
+    assert target(conversion, role["organization"]) == {
+        "resourceType": "Organization",
+        "name": "甲院",
+    }
+
+
+def test_an_institution_with_an_assigned_system_has_no_assigner():
+    found, conversion = ordered(f12="D1^李^明", f21="甲院^^^^^HIS&1.2.3&ISO^^^^77")
+    institution = target(conversion, target(conversion, found["requester"])["organization"])
+    (number,) = institution["identifier"]
+    assert number == {"system": "urn:oid:1.2.3", "value": "77"}

@@ -113,12 +113,6 @@ def _staff(person: Value, context: Context) -> list[Json]:
     return [_authority(person, 9, found)]
 
 
-def procedure(value: Value, context: Context) -> Json | None:
-    """Return the Procedure resource that an EI numbers (PR1-25)."""
-    found = identifiers.ei(value, context)
-    return {"resourceType": "Procedure", "identifier": [found]} if found else None
-
-
 def reporter(value: Value, context: Context) -> Json | None:
     """Return who NDL names: a Practitioner, or one's PractitionerRole at its places."""
     if len(value.component(1).components) < 2:
