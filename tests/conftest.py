@@ -1,5 +1,6 @@
 """Fixtures that every room's tests may use: a clock, ids, a hub's FHIR side over each store."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,14 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.rest.http import Exchange
 from fhir_hub.store.base import Store
 from fhir_hub.store.open import Backend, open_backend
+
+
+@pytest.fixture(scope="session", autouse=True)
+def measure_workers_only() -> None:
+    """Let coverage follow into no process but those of `workers/`: it makes them slow."""
+    parts.measured.update(
+        {name: os.environ.pop(name) for name in (parts.MEASURE,) if name in os.environ}
+    )
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 import httpx
+import parts
 
 START, END = b"\x0b", b"\x1c\r"
 
@@ -20,8 +21,13 @@ class RunningHub:
     def __init__(self, store: str, *arguments: str) -> None:
         command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
         command += ["--store", store, "--ready-json", *arguments]
+        measured = parts.measured if "--workers" in arguments else {}
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | measured,
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
