@@ -71,7 +71,11 @@ def _check(
     checks = make_checks(definitions, profiles)
 
     def check(resource: Any) -> list["Issue"]:
-        issues = [*checks.check_profiles(resource, asked), *site_rules.check(resource)]
+        issues = [
+            *checks.check_profiles(resource, asked),
+            *checks.advised_codes(resource),
+            *site_rules.check(resource),
+        ]
         return [*issues, *checks.advice(resource)] if advice else issues
 
     return check

@@ -44,6 +44,16 @@ async def refusal(store: Store, rules: Rules, unit: Unit, broken: Broken) -> Fhi
     return error(issues[0].diagnostics, *issues)
 
 
+async def deletion_issues(store: Store, rules: Rules, key: Key) -> list[Issue]:
+    """Return what would be said if the resource were deleted now: who still refers to it."""
+    if rules.references == "off":
+        return []
+    unit = Unit(store, rules)
+    await unit.delete(key)
+    severity = "error" if rules.references == "enforce" else "warning"
+    return [warned.issue for warned in await _referred(store, unit, [key], severity)]
+
+
 async def _mend(store: Store, rules: Rules, unit: Unit) -> None:
     """Stage a placeholder for each target that is missing; what cannot be made is warned of."""
     assert rules.placeholder is not None

@@ -14,9 +14,9 @@ from copy import copy
 from typing import TypeVar
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import Gone, NotFound, VersionConflict
+from fhir_hub.errors import Gone, Issue, NotFound, VersionConflict
 from fhir_hub.repository.indexing import Indexing
-from fhir_hub.repository.integrity import prepare, refusal
+from fhir_hub.repository.integrity import deletion_issues, prepare, refusal
 from fhir_hub.repository.links import Included, include
 from fhir_hub.repository.stored_terminology import TYPES as TERMINOLOGY
 from fhir_hub.repository.stored_terminology import StoredTerminology
@@ -150,6 +150,10 @@ class Repository:
         if self._terminology and any(key.resource_type in TERMINOLOGY for key in unit.changes):
             await self._terminology.refresh()
         return True, result
+
+    async def deletion_issues(self, key: Key) -> list[Issue]:
+        """Return what would be said if the resource were deleted now; empty: it may go."""
+        return await deletion_issues(self.store, self._rules, key)
 
     async def rebuild(self, resource_types: Iterable[str]) -> None:
         """Have everything of the types indexed anew, in the background."""

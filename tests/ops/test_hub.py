@@ -101,6 +101,20 @@ async def test_the_package_answers_for_its_codes(start):
     assert codes == ["COMMUNITY", "COMMUNITY", "PRI"]
 
 
+async def test_validate_warns_of_a_code_that_r4_advises_against_and_a_write_does_not_mind(start):
+    married = {"coding": [{"system": "urn:local", "code": "10"}]}
+    resource = {"resourceType": "Patient", "maritalStatus": married}
+
+    async with start() as hub, hub.client() as client:
+        told = (await client.post("/fhir/Patient/$validate", json=resource)).json()["issue"]
+        stored = await client.post("/fhir/Patient", json=resource)
+
+    assert [(i["severity"], i["code"], i["expression"]) for i in told] == [
+        ("warning", "code-invalid", ["Patient.maritalStatus"])
+    ]
+    assert stored.status_code == 201
+
+
 async def test_a_source_that_does_not_exist_stops_the_start(start):
     with pytest.raises(InvalidSettings, match="did you mean iot-gateway"):
         async with start(sources={"iot-gate": {"references": "off"}}):

@@ -292,3 +292,26 @@ async def test_of_200_clients_who_delete_and_refer_at_once_nobody_is_left_orphan
     found = (await client.get("Observation?_count=1000")).json().get("entry", [])
     for target in {one["resource"]["subject"]["reference"] for one in found}:
         assert (await client.get(target)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("references", "severity", "code"),
+    [
+        ("enforce", "error", "conflict"),
+        ("warn", "warning", "conflict"),
+        ("off", "information", "informational"),
+    ],
+)
+async def test_validate_says_whether_a_deletion_would_orphan(connect, references, severity, code):
+    client = connect(references)
+    await client.put("Patient/p", json={"resourceType": "Patient", "id": "p"})
+    link = [{"other": {"reference": "Patient/p"}, "type": "seealso"}]
+    await client.put("Patient/q", json={"resourceType": "Patient", "id": "q", "link": link})
+
+    (issue,) = (await client.get("Patient/p/$validate?mode=delete")).json()["issue"]
+    (free,) = (await client.get("Patient/q/$validate?mode=delete")).json()["issue"]
+
+    assert (issue["severity"], issue["code"]) == (severity, code)
+    assert ("Patient/q" in issue["diagnostics"]) == (references != "off")
+    assert free["severity"] == "information"
+    assert (await client.get("Patient/p")).status_code == 200

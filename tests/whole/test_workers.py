@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
@@ -225,7 +226,7 @@ def test_the_limit_of_mllp_connections_is_that_of_all_workers_together(hub):
     until(lambda: are_open(0))
 
 
-class Sender(threading.Thread):
+class Sender(threading.Thread, ABC):
     """Writes until its connection breaks or it is told to stop; remembers what was answered."""
 
     def __init__(self, hub: RunningHub, number: int) -> None:
@@ -241,8 +242,9 @@ class Sender(threading.Thread):
         except (httpx.TransportError, ConnectionError):
             self.broke = True
 
+    @abstractmethod
     def work(self) -> None:
-        raise NotImplementedError
+        """Send until it is enough."""
 
     def note(self, what: str) -> None:
         self.answered.append(what)

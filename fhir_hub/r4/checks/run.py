@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_hub.errors import InvalidResource, Issue
+from fhir_hub.r4.checks.advised_codes import AdvisedCodes
 from fhir_hub.r4.checks.chinese import with_chinese
 from fhir_hub.r4.checks.issues import LIMIT, within
 from fhir_hub.r4.checks.profiles.bindings import ListedCodes
@@ -25,7 +26,7 @@ from fhir_hub.r4.terminology.sources import OwnSource, Shelf, Source
 class Checks:
     """The checks of every type of `definitions`, compiled when a type is first met.
 
-    Profiles are those of `packages`, and R4's own; `membership` answers for their bindings.
+    Profiles are those of `packages`, and R4's own; `membership` answers for bindings.
     `unknown` is the severity of a claim to keep a profile that is in neither.
     """
 
@@ -44,9 +45,9 @@ class Checks:
         def find(canonical: str) -> dict[str, Any] | None:
             return known.structure_definition(canonical) or definitions.profile(canonical)
 
-        self._profiles = Profiles(
-            definitions, find, membership or ListedCodes(definitions), unknown=unknown
-        )
+        membership = membership or ListedCodes(definitions)
+        self._profiles = Profiles(definitions, find, membership, unknown=unknown)
+        self._codes = AdvisedCodes(definitions, membership)
 
     def check(self, resource: Any) -> list[Issue]:
         """Return what R4 finds wrong with `resource`, at most 100 issues; empty if it is valid."""
@@ -73,6 +74,15 @@ class Checks:
         # what R4 says of an element already, a profile need not say again
         issues += [each for each in placed if (each.code, each.expression) not in told]
         return [*self._profiles.not_to_be_held(asked), *issues][:LIMIT]
+
+    def advised_codes(self, resource: Any) -> list[Issue]:
+        """Return a warning for each code outside an extensible or preferred binding of R4.
+
+        At most 100; none of what is too broken to be read.
+        """
+        if any(issue.severity == "error" for issue in self.check(resource)):
+            return []
+        return self._placed(resource, self._codes.issues(resource)[:LIMIT])
 
     def advice(self, resource: Any) -> list[Issue]:
         """Return what R4 calls best practice and `resource`, if it is valid, does not do."""

@@ -35,12 +35,14 @@ async def validate(request: FhirRequest, service: Service) -> FhirResponse:
     if logical_id and mode != "update":
         stored = await service.repository.read(Key(resource_type, logical_id))
         if mode == "delete":
-            return answer(200, outcome_of([_FINE]))
+            held = await service.repository.deletion_issues(Key(resource_type, logical_id))
+            return answer(200, outcome_of(held or [_FINE]))
         resource = inputs.resource("resource") or fhirjson.loads(stored.content)
     else:
         resource = _resource(inputs)
     profile = inputs.text("profile")
     issues = service.checks.check_profiles(resource, [profile] if profile else [])
+    issues += service.checks.advised_codes(resource)
     issues += service.site_rules.check(resource, ("rest",))
     issues += _about_address(resource, resource_type, logical_id if mode == "update" else "")
     return answer(200, outcome_of(issues or [_FINE]))
