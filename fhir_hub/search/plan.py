@@ -9,6 +9,7 @@ no entry is stored for them: a store answers them from its own columns.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,6 +167,15 @@ class Not:
 Plan = And | Or | Not | Has | Together | Links | LinkedBy
 
 EVERYTHING = And()
+
+
+def conditions_of(plan: Plan) -> Iterator[Plan]:
+    """Yield the plans that must all be met, an `And` within an `And` taken apart too."""
+    if isinstance(plan, And):
+        for part in plan.plans:
+            yield from conditions_of(part)
+    else:
+        yield plan
 
 
 @dataclass(frozen=True, slots=True)

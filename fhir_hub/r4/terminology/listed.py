@@ -1,12 +1,12 @@
 """A code system as a CodeSystem resource lists it, held in memory and indexed once.
 
-The hierarchy is what is nested, and what the properties `parent` and `child` say. A
-supplement adds designations and properties to the concepts of the system that it names.
+The hierarchy is what is nested, and what the properties `parent` and `child` say. What
+supplements add is in the resource already (`supplements.py`).
 
 Spec: https://hl7.org/fhir/R4/codesystem.html
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_hub.r4.terminology.concepts import (
@@ -25,23 +25,22 @@ _ABOVE = ("parent", "subsumedBy")
 
 
 class ListedSystem:
-    """The concepts of a resource, found by code; `supplements` are CodeSystems that add to it."""
+    """The concepts of a resource, found by code."""
 
-    def __init__(self, resource: Facts, supplements: Sequence[Facts] = ()) -> None:
+    def __init__(self, resource: Facts) -> None:
         self.header = header_of(resource)
         self._concepts: dict[str, Concept] = {}
         self._folded: dict[str, str] = {}
         self._parents: dict[str, list[str]] = {}
         self._children: dict[str, list[str]] = {}
-        extra = _supplemented(supplements)
         for row, parent in rows_of(resource.get("concept")):
-            self._add(row, parent, extra)
+            self._add(row, parent)
 
-    def _add(self, row: Facts, parent: str, extra: Mapping[str, list[Facts]]) -> None:
+    def _add(self, row: Facts, parent: str) -> None:
         code = row.get("code")
         if not isinstance(code, str):
             return
-        concept = self._concepts[code] = concept_of(row, self.header, extra.get(code, ()))
+        concept = self._concepts[code] = concept_of(row, self.header)
         if not self.header.is_case_sensitive:
             self._folded.setdefault(code.casefold(), code)
         if parent:
@@ -114,10 +113,9 @@ def header_of(resource: Facts) -> Header:
     )
 
 
-def concept_of(row: Facts, header: Header, extra: Iterable[Facts] = ()) -> Concept:
-    """Return a concept of the resource `header`; `extra` are the rows of supplements for it."""
-    rows = [row, *extra]
-    properties = [one for part in rows for one in _list(part, "property")]
+def concept_of(row: Facts, header: Header) -> Concept:
+    """Return a concept of the resource `header`."""
+    properties = list(_list(row, "property"))
     said = {str(one.get("code")): value_of(one) for one in properties}
     status = said.get(header.property_code("status"), "")
     is_inactive = said.get(header.property_code("inactive"))
@@ -137,9 +135,9 @@ def concept_of(row: Facts, header: Header, extra: Iterable[Facts] = ()) -> Conce
         code=str(row["code"]),
         display=str(row.get("display", "")),
         definition=str(row.get("definition", "")),
-        designations=tuple(one for part in rows for one in _list(part, "designation")),
+        designations=tuple(_list(row, "designation")),
         properties=tuple(properties),
-        extensions=tuple(one for part in rows for one in _list(part, "extension")),
+        extensions=tuple(_list(row, "extension")),
         status=as_text(status) if status else "",
         is_inactive=as_text(is_inactive) == "true",
         is_abstract=as_text(abstract) == "true",
@@ -165,14 +163,6 @@ def rows_of(concepts: Any) -> Iterator[tuple[Facts, str]]:
             yield row, parent
             if isinstance(below := row.get("concept"), list):
                 stack.append((iter(below), str(row.get("code", ""))))
-
-
-def _supplemented(supplements: Sequence[Facts]) -> dict[str, list[Facts]]:
-    found: dict[str, list[Facts]] = {}
-    for supplement in supplements:
-        for row, _ in rows_of(supplement.get("concept")):
-            found.setdefault(str(row.get("code")), []).append(row)
-    return found
 
 
 def _walk(code: str, links: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -13,7 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Query, Range, SortKey
+from fhir_hub.search.plan import (
+    Compare,
+    Has,
+    Is,
+    Plan,
+    Query,
+    Range,
+    SortKey,
+    conditions_of,
+)
 from fhir_hub.store.cursor import read_cursor
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
 from fhir_hub.store.sqlite.indexes import Indexes
@@ -91,7 +100,7 @@ class Recipes:
             return None
         if query.sort and query.after:
             return None
-        parts = list(_parts(query.plan))
+        parts = list(conditions_of(query.plan))
         values: list[Bound] = []
         shapes = []
         for part in parts:
@@ -149,14 +158,6 @@ class Recipes:
             if any(one is not None and self._names.system(one) is None for one in systems):
                 return False
         return True
-
-
-def _parts(plan: Plan) -> Iterator[Plan]:
-    if isinstance(plan, And):
-        for part in plan.plans:
-            yield from _parts(part)
-    else:
-        yield plan
 
 
 def _shape(part: Plan, values: list[Bound]) -> _PartShape | None:

@@ -9,11 +9,21 @@ An *ordered* walk yields resources in the order of creation, so a page needs onl
 rows, however long the walk is; an unordered one is collected and sorted, so it must be short.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan, SortKey, Together
+from fhir_hub.search.plan import (
+    Has,
+    LinkedBy,
+    Links,
+    Not,
+    Or,
+    Plan,
+    SortKey,
+    Together,
+    conditions_of,
+)
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.indexes import Indexes, Walk
 from fhir_hub.store.sqlite.ranges import both, ends, parted, plain_range
@@ -54,7 +64,7 @@ class Walks:
 
         With `is_all` it will be walked to its end: then a long one is better than all of the type.
         """
-        parts = self._merged(list(_parts(plan)), scope)
+        parts = self._merged(list(conditions_of(plan)), scope)
         leader, walk = self._lead(parts, scope, is_all=is_all) or (None, self.whole_type(scope))
         rest = [part for part in parts if part is not leader or not walk.is_exact]
         arms = []
@@ -82,7 +92,7 @@ class Walks:
 
         None if a plan has several parts, or no such range.
         """
-        parts = self._merged(list(_parts(plan)), scope)
+        parts = self._merged(list(conditions_of(plan)), scope)
         match parts:
             case [Has() as has]:
                 walk = self._indexes.has(has, scope)
@@ -96,7 +106,7 @@ class Walks:
         self, plan: Plan, key: SortKey, scope: Scope
     ) -> tuple[float | str | None, float | str | None]:
         """Return between what sort values lie that the plan allows, None: no such end."""
-        for part in self._merged(list(_parts(plan)), scope):
+        for part in self._merged(list(conditions_of(plan)), scope):
             if not isinstance(part, Has) or (part.parameter, part.kind) != (
                 key.parameter,
                 key.kind,
@@ -248,14 +258,6 @@ class Walks:
             tables = f"{arm.tables} CROSS JOIN entry {entry} CROSS JOIN resource {own}"
             arms.append(Arm(tables, where, f"{own}.rid"))
         return Walk(tuple(arms), not arms, True, walk.size)
-
-
-def _parts(plan: Plan) -> Iterator[Plan]:
-    if isinstance(plan, And):
-        for part in plan.plans:
-            yield from _parts(part)
-    else:
-        yield plan
 
 
 def _rank(part: Plan) -> int:
