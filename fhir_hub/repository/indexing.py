@@ -114,9 +114,13 @@ class Indexing:
                 self._wake.clear()
                 if self._is_leading:
                     await self.work()
-            except (Conflict, FhirError):  # the store is busy or has changed
+            except Conflict:  # somebody else wrote meanwhile
+                await asyncio.sleep(0)
                 continue
+            except FhirError:  # the store does not answer now: again in a while, not at once
+                self._wake.clear()
             except Exception as error:
+                self._wake.clear()
                 self._log("indexing_fault", fault=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_WATCH_S):

@@ -3,9 +3,13 @@
 Spec: https://hl7.org/fhir/R4/searchparameter.html
 """
 
+import asyncio
+
 import httpx
 import parts
 import pytest
+
+from fhir_hub.store.open import open_backend
 
 PARAMETER = {
     "resourceType": "SearchParameter",
@@ -80,3 +84,20 @@ async def test_a_pass_that_did_not_know_of_a_new_parameter_reads_it_and_goes_on(
     await behind.work()
     assert await found(other, "Patient?contact-name=Shen") == [shen]
     assert await found(other, "Patient?contact-given=Shen") == []
+
+
+async def test_watching_a_store_that_does_not_answer_leaves_others_their_time(clock, tmp_path):
+    backend = open_backend(f"sqlite:{tmp_path / 'hub.sqlite'}")
+    _, indexing = parts.indexed(backend.store, clock, parts.ids())
+    indexing.lead()
+    await backend.close()
+
+    watching = asyncio.create_task(indexing.watch())
+    turns = 0
+    while turns < 100:  # one that asks again at once would never let this go on
+        await asyncio.sleep(0)
+        turns += 1
+    assert not watching.done()
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
