@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
 from fhir_hub.hl7v2.report import Report, kept_segments
+from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.identity import match
 
 Json = dict[str, Any]
@@ -57,10 +58,14 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The resources of a message, and the report of what became of each of its fields."""
+    """The resources of a message, and the report of what became of each of its fields.
+
+    `settings` are those of its sender.
+    """
 
     resources: tuple[Converted, ...]
     report: Report
+    settings: Settings = field(default_factory=Settings)
 
 
 def convert(
@@ -104,7 +109,8 @@ def convert(
     run.context = NOWHERE
     report = Report(run, program, late, kept, dropped)
     ignore_nulls = settings.nulls == "ignore"
-    return Conversion(tuple(_converted(draft, ignore_nulls) for draft in run.everything()), report)
+    found = tuple(_converted(draft, ignore_nulls) for draft in run.everything())
+    return Conversion(found, report, settings)
 
 
 Late = list[tuple[Place, Entry, Draft]]

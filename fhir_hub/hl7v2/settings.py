@@ -18,7 +18,12 @@ class Settings:
 
     `charset` is forced where set; `zone` is that of times without offset, `None`: the hub's;
     `name_order` is `family-first` or `given-first`; `nulls` says whether `""` is to `delete` or to
-    `ignore`; `tolerance` `strict` refuses what `tolerant` takes with an issue.
+    `ignore`; `tolerance` `strict` refuses what `tolerant` takes with an issue. `update_mode` says
+    what a repeating group (AL1, DG1, IN1, NK1 …) tells: `snapshot` all that there is, so that what
+    it lacks is gone, `action-code` the changes alone, each segment with its code (HL7v2 chapter 2,
+    2.10.4); `""`: the hub's own rule for the message. `version` stands in for an empty MSH-12,
+    `result_status` for an empty OBX-11 (`""`: none does). `campus` is the field that tells two
+    sites of one MSH-4 apart, whose numbers then never meet (`""`: there is one site).
     """
 
     charset: str = ""
@@ -26,6 +31,15 @@ class Settings:
     name_order: str = "family-first"
     nulls: str = "delete"
     tolerance: str = "tolerant"
+    update_mode: str = ""
+    version: str = ""
+    result_status: str = ""
+    campus: str = ""
+
+    @property
+    def is_strict(self) -> bool:
+        """Say whether what is not as HL7 has it is refused."""
+        return self.tolerance == "strict"
 
     def overlaid(self, document: Mapping[str, Any]) -> "Settings":
         """Return these settings with what a sender's file says instead."""
