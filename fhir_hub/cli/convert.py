@@ -152,7 +152,7 @@ def _convert(
     done = []
     for each in split_messages(raw) or [raw]:
         decoded = charset.decode(each)
-        message = er7.parse(decoded.text, decoded.charset)
+        message = er7.parse(decoded.text, decoded.charset, decoded.issues)
         conversion = convert(message, mappings, sender=sender, zone=settings.zone, by_table=True)
         bundle = to_bundle(conversion)
         done.append(Converted(bundle, conversion.report.as_data() | _invalid(bundle, checks)))

@@ -4,17 +4,20 @@ The bytes decide before the declaration does: text in GBK is practically never v
 what is valid UTF-8 is UTF-8, even where MSH-18 says GBK. Only then comes what the interface is
 configured for, what the message declares (in MSH-18, or by mistake in a field beside it), and
 last GB 18030. GB2312 and GBK are read as GB 18030, which holds them and the characters that
-Python's own `gbk` refuses.
+Python's own `gbk` refuses. A message that is UTF-8 in one field and GBK in another is text in no
+character set: read as either it would be destroyed, so it is refused and kept as it came.
 
 Spec: HL7v2 chapter 2, MSH-18 and table 0211; DOMAIN 3.5
 """
 
 import codecs
+import re
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import NamedTuple
 
 from fhir_hub.errors import InvalidMessage
+from fhir_hub.identity import names
 
 _GB = "gb18030"
 _BOMS = (
@@ -58,6 +61,10 @@ _CODECS = MappingProxyType(
     }
 )
 
+# Bytes between ASCII that are UTF-8 of ideographs and of full-width marks, and nothing else.
+_WIDE_RUN = re.compile(rb"(?<![\x80-\xff])(?:[\xe3-\xe9\xef][\x80-\xbf]{2})+(?![\x80-\xff])")
+_FEWEST_IDEOGRAPHS = 3
+
 # What MSH-18 says of the text that we write.
 _NAMES = MappingProxyType(
     {
@@ -91,7 +98,7 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
     marked, rest = _bom(raw)
     if marked:
         if (text := _try(rest, marked)) is not None:
-            return Decoded(text, marked)
+            return Decoded(_repaired(text, issues), marked, tuple(issues))
         issues.append(("charset-bom", "the byte order mark is not true of the text"))
     declared = _declared(rest, issues)
     configured = codec(forced)
@@ -102,22 +109,61 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
     if text is not None and not (_GB in (configured, declared) and _is_unlikely(text)):
         if declared not in ("", "utf-8"):
             issues.append(("charset-not-as-declared", "the text is UTF-8, not as declared"))
-        return Decoded(text, "utf-8", tuple(issues))
+        return Decoded(_repaired(text, issues), "utf-8", tuple(issues))
     return _by_name(rest, configured, declared, issues)
 
 
 def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str, str]]) -> Decoded:
-    for name in filter(None, (configured, declared)):
+    for name in dict.fromkeys(filter(None, (configured, declared, _GB))):
         if (text := _try(rest, name)) is not None:
-            return Decoded(text, name, tuple(issues))
-        issues.append(("charset-not-as-declared", "the text is not in the declared character set"))
-    if (text := _try(rest, _GB)) is not None:
-        return Decoded(text, _GB, tuple(issues))
+            if name == _GB:
+                _refuse_mixed(rest)
+            return Decoded(_repaired(text, issues), name, tuple(issues))
+        if name in (configured, declared):
+            told = "the text is not in the declared character set"
+            issues.append(("charset-not-as-declared", told))
+    _refuse_mixed(rest)
     raise InvalidMessage(
         "the bytes are neither UTF-8 nor in the declared character set nor GB 18030",
         error_code="102",
         location="MSH-18",
     )
+
+
+def _refuse_mixed(raw: bytes) -> None:
+    """Raise `InvalidMessage` if text that could be GB 18030 has whole fields in UTF-8.
+
+    Three ideographs in UTF-8 are practically never also GBK; two are not if GBK would make rare
+    characters of them, nor is one whose last byte would swallow a delimiter.
+    """
+    for run in _WIDE_RUN.finditer(raw):
+        octets = run[0]
+        has_swallowed = len(octets) % 2 and raw[run.end() : run.end() + 1] in b"|^~\\&"
+        if (
+            len(octets) >= 3 * _FEWEST_IDEOGRAPHS
+            or has_swallowed
+            or (len(octets) == 6 and _try(octets, "gb2312") is None)
+        ):
+            line = raw[: run.start()].replace(b"\n", b"\r").rpartition(b"\r")[2]
+            field = line.count(raw[3:4]) if raw.startswith(b"MSH") else 0
+            segment = line[:3].decode("ascii", "replace")
+            raise InvalidMessage(
+                "the message is partly UTF-8 and partly GB 18030; it cannot be read without loss",
+                error_code="102",
+                location=f"{segment}-{field + (segment == 'MSH')}" if field else "MSH-18",
+            )
+
+
+def _repaired(text: str, issues: list[tuple[str, str]]) -> str:
+    """Return the text with old private-use characters as those that they have since become."""
+    if text.isascii() or not names.has_private_use(text):
+        return text
+    text = names.repair(text)
+    issues.append(("charset-private-use", "characters of an old GBK font became those of Unicode"))
+    if names.has_private_use(text):
+        told = "a private-use character stands for nothing that is known; it was kept"
+        issues.append(("charset-unknown-character", told))
+    return text
 
 
 def first_line(raw: bytes) -> str:
@@ -126,8 +172,12 @@ def first_line(raw: bytes) -> str:
 
 
 def encode(text: str, charset: str) -> bytes:
-    """Return `text` in a character set that `decode` named; what it lacks becomes `?`."""
-    return text.encode(charset, "replace")
+    """Return `text` in a character set that `decode` named; what it lacks becomes `?`.
+
+    UTF-16 and UTF-32 begin with a byte order mark.
+    """
+    mark = next((mark for mark, name in _BOMS[1:5] if name == charset), b"")
+    return mark + text.encode(charset, "replace")
 
 
 def codec(name: str) -> str:

@@ -170,7 +170,9 @@ class Run:
         self.drafts: list[Draft] = []
         self.supports: dict[tuple[str, str, str], Draft] = {}
         self.trace: list[tuple[Segment, Node, Row, Draft]] = []
-        self.issues: list[tuple[str, str, Row | None]] = []
+        self.issues: list[tuple[str, str, Row | None]] = [
+            (code, text, None) for code, text in message.issues
+        ]
         self.row: Row | None = None
         self._numbers: dict[str, int] = {}
 

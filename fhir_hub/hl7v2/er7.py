@@ -17,6 +17,8 @@ from typing import NamedTuple
 from fhir_hub.errors import InvalidMessage
 
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
+_SHIFT = re.compile(r"[CM]((?:[0-9A-Fa-f]{2}){2,4})")
+Issues = tuple[tuple[str, str], ...]
 
 
 class Encoding(NamedTuple):
@@ -31,13 +33,17 @@ class Encoding(NamedTuple):
 
 
 class Message:
-    """A message: its `text`, its `encoding`, its `segments` in order."""
+    """A message: its `text`, its `encoding`, its `segments` in order.
 
-    __slots__ = ("encoding", "segments", "text")
+    `issues` are what was odd about its bytes, pairs of a code and a sentence.
+    """
 
-    def __init__(self, text: str, encoding: Encoding) -> None:
+    __slots__ = ("encoding", "issues", "segments", "text")
+
+    def __init__(self, text: str, encoding: Encoding, issues: Issues = ()) -> None:
         self.text = text
         self.encoding = encoding
+        self.issues = issues
         self.segments = [
             Segment(line, encoding, index)
             for index, line in enumerate(line for line in _LINE_ENDS.split(text) if line.strip())
@@ -164,11 +170,11 @@ def _inner(encoding: Encoding) -> Encoding:
     return encoding._replace(component=encoding.subcomponent, subcomponent="")
 
 
-def parse(text: str, charset: str = "utf-8") -> Message:
+def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
     """Return the message that `text` (decoded, any line ends, a BOM or none) writes.
 
-    `charset` is what it was decoded from. Raises `InvalidMessage` (AR 100) if there is no MSH
-    at its start or MSH-2 has no delimiters.
+    `charset` is what it was decoded from, `issues` what was odd about that. Raises
+    `InvalidMessage` (AR 100) if there is no MSH at its start or MSH-2 has no delimiters.
     """
     text = text.lstrip("\ufeff\x0b\r\n \t")
     if not text.startswith("MSH") or len(text) < 8:
@@ -189,7 +195,8 @@ def parse(text: str, charset: str = "utf-8") -> Message:
     component, repetition = padded[0], (marks[1] if len(marks) > 1 else defaults.repetition)
     escape = marks[2] if len(marks) > 2 else defaults.escape
     subcomponent = marks[3] if len(marks) > 3 else defaults.subcomponent
-    return Message(text, Encoding(field, component, repetition, escape, subcomponent, charset))
+    encoding = Encoding(field, component, repetition, escape, subcomponent, charset)
+    return Message(text, encoding, issues)
 
 
 def are_delimiters(field: str, marks: str) -> bool:
@@ -203,8 +210,9 @@ def unescape(text: str, encoding: Encoding) -> str:
     r"""Return `text` with its escape sequences resolved.
 
     `\F\ \S\ \T\ \R\ \E\` are delimiters, `\X..\` bytes in the message's character set (also
-    several that make one character), `\.br\` and `\.sp\` line breaks; highlighting is dropped;
-    what is unknown stays as it stands.
+    several that make one character), `\C..\` and `\M..\` shift to another character set of
+    ISO 2022 until the next of them, `\.br\` and `\.sp\` are line breaks; highlighting is dropped;
+    what is local (`\Z..\`) or unknown stays as it stands.
 
     >>> unescape(r"10\S\9/L", Encoding())
     '10^9/L'
@@ -230,6 +238,10 @@ def unescape(text: str, encoding: Encoding) -> str:
         if pending:
             out.append(_decode(pending, encoding.charset))
             pending = b""
+        if closed and body[:1] in _SPANS and (span := _span(body, parts[position + 1], mark)):
+            out.append(span)
+            position += 2
+            continue
         resolved = _resolve(body, encoding) if closed else None
         if resolved is None:  # not an escape sequence: the mark is a character
             out.append(mark + body)
@@ -260,6 +272,28 @@ def _resolve(body: str, encoding: Encoding) -> str | None:
         count = int(match[2] or 1)
         return {"sp": "\n", "sk": " "}.get(match[1], "") * min(count, 100)
     return None
+
+
+_SPANS = frozenset("ZCM")
+
+
+def _span(body: str, after: str, mark: str) -> str:
+    r"""Return what `\Z..\`, `\C..\` or `\M..\` and the text after it are, `""` if it is none.
+
+    What follows a shift is in the character set that it designates, where it was sent in seven
+    bits; eight-bit text came decoded, and of it the shift is dropped.
+    """
+    if body[0] == "Z":
+        return mark + body + mark + after
+    if not (shift := _SHIFT.fullmatch(body)):
+        return ""
+    if not after.isascii():
+        return after
+    octets = b"\x1b" + bytes.fromhex(shift[1]) + after.encode()
+    try:
+        return octets.decode("iso2022_jp_2")
+    except UnicodeDecodeError:
+        return mark + body + mark + after
 
 
 def _hex(digits: str) -> bytes | None:

@@ -59,6 +59,7 @@ class _Read:
     charset: str
     text: str = ""
     fault: FhirError | None = None
+    issues: er7.Issues = ()
 
 
 def _unknown(message: er7.Message) -> str:
@@ -165,7 +166,7 @@ class Receiver:
         try:
             if read.fault is not None:
                 raise read.fault
-            message = er7.parse(read.text, read.charset)
+            message = er7.parse(read.text, read.charset, read.issues)
             conversion = self._convert(message, instant(received))
             answer = self._answer(read, ack.ACCEPTED)
             repository = self._repository.of(SOURCE, *self._senders_of(message))
@@ -232,7 +233,8 @@ class Receiver:
         except FhirError as error:
             # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
             return _Read(ack.read_header(raw.decode("latin-1")), "latin-1", fault=error)
-        return _Read(ack.read_header(decoded.text), decoded.charset, decoded.text)
+        header = ack.read_header(decoded.text)
+        return _Read(header, decoded.charset, decoded.text, issues=decoded.issues)
 
     def _configured(self, raw: bytes) -> str:
         try:

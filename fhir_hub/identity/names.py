@@ -32,6 +32,19 @@ _ALL_HAN = re.compile(f"[{_HAN_RANGES}]+")
 _LOST = re.compile("[?？□\ufffd■]")
 
 
+# What else GBK fonts had at private-use code points, and where GB 18030-2022 has it now.
+_MOVED = {
+    **dict(
+        zip(range(0xE78D, 0xE797), (0xFE10, 0xFE12, 0xFE11, *range(0xFE13, 0xFE1A)), strict=True)
+    ),
+    **{0xE7C7: 0x1E3F, 0xE7C8: 0x01F9},
+    **{0xE81E: 0x9FB4, 0xE826: 0x9FB5, 0xE82B: 0x9FB6, 0xE82C: 0x9FB7},
+    **{0xE832: 0x9FB8, 0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE864: 0x9FBB},
+    **{0xE816: 0x20087, 0xE817: 0x20089, 0xE818: 0x200CC},
+    **{0xE831: 0x215D7, 0xE83B: 0x2298F, 0xE855: 0x241FE},
+}
+
+
 class Split(NamedTuple):
     """The two parts of a name; `given` is `""` where the text is a family name alone."""
 
@@ -42,7 +55,7 @@ class Split(NamedTuple):
 def _old_private_use() -> dict[int, str]:
     # GBK put FE50..FEA0 at U+E815..U+E864; GB 18030 has since given them characters of their own.
     seconds = [second for second in range(0x50, 0xA1) if second != 0x7F]
-    table = {}
+    table = {old: chr(now) for old, now in _MOVED.items()}
     for position, second in enumerate(seconds):
         character = bytes((0xFE, second)).decode("gb18030")
         if not _PRIVATE.match(character):
@@ -61,6 +74,11 @@ def is_han(text: str) -> bool:
 def has_han(text: str) -> bool:
     """Say whether an ideograph is in `text`."""
     return _HAN.search(text) is not None
+
+
+def has_private_use(text: str) -> bool:
+    """Say whether a private-use character is in `text`: what it means is agreed nowhere."""
+    return _PRIVATE.search(text) is not None
 
 
 def repair(text: str) -> str:

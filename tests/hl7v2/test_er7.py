@@ -166,6 +166,12 @@ def test_null_is_two_quotes_and_empty_is_nothing():
         ("ends with \\", "ends with \\"),
         (r"\unknown\F\ ", "\\unknown| "),
         (r"\.sp99999999999\ ", "\n" * 100 + " "),
+        (r"\M2442\;3ED\C2842\ x", "山田 x"),
+        (r"\M2441\<:\C2842\b", "己b"),
+        (r"\M242941\沈\C2842\ x", "沈 x"),
+        (r"\M24\x \MZZZZ\y \M2499\x", r"\M24\x \MZZZZ\y \M2499\x"),
+        (r"a\Z1F\F\b", r"a\Z1F\F\b"),
+        (r"a\Zlocal\\F\b", r"a\Zlocal\|b"),
     ],
 )
 def test_escape_sequences(raw, text):
