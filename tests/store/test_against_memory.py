@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -232,6 +233,7 @@ async def compare(made: list, asked: list[Query], limits: Limits) -> None:
             await sqlite.close()
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @settings(
     max_examples=int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "40")),
     deadline=None,

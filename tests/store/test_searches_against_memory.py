@@ -102,6 +102,7 @@ async def compare(world: list, searches: list, limits: Limits) -> Counter[str]:
     return told
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 def test_every_search_over_resources_is_answered_as_by_brute_force():
     told: Counter[str] = Counter()
 

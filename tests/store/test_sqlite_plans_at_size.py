@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import parts
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -240,6 +241,7 @@ def complaints(reader: Reader, text: str, most: int) -> Iterator[str]:
         yield f"{text}: {taken:,} steps"
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 def test_no_indexed_search_scans_a_table_of_200_000_resources(tmp_path):
     path = tmp_path / "hub.sqlite"
     assert asyncio.run(fill(path)) >= 200_000
