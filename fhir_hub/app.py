@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.listener import Limits, Listener
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import SOURCE, Channel, Receiver
+from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
@@ -113,7 +114,8 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     )
     warn = logs.get_logger("mllp").warning
     listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)
-    parts = (service, receiver, listener, profiles, indexing, figures)
+    trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
+    parts = (service, receiver, listener, trials, profiles, indexing, figures)
     return Hub(settings, backend, logs, metrics, *parts)
 
 
@@ -192,6 +194,7 @@ class Hub:
     service: Service
     receiver: Receiver
     listener: Listener
+    trials: Trials
     profiles: Packages
     indexing: Indexing
     figures: Ask | None = None
@@ -301,7 +304,7 @@ class Hub:
             lambda: self.indexing.left,
             self.figures,
         )
-        pages = ops_app(probe, version=__version__, prefix=PREFIX)
+        pages = ops_app(probe, self.trials, version=__version__, prefix=PREFIX)
         return Front(fhir, pages, settings.request_timeout_s, observe)
 
     async def _load(self, content: bytes) -> int:

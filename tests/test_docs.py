@@ -80,6 +80,8 @@ def run(hub):
                 headers[name] = value
             elif word in ("-d", "--data-urlencode"):
                 fields.append(tuple(words.pop(0).split("=", 1)))
+            elif word == "--data-binary":
+                method, body = "POST", (ROOT / words.pop(0).removeprefix("@")).read_bytes()
             elif word == "--json":
                 body = words.pop(0)
                 method = "POST" if method == "GET" else method

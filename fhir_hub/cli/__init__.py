@@ -51,7 +51,8 @@ COMMANDS = {
     "reindex": reindex,
 }
 for _name, _module in COMMANDS.items():
-    app.command(_name, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
+    _class = getattr(_module, "Command", None)
+    app.command(_name, cls=_class, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
 
 
 app.add_typer(terminology.app, name="terminology", epilog=f"Example: {terminology.EXAMPLE}")

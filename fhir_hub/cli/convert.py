@@ -1,31 +1,35 @@
 """`fhir-hub convert`: HL7v2 messages as FHIR transaction Bundles, without a hub.
 
-A file of one message gives its transaction Bundle; a file of several gives a collection Bundle
-of their transaction Bundles, because each message is a transaction of its own.
+A file of one message gives its transaction Bundle, one of several a collection of theirs.
 """
 
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from fhir_hub.cli.say import count, fail, progress, read, refuse, say
 
 if TYPE_CHECKING:
-    from fhir_hub.settings import Settings
+    from fhir_hub.hl7v2.reports.trial import Trial
 
 EXAMPLE = "fhir-hub convert examples/messages/08_ORU_R01_lab_tertiary.hl7"
-Json = dict[str, Any]
+Converter = Callable[[bytes], "Trial"]
+FORMS = ("json", "text")
 
 
-class Converted(NamedTuple):
-    """The Bundle of a file, and the report of what became of each field (`messages` of several)."""
+class Command(TyperCommand):
+    """The command; `--report` alone means `--report=json`, so that a file may follow it."""
 
-    bundle: Json
-    report: Json
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        args = ["--report=json" if one == "--report" else one for one in args]
+        return super().parse_args(ctx, args)
 
 
 def command(
@@ -41,44 +45,55 @@ def command(
         str, typer.Option(metavar="ID", help="Read the messages as those of this sender.")
     ] = "",
     report: Annotated[
-        bool,
+        str,
         typer.Option(
             "--report",
+            metavar="[json|text]",
             help='Print {"bundle": …, "report": …}; with --dir also write OUT/<same path>'
-            ".report.json. The report says of every field where it went.",
+            ".report.json. The report says of every field where it went. --report=text: the "
+            "report alone, for people.",
         ),
-    ] = False,
+    ] = "",
     config: Annotated[
         Path | None, typer.Option(help="Settings in TOML: timezone, mappings_folder.")
     ] = None,
 ) -> None:
     """Print the transaction Bundle of an HL7v2 message. 将 HL7v2 消息转换为 FHIR Bundle。"""
+    if report and report not in FORMS:
+        refuse("--report takes json or text / --report 可取 json 或 text")
     if is_folder:
         if len(paths) != 2 or not paths[0].is_dir():
             refuse("--dir takes two folders: convert --dir IN OUT / --dir 需要两个目录")
-        _convert_folder(paths[0], paths[1], _converter(sender, config), with_report=report)
+        _convert_folder(paths[0], paths[1], _converter(sender, config, report), report)
         return
     if len(paths) != 1 or paths[0].is_dir():
         refuse("convert takes one file; a folder needs --dir IN OUT / 目录请使用 --dir")
     if not paths[0].exists():
         refuse(f"{paths[0]}: no such file / 没有该文件")
+    _convert_file(paths[0], _converter(sender, config, report), report)
+
+
+def _convert_file(file: Path, converter: Converter, report: str) -> None:
     from fhir_hub import fhirjson
     from fhir_hub.errors import FhirError
 
-    converter = _converter(sender, config)
     try:
-        converted = converter(read(paths[0]))
+        converted = converter(read(file))
     except FhirError as error:
-        fail(f"{paths[0]}: {error} / 无法转换")
+        fail(f"{file}: {error} / 无法转换")
+    if report == "text":
+        from fhir_hub.hl7v2.reports.text import as_text
+
+        sys.stdout.buffer.write(as_text(converted.report).encode())
+        return
     shown = converted._asdict() if report else converted.bundle
     sys.stdout.buffer.write(fhirjson.pretty(shown) + b"\n")
 
 
-def _convert_folder(
-    source: Path, target: Path, converter: Callable[[bytes], Converted], *, with_report: bool
-) -> None:
+def _convert_folder(source: Path, target: Path, converter: Converter, report: str) -> None:
     from fhir_hub import fhirjson
     from fhir_hub.errors import FhirError
+    from fhir_hub.hl7v2.reports.text import as_text
 
     files = sorted(path for path in source.rglob("*.hl7") if path.is_file())
     failed = 0
@@ -88,7 +103,9 @@ def _convert_folder(
             converted = converter(file.read_bytes())
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(fhirjson.pretty(converted.bundle) + b"\n")
-            if with_report:
+            if report == "text":
+                out.with_suffix(".report.txt").write_text(as_text(converted.report), "utf-8")
+            elif report:
                 content = fhirjson.pretty(converted.report) + b"\n"
                 out.with_suffix(".report.json").write_bytes(content)
         except (FhirError, OSError) as error:
@@ -104,10 +121,11 @@ def _convert_folder(
         raise typer.Exit(1)
 
 
-def _converter(sender: str, config: Path | None) -> Callable[[bytes], Converted]:
+def _converter(sender: str, config: Path | None, report: str) -> Converter:
     """Return what converts a file's bytes; ends the command if settings or maps are no good."""
-    from fhir_hub.hl7v2.map_files import InvalidMapping, built_in_folder
+    from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.hl7v2.mappings import load_mappings
+    from fhir_hub.hl7v2.reports.trial import Trials
     from fhir_hub.r4.checks.run import Checks
     from fhir_hub.r4.definitions import load_definitions
     from fhir_hub.settings import InvalidSettings, load_settings
@@ -121,43 +139,8 @@ def _converter(sender: str, config: Path | None) -> Callable[[bytes], Converted]
         refuse(str(error))
     except InvalidMapping as error:
         fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
-    known = {path.stem for folder in (built_in_folder(), *folders) for path in _senders(folder)}
-    if sender and sender not in known:
-        shown = ", ".join(sorted(known)) or "none"
+    trials = Trials(mappings, Checks(definitions), settings.zone)
+    if sender and sender not in mappings.senders:
+        shown = ", ".join(mappings.senders) or "none"
         refuse(f"--sender: no file for this sender; there are: {shown} / 没有该发送方的配置")
-    checks = Checks(definitions)
-    return lambda raw: _convert(raw, mappings, sender, settings, checks)
-
-
-def _invalid(bundle: dict[str, Any], checks: Any) -> dict[str, Any]:
-    """Return what is wrong with a Bundle, for the report: a fault of a map; empty if nothing is."""
-    from fhir_hub.errors import outcome_of
-
-    issues = [issue for issue in checks.check(bundle) if issue.severity == "error"]
-    return {"invalid": outcome_of(issues)["issue"]} if issues else {}
-
-
-def _senders(folder: Path) -> list[Path]:
-    return list((folder / "senders").glob("*.toml"))
-
-
-def _convert(
-    raw: bytes, mappings: Any, sender: str, settings: "Settings", checks: Any
-) -> Converted:
-    from fhir_hub.hl7v2 import charset, er7
-    from fhir_hub.hl7v2.bundle import to_bundle
-    from fhir_hub.hl7v2.convert import convert
-    from fhir_hub.hl7v2.sender import split_messages
-
-    done = []
-    for each in split_messages(raw) or [raw]:
-        decoded = charset.decode(each)
-        message = er7.parse(decoded.text, decoded.charset, decoded.issues)
-        conversion = convert(message, mappings, sender=sender, zone=settings.zone, by_table=True)
-        bundle = to_bundle(conversion)
-        done.append(Converted(bundle, conversion.report.as_data() | _invalid(bundle, checks)))
-    if len(done) == 1:
-        return done[0]
-    entries = [{"resource": one.bundle} for one in done]
-    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
-    return Converted(bundle, {"messages": [one.report for one in done]})
+    return partial(trials.run, sender=sender, by_table=True, with_report=bool(report))

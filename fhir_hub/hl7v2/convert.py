@@ -21,7 +21,7 @@ from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
-from fhir_hub.hl7v2.report import Report, kept_segments
+from fhir_hub.hl7v2.reports.report import Report, kept_segments
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.identity import match
 

@@ -5,11 +5,13 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.ops import openapi, pages
+from fhir_hub.ops.convert import add_convert
 from fhir_hub.ops.probe import Probe
 
 
-def ops_app(probe: Probe, *, version: str, prefix: str) -> FastAPI:
+def ops_app(probe: Probe, trials: Trials, *, version: str, prefix: str) -> FastAPI:
     """Return the application; `prefix` is where the FHIR API is."""
     app = FastAPI(title="fhir-hub", version=version, docs_url=None, redoc_url=None)
 
@@ -37,6 +39,7 @@ def ops_app(probe: Probe, *, version: str, prefix: str) -> FastAPI:
         content, media_type = await probe.exposition()
         return Response(content, headers={"content-type": media_type})
 
+    add_convert(app, trials)
     own = app.openapi
 
     def described() -> dict[str, Any]:

@@ -34,6 +34,25 @@ def test_report_adds_what_became_of_every_field(run, first):
     assert printed["report"]["message"]["controlId"] == "ZJJ20250310083015001"
 
 
+def test_the_report_is_printed_for_people(run, first, tmp_path):
+    ended = run("convert", "--report=text", first)
+
+    assert ended.code == 0
+    assert ended.out.startswith("ADT^A04 ADT_A01 2.4 ZJJ20250310083015001 (CHIS@ZJJCHC)\nmapped 已")
+    assert "沈" not in ended.out
+    (tmp_path / "in").mkdir()
+    shutil.copy(first, tmp_path / "in" / "m.hl7")
+    run("convert", "--dir", "--report=text", tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out" / "m.report.txt").read_text("utf-8") == ended.out
+
+
+def test_another_form_of_report_is_refused(run, first):
+    ended = run("convert", "--report=pdf", first)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "json" in ended.err
+
+
 def test_a_file_of_several_messages_gives_a_collection_of_their_bundles(run, first, tmp_path):
     file = tmp_path / "two.hl7"
     file.write_bytes(first.read_bytes() * 2)

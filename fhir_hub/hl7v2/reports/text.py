@@ -1,0 +1,66 @@
+"""A report for people: a line a field, in English and Chinese, without a value of the message.
+
+Spec: DESIGN 5 (nothing lost from a message)
+"""
+
+import re
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Any
+from unicodedata import east_asian_width
+
+Json = dict[str, Any]
+_STATES = MappingProxyType(
+    {"mapped": "mapped 已映射", "preserved": "preserved 已保留", "dropped": "dropped 已丢弃"}
+)
+_CHINESE = MappingProxyType(
+    {
+        "a number in sequence only": "仅为序号",
+        "no row reads this field": "没有映射行读取该字段",
+        "no row reads this part": "没有映射行读取该部分",
+        "no map for this segment": "该段没有映射",
+        "nothing in this message that it could belong to": "消息中没有它所属的对象",
+        "no value for it, or another field was taken": "无法取值, 或已采用其他字段",
+    }
+)
+_NOT_MADE = re.compile(r"(\w+) without (\S+) was not made")
+
+
+def as_text(report: Json) -> str:
+    """Return the report as lines of text, a paragraph a message."""
+    messages = report.get("messages", [report])
+    return "\n\n".join("\n".join(_lines(one)) for one in messages if one) + "\n"
+
+
+def _lines(report: Json) -> Iterator[str]:
+    message, counts = report["message"], report["counts"]
+    sender = "@".join(filter(None, (message.get("application"), message.get("facility"))))
+    about = (message["type"], message["structure"], message["version"], message["controlId"])
+    yield " ".join(filter(None, (*about, f"({sender})" if sender else "")))
+    if senders := report.get("senders"):
+        yield f"senders' files / 发送方配置: {', '.join(senders)}"
+    yield " · ".join(f"{shown} {counts[state]}" for state, shown in _STATES.items())
+    fields = report["fields"]
+    widest = max((len(_place(one)) for one in fields), default=0)
+    for one in fields:
+        state = _STATES[one["state"]]
+        told = ", ".join(one.get("to", ())) or _both(one.get("reason", ""))
+        yield f"  {_place(one):{widest}}  {state}{' ' * (17 - _columns(state))}{told}"
+    for one in report.get("issues", ()):
+        yield f"  ! {one['code']}: {one['text']} ({', '.join(one.get('paths', ())) or '-'})"
+    for one in report.get("invalid", ()):
+        yield f"  ! invalid 不合规范: {', '.join(one.get('expression', ()))} {one['diagnostics']}"
+
+
+def _place(one: Json) -> str:
+    return f"{one['segment']:>3} {one['path']}"
+
+
+def _both(reason: str) -> str:
+    if match := _NOT_MADE.fullmatch(reason):
+        return f"{reason} / {match[1]} 缺少 {match[2]}, 未生成"
+    return f"{reason} / {_CHINESE[reason]}" if reason in _CHINESE else reason
+
+
+def _columns(text: str) -> int:
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -1,0 +1,96 @@
+"""A dry run: the bytes of messages as Bundles and reports, with nothing stored.
+
+`fhir-hub convert` and `POST /hl7v2/$convert` are this. Bytes of several messages (a batch, or
+messages one after the other) give a collection of their transaction Bundles, because each
+message is a transaction of its own.
+
+Spec: https://hl7.org/fhir/R4/http.html#transaction; HL7v2 chapter 2, 2.10.3
+"""
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any, NamedTuple
+
+from fhir_hub.errors import InvalidParameter, TooLarge, outcome_of
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.bundle import to_bundle
+from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.sender import split_messages
+from fhir_hub.r4.checks.run import Checks
+
+Json = dict[str, Any]
+
+
+class Trial(NamedTuple):
+    """The Bundle of some bytes, and the report of each field (`messages` of several)."""
+
+    bundle: Json
+    report: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Dry runs with these maps. `most_bytes` is the limit of a message, 0 for none."""
+
+    mappings: Mappings
+    checks: Checks
+    zone: tzinfo
+    most_bytes: int = 0
+
+    def run(
+        self,
+        raw: bytes,
+        *,
+        sender: str = "",
+        forced: str = "",
+        by_table: bool = False,
+        with_report: bool = True,
+    ) -> Trial:
+        """Return what the messages in `raw` make.
+
+        `sender` names a sender's file, `forced` the character set that the bytes are in. With
+        `by_table` it is what the standard's tables give in full, else what the hub would store,
+        of an event that it would take. Raises `InvalidMessage`, `InvalidParameter` for a sender
+        that there is not, `TooLarge`.
+        """
+        if sender and sender not in self.mappings.senders:
+            known = ", ".join(self.mappings.senders) or "none"
+            raise InvalidParameter(f"no file for the sender {sender[:60]}; there are: {known}")
+        parts = split_messages(raw) or [raw]
+        done = [self._one(part, sender, forced, by_table, with_report) for part in parts]
+        if len(done) == 1:
+            return done[0]
+        entries = [{"resource": one.bundle} for one in done]
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        return Trial(bundle, {"messages": [one.report for one in done]} if with_report else {})
+
+    def _one(
+        self, raw: bytes, sender: str, forced: str, by_table: bool, with_report: bool
+    ) -> Trial:
+        if self.most_bytes and len(raw) > self.most_bytes:
+            raise TooLarge(f"a message may have {self.most_bytes} bytes")
+        if not forced:
+            forced = self._charset(raw, sender)
+        decoded = charset.decode(raw, forced)
+        message = er7.parse(decoded.text, decoded.charset, decoded.issues)
+        if not by_table:
+            self.mappings.require_known(message)
+        conversion = convert(
+            message, self.mappings, sender=sender, zone=self.zone, by_table=by_table
+        )
+        bundle = to_bundle(conversion)
+        report = conversion.report.as_data() | self._invalid(bundle) if with_report else {}
+        return Trial(bundle, report)
+
+    def _charset(self, raw: bytes, sender: str) -> str:
+        """Return the character set in which the sender is configured to write."""
+        line = charset.first_line(raw)
+        if not line.startswith("MSH"):
+            return ""
+        return self.mappings.settings(er7.parse(line), sender).charset
+
+    def _invalid(self, bundle: Json) -> Json:
+        """Return what is wrong with a Bundle: a fault of a map; empty if nothing is."""
+        issues = [issue for issue in self.checks.check(bundle) if issue.severity == "error"]
+        return {"invalid": outcome_of(issues)["issue"]} if issues else {}

@@ -1,0 +1,201 @@
+"""`POST /hl7v2/$convert`: a message as FHIR, tried and not stored.
+
+The body is the message as it would come over MLLP, in any character set, or a FHIR Parameters
+resource that holds it; the parameters are in the query or in that resource. The answer is the
+Bundle, or Parameters of `bundle` and `report`.
+
+Spec: https://hl7.org/fhir/R4/operations.html#executing
+"""
+
+import asyncio
+import base64
+import binascii
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import (
+    InvalidParameter,
+    InvalidResource,
+    TooLarge,
+    UnknownParameter,
+    outcome,
+)
+from fhir_hub.hl7v2.reports.text import as_text
+from fhir_hub.hl7v2.reports.trial import Trial, Trials
+
+PATH = "/hl7v2/$convert"
+MEDIA_TYPE = "application/fhir+json; charset=utf-8"
+_ER7, _JSON = "x-application/hl7-v2+er7", "application/fhir+json"
+_OTHER_ER7 = ("application/hl7-v2", "text/plain", "application/octet-stream", "")
+_VALUES = {
+    "sender": (),
+    "report": ("false", "true", "text"),
+    "tables": ("false", "true"),
+}
+Json = dict[str, Any]
+
+
+def add_convert(app: FastAPI, trials: Trials) -> None:
+    """Add the operation to the application."""
+
+    @app.post(PATH, summary="Convert an HL7v2 message; nothing is stored", openapi_extra=_OPENAPI)
+    async def convert(request: Request) -> Response:
+        try:
+            answer = await _answer(request, trials)
+            return Response(fhirjson.dumps(answer), media_type=MEDIA_TYPE)
+        except Exception as error:
+            status, resource = outcome(error)
+            return Response(fhirjson.dumps(resource), status, media_type=MEDIA_TYPE)
+
+
+async def _answer(request: Request, trials: Trials) -> Json:
+    raw = await _body(request, trials.most_bytes)
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
+    pairs = list(request.query_params.multi_items())
+    charset = ""
+    if kind.strip().lower() in (_JSON, "application/json"):
+        raw, given = _parameters(raw)
+        pairs += given
+    elif kind.strip().lower() in (_ER7, *_OTHER_ER7):
+        charset = _charset(rest)
+    else:
+        raise InvalidParameter(f"the body is {_ER7}, text/plain or {_JSON}")
+    asked = _checked(pairs)
+    report = asked.get("report", "false")
+    trial = await asyncio.to_thread(
+        trials.run,
+        raw,
+        sender=asked.get("sender", ""),
+        forced=charset,
+        by_table=asked.get("tables") == "true",
+        with_report=report != "false",
+    )
+    return trial.bundle if report == "false" else _told(trial, is_text=report == "text")
+
+
+async def _body(request: Request, most_bytes: int) -> bytes:
+    # base64 in JSON takes a third more than the bytes of the message
+    most = most_bytes * 4 // 3 + (64 << 10)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise TooLarge(f"a message may have {most_bytes} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _charset(text: str) -> str:
+    """Return the character set that the parameters of a media type name."""
+    for part in text.split(";"):
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"')
+    return ""
+
+
+def _parameters(raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
+    """Return the message and the other parameters of a Parameters resource."""
+    resource = fhirjson.loads(raw)
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Parameters":
+        raise InvalidResource("the body is no Parameters resource", expression="resourceType")
+    given = resource.get("parameter", [])
+    rows = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    messages = [one for one in rows if one.get("name") == "message"]
+    if len(messages) != 1:
+        raise InvalidResource(
+            "Parameters holds one `message`", expression="Parameters.parameter.name"
+        )
+    pairs = []
+    for one in rows:
+        if one is messages[0]:
+            continue
+        values = [value for name, value in one.items() if name.startswith("value")]
+        value = values[0] if len(values) == 1 else ""
+        is_flag = isinstance(value, bool)
+        pairs.append((str(one.get("name", "")), str(value).lower() if is_flag else str(value)))
+    return _message(messages[0]), pairs
+
+
+def _message(parameter: Json) -> bytes:
+    value = parameter.get("valueString")
+    if isinstance(value, str):
+        return value.encode()
+    held = parameter.get("resource")
+    held = held if isinstance(held, dict) else {}
+    coded = parameter.get("valueBase64Binary") or held.get("data")
+    try:
+        return base64.b64decode(coded if isinstance(coded, str) else "-", validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidResource(
+            "`message` is a valueString, a valueBase64Binary or a Binary",
+            expression="Parameters.parameter",
+        ) from None
+
+
+def _checked(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    asked: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in _VALUES:
+            near = get_close_matches(name[:60], _VALUES, 2) or list(_VALUES)
+            raise UnknownParameter(f"$convert has no parameter {name[:60]}: try {', '.join(near)}")
+        if name in asked:
+            raise InvalidParameter(f"$convert takes {name} once")
+        if _VALUES[name] and value not in _VALUES[name]:
+            raise InvalidParameter(f"{name} is one of {', '.join(_VALUES[name])}")
+        asked[name] = value
+    return asked
+
+
+def _told(trial: Trial, *, is_text: bool) -> Json:
+    report: Json = {"name": "report", "valueString": as_text(trial.report)}
+    if not is_text:
+        report = _part("report", trial.report)
+    bundle = {"name": "bundle", "resource": trial.bundle}
+    return {"resourceType": "Parameters", "parameter": [bundle, report]}
+
+
+def _part(name: str, value: Any) -> Json:
+    """Return a JSON value as a parameter: an object as parts, a list as parts of one name."""
+    if isinstance(value, dict):
+        parts = [
+            _part(key, one)
+            for key, held in value.items()
+            for one in (held if isinstance(held, list) else [held])
+        ]
+        return {"name": name, "part": parts} if parts else {"name": name}
+    if isinstance(value, bool):
+        return {"name": name, "valueBoolean": value}
+    return (
+        {"name": name, "valueInteger": value}
+        if isinstance(value, int)
+        else {"name": name, "valueString": str(value) or "-"}
+    )
+
+
+_PLAIN = {"schema": {"type": "string"}}
+_OBJECT = {"schema": {"type": "object"}}
+_OPENAPI: Json = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "query",
+            "schema": {"type": "string"} | ({"enum": list(values)} if values else {}),
+        }
+        for name, values in _VALUES.items()
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {_ER7: _PLAIN, "text/plain": _PLAIN, _JSON: _OBJECT},
+    },
+    "responses": {
+        "200": {
+            "description": "The Bundle, or Parameters of `bundle` and `report`",
+            "content": {_JSON: _OBJECT},
+        },
+        "default": {"description": "An OperationOutcome", "content": {_JSON: _OBJECT}},
+    },
+}
