@@ -38,6 +38,7 @@ _AT_ONCE = 1000
 _MOST_MATCHES = 20_000  # a merge re-points what refers to a patient; more is a mistake
 
 Resource = dict[str, Any]
+Condition = Callable[[Stored | None], None]  # raises unless the current version is as expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +145,21 @@ class Unit:
         resource: Resource,
         logical_id: str,
         *,
-        if_match: int | None = None,
+        condition: Condition | None = None,
         method: Method = "PUT",
     ) -> bool:
         """Stage `resource` as the next version of `logical_id`; return whether it is new.
 
-        A content equal to the current one makes no version. Raises `PreconditionFailed` if
-        `if_match` is not the current version, `InvalidResource` if a rule is broken.
+        A content equal to the current one makes no version. Raises what `condition` raises,
+        `InvalidResource` if a rule is broken.
 
         Spec: https://hl7.org/fhir/R4/http.html#update
         """
         resource_type = resource.get("resourceType", "")
         key = Key(resource_type if isinstance(resource_type, str) else "", logical_id)
         current = await self.current(key)
-        if if_match is not None and if_match != (current.version_id if current else 0):
-            raise PreconditionFailed("If-Match does not name the current version")
+        if condition is not None:
+            condition(current)
         if current is None or current.is_deleted:
             if not is_id(logical_id):
                 raise InvalidResource(
@@ -171,11 +172,11 @@ class Unit:
         self._stage(resource, logical_id, version_id, method)
         return current is None or current.is_deleted
 
-    async def delete(self, key: Key, *, if_match: int | None = None) -> int:
+    async def delete(self, key: Key, *, condition: Condition | None = None) -> int:
         """Stage a deletion; return the version that says so, 0 if there never was a resource."""
         current = await self.current(key)
-        if if_match is not None and if_match != (current.version_id if current else 0):
-            raise PreconditionFailed("If-Match does not name the current version")
+        if condition is not None:
+            condition(current)
         if current is None or current.is_deleted:
             return current.version_id if current else 0
         is_staged = key in self.changes

@@ -31,8 +31,8 @@ _ON_TYPES = {
 _EVERYWHERE = (
     "Every address takes _format and _pretty; reads, histories, searches and metadata take"
     " _summary and _elements; histories take _count, _since and _at. PATCH, PUT and DELETE take"
-    " criteria (conditional patch, update, delete). If-Match, If-None-Match, If-Modified-Since,"
-    " If-None-Exist and Prefer (return, handling) are read."
+    " criteria (conditional patch, update, delete). If-Match, If-Unmodified-Since, If-None-Match,"
+    " If-Modified-Since, If-None-Exist and Prefer (return, handling) are read."
 )
 MODES = ("full", "normative", "terminology")
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"

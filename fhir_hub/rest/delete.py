@@ -9,6 +9,7 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import FhirRequest, FhirResponse, etag
+from fhir_hub.rest.preconditions import condition
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import warning_headers
 from fhir_hub.search.plan import Plan
@@ -48,20 +49,20 @@ async def conditional_delete(request: FhirRequest, service: Service) -> FhirResp
 async def doomed(request: FhirRequest, unit: Unit, resource_type: str, plan: Plan) -> list[Key]:
     """Return what a conditional delete is about; raises `PreconditionFailed`."""
     found = await unit.find(resource_type, plan)
-    if len(found) > MOST or (len(found) > 1 and request.if_match() is not None):
+    if len(found) > MOST or (len(found) > 1 and condition(request) is not None):
         raise PreconditionFailed(f"the criteria match {len(found)} resources")
     return [Key(resource_type, stored.logical_id) for stored in found]
 
 
 async def stage_all(request: FhirRequest, unit: Unit, keys: list[Key]) -> int:
     """Stage the deletions; return the version of the only one, else 0."""
-    versions = [await unit.delete(key, if_match=request.if_match()) for key in keys]
+    versions = [await unit.delete(key, condition=condition(request)) for key in keys]
     return versions[0] if len(versions) == 1 else 0
 
 
 async def stage(request: FhirRequest, unit: Unit) -> int:
     """Stage the deletion; return the version that says so, 0 if there never was a resource."""
-    return await unit.delete(Key(*request.path), if_match=request.if_match())
+    return await unit.delete(Key(*request.path), condition=condition(request))
 
 
 def deleted(version_id: int, warnings: Iterable[Warned] = ()) -> FhirResponse:

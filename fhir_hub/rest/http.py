@@ -58,6 +58,7 @@ _SAID = (
     b"if-none-exist",
     b"if-none-match",
     b"if-modified-since",
+    b"if-unmodified-since",
     b"prefer",
     b"content-type",
     b"x-request-id",

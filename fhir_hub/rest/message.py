@@ -15,12 +15,11 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds
-from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
+from fhir_hub.errors import InvalidResource, UnknownParameter
 from fhir_hub.store.base import Stored
 
 Pairs = tuple[tuple[str, str], ...]
 JSON_PATCH = "application/json-patch+json"
-_ETAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +72,6 @@ class FhirRequest:
         """Say whether `If-None-Match` names this version, compared weakly (RFC 9110, 13.1.2)."""
         tags = [tag.strip() for tag in self.headers.get("if-none-match", "").split(",")]
         return "*" in tags or f'"{version_id}"' in (tag.removeprefix("W/") for tag in tags)
-
-    def if_match(self) -> int | None:
-        """Return the version that `If-Match` names, None without one.
-
-        Raises `InvalidParameter` for what is no version of ours.
-
-        Spec: https://hl7.org/fhir/R4/http.html#concurrency
-        """
-        text = self.headers.get("if-match", "")
-        if not text:
-            return None
-        match = _ETAG.fullmatch(text.strip())
-        version = match[1] if match else text.strip()
-        if not (version.isascii() and version.isdigit()):
-            raise InvalidParameter('If-Match must name one version, as in W/"3"')
-        return int(version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from fhir_hub.r4 import fhirpath_patch, json_patch
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse
+from fhir_hub.rest.preconditions import condition
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import written
 from fhir_hub.store.base import Key, Stored
@@ -74,7 +75,7 @@ async def stage(request: FhirRequest, service: Service, unit: Unit, key: Key) ->
     after = _patched(before, _document(request), service)
     if (after.get("resourceType"), after.get("id")) != (key.resource_type, key.logical_id):
         raise CannotApply("a patch changes neither the type nor the id of a resource")
-    await unit.update(after, key.logical_id, if_match=request.if_match(), method="PATCH")
+    await unit.update(after, key.logical_id, condition=condition(request), method="PATCH")
     stored = await unit.current(key)
     assert stored is not None
     return stored

@@ -46,7 +46,8 @@ Interaction = Callable[[FhirRequest, Service], Awaitable[FhirResponse]]
 class Route(NamedTuple):
     """An interaction: its name in R4, its HTTP method, the shape of its path, its function.
 
-    An operation's `resource_types` are those that have it, of none all.
+    An operation's `resource_types` are those that have it, of none all; it `affects_state` if
+    it writes resources.
     """
 
     interaction: str
@@ -54,6 +55,7 @@ class Route(NamedTuple):
     shape: str
     function: Interaction
     resource_types: tuple[str, ...] = ()
+    affects_state: bool = False
 
 
 ROUTES = (
@@ -112,8 +114,8 @@ ROUTES = (
     Route("$meta", "GET", "T/$meta", meta.meta),
     Route("$meta", "GET", "T/I/$meta", meta.meta),
     Route("$meta", "GET", "T/I/_history/V/$meta", meta.meta),
-    Route("$meta-add", "POST", "T/I/$meta-add", meta.meta_add),
-    Route("$meta-delete", "POST", "T/I/$meta-delete", meta.meta_delete),
+    Route("$meta-add", "POST", "T/I/$meta-add", meta.meta_add, affects_state=True),
+    Route("$meta-delete", "POST", "T/I/$meta-delete", meta.meta_delete, affects_state=True),
     Route("$validate", "POST", "T/$validate", validate.validate),
     Route("$validate", "POST", "T/I/$validate", validate.validate),
     Route("$validate", "GET", "T/I/$validate", validate.validate),
@@ -135,6 +137,7 @@ def _operations() -> tuple[Operation, ...]:
             rows[0].resource_types,
             is_of_system=any(row.shape == name for row in rows),
             is_of_types=any(row.shape.startswith("T/") for row in rows),
+            affects_state=any(row.affects_state for row in rows),
         )
         for name, rows in found.items()
     )

@@ -20,7 +20,8 @@ from fhir_hub.search.parameters import Parameters
 class Operation(NamedTuple):
     """An operation: its name with `$`, its canonical, the types it is of (none: of all).
 
-    `is_of_system` and `is_of_types` say at which levels it is answered.
+    `is_of_system` and `is_of_types` say at which levels it is answered, `affects_state` whether
+    it writes resources.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Operation(NamedTuple):
     resource_types: tuple[str, ...]
     is_of_system: bool
     is_of_types: bool
+    affects_state: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 First every entry that writes gets its logical id: the one in its address, the one that its
 criteria find, or a new one. Then `urn:uuid` and conditional references are replaced by these,
-and everything is staged in one unit of work. Searches and reads run after the commit, on what
-it left.
+and everything is staged in one unit of work. Searches, reads and operations that write nothing
+run after the commit, on what it left.
 
 Spec: https://hl7.org/fhir/R4/http.html#trules
 """
@@ -26,7 +26,8 @@ from fhir_hub.rest import create, delete, patch, references, update
 from fhir_hub.rest.attempt import attempt
 from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.entries import METHODS, Entry, named, response_entry
-from fhir_hub.rest.message import FhirResponse
+from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.rest.operations import meta
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import written
 from fhir_hub.store.base import Key
@@ -38,7 +39,7 @@ _RESTFUL = re.compile(rf"(.*/)?([A-Z][A-Za-z]+)/({ID})")
 async def process(entries: list[Entry], service: Service) -> list[dict[str, Any]]:
     """Run the entries as one transaction; return the entries of the answer, in their order."""
     writes = sorted(
-        (entry for entry in entries if entry.request.method not in ("GET", "HEAD")),
+        (entry for entry in entries if _writes(entry.request, service)),
         key=lambda entry: METHODS.index(entry.request.method),
     )
 
@@ -57,6 +58,14 @@ async def process(entries: list[Entry], service: Service) -> list[dict[str, Any]
             answer = await attempt(entry.request, service)
         shown.append(response_entry(entry.request, answer, warnings.get(entry.index, ())))
     return shown
+
+
+def _writes(request: FhirRequest, service: Service) -> bool:
+    """Say whether an entry changes resources; a search or an operation by POST need not."""
+    last = request.path[-1] if request.path else ""
+    if last.startswith("$"):
+        return any(one.affects_state for one in service.operations if one.name == last)
+    return request.method not in ("GET", "HEAD") and last != "_search"
 
 
 class _Done(NamedTuple):
@@ -106,6 +115,8 @@ class _Transaction:
             raise InvalidResource("the url of an entry names a resource type of R4")
         if request.method in _ON_INSTANCES and len(path) == 2 and not request.query:
             return Key(*path)
+        if request.method == "POST" and len(path) == 3 and path[2] in meta.CHANGES:
+            return Key(*path[:2])
         is_put, is_patch = request.method == "PUT", request.method == "PATCH"
         if request.method == "POST" and len(path) == 1:
             request.require_no_query()
@@ -114,7 +125,8 @@ class _Transaction:
             query = query_text(request)
         else:
             raise NotSupported(
-                "a transaction takes POST Type; PUT, PATCH, DELETE Type/id or Type?criteria; GET"
+                "a transaction takes POST Type; PUT, PATCH, DELETE Type/id or Type?criteria; GET;"
+                " operations that write nothing, $meta-add and $meta-delete"
             )
         if not query:
             return Key(path[0], self._service.repository.new_id())
@@ -188,6 +200,8 @@ class _Transaction:
         request, unit = entry.request, self._unit
         if request.method == "DELETE":
             return delete.deleted(await delete.stage(request, unit))
+        if request.path[-1] in meta.CHANGES:
+            return await meta.stage(request, unit, self._service)
         if entry.index in self._existing and request.method == "POST":
             stored = await unit.current(key)
             assert stored is not None
@@ -215,7 +229,8 @@ def _replacements(writes: list[Entry], keys: Mapping[int, Key]) -> dict[str, str
     """Return what each full url of the bundle stands for: `Type/id`."""
     found: dict[str, str] = {}
     for entry in writes:
-        if not entry.full_url or entry.request.method in ("DELETE", "PATCH"):
+        is_whole = entry.request.method in ("POST", "PUT") and entry.request.path[-1][:1] != "$"
+        if not entry.full_url or not is_whole:
             continue
         target = "/".join(keys[entry.index])
         found[entry.full_url] = target

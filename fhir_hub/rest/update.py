@@ -8,6 +8,7 @@ from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.rest.create import typed_body
 from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.rest.preconditions import condition
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import written
 from fhir_hub.store.base import Key, Stored
@@ -94,7 +95,7 @@ async def stage_as(
         there = await unit.current(key)
         if there is not None and not there.is_deleted and request.names_version(there.version_id):
             raise PreconditionFailed("If-None-Match names what is there already")
-    is_new = await unit.update(resource, key.logical_id, if_match=request.if_match())
+    is_new = await unit.update(resource, key.logical_id, condition=condition(request))
     stored = await unit.current(key)
     assert stored is not None
     return stored, 201 if is_new else 200

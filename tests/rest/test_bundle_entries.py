@@ -146,3 +146,64 @@ async def test_an_operation_in_a_batch_comes_back(send):
         "OperationOutcome",
         "Bundle",
     ]
+
+
+LABELS = {
+    "resourceType": "Parameters",
+    "parameter": [{"name": "meta", "valueMeta": {"tag": [{"system": "urn:t", "code": "a"}]}}],
+}
+SAME = {
+    "resourceType": "Parameters",
+    "parameter": [{"name": "resource", "resource": {"resourceType": "Patient", "active": True}}],
+}
+
+
+@each_kind
+async def test_an_operation_by_post_is_an_entry_too(send, client, kind):
+    answer = await send(
+        kind,
+        entry("POST", "Patient/$validate", SAME),
+        entry("POST", "Patient/_search?_id=p,new"),
+        entry("POST", "Patient/p/$meta-add", LABELS),
+        entry("PUT", "Patient/new", {"resourceType": "Patient", "id": "new"}),
+    )
+
+    checked, searched, labelled, stored = answer.json()["entry"]
+    assert [one["response"]["status"][:3] for one in (checked, searched, labelled, stored)] == [
+        "200",
+        "200",
+        "200",
+        "201",
+    ]
+    assert checked["resource"]["resourceType"] == "OperationOutcome"
+    assert searched["resource"]["total"] == (2 if kind == "transaction" else 1)
+    assert labelled["resource"]["parameter"][0]["valueMeta"]["versionId"] == "2"
+    found = (await client.get("Patient?_tag=urn:t|a")).json()["entry"]
+    assert [one["resource"]["id"] for one in found] == ["p"]
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        (entry("POST", "Patient/nobody/$meta-add", LABELS), 404),
+        (entry("POST", "Patient/p/$meta-add", SAME), 400),
+        (entry("POST", "Patient/p/$meta-delete", LABELS, ifMatch='W/"9"'), 412),
+    ],
+)
+async def test_an_operation_that_cannot_write_undoes_the_transaction(send, client, made, status):
+    answer = await send("transaction", made, entry("PUT", "Patient/new", PATIENT | {"id": "new"}))
+
+    assert answer.status_code == status
+    assert answer.json()["issue"][0]["expression"][0].startswith("Bundle.entry[0]")
+    assert (await client.get("Patient/new")).status_code == 404
+
+
+async def test_what_is_labelled_and_written_by_two_entries_is_refused(send):
+    answer = await send(
+        "transaction",
+        entry("POST", "Patient/p/$meta-add", LABELS),
+        entry("PUT", "Patient/p", PATIENT | {"active": True}),
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1]"]

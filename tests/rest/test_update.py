@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/http.html#update and #delete
 """
 
 import asyncio
+from email.utils import formatdate
 
 import pytest
 
@@ -54,7 +55,19 @@ async def test_a_deleted_resource_can_be_brought_back(client):
 
 @pytest.mark.parametrize(
     ("if_match", "status"),
-    [('W/"1"', 200), ('"1"', 200), ("1", 200), ('W/"2"', 412), ('W/"0"', 412), ("some", 400)],
+    [
+        ('W/"1"', 200),
+        ('"1"', 200),
+        ("1", 200),
+        ('W/"2"', 412),
+        ('W/"0"', 412),
+        ("some", 400),
+        ("*", 200),
+        ('W/"7", W/"1"', 200),
+        ('"7", "8"', 412),
+        ('*, "1"', 400),
+        ('W/"1",', 400),
+    ],
 )
 async def test_if_match_must_name_the_current_version(client, if_match, status):
     await client.put("Patient/p", json=PATIENT)
@@ -66,10 +79,41 @@ async def test_if_match_must_name_the_current_version(client, if_match, status):
     assert answer.status_code == status
 
 
-async def test_if_match_on_what_is_not_there_is_refused(client):
-    answer = await client.put("Patient/p", json=PATIENT, headers={"If-Match": 'W/"1"'})
+@pytest.mark.parametrize(
+    "headers",
+    [{"If-Match": 'W/"1"'}, {"If-Match": "*"}, {"If-Unmodified-Since": formatdate(usegmt=True)}],
+)
+@pytest.mark.parametrize("was_deleted", [False, True])
+async def test_a_condition_on_what_is_not_there_is_refused(client, headers, was_deleted):
+    if was_deleted:
+        await client.put("Patient/p", json=PATIENT)
+        await client.delete("Patient/p")
+
+    answer = await client.put("Patient/p", json=PATIENT, headers=headers)
 
     assert answer.status_code == 412
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}, 412),
+        ({"If-Unmodified-Since": "Fri, 31 Dec 2100 00:00:00 GMT"}, 200),
+        ({"If-Unmodified-Since": "no date"}, 200),
+        ({"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT", "If-Match": "*"}, 200),
+    ],
+)
+async def test_what_was_modified_since_is_not_written_over(client, headers, status):
+    made = await client.put("Patient/p", json=PATIENT)
+
+    unchanged = await client.put(
+        "Patient/p",
+        json=PATIENT | {"active": True},
+        headers={"If-Unmodified-Since": made.headers["Last-Modified"]},
+    )
+    answer = await client.put("Patient/p", json=PATIENT | {"active": False}, headers=headers)
+
+    assert (unchanged.status_code, answer.status_code) == (200, status)
 
 
 async def test_of_50_clients_with_the_same_if_match_one_wins(client):

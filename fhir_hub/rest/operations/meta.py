@@ -5,7 +5,6 @@ Adding and taking away makes a new version: what a record was labelled, and when
 Spec: https://hl7.org/fhir/R4/resource-operation-meta.html, -meta-add and -meta-delete
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from fhir_hub.errors import InvalidParameter, NotFound, PreconditionFailed
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer, version_headers
 from fhir_hub.rest.operations.inputs import read_inputs, returned
+from fhir_hub.rest.preconditions import condition
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import warning_headers
 from fhir_hub.search.plan import Has, Or, Query
@@ -76,12 +76,12 @@ async def meta_add(request: FhirRequest, service: Service) -> FhirResponse:
 
     Raises `NotFound`, `Gone`, `InvalidResource`, `PreconditionFailed` for a stale `If-Match`.
     """
-    return await _change(request, service, "$meta-add", _added)
+    return await _change(request, service)
 
 
 async def meta_delete(request: FhirRequest, service: Service) -> FhirResponse:
     """Take the labels of `meta` from the resource; what it does not have is no error."""
-    return await _change(request, service, "$meta-delete", _without)
+    return await _change(request, service)
 
 
 def _added(name: str, there: list[Any], asked: list[Any]) -> list[Any]:
@@ -99,36 +99,40 @@ def _identity(name: str, value: Any) -> Any:
     return value if name == "profile" else (value.get("system"), value.get("code"))
 
 
-async def _change(
-    request: FhirRequest,
-    service: Service,
-    operation: str,
-    change: Callable[[str, list[Any], list[Any]], list[Any]],
-) -> FhirResponse:
+CHANGES = {"$meta-add": _added, "$meta-delete": _without}
+
+
+async def _change(request: FhirRequest, service: Service) -> FhirResponse:
+    async def work(unit: Unit) -> tuple[FhirResponse, list[Warned]]:
+        return await stage(request, unit, service), unit.warnings
+
+    answered, warnings = await service.repository.commit(work)
+    return replace(answered, headers={**answered.headers, **warning_headers(warnings)})
+
+
+async def stage(request: FhirRequest, unit: Unit, service: Service) -> FhirResponse:
+    """Stage the changed labels in `unit`; return the answer. Raises as `meta_add` does."""
     key = Key(service.known_type(request.path[0]), request.path[1])
+    operation = request.path[2]
     asked = _labels(read_inputs(request, operation, ("meta",)).value("meta"))
     if not any(asked.values()):
         raise InvalidParameter(f"{operation} takes meta with a profile, security or tag")
-
-    async def work(unit: Unit) -> tuple[Stored, list[Warned]]:
-        await service.repository.read(key)
-        current = await unit.current(key)
-        assert current is not None
-        resource = fhirjson.loads(current.content)
-        changed = dict(resource.get("meta", {}))
-        for name, values in asked.items():
-            changed[name] = change(name, changed.get(name, []), values)
-            if not changed[name]:
-                del changed[name]
-        resource["meta"] = changed
-        await unit.update(resource, key.logical_id, if_match=request.if_match())
-        stored = await unit.current(key)
-        assert stored is not None
-        return stored, unit.warnings
-
-    stored, warnings = await service.repository.commit(work)
+    current = await unit.current(key)
+    if current is None or current.is_deleted:
+        await service.repository.read(key)  # says which of the two
+        raise NotFound("another entry deletes the resource")
+    resource = fhirjson.loads(current.content)
+    changed = dict(resource.get("meta", {}))
+    for name, values in asked.items():
+        changed[name] = CHANGES[operation](name, changed.get(name, []), values)
+        if not changed[name]:
+            del changed[name]
+    resource["meta"] = changed
+    await unit.update(resource, key.logical_id, condition=condition(request))
+    stored = await unit.current(key)
+    assert stored is not None
     body = fhirjson.dumps(returned(("return", "valueMeta", _meta_of(stored))))
-    return FhirResponse(200, body, version_headers(stored) | warning_headers(warnings))
+    return FhirResponse(200, body, version_headers(stored))
 
 
 def _labels(given: Any) -> dict[str, list[Any]]:
