@@ -18,12 +18,8 @@ from fhir_hub.hl7v2.path import Path
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _ROLES = "http://terminology.hl7.org/CodeSystem/practitioner-role"
-_OBSERVER = {"system": _ROLES, "code": "responsibleObserver", "display": "Responsible Observer"}
-_DIRECTOR = {
-    "system": coding_systems.v2_table("912"),
-    "code": "MDIR",
-    "display": "Medical Director",
-}
+_OBSERVER = {"system": _ROLES, "code": "responsibleObserver"}
+_DIRECTOR = {"system": coding_systems.v2_table("912"), "code": "MDIR"}
 
 
 def _made(kind: str, value: Value | None, place: Place) -> Any:

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Pairs = tuple[tuple[str, str], ...]
+_UNKNOWN = {
+    "extension": [
+        {
+            "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+            "valueCode": "unknown",
+        }
+    ]
+}
 _NAMESPACE = bytes.fromhex("5b1c1f0e6f0a5c1e9a556a3f7d0f2c11")
 
 
@@ -223,7 +231,9 @@ class Run:
     def _mention(self, resource: Json, segment: Segment) -> Json | None:
         name = resource["resourceType"]
         if name == "Organization" and "identifier" not in resource and "name" not in resource:
-            return None  # org-1
+            if len(resource) == 1:
+                return None
+            resource = {**resource, "_name": _UNKNOWN}  # org-1
         parts = {name: self.settled(value, segment) for name, value in resource.items()}
         resource = {name: value for name, value in parts.items() if value is not None}
         if len(resource) == 1:

@@ -39,9 +39,13 @@ def values(resource):
 
 
 def typed(identifiers):
-    """Return (type, system, value) of identifiers."""
+    """Return (type, system or who assigned it, value) of identifiers."""
     return [
-        (one["type"]["coding"][0]["code"], one["system"].removeprefix(BASE), one["value"])
+        (
+            one["type"]["coding"][0]["code"],
+            one["system"].removeprefix(BASE) if "system" in one else one["assigner"]["display"],
+            one["value"],
+        )
         for one in identifiers
     ]
 
@@ -78,10 +82,11 @@ def test_who_orders_is_a_role_of_a_person_at_an_institution():
     assert (site["name"], values(site), physical(site)) == ("SITE", ["3.3"], "si")
 
 
-def test_an_address_alone_is_nobody_who_orders():
+def test_an_address_alone_is_an_institution_whose_name_nobody_knows():
     found, conversion = ordered(f22="路1^^上海^^^^H", f23="^PRN^PH^^^021^5555")
-    assert "requester" not in found
-    assert of_type(conversion, "PractitionerRole") == []
+    institution = target(conversion, target(conversion, found["requester"])["organization"])
+    assert institution["address"][0]["city"] == "上海"
+    assert institution["_name"]["extension"][0]["valueCode"] == "unknown"
 
 
 def test_a_person_without_an_institution_orders_herself():
@@ -100,9 +105,11 @@ def test_the_provider_of_the_request_is_kept_beside_the_orderer():
 @pytest.mark.parametrize(
     ("group", "numbers"),
     [
-        ("G1^HIS", [("PGN", "/sid/HIS", "G1")]),
-        ("G1&HIS^G2&LIS", [("PGN", "/sid/HIS", "G1"), ("FGN", "/sid/LIS", "G2")]),
-        ("G1&HIS", [("PGN", "/sid/HIS", "G1")]),
+        ("G1^HIS", [("PGN", "HIS", "G1")]),
+        ("G1^TEST01", [("PGN", "/sid/TEST01", "G1")]),
+        ("G1^HIS^1.2.3^ISO", [("PGN", "urn:oid:1.2.3", "G1")]),
+        ("G1&HIS^G2&LIS", [("PGN", "HIS", "G1"), ("FGN", "LIS", "G2")]),
+        ("G1&HIS", [("PGN", "HIS", "G1")]),
     ],
 )
 def test_an_orders_group_has_the_placers_number_and_the_fillers(group, numbers):
@@ -114,7 +121,7 @@ def test_an_orders_group_has_the_placers_number_and_the_fillers(group, numbers):
 def test_the_order_of_which_one_is_a_part_is_an_order_with_both_numbers():
     found, conversion = ordered(f8="PP&HIS^FF&LIS")
     whole = target(conversion, found["basedOn"][0])
-    assert typed(whole["identifier"]) == [("PLAC", "/sid/HIS", "PP"), ("FILL", "/sid/LIS", "FF")]
+    assert typed(whole["identifier"]) == [("PLAC", "HIS", "PP"), ("FILL", "LIS", "FF")]
     assert (whole["status"], whole["intent"]) == ("unknown", "order")
     assert target(conversion, whole["subject"]) is only(conversion, "Patient")
 
@@ -124,6 +131,38 @@ def test_a_placers_second_number_is_typed_and_says_who_assigned_it():
     last = found["identifier"][-1]
     assert (last["type"]["coding"][0]["code"], last["value"]) == ("PLAC", "G9")
     assert values(target(conversion, last["assigner"])) == ["HIS"]
+
+
+@pytest.mark.parametrize(
+    ("authority", "system", "assigner"),
+    [
+        ("", "/sid/TEST01/mr", None),
+        ("HIS", None, ["HIS"]),
+        ("&1.2.3&ISO", "urn:oid:1.2.3", None),
+        ("HIS&&ISO", "HIS", None),
+        ("&HIS&ISO", "urn:oid:HIS", None),
+        ("HIS&his.example&DNS", None, ["HIS", "his.example"]),
+    ],
+)
+def test_who_assigned_a_number_is_its_system_or_an_institution(authority, system, assigner):
+    message = lines(
+        MSH.format("ADT^A01^ADT_A01"), f"PID|1||M1^^^{authority}^MR||沈^桂芳", "PV1|1|I"
+    )
+    conversion = converted(message, by_table=True)
+    (number,) = only(conversion, "Patient")["identifier"]
+    assert number.get("system", "").removeprefix(BASE) == (system or "")
+    found = number.get("assigner")
+    assert (values(target(conversion, found)) if found else None) == assigner
+    assert errors(conversion) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "display"), [("N", None), ("N^normal^HL70078", "normal"), ("↓", "Low")]
+)
+def test_a_code_that_stays_as_it_is_gets_no_display_that_nobody_sent(flag, display):
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y", f"OBX|1|NM|K^k||4|||{flag}|||F")
+    (concept,) = only(conversion, "Observation")["interpretation"]
+    assert concept["coding"][0].get("display") == display
 
 
 def result(**obx):

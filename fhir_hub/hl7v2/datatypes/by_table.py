@@ -45,14 +45,33 @@ def _hierarchic(value: Value, *, with_system: bool) -> list[Json]:
     return found
 
 
-def _authority(value: Value, component: int, identifier: Json) -> Json:
-    """Return an identifier with its assigner: an authority that is no system is an institution."""
+def _authority(value: Value, component: int, identifier: Json, context: Context) -> Json:
+    """Return an identifier with who assigned it: a system, or an institution (HD.3).
+
+    A namespace of our making is only the sending facility's: of another authority the hub
+    knows no more than the message says.
+    """
     at = value.component(component)
-    if part(at, 3) not in ("ISO", "UUID"):
-        assigner = organization_of_hd(at, Context(""))
-        if assigner:
-            return {**identifier, "assigner": assigner}
-    return identifier
+    found = dict(identifier)
+    if identifiers.is_own(found.get("system", "")):
+        if system := _uri(at):
+            found["system"] = system
+        elif at or not context.facility:
+            del found["system"]
+    if part(at, 3) not in ("ISO", "UUID") and (assigner := organization_of_hd(at, Context(""))):
+        found["assigner"] = assigner
+    return found
+
+
+def _uri(value: Value) -> str:
+    """Return the system that HD names: its universal ID, else its name, `""` if it is none."""
+    name, number, kind = (one_line(part(value, at)) for at in (1, 2, 3))
+    found = systems.universal(number)
+    if found or kind not in ("ISO", "UUID"):
+        return found
+    if name:
+        return "" if " " in name else name
+    return f"urn:{'oid' if kind == 'ISO' else 'uuid'}:{number}" if number else ""
 
 
 def identifier(value: Value, context: Context) -> Json | list[Json] | None:
@@ -60,17 +79,20 @@ def identifier(value: Value, context: Context) -> Json | list[Json] | None:
     found = identifiers.cx(value, context)
     if not isinstance(found, dict):
         return found
-    return _with_institutions(value, found)
+    return _with_institutions(value, found, context)
 
 
 def visit(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the Identifier of a visit with the institutions that assigned it."""
     found = identifiers.visit(value, context)
-    return _with_institutions(value, found) if isinstance(found, dict) else found
+    if not isinstance(found, dict):
+        return found
+    found = {**found, "type": {**(identifiers.identifier_type("VN", context) or {})}}
+    return _with_institutions(value, found, context)
 
 
-def _with_institutions(value: Value, found: Json) -> Json:
-    found = _authority(value, 4, found)
+def _with_institutions(value: Value, found: Json, context: Context) -> Json:
+    found = _authority(value, 4, found, context)
     extension = list(found.get("extension", ()))
     if scheme := part(value, 3):
         extension.append({"url": _SCHEME, "valueString": scheme})
@@ -108,9 +130,7 @@ def _staff(person: Value, context: Context) -> list[Json]:
     found = identifiers.staff(person, context)
     if found is None:
         return []
-    if found["system"].startswith(systems.BASE):
-        found.pop("system")
-    return [_authority(person, 9, found)]
+    return [_authority(person, 9, found, Context(""))]
 
 
 def reporter(value: Value, context: Context) -> Json | None:
@@ -139,12 +159,12 @@ def organization(value: Value, context: Context) -> Json | None:
         found = compact(
             {
                 "type": identifiers.identifier_type(part(value, 7), context),
-                "system": systems.universal(part(value, 6, 2), part(value, 6, 3)),
+                "system": _uri(value.component(6)),
                 "value": number,
             }
         )
     if found:
-        found = _authority(value, 6, found)
+        found = _authority(value, 6, found, context)
         if facility := site(value.component(8)):
             extension = {"url": ASSIGNING_FACILITY, "valueReference": facility}
             found = {**found, "extension": [extension]}
@@ -155,7 +175,10 @@ def organization(value: Value, context: Context) -> Json | None:
 def coded_organization(value: Value, context: Context) -> Json | None:
     """Return the Organization resource of CWE: code and name (OBX-15)."""
     number, name = one_line(part(value, 1)), one_line(part(value, 2))
-    system = coding_systems.system_of(part(value, 3), context.facility) if part(value, 3) else ""
+    named = one_line(part(value, 3))
+    system = coding_systems.system_of(named, context.facility) if named else ""
+    if identifiers.is_own(system):
+        system = "" if " " in named else named
     found = [compact({"system": system, "value": number})] if number else []
     parts = compact({"identifier": found, "name": name})
     return {"resourceType": "Organization"} | parts if parts else None

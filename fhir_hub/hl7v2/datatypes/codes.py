@@ -110,7 +110,16 @@ def table_code(value: Value, context: Context, table: Table) -> str | None:
 def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
     """Return the Coding that a table has for a value, else the sender's own."""
     coded = look_up(value, table)
-    return coded.coding() if coded else coding(value, context)
+    return _coding_of(coded, value, context) if coded else coding(value, context)
+
+
+def _coding_of(coded: Coded, value: Value, context: Context) -> dict[str, Any]:
+    """Return a table's Coding; by the standard's tables a code that stays gets no display."""
+    if context.by_table and coded.code == part(value, 1):
+        return (
+            compact({"system": coded.system, "code": coded.code, "display": part(value, 2)}) or {}
+        )
+    return coded.coding()
 
 
 def table_codeable_concept(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
@@ -122,7 +131,7 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     coded = look_up(value, table)
     if coded is None:
         return codeable_concept(value, context)
-    found = [coded.coding(), *coded.properties.get("also", ())]
+    found = [_coding_of(coded, value, context), *coded.properties.get("also", ())]
     listed = {(one.get("system"), one.get("code")) for one in found}
     for own in codings(value, context):
         translated = table.knows(own["code"]) and _is_bare(own["system"], context)

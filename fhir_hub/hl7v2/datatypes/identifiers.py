@@ -29,6 +29,11 @@ _FILLERS = {"", "-", "--", "/", "无", "不详", "未知", "NULL", "NONE", "N/A"
 Json = dict[str, Any]
 
 
+def is_own(system: str) -> bool:
+    """Say whether a system is a namespace of the hub's own making."""
+    return system.startswith(systems.BASE)
+
+
 def is_filler(number: str) -> bool:
     """Say whether a number only fills the field: zeros, dashes, six nines, 无."""
     bare = number.strip("-. ")
@@ -160,8 +165,11 @@ def _in_namespace(number: str, name: str, oid: str, kind: str, context: Context)
     if not number or _is_nothing(number, context):
         return None
     system = systems.universal(oid, kind) or systems.authority_system(name or context.facility)
-    identifier: Json = {"system": system, "value": number}
-    if name and oid:
+    is_another = bool(name or oid) and name != context.facility
+    if context.by_table and is_own(system) and (is_another or not context.facility):
+        system = ""  # the tables keep the authority's name beside the number (EI)
+    identifier: Json = {"system": system, "value": number} if system else {"value": number}
+    if name and (oid or not system):
         identifier["assigner"] = {"display": name}
     return identifier
 
