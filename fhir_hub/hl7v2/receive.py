@@ -3,7 +3,8 @@
 The bytes are kept before anything is made of them, and what they make is written together with
 the acknowledgment in one atomic step. So after a crash a message was either finished, and is
 answered as before, or was not, and is done again: `replay` at the start does that. A message
-that was seen before gets the acknowledgment that it got then, and has no second effect.
+that was seen before gets the acknowledgment that it got then, and has no second effect. What is
+about one patient is done in the order in which it came, over all connections and processes.
 
 Nothing of a message is logged but its number in the journal and the kind of a fault.
 
@@ -30,12 +31,15 @@ from fhir_hub.errors import (
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.apply import apply
 from fhir_hub.hl7v2.convert import Conversion
+from fhir_hub.hl7v2.journal.order import patient_numbers
+from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.store.base import Entered, Finish, Journal, Received
+from fhir_hub.store.base import Finish, State
+from fhir_hub.store.journal import Entered, Journal, Received
 
 SOURCE = "hl7v2"
 Convert = Callable[[er7.Message, str], Conversion]
@@ -75,8 +79,9 @@ class Receiver:
 
     `convert` gets the message and the instant at which it came; `charset_of` gets its header
     alone and says in which character set its sender is configured to write; `senders_of` says
-    which senders' files hold for a message, whose rules it then obeys. `on_invalid` hears of a
-    message whose resources break a rule; the message is kept as failed.
+    which senders' files hold for a message, whose rules it then obeys; `maps` is the version of
+    the maps now. `on_invalid` hears of a message whose resources break a rule; the message is
+    kept as failed.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Receiver:
         new_id: IdMaker,
         charset_of: Callable[[er7.Message], str] = _unknown,
         senders_of: Callable[[er7.Message], Sequence[str]] = _nobody,
+        maps: Callable[[], str] = lambda: "",
         log: Log = no_log,
         on_invalid: Callable[[], None] = lambda: None,
     ) -> None:
@@ -98,7 +104,7 @@ class Receiver:
         self._parameters, self._channel = parameters, channel
         self._clock, self._new_id, self._log = clock, new_id, log
         self._charset_of, self._senders_of = charset_of, senders_of
-        self._on_invalid = on_invalid
+        self._maps, self._on_invalid = maps, on_invalid
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
     async def take(self, block: Block) -> bytes:
@@ -111,15 +117,15 @@ class Receiver:
     async def receive(self, raw: bytes) -> bytes:
         """Keep the message, do what it says, return its acknowledgment."""
         read = self._read(raw)
-        now = microseconds(self._clock())
-        message = Received(self._channel.name, read.header.key, _digest(read, raw), now, raw)
         try:
-            kept = await self._journal.keep(message)
+            kept = await self._journal.keep(self._received(read, raw))
             if kept.is_changed:
-                return await self._fail(kept.entered.number, read, _changed())
+                return await self._fail(kept.entered.number, read, _changed(), "quarantined")
             if kept.is_duplicate and kept.entered.state == "done":
                 return kept.entered.ack
-            return await self._once(kept.entered, read, is_again=kept.is_duplicate)
+            return await self._once(
+                kept.entered, read, is_again=kept.is_duplicate, is_free=kept.is_free
+            )
         except Exception as error:  # the journal itself failed: nothing is promised
             self._log("message_not_kept", fault=error)
             return self._answer(read, ack_for(error))
@@ -136,14 +142,33 @@ class Receiver:
             await self._once(entered, self._read(entered.message.raw), is_again=True)
         return len(pending)
 
-    async def _once(self, entered: Entered, read: _Read, *, is_again: bool) -> bytes:
-        """Process the message, or wait for who already does."""
+    def _received(self, read: _Read, raw: bytes) -> Received:
+        header = read.header
+        return Received(
+            self._channel.name,
+            header.key,
+            _digest(read, raw),
+            microseconds(self._clock()),
+            raw,
+            "^".join(filter(None, (header.component(9, 1), header.component(9, 2)))),
+            header.field(3),
+            header.field(4),
+            header.field(10),
+            turns=patient_numbers(read.text, header),
+        )
+
+    async def _once(
+        self, entered: Entered, read: _Read, *, is_again: bool, is_free: bool = False
+    ) -> bytes:
+        """Process the message when its turn comes, or wait for who already does."""
         number = entered.number
         if number in self._under_way:
             return await asyncio.shield(self._under_way[number])
         result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._under_way[number] = result
         try:
+            if not is_free:
+                await self._journal.turn(number)
             answer = await self._done(number) if is_again else b""
             answer = answer or await self._process(entered, read)
         except BaseException as error:
@@ -209,7 +234,14 @@ class Receiver:
                 parameters=self._parameters,
                 day=day,
             )
-            unit.finish = Finish(number, "done", answer, links=links)
+            unit.finish = Finish(
+                number,
+                "done",
+                answer,
+                links=links,
+                finished=microseconds(self._clock()),
+                maps=self._maps(),
+            )
             return answer
 
         result = await repository.commit(work)
@@ -218,11 +250,20 @@ class Receiver:
             self._log("references_to_nothing", number=number, expressions=places)
         return result
 
-    async def _fail(self, number: int, read: _Read, error: Exception) -> bytes:
+    async def _fail(
+        self, number: int, read: _Read, error: Exception, state: State = "failed"
+    ) -> bytes:
         answer = self._answer(read, ack_for(error))
-        reason = f"{type(error).__name__}: {error}" if isinstance(error, FhirError) else "internal"
+        finish = Finish(
+            number,
+            state,
+            answer,
+            reason(error),
+            finished=microseconds(self._clock()),
+            maps=self._maps(),
+        )
         try:
-            await self._journal.finish(Finish(number, "failed", answer, reason))
+            await self._journal.finish(finish)
         except Exception as fault:  # it stays pending and is tried again at the next start
             self._log("message_not_finished", number=number, fault=fault)
         return answer

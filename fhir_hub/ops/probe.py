@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fhir_hub.hl7v2.listener import Listener
-from fhir_hub.store.base import Journal, Store
+from fhir_hub.store.base import Store
+from fhir_hub.store.journal import Journal
 from fhir_hub.telemetry import Figures, Metrics
 
 _TIMEOUT_S = 5.0

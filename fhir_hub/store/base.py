@@ -1,4 +1,4 @@
-"""What a store promises: twelve methods for resources, five for received messages.
+"""What a store promises: twelve methods for resources (for received messages: journal.py).
 
 A store keeps bytes and index entries and knows nothing of FHIR's rules; the repository does.
 There is one way to change data, `write`, and it is atomic and durable: when it returns, all of
@@ -17,6 +17,9 @@ from fhir_hub.search.plan import Plan, Query
 
 PARAMETERS = "SearchParameter"  # the type whose resources say what is indexed
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+# `received` is not finished; `dead` was tried to the limit; `quarantined` has the control id of
+# another content; `ignored` is not to be done; `replaced` has a corrected text in its stead.
+State = Literal["received", "done", "failed", "dead", "quarantined", "ignored", "replaced"]
 
 
 class Key(NamedTuple):
@@ -78,13 +81,21 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of a received message: its state, the acknowledgment to give again, what it wrote."""
+    """The end of a received message: its state, the acknowledgment to give again, what it wrote.
+
+    `finished` is when (microseconds), `attempts` how often it was tried now, `maps` the version of
+    the maps that converted it. With `is_again` a message that is done already ends once more.
+    """
 
     number: int
-    state: Literal["done", "failed"]
+    state: State
     ack: bytes
     error: str = ""
     links: tuple[Key, ...] = ()
+    finished: int = 0
+    attempts: int = 1
+    maps: str = ""
+    is_again: bool = False
 
 
 class Generation(NamedTuple):
@@ -246,61 +257,3 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what is under way and let go of files and connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message as it came: where and when (microseconds), its key for duplicates, its bytes.
-
-    `key` is empty where the message has no control id: then only `digest` (SHA-256 of the
-    bytes) tells that it was seen before.
-    """
-
-    channel: str
-    key: str
-    digest: str
-    received: int
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """A received message in the journal, by number in order of arrival."""
-
-    number: int
-    message: Received
-    state: Literal["received", "done", "failed"]
-    ack: bytes = b""
-    error: str = ""
-    links: tuple[Key, ...] = ()
-
-
-class Kept(NamedTuple):
-    """What `keep` did: the message's place, or (`is_duplicate`) the place of the one before.
-
-    A message is a duplicate if one with the same key and digest is `received` or `done`; a
-    `failed` one may be sent again. `is_changed`: the same key came before with other bytes.
-    """
-
-    entered: Entered
-    is_duplicate: bool = False
-    is_changed: bool = False
-
-
-class Journal(Protocol):
-    """Where received messages are kept, from before their acknowledgment on."""
-
-    async def keep(self, message: Received) -> Kept:
-        """Store the message durably, unless it is a duplicate. Atomic: one of two is the first."""
-
-    async def finish(self, finish: Finish) -> None:
-        """Record the end of a message (one that wrote resources: by `Store.write` instead)."""
-
-    async def pending(self) -> list[Entered]:
-        """Return the messages that were received and not finished, oldest first."""
-
-    async def find(self, number: int) -> Entered | None:
-        """Return one message."""
-
-    async def recent(self, *, count: int = 20, before: int = 0, state: str = "") -> list[Entered]:
-        """Return messages, newest first, with a number below `before` (0: from the newest)."""

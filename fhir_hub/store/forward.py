@@ -22,28 +22,26 @@ from fhir_hub.search.plan import Query
 from fhir_hub.store.base import (
     PARAMETERS,
     Change,
-    Entered,
     Finish,
     Generation,
     Guard,
     Indexed,
-    Journal,
-    Kept,
     Key,
     Page,
-    Received,
     Referrers,
+    State,
     Status,
     Store,
     Stored,
     Target,
 )
+from fhir_hub.store.journal import Entered, Journal, Kept, Pruned, Received, Selection
 from fhir_hub.store.open import Backend
 
 Ask = Callable[[str, Any], Awaitable[Any]]
 Plain = tuple[Any, ...]
 
-KINDS = frozenset(("write", "reindex", "keep", "finish"))
+KINDS = frozenset(("write", "reindex", "keep", "finish", "turn", "reopen", "prune"))
 _CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name != "entries")
 _CHANGE = attrgetter(*_CHANGE_FIELDS)
 _RECEIVED = attrgetter(*(field.name for field in fields(Received)))
@@ -77,9 +75,17 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
     if kind == "finish":
         await backend.journal.finish(_finish(*value))
         return None
+    if kind == "turn":
+        return await backend.journal.turn(value)
+    if kind == "prune":
+        before, forget, most = value
+        return tuple(await backend.journal.prune(before, forget, most=most))
+    if kind == "reopen":
+        number, turns, again = value
+        return (await backend.journal.reopen(number, turns, again=again)).is_free
     assert kind == "keep", kind
     kept = await backend.journal.keep(Received(*value))
-    return kept.entered.number, kept.is_duplicate, kept.is_changed
+    return kept.entered.number, kept.is_duplicate, kept.is_changed, kept.is_free
 
 
 def changes_parameters(kind: str, value: Any) -> bool:
@@ -195,16 +201,34 @@ class ForwardingJournal:
 
     async def keep(self, message: Received) -> Kept:
         """Have the message stored durably, unless it is a duplicate."""
-        number, is_duplicate, is_changed = await self._ask("keep", _RECEIVED(message))
+        number, is_duplicate, is_changed, is_free = await self._ask("keep", _RECEIVED(message))
         if is_duplicate:
-            before = await self._near.find(number)
-            assert before is not None
-            return Kept(before, is_duplicate, is_changed)
-        return Kept(Entered(number, message, "received"), is_changed=is_changed)
+            return Kept(await self._found(number), is_duplicate)
+        state: State = "quarantined" if is_changed else "received"
+        entered = Entered(number, message, state, size_bytes=len(message.raw))
+        return Kept(entered, is_changed=is_changed, is_free=is_free)
+
+    async def turn(self, number: int) -> None:
+        """Wait until what came before, in any process, and shares a turn is finished."""
+        await self._ask("turn", number)
 
     async def finish(self, finish: Finish) -> None:
         """Have the end of a message recorded."""
         await self._ask("finish", _plain(finish))
+
+    async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
+        """Have an ended message made `received`; return it."""
+        is_free = await self._ask("reopen", (number, turns, again))
+        return Kept(await self._found(number), is_free=is_free)
+
+    async def prune(self, before: Mapping[str, int], forget: int, *, most: int = 500) -> Pruned:
+        """Have old messages removed."""
+        return Pruned(*await self._ask("prune", (dict(before), forget, most)))
+
+    async def _found(self, number: int) -> Entered:
+        found = await self._near.find(number)
+        assert found is not None
+        return found
 
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""
@@ -218,6 +242,10 @@ class ForwardingJournal:
         """Return messages, newest first, with a number below `before` (0: from the newest)."""
         return await self._near.recent(count=count, before=before, state=state)
 
+    async def select(self, selection: Selection, **options: Any) -> list[Entered]:
+        """Return the first messages of a selection."""
+        return await self._near.select(selection, **options)
+
 
 def _change(plain: Plain, entries: list[Plain]) -> Change:
     named = dict(zip(_CHANGE_FIELDS, plain, strict=True))
@@ -230,8 +258,11 @@ def _indexed(key: Plain, version_id: int, entries: list[Plain]) -> Indexed:
 
 def _plain(finish: Finish) -> Plain:
     links = list(map(tuple, finish.links))
-    return finish.number, finish.state, finish.ack, finish.error, links
+    first = (finish.number, finish.state, finish.ack, finish.error, links)
+    return *first, finish.finished, finish.attempts, finish.maps, finish.is_again
 
 
-def _finish(number: int, state: Any, ack: bytes, error: str, links: list[Plain]) -> Finish:
-    return Finish(number, state, ack, error, tuple(Key(*link) for link in links))
+def _finish(
+    number: int, state: Any, ack: bytes, error: str, links: list[Plain], *rest: Any
+) -> Finish:
+    return Finish(number, state, ack, error, tuple(Key(*link) for link in links), *rest)

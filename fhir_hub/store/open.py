@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fhir_hub.store.base import CannotOpen, Journal, Store
+from fhir_hub.store.base import CannotOpen, Store
+from fhir_hub.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,8 @@ class Supervisor:
             answer = await forward.answer(self._backend, kind, value)
             if kind == "keep" and not answer[1]:
                 self._hold(worker, answer[0])
+            if kind == "reopen":
+                self._hold(worker, value[0])
             if forward.changes_parameters(kind, value):
                 await self._tell(worker)
             if number := forward.finished(kind, value):

@@ -168,7 +168,7 @@ async def test_the_same_control_id_with_other_content_is_refused(receiver, backe
     answer = await receiver.receive(oru(value="6.2", version="2.5"))
     assert b"MSA|AE|C1\rERR||MSH^1^10|205^Duplicate key identifier^HL70357|E|" in answer
     assert await count("Observation") == 1
-    assert [one.state for one in await backend.journal.recent()] == ["failed", "done"]
+    assert [one.state for one in await backend.journal.recent()] == ["quarantined", "done"]
 
 
 async def test_a_hundred_at_once_of_one_message_have_one_effect(receiver, count, backend):

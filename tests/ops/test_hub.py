@@ -140,7 +140,7 @@ async def test_what_cannot_be_loaded_stops_the_start_and_says_why(start, tmp_pat
 
 
 async def test_a_message_that_a_crash_interrupted_is_finished_at_the_start(start, tmp_path):
-    from fhir_hub.store.base import Received
+    from fhir_hub.store.journal import Received
     from fhir_hub.store.open import open_backend
 
     store = f"sqlite:{tmp_path / 'hub.sqlite'}"

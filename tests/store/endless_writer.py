@@ -4,7 +4,8 @@ import asyncio
 import sys
 
 from fhir_hub.search.entry import Entry
-from fhir_hub.store.base import Change, Received
+from fhir_hub.store.base import Change
+from fhir_hub.store.journal import Received
 from fhir_hub.store.open import open_backend
 
 

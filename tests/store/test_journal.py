@@ -3,7 +3,8 @@
 import pytest
 
 from fhir_hub.search.plan import EVERYTHING
-from fhir_hub.store.base import Conflict, Finish, Guard, Key, Received
+from fhir_hub.store.base import Conflict, Finish, Guard, Key
+from fhir_hub.store.journal import Received
 
 
 def message(

@@ -5,7 +5,8 @@ import pytest
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Has, Is, Query
-from fhir_hub.store.base import CannotOpen, Finish, Key, Received
+from fhir_hub.store.base import CannotOpen, Finish, Key
+from fhir_hub.store.journal import Received
 from fhir_hub.store.open import open_backend
 from fhir_hub.store.sqlite.migrations import MIGRATIONS
 

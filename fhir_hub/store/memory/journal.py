@@ -1,66 +1,165 @@
-"""Received messages in a list: the reference meaning of a journal."""
+"""Received messages in a dict: the reference meaning of a journal."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from fhir_hub.store.base import Conflict, Entered, Finish, Kept, Received
+from fhir_hub.store.base import Conflict, Finish, State
+from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Pruned, Received, Selection
+from fhir_hub.store.turns import Turns
 
 
 class MemoryJournal:
     """A journal that lives as long as the process."""
 
     def __init__(self) -> None:
-        self._entered: list[Entered] = []
+        self._entered: dict[int, Entered] = {}
+        self._last = 0
+        self._turns = Turns()
 
     async def keep(self, message: Received) -> Kept:
         """Store the message, unless it is a duplicate."""
-        is_changed = False
-        for entered in self._entered:
-            before = entered.message
-            if before.key == message.key and before.digest == message.digest:
-                if entered.state != "failed":
-                    return Kept(entered, is_duplicate=True)
-            elif message.key and before.key == message.key:
-                is_changed = True
-        entered = Entered(len(self._entered) + 1, message, "received")
-        self._entered.append(entered)
-        return Kept(entered, is_changed=is_changed)
+        if message.replaces:
+            old = self._entered.get(message.replaces)
+            if old is None or old.state not in CORRECTABLE:
+                raise Conflict("only a message that is not done may be replaced")
+        before = self._before(message)
+        if before is not None:
+            return Kept(before, is_duplicate=True)
+        is_changed = (
+            bool(message.key)
+            and not message.replaces
+            and any(
+                one.message.key == message.key and one.message.digest != message.digest
+                for one in self._entered.values()
+            )
+        )
+        self._last = number = self._last + 1
+        state: State = "quarantined" if is_changed else "received"
+        entered = Entered(number, message, state, size_bytes=len(message.raw))
+        self._entered[number] = entered
+        if message.replaces:
+            old = self._entered[message.replaces]
+            self._entered[old.number] = replace(old, state="replaced", replaced_by=number)
+        is_free = is_changed or self._turns.enter(number, message.turns)
+        return Kept(entered, is_changed=is_changed, is_free=is_free)
+
+    def _before(self, message: Received) -> Entered | None:
+        """Return the message that came before and is the same, if there is one that counts."""
+        for one in self._entered.values():
+            if (one.message.key, one.message.digest) == (message.key, message.digest):
+                while one.state == "replaced" and one.replaced_by in self._entered:
+                    one = self._entered[one.replaced_by]
+                if one.state in ("received", "done"):
+                    return one
+        return None
+
+    async def turn(self, number: int) -> None:
+        """Wait until what came before and shares a turn with the message is finished."""
+        await self._turns.wait(number)
 
     async def finish(self, finish: Finish) -> None:
         """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
         self.check(finish)
         self.apply(finish)
 
+    async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
+        """Make an ended message `received`, after all that is under way; return it."""
+        entered = self._entered.get(number)
+        if entered is None or (entered.size_bytes and not entered.message.raw):
+            raise Conflict("the message is unknown, or its bytes are not kept any more")
+        if entered.state != "done":
+            if entered.state not in CORRECTABLE:
+                raise Conflict(f"the message is {entered.state}")
+            if self._before(entered.message) is not None:
+                raise Conflict("the same message is done under another number")
+            entered = self._entered[number] = replace(entered, state="received")
+        elif not again:
+            raise Conflict("the message is done")
+        return Kept(entered, is_free=self._turns.enter(number, turns))
+
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""
-        return [entered for entered in self._entered if entered.state == "received"]
+        return [entered for entered in self._entered.values() if entered.state == "received"]
 
     async def find(self, number: int) -> Entered | None:
         """Return one message."""
-        return self._entered[number - 1] if 0 < number <= len(self._entered) else None
+        return self._entered.get(number)
 
     async def recent(self, *, count: int = 20, before: int = 0, state: str = "") -> list[Entered]:
         """Return messages, newest first, with a number below `before` (0: from the newest)."""
-        found = [
-            entered
-            for entered in reversed(self._entered)
-            if (not before or entered.number < before) and (not state or entered.state == state)
-        ]
-        return found[:count]
+        selection = Selection((state,) if state else ())
+        return await self.select(selection, count=count, beyond=before, with_raw=True)
+
+    async def select(
+        self,
+        selection: Selection,
+        *,
+        count: int = 100,
+        beyond: int = 0,
+        is_oldest_first: bool = False,
+        with_raw: bool = False,
+    ) -> list[Entered]:
+        """Return the first messages of a selection, newest first, beyond the number `beyond`."""
+        numbers: Iterable[int] = sorted(self._entered, reverse=not is_oldest_first)
+        if beyond:
+            numbers = [n for n in numbers if (n > beyond if is_oldest_first else n < beyond)]
+        found = [self._entered[n] for n in numbers if _is_of(self._entered[n], selection)][:count]
+        if with_raw:
+            return found
+        return [replace(one, message=replace(one.message, raw=b"")) for one in found]
+
+    async def prune(self, before: Mapping[str, int], forget: int, *, most: int = 500) -> Pruned:
+        """Remove old messages, at most `most` of each kind; both zero: there are no more."""
+        ended = [one for one in self._entered.values() if one.state != "received"]
+        emptied = [
+            one
+            for one in ended
+            if one.message.raw and one.message.received < before.get(one.state, 0)
+        ][:most]
+        for one in emptied:
+            self._entered[one.number] = replace(one, message=replace(one.message, raw=b""))
+        forgotten = [
+            one.number
+            for one in self._entered.values()
+            if one.state != "received" and not one.message.raw and one.message.received < forget
+            if one.number < self._last
+        ][:most]
+        for number in forgotten:
+            del self._entered[number]
+        return Pruned(len(emptied), len(forgotten))
 
     def check(self, finish: Finish) -> None:
         """Raise `Conflict` unless there is such a message and it is not done."""
-        if not 0 < finish.number <= len(self._entered):
-            raise Conflict("the message is unknown")
-        if self._entered[finish.number - 1].state == "done":
-            raise Conflict("the message is done already")
+        entered = self._entered.get(finish.number)
+        if entered is None or (entered.state == "done" and not finish.is_again):
+            raise Conflict("the message is done already, or unknown")
 
     def apply(self, finish: Finish) -> None:
         """Write the end of a message."""
-        place = finish.number - 1
-        self._entered[place] = replace(
-            self._entered[place],
+        before = self._entered[finish.number]
+        self._entered[finish.number] = replace(
+            before,
             state=finish.state,
             ack=finish.ack,
             error=finish.error,
             links=finish.links,
+            finished=finish.finished,
+            attempts=before.attempts + finish.attempts,
+            maps=finish.maps,
         )
+        self._turns.end(finish.number)
+
+
+def _is_of(entered: Entered, selection: Selection) -> bool:
+    message, wanted = entered.message, selection
+    types = {message.message_type, *message.message_type.split("^")[:2]}
+    return (
+        (not wanted.states or entered.state in wanted.states)
+        and (not wanted.numbers or entered.number in wanted.numbers)
+        and wanted.sender in ("", message.application, message.facility)
+        and wanted.control_id in ("", message.control_id)
+        and (not wanted.message_type or wanted.message_type in types)
+        and message.received >= wanted.since
+        and (not wanted.until or message.received < wanted.until)
+        and (wanted.link is None or wanted.link in entered.links)
+    )

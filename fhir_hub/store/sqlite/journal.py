@@ -1,30 +1,55 @@
 """Received messages in table `message`; written through the one writer, like everything.
 
+Their bytes are in a table of their own, so that a listing reads short rows, the end of a
+message writes one, and old bytes go without what tells that the message came before. The pages
+that they leave hold the next messages: the file does not grow.
+
 Spec: HL7v2 chapter 2, message control id (MSH-10) and acknowledgments
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import apsw
 
-from fhir_hub.store.base import Conflict, Entered, Finish, Kept, Key, Received
+from fhir_hub.store.base import Conflict, Finish, Key, State
+from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Pruned, Received, Selection
 from fhir_hub.store.sqlite.reads import Reader
+from fhir_hub.store.sqlite.selections import condition, first_since
 from fhir_hub.store.sqlite.sql import Bound
 from fhir_hub.store.sqlite.writer import Writer
+from fhir_hub.store.turns import Turns
 
-_COLUMNS = "number, channel, key, digest, received, raw, state, ack, error, links"
+_OF_MESSAGE = "channel, key, digest, received, type, application, facility, control_id, direction"
+_COLUMNS = (
+    f"message.number, {_OF_MESSAGE}, replaces, state, ack, error, links,"
+    " finished, attempts, maps, replaced_by, size"
+)
+_SOURCE = "message LEFT JOIN message_raw USING (number)"
+_MOST_REPLACED = 1000  # a chain of corrected texts is short
 
 
 class SqliteJournal:
-    """The journal of a database."""
+    """The journal of a database. `turns` hears of ends from the store that writes them."""
 
-    def __init__(self, connection: apsw.Connection, writer: Writer, reader: Reader) -> None:
+    def __init__(
+        self, connection: apsw.Connection, writer: Writer, reader: Reader, turns: Turns
+    ) -> None:
         self._connection, self._writer, self._reader = connection, writer, reader
+        self._turns = turns
 
     async def keep(self, message: Received) -> Kept:
         """Store the message durably, unless it is a duplicate. Atomic: one of two is the first."""
-        return await self._writer.run(lambda: self._keep(message))
+        kept = await self._writer.run(lambda: self._keep(message))
+        if kept.is_duplicate or kept.is_changed:
+            return kept
+        # the writer answers in the order of numbers, so messages enter in it
+        return kept._replace(is_free=self._turns.enter(kept.entered.number, message.turns))
+
+    async def turn(self, number: int) -> None:
+        """Wait until what came before and shares a turn with the message is finished."""
+        await self._turns.wait(number)
 
     async def finish(self, finish: Finish) -> None:
         """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
@@ -34,6 +59,12 @@ class SqliteJournal:
             apply_finish(self._connection, finish)
 
         await self._writer.run(work)
+        self._turns.end(finish.number)
+
+    async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
+        """Make an ended message `received`, after all that is under way; return it."""
+        entered = await self._writer.run(lambda: self._reopen(number, again))
+        return Kept(entered, is_free=self._turns.enter(number, turns))
 
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""
@@ -41,44 +72,156 @@ class SqliteJournal:
 
     async def find(self, number: int) -> Entered | None:
         """Return one message."""
-        found = self._find("number = ?", (number,))
+        found = self._find("message.number = ?", (number,))
         return found[0] if found else None
 
     async def recent(self, *, count: int = 20, before: int = 0, state: str = "") -> list[Entered]:
         """Return messages, newest first, with a number below `before` (0: from the newest)."""
-        where, values = ["1"], list[Bound]()
-        if before:
-            where.append("number < ?")
-            values.append(before)
-        if state:
-            where.append("state = ?")
-            values.append(state)
-        return self._find(f"{' AND '.join(where)} ORDER BY number DESC LIMIT ?", (*values, count))
+        selection = Selection((state,) if state else ())
+        return await self.select(selection, count=count, beyond=before, with_raw=True)
+
+    async def select(
+        self,
+        selection: Selection,
+        *,
+        count: int = 100,
+        beyond: int = 0,
+        is_oldest_first: bool = False,
+        with_raw: bool = False,
+    ) -> list[Entered]:
+        """Return the first messages of a selection, newest first, beyond the number `beyond`."""
+        connection = self._reader.connection
+        where, values = condition(connection, selection)
+        if beyond:
+            where.append(f"message.number {'>' if is_oldest_first else '<'} ?")
+            values.append(beyond)
+        direction = "ASC" if is_oldest_first else "DESC"
+        order = f"ORDER BY message.number {direction} LIMIT ?"
+        text = f"{' AND '.join(where) or '1'} {order}"
+        return _select(connection, text, (*values, count), with_raw=with_raw)
+
+    async def prune(self, before: Mapping[str, int], forget: int, *, most: int = 500) -> Pruned:
+        """Remove old messages, at most `most` of each kind; both zero: there are no more."""
+
+        def work() -> Pruned:
+            emptied = 0
+            for state, moment in before.items():
+                if state != "received":
+                    emptied += self._empty(state, moment, most - emptied)
+            self._connection.execute(
+                "DELETE FROM message WHERE number IN (SELECT m.number FROM message m"
+                " LEFT JOIN message_raw r USING (number) WHERE m.number < ? AND m.received < ?"
+                " AND state <> 'received' AND r.number IS NULL"
+                " AND m.number < (SELECT max(number) FROM message) ORDER BY m.number LIMIT ?)",
+                (first_since(self._connection, forget), forget, most),
+            )
+            return Pruned(emptied, self._connection.changes())
+
+        return await self._writer.run(work)
+
+    def _empty(self, state: str, moment: int, most: int) -> int:
+        self._connection.execute(
+            "DELETE FROM message_raw WHERE number IN (SELECT r.number FROM message_raw r"
+            " CROSS JOIN message m USING (number) WHERE r.number < ? AND m.received < ?"
+            " AND m.state = ? ORDER BY r.number LIMIT ?)",
+            (first_since(self._connection, moment), moment, state, most),
+        )
+        return self._connection.changes()
 
     def _find(self, where: str, values: Sequence[Bound]) -> list[Entered]:
         return _select(self._reader.connection, where, values)
 
     def _keep(self, message: Received) -> Kept:
-        key = (message.key, message.digest)
-        before = _select(
-            self._connection,
-            "key = ? AND digest = ? AND state <> 'failed' ORDER BY number LIMIT 1",
-            key,
-        )
-        if before:
-            return Kept(before[0], is_duplicate=True)
-        is_changed = bool(message.key) and bool(
+        if message.replaces:
+            old = self._one(message.replaces)
+            if old is None or old.state not in CORRECTABLE:
+                raise Conflict("only a message that is not done may be replaced")
+        before = self._before(message)
+        if before is not None:
+            return Kept(before, is_duplicate=True)
+        is_changed = bool(message.key and not message.replaces) and bool(
             self._connection.execute(
-                "SELECT 1 FROM message WHERE key = ? AND digest <> ? LIMIT 1", key
+                "SELECT 1 FROM message WHERE key = ? AND digest <> ? LIMIT 1",
+                (message.key, message.digest),
             ).fetchall()
         )
+        entered = self._enter(message, is_changed=is_changed)
+        if message.replaces:
+            self._connection.execute(
+                "UPDATE message SET state = 'replaced', replaced_by = ? WHERE number = ?",
+                (entered.number, message.replaces),
+            )
+        return Kept(entered, is_changed=is_changed)
+
+    def _enter(self, message: Received, *, is_changed: bool) -> Entered:
+        state: State = "quarantined" if is_changed else "received"
         self._connection.execute(
-            "INSERT INTO message (channel, key, digest, received, raw, state, ack, error, links)"
-            " VALUES (?, ?, ?, ?, ?, 'received', x'', '', '[]')",
-            (message.channel, message.key, message.digest, message.received, message.raw),
+            f"INSERT INTO message ({_OF_MESSAGE}, replaces, state, size)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.channel,
+                message.key,
+                message.digest,
+                message.received,
+                message.message_type,
+                message.application,
+                message.facility,
+                message.control_id,
+                message.direction,
+                message.replaces,
+                state,
+                len(message.raw),
+            ),
         )
         number = self._connection.last_insert_rowid()
-        return Kept(Entered(number, message, "received"), is_changed=is_changed)
+        self._connection.execute("INSERT INTO message_raw VALUES (?, ?)", (number, message.raw))
+        return Entered(number, message, state, size_bytes=len(message.raw))
+
+    def _reopen(self, number: int, again: bool) -> Entered:
+        entered = self._one(number)
+        if entered is None or (entered.size_bytes and not entered.message.raw):
+            raise Conflict("the message is unknown, or its bytes are not kept any more")
+        if entered.state == "done":
+            if not again:
+                raise Conflict("the message is done")
+            return entered
+        if entered.state not in CORRECTABLE:
+            raise Conflict(f"the message is {entered.state}")
+        if self._before(entered.message) is not None:
+            raise Conflict("the same message is done under another number")
+        self._connection.execute(
+            "UPDATE message SET state = 'received' WHERE number = ?", (number,)
+        )
+        again_open = self._one(number)
+        assert again_open is not None
+        return again_open
+
+    def _one(self, number: int) -> Entered | None:
+        found = _select(self._connection, "message.number = ?", (number,))
+        return found[0] if found else None
+
+    def _before(self, message: Received) -> Entered | None:
+        """Return the message that came before and is the same, if there is one that counts."""
+        key = (message.key, message.digest)
+        rows: list[Any] = self._connection.execute(
+            "SELECT number, state, replaced_by FROM message WHERE key = ? AND digest = ?"
+            " AND state IN ('received', 'done', 'replaced') ORDER BY number",
+            key,
+        ).fetchall()
+        for number, state, replaced_by in rows:
+            for _ in range(_MOST_REPLACED):
+                if state != "replaced":
+                    break
+                found = self._connection.execute(
+                    "SELECT number, state, replaced_by FROM message WHERE number = ?",
+                    (replaced_by,),
+                ).fetchone()
+                if found is None:
+                    break
+                number, state, replaced_by = found
+            if state in ("received", "done"):
+                return self._one(int(number))
+        return None
 
 
 def check_finish(connection: apsw.Connection, finish: Finish) -> None:
@@ -86,26 +229,42 @@ def check_finish(connection: apsw.Connection, finish: Finish) -> None:
     row = connection.execute(
         "SELECT state FROM message WHERE number = ?", (finish.number,)
     ).fetchone()
-    if row is None or row[0] == "done":
+    if row is None or (row[0] == "done" and not finish.is_again):
         raise Conflict("the message is done already, or unknown")
 
 
 def apply_finish(connection: apsw.Connection, finish: Finish) -> None:
     """Write the end of a message in the present transaction."""
-    links = json.dumps(finish.links, separators=(",", ":"))
+    links = json.dumps(finish.links, separators=(",", ":"), ensure_ascii=False)
     connection.execute(
-        "UPDATE message SET state = ?, ack = ?, error = ?, links = ? WHERE number = ?",
-        (finish.state, finish.ack, finish.error, links, finish.number),
+        "UPDATE message SET state = ?, ack = ?, error = ?, links = ?, finished = ?,"
+        " attempts = attempts + ?, maps = ? WHERE number = ?",
+        (
+            finish.state,
+            finish.ack,
+            finish.error,
+            links,
+            finish.finished,
+            finish.attempts,
+            finish.maps,
+            finish.number,
+        ),
     )
 
 
-def _select(connection: apsw.Connection, where: str, values: Sequence[Bound]) -> list[Entered]:
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM message WHERE {where}", values)
-    return [
-        Entered(number, Received(*message), state, ack, error, tuple(_keys(links)))
-        for number, *message, state, ack, error, links in rows
-    ]
+def _select(
+    connection: apsw.Connection, where: str, values: Sequence[Bound], *, with_raw: bool = True
+) -> list[Entered]:
+    columns, source = (f"{_COLUMNS}, raw", _SOURCE) if with_raw else (f"{_COLUMNS}, x''", "message")
+    rows = connection.execute(f"SELECT {columns} FROM {source} WHERE {where}", values)
+    return [_entered(row) for row in rows]
 
 
-def _keys(links: str) -> list[Key]:
-    return [Key(*link) for link in json.loads(links)]
+def _entered(row: Sequence[Any]) -> Entered:
+    number, channel, key, digest, received, *header = row[:11]
+    state, ack, error, links, finished, attempts, maps, replaced_by, size, raw = row[11:]
+    message = Received(channel, key, digest, received, raw or b"", *header)
+    keys = tuple(Key(*link) for link in json.loads(links))
+    return Entered(
+        number, message, state, ack, error, keys, finished, attempts, maps, replaced_by, size
+    )

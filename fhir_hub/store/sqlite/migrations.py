@@ -108,7 +108,37 @@ _WATCHED = """
 UPDATE parameter SET many = 1 WHERE kind IN ('token', 'string', 'reference', 'uri');
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT, _WATCHED)
+# the bytes of messages for themselves; what their header says, to find them by
+_MESSAGES = """
+DROP INDEX message_key;
+DROP INDEX message_state;
+ALTER TABLE message RENAME TO old_message;
+CREATE TABLE message (
+  number INTEGER PRIMARY KEY,
+  channel TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, received INTEGER NOT NULL,
+  type TEXT NOT NULL, application TEXT NOT NULL, facility TEXT NOT NULL, control_id TEXT NOT NULL,
+  direction TEXT NOT NULL, replaces INTEGER NOT NULL,
+  state TEXT NOT NULL, ack BLOB NOT NULL DEFAULT x'', error TEXT NOT NULL DEFAULT '',
+  links TEXT NOT NULL DEFAULT '[]',
+  finished INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+  maps TEXT NOT NULL DEFAULT '', replaced_by INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL
+);
+CREATE TABLE message_raw (number INTEGER PRIMARY KEY, raw BLOB NOT NULL);
+INSERT INTO message_raw SELECT number, raw FROM old_message;
+INSERT INTO message
+  (number, channel, key, digest, received, type, application, facility, control_id, direction,
+   replaces, state, ack, error, links, size)
+  SELECT number, channel, key, digest, received, '',
+    substr(key, 1, instr(key, '|') - 1),
+    substr(substr(key, instr(key, '|') + 1), 1, instr(substr(key, instr(key, '|') + 1), '|') - 1),
+    substr(substr(key, instr(key, '|') + 1), instr(substr(key, instr(key, '|') + 1), '|') + 1),
+    'in', 0, state, ack, error, links, length(raw) FROM old_message;
+DROP TABLE old_message;
+CREATE INDEX message_key ON message (key, digest);
+CREATE INDEX message_state ON message (state);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT, _WATCHED, _MESSAGES)
 
 
 def migrate(connection: apsw.Connection) -> None:

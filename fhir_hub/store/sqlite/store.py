@@ -33,6 +33,7 @@ from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
 from fhir_hub.store.sqlite.walks import LIMITS, Limits
 from fhir_hub.store.sqlite.writer import Writer
+from fhir_hub.store.turns import Turns
 
 _SEARCHERS = 4
 _LOOP_CACHE_KIB, _SEARCHER_CACHE_KIB = 32_768, 8_192
@@ -48,11 +49,12 @@ class SqliteStore:
         writer: Writer,
         reader: Reader,
         readers: Readers,
+        turns: Turns,
     ) -> None:
         self._guarding, self._changes, self._writer = guarding, changes, writer
         self._connection = guarding.connection
         self._integrity = Integrity(guarding.connection, guarding.names)
-        self._reader, self._readers = reader, readers
+        self._reader, self._readers, self._turns = reader, readers, turns
         self._is_open = True
 
     async def read(self, key: Key) -> Stored | None:
@@ -98,9 +100,12 @@ class SqliteStore:
             return stored
 
         try:
-            return await self._writer.run(work, max(1, len(changes)))
+            stored = await self._writer.run(work, max(1, len(changes)))
         except UnicodeEncodeError:
             raise InvalidResource("a text of the content is not valid Unicode") from None
+        if finish is not None:
+            self._turns.end(finish.number)
+        return stored
 
     async def reindex(
         self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
@@ -227,5 +232,6 @@ def open_sqlite(path: Path, limits: Limits = LIMITS) -> tuple[SqliteStore, Sqlit
     guarding = Reader(connection, limits)
     changes = Changes(connection, guarding.names)
     writer = Writer(connection, changes)
-    store = SqliteStore(guarding, changes, writer, reader, readers)
-    return store, SqliteJournal(connection, writer, reader)
+    turns = Turns()
+    store = SqliteStore(guarding, changes, writer, reader, readers, turns)
+    return store, SqliteJournal(connection, writer, reader, turns)

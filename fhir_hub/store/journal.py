@@ -1,0 +1,157 @@
+"""What a journal promises: ten methods for received messages, from their bytes to their end.
+
+A message is kept before anything is made of it, gets a number in the order of arrival, and
+ends once, together with what it wrote. Its bytes are kept as they came; the text is decoded
+when it is shown, because kept beside the bytes it would double the file. What tells that a
+message came before outlives its bytes.
+
+Every journal passes the one contract suite in `tests/store/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from fhir_hub.store.base import Finish, Key, State
+
+CORRECTABLE = ("failed", "dead", "quarantined", "ignored")  # ended, and nothing came of it
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it came: where and when (microseconds), its key for duplicates, its bytes.
+
+    `key` is empty where the message has no control id: then only `digest` (SHA-256 of the
+    bytes) tells that it was seen before. What its header says is there to find it by. `turns`
+    are what orders it, such as patients' numbers, and are not kept. `replaces` is the number of
+    the message whose corrected text this is.
+    """
+
+    channel: str
+    key: str
+    digest: str
+    received: int
+    raw: bytes
+    message_type: str = ""
+    application: str = ""
+    facility: str = ""
+    control_id: str = ""
+    direction: Literal["in", "out"] = "in"
+    replaces: int = 0
+    turns: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A received message in the journal, by number in order of arrival.
+
+    `attempts` counts all that were finished; `replaced_by` is the number of the corrected text;
+    `size_bytes` is that of the message also where its bytes are not kept any more.
+    """
+
+    number: int
+    message: Received
+    state: State
+    ack: bytes = b""
+    error: str = ""
+    links: tuple[Key, ...] = ()
+    finished: int = 0
+    attempts: int = 0
+    maps: str = ""
+    replaced_by: int = 0
+    size_bytes: int = 0
+
+
+class Kept(NamedTuple):
+    """What `keep` did: the message's place, or (`is_duplicate`) the place of the one before.
+
+    A message is a duplicate if one with the same key and digest is `received`, `done` or was
+    replaced by one that is; a failed one may be sent again. `is_changed`: the same key came
+    before with other bytes, and the message is `quarantined`. `is_free`: nothing that came
+    before it and shares one of its turns is under way; else wait for its `turn`.
+    """
+
+    entered: Entered
+    is_duplicate: bool = False
+    is_changed: bool = False
+    is_free: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which messages of the journal; what is empty selects all.
+
+    `sender` is the application or the facility, `message_type` a type (`ORU`), a trigger event
+    (`R01`) or both (`ORU^R01`), `since` and `until` (not in it) when it came, microseconds.
+    """
+
+    states: tuple[str, ...] = ()
+    sender: str = ""
+    message_type: str = ""
+    control_id: str = ""
+    since: int = 0
+    until: int = 0
+    link: Key | None = None
+    numbers: tuple[int, ...] = ()
+
+
+class Pruned(NamedTuple):
+    """Of how many messages the bytes were removed, and how many were forgotten altogether."""
+
+    emptied: int
+    forgotten: int
+
+
+class Journal(Protocol):
+    """Where received messages are kept, from before their acknowledgment on."""
+
+    async def keep(self, message: Received) -> Kept:
+        """Store the message durably, unless it is a duplicate. Atomic: one of two is the first.
+
+        One that `replaces` another makes that one `replaced`, and is never `quarantined`. Raises
+        `Conflict` if the other one may not be replaced.
+        """
+
+    async def turn(self, number: int) -> None:
+        """Wait until what came before and shares a turn with the message is finished."""
+
+    async def finish(self, finish: Finish) -> None:
+        """Record the end of a message (one that wrote resources: by `Store.write` instead)."""
+
+    async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
+        """Make an ended message `received`, after all that is under way; return it.
+
+        A done one stays done, and only if `again` it is returned as if it were open. Raises
+        `Conflict` for one that is unknown, without bytes, replaced, done, or done under another
+        number.
+        """
+
+    async def pending(self) -> list[Entered]:
+        """Return the messages that were received and not finished, oldest first."""
+
+    async def find(self, number: int) -> Entered | None:
+        """Return one message."""
+
+    async def recent(self, *, count: int = 20, before: int = 0, state: str = "") -> list[Entered]:
+        """Return messages, newest first, with a number below `before` (0: from the newest)."""
+
+    async def select(
+        self,
+        selection: Selection,
+        *,
+        count: int = 100,
+        beyond: int = 0,
+        is_oldest_first: bool = False,
+        with_raw: bool = False,
+    ) -> list[Entered]:
+        """Return the first messages of a selection, newest first, beyond the number `beyond`.
+
+        Without `with_raw` their bytes are left out.
+        """
+
+    async def prune(self, before: Mapping[str, int], forget: int, *, most: int = 500) -> Pruned:
+        """Remove old messages, at most `most` of each kind; both zero: there are no more.
+
+        `before` says for a state when its messages must have come to be kept whole; of others the
+        bytes go. Who came before `forget` is no duplicate any more. What is not finished stays.
+        """
