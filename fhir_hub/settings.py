@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     drain_s: Seconds = 20
     """How long a hub that is asked to stop waits for requests and messages under way."""
 
+    worker_timeout_s: Annotated[float, Field(ge=1)] = 60
+    """Of several processes, how long one may answer nothing before it is killed and replaced."""
+
     mappings_folder: Path | None = None
     """A folder of your own HL7v2 maps, of the same shape as `mappings/`; its files replace or
     add to the built-in ones."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from fhir_hub.errors import Unavailable
 from fhir_hub.server import Addresses, address, calm_collector, open_socket
 from fhir_hub.settings import Settings
 from fhir_hub.store import forward
@@ -31,6 +32,7 @@ from fhir_hub.workers.reception import Door, Reception
 
 _PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a start, by how often it died young
 _YOUNG_S = 60.0
+_PULSES = 4  # questions to a worker within the time in which it must answer one
 _TELL_S = 5.0  # a worker that hangs is not waited for longer
 _LAST_S = 10.0  # beyond `drain_s`, before a worker that does not end is killed
 
@@ -234,7 +236,9 @@ class Supervisor:
         elapsed = stopwatch()
         while True:
             worker = self._workers[name]
+            pulse = asyncio.create_task(self._feel_pulse(worker))
             status = await worker.process.wait()
+            pulse.cancel()
             self._forget(worker)
             self._log.error("worker_lost", pid=worker.process.pid, status=status)
             early = early + 1 if elapsed() < _YOUNG_S else 0
@@ -251,6 +255,21 @@ class Supervisor:
                     early += 1
             self._open(worker)
             self._log.info("worker_started", pid=worker.process.pid)
+
+    async def _feel_pulse(self, worker: Worker) -> None:
+        """Kill a worker that answers nothing any more: it hangs, and another takes its place."""
+        limit = self._settings.worker_timeout_s
+        while True:
+            try:
+                async with asyncio.timeout(limit):
+                    await worker.ask("pulse")
+            except TimeoutError:
+                self._log.error("worker_hangs", pid=worker.process.pid)
+                worker.process.kill()
+                return
+            except Unavailable:  # it has ended
+                return
+            await asyncio.sleep(limit / _PULSES)
 
     def _forget(self, worker: Worker) -> None:
         """Let go of a worker that has ended; what it had kept goes to another."""

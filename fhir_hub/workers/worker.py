@@ -3,8 +3,8 @@
 The supervisor starts it as `python -m fhir_hub.workers.worker PIPE DOOR`, two descriptors of
 socket pairs. It is told what to do over the first: `build` with the settings, `prepare` (one
 worker does: finish what a crash interrupted, load a file), `lead` (one indexes for new search
-parameters), `refresh` what it knows of those, `replay` some messages. SIGTERM makes it drain
-and end; the end of the supervisor makes it end at once.
+parameters), `refresh` what it knows of those, `replay` some messages, give a sign of life
+(`pulse`). SIGTERM makes it drain and end; the end of the supervisor makes it end at once.
 """
 
 import asyncio
@@ -42,6 +42,8 @@ class Worker:
         """Do what the supervisor says."""
         if kind == "build":
             await self._build(*value)
+            return None
+        if kind == "pulse":
             return None
         assert self._hub is not None
         if kind == "prepare":
