@@ -17,6 +17,7 @@ from fhir_hub import __version__, fhirjson
 from fhir_hub.clock import new_logical_id, now
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.listener import Limits, Listener
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
@@ -113,7 +114,8 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
         on_invalid=metrics.observe_invalid,
     )
     warn = logs.get_logger("mllp").warning
-    listener = Listener(partial(_take, receiver, metrics), _limits(settings), warn)
+    answers = Answers(receiver, clock=now, new_id=new_logical_id, zone=settings.zone, log=warn)
+    listener = Listener(partial(_take, answers, metrics), _limits(settings), warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
     parts = (service, receiver, listener, trials, profiles, indexing, figures)
     return Hub(settings, backend, logs, metrics, *parts)
@@ -385,10 +387,10 @@ def _convert(
     return convert(message, mappings, zone=settings.zone, received=received)
 
 
-async def _take(receiver: Receiver, metrics: Metrics, block: Block) -> bytes:
+async def _take(answers: Answers, metrics: Metrics, block: Block) -> bytes:
     """Answer a block, and count it by what MSA-1 says."""
     elapsed = stopwatch()
-    answer = await receiver.take(block)
+    answer = await answers.take(block)
     at = answer.find(b"\rMSA") + 5
     metrics.observe_message(answer[at : at + 2].decode("ascii", "replace"), elapsed())
     return answer

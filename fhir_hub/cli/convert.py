@@ -81,6 +81,7 @@ def _convert_file(file: Path, converter: Converter, report: str) -> None:
         converted = converter(read(file))
     except FhirError as error:
         fail(f"{file}: {error} / 无法转换")
+    _tell_faults(file, converted)
     if report == "text":
         from fhir_hub.hl7v2.reports.text import as_text
 
@@ -101,6 +102,7 @@ def _convert_folder(source: Path, target: Path, converter: Converter, report: st
         out = target / file.relative_to(source).with_suffix(".json")
         try:
             converted = converter(file.read_bytes())
+            _tell_faults(file, converted)
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(fhirjson.pretty(converted.bundle) + b"\n")
             if report == "text":
@@ -119,6 +121,12 @@ def _convert_folder(source: Path, target: Path, converter: Converter, report: st
     print(f"{count(len(files), 'file')}: {len(files) - failed} converted, {failed} failed")
     if failed:
         raise typer.Exit(1)
+
+
+def _tell_faults(file: Path, converted: "Trial") -> None:
+    """Say what does not agree in a batch; its messages are converted all the same."""
+    for fault in converted.report.get("batch", {}).get("faults", ()):
+        say(f"{file}: {fault['text']} / 批次计数有误")
 
 
 def _converter(sender: str, config: Path | None, report: str) -> Converter:

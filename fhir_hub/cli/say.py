@@ -40,6 +40,16 @@ def read(file: Path) -> bytes:
         fail(f"{file}: {error.strerror} / 无法读取文件")
 
 
+def pieces(file: Path) -> Iterator[bytes]:
+    """Yield a file's bytes a megabyte at a time; ends with exit code 1 if it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            while piece := opened.read(1 << 20):
+                yield piece
+    except OSError as error:
+        fail(f"{file}: {error.strerror} / 无法读取文件")
+
+
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """Yield the items, with a progress bar on standard error if that is a terminal."""
     if not sys.stderr.isatty():

@@ -2,12 +2,13 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fhir_hub.cli.say import count, fail, read, refuse, say
+from fhir_hub.cli.say import count, fail, pieces, refuse, say
 
 EXAMPLE = "fhir-hub send examples/messages/*.hl7 --to mllp://127.0.0.1:2575"
 _ADDRESS = re.compile(r"mllp://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
@@ -35,33 +36,52 @@ def command(
 
 
 async def _send(files: list[Path], host: str, port: int, timeout_s: float) -> bool:
-    """Send all; print a line for each message and one for all; return whether all were taken."""
+    """Send all; print a line for each message and one for all; return whether all were taken.
+
+    Files are read while they are sent: of a batch of any size one message is held.
+    """
     from fhir_hub.errors import Unavailable
     from fhir_hub.hl7v2 import sender
 
-    sources: list[Path] = []
-    messages: list[bytes] = []
-    empty = 0
-    for file in files:
-        found = sender.split_messages(read(file))
-        if not found:
-            say(f"{file}: no HL7v2 message (no MSH segment) / 文件中没有 HL7v2 消息")
-            empty += 1
-        sources += [file] * len(found)
-        messages += found
-    accepted = 0
-    width = max((len(str(file)) for file in sources), default=0)
-    answers = sender.send(messages, host, port, timeout_s=timeout_s)
+    reading = _Reading(files)
+    sent = accepted = 0
+    width = max(len(str(file)) for file in files)
+    answers = sender.send(reading.messages(), host, port, timeout_s=timeout_s)
     try:
-        # `sources` first: at its end no answer more is waited for
-        for file in sources:
-            result = await anext(answers)
+        async for result in answers:
+            sent += 1
             accepted += result.is_accepted
             shown = (result.ack_code or "--", result.control_id, result.text)
-            print(f"{file!s:{width}}  {'  '.join(filter(None, shown))}", flush=True)
+            line = "  ".join(filter(None, shown))
+            print(f"{reading.file!s:{width}}  {line}", flush=True)
     except Unavailable as error:
         fail(str(error))
     finally:
         await answers.aclose()  # type: ignore[attr-defined]  # an async generator
-    print(f"{count(len(messages), 'message')}: {accepted} accepted, {len(messages) - accepted} not")
-    return accepted == len(messages) and not empty
+    print(f"{count(sent, 'message')}: {accepted} accepted, {sent - accepted} not")
+    return accepted == sent and not reading.is_wrong
+
+
+class _Reading:
+    """Reads the messages of files, one after the other; `file` is where the last one stood."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self._files, self.file, self.is_wrong = files, files[0], False
+
+    def messages(self) -> Iterator[bytes]:
+        """Yield the messages; say what is wrong with a file or the batch in it."""
+        from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
+
+        for file in self._files:
+            tally = Tally()
+            for part in parts_of(pieces(file)):
+                tally.take(part)
+                if part.kind == MESSAGE:
+                    self.file = file
+                    yield part.raw
+            tally.close()
+            if not tally.messages:
+                say(f"{file}: no HL7v2 message (no MSH segment) / 文件中没有 HL7v2 消息")
+            for fault in tally.faults:
+                say(f"{file}: {fault.text} / 批次计数有误")
+            self.is_wrong = self.is_wrong or bool(tally.faults) or not tally.messages

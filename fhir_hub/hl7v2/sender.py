@@ -8,16 +8,14 @@ Spec: HL7v2 chapter 2, 2.10.3 (batch); HL7 Minimal Lower Layer Protocol
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
 from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.batches import MESSAGE, parts_of
 from fhir_hub.hl7v2.mllp import Framer, frame
 
-_LINE_ENDS = re.compile(rb"\r\n|[\r\n\x0b\x1c]")
-_WRAPPERS = (b"FHS", b"BHS", b"BTS", b"FTS")
 _BOM = b"\xef\xbb\xbf"
 _MOST_ANSWER = 1 << 20
 
@@ -40,14 +38,7 @@ def split_messages(raw: bytes) -> list[bytes]:
 
     What stands before the first MSH belongs to no message; of a file without MSH: none.
     """
-    messages: list[list[bytes]] = []
-    for line in _LINE_ENDS.split(raw):
-        segment = line.removeprefix(_BOM).lstrip()
-        if segment.startswith(b"MSH"):
-            messages.append([line])
-        elif messages and segment and not segment.startswith(_WRAPPERS):
-            messages[-1].append(line)
-    return [b"\r".join(lines) + b"\r" for lines in messages]
+    return [part.raw for part in parts_of(raw) if part.kind == MESSAGE]
 
 
 def control_id(message: bytes) -> str:
@@ -72,7 +63,7 @@ def read_answer(raw: bytes) -> Result:
 
 
 async def send(
-    messages: Sequence[bytes], host: str, port: int, *, timeout_s: float = 30.0
+    messages: Iterable[bytes], host: str, port: int, *, timeout_s: float = 30.0
 ) -> AsyncIterator[Result]:
     """Send the messages over one connection, each after the answer to the one before.
 

@@ -64,6 +64,18 @@ def test_a_file_of_several_messages_gives_a_collection_of_their_bundles(run, fir
     assert len(printed["report"]["messages"]) == 2
 
 
+def test_a_batch_whose_count_is_wrong_is_converted_and_told(run, first, tmp_path):
+    file = tmp_path / "batch.hl7"
+    file.write_bytes(b"BHS|^~\\&\r" + first.read_bytes() * 2 + b"BTS|3\r")
+
+    ended = run("convert", file, "--report")
+
+    printed = json.loads(ended.out)
+    assert (ended.code, len(printed["bundle"]["entry"])) == (0, 2)
+    assert printed["report"]["batch"]["faults"][0]["location"] == "BTS-1"
+    assert "BTS-1 says 3, but 2 messages came" in ended.err
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"hello", b"{}", JUNK, b"MSH", b"MSH|", b"MSH|^~\\&|A|B|C|D|2024||XXX^X01|1|P|2.4\r"],

@@ -95,3 +95,14 @@ def test_an_address_that_is_none_is_wrong_usage(run, first, to):
 
 def test_a_missing_file_is_wrong_usage(run):
     assert run("send", "none.hl7", "--to", "mllp://a:1").code == 2
+
+
+def test_a_batch_whose_count_is_wrong_is_sent_and_told(run, first, tmp_path):
+    batch = tmp_path / "batch.hl7"
+    batch.write_bytes(b"BHS|^~\\&\r" + first.read_bytes() * 2 + b"BTS|3\r")
+    with receiver("AA") as port:
+        ended = run("send", batch, "--to", f"mllp://127.0.0.1:{port}")
+
+    assert ended.code == 1
+    assert "BTS-1 says 3, but 2 messages came" in ended.err
+    assert ended.out.splitlines()[-1] == "2 messages: 2 accepted, 0 not"

@@ -29,7 +29,10 @@ _NOT_MADE = re.compile(r"(\w+) without (\S+) was not made")
 def as_text(report: Json) -> str:
     """Return the report as lines of text, a paragraph a message."""
     messages = report.get("messages", [report])
-    return "\n\n".join("\n".join(_lines(one)) for one in messages if one) + "\n"
+    told = ["\n".join(_lines(one)) for one in messages]
+    if faults := report.get("batch", {}).get("faults"):
+        told.append("\n".join(f"! batch 批次: {one['text']}" for one in faults))
+    return "\n\n".join(told) + "\n"
 
 
 def _lines(report: Json) -> Iterator[str]:

@@ -13,17 +13,20 @@ from typing import Any, NamedTuple
 
 from fhir_hub.errors import InvalidParameter, TooLarge, outcome_of
 from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
 from fhir_hub.hl7v2.bundle import to_bundle
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.mappings import Mappings
-from fhir_hub.hl7v2.sender import split_messages
 from fhir_hub.r4.checks.run import Checks
 
 Json = dict[str, Any]
 
 
 class Trial(NamedTuple):
-    """The Bundle of some bytes, and the report of each field (`messages` of several)."""
+    """The Bundle of some bytes, and the report of each field (`messages` of several).
+
+    The report has a `batch` if the trailers of a batch do not agree with what came.
+    """
 
     bundle: Json
     report: Json
@@ -57,13 +60,22 @@ class Trials:
         if sender and sender not in self.mappings.senders:
             known = ", ".join(self.mappings.senders) or "none"
             raise InvalidParameter(f"no file for the sender {sender[:60]}; there are: {known}")
-        parts = split_messages(raw) or [raw]
-        done = [self._one(part, sender, forced, by_table, with_report) for part in parts]
+        tally = Tally()
+        messages = []
+        for part in parts_of(raw):
+            tally.take(part)
+            if part.kind == MESSAGE:
+                messages.append(part.raw)
+        tally.close()
+        faults = [fault._asdict() for fault in tally.faults] if messages else []
+        batch = {"batch": {"messages": len(messages), "faults": faults}} if faults else {}
+        done = [self._one(m, sender, forced, by_table, with_report) for m in messages or [raw]]
         if len(done) == 1:
-            return done[0]
+            return Trial(done[0].bundle, done[0].report | batch)
         entries = [{"resource": one.bundle} for one in done]
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
-        return Trial(bundle, {"messages": [one.report for one in done]} if with_report else {})
+        report = {"messages": [one.report for one in done]} if with_report else {}
+        return Trial(bundle, report | batch)
 
     def _one(
         self, raw: bytes, sender: str, forced: str, by_table: bool, with_report: bool

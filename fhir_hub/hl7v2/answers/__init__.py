@@ -1,0 +1,1 @@
+"""What is answered by more than one acknowledgment: batches, and queries."""

@@ -1,0 +1,132 @@
+"""The answer to a batch: an acknowledgment of each message, in a batch of their own.
+
+Each message is taken for itself, with its own entry in the journal; so after a crash the sender
+sends the batch again, and what was done is answered as before and not done again. What is wrong
+with the batch itself (a count, a missing trailer) is an acknowledgment more, AE, whose MSA-2 is
+the batch's control id.
+
+Spec: HL7v2 chapter 2, 2.10.3.3 (acknowledging batches)
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, tzinfo
+
+from fhir_hub.clock import Clock, IdMaker
+from fhir_hub.errors import Ack
+from fhir_hub.hl7v2 import ack
+from fhir_hub.hl7v2.batches import MESSAGE, Fault, Part, Tally
+
+Take = Callable[[bytes], Awaitable[bytes]]
+_DEFAULT = b"BHS|^~\\&|\r"
+
+
+class BatchAnswer:
+    """Writes the answer to one batch while its parts come."""
+
+    def __init__(self, clock: Clock, new_id: IdMaker, zone: tzinfo) -> None:
+        self._clock, self._new_id, self._zone = clock, new_id, zone
+        self.tally = Tally()
+        self._out: list[bytes] = []
+        self._batch: Part | None = None
+        self._file: Part | None = None
+        self._in_batch = self._batches = 0
+        self._texts: list[str] = []
+
+    async def write(self, parts: Iterable[Part], take: Take) -> bytes:
+        """Return the answer; `take` answers one message."""
+        for part in parts:
+            faults = self.tally.take(part)
+            if part.kind == MESSAGE:
+                self._begin()
+                await self._answered(take, part.raw)
+            elif part.kind == "FHS":
+                self._file = part
+                self._out.append(self._header(part))
+            elif part.kind == "BHS":
+                self._told(faults)
+                self._end()
+                self._begin(part)
+            elif part.kind in ("BTS", "FTS"):
+                if part.kind == "BTS":
+                    self._begin()
+                self._told(faults)
+                self._end()
+        self._told(self.tally.close())
+        self._end()
+        if self._file is not None:
+            self._out.append(f"FTS{self._mark}{self._batches}\r".encode())
+        return b"".join(self._out)
+
+    @property
+    def _mark(self) -> str:
+        return (self._file or self._batch or Part("BHS", _DEFAULT)).raw[3:4].decode("latin-1")
+
+    async def _answered(self, take: Take, raw: bytes) -> None:
+        if answer := await take(raw):
+            self._out.append(answer)
+            self._in_batch += 1
+
+    def _begin(self, part: Part | None = None) -> None:
+        """Begin a batch of answers, if there is none begun."""
+        if self._batch is None:
+            self._batch = part or Part("BHS", (self._file or Part("", _DEFAULT)).raw)
+            self._out.append(self._header(self._batch))
+
+    def _end(self) -> None:
+        if self._batch is None:
+            return
+        mark = self._batch.raw[3:4].decode("latin-1")
+        fields = ["BTS", str(self._in_batch), "; ".join(self._texts)]
+        self._out.append(mark.join(filter(None, fields)).encode() + b"\r")
+        self._batch, self._in_batch = None, 0
+        self._texts.clear()
+        self._batches += 1
+
+    def _told(self, faults: list[Fault]) -> None:
+        """Write an acknowledgment of what is wrong with the batch."""
+        for fault in faults:
+            self._begin()
+            of_file = fault.location.startswith("FTS")
+            header = _as_header((self._file if of_file else self._batch) or self._batch)
+            verdict = Ack("AE", fault.error_code, fault.location, f"{fault.text} / 批次计数有误")
+            self._out.append(
+                ack.acknowledge(
+                    header,
+                    "utf-8",
+                    verdict,
+                    moment=self._clock(),
+                    control_id=self._new_id(),
+                    zone=self._zone,
+                )
+            )
+            self._in_batch += 1
+            self._texts.append(fault.text)
+
+    def _header(self, part: Part) -> bytes:
+        """Return FHS or BHS of the answer: from the receiver, with the control id in field 12."""
+        line = part.raw.decode("latin-1").rstrip("\r")
+        fields = (line.split(line[3]) if len(line) > 3 else []) + [""] * 12
+        moment = self._clock().astimezone(self._zone)
+        answer = [
+            part.kind,
+            fields[1] or "^~\\&",
+            fields[4] or "FHIRHUB",
+            *(fields[5], fields[2], fields[3]),
+            _written(moment),
+            *("", "", ""),
+            self._new_id(),
+            fields[10],
+        ]
+        return line[3:4].join(answer).encode("latin-1") + b"\r"
+
+
+def _written(moment: datetime) -> str:
+    return moment.strftime("%Y%m%d%H%M%S%z")
+
+
+def _as_header(part: Part | None) -> ack.Header:
+    """Return a batch's header as that of a message: who sent it to whom, its control id."""
+    line = (part.raw if part else _DEFAULT).decode("latin-1").rstrip("\r")
+    fields = (line.split(line[3]) + [""] * 12)[:12]
+    as_message = [*fields[:7], "", "", fields[10], "", ""]
+    return ack.Header(line[3], fields[1] or "^~\\&", tuple(as_message))
