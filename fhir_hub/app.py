@@ -19,6 +19,7 @@ from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.convert import Conversion, convert
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.listener import Limits, Listener
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.mllp import Block
@@ -110,6 +111,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
         new_id=new_logical_id,
         charset_of=lambda message: mappings.settings(message).charset,
         senders_of=mappings.senders_of,
+        patience=Patience(settings.message_answer_s),
         log=logs.get_logger("hl7v2").warning,
         on_invalid=metrics.observe_invalid,
     )
@@ -269,6 +271,7 @@ class Hub:
             self.is_taking = False
             await close()
             await self.listener.close()
+            await self.receiver.close()
 
         def ready() -> None:
             self.is_taking = True

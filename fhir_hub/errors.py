@@ -129,6 +129,10 @@ class VersionConflict(FhirError):
     ack = ("AE", "206")
 
 
+class Contended(VersionConflict):
+    """Too many others wrote the same resources at once: trying again may help."""
+
+
 class StillReferred(FhirError):
     """A deletion would leave references that point to nothing; the issues say whose."""
 
@@ -188,6 +192,10 @@ class Unavailable(FhirError):
 
     status, code, title = 503, "transient", ("Try again later", "请稍后重试")
     ack = ("AE", "207")
+
+
+class Closing(Unavailable):
+    """The store is closed: trying again will not help."""
 
 
 def outcome(error: Exception) -> tuple[int, dict[str, Any]]:

@@ -145,6 +145,10 @@ class Settings(BaseSettings):
     mllp_connections: Annotated[int, Field(ge=1, le=10_000)] = 500
     """How many MLLP connections may be open at once."""
 
+    message_answer_s: Seconds = 30
+    """How long the sender of an HL7v2 message waits for its answer at most. Faults that may pass
+    are tried again for two thirds of that; what does not end well then is a dead letter."""
+
     drain_s: Seconds = 20
     """How long a hub that is asked to stop waits for requests and messages under way."""
 

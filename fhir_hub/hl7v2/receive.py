@@ -12,38 +12,46 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 """
 
 import asyncio
-import hashlib
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from typing import Any, TypeVar
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
 from fhir_hub.errors import (
     Ack,
     FhirError,
-    InvalidMessage,
     InvalidResource,
     TooLarge,
-    Unavailable,
     ack_for,
 )
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.apply import apply
 from fhir_hub.hl7v2.convert import Conversion
+from fhir_hub.hl7v2.journal.course import (
+    Course,
+    Read,
+    changed,
+    day_of,
+    digest,
+    held_up,
+    interrupted,
+    late,
+)
 from fhir_hub.hl7v2.journal.order import patient_numbers
+from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.store.base import Finish, State
-from fhir_hub.store.journal import Entered, Journal, Received
+from fhir_hub.store.base import Conflict, Finish, Key, State
+from fhir_hub.store.journal import Entered, Journal, Kept, Received
 
 SOURCE = "hl7v2"
 Convert = Callable[[er7.Message, str], Conversion]
-_LINE_ENDS = re.compile(r"[\r\n]+")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +61,6 @@ class Channel:
     name: str
     zone: tzinfo
     charset: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A message as far as it can be read: its header always, and the text or why not."""
-
-    header: ack.Header
-    charset: str
-    text: str = ""
-    fault: FhirError | None = None
-    issues: er7.Issues = ()
 
 
 def _unknown(message: er7.Message) -> str:
@@ -80,8 +77,8 @@ class Receiver:
     `convert` gets the message and the instant at which it came; `charset_of` gets its header
     alone and says in which character set its sender is configured to write; `senders_of` says
     which senders' files hold for a message, whose rules it then obeys; `maps` is the version of
-    the maps now. `on_invalid` hears of a message whose resources break a rule; the message is
-    kept as failed.
+    the maps now; `patience` says how long a sender waits. `on_invalid` hears of a message whose
+    resources break a rule; the message is kept as failed.
     """
 
     def __init__(
@@ -97,6 +94,7 @@ class Receiver:
         charset_of: Callable[[er7.Message], str] = _unknown,
         senders_of: Callable[[er7.Message], Sequence[str]] = _nobody,
         maps: Callable[[], str] = lambda: "",
+        patience: Patience | None = None,
         log: Log = no_log,
         on_invalid: Callable[[], None] = lambda: None,
     ) -> None:
@@ -105,6 +103,8 @@ class Receiver:
         self._clock, self._new_id, self._log = clock, new_id, log
         self._charset_of, self._senders_of = charset_of, senders_of
         self._maps, self._on_invalid = maps, on_invalid
+        self._patience = patience or Patience()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
     async def take(self, block: Block) -> bytes:
@@ -115,20 +115,92 @@ class Receiver:
         return await self.receive(block.raw)
 
     async def receive(self, raw: bytes) -> bytes:
-        """Keep the message, do what it says, return its acknowledgment."""
-        read = self._read(raw)
+        """Keep the message, do what it says, return its acknowledgment.
+
+        That goes on if the sender does not wait for it. Who has waited long enough is told to
+        send again, and that the message was late stands in the journal with its end.
+        """
+        course = Course(self._read(raw), self._patience.tries())
+        work = self._start(self._receive(raw, course))
+        finished, _ = await asyncio.wait((work,), timeout=self._patience.answer_s)
+        if finished:
+            return work.result()
+        course.is_late = True
+        self._log("message_late", number=course.number)
+        return self._answer(course.read, ack_for(late()))
+
+    async def _receive(self, raw: bytes, course: Course) -> bytes:
+        message = self._received(course.read, raw)
         try:
-            kept = await self._journal.keep(self._received(read, raw))
+            kept = await self._keep(message, course)
+            course.entered = kept.entered
             if kept.is_changed:
-                return await self._fail(kept.entered.number, read, _changed(), "quarantined")
+                return await self._fail(course, changed(), "quarantined")
             if kept.is_duplicate and kept.entered.state == "done":
                 return kept.entered.ack
-            return await self._once(
-                kept.entered, read, is_again=kept.is_duplicate, is_free=kept.is_free
-            )
+            course.is_again, course.is_free = kept.is_duplicate, kept.is_free
+            return await self._once(course)
         except Exception as error:  # the journal itself failed: nothing is promised
             self._log("message_not_kept", fault=error)
-            return self._answer(read, ack_for(error))
+            return self._answer(course.read, ack_for(error))
+
+    async def _keep(self, message: Received, course: Course) -> Kept:
+        while True:
+            try:
+                return await self._journal.keep(message)
+            except Exception as error:
+                if not is_transient(error) or not await course.tries.again():
+                    raise
+
+    async def again(self, number: int, *, though_done: bool = False) -> Entered:
+        """Do a message again that ended; return it as it ended now.
+
+        Raises `Conflict` for what may not be done again, such as a done one unless `though_done`.
+        """
+        before = await self._journal.find(number)
+        if before is None:
+            raise Conflict("the message is unknown")
+        read = self._read(before.message.raw)
+        turns = patient_numbers(read.text, read.header)
+        kept = await self._journal.reopen(number, turns, again=though_done)
+        course = Course(read, self._patience.tries(), kept.entered, is_free=kept.is_free)
+        course.is_redone = kept.entered.state == "done"
+        await self._once(course)
+        return await self._found(number)
+
+    async def correct(self, number: int, raw: bytes) -> Entered:
+        """Do a corrected text in the stead of a message that failed; return how it ended.
+
+        Raises `Conflict` if the message may not be replaced.
+        """
+        old = await self._journal.find(number)
+        if old is None:
+            raise Conflict("the message is unknown")
+        read = self._read(raw)
+        message = replace(self._received(read, raw), replaces=number, channel=old.message.channel)
+        course = Course(read, self._patience.tries())
+        kept = await self._keep(message, course)
+        if not kept.is_duplicate:
+            course.entered, course.is_free = kept.entered, kept.is_free
+            await self._once(course)
+        return await self._found(kept.entered.number)
+
+    async def close(self) -> None:
+        """Let go of what is under way: the next start finishes it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _found(self, number: int) -> Entered:
+        entered = await self._journal.find(number)
+        assert entered is not None
+        return entered
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def replay(self, numbers: Sequence[int] | None = None) -> int:
         """Finish the messages that a crash interrupted, oldest first; return how many.
@@ -139,15 +211,16 @@ class Receiver:
         if numbers is not None:
             pending = [entered for entered in pending if entered.number in numbers]
         for entered in pending:
-            await self._once(entered, self._read(entered.message.raw), is_again=True)
+            read = self._read(entered.message.raw)
+            await self._once(Course(read, self._patience.tries(), entered, is_again=True))
         return len(pending)
 
-    def _received(self, read: _Read, raw: bytes) -> Received:
+    def _received(self, read: Read, raw: bytes) -> Received:
         header = read.header
         return Received(
             self._channel.name,
             header.key,
-            _digest(read, raw),
+            digest(read, raw),
             microseconds(self._clock()),
             raw,
             "^".join(filter(None, (header.component(9, 1), header.component(9, 2)))),
@@ -157,22 +230,17 @@ class Receiver:
             turns=patient_numbers(read.text, header),
         )
 
-    async def _once(
-        self, entered: Entered, read: _Read, *, is_again: bool, is_free: bool = False
-    ) -> bytes:
+    async def _once(self, course: Course) -> bytes:
         """Process the message when its turn comes, or wait for who already does."""
-        number = entered.number
+        number = course.number
         if number in self._under_way:
             return await asyncio.shield(self._under_way[number])
         result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._under_way[number] = result
         try:
-            if not is_free:
-                await self._journal.turn(number)
-            answer = await self._done(number) if is_again else b""
-            answer = answer or await self._process(entered, read)
+            answer = await self._process(course)
         except BaseException as error:
-            result.set_exception(_interrupted(error))
+            result.set_exception(interrupted(error))
             result.exception()  # nobody need wait for it
             raise
         else:
@@ -186,22 +254,42 @@ class Receiver:
         entered = await self._journal.find(number)
         return entered.ack if entered is not None and entered.state != "received" else b""
 
-    async def _process(self, entered: Entered, read: _Read) -> bytes:
-        number, received = entered.number, from_microseconds(entered.message.received)
-        try:
-            if read.fault is not None:
-                raise read.fault
-            message = er7.parse(read.text, read.charset, read.issues)
-            conversion = self._convert(message, instant(received))
-            answer = self._answer(read, ack.ACCEPTED)
-            repository = self._repository.of(SOURCE, *self._senders_of(message))
-            return await self._commit(repository, number, read, conversion, answer)
-        except Exception as error:
-            if not isinstance(error, FhirError):
-                self._log("message_fault", number=number, fault=error)
-            elif isinstance(error, InvalidResource):
-                self._tell_invalid(number, error)
-            return await self._fail(number, read, error)
+    async def _process(self, course: Course) -> bytes:
+        if not course.is_free:
+            try:
+                async with asyncio.timeout(course.tries.left_s):
+                    await self._journal.turn(course.number)
+            except TimeoutError:
+                return await self._fail(course, held_up(), "dead")
+        if course.is_again and (answer := await self._done(course.number)):
+            return answer
+        while True:
+            course.attempts += 1
+            try:
+                return await self._attempt(course)
+            except Exception as error:
+                if is_transient(error):
+                    self._log("message_tried", number=course.number, fault=error)
+                    if not course.is_late and await course.tries.again():
+                        continue
+                    return await self._fail(course, error, "dead")
+                if not isinstance(error, FhirError):
+                    self._log("message_fault", number=course.number, fault=error)
+                elif isinstance(error, InvalidResource):
+                    self._tell_invalid(course.number, error)
+                return await self._fail(course, error)
+
+    async def _attempt(self, course: Course) -> bytes:
+        read, received = course.read, from_microseconds(course.entered.message.received)
+        if course.is_late:
+            raise late()
+        if read.fault is not None:
+            raise read.fault
+        message = er7.parse(read.text, read.charset, read.issues)
+        conversion = self._convert(message, instant(received))
+        answer = self._answer(read, ack.ACCEPTED)
+        repository = self._repository.of(SOURCE, *self._senders_of(message))
+        return await self._commit(repository, course, conversion, answer)
 
     def _tell_invalid(self, number: int, error: InvalidResource) -> None:
         """Say that what a message was made into breaks a rule: a fault of ours, or of a map."""
@@ -210,22 +298,17 @@ class Receiver:
         self._log("conversion_invalid", number=number, reason=f"{issue.code} {issue.expression}")
 
     async def _commit(
-        self,
-        repository: Repository,
-        number: int,
-        read: _Read,
-        conversion: Conversion,
-        answer: bytes,
+        self, repository: Repository, course: Course, conversion: Conversion, answer: bytes
     ) -> bytes:
         attempts, warnings = 0, list[Warned]()
-        day = _day(read.header.field(7), self._clock().astimezone(self._channel.zone))
+        day = day_of(course.read.header.field(7), self._clock().astimezone(self._channel.zone))
 
         async def work(unit: Unit) -> bytes:
             nonlocal attempts, warnings
             attempts += 1
             warnings = unit.warnings
             # another process may have finished it: then its finish is what conflicts, for ever
-            if attempts > 1 and (done := await self._done(number)):
+            if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
                 return done
             links = await apply(
                 unit,
@@ -234,48 +317,61 @@ class Receiver:
                 parameters=self._parameters,
                 day=day,
             )
-            unit.finish = Finish(
-                number,
-                "done",
-                answer,
-                links=links,
-                finished=microseconds(self._clock()),
-                maps=self._maps(),
-            )
+            error = "" if not course.is_late else reason(late())
+            unit.finish = self._finish(course, "done", answer, error, links)
             return answer
 
         result = await repository.commit(work)
         if warnings:
             places = " ".join(warned.issue.expression for warned in warnings)
-            self._log("references_to_nothing", number=number, expressions=places)
+            self._log("references_to_nothing", number=course.number, expressions=places)
+        if course.is_late:
+            self._log("message_done_late", number=course.number)
         return result
 
-    async def _fail(
-        self, number: int, read: _Read, error: Exception, state: State = "failed"
-    ) -> bytes:
-        answer = self._answer(read, ack_for(error))
-        finish = Finish(
-            number,
+    def _finish(
+        self,
+        course: Course,
+        state: State,
+        answer: bytes,
+        error: str = "",
+        links: tuple[Key, ...] = (),
+    ) -> Finish:
+        return Finish(
+            course.number,
             state,
             answer,
-            reason(error),
-            finished=microseconds(self._clock()),
-            maps=self._maps(),
+            error,
+            links,
+            microseconds(self._clock()),
+            max(1, course.attempts),
+            self._maps(),
+            course.is_redone,
         )
+
+    async def _fail(self, course: Course, error: Exception, state: State = "failed") -> bytes:
+        """Record that the message failed; what was done once stays done, with the reason."""
+        answer, entered = self._answer(course.read, ack_for(error)), course.entered
+        finish = self._finish(course, state, answer, reason(error))
+        if course.is_redone:
+            finish = replace(finish, state="done", ack=entered.ack, links=entered.links)
         try:
             await self._journal.finish(finish)
-        except Exception as fault:  # it stays pending and is tried again at the next start
-            self._log("message_not_finished", number=number, fault=fault)
+        except Conflict:  # another process has done it
+            return await self._done(course.number) or answer
+        except Exception as fault:  # after a crash it would be tried again at the next start
+            self._log("message_not_finished", number=course.number, fault=fault)
+            self._start(until_done(lambda: self._journal.finish(finish), self._patience))
         return answer
 
-    def _read(self, raw: bytes) -> _Read:
+    def _read(self, raw: bytes) -> Read:
         try:
             decoded = charset.decode(raw, self._channel.charset or self._configured(raw))
         except FhirError as error:
             # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
-            return _Read(ack.read_header(raw.decode("latin-1")), "latin-1", fault=error)
+            return Read(ack.read_header(raw.decode("latin-1")), "latin-1", fault=error)
         header = ack.read_header(decoded.text)
-        return _Read(header, decoded.charset, decoded.text, issues=decoded.issues)
+        return Read(header, decoded.charset, decoded.text, issues=decoded.issues)
 
     def _configured(self, raw: bytes) -> str:
         try:
@@ -283,7 +379,7 @@ class Receiver:
         except FhirError:
             return ""  # there is no header: `decode` and `parse` say so better
 
-    def _answer(self, read: _Read, verdict: Ack) -> bytes:
+    def _answer(self, read: Read, verdict: Ack) -> bytes:
         return ack.acknowledge(
             read.header,
             read.charset,
@@ -292,30 +388,3 @@ class Receiver:
             control_id=self._new_id(),
             zone=self._channel.zone,
         )
-
-
-def _digest(read: _Read, raw: bytes) -> str:
-    """Return what tells whether a message says the same: its text, whatever its line ends."""
-    if read.fault is None:
-        raw = _LINE_ENDS.sub("\r", read.text).strip().encode("utf-8", "surrogatepass")
-    return hashlib.sha256(raw).hexdigest()
-
-
-def _interrupted(error: BaseException) -> Exception:
-    return error if isinstance(error, Exception) else Unavailable("the hub is closing")
-
-
-def _changed() -> FhirError:
-    return InvalidMessage(
-        "duplicate key identifier with different content", error_code="205", location="MSH-10"
-    )
-
-
-def _day(written: str, now: datetime) -> str:
-    """Return the date of MSH-7 as FHIR writes it; today if it is none."""
-    digits = "".join(letter for letter in written[:10] if letter.isdigit() and letter.isascii())[:8]
-    try:
-        day = datetime(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return now.date().isoformat()
-    return day.date().isoformat()

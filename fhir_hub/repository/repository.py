@@ -14,7 +14,7 @@ from copy import copy
 from typing import TypeVar
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import Gone, Issue, NotFound, VersionConflict
+from fhir_hub.errors import Contended, Gone, Issue, NotFound
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.integrity import deletion_issues, prepare, refusal
 from fhir_hub.repository.links import Included, include
@@ -114,7 +114,7 @@ class Repository:
         """Run `work` on a new unit and write what it staged, all or nothing; return its result.
 
         `work` runs again, on a new unit, when another writer was faster: it must have no effect
-        but on its unit. Raises what `work` raises, and `VersionConflict` after 100 attempts.
+        but on its unit. Raises what `work` raises, and `Contended` after 100 attempts.
         """
         for _ in range(_EAGER):
             done, result = await self._attempt(work)
@@ -125,7 +125,7 @@ class Repository:
                 done, result = await self._attempt(work)
                 if done:
                     return result
-        raise VersionConflict("too many others write the same resource; try again")
+        raise Contended("too many others write the same resource; try again")
 
     async def _attempt(self, work: Callable[[Unit], Awaitable[Result]]) -> tuple[bool, Result]:
         unit = Unit(self.store, self._rules)

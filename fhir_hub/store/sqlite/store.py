@@ -8,7 +8,7 @@ index), else in a thread with a connection of its own.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fhir_hub.errors import InvalidParameter, InvalidResource, Unavailable
+from fhir_hub.errors import Closing, InvalidParameter, InvalidResource
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import (
     Change,
@@ -200,7 +200,7 @@ class SqliteStore:
 
     def _here(self) -> Reader:
         if not self._is_open:
-            raise Unavailable("the store is closed")
+            raise Closing("the store is closed")
         return self._reader
 
     def _check(self, guard: Guard | Generation) -> None:

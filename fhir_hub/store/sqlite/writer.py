@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import apsw
 
-from fhir_hub.errors import FhirError, Unavailable
+from fhir_hub.errors import Closing, FhirError, Unavailable
 from fhir_hub.store.base import Broken, Conflict
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Writer:
         written or is closed.
         """
         if self._closed:
-            raise Unavailable("the store is closed")
+            raise Closing("the store is closed")
         loop = asyncio.get_running_loop()
         job = _Job(work, size, loop.create_future())
         self._waiting.append(job)

@@ -1,0 +1,90 @@
+"""How one message fares from its bytes to its end, and what can go wrong on the way.
+
+Spec: HL7v2 chapter 2, MSH and 2.9.2
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
+from fhir_hub.hl7v2 import ack, er7
+from fhir_hub.hl7v2.journal.patience import Tries
+from fhir_hub.store.journal import Entered, Received
+
+_LINE_ENDS = re.compile(r"[\r\n]+")
+_NOWHERE = Entered(0, Received("", "", "", 0, b""), "received")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A message as far as it can be read: its header always, and the text or why not."""
+
+    header: ack.Header
+    charset: str
+    text: str = ""
+    fault: FhirError | None = None
+    issues: er7.Issues = ()
+
+
+@dataclass(slots=True)
+class Course:
+    """How one message fares: its place in the journal once it is kept, and what was tried.
+
+    `is_again`: somebody may have finished it; `is_free`: it need not wait for its turn;
+    `is_redone`: it was done before; `is_late`: its sender was told that it takes too long.
+    """
+
+    read: Read
+    tries: Tries
+    entered: Entered = _NOWHERE
+    is_again: bool = False
+    is_free: bool = False
+    is_redone: bool = False
+    is_late: bool = False
+    attempts: int = 0
+
+    @property
+    def number(self) -> int:
+        """Return the message's number, 0 before it is kept."""
+        return self.entered.number
+
+
+def digest(read: Read, raw: bytes) -> str:
+    """Return what tells whether a message says the same: its text, whatever its line ends."""
+    if read.fault is None:
+        raw = _LINE_ENDS.sub("\r", read.text).strip().encode("utf-8", "surrogatepass")
+    return hashlib.sha256(raw).hexdigest()
+
+
+def day_of(written: str, now: datetime) -> str:
+    """Return the date of MSH-7 as FHIR writes it; today if it is none."""
+    digits = "".join(letter for letter in written[:10] if letter.isdigit() and letter.isascii())[:8]
+    try:
+        day = datetime(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return now.date().isoformat()
+    return day.date().isoformat()
+
+
+def late() -> Unavailable:
+    """Return what a sender is told who has waited long enough."""
+    return Unavailable("the message was not finished in time; send it again to hear how it ended")
+
+
+def held_up() -> Unavailable:
+    """Return what is said of a message whose turn has not come."""
+    return Unavailable("earlier messages about the same patient are not finished; send it again")
+
+
+def interrupted(error: BaseException) -> Exception:
+    """Return what those are told who wait for a message that did not end."""
+    return error if isinstance(error, Exception) else Unavailable("the hub is closing")
+
+
+def changed() -> FhirError:
+    """Return what is said of other content under a known control id."""
+    return InvalidMessage(
+        "duplicate key identifier with different content", error_code="205", location="MSH-10"
+    )

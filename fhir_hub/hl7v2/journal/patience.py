@@ -1,0 +1,69 @@
+"""How long a sender waits, and how a fault that may pass is tried again meanwhile.
+
+A full disk, a store that does not answer, too many who write the same resource: that passes or
+does not. It is tried again after pauses that double, with some chance in them, for two thirds
+of the time that the sender is made to wait; the rest is for what is under way then.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fhir_hub.errors import Closing, Contended, Unavailable
+
+_FIRST_S, _LONGEST_S = 0.05, 2.0
+_SHARE = 2 / 3
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether what failed may succeed if it is tried again."""
+    return isinstance(error, Unavailable | Contended | OSError) and not isinstance(error, Closing)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """`answer_s` is when a sender is answered at the latest; `pause` waits that many seconds."""
+
+    answer_s: float = 30.0
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def tries(self) -> "Tries":
+        """Return what counts the tries of one message from now on."""
+        return Tries(self)
+
+
+class Tries:
+    """The tries of one message."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._pause = patience.pause
+        self._end = asyncio.get_running_loop().time() + patience.answer_s * _SHARE
+        self._next_s = _FIRST_S
+
+    @property
+    def left_s(self) -> float:
+        """Return for how long it is still tried."""
+        return max(0.0, self._end - asyncio.get_running_loop().time())
+
+    async def again(self) -> bool:
+        """Wait for the next try; return False at once if the time does not reach for one."""
+        pause_s = self._next_s * random.uniform(0.5, 1.0)
+        if pause_s >= self.left_s:
+            return False
+        self._next_s = min(2 * self._next_s, _LONGEST_S)
+        await self._pause(pause_s)
+        return True
+
+
+async def until_done(work: Callable[[], Awaitable[None]], patience: Patience) -> None:
+    """Do `work` as often as it takes, unless what it raises does not pass."""
+    pause_s = _FIRST_S
+    while True:
+        try:
+            return await work()
+        except Exception as error:
+            if not is_transient(error):
+                return
+        await patience.pause(pause_s)
+        pause_s = min(2 * pause_s, 15 * _LONGEST_S)

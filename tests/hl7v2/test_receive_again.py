@@ -1,0 +1,267 @@
+"""What may pass is tried again, what failed can be done again, and the journal tells of it.
+
+Spec: issue D, "retry with back-off; dead letters with reason, edit-and-replay"
+"""
+
+import asyncio
+
+import parts
+import pytest
+from apply_parts import conversion, identifier, observation, patient
+
+from fhir_hub.errors import Contended, InvalidMessage, Unavailable
+from fhir_hub.hl7v2.journal.patience import Patience
+from fhir_hub.hl7v2.journal.reasons import shown
+from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.search.plan import EVERYTHING, Query
+from fhir_hub.store.base import Conflict
+
+FAULT = Unavailable("the database cannot be written now")
+
+
+class Faulty:
+    """A store or a journal whose calls fail as often as is said, or wait until they may go on."""
+
+    def __init__(self, part):
+        self._part = part
+        self.faults: dict[str, list[Exception]] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+
+    def __getattr__(self, name):
+        call = getattr(self._part, name)
+
+        async def faulty(*values, **options):
+            if name in self.gates:
+                await self.gates[name].wait()
+            if self.faults.get(name):
+                raise self.faults[name].pop()
+            return await call(*values, **options)
+
+        return faulty
+
+
+class Hub:
+    """A receiver over faulty parts."""
+
+    def __init__(self, backend, clock, answer_s=30.0, pause=None):
+        self.backend, self.store = backend, Faulty(backend.store)
+        self.journal, self.lines = Faulty(backend.journal), list[str]()
+        self.fault: Exception | None = None
+        self.status = "final"
+        ids = parts.ids()
+        self.receiver = Receiver(
+            parts.repository(self.store, clock, ids),
+            self.journal,
+            self._convert,
+            parameters=parts.parameters(),
+            channel=Channel("mllp-1", parts.ZONE),
+            clock=clock,
+            new_id=ids,
+            maps=lambda: "v1",
+            patience=Patience(answer_s, pause or _at_once),
+            log=lambda event, **fields: self.lines.append(event),
+        )
+
+    def _convert(self, message, received):
+        if self.fault:
+            raise self.fault
+        number = message.header.value(10)
+        person = patient(identifier(message.first("PID").value(3)))
+        return conversion(person, observation(number, status=self.status))
+
+    async def send(self, control_id="C1", number="T1"):
+        return read_answer(await self.receiver.receive(message(control_id, number)))[:2]
+
+    async def states(self):
+        return [one.state for one in reversed(await self.backend.journal.recent())]
+
+    async def observations(self):
+        page = await self.backend.store.search(Query(("Observation",), EVERYTHING))
+        return [one.version_id for one in page.matches]
+
+
+async def _at_once(seconds):
+    await asyncio.sleep(0)
+
+
+def message(control_id="C1", number="T1"):
+    header = f"MSH|^~\\&|LIS|SHTH01|HUB|X|20250314||ORU^R01|{control_id}|P|2.4"
+    return f"{header}\rPID|1||{number}\r".encode()
+
+
+@pytest.fixture
+def hub(backend, clock):
+    return Hub(backend, clock)
+
+
+@pytest.mark.parametrize("fault", [FAULT, Contended("too many"), OSError("disk full")])
+async def test_a_fault_that_passes_is_not_seen_by_the_sender(hub, fault):
+    hub.store.faults["write"] = [fault, fault]
+
+    assert await hub.send() == ("C1", "AA")
+
+    (entered,) = await hub.backend.journal.recent()
+    assert (entered.state, entered.attempts, entered.maps) == ("done", 3, "v1")
+    assert hub.lines == ["message_tried", "message_tried"]
+    assert await hub.observations() == [1]
+
+
+async def test_a_fault_that_does_not_pass_ends_in_a_dead_letter_and_ae(backend, clock):
+    hub = Hub(backend, clock, answer_s=0.4, pause=asyncio.sleep)
+    hub.store.faults["write"] = [FAULT] * 1000
+
+    assert await hub.send() == ("C1", "AE")
+
+    (entered,) = await backend.journal.recent()
+    assert entered.state == "dead"
+    assert 2 <= entered.attempts <= 8  # pauses double
+    assert shown(entered.error)["zh"] == "请稍后重试"
+    hub.store.faults.clear()
+    assert await hub.send() == ("C1", "AA")
+    assert await hub.states() == ["dead", "done"]
+
+
+async def test_what_is_wrong_for_good_is_tried_once(hub):
+    hub.fault = InvalidMessage("no such patient", location="PID-3")
+
+    assert await hub.send() == ("C1", "AE")
+
+    (entered,) = await hub.backend.journal.recent()
+    assert (entered.state, entered.attempts) == ("failed", 1)
+    assert shown(entered.error) == {
+        "en": "Invalid HL7v2 message",
+        "zh": "HL7v2 消息无效",
+        "diagnostics": "no such patient",
+        "field": "PID-3",
+    }
+
+
+async def test_a_message_that_cannot_be_kept_is_tried_again_too(hub):
+    hub.journal.faults["keep"] = [FAULT]
+
+    assert await hub.send() == ("C1", "AA")
+    assert await hub.states() == ["done"]
+
+
+async def test_an_end_that_cannot_be_written_is_written_later(hub):
+    hub.fault = InvalidMessage("bad")
+    hub.journal.faults["finish"] = [FAULT] * 5
+
+    assert await hub.send() == ("C1", "AE")
+    while await hub.states() != ["failed"]:
+        await asyncio.sleep(0)
+    assert hub.lines == ["message_not_finished"]
+
+
+async def test_who_is_answered_late_hears_the_end_when_sending_again(backend, clock):
+    hub = Hub(backend, clock, answer_s=0.05)
+    gate = hub.store.gates["write"] = asyncio.Event()
+    assert await hub.send() == ("C1", "AE")
+    waiting = asyncio.create_task(hub.send())
+    gate.set()
+
+    assert await waiting == await hub.send() == ("C1", "AA")
+    assert hub.lines == ["message_late", "message_done_late"]
+    assert await hub.observations() == [1]
+
+
+async def test_what_was_late_before_it_began_is_a_dead_letter(backend, clock):
+    hub = Hub(backend, clock, answer_s=0.05)
+    gate = hub.journal.gates["keep"] = asyncio.Event()
+    assert await hub.send() == ("C1", "AE")
+    gate.set()
+    while await hub.states() != ["dead"]:
+        await asyncio.sleep(0)
+
+    assert await hub.observations() == []
+    assert await hub.send() == ("C1", "AA")
+
+
+async def test_a_message_that_waits_too_long_for_its_turn_is_a_dead_letter(backend, clock):
+    hub = Hub(backend, clock, answer_s=0.1)
+    gate = hub.store.gates["write"] = asyncio.Event()
+    first = asyncio.create_task(hub.send("C1"))
+    await asyncio.sleep(0)
+    assert await hub.send("C2") == ("C2", "AE")
+    gate.set()
+    assert (await first)[0] == "C1"
+
+    assert await hub.states() == ["done", "dead"]
+    assert await hub.send("C1") == ("C1", "AA")
+    assert await hub.observations() == [1]
+
+
+async def test_a_sender_that_hangs_up_stops_nothing(hub):
+    gate = hub.store.gates["write"] = asyncio.Event()
+    work = asyncio.create_task(hub.send())
+    while not await hub.states():
+        await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    gate.set()
+
+    assert await hub.send() == ("C1", "AA")
+    assert await hub.observations() == [1]
+
+
+async def test_a_failed_message_is_done_again_and_counts_as_the_first_one(hub):
+    hub.fault = InvalidMessage("no map")
+    await hub.send()
+    hub.fault = None
+
+    entered = await hub.receiver.again(1)
+
+    assert (entered.state, entered.attempts, entered.error) == ("done", 2, "")
+    assert await hub.send() == ("C1", "AA")
+    assert await hub.states() == ["done"]
+    with pytest.raises(Conflict):
+        await hub.receiver.again(1)
+    with pytest.raises(Conflict):
+        await hub.receiver.again(2)
+
+
+async def test_a_done_message_that_is_done_again_makes_nothing_twice(hub):
+    await hub.send()
+    hub.status = "corrected"
+
+    entered = await hub.receiver.again(1, though_done=True)
+
+    assert (entered.state, entered.attempts) == ("done", 2)
+    assert await hub.observations() == [2]
+    hub.fault = InvalidMessage("no map now")
+    failed = await hub.receiver.again(1, though_done=True)
+    assert (failed.state, failed.ack, failed.links) == ("done", entered.ack, entered.links)
+    assert failed.error == "InvalidMessage: no map now"
+    assert await hub.observations() == [2]
+
+
+async def test_a_corrected_text_is_a_message_of_its_own(hub):
+    hub.fault = InvalidMessage("no such patient")
+    await hub.send(number="X1")
+    hub.fault = None
+
+    entered = await hub.receiver.correct(1, message(number="T1"))
+
+    assert (entered.number, entered.state, entered.message.replaces) == (2, "done", 1)
+    assert await hub.states() == ["replaced", "done"]
+    assert await hub.send(number="X1") == ("C1", "AA")  # the sender's own text, once more
+    assert await hub.observations() == [1]
+    for number in (1, 2, 3):
+        with pytest.raises(Conflict):
+            await hub.receiver.correct(number, message(number="T9"))
+
+
+async def test_closing_leaves_what_is_under_way_to_the_next_start(hub):
+    hub.store.gates["write"] = asyncio.Event()
+    work = asyncio.create_task(hub.send())
+    while await hub.states() != ["received"]:
+        await asyncio.sleep(0)
+    await hub.receiver.close()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+
+    hub.store.gates.clear()
+    assert await hub.receiver.replay() == 1
+    assert await hub.states() == ["done"]
