@@ -36,7 +36,7 @@ DOORS = {
     "apsw": ("store/sqlite/", "store/terminology/"),
     "fastapi": ("ops/", "console/"),
     "fhir": ("r4/checks/models.py",),
-    "hl7apy": ("hl7v2/structure.py",),
+    "hl7apy": ("hl7v2/structure.py", "hl7v2/emit/validity.py"),
     "jsonpatch": ("r4/json_patch.py",),
     "jsonpointer": ("r4/json_patch.py",),
     "jsonschema": ("r4/checks/schema.py",),

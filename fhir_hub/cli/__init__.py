@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fhir_hub import __version__
-from fhir_hub.cli import convert, reindex, send, serve, terminology, validate
+from fhir_hub.cli import convert, emit, reindex, send, serve, terminology, validate
 from fhir_hub.cli.say import say
 
 EXIT_FAILED = 1
@@ -47,6 +47,7 @@ COMMANDS = {
     "serve": serve,
     "send": send,
     "convert": convert,
+    "emit": emit,
     "validate": validate,
     "reindex": reindex,
 }

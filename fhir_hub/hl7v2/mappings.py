@@ -138,6 +138,14 @@ class Mappings:
         chosen = name if name in self._structures else GENERIC_NAME
         return self._program(chosen, self._chosen(message, sender), [])
 
+    def program_of(self, name: str, sender: str = "") -> Program:
+        """Return the program of a structure with the rows of one sender's file."""
+        return self._program(name, (sender,) if sender else (), [])
+
+    def structure_for(self, event: str) -> str:
+        """Return the structure of an event (`ADT^A08`), `""` if none is known."""
+        return self._files.structures.get(event, "")
+
     def _chosen(self, message: Message, sender: str) -> tuple[str, ...]:
         """Return the senders' files that hold, those that say more about the sender last."""
         found = [one for one in self._senders if one.name == sender or one.is_of(message)]
@@ -245,4 +253,7 @@ def _sender(name: str, files: MapFiles, problems: list[str]) -> Sender:
 def _joined(base: Table | None, more: Table) -> Table:
     if base is None:
         return more
-    return replace(base, rows={**base.rows, **more.rows}, default=more.default or base.default)
+    # the sender's own codes first: a message to him has those of several that mean the same
+    rows = {**more.rows, **{key: row for key, row in base.rows.items() if key not in more.rows}}
+    spelled = {**base.spelled, **more.spelled}
+    return replace(base, rows=rows, default=more.default or base.default, spelled=spelled)

@@ -11,6 +11,7 @@ Spec: DESIGN 2a
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
@@ -61,6 +62,8 @@ class Entry:
     late: tuple[Compiled, ...]
     last: tuple[Compiled, ...]
     steered_by: tuple[Path, ...] = ()
+    when: Any = None
+    unless: Any = None
     _plans: dict[int, Plan] = field(default_factory=dict)
 
     def plan(self, filled: int) -> Plan:
@@ -267,6 +270,8 @@ def _entry(
         phases[1],
         phases[2],
         tuple(path for one in written_conditions for path in conditions.paths(one)),
+        written.get("when"),
+        written.get("unless"),
     )
 
 

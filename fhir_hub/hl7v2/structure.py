@@ -10,7 +10,7 @@ Spec: HL7v2 chapter 2, 2.5.2 (message structures); https://github.com/crs4/hl7ap
 import importlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.path import Path
 
@@ -125,6 +125,40 @@ def _content(segment: str, field: int) -> tuple[int, Any]:
                 content = found[1][field - 1][1]
                 break
     return count, content
+
+
+class Shape(NamedTuple):
+    """What a field or component is in one version: its datatype, and its parts if it has any.
+
+    `most` is how often a field may stand, -1 any number of times, 0 not at all: withdrawn.
+    """
+
+    datatype: str
+    parts: "tuple[Shape, ...]" = ()
+    is_required: bool = False
+    most: int = 1
+
+
+@lru_cache(maxsize=2048)
+def fields(segment: str, version: str) -> tuple[Shape, ...]:
+    """Return the fields of a segment in a version, field 1 first; none of an unknown one."""
+    found = _table(version.replace(".", "_"), "segments", "SEGMENTS").get(segment)
+    return tuple(_shape(one[1], one[2]) for one in found[1]) if found else ()
+
+
+def _shape(content: Any, cardinality: tuple[int, int]) -> Shape:
+    least, most = cardinality
+    parts = content[1] if content[0] == "sequence" else ()
+    datatype = content[2] or ""
+    inner = tuple(_shape(one[1], one[2]) for one in parts)
+    return Shape(datatype, inner, least > _OPTIONAL, most)
+
+
+@lru_cache(maxsize=512)
+def structure_in(name: str, version: str) -> Group | None:
+    """Return the groups of a message structure in one version, `None` if it has none such."""
+    found = _table(version.replace(".", "_"), "messages", "MESSAGES").get(name)
+    return Group("", tuple(_part(child, name, "") for child in found[1])) if found else None
 
 
 def problem(path: Path) -> str:

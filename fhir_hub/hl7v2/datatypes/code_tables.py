@@ -57,7 +57,13 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
         by_code.setdefault(coded.code, coded)
     default = document.get("default")
     fallback = by_code.get(default, Coded(default, "", system)) if default else None
-    return Table(name, system, rows, fallback, document.get("open") is True)
+    return Table(name, system, rows, fallback, document.get("open") is True, _spelled(document))
+
+
+def _spelled(document: Mapping[str, Any]) -> dict[str, str]:
+    rows = (row["from"] for row in document.get("row", ()))
+    listed = (one for row in rows for one in ([row] if isinstance(row, str) else row))
+    return {table_key(one): one for one in (*document.get("map", {}), *listed)}
 
 
 def _add(name: str, rows: dict[str, Coded], source: str, coded: Coded) -> None:

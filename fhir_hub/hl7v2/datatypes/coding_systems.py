@@ -8,6 +8,7 @@ Spec: https://terminology.hl7.org/CodeSystem/v2-0396; DOMAIN 3.3
 """
 
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -92,6 +93,10 @@ _OIDS = MappingProxyType(
         "2.16.156.10011.2.3.3.11": ICD_10_CN,
         "2.16.156.10011.2.3.3.11.3": ICD_10_CN,
     }
+)
+# A system's name for a message that we write: of several the one that stands first above.
+NAMES: Mapping[str, str] = MappingProxyType(
+    {system: name for name, system in reversed(list(_SYSTEMS.items()))}
 )
 _V2_TABLE = re.compile(r"(?:HL7[-_]?)(\d{4})", re.ASCII)
 _OID = re.compile(r"(?:urn:oid:)?([0-2](?:\.(?:0|[1-9]\d*))+)", re.ASCII)

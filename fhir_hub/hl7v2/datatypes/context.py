@@ -35,7 +35,8 @@ class Table:
     """A code table: source codes, written as `table_key` writes them, to what they mean.
 
     `default` is what any other code means; without it such a code has no meaning here. In an
-    open table a bare code that is not listed is a code of `system` all the same.
+    open table a bare code that is not listed is a code of `system` all the same. `spelled` has the
+    source codes as the file writes them, for messages that we write.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Table:
     rows: Mapping[str, Coded] = field(default_factory=dict)
     default: Coded | None = None
     is_open: bool = False
+    spelled: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""

@@ -15,7 +15,7 @@ from fhir_hub.hl7v2.datatypes.times import period, period_of
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity import names
 
-_REPRESENTATIONS = {"I": "IDE", "A": "ABC", "P": "SYL"}
+REPRESENTATIONS = {"I": "IDE", "A": "ABC", "P": "SYL"}
 _CODES = {"IDE", "ABC", "SYL"}
 Json = dict[str, Any]
 
@@ -82,7 +82,7 @@ def inner(value: Value) -> Value:
 def _named(
     family: str, given: list[str], further: list[str], code: str, rest: Json, context: Context
 ) -> Json | list[Json] | None:
-    representation = _REPRESENTATIONS.get(code.upper(), code if code in _CODES else "")
+    representation = REPRESENTATIONS.get(code.upper(), code if code in _CODES else "")
     pinyin = ""
     if family and len(given) == 1 and names.has_han(family) and names.is_latin(given[0]):
         pinyin, given = given[0], []

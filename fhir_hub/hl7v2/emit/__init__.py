@@ -1,0 +1,1 @@
+"""Messages made of FHIR resources, by the maps that read them, run backwards."""

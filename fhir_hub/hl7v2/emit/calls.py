@@ -1,0 +1,246 @@
+"""The functions that a map calls, backwards: what needs several fields at once.
+
+An inverse gets the seat, the row's paths and the element's values; it writes what it can and
+returns the values that it has written. What is derived by a reader (keys, the sending
+facility as performer, who sent a message) is silent: there is nothing to write, it comes back
+by itself. `WITHOUT_INVERSE` are the others, whose elements are not written by their row.
+
+Spec: calls.py
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from fhir_hub.hl7v2.calls import CALLS
+from fhir_hub.hl7v2.datatypes.observed import DIASTOLIC, SYSTOLIC
+from fhir_hub.hl7v2.emit import (
+    write_codes,
+    write_identifiers,
+    write_people,
+    write_places,
+    write_quantities,
+    write_times,
+)
+from fhir_hub.hl7v2.emit.backwards import Found
+from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.resources import numbers
+from fhir_hub.hl7v2.emit.sheets import Seat
+from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.hl7v2.path import Path
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+Inverse = Callable[[Seat, Paths, list[Found], Outbound], list[Found]]
+SILENT = frozenset(
+    {"natural_key", "observation_key", "facility_performer", "local_number", "recorded"}
+    | {"sending_application", "message_entity", "sending_facility", "transformer"}
+)
+
+
+def _each(writer: Callable[[Any, Outbound], Written | None]) -> Inverse:
+    """Return the inverse that writes each value into the first path."""
+
+    def inverse(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+        return [
+            one
+            for one in values
+            if (written := writer(one.value, out)) and seat.put(paths[0], written)
+        ]
+
+    return inverse
+
+
+def _first_that_fits(writer: Callable[[Any, Outbound], Written | None]) -> Inverse:
+    """Return the inverse that writes the value into the first path that has room for it."""
+
+    def inverse(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+        written = writer(values[0].value, out)
+        return values[:1] if written and any(seat.put(path, written) for path in paths) else []
+
+    return inverse
+
+
+def _appointment_end(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write the end, and in minutes how long it is where the start stands beside it (TQ.3)."""
+    done = _first_that_fits(write_times.date)(seat, paths[:2], values, out)
+    start = seat.text("SCH-11.4") or seat.text("TQ1-7")
+    end = write_times.moment(values[0].value, out)
+    if done and start and paths[-1].segment in seat.sheets:
+        length = datetime.strptime(end[:14], _CLOCK) - datetime.strptime(start[:14], _CLOCK)
+        seat.put(paths[-1], [f"M{int(length.total_seconds() // 60)}"])
+    return done
+
+
+_CLOCK = "%Y%m%d%H%M%S"
+
+
+def _appointment_status(
+    seat: Seat, paths: Paths, values: list[Found], out: Outbound
+) -> list[Found]:
+    table = out.table("AppointmentStatus")
+    found = write_codes.table_sources(values[0].value, table)
+    if not found:
+        return []
+    return values[:1] if seat.put(paths[1], [found[0], "", "HL70278"]) else []
+
+
+def _joined_texts(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    written = write_quantities.text(values[0].value, out)
+    return values[:1] if written and seat.put(paths[0], written) else []
+
+
+def _provider(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write a Practitioner as PRD has her: name, number, and the place whose number it is."""
+    name_path, number_path, place_path = paths
+    for one in values:
+        found = out.resource(one.value, "Practitioner")
+        if found is None:
+            continue
+        number, authority, kind = write_identifiers.staff(numbers(found), out)
+        name = write_people.human_name(next(iter(found.get("name", ())), {}), out)
+        if not (number or name):
+            continue
+        if name:
+            seat.put(name_path, name)
+        if number:
+            seat.put(number_path, [number, "".join(authority[:1]), kind])
+            seat.put(place_path._replace(component=4), ["".join(authority[:1])])
+        return [one]
+    return []
+
+
+def _observed_value(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    value_path, kind_path, unit_path = paths
+    observed = write_quantities.observed(*values[0], out)
+    if observed is None or seat.text(value_path):
+        return []
+    seat.put(kind_path, [observed.kind])
+    if observed.unit:
+        seat.put(unit_path, observed.unit)
+    return values[:1] if seat.put(value_path, observed.value) else []
+
+
+def _pressure(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write both components of a blood pressure as one text (`148/92`)."""
+    both = {}
+    for one in values:
+        codes = {coding.get("code") for coding in one.value.get("code", {}).get("coding", ())}
+        for code in codes & {SYSTOLIC, DIASTOLIC}:
+            both[code] = one.value.get("valueQuantity", {})
+    if len(both) != 2 or any("value" not in one for one in both.values()):
+        return []
+    text = "/".join(str(both[code]["value"]) for code in (SYSTOLIC, DIASTOLIC))
+    seat.put(Path(paths[0].segment, 2), ["ST"])
+    seat.put(paths[1], write_quantities.unit(both[SYSTOLIC]))
+    return values if seat.put(paths[0], [text]) else []
+
+
+def _category(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write the section of the report by which a reader knows the category."""
+    if seat.text(paths[0]):
+        return values
+    table = out.table("ObservationCategory")
+    for one in values:
+        if found := write_codes.table_sources(one.value, table):
+            return [one] if seat.put(paths[0], [found[0]]) else []
+    return []
+
+
+def _requester(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write who ordered (ORC-12), and in whose name (ORC-21)."""
+    who, facility, *_ = paths
+    value = values[0].value
+    role = out.resource(value, "PractitionerRole") if "reference" in value else None
+    person = write_people.practitioner(value, out)
+    place = role["organization"] if role and "organization" in role else value
+    at = write_places.organization(place, out)
+    wrote = bool(person and seat.put(who, person))
+    wrote = bool(at and seat.put(facility, at)) or wrote
+    return values[:1] if wrote else []
+
+
+def _laboratory(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    for one in values:
+        found = out.resource(one.value, "Organization")
+        if found and "name" in found and _is_elsewhere(found, out):
+            written = write_places.organization(one.value, out)
+            return [one] if written and seat.put(paths[0], written) else []
+    return []
+
+
+def _is_elsewhere(organization: Json, out: Outbound) -> bool:
+    return write_places.organization_code(organization) != out.facility
+
+
+def _group_number(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    done = []
+    for one in values:
+        if write_identifiers.type_of(one.value) == "PGN":
+            written = write_identifiers.ei(one.value, out)
+            if written and seat.put(paths[0], written):
+                done.append(one)
+    return done
+
+
+def _policy(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    return values[:1] if seat.put(paths[0], [str(values[0].value.get("value", ""))]) else []
+
+
+def _insurer(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write who pays: number and authority, name, address."""
+    for one in values:
+        found = out.resource(one.value, "Organization")
+        if found is None:
+            continue
+        held = next(iter(numbers(found)), {})
+        authority, kind = write_codes.authority_of(held.get("system", ""))
+        issuer: Any = [authority] if authority and not kind else []
+        if held and not issuer:
+            issuer = write_identifiers.hierarchic(held.get("system", ""))
+        wrote = bool(held) and seat.put(paths[0], [str(held["value"]), "", "", issuer])
+        wrote = bool(found.get("name") and seat.put(paths[1], [found["name"]])) or wrote
+        for at in found.get("address", ())[:1]:
+            if written := write_places.address(at, out):
+                seat.put(paths[2], written)
+        if wrote:
+            return [one]
+    return []
+
+
+def _quantity(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    amount = write_quantities.number(values[0].value.get("value"), out)
+    if not amount or not seat.put(paths[0], amount):
+        return []
+    seat.put(paths[1], write_quantities.unit(values[0].value))
+    return values[:1]
+
+
+INVERSES: Mapping[str, Inverse] = MappingProxyType(
+    {
+        "annotation": _each(write_quantities.annotation),
+        "appointment_end": _appointment_end,
+        "appointment_start": _first_that_fits(write_times.date),
+        "appointment_status": _appointment_status,
+        "group_number": _group_number,
+        "insurer": _insurer,
+        "joined_texts": _joined_texts,
+        "laboratory": _laboratory,
+        "observation_category": _category,
+        "observation_code": _each(write_codes.concept),
+        "observed_value": _observed_value,
+        "observers": _each(write_people.practitioner),
+        "ordering_provider": _each(write_people.practitioner),
+        "policy_number": _policy,
+        "pressure_components": _pressure,
+        "provider": _provider,
+        "quantity": _quantity,
+        "reference_range": _each(write_quantities.reference_range),
+        "requester": _requester,
+        "requisition": _group_number,
+    }
+)
+# What comes back by itself where its field is not beside the row's segment.
+DERIVED = SILENT | {"observation_category"}
+WITHOUT_INVERSE = frozenset(CALLS) - SILENT - INVERSES.keys()

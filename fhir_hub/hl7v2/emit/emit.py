@@ -1,0 +1,244 @@
+"""A message of FHIR resources: which one, from whom, and its ER7 in the receiver's dress.
+
+`emit` is pure: the resources, the receiver, the time and the control id come in, bytes go out,
+so the same change gives the same message, which is what makes a resend harmless.
+
+Spec: HL7v2 chapter 2, MSH; DESIGN 2a
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.hl7v2 import charset
+from fhir_hub.hl7v2.datatypes.context import CHINA
+from fhir_hub.hl7v2.emit import events, senders
+from fhir_hub.hl7v2.emit.fill import Filler, Spot
+from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.sheets import Sheet
+from fhir_hub.hl7v2.emit.written import Written, render
+from fhir_hub.hl7v2.er7 import Encoding
+from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.structure import fields, structure_in
+
+Json = dict[str, Any]
+_SERVICE = frozenset(
+    {
+        "resourceType",
+        "id",
+        "meta",
+        "text",
+        "implicitRules",
+        "language",
+        "contained",
+        "modifierExtension",
+    }
+)
+VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
+# A set id begins anew behind these.
+_RESTARTS = {"OBR": ("OBX", "NTE"), "RGS": ("AIS", "AIG", "AIL", "AIP"), "PID": ("PV1",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who gets a message, and how he wants it.
+
+    `sender` names his own file in `mappings/senders/`: read backwards it has his codes, his name
+    order, his time zone. `sending_facility` is said where the resources do not tell whose they are.
+    """
+
+    application: str = ""
+    facility: str = ""
+    version: str = "2.4"
+    charset: str = "UNICODE UTF-8"
+    sender: str = ""
+    sending_application: str = "FHIRHUB"
+    sending_facility: str = "FHIRHUB"
+    processing_id: str = "P"
+    is_enhanced: bool = False
+
+
+class Emitted(NamedTuple):
+    """A message: its event, its control id, its text, its bytes in the receiver's character set.
+
+    `left_out` are the elements (`Patient.photo`) that no row writes, `issues` what could only be
+    written in part.
+    """
+
+    event: str
+    control_id: str
+    text: str
+    raw: bytes
+    left_out: tuple[str, ...]
+    issues: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Told:
+    issues: list[str] = field(default_factory=list)
+
+    def __call__(self, text: str) -> None:
+        if text not in self.issues:
+            self.issues.append(text)
+
+
+def emit(
+    resources: Resources,
+    mappings: Mappings,
+    receiver: Receiver,
+    *,
+    moment: datetime,
+    control_id: str,
+    event: str = "",
+    main: Json | None = None,
+    before: Json | None = None,
+) -> Emitted:
+    """Return the message that tells of `resources`.
+
+    `event` (`REF^I12`) is found by what they are if it is not given, as is the resource `main`
+    that it is about. `before` is the version of `main` that the receiver knows. Raises
+    `InvalidResource` if no message can be made of them.
+    """
+    about = events.about(resources, event, main, before)
+    told = _Told()
+    program = mappings.program_of(_structure(mappings, about.event), receiver.sender)
+    settings = program.scope.settings
+    if receiver.version not in VERSIONS:
+        raise InvalidResource(f"messages are written in versions {', '.join(VERSIONS)}")
+    out = Outbound(
+        senders.facility_of(about, resources) or receiver.sending_facility,
+        resources,
+        settings.zone or CHINA,
+        program.scope.tables,
+        receiver.version,
+        settings.name_order,
+        told,
+    )
+    code, _, trigger = about.event.partition("^")
+    header = {"MSH-9.1": code, "MSH-9.2": trigger}
+    filler = Filler(program, header, out)
+    spots = list(about.spots(resources, out))
+    sheets = [sheet for spot in spots for sheet in filler.sheets(spot)]
+    if about.code == "RRI":
+        filler.has_told(about.main, "owner")  # by MSH-4
+    first = _header(about, receiver, out, moment, control_id, program.structure)
+    lines = [first, *_event(about, out, moment), *_numbered(sheets)]
+    text = "".join(f"{_line(sheet)}\r" for sheet in lines)
+    left_out = tuple(dict.fromkeys(_left_out(spots, filler)))
+    raw = _encoded(text, receiver, told)
+    return Emitted(about.event, control_id, text, raw, left_out, tuple(told.issues))
+
+
+def _structure(mappings: Mappings, event: str) -> str:
+    found = mappings.structure_for(event)
+    if not found:
+        raise InvalidResource(f"no message structure is known for {event}")
+    return found
+
+
+def _header(
+    about: "events.About",
+    receiver: Receiver,
+    out: Outbound,
+    moment: datetime,
+    control_id: str,
+    structure: str,
+) -> Sheet:
+    sheet = Sheet("MSH", out.version, out.issue)
+    code, _, trigger = about.event.partition("^")
+    kind: Written = [code, trigger]
+    # before 2.4 A31 had the structure of A01
+    kind.append(structure if structure_in(structure, out.version) else f"{code}_A01")
+    values: dict[int, Written] = {
+        3: [receiver.sending_application],
+        4: [out.facility],
+        5: [receiver.application],
+        6: [receiver.facility or senders.receiver_of(about, out.resources)],
+        7: [moment.astimezone(out.zone).strftime("%Y%m%d%H%M%S")],
+        9: kind,
+        10: [control_id],
+        11: [receiver.processing_id],
+        12: [out.version],
+        18: [receiver.charset],
+    }
+    if receiver.is_enhanced:
+        values |= {15: ["AL"], 16: ["AL"]}
+    for number, value in values.items():
+        sheet.put(Path("MSH", number), value)
+    return sheet
+
+
+def _event(about: "events.About", out: Outbound, moment: datetime) -> list[Sheet]:
+    """Return EVN, which ADT has."""
+    code, _, trigger = about.event.partition("^")
+    if code != "ADT":
+        return []
+    sheet = Sheet("EVN", out.version, out.issue)
+    sheet.put(Path("EVN", 1), [trigger])
+    sheet.put(Path("EVN", 2), [moment.astimezone(out.zone).strftime("%Y%m%d%H%M%S")])
+    return [sheet]
+
+
+def _numbered(sheets: Iterable[Sheet]) -> list[Sheet]:
+    """Return the segments with their set ids, which count what stands together."""
+    counts: dict[str, int] = {}
+    last = ""
+    done = []
+    for sheet in sheets:
+        name = sheet.name
+        for other in _RESTARTS.get(name, ()):
+            counts.pop(other, None)
+        if name == "NTE" and last != "NTE":
+            counts.pop("NTE", None)
+        shapes = fields(name, "2.4")
+        if name[:1] == "Z" or name == "AL1" or (shapes and shapes[0].datatype == "SI"):
+            counts[name] = counts.get(name, 0) + 1
+            sheet.fields.setdefault(1, [[str(counts[name])]])
+        if name == "OBX" and 4 in sheet.required():
+            sheet.put(Path("OBX", 4), [str(counts[name])])
+        last = name
+        done.append(sheet)
+    return done
+
+
+def _line(sheet: Sheet) -> str:
+    encoding = Encoding()
+    last = max(sheet.fields, default=0)
+    if sheet.name == "MSH":
+        start, marks = 3, ["MSH", "^~\\&"]
+    else:
+        start, marks = 1, [sheet.name]
+    texts = [
+        encoding.repetition.join(render(value, encoding) for value in sheet.fields.get(number, ()))
+        for number in range(start, last + 1)
+    ]
+    return encoding.field.join([*marks, *texts])
+
+
+def _left_out(spots: Sequence[Spot], filler: Filler) -> Iterable[str]:
+    seen: set[int] = set()
+    names_kin = any(spot.segment == "NK1" for spot in spots)
+    for spot in spots:
+        for resource in spot.drafts.values():
+            if id(resource) in seen or spot.is_extract:
+                continue
+            seen.add(id(resource))
+            for element in resource:
+                is_service = element in _SERVICE or element.startswith("_")
+                is_service |= element == "contact" and names_kin
+                if not is_service and (id(resource), element) not in filler.told:
+                    yield f"{resource['resourceType']}.{element}"
+
+
+def _encoded(text: str, receiver: Receiver, told: _Told) -> bytes:
+    codec = charset.codec(receiver.charset)
+    if not codec:
+        raise InvalidResource(f"no character set is called {receiver.charset}")
+    raw = charset.encode(text, codec)
+    if raw.decode(codec, "replace") != text:
+        told("the receiver's character set lacks some characters; they became ?")
+    return raw

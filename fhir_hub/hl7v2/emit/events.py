@@ -1,0 +1,195 @@
+"""Which message tells of a resource: its event, what it is about, and its layout.
+
+Spec: HL7v2 tables 0003 and 0354; DOMAIN 2.9
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.hl7v2.datatypes.identifiers import TYPE_SYSTEM
+from fhir_hub.hl7v2.emit import layouts
+from fhir_hub.hl7v2.emit.fill import Spot
+from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.resources import Resources, numbers
+from fhir_hub.hl7v2.emit.write_identifiers import type_of
+from fhir_hub.identity import systems
+
+Json = dict[str, Any]
+EVENTS = (
+    *("ADT^A04", "ADT^A08", "ADT^A31", "ADT^A40"),
+    "ORU^R01",
+    *("REF^I12", "REF^I13", "REF^I14", "RRI^I12", "RRI^I13", "RRI^I14"),
+    *("SIU^S12", "SIU^S13", "SIU^S14", "SIU^S15", "SIU^S26"),
+)
+# The resource types that a message of each type can be about, the first that there is.
+_MAIN = {
+    "ADT": ("Patient",),
+    "ORU": ("DiagnosticReport", "Observation"),
+    "REF": ("ServiceRequest",),
+    "RRI": ("Task",),
+    "SIU": ("Appointment",),
+}
+_ANSWERED = ("accepted", "rejected", "received", "in-progress", "completed")
+_SIU_BY_STATUS = {"cancelled": "SIU^S15", "entered-in-error": "SIU^S15", "noshow": "SIU^S26"}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a message is about: `main`, and what of the resources belongs to it."""
+
+    event: str
+    main: Json
+    before: Json | None = None
+    task: Json | None = None
+    encounter: Json | None = None
+    merged: Json | None = None
+
+    @property
+    def code(self) -> str:
+        """Return the message type."""
+        return self.event.partition("^")[0]
+
+    def spots(self, resources: Resources, out: Outbound) -> Iterator[Spot]:
+        """Return the message's segments and what they tell of."""
+        if self.code == "REF":
+            return layouts.referral(resources, self.task, self.main, out)
+        if self.code == "RRI":
+            return layouts.answer(resources, self.main)
+        if self.code == "SIU":
+            return layouts.booking(resources, self.main, self.before, out)
+        if self.code == "ORU":
+            return layouts.results(resources, self.main, out)
+        if self.merged is not None:
+            return layouts.merge(self.main, self.merged)
+        return layouts.registration(resources, self.main, self.encounter)
+
+
+def about(resources: Resources, event: str, main: Json | None, before: Json | None) -> About:
+    """Return what a message of these resources is about.
+
+    Raises `InvalidResource` for an event that the hub does not write, and where there is nothing
+    that such a message can be about.
+    """
+    event = event or _event_of(resources, main, before)
+    if event not in EVENTS:
+        listed = ", ".join(EVENTS)
+        raise InvalidResource(f"no message {event} is written; there are: {listed}")
+    code = event.partition("^")[0]
+    if main is None or main["resourceType"] not in _MAIN[code]:
+        main = _main(resources, code)
+    if main is None:
+        raise InvalidResource(f"{event} needs a {' or '.join(_MAIN[code])}")
+    if code == "REF":
+        tasks = resources.referring("Task", "focus", main) or _same_number(resources, main)
+        return About(event, _placed(main), before, task=tasks[0] if tasks else None)
+    if code == "RRI":
+        return About(event, _placed(main), before)
+    if event == "ADT^A40":
+        survivor, merged = _merge(resources, main)
+        return About(event, survivor, before, merged=merged)
+    if code == "ADT":
+        visits = resources.referring("Encounter", "subject", main)
+        return About(event, main, before, encounter=visits[0] if visits else None)
+    return About(event, main, before)
+
+
+def _main(resources: Resources, code: str) -> Json | None:
+    found = (one for kind in _MAIN[code] for one in resources.of_type(kind))
+    if code == "REF":
+        orders = resources.of_type("ServiceRequest")
+        return next((one for one in orders if is_referral(one)), next(iter(orders), None))
+    return next(found, None)
+
+
+def is_referral(request: Json) -> bool:
+    """Say whether a ServiceRequest is a referral, by its category."""
+    return any(
+        coding.get("code") in ("referral", "3457005", "306206005")
+        for category in request.get("category", ())
+        for coding in category.get("coding", ())
+    )
+
+
+def _event_of(resources: Resources, main: Json | None, before: Json | None) -> str:
+    kinds = {main["resourceType"]} if main else {one["resourceType"] for one in resources}
+    tasks = [main] if main and main["resourceType"] == "Task" else resources.of_type("Task")
+    if "Appointment" in kinds:
+        booked = main or resources.of_type("Appointment")[0]
+        return booking_event(booked, before)
+    if "Task" in kinds and tasks[0].get("status") in _ANSWERED:
+        return "RRI^I12"
+    if "ServiceRequest" in kinds and ("Task" in kinds or _main(resources, "REF") is not None):
+        has_report = "DiagnosticReport" in kinds
+        if not has_report:
+            return referral_event(
+                "REF", _main(resources, "REF") or {}, tasks[0] if tasks else None, before
+            )
+    if "DiagnosticReport" in kinds or "Observation" in kinds:
+        return "ORU^R01"
+    if "Patient" in kinds:
+        if any(_replaces(one) for one in resources.of_type("Patient")):
+            return "ADT^A40"
+        return "ADT^A04" if "Encounter" in kinds else "ADT^A31"
+    raise InvalidResource(f"no message tells of {', '.join(sorted(kinds)) or 'nothing'}")
+
+
+def booking_event(appointment: Json, before: Json | None) -> str:
+    """Return what became of an Appointment: booked, cancelled, missed, moved or changed."""
+    status = appointment.get("status", "")
+    if status in _SIU_BY_STATUS:
+        return _SIU_BY_STATUS[status]
+    if before is None or before.get("status") in ("proposed", "pending", "waitlist"):
+        return "SIU^S12"
+    is_moved = any(before.get(name) != appointment.get(name) for name in ("start", "end", "slot"))
+    return "SIU^S13" if is_moved else "SIU^S14"
+
+
+def referral_event(code: str, request: Json, task: Json | None, before: Json | None) -> str:
+    """Return whether a referral (REF) or its answer (RRI) is new, changed or taken back."""
+    states = (request.get("status"), (task or {}).get("status"))
+    if any(one in ("revoked", "entered-in-error", "cancelled") for one in states):
+        return f"{code}^I14"
+    return f"{code}^I13" if before and code == "REF" else f"{code}^I12"
+
+
+def _replaces(patient: Json) -> list[Any]:
+    wanted = ("replaces", "replaced-by")
+    return [one for one in patient.get("link", ()) if one.get("type") in wanted]
+
+
+def _merge(resources: Resources, patient: Json) -> tuple[Json, Json]:
+    """Return who survives and who is merged into her."""
+    patients = [patient, *(one for one in resources.of_type("Patient") if one is not patient)]
+    for one in patients:
+        for link in _replaces(one):
+            other = resources.resolve(link.get("other"))
+            if other is not None:
+                return (one, other) if link["type"] == "replaces" else (other, one)
+    raise InvalidResource("ADT^A40 needs two Patients, one of which replaces the other")
+
+
+def _same_number(resources: Resources, request: Json) -> list[Json]:
+    held = {(one.get("system"), one.get("value")) for one in numbers(request)}
+    return [
+        task
+        for task in resources.of_type("Task")
+        if held & {(one.get("system"), one.get("value")) for one in numbers(task)}
+    ]
+
+
+def _placed(resource: Json) -> Json:
+    """Return a referral with a placer's number, which its message must have (RF1-6).
+
+    That is its first number without a type, else its own id in the hub.
+    """
+    held = numbers(resource)
+    if any(type_of(one) == "PLAC" for one in held):
+        return resource
+    placer = {"type": {"coding": [{"system": TYPE_SYSTEM, "code": "PLAC"}]}}
+    for at, one in enumerate(held):
+        if "type" not in one and one.get("value"):
+            return resource | {"identifier": [*held[:at], placer | one, *held[at + 1 :]]}
+    own = placer | {"system": systems.authority_system("FHIRHUB"), "value": resource.get("id", "")}
+    return resource | {"identifier": [*held, own]} if own["value"] else resource

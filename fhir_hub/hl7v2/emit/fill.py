@@ -1,0 +1,363 @@
+"""Fills the segments of one place of a message: runs the rows of its entries backwards.
+
+A place is a segment, the group that it is in, and the resources that it tells of, by the names
+that the map gives them. Whatever an element says is written once a segment, by the first row
+that can say it; a field that its version demands is filled by a later row if need be. What an
+item of a list says has a segment of its own where the map reads one from each.
+
+Spec: DESIGN 2a, read from right to left
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_hub.hl7v2.emit.backwards import (
+    Backwards,
+    Conditions,
+    Found,
+    Header,
+    Way,
+    backwards,
+    conditions_of,
+    says,
+)
+from fhir_hub.hl7v2.emit.calls import DERIVED, INVERSES, SILENT
+from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.sheets import Seat, Sheet
+from fhir_hub.hl7v2.emit.write_codes import table_sources, table_written
+from fhir_hub.hl7v2.emit.write_places import organization_code
+from fhir_hub.hl7v2.emit.writers import WRITERS
+from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.programs import Program
+
+Json = dict[str, Any]
+# These fields say again what another one says, in an older way, or less exactly.
+PASSED_OVER = frozenset(
+    {"PID-2", "PID-4", "PID-19", "PID-39", "TQ1-11", "MRG-2", "MRG-4", "OBR-13", "PV1-50"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place of the message: a segment in a group, and the resources that it tells of.
+
+    `fixed` are fields that no row writes; `before` and `after` the segments beside it that its
+    rows also write to. Without a resource it is written for its fixed fields alone. Of an extract
+    nobody asks what was left out.
+    """
+
+    segment: str
+    group: str = ""
+    drafts: Mapping[str, Json] = field(default_factory=dict)
+    fixed: Mapping[str, Written] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    is_extract: bool = False
+
+
+class Filler:
+    """Fills the spots of one message. `told` are elements that some row has written."""
+
+    def __init__(self, program: Program, header: Header, out: Outbound) -> None:
+        self._program, self._header, self._out = program, header, out
+        self.told: set[tuple[int, str]] = set()
+
+    def sheets(self, spot: Spot) -> list[Sheet]:
+        """Return the segments that a spot becomes, in order; none if there is nothing to say."""
+        entries = list(self._entries(spot))
+        if any(not one.entry.adds for one in entries):
+            seats = [self._one(spot, entries)]
+        else:
+            seats = [seat for one in entries for seat in self._many(spot, one)]
+        if not entries and spot.fixed:
+            seats = [self._fixed(spot, self._seat(spot))]
+        return [
+            seat.sheets[name]
+            for seat in filter(None, seats)
+            for name in (*spot.before, spot.segment, *spot.after)
+            if name in seat.sheets and seat.sheets[name].fields
+        ]
+
+    def _entries(self, spot: Spot) -> Iterator[Backwards]:
+        taken: set[str] = set()
+        for entry in self._program.entries_in(spot.segment, spot.group):
+            if entry.name not in spot.drafts or entry.mode == "table" or entry.takes_out:
+                continue
+            if not conditions_of(entry.when, entry.unless).allow(self._header):
+                continue
+            if entry.adds or entry.name not in taken:
+                taken.add(entry.name)
+                yield backwards(entry, self._program.scope.definitions)
+
+    def _seat(self, spot: Spot) -> Seat:
+        beside = (*spot.before, *spot.after)
+        return Seat(spot.segment, beside, self._out.version, self._out.issue)
+
+    def _fixed(self, spot: Spot, seat: Seat) -> Seat:
+        for path, written in spot.fixed.items():
+            if not seat.is_valued(path):
+                seat.put(path, written)
+        return seat
+
+    def _one(self, spot: Spot, entries: Sequence[Backwards]) -> Seat | None:
+        seat = self._seat(spot)
+        wrote = False
+        for one in entries:
+            resource = spot.drafts[one.entry.name]
+            _, items = one.items(resource)
+            item = items[0] if items else None
+            conditions = conditions_of(one.entry.when, one.entry.unless)
+            if _assign(conditions, seat):
+                wrote = _Run(self, one, resource, seat, item).write(one.ways) or wrote
+        self._fixed(spot, seat)
+        return seat if wrote or spot.fixed else None
+
+    def _many(self, spot: Spot, one: Backwards) -> Iterator[Seat]:
+        """Return a seat for each item, each condition, each value beyond a field's repetitions."""
+        resource = spot.drafts[one.entry.name]
+        spread, items = one.items(resource)
+        conditions = conditions_of(one.entry.when, one.entry.unless)
+        if spread:
+            lead = [way for way in one.ways if way.spread and way.row.value is None][:1]
+            for item in items:
+                seat = self._seat(spot)
+                if not _assign(conditions, seat):
+                    continue
+                run = _Run(self, one, resource, seat, item)
+                if run.write(lead) and _is_as_asked(conditions, seat):
+                    run.write(one.ways)
+                    yield self._fixed(spot, seat)
+            return
+        for ways in _by_condition(one.ways, spot.segment):
+            done: set[tuple[str, int]] = set()
+            for _ in range(100):
+                seat = self._seat(spot)
+                if not _assign(conditions, seat):
+                    break
+                run = _Run(self, one, resource, seat, None, done)
+                if not run.write(ways) or not _is_as_asked(conditions, seat):
+                    break
+                yield self._fixed(spot, seat)
+
+    def has_told(self, resource: Json, element: str) -> None:
+        """Take note that a row has written an element."""
+        self.told.add((id(resource), element))
+
+
+def _assign(conditions: Conditions, seat: Seat) -> bool:
+    """Write what a condition asks of fields; return whether they say it now."""
+    for path, among in conditions.texts:
+        if path.segment not in seat.sheets:
+            continue
+        text = seat.text(path)
+        if text in among:
+            continue
+        if text or not seat.put(path._replace(component=path.component or 1), [among[0]]):
+            return False
+    return True
+
+
+def _is_as_asked(conditions: Conditions, seat: Seat) -> bool:
+    return all(
+        seat.sheets[path.segment].is_valued(path) is wanted
+        for path, wanted in conditions.present
+        if path.segment in seat.sheets
+    )
+
+
+def _by_condition(ways: Sequence[Way], segment: str) -> list[list[Way]]:
+    """Return the rows that may write one segment together: those that ask the same of it."""
+    groups: dict[tuple[Any, ...], list[Way]] = {}
+    anywhere: list[Way] = []
+    for way in ways:
+        if way.row.value is not None:
+            anywhere.append(way)
+            continue
+        texts = conditions_of(way.row.when, None).texts
+        asked = tuple((path, among) for path, among in texts if path.segment == segment)
+        groups.setdefault(asked, []).append(way)
+    shared = groups.pop((), []) if len(groups) > 1 else []
+    return [[*held, *shared, *anywhere] for held in groups.values()]
+
+
+class _Run:
+    """One entry written into one seat."""
+
+    def __init__(
+        self,
+        filler: Filler,
+        one: Backwards,
+        resource: Json,
+        seat: Seat,
+        item: Any,
+        done: set[tuple[str, int]] | None = None,
+    ) -> None:
+        self._filler, self._one, self._resource = filler, one, resource
+        self._seat, self._item, self._out = seat, item, filler._out
+        # values that were written, by segment: they are the resource's own objects
+        self._done = done if done is not None else set()
+        self._singles: set[tuple[str, str]] = set()
+
+    def write(self, ways: Sequence[Way]) -> bool:
+        """Run the rows; return whether one of them wrote something."""
+        for way in ways:
+            if way.row.value is not None and not way.decorates:
+                self._constant(way)
+            elif way.row.call == "facility_performer":
+                self._implied(way)
+        codes = self._codes(ways)
+        wrote = False
+        for way in ways:
+            wrote = self._row(way, codes) or wrote
+        for sheet in self._seat.sheets.values():
+            lacking = {Path(sheet.name, number) for number in sheet.required()}
+            for way in ways:
+                if lacking & {one._replace(component=0) for one in way.row.sources}:
+                    self._row(way, codes, again=True)
+        return wrote
+
+    def _values(self, way: Way) -> list[Found]:
+        return self._one.found(way, self._resource, self._item)
+
+    def _implied(self, way: Way) -> None:
+        """Pass over the one performer whom a reader takes from MSH-4."""
+        values = self._values(way)
+        found = self._out.resource(values[0].value, "Organization") if len(values) == 1 else None
+        if found and organization_code(found) == self._out.facility:
+            self._done |= {(name, id(values[0].value)) for name in self._seat.sheets}
+            self._filler.has_told(self._resource, self._top(way))
+
+    def _constant(self, way: Way) -> None:
+        """Write the fields on which a constant depends, if the element has it."""
+        key = ("", way.key)
+        values = self._values(way)
+        if not values or key in self._singles:
+            return
+        conditions = conditions_of(way.row.when, way.row.unless)
+        wanted = way.row.value
+        listed = wanted if isinstance(wanted, list) else [wanted]
+        if not any(says(one.value, constant) for one in values for constant in listed):
+            return
+        if conditions.allow(self._filler._header) and _assign(conditions, self._seat):
+            self._singles.add(key)
+        self._filler.has_told(self._resource, self._top(way))
+
+    def _top(self, way: Way) -> str:
+        first = way.goal.parents[0] if way.goal.parents else way.goal.last
+        if way.goal.choice and not way.goal.parents:
+            return next((key for key in self._resource if key.startswith(first.name)), "")
+        return first.name
+
+    def _codes(self, ways: Sequence[Way]) -> dict[Path, str]:
+        """Return the source code for each field that tables read, one that all of them agree on."""
+        wanted: dict[Path, list[list[str]]] = {}
+        tables = self._out.tables
+        for way in ways:
+            if not way.row.table or way.row.table not in tables:
+                continue
+            values = self._values(way)
+            if values and (found := table_sources(values[0].value, tables[way.row.table])):
+                wanted.setdefault(way.row.sources[0], []).append(found)
+        chosen = {}
+        for path, lists in wanted.items():
+            agreed = [one for one in lists[0] if all(one in other for other in lists[1:])]
+            chosen[path] = (agreed or lists[0])[0]
+        return chosen
+
+    def _row(self, way: Way, codes: Mapping[Path, str], *, again: bool = False) -> bool:
+        row = way.row
+        if row.value is not None or row.links:
+            if row.links:
+                self._filler.has_told(self._resource, self._top(way))
+            return False
+        sources = row.sources
+        target = next((one.segment for one in sources if one.segment != "MSH"), "MSH")
+        if (sources and str(sources[0]) in PASSED_OVER) or target not in self._seat.sheets:
+            if row.call in DERIVED or target != self._seat.sheet.name:
+                self._filler.has_told(self._resource, self._top(way))
+            return False
+        if way.is_single and (target, way.key) in self._singles and not again:
+            return False
+        if row.kind == "CodeableConcept" and not row.table and self._has_better(way):
+            return False
+        conditions = conditions_of(row.when, row.unless)
+        if not conditions.allow(self._filler._header):
+            return False
+        values = [
+            one for one in self._values(way) if again or (target, id(one.value)) not in self._done
+        ]
+        if not values:
+            return False
+        if conditions.texts and not self._may(conditions):
+            return False
+        wrote = self._written(way, values, codes)
+        if wrote:
+            _assign(conditions, self._seat)
+            self._singles.add((target, way.key))
+            self._filler.has_told(self._resource, self._top(way))
+        return wrote
+
+    def _has_better(self, way: Way) -> bool:
+        """Say whether a field of one component is asked where the element has a roomier one."""
+        here = self._seat.sheets
+        if not here[way.row.sources[0].segment].is_leaf(way.row.sources[0]):
+            return False
+        others = [
+            one.row.sources[0]
+            for one in self._one.ways
+            if one.key == way.key and one is not way and one.row.sources and not one.row.call
+        ]
+        return any(one.segment in here and not here[one.segment].is_leaf(one) for one in others)
+
+    def _may(self, conditions: Conditions) -> bool:
+        return all(
+            self._seat.text(path) in ("", *among)
+            for path, among in conditions.texts
+            if path.segment in self._seat.sheets
+        )
+
+    def _written(self, way: Way, values: list[Found], codes: Mapping[Path, str]) -> bool:
+        row = way.row
+        target = next((one.segment for one in row.sources if one.segment != "MSH"), "MSH")
+        if row.call:
+            inverse = INVERSES.get(row.call)
+            if inverse is None:
+                return row.call in SILENT
+            taken = inverse(self._seat, row.sources, values, self._out)
+            self._done |= {(target, id(one.value)) for one in taken}
+            return bool(taken)
+        wrote = False
+        for one in values:
+            for path, written in self._forms(way, one, codes):
+                if self._seat.put(path, written):
+                    self._done.add((target, id(one.value)))
+                    wrote = True
+        return wrote
+
+    def _forms(
+        self, way: Way, found: Found, codes: Mapping[Path, str]
+    ) -> Iterator[tuple[Path, Written]]:
+        """Return what a row writes of a value, and where."""
+        row, path = way.row, way.row.sources[0]
+        if row.table:
+            table, kind = self._out.table(row.table), str(row.kind or "code")
+            sources = table_sources(found.value, table)
+            chosen = codes.get(path, "")
+            source = chosen if chosen in sources else (sources or [""])[0]
+            if kind == "Timing":
+                written = WRITERS[kind](found.value, self._out)
+            else:
+                written = table_written(found.value, table, kind, source, self._out)
+            if written:
+                yield path, written
+        elif isinstance(row.kind, Mapping):
+            for name, kind in row.kind.items():
+                written = WRITERS[kind](found.value, self._out) if name != "by" else None
+                if written:
+                    yield parse_path(row.kind["by"]), [name]
+                    yield path, written
+                    return
+        elif written := WRITERS[row.kind](found.value, self._out):
+            yield path, written

@@ -1,0 +1,248 @@
+"""Which segments a message has, in order, and which resources each tells of.
+
+Only the order of the standard's structures is written here, and how FHIR resources refer to
+each other; what stands in the fields is the maps' business. A group that has nothing to tell is
+left out.
+
+Spec: HL7v2 chapters 3 (ADT), 7 (ORU), 10 (SIU) and 11 (REF, RRI)
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fhir_hub.hl7v2.emit.fill import Spot
+from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.write_codes import concept, table_sources
+from fhir_hub.hl7v2.emit.write_places import organization_code
+from fhir_hub.hl7v2.emit.write_times import moment
+from fhir_hub.hl7v2.emit.written import Written
+
+Json = dict[str, Any]
+# A visit that is none, where a structure demands PV1 (table 0004).
+_NO_VISIT: dict[str, Written] = {"PV1-2": ["N"]}
+
+
+def person(patient: Json | None, group: str, resources: Resources) -> Iterator[Spot]:
+    """Return who it is about: PID, PD1 and NK1."""
+    if patient is None:
+        return
+    yield Spot("PID", group, {"Patient": patient})
+    yield Spot("PD1", group, {"Patient": patient})
+    related = resources.referring("RelatedPerson", "patient", patient)
+    for one in related:
+        yield Spot("NK1", group, {"RelatedPerson": one})
+    named = {_called(name) for one in related for name in one.get("name", ())}
+    others = [one for one in patient.get("contact", ()) if _called(one.get("name")) not in named]
+    if others:
+        named_by = {"Patient": {**patient, "contact": others}}
+        yield Spot("NK1", group, named_by, is_extract=True)
+
+
+def _called(name: Any) -> str:
+    if not isinstance(name, dict):
+        return ""
+    return str(name.get("text") or "".join((name.get("family", ""), *name.get("given", ()))))
+
+
+def visit(encounter: Json | None, group: str, *, is_demanded: bool = False) -> Iterator[Spot]:
+    """Return the visit: PV1 and PV2."""
+    if encounter is not None:
+        yield Spot("PV1", group, {"Encounter": encounter})
+        yield Spot("PV2", group, {"Encounter": encounter})
+    elif is_demanded:
+        yield Spot("PV1", group, {}, _NO_VISIT)
+
+
+def registration(resources: Resources, patient: Json, encounter: Json | None) -> Iterator[Spot]:
+    """Return ADT of a person and her visit: A04, A08, A31."""
+    yield from person(patient, "", resources)
+    yield from visit(encounter, "", is_demanded=True)
+    for one in resources.referring("AllergyIntolerance", "patient", patient):
+        yield Spot("AL1", "", {"AllergyIntolerance": one})
+    for one in resources.referring("Condition", "subject", patient):
+        yield Spot("DG1", "", {"Condition": one})
+    for one in resources.referring("Procedure", "subject", patient):
+        yield Spot("PR1", "PROCEDURE", {"Procedure": one})
+    for one in resources.referring("Coverage", "beneficiary", patient):
+        yield Spot("IN1", "INSURANCE", {"Coverage": one})
+    for one in resources.referring("CareTeam", "subject", patient):
+        yield Spot("ZQY", "", {"CareTeam": one})
+
+
+def merge(survivor: Json, merged: Json) -> Iterator[Spot]:
+    """Return ADT^A40: whose number holds, and whose it replaces."""
+    yield Spot("PID", "PATIENT", {"Patient": survivor})
+    yield Spot("MRG", "PATIENT", {"Patient[merged]": merged})
+
+
+def results(resources: Resources, report: Json, out: Outbound) -> Iterator[Spot]:
+    """Return ORU^R01 of a DiagnosticReport, or of an Observation that no report has."""
+    patient = resources.resolve(report.get("subject"))
+    encounter = resources.resolve(report.get("encounter"))
+    yield from person(patient, "PATIENT_RESULT.PATIENT", resources)
+    yield from visit(encounter, "PATIENT_RESULT.PATIENT.VISIT")
+    yield from reported(resources, report, "PATIENT_RESULT.ORDER_OBSERVATION", out)
+
+
+def reported(resources: Resources, report: Json, group: str, out: Outbound) -> Iterator[Spot]:
+    """Return an order's group: ORC, OBR, and what was found."""
+    is_report = report["resourceType"] == "DiagnosticReport"
+    order = next(
+        (one for one in resources.resolved(report.get("basedOn")) if _is(one, "ServiceRequest")),
+        None,
+    )
+    found = resources.resolved(report.get("result")) if is_report else [report]
+    specimen = next(iter(resources.resolved(report.get("specimen"))), None)
+    told: dict[str, Json] = {"DiagnosticReport": report} if is_report else {}
+    if order is not None:
+        told["ServiceRequest"] = order
+    if specimen is not None and out.version < "2.5":
+        told["Specimen"] = specimen
+    # an order of unknown state has no ORC: its order control would say one
+    beside = ("ORC",) if order is not None and order.get("status") != "unknown" else ()
+    yield Spot("OBR", group, told, _order(report, found, is_report, out), before=beside)
+    yield Spot("NTE", group, {"DiagnosticReport": report} if is_report else {})
+    if order is not None:
+        yield Spot("NTE", group, {"ServiceRequest": order})
+    for one in found:
+        yield Spot("OBX", f"{group}.OBSERVATION", {"Observation": one})
+        yield Spot("NTE", f"{group}.OBSERVATION", {"Observation": one})
+    if specimen is not None and out.version >= "2.5":
+        yield Spot("SPM", f"{group}.SPECIMEN", {"Specimen": specimen})
+
+
+def _order(
+    report: Json, found: Sequence[Json], is_report: bool, out: Outbound
+) -> dict[str, Written]:
+    """Return what OBR says where no row does: of results the category, alone all of it."""
+    fixed: dict[str, Written] = {"ORC-1": ["RE"]}
+    table = out.table("ObservationCategory")
+    categories = (one for result in found for one in result.get("category", ()))
+    sections = (codes for one in categories if (codes := table_sources(one, table)))
+    if section := next(sections, None):
+        fixed["OBR-24"] = [section[0]]
+    if not is_report:
+        fixed["OBR-4"] = concept(report.get("code", {}), out) or []
+        fixed["OBR-7"] = [moment(report.get("effectiveDateTime"), out)]
+        fixed["OBR-25"] = ["F" if report.get("status") == "final" else "R"]
+    return fixed
+
+
+def _is(resource: Json, resource_type: str) -> bool:
+    return bool(resource["resourceType"] == resource_type)
+
+
+def booking(
+    resources: Resources, appointment: Json, before: Json | None, out: Outbound
+) -> Iterator[Spot]:
+    """Return SIU of an Appointment; `before` is its version of which the receiver knows.
+
+    Who takes part no more is told with action code D.
+    """
+    action = "U" if before else "A"
+    parts = appointment.get("participant", ())
+    actors = [one.get("actor") for one in parts]
+    patient = next((one for one in resources.resolved(actors) if _is(one, "Patient")), None)
+    slot = next(iter(resources.resolved(appointment.get("slot"))), None)
+    yield Spot("SCH", "", {"Appointment": appointment}, _why(appointment, before), after=("NTE",))
+    if patient is not None:
+        told = {"Patient": patient, "Appointment": appointment}
+        yield Spot("PID", "PATIENT", told)
+    yield Spot("RGS", "RESOURCES", {}, {"RGS-1": ["1"], "RGS-2": [action]})
+    start, minutes = moment(appointment.get("start"), out), _minutes(appointment, out)
+    when: dict[str, Written] = {"AIS-2": [action], "AIS-4": [start]}
+    if minutes:
+        when |= {"AIS-7": [minutes], "AIS-8": ["min"]}
+    yield Spot("AIS", "RESOURCES.SERVICE", {"Appointment": appointment}, when)
+    was = before.get("participant", ()) if before else ()
+    gone = [one for one in was if one.get("actor") not in actors]
+    for segment, group, at in (
+        ("AIG", "RESOURCES.GENERAL_RESOURCE", 8),
+        ("AIL", "RESOURCES.LOCATION_RESOURCE", 6),
+        ("AIP", "RESOURCES.PERSONNEL_RESOURCE", 6),
+    ):
+        fixed: dict[str, Written] = {f"{segment}-2": [action], f"{segment}-{at}": [start]}
+        yield Spot(segment, group, {"Appointment": appointment}, fixed)
+        if gone:
+            left = {"resourceType": "Appointment", "participant": gone}
+            removed: dict[str, Written] = {f"{segment}-2": ["D"]}
+            yield Spot(segment, group, {"Appointment": left}, removed, is_extract=True)
+    if slot is not None:
+        told = {"Slot": slot}
+        if (schedule := resources.resolve(slot.get("schedule"))) is not None:
+            told["Schedule"] = schedule
+        yield Spot("ZHY", "", told)
+
+
+def _why(appointment: Json, before: Json | None) -> dict[str, Written]:
+    """Return what SCH must have where the Appointment does not say: why, whom to ask, by whom."""
+    done = {"cancelled": "Cancelled", "entered-in-error": "Cancelled", "noshow": "No show"}
+    text = done.get(appointment.get("status", ""), "Changed" if before else "Booked")
+    hub: Written = ["", "FHIRHUB"]
+    return {"SCH-6": ["", text], "SCH-16": hub, "SCH-20": hub}
+
+
+def _minutes(appointment: Json, out: Outbound) -> str:
+    if "minutesDuration" in appointment:
+        return str(appointment["minutesDuration"])
+    return ""
+
+
+def referral(
+    resources: Resources, task: Json | None, request: Json, out: Outbound
+) -> Iterator[Spot]:
+    """Return REF of a referral: what is asked of whom, and what comes with it."""
+    patient = resources.resolve(request.get("subject"))
+    if "performer" not in request and task and "owner" in task:
+        request = request | {"performer": [task["owner"]]}
+    told = {"ServiceRequest": request} | ({"Task": task} if task else {})
+    yield Spot("RF1", "", told, {"RF1-1": ["P"]})
+    yield Spot("PRD", "PROVIDER_CONTACT", {"ServiceRequest": request})
+    yield from person(patient, "", resources)
+    for one in resources.resolved(request.get("insurance")):
+        yield Spot("IN1", "INSURANCE", {"Coverage": one})
+    for one in resources.resolved(request.get("reasonReference")):
+        if _is(one, "Condition"):
+            yield Spot("DG1", "", {"Condition": one})
+    brought = resources.resolved(request.get("supportingInfo"))
+    for one in brought:
+        if _is(one, "AllergyIntolerance"):
+            yield Spot("AL1", "", {"AllergyIntolerance": one})
+    for one in brought:
+        if _is(one, "Procedure"):
+            yield Spot("PR1", "PROCEDURE", {"Procedure": one})
+    for one in brought:
+        if _is(one, "Observation"):
+            yield from _copy(one, out)
+        elif _is(one, "DiagnosticReport"):
+            for result in resources.resolved(one.get("result")):
+                yield from _copy(result, out)
+    yield from visit(resources.resolve(request.get("encounter")), "PATIENT_VISIT")
+    yield Spot("NTE", "", {"ServiceRequest": request})
+    yield Spot("ZZR", "", {"ServiceRequest": request})
+
+
+def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:
+    """Return the copy of a result that a referral brings."""
+    fixed = _order(observation, [observation], False, out)
+    del fixed["ORC-1"]
+    group = "OBSERVATION.RESULTS"
+    yield Spot("OBX", group, {"Observation": observation}, fixed, before=("OBR",))
+    yield Spot("NTE", f"{group}.RESULTS_NOTES", {"Observation": observation})
+
+
+def answer(resources: Resources, task: Json) -> Iterator[Spot]:
+    """Return RRI of a referral's Task: its state, who took it, and what he says."""
+    state = "P" if task.get("status") in ("requested", "received") else "A"
+    yield Spot("RF1", "", {"Task": task}, {"RF1-1": [state]})
+    owner = resources.resolve(task.get("owner"))
+    if owner is not None and _is(owner, "Organization"):
+        name, code = owner.get("name", ""), organization_code(owner)
+        place: Written = ["", "", "", code]
+        fixed: dict[str, Written] = {"PRD-1": ["RT"], "PRD-2": [name or code], "PRD-4": place}
+        yield Spot("PRD", "PROVIDER_CONTACT", {}, fixed)
+    else:
+        yield Spot("PRD", "PROVIDER_CONTACT", {"Task": task})
+    yield from person(resources.resolve(task.get("for")), "", resources)
+    yield Spot("NTE", "", {"Task": task})

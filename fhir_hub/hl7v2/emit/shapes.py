@@ -1,0 +1,60 @@
+"""A value as the receiver's version has room for it: what does not fit is left out and told.
+
+A CWE written into a CE loses its ninth component, into an IS all but its code. So no message
+has a component that its version does not know.
+
+Spec: HL7v2 chapter 2A of each version, by the tables of `structure.py`
+"""
+
+from collections.abc import Callable
+
+from fhir_hub.hl7v2.datatypes.quantities import read_decimal
+from fhir_hub.hl7v2.emit.written import Component, Written, is_empty, subcomponents, trimmed
+from fhir_hub.hl7v2.structure import Shape
+
+Told = Callable[[str], None]
+_OPEN = ("varies", "")
+_CODED = ("IS", "ID")
+# A datatype whose first component is one of these holds a coded value or a person in it (SPS, NDL).
+_INNER = ("CE", "CWE", "CNN", "CN")
+
+
+def shaped(written: Written, shape: Shape | None, told: Told) -> Written:
+    """Return a value in the shape of its field; `None`: a field of a Z-segment, which has any."""
+    if shape is None or (not shape.parts and shape.datatype in _OPEN):
+        return written
+    if not shape.parts:
+        return _leaf(written, shape, told)
+    if shape.parts[0].datatype in _INNER and all(isinstance(one, str) for one in written):
+        written = [subcomponents_of(written)]
+    if not is_empty(written[len(shape.parts) :]):
+        told(f"{shape.datatype} has {len(shape.parts)} components; more were left out")
+    return [_component(one, part, told) for one, part in zip(written, shape.parts, strict=False)]
+
+
+def subcomponents_of(written: Written) -> list[str]:
+    """Return a value's components as the subcomponents that they are within another one."""
+    return [one if isinstance(one, str) else "".join(one[:1]) for one in written]
+
+
+def _leaf(written: Written, shape: Shape, told: Told) -> Written:
+    """Return the one text that there is room for: the code, or the text of what has none."""
+    texts = [subcomponents(component)[:1] for component in trimmed(written)]
+    found = [one[0] for one in texts if one and one[0]]
+    if not found:
+        return []
+    is_more = len(found) > (2 if shape.datatype in _CODED else 1)
+    if is_more:
+        told(f"{shape.datatype} has one component; more were left out")
+    if shape.datatype in ("NM", "SI") and read_decimal(found[0]) is None:
+        told(f"{shape.datatype} is a number; a text was left out")
+        return []
+    return [found[0]]
+
+
+def _component(component: Component, shape: Shape, told: Told) -> Component:
+    parts = subcomponents(component)
+    room = len(shape.parts) or 1
+    if any(parts[room:]):
+        told(f"{shape.datatype} has {room} subcomponents here; more were left out")
+    return parts[:room] if shape.parts else (parts[0] if parts else "")

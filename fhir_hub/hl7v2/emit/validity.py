@@ -1,0 +1,32 @@
+"""Whether a message is one of its version, by hl7apy: its segments, groups, fields and components.
+
+It is slow (tens of milliseconds a message), so it is for who asks, and for tests; `emit` writes
+by the same tables. Z-segments are the sender's own and are not looked at. hl7apy knows no
+tables of China: a code that it does not list is no fault here.
+
+Spec: HL7v2 chapter 2, 2.5.2; https://github.com/crs4/hl7apy
+"""
+
+import tempfile
+from pathlib import Path
+
+from hl7apy.exceptions import HL7apyException
+from hl7apy.parser import parse_message
+from hl7apy.validation import Validator
+
+_LINE_END = "\r"
+
+
+def faults(text: str) -> list[str]:
+    """Return what is wrong with the structure of a message; nothing: it is one of its version."""
+    lines = [line for line in text.split(_LINE_END) if line and not line.startswith("Z")]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report"
+        try:
+            message = parse_message(_LINE_END.join(lines), find_groups=True)
+            Validator.validate(message, report_file=str(report))
+        except (HL7apyException, ValueError) as error:
+            if not report.exists():
+                return [type(error).__name__]
+        said = report.read_text("utf-8").splitlines()
+    return [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
