@@ -116,7 +116,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
         on_invalid=metrics.observe_invalid,
     )
     warn = logs.get_logger("mllp").warning
-    answers = Answers(receiver, clock=now, new_id=new_logical_id, zone=settings.zone, log=warn)
+    answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn)
     listener = Listener(partial(_take, answers, metrics), _limits(settings), warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
     parts = (service, receiver, listener, trials, profiles, indexing, figures)

@@ -7,6 +7,7 @@ Spec: HL7v2 chapter 2, 2.9.2, MSA and ERR; tables 0008 and 0357
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import NamedTuple
@@ -94,26 +95,32 @@ def acknowledge(
     moment: datetime,
     control_id: str,
     zone: tzinfo,
+    kind: Sequence[str] = (),
+    more: Sequence[Sequence[str]] = (),
 ) -> bytes:
     """Return the acknowledgment that says `verdict` to the sender of `header`.
 
-    `charset` is what `decode` found, `moment` and `control_id` are for MSH-7 and MSH-10.
+    `charset` is what `decode` found, `moment` and `control_id` are for MSH-7 and MSH-10. With
+    `kind` it is another message than ACK, with `more` segments (fields, escaped) behind.
     """
-    writer = _Writer(header, charset)
+    writer = _Writer(header, charset, kind)
+    writer.has(more)
     acknowledgment = ["MSA", verdict.ack_code, header.field(10)]
     answer = [acknowledgment]
     if verdict.ack_code != "AA":
         answer = writer.refusal(acknowledgment, verdict)
     answer.insert(0, writer.header(moment.astimezone(zone), control_id))
+    answer += [list(segment) for segment in more]
     return encode("".join(header.separator.join(line) + "\r" for line in answer), charset)
 
 
 class _Writer:
     """Writes segments as lists of fields, in the sender's delimiters."""
 
-    def __init__(self, header: Header, charset: str) -> None:
+    def __init__(self, header: Header, charset: str, kind: Sequence[str] = ()) -> None:
         self._header = header
         self._charset = charset
+        self._kind = kind
         marks = header.marks
         self._component = marks[0]
         self._escape = marks[2:3]
@@ -127,7 +134,7 @@ class _Writer:
     def header(self, moment: datetime, control_id: str) -> list[str]:
         own = self._header
         trigger_event = own.component(9, 2)
-        kinds = ["ACK", trigger_event, "ACK"] if trigger_event else ["ACK"]
+        kinds = self._kind or (["ACK", trigger_event, "ACK"] if trigger_event else ["ACK"])
         fields = [
             "MSH",
             own.marks,
@@ -167,9 +174,13 @@ class _Writer:
             return theirs
         return hl7_name(self._charset) if theirs or self._is_wide else ""
 
+    def has(self, segments: Sequence[Sequence[str]]) -> None:
+        """Take note of what segments will be written behind, for what MSH-18 says."""
+        self._is_wide |= any(not field.isascii() for segment in segments for field in segment)
+
     def _text(self, text: str) -> str:
         fits = text.encode(self._charset, "ignore").decode(self._charset)
-        self._is_wide = not fits.isascii()
+        self._is_wide |= not fits.isascii()
         plain = " ".join(fits[:_MOST_TEXT].split())
         return plain.translate(self._escapes).translate(_CONTROLS)
 

@@ -66,6 +66,6 @@ async def running(*, load: Path | None = None, **options: Any) -> AsyncIterator[
             await ended
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start():
     return running

@@ -8,11 +8,15 @@ Spec: HL7v2 chapter 2, 2.10.3; chapter 5 (queries)
 from datetime import tzinfo
 from typing import Any, Protocol
 
-from fhir_hub.clock import Clock, IdMaker
+from fhir_hub.clock import Clock, IdMaker, new_logical_id, now
 from fhir_hub.hl7v2.answers.batch import BatchAnswer
+from fhir_hub.hl7v2.answers.replies import Queries, is_query
 from fhir_hub.hl7v2.batches import is_batch, parts_of
 from fhir_hub.hl7v2.listener import Log, no_log
+from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.store.base import Store
 
 
 class Taker(Protocol):
@@ -28,14 +32,19 @@ class Answers:
     def __init__(
         self,
         receiver: Taker,
-        *,
-        clock: Clock,
-        new_id: IdMaker,
+        store: Store,
+        parameters: Parameters,
+        mappings: Mappings,
         zone: tzinfo,
         log: Log = no_log,
+        clock: Clock = now,
+        new_id: IdMaker = new_logical_id,
     ) -> None:
-        self._receiver = receiver
-        self._clock, self._new_id, self._zone, self._log = clock, new_id, zone, log
+        self._receiver, self._log, self._zone = receiver, log, zone
+        self._clock, self._new_id = clock, new_id
+        self._queries = Queries(
+            store, parameters, mappings, clock=clock, new_id=new_id, zone=zone, log=log
+        )
 
     async def take(self, block: Block, *way: Any) -> bytes:
         """Return the answer to a block; never raises for what it holds."""
@@ -44,6 +53,8 @@ class Answers:
         return await self._one(block, way)
 
     async def _one(self, block: Block, way: tuple[Any, ...]) -> bytes:
+        if not block.is_cut and is_query(block.raw):
+            return await self._queries.answer(block.raw)
         return await self._receiver.take(block, *way)
 
     async def _batch(self, raw: bytes, way: tuple[Any, ...]) -> bytes:

@@ -1,0 +1,168 @@
+"""What a query asks of a Patient, as a plan: numbers, names, birth date, sex, address, phone.
+
+A name, in characters, pinyin or Latin letters, is found whole; with `*` behind it by its
+beginning, with `*` before it anywhere. A number without an authority is anybody's. Those merged
+away are not found: the one who is left is.
+
+Spec: HL7v2 chapter 5, QPD-3 (`@PID.5.1^…`); IHE ITI-21
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from fhir_hub.errors import InvalidMessage
+from fhir_hub.hl7v2.answers.domains import Domain
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.parts import part
+from fhir_hub.hl7v2.datatypes.times import read_moment
+from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.identity import resident_id, systems
+from fhir_hub.search.condition import Conditions
+from fhir_hub.search.kinds.string import normalise
+from fhir_hub.search.plan import And, Has, Is, Not, Plan, Text
+
+NOT_MERGED = Not(Has("active", "token", (Is("false"),)))
+_FIELD = re.compile(r"@?PID[.-](\d{1,2})(?:[.-](\d{1,2}))?(?:[.-](\d{1,2}))?")
+_NUMBERS = (2, 3, 4, 19)
+_NAMES = {(5, 0): "name", (5, 1): "name", (5, 2): "given", (5, 3): "given"}
+_ADDRESSES = {
+    (11, 0): "address",
+    (11, 1): "address",
+    (11, 3): "address-city",
+    (11, 4): "address-state",
+    (11, 5): "address-postalcode",
+    (11, 6): "address-country",
+}
+_SEARCHED = "PID-3, 4, 5, 7, 8, 11, 13, 14, 19"
+Fields = Mapping[tuple[int, int, int], str]
+
+
+def fields_of(values: Iterable[Value]) -> dict[tuple[int, int, int], str]:
+    """Return what is asked by field, component and subcomponent (`@PID.5.1^沈`: 5, 1, 0)."""
+    found = {}
+    for value in values:
+        match = _FIELD.fullmatch(value.text(1))
+        if match is None:
+            raise _not_searched(value.text(1))
+        field, component, subcomponent = (int(one or 0) for one in match.groups())
+        if text := value.text(2):
+            found[field, component, subcomponent] = text
+    return found
+
+
+def _not_searched(name: str) -> InvalidMessage:
+    return InvalidMessage(
+        f"cannot search by {name[:20]}; by these it can: {_SEARCHED}",
+        error_code="103",
+        location="QPD-3",
+    )
+
+
+def plan_of_number(number: str, domain: Domain, facility: str) -> Plan:
+    """Return the plan of who holds a number of an authority; without one, of `facility`.
+
+    A resident ID is one whoever is said to have given it.
+    """
+    if resident_id.looks_like(number) and resident_id.is_valid(number):
+        found = systems.aliases(systems.RESIDENT_ID)
+        number = resident_id.examine(number).value
+    else:
+        found = domain.systems or Domain(facility, type_code=domain.type_code).systems
+    return Has("identifier", "token", tuple(Is(number, system) for system in found))
+
+
+def plan_of_domains(domains: Iterable[Domain]) -> Plan:
+    """Return the plan of who holds a number of one of the authorities."""
+    tests = tuple(Is(None, system) for domain in domains for system in domain.systems)
+    return Has("identifier", "token", tests)
+
+
+def plan_of_fields(fields: Fields, conditions: Conditions, context: Context) -> Plan:
+    """Return the plan of who is as asked; raises `InvalidMessage` for what cannot be searched."""
+    plans: list[Plan] = [NOT_MERGED]
+    plans += _number_plans(fields)
+    for (field, component, subcomponent), text in fields.items():
+        if field in _NUMBERS:
+            continue
+        plan = _plan(field, component if subcomponent < 2 else 99, text, conditions, context)
+        if plan is None:
+            raise _not_searched(f"PID-{field}.{component}")
+        plans.append(plan)
+    if len(plans) == 1:
+        raise InvalidMessage("nothing is asked", error_code="101", location="QPD-3")
+    return And(tuple(plans))
+
+
+def _plan(
+    field: int, component: int, text: str, conditions: Conditions, context: Context
+) -> Plan | None:
+    if name := _NAMES.get((field, component)):
+        return text_plan(name, text)
+    if name := _ADDRESSES.get((field, component)):
+        return conditions.plan("Patient", f"{name}:contains", literal(text.strip("*")))
+    if field == 7 and component < 2:
+        moment = read_moment(text, context)
+        if moment is None:
+            raise InvalidMessage("PID-7 is no date", error_code="102", location="QPD-3")
+        day = "-".join(f"{one:02}" for one in (moment.year, moment.month, moment.day) if one)
+        return conditions.plan("Patient", "birthdate", day)
+    if field == 8 and component < 2:
+        table = context.table("AdministrativeSex")
+        coded = table.get(text)
+        if coded is None or not table.knows(text):
+            raise InvalidMessage("PID-8 is no sex", error_code="103", location="QPD-3")
+        return conditions.plan("Patient", "gender", coded.code)
+    if field in (13, 14) and component in (0, 1, 12):
+        return conditions.plan("Patient", "phone", literal(text))
+    if field in (13, 14) and component == 4:
+        return conditions.plan("Patient", "email", literal(text))
+    return None
+
+
+def _number_plans(fields: Fields) -> Iterable[Plan]:
+    for field in _NUMBERS:
+
+        def at(component: int, subcomponent: int = 0, field: int = field) -> str:
+            return fields.get((field, component, subcomponent), "")
+
+        number = at(1) or at(0) or at(1, 1)
+        domain = Domain(at(4) or at(4, 1), at(4, 2), at(4, 3), at(5))
+        if field == 19 and number:
+            domain = Domain("", type_code="NNCHN")
+        if number and (domain or resident_id.is_valid(number)):
+            yield plan_of_number(number, domain, "")
+        elif number:
+            yield Has("identifier", "token", (Is(number),))
+        elif domain:
+            yield plan_of_domains([domain])
+
+
+def text_plan(name: str, text: str) -> Plan:
+    """Return the plan of a name: whole, or of its part where there is a `*`."""
+    bare = normalise(text.strip("*"))
+    if text.startswith("*"):
+        return Has(name, "string", (Text(bare, "contains"),))
+    starts = Has(name, "string", (Text(bare, "starts"),))
+    if text.endswith("*"):
+        return starts
+    return And((starts, Has(name, "string", (Text(bare, "ends"),))))
+
+
+def plan_of_person(value: Value, context: Context) -> Plan:
+    """Return the plan of QRD-8: a number of an authority, or a name."""
+    number, family, given = part(value, 1), part(value, 2), part(value, 3)
+    plans: list[Plan] = [NOT_MERGED]
+    if number:
+        named = Domain(part(value, 9, 1), part(value, 9, 2), part(value, 9, 3), part(value, 13))
+        plans.append(plan_of_number(number, named, context.facility))
+    plans += [text_plan(n, t) for n, t in (("name", family), ("given", given)) if t]
+    if len(plans) == 1:
+        raise InvalidMessage("nobody is asked for", error_code="101", location="QRD-8")
+    return And(tuple(plans))
+
+
+def literal(text: str) -> str:
+    """Return the text as a value of a query that means just it."""
+    for sign in "\\,|$":
+        text = text.replace(sign, f"\\{sign}")
+    return text
