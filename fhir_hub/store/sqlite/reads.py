@@ -1,6 +1,7 @@
 """What one reading connection answers: versions, pages of a search, history, status."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import apsw
@@ -9,6 +10,7 @@ from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Key, Page, Status, Stored
 from fhir_hub.store.cursor import write_cursor
 from fhir_hub.store.sqlite.conditions import Conditions
+from fhir_hub.store.sqlite.lookups import Lookup, Lookups, lookup_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.pages import STORED, Prepared, prepare, with_content
 from fhir_hub.store.sqlite.recipes import Recipes
@@ -25,6 +27,12 @@ _VREAD = (
     " FROM resource r CROSS JOIN version v ON v.rid = r.rid AND v.version_id = ?"
     " WHERE r.type = ? AND r.logical_id = ?"
 )
+_BY_NUMBER = (
+    f"SELECT r.rid, {STORED} FROM resource r CROSS JOIN version v ON v.sequence = r.sequence"
+    " WHERE r.rid = ?"
+)
+_MANY = 200
+_LOGICAL_ID = "SELECT logical_id FROM resource WHERE rid = ?"
 _VERSION = "version v CROSS JOIN resource r ON r.rid = v.rid"
 _EARLIER = (
     "NOT EXISTS (SELECT 1 FROM version later WHERE later.rid = v.rid"
@@ -39,6 +47,7 @@ class Reader:
         self.connection, self._limits = connection, limits
         self.names = Names(connection)
         self._recipes = Recipes(self.names)
+        self._lookups = Lookups(connection, self.names)
 
     def read(self, key: Key) -> Stored | None:
         """Return the current version, a deletion too."""
@@ -70,8 +79,33 @@ class Reader:
         """Return the page of a search of a simple shape that walks few rows, None for others."""
         found = self._quick(query)
         if found is None:
-            return None
+            return self._held(query)
         return self._page_of(query, self.connection.execute(*found).fetchall())
+
+    def _held(self, query: Query) -> Page | None:
+        """Return the page of a search for all that hold some codes, None for others."""
+        lookup = self._lookup(query)
+        if lookup is None:
+            return None
+        with self._snapshot():
+            execute = self.connection.execute
+            found = [execute(_BY_NUMBER, (rid,)).fetchone() for rid in self._lookups.run(lookup)]
+        return self._page_of(query, found)
+
+    def _lookup(self, query: Query) -> Lookup | None:
+        """Return the lookup of a search for everything; a small page is one statement instead."""
+        return lookup_of(query) if query.count >= _MANY else None
+
+    def logical_ids(self, query: Query) -> frozenset[str]:
+        """Return the logical ids of the matches; if there are more than `count`, not of all."""
+        lookup = lookup_of(query)
+        if lookup is None:
+            return frozenset(stored.logical_id for stored in self.search(query).matches)
+        execute = self.connection.execute
+        rows: list[Any] = [
+            execute(_LOGICAL_ID, (rid,)).fetchone() for rid in self._lookups.run(lookup)
+        ]
+        return frozenset(row[0] for row in rows)
 
     def _quick(self, query: Query) -> tuple[str, list[Any]] | None:
         """Return the statement of a search of a simple shape that walks few rows."""
@@ -101,6 +135,8 @@ class Reader:
         statements: list[tuple[str, Sequence[Any]]] = []
         if quick := self._quick(query):
             statements.append(quick)
+        elif lookup := self._lookup(query):
+            statements += [*self._lookups.leading(lookup), (_BY_NUMBER, (0,))]
         else:
             prepared = self.prepare(query)
             for page in prepared.pages if query.count > 0 else ():
@@ -154,12 +190,18 @@ class Reader:
 
     def _search(self, query: Query, *, is_glance: bool = False) -> Page | None:
         """Prepare the search and run it, all in one snapshot: what holds for one holds for both."""
+        with self._snapshot():
+            prepared = self.prepare(query, is_glance=is_glance)
+            return None if is_glance and not prepared.is_cheap else self._run(query, prepared)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Let all that is read inside see one state of the database."""
         is_own = not self.connection.in_transaction
         if is_own:
             self.connection.execute("BEGIN")
         try:
-            prepared = self.prepare(query, is_glance=is_glance)
-            return None if is_glance and not prepared.is_cheap else self._run(query, prepared)
+            yield
         finally:
             if is_own:
                 self.connection.execute("COMMIT")

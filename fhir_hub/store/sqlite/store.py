@@ -209,8 +209,7 @@ class SqliteStore:
                 raise Conflict("the search parameters have changed")
             return
         query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
-        page = self._guarding.search(query)
-        if frozenset(stored.logical_id for stored in page.matches) != guard.logical_ids:
+        if self._guarding.logical_ids(query) != guard.logical_ids:
             raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
 
 
