@@ -3,7 +3,8 @@
 Spec: https://hl7.org/fhir/R4/datatypes.html#instant and #id
 """
 
-import secrets
+import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ IdMaker = Callable[[], str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_RANDOM = random.Random()  # begun by the system's; a call of the system an id would cost more
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 
 
@@ -48,5 +50,5 @@ def new_logical_id() -> str:
 
     45 bits of milliseconds and 65 random bits, in a lower-case base 32 without i, l, o, u.
     """
-    number = (microseconds(now()) // 1000 << 65) | secrets.randbits(65)
+    number = (time.time_ns() // 1_000_000 << 65) | _RANDOM.getrandbits(65)
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(100, -1, -10)])

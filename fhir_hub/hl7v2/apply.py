@@ -181,11 +181,20 @@ def rewritten(node: Any, addresses: Mapping[str, str]) -> Any:
 
     An array of references that comes to hold the same one twice keeps it once.
     """
-    if type(node) is str:
+    kind = type(node)
+    if kind is str:
         return addresses.get(node, node)
-    if type(node) is dict:
-        return {name: rewritten(value, addresses) for name, value in node.items()}
-    if type(node) is list or type(node) is tuple:
+    if kind is dict:
+        result = {}
+        for name, value in node.items():
+            kind = type(value)
+            if kind is str:
+                result[name] = addresses.get(value, value)
+            else:
+                is_plain = kind is not dict and kind is not list and kind is not tuple
+                result[name] = value if is_plain else rewritten(value, addresses)
+        return result
+    if kind is list or kind is tuple:
         items = [rewritten(item, addresses) for item in node]
         if len(items) > 1 and all(type(i) is dict and "reference" in i for i in items):
             return list({item["reference"]: item for item in items}.values())

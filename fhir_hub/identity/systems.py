@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/identifier-registry.html; DOMAIN 3.2
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import quote
@@ -81,6 +82,15 @@ STRONG = frozenset(
     | {f"{BASE}/sid/idtype-{code}" for code in _DOCUMENTS.values()}
 )
 
+# A canonical address and what else means the same.
+_OTHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        first: tuple(alias for alias, meant in ALIASES.items() if meant == first)
+        for first in ALIASES.values()
+    }
+)
+
+_SHORT = 200  # what is longer is not kept, so that what is kept is small
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _URI = re.compile(r"(?:https?://|urn:)\S+", re.IGNORECASE)
@@ -92,6 +102,11 @@ def canonical(system: str) -> str:
     >>> canonical("2.16.840.1.113883.2.23.1.19.1")
     'urn:oid:2.16.156.10011.1.3'
     """
+    return (_canonical if len(system) < _SHORT else _canonical.__wrapped__)(system)
+
+
+@lru_cache(maxsize=4096)
+def _canonical(system: str) -> str:
     if _OID.fullmatch(system):
         system = f"urn:oid:{system}"
     return ALIASES.get(system, system)
@@ -100,7 +115,7 @@ def canonical(system: str) -> str:
 def aliases(system: str) -> tuple[str, ...]:
     """Return all systems that mean the same as `system`, the canonical one first."""
     first = canonical(system)
-    return (first, *(alias for alias, meant in ALIASES.items() if meant == first))
+    return (first, *_OTHERS.get(first, ()))
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ Spec: https://hl7.org/fhir/R4/search.html#date
 
 import re
 from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import InvalidResource
@@ -17,6 +18,7 @@ _match = re.compile(
     r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})"
     r"(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
 ).fullmatch
+_SHORT = 40
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -52,6 +54,12 @@ def date_interval(text: str, zone: tzinfo) -> Interval:
 
     Spec: https://hl7.org/fhir/R4/datatypes.html#dateTime
     """
+    return (_interval if len(text) < _SHORT else _interval.__wrapped__)(text, zone)
+
+
+# what is measured together, and what is asked for all day, says the same time
+@lru_cache(maxsize=2048)
+def _interval(text: str, zone: tzinfo) -> Interval:
     match = _match(text)
     if match is None:
         raise InvalidResource("not a date: write YYYY, YYYY-MM, YYYY-MM-DD or a time behind it")

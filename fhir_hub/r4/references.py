@@ -9,6 +9,7 @@ Spec: https://hl7.org/fhir/R4/references.html#literal
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 ID = r"[A-Za-z0-9\-.]{1,64}"
@@ -18,6 +19,8 @@ _ERRATUM = "questionnaireresponse-extensions-QuestionnaireResponse-item-subject"
 _VERSION = rf"(?:/_history/({ID}))?"
 _local = re.compile(rf"([A-Z][A-Za-z]{{0,63}})/({ID}){_VERSION}").fullmatch
 _remote = re.compile(rf"(https?://\S+?/([A-Z][A-Za-z]{{0,63}})/{ID}){_VERSION}").fullmatch
+
+_SHORT = 200  # what is longer is not kept, so that what is kept is small
 
 # They tell what happened to a resource: they outlive it, and hold nobody from deleting it.
 RECORDS = ("AuditEvent", "Provenance")
@@ -54,6 +57,12 @@ def parse_reference(text: str, base: str = "") -> Literal:
     >>> parse_reference("urn:oid:1.2.3").address
     'urn:oid:1.2.3'
     """
+    return (_parsed if len(text) < _SHORT else _parsed.__wrapped__)(text, base)
+
+
+# a message or a Bundle refers to the same few things again and again
+@lru_cache(maxsize=4096)
+def _parsed(text: str, base: str) -> Literal:
     if base and text.startswith(base):
         rest = text[len(base) :]
         if base.endswith("/") or rest.startswith("/"):

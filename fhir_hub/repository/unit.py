@@ -91,6 +91,7 @@ class Unit:
         self._seen: dict[Key, Stored | None] = {}
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
+        self._instant = instant(from_microseconds(self._now))
 
     async def current(self, key: Key) -> Stored | None:
         """Return the version that holds in this unit: staged here, or stored."""
@@ -190,7 +191,7 @@ class Unit:
 
     def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:
         self._rules.require(resource)
-        stamped = _stamp(resource, logical_id, version_id, self._now)
+        stamped = _stamp(resource, logical_id, version_id, self._instant)
         if resource["resourceType"] == PARAMETERS and self._rules.parameters is not None:
             self._rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
         key = Key(resource["resourceType"], logical_id)
@@ -248,12 +249,12 @@ def _as_stored(change: Change) -> Stored:
     )
 
 
-def _stamp(resource: Resource, logical_id: str, version_id: int, now: int) -> Resource:
+def _stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Resource:
     """Return the resource with the `id` and `meta` of this version, the rest as it was sent."""
     meta = {
         **resource.get("meta", {}),
         "versionId": str(version_id),
-        "lastUpdated": instant(from_microseconds(now)),
+        "lastUpdated": now,
     }
     if "id" in resource and "meta" in resource:
         return {**resource, "id": logical_id, "meta": meta}

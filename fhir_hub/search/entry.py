@@ -30,6 +30,8 @@ a resource at all.
 Spec: https://hl7.org/fhir/R4/search.html#ptypes
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 Kind = Literal[
@@ -52,6 +54,12 @@ class Entry(NamedTuple):
     high: float | None = None
     text: str = ""
     group: int = 0
+
+
+# `Entry` of all its values, without a call of Python's own: an Observation has twenty entries
+entry_of: Callable[[tuple[str, Kind, str, str, float | None, float | None, str, int]], Entry] = (
+    partial(tuple.__new__, Entry)
+)
 
 
 def is_part_name(parameter: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_hub.r4.dates import date_interval, period_bounds, timing_bounds
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry
+from fhir_hub.search.entry import Entry, entry_of
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import prefixed
 from fhir_hub.search.plan import Compare, Range, Test
@@ -31,14 +31,14 @@ def adder(parameter: str, fhir_type: str, context: Context) -> Add:
         def add_bounds(value: Any, group: int, out: list[Entry]) -> None:
             bounds = bounds_of(value, zone) if type(value) is dict else None
             if bounds:
-                out.append(Entry(parameter, "date", "", "", *bounds, "", group))
+                out.append(entry_of((parameter, "date", "", "", *bounds, "", group)))
 
         return add_bounds
 
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is str:
             start, end = date_interval(value, zone)
-            out.append(Entry(parameter, "date", "", "", start, end, "", group))
+            out.append(entry_of((parameter, "date", "", "", start, end, "", group)))
 
     return add
 

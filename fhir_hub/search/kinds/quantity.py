@@ -19,7 +19,7 @@ from fhir_hub.errors import InvalidResource
 from fhir_hub.r4.quantities import number
 from fhir_hub.r4.units import UCUM, Scale, Unit, unit_of
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry
+from fhir_hub.search.entry import Entry, entry_of
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.number import alternatives, range_bounds
 from fhir_hub.search.kinds.values import split, unescape
@@ -91,13 +91,13 @@ def adder(parameter: str, fhir_type: str, _: Context) -> Add:
         if low is None and high is None:
             return
         code, system, text = (unit.get(name) or "" for name in ("code", "system", "unit"))
-        out.append(Entry(parameter, "quantity", code, system, low, high, text, group))
+        out.append(entry_of((parameter, "quantity", code, system, low, high, text, group)))
         measured = unit_of(code) if system == UCUM and type(code) is str else None
         if measured and not measured.is_plain:
             (low, high), _ = bounds_of(value, measured.number)
             if low is not None or high is not None:
                 canonical = measured.canonical
-                out.append(Entry(parameter, "measure", canonical, "", low, high, "", group))
+                out.append(entry_of((parameter, "measure", canonical, "", low, high, "", group)))
 
     return add
 

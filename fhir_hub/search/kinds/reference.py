@@ -10,7 +10,7 @@ from typing import Any
 from fhir_hub.errors import InvalidResource
 from fhir_hub.r4.references import parse_reference
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry, is_part_name
+from fhir_hub.search.entry import Entry, entry_of, is_part_name
 from fhir_hub.search.kinds import string, token
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import unescape
@@ -43,13 +43,13 @@ def adder(parameter: str, fhir_type: str, context: Context) -> Add:
         else:
             # a reference without an address is not `:missing`, and nothing that a query can name
             address, version = f"{named}/" if named else "", ""
-        out.append(Entry(parameter, "reference", address, version, None, None, "", group))
+        out.append(entry_of((parameter, "reference", address, version, None, None, "", group)))
         if is_part:
             return
         if "identifier" in value:
             add_identifier(value["identifier"], 0, out)
         if type(value.get("display")) is str and (code := string.normalise(value["display"])):
-            out.append(Entry(shown, "string", code, "", None, None, value["display"]))
+            out.append(entry_of((shown, "string", code, "", None, None, value["display"], 0)))
 
     return add
 
@@ -58,7 +58,7 @@ def _canonical(parameter: str) -> Add:
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is str and not value.startswith("#"):
             address, _, version = value.partition("|")
-            out.append(Entry(parameter, "reference", address, version, None, None, "", group))
+            out.append(entry_of((parameter, "reference", address, version, None, None, "", group)))
 
     return add
 
@@ -70,7 +70,7 @@ def _resource(parameter: str) -> Add:
         named = (value.get("resourceType"), value.get("id")) if type(value) is dict else (None,)
         if all(type(part) is str for part in named):
             code = "/".join(map(str, named))
-            out.append(Entry(parameter, "reference", code, "", None, None, "", group))
+            out.append(entry_of((parameter, "reference", code, "", None, None, "", group)))
 
     return add
 

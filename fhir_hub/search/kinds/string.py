@@ -6,11 +6,12 @@ Spec: https://hl7.org/fhir/R4/search.html#string
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry
+from fhir_hub.search.entry import Entry, entry_of
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.pinyin import spellings
 from fhir_hub.search.kinds.values import unescape
@@ -23,6 +24,7 @@ HAN = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _is_han = re.compile(f"[{HAN}]").search
 # 沈 桂芳 is 沈桂芳; the dot of 古丽娜尔·艾山 is written in many ways
 _BLANK_BY_HAN = re.compile(f"(?<=[{HAN}]) | (?=[{HAN}])")
+_SHORT = 100
 _DOTS = str.maketrans(dict.fromkeys("•‧∙・･", "·"))
 
 Add = Callable[[Any, int, list[Entry]], None]
@@ -34,6 +36,12 @@ def normalise(text: str) -> str:
     >>> normalise("  Müller  Ｇmbh "), normalise("沈 桂芳")
     ('muller gmbh', '沈桂芳')
     """
+    return (_normalised if len(text) < _SHORT else _normalised.__wrapped__)(text)
+
+
+# names of tests, units and streets come again and again
+@lru_cache(maxsize=8192)
+def _normalised(text: str) -> str:
     if text.isascii():
         return " ".join(text.lower().split())
     # letters and Han alone have no marks to strip; most names end here
@@ -98,11 +106,13 @@ def adder(parameter: str, fhir_type: str, _: Context) -> Add:
         for text in dict.fromkeys(texts_of(value)):
             code = normalise(text)
             if code:
-                out.append(Entry(parameter, "string", code, "", None, None, text, group))
+                out.append(entry_of((parameter, "string", code, "", None, None, text, group)))
                 if is_name and not code.isascii():
                     # without a text of its own: `:exact` asks for what is written
                     for typed in spellings(code):
-                        out.append(Entry(parameter, "string", typed, "", None, None, "", group))
+                        out.append(
+                            entry_of((parameter, "string", typed, "", None, None, "", group))
+                        )
 
     return add
 

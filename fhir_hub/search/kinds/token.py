@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.search.context import Context, Terms
-from fhir_hub.search.entry import Entry, is_part_name
+from fhir_hub.search.entry import Entry, entry_of, is_part_name
 from fhir_hub.search.kinds import string
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import split, unescape
@@ -42,7 +42,7 @@ def _concept(parameter: str, aliases: Aliases) -> Add:
                 add_coding(coding, group, out)
         elif type(value) is dict:
             # there is a concept, as text: not `:missing`, and no code that a query could name
-            out.append(Entry(parameter, "token", "", "", None, None, "", group))
+            out.append(entry_of((parameter, "token", "", "", None, None, "", group)))
         if type(value) is dict and "text" in value:
             add_text(value["text"], out)
 
@@ -57,7 +57,7 @@ def _text(parameter: str) -> Callable[[Any, list[Entry]], None]:
         if type(text) is str and not is_part:
             code = string.normalise(text)
             if code:
-                out.append(Entry(name, "string", code, "", None, None, text))
+                out.append(entry_of((name, "string", code, "", None, None, text, 0)))
 
     return add
 
@@ -71,7 +71,7 @@ def _coding(parameter: str, aliases: Aliases) -> Add:
         code, system = value.get("code", ""), value.get("system", "")
         if code or system:
             system = aliases.get(system, system)
-            out.append(Entry(parameter, "token", code, system, None, None, "", group))
+            out.append(entry_of((parameter, "token", code, system, None, None, "", group)))
         if "display" in value:
             add_text(value["display"], out)
 
@@ -88,7 +88,7 @@ def _identifier(parameter: str, aliases: Aliases) -> Add:
         code, system = value.get("value", ""), value.get("system", "")
         if code or system:
             system = aliases.get(system, system)
-            out.append(Entry(parameter, "token", code, system, None, None, "", group))
+            out.append(entry_of((parameter, "token", code, system, None, None, "", group)))
         kind = value.get("type")
         if type(kind) is not dict or is_part:
             return
@@ -106,10 +106,10 @@ def _contact(parameter: str, _: Aliases) -> Add:
     def add(value: Any, group: int, out: list[Entry]) -> None:
         written = value.get("value") if type(value) is dict else None
         if type(written) is str:
-            out.append(Entry(parameter, "token", written, "", None, None, "", group))
+            out.append(entry_of((parameter, "token", written, "", None, None, "", group)))
             number = telephone(written)
             if number and number != written:
-                out.append(Entry(parameter, "token", number, "", None, None, "", group))
+                out.append(entry_of((parameter, "token", number, "", None, None, "", group)))
 
     return add
 
@@ -118,7 +118,7 @@ def _boolean(parameter: str, _: Aliases) -> Add:
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is bool:
             code = "true" if value else "false"
-            out.append(Entry(parameter, "token", code, "", None, None, "", group))
+            out.append(entry_of((parameter, "token", code, "", None, None, "", group)))
 
     return add
 
@@ -126,7 +126,7 @@ def _boolean(parameter: str, _: Aliases) -> Add:
 def _code(parameter: str, _: Aliases) -> Add:
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is str:
-            out.append(Entry(parameter, "token", value, "", None, None, "", group))
+            out.append(entry_of((parameter, "token", value, "", None, None, "", group)))
 
     return add
 

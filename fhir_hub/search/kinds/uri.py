@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_hub.search.context import Context
-from fhir_hub.search.entry import Entry
+from fhir_hub.search.entry import Entry, entry_of
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import unescape
 from fhir_hub.search.plan import Is, Test, Text
@@ -22,7 +22,7 @@ def adder(parameter: str, _: str, __: Context) -> Add:
 
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is str:
-            out.append(Entry(parameter, "uri", value, "", None, None, "", group))
+            out.append(entry_of((parameter, "uri", value, "", None, None, "", group)))
 
     return add
 
