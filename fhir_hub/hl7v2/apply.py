@@ -17,7 +17,8 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.merge import Resource, merge
+from fhir_hub.hl7v2.meaning.telling import Note, Telling
+from fhir_hub.hl7v2.merge import Resource, choices_of
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number
@@ -35,12 +36,16 @@ async def apply(
     new_id: IdMaker,
     parameters: Parameters,
     day: str,
+    notes: list[Note] | None = None,
 ) -> tuple[Key, ...]:
     """Stage what the message says; return the resources that it is about.
 
-    `day` is the message's date, `parameters` tell who may refer to a merged Patient. Raises a
-    `FhirError` where what is stored and the message cannot be brought together.
+    `day` is the message's date, `parameters` tell who may refer to a merged Patient; `notes`
+    takes what was not done as the message says. Raises a `FhirError` where what is stored and
+    the message cannot be brought together.
     """
+    choices = choices_of(parameters.definitions)
+    telling = Telling(conversion.teller, day, choices, [] if notes is None else notes)
     things = joined(conversion.resources)
     patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
@@ -54,7 +59,7 @@ async def apply(
     addresses = {url: thing.address for url, thing in by_url.items()}
     for thing in things:
         if id(thing) not in priors:
-            await _stage(unit, thing, addresses, day)
+            await _stage(unit, thing, addresses, telling)
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
     return tuple(dict.fromkeys(thing.key for thing in things))
@@ -160,7 +165,7 @@ def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> N
             return
 
 
-async def _stage(unit: Unit, thing: Thing, addresses: Mapping[str, str], day: str) -> None:
+async def _stage(unit: Unit, thing: Thing, addresses: Mapping[str, str], telling: Telling) -> None:
     if thing.is_left:
         return
     converted = replace(
@@ -169,11 +174,11 @@ async def _stage(unit: Unit, thing: Thing, addresses: Mapping[str, str], day: st
         removes=rewritten(dict(thing.converted.removes), addresses),
     )
     if thing.stored is None:
-        unit.create(converted.resource, thing.logical_id)
+        unit.create(telling.told(converted), thing.logical_id)
     elif is_placeholder(thing.stored):
-        await unit.update(converted.resource, thing.logical_id)
-    else:
-        await unit.update(merge(thing.stored, converted, day), thing.logical_id)
+        await unit.update(telling.told(converted), thing.logical_id)
+    elif (merged := telling.laid_over(thing.stored, converted)) is not None:
+        await unit.update(merged, thing.logical_id)
 
 
 def rewritten(node: Any, addresses: Mapping[str, str]) -> Any:

@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.drafts import Draft, Place, Run, keys_of, pairs
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
 from fhir_hub.hl7v2.reports.report import Report, kept_segments
 from fhir_hub.hl7v2.settings import Settings
@@ -60,12 +61,13 @@ class Converted:
 class Conversion:
     """The resources of a message, and the report of what became of each of its fields.
 
-    `settings` are those of its sender.
+    `settings` are those of its sender, `teller` who tells it, and when.
     """
 
     resources: tuple[Converted, ...]
     report: Report
     settings: Settings = field(default_factory=Settings)
+    teller: Teller = NOBODY
 
 
 def convert(
@@ -106,11 +108,12 @@ def convert(
     dropped += _drop_witnesses(run, mappings.completeness)
     if settings.tolerance == "strict":
         _refuse_faults(run)
+    teller = teller_of(message, run.context, received)
     run.context = NOWHERE
     report = Report(run, program, late, kept, dropped)
     ignore_nulls = settings.nulls == "ignore"
     found = tuple(_converted(draft, ignore_nulls) for draft in run.everything())
-    return Conversion(found, report, settings)
+    return Conversion(found, report, settings, teller)
 
 
 Late = list[tuple[Place, Entry, Draft]]

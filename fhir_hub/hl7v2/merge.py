@@ -1,56 +1,143 @@
 """What a message says of a resource, laid over what is stored of it.
 
 A message is one institution's view: what it does not mention stays as it is. So a Patient is a
-union of what several have said, an Appointment or Encounter is changed element by element, and
-everything else (a result, an order) is what its last message says. An element that comes again
-unchanged leaves the stored one as it is, so that a message sent twice makes no new version.
+union of what several have said, and everything else is changed element by element; only a result
+is what its last message says. An element that comes again unchanged leaves the stored one as it
+is, so that a message sent twice makes no new version. A message that is older than what is
+stored only `fill`s in what nobody has said yet.
 
 Spec: HL7v2 chapter 2, 2.5.3 (`""` deletes, empty leaves); DOMAIN 0.12 and v2/*.expected.md
 """
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.identity import systems
 from fhir_hub.identity.match import same_number
 from fhir_hub.identity.names import is_han
+from fhir_hub.r4.definitions import Definitions
 
 Resource = dict[str, Any]
 Json = dict[str, Any]
 Rule = Callable[[Any, Any, str], Any]
 
 _LOST = frozenset("?？□■\ufffd")
-_CHOICES = ("deceased", "multipleBirth")
+_PATIENT = {
+    name: names
+    for names in (
+        ("deceasedBoolean", "deceasedDateTime"),
+        ("multipleBirthBoolean", "multipleBirthInteger"),
+    )
+    for name in names
+}
 _KEPT = ("identifier",)  # who somebody is cannot be deleted by a message
 _IGNORED = ("id", "meta", "resourceType")
+_STATES = ("status", "clinicalStatus", "verificationStatus", "lifecycleStatus", "active")
+_WHOLE = ("Observation",)  # a result is what its last message says
+
+# By resource type: each typed name of a choice (`valueString`), and all names of that choice.
+Choices = Callable[[str], Mapping[str, tuple[str, ...]]]
 
 
-def merge(stored: Resource, converted: Converted, day: str) -> Resource:
+@lru_cache(maxsize=4)
+def choices_of(definitions: Definitions) -> Choices:
+    """Return the choices of each resource type, worked out at its first use."""
+
+    @cache
+    def choices(resource_type: str) -> Mapping[str, tuple[str, ...]]:
+        structure = definitions.structure(resource_type)
+        found: dict[str, tuple[str, ...]] = {}
+        for path, element in structure.elements.items() if structure else ():
+            head, _, name = path.partition(".")
+            if head == resource_type and name.endswith("[x]") and "." not in name:
+                kinds = [one.code[:1].upper() + one.code[1:] for one in element.types]
+                names = tuple(name[:-3] + kind for kind in kinds)
+                found |= dict.fromkeys(names, names)
+        return found
+
+    return choices
+
+
+def _choices(resource_type: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the choices of a Patient, which whoever has no definitions knows."""
+    return _PATIENT if resource_type == "Patient" else {}
+
+
+def merge(
+    stored: Resource,
+    converted: Converted,
+    day: str,
+    choices: Choices = _choices,
+    *,
+    is_foreign: bool = False,
+) -> Resource:
     """Return the resource that holds after the message; `stored` is not changed.
 
     References of both are `Type/id`. `day`, the message's, ends what it replaces by another
-    address or phone.
+    address or phone. `choices` says which elements cannot stand beside one another. Where what
+    is stored `is_foreign`, another's, nothing of it is deleted or taken out.
     """
     new = converted.resource
+    kind = new["resourceType"]
     meta = _meta(stored.get("meta", {}), new.get("meta", {}))
-    rules = _RULES.get(new["resourceType"])
-    if rules is None:
-        return {**new, **meta}
-    result = _without(stored, converted.nulls)
-    for element, values in converted.removes.items():
-        _remove(result, element, values)
+    if kind in _WHOLE:
+        return {**{name: stored[name] for name in ("id",) if name in stored}, **new, **meta}
+    rules, rivals = _RULES.get(kind, _OTHERS), partial(_rivals, choices(kind))
+    result = dict(stored)
+    if not is_foreign:
+        result = _without(stored, converted.nulls, rivals)
+        for element, values in converted.removes.items():
+            _remove(result, element, values)
     for element, value in new.items():
         if element in _IGNORED:
             continue
         rule = rules.get(element, _override)
         merged = rule(result[element], value, day) if element in result else value
-        for other in _rivals(element):
+        for other in rivals(element):
             if other != element:
                 result.pop(other, None)
         result[element] = merged
-    return {**result, **meta}
+    return {**_consistent(result, new), **meta}
+
+
+def fill(
+    stored: Resource,
+    converted: Converted,
+    choices: Choices = _choices,
+    kept_out: Sequence[str] = (),
+) -> Resource:
+    """Return what is stored with what an older message adds: elements and items not there yet.
+
+    Elements to be `kept_out`, which a newer message deleted, do not come back; no state changes.
+    """
+    new = converted.resource
+    kind = new["resourceType"]
+    if kind in _WHOLE:
+        return stored
+    result = dict(stored)
+    gone = {*_IGNORED, *_STATES, *kept_out}
+    for element, value in new.items():
+        if element in gone:
+            continue
+        if element in stored:
+            if element in _KEYS and isinstance(value, list):
+                result[element] = _added(stored[element], value, _KEYS[element])
+            elif element in _INNER:
+                later = {name: value[name] for name in _INNER[element] if name in value}
+                result[element] = {**later, **stored[element]}
+        elif not any(other in stored for other in _rivals(choices(kind), element)):
+            result[element] = value
+    return result if _consistent(result, result) == result else stored
+
+
+def _added(old: Sequence[Json], new: Sequence[Json], key: Callable[[Json], Any]) -> list[Json]:
+    """Return the items with those of other keys, which an older message has."""
+    known = {_hashable(key(item)) for item in old}
+    return [*old, *(item for item in new if _hashable(key(item)) not in known)]
 
 
 def unite(first: Resource, second: Resource) -> Resource:
@@ -58,20 +145,39 @@ def unite(first: Resource, second: Resource) -> Resource:
     return {**second, **first}
 
 
-def _without(stored: Resource, nulls: Sequence[str]) -> Resource:
-    gone = {rival for element in nulls if element not in _KEPT for rival in _rivals(element)}
+def _without(
+    stored: Resource, nulls: Sequence[str], rivals: Callable[[str], tuple[str, ...]]
+) -> Resource:
+    gone = {rival for element in nulls if element not in _KEPT for rival in rivals(element)}
     return {element: value for element, value in stored.items() if element not in gone}
 
 
-def _rivals(element: str) -> tuple[str, ...]:
+def _rivals(choices: Mapping[str, tuple[str, ...]], element: str) -> tuple[str, ...]:
     """Return the elements that cannot stand beside this one: other types of a choice, its `_`."""
     if element.startswith("_"):
         return (element,)
-    for choice in _CHOICES:
-        if element.startswith(choice):
-            names = [choice + kind for kind in ("Boolean", "DateTime", "Integer")]
-            return (*names, *(f"_{name}" for name in names))
-    return (element, f"_{element}")
+    names = choices.get(element, (element,))
+    return (*names, *(f"_{name}" for name in names))
+
+
+def _consistent(result: Resource, new: Mapping[str, Any]) -> Resource:
+    """Return the resource without what R4 does not let stand beside what is `new` (con-4, app-4).
+
+    A clinical status goes with an entry in error, and comes back without it.
+    """
+    gone: list[str] = []
+    if "verificationStatus" in result or "clinicalStatus" in result:
+        is_error = _coded(result.get("verificationStatus", {})) == "entered-in-error"
+        if is_error and "verificationStatus" in new:
+            gone.append("clinicalStatus")
+        elif is_error and "clinicalStatus" in new:
+            gone.append("verificationStatus")
+        if _coded(new.get("clinicalStatus", {})) in ("active", "recurrence", "relapse"):
+            gone += [name for name in result if name.startswith("abatement") and name not in new]
+    elif result["resourceType"] == "Appointment":
+        is_off = result.get("status") in ("cancelled", "noshow")
+        gone += [] if is_off else ["cancelationReason"]
+    return {name: value for name, value in result.items() if name not in gone}
 
 
 def _remove(result: Resource, element: str, values: Sequence[Any]) -> None:
@@ -122,7 +228,9 @@ def _hashable(key: Any) -> Any:
     return key if isinstance(key, str | tuple) else repr(key)
 
 
-def _identifiers(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+def _identifiers(old: Any, new: Any, day: str) -> Any:
+    if not isinstance(new, list):  # of a type that has one at most
+        return new
     coming = list(new)
     kept = []
     for item in old:
@@ -234,11 +342,8 @@ def _meta(old: Json, new: Json) -> dict[str, Json]:
 
 
 _EXTENSIONS = _united(lambda extension: extension.get("url", ""))
-_EVENT: Mapping[str, Rule] = {
-    "identifier": _identifiers,
-    "extension": _EXTENSIONS,
-    "participant": _united(_who),
-}
+_OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
+_EVENT: Mapping[str, Rule] = {**_OTHERS, "participant": _united(_who)}
 _RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
         "Patient": {
@@ -253,6 +358,7 @@ _RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "link": _united(lambda link: (_who(link), link.get("type", ""))),
         },
         "Appointment": _EVENT,
+        "DiagnosticReport": {**_OTHERS, "result": _united(_who)},
         "Encounter": {
             **_EVENT,
             "period": _parts,
@@ -261,3 +367,19 @@ _RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         },
     }
 )
+# What tells an item of a list from the others, where an older message may add some.
+_KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
+    {
+        "identifier": lambda one: (systems.canonical(one.get("system", "")), one.get("value", "")),
+        "extension": lambda extension: extension.get("url", ""),
+        "name": _name_key,
+        "telecom": _telecom_key,
+        "address": lambda address: address.get("use", "home"),
+        "contact": _contact_key,
+        "communication": lambda spoken: _coded(spoken.get("language", {})),
+        "participant": _who,
+        "result": _who,
+    }
+)
+# Of these an older message may add the parts that no later event takes back.
+_INNER = {"period": ("start",), "hospitalization": ("preAdmissionIdentifier", "admitSource")}

@@ -42,6 +42,7 @@ from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log, no_log
+from fhir_hub.hl7v2.meaning.telling import Note, counted
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
@@ -300,13 +301,14 @@ class Receiver:
     async def _commit(
         self, repository: Repository, course: Course, conversion: Conversion, answer: bytes
     ) -> bytes:
-        attempts, warnings = 0, list[Warned]()
+        attempts, warnings, notes = 0, list[Warned](), list[Note]()
         day = day_of(course.read.header.field(7), self._clock().astimezone(self._channel.zone))
 
         async def work(unit: Unit) -> bytes:
             nonlocal attempts, warnings
             attempts += 1
             warnings = unit.warnings
+            notes.clear()
             # another process may have finished it: then its finish is what conflicts, for ever
             if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
                 return done
@@ -316,6 +318,7 @@ class Receiver:
                 new_id=self._new_id,
                 parameters=self._parameters,
                 day=day,
+                notes=notes,
             )
             error = "" if not course.is_late else reason(late())
             unit.finish = self._finish(course, "done", answer, error, links)
@@ -325,6 +328,8 @@ class Receiver:
         if warnings:
             places = " ".join(warned.issue.expression for warned in warnings)
             self._log("references_to_nothing", number=course.number, expressions=places)
+        for why, resources in counted(notes):
+            self._log(f"message_{why}", number=course.number, resources=resources)
         if course.is_late:
             self._log("message_done_late", number=course.number)
         return result

@@ -1,0 +1,165 @@
+"""Who told a resource, and when: a stamp in `meta`, by which an older message is known as such.
+
+A teller is a sending application of a facility (`HIS@SHTH01`); two tellers' clocks are never
+compared to say that a message is late. The time is that of the event as recorded (EVN-2), else
+that of the message (MSH-7), but never later than it came: a clock that runs ahead would keep a
+sender's later messages out. The stamp is renewed only when what is told changes, so that the
+same facts again make no new version.
+
+Spec: HL7v2 chapter 3, EVN-2; https://hl7.org/fhir/R4/resource.html#Meta
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from fhir_hub.clock import from_microseconds, instant, microseconds
+from fhir_hub.hl7v2.datatypes import times
+from fhir_hub.hl7v2.datatypes.context import Context, no_issue
+from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.identity import systems
+
+Json = dict[str, Any]
+TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
+WITHDRAWN = f"{systems.BASE}/StructureDefinition/withdrawn"
+
+
+class Teller(NamedTuple):
+    """Who sent a message, what it tells of, and when.
+
+    `time` is in microseconds since 1970, UTC; 0: nobody knows, then nothing is stamped. `event`
+    is the trigger event (`A08`), `message_type` what it belongs to (`ADT`).
+    """
+
+    application: str = ""
+    facility: str = ""
+    time: int = 0
+    event: str = ""
+    message_type: str = ""
+
+    @property
+    def name(self) -> str:
+        """How people call the teller: `application@facility`."""
+        return f"{self.application or 'unknown'}@{self.facility or 'unknown'}"
+
+    @property
+    def system(self) -> str:
+        """The namespace of the facility's applications."""
+        return application_system(self.facility)
+
+    def is_told(self, stamp: Mapping[str, Any]) -> bool:
+        """Say whether a stamp is this teller's."""
+        told = stamp.get("valueIdentifier", {})
+        same = (self.application or "unknown", self.system)
+        return (told.get("value"), told.get("system")) == same
+
+    def stamp(self) -> Json:
+        """Return the extension that says who told it, and as of when."""
+        return {
+            "url": TOLD_BY,
+            "valueIdentifier": {
+                "system": self.system,
+                "value": self.application or "unknown",
+                "period": {"start": instant(from_microseconds(self.time))},
+            },
+        }
+
+
+NOBODY = Teller()
+
+
+def application_system(facility: str) -> str:
+    """Return the namespace of the names of a facility's applications."""
+    return f"{systems.authority_system(facility)}/application"
+
+
+def teller_of(message: Message, context: Context, received: str) -> Teller:
+    """Return who tells a message; its time is `received` where it says none, or a later one."""
+    header, event = message.header, message.first("EVN")
+    quiet = replace(context, issue=no_issue)
+    written = [event.value(2)] if event is not None else []
+    written.append(header.value(7))
+    found = [moment for text in written if (moment := times.read_moment(text, quiet))]
+    found.sort(key=lambda moment: not moment.has_time)
+    latest = microseconds_of(received)
+    time = latest
+    if found and found[0].day:
+        whole = found[0] if found[0].has_time else found[0]._replace(hour=0)
+        time = microseconds_of(times.write_datetime(whole, context.zone)) or latest
+    trigger = header.value(9, 2) or (event.value(1) if event is not None else "")
+    return Teller(
+        header.value(3),
+        header.value(4),
+        (min(time, latest) if latest else time) // 1000 * 1000,
+        trigger,
+        header.value(9),
+    )
+
+
+def microseconds_of(text: str) -> int:
+    """Return an instant or dateTime with offset in microseconds since 1970; 0 if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return microseconds(moment) if moment.tzinfo else 0
+
+
+def stamps_of(resource: Mapping[str, Any]) -> list[Json]:
+    """Return the stamps of all tellers of a resource."""
+    extensions = resource.get("meta", {}).get("extension", ())
+    return [one for one in extensions if one.get("url") == TOLD_BY]
+
+
+def told_at(resource: Mapping[str, Any], teller: Teller) -> int:
+    """Return as of when this teller told the resource, 0 if it did not."""
+    for stamp in stamps_of(resource):
+        if teller.is_told(stamp):
+            return time_of(stamp)
+    return 0
+
+
+def time_of(stamp: Mapping[str, Any]) -> int:
+    """Return the time of a stamp in microseconds since 1970, 0 if it has none."""
+    period = stamp.get("valueIdentifier", {}).get("period", {})
+    return microseconds_of(str(period.get("start", "")))
+
+
+def is_told_by_another(resource: Mapping[str, Any], teller: Teller) -> bool:
+    """Say whether somebody else told the resource, and not this teller."""
+    stamps = stamps_of(resource)
+    return bool(stamps) and not any(teller.is_told(stamp) for stamp in stamps)
+
+
+def withdrawn(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the elements that a message deleted (`""`) and that nobody told since."""
+    extensions = resource.get("meta", {}).get("extension", ())
+    return tuple(one["valueString"] for one in extensions if one.get("url") == WITHDRAWN)
+
+
+def withdrawing(resource: Json, elements: Iterable[str]) -> Json:
+    """Return the resource with a mark for each element that is deleted, so that none comes back.
+
+    Those that are told again lose theirs.
+    """
+    gone = [name for name in dict.fromkeys(elements) if name not in resource]
+    if not gone and not withdrawn(resource):
+        return resource
+    meta = {**resource.get("meta", {})}
+    others = [one for one in meta.pop("extension", ()) if one.get("url") != WITHDRAWN]
+    found = [*others, *({"url": WITHDRAWN, "valueString": name} for name in gone)]
+    return {**resource, "meta": {**meta, "extension": found} if found else meta}
+
+
+def stamped(resource: Json, teller: Teller) -> Json:
+    """Return the resource with this teller's stamp; those of others stay."""
+    if not teller.time:
+        return resource
+    meta = resource.get("meta", {})
+    others = [
+        one
+        for one in meta.get("extension", ())
+        if one.get("url") != TOLD_BY or not teller.is_told(one)
+    ]
+    return {**resource, "meta": {**meta, "extension": [*others, teller.stamp()]}}

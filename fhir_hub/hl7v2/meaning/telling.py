@@ -1,0 +1,77 @@
+"""One message telling of one resource: laid over what is stored, or only filling in.
+
+What the teller told later than this message stays: an older message adds what nobody has said,
+and a note tells that it did no more. What another told is changed, but never deleted.
+
+Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12 and 4 (out-of-order A08)
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.meaning.teller import (
+    Teller,
+    is_told_by_another,
+    stamped,
+    told_at,
+    withdrawing,
+    withdrawn,
+)
+from fhir_hub.hl7v2.merge import Choices, Resource, fill, merge
+from fhir_hub.r4.references import RECORDS
+
+
+class Note(NamedTuple):
+    """What was not done as a message says: why, and to which resource; nothing of a patient."""
+
+    reason: str
+    resource_type: str
+    logical_id: str = ""
+
+
+def counted(notes: Sequence[Note]) -> Iterator[tuple[str, str]]:
+    """Yield each reason with the resource types noted for it and how many: `Encounter:1`."""
+    for reason in dict.fromkeys(note.reason for note in notes):
+        of_types = Counter(note.resource_type for note in notes if note.reason == reason)
+        yield reason, " ".join(f"{kind}:{count}" for kind, count in sorted(of_types.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A message on its way into the store: who tells it, its date, and what is noted of it."""
+
+    teller: Teller
+    day: str
+    choices: Choices
+    notes: list[Note]
+
+    def told(self, converted: Converted) -> Resource:
+        """Return the resource as it is first stored: stamped, unless it is only mentioned."""
+        resource = converted.resource
+        if converted.mode == "create" or resource["resourceType"] in RECORDS:
+            return resource
+        return stamped(resource, self.teller)
+
+    def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
+        """Return what is stored with what the message says of it, None if that changes nothing."""
+        teller = self.teller
+        kept_out = withdrawn(stored)
+        if told_at(stored, teller) > teller.time > 0:
+            self.notes.append(Note("older", stored["resourceType"], stored["id"]))
+            filled = fill(stored, converted, self.choices, kept_out)
+            return None if _same(filled, stored) else filled
+        is_foreign = is_told_by_another(stored, teller)
+        merged = merge(stored, converted, self.day, self.choices, is_foreign=is_foreign)
+        if _same(merged, stored):
+            return None
+        gone = kept_out if is_foreign else (*kept_out, *converted.nulls)
+        return stamped(withdrawing(merged, gone), teller) if teller.time else merged
+
+
+def _same(one: Resource, other: Resource) -> bool:
+    """Say whether two resources are equal, digit for digit."""
+    return one is other or fhirjson.canonical(one) == fhirjson.canonical(other)

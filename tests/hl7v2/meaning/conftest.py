@@ -1,0 +1,93 @@
+"""A receiver over each store, and messages written short: what they mean for what is stored."""
+
+import itertools
+from datetime import UTC, datetime
+from functools import cache
+
+import parts
+import pytest
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.search.plan import EVERYTHING, Query
+
+
+@cache
+def mappings() -> Mappings:
+    return load_mappings(parts.definitions())
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, event: str, **fields: object) -> None:
+        fields.pop("number", None)
+        self.lines.append(" ".join([event, *(f"{k}={v}" for k, v in fields.items())]))
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def clock():
+    standing = parts.SetClock()
+    standing.moment = datetime(2026, 1, 1, tzinfo=UTC)
+    return standing
+
+
+@pytest.fixture
+def receiver(backend, repository, clock, log):
+    return Receiver(
+        repository,
+        backend.journal,
+        lambda message, received: convert(message, mappings(), received=received),
+        parameters=parts.parameters(),
+        channel=Channel("mllp-1", parts.ZONE),
+        clock=clock,
+        new_id=repository.new_id,
+        log=log,
+    )
+
+
+@pytest.fixture
+def say(receiver):
+    """Deliver a message: its event, the time of it (`HHMM` of 14 March), its segments."""
+    numbers = itertools.count(1)
+
+    async def run(event, at, *segments, by="HIS|SHTH01", ack="AA"):
+        kind, _, trigger = event.partition("^")
+        time = at if len(at) > 4 else f"20250314{at}00"
+        header = f"MSH|^~\\&|{by}|HUB|QPRHP|{time}||{event}|C{next(numbers)}|P|2.5"
+        events = [f"EVN|{trigger}|{time}"] if kind == "ADT" else []
+        raw = "\r".join([header, *events, *segments, ""]).encode()
+        answer = read_answer(await receiver.receive(raw))
+        assert answer.ack_code == ack, (answer, raw)
+        return answer
+
+    return run
+
+
+@pytest.fixture
+def every(store):
+    """Return all current resources of a type, oldest first."""
+
+    async def run(resource_type):
+        page = await store.search(Query((resource_type,), EVERYTHING, count=1000))
+        return [fhirjson.loads(stored.content) for stored in page.matches]
+
+    return run
+
+
+@pytest.fixture
+def only(every):
+    async def run(resource_type):
+        (found,) = await every(resource_type)
+        return found
+
+    return run

@@ -1,0 +1,132 @@
+"""Messages out of order: what is newer stays, what an older one adds is taken, the log says so.
+
+Spec: DOMAIN 4 (out-of-order A08); HL7v2 chapter 3, EVN-2
+"""
+
+import itertools
+
+import pytest
+from meaning_parts import person, segment, visit
+
+
+def phones(patient):
+    return {one["value"] for one in patient["telecom"] if "end" not in one.get("period", {})}
+
+
+async def test_an_older_message_overwrites_nothing_and_the_log_says_so(say, only, log):
+    await say("ADT^A08", "1000", person(phone="13000000001"))
+    await say("ADT^A08", "1200", person(phone="13000000003"))
+    await say("ADT^A08", "1100", person(phone="13000000002"))
+
+    patient = await only("Patient")
+    assert (phones(patient), patient["meta"]["versionId"]) == ({"13000000003"}, "2")
+    assert log.lines == ["message_older resources=Patient:1"]
+
+
+async def test_an_older_message_adds_what_nobody_has_said(say, only, every, log):
+    await say("ADT^A08", "1200", person(phone="13000000003"))
+    numbers = "T1^^^SHTH01^PI~Y7^^^YB&2.16.156.10011.1.15&ISO^SB"
+    older = person(f3=numbers, f7="19530401", f11="示范路1号^^上海市")
+    await say("ADT^A04", "1100", older, visit())
+
+    patient = await only("Patient")
+    assert (patient["birthDate"], phones(patient)) == ("1953-04-12", {"13000000003"})
+    assert patient["address"][0]["city"] == "上海市"
+    assert "Y7" in {one["value"] for one in patient["identifier"]}
+    assert len(await every("Encounter")) == 1
+    assert log.lines == ["message_older resources=Patient:1"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((0, 1, 2))))
+async def test_a_visit_ends_alike_in_whatever_order_its_messages_come(say, only, order):
+    messages = [
+        ("ADT^A04", "0900", visit(f7="T20456^顾^文清", f44="20250314090000")),
+        ("ADT^A08", "1000", visit(f7="T20501^方^晓岚")),
+        ("ADT^A03", "1100", visit(f45="20250314110000")),
+    ]
+    for number in order:
+        event, at, seen = messages[number]
+        await say(event, at, person(), seen)
+
+    found = await only("Encounter")
+    assert found["status"] == "finished"
+    assert found["period"]["start"] == "2025-03-14T09:00:00+08:00"
+    assert found["period"]["end"] == "2025-03-14T11:00:00+08:00"
+
+
+async def test_an_older_correction_of_a_result_changes_nothing(say, only):
+    def result(status, value):
+        order = segment("OBR", f3="F1", f4="4548-4^HbA1c^LN", f7="20250314080000", f25=status)
+        return person(), order, f"OBX|1|NM|4548-4^HbA1c^LN||{value}|%|||||{status}"
+
+    await say("ORU^R01", "1000", *result("P", "8.1"))
+    await say("ORU^R01", "1200", *result("C", "7.9"))
+    await say("ORU^R01", "1100", *result("F", "8.1"))
+
+    found = await only("Observation")
+    assert (found["status"], str(found["valueQuantity"]["value"])) == ("corrected", "7.9")
+    assert found["meta"]["versionId"] == "2"
+    assert (await only("DiagnosticReport"))["status"] == "corrected"
+
+
+async def test_an_older_modification_does_not_undo_a_newer_booking(say, only):
+    def booking(at):
+        return f"SCH|P1^ZJJCHC|A1^SHTH01|||||||15|min|^^15^{at}", person()
+
+    await say("SIU^S12", "1000", *booking("20250320090000"))
+    await say("SIU^S13", "1200", *booking("20250320110000"))
+    await say("SIU^S13", "1100", *booking("20250320100000"))
+    assert (await only("Appointment"))["start"] == "2025-03-20T11:00:00+08:00"
+
+    await say("SIU^S15", "1400", *booking("20250320110000"))
+    await say("SIU^S14", "1300", *booking("20250320110000"))
+    assert (await only("Appointment"))["status"] == "cancelled"
+
+
+async def test_senders_clocks_are_not_compared_with_each_other(say, only, log):
+    await say("ADT^A08", "1200", person(phone="13000000003"))
+    await say("ADT^A08", "1100", person(phone="13000000002"), by="EMR|SHTH01")
+
+    assert "13000000002" in phones(await only("Patient"))
+    assert log.lines == []
+
+
+async def test_a_clock_that_runs_ahead_does_not_keep_later_messages_out(say, only, clock):
+    await say("ADT^A08", "20300101000000", person(phone="13000000001"))
+    clock.tick(60)
+    await say("ADT^A08", "20260101080030", person(phone="13000000002"))
+
+    assert phones(await only("Patient")) == {"13000000002"}
+
+
+async def test_the_same_facts_later_make_no_new_version(say, only):
+    for at in ("1000", "1100", "1200"):
+        await say("ADT^A08", at, person(phone="13000000001"), visit())
+
+    for kind in ("Patient", "Encounter"):
+        assert (await only(kind))["meta"]["versionId"] == "1"
+
+
+async def test_what_null_deleted_an_older_message_does_not_bring_back(say, only):
+    await say("ADT^A08", "1000", person(phone="13000000001"))
+    await say("ADT^A08", "1200", person(phone='""'))
+    await say("ADT^A08", "1100", person(phone="13000000002"))
+    assert "telecom" not in await only("Patient")
+
+    await say("ADT^A08", "1300", person(phone="13000000004"))
+    assert phones(await only("Patient")) == {"13000000004"}
+
+
+async def test_who_told_it_and_as_of_when_is_stored(say, only):
+    await say("ADT^A08", "1000", person(phone="13000000001"))
+
+    assert (await only("Patient"))["meta"]["extension"] == [
+        {
+            "url": "https://fhir-hub.example/StructureDefinition/told-by",
+            "valueIdentifier": {
+                "system": "https://fhir-hub.example/sid/SHTH01/application",
+                "value": "HIS",
+                "period": {"start": "2025-03-14T02:00:00Z"},
+            },
+        }
+    ]
