@@ -8,22 +8,24 @@ is under way finish and be answered, and closes the store last.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from functools import cache, partial
 from pathlib import Path
 from socket import socket
 from typing import Any, Protocol
 
 from fhir_hub import __version__, fhirjson
+from fhir_hub.channel_settings import DEFAULT_MLLP
 from fhir_hub.clock import new_logical_id, now
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.answers.answers import Answers
+from fhir_hub.hl7v2.channels.channel import Channel, configured
+from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.journal.patience import Patience
-from fhir_hub.hl7v2.listener import Limits, Listener
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
-from fhir_hub.hl7v2.mllp import Block
-from fhir_hub.hl7v2.receive import SOURCE, Channel, Receiver
+from fhir_hub.hl7v2.receive import SOURCE, Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
@@ -56,7 +58,7 @@ from fhir_hub.server import (
 )
 from fhir_hub.settings import Settings, Validation
 from fhir_hub.store.open import Backend
-from fhir_hub.telemetry import Figures, Log, Logs, Metrics, stopwatch
+from fhir_hub.telemetry import Figures, Log, Logs, Metrics
 
 Ask = Callable[[], Awaitable[Figures]]
 
@@ -101,12 +103,14 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     of_rest = repository.of("rest")
     service = _service(settings, definers, checks, site_rules, parameters, of_rest)
     metrics = Metrics(__version__, is_shared=figures is not None)
+    channels = configured(settings)
     receiver = Receiver(
         repository,
         backend.journal,
-        partial(_convert, mappings, settings),
+        partial(_convert, mappings),
         parameters=parameters,
-        channel=Channel("mllp", settings.zone),
+        channel=Channel(DEFAULT_MLLP, settings.zone),
+        channels=[one.channel for one in channels],
         clock=now,
         new_id=new_logical_id,
         charset_of=lambda message: mappings.settings(message).charset,
@@ -117,9 +121,10 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     )
     warn = logs.get_logger("mllp").warning
     answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn)
-    listener = Listener(partial(_take, answers, metrics), _limits(settings), warn)
+    ways = (answers.take, receiver.refuse)
+    intake = Intake(channels, settings, *ways, metrics.channels, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
-    parts = (service, receiver, listener, trials, profiles, indexing, figures)
+    parts = (service, receiver, intake, trials, profiles, indexing, figures)
     return Hub(settings, backend, logs, metrics, *parts)
 
 
@@ -197,7 +202,7 @@ class Hub:
     metrics: Metrics
     service: Service
     receiver: Receiver
-    listener: Listener
+    intake: Intake
     trials: Trials
     profiles: Packages
     indexing: Indexing
@@ -218,10 +223,11 @@ class Hub:
         with open_socket(settings.host, settings.port) as listening:
             here = address(settings.host, listening.getsockname()[1])
             try:
-                await self.listener.start(settings.host, settings.mllp_port)
-            except OSError as error:
-                raise not_listening(settings.host, settings.mllp_port, error) from None
-            addresses = Addresses(here, self.listener.port)
+                await self.intake.start()
+            except PortTaken as taken:
+                raise not_listening(*taken.args) from None
+            ports = self.intake.ports()
+            addresses = Addresses(here, ports.get(DEFAULT_MLLP, 0), channels=ports)
             server = Server(self._application(addresses.mllp), settings.drain_s)
             await self._serve(stop, server, [listening], lambda: on_ready(addresses))
 
@@ -270,7 +276,7 @@ class Hub:
             await stop.wait()
             self.is_taking = False
             await close()
-            await self.listener.close()
+            await self.intake.close()
             await self.receiver.close()
 
         def ready() -> None:
@@ -302,7 +308,7 @@ class Hub:
         probe = Probe(
             self.backend.store,
             self.backend.journal,
-            self.listener,
+            self.intake,
             self.metrics,
             lambda: self.is_taking,
             mllp_port,
@@ -323,15 +329,6 @@ class Hub:
                 said = answered.get("outcome", {}).get("issue", [{}])[0].get("diagnostics", "")
                 raise InvalidResource(f"an entry was refused: {answered['status']} {said}")
         return len(bundle.get("entry", ()))
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        size_bytes=settings.mllp_max_message_bytes,
-        idle_s=settings.mllp_idle_s,
-        connections=settings.mllp_connections,
-        drain_s=settings.drain_s,
-    )
 
 
 def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchange], None]:
@@ -383,17 +380,6 @@ def _known(definitions: Definitions, resource: Any) -> None:
         raise InvalidResource("meta must be an object", expression=f"{resource_type}.meta")
 
 
-def _convert(
-    mappings: Mappings, settings: Settings, message: er7.Message, received: str
-) -> Conversion:
+def _convert(mappings: Mappings, message: er7.Message, received: str, zone: tzinfo) -> Conversion:
     mappings.require_known(message)
-    return convert(message, mappings, zone=settings.zone, received=received)
-
-
-async def _take(answers: Answers, metrics: Metrics, block: Block) -> bytes:
-    """Answer a block, and count it by what MSA-1 says."""
-    elapsed = stopwatch()
-    answer = await answers.take(block)
-    at = answer.find(b"\rMSA") + 5
-    metrics.observe_message(answer[at : at + 2].decode("ascii", "replace"), elapsed())
-    return answer
+    return convert(message, mappings, zone=zone, received=received)

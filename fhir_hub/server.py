@@ -12,8 +12,8 @@ import contextlib
 import gc
 import math
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
@@ -32,11 +32,16 @@ class CannotListen(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a running hub is: the address of the FHIR API, the port of MLLP."""
+    """Where a running hub is: the address of the FHIR API, the ports of MLLP.
+
+    `mllp` is the port of the channel that is always there, 0 if it is turned off; `channels` has
+    the port of each by name; `workers` are process ids, where there are several.
+    """
 
     fhir: str
     mllp: int
-    workers: tuple[int, ...] = ()  # their process ids, where there are several
+    workers: tuple[int, ...] = ()
+    channels: Mapping[str, int] = field(default_factory=dict)
 
 
 class Front:

@@ -14,40 +14,22 @@ import re
 import socket
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import timedelta, timezone, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from fhir_hub.channel_settings import ChannelSettings, check_channels
+from fhir_hub.setting_types import Bytes, Port, Seconds, Zone, read_zone
+
 PREFIX = "FHIR_HUB_"
-_OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
 _STORES = ("sqlite:", "memory:")
 
 
 class InvalidSettings(ValueError):
     """The settings cannot be used; the text says which, where it was set and what is right."""
-
-
-def read_zone(text: str) -> tzinfo:
-    """Return the zone that `text` names: an offset (`+08:00`) or an IANA name.
-
-    Raises `ValueError` if it is neither.
-    """
-    if match := _OFFSET.fullmatch(text):
-        sign = -1 if match[1] == "-" else 1
-        return timezone(sign * timedelta(hours=int(match[2]), minutes=int(match[3])))
-    try:
-        return ZoneInfo(text)
-    except (OSError, ValueError, KeyError):
-        raise ValueError("write an offset (+08:00) or a name such as Asia/Shanghai") from None
-
-
-def _zone(text: str) -> str:
-    read_zone(text)
-    return text
 
 
 def _store(text: str) -> str:
@@ -66,9 +48,6 @@ def _folders(value: Any) -> Any:
     return value.split(os.pathsep) if isinstance(value, str) else value
 
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
-Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
 References = Literal["enforce", "warn", "off"]
 Validation = Literal["r4", "profiles", "off"]
 
@@ -116,7 +95,7 @@ class Settings(BaseSettings):
     """The public address of the FHIR API, for links in answers, such as
     `https://hub.example.org/fhir`; empty: the host that the client asked for."""
 
-    timezone: Annotated[str, AfterValidator(_zone)] = "+08:00"
+    timezone: Zone = "+08:00"
     """The zone of times without an offset, in messages, resources and searches alike: an offset
     or an IANA name. Set it before the first resource comes: stored times are indexed by it."""
 
@@ -140,10 +119,15 @@ class Settings(BaseSettings):
     """The largest HL7v2 message; a larger one is refused with AE."""
 
     mllp_idle_s: Seconds = 600
-    """How long an MLLP connection may be silent before it is closed."""
+    """How long an MLLP connection may be silent, and one message be on its way, before the
+    connection is closed."""
 
-    mllp_connections: Annotated[int, Field(ge=1, le=10_000)] = 500
+    mllp_connections: Annotated[int, Field(ge=1, le=10_000)] = 2000
     """How many MLLP connections may be open at once."""
+
+    channels: dict[str, ChannelSettings] = {}
+    """The ways by which HL7v2 messages come in, in tables `[channels.NAME]` (docs/channels.md):
+    MLLP, MLLP in TLS, HTTP, folders. Without any: MLLP on `mllp_port`, HTTP at `/hl7v2`."""
 
     message_answer_s: Seconds = 30
     """How long the sender of an HL7v2 message waits for its answer at most. Faults that may pass
@@ -254,6 +238,9 @@ def load_settings(
     if settings.workers > 1 and settings.store.startswith("memory:"):
         told = "workers above 1 need a store that they can share: sqlite:PATH"
         raise InvalidSettings(f"{told} / workers 大于 1 时不能用内存存储")
+    if found := check_channels(settings.channels, settings.mllp_port):
+        told = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())
+        raise InvalidSettings(located(config, told))
     if settings.workers > 1 and not hasattr(socket, "send_fds"):
         raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
     return settings
@@ -304,6 +291,39 @@ def _read_file(config: Path) -> dict[str, Any]:
     return values
 
 
+def located(config: Path | None, told: str) -> str:
+    """Return what is wrong with settings, each line with the file and, of a channel, the row."""
+    lines = []
+    for line in told.splitlines():
+        path, colon, why = line.partition(": ")
+        is_channel = path.startswith("channels.") and colon
+        lines.append(f"{_place(config, path)}: {why}" if is_channel else f"{config}: {line}")
+    return "\n".join(lines)
+
+
+def _place(config: Path | None, path: str) -> str:
+    """Return the file, the row if it is in the table of a channel, and the path of a key."""
+    row = _row(config, path.split(".")) if config and path.startswith("channels.") else 0
+    return f"{config} line {row}: {path}" if row else f"{config}: {path}"
+
+
+def _row(config: Path, path: list[str]) -> int:
+    """Return the row of the key, else of the table that it should stand in, 0 if there is none."""
+    row, is_within = 0, False
+    table = re.compile(
+        r"\[\s*" + r"\s*\.\s*".join(rf"[\"']?{re.escape(p)}[\"']?" for p in path[:2])
+    )
+    key = re.compile(rf"[\"']?{re.escape(path[2])}[\"']?\s*[=.]") if len(path) > 2 else None
+    for number, line in enumerate(config.read_text("utf-8").splitlines(), start=1):
+        text = line.lstrip()
+        if text.startswith("["):
+            is_within = table.match(text) is not None
+            row = row or number * is_within
+        elif is_within and key is not None and key.match(text):
+            return number
+    return row
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(name, list(known), n=2)
     return f"; did you mean {' or '.join(found)}?" if found else "; see docs/settings.md"
@@ -322,6 +342,6 @@ def _told(
         elif name in variables:
             where = PREFIX + name.upper()
         else:
-            where = f"{config}: {path}"
+            where = _place(config, path)
         reason = one["msg"].removeprefix("Value error, ")
         yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"

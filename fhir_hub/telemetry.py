@@ -21,6 +21,7 @@ import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -29,7 +30,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from structlog.typing import Processor
 
 Log = Callable[..., None]
@@ -38,6 +39,7 @@ Fields = MutableMapping[str, Any]
 FIELDS = frozenset(
     {
         "ack_code",
+        "channel",
         "config",
         "connections",
         "dropped",
@@ -205,18 +207,7 @@ class Metrics:
             buckets=_HTTP_SECONDS,
             registry=self.registry,
         )
-        self._messages = Counter(
-            "fhir_hub_mllp_messages",
-            "HL7v2 messages answered, by acknowledgment code",
-            ["ack_code"],
-            registry=self.registry,
-        )
-        self._message_seconds = Histogram(
-            "fhir_hub_mllp_message_seconds",
-            "Time to answer an HL7v2 message",
-            buckets=_HTTP_SECONDS,
-            registry=self.registry,
-        )
+        self.channels = ChannelMetrics(self.registry)
         self._invalid = Counter(
             "fhir_hub_conversion_invalid",
             "HL7v2 messages whose resources break a rule of R4 or of a profile",
@@ -234,11 +225,6 @@ class Metrics:
             self._counters[interaction, status] = pair
         pair[0].inc()
         pair[1].observe(seconds)
-
-    def observe_message(self, ack_code: str, seconds: float) -> None:
-        """Count an answered HL7v2 message."""
-        self._messages.labels(ack_code).inc()
-        self._message_seconds.observe(seconds)
 
     def observe_invalid(self) -> None:
         """Count a message that was made into what breaks a rule."""
@@ -269,6 +255,61 @@ class Metrics:
         }
         self._processes.pids = figures.processes
         return generate_latest(self._shown), CONTENT_TYPE_LATEST
+
+
+class ChannelMetrics:
+    """What comes in over HL7v2: by acknowledgment code, and by channel, a name of the settings."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._every = Counter(
+            "fhir_hub_mllp_messages",
+            "HL7v2 messages answered, by acknowledgment code",
+            ["ack_code"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "fhir_hub_mllp_message_seconds",
+            "Time to answer an HL7v2 message",
+            buckets=_HTTP_SECONDS,
+            registry=registry,
+        )
+        self._messages = Counter(
+            "fhir_hub_channel_messages",
+            "HL7v2 messages answered, by channel and acknowledgment code",
+            ["channel", "ack_code"],
+            registry=registry,
+        )
+        self._last = Gauge(
+            "fhir_hub_channel_last_message_timestamp_seconds",
+            "When a channel last answered a message, seconds since 1970",
+            ["channel"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self._connections = Gauge(
+            "fhir_hub_channel_connections",
+            "Open MLLP connections, by the first channel of their port",
+            ["channel"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._found: dict[tuple[str, str], tuple[Counter, Counter, Gauge]] = {}
+
+    def observe_message(self, channel: str, ack_code: str, seconds: float) -> None:
+        """Count an answered message."""
+        found = self._found.get((channel, ack_code))
+        if found is None:
+            every, own = self._every.labels(ack_code), self._messages.labels(channel, ack_code)
+            found = self._found[channel, ack_code] = (every, own, self._last.labels(channel))
+        every, own, last = found
+        every.inc()
+        own.inc()
+        last.set_to_current_time()
+        self._seconds.observe(seconds)
+
+    def observe_connection(self, channel: str, change: int) -> None:
+        """Count a connection that begins (1) or ends (-1)."""
+        self._connections.labels(channel).inc(change)
 
 
 class _Gauges:
@@ -319,6 +360,11 @@ class _Processes:
     def describe(self) -> list[Metric]:
         """Return nothing: what there is, is known only when it is read."""
         return []
+
+
+def forget_process(pid: int, folder: Path) -> None:
+    """Let the gauges of a process that ended count no more; `folder` is where it kept them."""
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 def stopwatch() -> Callable[[], float]:

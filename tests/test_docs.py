@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests" / "whole"))
 
 from running import RunningHub  # noqa: E402 (the folder of the tests is on the path from here on)
 
+from fhir_hub.channel_settings import ChannelSettings  # noqa: E402
 from fhir_hub.cli import app  # noqa: E402
 from fhir_hub.hl7v2 import charset, er7  # noqa: E402
 from fhir_hub.hl7v2.map_files import built_in_folder, read_files  # noqa: E402
@@ -169,6 +170,13 @@ def test_every_setting_is_documented_with_its_default():
         assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
 
 
+def test_every_key_of_a_channel_is_documented_with_its_default():
+    text = page("channels.md")
+    for name, field in ChannelSettings.model_fields.items():
+        told = " ".join((field.description or "").split()).replace("|", "\\|")
+        assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
+
+
 def test_every_command_and_option_is_documented():
     text = page("cli.md")
     for name, command in typer.main.get_command(app).commands.items():
@@ -212,9 +220,8 @@ def test_every_metric_is_documented(hub):
 
 
 def test_the_settings_shown_in_the_docs_can_be_used(tmp_path):
-    for number, block in enumerate(
-        re.findall(r"```toml\n(.*?)```", page("settings.md"), re.DOTALL)
-    ):
+    pages = page("settings.md") + page("channels.md")
+    for number, block in enumerate(re.findall(r"```toml\n(.*?)```", pages, re.DOTALL)):
         config = tmp_path / f"{number}.toml"
         config.write_text(block, "utf-8")
         assert load_settings(config, {}, {}).port == 8000

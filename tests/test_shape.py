@@ -16,7 +16,8 @@ PACKAGE = ROOT / "fhir_hub"
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 STEPS = (
-    {"__init__", "errors", "clock", "fhirjson", "settings", "telemetry"},
+    {"__init__", "errors", "clock", "fhirjson", "settings", "telemetry"}
+    | {"channel_settings", "setting_types"},
     {"r4"},
     {"search"},
     {"store"},
@@ -43,7 +44,7 @@ DOORS = {
     "motor": ("store/mongo/",),
     "msgspec": ("fhirjson.py", "r4/packages.py", "rest/"),  # `Raw`: stored bytes as they are
     "prometheus_client": ("telemetry.py",),
-    "pydantic": ("settings.py", "r4/checks/models.py"),
+    "pydantic": ("settings.py", "channel_settings.py", "setting_types.py", "r4/checks/models.py"),
     "pydantic_settings": ("settings.py",),
     "pypinyin": ("search/kinds/pinyin.py",),
     "re2": ("r4/expressions/patterns.py",),

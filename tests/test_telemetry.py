@@ -148,7 +148,7 @@ def test_requests_and_messages_are_counted_and_the_store_is_measured(metrics):
     metrics.observe_request("read", 200, 0.002)
     metrics.observe_request("read", 200, 0.002)
     metrics.observe_request("", 404, 0.002)
-    metrics.observe_message("AA", 0.01)
+    metrics.channels.observe_message("lab", "AA", 0.01)
 
     found = samples(metrics)
     assert found["fhir_hub_http_requests_total", (("interaction", "read"), ("status", "200"))] == 2
@@ -165,7 +165,7 @@ def test_requests_and_messages_are_counted_and_the_store_is_measured(metrics):
 
 
 def test_two_hubs_in_one_process_count_apart(metrics):
-    metrics.observe_message("AA", 0.01)
+    metrics.channels.observe_message("lab", "AA", 0.01)
 
     assert ("fhir_hub_mllp_messages_total", (("ack_code", "AA"),)) not in samples(Metrics("1"))
 

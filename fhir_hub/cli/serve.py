@@ -76,7 +76,7 @@ def _run(
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.r4.package_files import InvalidPackage
     from fhir_hub.server import CannotListen, new_event_loop
-    from fhir_hub.settings import InvalidSettings, unknown_variables
+    from fhir_hub.settings import InvalidSettings, located, unknown_variables
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.telemetry import LIBRARIES, Logs
 
@@ -100,7 +100,7 @@ def _run(
     except CannotOpen as error:
         fail(f"{settings.store}: {error}")
     except InvalidSettings as error:
-        fail(f"{config}: {error}")
+        fail(located(config, str(error)))
     except CannotListen as error:
         fail(str(error))
     except InvalidMapping as error:
@@ -135,6 +135,8 @@ async def _serve(
 
 def _as_json(addresses: "Addresses") -> str:
     line: dict[str, object] = {"fhir": addresses.fhir, "mllp": addresses.mllp, "pid": os.getpid()}
+    if len(addresses.channels) > 1:
+        line["channels"] = addresses.channels
     if addresses.workers:
         line["workers"] = addresses.workers
     return json.dumps(line)
@@ -144,12 +146,15 @@ def _as_text(addresses: "Addresses", settings: "Settings") -> str:
     home = addresses.fhir.removesuffix("fhir")
     host = home.split("//")[1].rpartition(":")[0]
     mllp = f"mllp://{host}:{addresses.mllp}"
+    others = "".join(
+        f"\n  {name:<12} port {port}" for name, port in addresses.channels.items() if name != "mllp"
+    )
     count = len(addresses.workers)
     processes = f"\n  processes    {count} that serve, 1 that writes" if count else ""
     first = "examples/messages/01_ADT_A04_chc_register.hl7"
     return f"""fhir-hub {__version__} is ready · 已启动
   FHIR R4      {addresses.fhir}
-  HL7v2 MLLP   {mllp}
+  HL7v2 MLLP   {mllp}{others}
   pages        {home}   (docs, health, metrics)
   store        {settings.store}{processes}
 Send the first message, then find its patient · 发送第一条消息, 再查询患者:

@@ -21,9 +21,13 @@ from typing import Self
 from fhir_hub.hl7v2.mllp import Block, Framer, frame
 
 Handle = Callable[[Block], Awaitable[bytes]]
+# What a client is told apart by comes in; who handles its blocks goes out, None if nobody will.
+Meet = Callable[["Caller"], Handle | None]
 # Takes an event and fields; of a `fault` it shows the type and the place, never the text.
 Log = Callable[..., None]
 _READ_BYTES = 1 << 16
+_BACKLOG = 1024
+_HANDSHAKE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +47,68 @@ def no_log(event: str, **fields: object) -> None:
     """Log nothing."""
 
 
-class Listener:
-    """An MLLP server. `handle` takes a block and returns what to answer; it should not raise."""
+class Caller:
+    """A client that is connected: its IP address, its certificate, and a way to tell it more."""
 
-    def __init__(self, handle: Handle, limits: Limits | None = None, log: Log = no_log) -> None:
-        self._handle = handle
+    __slots__ = ("_drain_s", "_writer", "address", "certificate")
+
+    def __init__(self, writer: asyncio.StreamWriter, drain_s: float) -> None:
+        self._writer, self._drain_s = writer, drain_s
+        peer = writer.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        self.certificate: object = writer.get_extra_info("peercert")
+
+    async def tell(self, raw: bytes) -> bool:
+        """Send a block that answers none of this moment; False if the connection is gone."""
+        if self._writer.is_closing():
+            return False
+        self._writer.write(frame(raw))
+        try:
+            async with asyncio.timeout(self._drain_s):
+                await self._writer.drain()
+        except (OSError, TimeoutError):
+            return False
+        return not self._writer.is_closing()
+
+
+def everyone(handle: Handle) -> Meet:
+    """Return what lets every client in and has its blocks handled by `handle`."""
+    return lambda caller: handle
+
+
+class Listener:
+    """An MLLP server. `meet` says who handles the blocks of a client; that should not raise.
+
+    The handler returns what to answer, which is nothing if it is empty. `on_change` hears of each
+    connection that begins (1) or ends (-1).
+    """
+
+    def __init__(
+        self,
+        meet: Meet,
+        limits: Limits | None = None,
+        log: Log = no_log,
+        tls: ssl.SSLContext | None = None,
+        on_change: Callable[[int], None] = lambda change: None,
+    ) -> None:
+        self._meet = meet
         self._limits = limits or Limits()
         self._log = log
+        self._tls, self._on_change = tls, on_change
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._is_closing = False
 
-    async def start(
-        self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
-    ) -> None:
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen on `port`, or on a free one if it is 0; raises `OSError` if that cannot be."""
-        self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
+        self._server = await asyncio.start_server(
+            self._serve,
+            host,
+            port,
+            ssl=self._tls,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
+        )
 
     async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
         """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
@@ -69,7 +119,12 @@ class Listener:
             adopted.on_end = on_end
             return adopted
 
-        await loop.connect_accepted_socket(protocol, connection)
+        await loop.connect_accepted_socket(
+            protocol,
+            connection,
+            ssl=self._tls,
+            ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
+        )
 
     @property
     def port(self) -> int:
@@ -114,10 +169,15 @@ class Listener:
             self._log("mllp_connection_refused", connections=len(self._connections))
             writer.close()
             return
+        handle = self._meet(Caller(writer, self._limits.idle_s))
+        if handle is None:
+            writer.close()
+            return
         task = asyncio.current_task()
         assert task is not None
-        connection = _Connection(reader, writer, Framer(self._limits.size_bytes))
+        connection = _Connection(reader, writer, Framer(self._limits.size_bytes), handle)
         self._connections[task] = connection
+        self._on_change(1)
         try:
             await self._converse(connection)
         except TimeoutError:
@@ -132,6 +192,7 @@ class Listener:
             self._log("mllp_fault", fault=error)
         finally:
             del self._connections[task]
+            self._on_change(-1)
             if connection.framer.junk:
                 self._log("mllp_junk", size_bytes=connection.framer.junk)
             writer.close()
@@ -140,19 +201,27 @@ class Listener:
 
     async def _converse(self, connection: "_Connection") -> None:
         """Answer one block after the other until the sender or we have had enough."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.idle_s
         while not self._is_closing:
-            async with asyncio.timeout(self._limits.idle_s):
+            async with asyncio.timeout_at(deadline):
                 data = await connection.reader.read(_READ_BYTES)
             if not data:
                 return
             connection.is_busy = True
-            for block in connection.framer.feed(data):
-                connection.writer.write(frame(await self._handle(block)))
-                async with asyncio.timeout(self._limits.idle_s):
-                    await connection.writer.drain()
+            was_inside = connection.framer.is_inside
+            blocks = connection.framer.feed(data)
+            for block in blocks:
+                if answer := await connection.handle(block):
+                    connection.writer.write(frame(answer))
+                    async with asyncio.timeout(self._limits.idle_s):
+                        await connection.writer.drain()
                 if self._is_closing:
                     return
             connection.is_busy = False
+            # a message that comes byte by byte may not hold its connection for ever
+            if blocks or not (was_inside and connection.framer.is_inside):
+                deadline = loop.time() + self._limits.idle_s
 
 
 class _Adopted(asyncio.StreamReaderProtocol):
@@ -169,10 +238,14 @@ class _Adopted(asyncio.StreamReaderProtocol):
 class _Connection:
     """One connection; `is_busy` while a message of it is under way."""
 
-    __slots__ = ("framer", "is_busy", "reader", "writer")
+    __slots__ = ("framer", "handle", "is_busy", "reader", "writer")
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, framer: Framer
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        framer: Framer,
+        handle: Handle,
     ) -> None:
-        self.reader, self.writer, self.framer = reader, writer, framer
+        self.reader, self.writer, self.framer, self.handle = reader, writer, framer, handle
         self.is_busy = False

@@ -12,8 +12,8 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from fhir_hub.errors import (
 )
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.apply import apply
+from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.journal.course import (
     Course,
@@ -51,17 +52,8 @@ from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import Entered, Journal, Kept, Received
 
 SOURCE = "hl7v2"
-Convert = Callable[[er7.Message, str], Conversion]
+Convert = Callable[[er7.Message, str, tzinfo], Conversion]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """How one connection's messages are read: its name, a forced character set, the zone."""
-
-    name: str
-    zone: tzinfo
-    charset: str = ""
 
 
 def _unknown(message: er7.Message) -> str:
@@ -73,13 +65,14 @@ def _nobody(message: er7.Message) -> tuple[str, ...]:
 
 
 class Receiver:
-    """Takes the messages of one channel. Any number may be under way at once.
+    """Takes the messages of all channels. Any number may be under way at once.
 
-    `convert` gets the message and the instant at which it came; `charset_of` gets its header
-    alone and says in which character set its sender is configured to write; `senders_of` says
-    which senders' files hold for a message, whose rules it then obeys; `maps` is the version of
-    the maps now; `patience` says how long a sender waits. `on_invalid` hears of a message whose
-    resources break a rule; the message is kept as failed.
+    `channels` are known by name; `channel` is that of a message of which nothing else is known.
+    `convert` gets the message, the instant at which it came, and the zone of its channel;
+    `charset_of` gets its header alone and says in which character set its sender is configured
+    to write; `senders_of` says which senders' files hold for a message, whose rules it obeys;
+    `maps` is the version of the maps now; `patience` says how long a sender waits. `on_invalid`
+    hears of a message whose resources break a rule; the message is kept as failed.
     """
 
     def __init__(
@@ -90,6 +83,7 @@ class Receiver:
         *,
         parameters: Parameters,
         channel: Channel,
+        channels: Iterable[Channel] = (),
         clock: Clock,
         new_id: IdMaker,
         charset_of: Callable[[er7.Message], str] = _unknown,
@@ -101,6 +95,7 @@ class Receiver:
     ) -> None:
         self._repository, self._journal, self._convert = repository, journal, convert
         self._parameters, self._channel = parameters, channel
+        self._channels = {one.name: one for one in channels}
         self._clock, self._new_id, self._log = clock, new_id, log
         self._charset_of, self._senders_of = charset_of, senders_of
         self._maps, self._on_invalid = maps, on_invalid
@@ -108,20 +103,24 @@ class Receiver:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
-    async def take(self, block: Block) -> bytes:
+    async def take(self, block: Block, channel: Channel | None = None) -> bytes:
         """Return the acknowledgment of a block; never raises for what a message holds."""
-        if block.is_cut:
-            read = self._read(block.raw)
-            return self._answer(read, ack_for(TooLarge("the message is over the size limit")))
-        return await self.receive(block.raw)
+        way = channel or self._channel
+        if block.is_cut or len(block.raw) > way.size_bytes:
+            return self.refuse(block.raw, TooLarge("the message is over the size limit"), way)
+        return await self.receive(block.raw, way)
 
-    async def receive(self, raw: bytes) -> bytes:
+    def refuse(self, raw: bytes, error: FhirError, channel: Channel) -> bytes:
+        """Return the acknowledgment of a message that is not kept, for the reason `error`."""
+        return self._answer(self._read(raw, channel), ack_for(error))
+
+    async def receive(self, raw: bytes, channel: Channel | None = None) -> bytes:
         """Keep the message, do what it says, return its acknowledgment.
 
         That goes on if the sender does not wait for it. Who has waited long enough is told to
         send again, and that the message was late stands in the journal with its end.
         """
-        course = Course(self._read(raw), self._patience.tries())
+        course = Course(self._read(raw, channel or self._channel), self._patience.tries())
         work = self._start(self._receive(raw, course))
         finished, _ = await asyncio.wait((work,), timeout=self._patience.answer_s)
         if finished:
@@ -161,7 +160,7 @@ class Receiver:
         before = await self._journal.find(number)
         if before is None:
             raise Conflict("the message is unknown")
-        read = self._read(before.message.raw)
+        read = self._read(before.message.raw, self._way(before))
         turns = patient_numbers(read.text, read.header)
         kept = await self._journal.reopen(number, turns, again=though_done)
         course = Course(read, self._patience.tries(), kept.entered, is_free=kept.is_free)
@@ -177,7 +176,7 @@ class Receiver:
         old = await self._journal.find(number)
         if old is None:
             raise Conflict("the message is unknown")
-        read = self._read(raw)
+        read = self._read(raw, self._way(old))
         message = replace(self._received(read, raw), replaces=number, channel=old.message.channel)
         course = Course(read, self._patience.tries())
         kept = await self._keep(message, course)
@@ -212,14 +211,18 @@ class Receiver:
         if numbers is not None:
             pending = [entered for entered in pending if entered.number in numbers]
         for entered in pending:
-            read = self._read(entered.message.raw)
+            read = self._read(entered.message.raw, self._way(entered))
             await self._once(Course(read, self._patience.tries(), entered, is_again=True))
         return len(pending)
+
+    def _way(self, entered: Entered) -> Channel:
+        """Return the channel by which a message came, if it is still there."""
+        return self._channels.get(entered.message.channel, self._channel)
 
     def _received(self, read: Read, raw: bytes) -> Received:
         header = read.header
         return Received(
-            self._channel.name,
+            read.channel.name,
             header.key,
             digest(read, raw),
             microseconds(self._clock()),
@@ -287,7 +290,7 @@ class Receiver:
         if read.fault is not None:
             raise read.fault
         message = er7.parse(read.text, read.charset, read.issues)
-        conversion = self._convert(message, instant(received))
+        conversion = self._convert(message, instant(received), read.channel.zone)
         answer = self._answer(read, ack.ACCEPTED)
         repository = self._repository.of(SOURCE, *self._senders_of(message))
         return await self._commit(repository, course, conversion, answer)
@@ -302,7 +305,7 @@ class Receiver:
         self, repository: Repository, course: Course, conversion: Conversion, answer: bytes
     ) -> bytes:
         attempts, warnings, notes = 0, list[Warned](), list[Note]()
-        day = day_of(course.read.header.field(7), self._clock().astimezone(self._channel.zone))
+        day = day_of(course.read, self._clock())
 
         async def work(unit: Unit) -> bytes:
             nonlocal attempts, warnings
@@ -369,14 +372,16 @@ class Receiver:
             self._start(until_done(lambda: self._journal.finish(finish), self._patience))
         return answer
 
-    def _read(self, raw: bytes) -> Read:
+    def _read(self, raw: bytes, channel: Channel) -> Read:
         try:
-            decoded = charset.decode(raw, self._channel.charset or self._configured(raw))
+            decoded = charset.decode(raw, channel.charset or self._configured(raw))
         except FhirError as error:
             # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
-            return Read(ack.read_header(raw.decode("latin-1")), "latin-1", fault=error)
+            header = ack.read_header(raw.decode("latin-1"))
+            return Read(channel, header, "latin-1", fault=error)
         header = ack.read_header(decoded.text)
-        return Read(header, decoded.charset, decoded.text, issues=decoded.issues)
+        fault = channel.fault(header)
+        return Read(channel, header, decoded.charset, decoded.text, fault, decoded.issues)
 
     def _configured(self, raw: bytes) -> str:
         try:
@@ -391,5 +396,5 @@ class Receiver:
             verdict,
             moment=self._clock(),
             control_id=self._new_id(),
-            zone=self._channel.zone,
+            zone=read.channel.zone,
         )

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.hl7v2.channels.intake import Intake
 from fhir_hub.store.base import Store
 from fhir_hub.store.journal import Journal
 from fhir_hub.telemetry import Figures, Metrics
@@ -27,7 +27,7 @@ class Probe:
 
     store: Store
     journal: Journal
-    listener: Listener
+    intake: Intake
     metrics: Metrics
     is_taking: Callable[[], bool]
     mllp_port: int
@@ -46,7 +46,7 @@ class Probe:
         """Return the metrics as Prometheus reads them, and the media type."""
         status = await self.store.status()
         pending = await self.journal.pending()
-        figures = await self.figures() if self.figures else Figures({}, self.listener.connections)
+        figures = await self.figures() if self.figures else Figures({}, self.intake.connections)
         return self.metrics.exposition(
             status.resources,
             status.sequence,

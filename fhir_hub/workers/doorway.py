@@ -13,8 +13,14 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
-HTTP, MLLP = b"h", b"m"
+HTTP = b"h"
+_MLLP = 128
 Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
+
+
+def mllp_kind(number: int) -> bytes:
+    """Return the kind of the connections of the MLLP port with that place in the list of ports."""
+    return bytes((_MLLP + number,))
 
 
 class Doorway:

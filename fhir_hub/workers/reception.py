@@ -1,4 +1,4 @@
-"""The hub's two ports: every connection is accepted here and handed to a worker.
+"""The hub's ports: every connection is accepted here and handed to a worker.
 
 MLLP connections are few and live long: the worker with the fewest gets the next. Those of HTTP
 may be many and short, and that one has ended is heard a little late: they go round, but past a
@@ -7,10 +7,11 @@ worker that has far more than another. While no worker takes any, callers wait i
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from fhir_hub.telemetry import Log
-from fhir_hub.workers.doorway import HTTP, MLLP, hand_over
+from fhir_hub.workers.doorway import HTTP, hand_over
 
 _AT_ONCE = 64
 _UNEVEN = 8
@@ -22,14 +23,24 @@ class Door:
     def __init__(self, own: socket.socket, other: socket.socket) -> None:
         own.setblocking(False)
         self.own, self.other = own, other
-        self.open = {HTTP: 0, MLLP: 0}
+        self.open: Counter[bytes] = Counter()
+
+    @property
+    def mllp_connections(self) -> int:
+        """Return how many MLLP connections it has, of all ports."""
+        return self.open.total() - self.open[HTTP]
 
 
 class Reception:
-    """Takes connections on listening sockets, by kind, while a door is open."""
+    """Takes connections on listening sockets, by kind, while a door is open.
 
-    def __init__(self, listening: dict[bytes, socket.socket], most_mllp: int, log: Log) -> None:
-        self._listening, self._most_mllp, self._log = listening, most_mllp, log
+    `most` says of the kinds that are MLLP how many connections each may have.
+    """
+
+    def __init__(
+        self, listening: Mapping[bytes, socket.socket], most: Mapping[bytes, int], log: Log
+    ) -> None:
+        self._listening, self._most, self._log = listening, most, log
         self._doors: list[Door] = []
         self._loop = asyncio.get_running_loop()
         self._is_taking = False
@@ -37,7 +48,7 @@ class Reception:
     @property
     def mllp_connections(self) -> int:
         """Return how many MLLP connections are open, in all workers."""
-        return sum(door.open[MLLP] for door in self._doors)
+        return sum(door.mllp_connections for door in self._doors)
 
     def open(self, door: Door) -> None:
         """Let connections go through a door too."""
@@ -85,9 +96,11 @@ class Reception:
         return accept
 
     def _place(self, kind: bytes, connection: socket.socket) -> None:
-        if kind == MLLP and self.mllp_connections >= self._most_mllp:
-            self._log("mllp_connection_refused", connections=self.mllp_connections)
-            return
+        if kind != HTTP:
+            connections = sum(door.open[kind] for door in self._doors)
+            if connections >= self._most[kind]:
+                self._log("mllp_connection_refused", connections=connections)
+                return
         for door in self._order(kind):
             if hand_over(door.own, kind, connection):
                 door.open[kind] += 1
@@ -96,8 +109,8 @@ class Reception:
                 return
 
     def _order(self, kind: bytes) -> list[Door]:
-        if kind == MLLP:
-            return sorted(self._doors, key=lambda door: door.open[kind])
+        if kind != HTTP:
+            return sorted(self._doors, key=lambda door: door.mllp_connections)
         most = 2 * min((door.open[kind] for door in self._doors), default=0) + _UNEVEN
         return sorted(self._doors, key=lambda door: door.open[kind] > most)
 
@@ -108,5 +121,4 @@ class Reception:
             return
         if not kinds:
             self.close(door)
-        for kind in door.open:
-            door.open[kind] -= kinds.count(kind)
+        door.open.subtract(kinds[at : at + 1] for at in range(len(kinds)))

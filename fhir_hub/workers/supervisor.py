@@ -17,16 +17,20 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fhir_hub.channel_settings import DEFAULT_MLLP
 from fhir_hub.errors import Unavailable
+from fhir_hub.hl7v2.channels.channel import configured
+from fhir_hub.hl7v2.channels.ports import by_channel, ports_of
 from fhir_hub.server import Addresses, address, calm_collector, open_socket
 from fhir_hub.settings import Settings
 from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
-from fhir_hub.telemetry import Logs, stopwatch
-from fhir_hub.workers.doorway import HTTP, MLLP
+from fhir_hub.telemetry import Logs, forget_process, stopwatch
+from fhir_hub.workers.doorway import HTTP, mllp_kind
 from fhir_hub.workers.pipe import Pipe, open_pipe
 from fhir_hub.workers.reception import Door, Reception
 
@@ -65,12 +69,21 @@ async def run_workers(
     """
     folder = Path(tempfile.mkdtemp(prefix="fhir-hub-"))
     try:
+        plans = ports_of(configured(settings), settings.mllp_port)
         async with open_backend(settings.store) as backend:
-            with (
-                open_socket(settings.host, settings.port) as http,
-                open_socket(settings.host, settings.mllp_port) as mllp,
-            ):
-                supervisor = Supervisor(settings, logs, backend, folder, http, mllp)
+            with contextlib.ExitStack() as opened:
+                http = opened.enter_context(open_socket(settings.host, settings.port))
+                mllp = [opened.enter_context(open_socket(plan.host, plan.number)) for plan in plans]
+                ports = by_channel(plans, [one.getsockname()[1] for one in mllp])
+                here = address(settings.host, http.getsockname()[1])
+                addresses = Addresses(here, ports.get(DEFAULT_MLLP, 0), channels=ports)
+                kinds = [mllp_kind(number) for number in range(len(plans))]
+                reception = Reception(
+                    {HTTP: http, **dict(zip(kinds, mllp, strict=True))},
+                    dict(zip(kinds, (plan.connections for plan in plans), strict=True)),
+                    logs.get_logger("supervisor").warning,
+                )
+                supervisor = Supervisor(settings, logs, backend, folder, reception, addresses)
                 calm_collector()
                 await supervisor.run(stop, on_ready, load)
     finally:
@@ -86,15 +99,12 @@ class Supervisor:
         logs: Logs,
         backend: Backend,
         folder: Path,
-        http: socket.socket,
-        mllp: socket.socket,
+        reception: Reception,
+        addresses: Addresses,
     ) -> None:
         self._settings, self._backend, self._folder = settings, backend, folder
         self._log = logs.get_logger("supervisor")
-        self._reception = Reception(
-            {HTTP: http, MLLP: mllp}, settings.mllp_connections, self._log.warning
-        )
-        self._ports = (http.getsockname()[1], mllp.getsockname()[1])
+        self._reception, self._addresses = reception, addresses
         self._workers: dict[str, Worker] = {}
         self._orphans: set[int] = set()
         self._errands: set[asyncio.Task[None]] = set()
@@ -121,8 +131,7 @@ class Supervisor:
             for worker in self._workers.values():
                 self._open(worker)
             pids = tuple(worker.process.pid for worker in self._workers.values())
-            here = address(self._settings.host, self._ports[0])
-            on_ready(Addresses(here, self._ports[1], pids))
+            on_ready(replace(self._addresses, workers=pids))
             await stop.wait()
         finally:
             self._is_stopping = True
@@ -159,7 +168,7 @@ class Supervisor:
 
         worker.pipe = await open_pipe(own, handle, lambda: None)
         settings = self._settings.model_dump(mode="json")
-        await worker.ask("build", (settings, self._ports[1]))
+        await worker.ask("build", (settings, self._addresses.mllp))
         return worker
 
     async def _handle(self, worker: Worker, kind: str, value: Any) -> Any:
@@ -275,6 +284,7 @@ class Supervisor:
         """Let go of a worker that has ended; what it had kept goes to another."""
         if self._workers.get(worker.name) is worker:
             del self._workers[worker.name]
+            forget_process(worker.process.pid, self._folder)
         self._reception.close(worker.door)
         worker.door.own.close()
         if worker.pipe is not None:

@@ -23,7 +23,7 @@ from fhir_hub.settings import load_settings
 from fhir_hub.store.forward import forwarding
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import LIBRARIES, Figures, Logs
-from fhir_hub.workers.doorway import HTTP, MLLP, Doorway
+from fhir_hub.workers.doorway import HTTP, Doorway, mllp_kind
 from fhir_hub.workers.pipe import Pipe, open_pipe
 
 
@@ -81,7 +81,9 @@ class Worker:
         await ready.wait()
 
     def _take(self, hub: Hub, server: Any) -> Doorway:
-        return Doorway(self._door, {HTTP: server.adopt, MLLP: hub.listener.adopt})
+        adopters = enumerate(hub.intake.adopters())
+        by_kind = {mllp_kind(number): adopt for number, adopt in adopters}
+        return Doorway(self._door, {HTTP: server.adopt, **by_kind})
 
     async def _figures(self) -> Figures:
         assert self.pipe is not None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
 
 
@@ -25,7 +25,7 @@ def receiver(ack_code: str) -> Iterator[int]:
         return b"MSH|^~\\&|B||A||2024||ACK|1|P|2.4\rMSA|%s|%s\r" % (ack_code.encode(), control_id)
 
     async def serve() -> None:
-        async with Listener(answer) as listener:
+        async with Listener(everyone(answer)) as listener:
             await listener.start()
             ports.append(listener.port)
             started.set()

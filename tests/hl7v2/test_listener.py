@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fhir_hub.hl7v2.listener import Limits, Listener
+from fhir_hub.hl7v2.listener import Limits, Listener, everyone
 from fhir_hub.hl7v2.mllp import Block, frame
 
 Handle = Callable[[Block], Awaitable[bytes]]
@@ -76,7 +76,7 @@ async def start(log):
     listeners: list[Listener] = []
 
     async def make(handle: Handle = echo, **limits: float) -> Listener:
-        listener = Listener(handle, Limits(**limits), log)
+        listener = Listener(everyone(handle), Limits(**limits), log)
         await listener.start()
         listeners.append(listener)
         return listener
@@ -261,11 +261,11 @@ async def test_closing_gives_up_on_what_does_not_finish(start, connect):
 
 
 async def test_a_listener_may_be_closed_before_it_starts():
-    async with Listener(echo):
+    async with Listener(everyone(echo)):
         pass
 
 
 async def test_a_taken_port_is_an_error(start):
     listener = await start()
     with pytest.raises(OSError, match="address already in use"):
-        await Listener(echo).start(port=listener.port)
+        await Listener(everyone(echo)).start(port=listener.port)

@@ -6,7 +6,7 @@ Spec: HL7 Minimal Lower Layer Protocol, release 1
 import asyncio
 import socket
 
-from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import frame
 
 
@@ -17,7 +17,7 @@ async def test_an_adopted_connection_is_answered_and_its_end_is_told():
         return b"heard " + block.raw
 
     ours, theirs = socket.socketpair()
-    async with Listener(echo) as listener:
+    async with Listener(everyone(echo)) as listener:
         await listener.adopt(ours, ended.set)
         reader, writer = await asyncio.open_connection(sock=theirs)
         writer.write(frame(b"one") + frame(b"two"))

@@ -11,7 +11,8 @@ import pytest
 from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.errors import NotSupported
-from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 
@@ -32,7 +33,7 @@ class Convert:
         self.fault: BaseException | None = None
         self.names: list[str] = []
 
-    def __call__(self, message, received):
+    def __call__(self, message, received, zone):
         self.received = received
         if self.fault is not None:
             raise self.fault

@@ -10,9 +10,10 @@ import pytest
 from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.errors import Contended, InvalidMessage, Unavailable
+from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.journal.reasons import shown
-from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store.base import Conflict
@@ -63,7 +64,7 @@ class Hub:
             log=lambda event, **fields: self.lines.append(event),
         )
 
-    def _convert(self, message, received):
+    def _convert(self, message, received, zone):
         if self.fault:
             raise self.fault
         number = message.header.value(10)

@@ -14,9 +14,10 @@ import pytest
 from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.errors import NotSupported
-from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
-from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer, send, split_messages
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store.open import open_backend
@@ -42,7 +43,7 @@ class Convert:
         self.fault: BaseException | None = None
         self.names: list[str] = []
 
-    def __call__(self, message, received):
+    def __call__(self, message, received, zone):
         self.received = received
         if self.fault is not None:
             raise self.fault
@@ -178,7 +179,7 @@ async def test_a_journal_that_keeps_nothing_means_no_promise(url, convert, clock
 async def test_an_end_that_cannot_be_recorded_is_logged_and_the_sender_answered(
     url, convert, clock, log
 ):
-    def lose_the_table(message, received):
+    def lose_the_table(message, received, zone):
         with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:"))) as connection:
             connection.execute("DROP TABLE message")
         raise NotSupported("no map")
@@ -265,7 +266,7 @@ async def test_two_processes_that_replay_one_message_do_it_once(url, convert, cl
 
 @pytest.mark.parametrize("files", [STORY, BROKEN], ids=["story", "quirks and wire"])
 async def test_every_message_file_is_accepted_over_a_socket(receiver, files):
-    async with Listener(receiver.take) as listener:
+    async with Listener(everyone(receiver.take)) as listener:
         await listener.start()
         for path in files:
             messages = split_messages(path.read_bytes())
@@ -279,7 +280,7 @@ async def test_fifty_connections_about_an_unknown_patient_make_one(receiver, cou
     async def deliver(port, control_id):
         return [r async for r in send([oru(control_id)], "127.0.0.1", port)]
 
-    async with Listener(receiver.take) as listener:
+    async with Listener(everyone(receiver.take)) as listener:
         await listener.start()
         results = await asyncio.gather(*(deliver(listener.port, f"C{n}") for n in range(50)))
 
@@ -313,7 +314,7 @@ async def test_names_arrive_whole_from_every_character_set(receiver, convert):
 
 async def test_the_date_of_a_message_is_what_its_header_says(receiver, convert, store):
     def address(text):
-        return lambda message, received: conversion(
+        return lambda message, received, zone: conversion(
             patient(identifier("T1"), address=[{"use": "home", "text": text}])
         )
 

@@ -14,8 +14,9 @@ import pytest
 from apply_parts import conversion, identifier, observation, patient, replaced
 
 from fhir_hub.hl7v2.ack import read_header
+from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.order import patient_numbers
-from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store import forward
@@ -24,7 +25,7 @@ from fhir_hub.store.open import open_backend
 LARGE = 300  # resources: written in a thread, and what comes meanwhile is faster
 
 
-def convert(message, received):
+def convert(message, received, zone):
     """PID-3 is a Patient, MRG-1 the one it replaces, OBX-1 how many Observations there are."""
     number = message.header.value(10)
     person = patient(identifier(message.first("PID").value(3)))

@@ -11,10 +11,11 @@ import parts
 import pytest
 
 from fhir_hub import fhirjson
+from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
-from fhir_hub.hl7v2.receive import Channel, Receiver
+from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer, send, split_messages
 from fhir_hub.search.plan import EVERYTHING, Query
 
@@ -46,7 +47,7 @@ def receiver(backend, repository, clock, log):
     return Receiver(
         repository,
         backend.journal,
-        lambda message, received: convert(message, mappings(), received=received),
+        lambda message, received, zone: convert(message, mappings(), received=received),
         parameters=parts.parameters(),
         channel=Channel("mllp-1", parts.ZONE),
         clock=clock,
@@ -59,7 +60,7 @@ def receiver(backend, repository, clock, log):
 @pytest.fixture
 async def deliver(receiver):
     """Send the messages of some bytes over one connection; return the results."""
-    async with Listener(receiver.take) as listener:
+    async with Listener(everyone(receiver.take)) as listener:
         await listener.start()
 
         async def run(raw):
@@ -169,7 +170,7 @@ async def test_what_a_crash_interrupted_is_replayed_with_its_own_time(
     class Crash(BaseException):
         pass
 
-    def crash(message, received):
+    def crash(message, received, zone):
         raise Crash
 
     crashing = partial(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fhir_hub.errors import InvalidMessage, Unavailable
-from fhir_hub.hl7v2.listener import Listener
+from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.sender import Result, control_id, read_answer, send, split_messages
 
@@ -27,7 +27,7 @@ async def listen() -> AsyncIterator[Callable[..., Awaitable[int]]]:
     listeners = []
 
     async def start(handle: Callable[[Block], Awaitable[bytes]]) -> int:
-        listener = Listener(handle)
+        listener = Listener(everyone(handle))
         await listener.start()
         listeners.append(listener)
         return listener.port
@@ -166,7 +166,7 @@ async def test_nobody_listening_is_an_error_that_names_the_address(listen):
     async def handle(block: Block) -> bytes:
         return ack(block)
 
-    listener = Listener(handle)
+    listener = Listener(everyone(handle))
     await listener.start()
     port = listener.port
     await listener.close()

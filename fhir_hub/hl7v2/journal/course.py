@@ -10,6 +10,7 @@ from datetime import datetime
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
 from fhir_hub.hl7v2 import ack, er7
+from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.patience import Tries
 from fhir_hub.store.journal import Entered, Received
 
@@ -21,6 +22,7 @@ _NOWHERE = Entered(0, Received("", "", "", 0, b""), "received")
 class Read:
     """A message as far as it can be read: its header always, and the text or why not."""
 
+    channel: Channel
     header: ack.Header
     charset: str
     text: str = ""
@@ -53,18 +55,19 @@ class Course:
 
 def digest(read: Read, raw: bytes) -> str:
     """Return what tells whether a message says the same: its text, whatever its line ends."""
-    if read.fault is None:
+    if read.text:
         raw = _LINE_ENDS.sub("\r", read.text).strip().encode("utf-8", "surrogatepass")
     return hashlib.sha256(raw).hexdigest()
 
 
-def day_of(written: str, now: datetime) -> str:
+def day_of(read: Read, now: datetime) -> str:
     """Return the date of MSH-7 as FHIR writes it; today if it is none."""
+    written = read.header.field(7)
     digits = "".join(letter for letter in written[:10] if letter.isdigit() and letter.isascii())[:8]
     try:
         day = datetime(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
-        return now.date().isoformat()
+        return now.astimezone(read.channel.zone).date().isoformat()
     return day.date().isoformat()
 
 

@@ -1,0 +1,130 @@
+"""All ways in, as one part of a hub: what is opened at the start and closed at the end.
+
+An `Intake` holds a listener for each port and knows which channel a message belongs to; what is
+done with it is the receiver's. Connections may come from the ports themselves (`start`), or,
+where several processes share them, one by one (`adopt`, by the place of the port in the list).
+
+Spec: DOMAIN 5.1 (interface registry)
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from fhir_hub.errors import FhirError, NotAllowed, NotSupported
+from fhir_hub.hl7v2 import ack, charset
+from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
+from fhir_hub.hl7v2.channels.pace import Pace
+from fhir_hub.hl7v2.channels.ports import PortPlan, by_channel, names_in, ports_of, tls_of
+from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
+from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.settings import Settings
+from fhir_hub.telemetry import ChannelMetrics, stopwatch
+
+Take = Callable[[Block, Channel], Awaitable[bytes]]
+Refuse = Callable[[bytes, FhirError, Channel], bytes]
+Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
+
+
+class PortTaken(Exception):
+    """A port cannot be listened on: `args` are the host, the port and why."""
+
+
+class Intake:
+    """The ways in of one hub.
+
+    `take` returns the answer to a block of a channel; `refuse` that to a message which is not
+    kept, for a reason.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[Configured],
+        settings: Settings,
+        take: Take,
+        refuse: Refuse,
+        metrics: ChannelMetrics,
+        log: Log,
+    ) -> None:
+        """Raise `InvalidSettings` if a certificate cannot be read."""
+        self._take, self._refuse, self._metrics, self._log = take, refuse, metrics, log
+        self.plans = ports_of(channels, settings.mllp_port)
+        self._listeners = [
+            Listener(
+                partial(self._meet, plan),
+                plan.limits(settings.drain_s),
+                log,
+                tls_of(plan),
+                partial(metrics.observe_connection, plan.channels[0].name),
+            )
+            for plan in self.plans
+        ]
+        self._paces = {one.channel.name: Pace(one.channel.messages_per_minute) for one in channels}
+
+    async def start(self) -> None:
+        """Listen on every port; raises `PortTaken` if one cannot be."""
+        for plan, listener in zip(self.plans, self._listeners, strict=True):
+            try:
+                await listener.start(plan.host, plan.number)
+            except OSError as error:
+                raise PortTaken(plan.host, plan.number, error) from None
+
+    def ports(self) -> dict[str, int]:
+        """Return the port that is listened on, by channel."""
+        return by_channel(self.plans, [listener.port for listener in self._listeners])
+
+    def adopters(self) -> list[Adopt]:
+        """Return who serves connections that were accepted elsewhere, in the order of `plans`."""
+        return [listener.adopt for listener in self._listeners]
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections are open."""
+        return sum(listener.connections for listener in self._listeners)
+
+    async def close(self) -> None:
+        """Take no more; let what is under way finish and be answered; then close."""
+        await asyncio.gather(*(listener.close() for listener in self._listeners))
+
+    async def take(self, channels: Sequence[Channel], caller: Caller, block: Block) -> bytes:
+        """Return the answer to a block that came over one of `channels` from a client."""
+        elapsed = stopwatch()
+        header: ack.Header | None = None
+
+        def read() -> ack.Header:
+            nonlocal header
+            header = header or _header(block.raw)
+            return header
+
+        channel = choose(channels, read)
+        if channel is None:
+            self._log("message_of_no_channel", channel=channels[0].name)
+            unknown = NotSupported("no channel takes this message here")
+            return self._refuse(block.raw, unknown, channels[0])
+        await self._paces[channel.name].wait()
+        if channel.senders and not channel.knows(names_in(caller.certificate), read()):
+            error = NotAllowed("the client's certificate does not stand for MSH-3 and MSH-4")
+            answer = self._refuse(block.raw, error, channel)
+        else:
+            answer = await self._take(block, channel)
+        at = answer.find(b"\rMSA") + 5
+        ack_code = answer[at : at + 2].decode("ascii", "replace")
+        self._metrics.observe_message(channel.name, ack_code, elapsed())
+        return answer
+
+    def _meet(self, plan: PortPlan, caller: Caller) -> Handle | None:
+        channels = [one for one in plan.channels if one.allows(caller.address)]
+        if not channels:
+            self._log("mllp_address_refused", channel=plan.channels[0].name)
+            return None
+        return partial(self.take, channels, caller)
+
+
+def _header(raw: bytes) -> ack.Header:
+    """Return the header of a message, names in it as UTF-8 or GB 18030."""
+    line = raw[:4096].lstrip(b"\xef\xbb\xbf\x0b\r\n \t").replace(b"\n", b"\r").partition(b"\r")[0]
+    try:
+        return ack.read_header(charset.decode(line).text)
+    except FhirError:
+        return ack.read_header(line.decode("latin-1"))

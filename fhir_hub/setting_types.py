@@ -1,0 +1,38 @@
+"""Kinds of values that several settings have: ports, seconds, sizes, zones.
+
+Spec: https://toml.io/en/v1.0.0
+"""
+
+import re
+from datetime import timedelta, timezone, tzinfo
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+_OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
+
+
+def read_zone(text: str) -> tzinfo:
+    """Return the zone that `text` names: an offset (`+08:00`) or an IANA name.
+
+    Raises `ValueError` if it is neither.
+    """
+    if match := _OFFSET.fullmatch(text):
+        sign = -1 if match[1] == "-" else 1
+        return timezone(sign * timedelta(hours=int(match[2]), minutes=int(match[3])))
+    try:
+        return ZoneInfo(text)
+    except (OSError, ValueError, KeyError):
+        raise ValueError("write an offset (+08:00) or a name such as Asia/Shanghai") from None
+
+
+def _zone(text: str) -> str:
+    read_zone(text)
+    return text
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
+Zone = Annotated[str, AfterValidator(_zone)]

@@ -1,0 +1,85 @@
+"""MLLP in TLS over real sockets: certificates that are right, wrong or absent.
+
+Spec: HL7 Minimal Lower Layer Protocol, release 1; RFC 8446
+"""
+
+import ssl
+
+import pytest
+import trustme
+from channel_parts import adt
+
+from fhir_hub.settings import InvalidSettings
+
+
+def secured(certificates, **more):
+    return {"lab": {"transport": "mllps", "port": 0, **certificates, **more}}
+
+
+async def test_a_client_with_a_certificate_of_the_authority_is_answered(
+    start, certificates, client_tls
+):
+    async with start(channels=secured(certificates)) as ways:
+        client = await ways.connect("lab", client_tls("lis.hospital.example"))
+        assert b"MSA|AA|C1" in await client.send(adt())
+        assert client.writer.get_extra_info("ssl_object").version() in ("TLSv1.2", "TLSv1.3")
+
+
+@pytest.mark.parametrize("kind", ["none", "of another authority", "plain"])
+async def test_a_client_without_a_right_certificate_is_refused(
+    start, certificates, client_tls, kind
+):
+    async with start(channels=secured(certificates)) as ways:
+        other = trustme.CA()
+        tls = {
+            "none": client_tls(),
+            "of another authority": client_tls("lis.hospital.example", by=other),
+            "plain": None,
+        }[kind]
+        try:
+            client = await ways.connect("lab", tls)
+            client.writer.write(b"\x0b" + adt() + b"\x1c\r")
+            assert await client.is_closed()
+        except (ssl.SSLError, ConnectionError):
+            pass
+        assert await ways.kept() == []
+
+
+async def test_a_client_need_not_show_a_certificate_where_that_is_optional_or_none_is_asked_for(
+    start, certificates, client_tls
+):
+    plain = {"certificate": certificates["certificate"]}
+    for channels in (secured(plain), secured(certificates, client_certificates="optional")):
+        async with start(channels=channels) as ways:
+            client = await ways.connect("lab", client_tls())
+            assert b"MSA|AA|C1" in await client.send(adt())
+
+
+async def test_a_certificate_says_who_may_be_sent_as(start, certificates, client_tls):
+    senders = {"LIS.hospital.example": ["LIS|SHTH01", "LIS2|*"]}
+    async with start(channels=secured(certificates, senders=senders)) as ways:
+        client = await ways.connect("lab", client_tls("lis.hospital.example"))
+        assert b"MSA|AA|C1" in await client.send(adt("C1", msh_3="LIS"))
+        assert b"MSA|AA|C2" in await client.send(adt("C2", msh_3="LIS2", msh_4="any"))
+        assert b"MSA|AR|C3" in await client.send(adt("C3", msh_3="HIS"))
+        other = await ways.connect("lab", client_tls("ris.hospital.example"))
+        assert b"MSA|AR|C4" in await other.send(adt("C4", msh_3="LIS"))
+        assert len(await ways.kept()) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("certificate", "channels.lab.certificate: No such file or directory"),
+        ("client_ca", "channels.lab.client_ca: it is no good"),
+    ],
+)
+async def test_a_certificate_that_cannot_be_used_stops_the_start(
+    start, certificates, tmp_path, key, told
+):
+    junk = tmp_path / "junk.pem"
+    if key == "client_ca":
+        junk.write_text("junk")
+    with pytest.raises(InvalidSettings, match=told):
+        async with start(channels=secured(certificates | {key: junk})):
+            pass
