@@ -107,7 +107,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     receiver = Receiver(
         repository,
         backend.journal,
-        partial(_convert, mappings),
+        partial(_convert, mappings, settings.trusted_facilities),
         parameters=parameters,
         channel=Channel(DEFAULT_MLLP, settings.zone),
         channels=[one.channel for one in channels],
@@ -380,6 +380,8 @@ def _known(definitions: Definitions, resource: Any) -> None:
         raise InvalidResource("meta must be an object", expression=f"{resource_type}.meta")
 
 
-def _convert(mappings: Mappings, message: er7.Message, received: str, zone: tzinfo) -> Conversion:
+def _convert(
+    mappings: Mappings, trusted: Sequence[str], message: er7.Message, received: str, zone: tzinfo
+) -> Conversion:
     mappings.require_known(message)
-    return convert(message, mappings, zone=zone, received=received)
+    return convert(message, mappings, zone=zone, received=received, trusted=trusted)

@@ -44,6 +44,10 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _names(value: Any) -> Any:
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
 def _folders(value: Any) -> Any:
     return value.split(os.pathsep) if isinstance(value, str) else value
 
@@ -142,6 +146,10 @@ class Settings(BaseSettings):
     mappings_folder: Path | None = None
     """A folder of your own HL7v2 maps, of the same shape as `mappings/`; its files replace or
     add to the built-in ones."""
+
+    trusted_facilities: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """The facilities (MSH-4) whose word on a patient counts more than others', the most trusted
+    first: a list, or names with commas between. Among those not named the newest word holds."""
 
     profiles_folder: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = ()
     """Your own packages of profiles, value sets and schemas beside the built-in `profiles/`: a path

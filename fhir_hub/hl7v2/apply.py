@@ -17,6 +17,7 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
+from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
@@ -45,7 +46,8 @@ async def apply(
     the message cannot be brought together.
     """
     choices = choices_of(parameters.definitions)
-    telling = Telling(conversion.teller, day, choices, [] if notes is None else notes)
+    noted = [] if notes is None else notes
+    telling = Telling(conversion.teller, day, choices, noted, trust_in(conversion.trusted))
     things = joined(conversion.resources)
     patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}

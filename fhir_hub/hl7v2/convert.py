@@ -7,7 +7,7 @@ no clock is read: the same message gives the same resources, full urls and all.
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -61,13 +61,15 @@ class Converted:
 class Conversion:
     """The resources of a message, and the report of what became of each of its fields.
 
-    `settings` are those of its sender, `teller` who tells it, and when.
+    `settings` are those of its sender, `teller` who tells it, and when; `trusted` are
+    the facilities whose word counts more than others', the most trusted first.
     """
 
     resources: tuple[Converted, ...]
     report: Report
     settings: Settings = field(default_factory=Settings)
     teller: Teller = NOBODY
+    trusted: Sequence[str] = ()
 
 
 def convert(
@@ -78,6 +80,7 @@ def convert(
     zone: tzinfo = CHINA,
     received: str = "",
     by_table: bool = False,
+    trusted: Sequence[str] = (),
 ) -> Conversion:
     """Return the resources that `message` makes.
 
@@ -113,7 +116,7 @@ def convert(
     report = Report(run, program, late, kept, dropped)
     ignore_nulls = settings.nulls == "ignore"
     found = tuple(_converted(draft, ignore_nulls) for draft in run.everything())
-    return Conversion(found, report, settings, teller)
+    return Conversion(found, report, settings, teller, trusted)
 
 
 Late = list[tuple[Place, Entry, Draft]]

@@ -126,10 +126,15 @@ def time_of(stamp: Mapping[str, Any]) -> int:
     return microseconds_of(str(period.get("start", "")))
 
 
+def institution_of(stamp: Mapping[str, Any]) -> str:
+    """Return whose application a stamp names: the namespace of its facility's applications."""
+    return str(stamp.get("valueIdentifier", {}).get("system", ""))
+
+
 def is_told_by_another(resource: Mapping[str, Any], teller: Teller) -> bool:
-    """Say whether somebody else told the resource, and not this teller."""
-    stamps = stamps_of(resource)
-    return bool(stamps) and not any(teller.is_told(stamp) for stamp in stamps)
+    """Say whether another institution told the resource, and not the teller's."""
+    institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
+    return bool(institutions) and teller.system not in institutions
 
 
 def withdrawn(resource: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,10 +13,14 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.meaning import patients
+from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
+    institution_of,
     is_told_by_another,
     stamped,
+    stamps_of,
     told_at,
     withdrawing,
     withdrawn,
@@ -48,6 +52,7 @@ class Telling:
     day: str
     choices: Choices
     notes: list[Note]
+    trust: Trust
 
     def told(self, converted: Converted) -> Resource:
         """Return the resource as it is first stored: stamped, unless it is only mentioned."""
@@ -59,17 +64,44 @@ class Telling:
     def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
         teller = self.teller
-        kept_out = withdrawn(stored)
-        if told_at(stored, teller) > teller.time > 0:
+        is_older = told_at(stored, teller) > teller.time > 0
+        if is_older:
             self.notes.append(Note("older", stored["resourceType"], stored["id"]))
+        if stored["resourceType"] == "Patient" and patients.is_of_several(stored, teller):
+            return self._of_several(stored, converted, is_older=is_older)
+        kept_out = withdrawn(stored)
+        is_foreign = is_told_by_another(stored, teller)
+        if is_older or (is_foreign and self._is_outranked(stored)):
             filled = fill(stored, converted, self.choices, kept_out)
             return None if _same(filled, stored) else filled
-        is_foreign = is_told_by_another(stored, teller)
         merged = merge(stored, converted, self.day, self.choices, is_foreign=is_foreign)
         if _same(merged, stored):
             return None
         gone = kept_out if is_foreign else (*kept_out, *converted.nulls)
         return stamped(withdrawing(merged, gone), teller) if teller.time else merged
+
+    def _of_several(
+        self, stored: Resource, converted: Converted, *, is_older: bool
+    ) -> Resource | None:
+        """Return the Patient with what another institution than the first says of it.
+
+        Where a message only names the Patient, as one with results does, and says nothing new,
+        nobody remembers that.
+        """
+        teller = self.teller
+        if teller.message_type != "ADT" and is_told_by_another(stored, teller):
+            united = merge(stored, converted, self.day, self.choices, is_foreign=True)
+            if _same(united, stored):
+                return None
+        result = patients.told(stored, converted, teller, self.day, self.trust, is_older=is_older)
+        if _same(result, stored):
+            return None
+        return result if is_older else stamped(result, teller)
+
+    def _is_outranked(self, stored: Resource) -> bool:
+        """Say whether somebody more trusted told the resource."""
+        ranks = [self.trust(institution_of(stamp)) for stamp in stamps_of(stored)]
+        return max(ranks, default=0) > self.trust(self.teller.system)
 
 
 def _same(one: Resource, other: Resource) -> bool:

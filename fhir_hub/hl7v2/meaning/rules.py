@@ -1,0 +1,224 @@
+"""How the items of a list that a message tells go with those that are stored, by element.
+
+A rule takes what is stored, what is new and the message's date, and returns what holds: the
+item of the same key is replaced in its place, ended or kept, others stay.
+
+Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12 and v2/*.expected.md
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from fhir_hub.identity import systems
+from fhir_hub.identity.match import same_number
+from fhir_hub.identity.names import is_han
+
+Json = dict[str, Any]
+Rule = Callable[[Any, Any, str], Any]
+
+_LOST = frozenset("?？□■\ufffd")
+
+
+def who(item: Any) -> Any:
+    """Return what tells an item of a list from the others: whom or what it refers to, or all."""
+    if not isinstance(item, dict):
+        return item
+    for name in ("actor", "individual", "member", "location", "other"):
+        if isinstance(reference := item.get(name), dict) and reference.get("reference"):
+            return reference["reference"]
+    return item.get("reference") or item
+
+
+def override(old: Any, new: Any, day: str) -> Any:
+    """Return what is new."""
+    return new
+
+
+def _known(old: Any, new: Any, day: str) -> Any:
+    return old if new == "unknown" else new
+
+
+def _parts(old: Any, new: Any, day: str) -> Any:
+    return {**old, **new}
+
+
+def _united(key: Callable[[Json], Any]) -> Rule:
+    """Return the rule that replaces the item of the same key in its place and adds others."""
+
+    def rule(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+        coming = {hashable(key(item)): item for item in new}
+        kept = [coming.pop(hashable(key(item)), item) for item in old]
+        return kept + list(coming.values())
+
+    return rule
+
+
+def hashable(key: Any) -> Any:
+    """Return a key that a dict takes."""
+    return key if isinstance(key, str | tuple) else repr(key)
+
+
+def _identifiers(old: Any, new: Any, day: str) -> Any:
+    if not isinstance(new, list):  # of a type that has one at most
+        return new
+    coming = list(new)
+    kept = []
+    for item in old:
+        same = next((other for other in coming if same_number(item, other)), None)
+        if same is not None:
+            coming.remove(same)
+        kept.append({**item, **same} if same else item)
+    return kept + coming
+
+
+def _names(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+    """Replace the names of the same use and script, but never a good one by a damaged one."""
+    good = {_name_key(item) for item in old if not _is_damaged(item)}
+    new = [item for item in new if not (_is_damaged(item) and _name_key(item) in good)]
+    coming = {_name_key(item): [n for n in new if _name_key(n) == _name_key(item)] for item in new}
+    replaced = set(coming)
+    result: list[Json] = []
+    for item in old:
+        key = _name_key(item)
+        if key not in replaced:
+            result.append(item)
+        result += [_enriched(name, old) for name in coming.pop(key, ())]
+    return result + [name for names in coming.values() for name in names]
+
+
+def _enriched(name: Json, old: Sequence[Json]) -> Json:
+    same = next((item for item in old if _written(item) == _written(name)), {})
+    return {**same, **name}
+
+
+def _written(name: Json) -> str:
+    return str(name.get("text") or "".join((name.get("family", ""), *name.get("given", ()))))
+
+
+def _name_key(name: Json) -> tuple[str, bool]:
+    return name.get("use", "official"), any(is_han(letter) for letter in _written(name))
+
+
+def _is_damaged(name: Json) -> bool:
+    return not _LOST.isdisjoint(_written(name))
+
+
+def _dated(key: Callable[[Json], Any], content: Callable[[Json], Any]) -> Rule:
+    """Return the rule that ends what is replaced: the same key with other content."""
+
+    def rule(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+        replaced = {key(item) for item in new}
+        known = {content(item) for item in old}
+        kept = []
+        for item in old:
+            same = next((other for other in new if content(other) == content(item)), None)
+            if same is not None:
+                kept.append({**_revived(item), **same})
+            else:
+                kept.append(_ended(item, day) if key(item) in replaced else item)
+        return [item for item in new if content(item) not in known] + kept
+
+    return rule
+
+
+def _revived(item: Json) -> Json:
+    period = {name: value for name, value in item.get("period", {}).items() if name != "end"}
+    rest = {name: value for name, value in item.items() if name != "period"}
+    return {**rest, "period": period} if period else rest
+
+
+def _ended(item: Json, day: str) -> Json:
+    period = item.get("period", {})
+    if period.get("end"):
+        return item
+    start = period.get("start", "")
+    return {**item, "period": {**period, "end": start if start[:10] > day else day}}
+
+
+def _plain(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _address_content(address: Json) -> str:
+    if text := address.get("text"):
+        return _plain(str(text))
+    parts = [*address.get("line", ())]
+    parts += [address.get(name, "") for name in ("district", "city", "state", "postalCode")]
+    return _plain("|".join(parts))
+
+
+def _telecom_key(point: Json) -> tuple[str, str]:
+    return point.get("system", ""), point.get("use", "")
+
+
+def _contact_key(contact: Json) -> str:
+    name = _written(contact.get("name", {}))
+    kinds = [coded(relationship) for relationship in contact.get("relationship", ())]
+    return _plain(name) or "|".join(kinds)
+
+
+def coded(concept: Json) -> str:
+    """Return the first code of a CodeableConcept, else its text."""
+    codings = concept.get("coding") or [{}]
+    return str(codings[0].get("code") or concept.get("text", ""))
+
+
+_EXTENSIONS = _united(lambda extension: extension.get("url", ""))
+OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
+_EVENT: Mapping[str, Rule] = {**OTHERS, "participant": _united(who)}
+RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
+    {
+        "Patient": {
+            "identifier": _identifiers,
+            "extension": _EXTENSIONS,
+            "name": _names,
+            "telecom": _dated(_telecom_key, lambda point: _plain(str(point.get("value", "")))),
+            "address": _dated(lambda address: address.get("use", "home"), _address_content),
+            "gender": _known,
+            "contact": _united(_contact_key),
+            "communication": _united(lambda spoken: coded(spoken.get("language", {}))),
+            "link": _united(lambda link: (who(link), link.get("type", ""))),
+        },
+        "Appointment": _EVENT,
+        "DiagnosticReport": {**OTHERS, "result": _united(who)},
+        "Encounter": {
+            **_EVENT,
+            "period": _parts,
+            "hospitalization": _parts,
+            "location": _united(who),
+        },
+    }
+)
+# What tells an item of a list from the others, where an older message may add some.
+KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
+    {
+        "identifier": lambda one: (systems.canonical(one.get("system", "")), one.get("value", "")),
+        "extension": lambda extension: extension.get("url", ""),
+        "name": _name_key,
+        "telecom": _telecom_key,
+        "address": lambda address: address.get("use", "home"),
+        "contact": _contact_key,
+        "communication": lambda spoken: coded(spoken.get("language", {})),
+        "participant": who,
+        "result": who,
+    }
+)
+# Of these an older message may add the parts that no later event takes back.
+INNER = {"period": ("start",), "hospitalization": ("preAdmissionIdentifier", "admitSource")}
+
+_CONTENTS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
+    {
+        "name": lambda name: (name.get("use", "official"), _written(name)),
+        "telecom": lambda point: _plain(str(point.get("value", ""))),
+        "address": _address_content,
+        "contact": _contact_key,
+        "communication": KEYS["communication"],
+    }
+)
+
+
+def content_of(element: str) -> Callable[[Json], Any]:
+    """Return what says whether two items of a Patient's list are the same, whoever told them."""
+    return _CONTENTS[element]

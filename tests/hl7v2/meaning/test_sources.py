@@ -1,0 +1,160 @@
+"""What one institution says of a patient never erases what another says.
+
+Spec: DOMAIN 0.12; v2/02_ADT_A08_tertiary_quirky.expected.md
+"""
+
+import pytest
+from meaning_parts import person, segment
+
+from fhir_hub.store.base import Key
+
+RESIDENT = "310229195304129989^^^&2.16.156.10011.1.3&ISO^NNCHN"
+CENTRE, HOSPITAL = "CHIS|ZJJCHC", "HIS|SHTH01"
+
+
+def of_centre(**fields):
+    return person("Z1", authority="ZJJCHC", **{"f3": f"Z1^^^ZJJCHC^PI~{RESIDENT}", **fields})
+
+
+def of_hospital(**fields):
+    return person("T1", **{"f3": f"T1^^^SHTH01^PI~{RESIDENT}", **fields})
+
+
+def shown(patient, element):
+    return [
+        one.get("value") or one.get("text")
+        for one in patient.get(element, ())
+        if "end" not in one.get("period", {})
+    ]
+
+
+@pytest.fixture
+async def registered(say):
+    """A patient as the centre knows her: with address, phone, doctor and daughter."""
+    await say(
+        "ADT^A04",
+        "0800",
+        of_centre(phone="13000000001", f11="示范路100弄8号^^上海市"),
+        segment("PD1", f4="D1^戴^慧^^^^^^ZJJCHC"),
+        segment("NK1", f1="1", f2="沈^晓明", f3="CHD"),
+        by=CENTRE,
+    )
+
+
+async def test_what_another_hospital_deletes_or_leaves_out_stays(say, only, registered):
+    before = await only("Patient")
+    await say("ADT^A08", "1000", of_hospital(phone='""', f11='""', f16='""'), by=HOSPITAL)
+
+    patient = await only("Patient")
+    for element in ("telecom", "address", "contact", "generalPractitioner", "birthDate"):
+        assert patient[element] == before[element], element
+    assert len(patient["identifier"]) == 3
+
+
+async def test_a_hospital_takes_back_only_what_it_said_itself(say, only, registered):
+    home = "示范路200号302室^^上海市"
+    await say("ADT^A08", "1000", of_hospital(phone="13000000099", f11=home), by=HOSPITAL)
+    patient = await only("Patient")
+    assert shown(patient, "telecom") == ["13000000099"]
+    assert [one["period"]["end"] for one in patient["address"][1:]] == ["2025-03-14"]
+
+    await say("ADT^A08", "1100", of_hospital(phone='""', f11='""'), by=HOSPITAL)
+    patient = await only("Patient")
+    assert shown(patient, "telecom") == ["13000000001"]
+    assert len(patient["address"]) == 1
+    assert "period" not in patient["address"][0]
+
+
+async def test_of_one_value_the_newest_holds_and_the_other_is_kept(say, only, registered):
+    await say("ADT^A08", "1000", of_hospital(f16="M"), by=HOSPITAL)
+    await say("ADT^A08", "1100", of_centre(f16="W"), by=CENTRE)
+    patient = await only("Patient")
+    assert patient["maritalStatus"]["coding"][0]["code"] == "W"
+    said = {
+        one["meta"]["extension"][0]["valueIdentifier"]["system"]: one["maritalStatus"]["coding"][0]
+        for one in patient["contained"]
+    }
+    assert {system.split("/")[-2]: one["code"] for system, one in said.items()} == {
+        "ZJJCHC": "W",
+        "SHTH01": "M",
+    }
+
+    await say("ADT^A08", "1200", of_centre(f16='""'), by=CENTRE)
+    patient = await only("Patient")
+    assert patient["maritalStatus"]["coding"][0]["code"] == "M"
+
+
+async def test_a_birth_date_that_the_resident_id_bears_out_wins(say, only, registered):
+    await say("ADT^A08", "1000", of_hospital(f7="19530421", f8="M"), by=HOSPITAL)
+
+    patient = await only("Patient")
+    assert (patient["birthDate"], patient["gender"]) == ("1953-04-12", "female")
+
+
+async def test_who_says_the_same_has_said_it_too(say, only, registered):
+    await say("ADT^A08", "1000", of_hospital(phone="13000000001"), by=HOSPITAL)
+    await say("ADT^A08", "1100", of_centre(phone='""'), by=CENTRE)
+
+    assert shown(await only("Patient"), "telecom") == ["13000000001"]
+
+
+async def test_results_from_elsewhere_that_say_nothing_new_make_no_version(say, only, registered):
+    result = segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="5.1", f11="F")
+    known = of_centre()
+    await say("ORU^R01", "1000", known, segment("OBR", f3="F1", f4="GLU"), result, by=HOSPITAL)
+
+    assert (await only("Patient"))["meta"]["versionId"] == "1"
+
+
+async def test_what_a_client_of_the_api_added_stays(say, only, registered, repository):
+    async def work(unit):
+        return await unit.update(patient, patient["id"])
+
+    await say("ADT^A08", "1000", of_hospital(phone="13000000099"), by=HOSPITAL)
+    patient = await only("Patient")
+    patient["telecom"].append({"system": "email", "value": "shen@example.org"})
+    await repository.commit(work)
+    await say("ADT^A08", "1100", of_hospital(phone='""'), by=HOSPITAL)
+
+    assert shown(await only("Patient"), "telecom") == ["13000000001", "shen@example.org"]
+
+
+async def test_an_older_message_of_one_of_several_overwrites_nothing(say, only, registered, log):
+    await say("ADT^A08", "1200", of_hospital(phone="13000000099"), by=HOSPITAL)
+    await say("ADT^A08", "1000", of_hospital(phone="13000000077", f16="M"), by=HOSPITAL)
+
+    patient = await only("Patient")
+    assert shown(patient, "telecom") == ["13000000099"]
+    assert patient["maritalStatus"]["coding"][0]["code"] == "M"
+    assert log.lines == ["message_older resources=Patient:1"]
+
+
+async def test_the_same_again_makes_no_version(say, only, store, registered):
+    for at in ("1000", "1100"):
+        await say("ADT^A08", at, of_hospital(phone="13000000099"), by=HOSPITAL)
+
+    patient = await only("Patient")
+    assert (await store.read(Key("Patient", patient["id"]))).version_id == 2
+
+
+async def test_anothers_insurance_is_neither_shortened_nor_deleted(say, only, registered):
+    policy = {"f1": "1", "f2": "310^职工医保", "f3": "YB", "f4": "医保", "f36": "S900012345"}
+    await say("ADT^A08", "0900", of_centre(), segment("IN1", **policy, f12="20250101"), by=CENTRE)
+    await say("ADT^A08", "1000", of_hospital(), segment("IN1", **policy, f12='""'), by=HOSPITAL)
+
+    assert (await only("Coverage"))["period"]["start"] == "2025-01-01"
+
+
+class TestTrust:
+    @pytest.fixture
+    def trusted(self):
+        return ["ZJJCHC"]
+
+    async def test_the_more_trusted_institution_s_word_holds(self, say, only, registered):
+        await say("ADT^A08", "0900", of_centre(phone="13000000001", f16="W"), by=CENTRE)
+        await say("ADT^A08", "1000", of_hospital(phone="13000000099", f16="M"), by=HOSPITAL)
+
+        patient = await only("Patient")
+        assert patient["telecom"][0]["value"] == "13000000001"
+        assert patient["maritalStatus"]["coding"][0]["code"] == "W"
+        assert "13000000099" in {one["value"] for one in patient["telecom"]}
