@@ -113,7 +113,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
         channels=[one.channel for one in channels],
         clock=now,
         new_id=new_logical_id,
-        charset_of=lambda message: mappings.settings(message).charset,
+        settings_of=mappings.settings,
         senders_of=mappings.senders_of,
         patience=Patience(settings.message_answer_s),
         log=logs.get_logger("hl7v2").warning,

@@ -23,6 +23,8 @@ _SHORT_HEADER = 8  # MSH|^~\&
 _CONTROLS = dict.fromkeys(range(32))
 _LINE_END = re.compile(r"[\r\n]")
 _VERSION = re.compile(r"2\.(\d)")
+_TOO_LONG = re.compile(r"2\.\d(?:\.\d){2}\s*$")
+_VERSION_AT = 12
 _LOCATION = re.compile(
     r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?"
 )
@@ -71,8 +73,11 @@ class Header(NamedTuple):
         return "|".join((self.field(3), self.field(4), control_id)) if control_id else ""
 
 
-def read_header(text: str) -> Header:
-    """Return what the beginning of a message's text tells; of what is no message: nothing."""
+def read_header(text: str, version: str = "") -> Header:
+    """Return what the beginning of a message's text tells; of what is no message: nothing.
+
+    `version` stands in for an empty MSH-12; of `2.3.1.0` what HL7 has is taken.
+    """
     text = text[: 100 * _MOST_ECHO].lstrip("\ufeff\x0b\r\n \t")
     line = _LINE_END.split(text, maxsplit=1)[0]
     if not line.startswith("MSH") or len(line) < _SHORT_HEADER:
@@ -84,6 +89,13 @@ def read_header(text: str) -> Header:
         marks = marks[:3] + marks[4:]
     if not are_delimiters(separator, marks):
         return Header()
+    if version:
+        fields += [""] * (_VERSION_AT - len(fields))
+    elif len(fields) < _VERSION_AT:
+        return Header(separator, marks, tuple(fields))
+    written = fields[_VERSION_AT - 1].strip()
+    if not written or _TOO_LONG.match(written):
+        fields[_VERSION_AT - 1] = written[: written.rfind(".")] if written else version
     return Header(separator, marks, tuple(fields))
 
 

@@ -121,6 +121,9 @@ def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
     components = observed.pressure_components(
         found, unit_value, place.value(bounds), place.run.context
     )
+    if components and place.segment.field(2) == "NM":
+        told = "an observation called a number is a blood pressure of two"
+        place.run.context.normalised("retyped-value", told)
     if components and not is_panel:
         panel = {
             "system": LOINC,

@@ -23,20 +23,12 @@ from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
 from fhir_hub.hl7v2.reports.report import Report, kept_segments
+from fhir_hub.hl7v2.senders import strict
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.identity import match
 
 Json = dict[str, Any]
 NOWHERE = Context("")
-# What a strict sender's message is refused for: issue, code of table 0357.
-_STRICT = {
-    "invalid-resident-id": "103",
-    "unmapped-code": "103",
-    "unreadable-date": "102",
-    "unreadable-number": "102",
-    "unreadable-boolean": "102",
-    "retyped-value": "103",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +83,11 @@ def convert(
     no map can make anything of, that lacks its patient, or that a strict sender may not send.
     """
     program = mappings.program(message, sender)
-    run = Run(message, received, program.memories, by_table=by_table)
     settings = program.scope.settings
-    run.context = Context(
-        run.facility, settings.zone or zone, program.scope.tables, run.issue, by_table
-    )
+    if settings.is_strict:
+        strict.require_hl7(message)
+        message = message.as_parsed()
+    run = _run(message, program, received, zone, by_table)
     late, acts = _make(message, program, run)
     _refuse_empty(message, program, run, mappings)
     for place, draft, later in acts:
@@ -107,16 +99,32 @@ def convert(
     for place, entry, draft in late:
         for row in entry.last:
             row.act(place, draft)
-    kept = kept_segments(run, program) if settings.tolerance == "tolerant" else []
+    kept = kept_segments(run, program) if not settings.is_strict else []
     dropped += _drop_witnesses(run, mappings.completeness)
-    if settings.tolerance == "strict":
-        _refuse_faults(run)
+    if settings.is_strict:
+        strict.require_no_quirk(run.issues)
     teller = teller_of(message, run.context, received)
     run.context = NOWHERE
     report = Report(run, program, late, kept, dropped)
     ignore_nulls = settings.nulls == "ignore"
     found = tuple(_converted(draft, ignore_nulls) for draft in run.everything())
     return Conversion(found, report, settings, teller, trusted)
+
+
+def _run(message: Message, program: Program, received: str, zone: tzinfo, by_table: bool) -> Run:
+    """Return the run of a message with the context that its sender's settings make."""
+    settings = program.scope.settings
+    run = Run(message, received, program.memories, by_table=by_table, campus=settings.campus)
+    run.context = Context(
+        run.facility,
+        settings.zone or zone,
+        program.scope.tables,
+        run.issue,
+        by_table,
+        message.header.value(4),
+        settings.is_strict,
+    )
+    return run
 
 
 Late = list[tuple[Place, Entry, Draft]]
@@ -283,13 +291,6 @@ def _drop_witnesses(run: Run, completeness: Completeness) -> Dropped:
             dropped.append((draft, f"{draft.name} without {lacking} was not made"))
             run.drafts.remove(draft)
     return dropped
-
-
-def _refuse_faults(run: Run) -> None:
-    for code, text, row in run.issues:
-        if code in _STRICT:
-            location = str(row.sources[0]) if row and row.sources else ""
-            raise InvalidMessage(text, error_code=_STRICT[code], location=location)
 
 
 def _converted(draft: Draft, ignore_nulls: bool) -> Converted:

@@ -158,7 +158,13 @@ class Run:
     )
 
     def __init__(
-        self, message: Message, received: str, memories: Memories, *, by_table: bool = False
+        self,
+        message: Message,
+        received: str,
+        memories: Memories,
+        *,
+        by_table: bool = False,
+        campus: Path | None = None,
     ) -> None:
         header = message.header
         self.by_table = by_table
@@ -167,6 +173,8 @@ class Run:
         self.references: dict[tuple[str, str], Json] = {}
         self.message = message
         self.application, self.facility = header.value(3), header.value(4)
+        if campus is not None:
+            self.facility = _with_campus(self.facility, message, campus)
         self.control_id = header.value(10)
         self.memory = memories.of(self.facility, message.encoding, by_table)
         self.received = received
@@ -268,6 +276,13 @@ class Run:
         yield from self.supports.values()
         yield from self.mentions
         yield from (draft for draft in self.drafts if draft.is_witness)
+
+
+def _with_campus(facility: str, message: Message, campus: Path) -> str:
+    """Return the facility with the site that the message is from: its numbers are its own."""
+    segment = message.first(campus.segment)
+    site = segment.value(campus.field, campus.component or 1) if segment is not None else ""
+    return f"{facility}-{site}" if site and site not in (facility, '""') else facility
 
 
 def name_based_urn(name: str) -> str:

@@ -22,7 +22,10 @@ Issues = tuple[tuple[str, str], ...]
 
 
 class Encoding(NamedTuple):
-    """The delimiters in force, and the character set that `\\X..\\` escapes are written in."""
+    """The delimiters in force, and the character set that `\\X..\\` escapes are written in.
+
+    With `as_parsed` a bare delimiter delimits in a text and a unit too.
+    """
 
     field: str = "|"
     component: str = "^"
@@ -30,6 +33,7 @@ class Encoding(NamedTuple):
     escape: str = "\\"
     subcomponent: str = "&"
     charset: str = "utf-8"
+    as_parsed: bool = False
 
 
 class Message:
@@ -56,6 +60,10 @@ class Message:
     def all(self, name: str) -> "Iterator[Segment]":
         """Return the segments of that name, in order."""
         return (segment for segment in self.segments if segment.name == name)
+
+    def as_parsed(self) -> "Message":
+        """Return the message with every delimiter meant as one, in texts and units too."""
+        return Message(self.text, self.encoding._replace(as_parsed=True), self.issues)
 
     @property
     def header(self) -> "Segment":
@@ -103,6 +111,8 @@ class Segment:
 
     def whole(self, number: int) -> "Value":
         """Return a field as one value: for text, where a bare `~` is a character."""
+        if self.encoding.as_parsed:
+            return next(iter(self.repetitions(number)), Value("", self.encoding))
         return Value(self.field(number), self.encoding)
 
     def value(self, number: int, component: int = 1, subcomponent: int = 1) -> str:

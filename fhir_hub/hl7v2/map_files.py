@@ -36,13 +36,15 @@ class MapFiles:
     """What is written: segment maps, message maps and what those share (`parts`), senders by file
     name, and the code tables.
 
-    `structures` says which message structure an event has.
+    `structures` says which message structure an event has, `ranks` in which of the folders a
+    sender's file is.
     """
 
     segments: dict[str, Document] = field(default_factory=dict)
     messages: dict[str, Document] = field(default_factory=dict)
     parts: dict[str, Document] = field(default_factory=dict)
     senders: dict[str, Document] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     structures: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -61,7 +63,7 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
         kind: json.loads((built_in_folder() / f"{kind}.schema.json").read_text("utf-8"))
         for kind in ("message", "part", "segment", "sender", "structures")
     }
-    for folder in folders:
+    for rank, folder in enumerate(folders):
         if not folder.is_dir():
             files.problems.append(f"{folder}: there is no such folder")
         for path, document in _documents(folder, "segments/*.toml", schemas["segment"], files):
@@ -72,6 +74,7 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
             files.parts[path.stem] = document
         for path, document in _documents(folder, "senders/*.toml", schemas["sender"], files):
             files.senders[path.stem] = document
+            files.ranks[path.stem] = rank
         pattern = "messages/structures.toml"
         for _, document in _documents(folder, pattern, schemas["structures"], files):
             files.structures |= document["structure"]

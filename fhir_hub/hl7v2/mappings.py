@@ -40,6 +40,7 @@ class Sender:
     match: Mapping[FieldPath, frozenset[str]]
     settings: Mapping[str, Any]
     tables: Mapping[str, Table]
+    rank: int = 0
 
     def is_of(self, message: Message) -> bool:
         """Say whether the message comes from this sender; a file without `match` is by name."""
@@ -147,9 +148,12 @@ class Mappings:
         return self._files.structures.get(event, "")
 
     def _chosen(self, message: Message, sender: str) -> tuple[str, ...]:
-        """Return the senders' files that hold, those that say more about the sender last."""
+        """Return the senders' files that hold, those that say more about the sender last.
+
+        Of those that say as much a site's own comes after the hub's.
+        """
         found = [one for one in self._senders if one.name == sender or one.is_of(message)]
-        found.sort(key=lambda one: (one.name == sender, len(one.match), one.name))
+        found.sort(key=lambda one: (one.name == sender, len(one.match), one.rank, one.name))
         return tuple(one.name for one in found)
 
     def _settings(self, senders: Sequence[str]) -> Settings:
@@ -247,7 +251,7 @@ def _sender(name: str, files: MapFiles, problems: list[str]) -> Sender:
         Settings().overlaid(settings)
     except ValueError as error:
         problems.append(f"{where}: {error}")
-    return Sender(name, match, settings, tables)
+    return Sender(name, match, settings, tables, files.ranks[name])
 
 
 def _joined(base: Table | None, more: Table) -> Table:

@@ -45,6 +45,7 @@ from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.meaning.telling import Note, counted
 from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
@@ -56,10 +57,6 @@ Convert = Callable[[er7.Message, str, tzinfo], Conversion]
 T = TypeVar("T")
 
 
-def _unknown(message: er7.Message) -> str:
-    return ""
-
-
 def _nobody(message: er7.Message) -> tuple[str, ...]:
     return ()
 
@@ -69,10 +66,10 @@ class Receiver:
 
     `channels` are known by name; `channel` is that of a message of which nothing else is known.
     `convert` gets the message, the instant at which it came, and the zone of its channel;
-    `charset_of` gets its header alone and says in which character set its sender is configured
-    to write; `senders_of` says which senders' files hold for a message, whose rules it obeys;
-    `maps` is the version of the maps now; `patience` says how long a sender waits. `on_invalid`
-    hears of a message whose resources break a rule; the message is kept as failed.
+    `settings_of` gets its header alone and says how its sender is to be read; `senders_of` says
+    which senders' files hold for a message, whose rules it obeys; `maps` is the version of the
+    maps now; `patience` says how long a sender waits. `on_invalid` hears of a message whose
+    resources break a rule; the message is kept as failed.
     """
 
     def __init__(
@@ -86,7 +83,7 @@ class Receiver:
         channels: Iterable[Channel] = (),
         clock: Clock,
         new_id: IdMaker,
-        charset_of: Callable[[er7.Message], str] = _unknown,
+        settings_of: Callable[[er7.Message], Settings] = lambda header: Settings(),
         senders_of: Callable[[er7.Message], Sequence[str]] = _nobody,
         maps: Callable[[], str] = lambda: "",
         patience: Patience | None = None,
@@ -97,7 +94,7 @@ class Receiver:
         self._parameters, self._channel = parameters, channel
         self._channels = {one.name: one for one in channels}
         self._clock, self._new_id, self._log = clock, new_id, log
-        self._charset_of, self._senders_of = charset_of, senders_of
+        self._settings_of, self._senders_of = settings_of, senders_of
         self._maps, self._on_invalid = maps, on_invalid
         self._patience = patience or Patience()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -135,7 +132,7 @@ class Receiver:
             kept = await self._keep(message, course)
             course.entered = kept.entered
             if kept.is_changed:
-                return await self._fail(course, changed(), "quarantined")
+                return await self._fail(course, changed(course.read.is_strict), "quarantined")
             if kept.is_duplicate and kept.entered.state == "done":
                 return kept.entered.ack
             course.is_again, course.is_free = kept.is_duplicate, kept.is_free
@@ -373,21 +370,22 @@ class Receiver:
         return answer
 
     def _read(self, raw: bytes, channel: Channel) -> Read:
+        settings = self._settings(raw)
         try:
-            decoded = charset.decode(raw, channel.charset or self._configured(raw))
+            decoded = charset.decode(raw, channel.charset or settings.charset)
         except FhirError as error:
             # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
             header = ack.read_header(raw.decode("latin-1"))
             return Read(channel, header, "latin-1", fault=error)
-        header = ack.read_header(decoded.text)
-        fault = channel.fault(header)
-        return Read(channel, header, decoded.charset, decoded.text, fault, decoded.issues)
+        header = ack.read_header(decoded.text, settings.version)
+        fault, strict = channel.fault(header), settings.is_strict
+        return Read(channel, header, decoded.charset, decoded.text, fault, decoded.issues, strict)
 
-    def _configured(self, raw: bytes) -> str:
+    def _settings(self, raw: bytes) -> Settings:
         try:
-            return self._charset_of(er7.parse(charset.first_line(raw)))
+            return self._settings_of(er7.parse(charset.first_line(raw)))
         except FhirError:
-            return ""  # there is no header: `decode` and `parse` say so better
+            return Settings()  # there is no header: `decode` and `parse` say so better
 
     def _answer(self, read: Read, verdict: Ack) -> bytes:
         return ack.acknowledge(

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta, timezone, tzinfo
 from typing import Any
 
+from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.structure import problem
+
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
 
 
@@ -22,8 +25,7 @@ class Settings:
     what a repeating group (AL1, DG1, IN1, NK1 …) tells: `snapshot` all that there is, so that what
     it lacks is gone, `action-code` the changes alone, each segment with its code (HL7v2 chapter 2,
     2.10.4); `""`: the hub's own rule for the message. `version` stands in for an empty MSH-12,
-    `result_status` for an empty OBX-11 (`""`: none does). `campus` is the field that tells two
-    sites of one MSH-4 apart, whose numbers then never meet (`""`: there is one site).
+    `campus` is the field that tells two sites of one MSH-4 apart, whose numbers then never meet.
     """
 
     charset: str = ""
@@ -33,8 +35,7 @@ class Settings:
     tolerance: str = "tolerant"
     update_mode: str = ""
     version: str = ""
-    result_status: str = ""
-    campus: str = ""
+    campus: Path | None = None
 
     @property
     def is_strict(self) -> bool:
@@ -46,6 +47,10 @@ class Settings:
         changes = dict(document)
         if "zone" in changes:
             changes["zone"] = _zone(changes["zone"])
+        if "campus" in changes:
+            changes["campus"] = parse_path(changes["campus"])
+            if found := problem(changes["campus"]):
+                raise ValueError(f"campus: no such path as {changes['campus']}: {found}")
         return replace(self, **changes)
 
 

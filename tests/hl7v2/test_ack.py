@@ -116,6 +116,23 @@ def test_text_is_in_both_languages_and_escaped():
     assert message.first("ERR").whole(8).whole == "a|b^c"
 
 
+@pytest.mark.parametrize(
+    ("written", "configured", "answered"),
+    [("", "2.3.1", "2.3.1"), ("", "", "2.4"), ("2.3.1.0", "2.5", "2.3.1"), ("2.5", "2.3.1", "2.5")],
+)
+def test_the_version_is_the_messages_or_that_of_its_interface(written, configured, answered):
+    header = read_header(HEADER.replace("2.4", written), configured)
+    raw = acknowledge(header, "utf-8", ACCEPTED, moment=MOMENT, control_id="h1", zone=ZONE)
+
+    assert raw.decode().split("\r")[0].split("|")[11] == answered
+
+
+def test_a_header_that_ends_before_its_version_has_that_of_its_interface():
+    header = read_header("MSH|^~\\&|HIS", "2.5")
+
+    assert header.field(12) == "2.5"
+
+
 def test_without_an_escape_character_delimiters_become_blanks():
     assert "a b c\r" in answer(HEADER.replace("^~\\&", "^~"), Ack("AE", "100", "", "a|b^c"))
 

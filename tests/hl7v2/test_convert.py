@@ -204,7 +204,7 @@ def test_each_report_has_its_own_results():
 
 def test_the_hubs_zone_is_that_of_times_without_one():
     visit = "PV1|1|O|||||||||||||||||V1" + "|" * 25 + "20250314081000"
-    text = lines(MSH.format("ADT^A08^ADT_A01"), PID, visit)
+    text = lines(MSH.format("ADT^A08^ADT_A01"), PID, visit).replace("SHTH01", "OTHER")
     conversion = converted(text, zone=UTC)
     assert only(conversion, "Encounter")["period"]["start"] == "2025-03-14T08:10:00+00:00"
 

@@ -14,6 +14,7 @@ from fhir_hub.errors import NotSupported
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.search.plan import EVERYTHING, Query
 
 MESSAGES = Path(__file__).parent / "messages"
@@ -74,7 +75,7 @@ def log():
     return Log()
 
 
-def receiver_of(backend, convert, clock, log, **channel):
+def receiver_of(backend, convert, clock, log, settings_of=lambda header: Settings(), **channel):
     ids = parts.ids()
     return Receiver(
         parts.repository(backend.store, clock, ids),
@@ -84,6 +85,7 @@ def receiver_of(backend, convert, clock, log, **channel):
         channel=Channel("mllp-1", parts.ZONE, **channel),
         clock=clock,
         new_id=ids,
+        settings_of=settings_of,
         log=log,
     )
 
@@ -170,6 +172,17 @@ async def test_the_same_control_id_with_other_content_is_refused(receiver, backe
     assert b"MSA|AE|C1\rERR||MSH^1^10|205^Duplicate key identifier^HL70357|E|" in answer
     assert await count("Observation") == 1
     assert [one.state for one in await backend.journal.recent()] == ["quarantined", "done"]
+
+
+async def test_a_strict_sender_that_uses_a_control_id_again_is_rejected(
+    backend, convert, clock, log
+):
+    receiver = receiver_of(
+        backend, convert, clock, log, settings_of=lambda header: Settings(tolerance="strict")
+    )
+    await receiver.receive(oru())
+
+    assert read_answer(await receiver.receive(oru(value="6.2"))).ack_code == "AR"
 
 
 async def test_a_hundred_at_once_of_one_message_have_one_effect(receiver, count, backend):

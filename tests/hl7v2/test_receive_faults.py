@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer, send, split_messages
+from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store.open import open_backend
 
@@ -151,7 +152,7 @@ async def test_the_character_set_of_a_sender_is_what_its_file_says(store, backen
         channel=Channel("mllp-1", parts.ZONE),
         clock=clock,
         new_id=parts.ids(),
-        charset_of=lambda header: {"SHTH01": "BIG-5"}.get(header.header.value(4), ""),
+        settings_of=lambda one: Settings("BIG-5" if one.header.value(4) == "SHTH01" else ""),
     )
     for facility in ("SHTH01", "ZJJCHC"):
         text = oru(facility).decode().replace("SHTH01", facility).replace("沈桂芳", "沈珅")

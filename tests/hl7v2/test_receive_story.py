@@ -52,7 +52,7 @@ def receiver(backend, repository, clock, log):
         channel=Channel("mllp-1", parts.ZONE),
         clock=clock,
         new_id=repository.new_id,
-        charset_of=lambda header: mappings().settings(header).charset,
+        settings_of=mappings().settings,
         log=log,
     )
 

@@ -28,7 +28,7 @@ def codings(value: Value, context: Context) -> list[dict[str, Any]]:
         if not code:
             continue
         system = coding_systems.system_of(
-            part(value, system_at), context.facility, part(value, oid_at)
+            part(value, system_at), context.home or context.facility, part(value, oid_at)
         )
         if system == coding_systems.ICD_10 and coding_systems.is_chinese_icd_10(code):
             system = coding_systems.ICD_10_CN
@@ -99,9 +99,16 @@ def look_up(value: Value, table: Table) -> Coded | None:
     return table.default if value else None
 
 
+def _looked_up(value: Value, context: Context, table: Table) -> Coded | None:
+    """Return what a table says of a value; of a strict sender its code must be HL7's."""
+    if context.is_strict and (code := part(_coded(value))) and not table.is_standard(code):
+        context.issue("foreign-code", f"a code is not one that HL7 has for {table.name}")
+    return look_up(value, table)
+
+
 def table_code(value: Value, context: Context, table: Table) -> str | None:
     """Return the code that a table has for a value; `None` with an issue where it has none."""
-    coded = look_up(value, table)
+    coded = _looked_up(value, context, table)
     if coded is None and (part(value, 1) or part(value, 2)):
         context.issue("unmapped-code", f"table {table.name} does not know a code; it was left out")
     return coded.code if coded else None
@@ -109,7 +116,7 @@ def table_code(value: Value, context: Context, table: Table) -> str | None:
 
 def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
     """Return the Coding that a table has for a value, else the sender's own."""
-    coded = look_up(value, table)
+    coded = _looked_up(value, context, table)
     return _coding_of(coded, value, context) if coded else coding(value, context)
 
 
@@ -128,7 +135,7 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     A row's `also` holds further codings (the Chinese one next to the international). Of the
     sender's own, a bare code that the table translates is dropped: it says the same.
     """
-    coded = look_up(value, table)
+    coded = _looked_up(value, context, table)
     if coded is None:
         return codeable_concept(value, context)
     found = [_coding_of(coded, value, context), *coded.properties.get("also", ())]
@@ -142,7 +149,8 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
 
 def _is_bare(system: str, context: Context) -> bool:
     # a code of a v2 table, or without a system, says nothing that the table's answer does not
-    return system.startswith(coding_systems.V2) or system == coding_systems.local(context.facility)
+    home = context.home or context.facility
+    return system.startswith(coding_systems.V2) or system == coding_systems.local(home)
 
 
 def _called(found: list[dict[str, Any]]) -> str:

@@ -36,7 +36,8 @@ class Table:
 
     `default` is what any other code means; without it such a code has no meaning here. In an
     open table a bare code that is not listed is a code of `system` all the same. `spelled` has the
-    source codes as the file writes them, for messages that we write.
+    source codes as the file writes them, for messages that we write. `standard` are the codes
+    that HL7 itself has, where that matters; elsewhere every ASCII code may be one.
     """
 
     name: str
@@ -45,10 +46,15 @@ class Table:
     default: Coded | None = None
     is_open: bool = False
     spelled: Mapping[str, str] = field(default_factory=dict)
+    standard: frozenset[str] = frozenset()
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""
         return self.rows.get(table_key(code), self.default)
+
+    def is_standard(self, code: str) -> bool:
+        """Say whether a strict sender may write this code."""
+        return table_key(code) in self.standard if self.standard else code.isascii()
 
     def knows(self, code: str) -> bool:
         """Say whether the table lists `code`."""
@@ -73,10 +79,12 @@ def no_issue(code: str, text: str) -> None:
 class Context:
     """The message's sender and settings.
 
-    `facility` (MSH-4) names what has no assigning authority; a time without an offset is in
+    `facility` (MSH-4, with its campus) names what has no assigning authority, `home` is MSH-4
+    alone; a time without an offset is in
     `zone`; `issue(code, text)` takes data-quality warnings. With `by_table` each mention of a
     person, institution or place is told as the standard's tables have it: with the institutions
-    and places behind it, as resources where a reference belongs.
+    and places behind it, as resources where a reference belongs. `is_strict`: what has to be put
+    right is an issue.
     """
 
     facility: str
@@ -84,6 +92,17 @@ class Context:
     tables: Mapping[str, Table] = field(default_factory=dict)
     issue: Callable[[str, str], None] = no_issue
     by_table: bool = False
+    home: str = ""
+    is_strict: bool = False
+
+    def namespace(self, authority: str) -> str:
+        """Return who gave a number: the authority, or the campus where it is the sender's own."""
+        return self.facility if authority in ("", self.home) else authority
+
+    def normalised(self, code: str, text: str) -> None:
+        """Take note of what was put right: of a strict sender it is an issue."""
+        if self.is_strict:
+            self.issue(code, text)
 
     def table(self, name: str) -> Table:
         """Return the code table of that name, an empty one if there is none."""

@@ -44,7 +44,7 @@ def is_filler(number: str) -> bool:
 
 def cx(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the Identifier of CX; two where a resident ID came in its 15-digit writing."""
-    number, type_code = one_line(part(value, 1)), part(value, 5)
+    number, type_code = one_line(part(value, 1)), _type_of(part(value, 5), context)
     if not number:
         return None
     oid = part(value, 4, 2)
@@ -55,6 +55,9 @@ def cx(value: Value, context: Context) -> Json | list[Json] | None:
     if system == systems.RESIDENT_ID or (
         resident_id.looks_like(number) and resident_id.is_valid(number)
     ):
+        if system != systems.RESIDENT_ID:
+            told = "a resident ID stands where a number of the sender's belongs"
+            context.normalised("misplaced-resident-id", told)
         return _resident(number, value, context)
     if _is_nothing(number, context):
         return None
@@ -62,13 +65,19 @@ def cx(value: Value, context: Context) -> Json | list[Json] | None:
         system = US_SSN
     kind = type_code or systems.kind_of_oid(oid)
     issuer = "" if systems.kind_of_oid(oid) else oid
-    authority = part(value, 4, 1) or issuer or context.facility
+    authority = context.namespace(part(value, 4, 1) or issuer)
     identifier = {
         "type": identifier_type(type_code, context),
         "system": system or systems.patient_number(authority, kind),
         "value": number,
     }
     return _with_rest(identifier, value, context)
+
+
+def _type_of(type_code: str, context: Context) -> str:
+    """Return the type that CX.5 means: the sender's own word by its table."""
+    coded = context.table("IdentifierType").get(type_code) if type_code else None
+    return coded.code if coded else type_code
 
 
 def _with_rest(identifier: Json, value: Value, context: Context) -> Json | None:
@@ -113,6 +122,8 @@ def resident(value: Value, context: Context) -> Json | list[Json] | None:
             "value": number,
         }
     if len(resident_id.normalise(number)) >= _ALMOST_A_RESIDENT_ID:
+        told = "a resident ID stands in a field for another number"
+        context.normalised("misplaced-resident-id", told)
         return _resident(number, value, context)
     if _is_nothing(number, context):
         return None
@@ -164,7 +175,7 @@ def _in_namespace(number: str, name: str, oid: str, kind: str, context: Context)
     number = one_line(number)
     if not number or _is_nothing(number, context):
         return None
-    system = systems.universal(oid, kind) or systems.authority_system(name or context.facility)
+    system = systems.universal(oid, kind) or systems.authority_system(context.namespace(name))
     is_another = bool(name or oid) and name != context.facility
     if context.by_table and is_own(system) and (is_another or not context.facility):
         system = ""  # the tables keep the authority's name beside the number (EI)
@@ -206,7 +217,7 @@ def licence(value: Value, context: Context) -> Json | None:
     number = one_line(part(value, 1))
     if not number or _is_nothing(number, context):
         return None
-    found: Json = {"system": systems.patient_number(part(value, 2) or context.facility, "DL")}
+    found: Json = {"system": systems.patient_number(context.namespace(part(value, 2)), "DL")}
     end = _moment(part(value, 3), context)
     return typed(found | {"value": number} | ({"period": {"end": end}} if end else {}), "DL")
 
@@ -218,7 +229,7 @@ def visit(value: Value, context: Context) -> Json | list[Json] | None:
     number = one_line(part(value, 1))
     if not number or _is_nothing(number, context):
         return None
-    authority = part(value, 4, 1) or context.facility
+    authority = context.namespace(part(value, 4, 1))
     system = systems.patient_number(authority, "VN")
     identifier = {"type": identifier_type("VN", context), "system": system, "value": number}
     return _with_rest(identifier, value, context)

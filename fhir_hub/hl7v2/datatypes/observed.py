@@ -74,6 +74,8 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
 def _number_or_text(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:
     text = whole(value)
     found = quantities.read_compared(text) if len(text) < 60 else None
+    if found and data_type == "NM" and found[0]:
+        context.normalised("retyped-value", "an observation called a number is a comparison")
     if found and (data_type in ("NM", "") or unit.text or found[0]):
         return Typed("Quantity", quantities.of_number(found[1], unit, context, found[0]))
     if data_type == "NM":

@@ -19,7 +19,12 @@ def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
 
 
 def whole(value: Value) -> str:
-    """Return all of a value as one text, `""` for HL7's null and for bare delimiters."""
+    """Return all of a value as one text, `""` for HL7's null and for bare delimiters.
+
+    Where every delimiter is meant as one, its first part is the text.
+    """
+    if value.encoding.as_parsed:
+        return part(value)
     return clean(value.whole) if value and value.raw.strip(_HOLLOW) else ""
 
 

@@ -86,8 +86,10 @@ def _named(
     pinyin = ""
     if family and len(given) == 1 and names.has_han(family) and names.is_latin(given[0]):
         pinyin, given = given[0], []
+        context.normalised("unsplit-name", "pinyin stands where a given name belongs")
     if not given and not further and (split := names.split(family)):
         if family != split.family:
+            context.normalised("unsplit-name", "a whole name stands where a family name belongs")
             family, given = split.family, [split.given]
         representation = representation or ("IDE" if pinyin else "")
     text = _text(family, given + further, representation)

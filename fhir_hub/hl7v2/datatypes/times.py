@@ -53,7 +53,9 @@ def read_moment(text: str, context: Context) -> Moment | None:
     text = half_width(text)
     if not text:
         return None
-    match = _COMPACT.fullmatch(text) or _WRITTEN.fullmatch(text)
+    match = _COMPACT.fullmatch(text)
+    if match is None and (match := _WRITTEN.fullmatch(text)):
+        context.normalised("written-date", "a date or time is not written as HL7 has it")
     if match is None:
         context.issue("unreadable-date", "a date or time cannot be read; it was left out")
         return None

@@ -93,7 +93,8 @@ def unit_of(value: Value | None) -> Unit:
 def _unit_of(raw: str, encoding: Encoding) -> Unit:
     value = Value(raw, encoding)
     first, second = part(value, 1), part(value, 2)
-    if second and first.endswith("10") and second[:1].isdigit():  # 10^9/L, not escaped
+    is_bare = first.endswith("10") and second[:1].isdigit()  # 10^9/L, not escaped
+    if is_bare and not encoding.as_parsed:
         return named(whole(value))
     if part(value, 3).upper() == "UCUM" and first:
         return Unit(first, to_ucum(first) or (first if is_ucum(first) else ""))

@@ -28,6 +28,7 @@ class Read:
     text: str = ""
     fault: FhirError | None = None
     issues: er7.Issues = ()
+    is_strict: bool = False
 
 
 @dataclass(slots=True)
@@ -86,8 +87,11 @@ def interrupted(error: BaseException) -> Exception:
     return error if isinstance(error, Exception) else Unavailable("the hub is closing")
 
 
-def changed() -> FhirError:
+def changed(is_strict: bool) -> FhirError:
     """Return what is said of other content under a known control id."""
     return InvalidMessage(
-        "duplicate key identifier with different content", error_code="205", location="MSH-10"
+        "duplicate key identifier with different content",
+        error_code="205",
+        location="MSH-10",
+        ack_code="AR" if is_strict else "AE",
     )
