@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.ops import openapi, pages
 from fhir_hub.ops.convert import add_convert
+from fhir_hub.ops.messages import add_messages
 from fhir_hub.ops.probe import Probe
 
 
@@ -40,6 +41,7 @@ def ops_app(probe: Probe, trials: Trials, *, version: str, prefix: str) -> FastA
         return Response(content, headers={"content-type": media_type})
 
     add_convert(app, trials)
+    add_messages(app, probe.intake)
     own = app.openapi
 
     def described() -> dict[str, Any]:

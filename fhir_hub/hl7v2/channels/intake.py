@@ -35,7 +35,7 @@ class Intake:
     """The ways in of one hub.
 
     `take` returns the answer to a block of a channel; `refuse` that to a message which is not
-    kept, for a reason.
+    kept, for a reason. `posted` are the channels whose messages come by HTTP.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Intake:
             )
             for plan in self.plans
         ]
+        self.posted = [one.channel for one in channels if one.settings.transport == "http"]
         self._paces = {one.channel.name: Pace(one.channel.messages_per_minute) for one in channels}
 
     async def start(self) -> None:
@@ -87,8 +88,8 @@ class Intake:
         """Take no more; let what is under way finish and be answered; then close."""
         await asyncio.gather(*(listener.close() for listener in self._listeners))
 
-    async def take(self, channels: Sequence[Channel], caller: Caller, block: Block) -> bytes:
-        """Return the answer to a block that came over one of `channels` from a client."""
+    async def take(self, channels: Sequence[Channel], caller: Caller | None, block: Block) -> bytes:
+        """Return the answer to a block that came over one of `channels`, from a client of MLLP."""
         elapsed = stopwatch()
         header: ack.Header | None = None
 
@@ -103,7 +104,8 @@ class Intake:
             unknown = NotSupported("no channel takes this message here")
             return self._refuse(block.raw, unknown, channels[0])
         await self._paces[channel.name].wait()
-        if channel.senders and not channel.knows(names_in(caller.certificate), read()):
+        names = names_in(caller.certificate) if caller and channel.senders else ()
+        if channel.senders and not channel.knows(names, read()):
             error = NotAllowed("the client's certificate does not stand for MSH-3 and MSH-4")
             answer = self._refuse(block.raw, error, channel)
         else:
@@ -123,7 +125,8 @@ class Intake:
 
 def _header(raw: bytes) -> ack.Header:
     """Return the header of a message, names in it as UTF-8 or GB 18030."""
-    line = raw[:4096].lstrip(b"\xef\xbb\xbf\x0b\r\n \t").replace(b"\n", b"\r").partition(b"\r")[0]
+    lines = raw[:4096].lstrip(b"\xef\xbb\xbf\x0b\r\n \t").replace(b"\n", b"\r").split(b"\r")
+    line = next((one for one in lines if one.startswith(b"MSH")), lines[0])  # a batch has it later
     try:
         return ack.read_header(charset.decode(line).text)
     except FhirError:
