@@ -17,13 +17,16 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
+from fhir_hub.hl7v2.meaning import unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
+from fhir_hub.hl7v2.merged_patients import referrers
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
+from fhir_hub.r4.references import RECORDS, find_references
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
@@ -51,7 +54,11 @@ async def apply(
     things = joined(conversion.resources)
     patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
-    await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
+    is_linking = conversion.teller.event in unlinks.EVENTS
+    if is_linking:
+        await unlinks.find(unit, patients)
+    else:
+        await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
     await _find_others(unit, [t for t in things if t.resource["resourceType"] != "Patient"])
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
@@ -59,9 +66,16 @@ async def apply(
     for thing in things:
         thing.logical_id = thing.logical_id or new_id()
     addresses = {url: thing.address for url, thing in by_url.items()}
+    routes = {thing.address: thing.through for thing in patients if thing.through}
+    records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
     for thing in things:
-        if id(thing) not in priors:
-            await _stage(unit, thing, addresses, telling)
+        if id(thing) not in priors and thing not in records:
+            await _stage(unit, thing, addresses, telling, routes)
+    if is_linking:
+        told = await unlinks.stage(unit, patients, telling, [*referrers(parameters)])
+        unlinks.explain(records, told)
+    for thing in records:
+        await _stage(unit, thing, addresses, telling, routes)
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
     return tuple(dict.fromkeys(thing.key for thing in things))
@@ -87,6 +101,9 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         if merged and decision.by not in _held_by([patient]):
             # Found only by a number that was merged away: who still uses it knows less.
             thing.is_left = True
+            thing.through = next(
+                (str(one["id"]) for one in merged if decision.by in _held_by([one])), ""
+            )
         if not match.resident_ids(patient) and not match.resident_ids(thing.resource):
             # Held by two of whom neither has a resident ID, a number would lead to nobody.
             theirs |= _held_by([one for one in candidates if one["id"] in decision.others])
@@ -167,7 +184,13 @@ def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> N
             return
 
 
-async def _stage(unit: Unit, thing: Thing, addresses: Mapping[str, str], telling: Telling) -> None:
+async def _stage(
+    unit: Unit,
+    thing: Thing,
+    addresses: Mapping[str, str],
+    telling: Telling,
+    routes: Mapping[str, str],
+) -> None:
     if thing.is_left:
         return
     converted = replace(
@@ -176,11 +199,20 @@ async def _stage(unit: Unit, thing: Thing, addresses: Mapping[str, str], telling
         removes=rewritten(dict(thing.converted.removes), addresses),
     )
     if thing.stored is None:
-        unit.create(telling.told(converted), thing.logical_id)
+        unit.create(_routed(telling.told(converted), routes), thing.logical_id)
     elif is_placeholder(thing.stored):
         await unit.update(telling.told(converted), thing.logical_id)
     elif (merged := telling.laid_over(thing.stored, converted)) is not None:
         await unit.update(merged, thing.logical_id)
+
+
+def _routed(resource: Resource, routes: Mapping[str, str]) -> Resource:
+    """Return the resource, tagged where it came by the number of a record merged away."""
+    if routes and resource["resourceType"] not in RECORDS:
+        for reference, _ in find_references(resource):
+            if prior := routes.get(reference["reference"]):
+                return unlinks.tagged(resource, unlinks.ROUTED, prior)
+    return resource
 
 
 def rewritten(node: Any, addresses: Mapping[str, str]) -> Any:

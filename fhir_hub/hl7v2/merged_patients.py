@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
+from fhir_hub.hl7v2.meaning.unlinks import RE_POINTED, tagged
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, replacement
 from fhir_hub.identity import match
@@ -102,7 +103,7 @@ async def stage(
         return
     resource = _linked({**prior.stored, "active": False}, "replaced-by", survivor)
     await unit.update(resource, prior.logical_id)
-    for resource_type, indexes in _referrers(parameters).items():
+    for resource_type, indexes in referrers(parameters).items():
         await _lead_on(unit, resource_type, indexes, prior.address, survivor)
 
 
@@ -123,7 +124,7 @@ def _linked(resource: Resource, kind: str, other: str) -> Resource:
     return {**resource, "link": [*links, link]}
 
 
-def _referrers(parameters: Parameters) -> dict[str, list[str]]:
+def referrers(parameters: Parameters) -> dict[str, list[str]]:
     """Return each resource type that may refer to a Patient, and by which index entries."""
     found: dict[str, list[str]] = {}
     for resource_type in sorted(parameters.definitions.resource_types):
@@ -149,4 +150,5 @@ async def _lead_on(
         for reference, _ in find_references(resource):
             if reference["reference"] == old:
                 reference["reference"] = new
-        await unit.update(resource, stored.logical_id)
+        prior = old.partition("/")[2]
+        await unit.update(tagged(resource, RE_POINTED, prior), stored.logical_id)

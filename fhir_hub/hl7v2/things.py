@@ -20,7 +20,7 @@ class Thing:
     """One thing that the message is about: what it says, and the resource that is stored of it.
 
     `full_urls` are the places of the message that stand for it. With `is_left` what is stored
-    stays as it is.
+    stays as it is. `through` is the logical id of a record merged away by which it was found.
     """
 
     converted: Converted
@@ -28,6 +28,7 @@ class Thing:
     logical_id: str = ""
     stored: Resource | None = None
     is_left: bool = False
+    through: str = ""
 
     @property
     def resource(self) -> Resource:

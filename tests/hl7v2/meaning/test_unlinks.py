@@ -1,0 +1,155 @@
+"""Merges, chains of them, and merges undone: A40 and A37 through the receiver.
+
+Spec: HL7v2 chapter 3, A24, A37, A40; https://hl7.org/fhir/R4/patient.html#merge
+"""
+
+import pytest
+from meaning_parts import person, segment
+
+RE_POINTED = "https://fhir-hub.example/CodeSystem/re-pointed-from"
+
+
+def result(number):
+    order = segment("OBR", f3=number, f4="GLU^Glucose", f25="F")
+    return order, segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="5.1", f11="F")
+
+
+def merged(number):
+    return segment("MRG", f1=f"{number}^^^SHTH01^PI")
+
+
+@pytest.fixture
+def look(every):
+    """Return number → (active, link types), and result's order → patient's number."""
+
+    async def run():
+        patients = await every("Patient")
+        numbers = {f"Patient/{one['id']}": one["identifier"][0]["value"] for one in patients}
+        states = {
+            one["identifier"][0]["value"]: (
+                one["active"],
+                [f"{link['type']} {numbers[link['other']['reference']]}" for link in one["link"]]
+                if "link" in one
+                else [],
+            )
+            for one in patients
+        }
+        reports = {
+            one["identifier"][0]["value"]: numbers[one["subject"]["reference"]]
+            for one in await every("DiagnosticReport")
+        }
+        return states, reports
+
+    return run
+
+
+@pytest.fixture
+async def two(say):
+    for number in ("T1", "T2"):
+        await say("ADT^A04", "0800", person(number))
+        await say("ORU^R01", "0900", person(number), *result(f"F{number}"))
+
+
+async def test_a_merge_undone_leaves_both_as_their_numbers_say(say, look, two, every, log):
+    before = await look()
+    await say("ADT^A40", "1000", person("T1"), merged("T2"))
+    await say("ORU^R01", "1100", person("T2"), *result("late"))
+    states, reports = await look()
+    assert states == {"T1": (True, ["replaces T2"]), "T2": (False, ["replaced-by T1"])}
+    assert reports == {"FT1": "T1", "FT2": "T1", "late": "T1"}
+
+    await say("ADT^A37", "1200", person("T1"), person("T2"))
+    states, reports = await look()
+    assert (states, reports) == (before[0], {**before[1], "late": "T1"})
+    assert log.lines == ["message_kept_after_unlink resources=DiagnosticReport:1 Observation:1"]
+    assert RE_POINTED not in str(await every("Observation"))
+    (text,) = [
+        reason["text"] for one in await every("Provenance") for reason in one.get("reason", ())
+    ]
+    assert "2 resources went back to Patient/" in text
+    assert "2 that came after the merge stay with Patient/" in text
+
+    await say("ORU^R01", "1300", person("T2"), *result("then"))
+    assert (await look())[1]["then"] == "T2"
+
+
+async def test_an_unlink_again_or_of_what_was_never_merged_does_nothing(say, look, two, store):
+    await say("ADT^A40", "1000", person("T1"), merged("T2"))
+    for at in ("1100", "1200"):
+        await say("ADT^A37", at, person("T1"), person("T2"))
+    once = await look()
+    for at in ("1300", "1400"):
+        await say("ADT^A37", at, person("T2"), person("T1"))
+
+    assert await look() == once
+    assert once[0] == {"T1": (True, []), "T2": (True, [])}
+
+
+async def test_of_a_chain_the_first_merge_is_undone(say, look, two):
+    await say("ADT^A04", "0800", person("T3"))
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+    await say("ADT^A40", "1100", person("T3"), merged("T2"))
+    assert (await look())[1] == {"FT1": "T3", "FT2": "T3"}
+
+    await say("ADT^A37", "1200", person("T2"), person("T1"))
+    states, reports = await look()
+    assert reports == {"FT1": "T1", "FT2": "T3"}
+    assert states == {
+        "T1": (True, []),
+        "T2": (False, ["replaced-by T3"]),
+        "T3": (True, ["replaces T2"]),
+    }
+
+
+async def test_of_a_chain_the_last_merge_is_undone(say, look, two):
+    await say("ADT^A04", "0800", person("T3"))
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+    await say("ADT^A40", "1100", person("T3"), merged("T2"))
+    await say("ADT^A37", "1200", person("T3"), person("T2"))
+
+    states, reports = await look()
+    assert reports == {"FT1": "T2", "FT2": "T2"}
+    assert states["T1"] == (False, ["replaced-by T2"])
+    assert states["T2"] == (True, ["replaces T1"])
+
+    await say("ADT^A37", "1300", person("T2"), person("T1"))
+    assert (await look())[1] == {"FT1": "T1", "FT2": "T2"}
+
+
+async def test_what_was_unlinked_can_be_merged_again(say, look, two):
+    await say("ADT^A40", "1000", person("T1"), merged("T2"))
+    await say("ADT^A37", "1100", person("T1"), person("T2"))
+    await say("ADT^A40", "1200", person("T2"), merged("T1"))
+
+    states, reports = await look()
+    assert states == {"T1": (False, ["replaced-by T2"]), "T2": (True, ["replaces T1"])}
+    assert set(reports.values()) == {"T2"}
+
+
+@pytest.mark.parametrize("event", ["A18", "A30", "A34", "A36", "A39", "A40"])
+async def test_every_event_that_merges_patients_does(say, look, two, event):
+    await say(f"ADT^{event}", "1000", person("T1"), merged("T2"))
+
+    states, reports = await look()
+    assert states == {"T1": (True, ["replaces T2"]), "T2": (False, ["replaced-by T1"])}
+    assert set(reports.values()) == {"T1"}
+
+
+async def test_a_link_without_a_merge_is_told_and_taken_back(say, look, two):
+    await say("ADT^A24", "1000", person("T1"), person("T2"))
+    linked = {"T1": (True, ["seealso T2"]), "T2": (True, ["seealso T1"])}
+    assert await look() == (linked, {"FT1": "T1", "FT2": "T2"})
+
+    await say("ADT^A37", "1100", person("T1"), person("T2"))
+    assert (await look())[0] == {"T1": (True, []), "T2": (True, [])}
+
+
+async def test_numbers_never_seen_are_merged_and_unlinked_all_the_same(say, look):
+    await say("ADT^A40", "1000", person("T8"), merged("T9"))
+    await say("ORU^R01", "1100", person("T9"), *result("F9"))
+    assert (await look())[1] == {"F9": "T8"}
+
+    await say("ADT^A37", "1200", person("T8"), person("T9"))
+    await say("ADT^A37", "1200", person("T6"), person("T7"))
+    states, _ = await look()
+    assert states == {number: (True, []) for number in ("T6", "T7", "T8", "T9")}
