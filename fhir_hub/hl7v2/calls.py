@@ -11,6 +11,9 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `dose_given` | RXA-6, RXA-7 | Quantity, nothing of 999 |
 | `document` | OBX-5, OBX-2, OBX-3 | Attachment of a document's OBX |
 | `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
+| `participation` | ROL-1, ROL-3 … | PractitionerRole, Practitioner or Organization |
+| `visit_participant` | ROL-1, ROL-3 … | participant of the visit that it stands beside |
+| `participating_device` | PRT-10, PRT-16 … | Device |
 | `insurer` | IN1-3, IN1-4, IN1-5 | Organization that pays |
 | `employer` | IN1-10, IN1-11 | Organization that holds the policy |
 | `subscriber` | IN1-16, IN1-49 … | RelatedPerson whose policy it is |
@@ -57,6 +60,7 @@ from fhir_hub.hl7v2 import (
     calls_bookings,
     calls_given,
     calls_orders,
+    calls_participations,
     calls_results,
     calls_roles,
     calls_source,
@@ -99,9 +103,12 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "observed_attachment": calls_results.observed_attachment,
         "observed_value": calls_results.observed_value,
         "pressure_components": calls_results.pressure_components,
+        "participating_device": calls_participations.participating_device,
+        "participation": calls_participations.participation,
         "policy_number": calls_orders.policy_number,
         "employer": calls_orders.employer,
         "subscriber": calls_orders.subscriber,
+        "visit_participant": calls_participations.visit_participant,
         "whole_procedure": calls_orders.whole_procedure,
         "parent_order": calls_orders.parent_order,
         "ordering_provider": calls_roles.ordering_provider,
