@@ -27,8 +27,8 @@ def participation(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """
     number, role, who, kind, institution, where, begin, end, address, phone = paths
     context = place.run.context
-    person = _made("Practitioner", place.value(who), place)
-    facility = _made("Organization", place.value(institution), place)
+    person: Json | None = _made("Practitioner", place.value(who), place)
+    facility: Json | None = _made("Organization", place.value(institution), place)
     if not place.run.by_table:
         return person or facility
     at = [places.address(value, context) for value in place.values(address)][:1]

@@ -1,4 +1,4 @@
-"""Who takes part (ROL, PRT), accidents (ACC), deaths (PDA), consents (CON), numbers that move (MRG).
+"""Who takes part (ROL, PRT); accidents, deaths, consents (ACC, PDA, CON); numbers that move (MRG).
 
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ROL, PRT); HL7v2 chapters 3, 6 and 9
 """
@@ -98,7 +98,10 @@ def test_an_accident_is_an_observation_of_what_happened():
     assert said == {"AJRI": "Y", "ADI": "N", "PNI": "Y"}
 
 
-PDA = "PDA|I21.9^急性心肌梗死^I10|ICU^1^2|Y|202503011200|D1^周^明德|Y|202503021000^202503021100|D2^王^二|N"
+PDA = (
+    "PDA|I21.9^急性心肌梗死^I10|ICU^1^2|Y|202503011200|D1^周^明德|Y"
+    "|202503021000^202503021100|D2^王^二|N"
+)
 
 
 def test_a_death_has_its_cause_its_certificate_and_its_autopsy():
@@ -153,7 +156,8 @@ def test_a_visit_with_a_new_number_is_found_by_either():
 def test_an_account_that_changes_merges_no_patients(trigger):
     conversion = made(f"ADT^{trigger}", "MRG|T1^^^TEST01^PI||A3")
     patient = only(conversion, "Patient")
-    assert patient["active"] and "link" not in patient
+    assert patient["active"]
+    assert "link" not in patient
     kept, merged = of_type(conversion, "Account")
     assert (numbers(kept), numbers(merged)) == (["A7"], ["A3"])
     assert (merged["status"], target(conversion, merged["partOf"])) == ("inactive", kept)
