@@ -83,6 +83,18 @@ def convert(
     no map can make anything of, that lacks its patient, or that a strict sender may not send.
     """
     program = mappings.program(message, sender)
+    return _convert(program, message, mappings, zone, received, by_table, trusted)
+
+
+def _convert(
+    program: Program,
+    message: Message,
+    mappings: Mappings,
+    zone: tzinfo,
+    received: str,
+    by_table: bool,
+    trusted: Sequence[str],
+) -> Conversion:
     settings = program.scope.settings
     if settings.is_strict:
         strict.require_hl7(message)
@@ -99,13 +111,17 @@ def convert(
     for place, entry, draft in late:
         for row in entry.last:
             row.act(place, draft)
-    kept = kept_segments(run, program) if not settings.is_strict else []
     dropped += _drop_witnesses(run, mappings.completeness)
+    kept = kept_segments(run) if not settings.is_strict else {}
     if settings.is_strict:
         strict.require_no_quirk(run.issues)
     teller = teller_of(message, run.context, received)
     run.context = NOWHERE
-    report = Report(run, program, late, kept, dropped)
+
+    def again(other: Program) -> Conversion:
+        return _convert(other, message, mappings, zone, received, by_table, trusted)
+
+    report = Report(run, program, late, kept, dropped, again)
     ignore_nulls = settings.nulls == "ignore"
     found = tuple(_converted(draft, ignore_nulls) for draft in run.everything())
     return Conversion(found, report, settings, teller, trusted)
@@ -142,12 +158,15 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
     for segment, node in assign(message.segments, program.groups):
         here = program.entries_in(segment.name, node.group.path)
         if not here:
+            run.unread.append((segment, -1))
             continue
         place = Place(segment, node, run)
         filled = 0
         for bit, text in zip(_BITS, segment.fields, strict=False):
             if text:
                 filled |= bit
+        if unread := filled & ~program.read_of(segment.name, run.by_table):
+            run.unread.append((segment, unread))
         for entry in here:
             if entry.test and not entry.test(place):
                 continue

@@ -134,7 +134,10 @@ class Place:
 
 
 class Run:
-    """One message on its way to resources."""
+    """One message on its way to resources.
+
+    `trace` has the rows whose segment is told in what another segment of the kind became.
+    """
 
     __slots__ = (
         "_numbers",
@@ -155,6 +158,7 @@ class Run:
         "seed",
         "supports",
         "trace",
+        "unread",
     )
 
     def __init__(
@@ -186,6 +190,7 @@ class Run:
         self.drafts: list[Draft] = []
         self.supports: dict[tuple[str, str, str], Draft] = {}
         self.trace: list[tuple[Segment, Node, Row, Draft]] = []
+        self.unread: list[tuple[Segment, int]] = []
         self.issues: list[tuple[str, str, Row | None]] = [
             (code, text, None) for code, text in message.issues
         ]

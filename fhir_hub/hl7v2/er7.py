@@ -97,6 +97,13 @@ class Segment:
         fields = self._fields or self.fields
         return fields[number] if number < len(fields) else ""
 
+    def with_field(self, number: int, text: str) -> "Segment":
+        """Return the segment with another text as field `number`, which it has."""
+        other = Segment(self.text, self.encoding, self.index)
+        other._fields = [*self.fields]
+        other._fields[number] = text
+        return other
+
     def repetitions(self, number: int) -> "list[Value]":
         """Return the repetitions of a field that are not empty."""
         text = self.field(number)

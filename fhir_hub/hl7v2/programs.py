@@ -9,7 +9,7 @@ Spec: DESIGN 2a
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,23 @@ from fhir_hub.hl7v2.structure import GENERIC, Group
 
 _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
 GENERIC_NAME = "*"
+# Fields that the hub itself reads: what for.
+ROUTING: Mapping[str, Mapping[int, str]] = {
+    "MSH": {1: "delimiters", 2: "delimiters", 5: "the receiver", 6: "the receiver", 9: "the map"}
+    | {3: "the sender", 4: "the sender", 7: "the order of messages", 10: "the acknowledgment"}
+    | {11: "the receiver", 12: "the acknowledgment"}
+    | {15: "the acknowledgment", 16: "the acknowledgment", 17: "the character set"}
+    | {18: "the character set", 19: "the language of texts", 20: "the character set"}
+    | {21: "the map"},
+    "EVN": {1: "the map", 2: "the order of messages"},
+    "MSA": {1: "the acknowledgment", 2: "the acknowledgment"},
+}
+# Segments whose first field only numbers them.
+NUMBERED = frozenset(
+    {"PID", "PV1", "NK1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "TQ1", "PR1", "GT1"}
+    | {"RGS", "AIS", "AIG", "AIL", "AIP", "ZQY", "ZHY", "ZPS", "ZPI", "ZZR", "TQ2", "IAM"}
+    | {"FT1", "ARV", "TXA", "RXA"}
+)
 
 
 _MOST_PLANS = 1024
@@ -93,6 +110,37 @@ class Program:
     senders: tuple[str, ...] = ()
     memories: Memories = field(default_factory=Memories)
     _here: dict[tuple[str, str], tuple[Entry, ...]] = field(default_factory=dict)
+    _read: dict[tuple[str, bool], int] = field(default_factory=dict)
+
+    def read_of(self, segment: str, by_table: bool) -> int:
+        """Return the fields of a segment that a row or a condition may read: bit n is field n.
+
+        Those that say what the message is, and whom to answer, are read too, and the numbers
+        in sequence that begin a segment.
+        """
+        found = self._read.get((segment, by_table))
+        if found is None:
+            found = sum({1 << number for number in self._fields_read(segment, by_table)})
+            self._read[segment, by_table] = found
+        return found
+
+    def _fields_read(self, segment: str, by_table: bool) -> Iterator[int]:
+        yield 0
+        yield from ROUTING.get(segment, ())
+        if segment in NUMBERED:
+            yield 1
+        for entries in self.entries.values():
+            for entry in entries:
+                if entry.mode == "table" and not by_table:
+                    continue
+                sources = (
+                    path
+                    for one in (*entry.rows, *entry.late, *entry.last)
+                    for path in one.row.sources
+                )
+                for path in (*sources, *entry.steered_by):
+                    if path.segment == segment:
+                        yield path.field
 
     def entries_in(self, segment: str, path: str) -> tuple[Entry, ...]:
         """Return the entries for a segment in the group of that path.

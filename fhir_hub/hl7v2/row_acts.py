@@ -66,8 +66,6 @@ def reading(
                     took = put(draft, place, index, one) or took
             else:
                 took = put(draft, place, index, made) or took
-        if took:
-            run.trace.append((place.segment, place.node, row, draft))
 
     return act
 
@@ -121,11 +119,8 @@ def constant(row: Row, goal: Target, put: Put, test: conditions.Condition | None
             return
         if test is not None and not test(place):
             return
-        took = False
         for one in values:
-            took = put(draft, place, 0, one) or took
-        if took and row.sources:
-            place.run.trace.append((place.segment, place.node, row, draft))
+            put(draft, place, 0, one)
 
     return act
 
@@ -147,16 +142,13 @@ def calling(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
             made = place.run.settled(made, place.segment)
             if made is None:
                 return
-        took = False
         for index, one in enumerate(made if type(made) is list else [made]):
             value = one
             if refer and type(one) is dict and "resourceType" in one:
                 value = place.run.support(one, place.segment)
                 if value is None:
                     continue
-            took = put(draft, place, index, value) or took
-        if took:
-            place.run.trace.append((place.segment, place.node, row, draft))
+            put(draft, place, index, value)
 
     return act
 

@@ -1,44 +1,39 @@
-"""What became of each field of a message: mapped, preserved or dropped with the reason.
+"""What became of each part of a message: mapped, preserved or dropped with the reason.
 
-Every field that holds something is in the report once, with the elements that it went to; of a
-field read in parts, each part that no row reads is in it as dropped. The report holds paths and
-reasons, never a value. It is worked out when somebody asks.
+Every part that holds something (a field, or each component and repetition of it) is in the report
+once. *Mapped*: `to` are the elements of the Bundle that it became. *Preserved*: it is kept word for
+word, in an extension of the message's Provenance where no map reads it, or in the journal alone
+where the hub read it for itself; `reason` says what for. *Dropped*: no resource has it, and why;
+it is still in the journal's bytes. The report holds paths and reasons, never a value. It is worked
+out when somebody asks, by doing the conversion again under watch.
 
 Spec: DESIGN 5 (nothing lost from a message)
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fhir_hub.hl7v2.datatypes.parts import clean
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.groups import Node
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.reports.elements import path_of, paths_of
+from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, standard
+from fhir_hub.hl7v2.reports.reasons import Reasons
+from fhir_hub.hl7v2.reports.tracing import Became, Tracer
 from fhir_hub.identity.systems import BASE
 
 if TYPE_CHECKING:
+    from fhir_hub.hl7v2.convert import Conversion
     from fhir_hub.hl7v2.programs import Entry, Program
-    from fhir_hub.hl7v2.rows import Row
 
 UNMAPPED_SEGMENT = f"{BASE}/StructureDefinition/unmapped-segment"
-_ROUTING = {
-    "MSH": {1: "delimiters", 2: "delimiters", 5: "the receiver", 6: "the receiver", 9: "the map"}
-    | {10: "the acknowledgment", 11: "the receiver", 12: "the acknowledgment"}
-    | {15: "the acknowledgment", 16: "the acknowledgment", 17: "the character set"}
-    | {18: "the character set", 19: "the language of texts", 20: "the character set"},
-    "EVN": {1: "the map"},
-    "MSA": {1: "the acknowledgment", 2: "the acknowledgment"},
-}
-_NUMBERED = frozenset(
-    {"PID", "PV1", "NK1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "TQ1", "PR1", "GT1"}
-    | {"RGS", "AIS", "AIG", "AIL", "AIP", "ZQY", "ZHY", "ZPS", "ZPI", "ZZR"}
-)
 MAPPED, PRESERVED, DROPPED = "mapped", "preserved", "dropped"
-Used = dict[tuple[int, int], list[tuple[Path, str]]]
+JOURNAL = "journal"
+_LONGEST_KEPT = 1 << 20  # characters of a FHIR string
 
 
 class FieldReport(NamedTuple):
-    """One field, or the part of one: where it stands, what became of it, where it went or why."""
+    """One part: where it stands, what became of it, which elements it became or why not."""
 
     path: str
     segment: int
@@ -57,21 +52,26 @@ class IssueReport(NamedTuple):
 
 
 class Report:
-    """What became of a message's fields, and what was wrong with its data."""
+    """What became of a message's fields, and what was wrong with its data.
+
+    `again` does the same conversion by another program.
+    """
 
     def __init__(
         self,
         run: Run,
         program: "Program",
         late: Sequence[Any],
-        kept: Iterable[int],
+        kept: Mapping[int, int],
         dropped: Sequence[tuple[Draft, str]],
+        again: "Callable[[Program], Conversion]",
     ) -> None:
         self._run = run
         self._program = program
         self._late: Sequence[tuple[Place, Entry, Draft]] = late
-        self._kept = frozenset(kept)
+        self._kept = kept
         self._dropped = {id(draft): reason for draft, reason in dropped}
+        self._again = again
 
     @property
     def structure(self) -> str:
@@ -97,17 +97,69 @@ class Report:
         return list(dict.fromkeys(found))
 
     def fields(self) -> list[FieldReport]:
-        """Return every field that holds something, in the message's order."""
-        used, failed = self._used()
-        ran: dict[int, list[Entry]] = {}
-        for place, entry, _ in self._late:
-            ran.setdefault(place.segment.index, []).append(entry)
+        """Return every part that holds something, in the message's order."""
+        tracer = Tracer()
+        conversion = self._again(tracer.watched(self._program))
+        return conversion.report._told(tracer, conversion)
+
+    def _told(self, tracer: Tracer, conversion: "Conversion") -> list[FieldReport]:
+        """Return the parts as `tracer` saw them in this conversion."""
+        paths = paths_of(one.resource for one in conversion.resources)
+        reasons = Reasons(self._program, {place.segment.index for place, _, _ in self._late})
+        keeper = _keeper(conversion, paths)
         found: list[FieldReport] = []
         for segment in self._run.message.segments:
             for number in range(1, len(segment.fields)):
-                if segment.field(number).strip("^&~ "):
-                    found += self._field(segment, number, used, failed, ran)
+                leaves = leaves_of(segment, number)
+                told = [self._leaf(segment, leaf, tracer, paths) for leaf in leaves]
+                is_read = any(one is not None for one in told)
+                for leaf, one in zip(leaves, told, strict=True):
+                    found.append(
+                        one or self._other(leaf, segment, tracer, reasons, is_read, keeper)
+                    )
         return found
+
+    def _leaf(
+        self, segment: Segment, leaf: Leaf, tracer: Tracer, paths: dict[int, str]
+    ) -> FieldReport | None:
+        """Return what a part became, None if no row made anything of it."""
+        became = tracer.became.get(leaf[:5], [])
+        found = [path_of(one, paths) for made in became for one in made.elements]
+        to = tuple(dict.fromkeys(filter(None, found)))
+        if to:
+            return FieldReport(leaf.name, segment.index, MAPPED, to)
+        if became and segment.index not in self._kept:
+            reason = next(filter(None, map(self._why_not, became)), "left out as incomplete")
+            return FieldReport(leaf.name, segment.index, DROPPED, (), reason)
+        return None
+
+    def _why_not(self, became: Became) -> str:
+        return self._dropped.get(id(became.draft), "")
+
+    def _other(
+        self,
+        leaf: Leaf,
+        segment: Segment,
+        tracer: Tracer,
+        reasons: Reasons,
+        is_read: bool,
+        keeper: tuple[str, int],
+    ) -> FieldReport:
+        """Return what became of a part that is no element."""
+        if leaf.text == '""':
+            deleted = tracer.nulls.get((segment.index, leaf.field))
+            if deleted:
+                return FieldReport(leaf.name, segment.index, MAPPED, (f"deletes {deleted}",))
+        if use := reasons.use(segment, leaf, is_read):
+            return FieldReport(leaf.name, segment.index, PRESERVED, (JOURNAL,), use)
+        if self._kept.get(segment.index, 0) >> leaf.field & 1:
+            path, first = keeper
+            number = first + list(self._kept).index(segment.index)
+            kept = (f"{path}.extension[{number}].valueString",)
+            why = reasons.why(segment, leaf, is_read)
+            return FieldReport(leaf.name, segment.index, PRESERVED, kept, why)
+        reason = reasons.why(segment, leaf, is_read)
+        return FieldReport(leaf.name, segment.index, DROPPED, (), reason)
 
     def as_data(self) -> dict[str, Any]:
         """Return the report as JSON-able data."""
@@ -129,93 +181,6 @@ class Report:
             "issues": [_shown(one._asdict()) for one in self.issues()],
         }
 
-    def _used(self) -> tuple[Used, Used]:
-        """Return which fields went where, and which were for a resource that was not made."""
-        used: Used = {}
-        failed: Used = {}
-        for here, node, row, draft in self._run.trace:
-            into = failed if id(draft) in self._dropped else used
-            to = self._dropped.get(id(draft), f"{draft.name}.{row.to}")
-            for path in row.sources:
-                for segment in _read_by(row, path, here, node):
-                    into.setdefault((segment.index, path.field), []).append((path, to))
-        return used, failed
-
-    def _field(
-        self,
-        segment: Segment,
-        number: int,
-        used: Used,
-        failed: Used,
-        ran: Mapping[int, list["Entry"]],
-    ) -> Iterator[FieldReport]:
-        name = f"{segment.name}-{number}"
-        key = (segment.index, number)
-        routed = _ROUTING.get(segment.name, {}).get(number)
-        if found := used.get(key):
-            to = tuple(dict.fromkeys(target for _, target in found))
-            yield FieldReport(name, segment.index, MAPPED, to)
-            if not routed and all(path.component for path, _ in found):
-                yield from self._unread(segment, number, {path.component for path, _ in found})
-        elif routed:
-            yield FieldReport(name, segment.index, MAPPED, (routed,))
-        elif segment.index in self._kept:
-            yield FieldReport(name, segment.index, PRESERVED, ("Provenance.extension",))
-        elif key in failed:
-            yield FieldReport(name, segment.index, DROPPED, (), failed[key][0][1])
-        elif number == 1 and segment.name in _NUMBERED:
-            yield FieldReport(name, segment.index, DROPPED, (), "a number in sequence only")
-        else:
-            yield self._unused(segment, number, ran.get(segment.index, []))
-
-    def _unread(self, segment: Segment, number: int, read: set[int]) -> Iterator[FieldReport]:
-        for value in segment.repetitions(number):
-            for component, text in enumerate(value.components, start=1):
-                if text.strip("& ") and component not in read:
-                    name = f"{segment.name}-{number}.{component}"
-                    reason = "no row reads this part"
-                    yield FieldReport(name, segment.index, DROPPED, (), reason)
-
-    def _unused(self, segment: Segment, number: int, ran: list["Entry"]) -> FieldReport:
-        name = f"{segment.name}-{number}"
-        state, to, reason = DROPPED, "", "no row reads this field"
-        readers = [
-            one.row
-            for entry in self._everything()
-            for one in (*entry.rows, *entry.late, *entry.last)
-            if _reads(one.row, segment.name, number)
-        ]
-        if not readers and segment.name not in (*self._program.entries, "MSH", "EVN"):
-            reason = "no map for this segment"
-        elif not ran and segment.name in self._program.entries:
-            reason = "nothing in this message that it could belong to"
-        elif readers and segment.field(number).strip('"') == "":
-            state, to = MAPPED, f"deletes {readers[0].to}"
-        elif readers:
-            reason = "no value for it, or another field was taken"
-        elif self._steers(segment.name, number):
-            state, to = MAPPED, "a condition of the map"
-        return FieldReport(name, segment.index, state, (to,) if to else (), reason * (not to))
-
-    def _steers(self, name: str, number: int) -> bool:
-        paths = (path for entry in self._everything() for path in entry.steered_by)
-        return any((path.segment, path.field) == (name, number) for path in paths)
-
-    def _everything(self) -> Iterator["Entry"]:
-        for entries in self._program.entries.values():
-            yield from entries
-
-
-def _reads(row: "Row", name: str, number: int) -> bool:
-    return any((path.segment, path.field) == (name, number) for path in row.sources)
-
-
-def _read_by(row: "Row", path: Path, here: Segment, node: Node) -> list[Segment]:
-    """Return the segments that a row read at a place; a call reads all of a name nearby."""
-    if here.name == path.segment:
-        return [here]
-    return node.nearest_all(path.segment)[: None if row.call else 1]
-
 
 def _shown(data: dict[str, Any]) -> dict[str, Any]:
     return {
@@ -225,15 +190,39 @@ def _shown(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def kept_segments(run: Run, program: "Program") -> list[int]:
-    """Keep the Z-segments that no map reads in the message's Provenance; return which."""
+def _keeper(conversion: "Conversion", paths: dict[int, str]) -> tuple[str, int]:
+    """Return the path of the Provenance that keeps segments, and which extension is the first."""
+    for one in conversion.resources:
+        for number, extension in enumerate(one.resource.get("extension", ())):
+            if extension.get("url") == UNMAPPED_SEGMENT:
+                return paths[id(one.resource)], number
+    return "Provenance", 0
+
+
+def kept_segments(run: Run) -> dict[int, int]:
+    r"""Keep what no map reads in the message's Provenance: segments with those fields alone.
+
+    They are written with the delimiters `|^~\&`, whatever the message's are.
+
+    Returns which fields (bit n is field n) of which segments, in the order of the extensions.
+    """
     keeper = next((draft for draft in run.drafts if draft.name == "Provenance"), None)
     if keeper is None:
-        return []
-    kept = []
-    for segment in run.message.segments:
-        if segment.name.startswith("Z") and segment.name not in program.entries:
-            extension = {"url": UNMAPPED_SEGMENT, "valueString": segment.text.strip()}
+        return {}
+    kept: dict[int, int] = {}
+    for segment, mask in run.unread:
+        fields = segment.fields
+        numbers = [n for n in range(1, len(fields)) if mask >> n & 1 and fields[n].strip("^&~ ")]
+        if not numbers:
+            continue
+        first = 3 if segment.name in ("MSH", "BHS", "FHS") else 1
+        shown = [
+            standard(fields[n], segment.encoding) if n in numbers else ""
+            for n in range(first, numbers[-1] + 1)
+        ]
+        text = clean("|".join([segment.name, *shown]))
+        if len(text) <= _LONGEST_KEPT:
+            extension = {"url": UNMAPPED_SEGMENT, "valueString": text}
             keeper.resource.setdefault("extension", []).append(extension)
-            kept.append(segment.index)
+            kept[segment.index] = sum(1 << number for number in numbers)
     return kept

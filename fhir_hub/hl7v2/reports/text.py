@@ -9,19 +9,11 @@ from types import MappingProxyType
 from typing import Any
 from unicodedata import east_asian_width
 
+from fhir_hub.hl7v2.reports.reasons import CHINESE
+
 Json = dict[str, Any]
 _STATES = MappingProxyType(
     {"mapped": "mapped 已映射", "preserved": "preserved 已保留", "dropped": "dropped 已丢弃"}
-)
-_CHINESE = MappingProxyType(
-    {
-        "a number in sequence only": "仅为序号",
-        "no row reads this field": "没有映射行读取该字段",
-        "no row reads this part": "没有映射行读取该部分",
-        "no map for this segment": "该段没有映射",
-        "nothing in this message that it could belong to": "消息中没有它所属的对象",
-        "no value for it, or another field was taken": "无法取值, 或已采用其他字段",
-    }
 )
 _NOT_MADE = re.compile(r"(\w+) without (\S+) was not made")
 
@@ -47,7 +39,9 @@ def _lines(report: Json) -> Iterator[str]:
     widest = max((len(_place(one)) for one in fields), default=0)
     for one in fields:
         state = _STATES[one["state"]]
-        told = ", ".join(one.get("to", ())) or _both(one.get("reason", ""))
+        told = " · ".join(
+            filter(None, (", ".join(one.get("to", ())), _both(one.get("reason", ""))))
+        )
         yield f"  {_place(one):{widest}}  {state}{' ' * (17 - _columns(state))}{told}"
     for one in report.get("issues", ()):
         yield f"  ! {one['code']}: {one['text']} ({', '.join(one.get('paths', ())) or '-'})"
@@ -62,7 +56,7 @@ def _place(one: Json) -> str:
 def _both(reason: str) -> str:
     if match := _NOT_MADE.fullmatch(reason):
         return f"{reason} / {match[1]} 缺少 {match[2]}, 未生成"
-    return f"{reason} / {_CHINESE[reason]}" if reason in _CHINESE else reason
+    return f"{reason} / {CHINESE[reason]}" if reason in CHINESE else reason
 
 
 def _columns(text: str) -> int:

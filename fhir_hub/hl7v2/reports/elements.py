@@ -1,0 +1,108 @@
+"""The leaves of resources: each primitive value with the object that holds it, and its path.
+
+An object's place in its resource may shift until the conversion ends; the object itself stays.
+So what a row made is remembered by its holder, and gets its path (`Patient.name[0].family`) last.
+
+Spec: https://hl7.org/fhir/R4/fhirpath.html#simple
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+_DIGITS = re.compile(r"\d+")
+_DATE = re.compile(r"\d{4}(-\d\d)*(T.*)?")
+
+
+class Element(NamedTuple):
+    """A value: what holds it, under which name or at which place; its path without numbers."""
+
+    holder: Any
+    at: str | int
+    generic: str
+    value: Any
+
+    @property
+    def key(self) -> tuple[str, Any]:
+        """Return what it is compared by: all references are alike."""
+        is_reference = self.at == "reference" and isinstance(self.value, str)
+        return (self.generic, "" if is_reference else self.value)
+
+    @property
+    def place(self) -> tuple[int, str | int]:
+        """Return what tells it from every other."""
+        return (id(self.holder), self.at)
+
+
+def elements_of(node: Any, generic: str) -> Iterator[Element]:
+    """Yield the values in a JSON object or array."""
+    items: Iterable[tuple[Any, Any]] = node.items() if isinstance(node, dict) else enumerate(node)
+    for at, value in items:
+        name = f"{generic}.{at}" if isinstance(node, dict) else generic
+        if isinstance(value, dict | list | tuple):
+            yield from elements_of(value, name)
+        elif at != "resourceType":
+            yield Element(node, at, name, value)
+
+
+def paths_of(resources: Iterable[Json]) -> dict[int, str]:
+    """Return the path of every object and array in the resources of a Bundle, by its `id()`.
+
+    Of several resources of a type it begins with the number among them: `Observation[2]`.
+    """
+    listed = list(resources)
+    counts: dict[str, int] = {}
+    types = [one["resourceType"] for one in listed]
+    found: dict[int, str] = {}
+    for resource, kind in zip(listed, types, strict=True):
+        number = counts[kind] = counts.get(kind, -1) + 1
+        _enter(resource, f"{kind}[{number}]" if types.count(kind) > 1 else kind, found)
+    return found
+
+
+def _enter(node: Any, path: str, found: dict[int, str]) -> None:
+    found[id(node)] = path
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if isinstance(value, dict | list | tuple):
+                _enter(value, f"{path}.{name}", found)
+    else:
+        for number, value in enumerate(node):
+            if isinstance(value, dict | list | tuple):
+                _enter(value, f"{path}[{number}]", found)
+
+
+def path_of(element: Element, paths: dict[int, str]) -> str:
+    """Return where a value is now, `""` if it is not there any more."""
+    start = paths.get(id(element.holder))
+    if start is None:
+        return ""
+    holder, at = element.holder, element.at
+    if isinstance(holder, dict):
+        return f"{start}.{at}" if at in holder else ""
+    if element.value in holder and isinstance(at, int):
+        number = at if holder[at : at + 1] == [element.value] else holder.index(element.value)
+        return f"{start}[{number}]"
+    return ""
+
+
+def says(value: Any, text: str) -> bool:
+    """Say whether a value of FHIR says what a text of HL7v2 does: whole, in it, or as a date."""
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int | Decimal | float):
+        return str(value) == text.strip().lstrip("+")
+    shown, wanted = _plain(str(value)), _plain(text)
+    if shown == wanted or ((len(wanted) > 1 or not wanted.isascii()) and wanted in shown):
+        return True
+    digits = "".join(_DIGITS.findall(text))
+    held = "".join(_DIGITS.findall(str(value)))
+    if _DATE.fullmatch(str(value)) and len(digits) > 3:
+        return held.startswith(digits[:8])
+    return len(digits) > 6 and held.endswith(digits[-11:])
+
+
+def _plain(text: str) -> str:
+    return "".join(text.casefold().split())

@@ -1,0 +1,87 @@
+"""Why a part of a message is no element: what the hub uses it for, or why nothing was made of it.
+
+Spec: DESIGN 5 (nothing lost from a message)
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.programs import NUMBERED, ROUTING
+from fhir_hub.hl7v2.reports.leaves import Leaf
+
+if TYPE_CHECKING:
+    from fhir_hub.hl7v2.programs import Entry, Program
+    from fhir_hub.hl7v2.rows import Row
+
+CONDITION = "a condition of the map"
+SEQUENCE = "a number in sequence only"
+NO_MAP = "no map for this segment"
+NOWHERE = "nothing in this message that it could belong to"
+NOT_READ = "no row reads this field"
+NO_EFFECT = "it changes nothing in what is made"
+NO_VALUE = "no value for it, or another field was taken"
+CHINESE: Mapping[str, str] = MappingProxyType(
+    {
+        "delimiters": "分隔符",
+        "the receiver": "接收方",
+        "the sender": "发送方",
+        "the map": "选择映射",
+        "the order of messages": "消息顺序",
+        "the acknowledgment": "应答",
+        "the character set": "字符集",
+        "the language of texts": "文本语言",
+        CONDITION: "映射条件",
+        SEQUENCE: "仅为序号",
+        NO_MAP: "该段没有映射",
+        NOWHERE: "消息中没有它所属的对象",
+        NOT_READ: "没有映射行读取该字段",
+        NO_EFFECT: "对结果没有影响",
+        NO_VALUE: "无法取值, 或已采用其他字段",
+        "left out as incomplete": "因不完整而略去",
+    }
+)
+
+
+class Reasons:
+    """The reasons of one message's map; `ran` are the segments for which an entry ran."""
+
+    def __init__(self, program: "Program", ran: Collection[int]) -> None:
+        self._program, self._ran = program, ran
+
+    def use(self, segment: Segment, leaf: Leaf, is_read: bool) -> str:
+        """Return what the hub itself uses a part for, `""` if for nothing."""
+        routed = ROUTING.get(segment.name, {}).get(leaf.field, "")
+        steers = not is_read and self._steers(segment.name, leaf.field)
+        return routed or (CONDITION if steers else "")
+
+    def why(self, segment: Segment, leaf: Leaf, is_read: bool) -> str:
+        """Return why nothing was made of a part; `is_read`: of others of its field there was."""
+        readers = any(_reads(row, segment.name, leaf.field) for row in self._rows())
+        if segment.name not in self._program.entries and not readers:
+            return NO_MAP
+        if leaf.field == 1 and segment.name in NUMBERED:
+            return SEQUENCE
+        if is_read:
+            return NO_EFFECT
+        if segment.index not in self._ran and segment.name in self._program.entries:
+            return NOWHERE
+        return NO_VALUE if readers else NOT_READ
+
+    def _steers(self, name: str, number: int) -> bool:
+        paths = (path for entry in self._entries() for path in entry.steered_by)
+        return any((path.segment, path.field) == (name, number) for path in paths)
+
+    def _rows(self) -> Iterator["Row"]:
+        for entry in self._entries():
+            for one in (*entry.rows, *entry.late, *entry.last):
+                yield one.row
+
+    def _entries(self) -> Iterator["Entry"]:
+        for entries in self._program.entries.values():
+            yield from entries
+
+
+def _reads(row: "Row", name: str, number: int) -> bool:
+    return any((path.segment, path.field) == (name, number) for path in row.sources)

@@ -1,0 +1,317 @@
+"""Which part of a message became which element: the conversion again, each row under watch.
+
+A row is tried beside the conversion: as the message is, and with one part of its field left out
+(or, where that changes nothing, with another text in its place). What is then missing or other is
+what the part became. So no datatype need tell what it reads, and the report cannot say more than
+is so. It takes some times as long as the conversion, and is done when somebody asks.
+
+Spec: DESIGN 5 (nothing lost from a message)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import replace
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+from fhir_hub.hl7v2.drafts import Draft, Place, Run
+from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.groups import Node
+from fhir_hub.hl7v2.memory import Memory
+from fhir_hub.hl7v2.programs import Entry, Program
+from fhir_hub.hl7v2.reports.elements import Element, elements_of, says
+from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, replaced
+from fhir_hub.hl7v2.row_acts import Act
+from fhir_hub.hl7v2.row_compiler import Compiled
+from fhir_hub.hl7v2.rows import Row
+
+_OTHER = "Zq7"
+_LONGEST = 100_000  # a longer text is not tried again and again: it is what the row made
+Key = tuple[int, int, int, int, int]
+
+
+class Became(NamedTuple):
+    """What a leaf became by one row: the elements, and the draft that they were made for."""
+
+    elements: tuple[Element, ...]
+    draft: Draft
+    row: Row
+
+
+class Tracer:
+    """Watches one conversion. `became` says of each leaf what it became, row by row."""
+
+    def __init__(self) -> None:
+        self.became: dict[Key, list[Became]] = {}
+        self.nulls: dict[tuple[int, int], str] = {}
+        self._memory = Memory()
+        self._leaves: dict[tuple[int, int], list[Leaf]] = {}
+
+    def watched(self, program: Program) -> Program:
+        """Return the program with each of its rows under watch."""
+        entries = {
+            name: tuple(self._entry(one) for one in held) for name, held in program.entries.items()
+        }
+        return replace(program, entries=entries, _here={})
+
+    def _entry(self, entry: Entry) -> Entry:
+        rows, late, last = (
+            tuple(one._replace(act=self._act(one)) if one.row.sources else one for one in held)
+            for held in (entry.rows, entry.late, entry.last)
+        )
+        return replace(entry, rows=rows, late=late, last=last, _plans={})
+
+    def _act(self, compiled: Compiled) -> Act:
+        act, row = compiled.act, compiled.row
+
+        def watched(place: Place, draft: Draft) -> None:
+            parts = self._parts(row, place)
+            tried = self._tried(act, place, draft, parts)
+            run, nulls = place.run, len(draft.nulls)
+            before, noted = _Before(draft, run), len(run.trace)
+            act(place, draft)
+            if len(run.trace) > noted:
+                self._share(parts, draft, row)
+            if len(draft.nulls) > nulls:
+                source = row.sources[0]
+                kind = draft.resource["resourceType"]
+                self.nulls[place.segment.index, source.field] = f"{kind}.{row.to}"
+            real = _paired(tried[0], before.made(draft, run), lambda: _all(draft, run))
+            self._attribute(tried, real, draft, row)
+
+        return watched
+
+    def _share(self, parts: list[tuple[Segment, Leaf]], draft: Draft, row: Row) -> None:
+        """Take what the row has made of another segment as what these parts became with it."""
+        every = (one for held in self.became.values() for one in held)
+        made = next((one for one in every if one.row is row and one.draft is draft), None)
+        for _, leaf in parts:
+            if made is not None:
+                self.became.setdefault(leaf[:5], []).append(made)
+
+    def _parts(self, row: Row, place: Place) -> list[tuple[Segment, Leaf]]:
+        """Return the leaves that a row may read here."""
+        found: dict[tuple[int, ...], tuple[Segment, Leaf]] = {}
+        for path in row.sources:
+            for segment in read_by(row, path.segment, place.segment, place.node):
+                for leaf in self._of(segment, path.field):
+                    if leaf.is_in(path):
+                        found[leaf[:5]] = (segment, leaf)
+        return list(found.values())
+
+    def _of(self, segment: Segment, number: int) -> list[Leaf]:
+        key = (segment.index, number)
+        if key not in self._leaves:
+            self._leaves[key] = leaves_of(segment, number)
+        return self._leaves[key]
+
+    def _tried(
+        self, act: Act, place: Place, draft: Draft, parts: list[tuple[Segment, Leaf]]
+    ) -> tuple[list[Element], dict[Leaf, list[int]]]:
+        """Return what the row makes by itself, and which of that each leaf decides."""
+        whole = self._probe(act, place, draft, {}) if parts else []
+        if not whole:
+            return [], {}
+        trial = _Trial(whole, lambda other: self._probe(act, place, draft, other))
+        return whole, trial.decides(parts)
+
+    def _probe(
+        self, act: Act, place: Place, draft: Draft, other: Mapping[int, Segment]
+    ) -> list[Element]:
+        """Return what a row makes on an empty resource, with other segments in the message."""
+        run = copy(place.run)
+        run.supports, run.mentions, run.references, run.moments = {}, [], {}, {}
+        run.issues, run.trace, run.memory = [], [], self._memory
+        run._numbers = dict(run._numbers)
+        run.context = replace(run.context, issue=run.issue)
+        scratch = Draft(
+            draft.name,
+            {"resourceType": draft.resource["resourceType"]},
+            draft.full_url,
+            draft.segment,
+        )
+        segment = other.get(place.segment.index, place.segment)
+        node: Any = _Other(place.node, other) if other else place.node
+        act(Place(segment, node, run), scratch)
+        return list(_all(scratch, run))
+
+    def _attribute(
+        self,
+        tried: tuple[list[Element], dict[Leaf, list[int]]],
+        real: dict[int, Element],
+        draft: Draft,
+        row: Row,
+    ) -> None:
+        whole, decides = tried
+        shown = {
+            leaf: [at for at in changed if says(whole[at].value, leaf.text)]
+            for leaf, changed in decides.items()
+        }
+        said = {at for found in shown.values() for at in found}
+        for leaf, changed in decides.items():
+            others = [at for at in changed if at not in said]
+            chosen = shown[leaf] or others or changed
+            elements = tuple(real[at] for at in chosen if at in real)
+            if elements:
+                self.became.setdefault(leaf[:5], []).append(Became(elements, draft, row))
+
+
+class _Trial:
+    """One row tried again and again, each time with other parts of what it reads left out."""
+
+    def __init__(
+        self, whole: list[Element], probe: Callable[[Mapping[int, Segment]], list[Element]]
+    ) -> None:
+        self._whole, self._probe = whole, probe
+        self._keys = [one.key for one in whole]
+
+    def decides(self, parts: list[tuple[Segment, Leaf]]) -> dict[Leaf, list[int]]:
+        """Return which elements (by their place in `whole`) each part decides."""
+        found: dict[Leaf, list[int]] = {}
+        idle: dict[tuple[int, ...], list[tuple[Segment, Leaf]]] = {}
+        for segment, leaf in parts:
+            if len(leaf.text) > _LONGEST:
+                found[leaf] = list(range(len(self._whole)))
+            elif changed := self._alone(segment, leaf):
+                found[leaf] = changed
+            else:
+                idle.setdefault(leaf[:3], []).append((segment, leaf))
+        for group in idle.values():
+            for leaf, same in self._among(group).items():
+                found[leaf] = same
+        return found
+
+    def _alone(self, segment: Segment, leaf: Leaf) -> list[int]:
+        """Return what changes when the part is left out, or is another."""
+        for text in ("", _OTHER):
+            made = self._probe({segment.index: replaced(segment, leaf, text)})
+            if changed := _changed(self._keys, [one.key for one in made]):
+                return changed
+        return []
+
+    def _among(self, group: list[tuple[Segment, Leaf]]) -> dict[Leaf, list[int]]:
+        """Return what each of some parts says that others say too: `1^active` is one status.
+
+        They are left out together; what one of them alone brings back is its.
+        """
+        found: dict[Leaf, list[int]] = {}
+        segment = group[0][0]
+        nothing = _str_keys(self._probe({segment.index: _without(segment, group)}))
+        for one in group:
+            _, leaf = one
+            rest = [other for other in group if other is not one]
+            alone = _str_keys(self._probe({segment.index: _without(segment, rest)})) if rest else []
+            back = [key for key in alone if key not in nothing]
+            same = [at for at, key in enumerate(self._keys) if str(key) in back]
+            if not same and len(leaf.text) > 1:
+                same = [at for at, el in enumerate(self._whole) if says(el.value, leaf.text)]
+            if same:
+                found[leaf] = same
+        return found
+
+
+def _str_keys(elements: Iterable[Element]) -> list[str]:
+    return [str(one.key) for one in elements]
+
+
+def _without(segment: Segment, parts: Iterable[tuple[Segment, Leaf]]) -> Segment:
+    for _, leaf in parts:
+        segment = replaced(segment, leaf, "")
+    return segment
+
+
+def _all(draft: Draft, run: Run) -> Iterator[Element]:
+    """Yield the values of a draft, and of the resources that are named in passing."""
+    yield from _own(draft)
+    for other in (*run.supports.values(), *run.mentions):
+        yield from _passing(other)
+
+
+def _own(draft: Draft) -> Iterator[Element]:
+    return elements_of(draft.resource, draft.resource["resourceType"])
+
+
+def _passing(draft: Draft) -> Iterator[Element]:
+    return elements_of(draft.resource, f"+{draft.resource['resourceType']}")
+
+
+def _changed(before: list[Any], after: list[Any]) -> list[int]:
+    """Return which of `before` are missing or other in `after`."""
+    if before == after:
+        return []
+    matcher = SequenceMatcher(None, [*map(str, before)], [*map(str, after)], autojunk=False)
+    return [
+        at
+        for kind, start, end, _, _ in matcher.get_opcodes()
+        if kind in ("replace", "delete")
+        for at in range(start, end)
+    ]
+
+
+def _paired(
+    whole: list[Element], made: Iterable[Element], everything: Callable[[], Iterator[Element]]
+) -> dict[int, Element]:
+    """Return for what a row makes by itself where that is: what it made, else what was there."""
+    if not whole:
+        return {}
+    held: dict[str, list[Element]] = {}
+    for one in made:
+        held.setdefault(str(one.key), []).append(one)
+    there: dict[str, Element] | None = None
+    found = {}
+    for at, one in enumerate(whole):
+        key = str(one.key)
+        if held.get(key):
+            found[at] = held[key].pop(0)
+            continue
+        if there is None:
+            there = {}
+            for other in everything():
+                there.setdefault(str(other.key), other)
+        if key in there:
+            found[at] = there[key]
+    return found
+
+
+class _Before:
+    """What there was before a row ran."""
+
+    def __init__(self, draft: Draft, run: Run) -> None:
+        self._held = {one.place: one.value for one in _own(draft)}
+        self._supports = {key: len(one.resource) for key, one in run.supports.items()}
+        self._mentions = len(run.mentions)
+
+    def made(self, draft: Draft, run: Run) -> Iterator[Element]:
+        """Yield what is new or other now."""
+        for one in _own(draft):
+            if self._held.get(one.place, self) != one.value:
+                yield one
+        others = [
+            one for key, one in run.supports.items() if self._supports.get(key) != len(one.resource)
+        ]
+        for other in (*others, *run.mentions[self._mentions :]):
+            yield from _passing(other)
+
+
+def read_by(row: Row, name: str, here: Segment, node: Node) -> list[Segment]:
+    """Return the segments that a row reads at a place; a call reads all of a name nearby."""
+    if here.name == name:
+        return [here]
+    return node.nearest_all(name)[: None if row.call else 1]
+
+
+class _Other:
+    """A node in which some segments are others."""
+
+    def __init__(self, node: Node, others: Mapping[int, Segment]) -> None:
+        self._node, self._others = node, others
+
+    def nearest(self, name: str) -> Segment | None:
+        found = self._node.nearest(name)
+        return self._others.get(found.index, found) if found is not None else None
+
+    def nearest_all(self, name: str) -> list[Segment]:
+        return [self._others.get(one.index, one) for one in self._node.nearest_all(name)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
