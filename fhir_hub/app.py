@@ -23,6 +23,8 @@ from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, configured
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.convert import Conversion, convert
+from fhir_hub.hl7v2.deliver.deliveries import Deliveries
+from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.receive import SOURCE, Receiver
@@ -31,9 +33,10 @@ from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
+from fhir_hub.r4.checks.required import requirement
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
-from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.r4.terminology.engine import Terminology
@@ -97,7 +100,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     warn = logs.get_logger("hub").warning
     if missing := profiles.missing():
         warn("packages_missing", needed="; ".join(missing))
-    require_of = partial(_requirement, checks, site_rules, definitions)
+    require_of = partial(requirement, checks, site_rules, definitions)
     repository, indexing = _repository(settings, backend, require_of, parameters, stored, warn)
     definers = (profiles, terminology, stored)
     of_rest = repository.of("rest")
@@ -124,8 +127,20 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     ways = (answers.take, receiver.refuse)
     intake = Intake(channels, settings, *ways, metrics.channels, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
-    parts = (service, receiver, intake, trials, profiles, indexing, figures)
+    deliveries = _deliveries((settings, backend, logs, metrics), parameters, mappings)
+    parts = (service, receiver, intake, trials, deliveries, profiles, indexing, figures)
     return Hub(settings, backend, logs, metrics, *parts)
+
+
+def _deliveries(
+    hub: tuple[Settings, Backend, Logs, Metrics], parameters: Parameters, mappings: Mappings
+) -> Deliveries:
+    """Return what delivers messages to the partners."""
+    settings, backend, logs, metrics = hub
+    base = settings.base_url or address(settings.host, settings.port)
+    desk = Desk(backend.store, parameters, settings.zone, base, ALIASES)
+    log = logs.get_logger("outbound").warning
+    return Deliveries(settings.partners, mappings, desk, now, new_logical_id, log, metrics)
 
 
 def _service(
@@ -204,6 +219,7 @@ class Hub:
     receiver: Receiver
     intake: Intake
     trials: Trials
+    deliveries: Deliveries
     profiles: Packages
     indexing: Indexing
     figures: Ask | None = None
@@ -219,7 +235,7 @@ class Hub:
         """
         settings = self.settings
         await self.prepare(load)
-        self.indexing.lead()
+        self.lead()
         with open_socket(settings.host, settings.port) as listening:
             here = address(settings.host, listening.getsockname()[1])
             try:
@@ -254,6 +270,11 @@ class Hub:
 
         await self._serve(stop, server, [], ready, close)
 
+    def lead(self) -> None:
+        """Index for new search parameters and deliver messages: one of several processes does."""
+        self.indexing.lead()
+        self.deliveries.lead()
+
     async def prepare(self, load: Path | None) -> None:
         """Finish the messages that a crash interrupted; store the Bundle in the file `load`."""
         log = self.logs.get_logger("hub")
@@ -278,6 +299,7 @@ class Hub:
             await close()
             await self.intake.close()
             await self.receiver.close()
+            await self.deliveries.close(self.settings.drain_s)
 
         def ready() -> None:
             self.is_taking = True
@@ -349,35 +371,6 @@ def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchan
                 log.debug("request", **about)
 
     return observe
-
-
-def _requirement(
-    checks: Checks,
-    site_rules: SiteRules,
-    definitions: Definitions,
-    validation: Validation,
-    sources: Sequence[str],
-) -> Callable[[Any], None]:
-    """Return what raises `InvalidResource` for a resource from `sources`, as a setting wants."""
-    if validation == "profiles":
-        return partial(_require, checks, site_rules, sources)
-    return checks.require if validation == "r4" else partial(_known, definitions)
-
-
-def _require(checks: Checks, site_rules: SiteRules, sources: Sequence[str], resource: Any) -> None:
-    """Raise `InvalidResource` with every error of R4, profiles, identifiers and schemas."""
-    issues = [*checks.check_profiles(resource), *site_rules.check(resource, sources)]
-    if errors := [issue for issue in issues if issue.severity == "error"]:
-        raise InvalidResource(errors[0].diagnostics, *errors)
-
-
-def _known(definitions: Definitions, resource: Any) -> None:
-    """Raise `InvalidResource` unless the hub can handle `resource`: the check of `off`."""
-    resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
-    if not isinstance(resource_type, str) or resource_type not in definitions.resource_types:
-        raise InvalidResource("no resource type of R4", expression="resourceType")
-    if not isinstance(resource.get("meta", {}), dict):
-        raise InvalidResource("meta must be an object", expression=f"{resource_type}.meta")
 
 
 def _convert(

@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fhir_hub.channel_settings import ChannelSettings, check_channels
+from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.setting_types import Bytes, Port, Seconds, Zone, read_zone
 
 PREFIX = "FHIR_HUB_"
@@ -179,6 +180,9 @@ class Settings(BaseSettings):
     sources: dict[str, SourceSettings] = {}
     """`references` and `validation` by where data comes from, in tables `[sources.NAME]`: `rest`,
     `hl7v2`, `load` (the Bundle of `--load`), or a sender's file in `mappings/senders/`."""
+
+    partners: dict[str, PartnerSettings] = {}
+    """To whom HL7v2 messages are delivered, in tables `[partners.NAME]` (docs/outbound.md)."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severity that is logged; `debug` logs a line for every request."""

@@ -12,8 +12,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from functools import partial
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -28,10 +27,11 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import Processor
+
+from fhir_hub.metric_sources import Gauges, Processes
 
 Log = Callable[..., None]
 Fields = MutableMapping[str, Any]
@@ -41,6 +41,7 @@ FIELDS = frozenset(
         "ack_code",
         "channel",
         "config",
+        "control_id",
         "connections",
         "dropped",
         "entries",
@@ -57,6 +58,7 @@ FIELDS = frozenset(
         "milliseconds",
         "mllp_port",
         "number",
+        "partner",
         "pid",
         "place",
         "port",
@@ -185,7 +187,7 @@ class Metrics:
     def __init__(self, version: str, *, is_shared: bool = False) -> None:
         self.registry = CollectorRegistry()
         self._shown = shown = CollectorRegistry() if is_shared else self.registry
-        self._gauges, self._processes = _Gauges(version), _Processes()
+        self._gauges, self._processes = Gauges(version), Processes()
         PlatformCollector(registry=shown)
         shown.register(self._gauges)
         if is_shared:
@@ -215,6 +217,30 @@ class Metrics:
         )
         # finding a metric by its labels costs as much as counting: each is found once
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._outbound()
+
+    def _outbound(self) -> None:
+        """Make the metrics of what goes to partners."""
+        self._deliveries = Counter(
+            "fhir_hub_outbound_messages",
+            "Messages to partners, by what became of them",
+            ["partner", "outcome"],
+            registry=self.registry,
+        )
+        self._breakers = Gauge(
+            "fhir_hub_outbound_breaker",
+            "0: a partner answers, 1: he is tried, 2: he is left alone",
+            ["partner"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self._waiting = Gauge(
+            "fhir_hub_outbound_waiting",
+            "Versions stored after the last of which a partner was told, if he is to be",
+            ["partner"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
 
     def observe_request(self, interaction: str, status: int, seconds: float) -> None:
         """Count an answered FHIR request; `interaction` is empty for what is none."""
@@ -229,6 +255,15 @@ class Metrics:
     def observe_invalid(self) -> None:
         """Count a message that was made into what breaks a rule."""
         self._invalid.inc()
+
+    def observe_delivery(self, partner: str, outcome: str) -> None:
+        """Count a message to a partner: delivered, dead, again, no-answer, not-made."""
+        self._deliveries.labels(partner, outcome).inc()
+
+    def set_partner(self, partner: str, breaker: int, waiting: int) -> None:
+        """Tell how a partner stands: 0 closed, 1 half open, 2 open; how much waits for him."""
+        self._breakers.labels(partner).set(breaker)
+        self._waiting.labels(partner).set(waiting)
 
     def exposition(
         self,
@@ -310,61 +345,6 @@ class ChannelMetrics:
     def observe_connection(self, channel: str, change: int) -> None:
         """Count a connection that begins (1) or ends (-1)."""
         self._connections.labels(channel).inc(change)
-
-
-class _Gauges:
-    """What is asked for when it is read, not counted as it happens."""
-
-    def __init__(self, version: str) -> None:
-        self._version = version
-        self.resources: Mapping[str, int] = {}
-        self.numbers: Mapping[str, tuple[str, int]] = {}
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the gauges."""
-        build = GaugeMetricFamily("fhir_hub_build_info", "1, by version", labels=["version"])
-        build.add_metric([self._version], 1)
-        yield build
-        by_type = GaugeMetricFamily(
-            "fhir_hub_store_resources", "Current resources, by type", labels=["resource_type"]
-        )
-        for resource_type, count in sorted(self.resources.items()):
-            by_type.add_metric([resource_type], count)
-        yield by_type
-        for name, (told, value) in self.numbers.items():
-            yield GaugeMetricFamily(name, told, value=value)
-
-    def describe(self) -> list[Metric]:
-        """Return nothing: what there is, is known only when it is read."""
-        return []
-
-
-class _Processes:
-    """Memory, CPU and files of each process of the hub, by name."""
-
-    def __init__(self) -> None:
-        self.pids: Mapping[str, int] = {}
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metrics that one process has, each with the label `process`."""
-        families: dict[str, Metric] = {}
-        for name, pid in self.pids.items():
-            for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():
-                family = families.setdefault(
-                    metric.name, Metric(metric.name, metric.documentation, metric.type)
-                )
-                for sample in metric.samples:
-                    family.add_sample(sample.name, {"process": name}, sample.value)
-        yield from families.values()
-
-    def describe(self) -> list[Metric]:
-        """Return nothing: what there is, is known only when it is read."""
-        return []
-
-
-def forget_process(pid: int, folder: Path) -> None:
-    """Let the gauges of a process that ended count no more; `folder` is where it kept them."""
-    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 def stopwatch() -> Callable[[], float]:

@@ -26,6 +26,7 @@ from fhir_hub.hl7v2 import charset, er7  # noqa: E402
 from fhir_hub.hl7v2.map_files import built_in_folder, read_files  # noqa: E402
 from fhir_hub.hl7v2.mappings import load_mappings  # noqa: E402
 from fhir_hub.hl7v2.programs import structures_of  # noqa: E402
+from fhir_hub.partner_settings import PartnerSettings  # noqa: E402
 from fhir_hub.r4.definitions import load_definitions  # noqa: E402
 from fhir_hub.rest.message import FhirRequest  # noqa: E402
 from fhir_hub.rest.routes import INTERACTIONS, route  # noqa: E402
@@ -170,6 +171,13 @@ def test_every_setting_is_documented_with_its_default():
         assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
 
 
+def test_every_key_of_a_partner_is_documented_with_its_default():
+    text = page("outbound.md")
+    for name, field in PartnerSettings.model_fields.items():
+        default = "required" if field.is_required() else f"`{field.default!r}`"
+        assert f"| `{name}` | {default} | {' '.join(field.description.split())} |" in text
+
+
 def test_every_key_of_a_channel_is_documented_with_its_default():
     text = page("channels.md")
     for name, field in ChannelSettings.model_fields.items():
@@ -220,7 +228,7 @@ def test_every_metric_is_documented(hub):
 
 
 def test_the_settings_shown_in_the_docs_can_be_used(tmp_path):
-    pages = page("settings.md") + page("channels.md")
+    pages = page("settings.md") + page("channels.md") + page("outbound.md")
     for number, block in enumerate(re.findall(r"```toml\n(.*?)```", pages, re.DOTALL)):
         config = tmp_path / f"{number}.toml"
         config.write_text(block, "utf-8")

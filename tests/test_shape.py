@@ -17,7 +17,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 STEPS = (
     {"__init__", "errors", "clock", "fhirjson", "settings", "telemetry"}
-    | {"channel_settings", "setting_types"},
+    | {"channel_settings", "metric_sources", "partner_settings", "setting_types"},
     {"r4"},
     {"search"},
     {"store"},
@@ -43,8 +43,14 @@ DOORS = {
     "jsonschema": ("r4/checks/schema.py",),
     "motor": ("store/mongo/",),
     "msgspec": ("fhirjson.py", "r4/packages.py", "rest/"),  # `Raw`: stored bytes as they are
-    "prometheus_client": ("telemetry.py",),
-    "pydantic": ("settings.py", "channel_settings.py", "setting_types.py", "r4/checks/models.py"),
+    "prometheus_client": ("telemetry.py", "metric_sources.py"),
+    "pydantic": (
+        "settings.py",
+        "channel_settings.py",
+        "partner_settings.py",
+        "setting_types.py",
+        "r4/checks/models.py",
+    ),
     "pydantic_settings": ("settings.py",),
     "pypinyin": ("search/kinds/pinyin.py",),
     "re2": ("r4/expressions/patterns.py",),

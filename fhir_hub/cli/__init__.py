@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fhir_hub import __version__
-from fhir_hub.cli import convert, emit, reindex, send, serve, terminology, validate
+from fhir_hub.cli import convert, emit, outbox, reindex, send, serve, terminology, validate
 from fhir_hub.cli.say import say
 
 EXIT_FAILED = 1
@@ -56,6 +56,7 @@ for _name, _module in COMMANDS.items():
     app.command(_name, cls=_class, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
 
 
+app.add_typer(outbox.app, name="outbox", epilog=f"Example: {outbox.EXAMPLE}")
 app.add_typer(terminology.app, name="terminology", epilog=f"Example: {terminology.EXAMPLE}")
 
 

@@ -3,8 +3,8 @@
 The supervisor starts it as `python -m fhir_hub.workers.worker PIPE DOOR`, two descriptors of
 socket pairs. It is told what to do over the first: `build` with the settings, `prepare` (one
 worker does: finish what a crash interrupted, load a file), `lead` (one indexes for new search
-parameters), `refresh` what it knows of those, `replay` some messages, give a sign of life
-(`pulse`). SIGTERM makes it drain and end; the end of the supervisor makes it end at once.
+parameters, and delivers), `refresh` what it knows of those, `replay` some messages, give a sign
+of life (`pulse`). SIGTERM makes it drain and end; the end of the supervisor makes it end at once.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Worker:
         if kind == "prepare":
             return await self._hub.prepare(Path(value) if value else None)
         if kind == "lead":
-            self._hub.indexing.lead()
+            self._hub.lead()
             return None
         if kind == "refresh":
             await self._hub.indexing.refresh()

@@ -166,7 +166,7 @@ def _header(
         18: [receiver.charset],
     }
     if receiver.is_enhanced:
-        values |= {15: ["AL"], 16: ["AL"]}
+        values |= {15: ["AL"], 16: ["NE"]}
     for number, value in values.items():
         sheet.put(Path("MSH", number), value)
     return sheet

@@ -25,19 +25,19 @@ def facility_of(about: "About", resources: Resources) -> str:
     main = about.main
     if about.code == "REF":
         task = about.task or {}
-        return _institution(task.get("requester"), resources) or _placer(main)
+        return institution(task.get("requester"), resources) or _placer(main)
     if about.code == "RRI":
-        return _institution(main.get("owner"), resources) or _authority(main, "FILL")
+        return institution(main.get("owner"), resources) or _authority(main, "FILL")
     if about.code == "SIU":
         return _authority(main, "FILL")
     if about.code == "ORU":
         parties = main.get("performer", ())
-        found = (_institution(one, resources) for one in parties)
+        found = (institution(one, resources) for one in parties)
         return next(filter(None, found), "") or _authority(main, "FILL")
     encounter = about.encounter or {}
     return (
-        _institution(encounter.get("serviceProvider"), resources)
-        or _institution(main.get("managingOrganization"), resources)
+        institution(encounter.get("serviceProvider"), resources)
+        or institution(main.get("managingOrganization"), resources)
         or _patient_authority(main)
     )
 
@@ -45,13 +45,13 @@ def facility_of(about: "About", resources: Resources) -> str:
 def receiver_of(about: "About", resources: Resources) -> str:
     """Return the code of the facility that a message is for, as far as its resources say."""
     if about.code == "REF":
-        return _institution((about.task or {}).get("owner"), resources)
+        return institution((about.task or {}).get("owner"), resources)
     if about.code == "RRI":
-        return _institution(about.main.get("requester"), resources)
+        return institution(about.main.get("requester"), resources)
     return ""
 
 
-def _institution(reference: Any, resources: Resources) -> str:
+def institution(reference: Any, resources: Resources) -> str:
     """Return the code of who is referred to: an institution, or whose number a person has."""
     found = resources.resolve(reference)
     if found is None:
@@ -61,7 +61,7 @@ def _institution(reference: Any, resources: Resources) -> str:
     if found["resourceType"] == "Organization":
         return organization_code(found)
     if found["resourceType"] == "PractitionerRole":
-        return _institution(found.get("organization"), resources)
+        return institution(found.get("organization"), resources)
     authorities = (authority_of(one.get("system", ""))[0] for one in numbers(found))
     return next(filter(None, authorities), "")
 

@@ -1,0 +1,1 @@
+"""Messages about what changed, delivered to partners in the order of the changes."""

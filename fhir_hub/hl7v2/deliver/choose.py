@@ -1,0 +1,194 @@
+"""Which messages a partner gets of a commit.
+
+A resource of a type that he wants, that meets his condition, and that did not come from him. Of
+a referral's Task the one who is asked gets REF, the one who asks RRI, by the codes of their
+institutions. Results go with their report, a visit with its patient, an order with its Task:
+of each such group one message.
+
+Spec: DOMAIN 2.5, 2.9; HL7v2 chapters 3, 7, 10, 11
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.emit.events import booking_event, is_referral, referral_event
+from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.senders import institution
+from fhir_hub.hl7v2.emit.write_codes import authority_of
+from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.r4.placeholders import is_placeholder
+from fhir_hub.store.base import Key, Stored
+
+Json = dict[str, Any]
+_ASKED = ("requested", "received", "cancelled")
+_ANSWERED = ("accepted", "rejected", "in-progress", "completed", "on-hold", "failed")
+_KIN = (
+    ("RelatedPerson", "patient"),
+    ("AllergyIntolerance", "patient"),
+    ("Coverage", "beneficiary"),
+)
+
+
+class Choice(NamedTuple):
+    """A message to make: its event, what it is about, the change that it tells of."""
+
+    event: str
+    main: Json
+    before: Json | None
+    resources: Resources
+    change: Stored
+
+
+async def choices(commit: Sequence[Stored], partner: PartnerSettings, desk: Desk) -> list[Choice]:
+    """Return the messages that a partner gets of what was written together, in that order."""
+    own = _from(commit, partner)
+    chosen = []
+    for change in commit:
+        key = Key(change.resource_type, change.logical_id)
+        condition = partner.sends.get(change.resource_type)  # type: ignore[call-overload]
+        if condition is None or change.is_deleted or "/".join(key) in own:
+            continue
+        content = fhirjson.loads(change.content)
+        if is_placeholder(content) or _is_told_otherwise(change, content, commit, partner):
+            continue
+        if await desk.meets(key, condition):
+            found = await _choice(change, content, partner, desk)
+            chosen += [found] if found else []
+    return chosen
+
+
+async def choice_of(change: Stored, partner: PartnerSettings, desk: Desk) -> Choice | None:
+    """Return the message that tells a partner of one change, None if there is none any more."""
+    return await _choice(change, fhirjson.loads(change.content), partner, desk)
+
+
+def _from(commit: Sequence[Stored], partner: PartnerSettings) -> set[str]:
+    """Return what of a commit came by a message of the partner himself: its Provenance says so."""
+    found: set[str] = set()
+    for change in commit:
+        if change.resource_type != "Provenance" or change.is_deleted or not partner.facility:
+            continue
+        provenance = fhirjson.loads(change.content)
+        if any(_is_his(agent.get("who", {}), partner) for agent in provenance.get("agent", ())):
+            targets = provenance.get("target", ())
+            found |= {one.get("reference", "").partition("/_history/")[0] for one in targets}
+    return found
+
+
+def _is_his(who: Json, partner: PartnerSettings) -> bool:
+    number = who.get("identifier", {})
+    authority, kind = authority_of(number.get("system", ""))
+    is_facility = kind == "application" and authority == partner.facility
+    return is_facility and partner.application in ("", number.get("value"))
+
+
+def _is_told_otherwise(
+    change: Stored, content: Json, commit: Sequence[Stored], partner: PartnerSettings
+) -> bool:
+    """Say whether another message of the same commit tells of it."""
+    others = [one for one in commit if one is not change and not one.is_deleted]
+    address = f"{change.resource_type}/{change.logical_id}"
+    holder, element = {
+        "ServiceRequest": ("Task", "focus"),
+        "Observation": ("DiagnosticReport", "result"),
+        "Patient": ("Encounter", "subject"),
+    }.get(change.resource_type, ("", ""))
+    if holder in partner.sends:
+        for one in others:
+            if one.resource_type == holder:
+                held = fhirjson.loads(one.content).get(element, [])
+                listed = held if isinstance(held, list) else [held]
+                if any(other.get("reference") == address for other in listed):
+                    return True
+    return change.resource_type == "Patient" and any(
+        link.get("type") == "replaced-by" for link in content.get("link", ())
+    )
+
+
+async def _choice(
+    change: Stored, content: Json, partner: PartnerSettings, desk: Desk
+) -> Choice | None:
+    before = await desk.before(change)
+    kind = change.resource_type
+    if kind in ("Task", "ServiceRequest"):
+        return await _referral(change, content, before, partner, desk)
+    if kind == "Observation":
+        reports = await desk.find("DiagnosticReport", f"result=Observation/{change.logical_id}", 1)
+        if reports:
+            content = fhirjson.loads(reports[0].content)
+    if kind == "Encounter":
+        return await _visit(change, content, before, desk)
+    if kind == "Patient":
+        return await _person(change, content, before, desk)
+    resources = await desk.gather(content)
+    event = booking_event(content, before) if kind == "Appointment" else "ORU^R01"
+    if kind == "Appointment" and content.get("status") in ("proposed", "pending", "waitlist"):
+        return None
+    told = before if kind == "Appointment" else None
+    return Choice(event, content, told, resources, change)
+
+
+async def _referral(
+    change: Stored, content: Json, before: Json | None, partner: PartnerSettings, desk: Desk
+) -> Choice | None:
+    """Return REF for who is asked, RRI for who asked; nothing for others."""
+    task: Json | None
+    if content["resourceType"] == "Task":
+        task, resources = content, await desk.gather(content)
+        request = resources.resolve(content.get("focus"))
+    else:
+        request = content
+        found = await desk.find("Task", f"focus=ServiceRequest/{change.logical_id}", 1)
+        task = fhirjson.loads(found[0].content) if found else None
+        resources = await desk.gather(*([content, task] if task else [content]))
+    if request is not None and not is_referral(request):
+        return None
+    status = task.get("status") if task else "requested"
+    owner = task.get("owner") if task else next(iter((request or {}).get("performer", ())), None)
+    if request is not None and status in _ASKED and _is_at(owner, partner, resources):
+        event = referral_event("REF", request, task, before)
+        return Choice(event, request, before, resources, change)
+    asked_by = task.get("requester") if task else None
+    is_answer = task is not None and (status in _ANSWERED or _is_expired(task))
+    if task and change.resource_type == "Task" and is_answer:
+        is_his = _is_at(asked_by, partner, resources)
+        return Choice("RRI^I12", task, before, resources, change) if is_his else None
+    return None
+
+
+def _is_at(reference: Any, partner: PartnerSettings, resources: Resources) -> bool:
+    return bool(partner.facility) and institution(reference, resources) == partner.facility
+
+
+def _is_expired(task: Json) -> bool:
+    codings = task.get("businessStatus", {}).get("coding", ())
+    return any(one.get("code") == "cn-expired" for one in codings)
+
+
+async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:
+    resources = await desk.gather(content)
+    patient = resources.resolve(content.get("subject"))
+    if patient is None:
+        return None
+    await _add_kin(patient, resources, desk)
+    event = "ADT^A08" if before else "ADT^A04"
+    return Choice(event, patient, before, resources, change)
+
+
+async def _person(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:
+    resources = await desk.gather(content)
+    links = [one for one in content.get("link", ()) if one.get("type") == "replaces"]
+    if links and links != [
+        one for one in (before or {}).get("link", ()) if one.get("type") == "replaces"
+    ]:
+        return Choice("ADT^A40", content, before, resources, change)
+    await _add_kin(content, resources, desk)
+    return Choice("ADT^A31", content, before, resources, change)
+
+
+async def _add_kin(patient: Json, resources: Resources, desk: Desk) -> None:
+    for kind, parameter in _KIN:
+        for one in await desk.find(kind, f"{parameter}=Patient/{patient['id']}"):
+            resources.add(f"{kind}/{one.logical_id}", fhirjson.loads(one.content))

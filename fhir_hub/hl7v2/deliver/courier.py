@@ -1,0 +1,225 @@
+"""One partner's messages, one after the other, in the order of the changes that they tell of.
+
+The next goes only when he has answered the one before: AA, or refused it for good. A message is
+noted with its bytes before it goes, so whatever happens it goes again, the same, under the same
+control id: he gets each at least once and, by MSH-10, can do each once. AE is tried again with
+growing pauses and given up after some attempts; AR is given up at once; given up means dead,
+listed, and sent anew when somebody says so. Where nobody answers, nothing is given up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from fhir_hub.clock import Clock, instant
+from fhir_hub.errors import FhirError
+from fhir_hub.hl7v2.deliver.breaker import Breaker
+from fhir_hub.hl7v2.deliver.choose import Choice, choice_of, choices
+from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.link import Answer, Link, NoAnswer
+from fhir_hub.hl7v2.deliver.outbox import Dead, Outbox, Pending, Progress
+from fhir_hub.hl7v2.emit.emit import Emitted
+from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.store.base import Key
+from fhir_hub.telemetry import Log
+
+ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
+_IDLE_S = 0.5
+Write = Callable[[Choice, str], Emitted]
+Told = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a courier works with: `write` makes a message, `told` counts what became of one."""
+
+    name: str
+    partner: PartnerSettings
+    desk: Desk
+    outbox: Outbox
+    link: Link
+    breaker: Breaker
+    write: Write
+    clock: Clock
+    log: Log
+    told: Told
+    sleep: Callable[[float], Awaitable[None]]
+
+
+class Courier:
+    """Delivers to one partner until it is cancelled."""
+
+    def __init__(self, given: Round) -> None:
+        self._given = given
+        self._progress: Progress | None = None
+        self._last = 0
+        self.is_busy = False
+        self._is_stopping = False
+        self.is_open = asyncio.Event()
+
+    def stop(self) -> None:
+        """Send nothing more; what is on its way is still answered."""
+        self._is_stopping = True
+
+    @property
+    def waiting(self) -> int:
+        """Return how many versions were stored of which he has not been told yet, if he is to."""
+        return max(0, self._last - self._progress.sequence) if self._progress else 0
+
+    async def run(self) -> None:
+        """Deliver what there is and what comes. Endless."""
+        try:
+            while True:
+                if not await self._tried():
+                    await self._given.sleep(_IDLE_S)
+        finally:
+            await self._given.link.close()
+
+    async def _tried(self) -> bool:
+        """Do the next thing; return False if there is nothing, or it cannot be done now."""
+        given = self._given
+        try:
+            if self._progress is None:
+                self._progress = await given.outbox.open()
+                self.is_open.set()
+            return await self.step()
+        except Exception as error:  # the store does not answer, or a fault of ours: go on later
+            self.is_busy = False
+            given.log("delivery_fault", partner=given.name, fault=error)
+            return False
+
+    async def step(self) -> bool:
+        """Do the next thing that there is to do; return False if there is nothing."""
+        given, progress = self._given, self._progress
+        assert progress is not None
+        if progress.pending is not None:
+            await self._deliver(progress.pending)
+            return True
+        if (dead := await given.outbox.again()) is not None:
+            await self._again(dead)
+            return True
+        self._last = await given.desk.last()
+        commit = await given.desk.commit(progress.sequence, self._last)
+        if not commit:
+            return False
+        for choice in await choices(commit, given.partner, given.desk):
+            if choice.change.sequence > progress.done:
+                await self._tell(choice)
+        assert self._progress is not None
+        self._progress = replace(self._progress, sequence=commit[-1].sequence, done=0)
+        await given.outbox.save(self._progress)
+        return True
+
+    async def _tell(self, choice: Choice) -> None:
+        """Make the message of a change, note it, deliver it."""
+        progress, change = self._progress, choice.change
+        assert progress is not None
+        control_id = f"{progress.epoch}-{change.sequence}"
+        pending = self._pending(choice, control_id)
+        if pending is None:
+            self._progress = replace(progress, done=change.sequence)
+            return
+        self._progress = replace(progress, pending=pending)
+        await self._given.outbox.save(self._progress)
+        await self._deliver(pending)
+
+    def _pending(
+        self, choice: Choice, control_id: str, *, is_again: bool = False
+    ) -> Pending | None:
+        change = choice.change
+        try:
+            emitted = self._given.write(choice, control_id)
+        except FhirError as error:
+            reason = type(error).__name__
+            self._given.log("message_not_made", partner=self._given.name, reason=reason)
+            self._given.told(self._given.name, "not-made")
+            return None
+        address = f"{change.resource_type}/{change.logical_id}"
+        numbers = (address, change.version_id, change.sequence)
+        return Pending(control_id, choice.event, *numbers, emitted.raw, is_again=is_again)
+
+    async def _again(self, dead: Dead) -> None:
+        """Make a dead message anew, of the change that it told of, and deliver it."""
+        given, progress = self._given, self._progress
+        assert progress is not None
+        key = Key(*dead.address.split("/"))
+        change = await given.desk.store.vread(key, dead.version_id)
+        choice = await choice_of(change, given.partner, given.desk) if change else None
+        control_id = dead.control_id
+        pending = self._pending(choice, control_id, is_again=True) if choice else None
+        if pending is None:
+            await given.outbox.save(progress, gone=dead.control_id)
+            return
+        self._progress = replace(progress, pending=pending)
+        await given.outbox.save(self._progress)
+        await self._deliver(pending)
+
+    async def _deliver(self, pending: Pending) -> None:
+        """Send a message until it is answered for good."""
+        given = self._given
+        while True:
+            answer = await self._answer(pending)
+            is_refused = answer.ack_code in REFUSED
+            if answer.ack_code in ACCEPTED:
+                return await self._done(pending, answer, None)
+            if is_refused or pending.attempts + 1 >= given.partner.attempts:
+                return await self._done(pending, answer, self._dead(pending, answer))
+            given.told(given.name, "again")
+            pending = replace(pending, attempts=pending.attempts + 1)
+            assert self._progress is not None
+            self._progress = replace(self._progress, pending=pending)
+            await given.outbox.save(self._progress)
+            self.is_busy = False
+            pause_s = given.partner.pause_s * 2 ** (pending.attempts - 1)
+            await given.sleep(min(pause_s, given.partner.max_pause_s))
+
+    async def _answer(self, pending: Pending) -> Answer:
+        """Return what he answers, however long nobody does."""
+        given = self._given
+        while True:
+            if (wait_s := given.breaker.wait_s) > 0:
+                await given.sleep(wait_s)
+            if self._is_stopping:
+                await asyncio.Event().wait()  # until it is cancelled
+            self.is_busy = True
+            try:
+                answer = await given.link.exchange(pending.raw, pending.control_id)
+            except NoAnswer as failure:
+                self.is_busy = False
+                given.breaker.fail()
+                given.told(given.name, "no-answer")
+                given.log("partner_silent", partner=given.name, reason=failure.reason)
+                if given.breaker.wait_s == 0:
+                    await given.sleep(given.partner.pause_s)
+                continue
+            given.breaker.succeed()
+            return answer
+
+    async def _done(self, pending: Pending, answer: Answer, dead: Dead | None) -> None:
+        given, progress = self._given, self._progress
+        assert progress is not None
+        done = progress.done if pending.is_again else pending.sequence
+        self._progress = replace(progress, pending=None, done=done)
+        gone = pending.control_id if pending.is_again and dead is None else ""
+        if pending.is_again and dead is not None:  # dead again: until somebody says so again
+            await given.outbox.save(self._progress, gone=pending.control_id)
+        await given.outbox.save(self._progress, dead, gone)
+        self.is_busy = False
+        given.told(given.name, "dead" if dead else "delivered")
+        if dead is not None:
+            number = pending.control_id
+            given.log(
+                "message_dead", partner=given.name, control_id=number, ack_code=answer.ack_code
+            )
+
+    def _dead(self, pending: Pending, answer: Answer) -> Dead:
+        return Dead(
+            pending.control_id,
+            pending.event,
+            pending.address,
+            pending.version_id,
+            pending.sequence,
+            answer.ack_code,
+            answer.error_code,
+            instant(self._given.clock()),
+        )

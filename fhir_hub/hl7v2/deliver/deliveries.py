@@ -1,0 +1,126 @@
+"""All partners' couriers: one process of a hub runs them, and stops them gracefully.
+
+A message on its way when the hub is asked to stop is waited for, as long as the hub drains; one
+that is waiting for its turn goes at the next start.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import monotonic
+
+from fhir_hub.clock import Clock, IdMaker, from_microseconds
+from fhir_hub.hl7v2.deliver.breaker import STATES, Breaker
+from fhir_hub.hl7v2.deliver.choose import Choice
+from fhir_hub.hl7v2.deliver.courier import Courier, Round
+from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.link import Link, tls_of
+from fhir_hub.hl7v2.deliver.outbox import Outbox
+from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
+from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.telemetry import Log, Metrics
+
+_WATCH_S, _LOOK_S = 1.0, 0.01
+
+
+def receiver_of(partner: PartnerSettings) -> Receiver:
+    """Return how a partner wants his messages."""
+    return Receiver(
+        partner.application,
+        partner.facility,
+        partner.version,
+        partner.charset,
+        partner.sender,
+        partner.sending_application,
+        partner.sending_facility,
+        partner.processing_id,
+        is_enhanced=partner.ack_mode == "enhanced",
+    )
+
+
+def write(mappings: Mappings, receiver: Receiver, choice: Choice, control_id: str) -> Emitted:
+    """Return the message of a choice; MSH-7 is when the change was written."""
+    return emit(
+        choice.resources,
+        mappings,
+        receiver,
+        moment=from_microseconds(choice.change.last_updated),
+        control_id=control_id,
+        event=choice.event,
+        main=choice.main,
+        before=choice.before,
+    )
+
+
+class Deliveries:
+    """The couriers of a hub; nothing is delivered before `lead` is called."""
+
+    def __init__(
+        self,
+        partners: Mapping[str, PartnerSettings],
+        mappings: Mappings,
+        desk: Desk,
+        clock: Clock,
+        new_id: IdMaker,
+        log: Log,
+        metrics: Metrics,
+        time: Callable[[], float] = monotonic,
+    ) -> None:
+        self._metrics = metrics
+        self._breakers: dict[str, Breaker] = {}
+        self._couriers: dict[str, Courier] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        for name, partner in partners.items():
+            breaker = Breaker(partner.failures, partner.pause_s, partner.max_pause_s, time)
+            self._breakers[name] = breaker
+            given = Round(
+                name,
+                partner,
+                desk,
+                Outbox(desk.store, name, new_id),
+                Link(partner, tls_of(partner)),
+                breaker,
+                partial(write, mappings, receiver_of(partner)),
+                clock,
+                log,
+                metrics.observe_delivery,
+                asyncio.sleep,
+            )
+            self._couriers[name] = Courier(given)
+
+    def lead(self) -> None:
+        """Let this process deliver: one of several does."""
+        if not self._tasks and self._couriers:
+            self._tasks = [asyncio.create_task(one.run()) for one in self._couriers.values()]
+            self._tasks.append(asyncio.create_task(self._watch()))
+
+    async def opened(self) -> None:
+        """Return when every courier knows from where on it tells."""
+        await asyncio.gather(*(one.is_open.wait() for one in self._couriers.values()))
+
+    async def until(self, name: str, state: str) -> None:
+        """Return when a partner's circuit breaker is in that state."""
+        while self._breakers[name].state != state:
+            await asyncio.sleep(_LOOK_S)
+
+    async def close(self, drain_s: float) -> None:
+        """Stop; a message that is on its way is waited for so long."""
+        for courier in self._couriers.values():
+            courier.stop()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + drain_s
+        while any(one.is_busy for one in self._couriers.values()) and loop.time() < until:
+            await asyncio.sleep(_LOOK_S)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _watch(self) -> None:
+        """Tell the metrics how it stands. Endless."""
+        while True:
+            for name, courier in self._couriers.items():
+                state = STATES.index(self._breakers[name].state)
+                self._metrics.set_partner(name, state, courier.waiting)
+            await asyncio.sleep(_WATCH_S)

@@ -1,0 +1,119 @@
+"""What deliveries read of the store: the next commit, what belongs to a resource, conditions.
+
+Spec: DESIGN 5 (one commit sequence without gaps)
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import partial
+from itertools import takewhile
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.parse import criteria_plan
+from fhir_hub.search.plan import Query
+from fhir_hub.store.base import Key, Store, Stored
+
+Json = dict[str, Any]
+_PAGE = 200
+_DEEP, _MOST = 3, 400
+_WITNESSES = frozenset({"Provenance", "AuditEvent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The reading side of a hub."""
+
+    store: Store
+    parameters: Parameters
+    zone: tzinfo
+    base: str
+    aliases: Mapping[str, str]
+
+    async def last(self) -> int:
+        """Return the sequence of the last version that is stored."""
+        page = await self.store.history(count=1)
+        return page.matches[0].sequence if page.matches else 0
+
+    async def commit(self, after: int, last: int) -> list[Stored]:
+        """Return the versions that were written together, next after a sequence; none: at the end.
+
+        What is written in one step is contiguous and has one `last_updated`.
+        """
+        found: list[Stored] = []
+        while after + len(found) < last:
+            start = after + len(found)
+            page = await self.store.history(count=_PAGE, before=start + _PAGE + 1)
+            more = sorted(
+                (one for one in page.matches if start < one.sequence <= start + _PAGE),
+                key=lambda one: one.sequence,
+            )
+            if not more:
+                break
+            moment = (found or more)[0].last_updated
+            together = list(takewhile(partial(_is_of, moment), more))
+            found += more[: len(together)]
+            if len(together) < len(more):
+                break
+        return found
+
+    async def meets(self, key: Key, condition: str) -> bool:
+        """Say whether a resource meets a FHIR search; an empty one it does."""
+        if not condition:
+            return True
+        return bool(await self.find(key.resource_type, f"_id={key.logical_id}&{condition}", 1))
+
+    async def find(self, resource_type: str, criteria: str, count: int = 20) -> list[Stored]:
+        """Return what meets a FHIR search (`focus=ServiceRequest/1`)."""
+        plan = criteria_plan(
+            resource_type,
+            criteria,
+            parameters=self.parameters,
+            zone=self.zone,
+            base=self.base,
+            aliases=self.aliases,
+        )
+        return (await self.store.search(Query((resource_type,), plan, count=count))).matches
+
+    async def before(self, stored: Stored) -> Json | None:
+        """Return the version before this one, None if there was none."""
+        key = Key(stored.resource_type, stored.logical_id)
+        found = await self.store.vread(key, stored.version_id - 1)
+        return fhirjson.loads(found.content) if found and not found.is_deleted else None
+
+    async def gather(self, *first: Json) -> Resources:
+        """Return resources with what they refer to, and what that does, three steps far."""
+        known: dict[str, Json] = {}
+        for one in first:
+            known[f"{one['resourceType']}/{one['id']}"] = one
+        edge = list(first)
+        for _ in range(_DEEP):
+            wanted = {address for one in edge for address in _references(one)} - known.keys()
+            keys = [Key(*address.split("/")) for address in sorted(wanted)][: _MOST - len(known)]
+            edge = [fhirjson.loads(one.content) for one in await self.store.read_many(keys)]
+            known |= {f"{one['resourceType']}/{one['id']}": one for one in edge}
+            if not edge:
+                break
+        return Resources(known.items())
+
+
+def _is_of(moment: int, stored: Stored) -> bool:
+    return stored.last_updated == moment
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for one in node:
+            yield from _references(one)
+    elif isinstance(node, dict):
+        held = node.get("reference")
+        address = held if isinstance(held, str) else ""
+        is_local = address.count("/") == 1 and ":" not in address
+        if is_local and address.partition("/")[0] not in _WITNESSES:
+            yield address
+        for one in node.values():
+            if isinstance(one, dict | list):
+                yield from _references(one)

@@ -1,0 +1,108 @@
+"""One MLLP connection to a partner: a message goes, the acknowledgment that names it comes back.
+
+Only an acknowledgment whose MSA-2 is the message's control id counts; one of an earlier message
+that comes late is passed over. Whatever else goes wrong ends the connection, so that a late
+answer is never taken for the next one's.
+
+Spec: HL7v2 chapter 2, 2.9.2 (MSA-2) and 2.9.3; HL7 Minimal Lower Layer Protocol
+"""
+
+import asyncio
+import contextlib
+import ssl
+from typing import NamedTuple
+
+from fhir_hub.errors import FhirError
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.mllp import Framer, frame
+from fhir_hub.partner_settings import PartnerSettings
+
+_MOST_ANSWER = 1 << 20
+
+
+class NoAnswer(Exception):
+    """No acknowledgment came; `reason` is one of a few words, without anything of the message."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Answer(NamedTuple):
+    """MSA-1, MSA-2, and the code of table 0357 that ERR has."""
+
+    ack_code: str
+    control_id: str
+    error_code: str = ""
+
+
+def read_answer(raw: bytes) -> Answer:
+    """Return what an acknowledgment says; raises `FhirError` if it is none."""
+    decoded = charset.decode(raw)
+    message = er7.parse(decoded.text, decoded.charset)
+    acknowledgment = message.first("MSA")
+    if acknowledgment is None:
+        return Answer("", "")
+    error = message.first("ERR")
+    code = (error.value(3) or error.value(1, 4)) if error is not None else ""
+    return Answer(acknowledgment.value(1), acknowledgment.value(2), code[:20])
+
+
+def tls_of(partner: PartnerSettings) -> ssl.SSLContext | None:
+    """Return how a partner is spoken to over TLS, None without; raises `OSError` for bad files."""
+    if not partner.is_tls:
+        return None
+    context = ssl.create_default_context(cafile=partner.tls_ca)
+    if partner.tls_certificate is not None:
+        context.load_cert_chain(partner.tls_certificate, partner.tls_key)
+    return context
+
+
+class Link:
+    """The connection, made when it is needed and kept while it is good."""
+
+    def __init__(self, partner: PartnerSettings, tls: ssl.SSLContext | None = None) -> None:
+        self._partner, self._tls = partner, tls
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._framer = Framer(_MOST_ANSWER)
+
+    async def exchange(self, raw: bytes, control_id: str) -> Answer:
+        """Send a message and return the answer to it; raises `NoAnswer`."""
+        try:
+            async with asyncio.timeout(self._partner.timeout_s):
+                return await self._exchange(raw, control_id)
+        except TimeoutError:
+            await self.close()
+            raise NoAnswer("no answer in time") from None
+        except (OSError, FhirError) as error:
+            await self.close()
+            is_noise = isinstance(error, FhirError)
+            raise NoAnswer("no acknowledgment" if is_noise else "no connection") from None
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _exchange(self, raw: bytes, control_id: str) -> Answer:
+        if self._writer is None:
+            self._framer = Framer(_MOST_ANSWER)
+            self._reader, self._writer = await asyncio.open_connection(
+                self._partner.host, self._partner.port, ssl=self._tls
+            )
+        assert self._reader is not None
+        self._writer.write(frame(raw))
+        await self._writer.drain()
+        while data := await self._reader.read(1 << 16):
+            for block in self._framer.feed(data):
+                answer = read_answer(block.raw)
+                if answer.control_id == control_id and answer.ack_code:
+                    return answer
+        raise ConnectionResetError
+
+    async def close(self) -> None:
+        """End the connection."""
+        writer, self._reader, self._writer = self._writer, None, None
+        if writer is not None:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()

@@ -1,0 +1,152 @@
+"""What is known of a partner's deliveries, durably: how far, what is under way, what is dead.
+
+It stands in the store's notes, so it survives what the store survives. A message is noted with
+its bytes before it goes, so that after a crash the same bytes go again, under the same control
+id; what is done is the sequence of the last commit of which he was told all there was to tell.
+
+Spec: DESIGN 5 (gap-free order)
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+from fhir_hub.store.base import Conflict, Store
+
+PREFIX = "outbound/"
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message that is to be delivered: of which change it tells, and its bytes."""
+
+    control_id: str
+    event: str
+    address: str
+    version_id: int
+    sequence: int
+    raw: bytes
+    attempts: int = 0
+    is_again: bool = False
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self) | {"raw": base64.b64encode(self.raw).decode("ascii")}
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Self:
+        """Return it from its JSON."""
+        return cls(**{**data, "raw": base64.b64decode(data["raw"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a partner is: all commits up to `sequence`, in the one after it up to `done`."""
+
+    epoch: str
+    sequence: int
+    done: int = 0
+    pending: Pending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A message that was given up: what he answered, and of which change it told."""
+
+    control_id: str
+    event: str
+    address: str
+    version_id: int
+    sequence: int
+    ack_code: str
+    error_code: str = ""
+    at: str = ""
+    partner: str = field(default="", compare=False)
+
+
+class Outbox:
+    """The notes of one partner."""
+
+    def __init__(self, store: Store, name: str, new_id: Callable[[], str]) -> None:
+        self._store, self._name, self._new_id = store, name, new_id
+        self._key = f"{PREFIX}{name}"
+
+    async def open(self) -> Progress:
+        """Return how far he is; of a new partner: everything until now is done."""
+        noted = (await self._store.notes()).get(self._key)
+        if noted is None:
+            status = await self._store.status()
+            progress = Progress(self._new_id()[-8:].upper(), status.sequence)
+            await self.save(progress)
+            return progress
+        data = json.loads(noted)
+        pending = Pending.of_data(data["pending"]) if data["pending"] else None
+        return Progress(data["epoch"], data["sequence"], data["done"], pending)
+
+    async def save(self, progress: Progress, dead: Dead | None = None, gone: str = "") -> None:
+        """Note how far he is; with it a message that is `dead`, or one that is so no more."""
+        pending = progress.pending.as_data() if progress.pending else None
+        told = {
+            "epoch": progress.epoch,
+            "sequence": progress.sequence,
+            "done": progress.done,
+            "pending": pending,
+        }
+        notes = {self._key: json.dumps(told)}
+        if gone:
+            notes |= {f"{self._key}/dead/{gone}": "", f"{self._key}/again/{gone}": ""}
+        if dead is not None:
+            data = asdict(replace(dead, partner=self._name))
+            notes |= {f"{self._key}/dead/{dead.control_id}": json.dumps(data)}
+        await write(self._store, notes)
+
+    async def again(self) -> Dead | None:
+        """Return the first dead message that is to be tried again."""
+        notes = await self._store.notes()
+        for name in sorted(notes):
+            if name.startswith(f"{self._key}/again/"):
+                found = notes.get(f"{self._key}/dead/{name.rpartition('/')[2]}")
+                if found:
+                    return Dead(**json.loads(found))
+        return None
+
+
+async def write(store: Store, notes: Mapping[str, str]) -> None:
+    """Set notes; a search parameter that is new meanwhile has nothing to do with them."""
+    for _ in range(_ATTEMPTS):
+        try:
+            await store.reindex([], notes, await store.generation())
+        except Conflict:
+            continue
+        return
+    raise Conflict("the search parameters change all the time")
+
+
+async def dead_messages(store: Store) -> list[Dead]:
+    """Return the messages of all partners that were given up."""
+    notes = await store.notes()
+    return [
+        Dead(**json.loads(text))
+        for name, text in sorted(notes.items())
+        if name.startswith(PREFIX) and "/dead/" in name
+    ]
+
+
+async def progresses(store: Store) -> dict[str, Progress]:
+    """Return how far each partner is, by name."""
+    found = {}
+    for name, text in sorted((await store.notes()).items()):
+        rest = name.removeprefix(PREFIX)
+        if rest != name and "/" not in rest:
+            data = json.loads(text)
+            pending = Pending.of_data(data["pending"]) if data["pending"] else None
+            found[rest] = Progress(data["epoch"], data["sequence"], data["done"], pending)
+    return found
+
+
+async def try_again(store: Store, dead: Dead) -> None:
+    """Have a dead message made and sent anew."""
+    await write(store, {f"{PREFIX}{dead.partner}/again/{dead.control_id}": "1"})

@@ -1,0 +1,43 @@
+"""What a resource must be before it is stored, by the setting `validation` of where it is from.
+
+Spec: docs/profiles.md
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.checks.site_rules import SiteRules
+from fhir_hub.r4.definitions import Definitions
+from fhir_hub.settings import Validation
+
+
+def requirement(
+    checks: Checks,
+    site_rules: SiteRules,
+    definitions: Definitions,
+    validation: Validation,
+    sources: Sequence[str],
+) -> Callable[[Any], None]:
+    """Return what raises `InvalidResource` for a resource from `sources`, as a setting wants."""
+    if validation == "profiles":
+        return partial(_require, checks, site_rules, sources)
+    return checks.require if validation == "r4" else partial(_known, definitions)
+
+
+def _require(checks: Checks, site_rules: SiteRules, sources: Sequence[str], resource: Any) -> None:
+    """Raise `InvalidResource` with every error of R4, profiles, identifiers and schemas."""
+    issues = [*checks.check_profiles(resource), *site_rules.check(resource, sources)]
+    if errors := [issue for issue in issues if issue.severity == "error"]:
+        raise InvalidResource(errors[0].diagnostics, *errors)
+
+
+def _known(definitions: Definitions, resource: Any) -> None:
+    """Raise `InvalidResource` unless the hub can handle `resource`: the check of `off`."""
+    resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
+    if not isinstance(resource_type, str) or resource_type not in definitions.resource_types:
+        raise InvalidResource("no resource type of R4", expression="resourceType")
+    if not isinstance(resource.get("meta", {}), dict):
+        raise InvalidResource("meta must be an object", expression=f"{resource_type}.meta")

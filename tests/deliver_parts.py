@@ -1,0 +1,113 @@
+"""A partner who listens on a real socket and can misbehave, and what delivers to him."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import emit_parts
+import parts
+
+from fhir_hub.hl7v2.deliver.deliveries import Deliveries
+from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.mllp import Framer, frame
+from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.identity.systems import ALIASES
+from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.store.base import Store
+from fhir_hub.telemetry import Metrics
+
+PATIENCE_S = 10
+
+
+def ack(code: str, number: str, *more: str) -> bytes:
+    lines = ["MSH|^~\\&|THEIRS|THERE|||20250315||ACK|9|P|2.4", f"MSA|{code}|{number}", *more]
+    return frame("\r".join([*lines, ""]).encode())
+
+
+class Peer:
+    """Answers each message as the next of `answers` says, AA when there is none left.
+
+    `silent`: not at all; `close`: ends the connection; `noise`: a block that is no message;
+    `wrong`: AA for another message, then nothing; `late`: that and then its own AA.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[str] = []
+        self.received: list[bytes] = []
+        self._server: asyncio.Server | None = None
+        self._news = asyncio.Condition()
+        self._writers: list[asyncio.StreamWriter] = []
+        self.port = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.close()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def until(self, is_enough: Callable[["Peer"], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S), self._news:
+            await self._news.wait_for(lambda: is_enough(self))
+
+    async def messages(self, count: int) -> list[str]:
+        """Return the messages when there are so many, without those that came again."""
+        await self.until(lambda peer: len(peer.distinct) >= count)
+        return [raw.decode() for raw in self.distinct]
+
+    @property
+    def distinct(self) -> list[bytes]:
+        return list({control_id(raw): raw for raw in self.received}.values())
+
+    @property
+    def events(self) -> list[str]:
+        return [raw.decode().split("|")[8][:7] for raw in self.distinct]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        framer = Framer(1 << 20)
+        while data := await reader.read(1 << 16):
+            for block in framer.feed(data):
+                async with self._news:
+                    self.received.append(block.raw)
+                    self._news.notify_all()
+                self._answer(writer, control_id(block.raw))
+        writer.close()
+
+    def _answer(self, writer: asyncio.StreamWriter, number: str) -> None:
+        kind = self.answers.pop(0) if self.answers else "AA"
+        if kind == "close":
+            writer.close()
+        elif kind == "noise":
+            writer.write(b"junk" + frame(b"no message"))
+        elif kind in ("wrong", "late"):
+            writer.write(ack("AA", "OTHER") + (ack("AA", number) if kind == "late" else b""))
+        elif kind != "silent":
+            error = ("ERR|^^^207&Application internal error&HL70357",) if kind != "AA" else ()
+            writer.write(ack(kind, number, *error))
+
+
+def partner(peer: Peer, **given: Any) -> PartnerSettings:
+    quick = {"timeout_s": 0.2, "pause_s": 0.01, "max_pause_s": 0.05, "sends": {"Patient": ""}}
+    return PartnerSettings(address=f"mllp://127.0.0.1:{peer.port}", **quick | given)
+
+
+def deliveries(store: Store, metrics: Metrics, **partners: PartnerSettings) -> Deliveries:
+    lines: list[tuple[str, Any]] = []
+    desk = Desk(store, parts.parameters(), parts.ZONE, "http://hub.test/fhir", ALIASES)
+    made = Deliveries(
+        partners,
+        emit_parts.mappings(),
+        desk,
+        parts.SetClock(),
+        parts.ids(),
+        lambda event, **fields: lines.append((event, fields)),
+        metrics,
+    )
+
+    return made

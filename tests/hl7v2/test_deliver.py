@@ -1,0 +1,240 @@
+"""Messages of changes, delivered to a partner on a real socket, who may misbehave."""
+
+from contextlib import asynccontextmanager
+
+import deliver_parts
+import pytest
+from deliver_parts import Peer, deliveries, partner
+
+from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
+from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.store.open import open_backend
+from fhir_hub.telemetry import Metrics
+
+
+@pytest.fixture
+async def backend():
+    """A store in memory: a database's part in it is tested with a hub that is killed."""
+    opened = open_backend("memory:")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def peer():
+    made = Peer()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def metrics():
+    return Metrics("0")
+
+
+@pytest.fixture
+def delivering(store, metrics):
+    """Deliver to partners for a while."""
+
+    @asynccontextmanager
+    async def run(**partners):
+        made = deliveries(store, metrics, **partners)
+        made.lead()
+        try:
+            await made.opened()
+            yield made
+        finally:
+            await made.close(0.1)
+
+    return run
+
+
+def patient(number, **more):
+    system = "https://fhir-hub.example/sid/SHTH01/patient-id"
+    named = {"identifier": [{"system": system, "value": f"T{number}"}]}
+    return {"resourceType": "Patient", "id": f"p{number}", **named, **more}
+
+
+async def put(client, *resources):
+    for one in resources:
+        answer = await client.put(f"{one['resourceType']}/{one['id']}", json=one)
+        assert answer.status_code in (200, 201), answer.text
+
+
+def numbers(peer):
+    return [raw.decode().split("PID|1||")[1].split("^")[0] for raw in peer.distinct]
+
+
+async def test_changes_are_told_in_their_order(client, delivering, peer):
+    async with delivering(his=partner(peer)):
+        await put(client, *(patient(number) for number in range(8)))
+        await peer.messages(8)
+
+    assert numbers(peer) == [f"T{number}" for number in range(8)]
+    assert len(peer.received) == 8
+    assert len({control_id(raw) for raw in peer.received}) == 8
+
+
+async def test_what_was_stored_before_a_partner_was_set_up_is_not_told(client, delivering, peer):
+    await put(client, patient(1))
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(2))
+        await peer.messages(1)
+
+    assert numbers(peer) == ["T2"]
+
+
+@pytest.mark.parametrize("kind", ["silent", "close", "noise", "wrong"])
+async def test_without_the_right_acknowledgment_the_same_bytes_go_again(
+    client, delivering, peer, kind
+):
+    peer.answers = [kind, kind]
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+
+    assert len(peer.received) == 4
+    assert peer.received[0] == peer.received[1] == peer.received[2]
+    assert numbers(peer) == ["T1", "T2"]
+
+
+async def test_a_late_answer_to_another_message_is_passed_over(client, delivering, peer):
+    peer.answers = ["late", "late"]
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+
+    assert len(peer.received) == 2
+
+
+async def test_ae_is_tried_again_and_given_up_after_some_attempts(
+    client, delivering, peer, store, metrics
+):
+    peer.answers = ["AE", "AE", "AA", "AE", "AE", "AE"]
+
+    async with delivering(his=partner(peer, attempts=3)):
+        await put(client, patient(1), patient(2), patient(3))
+        await peer.messages(3)
+
+    assert len(peer.received) == 7
+    assert numbers(peer) == ["T1", "T2", "T3"]
+    (dead,) = await dead_messages(store)
+    assert (dead.partner, dead.event, dead.address) == ("his", "ADT^A31", "Patient/p2")
+    assert (dead.ack_code, dead.error_code) == ("AE", "207")
+    told = metrics.registry.get_sample_value
+    assert told("fhir_hub_outbound_messages_total", {"partner": "his", "outcome": "dead"}) == 1
+    assert told("fhir_hub_outbound_messages_total", {"partner": "his", "outcome": "again"}) == 4
+
+
+async def test_ar_is_given_up_at_once_and_sent_anew_when_somebody_says_so(
+    client, delivering, peer, store
+):
+    peer.answers = ["AR"]
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+        (dead,) = await dead_messages(store)
+        await try_again(store, dead)
+        await peer.until(lambda one: len(one.received) == 3)
+        await put(client, patient(3))
+        await peer.messages(3)
+
+    assert control_id(peer.received[2]) == control_id(peer.received[0])
+    assert await dead_messages(store) == []
+
+
+async def test_where_nobody_listens_nothing_is_lost_and_the_breaker_opens(
+    client, delivering, peer, metrics
+):
+    await peer.stop()
+    slow = partner(peer, failures=2, pause_s=0.05)
+
+    async with delivering(his=slow) as running:
+        await put(client, patient(1), patient(2))
+        await running.until("his", "open")
+        await peer.start()
+        await peer.messages(2)
+        await running.until("his", "closed")
+
+    assert numbers(peer) == ["T1", "T2"]
+    told = metrics.registry.get_sample_value
+    silent = {"partner": "his", "outcome": "no-answer"}
+    assert told("fhir_hub_outbound_messages_total", silent) >= 2
+
+
+async def test_after_an_end_in_between_the_same_bytes_go_again_and_then_the_rest(
+    client, delivering, peer, store
+):
+    peer.answers = ["silent"]
+    async with delivering(his=partner(peer, timeout_s=60)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(1)
+    assert (await progresses(store))["his"].pending is not None
+
+    async with delivering(his=partner(peer)):
+        await peer.messages(2)
+
+    assert peer.received[0] == peer.received[1]
+    assert numbers(peer) == ["T1", "T2"]
+
+
+async def test_what_came_from_a_partner_is_not_sent_back_to_him(client, delivering, peer):
+    other = Peer()
+    await other.start()
+    who = {"system": "https://fhir-hub.example/sid/SHTH01/application", "value": "HIS"}
+    provenance = {
+        "resourceType": "Provenance",
+        "recorded": "2025-03-15T10:00:00+08:00",
+        "target": [{"reference": "Patient/p1"}],
+        "agent": [{"who": {"identifier": who}}],
+    }
+    entries = [
+        {"resource": patient(1), "request": {"method": "PUT", "url": "Patient/p1"}},
+        {"resource": provenance, "request": {"method": "POST", "url": "Provenance"}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    his = partner(peer, facility="SHTH01", application="HIS")
+    theirs = partner(other, facility="SHTH01", application="LIS")
+
+    async with delivering(his=his, theirs=theirs):
+        answer = await client.post("", json=bundle)
+        assert answer.status_code == 200, answer.text
+        await other.messages(1)
+        await put(client, patient(2))
+        await peer.messages(1)
+    await other.stop()
+
+    assert (numbers(peer), numbers(other)[0]) == (["T2"], "T1")
+
+
+async def test_only_what_meets_the_condition_is_told(client, delivering, peer):
+    his = partner(peer, sends={"Patient": "gender=female"})
+
+    async with delivering(his=his):
+        await put(client, patient(1, gender="male"), patient(2, gender="female"))
+        await peer.messages(1)
+
+    assert numbers(peer) == ["T2"]
+
+
+async def test_enhanced_mode_asks_for_a_commit_acknowledgment_and_takes_it(
+    client, delivering, peer
+):
+    peer.answers = ["CA", "CE", "CA", "CR"]
+
+    async with delivering(his=partner(peer, ack_mode="enhanced")):
+        await put(client, patient(1), patient(2), patient(3), patient(4))
+        await peer.messages(4)
+
+    assert len(peer.received) == 5
+    assert peer.received[0].decode().split("|")[14:16] == ["AL", "NE"]
+
+
+def test_a_partners_address_is_checked():
+    with pytest.raises(ValueError, match="mllp://HOST:PORT"):
+        deliver_parts.PartnerSettings(address="http://a:1", sends={})

@@ -1,0 +1,172 @@
+"""Which messages the partners get when a FHIR client changes a referral, a booking, a result."""
+
+from contextlib import AsyncExitStack
+
+import pytest
+from deliver_parts import Peer, deliveries, partner
+
+from fhir_hub.store.open import open_backend
+from fhir_hub.telemetry import Metrics
+
+SID = "https://fhir-hub.example/sid"
+REFERRAL = "https://fhir-hub.example/CodeSystem/service-request-category"
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "identifier": [{"system": f"{SID}/ZJJCHC/patient-id", "value": "Z1"}],
+    "name": [{"family": "沈", "given": ["桂芳"]}],
+}
+CENTRE, HOSPITAL = (
+    {
+        "resourceType": "Organization",
+        "id": code.lower(),
+        "identifier": [{"system": f"{SID}/organization", "value": code}],
+        "name": code,
+    }
+    for code in ("ZJJCHC", "SHTH01")
+)
+REQUEST = {
+    "resourceType": "ServiceRequest",
+    "id": "s1",
+    "identifier": [{"system": f"{SID}/ZJJCHC", "value": "ZZ1"}],
+    "status": "active",
+    "intent": "order",
+    "category": [{"coding": [{"system": REFERRAL, "code": "referral"}]}],
+    "subject": {"reference": "Patient/p1"},
+    "reasonCode": [{"text": "血糖控制不佳"}],
+}
+TASK = {
+    "resourceType": "Task",
+    "id": "t1",
+    "identifier": REQUEST["identifier"],
+    "status": "requested",
+    "intent": "order",
+    "focus": {"reference": "ServiceRequest/s1"},
+    "for": {"reference": "Patient/p1"},
+    "requester": {"reference": "Organization/zjjchc"},
+    "owner": {"reference": "Organization/shth01"},
+}
+BOOKED = {
+    "resourceType": "Appointment",
+    "id": "a1",
+    "identifier": [{"system": f"{SID}/SHTH01", "value": "AP1"}],
+    "status": "booked",
+    "start": "2025-03-14T09:30:00+08:00",
+    "end": "2025-03-14T09:45:00+08:00",
+    "participant": [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}],
+}
+
+
+@pytest.fixture
+async def backend():
+    """A store in memory: a database's part in it is tested with a hub that is killed."""
+    opened = open_backend("memory:")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def partners(store):
+    """Two partners who are told: the centre and the hospital."""
+    async with AsyncExitStack() as stack:
+        peers = {}
+        wanted = dict.fromkeys(("Task", "ServiceRequest", "Appointment"), "")
+        wanted |= dict.fromkeys(("DiagnosticReport", "Observation", "Encounter"), "")
+        settings = {}
+        for name, code in (("centre", "ZJJCHC"), ("hospital", "SHTH01")):
+            peers[name] = Peer()
+            await peers[name].start()
+            stack.push_async_callback(peers[name].stop)
+            settings[name] = partner(peers[name], facility=code, sends=wanted, timeout_s=5)
+        made = deliveries(store, Metrics("0"), **settings)
+        made.lead()
+        stack.push_async_callback(made.close, 0.1)
+        await made.opened()
+        yield peers["centre"], peers["hospital"]
+
+
+@pytest.fixture
+def put(client):
+    async def run(*resources, **changes):
+        for one in resources:
+            one = one | changes
+            answer = await client.put(f"{one['resourceType']}/{one['id']}", json=one)
+            assert answer.status_code in (200, 201), answer.text
+
+    return run
+
+
+def together(*resources):
+    entries = [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+        for one in resources
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+async def test_a_referral_is_told_to_who_is_asked_and_its_answer_to_who_asks(client, put, partners):
+    centre, hospital = partners
+    await put(CENTRE, HOSPITAL, PATIENT)
+
+    answer = await client.post("", json=together(REQUEST, TASK))
+    assert answer.status_code == 200, answer.text
+    await hospital.messages(1)
+    await put(REQUEST, priority="urgent")
+    await hospital.messages(2)
+    await put(TASK, status="accepted")
+    await centre.messages(1)
+    await put(TASK, status="rejected", statusReason={"text": "无指征"})
+    answered = await centre.messages(2)
+    await put(REQUEST, status="revoked")
+    await put(TASK, status="cancelled")
+    await hospital.messages(3)
+
+    assert hospital.events == ["REF^I12", "REF^I13", "REF^I14"]
+    assert centre.events == ["RRI^I12", "RRI^I12"]
+    assert [one.split("\rRF1|")[1][0] for one in answered] == ["A", "R"]
+    assert "MSH|^~\\&|FHIRHUB|SHTH01||ZJJCHC|" in answered[0]
+
+
+async def test_a_booking_is_told_by_what_changed(put, partners):
+    centre, _ = partners
+    await put(PATIENT)
+
+    await put(BOOKED)
+    await put(BOOKED, comment="请空腹")
+    moved = BOOKED | {"start": "2025-03-15T09:30:00+08:00", "end": "2025-03-15T09:45:00+08:00"}
+    await put(moved)
+    await put(moved, status="noshow")
+    await put(moved, status="cancelled")
+    await centre.messages(5)
+
+    assert centre.events == ["SIU^S12", "SIU^S14", "SIU^S13", "SIU^S26", "SIU^S15"]
+
+
+async def test_results_go_with_their_report_and_a_visit_with_its_patient(client, put, partners):
+    centre, _ = partners
+    await put(PATIENT)
+    code = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}], "text": "HbA1c"}
+    found = {"resourceType": "Observation", "id": "o1", "status": "final", "code": code}
+    found |= {"subject": {"reference": "Patient/p1"}, "valueString": "8.6 %"}
+    report = {"resourceType": "DiagnosticReport", "id": "d1", "status": "final", "code": code}
+    report |= {
+        "subject": {"reference": "Patient/p1"},
+        "result": [{"reference": "Observation/o1"}],
+        "identifier": [{"system": f"{SID}/LIS", "value": "L1"}],
+    }
+    act = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
+    visit = {"resourceType": "Encounter", "id": "e1", "status": "in-progress", "class": act}
+
+    answer = await client.post("", json=together(found, report))
+    assert answer.status_code == 200, answer.text
+    await centre.messages(1)
+    await put(found, status="corrected", valueString="8.7 %")
+    await centre.messages(2)
+    await put(visit, subject={"reference": "Patient/p1"})
+    await centre.messages(3)
+    await put(visit, subject={"reference": "Patient/p1"}, status="finished")
+    told = await centre.messages(4)
+
+    assert centre.events == ["ORU^R01", "ORU^R01", "ADT^A04", "ADT^A08"]
+    assert "|8.7 %|" in told[1]
+    assert "\rPV1|1|O" in told[2]
