@@ -18,6 +18,7 @@ from fhir_hub.errors import InvalidResource
 
 _DEPTH = 200  # deeper than any resource; a walk of that many levels is safe in every part
 _LOOSE_COLON = re.compile(rb'"[ \t\r\n]+:|\\":')
+_LOOSE_MARKS = (b'\\":', b" :", b"\t:", b"\r:", b"\n:")  # what it needs: quick to look for
 
 
 class ExactDecimal(Decimal):
@@ -67,7 +68,8 @@ def loads(raw: bytes) -> Any:
     keys = _count_keys(value, _DEPTH)
     # Every `":` outside strings is one key; only a blank before a colon or a quote inside a
     # string can make this quick count differ from the true one.
-    if raw.count(b'":') != keys or _LOOSE_COLON.search(raw):
+    is_loose = any(mark in raw for mark in _LOOSE_MARKS) and _LOOSE_COLON.search(raw)
+    if raw.count(b'":') != keys or is_loose:
         json.loads(raw, object_pairs_hook=_refuse_duplicates)
     return value
 

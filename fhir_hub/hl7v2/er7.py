@@ -48,9 +48,10 @@ class Message:
         self.text = text
         self.encoding = encoding
         self.issues = issues
+        lines = _LINE_ENDS.split(text) if "\n" in text else text.split("\r")
         self.segments = [
             Segment(line, encoding, index)
-            for index, line in enumerate(line for line in _LINE_ENDS.split(text) if line.strip())
+            for index, line in enumerate(line for line in lines if line and not line.isspace())
         ]
 
     def first(self, name: str) -> "Segment | None":
@@ -197,7 +198,8 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
     if not text.startswith("MSH") or len(text) < 8:
         raise InvalidMessage("no MSH segment at the start", error_code="100", ack_code="AR")
     field = text[3]
-    marks = _LINE_ENDS.split(text, maxsplit=1)[0][4:].partition(field)[0]
+    line = _LINE_ENDS.search(text)
+    marks = text[4 : line.start() if line else None].partition(field)[0]
     if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`: a doubled backslash, seen in feeds
         marks = marks[:3] + marks[4:]
     if not are_delimiters(field, marks):

@@ -8,11 +8,10 @@ one number are served one after the other, which costs a little and is never wro
 Spec: HL7v2 chapter 3, PID and MRG
 """
 
-import re
+from collections.abc import Iterator
 
 from fhir_hub.hl7v2.ack import Header
 
-_LINE = re.compile(r"(?:^|[\r\n])[ \t]*((?:PID|MRG)[^\r\n]*)")
 _FIELDS = {"PID": (2, 3, 4, 19), "MRG": (1, 4)}
 _NULLS = ("", '""')
 
@@ -27,7 +26,7 @@ def patient_numbers(text: str, header: Header) -> tuple[str, ...]:
     component, repetition = marks[:1], marks[1:2]
     subcomponent = marks[3:4]
     found: dict[str, None] = {}
-    for line in _LINE.findall(text):
+    for line in _lines(text):
         fields = line.split(header.separator)
         for number in _FIELDS[line[:3]]:
             if number >= len(fields) or not fields[number]:
@@ -42,3 +41,18 @@ def patient_numbers(text: str, header: Header) -> tuple[str, ...]:
                 if value not in _NULLS:
                     found[value] = None
     return tuple(found)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the segments of `_FIELDS`; of a message that brings a file nothing else is read."""
+    for at in sorted(at for name in _FIELDS for at in _places(text, name)):
+        if not (before := text[max(0, at - 80) : at].rstrip(" \t")) or before[-1] in "\r\n":
+            ends = [end for end in (text.find("\r", at), text.find("\n", at)) if end >= 0]
+            yield text[at : min(ends, default=len(text))]
+
+
+def _places(text: str, name: str) -> Iterator[int]:
+    at = text.find(name)
+    while at >= 0:
+        yield at
+        at = text.find(name, at + 1)
