@@ -271,9 +271,10 @@ class Hub:
         await self._serve(stop, server, [], ready, close)
 
     def lead(self) -> None:
-        """Index for new search parameters and deliver messages: one of several processes does."""
+        """Index for new parameters, deliver messages, watch folders: one of several processes."""
         self.indexing.lead()
         self.deliveries.lead()
+        self.intake.lead()
 
     async def prepare(self, load: Path | None) -> None:
         """Finish the messages that a crash interrupted; store the Bundle in the file `load`."""

@@ -37,12 +37,14 @@ class Seen:
 
     zones: list[Any] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def log(self, event: str, **fields: object) -> None:
         self.events.append(event)
 
     def convert(self, message, received, zone):
         self.zones.append(zone)
+        self.came.set()
         number = message.first("PID").value(3)
         return conversion(patient(identifier(number)))
 

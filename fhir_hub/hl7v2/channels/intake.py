@@ -15,6 +15,7 @@ from functools import partial
 from fhir_hub.errors import FhirError, NotAllowed, NotSupported
 from fhir_hub.hl7v2 import ack, charset
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
+from fhir_hub.hl7v2.channels.folder import Folder
 from fhir_hub.hl7v2.channels.pace import Pace
 from fhir_hub.hl7v2.channels.ports import PortPlan, by_channel, names_in, ports_of, tls_of
 from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
@@ -61,6 +62,9 @@ class Intake:
             for plan in self.plans
         ]
         self.posted = [one.channel for one in channels if one.settings.transport == "http"]
+        self._folders = [self._folder(one) for one in channels if one.settings.folder is not None]
+        self._drain_s, self._stop = settings.drain_s, asyncio.Event()
+        self._leading: list[asyncio.Task[None]] = []
         self._paces = {one.channel.name: Pace(one.channel.messages_per_minute) for one in channels}
 
     async def start(self) -> None:
@@ -84,8 +88,19 @@ class Intake:
         """Return how many connections are open."""
         return sum(listener.connections for listener in self._listeners)
 
+    def lead(self) -> None:
+        """Do what one process of the hub does for all: watch the folders."""
+        if not self._leading:
+            watches = (folder.watch(self._stop) for folder in self._folders)
+            self._leading = [asyncio.create_task(watch) for watch in watches]
+
     async def close(self) -> None:
         """Take no more; let what is under way finish and be answered; then close."""
+        self._stop.set()
+        if self._leading:
+            _, late = await asyncio.wait(self._leading, timeout=self._drain_s)
+            for task in late:
+                task.cancel()
         await asyncio.gather(*(listener.close() for listener in self._listeners))
 
     async def take(self, channels: Sequence[Channel], caller: Caller | None, block: Block) -> bytes:
@@ -114,6 +129,11 @@ class Intake:
         ack_code = answer[at : at + 2].decode("ascii", "replace")
         self._metrics.observe_message(channel.name, ack_code, elapsed())
         return answer
+
+    def _folder(self, one: Configured) -> Folder:
+        assert one.settings.folder is not None
+        take = partial(self.take, [one.channel], None)
+        return Folder(one.channel.name, one.settings.folder, one.settings.poll_s, take, self._log)
 
     def _meet(self, plan: PortPlan, caller: Caller) -> Handle | None:
         channels = [one for one in plan.channels if one.allows(caller.address)]

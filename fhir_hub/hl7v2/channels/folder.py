@@ -1,0 +1,111 @@
+"""A watched folder: files of messages come in, and go to `done/` or `failed/` with their ACK.
+
+A file is taken when it is whole: it did not change between two looks, or was renamed into place
+(names that begin with `.` or end in `.tmp` or `.part` are on their way). It leaves the folder
+last: first its messages are taken, then the ACK is written beside where it goes, then it is
+moved there. So whatever is interrupted is done again from the file, and the journal knows the
+messages that were taken: they get the ACK that they got, and have no second effect.
+
+Spec: HL7v2 chapter 2, 2.10.3 (a file may hold a batch); rename(2)
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fhir_hub.hl7v2.channels.http_status import status_of
+from fhir_hub.hl7v2.listener import Log
+from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.settings import InvalidSettings
+
+_ON_ITS_WAY = (".tmp", ".part", ".filepart", ".ack")
+Take = Callable[[Block], Awaitable[bytes]]
+Stamp = tuple[int, int, int]
+
+
+class Folder:
+    """One watched folder. `take` answers what is in a file; one process watches it."""
+
+    def __init__(self, name: str, path: Path, poll_s: float, take: Take, log: Log) -> None:
+        """Make the folders; raises `InvalidSettings` if that cannot be."""
+        self._name, self._path, self._poll_s = name, path, poll_s
+        self._take, self._log = take, log
+        self._seen: dict[str, Stamp] = {}
+        try:
+            for one in (path, path / "done", path / "failed"):
+                one.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            told = f"channels.{name}.folder: {error.strerror} / 无法使用该文件夹"
+            raise InvalidSettings(told) from None
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Take files until `stop` is set; one that is under way is finished."""
+        while not stop.is_set():
+            try:
+                await self.look(stop)
+            except OSError as error:
+                self._log("folder_fault", channel=self._name, fault=error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._poll_s)
+
+    async def look(self, stop: asyncio.Event) -> int:
+        """Take the files that did not change since the last look, oldest first; return how many."""
+        now = await asyncio.to_thread(self._stamps)
+        whole = [name for name, stamp in now.items() if self._seen.get(name) == stamp]
+        self._seen = now
+        taken = 0
+        for name in sorted(whole, key=lambda name: (now[name][1], name)):
+            if stop.is_set():
+                break
+            try:
+                await self._one(name)
+                taken += 1
+            except OSError as error:  # the others are none the worse for it
+                self._log("folder_fault", channel=self._name, fault=error)
+        return taken
+
+    async def _one(self, name: str) -> None:
+        raw = await asyncio.to_thread((self._path / name).read_bytes)
+        answer = await self._take(Block(raw))
+        place = "done" if status_of(answer) == 200 else "failed"
+        await asyncio.to_thread(self._move, name, self._path / place, answer)
+
+    def _stamps(self) -> dict[str, Stamp]:
+        """Return the files that may be whole: size, time of the last change, and which it is."""
+        found: dict[str, Stamp] = {}
+        with os.scandir(self._path) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.lower().endswith(_ON_ITS_WAY):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # its sender renamed it meanwhile
+                    if entry.is_file(follow_symlinks=False):
+                        status = entry.stat(follow_symlinks=False)
+                        found[entry.name] = (status.st_size, status.st_mtime_ns, status.st_ino)
+        return found
+
+    def _move(self, name: str, to: Path, answer: bytes) -> None:
+        target, number = to / name, 1
+        while target.exists():
+            number += 1
+            target = to / f"{name}.{number}"
+        written = target.with_name(f".{target.name}.ack.tmp")
+        with written.open("wb") as file:
+            file.write(answer)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(target.with_name(f"{target.name}.ack"))
+        (self._path / name).replace(target)
+        for folder in (to, self._path):
+            _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """Let the names in a folder survive a power cut, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,172 @@
+"""A watched folder: a file is taken when it is whole, once, and goes where its ACK says.
+
+Spec: issue D, Transport; HL7v2 chapter 2, 2.10.3
+"""
+
+import asyncio
+import os
+
+import pytest
+from channel_parts import adt
+
+from fhir_hub.hl7v2.channels.folder import Folder
+from fhir_hub.settings import InvalidSettings
+
+
+class Crash(BaseException):
+    """The power goes."""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "in"
+
+
+@pytest.fixture
+async def ways(start):
+    async with start() as ways:
+        yield ways
+
+
+@pytest.fixture
+def open_folder(ways, path):
+    """Return a maker of the folder, as a process has it that just started."""
+
+    def make(take=None):
+        return Folder("night", path, 0.01, take or ways.receiver.take, ways.seen.log)
+
+    return make
+
+
+async def look(folder: Folder, times: int = 2) -> int:
+    """Look as often; return how many files were taken."""
+    return sum([await folder.look(asyncio.Event()) for _ in range(times)])
+
+
+def files(path) -> list[str]:
+    return sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+
+
+async def test_a_file_is_taken_and_moved_with_its_acknowledgment(open_folder, path, ways):
+    folder = open_folder()
+    (path / "a.hl7").write_bytes(adt())
+    assert await look(folder) == 1
+
+    assert files(path) == ["done/a.hl7", "done/a.hl7.ack"]
+    assert (path / "done/a.hl7").read_bytes() == adt()
+    assert b"\rMSA|AA|C1" in (path / "done/a.hl7.ack").read_bytes()
+    assert await ways.kept() == [("mllp", "done")]
+
+
+async def test_a_file_that_still_grows_is_left_until_it_does_not(open_folder, path, ways):
+    folder = open_folder()
+    file = path / "a.hl7"
+    file.write_bytes(adt()[:20])
+    assert await look(folder, 1) == 0
+    file.write_bytes(adt())
+    assert await look(folder, 1) == 0
+    assert await look(folder, 1) == 1
+    assert await ways.kept() == [("mllp", "done")]
+
+
+async def test_what_is_on_its_way_or_no_file_is_left_alone(open_folder, path, ways):
+    folder = open_folder()
+    for name in (".hidden", "a.tmp", "b.PART", "c.ack"):
+        (path / name).write_bytes(adt())
+    (path / "folder").mkdir()
+    os.symlink(path / "a.tmp", path / "link.hl7")
+    assert await look(folder, 3) == 0
+    (path / "a.tmp").replace(path / "a.hl7")
+    assert await look(folder) == 1
+    assert await ways.kept() == [("mllp", "done")]
+
+
+async def test_what_is_refused_goes_to_failed_and_the_others_are_none_the_worse(
+    open_folder, path, ways
+):
+    folder = open_folder()
+    (path / "a.hl7").write_bytes(b"no message")
+    (path / "b.hl7").write_bytes(b"")
+    (path / "c.hl7").write_bytes(adt())
+    (path / "d.hl7").write_bytes(adt())
+    (path / "d.hl7").chmod(0o200)
+    await look(folder)
+
+    assert b"\rMSA|AR|" in (path / "failed/a.hl7.ack").read_bytes()
+    assert {"failed/b.hl7", "done/c.hl7"} <= set(files(path))
+
+
+async def test_a_name_that_was_there_before_loses_nothing(open_folder, path):
+    folder = open_folder()
+    for number in range(3):
+        (path / "same.hl7").write_bytes(adt(f"C{number}"))
+        assert await look(folder) == 1
+
+    names = [f"same.hl7{end}" for end in ("", ".2", ".3")]
+    assert files(path / "done") == sorted([*names, *(f"{name}.ack" for name in names)])
+    texts = {(path / "done" / name).read_bytes() for name in names}
+    assert texts == {adt(f"C{number}") for number in range(3)}
+
+
+async def test_files_are_taken_in_the_order_in_which_they_were_written(open_folder, path, ways):
+    folder = open_folder()
+    for number, name in enumerate(["z.hl7", "m.hl7", "a.hl7"]):
+        (path / name).write_bytes(adt(f"C{number}"))
+        os.utime(path / name, ns=(number, number))
+    await look(folder)
+
+    found = await ways.backend.journal.recent()
+    assert [one.message.control_id for one in reversed(found)] == ["C0", "C1", "C2"]
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+async def test_a_crash_around_the_taking_leaves_the_file_for_the_next_start(
+    open_folder, path, ways, step
+):
+    async def crash(block):
+        if step == "after":
+            await ways.receiver.take(block)
+        raise Crash
+
+    folder = open_folder(crash)
+    (path / "a.hl7").write_bytes(adt())
+    with pytest.raises(Crash):
+        await look(folder)
+    assert files(path) == ["a.hl7"]
+    assert await look(open_folder()) == 1
+    assert files(path) == ["done/a.hl7", "done/a.hl7.ack"]
+    assert await ways.kept() == [("mllp", "done")]
+    assert len(ways.seen.zones) == 1
+
+
+async def test_a_crash_before_the_move_gives_the_same_acknowledgment_again(open_folder, path, ways):
+    path.mkdir()
+    (path / "a.hl7").write_bytes(adt())
+    await look(open_folder())
+    acknowledgment = (path / "done/a.hl7.ack").read_bytes()
+    (path / "done/a.hl7").replace(path / "a.hl7")  # as if it had not been moved
+    await look(open_folder())
+
+    assert files(path) == ["done/a.hl7", "done/a.hl7.ack"]
+    assert (path / "done/a.hl7.ack").read_bytes() == acknowledgment
+    assert await ways.kept() == [("mllp", "done")]
+
+
+async def test_a_channel_of_the_settings_watches_until_the_hub_closes(start, path):
+    channels = {"night": {"transport": "folder", "folder": path, "poll_s": 0.01}}
+    async with start(channels=channels) as ways:
+        ways.intake.lead()
+        (path / "part.tmp").write_bytes(adt())
+        (path / "part.tmp").replace(path / "a.hl7")
+        await asyncio.wait_for(ways.seen.came.wait(), 10)
+        await ways.intake.close()
+        assert await ways.kept() == [("night", "done")]
+    assert files(path) == ["done/a.hl7", "done/a.hl7.ack"]
+
+
+async def test_a_folder_that_cannot_be_is_told(start, tmp_path):
+    (tmp_path / "file").write_text("")
+    channels = {"night": {"transport": "folder", "folder": tmp_path / "file"}}
+    with pytest.raises(InvalidSettings, match=r"channels\.night\.folder: File exists"):
+        async with start(channels=channels):
+            pass
