@@ -29,6 +29,7 @@ from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.receive import SOURCE, Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
+from fhir_hub.hl7v2.senders.reloading import Reloading
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.probe import Probe
@@ -92,8 +93,8 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     unknown = _SEVERITIES[settings.unknown_profiles]
     checks = Checks(definitions, profiles, terminology, unknown=unknown)
     parameters = Parameters(definitions, full_text=settings.full_text)
-    folders = [settings.mappings_folder] if settings.mappings_folder else []
-    mappings = load_mappings(definitions, folders)
+    load = partial(load_mappings, definitions, settings.mappings_folders)
+    mappings = load()
     sources = (*_SOURCES, *mappings.senders)
     settings.require_sources(sources)
     site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas, sources)
@@ -103,8 +104,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     require_of = partial(requirement, checks, site_rules, definitions)
     repository, indexing = _repository(settings, backend, require_of, parameters, stored, warn)
     definers = (profiles, terminology, stored)
-    of_rest = repository.of("rest")
-    service = _service(settings, definers, checks, site_rules, parameters, of_rest)
+    service = _service(settings, definers, checks, site_rules, parameters, repository.of("rest"))
     metrics = Metrics(__version__, is_shared=figures is not None)
     channels = configured(settings)
     receiver = Receiver(
@@ -118,17 +118,18 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
         new_id=new_logical_id,
         settings_of=mappings.settings,
         senders_of=mappings.senders_of,
+        maps=lambda: mappings.version,
         patience=Patience(settings.message_answer_s),
         log=logs.get_logger("hl7v2").warning,
         on_invalid=metrics.observe_invalid,
     )
     warn = logs.get_logger("mllp").warning
     answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn)
-    ways = (answers.take, receiver.refuse)
-    intake = Intake(channels, settings, *ways, metrics.channels, warn)
+    intake = Intake(channels, settings, answers.take, receiver.refuse, metrics.channels, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
     deliveries = _deliveries((settings, backend, logs, metrics), parameters, mappings)
-    parts = (service, receiver, intake, trials, deliveries, profiles, indexing, figures)
+    reloading = Reloading(mappings, load, settings, logs, metrics.observe_reload)
+    parts = (service, receiver, intake, trials, deliveries, profiles, indexing, reloading, figures)
     return Hub(settings, backend, logs, metrics, *parts)
 
 
@@ -222,6 +223,7 @@ class Hub:
     deliveries: Deliveries
     profiles: Packages
     indexing: Indexing
+    reloading: Reloading
     figures: Ask | None = None
     is_taking: bool = field(default=False, init=False)
 
@@ -307,14 +309,15 @@ class Hub:
             on_ready()
 
         task = asyncio.create_task(closing())
-        watching = asyncio.create_task(self.indexing.watch())
+        watching = [asyncio.create_task(one.watch()) for one in (self.indexing, self.reloading)]
         try:
             await server.serve_until(stop, listening, ready)
         finally:
             stop.set()
             await task
-            watching.cancel()
-            await asyncio.wait((watching,))
+            for one in watching:
+                one.cancel()
+            await asyncio.wait(watching)
         self.logs.get_logger("hub").info("stopped")
 
     def _application(self, mllp_port: int) -> "Front":

@@ -152,6 +152,10 @@ class Settings(BaseSettings):
     """The facilities (MSH-4) whose word on a patient counts more than others', the most trusted
     first: a list, or names with commas between. Among those not named the newest word holds."""
 
+    mappings_watch_s: Annotated[float, Field(ge=0, le=86_400)] = 5
+    """How often the maps' files are looked at; what has changed is taken if it is in order. 0: on
+    SIGHUP alone, which always asks for it."""
+
     profiles_folder: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = ()
     """Your own packages of profiles, value sets and schemas beside the built-in `profiles/`: a path
     or a list of them, each a folder or a `.tgz` in the NPM form of FHIR (docs/profiles.md)."""
@@ -198,6 +202,11 @@ class Settings(BaseSettings):
             return self.terminology_store
         scheme, _, path = self.store.partition(":")
         return Path(path).parent / "terminology.sqlite" if scheme == "sqlite" else None
+
+    @property
+    def mappings_folders(self) -> tuple[Path, ...]:
+        """Return the folders of a site's own maps."""
+        return (self.mappings_folder,) if self.mappings_folder else ()
 
     @property
     def zone(self) -> tzinfo:

@@ -215,6 +215,12 @@ class Metrics:
             "HL7v2 messages whose resources break a rule of R4 or of a profile",
             registry=self.registry,
         )
+        self._reloads = Counter(
+            "fhir_hub_maps_reloads",
+            "Times that changed HL7v2 maps were taken, or refused for a mistake",
+            ["outcome"],
+            registry=self.registry,
+        )
         # finding a metric by its labels costs as much as counting: each is found once
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._outbound()
@@ -264,6 +270,10 @@ class Metrics:
         """Tell how a partner stands: 0 closed, 1 half open, 2 open; how much waits for him."""
         self._breakers.labels(partner).set(breaker)
         self._waiting.labels(partner).set(waiting)
+
+    def observe_reload(self, outcome: str) -> None:
+        """Count changed maps that were `taken` or `refused`."""
+        self._reloads.labels(outcome).inc()
 
     def exposition(
         self,

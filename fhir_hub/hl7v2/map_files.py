@@ -6,6 +6,7 @@ name. Every problem is told with its file and row, all at once.
 Spec: DESIGN 2a; https://toml.io/en/v1.0.0
 """
 
+import hashlib
 import json
 import re
 import tomllib
@@ -37,7 +38,8 @@ class MapFiles:
     name, and the code tables.
 
     `structures` says which message structure an event has, `ranks` in which of the folders a
-    sender's file is.
+    sender's file is. `version` is what a folder's `version.toml` says; `digest` is of all that
+    was read.
     """
 
     segments: dict[str, Document] = field(default_factory=dict)
@@ -48,6 +50,8 @@ class MapFiles:
     tables: dict[str, Table] = field(default_factory=dict)
     structures: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    version: str = ""
+    digest: Any = field(default_factory=hashlib.sha256)
 
 
 def built_in_folder() -> Path:
@@ -61,7 +65,7 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
     files = MapFiles()
     schemas = {
         kind: json.loads((built_in_folder() / f"{kind}.schema.json").read_text("utf-8"))
-        for kind in ("message", "part", "segment", "sender", "structures")
+        for kind in ("message", "part", "segment", "sender", "structures", "version")
     }
     for rank, folder in enumerate(folders):
         if not folder.is_dir():
@@ -75,6 +79,8 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
         for path, document in _documents(folder, "senders/*.toml", schemas["sender"], files):
             files.senders[path.stem] = document
             files.ranks[path.stem] = rank
+        for _, document in _documents(folder, "version.toml", schemas["version"], files):
+            files.version = document["version"]
         pattern = "messages/structures.toml"
         for _, document in _documents(folder, pattern, schemas["structures"], files):
             files.structures |= document["structure"]
@@ -109,7 +115,9 @@ def _documents(
 ) -> Iterator[tuple[Path, Document]]:
     for path in sorted(folder.glob(pattern)):
         try:
-            document = tomllib.loads(path.read_text("utf-8"))
+            octets = path.read_bytes()
+            files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
+            document = tomllib.loads(octets.decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             files.problems.append(f"{_shown(path)}: {error}")
             continue

@@ -52,10 +52,16 @@ class Sender:
 
 
 class Mappings:
-    """The maps in force."""
+    """The maps in force.
+
+    `version` names them: what a site calls them, if it does, and a hash of all files. `refused`
+    is what was wrong with newer ones that were not taken.
+    """
 
     def __init__(self, files: MapFiles, definitions: Definitions) -> None:
         self._files = files
+        self.version = f"{files.version}-{files.digest.hexdigest()[:12]}".lstrip("-")
+        self.refused: tuple[str, ...] = ()
         self._definitions = definitions
         self.completeness = Completeness(definitions)
         problems = files.problems
@@ -74,6 +80,21 @@ class Mappings:
         self._check_overlays(problems)
         if problems:
             raise InvalidMapping(tuple(dict.fromkeys(problems)))
+
+    def become(self, other: "Mappings") -> None:
+        """Be these maps from the next message on, for everybody who holds them."""
+        vars(self).update(vars(other))
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return each sender's file: its name, its version, by which fields it is known."""
+        return [
+            {
+                "name": one.name,
+                "version": self._files.senders[one.name].get("version", ""),
+                "match": {str(path): sorted(wanted) for path, wanted in one.match.items()},
+            }
+            for one in self._senders
+        ]
 
     @property
     def structures(self) -> frozenset[str]:

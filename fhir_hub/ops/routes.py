@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.ops import openapi, pages
 from fhir_hub.ops.convert import add_convert
+from fhir_hub.ops.maps import add_maps
 from fhir_hub.ops.messages import add_messages
 from fhir_hub.ops.probe import Probe
 
@@ -41,6 +42,7 @@ def ops_app(probe: Probe, trials: Trials, *, version: str, prefix: str) -> FastA
         return Response(content, headers={"content-type": media_type})
 
     add_convert(app, trials)
+    add_maps(app, trials.mappings)
     add_messages(app, probe.intake)
     own = app.openapi
 

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -128,6 +129,7 @@ class Supervisor:
             first = self._workers[names[0]]
             await first.ask("prepare", str(load) if load else "")
             await asyncio.gather(*(one.ask("refresh") for one in self._workers.values()))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
             watching = [asyncio.create_task(self._watch(name)) for name in names]
             for worker in self._workers.values():
                 self._open(worker)
@@ -141,6 +143,12 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*(self._end(one) for one in list(self._workers.values())))
         self._log.info("stopped")
+
+    def _hang_up(self) -> None:
+        """Let every worker look for new maps, as one process would by itself."""
+        for worker in self._workers.values():
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.send_signal(signal.SIGHUP)
 
     def _open(self, worker: Worker) -> None:
         """Let connections go to a worker that is built, and what waits for one."""

@@ -119,6 +119,7 @@ def _give_up() -> None:
 def main() -> None:
     """Run the worker whose descriptors are the arguments."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the supervisor, which tells us
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the hub is built that reads maps anew
     pipe, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(pipe, door))

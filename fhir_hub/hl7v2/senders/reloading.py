@@ -1,0 +1,95 @@
+"""New maps for a running hub: taken whole if they are in order, left alone if they are not.
+
+The folders are looked at every few seconds, and at once on SIGHUP. What has changed is read and
+checked beside the maps in force; a mistake is told with file and row and counted, and nothing
+else happens. Each message is read by one version of the maps: the one that its journal row names.
+
+Spec: DESIGN 2a
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Sequence
+
+from fhir_hub.hl7v2.map_files import InvalidMapping, built_in_folder
+from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.settings import Settings
+from fhir_hub.telemetry import Logs
+
+Print = tuple[tuple[str, int, int], ...]
+
+
+class Reloading:
+    """Keeps `mappings` what the folders say; `load` reads them anew, `count` hears the outcome."""
+
+    def __init__(
+        self,
+        mappings: Mappings,
+        load: Callable[[], Mappings],
+        settings: Settings,
+        logs: Logs,
+        count: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
+        self._mappings, self._load, self._count = mappings, load, count
+        self._log = logs.get_logger("hl7v2").warning
+        self._folders = (built_in_folder(), *settings.mappings_folders)
+        self._every_s = settings.mappings_watch_s
+        self._asked = asyncio.Event()
+        self._seen: Print = ()
+
+    async def watch(self) -> None:
+        """Look, and take what is new, until cancelled."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+            loop.add_signal_handler(signal.SIGHUP, self._asked.set)
+        self._seen = await asyncio.to_thread(self._print)
+        try:
+            while True:
+                await self._wait()
+                await self.look()
+        finally:
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+                loop.remove_signal_handler(signal.SIGHUP)
+
+    async def look(self, *, is_asked: bool = False) -> None:
+        """Read the folders if something in them has changed, or if that is asked for."""
+        is_asked = is_asked or self._asked.is_set()
+        self._asked.clear()
+        seen = await asyncio.to_thread(self._print)
+        if is_asked or seen != self._seen:
+            self._seen = seen
+            await self._reload()
+
+    async def _wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._every_s or None):
+                await self._asked.wait()
+
+    async def _reload(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._load)
+        except InvalidMapping as error:
+            self._refuse(error.problems)
+        except OSError as error:
+            self._refuse([f"the maps cannot be read: {error.strerror}"])
+        else:
+            self._mappings.become(found)
+            self._log("maps_taken", version=found.version)
+            self._count("taken")
+
+    def _refuse(self, problems: Sequence[str]) -> None:
+        self._mappings.refused = tuple(problems)
+        self._log("maps_refused", version=self._mappings.version, problems="; ".join(problems))
+        self._count("refused")
+
+    def _print(self) -> Print:
+        """Return what changes when a file does: names, times, sizes."""
+        found = []
+        for folder in self._folders:
+            for path in sorted(folder.rglob("*")):
+                with contextlib.suppress(OSError):  # it was there a moment ago
+                    told = path.stat()
+                    if path.suffix in (".toml", ".json"):
+                        found.append((str(path), told.st_mtime_ns, told.st_size))
+        return tuple(found)
