@@ -17,7 +17,7 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.meaning import unlinks
+from fhir_hub.hl7v2.meaning import snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
@@ -48,9 +48,7 @@ async def apply(
     takes what was not done as the message says. Raises a `FhirError` where what is stored and
     the message cannot be brought together.
     """
-    choices = choices_of(parameters.definitions)
-    noted = [] if notes is None else notes
-    telling = Telling(conversion.teller, day, choices, noted, trust_in(conversion.trusted))
+    telling = _telling(conversion, day, parameters, [] if notes is None else notes)
     things = joined(conversion.resources)
     patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
@@ -67,10 +65,15 @@ async def apply(
         thing.logical_id = thing.logical_id or new_id()
     addresses = {url: thing.address for url, thing in by_url.items()}
     routes = {thing.address: thing.through for thing in patients if thing.through}
+    for thing in things if conversion.snapshots else ():
+        snapshots.taking_out(thing, conversion.snapshots)
     records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
     for thing in things:
         if id(thing) not in priors and thing not in records:
             await _stage(unit, thing, addresses, telling, routes)
+    if conversion.snapshots:
+        groups, teller = conversion.snapshots, conversion.teller
+        await snapshots.end_unlisted(unit, things, groups, teller, day, parameters)
     if is_linking:
         told = await unlinks.stage(unit, patients, telling, [*referrers(parameters)])
         unlinks.explain(records, told)
@@ -79,6 +82,13 @@ async def apply(
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
     return tuple(dict.fromkeys(thing.key for thing in things))
+
+
+def _telling(
+    conversion: Conversion, day: str, parameters: Parameters, notes: list[Note]
+) -> Telling:
+    choices = choices_of(parameters.definitions)
+    return Telling(conversion.teller, day, choices, notes, trust_in(conversion.trusted))
 
 
 async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:

@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
+from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
 from fhir_hub.hl7v2.reports.report import Report, kept_segments
 from fhir_hub.hl7v2.senders import strict
@@ -38,7 +39,9 @@ class Converted:
     `match` are the identifiers (system, value) and keys in `meta.tag` (system, code) by which a
     stored one is found, strongest first; none: it is always new. `mode` `create` leaves a stored
     one as it is, `update` lays this over it. `nulls` are top elements that the message deletes,
-    `removes` items to take out of lists.
+    `removes` items to take out of lists, `whole` lists of which all that the sender knows is
+    here. `segment` is what made it, `action` what the action code of that wants: `delete`,
+    `leave` or, `""`, to add and update.
     """
 
     full_url: str
@@ -47,6 +50,9 @@ class Converted:
     mode: str = "update"
     nulls: tuple[str, ...] = ()
     removes: Mapping[str, list[Any]] = field(default_factory=dict)
+    whole: tuple[str, ...] = ()
+    segment: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ class Conversion:
     """The resources of a message, and the report of what became of each of its fields.
 
     `settings` are those of its sender, `teller` who tells it, and when; `trusted` are
-    the facilities whose word counts more than others', the most trusted first.
+    the facilities whose word counts more than others', the most trusted first. `snapshots` are the
+    segments of which the message tells all that there are.
     """
 
     resources: tuple[Converted, ...]
@@ -62,6 +69,7 @@ class Conversion:
     settings: Settings = field(default_factory=Settings)
     teller: Teller = NOBODY
     trusted: Sequence[str] = ()
+    snapshots: frozenset[str] = frozenset()
 
 
 def convert(
@@ -123,8 +131,10 @@ def _convert(
 
     report = Report(run, program, late, kept, dropped, again)
     ignore_nulls = settings.nulls == "ignore"
-    found = tuple(_converted(draft, ignore_nulls) for draft in run.everything())
-    return Conversion(found, report, settings, teller, trusted)
+    snapshots = snapshots_in(message, (teller.message_type, teller.event), settings)
+    whole = ("contact",) if "NK1" in snapshots else ()
+    found = tuple(_converted(draft, ignore_nulls, whole) for draft in run.everything())
+    return Conversion(found, report, settings, teller, trusted, snapshots)
 
 
 def _run(message: Message, program: Program, received: str, zone: tzinfo, by_table: bool) -> Run:
@@ -264,7 +274,8 @@ def _drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Droppe
         again = False
         for draft in [one for one in run.drafts if not one.is_witness]:
             leave_out: list[str] = []
-            lacking = completeness.missing(draft.resource, leave_out)
+            is_none = says_none(draft.segment) and draft.name != "Patient"
+            lacking = "content" if is_none else completeness.missing(draft.resource, leave_out)
             run.row = None
             for part in leave_out:
                 run.issue("incomplete", f"{part} was left out")
@@ -312,9 +323,18 @@ def _drop_witnesses(run: Run, completeness: Completeness) -> Dropped:
     return dropped
 
 
-def _converted(draft: Draft, ignore_nulls: bool) -> Converted:
-    nulls = () if ignore_nulls else _deleted(draft)
-    return Converted(draft.full_url, draft.resource, draft.match, draft.mode, nulls, draft.removes)
+def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Converted:
+    return Converted(
+        draft.full_url,
+        draft.resource,
+        draft.match,
+        draft.mode,
+        () if ignore_nulls else _deleted(draft),
+        draft.removes,
+        whole if draft.name == "Patient" else (),
+        draft.segment.name,
+        action_of(draft.segment),
+    )
 
 
 def _deleted(draft: Draft) -> tuple[str, ...]:

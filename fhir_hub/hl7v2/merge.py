@@ -83,13 +83,14 @@ def merge(
     rules, rivals = RULES.get(kind, OTHERS), partial(_rivals, choices(kind))
     result = dict(stored)
     if not is_foreign:
-        result = _without(stored, converted.nulls, rivals)
+        gone = (*converted.nulls, *(name for name in converted.whole if name not in new))
+        result = _without(stored, gone, rivals)
         for element, values in converted.removes.items():
             _remove(result, element, values)
     for element, value in new.items():
         if element in _IGNORED:
             continue
-        rule = rules.get(element, override)
+        rule = override if element in converted.whole else rules.get(element, override)
         merged = rule(result[element], value, day) if element in result else value
         for other in rivals(element):
             if other != element:

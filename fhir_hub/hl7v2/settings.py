@@ -5,7 +5,7 @@ Spec: DESIGN 2a (senders); DOMAIN 4
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone, tzinfo
 from typing import Any
 
@@ -24,7 +24,8 @@ class Settings:
     `ignore`; `tolerance` `strict` refuses what `tolerant` takes with an issue. `update_mode` says
     what a repeating group (AL1, DG1, IN1, NK1 …) tells: `snapshot` all that there is, so that what
     it lacks is gone, `action-code` the changes alone, each segment with its code (HL7v2 chapter 2,
-    2.10.4); `""`: the hub's own rule for the message. `version` stands in for an empty MSH-12,
+    2.10.4); `""`: the hub's own rule for the message; `update_modes` says it for one
+    segment. `version` stands in for an empty MSH-12,
     `campus` is the field that tells two sites of one MSH-4 apart, whose numbers then never meet.
     """
 
@@ -34,6 +35,7 @@ class Settings:
     nulls: str = "delete"
     tolerance: str = "tolerant"
     update_mode: str = ""
+    update_modes: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     campus: Path | None = None
 

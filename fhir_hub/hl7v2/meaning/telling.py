@@ -8,12 +8,12 @@ Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12 and 4 (out-of-order A08)
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning import patients
+from fhir_hub.hl7v2.meaning import patients, snapshots
 from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
@@ -64,6 +64,10 @@ class Telling:
     def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
         teller = self.teller
+        if converted.action == "leave":
+            return None
+        if converted.action == "delete":
+            converted = _in_error(converted)
         is_older = told_at(stored, teller) > teller.time > 0
         if is_older:
             self.notes.append(Note("older", stored["resourceType"], stored["id"]))
@@ -74,7 +78,8 @@ class Telling:
         if is_older or (is_foreign and self._is_outranked(stored)):
             filled = fill(stored, converted, self.choices, kept_out)
             return None if _same(filled, stored) else filled
-        merged = merge(stored, converted, self.day, self.choices, is_foreign=is_foreign)
+        before = stored if is_foreign else snapshots.revived(stored)
+        merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if _same(merged, stored):
             return None
         gone = kept_out if is_foreign else (*kept_out, *converted.nulls)
@@ -102,6 +107,13 @@ class Telling:
         """Say whether somebody more trusted told the resource."""
         ranks = [self.trust(institution_of(stamp)) for stamp in stamps_of(stored)]
         return max(ranks, default=0) > self.trust(self.teller.system)
+
+
+def _in_error(converted: Converted) -> Converted:
+    """Return what a segment to delete says: that it was an error; all else stays as it was."""
+    states = ("resourceType", "verificationStatus", "lifecycleStatus", "status", "meta")
+    resource = {name: v for name, v in converted.resource.items() if name in states}
+    return replace(converted, resource=resource, nulls=(), removes={})
 
 
 def _same(one: Resource, other: Resource) -> bool:

@@ -48,11 +48,17 @@ def trusted():
 
 
 @pytest.fixture
-def receiver(backend, repository, clock, log, trusted):
+def chosen():
+    """The maps in force; a test may put others at the end."""
+    return [mappings()]
+
+
+@pytest.fixture
+def receiver(backend, repository, clock, log, trusted, chosen):
     return Receiver(
         repository,
         backend.journal,
-        lambda m, at, zone: convert(m, mappings(), received=at, zone=zone, trusted=trusted),
+        lambda m, at, zone: convert(m, chosen[-1], received=at, zone=zone, trusted=trusted),
         parameters=parts.parameters(),
         channel=Channel("mllp-1", parts.ZONE),
         clock=clock,

@@ -1,0 +1,116 @@
+"""What a sender no longer lists is ended: its own facts only, and nothing is deleted.
+
+An allergy or diagnosis becomes inactive, a relative and an insurance get their end, a booked
+doctor or room leaves the Appointment. What is listed again is in force again.
+
+Spec: HL7v2 chapter 2, 2.10.4
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamped, stamps_of, told_at
+from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.hl7v2.things import Thing
+from fhir_hub.repository.unit import Unit
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.plan import Has, Is
+
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+# By segment: what it makes, and the search parameter by which that belongs to something.
+_LISTED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "AL1": ("AllergyIntolerance", "patient"),
+        "IAM": ("AllergyIntolerance", "patient"),
+        "DG1": ("Condition", "encounter"),
+        "NK1": ("RelatedPerson", "patient"),
+        "IN1": ("Coverage", "beneficiary"),
+    }
+)
+_BOOKED = MappingProxyType(
+    {"AIP": ("Practitioner", "PractitionerRole"), "AIL": ("Location",), "AIG": ("Device",)}
+)
+
+
+async def end_unlisted(
+    unit: Unit,
+    things: Sequence[Thing],
+    groups: Iterable[str],
+    teller: Teller,
+    day: str,
+    parameters: Parameters,
+) -> None:
+    """Stage the end of what the teller told before and a snapshot of the message lacks."""
+    for group in sorted(set(groups) & set(_LISTED)):
+        resource_type, parameter = _LISTED[group]
+        owner_type = "Encounter" if parameter == "encounter" else "Patient"
+        owners = [one for one in things if one.key[0] == owner_type and one.stored]
+        if not owners or told_at(owners[0].stored or {}, teller) > teller.time:
+            continue  # an older message ends nothing
+        listed = {one.logical_id for one in things if one.converted.segment == group}
+        indexes = parameters.of(resource_type)[parameter].indexes
+        plan = Has(indexes[0], "reference", (Is(owners[0].address),))
+        for stored in await unit.find(resource_type, plan):
+            resource = fhirjson.loads(stored.content)
+            if stored.logical_id not in listed and is_to_end(resource, teller):
+                await unit.update(stamped(_ended(resource, day), teller), stored.logical_id)
+
+
+def is_to_end(resource: Resource, teller: Teller) -> bool:
+    """Say whether it is a fact of the teller's institution alone, not ended yet, and not newer."""
+    institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
+    if institutions != {teller.system} or told_at(resource, teller) > teller.time:
+        return False
+    status = _code(resource.get("clinicalStatus", {})) or resource.get("status")
+    is_error = _code(resource.get("verificationStatus", {})) == "entered-in-error"
+    is_over = status in ("inactive", "resolved", "cancelled", "entered-in-error") or is_error
+    return not is_over and resource.get("active") is not False
+
+
+def _code(concept: Mapping[str, Any]) -> str:
+    return str((concept.get("coding") or [{}])[0].get("code", ""))
+
+
+def _ended(resource: Resource, day: str) -> Resource:
+    kind = resource["resourceType"]
+    if kind in ("AllergyIntolerance", "Condition"):
+        system = "allergyintolerance-clinical" if kind[0] == "A" else "condition-clinical"
+        coding = {"system": f"{_TERMINOLOGY}/{system}", "code": "inactive", "display": "Inactive"}
+        return {**resource, "clinicalStatus": {"coding": [coding]}}
+    period = dict(resource.get("period", {}))
+    if not period.get("end") and period.get("start", "")[:10] <= day:
+        period["end"] = day
+    state = {"status": "cancelled"} if kind == "Coverage" else {"active": False}
+    return {**resource, **state, "period": period}
+
+
+def revived(stored: Resource) -> Resource:
+    """Return a relative or an insurance that was ended as it was before: it is listed again."""
+    kind = stored["resourceType"]
+    is_ended = (kind == "RelatedPerson" and stored.get("active") is False) or (
+        kind == "Coverage" and stored.get("status") == "cancelled"
+    )
+    if not is_ended:
+        return stored
+    period = {name: value for name, value in stored.get("period", {}).items() if name != "end"}
+    rest = {name: value for name, value in stored.items() if name not in ("period", "active")}
+    return {**rest, "period": period} if period else rest
+
+
+def taking_out(thing: Thing, groups: Iterable[str]) -> None:
+    """Have an Appointment lose those of its doctors, rooms and devices that are not listed."""
+    kinds = [kind for group in groups for kind in _BOOKED.get(group, ())]
+    stored = (thing.stored or {}).get("participant", ())
+    if not kinds or thing.resource["resourceType"] != "Appointment":
+        return
+    gone = [
+        one
+        for one in stored
+        if str(one.get("actor", {}).get("reference", "")).partition("/")[0] in kinds
+    ]
+    listed = thing.converted.removes.get("participant", ())
+    removes = {**thing.converted.removes, "participant": [*listed, *gone]}
+    thing.converted = replace(thing.converted, removes=removes)

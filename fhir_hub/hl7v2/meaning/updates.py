@@ -1,0 +1,66 @@
+"""How a message's repeating segments update: all that there is, or each by its action code.
+
+In snapshot mode a group of segments (AL1, NK1 …) is all that its sender knows, and what it lacks
+is gone; a group that is not there says nothing, and one segment with `""` that there is none.
+With action codes each segment says what to do. Where a segment has one they hold; else a
+sender's file says which mode it is, and without that it is a snapshot, as the standard expects.
+A sender's file may say it for one segment, whatever that has.
+
+Spec: HL7v2 chapter 2, 2.10.4; tables 0206 and 0287
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fhir_hub.hl7v2.er7 import Message, Segment
+from fhir_hub.hl7v2.settings import Settings
+
+_CODED: Mapping[str, int] = MappingProxyType(
+    {"AIG": 2, "AIL": 2, "AIP": 2, "AIS": 2, "DG1": 21, "GOL": 1, "IAM": 6, "PRB": 1, "PTH": 1}
+)
+_OF_PERSONS = ("AL1", "DG1", "IN1", "NK1")
+_LISTS = frozenset((*_OF_PERSONS, "IAM"))
+_OF_BOOKINGS = ("AIG", "AIL", "AIP", "AIS")
+_GROUPS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
+    {("ADT", event): (*_OF_PERSONS, "IAM") for event in ("A08", "A31")}
+    | {("SIU", event): _OF_BOOKINGS for event in ("S12", "S13", "S14")}
+)
+_ACTIONS = {"D": "delete", "DE": "delete", "X": "leave", "UC": "leave"}
+
+
+def action_of(segment: Segment) -> str:
+    """Return what a segment's action code wants: `delete`, `leave`, or `""`: add or update."""
+    number = _CODED.get(segment.name)
+    return _ACTIONS.get(segment.value(number).upper(), "") if number else ""
+
+
+def says_none(segment: Segment) -> bool:
+    """Say whether a segment of a group has nothing but `""`: there are none of its kind."""
+    if segment.name not in _LISTS:
+        return False
+    texts = [text for text in segment.fields[2:] if text]
+    return bool(texts) and all(text == '""' for text in texts)
+
+
+def snapshots_in(message: Message, event: tuple[str, str], settings: Settings) -> frozenset[str]:
+    """Return the names of the segments of which the message tells all that there are.
+
+    `event` is the message type and its trigger event.
+    """
+    found = set()
+    for name in _GROUPS.get(event, ()):
+        segments = list(message.all(name))
+        mode = settings.update_modes.get(name)
+        if mode is None and _is_open(name, segments):
+            mode = settings.update_mode or "snapshot"
+        if segments and mode == "snapshot":
+            found.add(name)
+    return frozenset(found)
+
+
+def _is_open(name: str, segments: list[Segment]) -> bool:
+    """Say whether no segment has an action code, or one that declares a snapshot (S)."""
+    number = _CODED.get(name)
+    if name == "IAM":  # its code is required
+        return False
+    return not number or all(one.value(number) in ("", "S") for one in segments)
