@@ -17,8 +17,10 @@ import msgspec
 from fhir_hub.errors import InvalidResource
 
 _DEPTH = 200  # deeper than any resource; a walk of that many levels is safe in every part
-_LOOSE_COLON = re.compile(rb'"[ \t\r\n]+:|\\":')
-_LOOSE_MARKS = (b'\\":', b" :", b"\t:", b"\r:", b"\n:")  # what it needs: quick to look for
+_NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
+_LOOSE_COLON = re.compile(rb'"[ \t\r\n]+:|\\":|\\u0022')
+# what it needs: quick to look for
+_LOOSE_MARKS = (b'\\":', b"\\u0022", b" :", b"\t:", b"\r:", b"\n:")
 
 
 class ExactDecimal(Decimal):
@@ -65,11 +67,9 @@ def loads(raw: bytes) -> Any:
         raise InvalidResource(f"not JSON: {_reason(error)}") from None
     except RecursionError:
         raise InvalidResource("JSON is nested too deeply") from None
-    keys = _count_keys(value, _DEPTH)
-    # Every `":` outside strings is one key; only a blank before a colon or a quote inside a
-    # string can make this quick count differ from the true one.
-    is_loose = any(mark in raw for mark in _LOOSE_MARKS) and _LOOSE_COLON.search(raw)
-    if raw.count(b'":') != keys or is_loose:
+    if _may_be_deep(raw):
+        _require_shallow(value, _DEPTH)
+    if not _has_every_key(raw, _encoder.encode(value)):
         json.loads(raw, object_pairs_hook=_refuse_duplicates)
     return value
 
@@ -101,20 +101,47 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, msgspec.DecodeError) else "a number out of range"
 
 
-def _count_keys(value: Any, depth: int) -> int:
+def _has_every_key(raw: bytes, again: bytes) -> bool:
+    """Return whether every key of `raw` surely is in what was read of it, written `again`.
+
+    A key that stood twice is written once. Where no string has an escape, each string and key
+    has two quotes, and `again` has fewer. Else every `":` is one key, if no blank is before a
+    colon and no quote in a string.
+    """
+    if raw == again:
+        return True
+    if b"\\" not in raw:
+        return raw.count(b'"') == again.count(b'"')
+    if any(mark in raw for mark in _LOOSE_MARKS) and _LOOSE_COLON.search(raw):
+        return False
+    return raw.count(b'":') == again.count(b'":')
+
+
+def _may_be_deep(raw: bytes) -> bool:
+    """Return whether the JSON text `raw` may have more than 200 levels.
+
+    Each round takes the innermost brackets away. Where a string holds a bracket, or what might
+    be a quote, one cannot tell.
+    """
+    if raw.count(b"{") + raw.count(b"[") <= _DEPTH:
+        return False
+    brackets = raw.translate(None, _NO_BRACKETS).replace(b'""', b"")
+    if b'"' in brackets or b"\\" in raw:
+        return True
+    for _ in range(_DEPTH):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return False
+    return True
+
+
+def _require_shallow(value: Any, depth: int) -> None:
     if not depth:
         raise InvalidResource("JSON is nested too deeply")
-    count = 0
-    if type(value) is dict:
-        count = len(value)
-        for item in value.values():
-            if type(item) is dict or type(item) is list:
-                count += _count_keys(item, depth - 1)
-    elif type(value) is list:
-        for item in value:
-            if type(item) is dict or type(item) is list:
-                count += _count_keys(item, depth - 1)
-    return count
+    items = value.values() if type(value) is dict else value
+    for item in items:
+        if type(item) is dict or type(item) is list:
+            _require_shallow(item, depth - 1)
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:

@@ -59,10 +59,22 @@ class Front:
         if not (path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")):
             await self._pages(scope, receive, send)
             return
+        task, is_late = asyncio.current_task(), False
+        assert task is not None
+
+        def cut() -> None:
+            nonlocal is_late
+            is_late = True
+            task.cancel()
+
+        # what asyncio.timeout does, for a third of its cost
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, cut)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._fhir(scope, receive, send)
-        except TimeoutError as error:
+            await self._fhir(scope, receive, send)
+        except asyncio.CancelledError:
+            if not is_late or task.uncancel() > 0:
+                raise
+            error = TimeoutError()
             status, resource = outcome(Unavailable("the request took too long; ask for less"))
             self._observe(Exchange("", "", status, self._timeout_s, "", error))
             body = fhirjson.dumps(resource)
@@ -73,6 +85,8 @@ class Front:
             ]
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+        finally:
+            timer.cancel()
 
 
 class Server(uvicorn.Server):

@@ -10,6 +10,7 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
@@ -91,7 +92,7 @@ class Unit:
         self._seen: dict[Key, Stored | None] = {}
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
-        self._instant = instant(from_microseconds(self._now))
+        self._instant = _instant(self._now)
 
     async def current(self, key: Key) -> Stored | None:
         """Return the version that holds in this unit: staged here, or stored."""
@@ -247,6 +248,11 @@ def _as_stored(change: Change) -> Stored:
         change.method,
         change.content,
     )
+
+
+@lru_cache(maxsize=16)
+def _instant(moment: int) -> str:
+    return instant(from_microseconds(moment))
 
 
 def _stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Resource:

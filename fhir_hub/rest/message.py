@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from fhir_hub import fhirjson
@@ -112,7 +113,12 @@ def http_date(microseconds: int) -> str:
     >>> http_date(1_709_200_800_000_000)
     'Thu, 29 Feb 2024 10:00:00 GMT'
     """
-    moment = from_microseconds(microseconds)
+    return _http_date(microseconds // 1_000_000)
+
+
+@lru_cache(maxsize=256)
+def _http_date(seconds: int) -> str:
+    moment = from_microseconds(seconds * 1_000_000)
     day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
     return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
 
