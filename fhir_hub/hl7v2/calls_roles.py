@@ -23,7 +23,12 @@ _DIRECTOR = {"system": coding_systems.v2_table("912"), "code": "MDIR"}
 
 
 def _made(kind: str, value: Value | None, place: Place) -> Any:
-    return DATATYPES[kind](value, place.run.context) if value else None
+    """Return what a datatype makes of staff, an institution or an address: once, then a copy."""
+    if not value:
+        return None
+    run, datatype = place.run, DATATYPES[kind]
+    key = (kind, value.raw)
+    return run.memory.get(key, lambda: datatype(value, run.context), run.issues, run.row)
 
 
 def _role(
