@@ -9,6 +9,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import is_
 from typing import Any
 
 from fhir_hub import fhirjson
@@ -228,27 +229,32 @@ def _routed(resource: Resource, routes: Mapping[str, str]) -> Resource:
 def rewritten(node: Any, addresses: Mapping[str, str]) -> Any:
     """Return the JSON value with each full url in it replaced by what it stands for.
 
-    An array of references that comes to hold the same one twice keeps it once.
+    An array of references that comes to hold the same one twice keeps it once. `node` is not
+    changed; what holds no full url is not copied.
     """
     kind = type(node)
-    if kind is str:
-        return addresses.get(node, node)
     if kind is dict:
-        result = {}
+        changed = None
         for name, value in node.items():
-            kind = type(value)
-            if kind is str:
-                result[name] = addresses.get(value, value)
+            if type(value) is str:
+                if value not in addresses:
+                    continue
+                new = addresses[value]
             else:
-                is_plain = kind is not dict and kind is not list and kind is not tuple
-                result[name] = value if is_plain else rewritten(value, addresses)
-        return result
+                new = rewritten(value, addresses)
+                if new is value:
+                    continue
+            if changed is None:
+                changed = dict(node)
+            changed[name] = new
+        return node if changed is None else changed
     if kind is list or kind is tuple:
         items = [rewritten(item, addresses) for item in node]
         if len(items) > 1 and all(type(i) is dict and "reference" in i for i in items):
             return list({item["reference"]: item for item in items}.values())
-        return items
-    return node
+        is_same = kind is list and all(map(is_, items, node))
+        return node if is_same else items
+    return addresses.get(node, node) if kind is str else node
 
 
 def _loaded(stored: Stored) -> Resource:

@@ -90,7 +90,8 @@ def adder(parameter: str, fhir_type: str, _: Context) -> Add:
         (low, high), unit = bounds_of(value, number)
         if low is None and high is None:
             return
-        code, system, text = (unit.get(name) or "" for name in ("code", "system", "unit"))
+        code, system = unit.get("code") or "", unit.get("system") or ""
+        text = unit.get("unit") or ""
         out.append(entry_of((parameter, "quantity", code, system, low, high, text, group)))
         measured = unit_of(code) if system == UCUM and type(code) is str else None
         if measured and not measured.is_plain:

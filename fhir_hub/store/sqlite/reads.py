@@ -77,16 +77,15 @@ class Reader:
 
     def quick(self, query: Query) -> Page | None:
         """Return the page of a search of a simple shape that walks few rows, None for others."""
+        if lookup := self._lookup(query):
+            return self._held(query, lookup)
         found = self._quick(query)
         if found is None:
-            return self._held(query)
+            return None
         return self._page_of(query, self.connection.execute(*found).fetchall())
 
-    def _held(self, query: Query) -> Page | None:
-        """Return the page of a search for all that hold some codes, None for others."""
-        lookup = self._lookup(query)
-        if lookup is None:
-            return None
+    def _held(self, query: Query, lookup: Lookup) -> Page:
+        """Return the page of all that hold some codes."""
         with self._snapshot():
             execute = self.connection.execute
             found = [execute(_BY_NUMBER, (rid,)).fetchone() for rid in self._lookups.run(lookup)]
@@ -133,10 +132,10 @@ class Reader:
     def explain(self, query: Query) -> list[str]:
         """Return each statement of the query, followed by SQLite's plan of it."""
         statements: list[tuple[str, Sequence[Any]]] = []
-        if quick := self._quick(query):
-            statements.append(quick)
-        elif lookup := self._lookup(query):
+        if lookup := self._lookup(query):
             statements += [*self._lookups.leading(lookup), (_BY_NUMBER, (0,))]
+        elif quick := self._quick(query):
+            statements.append(quick)
         else:
             prepared = self.prepare(query)
             for page in prepared.pages if query.count > 0 else ():
