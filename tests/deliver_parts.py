@@ -1,6 +1,7 @@
 """A partner who listens on a real socket and can misbehave, and what delivers to him."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -39,8 +40,8 @@ class Peer:
         self._writers: list[asyncio.StreamWriter] = []
         self.port = 0
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -93,8 +94,9 @@ class Peer:
 
 
 def partner(peer: Peer, **given: Any) -> PartnerSettings:
+    given = {"address": f"mllp://127.0.0.1:{peer.port}"} | given
     quick = {"timeout_s": 0.2, "pause_s": 0.01, "max_pause_s": 0.05, "sends": {"Patient": ""}}
-    return PartnerSettings(address=f"mllp://127.0.0.1:{peer.port}", **quick | given)
+    return PartnerSettings(**quick | given)
 
 
 def deliveries(store: Store, metrics: Metrics, **partners: PartnerSettings) -> Deliveries:

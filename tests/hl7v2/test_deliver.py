@@ -1,13 +1,16 @@
 """Messages of changes, delivered to a partner on a real socket, who may misbehave."""
 
+import ssl
 from contextlib import asynccontextmanager
 
 import deliver_parts
 import pytest
+import trustme
 from deliver_parts import Peer, deliveries, partner
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
 from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.settings import InvalidSettings
 from fhir_hub.store.open import open_backend
 from fhir_hub.telemetry import Metrics
 
@@ -222,6 +225,28 @@ async def test_only_what_meets_the_condition_is_told(client, delivering, peer):
     assert numbers(peer) == ["T2"]
 
 
+async def test_a_partner_over_tls_sees_the_hubs_certificate(client, delivering, tmp_path):
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    files = {"tls_ca": tmp_path / "ca.pem", "tls_certificate": tmp_path / "hub.pem"}
+    authority.cert_pem.write_to_path(files["tls_ca"])
+    own = authority.issue_cert("hub.example").private_key_and_cert_chain_pem
+    own.write_to_path(files["tls_certificate"])
+    peer = Peer()
+    await peer.start(context)
+    address = f"mllps://127.0.0.1:{peer.port}"
+
+    async with delivering(his=partner(peer, address=address, timeout_s=5, **files)):
+        await put(client, patient(1))
+        await peer.messages(1)
+    await peer.stop()
+
+    assert numbers(peer) == ["T1"]
+
+
 async def test_enhanced_mode_asks_for_a_commit_acknowledgment_and_takes_it(
     client, delivering, peer
 ):
@@ -233,6 +258,54 @@ async def test_enhanced_mode_asks_for_a_commit_acknowledgment_and_takes_it(
 
     assert len(peer.received) == 5
     assert peer.received[0].decode().split("|")[14:16] == ["AL", "NE"]
+
+
+async def test_a_change_of_which_no_message_can_be_made_stops_nobody(
+    client, delivering, peer, store
+):
+    link = {"type": "replaces", "other": {"type": "Patient", "identifier": {"value": "T9"}}}
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(1, link=[link]), patient(2))
+        await peer.messages(1)
+
+    assert numbers(peer) == ["T2"]
+    (dead,) = await dead_messages(store)
+    assert (dead.address, dead.ack_code) == ("Patient/p1", "not-made")
+
+
+async def test_a_commit_of_more_than_a_page_is_told_of_in_order(client, delivering, peer):
+    places = [{"resourceType": "Organization", "id": f"o{n}", "name": "x"} for n in range(230)]
+    entries = [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+        for one in (patient(1), *places, patient(2))
+    ]
+
+    async with delivering(his=partner(peer)):
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        answer = await client.post("", json=bundle)
+        assert answer.status_code == 200, answer.text
+        await put(client, patient(3))
+        await peer.messages(3)
+
+    assert numbers(peer) == ["T1", "T2", "T3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"sender": "nobody"}, "partners.his.sender: no such file"),
+        ({"charset": "utf-9"}, "partners.his.charset"),
+        ({"sends": {"Task": ""}}, "partners.his.facility"),
+        ({"sends": {"Patient": "gendre=male"}}, "partners.his.sends.Patient"),
+        ({"address": "mllps://a.example:1", "tls_ca": "/none"}, "partners.his.tls"),
+    ],
+)
+def test_a_partner_to_whom_nothing_could_be_delivered_stops_the_start(
+    store, metrics, peer, given, said
+):
+    with pytest.raises(InvalidSettings, match=said):
+        deliveries(store, metrics, his=partner(peer, **given))
 
 
 def test_a_partners_address_is_checked():

@@ -41,22 +41,30 @@ class Choice(NamedTuple):
     change: Stored
 
 
-async def choices(commit: Sequence[Stored], partner: PartnerSettings, desk: Desk) -> list[Choice]:
-    """Return the messages that a partner gets of what was written together, in that order."""
+def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Stored]:
+    """Return the changes of which a partner may have to be told: of his types, not from him."""
+    wanted = [one for one in commit if one.resource_type in partner.sends and not one.is_deleted]
+    if not wanted:
+        return []
     own = _from(commit, partner)
-    chosen = []
-    for change in commit:
-        key = Key(change.resource_type, change.logical_id)
-        condition = partner.sends.get(change.resource_type)  # type: ignore[call-overload]
-        if condition is None or change.is_deleted or "/".join(key) in own:
-            continue
-        content = fhirjson.loads(change.content)
-        if is_placeholder(content) or _is_told_otherwise(change, content, commit, partner):
-            continue
-        if await desk.meets(key, condition):
-            found = await _choice(change, content, partner, desk)
-            chosen += [found] if found else []
-    return chosen
+    return [one for one in wanted if f"{one.resource_type}/{one.logical_id}" not in own]
+
+
+async def choice_in(
+    change: Stored, commit: Sequence[Stored], partner: PartnerSettings, desk: Desk
+) -> Choice | None:
+    """Return the message that a partner gets of a change, None if he gets none.
+
+    `commit` is what was written together with it.
+    """
+    content = fhirjson.loads(change.content)
+    if is_placeholder(content) or _is_told_otherwise(change, content, commit, partner):
+        return None
+    key = Key(change.resource_type, change.logical_id)
+    condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]
+    if not await desk.meets(key, condition):
+        return None
+    return await _choice(change, content, partner, desk)
 
 
 async def choice_of(change: Stored, partner: PartnerSettings, desk: Desk) -> Choice | None:

@@ -12,19 +12,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from fhir_hub.clock import Clock, instant
-from fhir_hub.errors import FhirError
+from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.hl7v2.deliver.breaker import Breaker
-from fhir_hub.hl7v2.deliver.choose import Choice, choice_of, choices
-from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.choose import Choice, candidates, choice_in, choice_of
+from fhir_hub.hl7v2.deliver.desk import Desk, Feed
 from fhir_hub.hl7v2.deliver.link import Answer, Link, NoAnswer
 from fhir_hub.hl7v2.deliver.outbox import Dead, Outbox, Pending, Progress
 from fhir_hub.hl7v2.emit.emit import Emitted
 from fhir_hub.partner_settings import PartnerSettings
-from fhir_hub.store.base import Key
+from fhir_hub.store.base import Key, Stored
 from fhir_hub.telemetry import Log
 
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
 _IDLE_S = 0.5
+_UNSAVED = 500  # versions of which there was nothing to tell, looked at again after a crash
 Write = Callable[[Choice, str], Emitted]
 Told = Callable[[str, str], None]
 
@@ -52,7 +53,8 @@ class Courier:
     def __init__(self, given: Round) -> None:
         self._given = given
         self._progress: Progress | None = None
-        self._last = 0
+        self._feed = Feed(given.desk.store)
+        self._unsaved = 0
         self.is_busy = False
         self._is_stopping = False
         self.is_open = asyncio.Event()
@@ -63,8 +65,8 @@ class Courier:
 
     @property
     def waiting(self) -> int:
-        """Return how many versions were stored of which he has not been told yet, if he is to."""
-        return max(0, self._last - self._progress.sequence) if self._progress else 0
+        """Return how many versions were stored that are still to be looked at for him."""
+        return max(0, self._feed.last - self._progress.sequence) if self._progress else 0
 
     async def run(self) -> None:
         """Deliver what there is and what comes. Endless."""
@@ -98,42 +100,62 @@ class Courier:
         if (dead := await given.outbox.again()) is not None:
             await self._again(dead)
             return True
-        self._last = await given.desk.last()
-        commit = await given.desk.commit(progress.sequence, self._last)
+        commit = await self._feed.commit(progress.sequence)
         if not commit:
+            await self._save(at_least=1)
             return False
-        for choice in await choices(commit, given.partner, given.desk):
-            if choice.change.sequence > progress.done:
-                await self._tell(choice)
+        told = False
+        for change in candidates(commit, given.partner):
+            if change.sequence > progress.done:
+                told = await self._tell(change, commit) or told
         assert self._progress is not None
         self._progress = replace(self._progress, sequence=commit[-1].sequence, done=0)
-        await given.outbox.save(self._progress)
+        self._unsaved += len(commit)
+        await self._save(at_least=1 if told else _UNSAVED)
         return True
 
-    async def _tell(self, choice: Choice) -> None:
-        """Make the message of a change, note it, deliver it."""
-        progress, change = self._progress, choice.change
+    async def _save(self, *, at_least: int) -> None:
+        """Note how far he is, if there is so much that is not noted."""
+        if self._unsaved >= at_least and self._progress is not None:
+            await self._given.outbox.save(self._progress)
+            self._unsaved = 0
+
+    async def _tell(self, change: Stored, commit: list[Stored]) -> bool:
+        """Make the message of a change, note it, deliver it; return False if there is none."""
+        given, progress = self._given, self._progress
         assert progress is not None
         control_id = f"{progress.epoch}-{change.sequence}"
-        pending = self._pending(choice, control_id)
-        if pending is None:
-            self._progress = replace(progress, done=change.sequence)
-            return
-        self._progress = replace(progress, pending=pending)
-        await self._given.outbox.save(self._progress)
-        await self._deliver(pending)
-
-    def _pending(
-        self, choice: Choice, control_id: str, *, is_again: bool = False
-    ) -> Pending | None:
-        change = choice.change
         try:
-            emitted = self._given.write(choice, control_id)
-        except FhirError as error:
-            reason = type(error).__name__
-            self._given.log("message_not_made", partner=self._given.name, reason=reason)
-            self._given.told(self._given.name, "not-made")
-            return None
+            choice = await choice_in(change, commit, given.partner, given.desk)
+            pending = self._pending(choice, control_id) if choice else None
+        except Unavailable:
+            raise
+        except Exception as error:  # one change must not stop those behind it
+            await self._not_made(change, control_id, error)
+            return True
+        if pending is None:
+            return False
+        self._progress = replace(progress, pending=pending)
+        await given.outbox.save(self._progress)
+        await self._deliver(pending)
+        return True
+
+    async def _not_made(self, change: Stored, control_id: str, error: Exception) -> None:
+        """Note a change of which no message can be made, as dead."""
+        given, progress = self._given, self._progress
+        assert progress is not None
+        given.log("message_not_made", partner=given.name, control_id=control_id, fault=error)
+        given.told(given.name, "not-made")
+        address = f"{change.resource_type}/{change.logical_id}"
+        numbers = (address, change.version_id, change.sequence)
+        kind = "not-made" if isinstance(error, FhirError) else "fault"
+        dead = Dead(control_id, "", *numbers, kind, "", instant(given.clock()))
+        self._progress = replace(progress, done=change.sequence)
+        await given.outbox.save(self._progress, dead)
+
+    def _pending(self, choice: Choice, control_id: str, *, is_again: bool = False) -> Pending:
+        change = choice.change
+        emitted = self._given.write(choice, control_id)
         address = f"{change.resource_type}/{change.logical_id}"
         numbers = (address, change.version_id, change.sequence)
         return Pending(control_id, choice.event, *numbers, emitted.raw, is_again=is_again)
@@ -144,11 +166,20 @@ class Courier:
         assert progress is not None
         key = Key(*dead.address.split("/"))
         change = await given.desk.store.vread(key, dead.version_id)
-        choice = await choice_of(change, given.partner, given.desk) if change else None
-        control_id = dead.control_id
-        pending = self._pending(choice, control_id, is_again=True) if choice else None
-        if pending is None:
-            await given.outbox.save(progress, gone=dead.control_id)
+        number = dead.control_id
+        await given.outbox.taken(number)
+        if change is None:
+            return
+        try:
+            choice = await choice_of(change, given.partner, given.desk)
+            pending = self._pending(choice, number, is_again=True) if choice else None
+        except Unavailable:
+            raise
+        except Exception as error:  # it stays dead
+            given.log("message_not_made", partner=given.name, control_id=number, fault=error)
+            return
+        if pending is None:  # he is not to be told of it any more
+            await given.outbox.save(progress, gone=number)
             return
         self._progress = replace(progress, pending=pending)
         await given.outbox.save(self._progress)
@@ -201,8 +232,6 @@ class Courier:
         done = progress.done if pending.is_again else pending.sequence
         self._progress = replace(progress, pending=None, done=done)
         gone = pending.control_id if pending.is_again and dead is None else ""
-        if pending.is_again and dead is not None:  # dead again: until somebody says so again
-            await given.outbox.save(self._progress, gone=pending.control_id)
         await given.outbox.save(self._progress, dead, gone)
         self.is_busy = False
         given.told(given.name, "dead" if dead else "delivered")

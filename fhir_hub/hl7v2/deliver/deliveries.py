@@ -11,6 +11,7 @@ from time import monotonic
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds
 from fhir_hub.hl7v2.deliver.breaker import STATES, Breaker
+from fhir_hub.hl7v2.deliver.checked import check_partners
 from fhir_hub.hl7v2.deliver.choose import Choice
 from fhir_hub.hl7v2.deliver.courier import Courier, Round
 from fhir_hub.hl7v2.deliver.desk import Desk
@@ -54,7 +55,10 @@ def write(mappings: Mappings, receiver: Receiver, choice: Choice, control_id: st
 
 
 class Deliveries:
-    """The couriers of a hub; nothing is delivered before `lead` is called."""
+    """The couriers of a hub; nothing is delivered before `lead` is called.
+
+    Raises `InvalidSettings` for a partner to whom nothing could be delivered.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Deliveries:
         metrics: Metrics,
         time: Callable[[], float] = monotonic,
     ) -> None:
+        check_partners(partners, mappings, desk)
         self._metrics = metrics
         self._breakers: dict[str, Breaker] = {}
         self._couriers: dict[str, Courier] = {}

@@ -3,6 +3,7 @@
 Spec: DESIGN 5 (one commit sequence without gaps)
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -14,7 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.parse import criteria_plan
-from fhir_hub.search.plan import Query
+from fhir_hub.search.plan import Plan, Query
 from fhir_hub.store.base import Key, Store, Stored
 
 Json = dict[str, Any]
@@ -33,49 +34,26 @@ class Desk:
     base: str
     aliases: Mapping[str, str]
 
-    async def last(self) -> int:
-        """Return the sequence of the last version that is stored."""
-        page = await self.store.history(count=1)
-        return page.matches[0].sequence if page.matches else 0
-
-    async def commit(self, after: int, last: int) -> list[Stored]:
-        """Return the versions that were written together, next after a sequence; none: at the end.
-
-        What is written in one step is contiguous and has one `last_updated`.
-        """
-        found: list[Stored] = []
-        while after + len(found) < last:
-            start = after + len(found)
-            page = await self.store.history(count=_PAGE, before=start + _PAGE + 1)
-            more = sorted(
-                (one for one in page.matches if start < one.sequence <= start + _PAGE),
-                key=lambda one: one.sequence,
-            )
-            if not more:
-                break
-            moment = (found or more)[0].last_updated
-            together = list(takewhile(partial(_is_of, moment), more))
-            found += more[: len(together)]
-            if len(together) < len(more):
-                break
-        return found
-
     async def meets(self, key: Key, condition: str) -> bool:
         """Say whether a resource meets a FHIR search; an empty one it does."""
         if not condition:
             return True
         return bool(await self.find(key.resource_type, f"_id={key.logical_id}&{condition}", 1))
 
-    async def find(self, resource_type: str, criteria: str, count: int = 20) -> list[Stored]:
-        """Return what meets a FHIR search (`focus=ServiceRequest/1`)."""
-        plan = criteria_plan(
+    def plan(self, resource_type: str, criteria: str) -> Plan:
+        """Return what a FHIR search asks; raises `UnknownParameter`, `InvalidParameter`."""
+        return criteria_plan(
             resource_type,
-            criteria,
+            criteria or "_id=any",
             parameters=self.parameters,
             zone=self.zone,
             base=self.base,
             aliases=self.aliases,
         )
+
+    async def find(self, resource_type: str, criteria: str, count: int = 20) -> list[Stored]:
+        """Return what meets a FHIR search (`focus=ServiceRequest/1`)."""
+        plan = self.plan(resource_type, criteria)
         return (await self.store.search(Query((resource_type,), plan, count=count))).matches
 
     async def before(self, stored: Stored) -> Json | None:
@@ -98,6 +76,42 @@ class Desk:
             if not edge:
                 break
         return Resources(known.items())
+
+
+class Feed:
+    """The versions of the commit sequence, in order; a page of them is read at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ahead: deque[Stored] = deque()
+        self.last = 0
+
+    async def commit(self, after: int) -> list[Stored]:
+        """Return the versions that were written together, next after a sequence; none: at the end.
+
+        What is written in one step is contiguous and has one `last_updated`.
+        """
+        while self._ahead and self._ahead[0].sequence <= after:
+            self._ahead.popleft()
+        if not self._ahead or self._ahead[0].sequence != after + 1:
+            page = await self._store.history(count=1)
+            self.last = page.matches[0].sequence if page.matches else 0
+            self._ahead.clear()
+            await self._read(after)
+        if not self._ahead:
+            return []
+        moment = self._ahead[0].last_updated
+        while self._ahead[-1].last_updated == moment and self._ahead[-1].sequence < self.last:
+            await self._read(self._ahead[-1].sequence)
+        return list(takewhile(partial(_is_of, moment), self._ahead))
+
+    async def _read(self, after: int) -> None:
+        """Read the page of versions behind a sequence."""
+        if after >= self.last:
+            return
+        page = await self._store.history(count=_PAGE, before=after + _PAGE + 1)
+        found = [one for one in page.matches if after < one.sequence <= self.last]
+        self._ahead.extend(sorted(found, key=lambda one: one.sequence))
 
 
 def _is_of(moment: int, stored: Stored) -> bool:

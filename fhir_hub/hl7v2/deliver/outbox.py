@@ -97,11 +97,15 @@ class Outbox:
         }
         notes = {self._key: json.dumps(told)}
         if gone:
-            notes |= {f"{self._key}/dead/{gone}": "", f"{self._key}/again/{gone}": ""}
+            notes |= {f"{self._key}/dead/{gone}": ""}
         if dead is not None:
             data = asdict(replace(dead, partner=self._name))
             notes |= {f"{self._key}/dead/{dead.control_id}": json.dumps(data)}
         await write(self._store, notes)
+
+    async def taken(self, control_id: str) -> None:
+        """Note that a dead message that was to be tried again is being tried."""
+        await write(self._store, {f"{self._key}/again/{control_id}": ""})
 
     async def again(self) -> Dead | None:
         """Return the first dead message that is to be tried again."""

@@ -29,28 +29,69 @@ class Found(NamedTuple):
     value: Any
 
 
+class Conditions(NamedTuple):
+    """What `when` and `unless` ask: of the header, of fields a text, of fields their presence."""
+
+    header: tuple[tuple[str, frozenset[str], bool], ...]
+    texts: tuple[tuple[Path, tuple[str, ...]], ...]
+    present: tuple[tuple[Path, bool], ...]
+
+    def allow(self, header: Header) -> bool:
+        """Say whether the header is as asked."""
+        holds = [(header.get(key, "") in among, wanted) for key, among, wanted in self.header]
+        unwanted = [found for found, wanted in holds if not wanted]
+        return all(found for found, wanted in holds if wanted) and not (unwanted and all(unwanted))
+
+
+def conditions_of(when: Any, unless: Any) -> Conditions:
+    """Return the conditions of a row or an entry.
+
+    What `unless` asks of fields beside the header is not looked at: those fields are not
+    written by the rows that it forbids.
+    """
+    header: list[tuple[str, frozenset[str], bool]] = []
+    texts: list[tuple[Path, tuple[str, ...]]] = []
+    present: list[tuple[Path, bool]] = []
+    for key, wanted in _listed(when).items():
+        path = parse_path(key)
+        if isinstance(wanted, bool):
+            present.append((path, wanted))
+            continue
+        among = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        if path.segment == "MSH":
+            header.append((key, frozenset(among), True))
+        else:
+            texts.append((path, among))
+    others = _listed(unless)
+    if others and all(key.startswith("MSH-") for key in others):
+        for key, wanted in others.items():
+            among = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+            header.append((key, frozenset(among), False))
+    return Conditions(tuple(header), tuple(texts), tuple(present))
+
+
+def _listed(written: Any) -> dict[str, Any]:
+    return {written: True} if isinstance(written, str) else dict(written or {})
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One row: where its element is, and the list whose items are a segment each (`spread`)."""
+    """One row: where its element is, and the list whose items are a segment each (`spread`).
+
+    `key` is the element's path without labels; `is_single`: it holds one value, of which one row
+    is enough; `decorates`: the row only tells an item of a list from others. `segment` is the
+    first that it reads besides MSH, `top` the resource's own element, empty for a choice.
+    """
 
     row: Row
     goal: Target
     spread: str
-
-    @property
-    def key(self) -> str:
-        """Return the element's path without labels."""
-        return ".".join((*(step.name for step in self.goal.parents), self.goal.last.name))
-
-    @property
-    def is_single(self) -> bool:
-        """Say whether the element holds one value, of which one row is enough."""
-        return not self.goal.last.is_list and not any(step.is_list for step in self.goal.parents)
-
-    @property
-    def decorates(self) -> bool:
-        """Say whether the row only tells an item of a list from others."""
-        return self.row.value is not None and any(step.is_list for step in self.goal.parents)
+    asked: Conditions
+    key: str
+    is_single: bool
+    decorates: bool
+    segment: str
+    top: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +101,7 @@ class Backwards:
     entry: Entry
     ways: tuple[Way, ...]
     marks: Mapping[str, tuple[tuple[str, Any], ...]]
+    asked: Conditions
 
     def found(self, way: Way, resource: Json, item: Any = None) -> list[Found]:
         """Return the values of a way's element, of the list `spread` only those in `item`."""
@@ -107,11 +149,27 @@ def backwards(entry: Entry, definitions: Definitions) -> Backwards:
     ways = []
     for row in rows:
         goal = target(definitions, entry.resource_type, row.to)
-        ways.append(Way(row, goal, _spread(goal)))
+        ways.append(_way(row, goal))
         if row.value is not None and "]." in row.to:
             label, _, rest = row.to.rpartition("].")
             marks.setdefault(f"{label}]", []).append((rest, row.value))
-    return Backwards(entry, tuple(ways), {label: tuple(held) for label, held in marks.items()})
+    told = {label: tuple(held) for label, held in marks.items()}
+    return Backwards(entry, tuple(ways), told, conditions_of(entry.when, entry.unless))
+
+
+def _way(row: Row, goal: Target) -> Way:
+    is_in_list = any(step.is_list for step in goal.parents)
+    return Way(
+        row,
+        goal,
+        _spread(goal),
+        conditions_of(row.when, row.unless),
+        ".".join((*(step.name for step in goal.parents), goal.last.name)),
+        not goal.last.is_list and not is_in_list,
+        row.value is not None and is_in_list,
+        next((one.segment for one in row.sources if one.segment != "MSH"), "MSH"),
+        "" if goal.choice and not goal.parents else (*goal.parents, goal.last)[0].name,
+    )
 
 
 def _spread(goal: Target) -> str:
@@ -159,48 +217,3 @@ def says(held: Any, constant: Any) -> bool:
         if "code" in constant:
             return all(held.get(name) == constant.get(name) for name in ("system", "code"))
     return bool(held == constant)
-
-
-class Conditions(NamedTuple):
-    """What `when` and `unless` ask: of the header, of fields a text, of fields their presence."""
-
-    header: tuple[tuple[str, frozenset[str], bool], ...]
-    texts: tuple[tuple[Path, tuple[str, ...]], ...]
-    present: tuple[tuple[Path, bool], ...]
-
-    def allow(self, header: Header) -> bool:
-        """Say whether the header is as asked."""
-        holds = [(header.get(key, "") in among, wanted) for key, among, wanted in self.header]
-        unwanted = [found for found, wanted in holds if not wanted]
-        return all(found for found, wanted in holds if wanted) and not (unwanted and all(unwanted))
-
-
-def conditions_of(when: Any, unless: Any) -> Conditions:
-    """Return the conditions of a row or an entry.
-
-    What `unless` asks of fields beside the header is not looked at: those fields are not
-    written by the rows that it forbids.
-    """
-    header: list[tuple[str, frozenset[str], bool]] = []
-    texts: list[tuple[Path, tuple[str, ...]]] = []
-    present: list[tuple[Path, bool]] = []
-    for key, wanted in _listed(when).items():
-        path = parse_path(key)
-        if isinstance(wanted, bool):
-            present.append((path, wanted))
-            continue
-        among = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-        if path.segment == "MSH":
-            header.append((key, frozenset(among), True))
-        else:
-            texts.append((path, among))
-    others = _listed(unless)
-    if others and all(key.startswith("MSH-") for key in others):
-        for key, wanted in others.items():
-            among = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-            header.append((key, frozenset(among), False))
-    return Conditions(tuple(header), tuple(texts), tuple(present))
-
-
-def _listed(written: Any) -> dict[str, Any]:
-    return {written: True} if isinstance(written, str) else dict(written or {})

@@ -30,7 +30,7 @@ from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.writers import WRITERS
 from fhir_hub.hl7v2.emit.written import Written
 from fhir_hub.hl7v2.path import Path, parse_path
-from fhir_hub.hl7v2.programs import Program
+from fhir_hub.hl7v2.programs import Entry, Program
 
 Json = dict[str, Any]
 # These fields say again what another one says, in an older way, or less exactly.
@@ -89,7 +89,16 @@ class Filler:
                 continue
             if entry.adds or entry.name not in taken:
                 taken.add(entry.name)
-                yield backwards(entry, self._program.scope.definitions)
+                yield self._backwards(entry)
+
+    def _backwards(self, entry: Entry) -> Backwards:
+        """Return an entry backwards, made once for as long as its program is."""
+        kept = self._program.scope.compiled
+        key = ("backwards", self._program.structure, self._program.senders, id(entry))
+        if key not in kept:
+            kept[key] = backwards(entry, self._program.scope.definitions)
+        found: Backwards = kept[key]
+        return found
 
     def _seat(self, spot: Spot) -> Seat:
         beside = (*spot.before, *spot.after)
@@ -108,7 +117,7 @@ class Filler:
             resource = spot.drafts[one.entry.name]
             _, items = one.items(resource)
             item = items[0] if items else None
-            conditions = conditions_of(one.entry.when, one.entry.unless)
+            conditions = one.asked
             if _assign(conditions, seat):
                 wrote = _Run(self, one, resource, seat, item).write(one.ways) or wrote
         self._fixed(spot, seat)
@@ -118,7 +127,7 @@ class Filler:
         """Return a seat for each item, each condition, each value beyond a field's repetitions."""
         resource = spot.drafts[one.entry.name]
         spread, items = one.items(resource)
-        conditions = conditions_of(one.entry.when, one.entry.unless)
+        conditions = one.asked
         if spread:
             lead = [way for way in one.ways if way.spread and way.row.value is None][:1]
             for item in items:
@@ -175,7 +184,7 @@ def _by_condition(ways: Sequence[Way], segment: str) -> list[list[Way]]:
         if way.row.value is not None:
             anywhere.append(way)
             continue
-        texts = conditions_of(way.row.when, None).texts
+        texts = way.asked.texts
         asked = tuple((path, among) for path, among in texts if path.segment == segment)
         groups.setdefault(asked, []).append(way)
     shared = groups.pop((), []) if len(groups) > 1 else []
@@ -232,10 +241,12 @@ class _Run:
     def _constant(self, way: Way) -> None:
         """Write the fields on which a constant depends, if the element has it."""
         key = ("", way.key)
+        if way.top and way.top not in self._resource:
+            return
         values = self._values(way)
         if not values or key in self._singles:
             return
-        conditions = conditions_of(way.row.when, way.row.unless)
+        conditions = way.asked
         wanted = way.row.value
         listed = wanted if isinstance(wanted, list) else [wanted]
         if not any(says(one.value, constant) for one in values for constant in listed):
@@ -268,12 +279,14 @@ class _Run:
 
     def _row(self, way: Way, codes: Mapping[Path, str], *, again: bool = False) -> bool:
         row = way.row
+        if way.top and way.top not in self._resource:
+            return False
         if row.value is not None or row.links:
             if row.links:
                 self._filler.has_told(self._resource, self._top(way))
             return False
         sources = row.sources
-        target = next((one.segment for one in sources if one.segment != "MSH"), "MSH")
+        target = way.segment
         if (sources and str(sources[0]) in PASSED_OVER) or target not in self._seat.sheets:
             if row.call in DERIVED or target != self._seat.sheet.name:
                 self._filler.has_told(self._resource, self._top(way))
@@ -282,7 +295,7 @@ class _Run:
             return False
         if row.kind == "CodeableConcept" and not row.table and self._has_better(way):
             return False
-        conditions = conditions_of(row.when, row.unless)
+        conditions = way.asked
         if not conditions.allow(self._filler._header):
             return False
         values = [
@@ -320,7 +333,7 @@ class _Run:
 
     def _written(self, way: Way, values: list[Found], codes: Mapping[Path, str]) -> bool:
         row = way.row
-        target = next((one.segment for one in row.sources if one.segment != "MSH"), "MSH")
+        target = way.segment
         if row.call:
             inverse = INVERSES.get(row.call)
             if inverse is None:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from fhir_hub.hl7v2.datatypes import coding_systems
-from fhir_hub.hl7v2.datatypes.context import Table, table_key
+from fhir_hub.hl7v2.datatypes.context import Coded, Table, table_key
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.written import Written
 from fhir_hub.identity.systems import BASE, namespace
@@ -133,8 +133,8 @@ def table_written(
     codings = value.get("coding", [value])
     if not source:
         return concept(value, out) if kind != "Coding" else coding(value, out)
-    row = table.get(source)
-    assert row is not None
+    # of an open table a code that it does not list stands for itself
+    row = table.get(source) or Coded(source, "", table.system)
     implied = {(row.system, row.code)}
     implied |= {(one.get("system"), one.get("code")) for one in row.properties.get("also", ())}
     text = value.get("text", "") or row.display

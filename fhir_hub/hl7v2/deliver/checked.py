@@ -1,0 +1,49 @@
+"""The partners of the settings, checked at the start: a mistake there stops it, by its key.
+
+Spec: docs/outbound.md
+"""
+
+import ssl
+from collections.abc import Mapping
+
+from fhir_hub.errors import FhirError
+from fhir_hub.hl7v2 import charset
+from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.link import tls_of
+from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.settings import InvalidSettings
+
+_BY_FACILITY = {"Task", "ServiceRequest"}
+
+
+def check_partners(partners: Mapping[str, PartnerSettings], mappings: Mappings, desk: Desk) -> None:
+    """Raise `InvalidSettings` with all that is wrong with the partners."""
+    wrong = [
+        f"partners.{name}.{problem}"
+        for name, partner in partners.items()
+        for problem in _problems(partner, mappings, desk)
+    ]
+    if wrong:
+        raise InvalidSettings("\n".join(wrong))
+
+
+def _problems(partner: PartnerSettings, mappings: Mappings, desk: Desk) -> list[str]:
+    found = []
+    if partner.sender and partner.sender not in mappings.senders:
+        known = ", ".join(mappings.senders) or "none"
+        found.append(f"sender: no such file; there are: {known} / 没有该发送方的配置")
+    if not charset.codec(partner.charset):
+        found.append("charset: no such character set / 未知的字符集")
+    if partner.sends.keys() & _BY_FACILITY and not partner.facility:
+        found.append("facility: referrals go by it; it is missing / 转诊消息需要 facility")
+    for kind, condition in partner.sends.items():
+        try:
+            desk.plan(kind, condition)
+        except FhirError as error:
+            found.append(f"sends.{kind}: {error} / 检索条件有误")
+    try:
+        tls_of(partner)
+    except (OSError, ssl.SSLError) as error:
+        found.append(f"tls: {type(error).__name__}: the files cannot be used / 证书文件无法使用")
+    return found
