@@ -41,6 +41,7 @@ from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.r4.terminology.engine import Terminology
+from fhir_hub.referral.conduct import conduct
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
@@ -201,6 +202,7 @@ def _repository(
             chosen.references,
             parameters,
             partial(placeholder, parameters.definitions, check) if SOURCE in sources else None,
+            conduct(chosen.business_rules),
         )
 
     indexing = Indexing(backend.store, parameters, extractor, log)

@@ -133,6 +133,17 @@ class Contended(VersionConflict):
     """Too many others wrote the same resources at once: trying again may help."""
 
 
+class NotInThisState(FhirError):
+    """The state of a record does not allow this; the text names what it allows."""
+
+    status, code, title = (
+        409,
+        "business-rule",
+        ("Not allowed in this state", "当前状态不允许该操作"),
+    )
+    ack = ("AE", "207")
+
+
 class StillReferred(FhirError):
     """A deletion would leave references that point to nothing; the issues say whose."""
 
@@ -145,6 +156,13 @@ class DanglingReference(FhirError):
 
     status, code, title = 422, "not-found", ("Reference to nothing", "引用的资源不存在")
     ack = ("AE", "204")
+
+
+class RuleBroken(FhirError):
+    """Well formed, and against a rule of the exchange; the issues say what is to be done."""
+
+    status, code, title = 422, "business-rule", ("Against a rule", "违反业务规则")
+    ack = ("AE", "207")
 
 
 class Gone(FhirError):

@@ -55,6 +55,8 @@ def _folders(value: Any) -> Any:
 
 References = Literal["enforce", "warn", "off"]
 Validation = Literal["r4", "profiles", "off"]
+BusinessRules = Literal["enforce", "flag", "off"]
+_COPIES = ("hl7v2", "load")  # sources that tell what happened elsewhere: it is not refused
 
 
 class SourceSettings(BaseModel):
@@ -64,6 +66,7 @@ class SourceSettings(BaseModel):
 
     references: References | None = None
     validation: Validation | None = None
+    business_rules: BusinessRules | None = None
 
 
 class RuleSettings(NamedTuple):
@@ -71,6 +74,7 @@ class RuleSettings(NamedTuple):
 
     references: References
     validation: Validation
+    business_rules: BusinessRules
 
 
 class Settings(BaseSettings):
@@ -177,13 +181,19 @@ class Settings(BaseSettings):
     (docs/profiles.md); or (`off`, for a load of data that was checked before) only that it is a
     resource of a known type."""
 
+    business_rules: BusinessRules = "enforce"
+    """Whether the rules of contracts, referrals, slots and prescriptions hold: refused is what
+    breaks them; or (`flag`) what is lacking is only warned of; or (`off`) nobody looks. What tells
+    of what happened elsewhere (`hl7v2`, `load`) is flagged, unless its source says otherwise."""
+
     unknown_profiles: Literal["warn", "refuse"] = "warn"
     """What it means, where profiles are checked, that a resource claims one that the hub does not
     know: a warning in `$validate`, or (`refuse`) an error, so that it is not stored."""
 
     sources: dict[str, SourceSettings] = {}
-    """`references` and `validation` by where data comes from, in tables `[sources.NAME]`: `rest`,
-    `hl7v2`, `load` (the Bundle of `--load`), or a sender's file in `mappings/senders/`."""
+    """`references`, `validation` and `business_rules` by where data comes from, in tables
+    `[sources.NAME]`: `rest`, `hl7v2`, `load` (the Bundle of `--load`), or a sender's file in
+    `mappings/senders/`."""
 
     partners: dict[str, PartnerSettings] = {}
     """To whom HL7v2 messages are delivered, in tables `[partners.NAME]` (docs/outbound.md)."""
@@ -215,8 +225,10 @@ class Settings(BaseSettings):
 
     def rules_of(self, *sources: str) -> RuleSettings:
         """Return the rules of what comes from `sources`, of which a later one says more exactly."""
-        rules = RuleSettings(self.references, self.validation)
+        rules = RuleSettings(self.references, self.validation, self.business_rules)
         for name in sources:
+            if name in _COPIES and rules.business_rules == "enforce":
+                rules = rules._replace(business_rules="flag")
             if own := self.sources.get(name):
                 rules = rules._replace(**own.model_dump(exclude_none=True))
         return rules

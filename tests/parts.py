@@ -15,7 +15,7 @@ from fhir_hub.r4.terminology.engine import own_terminology
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import StoredTerminology
-from fhir_hub.repository.unit import Rules
+from fhir_hub.repository.unit import Conduct, Rules
 from fhir_hub.rest import routes
 from fhir_hub.rest.http import Exchange, FhirApp
 from fhir_hub.rest.service import Service
@@ -87,9 +87,11 @@ def repository(
     clock: Callable[[], datetime],
     new_id: Callable[[], str],
     references: References = "off",
+    conduct: Conduct | None = None,
 ) -> Repository:
     made = extractor()
-    rules = Rules(checks().require, made.entries, made.targets, clock, new_id, references)
+    parts = (checks().require, made.entries, made.targets, clock, new_id, references)
+    rules = Rules(*parts, conduct=conduct)
     return Repository(store, rules, made)
 
 

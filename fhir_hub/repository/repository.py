@@ -132,6 +132,8 @@ class Repository:
         result = await work(unit)
         if not unit.changes and unit.finish is None:
             return True, result
+        if self._rules.conduct is not None:
+            await self._rules.conduct.follow(unit)
         targets = await prepare(self.store, self._rules, unit)
         changes = list(unit.changes.values())
         try:

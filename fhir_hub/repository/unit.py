@@ -10,8 +10,9 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
@@ -42,6 +43,21 @@ Resource = dict[str, Any]
 Condition = Callable[[Stored | None], None]  # raises unless the current version is as expected
 
 
+class Conduct(Protocol):
+    """What records of some `types` must obey beyond their own content: states, contracts, pools."""
+
+    types: Collection[str]
+
+    def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
+        """Return `after` with what the house adds to it: the same if nothing. Pure."""
+
+    async def follow(self, unit: "Unit") -> None:
+        """Hold all that is staged to the rules, and stage what follows from it.
+
+        Raises `NotInThisState`, `RuleBroken`.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What every write obeys: the checks (raise `InvalidResource`), the extraction, the clock.
@@ -60,6 +76,7 @@ class Rules:
     references: References = "off"
     parameters: Parameters | None = None
     placeholder: Callable[[Key, Resource], Resource | None] | None = None
+    conduct: Conduct | None = None
 
 
 class Warned(NamedTuple):
@@ -140,7 +157,7 @@ class Unit:
         Raises `InvalidResource` if it breaks a rule.
         """
         logical_id = logical_id or self._rules.new_id()
-        return self._stage(resource, logical_id, 1, "POST")
+        return self._stage(self._completed(None, resource), logical_id, 1, "POST")
 
     async def update(
         self,
@@ -162,17 +179,18 @@ class Unit:
         current = await self.current(key)
         if condition is not None:
             condition(current)
-        if current is None or current.is_deleted:
-            if not is_id(logical_id):
-                raise InvalidResource(
-                    "a logical id has 1 to 64 of A-Z a-z 0-9 - .", expression=f"{key[0]}.id"
-                )
-        elif _same(current, resource):
+        is_new = current is None or current.is_deleted
+        if is_new and not is_id(logical_id):
+            raise InvalidResource(
+                "a logical id has 1 to 64 of A-Z a-z 0-9 - .", expression=f"{key[0]}.id"
+            )
+        resource = self._completed(current, resource)
+        if current is not None and not current.is_deleted and _same(current, resource):
             return False
         staged = self.changes.get(key)
         version_id = (current.version_id if current else 0) + (0 if staged else 1)
         self._stage(resource, logical_id, version_id, method)
-        return current is None or current.is_deleted
+        return is_new
 
     async def delete(self, key: Key, *, condition: Condition | None = None) -> int:
         """Stage a deletion; return the version that says so, 0 if there never was a resource."""
@@ -189,6 +207,24 @@ class Unit:
         self.literals.pop(key, None)
         self.changes[key] = Change(*key, version_id, self._now, "DELETE")
         return version_id
+
+    def before(self, key: Key) -> Stored | None:
+        """Return the stored version that a staged change comes after, None if it is the first."""
+        stored = self._seen.get(key)
+        return None if stored is None or stored.is_deleted else stored
+
+    @property
+    def now(self) -> datetime:
+        """Return the moment of this unit."""
+        return from_microseconds(self._now)
+
+    def _completed(self, current: Stored | None, resource: Resource) -> Resource:
+        conduct = self._rules.conduct
+        if conduct is None or resource.get("resourceType") not in conduct.types:
+            return resource
+        is_there = current is not None and not current.is_deleted
+        before = fhirjson.loads(current.content) if current is not None and is_there else None
+        return conduct.complete(before, resource, self.now)
 
     def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:
         self._rules.require(resource)

@@ -162,7 +162,8 @@ async def test_links_name_the_public_address_where_one_is_set(start):
 async def test_times_without_an_offset_are_read_in_the_zone_of_the_settings(start):
     async with start(timezone="-03:00") as hub, hub.client() as client:
         await client.post("/fhir/Patient", json={"resourceType": "Patient"})
-        await hub.send(FIRST.read_bytes())
+        # its sender's own file says in which zone it writes; nobody has a file of this one
+        await hub.send(FIRST.read_bytes().replace(b"ZJJCHC", b"ANYCHC"))
         visit = (await client.get("/fhir/Encounter")).json()["entry"][0]["resource"]
 
     assert visit["period"]["start"] == "2025-03-10T08:30:10-03:00"

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from running import RunningHub, message
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
-ORDER = ["01", "09", "11", "04", "05", "07", "02", "08", "03", "06", "10", "12"]
+ORDER = ["01", "09", "11", "13", "14", "04", "05", "07", "02", "08", "03", "06", "10", "12"]
 RESIDENT = "urn:oid:2.16.156.10011.1.3|310229195304129989"
 
 
@@ -153,8 +153,10 @@ def test_potassium_is_found_by_its_value(client):
 
 
 def test_her_vital_signs_from_the_kiosk(client, resident):
-    vitals = found(client, f"Observation?category=vital-signs&patient={resident['id']}&_count=50")
+    query = f"Observation?category=vital-signs&patient={resident['id']}&_count=50"
+    vitals = found(client, f"{query}&device:missing=false")
     assert len(vitals) == 5
+    assert len(found(client, f"{query}&device:missing=true")) == 1  # the copy in the referral
     pressure = one(
         client, "Observation?component-code-value-quantity=http://loinc.org|8480-6$ge140"
     )
@@ -246,3 +248,33 @@ def test_every_message_left_its_provenance(client):
         assert any(control_id in str(one) for one in found(client, "Provenance?_count=200")), (
             control_id
         )
+
+
+def test_the_referral_moves_with_what_happens(client):
+    """DOMAIN 1.3 S3, as far as messages tell it: submitted, accepted, booked, arrived, seen."""
+    task = one(client, "Task?identifier=ZZ20250310-0001")
+    versions = client.get(f"Task/{task['id']}/_history").json()["entry"]
+    told = [
+        (each["resource"]["status"], each["resource"]["businessStatus"]["coding"][0]["code"])
+        for each in reversed(versions)
+    ]
+
+    assert told == [
+        ("requested", "2.0"),
+        ("accepted", "3.0"),
+        ("in-progress", "5.1.1"),
+        ("in-progress", "cn-arrived"),
+        ("in-progress", "5.1.4"),
+    ]
+    outputs = [row["valueReference"]["reference"].split("/")[0] for row in task["output"]]
+    assert outputs == ["Appointment", "Encounter", "DiagnosticReport"]
+    trail = found(client, f"AuditEvent?entity=Task/{task['id']}")
+    assert [row["subtype"][0]["code"] for row in trail] == [
+        "submit",
+        "accept",
+        "book",
+        "arrive",
+        "visit",
+    ]
+    notices = found(client, "Communication?category=notification")
+    assert len(notices) == 5

@@ -1,0 +1,134 @@
+"""1+1+1 contracts: who is signed with whom, and that nobody is signed twice.
+
+A contract is a CareTeam of the category one-plus-one-plus-one: a community centre, a district and
+a municipal institution and a family doctor, for a term. It holds on a day if it is active and the
+day is within its period, so what ends with it ends by itself.
+
+Spec: https://hl7.org/fhir/R4/careteam.html; DOMAIN 2.1, 2.2
+"""
+
+from datetime import date, datetime
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import Issue, RuleBroken
+from fhir_hub.identity.systems import BASE
+from fhir_hub.referral.finding import find, read
+from fhir_hub.referral.reading import at, each, has_code, key_of
+from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.search.plan import Is
+from fhir_hub.store.base import Key
+
+CATEGORY = "one-plus-one-plus-one"
+CATEGORIES = f"{BASE}/CodeSystem/careteam-category"
+TIERS = f"{BASE}/CodeSystem/tier"
+INSTITUTIONS = ("community", "district", "municipal")
+_TITLES = {
+    "community": ("one community centre", "一家社区卫生服务中心"),
+    "district": ("one district institution", "一家区级医疗机构"),
+    "municipal": ("one municipal institution", "一家市级医疗机构"),
+    "family-doctor": ("one family doctor", "一名家庭医生"),
+}
+
+
+def is_contract(care_team: Resource) -> bool:
+    """Say whether a CareTeam is a 1+1+1 contract."""
+    return any(has_code(one, CATEGORY, CATEGORIES) for one in each(care_team, "category"))
+
+
+def holds(contract: Resource, day: date) -> bool:
+    """Say whether a contract holds on a day: active, and within its period, ends included."""
+    return contract.get("status") == "active" and overlaps(contract, day, day)
+
+
+def overlaps(contract: Resource, first: date, last: date) -> bool:
+    """Say whether a contract's period has a day in common with another one."""
+    start, end = period_of(contract)
+    return start <= last and first <= end
+
+
+def period_of(contract: Resource) -> tuple[date, date]:
+    """Return the first and the last day; open ends reach as far as dates do."""
+    start = _day(at(contract, "period", "start"), date.min, is_end=False)
+    return start, _day(at(contract, "period", "end"), date.max, is_end=True)
+
+
+def _day(text: object, otherwise: date, *, is_end: bool) -> date:
+    parts = str(text)[:10].split("-") if text else []
+    try:
+        numbers = [int(part) for part in parts]
+        if len(numbers) == 3:
+            return date(*numbers)
+        if len(numbers) == 2:
+            year, month = numbers
+            return date(year, month, 28 if is_end else 1)
+        return date(numbers[0], 12, 31) if is_end else date(numbers[0], 1, 1)
+    except (ValueError, IndexError, TypeError):
+        return otherwise
+
+
+def members(contract: Resource, tier: str) -> list[Key]:
+    """Return who takes a part in the contract: `community`, `district`, `municipal`, …"""
+    found = (
+        key_of(one.get("member"))
+        for one in each(contract, "participant")
+        if any(has_code(role, tier, TIERS) for role in each(one, "role"))
+    )
+    return [key for key in found if key is not None]
+
+
+async def follow(unit: Unit, key: Key) -> None:
+    """Hold a staged contract to the rules; raises `RuleBroken`.
+
+    Exactly one of each part, and no other active contract of the resident in the same term.
+    """
+    stored = await unit.current(key)
+    assert stored is not None
+    contract = fhirjson.loads(stored.content)
+    if not is_contract(contract) or contract.get("status") not in ("active", "proposed"):
+        return
+    issues = [
+        Issue(
+            "business-rule",
+            f"a 1+1+1 contract has {_TITLES[tier][0]}, not {len(found)}",
+            "CareTeam.participant",
+            chinese=f"1+1+1 签约应有{_TITLES[tier][1]}，现有 {len(found)}",
+        )
+        for tier in _TITLES
+        if len(found := members(contract, tier)) != 1
+    ]
+    start, end = period_of(contract)
+    if start > end:
+        issues.append(Issue("business-rule", "the term ends before it starts", "CareTeam.period"))
+    if issues:
+        raise RuleBroken(issues[0].diagnostics, *issues)
+    await _require_only(unit, key, contract)
+
+
+async def _require_only(unit: Unit, key: Key, contract: Resource) -> None:
+    subject = key_of(contract.get("subject"))
+    if subject is None or contract["status"] != "active":
+        return
+    start, end = period_of(contract)
+    for other in await contracts_of(unit, subject):
+        if other["id"] != key.logical_id and overlaps(other, start, end):
+            until = at(other, "period", "end") or "no end"
+            text = (
+                "the resident is already contracted for this term (until"
+                f" {until}): end that contract the day before, or renew it"
+            )
+            chinese = "该居民在此期间已有有效签约：请先将原协议终止于前一日，或办理续签"
+            issue = Issue("business-rule", text, "CareTeam.subject", chinese=chinese)
+            raise RuleBroken(text, issue)
+
+
+async def contracts_of(unit: Unit, patient: Key) -> list[Resource]:
+    """Return the active contracts of a patient, of whatever term."""
+    category = Is(CATEGORY, CATEGORIES)
+    found = await find(unit, "CareTeam", patient=patient, status="active", category=category)
+    return [read(one) for one in found]
+
+
+async def contract_on(unit: Unit, patient: Key, moment: datetime) -> Resource | None:
+    """Return the contract that a patient has at a moment, None if there is none."""
+    day = moment.date()
+    return next((one for one in await contracts_of(unit, patient) if holds(one, day)), None)

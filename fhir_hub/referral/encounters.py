@@ -1,0 +1,192 @@
+"""What bookings, visits and reports say of a referral: its Task moves with them.
+
+Whoever speaks no Task moves a referral all the same: an Appointment that is booked for it,
+cancelled or not kept, an Encounter at the recipient, a report of that Encounter. Each becomes the
+event of the table that it means. A booking before the acceptance is taken and says what it
+implies; a booking that the state rules out is refused; whatever else the state rules out says
+nothing about the referral.
+
+Spec: DOMAIN 2.5
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import NotInThisState
+from fhir_hub.referral.finding import find
+from fhir_hub.referral.reading import at, each, key_of
+from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
+from fhir_hub.referral.tasks import advance, is_referral_order, tasks_of
+from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.search.plan import Is
+from fhir_hub.store.base import Key, Stored
+
+_OF_APPOINTMENT = {
+    "booked": "scheduled",
+    "cancelled": "appointment cancelled",
+    "noshow": "unattended",
+    "arrived": "arrived",
+    "checked-in": "arrived",
+    "fulfilled": "seen",
+}
+_OF_ENCOUNTER = {
+    "arrived": "arrived",
+    "triaged": "arrived",
+    "in-progress": "arrived",
+    "onleave": "arrived",
+    "finished": "seen",
+}
+_UNDECIDED = ("requested", "received")
+_MOST_LEVELS = 5  # of departments within an institution
+
+
+async def follow_appointment(unit: Unit, key: Key) -> None:
+    """Move the referrals that an Appointment is based on; raises `NotInThisState`."""
+    before, appointment = await _both(unit, key)
+    target = _OF_APPOINTMENT.get(str(appointment.get("status")))
+    if target is None or (before and before.get("status") == appointment.get("status")):
+        return
+    for order in [one async for one in _orders(unit, appointment)]:
+        await _move(unit, order, target, key, "appointment", must=target == "scheduled")
+
+
+async def follow_encounter(unit: Unit, key: Key) -> None:
+    """Move the referral that a visit at its recipient belongs to, and tie the visit to it."""
+    _, encounter = await _both(unit, key)
+    target = _OF_ENCOUNTER.get(str(encounter.get("status")))
+    if target is None:
+        return
+    orders = [one async for one in _orders(unit, encounter)]
+    if not orders:
+        orders = [one async for one in _orders_met(unit, encounter)]
+        if orders:
+            based = [{"reference": f"ServiceRequest/{one['id']}"} for one in orders]
+            await unit.update(encounter | {"basedOn": based}, key.logical_id)
+    for order in orders:
+        await _move(unit, order, target, key, "encounter")
+
+
+async def follow_report(unit: Unit, key: Key) -> None:
+    """Add a report of a referral's visit to the Task's output: the visit has begun to tell."""
+    _, report = await _both(unit, key)
+    visit = key_of(report.get("encounter")) or key_of(at(report, "context", "encounter", 0))
+    stored = await unit.current(visit) if visit is not None else None
+    if stored is None or stored.is_deleted:
+        return
+    async for order in _orders(unit, fhirjson.loads(stored.content)):
+        await _move(unit, order, "seen", key, "report")
+
+
+async def _both(unit: Unit, key: Key) -> tuple[Resource | None, Resource]:
+    stored, before = await unit.current(key), unit.before(key)
+    assert stored is not None
+    old = fhirjson.loads(before.content) if before is not None else None
+    return old, fhirjson.loads(stored.content)
+
+
+async def _orders(unit: Unit, resource: Resource) -> AsyncIterator[Resource]:
+    """Yield the referrals that a resource is based on, by their ids or by their numbers."""
+    for reference in each(resource, "basedOn"):
+        key = key_of(reference)
+        found: list[Stored | None] = []
+        if key is not None:
+            found = [await unit.current(key)]
+        elif isinstance(value := at(reference, "identifier", "value"), str):
+            number = Is(value, at(reference, "identifier", "system"))
+            found += await find(unit, "ServiceRequest", identifier=number)
+        for order in _living(found):
+            yield order
+
+
+def _living(found: list[Stored | None]) -> Iterator[Resource]:
+    for stored in found:
+        if (
+            stored is not None
+            and not stored.is_deleted
+            and stored.resource_type == "ServiceRequest"
+        ):
+            order = fhirjson.loads(stored.content)
+            if is_referral_order(order):
+                yield order
+
+
+async def _orders_met(unit: Unit, encounter: Resource) -> AsyncIterator[Resource]:
+    """Yield the referral of the patient to this institution that is booked for this day."""
+    patient, day = key_of(encounter.get("subject")), str(at(encounter, "period", "start"))[:10]
+    place = await _institution(unit, encounter.get("serviceProvider"))
+    if patient is None or place is None or len(day) < 10:
+        return
+    orders = await find(
+        unit, "ServiceRequest", patient=patient, status="active", category="referral"
+    )
+    for stored in orders:
+        for task in await tasks_of(unit, Key("ServiceRequest", stored.logical_id)):
+            content = fhirjson.loads(task.content)
+            to = [
+                await _institution(unit, one) for one in each(content, "restriction", "recipient")
+            ]
+            if place in to and day in await _days(unit, content):
+                yield fhirjson.loads(stored.content)
+
+
+async def _days(unit: Unit, task: Resource) -> set[str]:
+    """Return the days for which a referral is booked."""
+    days = set()
+    for output in each(task, "output"):
+        key = key_of(output.get("valueReference"))
+        booked = await unit.current(key) if key is not None else None
+        if booked is not None and not booked.is_deleted and booked.resource_type == "Appointment":
+            days.add(str(fhirjson.loads(booked.content).get("start"))[:10])
+    return days
+
+
+async def _institution(unit: Unit, reference: object) -> Key | None:
+    """Return the institution that an Organization is, or is a department of."""
+    key = key_of(reference)
+    for _ in range(_MOST_LEVELS):
+        if key is None or key.resource_type != "Organization":
+            return key
+        stored = await unit.current(key)
+        if stored is None or stored.is_deleted:
+            return key
+        above = key_of(fhirjson.loads(stored.content).get("partOf"))
+        if above is None:
+            return key
+        key = above
+    return key
+
+
+async def _move(
+    unit: Unit, order: Resource, target: str, source: Key, kind: str, *, must: bool = False
+) -> None:
+    """Stage the event that `source` means for the Tasks of a referral."""
+    for stored in await tasks_of(unit, Key("ServiceRequest", order["id"])):
+        task = fhirjson.loads(stored.content)
+        state = state_of(task)
+        if state is None:
+            continue
+        elements: Resource = {"output": _with_output(task, source, kind)}
+        if state.name in _UNDECIDED and target == "scheduled":
+            elements["note"] = [
+                *each(task, "note"),
+                {"text": f"inferred from a {kind} / 由预约推断已接收"},
+            ]
+        if step(state.name, target) is not None:
+            await advance(unit, stored, target, **elements)
+        elif state.name == target or (target == "seen" and state.name not in TERMINAL):
+            await unit.update(task | elements, stored.logical_id)
+        elif must:
+            events = ", ".join(allowed(state.name)) or "none"
+            raise NotInThisState(
+                f"the referral is {state.name} and cannot be booked; events allowed now: {events}",
+                expression="Appointment.basedOn",
+            )
+
+
+def _with_output(task: Resource, source: Key, kind: str) -> list[Resource]:
+    """Return the Task's output with one more reference, which it has once."""
+    address = "/".join(source)
+    there = list(each(task, "output"))
+    if any(at(one, "valueReference", "reference") == address for one in there):
+        return there
+    return [*there, {"type": {"text": kind}, "valueReference": {"reference": address}}]

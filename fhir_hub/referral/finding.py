@@ -1,0 +1,45 @@
+"""Finding what is related to a staged record, by the names that R4 gives search parameters.
+
+Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
+"""
+
+from functools import cache
+
+from fhir_hub import fhirjson
+from fhir_hub.r4.definitions import load_definitions
+from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.plan import And, Has, Is
+from fhir_hub.store.base import Key, Stored
+
+
+@cache
+def _parameters() -> Parameters:
+    return Parameters(load_definitions())
+
+
+async def find(
+    unit: Unit, resource_type: str, **wanted: Key | str | Is | tuple[str, ...]
+) -> list[Stored]:
+    """Return what matches all of `wanted`, by parameter: a resource, a code, one of several codes.
+
+    An underscore in a name stands for its hyphen. What the unit staged counts; the commit
+    holds only if the answer stays as it is.
+    """
+    known = _parameters().of(resource_type)
+    plans = []
+    for name, value in wanted.items():
+        parameter = known[name.replace("_", "-")]
+        if isinstance(value, Key):
+            plans.append(Has(parameter.index, "reference", (Is("/".join(value)),)))
+        else:
+            tests = value if isinstance(value, tuple) else (value,)
+            found = tuple(one if isinstance(one, Is) else Is(one) for one in tests)
+            plans.append(Has(parameter.index, "token", found))
+    return await unit.find(resource_type, And(tuple(plans)))
+
+
+def read(stored: Stored) -> Resource:
+    """Return the resource of a stored version."""
+    resource: Resource = fhirjson.loads(stored.content)
+    return resource

@@ -1,0 +1,46 @@
+"""A hub's FHIR side that holds referrals, contracts and slots to their rules."""
+
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from parts import fhir_app, ids, service
+from parts import repository as over
+
+from fhir_hub.referral.conduct import Conduct
+from fhir_hub.store.open import open_backend
+
+
+@pytest.fixture
+async def store(tmp_path):
+    opened = open_backend("memory:")
+    yield opened.store
+    await opened.close()
+
+
+@pytest.fixture
+def repository(store, clock):
+    return over(store, clock, ids(), "enforce", Conduct(is_strict=True))
+
+
+@pytest.fixture
+async def freely(store, clock):
+    """A client of the same store whom no rule binds: it makes what tests start from."""
+    async for each in _client(over(store, clock, ids())):
+        yield each
+
+
+@pytest.fixture
+async def client(repository):
+    async for each in _client(repository):
+        yield each
+
+
+async def _client(repository):
+    transport = httpx.ASGITransport(app=fhir_app(service(repository), []))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub.test/fhir/") as client:
+        yield client
