@@ -25,13 +25,16 @@ from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.journal.desk import JournalDesk
 from fhir_hub.hl7v2.journal.patience import Patience
+from fhir_hub.hl7v2.journal.retention import Retention
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.receive import SOURCE, Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.reloading import Reloading
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
+from fhir_hub.ops.journal import add_journal
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.routes import ops_app
 from fhir_hub.r4.checks.required import requirement
@@ -47,7 +50,7 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
-from fhir_hub.rest.http import Exchange, FhirApp, is_fault
+from fhir_hub.rest.http import FhirApp
 from fhir_hub.rest.message import FhirRequest
 from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
@@ -59,6 +62,7 @@ from fhir_hub.server import (
     Server,
     address,
     not_listening,
+    observer,
     open_socket,
 )
 from fhir_hub.settings import Settings, Validation
@@ -228,6 +232,12 @@ class Hub:
     reloading: Reloading
     figures: Ask | None = None
     is_taking: bool = field(default=False, init=False)
+    retention: Retention = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what removes old messages."""
+        log = self.logs.get_logger("journal").info
+        self.retention = Retention(self.backend.journal, self.settings, now, log)
 
     async def run(
         self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None = None
@@ -275,10 +285,16 @@ class Hub:
         await self._serve(stop, server, [], ready, close)
 
     def lead(self) -> None:
-        """Index for new parameters, deliver messages, watch folders: one of several processes."""
+        """Do what one of several processes does for all: index, deliver, watch, remove."""
         self.indexing.lead()
         self.deliveries.lead()
         self.intake.lead()
+        self.retention.lead()
+
+    def desk(self) -> JournalDesk:
+        """Return where received messages are looked after."""
+        log = self.logs.get_logger("journal").info
+        return JournalDesk(self.backend.journal, self.receiver, log)
 
     async def prepare(self, load: Path | None) -> None:
         """Finish the messages that a crash interrupted; store the Bundle in the file `load`."""
@@ -311,7 +327,8 @@ class Hub:
             on_ready()
 
         task = asyncio.create_task(closing())
-        watching = [asyncio.create_task(one.watch()) for one in (self.indexing, self.reloading)]
+        parts = (self.indexing, self.reloading, self.retention)
+        watching = [asyncio.create_task(one.watch()) for one in parts]
         try:
             await server.serve_until(stop, listening, ready)
         finally:
@@ -325,7 +342,7 @@ class Hub:
     def _application(self, mllp_port: int) -> "Front":
         settings = self.settings
         log = self.logs.get_logger("fhir")
-        observe = _observer(self.metrics, log, is_debug=settings.log_level == "debug")
+        observe = observer(self.metrics, log, is_debug=settings.log_level == "debug")
         fhir = FhirApp(
             self.service,
             observe,
@@ -344,6 +361,7 @@ class Hub:
             self.figures,
         )
         pages = ops_app(probe, self.trials, version=__version__, prefix=PREFIX)
+        add_journal(pages, self.desk(), settings.zone)
         return Front(fhir, pages, settings.request_timeout_s, observe)
 
     async def _load(self, content: bytes) -> int:
@@ -357,26 +375,6 @@ class Hub:
                 said = answered.get("outcome", {}).get("issue", [{}])[0].get("diagnostics", "")
                 raise InvalidResource(f"an entry was refused: {answered['status']} {said}")
         return len(bundle.get("entry", ()))
-
-
-def _observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchange], None]:
-    def observe(exchange: Exchange) -> None:
-        metrics.observe_request(exchange.interaction, exchange.status, exchange.seconds)
-        is_ours = is_fault(exchange.error)
-        if is_ours or is_debug:
-            about = {
-                "request_id": exchange.request_id,
-                "interaction": exchange.interaction,
-                "resource_type": exchange.resource_type,
-                "status": exchange.status,
-                "milliseconds": round(exchange.seconds * 1000, 1),
-            }
-            if is_ours:
-                log.error("request_fault", fault=exchange.error, **about)
-            else:
-                log.debug("request", **about)
-
-    return observe
 
 
 def _convert(

@@ -21,7 +21,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import Unavailable, outcome
-from fhir_hub.rest.http import Exchange, FhirApp, Receive, Scope, Send
+from fhir_hub.rest.http import Exchange, FhirApp, Receive, Scope, Send, is_fault
+from fhir_hub.telemetry import Metrics
 
 PREFIX = "/fhir"
 
@@ -87,6 +88,28 @@ class Front:
             await send({"type": "http.response.body", "body": body})
         finally:
             timer.cancel()
+
+
+def observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchange], None]:
+    """Return what counts a request, and logs it if it is a fault of ours or `is_debug`."""
+
+    def observe(exchange: Exchange) -> None:
+        metrics.observe_request(exchange.interaction, exchange.status, exchange.seconds)
+        is_ours = is_fault(exchange.error)
+        if is_ours or is_debug:
+            about = {
+                "request_id": exchange.request_id,
+                "interaction": exchange.interaction,
+                "resource_type": exchange.resource_type,
+                "status": exchange.status,
+                "milliseconds": round(exchange.seconds * 1000, 1),
+            }
+            if is_ours:
+                log.error("request_fault", fault=exchange.error, **about)
+            else:
+                log.debug("request", **about)
+
+    return observe
 
 
 class Server(uvicorn.Server):

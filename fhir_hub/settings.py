@@ -54,6 +54,8 @@ def _folders(value: Any) -> Any:
 
 
 References = Literal["enforce", "warn", "off"]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+MessageState = Literal["done", "failed", "dead", "quarantined", "ignored", "replaced"]
 Validation = Literal["r4", "profiles", "off"]
 BusinessRules = Literal["enforce", "flag", "off"]
 _COPIES = ("hl7v2", "load")  # sources that tell what happened elsewhere: it is not refused
@@ -141,6 +143,18 @@ class Settings(BaseSettings):
     message_answer_s: Seconds = 30
     """How long the sender of an HL7v2 message waits for its answer at most. Faults that may pass
     are tried again for two thirds of that; what does not end well then is a dead letter."""
+
+    journal_days: Days = 180
+    """For how many days the bytes of a message are kept after it came; 0: for ever. What is not
+    finished stays in any case."""
+
+    journal_state_days: dict[MessageState, Days] = {}
+    """`journal_days` by state, in a table `[journal_state_days]`: `done`, `failed`, `dead`,
+    `quarantined`, `ignored`, `replaced`."""
+
+    duplicate_days: Days = 730
+    """For how many days it is known that a message came before, and what it was answered, though
+    its bytes are gone; 0: for ever."""
 
     drain_s: Seconds = 20
     """How long a hub that is asked to stop waits for requests and messages under way."""

@@ -39,16 +39,19 @@ Fields = MutableMapping[str, Any]
 FIELDS = frozenset(
     {
         "ack_code",
+        "by",
         "channel",
         "config",
         "control_id",
         "connections",
         "dropped",
+        "emptied",
         "entries",
         "event",
         "expressions",
         "fault",
         "file",
+        "forgotten",
         "host",
         "inside",
         "interaction",
@@ -58,6 +61,7 @@ FIELDS = frozenset(
         "milliseconds",
         "mllp_port",
         "number",
+        "numbers",
         "partner",
         "pid",
         "place",
@@ -73,6 +77,7 @@ FIELDS = frozenset(
         "store",
         "time",
         "version",
+        "who",
     }
 )
 LIBRARIES = ("uvicorn.error", "asyncio", "fastapi")  # whose loggers are taken over

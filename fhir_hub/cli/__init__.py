@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from fhir_hub import __version__
-from fhir_hub.cli import convert, emit, outbox, reindex, send, serve, terminology, validate
+from fhir_hub.cli import (
+    convert,
+    emit,
+    messages,
+    outbox,
+    reindex,
+    replay,
+    send,
+    serve,
+    terminology,
+    validate,
+)
 from fhir_hub.cli.say import say
 
 EXIT_FAILED = 1
@@ -50,6 +61,7 @@ COMMANDS = {
     "emit": emit,
     "validate": validate,
     "reindex": reindex,
+    "replay": replay,
 }
 for _name, _module in COMMANDS.items():
     _class = getattr(_module, "Command", None)
@@ -58,6 +70,7 @@ for _name, _module in COMMANDS.items():
 
 app.add_typer(outbox.app, name="outbox", epilog=f"Example: {outbox.EXAMPLE}")
 app.add_typer(terminology.app, name="terminology", epilog=f"Example: {terminology.EXAMPLE}")
+app.add_typer(messages.app, name="messages", epilog=f"Example: {messages.EXAMPLE}")
 
 
 def main() -> None:

@@ -42,12 +42,14 @@ async def apply(
     parameters: Parameters,
     day: str,
     notes: list[Note] | None = None,
+    made: Sequence[Key] = (),
 ) -> tuple[Key, ...]:
     """Stage what the message says; return the resources that it is about.
 
     `day` is the message's date, `parameters` tell who may refer to a merged Patient; `notes`
-    takes what was not done as the message says. Raises a `FhirError` where what is stored and
-    the message cannot be brought together.
+    takes what was not done as the message says; `made` is what the message was about when it was
+    done before. Raises a `FhirError` where what is stored and the message cannot be brought
+    together.
     """
     telling = _telling(conversion, day, parameters, [] if notes is None else notes)
     things = joined(conversion.resources)
@@ -62,8 +64,7 @@ async def apply(
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.find(unit, prior, by_url)
-    for thing in things:
-        thing.logical_id = thing.logical_id or new_id()
+    await _find_made(unit, things, made, new_id)
     addresses = {url: thing.address for url, thing in by_url.items()}
     routes = {thing.address: thing.through for thing in patients if thing.through}
     for thing in things if conversion.snapshots else ():
@@ -169,6 +170,25 @@ async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
             _choose(thing, holders)
 
 
+async def _find_made(
+    unit: Unit, things: Sequence[Thing], made: Iterable[Key], new_id: IdMaker
+) -> None:
+    """Find again what cannot be found by a number, such as a record; the rest is new."""
+    found = {thing.key for thing in things if thing.logical_id}
+    left = [key for key in made if key not in found]
+    for thing in things:
+        if thing.logical_id or thing.converted.match:
+            continue
+        key = next((one for one in left if one.resource_type == thing.key.resource_type), None)
+        stored = await unit.current(key) if key else None
+        if key and stored is not None and not stored.is_deleted:
+            left.remove(key)
+            thing.found(_loaded(stored))
+            thing.is_replaced = True
+    for thing in things:
+        thing.logical_id = thing.logical_id or new_id()
+
+
 def _held(resource: Resource) -> set[Number]:
     identifiers = resource.get("identifier", ())
     listed = identifiers if isinstance(identifiers, list | tuple) else [identifiers]
@@ -211,7 +231,7 @@ async def _stage(
     )
     if thing.stored is None:
         unit.create(_routed(telling.told(converted), routes), thing.logical_id)
-    elif is_placeholder(thing.stored):
+    elif thing.is_replaced or is_placeholder(thing.stored):
         await unit.update(telling.told(converted), thing.logical_id)
     elif (merged := telling.laid_over(thing.stored, converted)) is not None:
         await unit.update(merged, thing.logical_id)

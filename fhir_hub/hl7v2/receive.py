@@ -25,7 +25,7 @@ from fhir_hub.errors import (
     TooLarge,
     ack_for,
 )
-from fhir_hub.hl7v2 import ack, charset, er7
+from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.apply import apply
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import Conversion
@@ -38,6 +38,7 @@ from fhir_hub.hl7v2.journal.course import (
     held_up,
     interrupted,
     late,
+    read_message,
 )
 from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
@@ -182,6 +183,11 @@ class Receiver:
             await self._once(course)
         return await self._found(kept.entered.number)
 
+    def text_of(self, entered: Entered) -> str:
+        """Return a message's decoded text; what cannot be decoded, byte for byte as Latin-1."""
+        raw = entered.message.raw
+        return self._read(raw, self._way(entered)).text or raw.decode("latin-1")
+
     async def close(self) -> None:
         """Let go of what is under way: the next start finishes it."""
         for task in self._tasks:
@@ -319,6 +325,7 @@ class Receiver:
                 parameters=self._parameters,
                 day=day,
                 notes=notes,
+                made=course.entered.links if course.is_redone else (),
             )
             error = "" if not course.is_late else reason(late())
             unit.finish = self._finish(course, "done", answer, error, links)
@@ -370,22 +377,7 @@ class Receiver:
         return answer
 
     def _read(self, raw: bytes, channel: Channel) -> Read:
-        settings = self._settings(raw)
-        try:
-            decoded = charset.decode(raw, channel.charset or settings.charset)
-        except FhirError as error:
-            # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
-            header = ack.read_header(raw.decode("latin-1"))
-            return Read(channel, header, "latin-1", fault=error)
-        header = ack.read_header(decoded.text, settings.version)
-        fault, strict = channel.fault(header), settings.is_strict
-        return Read(channel, header, decoded.charset, decoded.text, fault, decoded.issues, strict)
-
-    def _settings(self, raw: bytes) -> Settings:
-        try:
-            return self._settings_of(er7.parse(charset.first_line(raw)))
-        except FhirError:
-            return Settings()  # there is no header: `decode` and `parse` say so better
+        return read_message(raw, channel, self._settings_of)
 
     def _answer(self, read: Read, verdict: Ack) -> bytes:
         return ack.acknowledge(

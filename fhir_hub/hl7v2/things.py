@@ -20,7 +20,8 @@ class Thing:
     """One thing that the message is about: what it says, and the resource that is stored of it.
 
     `full_urls` are the places of the message that stand for it. With `is_left` what is stored
-    stays as it is. `through` is the logical id of a record merged away by which it was found.
+    stays as it is, with `is_replaced` nothing of it does. `through` is the logical id of a record
+    merged away by which it was found.
     """
 
     converted: Converted
@@ -29,6 +30,7 @@ class Thing:
     stored: Resource | None = None
     is_left: bool = False
     through: str = ""
+    is_replaced: bool = False
 
     @property
     def resource(self) -> Resource:

@@ -5,13 +5,15 @@ Spec: HL7v2 chapter 2, MSH and 2.9.2
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
-from fhir_hub.hl7v2 import ack, er7
+from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.patience import Tries
+from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.store.journal import Entered, Received
 
 _LINE_ENDS = re.compile(r"[\r\n]+")
@@ -29,6 +31,29 @@ class Read:
     fault: FhirError | None = None
     issues: er7.Issues = ()
     is_strict: bool = False
+
+
+def read_message(
+    raw: bytes, channel: Channel, settings_of: Callable[[er7.Message], Settings]
+) -> Read:
+    """Return what can be read of a message's bytes, as its sender's settings say."""
+    settings = _settings(raw, settings_of)
+    try:
+        decoded = charset.decode(raw, channel.charset or settings.charset)
+    except FhirError as error:
+        # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
+        header = ack.read_header(raw.decode("latin-1"))
+        return Read(channel, header, "latin-1", fault=error)
+    header = ack.read_header(decoded.text, settings.version)
+    fault, strict = channel.fault(header), settings.is_strict
+    return Read(channel, header, decoded.charset, decoded.text, fault, decoded.issues, strict)
+
+
+def _settings(raw: bytes, settings_of: Callable[[er7.Message], Settings]) -> Settings:
+    try:
+        return settings_of(er7.parse(charset.first_line(raw)))
+    except FhirError:
+        return Settings()  # there is no header: `decode` and `parse` say so better
 
 
 @dataclass(slots=True)

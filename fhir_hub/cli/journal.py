@@ -1,0 +1,116 @@
+"""The journal as a command reaches it: in the store's file, or through a hub that runs.
+
+Both ways answer the same rows. What only reads may read the file of a hub that runs; what does
+messages again should go through it (`--hub`), which keeps the order among all that is under way.
+"""
+
+import asyncio
+import getpass
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fhir_hub.cli.say import fail, refuse
+
+if TYPE_CHECKING:
+    from fhir_hub.app import Hub
+    from fhir_hub.settings import Settings
+    from fhir_hub.store.open import Backend
+
+T = TypeVar("T")
+_TIMEOUT_S = 600
+
+
+def settings_of(store: str | None, config: Path | None) -> "Settings":
+    """Return the settings; ends the command if they are wrong or there is no such file."""
+    from fhir_hub.settings import InvalidSettings, load_settings
+
+    try:
+        settings = load_settings(config, {"store": store}, os.environ)
+    except InvalidSettings as error:
+        refuse(str(error))
+    if not Path(settings.store.removeprefix("sqlite:")).is_file():
+        fail(f"{settings.store}: there is no such database / 数据库文件不存在")
+    return settings
+
+
+def run(settings: "Settings", work: Callable[["Hub"], Awaitable[T]]) -> T:
+    """Return what `work` returns with a hub on the store; an error of it ends the command."""
+
+    async def with_hub(backend: "Backend") -> T:
+        from fhir_hub.app import build
+        from fhir_hub.telemetry import Logs
+
+        return await work(build(settings, backend, Logs(settings.log_level, settings.log_format)))
+
+    return run_on_store(settings, with_hub)
+
+
+def run_on_store(settings: "Settings", work: Callable[["Backend"], Awaitable[T]]) -> T:
+    """Return what `work` returns with the store open; an error of it ends the command."""
+    from fhir_hub.errors import FhirError
+    from fhir_hub.store.base import CannotOpen
+    from fhir_hub.store.open import open_backend
+
+    async def opened() -> T:
+        async with open_backend(settings.store) as backend:
+            return await work(backend)
+
+    try:
+        return asyncio.run(opened())
+    except CannotOpen as error:
+        fail(f"{settings.store}: {error}")
+    except FhirError as error:
+        fail(f"{error} / {error.title[1]}")
+
+
+def who() -> str:
+    """Return who works at this machine, for the log of what was done."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def ask(hub: str, path: str, body: Mapping[str, Any] | bytes) -> dict[str, Any]:
+    """Return what a running hub answers to a POST; an error ends the command."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    address = f"{hub.rstrip('/').removesuffix('/fhir')}/ops/messages/{path}"
+    if not address.startswith(("http://", "https://")):
+        refuse("--hub: write an address such as http://127.0.0.1:8000 / 地址格式有误")
+    kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+    headers = {"Content-Type": kind, "From": who()}
+    request = urllib.request.Request(address, content, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        fail(f"{hub}: {error.code} {_told(error.read())}")
+    except (OSError, ValueError) as error:
+        fail(f"{hub}: {type(error).__name__}: the hub does not answer / 无法连接平台")
+
+
+def _told(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["issue"][0]["diagnostics"])
+    except (ValueError, LookupError, TypeError):
+        return "it cannot do that / 平台无法执行"
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """Return a row for people: no patient data."""
+    reason = row.get("reason", {})
+    why = row.get("refused") or " / ".join(filter(None, (reason.get("en"), reason.get("zh"))))
+    more = (
+        [reason.get("diagnostics", ""), reason.get("field", "")] if not row.get("refused") else []
+    )
+    told = ": ".join(filter(None, (why, " ".join(filter(None, more)))))
+    state = f"{row['was']} → {row['state']}" if "was" in row else row["state"]
+    sender = "|".join(filter(None, (row["application"], row["facility"])))
+    parts = (f"{row['number']:>8}", row["received"][:19], f"{state:<11}", f"{row['type']:<8}")
+    return "  ".join((*parts, sender, row["controlId"], " ".join(row["links"][:1]), told)).rstrip()

@@ -1,0 +1,78 @@
+"""What is asked of the journal, as names and texts, read into a selection.
+
+The same names are parameters of `/ops/messages` and options of `fhir-hub messages` and `replay`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+from typing import get_args
+
+from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
+from fhir_hub.r4.dates import date_interval
+from fhir_hub.store.base import Key, State
+from fhir_hub.store.journal import Selection
+
+STATES: tuple[str, ...] = get_args(State)
+NAMES = ("state", "sender", "type", "control_id", "since", "until", "links", "number")
+
+
+def read_selection(asked: Mapping[str, str], zone: tzinfo) -> Selection:
+    """Return the selection that `asked` describes; a list is written with commas.
+
+    Raises `InvalidParameter` for a value that cannot be read, `UnknownParameter` for a name.
+    """
+    require_known(asked, NAMES)
+    return Selection(
+        states=tuple(_state(one) for one in _listed(asked.get("state", ""))),
+        sender=asked.get("sender", ""),
+        message_type=asked.get("type", "").replace("_", "^"),
+        control_id=asked.get("control_id", ""),
+        since=_moment("since", asked, zone),
+        until=_moment("until", asked, zone),
+        link=_key(asked.get("links", "")),
+        numbers=tuple(read_number("number", one) for one in _listed(asked.get("number", ""))),
+    )
+
+
+def require_known(asked: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `UnknownParameter`, with the nearest names, for a name that is not known."""
+    known = list(known)
+    for name in asked:
+        if name not in known:
+            near = difflib.get_close_matches(name, known) or known
+            raise UnknownParameter(f"{name[:40]!r} is no parameter; known: {', '.join(near)}")
+
+
+def read_number(name: str, text: str, *, most: int = 1 << 62) -> int:
+    """Return a number from 0 to `most`; raises `InvalidParameter`."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
+        raise InvalidParameter(f"{name}: write a number from 0 to {most}")
+    return int(text)
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _state(text: str) -> str:
+    if text not in STATES:
+        raise InvalidParameter(f"state: one of {', '.join(STATES)}")
+    return text
+
+
+def _moment(name: str, asked: Mapping[str, str], zone: tzinfo) -> int:
+    text = asked.get(name, "")
+    try:
+        return date_interval(text, zone).start if text else 0
+    except InvalidResource as error:
+        raise InvalidParameter(f"{name}: {error}") from None
+
+
+def _key(text: str) -> Key | None:
+    if not text:
+        return None
+    resource_type, slash, logical_id = text.partition("/")
+    if not (resource_type and slash and logical_id):
+        raise InvalidParameter("links: write a type and an id, such as Patient/1")
+    return Key(resource_type, logical_id)

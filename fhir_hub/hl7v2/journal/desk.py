@@ -1,0 +1,186 @@
+"""The desk at which people look after messages: list, show, correct, do again, give up.
+
+A listing holds no patient data. What was done, by whom and to which messages is logged.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fhir_hub.clock import from_microseconds, instant
+from fhir_hub.errors import NotFound, VersionConflict
+from fhir_hub.hl7v2.ack import read_header
+from fhir_hub.hl7v2.journal.masked import masked
+from fhir_hub.hl7v2.journal.reasons import shown
+from fhir_hub.hl7v2.receive import Receiver
+from fhir_hub.store.base import Conflict, Finish
+from fhir_hub.store.journal import CORRECTABLE, Entered, Journal, Selection
+from fhir_hub.telemetry import Log
+
+_REPLAYED = ("failed", "dead")
+_SCANNED = 2000  # texts that one page of a search looks into
+_PAGE = 100
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, and the number beyond which the next page begins; 0: this is the last."""
+
+    rows: list[Row]
+    beyond: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalDesk:
+    """The messages of a hub. `log` takes an event and fields."""
+
+    journal: Journal
+    receiver: Receiver
+    log: Log
+
+    async def listed(
+        self, selection: Selection, *, text: str = "", count: int = 50, beyond: int = 0
+    ) -> Page:
+        """Return a page of messages, newest first, without patient data.
+
+        With `text` those in whose decoded text it is; a page then looks into 2,000 at most.
+        """
+        if not text:
+            return await listed(self.journal, selection, count, beyond)
+        rows: list[Row] = []
+        for _ in range(_SCANNED // _PAGE):
+            found = await self.journal.select(selection, count=_PAGE, beyond=beyond, with_raw=True)
+            for one in found:
+                beyond = one.number
+                if text in self.receiver.text_of(one):
+                    rows.append(row(one))
+                    if len(rows) == count:
+                        return Page(rows, beyond)
+            if len(found) < _PAGE:
+                return Page(rows)
+        return Page(rows, beyond)
+
+    async def message(self, number: int, *, is_masked: bool = True, who: str = "") -> Row:
+        """Return a message with its text, masked unless asked otherwise: that is logged.
+
+        Raises `NotFound`.
+        """
+        entered = await self.found(number)
+        text = self.receiver.text_of(entered)
+        if is_masked:
+            text = masked(text, read_header(text))
+        else:
+            self.log("message_shown", number=number, who=who)
+        return row(entered) | {"text": text.replace("\r\n", "\n").replace("\r", "\n")}
+
+    async def found(self, number: int) -> Entered:
+        """Return the message of that number; raises `NotFound`."""
+        entered = await self.journal.find(number)
+        if entered is None:
+            raise NotFound(f"no message has the number {number}")
+        return entered
+
+    async def replay(
+        self,
+        selection: Selection,
+        *,
+        who: str,
+        again: bool = False,
+        dry_run: bool = False,
+        count: int = _PAGE,
+        beyond: int = 0,
+    ) -> Page:
+        """Do the messages of a selection again, oldest first; return how each ended.
+
+        Without states in the selection those that failed or are dead, by number also others;
+        with `again` those that are done too, which makes nothing twice. `dry_run` does nothing.
+        """
+        wanted = selection
+        if not wanted.states and not wanted.numbers:
+            states = (*_REPLAYED, "done") if again else _REPLAYED
+            wanted = replace(selection, states=states)
+        found = await self.journal.select(
+            wanted, count=count + 1, beyond=beyond, is_oldest_first=True
+        )
+        rows = []
+        for entered in found[:count]:
+            before = {"was": entered.state}
+            if dry_run:
+                rows.append(row(entered) | before)
+                continue
+            try:
+                ended = await self.receiver.again(entered.number, though_done=again)
+            except Conflict as refusal:
+                rows.append(row(entered) | before | {"refused": str(refusal)})
+            else:
+                rows.append(row(ended) | before)
+        if rows and not dry_run:
+            numbers = f"{rows[0]['number']}-{rows[-1]['number']}"
+            self.log("messages_replayed", who=who, messages=len(rows), numbers=numbers)
+        return Page(rows, found[count - 1].number if len(found) > count else 0)
+
+    async def correct(self, number: int, raw: bytes, *, who: str) -> Row:
+        """Do a corrected text in the stead of a message that failed; return how it ended.
+
+        Raises `NotFound`, and `VersionConflict` if the message may not be replaced.
+        """
+        await self.found(number)
+        try:
+            entered = await self.receiver.correct(number, raw)
+        except Conflict as refusal:
+            raise VersionConflict(str(refusal)) from None
+        self.log("message_corrected", number=number, by=entered.number, who=who)
+        return row(entered)
+
+    async def ignore(self, number: int, *, who: str) -> Row:
+        """Let a message that failed rest: it stays, and is not counted as failed any more.
+
+        Raises `NotFound`, and `VersionConflict` for one that did not fail.
+        """
+        entered = await self.found(number)
+        if entered.state not in CORRECTABLE:
+            raise VersionConflict(f"the message is {entered.state}")
+        finish = Finish(
+            number, "ignored", entered.ack, entered.error, (), entered.finished, 0, entered.maps
+        )
+        await self.journal.finish(finish)
+        self.log("message_ignored", number=number, who=who)
+        return row(await self.found(number))
+
+
+async def listed(journal: Journal, selection: Selection, count: int, beyond: int) -> Page:
+    """Return a page of messages, newest first, without patient data."""
+    found = await journal.select(selection, count=count + 1, beyond=beyond)
+    rows = [row(one) for one in found[:count]]
+    return Page(rows, found[count - 1].number if len(found) > count else 0)
+
+
+def row(entered: Entered) -> Row:
+    """Return what may be listed of a message: nothing of its text."""
+    message = entered.message
+    shown_row: Row = {
+        "number": entered.number,
+        "state": entered.state,
+        "type": message.message_type,
+        "application": message.application,
+        "facility": message.facility,
+        "controlId": message.control_id,
+        "channel": message.channel,
+        "direction": message.direction,
+        "received": instant(from_microseconds(message.received)),
+        "attempts": entered.attempts,
+        "sizeBytes": entered.size_bytes,
+        "hash": message.digest,
+        "links": [f"{key.resource_type}/{key.logical_id}" for key in entered.links],
+    }
+    if entered.finished:
+        shown_row["finished"] = instant(from_microseconds(entered.finished))
+        shown_row["durationMs"] = max(0, entered.finished - message.received) // 1000
+    more = {
+        "maps": entered.maps,
+        "reason": shown(entered.error),
+        "replaces": message.replaces,
+        "replacedBy": entered.replaced_by,
+    }
+    return shown_row | {name: value for name, value in more.items() if value}

@@ -1,0 +1,136 @@
+"""The journal of messages over HTTP: list, show, correct, do again, give up.
+
+A listing holds no patient data, a text is masked unless it is asked for whole, which is logged
+with who asked. What is wrong with a request is answered as the FHIR side answers it.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import tzinfo
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import FhirError, InvalidParameter, outcome
+from fhir_hub.hl7v2.journal.asked import NAMES, read_number, read_selection, require_known
+from fhir_hub.hl7v2.journal.desk import JournalDesk, Page, Row
+
+_MOST = 1000
+
+
+def add_journal(app: FastAPI, desk: JournalDesk, zone: tzinfo) -> None:
+    """Add the routes; `zone` is that of times without an offset."""
+    router = APIRouter(prefix="/ops/messages", tags=["messages"])
+
+    @router.get("", summary="Messages, newest first, without patient data")
+    async def listed(request: Request) -> Response:
+        async def work() -> Row:
+            asked = dict(request.query_params)
+            text, rest = asked.pop("text", ""), _paging(asked)
+            return _page(await desk.listed(read_selection(asked, zone), text=text, **rest))
+
+        return await _answered(work)
+
+    @router.get("/{number}", summary="A message and its text, masked unless unmasked=true")
+    async def message(request: Request, number: str) -> Response:
+        async def work() -> Row:
+            asked = dict(request.query_params)
+            require_known(asked, ("unmasked",))
+            is_masked = not _flag("unmasked", asked.get("unmasked", "false"))
+            found = read_number("number", number)
+            return await desk.message(found, is_masked=is_masked, who=_who(request))
+
+        return await _answered(work)
+
+    _add_deeds(router, desk, zone)
+    app.include_router(router)
+
+
+def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
+    """Add what does something to messages."""
+
+    @router.post("/$replay", summary="Do messages again: failed and dead ones, or a selection")
+    async def replay(request: Request) -> Response:
+        async def work() -> Row:
+            asked = await _body(request)
+            again, dry_run = (_flag(n, asked.pop(n, "false")) for n in ("again", "dry_run"))
+            who, paging = _who(request, asked.pop("who", "")), _paging(asked)
+            page = await desk.replay(
+                read_selection(asked, zone),
+                who=who,
+                again=again,
+                dry_run=dry_run,
+                count=paging["count"],
+                beyond=paging["beyond"],
+            )
+            return _page(page)
+
+        return await _answered(work)
+
+    @router.post("/{number}/$correct", summary="Do the body, a corrected text, in its stead")
+    async def correct(request: Request, number: str) -> Response:
+        async def work() -> Row:
+            raw, found = await request.body(), read_number("number", number)
+            if not raw:
+                raise InvalidParameter("send the corrected text as the body")
+            return await desk.correct(
+                found, raw, who=_who(request, request.headers.get("from", ""))
+            )
+
+        return await _answered(work)
+
+    @router.post("/{number}/$ignore", summary="Let a message that failed rest")
+    async def ignore(request: Request, number: str) -> Response:
+        async def work() -> Row:
+            who = _who(request, request.headers.get("from", ""))
+            return await desk.ignore(read_number("number", number), who=who)
+
+        return await _answered(work)
+
+
+async def _answered(work: Callable[[], Awaitable[Row]]) -> Response:
+    try:
+        return JSONResponse(await work())
+    except FhirError as error:
+        status, resource = outcome(error)
+        return JSONResponse(resource, status, media_type="application/fhir+json")
+
+
+def _page(page: Page) -> Row:
+    return {"messages": page.rows} | ({"beyond": page.beyond} if page.beyond else {})
+
+
+def _paging(asked: dict[str, str]) -> dict[str, int]:
+    """Take how many are wanted, and from where on, out of what is asked."""
+    require_known(asked, (*NAMES, "count", "beyond"))
+    count = read_number("count", asked.pop("count", "50"), most=_MOST)
+    return {"count": max(1, count), "beyond": read_number("beyond", asked.pop("beyond", "0"))}
+
+
+async def _body(request: Request) -> dict[str, str]:
+    content = await request.body()
+    body: Any = fhirjson.loads(content) if content.strip() else {}
+    if not isinstance(body, dict):
+        raise InvalidParameter('send a JSON object, such as {"state": "dead"}')
+    return {name: _text(value) for name, value in body.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return str(value)
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InvalidParameter(f"{name}: true or false")
+    return text == "true"
+
+
+def _who(request: Request, named: str = "") -> str:
+    """Return who asks, for the log: where from, and the name that was given."""
+    address = request.client.host if request.client else ""
+    return " ".join(filter(None, (named[:80], address)))

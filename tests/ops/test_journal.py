@@ -1,0 +1,123 @@
+"""`/ops/messages`: the journal over HTTP, and `fhir-hub replay --hub` through it."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from fhir_hub.cli import journal
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FIRST = (EXAMPLES / "messages" / "01_ADT_A04_chc_register.hl7").read_bytes()
+MERGE = (EXAMPLES / "messages" / "03_ADT_A40_tertiary_merge.hl7").read_bytes()
+WITHOUT = MERGE.replace(b"T0099001^^^SHTH01^PI", b"")
+
+
+@pytest.fixture
+async def hub(start):
+    async with start() as hub:
+        await hub.send(FIRST)
+        await hub.send(WITHOUT)
+        yield hub
+
+
+@pytest.fixture
+async def client(hub):
+    async with hub.client() as client:
+        yield client
+
+
+async def test_messages_are_listed_in_pages_and_by_filter(client):
+    first = (await client.get("/ops/messages", params={"count": 1})).json()
+    assert [(one["number"], one["state"]) for one in first["messages"]] == [(2, "failed")]
+    rest = await client.get("/ops/messages", params={"count": 1, "beyond": first["beyond"]})
+    assert [one["number"] for one in rest.json()["messages"]] == [1]
+    assert "beyond" not in rest.json()
+    (patient,) = [one for one in rest.json()["messages"][0]["links"] if one.startswith("Patient/")]
+    for asked, numbers in (
+        ({"state": "failed,dead"}, [2]),
+        ({"sender": "ZJJCHC", "type": "A04"}, [1]),
+        ({"links": patient}, [1]),
+        ({"text": "沈^桂芬"}, [2]),
+        ({"since": "2020-01-01", "until": "2021"}, []),
+    ):
+        found = await client.get("/ops/messages", params=asked)
+        assert [one["number"] for one in found.json()["messages"]] == numbers, asked
+        assert "桂" not in found.text
+
+
+async def test_what_cannot_be_asked_is_refused(client):
+    for path, status, told in (
+        ("?stat=failed", 400, "known: state"),
+        ("?state=lost", 400, "state: one of"),
+        ("?count=0x", 400, "count: write a number"),
+        ("?number=-1", 400, "number: write a number"),
+        ("?links=Patient", 400, "links: write"),
+        ("?since=yesterday", 400, "since: not a date"),
+        ("/x", 400, "number: write a number"),
+        ("/1?whole=true", 400, "unmasked"),
+        ("/1?unmasked=yes", 400, "true or false"),
+        ("/99", 404, "no message has the number 99"),
+    ):
+        answer = await client.get(f"/ops/messages{path}")
+        assert answer.status_code == status, path
+        assert answer.json()["resourceType"] == "OperationOutcome"
+        assert told in answer.json()["issue"][0]["diagnostics"], path
+
+
+async def test_a_text_is_masked_unless_asked_for_which_is_logged(client, hub):
+    masked = (await client.get("/ops/messages/1")).json()
+    whole = (await client.get("/ops/messages/1?unmasked=true")).json()
+
+    assert "桂芳" not in masked["text"]
+    assert "桂芳" in whole["text"]
+    assert masked["text"].count("|") == whole["text"].count("|")
+    assert '"event": "message_shown"' in hub.logged.getvalue()
+
+
+async def test_messages_are_done_again_corrected_and_let_rest(client, hub):
+    async def post(path: str, **options) -> tuple[int, dict]:
+        answer = await client.post(f"/ops/messages/{path}", **options)
+        return answer.status_code, answer.json()
+
+    _, dry = await post("$replay", json={"dry_run": True})
+    assert [one["number"] for one in dry["messages"]] == [2]
+    _, replayed = await post("$replay", json={"number": [1, 2], "who": "li"})
+    assert [(one["number"], one["was"], one["state"]) for one in replayed["messages"]] == [
+        (1, "done", "done"),
+        (2, "failed", "failed"),
+    ]
+    assert replayed["messages"][0]["refused"] == "the message is done"
+    assert replayed["messages"][1]["attempts"] == 2
+    assert '"who": "li 127.0.0.1"' in hub.logged.getvalue()
+
+    assert (await post("2/$ignore"))[1]["state"] == "ignored"
+    status, corrected = await post("2/$correct", content=MERGE)
+    assert (status, corrected["number"], corrected["state"]) == (200, 3, "done")
+    assert (await post("2/$correct", content=MERGE))[0] == 409
+    assert (await post("3/$ignore"))[0] == 409
+    assert (await post("2/$correct"))[0] == 400
+    assert (await post("9/$correct", content=MERGE))[0] == 404
+    for body in (b"[]", b"{", b'{"again": "perhaps"}', b'{"states": "failed"}'):
+        assert (await post("$replay", content=body))[0] == 400
+    assert b"\rMSA|AA|" in await hub.send(WITHOUT)  # the sender's own text, once more
+
+
+async def test_the_command_line_does_messages_again_through_the_hub(hub, monkeypatch, capsys):
+    from fhir_hub.cli import main
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["fhir-hub", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    assert await asyncio.to_thread(run, "replay", "--hub", hub.addresses.fhir) == 1
+    out = capsys.readouterr().out
+    assert "failed → failed" in out
+    assert out.splitlines()[-1] == "1 message: 0 done, 1 not"
+    assert await asyncio.to_thread(run, "messages", "ignore", "2", "--hub", hub.home) == 0
+    assert await asyncio.to_thread(run, "messages", "ignore", "1", "--hub", hub.home) == 1
+    assert "409 the message is done" in capsys.readouterr().err
+    assert journal.who() in hub.logged.getvalue()
