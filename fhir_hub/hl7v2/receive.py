@@ -46,6 +46,7 @@ from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.meaning.telling import Note, counted
 from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.reports import origin
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
@@ -294,6 +295,7 @@ class Receiver:
             raise read.fault
         message = er7.parse(read.text, read.charset, read.issues)
         conversion = self._convert(message, instant(received), read.channel.zone)
+        origin.mark(conversion, course.number)
         answer = self._answer(read, ack.ACCEPTED)
         repository = self._repository.of(SOURCE, *self._senders_of(message))
         return await self._commit(repository, course, conversion, answer)

@@ -99,3 +99,12 @@ async def test_the_answer_has_the_senders_delimiters_and_each_ack_its_character_
     assert answer.startswith(b"BHS#*~\\&#HUB#QP#HIS#SHTH01#")
     assert answer.endswith(b"\rBTS#1\r")
     assert b"MSA#AA#9" in answer
+
+
+async def test_a_batch_by_http_is_answered_by_a_batch(hub):
+    body = BHS + message("1") + message("2") + b"BTS|3\r"
+    async with hub.client() as client:
+        answer = await client.post("/hl7v2", content=body, headers={"content-type": "text/plain"})
+
+    assert answer.status_code == 400  # the count is wrong, though both are taken
+    assert acks(answer.content) == [("AA", "1", ""), ("AA", "2", ""), ("AE", "B7", "BTS1")]

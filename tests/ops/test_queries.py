@@ -34,12 +34,10 @@ async def hub(start):
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def asked(hub, event, *segments, coding="utf-8", version="2.5"):
+async def asked(hub, event, *segments, version="2.5", site="QPCDC"):
     """Return the answer to a query, parsed."""
-    text = (
-        f"MSH|^~\\&|PIX|SHTH01|HUB|QP|2025||{event}|Q1|P|{version}\r" + "\r".join(segments) + "\r"
-    )
-    decoded = charset.decode(await hub.send(text.encode(coding)))
+    header = f"MSH|^~\\&|PIX|{site}|HUB|QP|2025||{event}|Q1|P|{version}"
+    decoded = charset.decode(await hub.send("\r".join((header, *segments, "")).encode()))
     return er7.parse(decoded.text, decoded.charset)
 
 
@@ -92,7 +90,7 @@ async def test_the_answer_is_a_response_with_the_query_and_the_person(hub):
     assert names == ["MSH", "MSA", "QAK", "QPD", "PID", "QRI"]
     header = answer.header
     assert header.field(9) == "RSP^K22^RSP_K21"
-    assert [header.value(n) for n in (3, 4, 5, 6)] == ["HUB", "QP", "PIX", "SHTH01"]
+    assert [header.value(n) for n in (3, 4, 5, 6)] == ["HUB", "QP", "PIX", "QPCDC"]
     assert answer.first("MSA").value(2) == "Q1"
     assert answer.first("QPD").text == "QPD|Q22^Find|T1|@PID.3.1^P1|||||"
     person = answer.first("PID")
@@ -105,6 +103,12 @@ async def test_the_answer_is_a_response_with_the_query_and_the_person(hub):
     assert (person.value(7), person.value(8), person.value(13)) == ("19530412", "F", "13800138000")
     assert person.value(11, 5) == "201700"
     assert answer.first("QRI").value(1) == "1.00"
+
+
+async def test_the_asker_hears_its_own_codes(hub):
+    answer = await asked(hub, "QBP^Q22", "QPD|Q|T|@PID.3.1^P1", site="SHTH01")
+
+    assert answer.first("PID").value(3, 5) == "就诊卡"  # mappings/senders says so of SHTH01
 
 
 async def test_only_the_numbers_of_the_wanted_domain_are_told(hub):
@@ -170,7 +174,9 @@ async def test_demographics_by_number(hub):
 async def test_the_old_query_finds_by_number_and_by_name(hub):
     query = "QRD|2025|R|I|T4|||5^RD|{}|DEM"
     for who in ("P2", "P2^^^^^^^^SHTH01", "^沈^大伟"):
-        answer = await asked(hub, "QRY^A19", query.format(who), "QRF|HIS", version="2.3")
+        answer = await asked(
+            hub, "QRY^A19", query.format(who), "QRF|HIS", version="2.3", site="SHTH01"
+        )
         assert answer.header.field(9) == "ADR^A19^ADR_A19"
         assert [one.text for one in answer.all("QRF")] == ["QRF|HIS"]
         assert shown(answer) == ("AA", "OK", [("P2",)])

@@ -54,7 +54,7 @@ class Answers:
 
     async def _one(self, block: Block, way: tuple[Any, ...]) -> bytes:
         if not block.is_cut and is_query(block.raw):
-            return await self._queries.answer(block.raw)
+            return await self._queries.answer(block.raw, *way)
         return await self._receiver.take(block, *way)
 
     async def _batch(self, raw: bytes, way: tuple[Any, ...]) -> bytes:

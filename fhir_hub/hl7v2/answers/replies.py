@@ -8,8 +8,9 @@ from datetime import tzinfo
 from fhir_hub.clock import Clock, IdMaker
 from fhir_hub.errors import FhirError, ack_for
 from fhir_hub.hl7v2 import ack, charset, er7
-from fhir_hub.hl7v2.answers.pid import PidWriter
+from fhir_hub.hl7v2.answers import people
 from fhir_hub.hl7v2.answers.queries import ANSWERS, Asked, Found, Searcher, identifiers, read_asked
+from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.listener import Log, no_log
@@ -49,17 +50,20 @@ class Queries:
         self._store, self._parameters, self._mappings = store, parameters, mappings
         self._clock, self._new_id, self._zone, self._log = clock, new_id, zone, log
 
-    async def answer(self, raw: bytes) -> bytes:
+    async def answer(self, raw: bytes, channel: Channel | None = None) -> bytes:
         """Return the answer to a query; never raises for what it holds."""
         header, name = ack.read_header(charset.first_line(raw)), "utf-8"
         verdict, segments = ack.ACCEPTED, Segments()
         try:
             first = er7.parse(charset.first_line(raw))
-            decoded = charset.decode(raw, self._mappings.settings(first).charset)
+            forced = channel.charset if channel else ""
+            decoded = charset.decode(raw, forced or self._mappings.settings(first).charset)
             header, name = ack.read_header(decoded.text), decoded.charset
+            if channel and (fault := channel.fault(header)):
+                raise fault
             message = er7.parse(decoded.text, decoded.charset)
             try:
-                segments = await self._told(message)
+                segments = await self._told(message, channel.zone if channel else self._zone)
             except Exception as error:
                 verdict = ack_for(error)
                 segments = _echo(message, verdict.ack_code)
@@ -79,19 +83,19 @@ class Queries:
             more=segments,
         )
 
-    async def _told(self, message: Message) -> Segments:
+    async def _told(self, message: Message, zone: tzinfo) -> Segments:
         asked = read_asked(message)
         program = self._mappings.program(message)
-        zone = program.scope.settings.zone or self._zone
+        zone = program.scope.settings.zone or zone
         context = Context(message.header.value(4), zone, program.scope.tables)
         conditions = Conditions(self._parameters, SearchContext(zone))
         found = await Searcher(self._store, conditions).find(message, asked, context)
-        writer = PidWriter(message.encoding, program.scope.tables)
+        write = people.writer(message, self._mappings, zone)
         segments = _echo(message, "OK" if found.patients else "NF", asked, found)
         for number, patient in enumerate(found.patients, start=1):
             told = identifiers(patient, found)
-            fields = writer.write(patient, number if asked.trigger_event != "Q23" else 0, told)
-            segments.append(fields)
+            is_numbered = asked.trigger_event != "Q23"
+            segments += write(patient | {"identifier": told}, number if is_numbered else 0)
             if asked.trigger_event == "Q22" and found.by_number:
                 segments.append(["QRI", "1.00"])
         if found.pointer:
