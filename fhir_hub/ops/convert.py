@@ -16,15 +16,18 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from fhir_hub import fhirjson
+from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.errors import (
     InvalidParameter,
     InvalidResource,
+    NotFound,
     TooLarge,
     UnknownParameter,
     outcome,
 )
 from fhir_hub.hl7v2.reports.text import as_text
 from fhir_hub.hl7v2.reports.trial import Trial, Trials
+from fhir_hub.store.journal import Journal, Received
 
 PATH = "/hl7v2/$convert"
 MEDIA_TYPE = "application/fhir+json; charset=utf-8"
@@ -34,24 +37,25 @@ _VALUES = {
     "sender": (),
     "report": ("false", "true", "text"),
     "tables": ("false", "true"),
+    "journal": (),
 }
 Json = dict[str, Any]
 
 
-def add_convert(app: FastAPI, trials: Trials) -> None:
-    """Add the operation to the application."""
+def add_convert(app: FastAPI, trials: Trials, journal: Journal) -> None:
+    """Add the operation to the application; `journal` has the messages that came."""
 
     @app.post(PATH, summary="Convert an HL7v2 message; nothing is stored", openapi_extra=_OPENAPI)
     async def convert(request: Request) -> Response:
         try:
-            answer = await _answer(request, trials)
+            answer = await _answer(request, trials, journal)
             return Response(fhirjson.dumps(answer), media_type=MEDIA_TYPE)
         except Exception as error:
             status, resource = outcome(error)
             return Response(fhirjson.dumps(resource), status, media_type=MEDIA_TYPE)
 
 
-async def _answer(request: Request, trials: Trials) -> Json:
+async def _answer(request: Request, trials: Trials, journal: Journal) -> Json:
     raw = await _body(request, trials.most_bytes)
     kind, _, rest = request.headers.get("content-type", "").partition(";")
     pairs = list(request.query_params.multi_items())
@@ -65,6 +69,12 @@ async def _answer(request: Request, trials: Trials) -> Json:
         raise InvalidParameter(f"the body is {_ER7}, text/plain or {_JSON}")
     asked = _checked(pairs)
     report = asked.get("report", "false")
+    received = ""
+    if number := asked.get("journal"):
+        if raw:
+            raise InvalidParameter("either a message in the body, or journal, not both")
+        kept = await _kept(journal, number)
+        raw, received = kept.raw, instant(from_microseconds(kept.received))
     trial = await asyncio.to_thread(
         trials.run,
         raw,
@@ -72,8 +82,19 @@ async def _answer(request: Request, trials: Trials) -> Json:
         forced=charset,
         by_table=asked.get("tables") == "true",
         with_report=report != "false",
+        received=received,
     )
     return trial.bundle if report == "false" else _told(trial, is_text=report == "text")
+
+
+async def _kept(journal: Journal, number: str) -> Received:
+    """Return a message of the journal; raises `InvalidParameter`, `NotFound`."""
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise InvalidParameter("journal is the number of a message in the journal")
+    entered = await journal.find(int(number))
+    if entered is None:
+        raise NotFound("the journal has no message of this number")
+    return entered.message
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:

@@ -41,7 +41,7 @@ def ops_app(probe: Probe, trials: Trials, *, version: str, prefix: str) -> FastA
         content, media_type = await probe.exposition()
         return Response(content, headers={"content-type": media_type})
 
-    add_convert(app, trials)
+    add_convert(app, trials, probe.journal)
     add_maps(app, trials.mappings)
     add_messages(app, probe.intake)
     own = app.openapi

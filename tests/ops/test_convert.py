@@ -144,8 +144,28 @@ async def test_what_cannot_be_converted_gets_an_outcome(
     assert told in answer.text
 
 
+async def test_a_message_of_the_journal_is_converted_again_and_nothing_is_stored(hub, client):
+    await hub.send(FIRST)
+    before = await hub.hub.backend.store.status()
+
+    answer = (await client.post(f"{URL}?journal=1&report=true")).json()
+
+    assert answer["parameter"][0]["resource"]["entry"][0]["resource"]["name"][0]["text"] == "沈桂芳"
+    assert await hub.hub.backend.store.status() == before
+    for query, status, told in (("2", 404, "no message"), ("x", 400, "the number")):
+        answer = await client.post(f"{URL}?journal={query}")
+        assert (answer.status_code, told in answer.text) == (status, True)
+    both = await client.post(f"{URL}?journal=1", content=FIRST, headers=ER7)
+    assert (both.status_code, "not both" in both.text) == (400, True)
+
+
 async def test_openapi_describes_it(client):
     operation = (await client.get("/openapi.json")).json()["paths"][URL]["post"]
 
-    assert [one["name"] for one in operation["parameters"]] == ["sender", "report", "tables"]
+    assert [one["name"] for one in operation["parameters"]] == [
+        "sender",
+        "report",
+        "tables",
+        "journal",
+    ]
     assert "x-application/hl7-v2+er7" in operation["requestBody"]["content"]

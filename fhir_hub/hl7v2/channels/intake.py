@@ -14,6 +14,7 @@ from functools import partial
 
 from fhir_hub.errors import FhirError, NotAllowed, NotSupported
 from fhir_hub.hl7v2 import ack, charset
+from fhir_hub.hl7v2.batches import MESSAGE, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
 from fhir_hub.hl7v2.channels.folder import Folder
 from fhir_hub.hl7v2.channels.pace import Pace
@@ -120,7 +121,7 @@ class Intake:
             return self._refuse(block.raw, unknown, channels[0])
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
-        if channel.senders and not channel.knows(names, read()):
+        if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
             error = NotAllowed("the client's certificate does not stand for MSH-3 and MSH-4")
             answer = self._refuse(block.raw, error, channel)
         else:
@@ -141,6 +142,11 @@ class Intake:
             self._log("mllp_address_refused", channel=plan.channels[0].name)
             return None
         return partial(self.take, channels, caller)
+
+
+def _headers(raw: bytes) -> list[ack.Header]:
+    """Return the header of each message of a block, which may be a batch."""
+    return [_header(part.raw) for part in parts_of(raw) if part.kind == MESSAGE] or [_header(raw)]
 
 
 def _header(raw: bytes) -> ack.Header:

@@ -49,10 +49,12 @@ class Trials:
         forced: str = "",
         by_table: bool = False,
         with_report: bool = True,
+        received: str = "",
     ) -> Trial:
         """Return what the messages in `raw` make.
 
-        `sender` names a sender's file, `forced` the character set that the bytes are in. With
+        `sender` names a sender's file, `forced` the character set that the bytes are in,
+        `received` when they came. With
         `by_table` it is what the standard's tables give in full, else what the hub would store,
         of an event that it would take. Raises `InvalidMessage`, `InvalidParameter` for a sender
         that there is not, `TooLarge`.
@@ -69,7 +71,8 @@ class Trials:
         tally.close()
         faults = [fault._asdict() for fault in tally.faults] if messages else []
         batch = {"batch": {"messages": len(messages), "faults": faults}} if faults else {}
-        done = [self._one(m, sender, forced, by_table, with_report) for m in messages or [raw]]
+        options = (sender, forced, by_table, with_report, received)
+        done = [self._one(message, *options) for message in messages or [raw]]
         if len(done) == 1:
             return Trial(done[0].bundle, done[0].report | batch)
         entries = [{"resource": one.bundle} for one in done]
@@ -78,7 +81,7 @@ class Trials:
         return Trial(bundle, report | batch)
 
     def _one(
-        self, raw: bytes, sender: str, forced: str, by_table: bool, with_report: bool
+        self, raw: bytes, sender: str, forced: str, by_table: bool, with_report: bool, received: str
     ) -> Trial:
         if self.most_bytes and len(raw) > self.most_bytes:
             raise TooLarge(f"a message may have {self.most_bytes} bytes")
@@ -89,7 +92,12 @@ class Trials:
         if not by_table:
             self.mappings.require_known(message)
         conversion = convert(
-            message, self.mappings, sender=sender, zone=self.zone, by_table=by_table
+            message,
+            self.mappings,
+            sender=sender,
+            zone=self.zone,
+            received=received,
+            by_table=by_table,
         )
         bundle = to_bundle(conversion)
         report = conversion.report.as_data() | self._invalid(bundle) if with_report else {}
