@@ -7,22 +7,19 @@ entry and an HL7v2 message obey the same rules, and all or nothing is written.
 Spec: DOMAIN 2
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 
-from fhir_hub.referral import contracts, encounters, tasks
+from fhir_hub import fhirjson
+from fhir_hub.referral import contracts, encounters, slots, tasks
+from fhir_hub.referral.finding import Followed
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.settings import BusinessRules
 from fhir_hub.store.base import Key
 
 _MOST_ROUNDS = 20
-_FOLLOW = {
-    "Appointment": encounters.follow_appointment,
-    "CareTeam": contracts.follow,
-    "DiagnosticReport": encounters.follow_report,
-    "DocumentReference": encounters.follow_report,
-    "Encounter": encounters.follow_encounter,
-}
+Rule = Callable[[Unit, Followed], Awaitable[None]]
 
 
 def conduct(business_rules: BusinessRules) -> "Conduct | None":
@@ -33,38 +30,53 @@ def conduct(business_rules: BusinessRules) -> "Conduct | None":
 class Conduct:
     """The rules, for what comes from one source.
 
-    With `is_strict` (commands over FHIR) what a referral lacks is refused; else (copies of what
+    With `is_strict` (commands over FHIR) what a record lacks is refused; else (copies of what
     happened elsewhere) it is warned of.
     """
 
-    types: Collection[str] = frozenset(("Task", *_FOLLOW))
-
-    def __init__(self, *, is_strict: bool) -> None:
-        self._is_strict = is_strict
+    def __init__(self, *, is_strict: bool, policy: slots.Policy | None = None) -> None:
+        kept = policy or slots.Policy()
+        self._rules: Mapping[str, tuple[Rule, ...]] = {
+            "Appointment": (
+                partial(slots.follow, policy=kept, is_strict=is_strict),
+                encounters.follow_appointment,
+            ),
+            "CareTeam": (contracts.follow,),
+            "DiagnosticReport": (encounters.follow_report,),
+            "DocumentReference": (encounters.follow_report,),
+            "Encounter": (encounters.follow_encounter,),
+            "Task": (partial(tasks.follow, is_strict=is_strict),),
+        }
+        self.types: Collection[str] = self._rules.keys()
 
     def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
         """Return `after` with what the house adds: both statuses of a referral's Task."""
         return tasks.complete(before, after, now) if after["resourceType"] == "Task" else after
 
     async def follow(self, unit: Unit) -> None:
-        """Hold what is staged to the rules; raises `NotInThisState`, `RuleBroken`."""
-        done: set[tuple[Key, bytes]] = set()
+        """Hold what is staged to the rules; raises `NotAllowed`, `NotInThisState`, `RuleBroken`."""
+        last: dict[Key, bytes] = {}
         for _ in range(_MOST_ROUNDS):
             due = [
                 (key, change.content)
                 for key, change in unit.changes.items()
-                if key.resource_type in self.types
-                and change.content
-                and (key, change.content) not in done
+                if key.resource_type in self._rules and last.get(key) != change.content
             ]
             if not due:
                 return
             for key, content in due:
-                done.add((key, content))
-                await self._follow_one(unit, key)
+                before = last.get(key) if key in last else _stored_before(unit, key)
+                last[key] = content
+                for rule in self._rules[key.resource_type]:
+                    await rule(unit, Followed(key, _read(before), _read(content)))
 
-    async def _follow_one(self, unit: Unit, key: Key) -> None:
-        if key.resource_type == "Task":
-            await tasks.follow(unit, key, is_strict=self._is_strict)
-        else:
-            await _FOLLOW[key.resource_type](unit, key)
+
+def _stored_before(unit: Unit, key: Key) -> bytes | None:
+    stored = unit.before(key)
+    return None if stored is None else stored.content
+
+
+def _read(content: bytes | None) -> Resource | None:
+    """Return the resource, None for one that is not there, or not any more."""
+    resource: Resource | None = fhirjson.loads(content) if content else None
+    return resource

@@ -9,10 +9,9 @@ Spec: https://hl7.org/fhir/R4/careteam.html; DOMAIN 2.1, 2.2
 
 from datetime import date, datetime
 
-from fhir_hub import fhirjson
 from fhir_hub.errors import Issue, RuleBroken
 from fhir_hub.identity.systems import BASE
-from fhir_hub.referral.finding import find, read
+from fhir_hub.referral.finding import Followed, find, read
 from fhir_hub.referral.reading import at, each, has_code, key_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Is
@@ -76,15 +75,17 @@ def members(contract: Resource, tier: str) -> list[Key]:
     return [key for key in found if key is not None]
 
 
-async def follow(unit: Unit, key: Key) -> None:
+async def follow(unit: Unit, followed: Followed) -> None:
     """Hold a staged contract to the rules; raises `RuleBroken`.
 
     Exactly one of each part, and no other active contract of the resident in the same term.
     """
-    stored = await unit.current(key)
-    assert stored is not None
-    contract = fhirjson.loads(stored.content)
-    if not is_contract(contract) or contract.get("status") not in ("active", "proposed"):
+    contract = followed.after
+    if (
+        contract is None
+        or not is_contract(contract)
+        or contract.get("status") not in ("active", "proposed")
+    ):
         return
     issues = [
         Issue(
@@ -101,7 +102,7 @@ async def follow(unit: Unit, key: Key) -> None:
         issues.append(Issue("business-rule", "the term ends before it starts", "CareTeam.period"))
     if issues:
         raise RuleBroken(issues[0].diagnostics, *issues)
-    await _require_only(unit, key, contract)
+    await _require_only(unit, followed.key, contract)
 
 
 async def _require_only(unit: Unit, key: Key, contract: Resource) -> None:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
-from fhir_hub.referral.finding import find
+from fhir_hub.referral.finding import Followed, find
 from fhir_hub.referral.reading import at, each, key_of
 from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
 from fhir_hub.referral.tasks import advance, is_referral_order, tasks_of
@@ -40,9 +40,11 @@ _UNDECIDED = ("requested", "received")
 _MOST_LEVELS = 5  # of departments within an institution
 
 
-async def follow_appointment(unit: Unit, key: Key) -> None:
+async def follow_appointment(unit: Unit, followed: Followed) -> None:
     """Move the referrals that an Appointment is based on; raises `NotInThisState`."""
-    before, appointment = await _both(unit, key)
+    key, before, appointment = followed
+    if appointment is None:
+        appointment = (before or {}) | {"status": "cancelled"}
     target = _OF_APPOINTMENT.get(str(appointment.get("status")))
     if target is None or (before and before.get("status") == appointment.get("status")):
         return
@@ -50,9 +52,9 @@ async def follow_appointment(unit: Unit, key: Key) -> None:
         await _move(unit, order, target, key, "appointment", must=target == "scheduled")
 
 
-async def follow_encounter(unit: Unit, key: Key) -> None:
+async def follow_encounter(unit: Unit, followed: Followed) -> None:
     """Move the referral that a visit at its recipient belongs to, and tie the visit to it."""
-    _, encounter = await _both(unit, key)
+    key, encounter = followed.key, followed.after or {}
     target = _OF_ENCOUNTER.get(str(encounter.get("status")))
     if target is None:
         return
@@ -66,22 +68,15 @@ async def follow_encounter(unit: Unit, key: Key) -> None:
         await _move(unit, order, target, key, "encounter")
 
 
-async def follow_report(unit: Unit, key: Key) -> None:
+async def follow_report(unit: Unit, followed: Followed) -> None:
     """Add a report of a referral's visit to the Task's output: the visit has begun to tell."""
-    _, report = await _both(unit, key)
+    key, report = followed.key, followed.after or {}
     visit = key_of(report.get("encounter")) or key_of(at(report, "context", "encounter", 0))
     stored = await unit.current(visit) if visit is not None else None
     if stored is None or stored.is_deleted:
         return
     async for order in _orders(unit, fhirjson.loads(stored.content)):
         await _move(unit, order, "seen", key, "report")
-
-
-async def _both(unit: Unit, key: Key) -> tuple[Resource | None, Resource]:
-    stored, before = await unit.current(key), unit.before(key)
-    assert stored is not None
-    old = fhirjson.loads(before.content) if before is not None else None
-    return old, fhirjson.loads(stored.content)
 
 
 async def _orders(unit: Unit, resource: Resource) -> AsyncIterator[Resource]:

@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
 """
 
 from functools import cache
+from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.r4.definitions import load_definitions
@@ -11,6 +12,14 @@ from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 from fhir_hub.store.base import Key, Stored
+
+
+class Followed(NamedTuple):
+    """A staged record: which, what it was before (None: new), what it is (None: deleted)."""
+
+    key: Key
+    before: Resource | None
+    after: Resource | None
 
 
 @cache

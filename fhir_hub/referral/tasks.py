@@ -15,7 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.clock import instant
 from fhir_hub.errors import NotInThisState, RuleBroken
 from fhir_hub.referral.content import missing_content
-from fhir_hub.referral.finding import find
+from fhir_hub.referral.finding import Followed, find
 from fhir_hub.referral.reading import at, each, has_code, key_of
 from fhir_hub.referral.states import (
     NONE,
@@ -89,19 +89,15 @@ def _restriction(before: Resource | None, task: Resource, meant: State, now: dat
     return restriction
 
 
-async def follow(unit: Unit, key: Key, *, is_strict: bool) -> None:
+async def follow(unit: Unit, followed: Followed, *, is_strict: bool) -> None:
     """Hold a staged Task to the table, and stage what follows from its step.
 
     With `is_strict` a referral that lacks what DOMAIN 2.5a asks for is refused, else warned of;
     and it begins at the beginning, where else what is not known yet may be in any state.
     Raises `NotInThisState`, `RuleBroken`.
     """
-    stored = await unit.current(key)
-    assert stored is not None
-    task = fhirjson.loads(stored.content)
-    before = unit.before(key)
-    was = fhirjson.loads(before.content) if before is not None else None
-    if not is_referral(task) and not (was and is_referral(was)):
+    key, was, task = followed
+    if task is None or not (is_referral(task) or (was and is_referral(was))):
         return
     old, new = (state_of(was) if was is not None else None), state_of(task)
     if new is None:
@@ -118,6 +114,8 @@ async def follow(unit: Unit, key: Key, *, is_strict: bool) -> None:
     if row is None:
         raise _refused(old, new)
     await _require(unit, key, row, was, task, is_strict=is_strict)
+    stored = await unit.current(key)
+    assert stored is not None
     await _consequences(unit, stored, row, new, task)
 
 
