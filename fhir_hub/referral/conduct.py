@@ -12,8 +12,9 @@ from datetime import datetime
 from functools import partial
 
 from fhir_hub import fhirjson
-from fhir_hub.referral import contracts, encounters, slots, tasks
+from fhir_hub.referral import contracts, encounters, prescriptions, slots, tasks
 from fhir_hub.referral.finding import Followed
+from fhir_hub.referral.prescription_rules import Limits
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.settings import BusinessRules
 from fhir_hub.store.base import Key
@@ -45,6 +46,9 @@ class Conduct:
             "DiagnosticReport": (encounters.follow_report,),
             "DocumentReference": (encounters.follow_report,),
             "Encounter": (encounters.follow_encounter,),
+            "MedicationRequest": (
+                partial(prescriptions.follow, limits=Limits(), is_strict=is_strict),
+            ),
             "Task": (partial(tasks.follow, is_strict=is_strict),),
         }
         self.types: Collection[str] = self._rules.keys()
