@@ -18,7 +18,7 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.meaning import snapshots, unlinks
+from fhir_hub.hl7v2.meaning import bookings, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
@@ -67,15 +67,13 @@ async def apply(
     await _find_made(unit, things, made, new_id)
     addresses = {url: thing.address for url, thing in by_url.items()}
     routes = {thing.address: thing.through for thing in patients if thing.through}
-    for thing in things if conversion.snapshots else ():
-        snapshots.taking_out(thing, conversion.snapshots)
+    snapshots.take_out_unlisted(things, conversion.snapshots)
     records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
     for thing in things:
         if id(thing) not in priors and thing not in records:
             await _stage(unit, thing, addresses, telling, routes)
-    if conversion.snapshots:
-        groups, teller = conversion.snapshots, conversion.teller
-        await snapshots.end_unlisted(unit, things, groups, teller, day, parameters)
+    await bookings.free_slots(unit, things)
+    await snapshots.end_unlisted(unit, things, conversion.snapshots, telling, parameters)
     if is_linking:
         told = await unlinks.stage(unit, patients, telling, [*referrers(parameters)])
         unlinks.explain(records, told)

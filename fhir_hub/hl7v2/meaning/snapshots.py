@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamped, stamps_of, told_at
+from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing
 from fhir_hub.repository.unit import Unit
@@ -39,11 +40,11 @@ async def end_unlisted(
     unit: Unit,
     things: Sequence[Thing],
     groups: Iterable[str],
-    teller: Teller,
-    day: str,
+    telling: Telling,
     parameters: Parameters,
 ) -> None:
     """Stage the end of what the teller told before and a snapshot of the message lacks."""
+    teller, day = telling.teller, telling.day
     for group in sorted(set(groups) & set(_LISTED)):
         resource_type, parameter = _LISTED[group]
         owner_type = "Encounter" if parameter == "encounter" else "Patient"
@@ -87,30 +88,17 @@ def _ended(resource: Resource, day: str) -> Resource:
     return {**resource, **state, "period": period}
 
 
-def revived(stored: Resource) -> Resource:
-    """Return a relative or an insurance that was ended as it was before: it is listed again."""
-    kind = stored["resourceType"]
-    is_ended = (kind == "RelatedPerson" and stored.get("active") is False) or (
-        kind == "Coverage" and stored.get("status") == "cancelled"
-    )
-    if not is_ended:
-        return stored
-    period = {name: value for name, value in stored.get("period", {}).items() if name != "end"}
-    rest = {name: value for name, value in stored.items() if name not in ("period", "active")}
-    return {**rest, "period": period} if period else rest
-
-
-def taking_out(thing: Thing, groups: Iterable[str]) -> None:
+def take_out_unlisted(things: Sequence[Thing], groups: Iterable[str]) -> None:
     """Have an Appointment lose those of its doctors, rooms and devices that are not listed."""
     kinds = [kind for group in groups for kind in _BOOKED.get(group, ())]
-    stored = (thing.stored or {}).get("participant", ())
-    if not kinds or thing.resource["resourceType"] != "Appointment":
-        return
-    gone = [
-        one
-        for one in stored
-        if str(one.get("actor", {}).get("reference", "")).partition("/")[0] in kinds
-    ]
-    listed = thing.converted.removes.get("participant", ())
-    removes = {**thing.converted.removes, "participant": [*listed, *gone]}
-    thing.converted = replace(thing.converted, removes=removes)
+    for thing in things if kinds else ():
+        if thing.resource["resourceType"] != "Appointment":
+            continue
+        gone = [
+            one
+            for one in (thing.stored or {}).get("participant", ())
+            if str(one.get("actor", {}).get("reference", "")).partition("/")[0] in kinds
+        ]
+        listed = thing.converted.removes.get("participant", ())
+        removes = {**thing.converted.removes, "participant": [*listed, *gone]}
+        thing.converted = replace(thing.converted, removes=removes)

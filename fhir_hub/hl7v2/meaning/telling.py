@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning import patients, snapshots
+from fhir_hub.hl7v2.meaning import patients, visits
 from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
@@ -78,8 +78,10 @@ class Telling:
         if is_older or (is_foreign and self._is_outranked(stored)):
             filled = fill(stored, converted, self.choices, kept_out)
             return None if _same(filled, stored) else filled
-        before = stored if is_foreign else snapshots.revived(stored)
+        before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
+        if stored["resourceType"] == "Encounter":
+            merged = visits.adjusted(stored, merged, converted.resource, teller)
         if _same(merged, stored):
             return None
         gone = kept_out if is_foreign else (*kept_out, *converted.nulls)
@@ -107,6 +109,19 @@ class Telling:
         """Say whether somebody more trusted told the resource."""
         ranks = [self.trust(institution_of(stamp)) for stamp in stamps_of(stored)]
         return max(ranks, default=0) > self.trust(self.teller.system)
+
+
+def _revived(stored: Resource) -> Resource:
+    """Return a relative or an insurance that was ended as it was before: it is listed again."""
+    kind = stored["resourceType"]
+    is_ended = (kind == "RelatedPerson" and stored.get("active") is False) or (
+        kind == "Coverage" and stored.get("status") == "cancelled"
+    )
+    if not is_ended:
+        return stored
+    period = {name: value for name, value in stored.get("period", {}).items() if name != "end"}
+    rest = {name: value for name, value in stored.items() if name not in ("period", "active")}
+    return {**rest, "period": period} if period else rest
 
 
 def _in_error(converted: Converted) -> Converted:

@@ -1,0 +1,160 @@
+"""What the events of a visit do to its Encounter, and how an event that cancels another undoes it.
+
+An Encounter remembers the states that it had (`statusHistory`), the beds (`location`, those left
+with their end) and who attended. So a cancel brings back what was: A13 the visit before the
+discharge, A12 the bed before the transfer, A52 and A53 the state before the leave, A55 the
+attending doctor. An update (A08) of a visit that is over does not open it again.
+
+Spec: HL7v2 chapter 3, A11 to A13, A25 to A27, A32, A33, A38, A52, A53, A55
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fhir_hub.clock import from_microseconds, instant
+from fhir_hub.hl7v2.meaning.teller import Teller
+from fhir_hub.hl7v2.merge import Resource
+
+Json = dict[str, Any]
+_OF_STATE = frozenset(
+    {"A01", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A11", "A13", "A14", "A21", "A22"}
+    | {"A23", "A27", "A29", "A32", "A33", "A38", "A52", "A53"}
+)
+_BACK = frozenset({"A13", "A32", "A33", "A52", "A53"})
+_BEFORE: Mapping[str, str] = {"A13": "in-progress", "A52": "in-progress", "A53": "onleave"}
+_OF_DISCHARGE = ("dischargeDisposition", "destination")
+
+
+def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) -> Resource:
+    """Return the Encounter as the message's event leaves it.
+
+    `stored` is what was, `merged` that with `new`, what the message says, laid over it.
+    """
+    event = teller.event if teller.message_type == "ADT" else ""
+    at = instant(from_microseconds(teller.time)) if teller.time else ""
+    if not event or not at:
+        return merged
+    result = dict(merged)
+    if event == "A12":
+        result["location"] = _back_in_bed(stored.get("location", []), new.get("location", []))
+    elif event in ("A13", "A26"):
+        result["location"] = _without_end(stored.get("location", []), event)
+    elif "location" in new:
+        result["location"] = _moved(stored.get("location", []), new["location"], at)
+    if event == "A13":
+        result["period"] = _without(result.get("period", {}), ("end",))
+        result["hospitalization"] = _without(result.get("hospitalization", {}), _OF_DISCHARGE)
+    if event == "A55":
+        result["participant"] = _attended_before(stored.get("participant", []))
+    elif "participant" in new:
+        result["participant"] = _attended(result["participant"], new["participant"], at)
+    _set_status(result, stored, new, event, at)
+    if result.get("status") == "finished":
+        result["location"] = [_left(one, at) for one in result.get("location", ())]
+    return {name: value for name, value in result.items() if value not in ([], {})}
+
+
+def _set_status(result: Resource, stored: Resource, new: Resource, event: str, at: str) -> None:
+    """Set the status, and remember the one before or forget the one that is cancelled."""
+    was, history = stored.get("status", "unknown"), list(stored.get("statusHistory", ()))
+    status = new.get("status", was)
+    if event in _BACK:
+        status = history[-1]["status"] if history else _BEFORE.get(event, status)
+        result["status"], result["statusHistory"] = status, history[:-1]
+        return
+    if event not in _OF_STATE and was != "unknown" and status != "finished":
+        status = was
+    result["status"] = status
+    if status != was:
+        start = history[-1]["period"].get("end") if history else None
+        period = {"start": start, "end": at} if start and start <= at else {"end": at}
+        result["statusHistory"] = [*history, {"status": was, "period": period}]
+
+
+def _place(one: Mapping[str, Any]) -> Any:
+    return one.get("location", {}).get("reference") or one.get("location")
+
+
+def _moved(old: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]:
+    """Return the beds after a message that names some: one that is left gets its end."""
+    now = [one for one in new if one.get("status") == "active"]
+    named = {repr(_place(one)): one for one in new}
+    result = []
+    for one in old:
+        again = named.pop(repr(_place(one)), None)
+        if again is not None:
+            result.append({**_without(one, ("period",) if again in now else ()), **again})
+        elif now and one.get("status") == "active":
+            result.append(_left(one, at))
+        else:
+            result.append(one)
+    begun = [{**one, "period": {"start": at}} if old and one in now else one for one in new]
+    return result + [one for one in begun if repr(_place(one)) in named]
+
+
+def _left(one: Json, at: str) -> Json:
+    if one.get("status") != "active":
+        return one
+    return {**one, "status": "completed", "period": {**one.get("period", {}), "end": at}}
+
+
+def _back_in_bed(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
+    """Return the beds without the one of the transfer that is cancelled, the one before in use."""
+    left = [one for one in old if one.get("status") == "completed"]
+    named = [repr(_place(one)) for one in new]
+    former = next((one for one in left if repr(_place(one)) in named), left[-1] if left else None)
+    if former is None:
+        return list(new or old)
+    kept = [one for one in old if one is not former and one.get("status") != "active"]
+    return [*kept, _in_use(former)]
+
+
+def _in_use(one: Json) -> Json:
+    period = _without(one.get("period", {}), ("end",))
+    rest = _without(one, ("period",))
+    return {**rest, "status": "active", **({"period": period} if period else {})}
+
+
+def _without_end(old: Sequence[Json], event: str) -> list[Json]:
+    """Return the beds before a discharge (A13), or without the one that was pending (A26)."""
+    if event == "A26":
+        return [one for one in old if one.get("status") != "planned"]
+    if not old or any(one.get("status") == "active" for one in old):
+        return list(old)
+    last = max(old, key=lambda one: str(one.get("period", {}).get("end", "")))
+    return [_in_use(one) if one is last else one for one in old]
+
+
+def _is_attending(one: Mapping[str, Any]) -> bool:
+    codings = [coding for kind in one.get("type", ()) for coding in kind.get("coding", ())]
+    return any(coding.get("code") == "ATND" for coding in codings)
+
+
+def _attended(merged: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]:
+    """Return who takes part; who attended until another does gets the end of that."""
+    now = [one.get("individual") for one in new if _is_attending(one)]
+    return [
+        {**one, "period": {**one.get("period", {}), "end": at}}
+        if now
+        and _is_attending(one)
+        and one.get("individual") not in now
+        and "end" not in one.get("period", {})
+        else one
+        for one in merged
+    ]
+
+
+def _attended_before(old: Sequence[Json]) -> list[Json]:
+    """Return who took part before the attending doctor changed (A54, cancelled by A55)."""
+    ended = [one for one in old if _is_attending(one) and "end" in one.get("period", {})]
+    if not ended:
+        return list(old)
+    kept = [one for one in old if not _is_attending(one) or one in ended[:-1]]
+    last = ended[-1]
+    period = _without(last["period"], ("end",))
+    rest = _without(last, ("period",))
+    return [*kept, {**rest, "period": period} if period else rest]
+
+
+def _without(value: Json, names: Sequence[str]) -> Json:
+    return {name: part for name, part in value.items() if name not in names}

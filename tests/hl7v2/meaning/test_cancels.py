@@ -1,0 +1,163 @@
+"""Events that cancel others bring back what was; a visit remembers its states and beds.
+
+Spec: HL7v2 chapter 3, A11 to A13, A25 to A27, A32, A33, A38, A52, A53, A55; chapter 10, S15
+"""
+
+import pytest
+from meaning_parts import person, segment, visit
+
+
+def inpatient(bed="", **fields):
+    place = {"f3": f"W1^R1^{bed}^SHTH01"} if bed else {}
+    return visit(f2="I", **place, **fields)
+
+
+@pytest.fixture
+def beds(every, only):
+    """Return bed → state of the visit's beds."""
+
+    async def run():
+        names = {f"Location/{one['id']}": one for one in await every("Location")}
+        return {
+            names[one["location"]["reference"]]["identifier"][0]["value"].rpartition("^")[2][-2:]: (
+                one["status"] + ("" if "end" not in one.get("period", {}) else " ended")
+            )
+            for one in (await only("Encounter")).get("location", ())
+        }
+
+    return run
+
+
+async def test_a_discharge_cancelled_is_a_visit_that_goes_on(say, only, beds):
+    await say("ADT^A01", "0900", person(), inpatient("B1", f44="20250314090000"))
+    out = inpatient("B1", f36="01", f45="20250314110000")
+    await say("ADT^A03", "1100", person(), out)
+    left = await only("Encounter")
+    assert (left["status"], left["period"]["end"]) == ("finished", "2025-03-14T11:00:00+08:00")
+    assert [one["status"] for one in left["statusHistory"]] == ["in-progress"]
+    assert await beds() == {"B1": "completed ended"}
+
+    await say("ADT^A13", "1200", person(), inpatient())
+    found = await only("Encounter")
+    assert (found["status"], found["period"]) == (
+        "in-progress",
+        {"start": "2025-03-14T09:00:00+08:00"},
+    )
+    assert {"statusHistory", "hospitalization"}.isdisjoint(found)
+    assert await beds() == {"B1": "active"}
+
+
+@pytest.mark.parametrize("named", ["", "B1", "B2"])
+async def test_a_transfer_cancelled_leaves_the_patient_in_the_former_bed(say, beds, named):
+    await say("ADT^A01", "0900", person(), inpatient("B1"))
+    await say("ADT^A02", "1000", person(), inpatient("B2"))
+    assert await beds() == {"B1": "completed ended", "B2": "active"}
+
+    await say("ADT^A12", "1100", person(), inpatient(named))
+    assert await beds() == {"B1": "active"}
+
+
+@pytest.mark.parametrize(
+    ("first", "cancel"), [("A01", "A11"), ("A04", "A11"), ("A05", "A38"), ("A14", "A27")]
+)
+async def test_a_visit_cancelled_is_cancelled_and_an_update_does_not_open_it(
+    say, only, first, cancel
+):
+    await say(f"ADT^{first}", "0900", person(), inpatient("B1", f7="T1^顾^文清"))
+    await say(f"ADT^{cancel}", "1000", person(), inpatient())
+    await say("ADT^A08", "1100", person(), inpatient(f10="MED"))
+
+    found = await only("Encounter")
+    assert found["status"] == "cancelled"
+    assert found["serviceType"]["coding"][0]["code"] == "MED"
+    assert len(found["participant"]) == 1
+
+
+async def test_an_update_after_the_discharge_does_not_open_the_visit(say, only):
+    await say("ADT^A01", "0900", person(), inpatient())
+    await say("ADT^A03", "1000", person(), inpatient())
+    await say("ADT^A08", "1100", person(), inpatient(f10="MED"))
+
+    assert (await only("Encounter"))["status"] == "finished"
+
+
+async def test_a_leave_and_a_return_are_cancelled(say, only):
+    await say("ADT^A01", "0900", person(), inpatient())
+    states = []
+    for event, at in (("A21", "1000"), ("A52", "1100"), ("A21", "1200"), ("A22", "1300")):
+        await say(f"ADT^{event}", at, person(), inpatient())
+        states.append((await only("Encounter"))["status"])
+    await say("ADT^A53", "1400", person(), inpatient())
+    states.append((await only("Encounter"))["status"])
+
+    assert states == ["onleave", "in-progress", "onleave", "in-progress", "onleave"]
+
+
+async def test_an_arrival_cancelled_is_a_visit_planned_again(say, only):
+    await say("ADT^A05", "0900", person(), inpatient())
+    await say("ADT^A10", "1000", person(), inpatient())
+    assert (await only("Encounter"))["status"] == "arrived"
+    await say("ADT^A32", "1100", person(), inpatient())
+
+    assert (await only("Encounter"))["status"] == "planned"
+
+
+async def test_a_pending_transfer_cancelled_leaves_its_bed(say, beds):
+    await say("ADT^A01", "0900", person(), inpatient("B1"))
+    await say("ADT^A15", "1000", person(), inpatient("B1", f42="W1^R1^B9^SHTH01"))
+    assert await beds() == {"B1": "active", "B9": "planned"}
+    await say("ADT^A26", "1100", person(), inpatient("B1"))
+
+    assert await beds() == {"B1": "active"}
+
+
+async def test_the_former_doctor_attends_again(say, every, only):
+    await say("ADT^A01", "0900", person(), inpatient(f7="D1^顾^文清"))
+    await say("ADT^A54", "1000", person(), inpatient(f7="D2^方^晓岚"))
+    ended, attending = (await only("Encounter"))["participant"]
+    assert ("end" in ended["period"], "period" in attending) == (True, False)
+
+    await say("ADT^A55", "1100", person(), inpatient(f7="D1^顾^文清"))
+    (attending,) = (await only("Encounter"))["participant"]
+    assert "period" not in attending
+    assert attending["individual"] == ended["individual"]
+
+
+async def test_a_booking_cancelled_frees_its_slot_and_can_be_booked_again(say, only):
+    booked = ("SCH|P1^ZJJCHC|A1^SHTH01||||R^原因|||15|min|^^15^20250320090000", person())
+    slot = ("AIP|1||D1^顾^文清", "ZHY|1|SLOT-1|COMMUNITY^社区优先号源^99QPSL")
+    await say("SIU^S12", "0900", *booked, *slot)
+    assert (await only("Slot"))["status"] == "busy"
+
+    await say("SIU^S15", "1000", *booked)
+    found = await only("Appointment")
+    assert (found["status"], found["cancelationReason"]["coding"][0]["code"]) == ("cancelled", "R")
+    assert (await only("Slot"))["status"] == "free"
+
+    await say("SIU^S15", "1030", *booked)
+    await say("SIU^S12", "1100", *booked, *slot)
+    found = await only("Appointment")
+    assert (found["status"], "cancelationReason" in found) == ("booked", False)
+    assert (await only("Slot"))["status"] == "busy"
+
+
+@pytest.mark.parametrize(("code", "status"), [("OC", "revoked"), ("CR", "revoked")])
+async def test_an_order_cancelled_keeps_what_was_ordered(say, only, code, status):
+    order = segment("OBR", f2="P1^ZJJCHC", f4="GLU^血糖", f13="空腹")
+    await say("ORM^O01", "0900", person(), "ORC|NW|P1^ZJJCHC", order)
+    await say("ORM^O01", "1000", person(), f"ORC|{code}|P1^ZJJCHC")
+
+    found = await only("ServiceRequest")
+    assert (found["status"], found["code"]["coding"][0]["code"]) == (status, "GLU")
+
+
+@pytest.mark.parametrize(("code", "status"), [("CA", "cancelled"), ("DC", "stopped")])
+async def test_a_prescription_cancelled_keeps_what_was_prescribed(say, only, code, status):
+    drug = segment("RXO", f1="A10BA02^二甲双胍^ATC", f2="0.5", f4="g")
+    await say("OMP^O09", "0900", person(), "ORC|NW|P1^ZJJCHC", drug, segment("RXR", f1="PO"))
+    bare = segment("RXO", f1="A10BA02^二甲双胍^ATC")
+    await say("OMP^O09", "1000", person(), f"ORC|{code}|P1^ZJJCHC", bare)
+
+    found = await only("MedicationRequest")
+    assert found["status"] == status
+    assert "dosageInstruction" in found
