@@ -281,3 +281,16 @@ async def test_status_counts_current_resources_by_type(filled, change):
     assert status.resources == {"Observation": 4, "Organization": 2, "Patient": 2}
     assert status.sequence == 11
     assert status.size_bytes > 0
+
+
+async def test_a_total_that_is_asked_again_counts_what_was_written_meanwhile(store, change):
+    asked = Query(("Patient",), Has("gender", "token", (Is("female"),)), count=0, with_total=True)
+    totals = []
+
+    for number in range(3):
+        await store.write([change(f"p{number}", Entry("gender", "token", "female"))])
+        totals += [(await store.search(asked)).total, (await store.search(asked)).total]
+    await store.write([change("p0", version_id=2, method="DELETE")])
+    totals.append((await store.search(asked)).total)
+
+    assert totals == [1, 1, 2, 2, 3, 3, 2]

@@ -32,6 +32,7 @@ _BY_NUMBER = (
     " WHERE r.rid = ?"
 )
 _MANY = 200
+_MOST_COUNTED = 500
 _LOGICAL_ID = "SELECT logical_id FROM resource WHERE rid = ?"
 _VERSION = "version v CROSS JOIN resource r ON r.rid = v.rid"
 _EARLIER = (
@@ -48,6 +49,8 @@ class Reader:
         self.names = Names(connection)
         self._recipes = Recipes(self.names)
         self._lookups = Lookups(connection, self.names)
+        self._counted: dict[Sql, int] = {}
+        self._counted_at: object = None
 
     def read(self, key: Key) -> Stored | None:
         """Return the current version, a deletion too."""
@@ -216,8 +219,21 @@ class Reader:
                 ).fetchall()
         total = None
         if prepared.total:
-            total = self._single(prepared.total.text, prepared.total.values)
+            total = self._total(prepared.total)
         return self._page_of(query, rows, total)
+
+    def _total(self, sql: Sql) -> int:
+        """Return a total; what was counted is kept until anything is written to the database."""
+        if not self.connection.readonly("main"):
+            return self._single(sql.text, sql.values)  # its own writes do not tell
+        data_version = self.connection.pragma("data_version")
+        if data_version != self._counted_at or len(self._counted) >= _MOST_COUNTED:
+            self._counted.clear()
+            self._counted_at = data_version
+        total = self._counted.get(sql)
+        if total is None:
+            total = self._counted[sql] = self._single(sql.text, sql.values)
+        return total
 
     def _page_of(self, query: Query, rows: list[Any], total: int | None = None) -> Page:
         """Return the page of `rows`, of which one more than asked for says that there are more."""

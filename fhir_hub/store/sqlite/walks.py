@@ -69,7 +69,8 @@ class Walks:
         rest = [part for part in parts if part is not leader or not walk.is_exact]
         arms = []
         for arm in walk.arms:
-            condition = all_of([self._conditions.meets(part, scope, arm.rid) for part in rest])
+            is_long = walk.size >= self._limits.few
+            condition = all_of([self._asked(part, scope, arm.rid, is_long) for part in rest])
             if condition != FALSE:
                 arms.append(arm.also(condition))
         return replace(
@@ -78,6 +79,39 @@ class Walks:
             is_exact=True,
             is_bare=walk.is_bare and not rest,
             size=walk.size if arms else 0,
+        )
+
+    def _asked(self, part: Plan, scope: Scope, rid: str, is_long: bool) -> Sql:
+        """Return the condition that `rid` meets a part; of a long walk each row is asked."""
+        found = self._refers(part, scope, rid) if is_long and isinstance(part, Links) else None
+        return self._conditions.meets(part, scope, rid) if found is None else found
+
+    def _refers(self, links: Links, scope: Scope, rid: str) -> Sql | None:
+        """Return that `rid` refers to one of the few at the far end of a chain, found once.
+
+        None if they are many. To follow the chain from every row would be as many steps again.
+        """
+        number = self._names.parameter(scope.number, links.parameter, "reference")
+        ends: list[Sql] = []
+        size = 0
+        for target in self._conditions.scopes(links.resource_types) if number else ():
+            walk = self.best(links.plan, target)
+            size += walk.size
+            if walk.is_whole_type or size >= self._limits.few:
+                return None
+            for arm in walk.arms:
+                other = self._conditions.alias()
+                where = all_of((arm.where, Sql(f"{other}.rid = {arm.rid}")))
+                text = f"SELECT ? || {other}.logical_id FROM {arm.tables} CROSS JOIN resource"
+                values = (f"{target.name}/", *where.values)
+                ends.append(Sql(f"{text} {other} WHERE {where.text}", values))
+        if not ends:
+            return FALSE
+        entry = self._conditions.alias()
+        return Sql(
+            f"EXISTS (SELECT 1 FROM entry {entry} WHERE {entry}.rid = {rid} AND {entry}.parameter"
+            f" = ? AND {entry}.code IN ({' UNION ALL '.join(end.text for end in ends)}))",
+            (number, *(value for end in ends for value in end.values)),
         )
 
     def whole_type(self, scope: Scope) -> Walk:
