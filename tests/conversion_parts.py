@@ -1,5 +1,6 @@
 """What the tests of conversion share: the built-in maps, the messages, a look into the result."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,14 @@ def errors(conversion: Conversion) -> list[str]:
 def states(conversion: Conversion) -> dict[tuple[str, int], str]:
     """Return (path, segment) → state of the report."""
     return {(one.path, one.segment): one.state for one in conversion.report.fields()}
+
+
+def element(conversion: Conversion, path: str) -> Any:
+    """Return the value at a path of the report (`Observation[2].valueQuantity.value`)."""
+    steps = re.findall(r"([A-Za-z]+)|\[(\d+)\]", path)
+    kind = steps.pop(0)[0]
+    found = [one.resource for one in conversion.resources if one.resource["resourceType"] == kind]
+    node: Any = found[int(steps.pop(0)[1])] if len(found) > 1 else found[0]
+    for name, number in steps:
+        node = node[name] if name else node[int(number)]
+    return node

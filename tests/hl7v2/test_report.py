@@ -4,10 +4,9 @@ Spec: DESIGN 5 (nothing lost from a message)
 """
 
 import json
-import re
 
 import pytest
-from conversion_parts import converted, lines, story, text_of
+from conversion_parts import converted, element, lines, story, text_of
 
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.reports.elements import says
@@ -21,17 +20,6 @@ EVERY = [*STORY, *(f"quirks/q{number}" for number in (1, 4, 5))]
 
 def by_path(conversion):
     return {one.path: one for one in conversion.report.fields()}
-
-
-def element(conversion, path):
-    """Return the value at a path of the report (`Observation[2].valueQuantity.value`)."""
-    steps = re.findall(r"([A-Za-z]+)|\[(\d+)\]", path)
-    kind = steps.pop(0)[0]
-    found = [one.resource for one in conversion.resources if one.resource["resourceType"] == kind]
-    node = found[int(steps.pop(0)[1])] if len(found) > 1 else found[0]
-    for name, number in steps:
-        node = node[name] if name else node[int(number)]
-    return node
 
 
 @pytest.mark.parametrize("by_table", [False, True], ids=["stored", "tables"])

@@ -102,7 +102,9 @@ async def test_the_answer_is_a_response_with_the_query_and_the_person(hub):
     assert person.value(5, 1) + person.value(5, 2) == "沈桂芳"
     assert (person.value(7), person.value(8), person.value(13)) == ("19530412", "F", "13800138000")
     assert person.value(11, 5) == "201700"
-    assert answer.first("QRI").value(1) == "1.00"
+    assert answer.first("QRI").text == "QRI|1.00|"
+    by_name = await pdq(hub, "@PID.5.1^沈~@PID.5.2^桂芳~@PID.7^1953")
+    assert by_name.first("QRI").text == "QRI||NA~DB"
 
 
 async def test_the_asker_hears_its_own_codes(hub):
@@ -155,6 +157,7 @@ async def test_pix_tells_the_other_numbers_and_nothing_else(hub, parameters, num
     assert answer.header.field(9) == "RSP^K23^RSP_K23"
     (person,) = shown(answer)[2]
     assert set(person) == numbers
+    assert answer.first("PID").field(5) == " ~^^^^^^S"
     assert not answer.first("PID").field(7)
 
 

@@ -43,6 +43,8 @@ ANSWERS: dict[tuple[str, str], tuple[str, ...]] = {
     ("QRY", "A19"): ("ADR", "A19", "ADR_A19"),
 }
 _MOST = 1000
+_NUMBERS = (2, 3, 4, 19)  # fields of PID
+_REASONS = {5: "NA", 7: "DB", 19: "SS"}
 _LINKS = 8  # how many times a Patient may have been merged on
 Json = dict[str, Any]
 
@@ -62,7 +64,8 @@ class Found(NamedTuple):
     """The Patients of one portion, how many there are, where the next portion begins.
 
     `domains` are those whose numbers are told, all if there are none; with `by_number` the
-    Patients were found by a number, which is certain.
+    Patients were found by a number, which is certain. `reasons` are what they were found by, as
+    table 0392 has it.
     """
 
     patients: Sequence[Json] = ()
@@ -70,6 +73,7 @@ class Found(NamedTuple):
     pointer: str = ""
     domains: tuple[Domain, ...] = ()
     by_number: bool = False
+    reasons: tuple[str, ...] = ()
 
 
 def read_asked(message: Message) -> Asked:
@@ -141,8 +145,12 @@ class Searcher:
             if domains:
                 plan = And((plan, plan_of_domains(domains)))
             found = await self._page(asked, plan)
-            by_number = any(field in (2, 3, 4, 19) for field, _, _ in fields)
-            return found._replace(domains=domains, by_number=by_number)
+            asked_by = {field for field, _, _ in fields}
+            return found._replace(
+                domains=domains,
+                by_number=not asked_by.isdisjoint(_NUMBERS),
+                reasons=tuple(code for field, code in _REASONS.items() if field in asked_by),
+            )
         return await self._by_number(parameters, asked, context)
 
     async def _by_number(self, parameters: Segment, asked: Asked, context: Context) -> Found:

@@ -94,13 +94,23 @@ class Queries:
         segments = _echo(message, "OK" if found.patients else "NF", asked, found)
         for number, patient in enumerate(found.patients, start=1):
             told = identifiers(patient, found)
-            is_numbered = asked.trigger_event != "Q23"
-            segments += write(patient | {"identifier": told}, number if is_numbered else 0)
-            if asked.trigger_event == "Q22" and found.by_number:
-                segments.append(["QRI", "1.00"])
+            if asked.trigger_event == "Q23":
+                (person,) = write({"identifier": told}, 1)
+                segments.append([*person, "", _nameless(message)])
+                continue
+            segments += write(patient | {"identifier": told}, number)
+            if asked.trigger_event in ("Q21", "Q22"):
+                repeats = message.encoding.repetition
+                score = "1.00" if found.by_number else ""
+                segments.append(["QRI", score, repeats.join(found.reasons)])
         if found.pointer:
             segments.append(["DSC", found.pointer, "I"])
         return segments
+
+
+def _nameless(message: Message) -> str:
+    """Return PID-5 of someone of whom only numbers are told (IHE ITI-9: type S)."""
+    return f" {message.encoding.repetition}{message.encoding.component * 6}S"
 
 
 def _echo(
