@@ -8,7 +8,6 @@ is under way finish and be answered, and closes the store last.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import tzinfo
 from functools import cache, partial
 from pathlib import Path
 from socket import socket
@@ -18,11 +17,9 @@ from fhir_hub import __version__, fhirjson
 from fhir_hub.channel_settings import DEFAULT_MLLP
 from fhir_hub.clock import new_logical_id, now
 from fhir_hub.errors import InvalidResource
-from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, configured
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
-from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.journal.desk import JournalDesk
@@ -31,6 +28,7 @@ from fhir_hub.hl7v2.journal.retention import Retention
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.receive import SOURCE, Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
+from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.hl7v2.senders.reloading import Reloading
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
@@ -98,8 +96,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     unknown = _SEVERITIES[settings.unknown_profiles]
     checks = Checks(definitions, profiles, terminology, unknown=unknown)
     parameters = Parameters(definitions, full_text=settings.full_text)
-    load = partial(load_mappings, definitions, settings.mappings_folders)
-    mappings = load()
+    mappings = load_mappings(definitions, settings.mappings_folders)
     sources = (*_SOURCES, *mappings.senders)
     settings.require_sources(sources)
     site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas, sources)
@@ -112,10 +109,11 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     service = _service(settings, definers, checks, site_rules, parameters, repository.of("rest"))
     metrics = Metrics(__version__, is_shared=figures is not None)
     channels = configured(settings)
+    codes = CodesSeen(settings.local_codes_path, mappings, stored, settings.trusted_facilities)
     receiver = Receiver(
         repository,
         backend.journal,
-        partial(_convert, mappings, settings.trusted_facilities),
+        codes.convert,
         parameters=parameters,
         channel=Channel(DEFAULT_MLLP, settings.zone),
         channels=[one.channel for one in channels],
@@ -133,9 +131,9 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     intake = Intake(channels, settings, answers.take, receiver.refuse, metrics.channels, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
     deliveries = _deliveries((settings, backend, logs, metrics), parameters, mappings)
-    reloading = Reloading(mappings, load, settings, logs, metrics.observe_reload)
-    parts = (service, receiver, intake, trials, deliveries, profiles, indexing, reloading, figures)
-    return Hub(settings, backend, logs, metrics, *parts)
+    reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload)
+    parts = (service, receiver, intake, trials, codes, deliveries, profiles)
+    return Hub(settings, backend, logs, metrics, *parts, indexing, reloading, figures)
 
 
 def _deliveries(
@@ -226,6 +224,7 @@ class Hub:
     receiver: Receiver
     intake: Intake
     trials: Trials
+    codes: CodesSeen
     deliveries: Deliveries
     profiles: Packages
     indexing: Indexing
@@ -327,7 +326,7 @@ class Hub:
             on_ready()
 
         task = asyncio.create_task(closing())
-        parts = (self.indexing, self.reloading, self.retention)
+        parts = (self.indexing, self.reloading, self.retention, self.codes)
         watching = [asyncio.create_task(one.watch()) for one in parts]
         try:
             await server.serve_until(stop, listening, ready)
@@ -360,7 +359,7 @@ class Hub:
             lambda: self.indexing.left,
             self.figures,
         )
-        pages = ops_app(probe, self.trials, version=__version__, prefix=PREFIX)
+        pages = ops_app(probe, self.trials, self.codes, version=__version__, prefix=PREFIX)
         add_journal(pages, self.desk(), settings.zone)
         return Front(fhir, pages, settings.request_timeout_s, observe)
 
@@ -375,10 +374,3 @@ class Hub:
                 said = answered.get("outcome", {}).get("issue", [{}])[0].get("diagnostics", "")
                 raise InvalidResource(f"an entry was refused: {answered['status']} {said}")
         return len(bundle.get("entry", ()))
-
-
-def _convert(
-    mappings: Mappings, trusted: Sequence[str], message: er7.Message, received: str, zone: tzinfo
-) -> Conversion:
-    mappings.require_known(message)
-    return convert(message, mappings, zone=zone, received=received, trusted=trusted)

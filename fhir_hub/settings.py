@@ -228,6 +228,12 @@ class Settings(BaseSettings):
         return Path(path).parent / "terminology.sqlite" if scheme == "sqlite" else None
 
     @property
+    def local_codes_path(self) -> Path | None:
+        """Return the file of local codes that came, None if the store is in memory."""
+        scheme, _, path = self.store.partition(":")
+        return Path(path).with_suffix(".codes") if scheme == "sqlite" else None
+
+    @property
     def mappings_folders(self) -> tuple[Path, ...]:
         """Return the folders of a site's own maps."""
         return (self.mappings_folder,) if self.mappings_folder else ()

@@ -12,6 +12,7 @@ import typer
 
 from fhir_hub import __version__
 from fhir_hub.cli import (
+    codes,
     convert,
     emit,
     messages,
@@ -69,6 +70,7 @@ for _name, _module in COMMANDS.items():
 
 
 app.add_typer(outbox.app, name="outbox", epilog=f"Example: {outbox.EXAMPLE}")
+app.add_typer(codes.app, name="codes", epilog=f"Example: {codes.EXAMPLE}")
 app.add_typer(terminology.app, name="terminology", epilog=f"Example: {terminology.EXAMPLE}")
 app.add_typer(messages.app, name="messages", epilog=f"Example: {messages.EXAMPLE}")
 

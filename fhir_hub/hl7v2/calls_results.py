@@ -10,13 +10,23 @@ Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
 from decimal import Decimal
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, observed, quantities, ranges, texts, units
+from fhir_hub.hl7v2.datatypes import (
+    codes,
+    coding_systems,
+    observed,
+    quantities,
+    ranges,
+    texts,
+    units,
+)
 from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
+from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place, name_based_urn
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.identity import systems
 
 CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
@@ -163,14 +173,27 @@ def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
         value, context = place.value(path), run.context
         if value is None:
             return None
-        found = codes.codings(value, context)
+        found = codes.codings(value, context) or _by_name(value, context)
         coded = codes.look_up(value, context.table(CODES))
+        if coded is None:
+            codes.ask_meaning(found, context)
         if coded and all(one["code"] != coded.code for one in found):
             found.insert(0, coded.coding())
         return compact({"coding": found, "text": codes.text_of(value)})
 
     concept: Json | None = run.memory.get(("observation", raw), make, run.issues, run.row)
     return concept
+
+
+def _by_name(value: Value, context: Context) -> list[Json]:
+    """Return what a map says of a result that has only a name."""
+    name, system = codes.text_of(value), coding_systems.local(context.home or context.facility)
+    if not name:
+        return []
+    meant = context.meaning(system, name)
+    if meant is None:
+        context.issue(UNMAPPED, told(system, name, name))
+    return [dict(one) for one in meant or ()]
 
 
 def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -25,6 +25,7 @@ from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
 from fhir_hub.hl7v2.reports.report import Report, kept_segments
 from fhir_hub.hl7v2.senders import strict
+from fhir_hub.hl7v2.senders.local_codes import LocalCode, LocalCodes, unmapped
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.identity import match
 
@@ -61,7 +62,7 @@ class Conversion:
 
     `settings` are those of its sender, `teller` who tells it, and when; `trusted` are
     the facilities whose word counts more than others', the most trusted first. `snapshots` are the
-    segments of which the message tells all that there are.
+    segments of which the message tells all that there are, `local_codes` what no map knows.
     """
 
     resources: tuple[Converted, ...]
@@ -70,6 +71,7 @@ class Conversion:
     teller: Teller = NOBODY
     trusted: Sequence[str] = ()
     snapshots: frozenset[str] = frozenset()
+    local_codes: tuple[LocalCode, ...] = ()
 
 
 def convert(
@@ -107,7 +109,7 @@ def _convert(
     if settings.is_strict:
         strict.require_hl7(message)
         message = message.as_parsed()
-    run = _run(message, program, received, zone, by_table)
+    run = _run(message, program, mappings.local_codes, received, zone, by_table)
     late, acts = _make(message, program, run)
     _refuse_empty(message, program, run, mappings)
     for place, draft, later in acts:
@@ -134,10 +136,18 @@ def _convert(
     snapshots = snapshots_in(message, (teller.message_type, teller.event), settings)
     whole = ("contact",) if "NK1" in snapshots else ()
     found = tuple(_converted(draft, ignore_nulls, whole) for draft in run.everything())
-    return Conversion(found, report, settings, teller, trusted, snapshots)
+    codes = unmapped(run.issues)
+    return Conversion(found, report, settings, teller, trusted, snapshots, codes)
 
 
-def _run(message: Message, program: Program, received: str, zone: tzinfo, by_table: bool) -> Run:
+def _run(
+    message: Message,
+    program: Program,
+    known: LocalCodes,
+    received: str,
+    zone: tzinfo,
+    by_table: bool,
+) -> Run:
     """Return the run of a message with the context that its sender's settings make."""
     settings = program.scope.settings
     run = Run(message, received, program.memories, by_table=by_table, campus=settings.campus)
@@ -149,6 +159,7 @@ def _run(message: Message, program: Program, received: str, zone: tzinfo, by_tab
         by_table,
         message.header.value(4),
         settings.is_strict,
+        known.of,
     )
     return run
 

@@ -12,12 +12,17 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fhir_hub import fhirjson
+from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
+from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.schema import problems as schema_problems
+from fhir_hub.r4.definitions import load_definitions
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ROW = re.compile(r"/(field|resource)/(\d+)((?:/.*)?)")
@@ -47,6 +52,7 @@ class MapFiles:
     parts: dict[str, Document] = field(default_factory=dict)
     senders: dict[str, Document] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
+    concept_maps: list[Document] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
     structures: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -79,6 +85,7 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
         for path, document in _documents(folder, "senders/*.toml", schemas["sender"], files):
             files.senders[path.stem] = document
             files.ranks[path.stem] = rank
+        files.concept_maps += _concept_maps(folder, files)
         for _, document in _documents(folder, "version.toml", schemas["version"], files):
             files.version = document["version"]
         pattern = "messages/structures.toml"
@@ -90,6 +97,33 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
             except ValueError as error:
                 files.problems.append(f"{_shown(path)}: {error}")
     return files
+
+
+def _concept_maps(folder: Path, files: MapFiles) -> Iterator[Document]:
+    """Yield the ConceptMaps of a folder that are in order."""
+    for path in sorted(folder.glob("conceptmaps/*.json")):
+        try:
+            octets = path.read_bytes()
+            files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
+            resource = fhirjson.loads(octets)
+        except (OSError, ValueError, FhirError) as error:
+            files.problems.append(f"{_shown(path)}: no JSON: {error}")
+            continue
+        problems = [
+            f"{_shown(path)} {issue.expression}: {issue.diagnostics}"
+            for issue in _checks().check(resource)
+            if issue.severity == "error"
+        ]
+        if not problems and resource.get("resourceType") != "ConceptMap":
+            problems = [f"{_shown(path)}: no ConceptMap"]
+        files.problems += problems
+        if not problems:
+            yield resource
+
+
+@cache
+def _checks() -> Checks:
+    return Checks(load_definitions())
 
 
 def entries_of(name: str, files: MapFiles) -> list[tuple[str, Document]]:

@@ -6,7 +6,7 @@ A program is compiled once for each structure and combination of senders' files.
 Spec: DESIGN 2a
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from fhir_hub.hl7v2.path import Path as FieldPath
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
 from fhir_hub.hl7v2.rows import Scope
+from fhir_hub.hl7v2.senders.local_codes import LocalCodes
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.hl7v2.structure import problem, structure
 from fhir_hub.r4.definitions import Definitions
@@ -62,6 +63,7 @@ class Mappings:
         self._files = files
         self.version = f"{files.version}-{files.digest.hexdigest()[:12]}".lstrip("-")
         self.refused: tuple[str, ...] = ()
+        self.local_codes = LocalCodes(files.concept_maps)
         self._definitions = definitions
         self.completeness = Completeness(definitions)
         problems = files.problems
@@ -84,6 +86,12 @@ class Mappings:
     def become(self, other: "Mappings") -> None:
         """Be these maps from the next message on, for everybody who holds them."""
         vars(self).update(vars(other))
+
+    def learn(self, stored: Iterable[Mapping[str, Any]]) -> None:
+        """Take what stored ConceptMaps say of local codes, after those of the files."""
+        self.local_codes = LocalCodes([*self._files.concept_maps, *stored])
+        for program in self._programs.values():
+            program.memories.clear()
 
     def described(self) -> list[dict[str, Any]]:
         """Return each sender's file: its name, its version, by which fields it is known."""

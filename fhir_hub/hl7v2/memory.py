@@ -52,6 +52,10 @@ class Memories:
     def __init__(self) -> None:
         self._held: dict[Hashable, Memory] = {}
 
+    def clear(self) -> None:
+        """Forget everything: codes mean something else now."""
+        self._held.clear()
+
     def of(self, facility: str, encoding: Encoding, by_table: bool = False) -> Memory:
         """Return the memory for messages of a facility with these delimiters."""
         key = (facility, encoding, by_table)

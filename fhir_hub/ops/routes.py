@@ -6,14 +6,18 @@ from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from fhir_hub.hl7v2.reports.trial import Trials
+from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.ops import openapi, pages
+from fhir_hub.ops.codes import add_codes
 from fhir_hub.ops.convert import add_convert
 from fhir_hub.ops.maps import add_maps
 from fhir_hub.ops.messages import add_messages
 from fhir_hub.ops.probe import Probe
 
 
-def ops_app(probe: Probe, trials: Trials, *, version: str, prefix: str) -> FastAPI:
+def ops_app(
+    probe: Probe, trials: Trials, codes: CodesSeen, *, version: str, prefix: str
+) -> FastAPI:
     """Return the application; `prefix` is where the FHIR API is."""
     app = FastAPI(title="fhir-hub", version=version, docs_url=None, redoc_url=None)
 
@@ -42,6 +46,7 @@ def ops_app(probe: Probe, trials: Trials, *, version: str, prefix: str) -> FastA
         return Response(content, headers={"content-type": media_type})
 
     add_convert(app, trials, probe.journal)
+    add_codes(app, codes, probe.journal)
     add_maps(app, trials.mappings)
     add_messages(app, probe.intake)
     own = app.openapi

@@ -10,9 +10,10 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#CodeableConcept; HL7v2 chapter 2A, 
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import coding_systems
-from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table
+from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table, unknown_code
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.identity.names import has_han
 
 # Of each triple: where code, text, system's name, version and OID stand in a CWE.
@@ -41,7 +42,31 @@ def codings(value: Value, context: Context) -> list[dict[str, Any]]:
         found.append({name: text for name, text in coding.items() if text})
         if system == coding_systems.ICD_10_CN and (who := coding_systems.who_icd_10(code)):
             found.append({"system": coding_systems.ICD_10, "code": who})
-    return found
+    return _with_meanings(found, context) if context.meaning is not unknown_code else found
+
+
+def _with_meanings(found: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
+    """Return codings with the standard ones of those that a map knows behind them.
+
+    What the sender wrote stays first, marked as what was chosen.
+    """
+    added: list[dict[str, Any]] = []
+    for one in found:
+        meant = context.meaning(one["system"], one["code"])
+        if meant:
+            one["userSelected"] = True
+            added += [dict(coding) for coding in meant if coding not in added]
+    held = {(one["system"], one["code"]) for one in found}
+    return found + [one for one in added if (one.get("system"), one["code"]) not in held]
+
+
+def ask_meaning(found: list[dict[str, Any]], context: Context) -> None:
+    """Take note of a code that is only the sender's own, unless a map says that it has no other."""
+    if not found or not all(coding_systems.is_own(one["system"]) for one in found):
+        return
+    first = found[0]
+    if context.meaning(first["system"], first["code"]) is None:
+        context.issue(UNMAPPED, told(first["system"], first["code"], first.get("display", "")))
 
 
 def _coded(value: Value) -> Value:
@@ -65,7 +90,9 @@ def text_of(value: Value) -> str:
 
 def codeable_concept(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the CodeableConcept with all codings of a value."""
-    return compact({"coding": codings(value, context), "text": text_of(value)})
+    found = codings(value, context)
+    ask_meaning(found, context)
+    return compact({"coding": found, "text": text_of(value)})
 
 
 def coding(value: Value, context: Context) -> dict[str, Any] | None:

@@ -98,6 +98,8 @@ _OIDS = MappingProxyType(
 NAMES: Mapping[str, str] = MappingProxyType(
     {system: name for name, system in reversed(list(_SYSTEMS.items()))}
 )
+_OWN = f"{BASE}/CodeSystem/"
+_PUBLIC = frozenset(_SYSTEMS.values())
 _V2_TABLE = re.compile(r"(?:HL7[-_]?)(\d{4})", re.ASCII)
 _OID = re.compile(r"(?:urn:oid:)?([0-2](?:\.(?:0|[1-9]\d*))+)", re.ASCII)
 _V2_OID = re.compile(r"2\.16\.840\.1\.113883\.12\.(\d{1,4})", re.ASCII)
@@ -137,6 +139,11 @@ def system_of(name: str, facility: str, oid: str = "") -> str:
     if name.startswith(("http://", "https://", "urn:")) and " " not in name:
         return of_oid(name) or name
     return of_oid(name) or f"{BASE}/CodeSystem/{quote(key, safe='-._~')}"
+
+
+def is_own(system: str) -> bool:
+    """Say whether a system is of our making: a facility's own codes, or a name nobody knows."""
+    return system.startswith(_OWN) and system not in _PUBLIC
 
 
 def is_public(name: str) -> bool:

@@ -75,6 +75,14 @@ def no_issue(code: str, text: str) -> None:
     """Take an issue and forget it."""
 
 
+Meaning = tuple[dict[str, Any], ...] | None
+
+
+def unknown_code(system: str, code: str) -> Meaning:
+    """Return None: nobody knows what a local code means."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The message's sender and settings.
@@ -84,7 +92,7 @@ class Context:
     `zone`; `issue(code, text)` takes data-quality warnings. With `by_table` each mention of a
     person, institution or place is told as the standard's tables have it: with the institutions
     and places behind it, as resources where a reference belongs. `is_strict`: what has to be put
-    right is an issue.
+    right is an issue. `meaning(system, code)` gives the standard codings of a local code.
     """
 
     facility: str
@@ -94,6 +102,7 @@ class Context:
     by_table: bool = False
     home: str = ""
     is_strict: bool = False
+    meaning: Callable[[str, str], Meaning] = unknown_code
 
     def namespace(self, authority: str) -> str:
         """Return who gave a number: the authority, or the campus where it is the sender's own."""

@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.reports.elements import path_of, paths_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, standard
 from fhir_hub.hl7v2.reports.reasons import Reasons
 from fhir_hub.hl7v2.reports.tracing import Became, Tracer
+from fhir_hub.hl7v2.senders.local_codes import UNMAPPED
 from fhir_hub.identity.systems import BASE
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Report:
                 row.where if row else "",
             )
             for code, text, row in self._run.issues
+            if code != UNMAPPED
         )
         return list(dict.fromkeys(found))
 

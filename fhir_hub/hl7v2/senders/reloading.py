@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fhir_hub.hl7v2.map_files import InvalidMapping, built_in_folder
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.r4.definitions import Definitions
 from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Logs
 
@@ -21,17 +23,18 @@ Print = tuple[tuple[str, int, int], ...]
 
 
 class Reloading:
-    """Keeps `mappings` what the folders say; `load` reads them anew, `count` hears the outcome."""
+    """Keeps `mappings` what the folders of the settings say; `count` hears of each outcome."""
 
     def __init__(
         self,
         mappings: Mappings,
-        load: Callable[[], Mappings],
+        definitions: Definitions,
         settings: Settings,
         logs: Logs,
         count: Callable[[str], None] = lambda outcome: None,
     ) -> None:
-        self._mappings, self._load, self._count = mappings, load, count
+        self._mappings, self._count = mappings, count
+        self._load = partial(load_mappings, definitions, settings.mappings_folders)
         self._log = logs.get_logger("hl7v2").warning
         self._folders = (built_in_folder(), *settings.mappings_folders)
         self._every_s = settings.mappings_watch_s

@@ -1,0 +1,135 @@
+"""`fhir-hub codes`: local codes without a standard one, the messages they stand in, and mapping.
+
+A table that people fill in becomes a ConceptMap, the form in which the hub reads it.
+"""
+
+import csv
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from fhir_hub.cli import journal
+from fhir_hub.cli.say import count, fail, refuse
+
+if TYPE_CHECKING:
+    from fhir_hub.app import Hub
+
+EXAMPLE = "fhir-hub codes list --store sqlite:data/hub.sqlite"
+IMPORT = "fhir-hub codes import lab.csv --facility SHTH01 --target http://loinc.org --out lab.json"
+_COLUMNS = ("code", "target")
+_EQUIVALENCES = frozenset({"equal", "equivalent", "wider", "subsumes", "unmatched"})
+Result = TypeVar("Result")
+
+app = typer.Typer(
+    help="See which local codes have no standard one, and map them. 本地编码对照。",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+Store = Annotated[str | None, typer.Option(help="sqlite:PATH (sqlite:data/hub.sqlite if not set)")]
+Config = Annotated[Path | None, typer.Option(help="Settings in TOML, the same as the hub's.")]
+
+
+@app.command("list", epilog=f"Example: {EXAMPLE}")
+def list_(
+    sender: Annotated[
+        str, typer.Option(help="Only this sender's: APPLICATION@FACILITY, as listed.")
+    ] = "",
+    mapped: Annotated[bool, typer.Option("--mapped", help="Also those mapped since.")] = False,
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """List local codes without a standard one, the most frequent first. 列出未对照的编码。"""
+
+    async def work(hub: "Hub") -> None:
+        found = hub.codes.tasks(sender, with_mapped=mapped)
+        for one in found:
+            state = "  mapped" if one.is_mapped else ""
+            called = f"  {one.display}" if one.display else ""
+            print(f"{one.times}  {one.sender}  {one.field}  {one.system}|{one.code}{called}{state}")
+        print(count(len(found), "code"))
+
+    _with_hub(store, config, work)
+
+
+@app.command("messages", epilog="Example: fhir-hub codes messages LIS@SHTH01 UPRO")
+def messages(
+    sender: Annotated[str, typer.Argument(metavar="SENDER", help="As listed.")],
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The code, without its system.")],
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Print the numbers of the messages that a code stands in, for `replay`. 列出相关消息。"""
+    from fhir_hub.hl7v2.senders.affected import affected
+
+    async def work(hub: "Hub") -> list[int]:
+        found = [one for one in hub.codes.tasks(sender, with_mapped=True) if one.code == code]
+        numbers = [n for one in found for n in await affected(hub.backend.journal, one)]
+        return sorted(set(numbers))
+
+    print(*_with_hub(store, config, work))
+
+
+@app.command("import", epilog=f"Example: {IMPORT}")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, help="A CSV with columns code, target, and display, name, equivalence."
+        ),
+    ],
+    target: Annotated[str, typer.Option(help="The system of the standard codes.")],
+    out: Annotated[Path, typer.Option(help="The file to write, in MAPPINGS/conceptmaps/.")],
+    facility: Annotated[str, typer.Option(help="Whose codes they are (MSH-4).")] = "",
+    system: Annotated[str, typer.Option(help="The system of the codes, if it has one.")] = "",
+) -> None:
+    """Make a ConceptMap of a table; without a target a code has no standard one. 导入对照表。"""
+    from fhir_hub import fhirjson
+    from fhir_hub.hl7v2.datatypes.coding_systems import local
+
+    if bool(facility) == bool(system):
+        refuse("give --facility or --system / 请指定 --facility 或 --system")
+    elements = [_element(file, number, row) for number, row in _rows(file)]
+    group = {"source": system or local(facility), "target": target, "element": elements}
+    resource = {"resourceType": "ConceptMap", "status": "active", "group": [group]}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(fhirjson.pretty(resource) + b"\n")
+    print(f"{out}: {count(len(elements), 'code')} mapped")
+
+
+def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
+    raw = file.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("gb18030", "replace")
+    reader = csv.DictReader(text.splitlines())
+    if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
+        fail(f"{file}: there is no column {missing[0]} / 缺少列 {missing[0]}")
+    return [
+        (number, {name: (value or "").strip() for name, value in row.items() if name})
+        for number, row in enumerate(reader, start=2)
+    ]
+
+
+def _element(file: Path, number: int, row: dict[str, str]) -> dict[str, Any]:
+    if not row["code"]:
+        fail(f"{file} line {number}: no code / 第 {number} 行缺少编码")
+    equivalence = row.get("equivalence") or ("equivalent" if row["target"] else "unmatched")
+    if equivalence not in _EQUIVALENCES:
+        fail(f"{file} line {number}: equivalence is one of {', '.join(sorted(_EQUIVALENCES))}")
+    target = {"code": row["target"], "display": row.get("name", ""), "equivalence": equivalence}
+    kept = {name: value for name, value in target.items() if value}
+    called = {"display": row["display"]} if row.get("display") else {}
+    return {"code": row["code"]} | called | {"target": [kept]}
+
+
+def _with_hub(
+    store: str | None, config: Path | None, work: Callable[["Hub"], Awaitable[Result]]
+) -> Result:
+    async def refreshed(hub: "Hub") -> Result:
+        await hub.service.stored_terminology.refresh()
+        return await work(hub)
+
+    return journal.run(journal.settings_of(store, config), refreshed)

@@ -1,0 +1,53 @@
+"""The messages in which a local code stood: what is to be done again once it is mapped.
+
+The file of codes says between which instants it came, from whom and in which field; the journal
+has the messages of that time and sender, and the field tells.
+
+Spec: docs/senders.md
+"""
+
+from datetime import datetime
+
+from fhir_hub.clock import microseconds
+from fhir_hub.errors import FhirError
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.store.journal import Entered, Journal, Selection
+from fhir_hub.store.terminology.codes_seen import Seen
+
+_PAGE = 200
+
+
+async def affected(journal: Journal, seen: Seen) -> list[int]:
+    """Return the numbers of the messages that a code of a sender stands in, oldest first."""
+    application, _, facility = seen.sender.partition("@")
+    since, until = (microseconds(datetime.fromisoformat(text)) for text in (seen.first, seen.last))
+    selection = Selection(sender=facility or application, since=since, until=until + 1_000_000)
+    path = parse_path(seen.field) if seen.field else None
+    numbers: list[int] = []
+    beyond = 0
+    while True:
+        page = await journal.select(
+            selection, count=_PAGE, beyond=beyond, is_oldest_first=True, with_raw=True
+        )
+        numbers += [one.number for one in page if _holds(one, seen, application, path)]
+        if len(page) < _PAGE:
+            return numbers
+        beyond = page[-1].number
+
+
+def _holds(entered: Entered, seen: Seen, application: str, path: Path | None) -> bool:
+    try:
+        decoded = charset.decode(entered.message.raw)
+        message = er7.parse(decoded.text, decoded.charset)
+    except FhirError:
+        return False
+    if message.header.value(3) != application:
+        return False
+    if path is None:
+        return seen.code in decoded.text
+    return any(
+        seen.code in [value.text(number) for number in range(1, 7)]
+        for segment in message.all(path.segment)
+        for value in segment.repetitions(path.field)
+    )

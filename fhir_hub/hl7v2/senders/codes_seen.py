@@ -1,0 +1,113 @@
+"""The mapping tasks of a hub: local codes without a standard one, and how often each came.
+
+Counting costs a dictionary look-up a code; every few seconds, and at the end, what was counted
+goes to a file beside the database. A crash may lose the last seconds of the counts, nothing else.
+
+Spec: DOMAIN 5.1 (unmapped codes by frequency)
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from fhir_hub.errors import Unavailable
+from fhir_hub.hl7v2.convert import Conversion, convert
+from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.repository.stored_terminology import StoredTerminology
+from fhir_hub.store.terminology.codes_seen import CodesFile, Seen
+
+_EVERY_S = 3.0
+
+
+@dataclass(slots=True)
+class _Count:
+    display: str
+    field: str
+    first: str
+    last: str
+    times: int = 0
+
+
+class CodesSeen:
+    """Converts messages by the maps in force and counts the codes that none of them knows.
+
+    `stored` brings ConceptMaps that are written to the hub; they hold from the next message on.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        mappings: Mappings,
+        stored: StoredTerminology,
+        trusted: Sequence[str] = (),
+    ) -> None:
+        self._file, self._mappings, self._stored = CodesFile(path), mappings, stored
+        self._trusted, self._stamp, self._maps = trusted, -1, ""
+        self._counts: dict[tuple[str, str, str], _Count] = {}
+
+    def convert(self, message: Message, received: str, zone: tzinfo) -> Conversion:
+        """Return the conversion of a message that came at the instant `received`."""
+        self._learn()
+        self._mappings.require_known(message)
+        conversion = convert(
+            message, self._mappings, zone=zone, received=received, trusted=self._trusted
+        )
+        if conversion.local_codes:
+            header = message.header
+            self._count(conversion, f"{header.value(3)}@{header.value(4)}", received)
+        return conversion
+
+    def _learn(self) -> None:
+        """Take stored ConceptMaps that are new, or new maps that do not know them yet."""
+        now = (self._stored.stamp, self._mappings.version)
+        if now != (self._stamp, self._maps):
+            self._stamp, self._maps = now
+            self._mappings.learn(self._stored.shelf.concept_maps())
+
+    def _count(self, conversion: Conversion, sender: str, received: str) -> None:
+        for one in conversion.local_codes:
+            key = (sender, one.system, one.code)
+            known = self._counts.get(key)
+            if known is None:
+                known = _Count(one.display, one.field, received, received)
+                self._counts[key] = known
+            known.times += 1
+            known.last = received
+
+    async def watch(self) -> None:
+        """Keep the file up to date until cancelled, and once more then."""
+        try:
+            while True:
+                await asyncio.sleep(_EVERY_S)
+                with contextlib.suppress(Unavailable):
+                    await self._stored.refresh()
+                self.flush()
+        finally:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was counted. What cannot be written now is written the next time."""
+        counts, self._counts = self._counts, {}
+        rows = [
+            (*key, one.display, one.field, one.times, one.first, one.last)
+            for key, one in counts.items()
+        ]
+        if rows:
+            with contextlib.suppress(OSError):
+                self._file.add(rows)
+
+    def tasks(self, sender: str = "", *, with_mapped: bool = False) -> list[Seen]:
+        """Return the codes, the most frequent first, without those that a map knows by now."""
+        self._learn()
+        self.flush()
+        known = self._mappings.local_codes
+        found = []
+        for one in self._file.all(sender):
+            is_mapped = known.of(one.system, one.code) is not None
+            if with_mapped or not is_mapped:
+                found.append(one._replace(is_mapped=is_mapped))
+        return found

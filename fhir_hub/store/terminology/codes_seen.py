@@ -1,0 +1,84 @@
+"""The file of local codes that came: beside the database, no part of it, safe to throw away.
+
+Several processes write to it; each adds what it has counted in one short transaction.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from fhir_hub.store.base import CannotOpen
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE seen (
+  sender TEXT NOT NULL, system TEXT NOT NULL, code TEXT NOT NULL, display TEXT NOT NULL,
+  field TEXT NOT NULL, times INTEGER NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL,
+  PRIMARY KEY (sender, system, code)
+) WITHOUT ROWID;
+"""
+_ADD = """
+INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET times = times + excluded.times, last = max(last, excluded.last),
+  first = min(first, excluded.first), display = excluded.display
+"""
+
+
+class Seen(NamedTuple):
+    """A code of a sender (`application@facility`): how often it came, first and last (instants).
+
+    `field` is where it stood (`OBX-3`).
+    """
+
+    sender: str
+    system: str
+    code: str
+    display: str
+    field: str
+    times: int
+    first: str
+    last: str
+    is_mapped: bool = False
+
+
+class CodesFile:
+    """The file at `path`, made when it is first written; None: in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._connection: apsw.Connection | None = None
+
+    def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add counts: the fields of `Seen`. Raises `OSError` if they cannot be written."""
+        try:
+            connection = self._opened()
+            with connection:
+                connection.executemany(_ADD, rows)
+        except (apsw.Error, CannotOpen) as error:
+            raise OSError(f"the file of local codes: {type(error).__name__}") from None
+
+    def all(self, sender: str = "") -> list[Seen]:
+        """Return the codes of a sender, or of all, the most frequent first."""
+        if self._path is not None and not self._path.is_file():
+            return []
+        order = "ORDER BY times DESC, sender, system, code"
+        where, bound = ("WHERE sender = ?", (sender,)) if sender else ("", ())
+        rows = self._opened().execute(f"SELECT * FROM seen {where} {order}", bound)
+        return [Seen(*row) for row in rows]
+
+    def _opened(self) -> apsw.Connection:
+        if self._connection is None:
+            try:
+                connection = apsw.Connection(str(self._path) if self._path else ":memory:")
+                connection.set_busy_timeout(10_000)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                with connection:
+                    if connection.pragma("user_version") == 0:
+                        connection.execute(f"{_SCHEMA} PRAGMA user_version = {_VERSION}")
+            except apsw.Error as error:
+                raise CannotOpen(f"{self._path}: {type(error).__name__}") from None
+            self._connection = connection
+        return self._connection

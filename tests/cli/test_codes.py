@@ -1,0 +1,95 @@
+"""`fhir-hub codes`: what has no standard code is listed, found in messages, and mapped by a table.
+
+Spec: docs/senders.md
+"""
+
+import asyncio
+import json
+
+import pytest
+
+from fhir_hub.app import build
+from fhir_hub.settings import load_settings
+from fhir_hub.store.open import open_backend
+from fhir_hub.telemetry import Logs
+
+LOCAL = "https://fhir-hub.example/CodeSystem/TEST01/local"
+MESSAGE = (
+    "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||ORU^R01|C{0}|P|2.4\rPID|1||T1||沈^桂芳\r"
+    "OBR|1||F{0}^XIS|2345-7^Glucose^LN\rOBX|1|NM|{1}^钠^L||140|mmol/L|||||F\r"
+)
+TABLE = "code,display,target,name,equivalence\nNA1,钠,2951-2,Sodium,\nNOTE,备注,,,\n"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store that has taken three messages with local codes."""
+    store = f"sqlite:{tmp_path}/hub.sqlite"
+
+    async def make():
+        async with open_backend(store) as backend:
+            hub = build(load_settings(None, {"store": store}, {}), backend, Logs("error"))
+            for number, code in enumerate(("K1", "NA1", "NA1"), start=1):
+                await hub.receiver.receive(MESSAGE.format(number, code).encode())
+            hub.codes.flush()
+
+    asyncio.run(make())
+    return store
+
+
+def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
+    listed = run("codes", "list", "--store", store)
+    assert listed.out.splitlines() == [
+        f"2  XIS@TEST01  OBX-3  {LOCAL}|NA1  钠",
+        f"1  XIS@TEST01  OBX-3  {LOCAL}|K1  钠",
+        "2 codes",
+    ]
+    assert run("codes", "messages", "XIS@TEST01", "NA1", "--store", store).out == "2 3\n"
+
+    table, out = tmp_path / "lab.csv", tmp_path / "maps" / "conceptmaps" / "lab.json"
+    table.write_bytes(TABLE.encode("gb18030"))
+    options = ("--facility", "TEST01", "--target", "http://loinc.org", "--out", out)
+    assert run("codes", "import", table, *options).out == f"{out}: 2 codes mapped\n"
+    config = tmp_path / "hub.toml"
+    config.write_text(f"mappings_folder = {json.dumps(str(tmp_path / 'maps'))}\n")
+    left = run("codes", "list", "--store", store, "--config", config)
+    assert left.out.splitlines()[1:] == ["1 code"]
+
+    message = tmp_path / "one.hl7"
+    message.write_text(MESSAGE.format(4, "NA1"), "utf-8", newline="")
+    bundle = json.loads(run("convert", message, "--config", config).out)
+    codings = [
+        [coding["code"] for coding in entry["resource"]["code"]["coding"]]
+        for entry in bundle["entry"]
+        if entry["resource"]["resourceType"] == "Observation"
+    ]
+    assert codings == [["NA1", "2951-2"]]
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("code,name\nNA1,x\n", "there is no column target"),
+        ("code,target\n,2951-2\n", "line 2: no code"),
+        ("code,target,equivalence\nNA1,2951-2,same\n", "line 2: equivalence is one of"),
+    ],
+)
+def test_a_table_with_a_mistake_is_refused_with_its_line(run, tmp_path, table, told):
+    file = tmp_path / "lab.csv"
+    file.write_text(table, "utf-8")
+    options = ("--facility", "TEST01", "--target", "http://loinc.org", "--out", tmp_path / "x.json")
+
+    ended = run("codes", "import", file, *options)
+    assert (ended.code, told in ended.err) == (1, True)
+
+
+def test_a_table_needs_to_know_whose_codes_they_are(run, tmp_path):
+    file = tmp_path / "lab.csv"
+    file.write_text(TABLE, "utf-8")
+
+    ended = run("codes", "import", file, "--target", "http://loinc.org", "--out", "x.json")
+    assert (ended.code, "--facility or --system" in ended.err) == (2, True)
+
+
+def test_without_a_database_there_are_no_codes(run, tmp_path):
+    assert run("codes", "list", "--store", f"sqlite:{tmp_path}/none.sqlite").code == 1

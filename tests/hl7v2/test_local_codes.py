@@ -1,0 +1,122 @@
+"""What a sender's own codes mean: ConceptMaps of a mappings folder at conversion.
+
+Spec: https://hl7.org/fhir/R4/conceptmap.html; DESIGN 2a
+"""
+
+import json
+
+import pytest
+from conversion_parts import definitions, lines, only
+
+from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.map_files import InvalidMapping
+from fhir_hub.hl7v2.mappings import load_mappings
+from fhir_hub.hl7v2.senders.local_codes import LocalCode, LocalCodes
+
+LOCAL = "https://fhir-hub.example/CodeSystem/TEST01/local"
+LOINC = "http://loinc.org"
+
+
+def concept_map(*elements, **parts):
+    group = {"source": LOCAL, "target": LOINC, "element": list(elements)}
+    return {"resourceType": "ConceptMap", "status": "active", "group": [group], **parts}
+
+
+def element(code, target="2951-2", equivalence="equivalent"):
+    return {"code": code, "target": [{"code": target, "equivalence": equivalence}]}
+
+
+def result(code, concept):
+    return lines(
+        "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||ORU^R01|C1|P|2.4",
+        "PID|1||T1^^^TEST01^PI||沈^桂芳",
+        f"OBR|1||F1|X^X^LN\rOBX|1|NM|{code}||140|mmol/L|||||F||||||{concept}",
+    )
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    (folder / "conceptmaps").mkdir()
+    found = concept_map(
+        element("NA1"), element("钠"), element("ISE"), element("CALC", "", "unmatched")
+    )
+    del found["group"][0]["element"][-1]["target"][0]["code"]
+    (folder / "conceptmaps" / "lab.json").write_text(json.dumps(found), "utf-8")
+    return load_mappings(definitions(), [folder])
+
+
+def observed(maps, code, concept=""):
+    conversion = convert(er7.parse(result(code, concept)), maps)
+    return only(conversion, "Observation"), conversion.local_codes
+
+
+def test_the_standard_code_stands_behind_the_senders_own(maps):
+    for _ in range(2):  # made, and remembered
+        found, unknown = observed(maps, "NA1^钠^L")
+        assert found["code"]["coding"] == [
+            {"system": LOCAL, "code": "NA1", "display": "钠", "userSelected": True},
+            {"system": LOINC, "code": "2951-2"},
+        ]
+        assert unknown == ()
+
+
+def test_a_result_with_only_a_name_is_mapped_by_it(maps):
+    found, unknown = observed(maps, "^钠")
+    assert (found["code"]["coding"], unknown) == ([{"system": LOINC, "code": "2951-2"}], ())
+    assert observed(maps, "^镁")[1] == (LocalCode(LOCAL, "镁", "镁", "OBX-3"),)
+
+
+def test_a_code_that_has_no_standard_one_is_not_asked_about(maps):
+    assert observed(maps, "2951-2^Na^LN", "CALC")[1] == ()
+    assert observed(maps, "2951-2^Na^LN", "HAND")[1] == (LocalCode(LOCAL, "HAND", "", "OBX-17"),)
+
+
+def test_every_coded_element_is_mapped(maps):
+    method = observed(maps, "2951-2^Na^LN", "ISE")[0]["method"]
+    assert [one["code"] for one in method["coding"]] == ["ISE", "2951-2"]
+
+
+def test_a_code_beside_a_standard_one_is_no_task_and_counts_once_a_message(maps):
+    assert observed(maps, "NA2^钠^L^2951-2^Na^LN")[1] == ()
+    assert observed(maps, "NA2^钠^L", "NA2^x^L")[1] == (LocalCode(LOCAL, "NA2", "钠", "OBX-3"),)
+
+
+def test_local_codes_are_no_issues_of_a_report(maps):
+    assert convert(er7.parse(result("NA2^钠^L", "")), maps).report.issues() == []
+
+
+@pytest.mark.parametrize(
+    ("equivalence", "is_true"),
+    [
+        *(("equal", True), ("equivalent", True), ("wider", True)),
+        *(("narrower", False), ("inexact", False), ("relatedto", False)),
+    ],
+)
+def test_only_what_is_true_of_the_code_is_added(equivalence, is_true):
+    known = LocalCodes([concept_map(element("A", "B", equivalence))])
+    assert known.of(LOCAL, "A") == (({"system": LOINC, "code": "B"},) if is_true else None)
+
+
+def test_the_last_map_counts_and_a_retired_one_does_not():
+    first, second = concept_map(element("A", "B")), concept_map(element("A", "C"))
+    assert LocalCodes([first, second]).of(LOCAL, "A")[0]["code"] == "C"
+    assert LocalCodes([first, second | {"status": "retired"}]).of(LOCAL, "A")[0]["code"] == "B"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("{", "conceptmaps/lab.json: no JSON"),
+        ('{"resourceType": "Patient"}', "conceptmaps/lab.json: no ConceptMap"),
+        (json.dumps(concept_map({"code": "A", "target": [{"code": "B"}]})), "equivalence"),
+    ],
+)
+def test_a_concept_map_with_a_mistake_is_told_with_its_place(tmp_path, written, told):
+    (tmp_path / "conceptmaps").mkdir()
+    (tmp_path / "conceptmaps" / "lab.json").write_text(written)
+    with pytest.raises(InvalidMapping) as caught:
+        load_mappings(definitions(), [tmp_path])
+    assert caught.value.problems[0].startswith("conceptmaps/lab.json")
+    assert told in caught.value.problems[0]

@@ -1,0 +1,111 @@
+"""Mapping tasks of a running hub: counted, listed, mapped, and what they stood in done again.
+
+Spec: docs/senders.md
+"""
+
+import pytest
+
+LOCAL = "https://fhir-hub.example/CodeSystem/TEST01/local"
+MAP = {
+    "resourceType": "ConceptMap",
+    "id": "test01",
+    "status": "active",
+    "group": [
+        {
+            "source": LOCAL,
+            "target": "http://loinc.org",
+            "element": [
+                {
+                    "code": "NA1",
+                    "target": [
+                        {"code": "2951-2", "display": "Sodium", "equivalence": "equivalent"}
+                    ],
+                },
+                {"code": "NOTE", "target": [{"equivalence": "unmatched"}]},
+            ],
+        }
+    ],
+}
+
+
+def oru(number, *codes):
+    lines = [
+        f"MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||ORU^R01^ORU_R01|C{number}|P|2.4",
+        "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F",
+        f"OBR|1||F{number}^XIS|2345-7^Glucose^LN|||20250314081000||||||||||||||||||F",
+    ]
+    lines += [f"OBX|{at}|NM|{code}^钠^L||140|mmol/L|||||F" for at, code in enumerate(codes, 1)]
+    return "\r".join(lines).encode() + b"\r"
+
+
+@pytest.fixture
+async def hub(start, tmp_path):
+    async with start(store=f"sqlite:{tmp_path}/hub.sqlite", mappings_watch_s=0) as running:
+        yield running
+
+
+async def tasks(hub, **asked):
+    async with hub.client() as client:
+        answer = await client.get("/ops/codes", params=asked)
+    return {one["code"]: one["times"] for one in answer.json()["codes"]}
+
+
+async def results(hub, code="NA1"):
+    async with hub.client() as client:
+        found = await client.get("/fhir/Observation", params={"code": f"{LOCAL}|{code}"})
+    return [one["resource"] for one in found.json().get("entry", ())]
+
+
+async def test_a_code_that_no_map_knows_is_kept_counted_and_mapped_later(hub, tmp_path):
+    await hub.send(oru(1, "NA1", "NOTE"))
+    await hub.send(oru(2, "NA1"))
+    await hub.send(oru(3, "CL1"))
+
+    assert list((await tasks(hub)).items()) == [("NA1", 2), ("CL1", 1), ("NOTE", 1)]
+    assert await tasks(hub, sender="nobody@X") == {}
+    before = await results(hub)
+    assert [one["code"]["coding"] for one in before] == [
+        [{"system": LOCAL, "code": "NA1", "display": "钠"}]
+    ] * 2
+
+    async with hub.client() as client:
+        assert (await client.put("/fhir/ConceptMap/test01", json=MAP)).status_code == 201
+        numbers = (
+            await client.get(
+                "/ops/codes/messages",
+                params={"sender": "XIS@TEST01", "system": LOCAL, "code": "NA1"},
+            )
+        ).json()["numbers"]
+    assert await tasks(hub) == {"CL1": 1}
+    assert set(await tasks(hub, mapped="true")) == {"NA1", "CL1", "NOTE"}
+
+    assert numbers == [1, 2]
+    for number in numbers:
+        await hub.hub.receiver.again(number, though_done=True)
+    after = await results(hub)
+    assert [one["id"] for one in after] == [one["id"] for one in before]
+    assert [one["meta"]["versionId"] for one in after] == ["2", "2"]
+    assert after[0]["code"]["coding"] == [
+        {"system": LOCAL, "code": "NA1", "display": "钠", "userSelected": True},
+        {"system": "http://loinc.org", "code": "2951-2", "display": "Sodium"},
+    ]
+    assert len(await results(hub, "NOTE")) == 1
+    assert (tmp_path / "hub.codes").exists()
+
+
+async def test_a_map_that_is_changed_or_withdrawn_holds_at_once(hub):
+    async with hub.client() as client:
+        await client.put("/fhir/ConceptMap/test01", json=MAP)
+        await hub.send(oru(1, "NA1"))
+        await client.put("/fhir/ConceptMap/test01", json=MAP | {"status": "retired"})
+        await hub.send(oru(2, "NA1"))
+
+    codings = [len(one["code"]["coding"]) for one in await results(hub)]
+    assert sorted(codings) == [1, 2]
+    assert await tasks(hub) == {"NA1": 1}
+
+
+async def test_of_an_unknown_code_there_are_no_messages(hub):
+    async with hub.client() as client:
+        asked = {"sender": "XIS@TEST01", "system": LOCAL, "code": "NONE"}
+        assert (await client.get("/ops/codes/messages", params=asked)).status_code == 404
