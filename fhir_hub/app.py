@@ -128,7 +128,7 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     )
     warn = logs.get_logger("mllp").warning
     answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn)
-    intake = Intake(channels, settings, answers.take, receiver.refuse, metrics.channels, warn)
+    intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
     deliveries = _deliveries((settings, backend, logs, metrics), parameters, mappings)
     reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload)

@@ -9,14 +9,14 @@ from typing import Any
 
 import parts
 from apply_parts import conversion, identifier, patient
-from prometheus_client import CollectorRegistry
 
+from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.channels.channel import Channel, configured
 from fhir_hub.hl7v2.channels.intake import Intake
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.settings import load_settings
 from fhir_hub.store.open import Backend, open_backend
-from fhir_hub.telemetry import ChannelMetrics
+from fhir_hub.telemetry import Metrics
 
 SERVER = "hub.hospital.example"
 
@@ -37,6 +37,7 @@ class Seen:
 
     zones: list[Any] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    fault: BaseException | None = None
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def log(self, event: str, **fields: object) -> None:
@@ -45,6 +46,10 @@ class Seen:
     def convert(self, message, received, zone):
         self.zones.append(zone)
         self.came.set()
+        if self.fault is not None:
+            raise self.fault
+        if message.header.value(9) == "BAD":
+            raise InvalidMessage("no good", location="MSH-9")
         number = message.first("PID").value(3)
         return conversion(patient(identifier(number)))
 
@@ -55,8 +60,12 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
-    async def send(self, raw: bytes) -> bytes:
+    async def send_only(self, raw: bytes) -> None:
         self.writer.write(b"\x0b" + raw + b"\x1c\r")
+        await self.writer.drain()
+
+    async def send(self, raw: bytes) -> bytes:
+        await self.send_only(raw)
         return await self.answer()
 
     async def answer(self) -> bytes:
@@ -73,9 +82,10 @@ class Client:
 class Ways:
     """The ways in of a hub, started."""
 
-    def __init__(self, backend: Backend, seen: Seen, options: dict[str, Any]) -> None:
+    def __init__(
+        self, backend: Backend, seen: Seen, options: dict[str, Any], around: Any = lambda take: take
+    ) -> None:
         self.backend, self.seen = backend, seen
-        self.registry = CollectorRegistry()
         settings = load_settings(None, {"mllp_port": 0, "drain_s": 5, **options}, {})
         channels = configured(settings)
         ids = parts.ids()
@@ -90,9 +100,16 @@ class Ways:
             new_id=ids,
             log=seen.log,
         )
-        metrics = ChannelMetrics(self.registry)
+        metrics = Metrics("1")
+        self.registry = metrics.registry
         self.intake = Intake(
-            channels, settings, self.receiver.take, self.receiver.refuse, metrics, seen.log
+            channels,
+            settings,
+            around(self.receiver.take),
+            self.receiver.refuse,
+            backend,
+            metrics,
+            seen.log,
         )
         self.clients: list[Client] = []
 
@@ -113,12 +130,18 @@ class Ways:
 
 
 @asynccontextmanager
-async def started(**options: Any) -> AsyncIterator[Ways]:
-    async with open_backend("memory:") as backend:
-        ways = Ways(backend, Seen(), options)
+async def started(
+    url: str = "memory:", around: Any = lambda take: take, **options: Any
+) -> AsyncIterator[Ways]:
+    """Ways in on a store; `around` may stand before the receiver."""
+    async with open_backend(url) as backend:
+        ways = Ways(backend, Seen(), options, around)
         await ways.intake.start()
-        yield ways
-        await ways.intake.close()
-        for client in ways.clients:
-            client.writer.transport.abort()
-        await asyncio.sleep(0)
+        try:
+            yield ways
+        finally:
+            await ways.intake.close()
+            await ways.receiver.close()
+            for client in ways.clients:
+                client.writer.transport.abort()
+            await asyncio.sleep(0)

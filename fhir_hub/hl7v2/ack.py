@@ -1,9 +1,10 @@
 """The acknowledgment: what the sender hears of a message, in its own delimiters and charset.
 
 It is built from the header's text alone, without the parser, because a message that cannot be
-parsed must be answered too. Original mode: AA taken, AE refused, AR cannot be processed.
+parsed must be answered too. Original mode: AA taken, AE refused, AR cannot be processed. In
+enhanced mode CA, CE, CR say first whether the message is kept, and those follow.
 
-Spec: HL7v2 chapter 2, 2.9.2, MSA and ERR; tables 0008 and 0357
+Spec: HL7v2 chapter 2, 2.9.2, 2.9.3, MSA and ERR; tables 0008, 0155 and 0357
 """
 
 import re
@@ -17,6 +18,7 @@ from fhir_hub.hl7v2.charset import codec, encode, hl7_name
 from fhir_hub.hl7v2.er7 import are_delimiters
 
 ACCEPTED = Ack("AA", "0", "", "")
+COMMITTED = Ack("CA", "0", "", "")
 _MOST_TEXT = 250  # the length of ERR-8
 _MOST_ECHO = 1000
 _SHORT_HEADER = 8  # MSH|^~\&
@@ -73,6 +75,31 @@ class Header(NamedTuple):
         return "|".join((self.field(3), self.field(4), control_id)) if control_id else ""
 
 
+def is_enhanced(header: Header) -> bool:
+    """Say whether a message asks for enhanced mode: MSH-15 or MSH-16 is valued."""
+    return bool(header.field(15) or header.field(16))
+
+
+def owes(header: Header) -> bool:
+    """Say whether the sender may want to hear later how a message ended."""
+    return is_wanted(header.field(16), is_good=True) or is_wanted(header.field(16), is_good=False)
+
+
+def own_conditions(header: Header, verdict: Ack, ack_mode: str) -> tuple[str, str]:
+    """Return MSH-15 and MSH-16 of an acknowledgment: one that comes later is to be committed."""
+    is_late = ack_mode == "enhanced" and is_enhanced(header) and verdict.ack_code[0] == "A"
+    return ("AL", "NE") if is_late else ("", "")
+
+
+def is_wanted(condition: str, *, is_good: bool) -> bool:
+    """Say whether a sender wants an acknowledgment, by MSH-15 or MSH-16 (table 0155).
+
+    `AL` always, `NE` or nothing never, `SU` if it `is_good`, `ER` if not; what is unknown: always.
+    """
+    known = {"": False, "NE": False, "SU": is_good, "ER": not is_good}
+    return known.get(condition.strip().upper(), True)
+
+
 def read_header(text: str, version: str = "") -> Header:
     """Return what the beginning of a message's text tells; of what is no message: nothing.
 
@@ -109,19 +136,21 @@ def acknowledge(
     zone: tzinfo,
     kind: Sequence[str] = (),
     more: Sequence[Sequence[str]] = (),
+    conditions: tuple[str, str] = ("", ""),
 ) -> bytes:
     """Return the acknowledgment that says `verdict` to the sender of `header`.
 
     `charset` is what `decode` found, `moment` and `control_id` are for MSH-7 and MSH-10. With
     `kind` it is another message than ACK, with `more` segments (fields, escaped) behind.
+    `conditions` are its own MSH-15 and MSH-16.
     """
     writer = _Writer(header, charset, kind)
     writer.has(more)
     acknowledgment = ["MSA", verdict.ack_code, header.field(10)]
     answer = [acknowledgment]
-    if verdict.ack_code != "AA":
+    if verdict.ack_code not in ("AA", "CA"):
         answer = writer.refusal(acknowledgment, verdict)
-    answer.insert(0, writer.header(moment.astimezone(zone), control_id))
+    answer.insert(0, writer.header(moment.astimezone(zone), control_id, conditions))
     answer += [list(segment) for segment in more]
     return encode("".join(header.separator.join(line) + "\r" for line in answer), charset)
 
@@ -143,7 +172,7 @@ class _Writer:
         }
         self._is_wide = False
 
-    def header(self, moment: datetime, control_id: str) -> list[str]:
+    def header(self, moment: datetime, control_id: str, conditions: tuple[str, str]) -> list[str]:
         own = self._header
         trigger_event = own.component(9, 2)
         kinds = self._kind or (["ACK", trigger_event, "ACK"] if trigger_event else ["ACK"])
@@ -161,8 +190,10 @@ class _Writer:
             own.field(11) or "P",
             own.field(12) or "2.4",
         ]
-        declaration = self._declaration()
-        return [*fields, *[""] * 5, declaration] if declaration else fields
+        fields += ["", "", *conditions, "", self._declaration()]
+        while not fields[-1]:
+            del fields[-1]
+        return fields
 
     def refusal(self, acknowledgment: list[str], verdict: Ack) -> list[list[str]]:
         """Return MSA and ERR: from version 2.5 on ERR-2, 3, 4 and 8, before that ERR-1."""

@@ -48,15 +48,19 @@ def no_log(event: str, **fields: object) -> None:
 
 
 class Caller:
-    """A client that is connected: its IP address, its certificate, and a way to tell it more."""
+    """A client that is connected: its IP address, its certificate, and a way to tell it more.
 
-    __slots__ = ("_drain_s", "_writer", "address", "certificate")
+    What it is still to be told is under way in `later`; its connection is held open for that.
+    """
+
+    __slots__ = ("_drain_s", "_writer", "address", "certificate", "later")
 
     def __init__(self, writer: asyncio.StreamWriter, drain_s: float) -> None:
         self._writer, self._drain_s = writer, drain_s
         peer = writer.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         self.certificate: object = writer.get_extra_info("peercert")
+        self.later: set[asyncio.Task[None]] = set()
 
     async def tell(self, raw: bytes) -> bool:
         """Send a block that answers none of this moment; False if the connection is gone."""
@@ -143,7 +147,9 @@ class Listener:
         if self._server is not None:
             self._server.close()
         for connection in self._connections.values():
-            if not connection.is_busy:
+            if connection.caller.later:
+                connection.reader.feed_eof()  # nothing more is read; what is due is still told
+            elif not connection.is_busy:
                 connection.writer.close()
         if self._connections:
             _, late = await asyncio.wait(list(self._connections), timeout=self._limits.drain_s)
@@ -169,13 +175,14 @@ class Listener:
             self._log("mllp_connection_refused", connections=len(self._connections))
             writer.close()
             return
-        handle = self._meet(Caller(writer, self._limits.idle_s))
+        caller = Caller(writer, self._limits.idle_s)
+        handle = self._meet(caller)
         if handle is None:
             writer.close()
             return
         task = asyncio.current_task()
         assert task is not None
-        connection = _Connection(reader, writer, Framer(self._limits.size_bytes), handle)
+        connection = _Connection(reader, writer, Framer(self._limits.size_bytes), handle, caller)
         self._connections[task] = connection
         self._on_change(1)
         try:
@@ -191,6 +198,9 @@ class Listener:
         except Exception as error:
             self._log("mllp_fault", fault=error)
         finally:
+            if later := caller.later:
+                with contextlib.suppress(asyncio.CancelledError):  # as above
+                    await asyncio.wait(later, timeout=self._limits.drain_s)
             del self._connections[task]
             self._on_change(-1)
             if connection.framer.junk:
@@ -238,7 +248,7 @@ class _Adopted(asyncio.StreamReaderProtocol):
 class _Connection:
     """One connection; `is_busy` while a message of it is under way."""
 
-    __slots__ = ("framer", "handle", "is_busy", "reader", "writer")
+    __slots__ = ("caller", "framer", "handle", "is_busy", "reader", "writer")
 
     def __init__(
         self,
@@ -246,6 +256,8 @@ class _Connection:
         writer: asyncio.StreamWriter,
         framer: Framer,
         handle: Handle,
+        caller: Caller,
     ) -> None:
-        self.reader, self.writer, self.framer, self.handle = reader, writer, framer, handle
+        self.reader, self.writer, self.framer = reader, writer, framer
+        self.handle, self.caller = handle, caller
         self.is_busy = False

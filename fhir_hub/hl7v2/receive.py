@@ -31,14 +31,15 @@ from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.journal.course import (
     Course,
+    OnKept,
     Read,
     changed,
     day_of,
-    digest,
     held_up,
     interrupted,
     late,
     read_message,
+    received,
 )
 from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
@@ -102,26 +103,32 @@ class Receiver:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
-    async def take(self, block: Block, channel: Channel | None = None) -> bytes:
+    async def take(
+        self, block: Block, channel: Channel | None = None, on_kept: OnKept | None = None
+    ) -> bytes:
         """Return the acknowledgment of a block; never raises for what a message holds."""
         way = channel or self._channel
         if block.is_cut or len(block.raw) > way.size_bytes:
             return self.refuse(block.raw, TooLarge("the message is over the size limit"), way)
-        return await self.receive(block.raw, way)
+        return await self.receive(block.raw, way, on_kept)
 
     def refuse(self, raw: bytes, error: FhirError, channel: Channel) -> bytes:
         """Return the acknowledgment of a message that is not kept, for the reason `error`."""
         return self._answer(self._read(raw, channel), ack_for(error))
 
-    async def receive(self, raw: bytes, channel: Channel | None = None) -> bytes:
+    async def receive(
+        self, raw: bytes, channel: Channel | None = None, on_kept: OnKept | None = None
+    ) -> bytes:
         """Keep the message, do what it says, return its acknowledgment.
 
         That goes on if the sender does not wait for it. Who has waited long enough is told to
         send again, and that the message was late stands in the journal with its end.
         """
         course = Course(self._read(raw, channel or self._channel), self._patience.tries())
+        course.on_kept = on_kept
         work = self._start(self._receive(raw, course))
-        finished, _ = await asyncio.wait((work,), timeout=self._patience.answer_s)
+        answer_s = self._patience.answer_s if on_kept is None else None
+        finished, _ = await asyncio.wait((work,), timeout=answer_s)
         if finished:
             return work.result()
         course.is_late = True
@@ -129,12 +136,14 @@ class Receiver:
         return self._answer(course.read, ack_for(late()))
 
     async def _receive(self, raw: bytes, course: Course) -> bytes:
-        message = self._received(course.read, raw)
+        message = self._received(course.read, raw, owes=course.on_kept is not None)
         try:
             kept = await self._keep(message, course)
             course.entered = kept.entered
             if kept.is_changed:
                 return await self._fail(course, changed(course.read.is_strict), "quarantined")
+            if course.on_kept is not None and course.read.fault is None:
+                course.on_kept(course.number, self._answer(course.read, ack.COMMITTED))
             if kept.is_duplicate and kept.entered.state == "done":
                 return kept.entered.ack
             course.is_again, course.is_free = kept.is_duplicate, kept.is_free
@@ -223,20 +232,8 @@ class Receiver:
         """Return the channel by which a message came, if it is still there."""
         return self._channels.get(entered.message.channel, self._channel)
 
-    def _received(self, read: Read, raw: bytes) -> Received:
-        header = read.header
-        return Received(
-            read.channel.name,
-            header.key,
-            digest(read, raw),
-            microseconds(self._clock()),
-            raw,
-            "^".join(filter(None, (header.component(9, 1), header.component(9, 2)))),
-            header.field(3),
-            header.field(4),
-            header.field(10),
-            turns=patient_numbers(read.text, header),
-        )
+    def _received(self, read: Read, raw: bytes, *, owes: bool = False) -> Received:
+        return received(read, raw, microseconds(self._clock()), owes=owes)
 
     async def _once(self, course: Course) -> bytes:
         """Process the message when its turn comes, or wait for who already does."""
@@ -389,4 +386,5 @@ class Receiver:
             moment=self._clock(),
             control_id=self._new_id(),
             zone=read.channel.zone,
+            conditions=ack.own_conditions(read.header, verdict, read.channel.ack_mode),
         )

@@ -41,7 +41,7 @@ from fhir_hub.store.open import Backend
 Ask = Callable[[str, Any], Awaitable[Any]]
 Plain = tuple[Any, ...]
 
-KINDS = frozenset(("write", "reindex", "keep", "finish", "turn", "reopen", "prune"))
+KINDS = frozenset(("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle"))
 _CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name != "entries")
 _CHANGE = attrgetter(*_CHANGE_FIELDS)
 _RECEIVED = attrgetter(*(field.name for field in fields(Received)))
@@ -77,6 +77,8 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
         return None
     if kind == "turn":
         return await backend.journal.turn(value)
+    if kind == "settle":
+        return await backend.journal.settle(value)
     if kind == "prune":
         before, forget, most = value
         return tuple(await backend.journal.prune(before, forget, most=most))
@@ -229,6 +231,14 @@ class ForwardingJournal:
         found = await self._near.find(number)
         assert found is not None
         return found
+
+    async def owed(self) -> list[Entered]:
+        """Return the messages that have ended and whose end is still to be told, oldest first."""
+        return await self._near.owed()
+
+    async def settle(self, number: int) -> None:
+        """Have it recorded that the end of a message was told, or will not be."""
+        await self._ask("settle", number)
 
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""

@@ -1,4 +1,4 @@
-"""What a journal promises: ten methods for received messages, from their bytes to their end.
+"""What a journal promises: twelve methods for received messages, from their bytes to their end.
 
 A message is kept before anything is made of it, gets a number in the order of arrival, and
 ends once, together with what it wrote. Its bytes are kept as they came; the text is decoded
@@ -24,7 +24,7 @@ class Received:
     `key` is empty where the message has no control id: then only `digest` (SHA-256 of the
     bytes) tells that it was seen before. What its header says is there to find it by. `turns`
     are what orders it, such as patients' numbers, and are not kept. `replaces` is the number of
-    the message whose corrected text this is.
+    the message whose corrected text this is. `owes`: its end is to be told to the sender later.
     """
 
     channel: str
@@ -39,6 +39,7 @@ class Received:
     direction: Literal["in", "out"] = "in"
     replaces: int = 0
     turns: tuple[str, ...] = field(default=(), compare=False)
+    owes: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,12 @@ class Journal(Protocol):
         `Conflict` for one that is unknown, without bytes, replaced, done, or done under another
         number.
         """
+
+    async def owed(self) -> list[Entered]:
+        """Return the messages that have ended and whose end is still to be told, oldest first."""
+
+    async def settle(self, number: int) -> None:
+        """Record that the end of a message was told, or will not be."""
 
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""

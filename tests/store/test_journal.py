@@ -1,5 +1,7 @@
 """The journal: a message is kept before it is acknowledged, and counts once."""
 
+from dataclasses import replace
+
 import pytest
 
 from fhir_hub.search.plan import EVERYTHING
@@ -123,3 +125,17 @@ async def test_recent_is_newest_first_in_pages_and_by_state(journal):
     assert await numbers(state="failed") == [4, 2]
     assert await numbers(state="failed", before=4) == [2]
     assert [entered.number for entered in await journal.pending()] == [1, 3, 5]
+
+
+async def test_what_is_owed_to_a_sender_is_known_from_its_end_until_it_is_settled(journal):
+    owing = replace(message(), owes=True)
+    for one in (owing, message("HIS|2", "d2"), replace(owing, digest="d3")):
+        await journal.keep(one)  # the last is quarantined: it was refused at once
+    assert await journal.owed() == []
+    await journal.finish(Finish(1, "failed", b"MSA|AE"))
+    await journal.finish(Finish(2, "done", b"MSA|AA"))
+
+    assert [(one.number, one.ack) for one in await journal.owed()] == [(1, b"MSA|AE")]
+    await journal.settle(1)
+    await journal.settle(1)
+    assert await journal.owed() == []

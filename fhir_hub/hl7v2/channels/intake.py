@@ -14,17 +14,19 @@ from functools import partial
 
 from fhir_hub.errors import FhirError, NotAllowed, NotSupported
 from fhir_hub.hl7v2 import ack, charset
-from fhir_hub.hl7v2.batches import MESSAGE, parts_of
+from fhir_hub.hl7v2.batches import MESSAGE, is_batch, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
+from fhir_hub.hl7v2.channels.enhanced import Debts, Enhanced
 from fhir_hub.hl7v2.channels.folder import Folder
 from fhir_hub.hl7v2.channels.pace import Pace
 from fhir_hub.hl7v2.channels.ports import PortPlan, by_channel, names_in, ports_of, tls_of
 from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.settings import Settings
-from fhir_hub.telemetry import ChannelMetrics, stopwatch
+from fhir_hub.store.open import Backend
+from fhir_hub.telemetry import Metrics, stopwatch
 
-Take = Callable[[Block, Channel], Awaitable[bytes]]
+Take = Callable[..., Awaitable[bytes]]
 Refuse = Callable[[bytes, FhirError, Channel], bytes]
 Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
 
@@ -36,8 +38,9 @@ class PortTaken(Exception):
 class Intake:
     """The ways in of one hub.
 
-    `take` returns the answer to a block of a channel; `refuse` that to a message which is not
-    kept, for a reason. `posted` are the channels whose messages come by HTTP.
+    `take` returns the answer to a block of a channel, and tells before that it is kept; `refuse`
+    that to a message which is not kept, for a reason; the journal of `backend` knows what is owed.
+    `posted` are the channels whose messages come by HTTP.
     """
 
     def __init__(
@@ -46,11 +49,12 @@ class Intake:
         settings: Settings,
         take: Take,
         refuse: Refuse,
-        metrics: ChannelMetrics,
+        backend: Backend,
+        metrics: Metrics,
         log: Log,
     ) -> None:
         """Raise `InvalidSettings` if a certificate cannot be read."""
-        self._take, self._refuse, self._metrics, self._log = take, refuse, metrics, log
+        self._take, self._refuse, self._metrics, self._log = take, refuse, metrics.channels, log
         self.plans = ports_of(channels, settings.mllp_port)
         self._listeners = [
             Listener(
@@ -58,13 +62,15 @@ class Intake:
                 plan.limits(settings.drain_s),
                 log,
                 tls_of(plan),
-                partial(metrics.observe_connection, plan.channels[0].name),
+                partial(metrics.channels.observe_connection, plan.channels[0].name),
             )
             for plan in self.plans
         ]
         self.posted = [one.channel for one in channels if one.settings.transport == "http"]
         self._folders = [self._folder(one) for one in channels if one.settings.folder is not None]
         self._drain_s, self._stop = settings.drain_s, asyncio.Event()
+        by_name = {one.channel.name: one.channel for one in channels}
+        self._debts = Debts(backend.journal, by_name, log)
         self._leading: list[asyncio.Task[None]] = []
         self._paces = {one.channel.name: Pace(one.channel.messages_per_minute) for one in channels}
 
@@ -90,22 +96,36 @@ class Intake:
         return sum(listener.connections for listener in self._listeners)
 
     def lead(self) -> None:
-        """Do what one process of the hub does for all: watch the folders."""
+        """Do what one process of the hub does for all: watch the folders, pay the debts."""
         if not self._leading:
-            watches = (folder.watch(self._stop) for folder in self._folders)
-            self._leading = [asyncio.create_task(watch) for watch in watches]
+            works = [folder.watch(self._stop) for folder in self._folders]
+            works.append(self._debts.run(self._stop))
+            self._leading = [asyncio.create_task(work) for work in works]
+
+    async def pay(self) -> None:
+        """Tell senders what was still to be told in the last round too."""
+        await self._debts.pay()
 
     async def close(self) -> None:
         """Take no more; let what is under way finish and be answered; then close."""
         self._stop.set()
+        await asyncio.gather(*(listener.close() for listener in self._listeners))
         if self._leading:
             _, late = await asyncio.wait(self._leading, timeout=self._drain_s)
             for task in late:
                 task.cancel()
-        await asyncio.gather(*(listener.close() for listener in self._listeners))
 
-    async def take(self, channels: Sequence[Channel], caller: Caller | None, block: Block) -> bytes:
-        """Return the answer to a block that came over one of `channels`, from a client of MLLP."""
+    async def take(
+        self,
+        channels: Sequence[Channel],
+        caller: Caller | None,
+        block: Block,
+        enhanced: dict[str, Enhanced] | None = None,
+    ) -> bytes:
+        """Return the answer to a block that came over one of `channels`, from a client of MLLP.
+
+        `enhanced` is what its connection has of channels in enhanced mode.
+        """
         elapsed = stopwatch()
         header: ack.Header | None = None
 
@@ -124,11 +144,16 @@ class Intake:
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
             error = NotAllowed("the client's certificate does not stand for MSH-3 and MSH-4")
             answer = self._refuse(block.raw, error, channel)
+        elif caller and enhanced is not None and _is_enhanced(channel, block, read):
+            if channel.name not in enhanced:
+                one = Enhanced(channel, caller, self._take, self._debts, self._count)
+                enhanced[channel.name] = one
+            if read().component(9, 1) == "ACK":
+                return b""  # it took what it was told: nobody acknowledges an acknowledgment
+            return await enhanced[channel.name].answer(block, read())
         else:
             answer = await self._take(block, channel)
-        at = answer.find(b"\rMSA") + 5
-        ack_code = answer[at : at + 2].decode("ascii", "replace")
-        self._metrics.observe_message(channel.name, ack_code, elapsed())
+        self._metrics.observe_message(channel.name, _code(answer), elapsed())
         return answer
 
     def _folder(self, one: Configured) -> Folder:
@@ -141,7 +166,22 @@ class Intake:
         if not channels:
             self._log("mllp_address_refused", channel=plan.channels[0].name)
             return None
-        return partial(self.take, channels, caller)
+        return partial(self.take, channels, caller, enhanced={})
+
+    def _count(self, channel: str, answer: bytes) -> None:
+        self._metrics.observe_message(channel, _code(answer), 0.0)
+
+
+def _code(answer: bytes) -> str:
+    at = answer.find(b"\rMSA") + 5
+    return answer[at : at + 2].decode("ascii", "replace")
+
+
+def _is_enhanced(channel: Channel, block: Block, read: Callable[[], ack.Header]) -> bool:
+    """Say whether a message is answered twice: none of a batch is."""
+    if channel.ack_mode != "enhanced" or is_batch(block.raw):
+        return False
+    return ack.is_enhanced(read()) or read().component(9, 1) == "ACK"
 
 
 def _headers(raw: bytes) -> list[ack.Header]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Tries
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.store.journal import Entered, Received
@@ -56,12 +57,17 @@ def _settings(raw: bytes, settings_of: Callable[[er7.Message], Settings]) -> Set
         return Settings()  # there is no header: `decode` and `parse` say so better
 
 
+# Hears the number of a message that is kept, and the commit acknowledgment (enhanced mode).
+OnKept = Callable[[int, bytes], None]
+
+
 @dataclass(slots=True)
 class Course:
     """How one message fares: its place in the journal once it is kept, and what was tried.
 
     `is_again`: somebody may have finished it; `is_free`: it need not wait for its turn;
     `is_redone`: it was done before; `is_late`: its sender was told that it takes too long.
+    With `on_kept` the sender waits for no more than that the message is kept.
     """
 
     read: Read
@@ -72,6 +78,7 @@ class Course:
     is_redone: bool = False
     is_late: bool = False
     attempts: int = 0
+    on_kept: OnKept | None = None
 
     @property
     def number(self) -> int:
@@ -87,6 +94,24 @@ def digest(read: Read, raw: bytes) -> str:
             text = _LINE_ENDS.sub("\r", text)
         raw = text.strip().encode("utf-8", "surrogatepass")
     return hashlib.sha256(raw).hexdigest()
+
+
+def received(read: Read, raw: bytes, now: int, *, owes: bool = False) -> Received:
+    """Return the message as the journal keeps it; `now` is in microseconds."""
+    header = read.header
+    return Received(
+        read.channel.name,
+        header.key,
+        digest(read, raw),
+        now,
+        raw,
+        "^".join(filter(None, (header.component(9, 1), header.component(9, 2)))),
+        header.field(3),
+        header.field(4),
+        header.field(10),
+        turns=patient_numbers(read.text, header),
+        owes=owes and read.fault is None and ack.owes(header),
+    )
 
 
 def day_of(read: Read, now: datetime) -> str:

@@ -15,6 +15,7 @@ class MemoryJournal:
         self._entered: dict[int, Entered] = {}
         self._last = 0
         self._turns = Turns()
+        self._owed: set[int] = set()
 
     async def keep(self, message: Received) -> Kept:
         """Store the message, unless it is a duplicate."""
@@ -37,6 +38,8 @@ class MemoryJournal:
         state: State = "quarantined" if is_changed else "received"
         entered = Entered(number, message, state, size_bytes=len(message.raw))
         self._entered[number] = entered
+        if message.owes and not is_changed:
+            self._owed.add(number)
         if message.replaces:
             old = self._entered[message.replaces]
             self._entered[old.number] = replace(old, state="replaced", replaced_by=number)
@@ -76,6 +79,15 @@ class MemoryJournal:
         elif not again:
             raise Conflict("the message is done")
         return Kept(entered, is_free=self._turns.enter(number, turns))
+
+    async def owed(self) -> list[Entered]:
+        """Return the messages that have ended and whose end is still to be told, oldest first."""
+        found = [self._entered[number] for number in sorted(self._owed)]
+        return [entered for entered in found if entered.state != "received"]
+
+    async def settle(self, number: int) -> None:
+        """Record that the end of a message was told, or will not be."""
+        self._owed.discard(number)
 
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""
@@ -126,6 +138,7 @@ class MemoryJournal:
         ][:most]
         for number in forgotten:
             del self._entered[number]
+            self._owed.discard(number)
         return Pruned(len(emptied), len(forgotten))
 
     def check(self, finish: Finish) -> None:

@@ -66,6 +66,16 @@ class SqliteJournal:
         entered = await self._writer.run(lambda: self._reopen(number, again))
         return Kept(entered, is_free=self._turns.enter(number, turns))
 
+    async def owed(self) -> list[Entered]:
+        """Return the messages that have ended and whose end is still to be told, oldest first."""
+        where = "message.number IN (SELECT number FROM owed_answer) AND state <> 'received'"
+        return self._find(f"{where} ORDER BY message.number", ())
+
+    async def settle(self, number: int) -> None:
+        """Record that the end of a message was told, or will not be."""
+        text = "DELETE FROM owed_answer WHERE number = ?"
+        await self._writer.run(lambda: self._connection.execute(text, (number,)).fetchall())
+
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""
         return self._find("state = 'received' ORDER BY number", ())
@@ -175,6 +185,8 @@ class SqliteJournal:
         )
         number = self._connection.last_insert_rowid()
         self._connection.execute("INSERT INTO message_raw VALUES (?, ?)", (number, message.raw))
+        if message.owes and not is_changed:
+            self._connection.execute("INSERT INTO owed_answer VALUES (?)", (number,))
         return Entered(number, message, state, size_bytes=len(message.raw))
 
     def _reopen(self, number: int, again: bool) -> Entered:

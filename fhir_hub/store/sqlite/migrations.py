@@ -138,7 +138,12 @@ CREATE INDEX message_key ON message (key, digest);
 CREATE INDEX message_state ON message (state);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT, _WATCHED, _MESSAGES)
+# messages whose end is still to be told to their sender
+_OWED = """
+CREATE TABLE owed_answer (number INTEGER PRIMARY KEY);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT, _WATCHED, _MESSAGES, _OWED)
 
 
 def migrate(connection: apsw.Connection) -> None:
