@@ -136,18 +136,24 @@ async def test_ae_is_tried_again_and_given_up_after_some_attempts(
 async def test_ar_is_given_up_at_once_and_sent_anew_when_somebody_says_so(
     client, delivering, peer, store
 ):
-    peer.answers = ["AR"]
+    peer.answers = ["AR", "AA", "AR"]
 
     async with delivering(his=partner(peer)):
         await put(client, patient(1), patient(2))
         await peer.messages(2)
         (dead,) = await dead_messages(store)
         await try_again(store, dead)
-        await peer.until(lambda one: len(one.received) == 3)
-        await put(client, patient(3))
         await peer.messages(3)
+        await put(client, patient(3))
+        await peer.messages(4)
+        (dead,) = await dead_messages(store)
+        await try_again(store, dead)
+        await put(client, patient(4))
+        await peer.messages(6)
 
-    assert control_id(peer.received[2]) == control_id(peer.received[0])
+    sent = [control_id(raw) for raw in peer.received]
+    assert sent[2] == f"{sent[0]}-R1"
+    assert f"{sent[0]}-R2" in sent
     assert await dead_messages(store) == []
 
 

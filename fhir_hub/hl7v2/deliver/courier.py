@@ -153,12 +153,12 @@ class Courier:
         self._progress = replace(progress, done=change.sequence)
         await given.outbox.save(self._progress, dead)
 
-    def _pending(self, choice: Choice, control_id: str, *, is_again: bool = False) -> Pending:
+    def _pending(self, choice: Choice, control_id: str, again_of: str = "") -> Pending:
         change = choice.change
         emitted = self._given.write(choice, control_id)
         address = f"{change.resource_type}/{change.logical_id}"
         numbers = (address, change.version_id, change.sequence)
-        return Pending(control_id, choice.event, *numbers, emitted.raw, is_again=is_again)
+        return Pending(control_id, choice.event, *numbers, emitted.raw, again_of=again_of)
 
     async def _again(self, dead: Dead) -> None:
         """Make a dead message anew, of the change that it told of, and deliver it."""
@@ -166,13 +166,14 @@ class Courier:
         assert progress is not None
         key = Key(*dead.address.split("/"))
         change = await given.desk.store.vread(key, dead.version_id)
-        number = dead.control_id
+        # another id: what he refused may say something else now, and he may remember the first
+        number, anew = dead.control_id, f"{dead.control_id}-R{dead.retries + 1}"
         await given.outbox.taken(number)
         if change is None:
             return
         try:
             choice = await choice_of(change, given.partner, given.desk)
-            pending = self._pending(choice, number, is_again=True) if choice else None
+            pending = self._pending(choice, anew, number) if choice else None
         except Unavailable:
             raise
         except Exception as error:  # it stays dead
@@ -229,9 +230,9 @@ class Courier:
     async def _done(self, pending: Pending, answer: Answer, dead: Dead | None) -> None:
         given, progress = self._given, self._progress
         assert progress is not None
-        done = progress.done if pending.is_again else pending.sequence
+        done = progress.done if pending.again_of else pending.sequence
         self._progress = replace(progress, pending=None, done=done)
-        gone = pending.control_id if pending.is_again and dead is None else ""
+        gone = pending.again_of if dead is None else ""
         await given.outbox.save(self._progress, dead, gone)
         self.is_busy = False
         given.told(given.name, "dead" if dead else "delivered")
@@ -242,8 +243,9 @@ class Courier:
             )
 
     def _dead(self, pending: Pending, answer: Answer) -> Dead:
+        retries = pending.control_id.rpartition("-R")[2] if pending.again_of else "0"
         return Dead(
-            pending.control_id,
+            pending.again_of or pending.control_id,
             pending.event,
             pending.address,
             pending.version_id,
@@ -251,4 +253,5 @@ class Courier:
             answer.ack_code,
             answer.error_code,
             instant(self._given.clock()),
+            int(retries),
         )

@@ -21,7 +21,10 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A message that is to be delivered: of which change it tells, and its bytes."""
+    """A message that is to be delivered: of which change it tells, and its bytes.
+
+    `again_of` is the control id under which it was given up before.
+    """
 
     control_id: str
     event: str
@@ -30,7 +33,7 @@ class Pending:
     sequence: int
     raw: bytes
     attempts: int = 0
-    is_again: bool = False
+    again_of: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -64,6 +67,7 @@ class Dead:
     ack_code: str
     error_code: str = ""
     at: str = ""
+    retries: int = 0
     partner: str = field(default="", compare=False)
 
 
@@ -79,7 +83,7 @@ class Outbox:
         noted = (await self._store.notes()).get(self._key)
         if noted is None:
             status = await self._store.status()
-            progress = Progress(self._new_id()[-8:].upper(), status.sequence)
+            progress = Progress(self._new_id()[-6:].upper(), status.sequence)
             await self.save(progress)
             return progress
         data = json.loads(noted)

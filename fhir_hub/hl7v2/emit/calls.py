@@ -122,6 +122,15 @@ def _observed_value(seat: Seat, paths: Paths, values: list[Found], out: Outbound
     return values[:1] if seat.put(value_path, observed.value) else []
 
 
+def _attachment(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write a file: ED with its data, RP with its address."""
+    written = write_quantities.attachment(values[0].value, out)
+    if not written or seat.is_valued(paths[0]):
+        return []
+    seat.put(paths[1], ["ED" if "data" in values[0].value else "RP"])
+    return values[:1] if seat.put(paths[0], written) else []
+
+
 def _pressure(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
     """Write both components of a blood pressure as one text (`148/92`)."""
     both = {}
@@ -229,6 +238,7 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "laboratory": _laboratory,
         "observation_category": _category,
         "observation_code": _each(write_codes.concept),
+        "observed_attachment": _attachment,
         "observed_value": _observed_value,
         "observers": _each(write_people.practitioner),
         "ordering_provider": _each(write_people.practitioner),

@@ -10,6 +10,7 @@ Spec: HL7v2 chapters 3 (ADT), 7 (ORU), 10 (SIU) and 11 (REF, RRI)
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fhir_hub.hl7v2.calls_results import VITAL_SIGNS
 from fhir_hub.hl7v2.emit.fill import Spot
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources
@@ -118,7 +119,8 @@ def _order(
     """Return what OBR says where no row does: of results the category, alone all of it."""
     fixed: dict[str, Written] = {"ORC-1": ["RE"]}
     table = out.table("ObservationCategory")
-    categories = (one for result in found for one in result.get("category", ()))
+    told = (one for one in found if not _is_vital_sign(one))
+    categories = (one for result in told for one in result.get("category", ()))
     sections = (codes for one in categories if (codes := table_sources(one, table)))
     if section := next(sections, None):
         fixed["OBR-24"] = [section[0]]
@@ -127,6 +129,12 @@ def _order(
         fixed["OBR-7"] = [moment(report.get("effectiveDateTime"), out)]
         fixed["OBR-25"] = ["F" if report.get("status") == "final" else "R"]
     return fixed
+
+
+def _is_vital_sign(observation: Json) -> bool:
+    """Say whether a reader knows the category by the code."""
+    codings = observation.get("code", {}).get("coding", ())
+    return any(one.get("code") in VITAL_SIGNS for one in codings)
 
 
 def _is(resource: Json, resource_type: str) -> bool:
