@@ -8,6 +8,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBX); R4 practitionerrole.h
 
 from typing import Any
 
+from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.datatypes import coding_systems, contacts, identifiers, places
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
@@ -125,8 +126,8 @@ def sending_facility(place: Place, draft: Draft, paths: Paths) -> Json | None:
     facility, country = paths
     found: Json | None = _made("FacilityOrganization", place.value(facility), place)
     named = one_line(place.text(country))
-    if not named.isalpha() or len(named) > 3:
-        return found
+    if not named.isalpha() or len(named) > 3 or charset.codec(named):
+        return found  # some write MSH-18 one field too early
     return (found or {"resourceType": "Organization"}) | {"address": [{"country": named}]}
 
 

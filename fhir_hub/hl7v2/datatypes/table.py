@@ -55,6 +55,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `Ratio`, `SNRatio` | SN | Ratio |
 | `ReferenceRange` | ST (OBX-7) | list of Observation.referenceRange |
 | `string`, `markdown` | ST TX FT | the whole text, `\\.br\\` as line break |
+| `MessageType` | MSG (MSH-9) | string: `ORU^R01^ORU_R01` |
 | `firstString` | any | the text of the first component |
 | `Annotation` | ST TX FT | Annotation |
 | `Attachment` | ED, RP | Attachment |
@@ -169,6 +170,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "string": texts.string,
         "markdown": texts.string,
         "firstString": texts.first_string,
+        "MessageType": texts.message_type,
         "Annotation": texts.annotation,
         "Attachment": texts.attachment,
         "integer": texts.integer,
@@ -221,6 +223,7 @@ _OTHER_TYPES = {
     "HomeAddress": "Address",
     "CodeText": "string",
     "firstString": "string",
+    "MessageType": "string",
     "PeriodStart": "Period",
     "PeriodEnd": "Period",
     "SimpleQuantity": "Quantity",

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.datatypes.parts import compact, half_width, part, whole
+from fhir_hub.hl7v2.datatypes.parts import compact, half_width, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import read_decimal
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity.systems import universal
@@ -62,6 +62,12 @@ def string(value: Value, context: Context) -> str | None:
 def first_string(value: Value, context: Context) -> str | None:
     """Return the text of the first component."""
     return part(value) or None
+
+
+def message_type(value: Value, context: Context) -> str | None:
+    """Return MSG as HL7 writes it, `ORU^R01^ORU_R01`, whatever the message's delimiters are."""
+    parts = [one_line(part(value, at)) for at in range(1, len(value.components) + 1)]
+    return "^".join(parts).rstrip("^") or None
 
 
 def annotation(value: Value, context: Context) -> dict[str, Any] | None:

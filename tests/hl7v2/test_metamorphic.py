@@ -1,0 +1,114 @@
+"""What changes a message's bytes and not its meaning changes no resource that is made of it.
+
+Line ends, delimiters, the character set and Z-segments that no map knows are put in the way of the
+example messages; what they make must stay the same, full urls and all.
+
+Spec: HL7v2 chapter 2, 2.5 (delimiters), 2.14 (MSH), 2.15.9.18 (MSH-18)
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from conversion_parts import mappings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.reports.report import UNMAPPED_SEGMENT
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "messages"
+STANDARD = "|^~\\&"
+# Unescaped delimiters in a text or a unit (8~10, 10^9/L) mean the characters themselves.
+UNESCAPED = {"08_ORU_R01_lab_tertiary", "13_REF_I12_up_referral", "17_OUL_R22_analyser"}
+MESSAGES = {path.stem: path.read_bytes().decode("utf-8") for path in sorted(EXAMPLES.glob("*.hl7"))}
+LINE_ENDS = ("\n", "\r\n", "\r\r", "\n\n", "\r\n\r\n")
+DELIMITERS = "|^~\\&!#$%*;?@`"
+# Each with a name of HL7 table 0211 that a sender declares.
+CHARSETS = {
+    "UNICODE UTF-8": "utf-8",
+    "GB 18030-2000": "gb18030",
+    "GB18030": "gb18030",
+    "": "gb18030",
+}
+
+names = st.sampled_from(sorted(MESSAGES))
+
+
+def made(data: bytes) -> list[dict[str, Any]]:
+    """Return what the bytes of a message make, by the tables and as the hub stores it.
+
+    Left out is the raw text of a segment that no map reads: it is kept as it came.
+    """
+    decoded = charset.decode(data)
+    message = er7.parse(decoded.text, decoded.charset)
+    return [
+        {"url": one.full_url, "match": one.match, **without_kept_segments(one.resource)}
+        for by_table in (False, True)
+        for one in convert(message, mappings(), by_table=by_table).resources
+    ]
+
+
+def without_kept_segments(resource: dict[str, Any]) -> dict[str, Any]:
+    held = [one for one in resource.get("extension", ()) if one["url"] != UNMAPPED_SEGMENT]
+    others = {name: value for name, value in resource.items() if name != "extension"}
+    return others | ({"extension": held} if held else {})
+
+
+@cache
+def expected(name: str) -> list[dict[str, Any]]:
+    return made(MESSAGES[name].encode("utf-8"))
+
+
+def with_charset(text: str, declared: str) -> str:
+    """Return the message with another MSH-18, and no set declared anywhere else."""
+    header, _, rest = text.partition("\r")
+    fields = header.split("|")
+    fields += [""] * (18 - len(fields))
+    fields[16] = "" if "GB" in fields[16] else fields[16]
+    fields[17] = declared
+    return "|".join(fields) + "\r" + rest
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=names, ends=st.lists(st.sampled_from(("\r", *LINE_ENDS)), min_size=1, max_size=5))
+def test_line_ends_change_nothing(name, ends):
+    segments = MESSAGES[name].split("\r")
+    text = "".join(segment + ends[at % len(ends)] for at, segment in enumerate(segments) if segment)
+    assert made(text.encode("utf-8")) == expected(name)
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=names.filter(lambda name: name not in UNESCAPED), order=st.permutations(DELIMITERS))
+def test_delimiters_change_nothing(name, order):
+    text = MESSAGES[name]
+    free = [mark for mark in order if mark in STANDARD or mark not in text][:5]
+    changed = text.translate(str.maketrans(dict(zip(STANDARD, free, strict=True))))
+    assert made(changed.encode("utf-8")) == expected(name)
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=names, declared=st.sampled_from(sorted(CHARSETS)), bom=st.booleans())
+def test_the_character_set_changes_nothing(name, declared, bom):
+    text = with_charset(MESSAGES[name], declared)
+    data = text.encode(CHARSETS[declared])
+    if bom and CHARSETS[declared] == "utf-8":
+        data = b"\xef\xbb\xbf" + data
+    assert made(data) == expected(name)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    name=names,
+    added=st.lists(
+        st.tuples(st.integers(0, 40), st.sampled_from(["ZXA|1|甲^乙", "ZXB", "ZXC|||~&\\F\\"])),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_segments_that_no_map_knows_change_nothing(name, added):
+    segments = MESSAGES[name].rstrip("\r").split("\r")
+    for at, segment in added:
+        segments.insert(1 + at % len(segments), segment)
+    assert made(("\r".join(segments) + "\r").encode("utf-8")) == expected(name)
