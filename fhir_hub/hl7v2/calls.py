@@ -16,9 +16,11 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `participating_device` | PRT-10, PRT-16 … | Device |
 | `insurer` | IN1-3, IN1-4, IN1-5 | Organization that pays |
 | `employer` | IN1-10, IN1-11 | Organization that holds the policy |
+| `described_code` | PR1-3, PR1-4 | CodeableConcept with the text of another field |
 | `subscriber` | IN1-16, IN1-49 … | RelatedPerson whose policy it is |
 | `whole_procedure` | PR1-25 | Procedure that this one is part of |
 | `parent_order` | OBR-29, ORC-8 | order of which this one is part |
+| `parent_specimen` | SPM-3 | specimens of which this one is a part |
 | `ordering_provider` | OBR-16, ORC-12 | Practitioner beside the requester |
 | `repeated_components` | OBX-5, OBX-2, OBX-6 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
@@ -81,6 +83,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "appointment_end": calls_bookings.end,
         "appointment_start": calls_bookings.start,
         "appointment_status": calls_bookings.status,
+        "described_code": calls_orders.described_code,
         "document": calls_given.document,
         "dose": calls_orders.dose,
         "dose_given": calls_given.dose_given,
@@ -111,6 +114,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "visit_participant": calls_participations.visit_participant,
         "whole_procedure": calls_orders.whole_procedure,
         "parent_order": calls_orders.parent_order,
+        "parent_specimen": calls_orders.parent_specimen,
         "ordering_provider": calls_roles.ordering_provider,
         "repeated_components": calls_results.repeated_components,
         "prior_order": calls_orders.prior_order,

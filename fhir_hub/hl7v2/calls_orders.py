@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import (
     codes,
+    contacts,
     identifiers,
     people,
     places,
@@ -100,19 +101,29 @@ def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def subscriber(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the RelatedPerson whose policy it is: IN1-16, IN1-49, IN1-18, IN1-19, IN1-43."""
-    name, number, born, address, sex = (place.value(path) for path in paths)
+    """Return the RelatedPerson whose policy it is.
+
+    The paths are name, number, birth, address, sex, relationship, further numbers, social
+    security number and phones.
+    """
+    name, number, born, address, sex, kin, _, security, _ = map(place.value, paths)
     patients = place.node.nearest_drafts("Patient")
     if not (name or number) or not patients:
         return None
     context = place.run.context
     called = people.human_name(name, context) if name else None
-    found = identifiers.cx(number, context) if number else None
+    numbers = [identifiers.cx(one, context) for one in (number, *place.values(paths[6])) if one]
+    numbers.append(identifiers.resident(security, context) if security else None)
     at = places.address(address, context) if address else None
+    phones = [contacts.contact_point(one, context) for one in place.values(paths[8])]
+    table = context.table("Relationship")
+    relation = codes.table_codeable_concept(kin, context, table) if kin else None
     parts = compact(
         {
-            "identifier": [found] if isinstance(found, dict) else [],
+            "identifier": [found for found in numbers if isinstance(found, dict)],
             "patient": {"reference": patients[0].full_url},
+            "relationship": [relation] if relation else [],
+            "telecom": [one for one in phones if isinstance(one, dict)],
             "name": called if isinstance(called, list) else [called] if called else [],
             "birthDate": times.date(born, context) if born else "",
             "gender": codes.table_code(sex, context, context.table("AdministrativeSex"))
@@ -227,3 +238,28 @@ def provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
         }
     )
     return {"resourceType": "Practitioner"} | parts if parts else None
+
+
+def described_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the CodeableConcept of a code, called as another field describes it (DG1-4)."""
+    coded, described = (place.value(path) for path in paths)
+    found = codes.codeable_concept(coded, place.run.context) if coded else None
+    text = whole(described) if described else ""
+    if not text or (coded and part(coded, 9)):
+        return found
+    return {**(found or {}), "text": text}
+
+
+def parent_specimen(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return the specimens that this one is part of (SPM-3), by their numbers."""
+    found = []
+    for value in place.values(paths[0]):
+        both = (
+            identifiers.placer_ei(value, place.run.context),
+            identifiers.filler_ei(value, place.run.context),
+        )
+        if numbers := [one for one in both if one]:
+            named: Json = {"type": "Specimen", "identifier": numbers[-1]}
+            whole_one: Json = {"resourceType": "Specimen", "identifier": numbers}
+            found.append(whole_one if place.run.by_table else named)
+    return found or None

@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.identity.names import has_han
 
+_FLAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 # Of each triple: where code, text, system's name, version and OID stand in a CWE.
 _TRIPLES = ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20))
 
@@ -148,8 +149,8 @@ def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any]
 
 
 def _coding_of(coded: Coded, value: Value, context: Context) -> dict[str, Any]:
-    """Return a table's Coding; by the standard's tables a code that stays gets no display."""
-    if context.by_table and coded.code == part(value, 1):
+    """Return a table's Coding; by the standard's tables a flag that stays gets no display."""
+    if context.by_table and coded.system == _FLAGS and coded.code == part(value, 1):
         return (
             compact({"system": coded.system, "code": coded.code, "display": part(value, 2)}) or {}
         )

@@ -17,6 +17,7 @@ from fhir_hub.identity import phones
 
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/contactpoint-"
 _MOBILE = {"CP", "PRS"}
+_ADDRESSED = {"INTERNET", "X.400"}
 _NOTHING = {"-", "--", "/", "无", "0"}
 Json = dict[str, Any]
 
@@ -34,6 +35,8 @@ def _points(value: Value, context: Context) -> list[Json | None]:
         "period": period_of(value.component(13), value.component(14), context),
     }
     use, equipment = part(value, 2).upper(), part(value, 3)
+    if context.by_table:
+        return [_by_table(value, use, equipment, shared, context)]
     if address:
         system = _system(equipment, context) or ("email" if "@" in address else "url")
         if system in ("phone", "fax") and "@" in address:
@@ -41,6 +44,28 @@ def _points(value: Value, context: Context) -> list[Json | None]:
         spoken = {"system": system, "value": address, "use": _use(use, "", False, context)}
         return [compact(spoken | shared), *_numbers(value, use, "PH", shared, context)]
     return _numbers(value, use, equipment, shared, context)
+
+
+def _by_table(
+    value: Value, use: str, equipment: str, shared: Json, context: Context
+) -> Json | None:
+    """Return the one point that the standard's table makes: an address, or the whole number.
+
+    Of several writings the unformatted one (XTN.12) goes before the pieces, and XTN.1 is last.
+    """
+    address = one_line(part(value, 4))
+    number = one_line(part(value, 12))
+    is_address = equipment.upper() in _ADDRESSED
+    if address and (is_address or not (number or part(value, 7) or part(value, 1))):
+        system = _system(equipment, context) or "email"
+        spoken = {"system": system, "value": address, "use": _use(use, "", False, context)}
+        return compact(spoken | shared)
+    if number and not is_address:
+        point = phones.normalise(number, "")
+        system = _system(equipment, context) or "phone"
+        return _point(point, system, use, equipment, shared, context, [])
+    found = _numbers(value, use, equipment, shared, context)
+    return found[0] if found else None
 
 
 def _numbers(

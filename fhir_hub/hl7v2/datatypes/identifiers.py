@@ -205,6 +205,11 @@ def filler_number(value: Value, context: Context) -> Json | None:
     return typed(ei(value, context), "FILL")
 
 
+def shipment_number(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of EI as a shipment's, typed SHIP (SPM-32)."""
+    return typed(ei(value, context), "SHIP")
+
+
 def typed(identifier: Json | None, type_code: str) -> Json | None:
     """Return an Identifier with a type of HL7 table 0203."""
     if identifier is None:

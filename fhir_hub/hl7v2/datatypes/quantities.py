@@ -39,7 +39,7 @@ def days(value: Value, context: Context) -> dict[str, Any] | None:
     number = read_decimal(part(value))
     if number is None or number <= 0:
         return None
-    return {"value": number, "unit": "days", "system": coding_systems.UCUM, "code": "d"}
+    return {"value": number, "unit": "d", "system": coding_systems.UCUM, "code": "d"}
 
 
 def read_decimal(text: str) -> Decimal | None:

@@ -11,6 +11,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `EI` | EI | Identifier in the authority's namespace |
 | `PlacerEI`, `FillerEI` | EIP | the Identifier of EIP.1, EIP.2 |
 | `PlacerNumber`, `FillerNumber` | EI | the Identifier, typed PLAC, FILL (ORC-2, OBR-3, SCH-2) |
+| `ShipmentNumber` | EI (SPM-32) | the Identifier, typed SHIP |
 | `ResidentIdentifier` | ST, CX (PID-19) | Identifier |
 | `VisitIdentifier` | CX, ST (PV1-19) | Identifier, type VN, of the sender where untyped |
 | `StaffIdentifier` | XCN, CNN, CWE | Identifier of the person in XCN.1 |
@@ -120,6 +121,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "FillerEI": identifiers.filler_ei,
         "PlacerNumber": identifiers.placer_number,
         "FillerNumber": identifiers.filler_number,
+        "ShipmentNumber": identifiers.shipment_number,
         "ResidentIdentifier": identifiers.resident,
         "VisitIdentifier": _either(identifiers.visit, by_table.visit),
         "StaffIdentifier": identifiers.staff,
@@ -200,6 +202,7 @@ _OTHER_TYPES = {
             "FillerEI",
             "PlacerNumber",
             "FillerNumber",
+            "ShipmentNumber",
             "ResidentIdentifier",
             "VisitIdentifier",
             "PlacerCX",
