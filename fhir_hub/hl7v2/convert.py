@@ -39,10 +39,10 @@ class Converted:
 
     `match` are the identifiers (system, value) and keys in `meta.tag` (system, code) by which a
     stored one is found, strongest first; none: it is always new. `mode` `create` leaves a stored
-    one as it is, `update` lays this over it. `nulls` are top elements that the message deletes,
-    `removes` items to take out of lists, `whole` lists of which all that the sender knows is
-    here. `segment` is what made it, `action` what the action code of that wants: `delete`,
-    `leave` or, `""`, to add and update.
+    one as it is, `update` lays this over it. `nulls` are elements that the message deletes,
+    parts too (`period.end`), `removes` items to take out of lists, `whole` lists of which all
+    that the sender knows is here. `segment` is what made it, `action` what the action code of
+    that wants: `delete`, `leave` or, `""`, to add and update.
     """
 
     full_url: str
@@ -135,6 +135,8 @@ def _convert(
     ignore_nulls = settings.nulls == "ignore"
     snapshots = snapshots_in(message, (teller.message_type, teller.event), settings)
     whole = ("contact",) if "NK1" in snapshots else ()
+    if not ignore_nulls:
+        _delete_items(late)
     found = tuple(_converted(draft, ignore_nulls, whole) for draft in run.everything())
     codes = unmapped(run.issues)
     return Conversion(found, report, settings, teller, trusted, snapshots, codes)
@@ -334,6 +336,24 @@ def _drop_witnesses(run: Run, completeness: Completeness) -> Dropped:
     return dropped
 
 
+def _delete_items(late: Late) -> None:
+    """Have an item of a list that `""` deletes taken out: one with its label's constants."""
+    for _, entry, draft in late:
+        for name in tuple(draft.nulls):
+            element, _, label = name.partition("[")
+            if label and draft.name == entry.name:
+                rows = (one.row for one in (*entry.rows, *entry.late))
+                pattern = {
+                    row.to.partition("].")[2]: row.value
+                    for row in reversed([*rows])
+                    if row.value is not None and row.to.startswith(f"{name}.")
+                }
+                if pattern:
+                    draft.removes.setdefault(element, []).append(pattern)
+                else:  # nothing tells its items from others
+                    draft.nulls.append(element)
+
+
 def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Converted:
     return Converted(
         draft.full_url,
@@ -349,4 +369,8 @@ def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Conv
 
 
 def _deleted(draft: Draft) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in draft.nulls if name not in draft.resource))
+    return tuple(
+        dict.fromkeys(
+            name for name in draft.nulls if name not in draft.resource and "[" not in name
+        )
+    )

@@ -144,7 +144,21 @@ def _without(
     stored: Resource, nulls: Sequence[str], rivals: Callable[[str], tuple[str, ...]]
 ) -> Resource:
     gone = {rival for element in nulls if element not in _KEPT for rival in rivals(element)}
-    return {element: value for element, value in stored.items() if element not in gone}
+    kept = {element: value for element, value in stored.items() if element not in gone}
+    for parent, _, part in (name.partition(".") for name in nulls if "." in name):
+        if isinstance(kept.get(parent), dict):
+            kept[parent] = _without_part(kept[parent], part)
+            if not kept[parent]:
+                del kept[parent]
+    return kept
+
+
+def _without_part(value: Json, path: str) -> Json:
+    """Return an element without the part at a path in it."""
+    name, _, rest = path.partition(".")
+    inner = _without_part(value[name], rest) if rest and isinstance(value.get(name), dict) else None
+    others = {key: part for key, part in value.items() if key != name}
+    return {**others, name: inner} if inner else others
 
 
 def _rivals(choices: Mapping[str, tuple[str, ...]], element: str) -> tuple[str, ...]:
@@ -179,11 +193,27 @@ def _remove(result: Resource, element: str, values: Sequence[Any]) -> None:
     kept = result.get(element)
     if isinstance(kept, list):
         gone = [who(value) for value in values]
-        kept = [item for item in kept if who(item) not in gone]
+        kept = [
+            item
+            for item in kept
+            if who(item) not in gone and not any(_fits(value, item) for value in values)
+        ]
         if kept:
             result[element] = kept
         else:
             del result[element]
+
+
+def _fits(pattern: Any, item: Any) -> bool:
+    """Say whether an item has all that a pattern has, also as one of several."""
+    return (
+        isinstance(pattern, dict)
+        and isinstance(item, dict)
+        and all(
+            item.get(name) == value or (isinstance(item.get(name), list) and value in item[name])
+            for name, value in pattern.items()
+        )
+    )
 
 
 def _meta(old: Json, new: Json) -> dict[str, Json]:

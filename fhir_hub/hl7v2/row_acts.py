@@ -31,8 +31,8 @@ def reading(
     is_plain = not source.component
     read = _splitter(source, row.kind in _WHOLE and not source.component)
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
-    top = goal.last.name if not goal.parents else ""
-    alone = top if is_single and not goal.choice else ""
+    deleted = _deleted(goal)
+    alone = goal.last.name if is_single and not goal.choice and not goal.parents else ""
 
     def act(place: Place, draft: Draft) -> None:
         if alone and alone in draft.resource:
@@ -48,8 +48,8 @@ def reading(
         took = False
         for index, value in enumerate(values):
             if value.is_null:
-                if top:
-                    draft.nulls.append(top)
+                if deleted:
+                    draft.nulls.append(deleted)
                 continue
             made = convert(value, place)
             if made is None:
@@ -68,6 +68,18 @@ def reading(
                 took = put(draft, place, index, made) or took
 
     return act
+
+
+def _deleted(goal: Target) -> str:
+    """Return what `""` deletes: an element, a part (`period.end`) or an item (`name[label]`)."""
+    if not goal.parents:
+        return goal.last.name
+    first, *inner = goal.parents
+    if first.is_list:
+        return f"{first.name}[{first.label}]" if first.label else ""
+    if goal.choice or any(step.is_list for step in inner):
+        return ""
+    return ".".join([*(step.name for step in goal.parents), goal.last.name])
 
 
 def _splitter(source: Path, whole: bool) -> Callable[[Segment, str], list[Value]]:

@@ -148,7 +148,8 @@ def withdrawing(resource: Json, elements: Iterable[str]) -> Json:
 
     Those that are told again lose theirs.
     """
-    gone = [name for name in dict.fromkeys(elements) if name not in resource]
+    names = [name for name in dict.fromkeys(elements) if "." not in name]
+    gone = [name for name in names if name not in resource]
     if not gone and not withdrawn(resource):
         return resource
     meta = {**resource.get("meta", {})}
