@@ -157,8 +157,10 @@ class ChannelSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_transport(self) -> Self:
-        for name in sorted(self.model_fields_set):
-            if self.transport not in _ONLY.get(name, (self.transport,)):
+        for name, field in type(self).model_fields.items():
+            # what says no more than the default does no harm: another process is given all keys
+            is_said = getattr(self, name) != field.default
+            if is_said and self.transport not in _ONLY.get(name, (self.transport,)):
                 raise ValueError(f"{name} is not for the transport {self.transport}")
         if self.transport == "mllps" and self.certificate is None:
             raise ValueError("mllps needs a certificate")

@@ -218,6 +218,19 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
+def allow_connections() -> None:
+    """Let the process, and those that it starts, have as many connections as the system lets it.
+
+    A shell often gives 1,024 files, which is fewer than an MLLP port may have connections.
+    """
+    try:
+        import resource
+    except ImportError:  # not made for Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def calm_collector() -> None:
     """Spare the garbage collector what lives as long as the process, and what dies at once.
 

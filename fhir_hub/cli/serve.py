@@ -75,7 +75,7 @@ def _run(
     from fhir_hub.errors import FhirError
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.r4.package_files import InvalidPackage
-    from fhir_hub.server import CannotListen, new_event_loop
+    from fhir_hub.server import CannotListen, allow_connections, new_event_loop
     from fhir_hub.settings import InvalidSettings, located, unknown_variables
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.telemetry import LIBRARIES, Logs
@@ -94,6 +94,7 @@ def _run(
         shown = _as_json(addresses) if is_for_programs else _as_text(addresses, settings)
         print(shown, flush=True)
 
+    allow_connections()
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(settings, logs, ready, load))

@@ -15,6 +15,7 @@ from fhir_hub.workers.doorway import HTTP, hand_over
 
 _AT_ONCE = 64
 _UNEVEN = 8
+_AGAIN_S = 0.005
 
 
 class Door:
@@ -43,7 +44,8 @@ class Reception:
         self._listening, self._most, self._log = listening, most, log
         self._doors: list[Door] = []
         self._loop = asyncio.get_running_loop()
-        self._is_taking = False
+        self._is_taking = self._is_listening = False
+        self._waiting: list[tuple[bytes, socket.socket]] = []  # no door had room for it
 
     @property
     def mllp_connections(self) -> int:
@@ -68,16 +70,25 @@ class Reception:
         self._set(is_taking=False)
         for listening in self._listening.values():
             listening.close()
+        for _, connection in self._waiting:
+            connection.close()
+        self._waiting.clear()
         for door in list(self._doors):
             self._doors.remove(door)
             self._loop.remove_reader(door.own)
 
     def _set(self, *, is_taking: bool) -> None:
-        if is_taking == self._is_taking:
-            return
         self._is_taking = is_taking
+        self._listen()
+
+    def _listen(self) -> None:
+        """Accept, unless nobody takes any or one that was accepted still waits."""
+        is_wanted = self._is_taking and not self._waiting
+        if is_wanted == self._is_listening:
+            return
+        self._is_listening = is_wanted
         for kind, listening in self._listening.items():
-            if is_taking:
+            if is_wanted:
                 self._loop.add_reader(listening, self._accepter(kind, listening))
             else:
                 self._loop.remove_reader(listening)
@@ -89,24 +100,39 @@ class Reception:
                     connection, _ = listening.accept()
                 except OSError:
                     return
-                with connection:
-                    self._place(kind, connection)
+                if not self._place(kind, connection):
+                    self._waiting.append((kind, connection))
+                    self._listen()
+                    self._loop.call_later(_AGAIN_S, self._again)
+                    return
 
         listening.setblocking(False)
         return accept
 
-    def _place(self, kind: bytes, connection: socket.socket) -> None:
+    def _again(self) -> None:
+        """Place those that wait: a burst fills the way to a worker until it has read it."""
+        while self._waiting and self._place(*self._waiting[0]):
+            del self._waiting[0]
+        if self._waiting:
+            self._loop.call_later(_AGAIN_S, self._again)
+        self._listen()
+
+    def _place(self, kind: bytes, connection: socket.socket) -> bool:
+        """Give a connection to a worker, or refuse it; False if none has room for it now."""
         if kind != HTTP:
             connections = sum(door.open[kind] for door in self._doors)
             if connections >= self._most[kind]:
                 self._log("mllp_connection_refused", connections=connections)
-                return
+                connection.close()
+                return True
         for door in self._order(kind):
             if hand_over(door.own, kind, connection):
                 door.open[kind] += 1
                 self._doors.remove(door)  # it is the last to be asked next time
                 self._doors.append(door)
-                return
+                connection.close()
+                return True
+        return False
 
     def _order(self, kind: bytes) -> list[Door]:
         if kind != HTTP:
