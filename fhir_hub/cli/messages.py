@@ -97,6 +97,9 @@ def show(
     fhir: Annotated[
         bool, typer.Option("--fhir", help="The resources that it is about; patient data.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="What became of each part; no patient data.")
+    ] = False,
     unmasked: Annotated[
         bool, typer.Option("--unmasked", help="The text with patient data; this is logged.")
     ] = False,
@@ -106,9 +109,12 @@ def show(
     """Show a message with its text, masked if not asked otherwise. 查看一条消息。"""
     from fhir_hub import fhirjson
     from fhir_hub.app import Hub
+    from fhir_hub.hl7v2.reports.text import as_text
 
     async def work(hub: Hub) -> dict[str, Any] | bytes:
         desk = hub.desk()
+        if report:
+            return as_text((await hub.trials.again(hub.backend.journal, number)).report).encode()
         if not raw and not fhir:
             return await desk.message(number, is_masked=not unmasked, who=journal.who())
         entered = await desk.found(number)

@@ -16,18 +16,16 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from fhir_hub import fhirjson
-from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.errors import (
     InvalidParameter,
     InvalidResource,
-    NotFound,
     TooLarge,
     UnknownParameter,
     outcome,
 )
 from fhir_hub.hl7v2.reports.text import as_text
 from fhir_hub.hl7v2.reports.trial import Trial, Trials
-from fhir_hub.store.journal import Journal, Received
+from fhir_hub.store.journal import Journal
 
 PATH = "/hl7v2/$convert"
 MEDIA_TYPE = "application/fhir+json; charset=utf-8"
@@ -69,32 +67,21 @@ async def _answer(request: Request, trials: Trials, journal: Journal) -> Json:
         raise InvalidParameter(f"the body is {_ER7}, text/plain or {_JSON}")
     asked = _checked(pairs)
     report = asked.get("report", "false")
-    received = ""
-    if number := asked.get("journal"):
-        if raw:
-            raise InvalidParameter("either a message in the body, or journal, not both")
-        kept = await _kept(journal, number)
-        raw, received = kept.raw, instant(from_microseconds(kept.received))
-    trial = await asyncio.to_thread(
-        trials.run,
-        raw,
-        sender=asked.get("sender", ""),
-        forced=charset,
-        by_table=asked.get("tables") == "true",
-        with_report=report != "false",
-        received=received,
-    )
-    return trial.bundle if report == "false" else _told(trial, is_text=report == "text")
-
-
-async def _kept(journal: Journal, number: str) -> Received:
-    """Return a message of the journal; raises `InvalidParameter`, `NotFound`."""
-    if not (number.isascii() and number.isdigit() and len(number) < 19):
+    options: dict[str, Any] = {
+        "sender": asked.get("sender", ""),
+        "by_table": asked.get("tables") == "true",
+        "with_report": report != "false",
+    }
+    number = asked.get("journal", "")
+    if not number:
+        trial = await asyncio.to_thread(trials.run, raw, forced=charset, **options)
+    elif raw:
+        raise InvalidParameter("either a message in the body, or journal, not both")
+    elif not (number.isascii() and number.isdigit() and len(number) < 19):
         raise InvalidParameter("journal is the number of a message in the journal")
-    entered = await journal.find(int(number))
-    if entered is None:
-        raise NotFound("the journal has no message of this number")
-    return entered.message
+    else:
+        trial = await trials.again(journal, int(number), **options)
+    return trial.bundle if report == "false" else _told(trial, is_text=report == "text")
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:

@@ -94,6 +94,9 @@ def test_a_message_is_shown_masked_whole_as_bytes_and_as_fhir(run, store):
     assert "310229195304129989" not in shown
     assert "沈^桂芬" in show("--unmasked")
     assert show("--raw").encode() == WITHOUT
+    told = run("messages", "show", "2", "--report", "--store", store)
+    assert told.out.startswith("ORU^R01 ORU_R01 2.4 LIS20250314-000781 (LIS@SHTH01)\n")
+    assert "沈" not in told.out
     ended = run("messages", "show", "1", "--fhir", "--store", store)
     types = {one["resource"]["resourceType"] for one in json.loads(ended.out)["entry"]}
     assert "Patient" in types

@@ -7,17 +7,20 @@ message is a transaction of its own.
 Spec: https://hl7.org/fhir/R4/http.html#transaction; HL7v2 chapter 2, 2.10.3
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
-from fhir_hub.errors import InvalidParameter, TooLarge, outcome_of
+from fhir_hub.clock import from_microseconds, instant
+from fhir_hub.errors import InvalidParameter, NotFound, TooLarge, outcome_of
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
 from fhir_hub.hl7v2.bundle import to_bundle
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.r4.checks.run import Checks
+from fhir_hub.store.journal import Journal
 
 Json = dict[str, Any]
 
@@ -79,6 +82,20 @@ class Trials:
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         report = {"messages": [one.report for one in done]} if with_report else {}
         return Trial(bundle, report | batch)
+
+    async def again(self, journal: Journal, number: int, **options: Any) -> Trial:
+        """Return what a message of the journal makes; `options` are those of `run`.
+
+        Raises `NotFound` if the journal has no such message, or not its bytes any more.
+        """
+        entered = await journal.find(number)
+        if entered is None:
+            raise NotFound("the journal has no message of this number")
+        kept = entered.message
+        if not kept.raw:
+            raise NotFound("the bytes of this message are not kept any more")
+        received = instant(from_microseconds(kept.received))
+        return await asyncio.to_thread(self.run, kept.raw, received=received, **options)
 
     def _one(
         self, raw: bytes, sender: str, forced: str, by_table: bool, with_report: bool, received: str
