@@ -43,6 +43,7 @@ from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.referral.conduct import conduct
+from fhir_hub.referral.deadlines import Deadlines
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
@@ -232,9 +233,12 @@ class Hub:
     figures: Ask | None = None
     is_taking: bool = field(default=False, init=False)
     retention: Retention = field(init=False)
+    deadlines: Deadlines = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make what removes old messages."""
+        """Make what the clock does: old messages are removed, referrals expire."""
+        warn = self.logs.get_logger("referral").warning
+        self.deadlines = Deadlines(self.service.repository, now, warn)
         log = self.logs.get_logger("journal").info
         self.retention = Retention(self.backend.journal, self.settings, now, log)
 
@@ -289,6 +293,7 @@ class Hub:
         self.deliveries.lead()
         self.intake.lead()
         self.retention.lead()
+        self.deadlines.lead()
 
     def desk(self) -> JournalDesk:
         """Return where received messages are looked after."""

@@ -10,7 +10,7 @@ from fhir_hub import fhirjson
 from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.search.plan import And, Has, Is
+from fhir_hub.search.plan import And, Has, Is, Plan
 from fhir_hub.store.base import Key, Stored
 
 
@@ -35,6 +35,11 @@ async def find(
     An underscore in a name stands for its hyphen. What the unit staged counts; the commit
     holds only if the answer stays as it is.
     """
+    return await unit.find(resource_type, plan_for(resource_type, **wanted))
+
+
+def plan_for(resource_type: str, **wanted: Key | str | Is | tuple[str, ...]) -> Plan:
+    """Return the plan that `find` asks."""
     known = _parameters().of(resource_type)
     plans = []
     for name, value in wanted.items():
@@ -45,7 +50,7 @@ async def find(
             tests = value if isinstance(value, tuple) else (value,)
             found = tuple(one if isinstance(one, Is) else Is(one) for one in tests)
             plans.append(Has(parameter.index, "token", found))
-    return await unit.find(resource_type, And(tuple(plans)))
+    return And(tuple(plans))
 
 
 def read(stored: Stored) -> Resource:

@@ -25,6 +25,7 @@ from fhir_hub.rest import (
 )
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.operations import (
+    booking,
     diff,
     everything,
     expand,
@@ -84,6 +85,10 @@ ROUTES = (
     Route("$diff", "GET", "T/I/$diff", diff.diff),
     Route("$lastn", "GET", "T/$lastn", lastn.lastn, lastn.ON),
     Route("$lastn", "POST", "T/$lastn", lastn.lastn, lastn.ON),
+    Route("$find", "GET", "T/$find", booking.find, booking.ON),
+    Route("$find", "POST", "T/$find", booking.find, booking.ON),
+    Route("$hold", "POST", "T/$hold", booking.hold, booking.ON, affects_state=True),
+    Route("$book", "POST", "T/$book", booking.book, booking.ON, affects_state=True),
     Route("$match", "POST", "T/$match", match.match, match.ON),
     Route("$stats", "GET", "T/$stats", stats.stats, stats.ON),
     Route("$stats", "POST", "T/$stats", stats.stats, stats.ON),

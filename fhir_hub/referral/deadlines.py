@@ -1,0 +1,124 @@
+"""What the hub's own clock does: referrals that nobody took up in time, places held too long.
+
+One process looks every minute. A referral whose deadline (`restriction.period.end`) has passed
+becomes expired, as any other step of it: the order is revoked, both sides are told. An Appointment
+that only holds a place (`pending`) until a moment is cancelled after it, and the place is free.
+What is due is asked of the store anew each time, so a stop or a jump of the clock loses nothing.
+
+Spec: DOMAIN 2.5, 2.6
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+
+from fhir_hub.clock import Clock
+from fhir_hub.errors import FhirError
+from fhir_hub.identity.systems import BASE
+from fhir_hub.referral.finding import plan_for, read
+from fhir_hub.referral.reading import at, extension
+from fhir_hub.referral.states import is_referral, state_of, step
+from fhir_hub.referral.tasks import advance
+from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.search.plan import Query
+from fhir_hub.store.base import Key, Stored
+
+HOLD_UNTIL = f"{BASE}/StructureDefinition/hold-until"
+_EVERY_S = 60.0
+_AT_ONCE = 500
+_WAITING = ("requested", "received", "accepted")
+Log = Callable[..., None]
+
+
+class Deadlines:
+    """Does what is due. `lead` lets `watch` begin."""
+
+    def __init__(self, repository: Repository, clock: Clock, log: Log) -> None:
+        self._repository, self._clock, self._log = repository, clock, log
+        self._leads = asyncio.Event()
+
+    def lead(self) -> None:
+        """Be the process that does it."""
+        self._leads.set()
+
+    async def watch(self) -> None:
+        """Do what is due, every minute, from when this process leads."""
+        await self._leads.wait()
+        while True:
+            try:
+                await self.expire()
+            except Exception as error:  # the next minute will do
+                self._log("deadlines_not_done", fault=error)
+            await asyncio.sleep(_EVERY_S)
+
+    async def expire(self) -> int:
+        """Expire the referrals and release the places that are due now; return how many."""
+        now, done = self._clock(), 0
+        async for stored in self._found("Task", status=_WAITING):
+            if _is_overdue(read(stored), now):
+                done += await self._do(stored, _expired(now))
+        async for stored in self._found("Appointment", status=("pending",)):
+            if _is_past(extension(read(stored), HOLD_UNTIL), now):
+                done += await self._do(stored, _released(now))
+        return done
+
+    async def _found(self, resource_type: str, status: tuple[str, ...]) -> AsyncIterator[Stored]:
+        cursor = ""
+        while True:
+            plan = plan_for(resource_type, status=status)
+            query = Query((resource_type,), plan, count=_AT_ONCE, after=cursor)
+            page = await self._repository.store.search(query)
+            for stored in page.matches:
+                yield stored
+            cursor = page.cursor
+            if not cursor:
+                return
+
+    async def _do(self, stored: Stored, act: Callable[[Unit, Stored], Awaitable[None]]) -> int:
+        async def work(unit: Unit) -> None:
+            current = await unit.current(Key(stored.resource_type, stored.logical_id))
+            if current is not None and not current.is_deleted:
+                await act(unit, current)
+
+        try:
+            await self._repository.commit(work)
+        except FhirError as error:  # one that cannot be done stops no other
+            self._log("deadline_not_done", resource_type=stored.resource_type, fault=error)
+            return 0
+        return 1
+
+
+def _is_overdue(task: Resource, now: datetime) -> bool:
+    state = state_of(task) if is_referral(task) else None
+    if state is None or step(state.name, "expired") is None:
+        return False
+    return _is_past(at(task, "restriction", "period", "end"), now)
+
+
+def _is_past(text: object, now: datetime) -> bool:
+    """Say whether a moment is past; what names no time of an offset never is."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and moment < now
+
+
+def _expired(now: datetime) -> Callable[[Unit, Stored], Awaitable[None]]:
+    async def act(unit: Unit, stored: Stored) -> None:
+        if _is_overdue(read(stored), now):
+            await advance(unit, stored, "expired")
+
+    return act
+
+
+def _released(now: datetime) -> Callable[[Unit, Stored], Awaitable[None]]:
+    async def act(unit: Unit, stored: Stored) -> None:
+        appointment = read(stored)
+        if appointment["status"] == "pending" and _is_past(extension(appointment, HOLD_UNTIL), now):
+            reason = {"text": "hold expired / 占号超时"}
+            changed = appointment | {"status": "cancelled", "cancelationReason": reason}
+            await unit.update(changed, stored.logical_id)
+
+    return act
