@@ -28,6 +28,7 @@ LIST = "_list"
 _HAS_FORM = f"{HAS}:Type:reference:parameter=value"
 _DEEPEST = 8
 MOST_VALUES = 4000  # a store binds a few SQL variables for each, and has 32,766
+_SHORT, _MOST_READ = 200, 2000  # conditions that are kept, and how long one may be
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
 
 
@@ -139,6 +140,25 @@ class Conditions:
 
         Raises `InvalidResource` for no such value, `UnknownParameter` for no such modifier.
         """
+        if modifier or len(text) > _SHORT:
+            return self._condition(parameter, modifier, text)
+        # what most clients ask: the same few codes and days, read once
+        context, read = self._context, self._parameters.read
+        key = (id(parameter), text, context.base)
+        known = read.get(key)
+        if known is not None:
+            of, aliases, zone, plan, tests = known
+            if of is parameter and aliases is context.aliases and zone is context.zone:
+                self._count(tests)
+                return plan
+        before = self.tests
+        plan = self._condition(parameter, modifier, text)
+        if len(read) >= _MOST_READ:
+            read.clear()
+        read[key] = parameter, context.aliases, context.zone, plan, self.tests - before
+        return plan
+
+    def _condition(self, parameter: Parameter, modifier: str, text: str) -> Plan:
         if modifier == "missing":
             return missing(parameter, text)
         if parameter.kind == "composite" or parameter.kind == "text":

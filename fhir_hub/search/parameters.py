@@ -10,6 +10,7 @@ Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from fhir_hub.search.kinds import special
 from fhir_hub.search.kinds.composite import part_name
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.own import OwnParameter, is_active, read_row, require, types_of
+from fhir_hub.search.plan import Plan
 
 _ANY = "Resource"
 _BASES = (_ANY, "DomainResource")
@@ -84,6 +86,10 @@ class Parameters:
         self._percent: Mapping[str, int] = {}
         self._refused: dict[str, dict[str, str]] = {}
         self.full_text = full_text
+        # plain conditions that were read, for `condition.py`: with what they were read
+        self.read: dict[
+            tuple[int, str, str], tuple[Parameter, Mapping[str, str], tzinfo, Plan, int]
+        ] = {}
         self._by_base: dict[str, list[SearchParameterRow]] = {}
         self._by_url: dict[str, SearchParameterRow] = {}
         for row in definitions.search_parameters():
