@@ -36,7 +36,7 @@ from fhir_hub.store.sqlite.writer import Writer
 from fhir_hub.store.turns import Turns
 
 _SEARCHERS = 4
-_LOOP_CACHE_KIB, _SEARCHER_CACHE_KIB = 32_768, 8_192
+_LOOP_CACHE_KIB, _SEARCHER_CACHE_KIB = 32_768, 4_096
 
 
 class SqliteStore:
