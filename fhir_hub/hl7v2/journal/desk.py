@@ -3,6 +3,7 @@
 A listing holds no patient data. What was done, by whom and to which messages is logged.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,16 +51,22 @@ class JournalDesk:
             return await listed(self.journal, selection, count, beyond)
         rows: list[Row] = []
         for _ in range(_SCANNED // _PAGE):
-            found = await self.journal.select(selection, count=_PAGE, beyond=beyond, with_raw=True)
+            found = await self.journal.select(selection, count=_PAGE, beyond=beyond)
             for one in found:
                 beyond = one.number
-                if text in self.receiver.text_of(one):
+                if await self._has(beyond, text):
                     rows.append(row(one))
                     if len(rows) == count:
                         return Page(rows, beyond)
             if len(found) < _PAGE:
                 return Page(rows)
         return Page(rows, beyond)
+
+    async def _has(self, number: int, text: str) -> bool:
+        """Say whether `text` is in a message: one at a time, for they may be large."""
+        await asyncio.sleep(0)
+        entered = await self.journal.find(number)
+        return entered is not None and text in self.receiver.text_of(entered)
 
     async def message(self, number: int, *, is_masked: bool = True, who: str = "") -> Row:
         """Return a message with its text, masked unless asked otherwise: that is logged.

@@ -15,6 +15,7 @@ import apsw
 
 from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Pruned, Received, Selection
+from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
 from fhir_hub.store.sqlite.selections import condition, first_since
 from fhir_hub.store.sqlite.sql import Bound
@@ -34,10 +35,15 @@ class SqliteJournal:
     """The journal of a database. `turns` hears of ends from the store that writes them."""
 
     def __init__(
-        self, connection: apsw.Connection, writer: Writer, reader: Reader, turns: Turns
+        self,
+        connection: apsw.Connection,
+        writer: Writer,
+        reader: Reader,
+        readers: Readers,
+        turns: Turns,
     ) -> None:
-        self._connection, self._writer, self._reader = connection, writer, reader
-        self._turns = turns
+        self._connection, self._writer = connection, writer
+        self._reader, self._readers, self._turns = reader, readers, turns
 
     async def keep(self, message: Received) -> Kept:
         """Store the message durably, unless it is a duplicate. Atomic: one of two is the first."""
@@ -100,15 +106,18 @@ class SqliteJournal:
         with_raw: bool = False,
     ) -> list[Entered]:
         """Return the first messages of a selection, newest first, beyond the number `beyond`."""
-        connection = self._reader.connection
-        where, values = condition(connection, selection)
-        if beyond:
-            where.append(f"message.number {'>' if is_oldest_first else '<'} ?")
-            values.append(beyond)
-        direction = "ASC" if is_oldest_first else "DESC"
-        order = f"ORDER BY message.number {direction} LIMIT ?"
-        text = f"{' AND '.join(where) or '1'} {order}"
-        return _select(connection, text, (*values, count), with_raw=with_raw)
+
+        def work(reader: Reader) -> list[Entered]:
+            where, values = condition(reader.connection, selection)
+            if beyond:
+                where.append(f"message.number {'>' if is_oldest_first else '<'} ?")
+                values.append(beyond)
+            order = f"ORDER BY message.number {'ASC' if is_oldest_first else 'DESC'} LIMIT ?"
+            text = f"{' AND '.join(where) or '1'} {order}"
+            return _select(reader.connection, text, (*values, count), with_raw=with_raw)
+
+        is_quick = selection == Selection(states=selection.states, numbers=selection.numbers)
+        return work(self._reader) if is_quick else await self._readers.run(work)
 
     async def prune(self, before: Mapping[str, int], forget: int, *, most: int = 500) -> Pruned:
         """Remove old messages, at most `most` of each kind; both zero: there are no more."""

@@ -233,4 +233,4 @@ def open_sqlite(path: Path, limits: Limits = LIMITS) -> tuple[SqliteStore, Sqlit
     writer = Writer(connection, changes)
     turns = Turns()
     store = SqliteStore(guarding, changes, writer, reader, readers, turns)
-    return store, SqliteJournal(connection, writer, reader, turns)
+    return store, SqliteJournal(connection, writer, reader, readers, turns)
