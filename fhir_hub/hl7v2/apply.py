@@ -18,7 +18,7 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.meaning import bookings, snapshots, unlinks
+from fhir_hub.hl7v2.meaning import bookings, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
@@ -68,11 +68,13 @@ async def apply(
     addresses = {url: thing.address for url, thing in by_url.items()}
     routes = {thing.address: thing.through for thing in patients if thing.through}
     snapshots.take_out_unlisted(things, conversion.snapshots)
+    moves.keep_class(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
     for thing in things:
         if id(thing) not in priors and thing not in records:
             await _stage(unit, thing, addresses, telling, routes)
     await bookings.free_slots(unit, things)
+    await moves.follow(unit, things, addresses, conversion.teller.event, parameters)
     await snapshots.end_unlisted(unit, things, conversion.snapshots, telling, parameters)
     if is_linking:
         told = await unlinks.stage(unit, patients, telling, [*referrers(parameters)])

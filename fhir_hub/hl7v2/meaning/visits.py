@@ -18,7 +18,7 @@ from fhir_hub.hl7v2.merge import Resource
 Json = dict[str, Any]
 _OF_STATE = frozenset(
     {"A01", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A11", "A13", "A14", "A21", "A22"}
-    | {"A23", "A27", "A29", "A32", "A33", "A38", "A52", "A53"}
+    | {"A23", "A27", "A29", "A32", "A33", "A38", "A42", "A52", "A53"}
 )
 _BACK = frozenset({"A13", "A32", "A33", "A52", "A53"})
 _BEFORE: Mapping[str, str] = {"A13": "in-progress", "A52": "in-progress", "A53": "onleave"}
