@@ -71,12 +71,18 @@ def _emitted(
     from fhir_hub.clock import new_logical_id, now
     from fhir_hub.errors import InvalidResource
     from fhir_hub.hl7v2.emit.emit import emit
+    from fhir_hub.hl7v2.emit.events import EVENTS
     from fhir_hub.hl7v2.emit.resources import of_bundle
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.hl7v2.mappings import load_mappings
     from fhir_hub.r4.definitions import load_definitions
     from fhir_hub.settings import InvalidSettings, load_settings
 
+    bundle = fhirjson.loads(content)
+    if not isinstance(bundle, dict) or "resourceType" not in bundle:
+        raise InvalidResource("no FHIR resource")
+    if event and event not in EVENTS:
+        raise InvalidResource(f"no message {event} is written; there are: {', '.join(EVENTS)}")
     try:
         settings = load_settings(config, {}, os.environ)
         folders = [settings.mappings_folder] if settings.mappings_folder else []
@@ -88,8 +94,5 @@ def _emitted(
     if receiver.sender and receiver.sender not in mappings.senders:
         shown = ", ".join(mappings.senders) or "none"
         refuse(f"--sender: no file for this sender; there are: {shown} / 没有该发送方的配置")
-    bundle = fhirjson.loads(content)
-    if not isinstance(bundle, dict) or "resourceType" not in bundle:
-        raise InvalidResource("no FHIR resource")
     number = control_id or new_logical_id().replace("-", "")[:20]
     return emit(of_bundle(bundle), mappings, receiver, moment=now(), control_id=number, event=event)

@@ -104,14 +104,14 @@ class Courier:
         if not commit:
             await self._save(at_least=1)
             return False
-        told = False
         for change in candidates(commit, given.partner):
             if change.sequence > progress.done:
-                told = await self._tell(change, commit) or told
+                await self._tell(change, commit)
         assert self._progress is not None
         self._progress = replace(self._progress, sequence=commit[-1].sequence, done=0)
         self._unsaved += len(commit)
-        await self._save(at_least=1 if told else _UNSAVED)
+        # what was told is noted already: the next message notes the rest with it
+        await self._save(at_least=_UNSAVED)
         return True
 
     async def _save(self, *, at_least: int) -> None:
@@ -120,8 +120,8 @@ class Courier:
             await self._given.outbox.save(self._progress)
             self._unsaved = 0
 
-    async def _tell(self, change: Stored, commit: list[Stored]) -> bool:
-        """Make the message of a change, note it, deliver it; return False if there is none."""
+    async def _tell(self, change: Stored, commit: list[Stored]) -> None:
+        """Make the message of a change, if there is one, note it, deliver it."""
         given, progress = self._given, self._progress
         assert progress is not None
         control_id = f"{progress.epoch}-{change.sequence}"
@@ -132,13 +132,12 @@ class Courier:
             raise
         except Exception as error:  # one change must not stop those behind it
             await self._not_made(change, control_id, error)
-            return True
+            return
         if pending is None:
-            return False
+            return
         self._progress = replace(progress, pending=pending)
         await given.outbox.save(self._progress)
         await self._deliver(pending)
-        return True
 
     async def _not_made(self, change: Stored, control_id: str, error: Exception) -> None:
         """Note a change of which no message can be made, as dead."""
