@@ -61,6 +61,8 @@ def test_any_value_comes_back_from_both_forms(value):
         b'{"b":{"a":1,"x":":","a":2}}',
         b'[{"a":1},{"a":2,"\\u0061":3}]',
         b'{"a":"\\":","a":1}',
+        b'{"a":"x\\u0022:","b":1,"b":2}',
+        b'{"a":"\\n","b":1,"b":2}',
     ],
 )
 def test_a_key_that_stands_twice_is_refused(text):
@@ -87,11 +89,19 @@ def test_colons_in_text_are_no_keys(text):
         b"[" * 201 + b"]" * 201,
         b'{"a":' * 201 + b"1" + b"}" * 201,
         b"[" * 100_000,
+        # brackets in texts hide no level
+        b'["]",' * 201 + b"1" + b',"["]' * 201,
+        b'["}\\"]",' * 201 + b"1" + b',"["]' * 201,
     ],
 )
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(errors.InvalidResource):
         fhirjson.loads(text)
+
+
+def test_many_brackets_that_are_not_deep_are_read():
+    assert len(fhirjson.loads(b"[" + b'{"a":["]"]},' * 300 + b"[{}]]")) == 301
+    assert len(fhirjson.loads(b"[" + b'{"a":[""]},' * 300 + b"[{}]]")) == 301
 
 
 def test_only_json_values_are_written():
