@@ -34,6 +34,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `reference_range` | OBX-7, OBX-6 | referenceRange in the unit of the value |
 | `observation_code` | OBX-3 | code: that of the table ObservationCode, and the sender's own |
 | `observation_key` | numbers …, OBX-3, OBX-4 | tag that a corrected result has again |
+| `report_status` | OBR-25 | code of a result that tells none, where the hub keeps it |
 | `observation_category` | OBR-24, OBR-4 … | category by a field that the table knows, or by code |
 | `natural_key` | what tells it from others | tag of what has no number of its own |
 | `appointment_start` | paths to try | instant |
@@ -100,6 +101,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "requisition": calls_roles.requisition,
         "sending_facility": calls_roles.sending_facility,
         "transformer": calls_roles.transformer,
+        "report_status": calls_results.report_status,
         "observation_category": calls_results.observation_category,
         "observation_code": calls_results.observation_code,
         "observation_key": calls_results.observation_key,

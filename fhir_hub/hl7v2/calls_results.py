@@ -253,6 +253,18 @@ def _natural(place: Place, draft: Draft, texts: list[str]) -> Json:
     return {"system": NATURAL_KEY, "code": name_based_urn(key if again == 1 else f"{key}#{again}")}
 
 
+def report_status(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return the status of a result that tells none: its report's (OBR-25).
+
+    By the standard's tables such a status is unknown.
+    """
+    value = place.value(paths[0])
+    if value is None or place.run.by_table:
+        return None
+    context = place.run.context
+    return codes.table_code(value, context, context.table("ObservationStatus"))
+
+
 def observation_category(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the category by the first field that the table of categories knows, or by a code."""
     run = place.run

@@ -161,3 +161,20 @@ def test_an_account_that_changes_merges_no_patients(trigger):
     kept, merged = of_type(conversion, "Account")
     assert (numbers(kept), numbers(merged)) == (["A7"], ["A3"])
     assert (merged["status"], target(conversion, merged["partOf"])) == ("inactive", kept)
+
+
+@pytest.mark.parametrize(
+    ("phone", "values"),
+    [
+        ("5551^PRN^PH^^86^021^5552^^^^^5553", ["5553"]),
+        ("5551^PRN^PH^^86^021^5552", ["0215552"]),
+        ("5551^PRN^PH", ["5551"]),
+        ("^NET^Internet^a@b.example", ["a@b.example"]),
+        ("5551^PRN^PH^a@b.example", ["5551", "a@b.example"]),
+    ],
+)
+def test_by_the_tables_a_phone_is_its_whole_number_before_its_pieces(phone, values):
+    patient = f"PID|1||T1^^^TEST01^PI||沈^桂芳||||||||{phone}"
+    message = lines(MSH.format("ADT^A01^ADT_A01"), patient, PV1)
+    found = only(converted(message, by_table=True), "Patient")["telecom"]
+    assert [one["value"] for one in found] == values

@@ -36,7 +36,7 @@ def _points(value: Value, context: Context) -> list[Json | None]:
     }
     use, equipment = part(value, 2).upper(), part(value, 3)
     if context.by_table:
-        return [_by_table(value, use, equipment, shared, context)]
+        return _by_table(value, use, equipment, shared, context)
     if address:
         system = _system(equipment, context) or ("email" if "@" in address else "url")
         if system in ("phone", "fax") and "@" in address:
@@ -48,24 +48,27 @@ def _points(value: Value, context: Context) -> list[Json | None]:
 
 def _by_table(
     value: Value, use: str, equipment: str, shared: Json, context: Context
-) -> Json | None:
-    """Return the one point that the standard's table makes: an address, or the whole number.
+) -> list[Json | None]:
+    """Return the point that the standard's table makes: an address, or the whole number.
 
     Of several writings the unformatted one (XTN.12) goes before the pieces, and XTN.1 is last.
+    An e-mail address beside a number is a point of its own: the table would lose it.
     """
-    address = one_line(part(value, 4))
-    number = one_line(part(value, 12))
+    address, number = one_line(part(value, 4)), one_line(part(value, 12))
     is_address = equipment.upper() in _ADDRESSED
-    if address and (is_address or not (number or part(value, 7) or part(value, 1))):
-        system = _system(equipment, context) or "email"
-        spoken = {"system": system, "value": address, "use": _use(use, "", False, context)}
-        return compact(spoken | shared)
+    only_address = is_address or not (number or part(value, 7) or part(value, 1))
+    spoken: list[Json | None] = []
+    if address and (only_address or "@" in address):
+        system = (_system(equipment, context) if only_address else "") or "email"
+        told = {"system": system, "value": address, "use": _use(use, "", False, context)}
+        spoken.append(compact(told | shared))
+    if spoken and only_address:
+        return spoken
     if number and not is_address:
         point = phones.normalise(number, "")
         system = _system(equipment, context) or "phone"
-        return _point(point, system, use, equipment, shared, context, [])
-    found = _numbers(value, use, equipment, shared, context)
-    return found[0] if found else None
+        return [_point(point, system, use, equipment, shared, context, []), *spoken]
+    return [*_numbers(value, use, equipment, shared, context)[:1], *spoken]
 
 
 def _numbers(
