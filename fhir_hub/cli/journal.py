@@ -53,6 +53,7 @@ def run(settings: "Settings", work: Callable[["Hub"], Awaitable[T]]) -> T:
 def run_on_store(settings: "Settings", work: Callable[["Backend"], Awaitable[T]]) -> T:
     """Return what `work` returns with the store open; an error of it ends the command."""
     from fhir_hub.errors import FhirError
+    from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.store.open import open_backend
 
@@ -64,6 +65,8 @@ def run_on_store(settings: "Settings", work: Callable[["Backend"], Awaitable[T]]
         return asyncio.run(opened())
     except CannotOpen as error:
         fail(f"{settings.store}: {error}")
+    except InvalidMapping as error:
+        fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
     except FhirError as error:
         fail(f"{error} / {error.title[1]}")
 

@@ -119,6 +119,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if hasattr(signal, "SIGHUP"):  # until there is a hub that reads its maps anew
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
     if settings.workers > 1:
         from fhir_hub.workers.supervisor import run_workers
 

@@ -55,6 +55,9 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
     left = run("codes", "list", "--store", store, "--config", config)
     assert left.out.splitlines()[1:] == ["1 code"]
 
+    again = run("replay", "--again", "2", "3", "--store", store, "--config", config)
+    assert again.out.splitlines()[-1] == "2 messages: 2 done, 0 not"
+
     message = tmp_path / "one.hl7"
     message.write_text(MESSAGE.format(4, "NA1"), "utf-8", newline="")
     bundle = json.loads(run("convert", message, "--config", config).out)

@@ -315,6 +315,12 @@ def test_the_his_of_the_hospital_says_more_than_the_hospital():
     assert only(conversion, "Encounter")["serviceType"]["text"] == "内分泌科"
 
 
+def test_a_resident_id_where_an_old_release_writes_it_is_one():
+    text = adt(PID.replace("PID|1||", f"PID|1|{ID}|")).replace("TEST01", "ZJJCHC")
+
+    assert identifiers(only(tolerated(text), "Patient"))[ID] == "urn:oid:2.16.156.10011.1.3"
+
+
 def test_a_centres_own_words_are_known():
     pid = PID.replace("T1^^^TEST01^PI", f"T1^^^ZJJCHC^档案号~{ID}^^^^SFZHM")
     text = adt(pid, "PV1|1|慢病随访|||||||||||||||||V1").replace("TEST01", "ZJJCHC")
