@@ -26,7 +26,6 @@ from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place, name_based_urn
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.path import Path
-from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.identity import systems
 
 CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
@@ -192,7 +191,7 @@ def _by_name(value: Value, context: Context) -> list[Json]:
         return []
     meant = context.meaning(system, name)
     if meant is None:
-        context.issue(UNMAPPED, told(system, name, name))
+        context.unmapped(system, name, name)
     return [dict(one) for one in meant or ()]
 
 

@@ -162,6 +162,7 @@ def _run(
         message.header.value(4),
         settings.is_strict,
         known.of,
+        run.unmapped,
     )
     return run
 

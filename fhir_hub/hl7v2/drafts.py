@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.er7 import Message, Segment, Value
 from fhir_hub.hl7v2.groups import Node
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.identity import match
 
 if TYPE_CHECKING:
@@ -200,6 +201,10 @@ class Run:
     def issue(self, code: str, text: str) -> None:
         """Take an issue of the row that is being worked on."""
         self.issues.append((code, text, self.row))
+
+    def unmapped(self, system: str, code: str, display: str) -> None:
+        """Take a code that no map knows; it stands among the issues, so that it is remembered."""
+        self.issues.append((UNMAPPED, told(system, code, display), self.row))
 
     def full_url(self, name: str) -> str:
         """Return the next reproducible full url of a resource of that name."""

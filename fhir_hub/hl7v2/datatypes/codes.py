@@ -13,7 +13,6 @@ from fhir_hub.hl7v2.datatypes import coding_systems
 from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table, unknown_code
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.identity.names import has_han
 
 _FLAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
@@ -67,7 +66,7 @@ def ask_meaning(found: list[dict[str, Any]], context: Context) -> None:
         return
     first = found[0]
     if context.meaning(first["system"], first["code"]) is None:
-        context.issue(UNMAPPED, told(first["system"], first["code"], first.get("display", "")))
+        context.unmapped(first["system"], first["code"], first.get("display", ""))
 
 
 def _coded(value: Value) -> Value:

@@ -75,6 +75,10 @@ def no_issue(code: str, text: str) -> None:
     """Take an issue and forget it."""
 
 
+def no_task(system: str, code: str, display: str) -> None:
+    """Take a code without a standard one and forget it."""
+
+
 Meaning = tuple[dict[str, Any], ...] | None
 
 
@@ -92,7 +96,9 @@ class Context:
     `zone`; `issue(code, text)` takes data-quality warnings. With `by_table` each mention of a
     person, institution or place is told as the standard's tables have it: with the institutions
     and places behind it, as resources where a reference belongs. `is_strict`: what has to be put
-    right is an issue. `meaning(system, code)` gives the standard codings of a local code.
+    right is an issue. `meaning(system, code)` gives the standard codings of a local code,
+    `unmapped(system, code, display)` takes one that has none: not as an issue, whose text must
+    hold nothing that a sender wrote.
     """
 
     facility: str
@@ -103,6 +109,7 @@ class Context:
     home: str = ""
     is_strict: bool = False
     meaning: Callable[[str, str], Meaning] = unknown_code
+    unmapped: Callable[[str, str, str], None] = no_task
 
     def namespace(self, authority: str) -> str:
         """Return who gave a number: the authority, or the campus where it is the sender's own."""
