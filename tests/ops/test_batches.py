@@ -1,6 +1,7 @@
 """A batch on a connection: each message for itself, a batch of acknowledgments back."""
 
 import pytest
+import pytest_asyncio
 
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.batches import MESSAGE, parts_of
@@ -17,7 +18,10 @@ FHS = b"FHS|^~\\&|HIS|SHTH01|HUB|QP|20250314||f.hl7||F3\r"
 BHS = b"BHS|^~\\&|HIS|SHTH01|HUB|QP|20250314|||night|B7\r"
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub(start):
     async with start() as hub:
         yield hub
@@ -36,16 +40,16 @@ def acks(raw):
 
 
 async def test_each_message_of_a_batch_is_kept_and_acknowledged(hub):
-    answer = await hub.send(FHS + BHS + message("1") + message("2") + b"BTS|2\rFTS|1\r")
+    answer = await hub.send(FHS + BHS + message("k1") + message("k2") + b"BTS|2\rFTS|1\r")
 
     parts = list(parts_of(answer))
     assert [p.kind for p in parts] == ["FHS", "BHS", MESSAGE, MESSAGE, "BTS", "FTS"]
-    assert acks(answer) == [("AA", "1", ""), ("AA", "2", "")]
+    assert acks(answer) == [("AA", "k1", ""), ("AA", "k2", "")]
     assert (parts[0].field(12), parts[1].field(12)) == ("F3", "B7")
     assert (parts[1].field(3), parts[1].field(5)) == ("HUB", "HIS")
     assert (parts[4].field(1), parts[5].field(1)) == ("2", "1")
-    kept = await hub.hub.backend.journal.recent()
-    assert [one.state for one in kept] == ["done", "done"]
+    kept = await hub.hub.backend.journal.recent(count=2)
+    assert [(one.message.key[-2:], one.state) for one in kept] == [("k2", "done"), ("k1", "done")]
 
 
 async def test_messages_without_wrapping_are_answered_as_a_batch_too(hub):
@@ -56,12 +60,12 @@ async def test_messages_without_wrapping_are_answered_as_a_batch_too(hub):
 
 
 async def test_a_bad_message_stops_nothing_and_a_wrong_count_is_told(hub):
-    bad = message("2").replace(b"PID|", b"NTE|")
+    bad = message("bad").replace(b"PID|", b"NTE|")
     answer = await hub.send(BHS + message("1") + bad + message("3") + b"BTS|4\r")
 
     assert acks(answer) == [
         ("AA", "1", ""),
-        ("AE", "2", "PID"),
+        ("AE", "bad", "PID"),
         ("AA", "3", ""),
         ("AE", "B7", "BTS1"),
     ]
@@ -77,7 +81,8 @@ async def test_a_wrong_count_of_batches_is_told(hub):
 
 
 async def test_a_batch_that_broke_off_is_sent_again_and_nothing_is_done_twice(hub):
-    messages = [message(str(n)) for n in range(6)]
+    messages = [message(f"n{n}") for n in range(6)]
+    before = (await hub.hub.backend.store.status()).resources.get("Patient", 0)
     broken = await hub.send(BHS + b"".join(messages[:3]))
     assert acks(broken)[3] == ("AE", "B7", "BTS")
 
@@ -87,9 +92,9 @@ async def test_a_batch_that_broke_off_is_sent_again_and_nothing_is_done_twice(hu
         return [part.raw for part in parts_of(raw) if part.kind == MESSAGE]
 
     assert answered(again)[:3] == answered(broken)[:3]
-    assert [one[:2] for one in acks(again)] == [("AA", str(n)) for n in range(6)]
+    assert [one[:2] for one in acks(again)] == [("AA", f"n{n}") for n in range(6)]
     status = await hub.hub.backend.store.status()
-    assert status.resources["Patient"] == 6
+    assert status.resources["Patient"] == before + 6
 
 
 async def test_the_answer_has_the_senders_delimiters_and_each_ack_its_character_set(hub):

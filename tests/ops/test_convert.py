@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 FIRST = (MESSAGES / "01_ADT_A04_chc_register.hl7").read_bytes()
@@ -11,13 +12,16 @@ URL = "/hl7v2/$convert"
 ER7 = {"content-type": "x-application/hl7-v2+er7"}
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub(start):
     async with start(mllp_max_message_bytes=1 << 20) as hub:
         yield hub
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(hub):
     async with hub.client() as client:
         yield client
@@ -144,10 +148,14 @@ async def test_what_cannot_be_converted_gets_an_outcome(
     assert told in answer.text
 
 
-async def test_a_message_of_the_journal_is_converted_again_and_nothing_is_stored(hub, client):
-    await hub.send(FIRST)
-    before = await hub.hub.backend.store.status()
+async def test_a_message_of_the_journal_is_converted_again_and_nothing_is_stored(start):
+    async with start() as hub, hub.client() as client:
+        await hub.send(FIRST)
+        await again(hub, client)
 
+
+async def again(hub, client):
+    before = await hub.hub.backend.store.status()
     answer = (await client.post(f"{URL}?journal=1&report=true")).json()
 
     assert answer["parameter"][0]["resource"]["entry"][0]["resource"]["name"][0]["text"] == "沈桂芳"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 FIRST = Path(__file__).parents[2] / "examples" / "messages" / "01_ADT_A04_chc_register.hl7"
 CONTROL_ID = "ZJJ20250310083015001"
@@ -10,7 +11,10 @@ MESSAGES = "https://fhir-hub.example/sid/ZJJCHC/message"
 JOURNAL = "https://fhir-hub.example/sid/journal"
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(start):
     async with start() as hub:
         assert b"MSA|AA" in await hub.send(FIRST.read_bytes())
