@@ -122,6 +122,18 @@ def _observed_value(seat: Seat, paths: Paths, values: list[Found], out: Outbound
     return values[:1] if seat.put(value_path, observed.value) else []
 
 
+def _described(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write a code, and the text that it is described by where that is another."""
+    value = values[0].value
+    displays = [one.get("display") for one in value.get("coding", ())]
+    text = value.get("text", "")
+    written = write_codes.concept({"coding": value.get("coding", [])}, out)
+    wrote = bool(written and seat.put(paths[0], written))
+    if text and text not in displays[:1]:
+        wrote = seat.put(paths[1], [text]) or wrote
+    return values[:1] if wrote else []
+
+
 def _attachment(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
     """Write a file: ED with its data, RP with its address."""
     written = write_quantities.attachment(values[0].value, out)
@@ -232,6 +244,7 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "appointment_end": _appointment_end,
         "appointment_start": _first_that_fits(write_times.date),
         "appointment_status": _appointment_status,
+        "described_code": _described,
         "group_number": _group_number,
         "insurer": _insurer,
         "joined_texts": _joined_texts,

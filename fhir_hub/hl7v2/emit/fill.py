@@ -35,7 +35,18 @@ from fhir_hub.hl7v2.programs import Entry, Program
 Json = dict[str, Any]
 # These fields say again what another one says, in an older way, or less exactly.
 PASSED_OVER = frozenset(
-    {"PID-2", "PID-4", "PID-19", "PID-39", "TQ1-11", "MRG-2", "MRG-4", "OBR-13", "PV1-50"}
+    {
+        "PID-2",
+        "PID-4",
+        "PID-19",
+        "PID-39",
+        "TQ1-11",
+        "MRG-2",
+        "MRG-4",
+        "OBR-13",
+        "PV1-50",
+        "IN1-49.1",
+    }
 )
 
 

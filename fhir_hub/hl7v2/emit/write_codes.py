@@ -91,6 +91,11 @@ def code(value: Any, out: Outbound) -> Written | None:
     return [str(value)] if value else None
 
 
+def message_type(value: Any, out: Outbound) -> Written | None:
+    """Return MSG of a text such as `ORU^R01^ORU_R01`."""
+    return list(str(value).split("^")) if value else None
+
+
 def sources_of(table: Table, code: str, system: str = "") -> list[str]:
     """Return the source codes that a table reads as `code`, the preferred one first.
 

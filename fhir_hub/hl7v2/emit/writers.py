@@ -42,6 +42,7 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "VisitIdentifier": _of(write_identifiers.cx),
         "StaffIdentifier": _of(write_identifiers.bare),
         "OrganizationIdentifier": _of(write_places.organization_identifier),
+        "ShipmentNumber": _of(_typed(write_identifiers.ei, "SHIP")),
         "PlacerCX": _of(_typed(write_identifiers.cx, "PLAC")),
         "DriverLicence": _of(write_identifiers.licence),
         "DeviceIdentifier": _of(write_identifiers.in_systems_of("device")),
@@ -95,6 +96,7 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "unsignedInt": write_quantities.number,
         "decimal": write_quantities.number,
         "boolean": write_quantities.boolean,
+        "MessageType": write_codes.message_type,
         "uri": write_quantities.text,
         "url": write_quantities.text,
     }
