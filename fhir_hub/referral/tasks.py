@@ -34,6 +34,7 @@ from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.store.base import Key, Stored
 
 VALID_FOR = timedelta(days=30)
+_OBJECTS = ("businessStatus", "focus", "restriction")
 # what becomes of the order itself
 _ORDER_STATUS = {
     "requested": "active",
@@ -53,6 +54,8 @@ def complete(before: Resource | None, task: Resource, now: datetime) -> Resource
     """
     if not is_referral(task) and not (before and is_referral(before)):
         return task
+    if not all(isinstance(task.get(name, {}), dict) for name in _OBJECTS):
+        return task  # the checks refuse it
     meant = state_meant(before, task)
     if meant is None:
         return task
@@ -64,8 +67,7 @@ def complete(before: Resource | None, task: Resource, now: datetime) -> Resource
         added |= {"businessStatus": meant.business_status} if meant.business_status else {}
     if meant != was and at(task, "lastModified") in (None, at(before, "lastModified")):
         added["lastModified"] = instant(now)
-    if isinstance(task.get("restriction", {}), dict):  # else the checks refuse it
-        added["restriction"] = _restriction(before, task, meant, now)
+    added["restriction"] = _restriction(before, task, meant, now)
     if before is not None and key_of(before.get("focus")) and not key_of(task.get("focus")):
         added["focus"] = before["focus"]  # an answer names the referral by its number only
     return task | {name: value for name, value in added.items() if value}
