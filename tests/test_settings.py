@@ -122,15 +122,24 @@ def test_the_rules_of_a_source_are_the_most_specific_key_by_key(config):
     )
     settings = load_settings(file, {}, {})
 
-    assert settings.rules_of("rest") == ("warn", "r4")
-    assert settings.rules_of("hl7v2") == ("off", "off")
-    assert settings.rules_of("hl7v2", "lab") == ("enforce", "off")
+    assert settings.rules_of("rest") == ("warn", "r4", "enforce")
+    assert settings.rules_of("hl7v2") == ("off", "off", "flag")
+    assert settings.rules_of("hl7v2", "lab") == ("enforce", "off", "flag")
+
+
+def test_what_tells_of_elsewhere_is_flagged_unless_its_source_says_otherwise(config):
+    file = config('[sources.hl7v2]\nbusiness_rules = "enforce"\n')
+
+    assert load_settings(None, {}, {}).rules_of("load").business_rules == "flag"
+    assert load_settings(file, {}, {}).rules_of("hl7v2").business_rules == "enforce"
+    off = load_settings(None, {"business_rules": "off"}, {})
+    assert off.rules_of("hl7v2").business_rules == "off"
 
 
 def test_a_variable_says_the_rules_of_all_sources():
     variables = {"FHIR_HUB_REFERENCES": "off", "FHIR_HUB_VALIDATION": "off"}
 
-    assert load_settings(None, {}, variables).rules_of("rest") == ("off", "off")
+    assert load_settings(None, {}, variables).rules_of("rest") == ("off", "off", "enforce")
 
 
 def test_a_source_that_does_not_exist_is_told_with_the_nearest(config):

@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,17 +148,27 @@ def _documents(
     folder: Path, pattern: str, schema: dict[str, Any] | None, files: MapFiles
 ) -> Iterator[tuple[Path, Document]]:
     for path in sorted(folder.glob(pattern)):
-        try:
-            octets = path.read_bytes()
-            files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
-            document = tomllib.loads(octets.decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            files.problems.append(f"{_shown(path)}: {error}")
-            continue
-        found = schema_problems(document, schema) if schema else []
-        files.problems += [f"{_shown(path)} {_place(problem)}" for problem in found]
+        octets = path.read_bytes()
+        files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
+        document, found = _parsed(octets, fhirjson.canonical(schema) if schema else b"")
+        files.problems += [f"{_shown(path)}{problem}" for problem in found]
         if not found:
             yield path, document
+
+
+@lru_cache(maxsize=1024)
+def _parsed(octets: bytes, schema: bytes) -> tuple[Document, tuple[str, ...]]:
+    """Return what a file says, and what is wrong with it by its schema.
+
+    A file that did not change is read once, however often maps are loaded; nobody changes what
+    is returned.
+    """
+    try:
+        document = tomllib.loads(octets.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return {}, (f": {error}",)
+    found = schema_problems(document, fhirjson.loads(schema)) if schema else []
+    return document, tuple(f" {_place(problem)}" for problem in found)
 
 
 def _shown(path: Path) -> str:

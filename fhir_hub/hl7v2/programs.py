@@ -175,20 +175,34 @@ def compile_program(
         return Program(name, groups, {}, scope, tuple(senders))
     known = _groups_of(structures_of(files.messages[folder]))
     for where, written in listed:
-        found = len(problems)
         if (wanted := written.get("group", "")) and wanted not in known:
             problems.append(f"{where}: the structure has no group {wanted}")
             continue
-        rows = _rows(where, written, files, senders, problems)
-        try:
-            entry = _entry(where, written, rows, scope, problems)
-        except ValueError as error:
-            problems.append(f"{where}: {error}")
-            continue
-        if len(problems) == found:
+        if where not in scope.entries:  # messages share the entries of their parts
+            scope.entries[where] = _checked(where, written, files, scope, senders, problems)
+        if (entry := scope.entries[where]) is not None:
             entries.setdefault(entry.segment, []).append(entry)
     compiled = {segment: tuple(found) for segment, found in entries.items()}
     return Program(name, groups, compiled, scope, tuple(senders))
+
+
+def _checked(
+    where: str,
+    written: Document,
+    files: MapFiles,
+    scope: Scope,
+    senders: Sequence[str],
+    problems: list[str],
+) -> Entry | None:
+    """Return the entry, None if there is anything wrong with it."""
+    found = len(problems)
+    rows = _rows(where, written, files, senders, problems)
+    try:
+        entry = _entry(where, written, rows, scope, problems)
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
+        return None
+    return entry if len(problems) == found else None
 
 
 def _groups_of(names: Sequence[str]) -> frozenset[str]:

@@ -38,13 +38,15 @@ class Row:
 class Scope:
     """What rows are compiled against: the definitions, the code tables, the sender's settings.
 
-    `compiled` keeps each row that is compiled: maps share their segments' rows.
+    `compiled` keeps each row that is compiled, and `entries` each entry by where it is written:
+    maps share their segments' rows, messages the entries of their parts.
     """
 
     definitions: Definitions
     tables: Mapping[str, Table]
     settings: Settings
     compiled: dict[Any, Any] = field(default_factory=dict)
+    entries: dict[str, Any] = field(default_factory=dict)
 
 
 def read_row(where: str, document: Mapping[str, Any]) -> Row:

@@ -38,7 +38,10 @@ def test_the_report_is_printed_for_people(run, first, tmp_path):
     ended = run("convert", "--report=text", first)
 
     assert ended.code == 0
-    assert ended.out.startswith("ADT^A04 ADT_A01 2.4 ZJJ20250310083015001 (CHIS@ZJJCHC)\nmapped 已")
+    first_lines = ended.out.splitlines()[:3]
+    assert first_lines[0] == "ADT^A04 ADT_A01 2.4 ZJJ20250310083015001 (CHIS@ZJJCHC)"
+    assert first_lines[1] == "senders' files / 发送方配置: zjjchc"
+    assert first_lines[2].startswith("mapped 已")
     assert "沈" not in ended.out
     (tmp_path / "in").mkdir()
     shutil.copy(first, tmp_path / "in" / "m.hl7")
