@@ -202,7 +202,8 @@ async def test_a_journal_of_an_older_hub_is_taken_over(url, clock):
         connection.execute(
             "CREATE TABLE old AS SELECT number, channel, key, digest, received, state, ack, error,"
             " links, raw FROM message JOIN message_raw USING (number);"
-            "DROP TABLE message; DROP TABLE message_raw; DROP TABLE owed_answer; ALTER TABLE old RENAME TO message;"
+            "DROP TABLE message; DROP TABLE message_raw; DROP TABLE owed_answer;"
+            "ALTER TABLE old RENAME TO message;"
             "CREATE INDEX message_key ON message (key, digest);"
             "CREATE INDEX message_state ON message (state); PRAGMA user_version = 4;"
         )
