@@ -150,14 +150,14 @@ def _documents(
     for path in sorted(folder.glob(pattern)):
         octets = path.read_bytes()
         files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
-        document, found = _parsed(octets, fhirjson.canonical(schema) if schema else b"")
+        document, found = parsed(octets, fhirjson.canonical(schema) if schema else b"")
         files.problems += [f"{_shown(path)}{problem}" for problem in found]
         if not found:
             yield path, document
 
 
 @lru_cache(maxsize=1024)
-def _parsed(octets: bytes, schema: bytes) -> tuple[Document, tuple[str, ...]]:
+def parsed(octets: bytes, schema: bytes) -> tuple[Document, tuple[str, ...]]:
     """Return what a file says, and what is wrong with it by its schema.
 
     A file that did not change is read once, however often maps are loaded; nobody changes what

@@ -52,6 +52,19 @@ class Sender:
         )
 
 
+Scopes = dict[tuple[str, ...], Scope]
+_KEPT: dict[str, Scopes] = {}  # what maps without a fault compiled to, by their hash
+_MOST_KEPT = 2
+
+
+def _keep(digest: str, scopes: Scopes) -> None:
+    """Keep what was compiled: maps that did not change are not compiled again."""
+    _KEPT.pop(digest, None)
+    _KEPT[digest] = scopes
+    while len(_KEPT) > _MOST_KEPT:
+        del _KEPT[next(iter(_KEPT))]
+
+
 class Mappings:
     """The maps in force.
 
@@ -76,12 +89,14 @@ class Mappings:
         self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
         if problems:
             raise InvalidMapping(problems)
-        self._scopes: dict[tuple[str, ...], Scope] = {}
+        digest = files.digest.hexdigest()
+        self._scopes = _KEPT.get(digest) or {}
         for senders, name in self._to_check():
             self._program(name, senders, problems)
         self._check_overlays(problems)
         if problems:
             raise InvalidMapping(tuple(dict.fromkeys(problems)))
+        _keep(digest, self._scopes)
 
     def become(self, other: "Mappings") -> None:
         """Be these maps from the next message on, for everybody who holds them."""

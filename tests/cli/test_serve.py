@@ -16,6 +16,7 @@ import pytest
 
 from fhir_hub import __version__
 from fhir_hub.cli import COMMANDS
+from fhir_hub.hl7v2 import map_files
 from fhir_hub.store.open import open_backend
 
 
@@ -165,6 +166,7 @@ def test_a_fault_of_ours_is_told_by_its_place_and_not_by_its_text(run, monkeypat
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("沈桂芳")
 
+    map_files.parsed.cache_clear()  # what was read before is not read again
     monkeypatch.setattr(tomllib, "loads", broken)
 
     ended = run("convert", first)

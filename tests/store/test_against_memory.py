@@ -235,7 +235,7 @@ async def compare(made: list, asked: list[Query], limits: Limits) -> None:
 
 @pytest.mark.no_cover  # many rounds of what other tests cover
 @settings(
-    max_examples=int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "25")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize="FHIR_HUB_TEST_EXAMPLES" not in os.environ,
