@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,23 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.rest.http import Exchange
 from fhir_hub.store.base import Store
 from fhir_hub.store.open import Backend, open_backend
+
+
+@pytest.hookimpl(hookwrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Trace nothing in a test that is marked `no_cover`.
+
+    In a worker of pytest-xdist pytest-cov measures twice, and pauses one of the two.
+    """
+    if item.get_closest_marker("no_cover") is None:
+        yield
+        return
+    traces = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    yield
+    sys.settrace(traces[0])
+    threading.settrace(traces[1])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,10 +1,13 @@
 """Generated messages, made FHIR, written again in any version: the facts stay the same."""
 
 import emit_parts
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_hub.hl7v2.emit.emit import VERSIONS, Receiver
+
+pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 
 EXAMPLES = 15
 

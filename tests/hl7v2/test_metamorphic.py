@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conversion_parts import mappings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.reports.report import UNMAPPED_SEGMENT
+
+pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "messages"
 STANDARD = "|^~\\&"

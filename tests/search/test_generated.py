@@ -7,12 +7,15 @@ import os
 from datetime import UTC, datetime, timedelta, timezone
 
 import parts
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from searching import find, read
 
 from fhir_hub.errors import FhirError
 from fhir_hub.search.parse import parse_search
+
+pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 
 settings.register_profile(
     "search",

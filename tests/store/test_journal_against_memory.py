@@ -7,6 +7,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,6 +17,8 @@ from fhir_hub.store.journal import Received, Selection
 from fhir_hub.store.memory.store import open_memory
 from fhir_hub.store.open import open_backend
 from fhir_hub.store.sqlite.store import open_sqlite
+
+pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 
 NUMBERS = st.integers(0, 9)
 STATES = st.sampled_from(["done", "failed", "dead", "ignored", "quarantined"])

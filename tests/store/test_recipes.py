@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from fhir_hub.store.base import Change
 from fhir_hub.store.memory.store import open_memory
 from fhir_hub.store.sqlite.store import open_sqlite
 from fhir_hub.store.sqlite.walks import Limits
+
+pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 
 CODES, SYSTEMS, DAYS = ("a", "b", "c"), ("", "urn:1", "urn:2"), (1, 2, 3, 4)
 WHO = ("Patient/1", "Patient/2")
