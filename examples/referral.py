@@ -2,7 +2,7 @@
 
 Run it beside a hub that has the demonstration's institutions (`make run`):
 
-    python examples/referral.py http://127.0.0.1:8000/fhir mllp://127.0.0.1:2575
+    .venv/bin/python examples/referral.py http://127.0.0.1:8000/fhir mllp://127.0.0.1:2575
 
 The centre registers the resident and refers her (REF^I12); the hospital accepts (RRI^I12), books
 (SIU^S12), changes the doctor (SIU^S14), sees her (ADT^A08) and reports (ORU^R01): all messages.
@@ -26,7 +26,7 @@ Resource = dict[str, Any]
 def main(fhir: str, mllp: str) -> None:
     """Tell the story to a hub and print what it made of it."""
     files = [str(path) for number in STORY for path in MESSAGES.glob(f"{number}_*.hl7")]
-    subprocess.run(["fhir-hub", "send", *files, "--to", mllp], check=True)
+    subprocess.run([sys.executable, "-m", "fhir_hub", "send", *files, "--to", mllp], check=True)
     up = first(fhir, "Task?identifier=ZZ20250310-0001")
     complete(fhir, up)
     down = refer_down(fhir, up)

@@ -1,7 +1,6 @@
 """The example of a referral, as a reader runs it: DOMAIN 1.3, scenario S3 (steps that need a
 signed-in person are taken by whoever asks: there is no sign-in yet)."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,16 +15,12 @@ ROOT = Path(__file__).parents[2]
 def test_s3_a_referral_up_and_back_down_tells_its_timeline(tmp_path):
     institutions = str(ROOT / "examples" / "institutions.json")
     with RunningHub(f"sqlite:{tmp_path}/hub.sqlite", "--load", institutions) as hub:
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        }
         script = str(ROOT / "examples" / "referral.py")
         address = f"mllp://127.0.0.1:{hub.ready['mllp']}"
         ran = subprocess.run(
             [sys.executable, script, hub.fhir, address],
             capture_output=True,
             text=True,
-            env=environment,
         )
 
     assert ran.returncode == 0, ran.stderr
