@@ -3,9 +3,10 @@
 Spec: https://hl7.org/fhir/R4/datatypes.html#instant and #id
 """
 
+import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
@@ -52,3 +53,33 @@ def new_logical_id() -> str:
     """
     number = (time.time_ns() // 1_000_000 << 65) | _RANDOM.getrandbits(65)
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(100, -1, -10)])
+
+
+class Rounds:
+    """Work that one process of a hub does again and again. `lead` lets `watch` begin.
+
+    A round that fails is told to `on_fault`, and the next one is tried.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[], Awaitable[object]],
+        every_s: float,
+        on_fault: Callable[[Exception], None],
+    ) -> None:
+        self._work, self._every_s, self._on_fault = work, every_s, on_fault
+        self._leads = asyncio.Event()
+
+    def lead(self) -> None:
+        """Be the process that does it."""
+        self._leads.set()
+
+    async def watch(self) -> None:
+        """Do the work, from when this process leads, until cancelled."""
+        await self._leads.wait()
+        while True:
+            try:
+                await self._work()
+            except Exception as error:
+                self._on_fault(error)
+            await asyncio.sleep(self._every_s)

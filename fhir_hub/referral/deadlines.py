@@ -8,11 +8,10 @@ What is due is asked of the store anew each time, so a stop or a jump of the clo
 Spec: DOMAIN 2.5, 2.6
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
-from fhir_hub.clock import Clock
+from fhir_hub.clock import Clock, Rounds
 from fhir_hub.errors import FhirError
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.finding import plan_for, read
@@ -31,26 +30,14 @@ _WAITING = ("requested", "received", "accepted")
 Log = Callable[..., None]
 
 
-class Deadlines:
+class Deadlines(Rounds):
     """Does what is due. `lead` lets `watch` begin."""
 
     def __init__(self, repository: Repository, clock: Clock, log: Log) -> None:
         self._repository, self._clock, self._log = repository, clock, log
-        self._leads = asyncio.Event()
-
-    def lead(self) -> None:
-        """Be the process that does it."""
-        self._leads.set()
-
-    async def watch(self) -> None:
-        """Do what is due, every minute, from when this process leads."""
-        await self._leads.wait()
-        while True:
-            try:
-                await self.expire()
-            except Exception as error:  # the next minute will do
-                self._log("deadlines_not_done", fault=error)
-            await asyncio.sleep(_EVERY_S)
+        super().__init__(
+            self.expire, _EVERY_S, lambda fault: log("deadlines_not_done", fault=fault)
+        )
 
     async def expire(self) -> int:
         """Expire the referrals and release the places that are due now; return how many."""
@@ -116,7 +103,9 @@ def _expired(now: datetime) -> Callable[[Unit, Stored], Awaitable[None]]:
 def _released(now: datetime) -> Callable[[Unit, Stored], Awaitable[None]]:
     async def act(unit: Unit, stored: Stored) -> None:
         appointment = read(stored)
-        if appointment["status"] == "pending" and _is_past(extension(appointment, HOLD_UNTIL), now):
+        if appointment.get("status") == "pending" and _is_past(
+            extension(appointment, HOLD_UNTIL), now
+        ):
             reason = {"text": "hold expired / 占号超时"}
             changed = appointment | {"status": "cancelled", "cancelationReason": reason}
             await unit.update(changed, stored.logical_id)

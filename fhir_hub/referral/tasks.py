@@ -174,7 +174,7 @@ async def _consequences(unit: Unit, stored: Stored, row: Step, new: State, task:
     """Stage what follows from a step."""
     status = _ORDER_STATUS.get(new.name)
     order = await _order(unit, task)
-    if status is not None and order is not None and order["status"] != status:
+    if status is not None and order is not None and order.get("status") != status:
         await unit.update(order | {"status": status}, order["id"])
     unit.create(audit_event(row, stored, task, unit.now))
     message = notice(row, new, stored, task, unit.now)

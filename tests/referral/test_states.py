@@ -3,11 +3,13 @@
 DOMAIN 2.4, 2.5.
 """
 
+import json
 from pathlib import Path
 
 import pytest
 from referral_records import FRAME, TASK, in_state, stored
 
+from fhir_hub.r4.packages import built_in_profiles
 from fhir_hub.referral.states import NONE, STATES, STEPS, TERMINAL, allowed, step
 
 REASON = {"statusReason": {"text": "不符合转诊指征"}}
@@ -192,3 +194,10 @@ def test_the_page_has_every_event_and_state():
     for state in STATES.values():
         code = f"`{state.code}` {state.text}" if state.code else ""
         assert f"| {state.name} | `{state.status}` | {code} |" in page
+
+
+def test_the_code_system_has_every_event():
+    path = built_in_profiles() / "cn-yangtze" / "CodeSystem-referral-event.json"
+    known = [one["code"] for one in json.loads(path.read_text("utf-8"))["concept"]]
+
+    assert known == list(dict.fromkeys(row.event for row in STEPS))

@@ -6,7 +6,7 @@ finished stays.
 
 import asyncio
 
-from fhir_hub.clock import Clock, microseconds
+from fhir_hub.clock import Clock, Rounds, microseconds
 from fhir_hub.hl7v2.journal.asked import STATES
 from fhir_hub.settings import Settings
 from fhir_hub.store.journal import Journal, Pruned
@@ -16,7 +16,7 @@ _DAY_US = 86_400_000_000
 _EVERY_S = 3600.0
 
 
-class Retention:
+class Retention(Rounds):
     """Removes what is older than the settings say. `lead` lets `watch` begin."""
 
     def __init__(self, journal: Journal, settings: Settings, clock: Clock, log: Log) -> None:
@@ -25,21 +25,9 @@ class Retention:
         days = {state: of_states.get(state, settings.journal_days) for state in STATES}
         self._days = {state: number for state, number in days.items() if number}
         self._key_days = settings.duplicate_days
-        self._leads = asyncio.Event()
-
-    def lead(self) -> None:
-        """Be the process that does it."""
-        self._leads.set()
-
-    async def watch(self) -> None:
-        """Remove what is old, every hour, from when this process leads."""
-        await self._leads.wait()
-        while True:
-            try:
-                await self.prune()
-            except Exception as error:  # the next hour will do
-                self._log("messages_not_pruned", fault=error)
-            await asyncio.sleep(_EVERY_S)
+        super().__init__(
+            self.prune, _EVERY_S, lambda fault: log("messages_not_pruned", fault=fault)
+        )
 
     async def prune(self) -> Pruned:
         """Remove what is old now; return how much that was."""

@@ -10,6 +10,7 @@ Spec: DESIGN 2a
 import asyncio
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -44,7 +45,7 @@ class Reloading:
     async def watch(self) -> None:
         """Look, and take what is new, until cancelled."""
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+        if hears := _hears_signals():
             loop.add_signal_handler(signal.SIGHUP, self._asked.set)
         self._seen = await asyncio.to_thread(self._print)
         try:
@@ -52,7 +53,7 @@ class Reloading:
                 await self._wait()
                 await self.look()
         finally:
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+            if hears:
                 loop.remove_signal_handler(signal.SIGHUP)
 
     async def look(self, *, is_asked: bool = False) -> None:
@@ -96,3 +97,8 @@ class Reloading:
                     if path.suffix in (".toml", ".json"):
                         found.append((str(path), told.st_mtime_ns, told.st_size))
         return tuple(found)
+
+
+def _hears_signals() -> bool:
+    """Say whether SIGHUP can come here: it exists, and only the main thread hears it."""
+    return hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
