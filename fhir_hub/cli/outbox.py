@@ -1,20 +1,17 @@
 """`fhir-hub outbox`: how deliveries to the partners stand, and dead messages sent anew."""
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fhir_hub.cli.journal import run_on_store, settings_of
 from fhir_hub.cli.say import count, fail, refuse
 
 if TYPE_CHECKING:
     from fhir_hub.store.open import Backend
 
 EXAMPLE = "fhir-hub outbox list --store sqlite:data/hub.sqlite"
-Result = TypeVar("Result")
 
 app = typer.Typer(
     help="See what waits for the partners and what was given up. 外发消息。",
@@ -43,7 +40,7 @@ def list_(store: Store = None, config: Config = None) -> None:
             print(f"{one.partner}  {one.control_id}  {one.ack_code} {one.error_code}  {what}")
         print(count(len(dead), "dead message"))
 
-    _with_store(store, config, work)
+    run_on_store(settings_of(store, config), work)
 
 
 @app.command("retry", epilog="Example: fhir-hub outbox retry hospital --all")
@@ -72,29 +69,5 @@ def retry(
             await try_again(backend.store, one)
         return len(chosen)
 
-    print(f"{count(_with_store(store, config, work), 'message')} to be sent again")
-
-
-def _with_store(
-    store: str | None, config: Path | None, work: Callable[["Backend"], Awaitable[Result]]
-) -> Result:
-    """Return what `work` makes of the open store; ends the command if there is none."""
-    from fhir_hub.settings import InvalidSettings, load_settings
-    from fhir_hub.store.base import CannotOpen
-    from fhir_hub.store.open import open_backend
-
-    try:
-        settings = load_settings(config, {"store": store}, os.environ)
-    except InvalidSettings as error:
-        refuse(str(error))
-    if not Path(settings.store.removeprefix("sqlite:")).is_file():
-        fail(f"{settings.store}: there is no such database / 数据库文件不存在")
-
-    async def run() -> Result:
-        async with open_backend(settings.store) as backend:
-            return await work(backend)
-
-    try:
-        return asyncio.run(run())
-    except CannotOpen as error:
-        fail(f"{settings.store}: {error}")
+    done = run_on_store(settings_of(store, config), work)
+    print(f"{count(done, 'message')} to be sent again")
