@@ -7,18 +7,17 @@ is under way finish and be answered, and closes the store last.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from socket import socket
-from typing import Any, Protocol
+from typing import Any
 
-from fhir_hub import __version__, fhirjson
+from fhir_hub import __version__
 from fhir_hub.channel_settings import DEFAULT_MLLP
-from fhir_hub.clock import new_logical_id, now
-from fhir_hub.errors import InvalidResource
+from fhir_hub.clock import Clock, new_logical_id, now
 from fhir_hub.hl7v2.answers.answers import Answers
-from fhir_hub.hl7v2.channels.channel import Channel, configured
+from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
@@ -50,13 +49,14 @@ from fhir_hub.repository.stored_terminology import StoredTerminology, hub_termin
 from fhir_hub.repository.unit import Rules
 from fhir_hub.rest import routes
 from fhir_hub.rest.http import FhirApp
-from fhir_hub.rest.message import FhirRequest
+from fhir_hub.rest.load import load_bundle
 from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.server import (
     PREFIX,
     Addresses,
+    Attendance,
     Front,
     Server,
     address,
@@ -78,15 +78,14 @@ async def _nothing() -> None:
     """Close nothing."""
 
 
-class Attendance(Protocol):
-    """Connections come from elsewhere; `close` ends that."""
-
-    async def close(self) -> None:
-        """Serve what came until now, and take no more."""
-
-
-def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None = None) -> "Hub":
-    """Return the hub over an open store.
+def build(
+    settings: Settings,
+    backend: Backend,
+    logs: Logs,
+    figures: Ask | None = None,
+    clock: Clock = now,
+) -> "Hub":
+    """Return the hub over an open store; `clock` says what time it is to it.
 
     `figures` asks how the processes of the hub are, where there are several. Raises
     `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
@@ -105,20 +104,43 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
     if missing := profiles.missing():
         warn("packages_missing", needed="; ".join(missing))
     require_of = partial(requirement, checks, site_rules, definitions)
-    repository, indexing = _repository(settings, backend, require_of, parameters, stored, warn)
+    rules = (require_of, clock)
+    repository, indexing = _repository(settings, backend, rules, parameters, stored, warn)
     definers = (profiles, terminology, stored)
     service = _service(settings, definers, checks, site_rules, parameters, repository.of("rest"))
     metrics = Metrics(__version__, is_shared=figures is not None)
     channels = configured(settings)
     codes = CodesSeen(settings.local_codes_path, mappings, stored, settings.trusted_facilities)
-    receiver = Receiver(
+    outer = (settings, backend, logs, metrics)
+    receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
+    warn = logs.get_logger("mllp").warning
+    answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn, clock)
+    intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
+    trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
+    deliveries = _deliveries(outer, parameters, mappings, clock)
+    reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload)
+    parts = (service, receiver, intake, trials, codes, deliveries, profiles)
+    return Hub(settings, backend, logs, metrics, *parts, indexing, reloading, figures)
+
+
+def _receiver(
+    hub: tuple[Settings, Backend, Logs, Metrics],
+    repository: Repository,
+    parameters: Parameters,
+    known: tuple[Mappings, CodesSeen],
+    channels: Sequence[Configured],
+) -> Receiver:
+    """Return what takes the messages of every channel."""
+    settings, backend, logs, metrics = hub
+    mappings, codes = known
+    return Receiver(
         repository,
         backend.journal,
         codes.convert,
         parameters=parameters,
         channel=Channel(DEFAULT_MLLP, settings.zone),
         channels=[one.channel for one in channels],
-        clock=now,
+        clock=repository.clock,
         new_id=new_logical_id,
         settings_of=mappings.settings,
         senders_of=mappings.senders_of,
@@ -127,25 +149,20 @@ def build(settings: Settings, backend: Backend, logs: Logs, figures: Ask | None 
         log=logs.get_logger("hl7v2").warning,
         on_invalid=metrics.observe_invalid,
     )
-    warn = logs.get_logger("mllp").warning
-    answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn)
-    intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
-    trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
-    deliveries = _deliveries((settings, backend, logs, metrics), parameters, mappings)
-    reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload)
-    parts = (service, receiver, intake, trials, codes, deliveries, profiles)
-    return Hub(settings, backend, logs, metrics, *parts, indexing, reloading, figures)
 
 
 def _deliveries(
-    hub: tuple[Settings, Backend, Logs, Metrics], parameters: Parameters, mappings: Mappings
+    hub: tuple[Settings, Backend, Logs, Metrics],
+    parameters: Parameters,
+    mappings: Mappings,
+    clock: Clock,
 ) -> Deliveries:
     """Return what delivers messages to the partners."""
     settings, backend, logs, metrics = hub
     base = settings.base_url or address(settings.host, settings.port)
     desk = Desk(backend.store, parameters, settings.zone, base, ALIASES)
     log = logs.get_logger("outbound").warning
-    return Deliveries(settings.partners, mappings, desk, now, new_logical_id, log, metrics)
+    return Deliveries(settings.partners, mappings, desk, clock, new_logical_id, log, metrics)
 
 
 def _service(
@@ -170,7 +187,7 @@ def _service(
         dispatch=routes.dispatch,
         interactions=routes.INTERACTIONS,
         operations=routes.OPERATIONS,
-        started=now(),
+        started=repository.clock(),
         version=__version__,
         aliases=ALIASES,
         page_size=settings.page_size,
@@ -183,12 +200,13 @@ def _service(
 def _repository(
     settings: Settings,
     backend: Backend,
-    require_of: Callable[[Validation, Sequence[str]], Callable[[Any], None]],
+    rules: tuple[Callable[[Validation, Sequence[str]], Callable[[Any], None]], Clock],
     parameters: Parameters,
     terminology: StoredTerminology,
     log: Log,
 ) -> tuple[Repository, Indexing]:
     """Return the one repository; what comes from a source obeys that source's rules."""
+    require_of, clock = rules
     base = settings.base_url or address(settings.host, settings.port)
     extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
 
@@ -200,7 +218,7 @@ def _repository(
             check,
             extractor.entries,
             extractor.targets,
-            now,
+            clock,
             new_logical_id,
             chosen.references,
             parameters,
@@ -238,9 +256,10 @@ class Hub:
     def __post_init__(self) -> None:
         """Make what the clock does: old messages are removed, referrals expire."""
         warn = self.logs.get_logger("referral").warning
-        self.deadlines = Deadlines(self.service.repository, now, warn)
+        clock = self.service.repository.clock
+        self.deadlines = Deadlines(self.service.repository, clock, warn)
         log = self.logs.get_logger("journal").info
-        self.retention = Retention(self.backend.journal, self.settings, now, log)
+        self.retention = Retention(self.backend.journal, self.settings, clock, log)
 
     async def run(
         self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None = None
@@ -308,7 +327,9 @@ class Hub:
         if replayed := await self.receiver.replay():
             log.info("messages_replayed", messages=replayed)
         if load is not None:
-            log.info("loaded", file=load.name, entries=await self._load(load.read_bytes()))
+            log.info(
+                "loaded", file=load.name, entries=await load_bundle(load.read_bytes(), self.service)
+            )
 
     async def _serve(
         self,
@@ -367,15 +388,3 @@ class Hub:
         pages = ops_app(probe, self.trials, self.codes, version=__version__, prefix=PREFIX)
         add_journal(pages, self.desk(), settings.zone)
         return Front(fhir, pages, settings.request_timeout_s, observe)
-
-    async def _load(self, content: bytes) -> int:
-        """Store a transaction or batch Bundle; return how many entries it had."""
-        bundle = fhirjson.loads(content)
-        service = replace(self.service, repository=self.service.repository.of("load"))
-        response = await routes.dispatch(FhirRequest("POST", resource=bundle), service)
-        for entry in fhirjson.loads(response.content).get("entry", ()):
-            answered = entry["response"]
-            if not answered["status"].startswith("2"):
-                said = answered.get("outcome", {}).get("issue", [{}])[0].get("diagnostics", "")
-                raise InvalidResource(f"an entry was refused: {answered['status']} {said}")
-        return len(bundle.get("entry", ()))

@@ -14,7 +14,7 @@ import math
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -43,6 +43,13 @@ class Addresses:
     mllp: int
     workers: tuple[int, ...] = ()
     channels: Mapping[str, int] = field(default_factory=dict)
+
+
+class Attendance(Protocol):
+    """Connections come from elsewhere; `close` ends that."""
+
+    async def close(self) -> None:
+        """Serve what came until now, and take no more."""
 
 
 class Front:
