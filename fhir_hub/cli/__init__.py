@@ -14,6 +14,7 @@ from fhir_hub import __version__
 from fhir_hub.cli import (
     codes,
     convert,
+    copy,
     emit,
     messages,
     outbox,
@@ -60,6 +61,7 @@ COMMANDS = {
     "send": send,
     "convert": convert,
     "emit": emit,
+    "copy": copy,
     "validate": validate,
     "reindex": reindex,
     "replay": replay,

@@ -15,11 +15,12 @@ Spec: https://hl7.org/fhir/R4/searchparameter.html
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError
+from fhir_hub.search.entry import Entry
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.own import OwnParameter, is_active, read_row
 from fhir_hub.search.parameters import EVERY_TYPE, Parameters
@@ -214,6 +215,10 @@ class Indexing:
                 entries = tuple(self._extractor.entries(resource))
                 yield Indexed(Key(one.resource_type, one.logical_id), one.version_id, entries)
 
+    def entries_of(self, stored: Stored) -> tuple[Entry, ...]:
+        """Return what a resource is found by; nothing for one that no check ever saw."""
+        return next((one.entries for one in self._indexed([stored])), ())
+
     def _show(self) -> None:
         self._parameters.set_built(
             {name: note.built for name, note in self._notes.items()},
@@ -253,6 +258,18 @@ class Indexing:
             if not page.cursor:
                 return OwnParameter(stored.logical_id, row, since)
             before = int(page.cursor)
+
+
+def portable(notes: Mapping[str, str]) -> dict[str, str]:
+    """Return a store's notes as another one may go on by them: a pass there begins anew.
+
+    Where a pass is at is said by a cursor, which is of one store alone.
+    """
+    found = dict(notes)
+    for name, text in notes.items():
+        if name.startswith(_NOTE):
+            found[name] = json.dumps(Note(**json.loads(text))._replace(cursor="", done=0)._asdict())
+    return found
 
 
 def _row_of(resource: dict[str, Any]) -> Any:

@@ -41,10 +41,16 @@ from fhir_hub.store.open import Backend
 Ask = Callable[[str, Any], Awaitable[Any]]
 Plain = tuple[Any, ...]
 
-KINDS = frozenset(("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle"))
+KINDS = frozenset(
+    ("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle", "adopt")
+)
 _CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name != "entries")
 _CHANGE = attrgetter(*_CHANGE_FIELDS)
 _RECEIVED = attrgetter(*(field.name for field in fields(Received)))
+_ENTERED_FIELDS = tuple(
+    field.name for field in fields(Entered) if field.name not in ("message", "links")
+)
+_ENTERED = attrgetter(*_ENTERED_FIELDS)
 
 
 def forwarding(near: Backend, ask: Ask) -> Backend:
@@ -82,6 +88,9 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
     if kind == "prune":
         before, forget, most = value
         return tuple(await backend.journal.prune(before, forget, most=most))
+    if kind == "adopt":
+        messages, owing = value
+        return await backend.journal.adopt([_entered(*plain) for plain in messages], owing)
     if kind == "reopen":
         number, turns, again = value
         return (await backend.journal.reopen(number, turns, again=again)).is_free
@@ -240,6 +249,17 @@ class ForwardingJournal:
         """Have it recorded that the end of a message was told, or will not be."""
         await self._ask("settle", number)
 
+    async def owing(self) -> frozenset[int]:
+        """Return the numbers of the messages whose end is to be told, ended or not."""
+        return await self._near.owing()
+
+    async def adopt(self, messages: Sequence[Entered], owing: Collection[int] = ()) -> None:
+        """Have messages of another journal put as they are there."""
+        plain = [
+            (_RECEIVED(one.message), _ENTERED(one), list(map(tuple, one.links))) for one in messages
+        ]
+        await self._ask("adopt", (plain, list(owing)))
+
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""
         return await self._near.pending()
@@ -264,6 +284,11 @@ def _change(plain: Plain, entries: list[Plain]) -> Change:
 
 def _indexed(key: Plain, version_id: int, entries: list[Plain]) -> Indexed:
     return Indexed(Key(*key), version_id, tuple(map(Entry._make, entries)))
+
+
+def _entered(message: Plain, plain: Plain, links: list[Plain]) -> Entered:
+    named = dict(zip(_ENTERED_FIELDS, plain, strict=True))
+    return Entered(message=Received(*message), links=tuple(Key(*link) for link in links), **named)
 
 
 def _plain(finish: Finish) -> Plain:

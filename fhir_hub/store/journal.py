@@ -1,4 +1,4 @@
-"""What a journal promises: twelve methods for received messages, from their bytes to their end.
+"""What a journal promises: fourteen methods for received messages, from their bytes to their end.
 
 A message is kept before anything is made of it, gets a number in the order of arrival, and
 ends once, together with what it wrote. Its bytes are kept as they came; the text is decoded
@@ -8,7 +8,7 @@ message came before outlives its bytes.
 Every journal passes the one contract suite in `tests/store/`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -161,4 +161,14 @@ class Journal(Protocol):
 
         `before` says for a state when its messages must have come to be kept whole; of others the
         bytes go. Who came before `forget` is no duplicate any more. What is not finished stays.
+        """
+
+    async def owing(self) -> frozenset[int]:
+        """Return the numbers of the messages whose end is to be told, ended or not."""
+
+    async def adopt(self, messages: Sequence[Entered], owing: Collection[int] = ()) -> None:
+        """Put messages of another journal as they are there, under their own numbers.
+
+        All or none, durably; what has their numbers here is replaced. `owing` are the numbers
+        of those whose end is still to be told. For `fhir-hub copy`, while nothing is received.
         """

@@ -1,11 +1,12 @@
 """The journal beyond keeping: order of turns, corrected texts, selections, what time removes."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from fhir_hub.store.base import Conflict, Finish, Key
-from fhir_hub.store.journal import Pruned, Received, Selection
+from fhir_hub.store.journal import Entered, Pruned, Received, Selection
 
 
 def message(number: int = 1, digest: str = "", **more: object) -> Received:
@@ -212,3 +213,22 @@ async def test_a_number_is_never_given_twice(journal):
     while any(await journal.prune({"failed": 9_000_000}, 9_000_000)):
         pass
     assert (await journal.keep(message(2))).entered.number == 2
+
+
+async def test_messages_of_another_journal_are_put_as_they_are_there(journal):
+    links = (Key("Patient", "p1"),)
+    mine = [
+        Entered(3, message(3), "done", b"AA", "", links, 7, 2, "v1", size_bytes=5),
+        Entered(7, message(7), "received", size_bytes=5),
+        Entered(5, replace(message(5), raw=b""), "replaced", replaced_by=7, size_bytes=9),
+    ]
+    await journal.adopt(mine[:2], (3, 7))
+    await journal.adopt(mine)
+    await journal.adopt(mine[1:2], {7})
+
+    everything = await journal.select(Selection(), is_oldest_first=True, with_raw=True)
+    assert everything == [mine[0], mine[2], mine[1]]
+    assert await journal.owing() == {7}
+    assert [one.number for one in await journal.pending()] == [7]
+    assert (await journal.keep(message(3))).is_duplicate
+    assert (await journal.keep(message(8))).entered.number == 8

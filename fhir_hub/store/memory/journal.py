@@ -1,6 +1,6 @@
 """Received messages in a dict: the reference meaning of a journal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_hub.store.base import Conflict, Finish, State
@@ -140,6 +140,17 @@ class MemoryJournal:
             del self._entered[number]
             self._owed.discard(number)
         return Pruned(len(emptied), len(forgotten))
+
+    async def owing(self) -> frozenset[int]:
+        """Return the numbers of the messages whose end is to be told, ended or not."""
+        return frozenset(self._owed)
+
+    async def adopt(self, messages: Sequence[Entered], owing: Collection[int] = ()) -> None:
+        """Put messages of another journal as they are there, under their own numbers."""
+        entered = self._entered | {one.number: one for one in messages}
+        self._entered = dict(sorted(entered.items()))
+        self._last = max((self._last, *self._entered))
+        self._owed = self._owed - {one.number for one in messages} | set(owing)
 
     def check(self, finish: Finish) -> None:
         """Raise `Conflict` unless there is such a message and it is not done."""

@@ -8,13 +8,14 @@ Spec: HL7v2 chapter 2, message control id (MSH-10) and acknowledgments
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import apsw
 
 from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Pruned, Received, Selection
+from fhir_hub.store.sqlite.adopting import adopt
 from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
 from fhir_hub.store.sqlite.selections import condition, first_since
@@ -81,6 +82,17 @@ class SqliteJournal:
         """Record that the end of a message was told, or will not be."""
         text = "DELETE FROM owed_answer WHERE number = ?"
         await self._writer.run(lambda: self._connection.execute(text, (number,)).fetchall())
+
+    async def owing(self) -> frozenset[int]:
+        """Return the numbers of the messages whose end is to be told, ended or not."""
+        rows: list[Any] = self._reader.connection.execute(
+            "SELECT number FROM owed_answer"
+        ).fetchall()
+        return frozenset(number for (number,) in rows)
+
+    async def adopt(self, messages: Sequence[Entered], owing: Collection[int] = ()) -> None:
+        """Put messages of another journal as they are there, under their own numbers."""
+        await self._writer.run(lambda: adopt(self._connection, messages, owing), len(messages))
 
     async def pending(self) -> list[Entered]:
         """Return the messages that were received and not finished, oldest first."""

@@ -1,0 +1,64 @@
+"""`fhir-hub copy`: a store moved, with what a running hub would find it by."""
+
+import asyncio
+
+import pytest
+
+from fhir_hub import fhirjson
+from fhir_hub.search.plan import Compare, Has, Query, Range
+from fhir_hub.store.base import Change
+from fhir_hub.store.journal import Received
+from fhir_hub.store.open import open_backend
+
+
+@pytest.fixture
+def database(tmp_path) -> str:
+    url = f"sqlite:{tmp_path / 'hub.sqlite'}"
+
+    async def make() -> None:
+        async with open_backend(url) as backend:
+            for number in range(3):
+                patient = {"resourceType": "Patient", "id": f"p{number}", "birthDate": "1953-04-12"}
+                content = fhirjson.dumps(patient)
+                await backend.store.write([Change("Patient", f"p{number}", 1, 1, "POST", content)])
+            await backend.journal.keep(Received("mllp", "k", "d", 1, b"MSH|"))
+
+    asyncio.run(make())
+    return url
+
+
+def test_a_copy_is_compared_and_indexed_by_the_settings(run, database, tmp_path):
+    target = f"sqlite:{tmp_path / 'copy.sqlite'}"
+    ended = run("copy", "--from", database, "--to", target)
+
+    assert ended.code == 0, ended.err
+    told, versions, messages = ended.out.splitlines()
+    assert told == "3 resources, 3 versions, 1 message are the same on both sides"
+    assert (len(versions), len(messages)) == (80, 80)
+    assert run("copy", "--from", database, "--to", target) == ended  # nothing is new
+
+    async def found() -> int:
+        before = Has("birthdate", "date", (Range(((Compare("high", "<", 0.0),),)),))
+        async with open_backend(target) as backend:
+            return len((await backend.store.search(Query(("Patient",), before))).matches)
+
+    assert asyncio.run(found()) == 3
+    ended = run("copy", "--from", target, "--to", database)
+    assert (ended.code, ended.out) == (1, "")
+    assert "the target is not empty" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "code", "told"),
+    [
+        ("sqlite:none.db", "sqlite:other.db", 1, "there is no such database"),
+        ("", "", 2, "--from and --to are the same"),
+        ("", "memory:", 2, "memory: is gone at the end"),
+        ("", "oracle:x", 2, "write sqlite:PATH"),
+    ],
+)
+def test_what_it_cannot_copy_is_told(run, database, source, target, code, told):
+    ended = run("copy", "--from", source or database, "--to", target or database)
+
+    assert (ended.code, ended.out) == (code, "")
+    assert told in ended.err
