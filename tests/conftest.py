@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import mongo_server
 import parts
 
 from fhir_hub.repository.repository import Repository
@@ -47,6 +48,20 @@ def measure_workers_only() -> None:
 @pytest.fixture
 def clock() -> parts.SetClock:
     return parts.SetClock()
+
+
+@pytest.fixture(scope="session")
+def mongodb() -> Iterator[str]:
+    """The address of a MongoDB, one for all tests; started when the first asks for it."""
+    with mongo_server.running() as address:
+        yield address
+
+
+@pytest.fixture
+def mongo_url(mongodb: str) -> Iterator[str]:
+    """The address of an empty database on it."""
+    with mongo_server.fresh(mongodb) as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -35,6 +35,7 @@ STEPS = (
 )
 DOORS = {
     "apsw": ("store/sqlite/", "store/terminology/"),
+    "bson": ("store/mongo/",),
     "fastapi": ("ops/", "console/"),
     "fhir": ("r4/checks/models.py",),
     "hl7apy": ("hl7v2/structure.py", "hl7v2/emit/validity.py"),
@@ -52,6 +53,7 @@ DOORS = {
         "r4/checks/models.py",
     ),
     "pydantic_settings": ("settings.py",),
+    "pymongo": ("store/mongo/",),
     "pypinyin": ("search/kinds/pinyin.py",),
     "re2": ("r4/expressions/patterns.py",),
     "rich": ("cli/",),

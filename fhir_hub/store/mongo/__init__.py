@@ -1,0 +1,1 @@
+"""Resources and received messages on MongoDB: a replica set, or a sharded cluster."""

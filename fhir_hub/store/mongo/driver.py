@@ -1,0 +1,231 @@
+"""The one door to MongoDB: a database through `motor`, or through PyMongo's own asyncio client.
+
+The two differ in which methods are coroutines, and only this file knows. Whatever goes through
+here is durable and never stale: writes wait for a majority of the replica set and its journals,
+reads come from the primary and see what a majority has. A failure of the driver leaves as
+`Unavailable` or `Refused` without its text, which may hold what a patient said.
+
+Spec: https://www.mongodb.com/docs/manual/core/transactions/
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Literal, TypeVar
+
+from pymongo import AsyncMongoClient, ReadPreference
+from pymongo.errors import (
+    ConnectionFailure,
+    DocumentTooLarge,
+    ExecutionTimeout,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from fhir_hub.errors import Closing, TooLarge, Unavailable
+
+T = TypeVar("T")
+Document = dict[str, Any]
+Filter = Mapping[str, Any]
+Session = Any  # of either driver
+DriverName = Literal["motor", "pymongo"]
+
+DURABLE = WriteConcern("majority", j=True)
+_PATIENCE_S = 30.0  # how long a transaction is tried again before the caller is told
+_LONGEST_PAUSE_S = 0.05
+_COMMIT_MS = 20_000
+_TOO_LARGE = (10334, 17419, 17420)  # codes of the server: a document of more than 16 MB
+
+
+class Refused(Exception):
+    """MongoDB refused a command; the text has its number only, never a value."""
+
+
+class Connection:
+    """An open database. Collections of either driver come by `connection["name"]`."""
+
+    def __init__(self, client: Any, name: str, driver: DriverName) -> None:
+        self.client, self._is_motor = client, driver == "motor"
+        self.database = client.get_database(
+            name,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=DURABLE,
+        )
+        self.is_open = True
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a collection."""
+        self.check_open()
+        return self.database[name]
+
+    def check_open(self) -> None:
+        """Raise `Closing` if the connection is closed."""
+        if not self.is_open:
+            raise Closing("the store is closed")
+
+    async def find(
+        self,
+        collection: str,
+        where: Filter,
+        *,
+        fields: Filter | Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+        session: Session = None,
+    ) -> list[Document]:
+        """Return the documents that meet a filter, all of them if `limit` is 0."""
+        with told():
+            cursor = self[collection].find(where, fields, limit=limit, session=session)
+            if sort:
+                cursor = cursor.sort(list(sort))
+            found: list[Document] = await cursor.to_list(None)
+        return found
+
+    async def find_one(
+        self,
+        collection: str,
+        where: Filter,
+        *,
+        fields: Filter | Sequence[str] | None = None,
+        session: Session = None,
+    ) -> Document | None:
+        """Return a document that meets a filter, or None."""
+        with told():
+            found: Document | None = await self[collection].find_one(where, fields, session=session)
+        return found
+
+    async def aggregate(
+        self, collection: str, stages: Sequence[Filter], *, session: Session = None
+    ) -> list[Document]:
+        """Return what a pipeline yields."""
+        with told():
+            cursor = self[collection].aggregate(stages, session=session)
+            if not self._is_motor:
+                cursor = await cursor
+            found: list[Document] = await cursor.to_list(None)
+        return found
+
+    async def command(self, *words: Any, **options: Any) -> Document:
+        """Return the answer to a command of the database."""
+        self.check_open()
+        with told():
+            answer: Document = await self.database.command(*words, **options)
+        return answer
+
+    async def watch(self, collection: str, stages: Sequence[Filter], **options: Any) -> Any:
+        """Return an open change stream, which is to be closed."""
+        with told():
+            stream = self[collection].watch(stages, **options)
+            return stream if self._is_motor else await stream
+
+    @asynccontextmanager
+    async def session(self, *, is_snapshot: bool = False) -> AsyncIterator[Session]:
+        """Yield a session; with `is_snapshot` all reads in it see one state of the database."""
+        self.check_open()
+        with told():
+            session = self.client.start_session(snapshot=is_snapshot)
+            if self._is_motor:
+                session = await session
+        try:
+            yield session
+        finally:
+            await session.end_session()
+
+    async def transaction(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Return what `work` returns, once all that it wrote is durable; nothing if it raises.
+
+        `work` is run again, from the start, if another transaction was in its way. Raises
+        `Unavailable` if that goes on for too long; what is under way may still be committed only
+        if the connection is lost while the commit is answered.
+        """
+        until = time.monotonic() + _PATIENCE_S
+        pause = 0.001
+        while True:
+            try:
+                async with self.session() as session:
+                    return await self._tried(session, work)
+            except PyMongoError as error:
+                if not error.has_error_label("TransientTransactionError"):
+                    with told():
+                        raise
+                if time.monotonic() > until:
+                    raise Unavailable("the database cannot be written now") from None
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    async def _tried(self, session: Session, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Run a transaction once; its commit, which may be repeated, until it is known."""
+        started = session.start_transaction(
+            read_concern=ReadConcern("snapshot"),
+            write_concern=DURABLE,
+            read_preference=ReadPreference.PRIMARY,
+            max_commit_time_ms=_COMMIT_MS,
+        )
+        if not self._is_motor:
+            await started
+        try:
+            result = await work(session)
+        except BaseException:
+            await session.abort_transaction()
+            raise
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                is_unknown = error.has_error_label("UnknownTransactionCommitResult")
+                if is_unknown and time.monotonic() < until:
+                    continue
+                raise
+            return result
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        self.is_open = False
+        closed = self.client.close()
+        if not self._is_motor:
+            await closed
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the driver's errors into ours, without their text.
+
+    What a transaction is run again for goes through as it is.
+    """
+    try:
+        yield
+    except PyMongoError as error:
+        if error.has_error_label("TransientTransactionError"):
+            raise
+        raise known(error) from None
+
+
+def known(error: PyMongoError) -> Exception:
+    """Return our error for one of the driver."""
+    if isinstance(error, InvalidOperation):
+        return Closing("the store is closed")
+    if isinstance(error, ConnectionFailure | ExecutionTimeout):
+        return Unavailable("the database cannot be reached now")
+    code = error.code if isinstance(error, OperationFailure) else None
+    if isinstance(error, DocumentTooLarge) or code in _TOO_LARGE:
+        return TooLarge("a resource takes more than the 16 MB that MongoDB keeps in one document")
+    return Refused(f"MongoDB refused a command: {type(error).__name__}, code {code}")
+
+
+def connect(url: str, name: str, driver: DriverName) -> Connection:
+    """Return a connection to the database `name` of the servers at `url`; nothing is sent yet."""
+    options: dict[str, Any] = {"appname": "fhir-hub", "tz_aware": True}
+    if "serverselectiontimeoutms" not in url.lower():
+        options["serverSelectionTimeoutMS"] = 10_000
+    if driver == "pymongo":
+        return Connection(AsyncMongoClient(url, **options), name, driver)
+    from motor.motor_asyncio import AsyncIOMotorClient
+
+    return Connection(AsyncIOMotorClient(url, **options), name, driver)

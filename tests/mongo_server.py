@@ -1,0 +1,62 @@
+"""A MongoDB to test on: SecantusDB, a server of the wire protocol from PyPI, in its own process.
+
+`FHIR_HUB_TEST_MONGODB` names a real one instead (`mongodb://127.0.0.1:27017/?replicaSet=rs0`);
+each test gets a database of its own there too, which is dropped after it. Run as a program this
+starts SecantusDB on a free port, says its address, and ends when its input does (so that none is
+left behind by tests that were killed).
+
+What SecantusDB 0.7.0b3 lacks, and so what these tests say nothing about unless they run on a
+real one: more than one member (elections, write concern over a majority that is not one, replica
+lag, stale reads), sharding (the two-phase commit of transactions, chunks, zones), text, hashed
+and wildcard indexes, compression on the wire, an order from the index of several equal prefixes
+(`explain` shows a sort where MongoDB merges), and speed: 60 to 120 inserts a second.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+from pymongo import MongoClient
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Yield the address of a MongoDB, without a database."""
+    given = os.environ.get("FHIR_HUB_TEST_MONGODB")
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, folder]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdout is not None
+            yield server.stdout.readline().decode().strip()
+            server.kill()  # its files go with the folder
+
+
+@contextmanager
+def fresh(address: str) -> Iterator[str]:
+    """Yield the address of an empty database, which is dropped at the end."""
+    parts = urlsplit(address)
+    name = f"test_{uuid4().hex[:12]}"
+    yield urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, ""))
+    with MongoClient(address) as client:
+        client.drop_database(name)
+
+
+def _serve(folder: str) -> None:
+    from secantus import SecantusDBServer
+
+    with SecantusDBServer(storage_path=folder) as server:
+        sys.stdout.write(f"{server.uri}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])

@@ -1,0 +1,122 @@
+"""Both drivers of MongoDB through the one door: durable, all or nothing, no text in errors."""
+
+import asyncio
+
+import pytest
+
+from fhir_hub.errors import Closing, Unavailable
+from fhir_hub.store.base import CannotOpen
+from fhir_hub.store.mongo.driver import Refused, connect
+from fhir_hub.store.mongo.schema import ORDER, SCHEMA, prepare, read_address
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def connection(request, mongo_url):
+    url, name, driver = read_address(f"{mongo_url}?driver={request.param}")
+    prepare(url, name)
+    opened = connect(url, name, driver)
+    yield opened
+    await opened.close()
+
+
+async def test_a_transaction_is_seen_when_it_is_done_and_not_before(connection):
+    async def work(session):
+        await connection["resource"].insert_one({"_id": "Patient/a", "n": 1}, session=session)
+        inside = await connection.find_one("resource", {"n": 1}, session=session)
+        return inside, await connection.find_one("resource", {"n": 1})
+
+    inside, outside = await connection.transaction(work)
+
+    assert (inside, outside) == ({"_id": "Patient/a", "n": 1}, None)
+    assert await connection.find("resource", {}) == [inside]
+    assert await connection.aggregate("resource", [{"$count": "found"}]) == [{"found": 1}]
+
+
+async def test_what_a_transaction_wrote_goes_if_it_raises(connection):
+    async def work(session):
+        await connection["resource"].insert_one({"_id": "Patient/a"}, session=session)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await connection.transaction(work)
+
+    assert await connection.find("resource", {}) == []
+
+
+async def test_transactions_in_each_other_s_way_are_run_again(connection):
+    async def work(session):
+        hub = connection["hub"]
+        before = await hub.find_one_and_update({"_id": ORDER}, {"$inc": {"s": 1}}, session=session)
+        await asyncio.sleep(0)
+        return before["s"]
+
+    found = await asyncio.gather(*(connection.transaction(work) for _ in range(12)))
+
+    assert sorted(found) == list(range(12))
+
+
+async def test_a_refusal_tells_its_number_and_no_value(connection):
+    await connection["resource"].insert_one({"_id": "Shen Guofang"})
+
+    with pytest.raises(Refused, match=r"code 2$") as refused:
+        await connection.find("resource", {"$and": "Shen Guofang"})
+
+    assert refused.value.__suppress_context__
+
+
+async def test_a_closed_connection_says_so(connection):
+    await connection.close()
+
+    with pytest.raises(Closing):
+        await connection.find("resource", {})
+
+
+async def test_a_server_that_is_not_there_is_unavailable():
+    address = "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=10&directConnection=true"
+    url, name, driver = read_address(address)
+    opened = connect(url, name, driver)
+
+    with pytest.raises(Unavailable):
+        await opened.find("resource", {})
+    with pytest.raises(CannotOpen, match="cannot open the database x of MongoDB"):
+        prepare(url, name)
+    await opened.close()
+
+
+def test_opening_twice_changes_nothing(mongo_url):
+    url, name, _ = read_address(mongo_url)
+    prepare(url, name)
+    prepare(url, name)
+
+
+async def test_a_database_of_a_newer_version_is_refused(connection, mongo_url):
+    await connection["hub"].update_one({"_id": "schema"}, {"$set": {"version": SCHEMA + 1}})
+
+    with pytest.raises(CannotOpen, match="newer version"):
+        prepare(*read_address(mongo_url)[:2])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mongodb://user:secret@",
+        "mongodb://user:secret@host:x/hub",
+        "mongodb://user:secret@host/hub?driver=mongo",
+        "mongodb://user:sec:ret@host/hub",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_password(address):
+    with pytest.raises(CannotOpen, match=r"/ .*[\u4e00-\u9fff]") as refused:
+        read_address(address)
+
+    assert "sec" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_an_address_tells_its_database_and_driver():
+    assert read_address("mongodb://a,b:2/x?replicaSet=r&driver=pymongo") == (
+        "mongodb://a,b:2/x?replicaSet=r",
+        "x",
+        "pymongo",
+    )
+    assert read_address("mongodb://a")[1:] == ("fhir_hub", "motor")
