@@ -223,7 +223,8 @@ def _repository(
             chosen.references,
             parameters,
             partial(placeholder, parameters.definitions, check) if SOURCE in sources else None,
-            conduct(chosen.business_rules),
+            conduct(chosen.business_rules, settings.referral),
+            settings.zone,
         )
 
     indexing = Indexing(backend.store, parameters, extractor, log)

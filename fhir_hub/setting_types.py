@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+CHINA = timezone(timedelta(hours=8))
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
 
 

@@ -23,6 +23,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from fhir_hub.channel_settings import ChannelSettings, check_channels
 from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.referral_settings import ReferralSettings
+from fhir_hub.setting_places import located, place
 from fhir_hub.setting_types import Bytes, Port, Seconds, Zone, read_zone
 
 PREFIX = "FHIR_HUB_"
@@ -209,6 +211,10 @@ class Settings(BaseSettings):
     `[sources.NAME]`: `rest`, `hl7v2`, `load` (the Bundle of `--load`), or a sender's file in
     `mappings/senders/`."""
 
+    referral: ReferralSettings = ReferralSettings()
+    """Terms, routes and policies of contracts and referrals, in a table `[referral]`
+    (docs/referral.md)."""
+
     partners: dict[str, PartnerSettings] = {}
     """To whom HL7v2 messages are delivered, in tables `[partners.NAME]` (docs/outbound.md)."""
 
@@ -344,39 +350,6 @@ def _read_file(config: Path) -> dict[str, Any]:
     return values
 
 
-def located(config: Path | None, told: str) -> str:
-    """Return what is wrong with settings, each line with the file and, of a channel, the row."""
-    lines = []
-    for line in told.splitlines():
-        path, colon, why = line.partition(": ")
-        is_channel = path.startswith("channels.") and colon
-        lines.append(f"{_place(config, path)}: {why}" if is_channel else f"{config}: {line}")
-    return "\n".join(lines)
-
-
-def _place(config: Path | None, path: str) -> str:
-    """Return the file, the row if it is in the table of a channel, and the path of a key."""
-    row = _row(config, path.split(".")) if config and path.startswith("channels.") else 0
-    return f"{config} line {row}: {path}" if row else f"{config}: {path}"
-
-
-def _row(config: Path, path: list[str]) -> int:
-    """Return the row of the key, else of the table that it should stand in, 0 if there is none."""
-    row, is_within = 0, False
-    table = re.compile(
-        r"\[\s*" + r"\s*\.\s*".join(rf"[\"']?{re.escape(p)}[\"']?" for p in path[:2])
-    )
-    key = re.compile(rf"[\"']?{re.escape(path[2])}[\"']?\s*[=.]") if len(path) > 2 else None
-    for number, line in enumerate(config.read_text("utf-8").splitlines(), start=1):
-        text = line.lstrip()
-        if text.startswith("["):
-            is_within = table.match(text) is not None
-            row = row or number * is_within
-        elif is_within and key is not None and key.match(text):
-            return number
-    return row
-
-
 def _nearest(name: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(name, list(known), n=2)
     return f"; did you mean {' or '.join(found)}?" if found else "; see docs/settings.md"
@@ -395,6 +368,6 @@ def _told(
         elif name in variables:
             where = PREFIX + name.upper()
         else:
-            where = _place(config, path)
+            where = place(config, path)
         reason = one["msg"].removeprefix("Value error, ")
         yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"

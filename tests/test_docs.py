@@ -28,6 +28,7 @@ from fhir_hub.hl7v2.mappings import load_mappings  # noqa: E402
 from fhir_hub.hl7v2.programs import structures_of  # noqa: E402
 from fhir_hub.partner_settings import PartnerSettings  # noqa: E402
 from fhir_hub.r4.definitions import load_definitions  # noqa: E402
+from fhir_hub.referral_settings import ReferralSettings  # noqa: E402
 from fhir_hub.rest.message import FhirRequest  # noqa: E402
 from fhir_hub.rest.routes import INTERACTIONS, route  # noqa: E402
 from fhir_hub.search.include import MODIFIERS as INCLUDE_MODIFIERS  # noqa: E402
@@ -185,6 +186,13 @@ def test_every_key_of_a_channel_is_documented_with_its_default():
         assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
 
 
+def test_every_setting_of_referrals_is_documented_with_its_default():
+    text = page("referral.md")
+    for name, field in ReferralSettings.model_fields.items():
+        told = " ".join((field.description or "").split()).replace("|", "\\|")
+        assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
+
+
 def test_every_command_and_option_is_documented():
     text = page("cli.md")
     for name, command in typer.main.get_command(app).commands.items():
@@ -228,7 +236,7 @@ def test_every_metric_is_documented(hub):
 
 
 def test_the_settings_shown_in_the_docs_can_be_used(tmp_path):
-    pages = page("settings.md") + page("channels.md") + page("outbound.md")
+    pages = "".join(map(page, ("settings.md", "channels.md", "outbound.md", "referral.md")))
     for number, block in enumerate(re.findall(r"```toml\n(.*?)```", pages, re.DOTALL)):
         config = tmp_path / f"{number}.toml"
         config.write_text(block, "utf-8")

@@ -17,7 +17,8 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 STEPS = (
     {"__init__", "errors", "clock", "fhirjson", "settings", "telemetry"}
-    | {"channel_settings", "metric_sources", "partner_settings", "setting_types"},
+    | {"channel_settings", "metric_sources", "partner_settings", "referral_settings"}
+    | {"setting_places", "setting_types"},
     {"r4"},
     {"search"},
     {"store"},
@@ -49,6 +50,7 @@ DOORS = {
         "settings.py",
         "channel_settings.py",
         "partner_settings.py",
+        "referral_settings.py",
         "setting_types.py",
         "r4/checks/models.py",
     ),

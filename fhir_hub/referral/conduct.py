@@ -15,6 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.referral import contracts, encounters, prescriptions, slots, tasks
 from fhir_hub.referral.finding import Followed
 from fhir_hub.referral.prescription_rules import Limits
+from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.settings import BusinessRules
 from fhir_hub.store.base import Key
@@ -23,9 +24,11 @@ _MOST_ROUNDS = 20
 Rule = Callable[[Unit, Followed], Awaitable[None]]
 
 
-def conduct(business_rules: BusinessRules) -> "Conduct | None":
-    """Return the rules as a setting wants them, None for none."""
-    return None if business_rules == "off" else Conduct(is_strict=business_rules == "enforce")
+def conduct(business_rules: BusinessRules, settings: ReferralSettings) -> "Conduct | None":
+    """Return the rules as the settings want them, None for none."""
+    if business_rules == "off":
+        return None
+    return Conduct(is_strict=business_rules == "enforce", settings=settings)
 
 
 class Conduct:
@@ -35,14 +38,21 @@ class Conduct:
     happened elsewhere) it is warned of.
     """
 
-    def __init__(self, *, is_strict: bool, policy: slots.Policy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        is_strict: bool,
+        policy: slots.Policy | None = None,
+        settings: ReferralSettings | None = None,
+    ) -> None:
+        settings = settings or ReferralSettings()
         kept = policy or slots.Policy()
         self._rules: Mapping[str, tuple[Rule, ...]] = {
             "Appointment": (
                 partial(slots.follow, policy=kept, is_strict=is_strict),
                 encounters.follow_appointment,
             ),
-            "CareTeam": (contracts.follow,),
+            "CareTeam": (partial(contracts.follow, least_days=settings.contract_days),),
             "DiagnosticReport": (encounters.follow_report,),
             "DocumentReference": (encounters.follow_report,),
             "Encounter": (encounters.follow_encounter,),

@@ -7,14 +7,16 @@ day is within its period, so what ends with it ends by itself.
 Spec: https://hl7.org/fhir/R4/careteam.html; DOMAIN 2.1, 2.2
 """
 
-from datetime import date, datetime
+from calendar import monthrange
+from datetime import date
 
 from fhir_hub.errors import Issue, RuleBroken
 from fhir_hub.identity.systems import BASE
-from fhir_hub.referral.finding import Followed, find, read
+from fhir_hub.referral.contract_ends import end_with
+from fhir_hub.referral.finding import Followed, plan_for, read
 from fhir_hub.referral.reading import at, each, has_code, key_of
-from fhir_hub.repository.unit import Resource, Unit
-from fhir_hub.search.plan import Is
+from fhir_hub.repository.unit import Resource, Unit, Warned
+from fhir_hub.search.plan import And, Is, Plan
 from fhir_hub.store.base import Key
 
 CATEGORY = "one-plus-one-plus-one"
@@ -32,6 +34,12 @@ _TITLES = {
 def is_contract(care_team: Resource) -> bool:
     """Say whether a CareTeam is a 1+1+1 contract."""
     return any(has_code(one, CATEGORY, CATEGORIES) for one in each(care_team, "category"))
+
+
+def is_signed(care_team: Resource | None) -> bool:
+    """Say whether a CareTeam is a contract that was signed, or is to be, and was not ended."""
+    is_live = care_team is not None and care_team.get("status") in ("active", "proposed")
+    return is_live and care_team is not None and is_contract(care_team)
 
 
 def holds(contract: Resource, day: date) -> bool:
@@ -59,7 +67,7 @@ def _day(text: object, otherwise: date, *, is_end: bool) -> date:
             return date(*numbers)
         if len(numbers) == 2:
             year, month = numbers
-            return date(year, month, 28 if is_end else 1)
+            return date(year, month, monthrange(year, month)[1] if is_end else 1)
         return date(numbers[0], 12, 31) if is_end else date(numbers[0], 1, 1)
     except (ValueError, IndexError, TypeError):
         return otherwise
@@ -75,17 +83,16 @@ def members(contract: Resource, tier: str) -> list[Key]:
     return [key for key in found if key is not None]
 
 
-async def follow(unit: Unit, followed: Followed) -> None:
+async def follow(unit: Unit, followed: Followed, *, least_days: int) -> None:
     """Hold a staged contract to the rules; raises `RuleBroken`.
 
-    Exactly one of each part, and no other active contract of the resident in the same term.
+    Exactly one of each part, and no other active contract of the resident in the same term. One
+    that begins with a term below `least_days` is warned of. What ends with a contract ends.
     """
     contract = followed.after
-    if (
-        contract is None
-        or not is_contract(contract)
-        or contract.get("status") not in ("active", "proposed")
-    ):
+    if followed.before is not None and is_signed(followed.before) and not is_signed(contract):
+        await end_with(unit, followed.before, contract)
+    if contract is None or not is_signed(contract):
         return
     issues = [
         Issue(
@@ -98,6 +105,11 @@ async def follow(unit: Unit, followed: Followed) -> None:
         if len(found := members(contract, tier)) != 1
     ]
     start, end = period_of(contract)
+    if followed.before is None and (end == date.max or (end - start).days + 1 < least_days):
+        text = f"a contract lasts {least_days} days at least, to a day that it names"
+        chinese = f"签约期限应不少于 {least_days} 天，并写明终止日期"
+        issue = Issue("business-rule", text, "CareTeam.period", "warning", chinese)
+        unit.warnings.append(Warned(followed.key, issue))
     if start > end:
         issues.append(Issue("business-rule", "the term ends before it starts", "CareTeam.period"))
     if issues:
@@ -122,14 +134,18 @@ async def _require_only(unit: Unit, key: Key, contract: Resource) -> None:
             raise RuleBroken(text, issue)
 
 
+def plan_of_active() -> Plan:
+    """Return the plan of all active contracts."""
+    return plan_for("CareTeam", status="active", category=Is(CATEGORY, CATEGORIES))
+
+
 async def contracts_of(unit: Unit, patient: Key) -> list[Resource]:
     """Return the active contracts of a patient, of whatever term."""
-    category = Is(CATEGORY, CATEGORIES)
-    found = await find(unit, "CareTeam", patient=patient, status="active", category=category)
+    of_patient = And((plan_for("CareTeam", patient=patient), plan_of_active()))
+    found = await unit.find("CareTeam", of_patient)
     return [read(one) for one in found]
 
 
-async def contract_on(unit: Unit, patient: Key, moment: datetime) -> Resource | None:
-    """Return the contract that a patient has at a moment, None if there is none."""
-    day = moment.date()
+async def contract_on(unit: Unit, patient: Key, day: date) -> Resource | None:
+    """Return the contract that a patient has on a day, None if there is none."""
     return next((one for one in await contracts_of(unit, patient) if holds(one, day)), None)

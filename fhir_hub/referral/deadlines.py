@@ -1,31 +1,34 @@
-"""What the hub's own clock does: referrals that nobody took up in time, places held too long.
+"""What the hub's own clock does: referrals not taken up in time, places held too long, terms.
 
 One process looks every minute. A referral whose deadline (`restriction.period.end`) has passed
 becomes expired, as any other step of it: the order is revoked, both sides are told. An Appointment
-that only holds a place (`pending`) until a moment is cancelled after it, and the place is free.
+that only holds a place (`pending`) until a moment is cancelled after it, and the place is free. A
+contract whose term has ended becomes inactive, and what ends with it ends.
 What is due is asked of the store anew each time, so a stop or a jump of the clock loses nothing.
 
 Spec: DOMAIN 2.5, 2.6
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fhir_hub.clock import Clock, Rounds
 from fhir_hub.errors import FhirError
 from fhir_hub.identity.systems import BASE
-from fhir_hub.referral.finding import plan_for, read
+from fhir_hub.referral.contracts import is_signed, period_of, plan_of_active
+from fhir_hub.referral.finding import ended_between, plan_for, read
 from fhir_hub.referral.reading import at, extension
 from fhir_hub.referral.states import is_referral, state_of, step
 from fhir_hub.referral.tasks import advance
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Resource, Unit
-from fhir_hub.search.plan import Query
+from fhir_hub.search.plan import And, Plan, Query
 from fhir_hub.store.base import Key, Stored
 
 HOLD_UNTIL = f"{BASE}/StructureDefinition/hold-until"
 _EVERY_S = 60.0
 _AT_ONCE = 500
+_LOOKS_BACK = timedelta(days=31)  # older ends were seen, or told by who knew of them
 _WAITING = ("requested", "received", "accepted")
 Log = Callable[..., None]
 
@@ -42,18 +45,20 @@ class Deadlines(Rounds):
     async def expire(self) -> int:
         """Expire the referrals and release the places that are due now; return how many."""
         now, done = self._clock(), 0
-        async for stored in self._found("Task", status=_WAITING):
+        async for stored in self._found("Task", plan_for("Task", status=_WAITING)):
             if _is_overdue(read(stored), now):
                 done += await self._do(stored, _expired(now))
-        async for stored in self._found("Appointment", status=("pending",)):
+        async for stored in self._found("Appointment", plan_for("Appointment", status="pending")):
             if _is_past(extension(read(stored), HOLD_UNTIL), now):
                 done += await self._do(stored, _released(now))
+        ended = And((plan_of_active(), ended_between("CareTeam", now - _LOOKS_BACK, now)))
+        async for stored in self._found("CareTeam", ended):
+            done += await self._do(stored, _ended)
         return done
 
-    async def _found(self, resource_type: str, status: tuple[str, ...]) -> AsyncIterator[Stored]:
+    async def _found(self, resource_type: str, plan: Plan) -> AsyncIterator[Stored]:
         cursor = ""
         while True:
-            plan = plan_for(resource_type, status=status)
             query = Query((resource_type,), plan, count=_AT_ONCE, after=cursor)
             page = await self._repository.store.search(query)
             for stored in page.matches:
@@ -98,6 +103,12 @@ def _expired(now: datetime) -> Callable[[Unit, Stored], Awaitable[None]]:
             await advance(unit, stored, "expired")
 
     return act
+
+
+async def _ended(unit: Unit, stored: Stored) -> None:
+    contract = read(stored)
+    if is_signed(contract) and period_of(contract)[1] < unit.today:
+        await unit.update(contract | {"status": "inactive"}, stored.logical_id)
 
 
 def _released(now: datetime) -> Callable[[Unit, Stored], Awaitable[None]]:

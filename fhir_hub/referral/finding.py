@@ -3,14 +3,16 @@
 Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
 """
 
+from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
+from fhir_hub.clock import microseconds
 from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.search.plan import And, Has, Is, Plan
+from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Range
 from fhir_hub.store.base import Key, Stored
 
 
@@ -51,6 +53,13 @@ def plan_for(resource_type: str, **wanted: Key | str | Is | tuple[str, ...]) -> 
             found = tuple(one if isinstance(one, Is) else Is(one) for one in tests)
             plans.append(Has(parameter.index, "token", found))
     return And(tuple(plans))
+
+
+def ended_between(resource_type: str, first: datetime, last: datetime) -> Plan:
+    """Return the plan of what has a `date` that ended after one moment, until another."""
+    bounds = Compare("high", ">", microseconds(first)), Compare("high", "<=", microseconds(last))
+    index = _parameters().of(resource_type)["date"].index
+    return Has(index, "date", (Range((bounds,)),))
 
 
 def read(stored: Stored) -> Resource:

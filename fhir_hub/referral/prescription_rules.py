@@ -178,7 +178,7 @@ def _quantity(request: Resource) -> Iterator[Finding]:
 async def _basis(
     unit: Unit, request: Resource, patient: Key, kind: str, limits: Limits
 ) -> list[Finding]:
-    if await contract_on(unit, patient, unit.now) is not None:
+    if await contract_on(unit, patient, unit.today) is not None:
         return []
     if kind == "long":
         known = [read(one) for one in await find(unit, "Condition", subject=patient)]
@@ -219,7 +219,7 @@ async def _source(
                 "未找到上级医院同成分的来源处方",
             )
         ]
-    contract = await contract_on(unit, patient, unit.now)
+    contract = await contract_on(unit, patient, unit.today)
     upper = {one for tier in INSTITUTIONS[1:] for one in members(contract or {}, tier)}
     for source in sources:
         if await _institution(unit, source) not in (upper | {None}):

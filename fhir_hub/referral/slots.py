@@ -167,7 +167,7 @@ async def _require_basis(unit: Unit, orders: Iterable[Resource]) -> None:
     """Raise `NotAllowed` unless each referral has a diagnosis, and its patient a contract."""
     for order in orders:
         patient = key_of(order.get("subject"))
-        if patient is None or await contract_on(unit, patient, unit.now) is None:
+        if patient is None or await contract_on(unit, patient, unit.today) is None:
             text = "the priority pool is for residents with an active 1+1+1 contract"
             raise NotAllowed(
                 text, Issue("business-rule", text, chinese="优先号源仅供有效签约居民使用")

@@ -10,7 +10,7 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
+from fhir_hub.setting_types import CHINA
 from fhir_hub.settings import References
 from fhir_hub.store.base import (
     PARAMETERS,
@@ -66,6 +67,7 @@ class Rules:
     happens to a reference that points to nothing. With `parameters` a SearchParameter must be one
     that can work, and what is written is indexed by all there are. Where there is a
     `placeholder`, it makes what is missing (None where it cannot), given the key and the Reference.
+    `zone` is where a day begins and ends.
     """
 
     require: Callable[[Any], None]
@@ -77,6 +79,7 @@ class Rules:
     parameters: Parameters | None = None
     placeholder: Callable[[Key, Resource], Resource | None] | None = None
     conduct: Conduct | None = None
+    zone: tzinfo = CHINA
 
 
 class Warned(NamedTuple):
@@ -217,6 +220,11 @@ class Unit:
     def now(self) -> datetime:
         """Return the moment of this unit."""
         return from_microseconds(self._now)
+
+    @property
+    def today(self) -> date:
+        """Return the day that it is where the hub stands."""
+        return self.now.astimezone(self._rules.zone).date()
 
     def _completed(self, current: Stored | None, resource: Resource) -> Resource:
         conduct = self._rules.conduct

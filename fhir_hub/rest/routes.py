@@ -26,6 +26,7 @@ from fhir_hub.rest import (
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.operations import (
     booking,
+    contract,
     diff,
     everything,
     expand,
@@ -89,6 +90,8 @@ ROUTES = (
     Route("$find", "POST", "T/$find", booking.find, booking.ON),
     Route("$hold", "POST", "T/$hold", booking.hold, booking.ON, affects_state=True),
     Route("$book", "POST", "T/$book", booking.book, booking.ON, affects_state=True),
+    Route("$renew", "POST", "T/I/$renew", contract.renew, contract.ON, affects_state=True),
+    Route("$transfer", "POST", "T/I/$transfer", contract.transfer, contract.ON, affects_state=True),
     Route("$match", "POST", "T/$match", match.match, match.ON),
     Route("$stats", "GET", "T/$stats", stats.stats, stats.ON),
     Route("$stats", "POST", "T/$stats", stats.stats, stats.ON),

@@ -1,0 +1,40 @@
+"""Where in a file of settings a key stands: what is wrong is told with its file and row.
+
+Spec: https://toml.io/en/v1.0.0
+"""
+
+import re
+from pathlib import Path
+
+
+def located(config: Path | None, told: str) -> str:
+    """Return what is wrong with settings, each line with the file and, of a channel, the row."""
+    lines = []
+    for line in told.splitlines():
+        path, colon, why = line.partition(": ")
+        is_channel = path.startswith("channels.") and colon
+        lines.append(f"{place(config, path)}: {why}" if is_channel else f"{config}: {line}")
+    return "\n".join(lines)
+
+
+def place(config: Path | None, path: str) -> str:
+    """Return the file, the row if it is in the table of a channel, and the path of a key."""
+    row = _row(config, path.split(".")) if config and path.startswith("channels.") else 0
+    return f"{config} line {row}: {path}" if row else f"{config}: {path}"
+
+
+def _row(config: Path, path: list[str]) -> int:
+    """Return the row of the key, else of the table that it should stand in, 0 if there is none."""
+    row, is_within = 0, False
+    table = re.compile(
+        r"\[\s*" + r"\s*\.\s*".join(rf"[\"']?{re.escape(p)}[\"']?" for p in path[:2])
+    )
+    key = re.compile(rf"[\"']?{re.escape(path[2])}[\"']?\s*[=.]") if len(path) > 2 else None
+    for number, line in enumerate(config.read_text("utf-8").splitlines(), start=1):
+        text = line.lstrip()
+        if text.startswith("["):
+            is_within = table.match(text) is not None
+            row = row or number * is_within
+        elif is_within and key is not None and key.match(text):
+            return number
+    return row
