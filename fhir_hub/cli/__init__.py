@@ -12,6 +12,7 @@ import typer
 
 from fhir_hub import __version__
 from fhir_hub.cli import (
+    backup,
     codes,
     convert,
     copy,
@@ -20,6 +21,7 @@ from fhir_hub.cli import (
     outbox,
     reindex,
     replay,
+    restore,
     send,
     serve,
     terminology,
@@ -65,6 +67,8 @@ COMMANDS = {
     "validate": validate,
     "reindex": reindex,
     "replay": replay,
+    "backup": backup,
+    "restore": restore,
 }
 for _name, _module in COMMANDS.items():
     _class = getattr(_module, "Command", None)

@@ -184,7 +184,7 @@ class Indexing:
             note = Note(wanted, {})
         else:
             note = note._replace(cursor=page.cursor, done=note.done + len(page.matches))
-        await self._write(resource_type, note, [*self._indexed(old)], generation)
+        await self._write(resource_type, note, [*self.indexed(old)], generation)
 
     async def _begin(self, resource_type: str, note: Note) -> None:
         status = await self._store.status()
@@ -208,7 +208,8 @@ class Indexing:
             self._notes[resource_type] = note
         self._show()
 
-    def _indexed(self, stored: Iterable[Stored]) -> Iterable[Indexed]:
+    def indexed(self, stored: Iterable[Stored]) -> Iterable[Indexed]:
+        """Yield the entries that resources have by the parameters of now."""
         for one in stored:
             resource = fhirjson.loads(one.content)
             with contextlib.suppress(FhirError):  # as unchecked data may be: it stays as it was
@@ -217,7 +218,7 @@ class Indexing:
 
     def entries_of(self, stored: Stored) -> tuple[Entry, ...]:
         """Return what a resource is found by; nothing for one that no check ever saw."""
-        return next((one.entries for one in self._indexed([stored])), ())
+        return next((one.entries for one in self.indexed([stored])), ())
 
     def _show(self) -> None:
         self._parameters.set_built(

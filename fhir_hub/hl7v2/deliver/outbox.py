@@ -133,6 +133,33 @@ async def write(store: Store, notes: Mapping[str, str]) -> None:
     raise Conflict("the search parameters change all the time")
 
 
+async def restored(
+    store: Store, other: Mapping[str, str], sequence: int, new_id: Callable[[], str]
+) -> None:
+    """Set the notes of a store that was brought back to an earlier `sequence`.
+
+    `other` are the notes of the file that went on, which know how far the partners were told. New
+    commits get numbers that were given once before, so control ids begin anew with an epoch.
+    """
+    notes = await store.notes() | {
+        name: text for name, text in other.items() if name.startswith(PREFIX)
+    }
+    changed = {}
+    for name, text in notes.items():
+        if not name.startswith(PREFIX):
+            continue
+        data = json.loads(text) if text.startswith("{") else {}
+        if name.count("/") > 1:  # a message that was given up, or is to be tried again
+            changed[name] = "" if data.get("sequence", 0) > sequence else text
+            continue
+        data["epoch"] = new_id()[-6:].upper()
+        if data["sequence"] >= sequence:
+            data |= {"sequence": sequence, "done": 0, "pending": None}
+        changed[name] = json.dumps(data)
+    if changed:
+        await write(store, changed)
+
+
 async def dead_messages(store: Store) -> list[Dead]:
     """Return the messages of all partners that were given up."""
     notes = await store.notes()
