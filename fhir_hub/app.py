@@ -41,7 +41,7 @@ from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.r4.terminology.engine import Terminology
-from fhir_hub.referral.conduct import conduct
+from fhir_hub.referral.conduct import OwnRules, conduct
 from fhir_hub.referral.deadlines import Deadlines
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
@@ -210,6 +210,8 @@ def _repository(
     base = settings.base_url or address(settings.host, settings.port)
     extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
 
+    own = OwnRules(settings.referral, settings.pools, settings.prescriptions)
+
     @cache
     def rules_of(*sources: str) -> Rules:
         chosen = settings.rules_of(*sources)
@@ -223,7 +225,7 @@ def _repository(
             chosen.references,
             parameters,
             partial(placeholder, parameters.definitions, check) if SOURCE in sources else None,
-            conduct(chosen.business_rules, settings.referral),
+            conduct(chosen.business_rules, own),
             settings.zone,
         )
 
@@ -353,7 +355,7 @@ class Hub:
             on_ready()
 
         task = asyncio.create_task(closing())
-        parts = (self.indexing, self.reloading, self.retention, self.codes)
+        parts = (self.indexing, self.reloading, self.retention, self.deadlines, self.codes)
         watching = [asyncio.create_task(one.watch()) for one in parts]
         try:
             await server.serve_until(stop, listening, ready)

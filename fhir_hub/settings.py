@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
 from fhir_hub.channel_settings import ChannelSettings, check_channels
 from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.referral_settings import ReferralSettings
@@ -201,6 +202,14 @@ class Settings(BaseSettings):
     """Whether the rules of contracts, referrals, slots and prescriptions hold: refused is what
     breaks them; or (`flag`) what is lacking is only warned of; or (`off`) nobody looks. What tells
     of what happened elsewhere (`hl7v2`, `load`) is flagged, unless its source says otherwise."""
+
+    pools: dict[str, PoolSettings] = {}
+    """When slots may be booked and how a day of them is divided, by hospital and department, in
+    tables `[pools.NAME]` (docs/referral.md)."""
+
+    prescriptions: dict[str, PrescriptionSettings] = {}
+    """The limits of prescriptions, by hospital and department, in tables `[prescriptions.NAME]`
+    (docs/referral.md)."""
 
     unknown_profiles: Literal["warn", "refuse"] = "warn"
     """What it means, where profiles are checked, that a resource claims one that the hub does not

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests" / "whole"))
 
 from running import RunningHub  # noqa: E402 (the folder of the tests is on the path from here on)
 
+from fhir_hub.care_settings import PoolSettings, PrescriptionSettings  # noqa: E402
 from fhir_hub.channel_settings import ChannelSettings  # noqa: E402
 from fhir_hub.cli import app  # noqa: E402
 from fhir_hub.hl7v2 import charset, er7  # noqa: E402
@@ -177,6 +178,14 @@ def test_every_key_of_a_partner_is_documented_with_its_default():
     for name, field in PartnerSettings.model_fields.items():
         default = "required" if field.is_required() else f"`{field.default!r}`"
         assert f"| `{name}` | {default} | {' '.join(field.description.split())} |" in text
+
+
+@pytest.mark.parametrize("table", [PoolSettings, PrescriptionSettings])
+def test_every_key_of_the_rules_of_care_is_documented_with_its_default(table):
+    text = page("referral.md")
+    for name, field in table.model_fields.items():
+        told = " ".join((field.description or "").split())
+        assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
 
 
 def test_every_key_of_a_channel_is_documented_with_its_default():

@@ -17,8 +17,8 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 STEPS = (
     {"__init__", "errors", "clock", "fhirjson", "settings", "telemetry"}
-    | {"channel_settings", "metric_sources", "partner_settings", "referral_settings"}
-    | {"setting_places", "setting_types"},
+    | {"care_settings", "channel_settings", "metric_sources", "partner_settings"}
+    | {"referral_settings", "setting_places", "setting_types"},
     {"r4"},
     {"search"},
     {"store"},
@@ -48,6 +48,7 @@ DOORS = {
     "prometheus_client": ("telemetry.py", "metric_sources.py"),
     "pydantic": (
         "settings.py",
+        "care_settings.py",
         "channel_settings.py",
         "partner_settings.py",
         "referral_settings.py",

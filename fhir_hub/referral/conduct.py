@@ -10,25 +10,34 @@ Spec: DOMAIN 2
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.referral import contracts, encounters, prescriptions, slots, tasks
+from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
+from fhir_hub.referral import contracts, encounters, pools, prescriptions, slots, tasks
 from fhir_hub.referral.finding import Followed
-from fhir_hub.referral.prescription_rules import Limits
 from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.settings import BusinessRules
 from fhir_hub.store.base import Key
 
 _MOST_ROUNDS = 20
+
+
+class OwnRules(NamedTuple):
+    """What a site says itself, by the settings of these names."""
+
+    referral: ReferralSettings = ReferralSettings()
+    pools: Mapping[str, PoolSettings] = {}
+    prescriptions: Mapping[str, PrescriptionSettings] = {}
+
+
 Rule = Callable[[Unit, Followed], Awaitable[None]]
 
 
-def conduct(business_rules: BusinessRules, settings: ReferralSettings) -> "Conduct | None":
+def conduct(business_rules: BusinessRules, own: OwnRules) -> "Conduct | None":
     """Return the rules as the settings want them, None for none."""
-    if business_rules == "off":
-        return None
-    return Conduct(is_strict=business_rules == "enforce", settings=settings)
+    return None if business_rules == "off" else Conduct(business_rules == "enforce", own)
 
 
 class Conduct:
@@ -38,27 +47,21 @@ class Conduct:
     happened elsewhere) it is warned of.
     """
 
-    def __init__(
-        self,
-        *,
-        is_strict: bool,
-        policy: slots.Policy | None = None,
-        settings: ReferralSettings | None = None,
-    ) -> None:
-        settings = settings or ReferralSettings()
-        kept = policy or slots.Policy()
+    def __init__(self, is_strict: bool, own: OwnRules | None = None) -> None:
+        own = own or OwnRules()
         self._rules: Mapping[str, tuple[Rule, ...]] = {
             "Appointment": (
-                partial(slots.follow, policy=kept, is_strict=is_strict),
+                partial(slots.follow, tables=own.pools, is_strict=is_strict),
                 encounters.follow_appointment,
             ),
-            "CareTeam": (partial(contracts.follow, least_days=settings.contract_days),),
+            "CareTeam": (partial(contracts.follow, least_days=own.referral.contract_days),),
             "DiagnosticReport": (encounters.follow_report,),
             "DocumentReference": (encounters.follow_report,),
             "Encounter": (encounters.follow_encounter,),
             "MedicationRequest": (
-                partial(prescriptions.follow, limits=Limits(), is_strict=is_strict),
+                partial(prescriptions.follow, tables=own.prescriptions, is_strict=is_strict),
             ),
+            "Slot": (partial(pools.follow_release, tables=own.pools, is_strict=is_strict),),
             "Task": (partial(tasks.follow, is_strict=is_strict),),
         }
         self.types: Collection[str] = self._rules.keys()

@@ -62,6 +62,21 @@ def ended_between(resource_type: str, first: datetime, last: datetime) -> Plan:
     return Has(index, "date", (Range((bounds,)),))
 
 
+def plan_between(
+    resource_type: str,
+    date: str,
+    first: datetime,
+    end: datetime,
+    **wanted: Key | str | Is | tuple[str, ...],
+) -> And:
+    """Return the plan of `plan_for` whose date parameter begins from `first` to before `end`."""
+    low, high = (float(microseconds(moment)) for moment in (first, end))
+    bounds = (Compare("low", ">=", low), Compare("low", "<", high))
+    index = _parameters().of(resource_type)[date].index
+    within = Has(index, "date", (Range((bounds,)),))
+    return And((plan_for(resource_type, **wanted), within))
+
+
 def read(stored: Stored) -> Resource:
     """Return the resource of a stored version."""
     resource: Resource = fhirjson.loads(stored.content)

@@ -1,6 +1,7 @@
 """The rules of prescriptions, one function each: what they find in one prescription.
 
-Days and drug groups are limits that a site may change: the published texts differ between years.
+Days and drug groups are settings (`[prescriptions.NAME]`): the published texts differ between
+years.
 
 Spec: DOMAIN 2.7
 """
@@ -10,10 +11,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from fhir_hub.care_settings import PrescriptionSettings
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.contracts import INSTITUTIONS, contract_on, members
 from fhir_hub.referral.finding import find, read
-from fhir_hub.referral.reading import at, codings, each, extension, key_of
+from fhir_hub.referral.places import resource_at
+from fhir_hub.referral.reading import at, codings, each, extension, has_code, key_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 
@@ -22,31 +25,6 @@ STRENGTH = f"{BASE}/StructureDefinition/requested-strength"
 ATC = "http://www.whocc.no/atc"
 _KINDS = {"LONG": "long", "EXT": "extended", "NORMAL": "normal", "EMERGENCY": "emergency"}
 _DAY = {"d": 1, "wk": 7, "mo": 30, "a": 365}
-
-
-class Limits(NamedTuple):
-    """The days of each kind, and the groups of drugs and diagnoses that rules speak of."""
-
-    normal_days: int = 7
-    emergency_days: int = 3
-    long_days: int = 28
-    longest_days: int = 84
-    source_days: int = 183
-    refill_days: int = 7
-    guardian_years: int = 6
-    controlled: tuple[str, ...] = ("N01AH", "N02A", "N06BA", "N07BC")
-    chronic: tuple[str, ...] = (
-        "E10",
-        "E11",
-        "E13",
-        "E14",
-        "I10",
-        "I11",
-        "I12",
-        "I13",
-        "I15",
-        "I25",
-    )
 
 
 class Finding(NamedTuple):
@@ -64,12 +42,15 @@ class Finding(NamedTuple):
     others: tuple[Key, ...] = ()
 
 
-async def findings(unit: Unit, key: Key, request: Resource, limits: Limits) -> list[Finding]:
-    """Return what the rules find in an active prescription; of one without a kind nothing."""
+async def findings(
+    unit: Unit, key: Key, request: Resource, limits: PrescriptionSettings
+) -> list[Finding]:
+    """Return what the rules find in an active prescription; of one without a kind little."""
     kind = kind_of(request)
-    if not kind:
-        return []
-    found = [*_days(request, kind, limits), *_controlled(request, kind, limits)]
+    found = await _internet(unit, key, request, limits)
+    if not kind and not limits.without_kind:
+        return found
+    found += [*_days(request, kind, limits), *_controlled(request, kind, limits)]
     found += _quantity(request)
     patient = key_of(request.get("subject"))
     if patient is None:
@@ -109,9 +90,9 @@ def ingredients(request: Resource) -> set[str]:
     return {code for system, code in named if system == ATC and len(code) == 7}
 
 
-def _days(request: Resource, kind: str, limits: Limits) -> Iterator[Finding]:
+def _days(request: Resource, kind: str, limits: PrescriptionSettings) -> Iterator[Finding]:
     days, place = days_of(request), "dispenseRequest.expectedSupplyDuration"
-    if days is None:
+    if days is None or not kind:
         return
     most = {"normal": limits.normal_days, "emergency": limits.emergency_days}.get(
         kind, limits.longest_days
@@ -124,7 +105,7 @@ def _days(request: Resource, kind: str, limits: Limits) -> Iterator[Finding]:
             f"该类处方最长 {most} 天，现为 {days} 天",
             is_broken=True,
         )
-    elif kind == "long" and days > limits.long_days and not request.get("note"):
+    elif kind in ("long", "extended") and days > limits.long_days and not request.get("note"):
         yield Finding(
             "assessment",
             "note",
@@ -133,10 +114,8 @@ def _days(request: Resource, kind: str, limits: Limits) -> Iterator[Finding]:
         )
 
 
-def _controlled(request: Resource, kind: str, limits: Limits) -> Iterator[Finding]:
-    if kind in ("long", "extended") and any(
-        code.startswith(limits.controlled) for code in ingredients(request)
-    ):
+def _controlled(request: Resource, kind: str, limits: PrescriptionSettings) -> Iterator[Finding]:
+    if kind in ("long", "extended") and _is_controlled(request, limits):
         yield Finding(
             "controlled",
             "medication",
@@ -145,6 +124,46 @@ def _controlled(request: Resource, kind: str, limits: Limits) -> Iterator[Findin
             is_broken=True,
             is_grave=True,
         )
+
+
+def _is_controlled(request: Resource, limits: PrescriptionSettings) -> bool:
+    return any(code.startswith(limits.controlled) for code in ingredients(request))
+
+
+async def _internet(
+    unit: Unit, key: Key, request: Resource, limits: PrescriptionSettings
+) -> list[Finding]:
+    """Find what an Internet hospital may not do: without a pharmacist, or at all."""
+    visit = await resource_at(unit.current, key_of(request.get("encounter")))
+    if at(visit, "class", "code") not in limits.internet_classes:
+        return []
+    found = []
+    if _is_controlled(request, limits):
+        found.append(
+            Finding(
+                "controlled",
+                "medication",
+                "a controlled drug is not prescribed by an Internet hospital",
+                "互联网医院不得开具麻醉及第一类精神药品",
+                is_broken=True,
+                is_grave=True,
+            )
+        )
+    reviews = [read(one) for one in await find(unit, "Provenance", target=key)]
+    if not any(
+        has_code(agent.get("type"), "verifier") for one in reviews for agent in each(one, "agent")
+    ):
+        found.append(
+            Finding(
+                "pharmacist-review",
+                "status",
+                "a prescription of an Internet hospital is a draft until a pharmacist has reviewed"
+                " it: a Provenance of it with an agent of the type verifier",
+                "互联网医院处方须经药师审核后方可生效",
+                is_broken=True,
+            )
+        )
+    return found
 
 
 def _quantity(request: Resource) -> Iterator[Finding]:
@@ -176,7 +195,7 @@ def _quantity(request: Resource) -> Iterator[Finding]:
 
 
 async def _basis(
-    unit: Unit, request: Resource, patient: Key, kind: str, limits: Limits
+    unit: Unit, request: Resource, patient: Key, kind: str, limits: PrescriptionSettings
 ) -> list[Finding]:
     if await contract_on(unit, patient, unit.today) is not None:
         return []
@@ -197,7 +216,11 @@ async def _basis(
 
 
 async def _source(
-    unit: Unit, request: Resource, patient: Key, others: list[Resource], limits: Limits
+    unit: Unit,
+    request: Resource,
+    patient: Key,
+    others: list[Resource],
+    limits: PrescriptionSettings,
 ) -> list[Finding]:
     """Look for what an extended prescription continues: of a hospital of the contract."""
     same = [one for one in others if ingredients(one) & ingredients(request)]
@@ -263,7 +286,9 @@ def _dose(request: Resource) -> object:
     return dose and (at(dose, "value"), at(dose, "code") or at(dose, "unit"))
 
 
-def _together(request: Resource, others: list[Resource], limits: Limits) -> Iterator[Finding]:
+def _together(
+    request: Resource, others: list[Resource], limits: PrescriptionSettings
+) -> Iterator[Finding]:
     """Find what is prescribed already with the same ingredient, and how long it still lasts."""
     start = _day(at(request, "dispenseRequest", "validityPeriod", "start"))
     prior = key_of(request.get("priorPrescription"))
@@ -324,7 +349,9 @@ async def _allergies(unit: Unit, request: Resource, patient: Key) -> list[Findin
     return found
 
 
-async def _guardian(unit: Unit, request: Resource, patient: Key, limits: Limits) -> list[Finding]:
+async def _guardian(
+    unit: Unit, request: Resource, patient: Key, limits: PrescriptionSettings
+) -> list[Finding]:
     stored = await unit.current(patient)
     born = _day(read(stored).get("birthDate")) if stored and not stored.is_deleted else None
     if born is None or request.get("note"):

@@ -8,25 +8,34 @@ answer for (an allergy, a second drug of one ingredient, an early refill) flag a
 Spec: https://hl7.org/fhir/R4/medicationrequest.html and detectedissue.html; DOMAIN 2.7
 """
 
+from collections.abc import Collection, Mapping
+
+from fhir_hub.care_settings import PrescriptionSettings, is_by_place, rules_at
 from fhir_hub.clock import instant
 from fhir_hub.errors import Issue, RuleBroken
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.finding import Followed, find, read
-from fhir_hub.referral.prescription_rules import Finding, Limits, findings
+from fhir_hub.referral.places import place_of_request
+from fhir_hub.referral.prescription_rules import Finding, findings
 from fhir_hub.referral.reading import at, has_code
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.store.base import Key
 
+Tables = Mapping[str, PrescriptionSettings]
 FINDINGS = f"{BASE}/CodeSystem/prescription-finding"
 
 
-async def follow(unit: Unit, followed: Followed, *, limits: Limits, is_strict: bool) -> None:
+async def follow(unit: Unit, followed: Followed, *, tables: Tables, is_strict: bool) -> None:
     """Hold a staged prescription to the rules of its kind; raises `RuleBroken`."""
     key, before, request = followed
     if request is None or request.get("status") != "active":
         return
     if before is not None and _content(before) == _content(request):
         return
+    codes: Collection[str] = ()
+    if is_by_place(tables):
+        codes = (await place_of_request(unit.current, request)).codes
+    limits = rules_at(PrescriptionSettings(), tables, codes)
     found = await findings(unit, key, request, limits)
     broken = [one for one in found if one.is_broken]
     if broken and is_strict:

@@ -1,98 +1,135 @@
-"""Slots: an Appointment takes places and gives them back; pools keep theirs for whom they are.
+"""Slots: an Appointment takes places and gives them back.
 
 A Slot has as many places as its extension `slot-capacity` says it can still take (one if it says
 nothing and is free). The Appointment and its Slots are written together, so of many bookers at
-once as many succeed as there are places. What a pool keeps, and when it returns it, is worked out
-at the moment of the booking: nothing has to run on time.
+once as many succeed as there are places. Each place that is taken of a capacity has the next
+number, which is never given out again.
 
 Spec: https://hl7.org/fhir/R4/slot.html and appointment.html; DOMAIN 2.6
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from fhir_hub.errors import Issue, NotAllowed, NotInThisState
+from fhir_hub.care_settings import PoolSettings
+from fhir_hub.clock import instant
+from fhir_hub.errors import NotAllowed, NotInThisState
 from fhir_hub.identity.systems import BASE
-from fhir_hub.referral.contracts import contract_on
-from fhir_hub.referral.finding import Followed, read
-from fhir_hub.referral.reading import codings, each, extension, key_of
-from fhir_hub.referral.tasks import is_referral_order
+from fhir_hub.referral.finding import Followed, plan_between, read
+from fhir_hub.referral.pools import (
+    CAPACITY,
+    ISSUED,
+    POOL,
+    POOLS,
+    RETURNED,
+    Tables,
+    is_returned,
+    places,
+    policy_of,
+    pool_of,
+    refused,
+    require_open,
+    start_of,
+)
+from fhir_hub.referral.reading import each, extension, key_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 
-CAPACITY = f"{BASE}/StructureDefinition/slot-capacity"
-POOL = f"{BASE}/StructureDefinition/slot-pool"
-POOLS = f"{BASE}/CodeSystem/slot-pool"
+NUMBER = f"{BASE}/StructureDefinition/appointment-number"
+SEQUENCE = f"{BASE}/StructureDefinition/slot-sequence-number"
 _HOLDING = frozenset(("pending", "booked", "arrived", "checked-in", "fulfilled", "noshow"))
-_URGENT = ("urgent", "asap", "stat")
+_LOOKED_AHEAD = timedelta(days=28)
 
 
-class Policy(NamedTuple):
-    """When a pool's slots may be booked, in days and hours before their time.
-
-    The public from `public_days` before, community centres `lead_days` earlier; what they have not
-    taken `return_hours` before its time is the public's. An urgent referral may take what is left
-    for communities within `urgent_days`.
-    """
-
-    public_days: int = 14
-    lead_days: int = 5
-    return_hours: int = 24
-    urgent_days: int = 3
-
-
-async def follow(unit: Unit, followed: Followed, *, policy: Policy, is_strict: bool) -> None:
+async def follow(unit: Unit, followed: Followed, *, tables: Tables, is_strict: bool) -> None:
     """Take and give back the places of a staged Appointment.
 
     With `is_strict` (a command) there must be a place, and the pool must let the booker in; a copy
     of what was booked elsewhere is only followed. Raises `NotInThisState`, `NotAllowed`.
     """
-    old, new = _held(followed.before), _held(followed.after)
+    old, new = held(followed.before), held(followed.after)
+    number = None
     for slot in sorted(new - old):
         assert followed.after is not None
-        await _take(unit, slot, followed.after, policy, is_strict=is_strict)
+        issued = await _take(unit, slot, followed.after, tables, is_strict=is_strict)
+        number = number or issued
     for slot in sorted(old - new):
-        await _give_back(unit, slot, policy)
+        await _give_back(unit, slot, tables)
+    if number is not None and followed.after is not None:
+        said = {"url": NUMBER, "valuePositiveInt": number}
+        await unit.update(with_extension(followed.after, said), followed.key.logical_id)
 
 
-def _held(appointment: Resource | None) -> set[Key]:
+def held(appointment: Resource | None) -> set[Key]:
     """Return the Slots of which an Appointment holds a place."""
     if appointment is None or appointment.get("status") not in _HOLDING:
         return set()
+    return slots_of(appointment)
+
+
+def slots_of(appointment: Resource) -> set[Key]:
+    """Return the Slots that an Appointment names."""
     keys = (key_of(one) for one in each(appointment, "slot"))
     return {key for key in keys if key is not None and key.resource_type == "Slot"}
 
 
-def places(slot: Resource) -> int:
-    """Return how many places a Slot still has."""
-    if slot.get("status") != "free":
-        return 0
-    said = extension(slot, CAPACITY)
-    return said if isinstance(said, int) else 1
-
-
-def pool_of(slot: Resource) -> str:
-    """Return the pool of a Slot: COMMUNITY, PUBLIC, INTERNAL or SPECIAL; empty if it has none."""
-    return next((code for _, code in codings(extension(slot, POOL))), "")
-
-
 async def _take(
-    unit: Unit, key: Key, appointment: Resource, policy: Policy, *, is_strict: bool
-) -> None:
+    unit: Unit, key: Key, appointment: Resource, tables: Tables, *, is_strict: bool
+) -> int | None:
+    """Take a place; return its number, None for a place without one."""
     stored = await unit.current(key)
     if stored is None or stored.is_deleted or (not is_strict and key in unit.changes):
-        return  # a feed says itself what its slots are
+        return None  # a feed says itself what its slots are
     slot = read(stored)
     left = places(slot)
-    if is_strict:
-        if left < 1:
-            raise _refused("the slot is taken", "该号源已被占用", "conflict")
-        await _require_pool(unit, slot, appointment, policy)
-    await unit.update(_with_places(slot, max(0, left - 1)), key.logical_id)
+    if not is_strict:
+        await unit.update(_with_places(slot, max(0, left - 1)), key.logical_id)
+        return None
+    policy = await policy_of(unit, slot, tables)
+    if left < 1:
+        raise await _exhausted(unit, slot, appointment, policy)
+    await require_open(unit, slot, appointment, policy)
+    slot = _with_places(slot, left - 1)
+    number = extension(slot, SEQUENCE)
+    if extension(slot, CAPACITY) is not None:
+        issued = extension(slot, ISSUED)
+        number = (issued if isinstance(issued, int) else 0) + 1
+        slot = with_extension(slot, {"url": ISSUED, "valueUnsignedInt": number})
+    await unit.update(slot, key.logical_id)
+    return number if isinstance(number, int) else None
 
 
-async def _give_back(unit: Unit, key: Key, policy: Policy) -> None:
+async def _exhausted(
+    unit: Unit, slot: Resource, appointment: Resource, policy: PoolSettings
+) -> NotInThisState:
+    """Return the refusal of a booking without a place: it names the next one that is open."""
+    start, schedule = start_of(slot), key_of(slot.get("schedule"))
+    free: list[tuple[datetime, Resource]] = []
+    if start is not None and schedule is not None:
+        since = max(start, unit.now)
+        plan = plan_between(
+            "Slot", "start", since, since + _LOOKED_AHEAD, schedule=schedule, status="free"
+        )
+        found = [read(one) for one in await unit.find("Slot", plan)]
+        free = [(at, one) for one in found if places(one) and (at := start_of(one)) is not None]
+    for at, other in sorted(free, key=lambda pair: (pair[0], pair[1]["id"])):
+        try:
+            await require_open(unit, other, appointment, policy)
+        except (NotInThisState, NotAllowed):
+            continue
+        return refused(
+            f"the slot is taken; the next place is at {at.isoformat()} (Slot/{other['id']})",
+            f"该号源已被占用；下一可约时间 {at:%Y-%m-%d %H:%M}",
+            "conflict",
+        )
+    return refused(
+        f"the slot is taken, and the schedule has no place within {_LOOKED_AHEAD.days} days after"
+        " it; an Appointment that is waitlist waits for one",
+        f"该号源已被占用，其后 {_LOOKED_AHEAD.days} 天内无号，可登记候补",
+        "conflict",
+    )
+
+
+async def _give_back(unit: Unit, key: Key, tables: Tables) -> None:
     stored = await unit.current(key)
     if stored is None or stored.is_deleted:
         return
@@ -100,91 +137,30 @@ async def _give_back(unit: Unit, key: Key, policy: Policy) -> None:
     if slot.get("status") not in ("free", "busy", "busy-tentative"):
         return
     slot = _with_places(slot, places(slot) + 1)
+    policy = await policy_of(unit, slot, tables)
     if pool_of(slot) == "COMMUNITY" and is_returned(slot, policy, unit.now):
         slot = _in_pool(slot, "PUBLIC", "公众号源")
+        slot = with_extension(slot, {"url": RETURNED, "valueDateTime": instant(unit.now)})
     await unit.update(slot, key.logical_id)
-
-
-def is_returned(slot: Resource, policy: Policy, now: datetime) -> bool:
-    """Say whether what communities have not taken of a Slot is the public's by now."""
-    start = _start(slot)
-    return start is not None and now >= start - timedelta(hours=policy.return_hours)
-
-
-def _start(slot: Resource) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(slot.get("start")))
-    except ValueError:
-        return None
 
 
 def _with_places(slot: Resource, left: int) -> Resource:
     changed = slot | {"status": "free" if left else "busy"}
     if extension(slot, CAPACITY) is not None:
-        changed["extension"] = _replaced(slot, CAPACITY, {"valueUnsignedInt": left})
+        changed = with_extension(changed, {"url": CAPACITY, "valueUnsignedInt": left})
     return changed
 
 
 def _in_pool(slot: Resource, code: str, display: str) -> Resource:
     coding = {"system": POOLS, "code": code, "display": display}
-    value = {"valueCodeableConcept": {"coding": [coding]}}
-    return slot | {"extension": _replaced(slot, POOL, value)}
+    said = {"url": POOL, "valueCodeableConcept": {"coding": [coding]}}
+    return with_extension(slot, said)
 
 
-def _replaced(slot: Resource, url: str, value: Resource) -> list[Resource]:
-    return [
-        {"url": url} | value if one.get("url") == url else one for one in each(slot, "extension")
-    ]
-
-
-async def _require_pool(unit: Unit, slot: Resource, appointment: Resource, policy: Policy) -> None:
-    """Raise unless the pool of a slot lets this booker in now."""
-    start = _start(slot)
-    if start is None:
-        return
-    pool, now = pool_of(slot), unit.now
-    opens = start - timedelta(days=policy.public_days)
-    if pool == "PUBLIC" and now < opens:
-        raise _refused(f"the slot opens {opens.date()}", f"该号源 {opens.date()} 起可约")
-    if pool != "COMMUNITY" or is_returned(slot, policy, now):
-        return
-    orders = [one for one in [await _order(unit, r) for r in each(appointment, "basedOn")] if one]
-    if not orders:
-        back = start - timedelta(hours=policy.return_hours)
-        raise _refused(
-            f"the slot is kept for referrals of community centres until {back.isoformat()}",
-            f"该号源为社区优先号源，{back:%Y-%m-%d %H:%M} 后转为公众号源",
-        )
-    await _require_basis(unit, orders)
-    is_urgent = any(one.get("priority") in _URGENT for one in orders)
-    is_soon = start - now <= timedelta(days=policy.urgent_days + 1)
-    first = opens - timedelta(days=policy.lead_days)
-    if now < first and not (is_urgent and is_soon):
-        raise _refused(f"the slot opens {first.date()}", f"该号源 {first.date()} 起可约")
-
-
-async def _require_basis(unit: Unit, orders: Iterable[Resource]) -> None:
-    """Raise `NotAllowed` unless each referral has a diagnosis, and its patient a contract."""
-    for order in orders:
-        patient = key_of(order.get("subject"))
-        if patient is None or await contract_on(unit, patient, unit.today) is None:
-            text = "the priority pool is for residents with an active 1+1+1 contract"
-            raise NotAllowed(
-                text, Issue("business-rule", text, chinese="优先号源仅供有效签约居民使用")
-            )
-        if not order.get("reasonReference") and not order.get("reasonCode"):
-            text = "the priority pool asks for a diagnosis of the community centre"
-            raise NotAllowed(text, Issue("business-rule", text, chinese="优先号源需有社区诊断"))
-
-
-async def _order(unit: Unit, reference: Resource) -> Resource | None:
-    key = key_of(reference)
-    stored = await unit.current(key) if key is not None else None
-    if stored is None or stored.is_deleted or stored.resource_type != "ServiceRequest":
-        return None
-    order = read(stored)
-    return order if is_referral_order(order) else None
-
-
-def _refused(english: str, chinese: str, code: str = "business-rule") -> NotInThisState:
-    return NotInThisState(english, Issue(code, english, "Appointment.slot", chinese=chinese))
+def with_extension(resource: Resource, said: Resource) -> Resource:
+    """Return the resource with an extension, in the place of the one of its url."""
+    there = list(each(resource, "extension"))
+    if all(one.get("url") != said["url"] for one in there):
+        return resource | {"extension": [*there, said]}
+    changed = [said if one.get("url") == said["url"] else one for one in there]
+    return resource | {"extension": changed}

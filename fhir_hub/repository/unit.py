@@ -216,6 +216,11 @@ class Unit:
         stored = self._seen.get(key)
         return None if stored is None or stored.is_deleted else stored
 
+    def as_staged(self, stored: Stored) -> Stored:
+        """Return what is staged of a resource by now: what follows from a write may add to it."""
+        change = self.changes.get(Key(stored.resource_type, stored.logical_id))
+        return stored if change is None else _as_stored(change)
+
     @property
     def now(self) -> datetime:
         """Return the moment of this unit."""

@@ -7,7 +7,7 @@ Spec: https://hl7.org/fhir/R4/http.html#create and #ccreate
 """
 
 from fhir_hub.errors import InvalidResource, PreconditionFailed
-from fhir_hub.repository.unit import Resource, Unit, Warned
+from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.rest.criteria import criteria
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.service import Service
@@ -23,8 +23,8 @@ async def create(request: FhirRequest, service: Service) -> FhirResponse:
     request.require_no_query()
     resource = typed_body(request, service.known_type(request.path[0]))
 
-    async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:
-        return *await stage(request, service, unit, resource), unit.warnings
+    async def work(unit: Unit) -> tuple[Stored, int, Unit]:
+        return *await stage(request, service, unit, resource), unit
 
     return written(request, *await service.repository.commit(work))
 

@@ -20,7 +20,7 @@ from fhir_hub.errors import (
     UnsupportedMediaType,
 )
 from fhir_hub.r4 import fhirpath_patch, json_patch
-from fhir_hub.repository.unit import Resource, Unit, Warned
+from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse
 from fhir_hub.rest.preconditions import condition
@@ -38,8 +38,8 @@ async def patch(request: FhirRequest, service: Service) -> FhirResponse:
     key = Key(service.known_type(request.path[0]), request.path[1])
     request.require_no_query()
 
-    async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:
-        return await stage(request, service, unit, key), 200, unit.warnings
+    async def work(unit: Unit) -> tuple[Stored, int, Unit]:
+        return await stage(request, service, unit, key), 200, unit
 
     return written(request, *await service.repository.commit(work))
 
@@ -52,14 +52,14 @@ async def conditional_patch(request: FhirRequest, service: Service) -> FhirRespo
     resource_type = service.known_type(request.path[0])
     plan = criteria(resource_type, query_text(request), request.base, service)
 
-    async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:
+    async def work(unit: Unit) -> tuple[Stored, int, Unit]:
         found = await unit.find(resource_type, plan)
         if len(found) > 1:
             raise PreconditionFailed(f"the criteria match {len(found)} resources")
         if not found:
             raise NotFound("the criteria match nothing to patch")
         key = Key(resource_type, found[0].logical_id)
-        return await stage(request, service, unit, key), 200, unit.warnings
+        return await stage(request, service, unit, key), 200, unit
 
     return written(request, *await service.repository.commit(work))
 

@@ -4,7 +4,7 @@ Spec: https://hl7.org/fhir/R4/http.html#update
 """
 
 from fhir_hub.errors import InvalidResource, PreconditionFailed
-from fhir_hub.repository.unit import Resource, Unit, Warned
+from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.rest.create import typed_body
 from fhir_hub.rest.criteria import criteria, query_text
 from fhir_hub.rest.message import FhirRequest, FhirResponse
@@ -22,8 +22,8 @@ async def update(request: FhirRequest, service: Service) -> FhirResponse:
     request.require_no_query()
     resource = typed_body(request, service.known_type(request.path[0]))
 
-    async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:
-        return *await stage(request, unit, resource), unit.warnings
+    async def work(unit: Unit) -> tuple[Stored, int, Unit]:
+        return *await stage(request, unit, resource), unit
 
     return written(request, *await service.repository.commit(work))
 
@@ -39,13 +39,13 @@ async def conditional_update(request: FhirRequest, service: Service) -> FhirResp
     resource = typed_body(request, resource_type)
     plan = criteria(resource_type, query_text(request), request.base, service)
 
-    async def work(unit: Unit) -> tuple[Stored, int, list[Warned]]:
+    async def work(unit: Unit) -> tuple[Stored, int, Unit]:
         found = await unit.find(resource_type, plan)
         if len(found) > 1:
             raise PreconditionFailed(f"the criteria match {len(found)} resources")
         logical_id = chosen_id(resource, found) or service.repository.new_id()
         key = Key(resource_type, logical_id)
-        return *await stage_as(request, unit, resource, key), unit.warnings
+        return *await stage_as(request, unit, resource, key), unit
 
     return written(request, *await service.repository.commit(work))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import Issue, outcome_of
-from fhir_hub.repository.unit import Warned
+from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest.message import FhirRequest, FhirResponse, version_headers
 from fhir_hub.store.base import Stored
 
@@ -15,12 +15,16 @@ DONE = Issue("informational", "the resource is stored", severity="information", 
 
 
 def written(
-    request: FhirRequest, stored: Stored, status: int, warnings: Iterable[Warned] = ()
+    request: FhirRequest, stored: Stored, status: int, unit: Unit | None = None
 ) -> FhirResponse:
     """Return the answer to a create (201), an update (200, 201) or a conditional create (200).
 
-    Warnings stand in the `Warning` header, and in the OperationOutcome of who prefers one.
+    Of a `unit` that is written it is what was written in the end. Its warnings stand in the
+    `Warning` header, and in the OperationOutcome of who prefers one.
     """
+    warnings: list[Warned] = []
+    if unit is not None:
+        stored, warnings = unit.as_staged(stored), unit.warnings
     place = f"{stored.resource_type}/{stored.logical_id}/_history/{stored.version_id}"
     headers = version_headers(stored)
     headers["Location"] = f"{request.base}/{place}" if request.base else place

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from parts import fhir_app, ids, service
 from parts import repository as over
 
-from fhir_hub.referral.conduct import Conduct
+from fhir_hub.referral.conduct import Conduct, OwnRules
 from fhir_hub.store.open import open_backend
 
 
@@ -23,8 +23,14 @@ async def store(tmp_path):
 
 
 @pytest.fixture
-def repository(store, clock):
-    return over(store, clock, ids(), "enforce", Conduct(is_strict=True))
+def own():
+    """What the site says itself; a test module may say more."""
+    return OwnRules()
+
+
+@pytest.fixture
+def repository(store, clock, own):
+    return over(store, clock, ids(), "enforce", Conduct(is_strict=True, own=own))
 
 
 @pytest.fixture

@@ -3,10 +3,14 @@
 DOMAIN 1.3 S3b, 2.7.
 """
 
+from typing import ClassVar
+
 import pytest
 from referral_records import BASE, CONDITION, FRAME, concept, stored
 from test_contracts import contract
 
+from fhir_hub.care_settings import PrescriptionSettings
+from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.referral.prescriptions import FINDINGS
 
 ATC = "http://www.whocc.no/atc"
@@ -217,3 +221,100 @@ async def test_one_that_says_no_kind_is_nobodys_business(client):
 
     assert (await client.put("MedicationRequest/new", json=plain)).status_code == 201
     assert await flags(client) == []
+
+
+class TestByHospital:
+    """Limits that a hospital changed."""
+
+    @pytest.fixture
+    def own(self):
+        return OwnRules(
+            prescriptions={
+                "SHTH01": PrescriptionSettings(hospital="SHTH01", normal_days=10),
+                "all": PrescriptionSettings(without_kind=True),
+            }
+        )
+
+    @pytest.mark.parametrize(
+        ("hospital", "days", "status"),
+        [("SHTH01", 10, 201), ("SHTH01", 11, 422), ("QPDCH", 8, 422)],
+    )
+    async def test_its_visits_obey_them(self, client, freely, hospital, days, status):
+        await stored(freely, VISIT | {"serviceProvider": {"reference": f"Organization/{hospital}"}})
+        wanted = prescription("NORMAL", days, encounter={"reference": "Encounter/upstairs"})
+
+        assert (await client.put("MedicationRequest/new", json=wanted)).status_code == status
+
+    async def test_one_without_a_kind_can_be_looked_at_too(self, client, freely):
+        await stored(freely, prescription(name="other", days=300))
+        plain = prescription(days=300)
+        del plain["extension"]
+
+        assert (await client.put("MedicationRequest/new", json=plain)).status_code == 201
+        assert await flags(client) == ["duplicate-ingredient"]
+
+
+class TestInternetHospital:
+    """A visit of the class VR: a pharmacist reviews before the prescription holds."""
+
+    ONLINE: ClassVar = VISIT | {"id": "online", "class": VISIT["class"] | {"code": "VR"}}
+    OF_IT: ClassVar = {"encounter": {"reference": "Encounter/online"}}
+
+    @pytest.fixture(autouse=True)
+    async def visit(self, freely):
+        await stored(freely, self.ONLINE)
+
+    def review(self, code="verifier"):
+        kind = concept("http://terminology.hl7.org/CodeSystem/provenance-participant-type", code)
+        return {
+            "resourceType": "Provenance",
+            "id": "review",
+            "target": [{"reference": "MedicationRequest/new"}],
+            "recorded": "2024-02-29T18:00:00+08:00",
+            "agent": [{"type": kind, "who": {"display": "药师甲"}}],
+        }
+
+    async def test_it_is_a_draft_until_then(self, client, freely):
+        wanted = prescription("NORMAL", 7, **self.OF_IT)
+        answer = await client.put("MedicationRequest/new", json=wanted)
+        assert answer.status_code == 422
+        assert "药师审核" in answer.json()["issue"][0]["details"]["text"]
+
+        draft = await client.put("MedicationRequest/new", json=wanted | {"status": "draft"})
+        await freely.put("Provenance/review", json=self.review("author"))
+        early = await client.put("MedicationRequest/new", json=wanted)
+        await freely.put("Provenance/review", json=self.review())
+        late = await client.put("MedicationRequest/new", json=wanted)
+
+        assert [one.status_code for one in (draft, early, late)] == [201, 422, 200]
+
+    async def test_both_in_one_bundle_are_fine(self, client):
+        await stored(client, prescription("NORMAL", 7, **self.OF_IT), self.review())
+
+        assert (await client.get("MedicationRequest/new")).json()["status"] == "active"
+
+    async def test_a_controlled_drug_is_refused_there(self, client):
+        wanted = prescription("NORMAL", 7, "N02AA01", **self.OF_IT)
+        entries = [
+            {
+                "resource": one,
+                "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"},
+            }
+            for one in (wanted, self.review())
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+        answer = await client.post("", json=bundle)
+
+        assert answer.status_code == 422
+        assert "controlled" in answer.text
+
+
+async def test_more_than_28_days_of_an_extended_one_are_flagged_without_an_assessment(
+    client, freely
+):
+    await stored(freely, CONTRACT, source())
+
+    wanted = prescription("EXT", 56, "C10AA05")
+    assert (await client.put("MedicationRequest/new", json=wanted)).status_code == 201
+    assert await flags(client) == ["assessment"]

@@ -15,7 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.clock import instant
 from fhir_hub.errors import InvalidParameter, NotFound, NotInThisState
 from fhir_hub.referral.deadlines import HOLD_UNTIL
-from fhir_hub.referral.slots import places, pool_of
+from fhir_hub.referral.pools import places, pool_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.rest.criteria import criteria
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
@@ -109,7 +109,7 @@ async def book(request: FhirRequest, service: Service) -> FhirResponse:
         return await _create(_booked(given), service)
     key = Key("Appointment", str(logical_id))
 
-    async def work(unit: Unit) -> Resource:
+    async def work(unit: Unit) -> tuple[Unit, Key]:
         stored = await unit.current(key)
         if stored is None or stored.is_deleted:
             raise NotFound("there is no such Appointment")
@@ -118,12 +118,9 @@ async def book(request: FhirRequest, service: Service) -> FhirResponse:
             text = f"an Appointment that is {held['status']} cannot be booked"
             raise NotInThisState(text, expression="Appointment.status")
         await unit.update(_booked(held | (given or {})), key.logical_id)
-        booked = await unit.current(key)
-        assert booked is not None
-        resource: Resource = fhirjson.loads(booked.content)
-        return resource
+        return unit, key
 
-    return _shown(200, await service.repository.commit(work))
+    return await _shown(200, *await service.repository.commit(work))
 
 
 def _booked(appointment: Resource) -> Resource:
@@ -145,17 +142,17 @@ def _given(request: FhirRequest, service: Service, operation: str) -> Resource:
 async def _create(appointment: Resource, service: Service) -> FhirResponse:
     service.checks.require(appointment)
 
-    async def work(unit: Unit) -> Resource:
-        key = unit.create({k: v for k, v in appointment.items() if k != "id"})
-        stored = await unit.current(key)
-        assert stored is not None
-        resource: Resource = fhirjson.loads(stored.content)
-        return resource
+    async def work(unit: Unit) -> tuple[Unit, Key]:
+        return unit, unit.create({k: v for k, v in appointment.items() if k != "id"})
 
-    return _shown(201, await service.repository.commit(work))
+    return await _shown(201, *await service.repository.commit(work))
 
 
-def _shown(status: int, appointment: Resource) -> FhirResponse:
+async def _shown(status: int, unit: Unit, key: Key) -> FhirResponse:
+    """Return the Appointment as it was written, with what followed from it."""
+    stored = await unit.current(key)
+    assert stored is not None
+    appointment = fhirjson.loads(stored.content)
     entry: dict[str, Any] = {"resource": appointment, "search": {"mode": "match"}}
     bundle = {"resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [entry]}
     location = f"Appointment/{appointment['id']}"
