@@ -260,7 +260,8 @@ class Hub:
         """Make what the clock does: old messages are removed, referrals expire."""
         warn = self.logs.get_logger("referral").warning
         clock = self.service.repository.clock
-        self.deadlines = Deadlines(self.service.repository, clock, warn)
+        pools = self.settings.pools
+        self.deadlines = Deadlines(self.service.repository, clock, warn, pools)
         log = self.logs.get_logger("journal").info
         self.retention = Retention(self.backend.journal, self.settings, clock, log)
 

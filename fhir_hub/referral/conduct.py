@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
-from fhir_hub.referral import contracts, encounters, pools, prescriptions, slots, tasks
+from fhir_hub.referral import contracts, encounters, pools, prescriptions, slots, tasks, waiting
 from fhir_hub.referral.finding import Followed
 from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit
@@ -52,6 +52,7 @@ class Conduct:
         self._rules: Mapping[str, tuple[Rule, ...]] = {
             "Appointment": (
                 partial(slots.follow, tables=own.pools, is_strict=is_strict),
+                partial(waiting.follow_appointment, tables=own.pools, is_strict=is_strict),
                 encounters.follow_appointment,
             ),
             "CareTeam": (partial(contracts.follow, least_days=own.referral.contract_days),),
@@ -61,14 +62,18 @@ class Conduct:
             "MedicationRequest": (
                 partial(prescriptions.follow, tables=own.prescriptions, is_strict=is_strict),
             ),
-            "Slot": (partial(pools.follow_release, tables=own.pools, is_strict=is_strict),),
+            "Slot": (
+                partial(pools.follow_release, tables=own.pools, is_strict=is_strict),
+                partial(waiting.follow_slot, tables=own.pools),
+            ),
             "Task": (partial(tasks.follow, is_strict=is_strict),),
         }
-        self.types: Collection[str] = self._rules.keys()
+        self.types: Collection[str] = ("Appointment", "Task")  # what `complete` adds to
 
     def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
-        """Return `after` with what the house adds: both statuses of a referral's Task."""
-        return tasks.complete(before, after, now) if after["resourceType"] == "Task" else after
+        """Return `after` with what the house adds: a referral's statuses, since when one waits."""
+        complete = tasks.complete if after["resourceType"] == "Task" else waiting.complete
+        return complete(before, after, now)
 
     async def follow(self, unit: Unit) -> None:
         """Hold what is staged to the rules; raises `NotAllowed`, `NotInThisState`, `RuleBroken`."""

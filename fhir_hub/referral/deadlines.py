@@ -2,7 +2,8 @@
 
 One process looks every minute. A referral whose deadline (`restriction.period.end`) has passed
 becomes expired, as any other step of it: the order is revoked, both sides are told. An Appointment
-that only holds a place (`pending`) until a moment is cancelled after it, and the place is free. A
+that only holds a place (`pending`) until a moment is cancelled after it, and the place is free. Who
+waits gets a place that his pool lets him have only now, or is told that it was in vain. A
 contract whose term has ended becomes inactive, and what ends with it ends.
 What is due is asked of the store anew each time, so a stop or a jump of the clock loses nothing.
 
@@ -17,9 +18,11 @@ from fhir_hub.errors import FhirError
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.contracts import is_signed, period_of, plan_of_active
 from fhir_hub.referral.finding import ended_between, plan_for, read
+from fhir_hub.referral.pools import Tables
 from fhir_hub.referral.reading import at, extension
 from fhir_hub.referral.states import is_referral, state_of, step
 from fhir_hub.referral.tasks import advance
+from fhir_hub.referral.waiting import WAITS, look_again
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import And, Plan, Query
@@ -36,8 +39,11 @@ Log = Callable[..., None]
 class Deadlines(Rounds):
     """Does what is due. `lead` lets `watch` begin."""
 
-    def __init__(self, repository: Repository, clock: Clock, log: Log) -> None:
+    def __init__(
+        self, repository: Repository, clock: Clock, log: Log, pools: Tables | None = None
+    ) -> None:
         self._repository, self._clock, self._log = repository, clock, log
+        self._pools = pools or {}
         super().__init__(
             self.expire, _EVERY_S, lambda fault: log("deadlines_not_done", fault=fault)
         )
@@ -51,10 +57,16 @@ class Deadlines(Rounds):
         async for stored in self._found("Appointment", plan_for("Appointment", status="pending")):
             if _is_past(extension(read(stored), HOLD_UNTIL), now):
                 done += await self._do(stored, _released(now))
+        async for stored in self._found("Appointment", plan_for("Appointment", status=WAITS)):
+            done += await self._do(stored, self._wait)
         ended = And((plan_of_active(), ended_between("CareTeam", now - _LOOKS_BACK, now)))
         async for stored in self._found("CareTeam", ended):
             done += await self._do(stored, _ended)
         return done
+
+    async def _wait(self, unit: Unit, stored: Stored) -> None:
+        if (appointment := read(stored)).get("status") == WAITS:
+            await look_again(unit, appointment, self._pools)
 
     async def _found(self, resource_type: str, plan: Plan) -> AsyncIterator[Stored]:
         cursor = ""
@@ -68,17 +80,17 @@ class Deadlines(Rounds):
                 return
 
     async def _do(self, stored: Stored, act: Callable[[Unit, Stored], Awaitable[None]]) -> int:
-        async def work(unit: Unit) -> None:
+        async def work(unit: Unit) -> int:
             current = await unit.current(Key(stored.resource_type, stored.logical_id))
             if current is not None and not current.is_deleted:
                 await act(unit, current)
+            return int(bool(unit.changes))
 
         try:
-            await self._repository.commit(work)
+            return await self._repository.commit(work)
         except FhirError as error:  # one that cannot be done stops no other
             self._log("deadline_not_done", resource_type=stored.resource_type, fault=error)
             return 0
-        return 1
 
 
 def _is_overdue(task: Resource, now: datetime) -> bool:

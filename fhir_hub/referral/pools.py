@@ -93,7 +93,7 @@ async def require_open(
         raise refused(f"the slot opens {opens.date()}", f"该号源 {opens.date()} 起可约")
     if pool != "COMMUNITY" or is_returned(slot, policy, now):
         return
-    orders = await _orders(unit, appointment)
+    orders = await orders_of(unit, appointment)
     if not orders:
         back = start - timedelta(hours=policy.return_hours)
         raise refused(
@@ -108,8 +108,8 @@ async def require_open(
         raise refused(f"the slot opens {first.date()}", f"该号源 {first.date()} 起可约")
 
 
-async def _orders(unit: Unit, appointment: Resource) -> list[Resource]:
-    """Return the referrals that an Appointment is based on."""
+async def orders_of(unit: Unit, appointment: Resource) -> list[Resource]:
+    """Return the referrals that an Appointment is based on, by their ids."""
     keys = [key_of(one) for one in each(appointment, "basedOn")]
     found = [
         await resource_at(unit.current, key)
@@ -229,3 +229,12 @@ def _mix(kinds: str, names: str, count: int, known: int, share: float) -> Issue:
 
 def _issue(english: str, chinese: str) -> Issue:
     return Issue("business-rule", english, "Slot.extension", chinese=chinese)
+
+
+def with_extension(resource: Resource, said: Resource) -> Resource:
+    """Return the resource with an extension, in the place of the one of its url."""
+    there = list(each(resource, "extension"))
+    if all(one.get("url") != said["url"] for one in there):
+        return resource | {"extension": [*there, said]}
+    changed = [said if one.get("url") == said["url"] else one for one in there]
+    return resource | {"extension": changed}

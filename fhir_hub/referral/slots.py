@@ -29,8 +29,10 @@ from fhir_hub.referral.pools import (
     refused,
     require_open,
     start_of,
+    with_extension,
 )
-from fhir_hub.referral.reading import each, extension, key_of
+from fhir_hub.referral.reading import at, extension, key_of
+from fhir_hub.referral.waiting import WAITS, slots_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 
@@ -50,7 +52,11 @@ async def follow(unit: Unit, followed: Followed, *, tables: Tables, is_strict: b
     number = None
     for slot in sorted(new - old):
         assert followed.after is not None
-        issued = await _take(unit, slot, followed.after, tables, is_strict=is_strict)
+        waited = at(followed.before, "status") == WAITS
+        if is_strict or waited or slot not in unit.changes:  # a feed says what its slots are
+            issued = await _take(unit, slot, followed.after, tables, is_strict=is_strict)
+        else:
+            issued = None
         number = number or issued
     for slot in sorted(old - new):
         await _give_back(unit, slot, tables)
@@ -66,29 +72,21 @@ def held(appointment: Resource | None) -> set[Key]:
     return slots_of(appointment)
 
 
-def slots_of(appointment: Resource) -> set[Key]:
-    """Return the Slots that an Appointment names."""
-    keys = (key_of(one) for one in each(appointment, "slot"))
-    return {key for key in keys if key is not None and key.resource_type == "Slot"}
-
-
 async def _take(
     unit: Unit, key: Key, appointment: Resource, tables: Tables, *, is_strict: bool
 ) -> int | None:
     """Take a place; return its number, None for a place without one."""
     stored = await unit.current(key)
-    if stored is None or stored.is_deleted or (not is_strict and key in unit.changes):
-        return None  # a feed says itself what its slots are
+    if stored is None or stored.is_deleted:
+        return None
     slot = read(stored)
     left = places(slot)
-    if not is_strict:
-        await unit.update(_with_places(slot, max(0, left - 1)), key.logical_id)
-        return None
-    policy = await policy_of(unit, slot, tables)
-    if left < 1:
-        raise await _exhausted(unit, slot, appointment, policy)
-    await require_open(unit, slot, appointment, policy)
-    slot = _with_places(slot, left - 1)
+    if is_strict:
+        policy = await policy_of(unit, slot, tables)
+        if left < 1:
+            raise await _exhausted(unit, slot, appointment, policy)
+        await require_open(unit, slot, appointment, policy)
+    slot = _with_places(slot, max(0, left - 1))
     number = extension(slot, SEQUENCE)
     if extension(slot, CAPACITY) is not None:
         issued = extension(slot, ISSUED)
@@ -155,12 +153,3 @@ def _in_pool(slot: Resource, code: str, display: str) -> Resource:
     coding = {"system": POOLS, "code": code, "display": display}
     said = {"url": POOL, "valueCodeableConcept": {"coding": [coding]}}
     return with_extension(slot, said)
-
-
-def with_extension(resource: Resource, said: Resource) -> Resource:
-    """Return the resource with an extension, in the place of the one of its url."""
-    there = list(each(resource, "extension"))
-    if all(one.get("url") != said["url"] for one in there):
-        return resource | {"extension": [*there, said]}
-    changed = [said if one.get("url") == said["url"] else one for one in there]
-    return resource | {"extension": changed}
