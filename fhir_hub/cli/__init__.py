@@ -13,6 +13,7 @@ import typer
 from fhir_hub import __version__
 from fhir_hub.cli import (
     backup,
+    check,
     codes,
     convert,
     copy,
@@ -69,6 +70,7 @@ COMMANDS = {
     "replay": replay,
     "backup": backup,
     "restore": restore,
+    "check": check,
 }
 for _name, _module in COMMANDS.items():
     _class = getattr(_module, "Command", None)

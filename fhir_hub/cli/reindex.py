@@ -1,7 +1,9 @@
 """`fhir-hub reindex`: make every index entry anew from the stored contents.
 
 For a database whose resources were indexed by other settings (another `timezone`, `base_url`)
-or by an older hub that indexed less. Nothing of a resource changes, nor its versions.
+or by an older hub that indexed less, or in which `fhir-hub check` found what disagrees. Nothing
+of a resource changes, nor its versions. It works in short transactions: a hub may run meanwhile,
+and whoever is stopped is gone on with by `--resume`, or by the next hub that starts.
 """
 
 import asyncio
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fhir_hub.cli.check import progress
 from fhir_hub.cli.say import count, fail, refuse, say
 
 if TYPE_CHECKING:
@@ -30,8 +33,11 @@ def command(
     resource_type: Annotated[
         list[str] | None, typer.Option("--type", help="Only this resource type; may be repeated.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a reindex was stopped.")
+    ] = False,
 ) -> None:
-    """Index everything stored anew, with the hub stopped. 重建全部检索索引。"""
+    """Index everything stored anew, and mend what `check` found. 重建全部检索索引。"""
     from fhir_hub.settings import InvalidSettings, load_settings
     from fhir_hub.store.base import CannotOpen
 
@@ -43,27 +49,39 @@ def command(
     if not Path(path).is_file():
         fail(f"{settings.store}: there is no such database / 数据库文件不存在")
     try:
-        resources = asyncio.run(_reindex(settings, resource_type or []))
+        resources = asyncio.run(_reindex(settings, resource_type or [], resume))
     except CannotOpen as error:
         fail(f"{settings.store}: {error}")
     print(f"{count(resources, 'resource')} indexed")
 
 
-async def _reindex(settings: "Settings", only: list[str]) -> int:
+async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> int:
     from fhir_hub.app import build
     from fhir_hub.store.open import open_backend
+    from fhir_hub.store.sqlite.agreement import AFTER_ENTRIES, BEFORE_ENTRIES
+    from fhir_hub.store.sqlite.checking import mend
     from fhir_hub.telemetry import Logs
+
+    path = Path(settings.store.removeprefix("sqlite:"))
 
     async with open_backend(settings.store) as backend:
         hub = build(settings, backend, Logs(settings.log_level, settings.log_format))
         stored = (await backend.store.status()).resources
         if unknown := sorted(set(only) - hub.service.definitions.resource_types):
             refuse(f"--type: {', '.join(unknown)} is no resource type of R4 / 未知的资源类型")
+        mended = mend(path, BEFORE_ENTRIES, progress)
         wanted = [name for name in stored if not only or name in only]
-        await hub.indexing.rebuild(wanted)
+        await hub.indexing.refresh()
+        under_way = set(hub.indexing.unfinished) if is_resumed else set()
+        wanted = [name for name in wanted if not is_resumed or name in under_way]
+        if not is_resumed:
+            await hub.indexing.rebuild(wanted)
         batches = 0
         while await hub.indexing.step():
             batches += 1
             if not batches % _EVERY:
                 say(f"{count(hub.indexing.left, 'resource')} left / 剩余 {hub.indexing.left}")
+        mended += mend(path, AFTER_ENTRIES, progress)
+        if mended:
+            say(f"{count(mended, 'row')} mended / 已修复 {mended} 行")
         return sum(stored[name] for name in wanted)

@@ -80,6 +80,11 @@ class Indexing:
         """Return how many resources are still to be indexed by the passes that are due."""
         return sum(max(0, note.total - note.done) for note in self._notes.values() if note.until)
 
+    @property
+    def unfinished(self) -> list[str]:
+        """Return the types that a pass is due over, `*` for every type."""
+        return self._due()
+
     async def is_current(self) -> bool:
         """Return whether the parameters are those of the store."""
         return await self._store.generation() == self._parameters.generation

@@ -326,3 +326,14 @@ class Changes:
     def _last(self, sql: str) -> int:
         row: Any = self._connection.execute(sql).fetchone()
         return (row and row[0]) or 0
+
+
+def entry_row(entry: Entry) -> tuple[Any, ...]:
+    """Return an entry as its row has it, with names for numbers."""
+    name, kind, code, system, low, high, text, group = entry
+    if kind in _INTERVALS:
+        low = -_INFINITY if low is None else bounded(low)
+        high = _INFINITY if high is None else bounded(high)
+    else:
+        low = high = None
+    return name, kind, code, system, low, high, text, group
