@@ -7,6 +7,8 @@ does by HTTP (`hub.get`, `post`, `put`, `delete`; addresses are below the FHIR b
 """
 
 import asyncio
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -48,6 +50,12 @@ class StoryClock:
         """Go to a moment: `2025-03-14T08:30+08:00`."""
         self.moment = datetime.fromisoformat(text)
 
+    def reach(self, message: bytes) -> None:
+        """Go on to when a message was made (MSH-7), if that is later than now."""
+        if made := re.match(rb"MSH.(?:[^|]*\|){5}(\d{14})", message):
+            moment = datetime.strptime(made[1].decode() + "+0800", "%Y%m%d%H%M%S%z")
+            self.moment = max(self.moment, moment)
+
 
 class ScenarioHub:
     """A hub that runs; `clock` is its time, `client` an HTTP client of its FHIR base."""
@@ -59,10 +67,14 @@ class ScenarioHub:
         self._mllp = MllpClient(addresses.mllp)
 
     def send(self, message: bytes | str) -> bytes:
-        """Send a message, or the one of `examples/messages` with this number; return its ACK."""
+        """Send a message, or the one of `examples/messages` with this number; return its ACK.
+
+        The hub's clock goes on to the message's own time, so that nothing comes from the future.
+        """
         if isinstance(message, str):
             (path,) = (EXAMPLES / "messages").glob(f"{message}_*.hl7")
             message = path.read_bytes()
+        self.clock.reach(message)
         return self._mllp.send(message.replace(b"\r\n", b"\r").replace(b"\n", b"\r"))
 
     def tell(self, *messages: bytes | str) -> None:
@@ -120,11 +132,9 @@ class MllpClient:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._socket: Any = None
+        self._socket: socket.socket | None = None
 
     def send(self, message: bytes) -> bytes:
-        import socket
-
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
         self._socket.sendall(b"\x0b" + message + b"\x1c\r")

@@ -26,6 +26,7 @@ STEPS = (
     {"repository"},
     {"identity", "subscriptions"},
     {"referral"},
+    {"documents"},
     {"rest", "hl7v2", "exchange"},
     {"ops", "console"},
     {"server"},

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from fhir_hub.errors import MethodNotAllowed, NotFound
+from fhir_hub.identity.systems import BASE
 from fhir_hub.rest import (
     bundle,
     capabilities,
@@ -34,8 +35,10 @@ from fhir_hub.rest.operations import (
     lookup,
     match,
     meta,
+    package,
     search_parameters,
     stats,
+    summary,
     translate,
     validate,
     validate_code,
@@ -93,6 +96,12 @@ ROUTES = (
     Route("$renew", "POST", "T/I/$renew", contract.renew, contract.ON, affects_state=True),
     Route("$transfer", "POST", "T/I/$transfer", contract.transfer, contract.ON, affects_state=True),
     Route("$match", "POST", "T/$match", match.match, match.ON),
+    Route("$package", "GET", "T/I/$package", package.package, package.ON),
+    Route("$package", "POST", "T/I/$package", package.package, package.ON),
+    Route("$summary", "GET", "T/I/$summary", summary.summary, summary.ON),
+    Route("$summary", "POST", "T/I/$summary", summary.summary, summary.ON),
+    Route("$summary", "GET", "T/$summary", summary.summary, summary.ON),
+    Route("$summary", "POST", "T/$summary", summary.summary, summary.ON),
     Route("$stats", "GET", "T/$stats", stats.stats, stats.ON),
     Route("$stats", "POST", "T/$stats", stats.stats, stats.ON),
     Route("$status", "GET", "T/$status", search_parameters.status, search_parameters.ON),
@@ -141,7 +150,8 @@ def _operations() -> tuple[Operation, ...]:
     return tuple(
         Operation(
             name,
-            f"{_DEFINITION}{(rows[0].resource_types or ('Resource',))[0]}-{name[1:]}",
+            _ELSEWHERE.get(name)
+            or f"{_DEFINITION}{(rows[0].resource_types or ('Resource',))[0]}-{name[1:]}",
             rows[0].resource_types,
             is_of_system=any(row.shape == name for row in rows),
             is_of_types=any(row.shape.startswith("T/") for row in rows),
@@ -152,6 +162,10 @@ def _operations() -> tuple[Operation, ...]:
 
 
 _DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
+_ELSEWHERE = {  # what R4 itself does not define
+    "$package": f"{BASE}/OperationDefinition/ServiceRequest-package",
+    "$summary": "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
+}
 OPERATIONS = _operations()
 
 _TABLE = {(route.method, route.shape): route for route in ROUTES}

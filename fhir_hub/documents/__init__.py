@@ -1,0 +1,1 @@
+"""Documents about one person from what many institutions told: summaries, packages, reminders."""
