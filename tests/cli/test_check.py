@@ -106,7 +106,9 @@ MENDABLE = {
     "entries-of-nobody": "INSERT INTO entry SELECT 999999, parameter, place, code, system, low,"
     " high, text, grouped FROM entry LIMIT 1",
     "by_code-missing": f"DELETE FROM by_code WHERE rid = {REPORT}",
-    "by_code-surplus": "INSERT INTO by_code SELECT parameter, 'x', rid, 0 FROM by_code LIMIT 1",
+    "by_code-surplus": "INSERT INTO by_code (parameter, code, rid, system)"
+    " SELECT parameter, 'x', rid, 0 FROM by_code LIMIT 1",
+    "by_code-says": "UPDATE by_code SET low = 7 WHERE code LIKE 'Patient/%' AND tokens <> ''",
     "by_low-missing": f"DELETE FROM by_low WHERE rid = {REPORT}",
     "by_low-surplus": "INSERT INTO by_low SELECT parameter, 5, rid FROM by_low LIMIT 1",
     "by_high-missing": f"DELETE FROM by_high WHERE rid = {REPORT}",

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fhir_hub.search.entry import Entry
-from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Query, Range, SortKey
+from fhir_hub.search.plan import And, Compare, Has, Is, Not, Or, Plan, Query, Range, SortKey
 from fhir_hub.store.base import Change
 from fhir_hub.store.memory.store import open_memory
 from fhir_hub.store.sqlite.store import open_sqlite
@@ -19,11 +20,11 @@ from fhir_hub.store.sqlite.walks import Limits
 
 pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 
-CODES, SYSTEMS, DAYS = ("a", "b", "c"), ("", "urn:1", "urn:2"), (1, 2, 3, 4)
+CODES, SYSTEMS, DAYS = ("a", "b", "c\x1f2"), ("", "urn:1", "urn:2"), (1, 2, 3, 4)
 WHO = ("Patient/1", "Patient/2")
 
 tokens = st.builds(
-    lambda code, system: Entry("t", "token", code, system),
+    lambda code, system: Entry("code", "token", code, system),
     st.sampled_from(CODES),
     st.sampled_from(SYSTEMS),
 )
@@ -33,7 +34,7 @@ references = st.builds(
     st.sampled_from(("", "7")),
 )
 dates = st.builds(
-    lambda day, width: Entry("d", "date", low=day, high=day + width),
+    lambda day, width: Entry("date", "date", low=day, high=day + width),
     st.sampled_from(DAYS),
     st.integers(1, 2),
 )
@@ -46,26 +47,28 @@ def plans() -> list[Plan]:
     made: list[Plan] = []
     for code, system, day, who in product(CODES, (None, *SYSTEMS), DAYS[::2], WHO):
         patient = Has("r", "reference", (Is(who),))
-        token = Has("t", "token", (Is(code, system),))
+        token = Has("code", "token", (Is(code, system),))
         since = Has(
-            "d", "date", (Range(((Compare("low", ">=", day),), (Compare("high", ">", day),))),)
+            "date", "date", (Range(((Compare("low", ">=", day),), (Compare("high", ">", day),))),)
         )
-        until = Has("d", "date", (Range(((Compare("low", "<", day + 1),),)),))
-        either = Has("t", "token", (Is(code, system), Is("a", "")))
+        until = Has("date", "date", (Range(((Compare("low", "<", day + 1),),)),))
+        either = Has("code", "token", (Is(code, system), Is("a", "")))
         made += [
             token,
             And((patient, token, since)),
             And((patient, And((since, until)))),
             And((either, patient)),
+            And((patient, Not(token), Or((since, until)))),
         ]
     return list(dict.fromkeys(made))
 
 
-SORTS = ((), (SortKey("d", "date", True),), (SortKey("t", "token"), SortKey("d", "date")))
+SORTS = ((), (SortKey("date", "date", True),), (SortKey("code", "token"), SortKey("date", "date")))
 
 
 async def compare(world: list, later: list, limits: Limits) -> None:
     memory, _ = open_memory()
+    versions: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         sqlite, _ = open_sqlite(Path(folder) / "hub.db", limits)
         try:
@@ -73,8 +76,10 @@ async def compare(world: list, later: list, limits: Limits) -> None:
             for part in (world, later):  # what comes later brings names that were not known
                 for said in part:
                     number += 1
+                    name = str(number % 9)  # some are told anew
+                    versions[name] += 1
                     change = Change(
-                        "Observation", str(number), 1, number, "POST", b"{}", tuple(said)
+                        "Observation", name, versions[name], number, "PUT", b"{}", tuple(said)
                     )
                     await memory.write([change])
                     await sqlite.write([change])

@@ -13,10 +13,10 @@ import apsw
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.full_text import CONTENT
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
+from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, CodeRow, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import bounded
 
-_INTERVALS = frozenset(("date", "number", "quantity", "measure", "special"))
 _INFINITY = float("inf")
 _KEPT = 50_000
 _DELETED = 0
@@ -27,6 +27,8 @@ GENERATION = (
 )
 _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_id = ?"
 _ADD_TEXT = "INSERT INTO full_text (rowid, type, narrative, content) VALUES (?, ?, ?, ?)"
+_ADD_CODE = "INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ITS_CODE = " WHERE parameter = ? AND code = ? AND rid = ? AND system = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
 Row = tuple[int | float | str | bytes | None, ...]
@@ -49,7 +51,7 @@ class _Rows:
         self.resource: list[Row] = []
         self.version: list[Row] = []
         self.entry: list[Row] = []
-        self.code: list[Row] = []
+        self.code: list[CodeRow] = []
         self.low: list[Row] = []
         self.high: list[Row] = []
         self.texts: dict[int, tuple[str, str, str]] = {}
@@ -145,7 +147,7 @@ class Changes:
     def _insert(self, rows: _Rows) -> None:
         many = self._connection.executemany
         many("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.entry)
-        many("INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?)", rows.code)
+        many(_ADD_CODE, rows.code)
         if rows.low:
             many("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", rows.low)
         if rows.high:  # an update may have changed one end alone
@@ -201,6 +203,9 @@ class Changes:
         make_system = self._names.make_system
         numbers = set()
         systems: dict[tuple[int, str], int] = {}
+        people: list[tuple[int, str, int, int]] = []
+        codes: list[tuple[int, str, int]] = []
+        spans: list[tuple[float, float]] = []
         for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
             parameter, walk = self._parameters.get((type_id, name, kind)) or self._parameter(
                 type_id, name, kind
@@ -211,7 +216,7 @@ class Changes:
                 rows.texts[rid] = (*said[:2], code) if name == CONTENT else (said[0], code, said[2])
                 continue
             system_id = make_system(system) if system else 0
-            if kind in _INTERVALS:
+            if kind in INTERVALS:
                 low = -_INFINITY if low is None else bounded(low)
                 high = _INFINITY if high is None else bounded(high)
                 width, is_many = self._spreads[parameter]
@@ -222,12 +227,21 @@ class Changes:
                 if systems.setdefault((parameter, code), system_id) != system_id:
                     self._widen(parameter, 0, is_many=True)
             rows.entry.append((rid, parameter, place, code, system_id, low, high, text, group))
-            if walk == "code":
-                rows.code.append((parameter, code, rid, system_id))
-            elif walk == "interval":
-                rows.low.append((parameter, low, rid))
-                rows.high.append((parameter, high, rid))
             numbers.add(parameter)
+            if low is not None and high is not None:
+                if walk:
+                    rows.low.append((parameter, low, rid))
+                    rows.high.append((parameter, high, rid))
+                if walk == "date":
+                    spans.append((low, high))
+            elif walk == "reference" and code.startswith(PATIENT):
+                people.append((parameter, code, rid, system_id))
+            elif walk:
+                rows.code.append((parameter, code, rid, system_id, None, None, None))
+                if walk == "told":
+                    codes.append((parameter, code, system_id))
+        if people:
+            rows.code += beside(people, codes, spans)
         return self._shape(type_id, frozenset(numbers))
 
     def _replace_entries(
@@ -246,11 +260,12 @@ class Changes:
         self._connection.execute("DELETE FROM entry WHERE rid = ?", (rid,))
         rows.entry += new.entry
         intervals = [row for row in old if row[5] is not None]
-        rows.code += self._remove(
-            "DELETE FROM by_code WHERE parameter = ? AND code = ? AND rid = ? AND system = ?",
-            {(row[1], row[3], rid, row[4]) for row in old if row[5] is None},
-            set(new.code),
+        old_codes = {self._code_row((row[1], row[3], rid, row[4])) for row in old if row[5] is None}
+        new_codes = set(new.code)
+        self._connection.executemany(
+            f"DELETE FROM by_code{_ITS_CODE}", [row[:4] for row in old_codes - new_codes]
         )
+        rows.code += new_codes - old_codes
         rows.low += self._remove(
             "DELETE FROM by_low WHERE parameter = ? AND low = ? AND rid = ?",
             {(row[1], row[5], rid) for row in intervals},
@@ -263,20 +278,21 @@ class Changes:
         )
         return shape
 
+    def _code_row(self, key: tuple[Any, ...]) -> CodeRow:
+        """Return the row of `by_code` with a key, with what stands beside a patient there."""
+        found: Any = None
+        if key[1].startswith(PATIENT):
+            sql = f"SELECT tokens, low, high FROM by_code{_ITS_CODE}"
+            found = self._connection.execute(sql, key).fetchone()
+        return (*key, *(found or (None, None, None)))
+
     def _remove(self, sql: str, old: set[Row], new: set[Row]) -> set[Row]:
         self._connection.executemany(sql, old - new)
         return new - old
 
     def _parameter(self, type_id: int, name: str, kind: str) -> tuple[int, str]:
-        """Return a parameter's number, and the index that has its values.
-
-        Of a composite only the first part is in an index; the others are looked up from there.
-        """
-        part = name.rpartition(".")[2]
-        walk = "interval" if kind in _INTERVALS else "code"
-        if part.isdigit() and part != "0":
-            walk = ""
-        found = self._names.make_parameter(type_id, name, kind), walk
+        """Return a parameter's number, and the index that has its values."""
+        found = self._names.make_parameter(type_id, name, kind), walk_of(name, kind)
         self._parameters[type_id, name, kind] = found
         self._spreads[found[0]] = self._names.spread(found[0])
         return found
@@ -331,7 +347,7 @@ class Changes:
 def entry_row(entry: Entry) -> tuple[Any, ...]:
     """Return an entry as its row has it, with names for numbers."""
     name, kind, code, system, low, high, text, group = entry
-    if kind in _INTERVALS:
+    if kind in INTERVALS:
         low = -_INFINITY if low is None else bounded(low)
         high = _INFINITY if high is None else bounded(high)
     else:

@@ -31,6 +31,7 @@ from fhir_hub.search.plan import (
     Together,
 )
 from fhir_hub.search.predicate import passes_any
+from fhir_hub.store.sqlite.beside import asks_codes, asks_date, found_beside, unless_told
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import (
     FALSE,
@@ -92,17 +93,21 @@ class Conditions:
         found = ((self.names.type(name), name) for name in dict.fromkeys(resource_types))
         return [Scope(number, name) for number, name in found if number]
 
-    def meets(self, plan: Plan, scope: Scope, rid: str) -> Sql:
-        """Return the condition that the resource `rid` (a column), of the scope, meets `plan`."""
+    def meets(self, plan: Plan, scope: Scope, rid: str, beside: str = "") -> Sql:
+        """Return the condition that the resource `rid` (a column), of the scope, meets `plan`.
+
+        `beside` is the alias of a row of `by_code` of that resource, if one is at hand.
+        """
         match plan:
             case And(plans):
-                return all_of([self.meets(part, scope, rid) for part in plans])
+                return all_of([self.meets(part, scope, rid, beside) for part in plans])
             case Or(plans):
-                return any_of([self.meets(part, scope, rid) for part in plans])
+                return any_of([self.meets(part, scope, rid, beside) for part in plans])
             case Not(inner):
-                return negated(self.meets(inner, scope, rid))
+                return negated(self.meets(inner, scope, rid, beside))
             case Has():
-                return self._has(plan, scope, rid)
+                asked = self._has(plan, scope, rid)
+                return self._told(plan, scope, beside, asked) if beside else asked
             case Together():
                 return self._together(plan, scope, rid)
             case Links():
@@ -171,6 +176,24 @@ class Conditions:
             return FALSE
         parameter = Sql(f"{alias}.parameter = ?", (number,))
         return _exists(f"{table} {alias}", rid, alias, all_of((parameter, tests)))
+
+    def _told(self, plan: Has, scope: Scope, beside: str, asked: Sql) -> Sql:
+        """Return the condition `asked`, by what the row `beside` says of it where it does."""
+        number = self.names.parameter(scope.number, plan.parameter, plan.kind)
+        if number is None or not plan.tests or asked == FALSE:
+            return asked
+        if asks_date(plan):
+            columns = Columns("''", "0", f"{beside}.low", f"{beside}.high", "''")
+            return unless_told(columns.low, asked, self.any_test(plan.tests, columns))
+        if not asks_codes(plan):
+            return asked
+        found = []
+        for test in plan.tests:
+            assert isinstance(test, Is)
+            system = None if test.system is None else self.names.system(test.system)
+            if system is not None or test.system is None:  # else no resource has such a code
+                found.append(found_beside(test.code, system, number, beside))
+        return unless_told(f"{beside}.tokens", asked, any_of(found))
 
     def words(self, plan: Has, scope: Scope, alias: str) -> Sql:
         """Return what asks the full text of a resource of the scope, in table `alias`, for words.

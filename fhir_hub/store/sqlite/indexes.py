@@ -163,7 +163,10 @@ class Indexes:
             if test.code is None:
                 return None
             found = self._conditions.test(test, code_columns(alias))
-            return _coded(alias, number, found, is_ordered=True)
+            walk = _coded(alias, number, found, is_ordered=True)
+            if has.kind != "reference":
+                return walk
+            return replace(walk, arms=tuple(arm._replace(beside=alias) for arm in walk.arms))
         if isinstance(test, Among):
             found = self._conditions.test(test, code_columns(alias))
             return _coded(alias, number, found, is_ordered=False)

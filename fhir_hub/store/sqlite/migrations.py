@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 
 from fhir_hub.store.base import CannotOpen
+from fhir_hub.store.sqlite import beside
 
 APPLICATION_ID = 0x46484952  # "FHIR"
 
@@ -143,7 +144,15 @@ _OWED = """
 CREATE TABLE owed_answer (number INTEGER PRIMARY KEY);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NOTES, _FULL_TEXT, _WATCHED, _MESSAGES, _OWED)
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST,
+    _NOTES,
+    _FULL_TEXT,
+    _WATCHED,
+    _MESSAGES,
+    _OWED,
+    beside.MIGRATION,
+)
 
 
 def migrate(connection: apsw.Connection) -> None:

@@ -116,7 +116,7 @@ class Reader:
             return None
         recipe, values = found
         if recipe.probe:
-            most = self._limits.few if recipe.is_alone else self._limits.rare
+            most = self._limits.few if recipe.is_long else self._limits.rare
             probe = recipe.probe
             if self.connection.execute(probe.text, probe.values(values, most)).fetchone():
                 return None

@@ -24,6 +24,7 @@ from fhir_hub.search.plan import (
     conditions_of,
 )
 from fhir_hub.store.cursor import read_cursor
+from fhir_hub.store.sqlite.beside import asks_codes, asks_date, is_markless
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
 from fhir_hub.store.sqlite.indexes import Indexes
 from fhir_hub.store.sqlite.names import Names
@@ -76,12 +77,13 @@ class Recipe:
     """How to answer a query of one shape.
 
     `probe` finds a row of the leading range beyond so many, None if that need not be known: every
-    row of it is a match, in the order wanted. `is_alone`: no other part could lead.
+    row of it is a match, in the order wanted. `is_long`: it may be long, for no other part could
+    lead, or its rows say themselves whether they match.
     """
 
     probe: Statement | None
     page: Statement
-    is_alone: bool
+    is_long: bool
 
 
 class Recipes:
@@ -126,7 +128,8 @@ class Recipes:
         walk = Indexes(conditions).has(parts[leading], scope)
         assert walk is not None
         (lead,) = walk.arms
-        rest = [conditions.meets(part, scope, lead.rid) for part in parts if part != parts[leading]]
+        others = [part for part in parts if part != parts[leading]]
+        rest = [conditions.meets(part, scope, lead.rid, lead.beside) for part in others]
         if FALSE in rest:
             return None
         after = (slots[-1],) if shape.is_later_page else ()
@@ -138,7 +141,7 @@ class Recipes:
         recipe = Recipe(
             _probing(lead) if rest or shape.sort else None,
             _statement(with_content(shape.sort, page)),
-            is_alone=not rest,
+            is_long=all(lead.beside and (asks_codes(one) or asks_date(one)) for one in others),
         )
         if len(self._known) >= _KEPT:
             self._known.clear()
@@ -169,7 +172,7 @@ def _shape(part: Plan, values: list[Bound]) -> _PartShape | None:
     if part.kind in CODED:
         systems = []
         for test in part.tests:
-            if type(test) is not Is or test.code is None:
+            if type(test) is not Is or test.code is None or not is_markless(test.code):
                 return None
             systems.append(test.system)
             values.append(test.code)

@@ -17,11 +17,15 @@ TRUE, FALSE = Sql("1"), Sql("0")
 
 
 class Arm(NamedTuple):
-    """One walk: `SELECT {rid} FROM {tables} WHERE {where}`; tables are visited as written."""
+    """One walk: `SELECT {rid} FROM {tables} WHERE {where}`; tables are visited as written.
+
+    `beside` is the alias of its rows where they may say more of the resource (`beside.py`).
+    """
 
     tables: str
     where: Sql
     rid: str
+    beside: str = ""
 
     def also(self, *conditions: Sql) -> "Arm":
         """Return this walk with more conditions."""

@@ -70,7 +70,7 @@ class Walks:
         arms = []
         for arm in walk.arms:
             is_long = walk.size >= self._limits.few
-            condition = all_of([self._asked(part, scope, arm.rid, is_long) for part in rest])
+            condition = all_of([self._asked(part, scope, arm, is_long) for part in rest])
             if condition != FALSE:
                 arms.append(arm.also(condition))
         return replace(
@@ -81,10 +81,12 @@ class Walks:
             size=walk.size if arms else 0,
         )
 
-    def _asked(self, part: Plan, scope: Scope, rid: str, is_long: bool) -> Sql:
-        """Return the condition that `rid` meets a part; of a long walk each row is asked."""
-        found = self._refers(part, scope, rid) if is_long and isinstance(part, Links) else None
-        return self._conditions.meets(part, scope, rid) if found is None else found
+    def _asked(self, part: Plan, scope: Scope, arm: Arm, is_long: bool) -> Sql:
+        """Return the condition that a row meets a part; of a long walk each row is asked."""
+        found = self._refers(part, scope, arm.rid) if is_long and isinstance(part, Links) else None
+        if found is not None:
+            return found
+        return self._conditions.meets(part, scope, arm.rid, arm.beside)
 
     def _refers(self, links: Links, scope: Scope, rid: str) -> Sql | None:
         """Return that `rid` refers to one of the few at the far end of a chain, found once.
@@ -263,7 +265,7 @@ class Walks:
                     (number, f"{target.name}/"),
                 )
                 tables = f"{arm.tables} CROSS JOIN resource {other} CROSS JOIN by_code {link}"
-                arms.append(Arm(tables, all_of((arm.where, where)), f"{link}.rid"))
+                arms.append(Arm(tables, all_of((arm.where, where)), f"{link}.rid", link))
         return Walk(tuple(arms), not arms, True, size)
 
     def _linked_by(self, linked: LinkedBy, scope: Scope) -> Walk | None:
