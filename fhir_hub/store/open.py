@@ -37,7 +37,9 @@ class Backend:
 
 
 def open_backend(url: str) -> Backend:
-    """Return the backend at `url`: `memory:`, or `sqlite:PATH` (its folder is made if need be).
+    """Return the backend at `url`: `memory:`, `sqlite:PATH` or `mongodb://HOST/DATABASE`.
+
+    The folder of a path is made if need be, and so are the collections of a database.
 
     Raises `CannotOpen`, with a sentence for the person who starts the hub, if the scheme is
     unknown, the path cannot be used, or the database is not ours or newer than this program.
@@ -70,5 +72,20 @@ def _sqlite(rest: str) -> Backend:
     return Backend(store, journal, store.close)
 
 
-_FORMS = ("sqlite:PATH", "memory:")
-_OPENERS: dict[str, Callable[[str], Backend]] = {"memory": _memory, "sqlite": _sqlite}
+def _mongo(scheme: str) -> Callable[[str], Backend]:
+    def opened(rest: str) -> Backend:
+        from fhir_hub.store.mongo.opening import open_mongo
+
+        store, journal = open_mongo(f"{scheme}:{rest}")
+        return Backend(store, journal, store.close)
+
+    return opened
+
+
+_FORMS = ("sqlite:PATH", "mongodb://HOST:PORT/DATABASE?replicaSet=NAME", "memory:")
+_OPENERS: dict[str, Callable[[str], Backend]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "mongodb": _mongo("mongodb"),
+    "mongodb+srv": _mongo("mongodb+srv"),
+}

@@ -14,13 +14,15 @@ from fhir_hub.store.base import Change, Method
 from fhir_hub.store.open import Backend, open_backend
 
 
-@pytest.fixture(params=["memory", "sqlite", "forwarded"])
+@pytest.fixture(params=["memory", "sqlite", "forwarded", "mongo"])
 def kind(request) -> str:
     return request.param
 
 
 @pytest.fixture
-def url(kind, tmp_path) -> str:
+def url(kind, tmp_path, request) -> str:
+    if kind == "mongo":
+        return request.getfixturevalue("mongo_url")
     return "memory:" if kind == "memory" else f"sqlite:{tmp_path / 'folder' / 'hub.db'}"
 
 

@@ -1,0 +1,148 @@
+"""Searches of resources: a page, a total, and how they are found.
+
+A search of several statements (far ends of chains, the page, the total) runs in one snapshot:
+what holds for one holds for all. One within a write runs in its transaction.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_hub.search.plan import EVERYTHING, Has, LinkedBy, Links, Plan, Query
+from fhir_hub.store.base import Page
+from fhir_hub.store.cursor import read_cursor, write_cursor
+from fhir_hub.store.mongo.conditions import FEW, Asked, Conditions
+from fhir_hub.store.mongo.documents import of_resource
+from fhir_hub.store.mongo.driver import Connection, Document, Session
+from fhir_hub.store.mongo.pages import page_stages
+from fhir_hub.store.mongo.patterns import NEVER
+from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE
+
+
+class Searches:
+    """Answers the searches of one database; `few` is for tests."""
+
+    def __init__(self, connection: Connection, few: int = FEW) -> None:
+        self._connection, self._few = connection, few
+
+    async def page(self, query: Query, session: Session = None) -> Page:
+        """Return a page of live resources that meet a query."""
+        if session is None and (query.with_total or _is_chained(query.plan)):
+            async with self._connection.session(is_snapshot=True) as snapshot:
+                return await self._page(query, snapshot)
+        return await self._page(query, session)
+
+    async def _page(self, query: Query, session: Session) -> Page:
+        after = read_cursor(query) if query.after else ()
+        asked = await self._asked(query, session)
+        found: list[Document] = []
+        if query.count > 0 and asked.where != NEVER:
+            stages = page_stages(asked, query.sort, after, query.count + 1)
+            found = await self._connection.aggregate(RESOURCE, stages, session=session)
+        total = await self._total(query, asked, session) if query.with_total else None
+        matches = [of_resource(document) for document in found[: query.count]]
+        cursor = ""
+        if len(found) > query.count and matches:
+            last = found[query.count - 1]
+            values = [last.get(f"s{place}") for place in range(len(query.sort))]
+            cursor = write_cursor(query, (*map(_plain, values), int(last["n"])))
+        return Page(matches, cursor, total)
+
+    async def logical_ids(self, query: Query, session: Session) -> frozenset[str]:
+        """Return the logical ids of the matches; if there are more than `count`, not of all."""
+        asked = await self._asked(query, session)
+        if asked.where == NEVER:
+            return frozenset()
+        stages = [*asked.pipeline(), {"$limit": query.count}, {"$project": {"i": 1}}]
+        found = await self._connection.aggregate(RESOURCE, stages, session=session)
+        return frozenset(document["i"] for document in found)
+
+    async def explain(self, query: Query) -> list[str]:
+        """Return each statement, its values left out, followed by the steps of MongoDB's plan."""
+        lines: list[str] = []
+        async with self._connection.session(is_snapshot=True) as session:
+
+            async def run(stages: list[Document]) -> list[Document]:
+                lines.append(shown(stages))
+                return await self._connection.aggregate(RESOURCE, stages, session=session)
+
+            asked = await Conditions(run, self._few).asked(query.plan, query.resource_types)
+        after = read_cursor(query) if query.after else ()
+        statements = []
+        if query.count > 0:
+            statements.append(page_stages(asked, query.sort, after, query.count + 1))
+        if query.with_total:
+            statements.append([*asked.pipeline(), {"$count": "found"}])
+        for stages in statements:
+            lines.append(shown(stages))
+            told = await self._connection.command(
+                "explain",
+                {"aggregate": RESOURCE, "pipeline": stages, "cursor": {}},
+                verbosity="queryPlanner",
+            )
+            lines += list(_steps(told))
+        return lines
+
+    async def _asked(self, query: Query, session: Session) -> Asked:
+        async def run(stages: list[Document]) -> list[Document]:
+            return await self._connection.aggregate(RESOURCE, stages, session=session)
+
+        return await Conditions(run, self._few).asked(query.plan, query.resource_types)
+
+    async def _total(self, query: Query, asked: Asked, session: Session) -> int:
+        """Return how many meet a query; of whole types the number is kept."""
+        if asked.where == NEVER:
+            return 0
+        if query.plan == EVERYTHING:
+            order = await self._connection.find_one(HUB, {"_id": ORDER}, session=session)
+            counts: dict[str, int] = order["c"] if order else {}
+            types = set(query.resource_types) or set(counts)
+            return sum(counts.get(name, 0) for name in types)
+        stages = [*asked.pipeline(), {"$count": "found"}]
+        found = await self._connection.aggregate(RESOURCE, stages, session=session)
+        return int(found[0]["found"]) if found else 0
+
+
+def _plain(value: Any) -> Any:
+    """Return a sort value as JSON has it; BSON's integers are a class of their own."""
+    return int(value) if isinstance(value, int) else value
+
+
+def _is_chained(plan: Plan) -> bool:
+    if isinstance(plan, Links | LinkedBy):
+        return True
+    parts: Sequence[Plan] = getattr(plan, "plans", ())
+    inner: Plan | None = None if isinstance(plan, Has) else getattr(plan, "plan", None)
+    return any(map(_is_chained, parts)) or (inner is not None and _is_chained(inner))
+
+
+_OPERANDS = ("$match", "$lookup", "$sort", "$limit", "$project", "$set", "$count", "pipeline")
+
+
+def shown(value: Any, key: str = "") -> str:
+    """Return a pipeline as text, with `?` for each value."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{name}: {shown(one, name)}" for name, one in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list):
+        if key in ("$in", "$nin") and len(value) > 1:
+            return f"[{len(value)} values]"
+        return f"[{', '.join(shown(one, key) for one in value)}]"
+    if key in ("t", "from", "localField", "foreignField", "as") and isinstance(value, str):
+        return value
+    return value if isinstance(value, str) and value.startswith("$") else "?"
+
+
+def _steps(told: Any) -> list[str]:
+    """Return the stages of the winning plan with the indexes that they walk, the last one first."""
+    found: list[str] = []
+    if isinstance(told, dict):
+        if "stage" in told and isinstance(told["stage"], str):
+            index = f" {told['indexName']}" if "indexName" in told else ""
+            found.append(told["stage"] + index)
+        for name, inner in told.items():
+            if name not in ("rejectedPlans", "command"):
+                found += _steps(inner)
+    elif isinstance(told, list):
+        for inner in told:
+            found += _steps(inner)
+    return found
