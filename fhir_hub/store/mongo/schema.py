@@ -20,6 +20,7 @@ from pymongo.uri_parser import parse_uri
 
 from fhir_hub.store.base import CannotOpen
 from fhir_hub.store.mongo.driver import DURABLE, DriverName
+from fhir_hub.store.mongo.messages import JOURNAL_INDEXES, NUMBERS
 
 SCHEMA = 1
 RESOURCE, VERSION, HUB = "resource", "version", "hub"
@@ -44,6 +45,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     VERSION: [_index("k", "v"), _index("t", "-_id"), _index("u")],
     HUB: [],
+    **JOURNAL_INDEXES,
 }
 
 
@@ -93,6 +95,7 @@ def prepare(url: str, name: str) -> None:
                     if indexes:
                         database[collection].create_indexes(indexes)
                 _make(database[HUB], {"_id": ORDER, "s": 0, "n": 0, "g": 0, "c": {}})
+                _make(database[HUB], {"_id": NUMBERS, "n": 0, "t": 0})
                 _make(database[HUB], {"_id": "schema", "version": SCHEMA})
     except PyMongoError as error:
         raise CannotOpen(

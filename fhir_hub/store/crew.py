@@ -1,0 +1,32 @@
+"""The processes at work on one store, where each of them may write: who leads, who is gone.
+
+One of them *leads*: it does what is done once for all (deadlines, holds, retries, indexing,
+delivery to partners). If it dies another leads. What a process held of messages when it died is
+given to one that lives.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Duties(Protocol):
+    """What the crew has a process do."""
+
+    def lead(self) -> None:
+        """Do from now on what one process does for all."""
+
+    async def rest(self) -> None:
+        """Do it no more: another process does."""
+
+    async def replay(self, numbers: Sequence[int]) -> None:
+        """Finish the messages of a process that is gone, in the order of `numbers`."""
+
+
+class Crew(Protocol):
+    """The processes on one store, as one of them sees it."""
+
+    async def serve(self, duties: Duties, lease_s: float) -> None:
+        """Be one that may lead, until cancelled. Gone is who shows no life for `lease_s`."""
+
+    async def leave(self) -> None:
+        """Tell the others that this process is no more at work: they need not wait."""

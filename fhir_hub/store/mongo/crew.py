@@ -1,0 +1,237 @@
+"""Leases without clocks: each process counts its heartbeats, the others watch whether they go on.
+
+A process that writes has a document in `process` and counts up in it. Who sees a count stand
+still for as long as that process's lease, by his own clock that never jumps, removes the document
+if it is still at that count: from then on the process is gone, and finds so at its next beat. It
+then goes on under a new name, without what it held. One on this machine whose process id is no
+more is removed at once.
+
+The document `leader` of `hub` names who leads; when that process is gone, who first puts his own
+name there leads. The leader takes over the messages of those who are gone. A process that could
+not beat for as long as its lease stops leading before another may begin.
+
+Nothing here is what makes an effect happen once: that is the state of the message and of the
+versions, in one transaction. Were two to lead for a moment, one of them would be refused.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from secrets import token_hex
+
+from pymongo.errors import DuplicateKeyError
+
+from fhir_hub.store.crew import Duties
+from fhir_hub.store.mongo.driver import Connection, told
+from fhir_hub.store.mongo.messages import MESSAGE, PROCESS, UNDER_WAY
+from fhir_hub.store.mongo.schema import HUB
+
+LEADER = "leader"
+_LEASE_S = 10.0
+_BEATS = 5  # within a lease
+_SAFE = 3 / 5  # of a lease without a beat: then it leads no more, before another may begin
+_NOBODY = ""
+
+
+class MongoCrew:
+    """This process among those on a database. `time` is a clock in seconds that never jumps."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection, self._clock = connection, clock
+        self._machine, self._lease_s = _machine(), _LEASE_S
+        self.name = self._new_name()
+        self.is_leading = False
+        self._joining: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._last = clock()
+        self._seen: dict[str, tuple[int, float]] = {}
+        self.replays: set[asyncio.Task[None]] = set()
+
+    async def join(self) -> None:
+        """Be at work: the others then know that what this process holds is not lost."""
+        if self._joining is None:
+            self._joining = asyncio.create_task(self._join())
+        try:
+            await asyncio.shield(self._joining)
+        except Exception:
+            self._joining = None  # it is tried again by who comes next
+            raise
+
+    async def serve(self, duties: Duties, lease_s: float) -> None:
+        """Be one that may lead, until cancelled."""
+        self._lease_s = lease_s
+        while True:
+            with contextlib.suppress(Exception):  # the database does not answer now
+                await self.join()
+                await self.look(duties)
+            if self.is_leading and self._clock() - self._last >= self._lease_s * _SAFE:
+                self.is_leading = False
+                await duties.rest()
+            await asyncio.sleep(self._lease_s / _BEATS)
+
+    async def look(self, duties: Duties) -> None:
+        """Beat, remove who is gone, lead if nobody does, take over what was left."""
+        if not await self._beat() and self.is_leading:
+            self.is_leading = False
+            await duties.rest()
+        await self._bury()
+        if not self.is_leading and await self._takes_lead():
+            self.is_leading = True
+            duties.lead()
+        if self.is_leading and not self.replays and (numbers := await self._take_over()):
+            task = asyncio.create_task(self._replay(duties, numbers))
+            self.replays.add(task)
+            task.add_done_callback(self.replays.discard)
+
+    async def leave(self) -> None:
+        """Tell the others that this process is no more at work."""
+        tasks = [*self.replays, *filter(None, (self._joining, self._beating))]
+        for task in tasks:
+            task.cancel()
+        if tasks:  # a transaction that is cut off would keep its locks for a minute
+            await asyncio.wait(tasks)
+        if self._joining is not None:
+            with contextlib.suppress(Exception):  # the lease tells them too, later
+                await self._connection[PROCESS].delete_one({"_id": self.name})
+        self.is_leading = False
+
+    def _new_name(self) -> str:
+        return f"{self._machine}/{os.getpid()}/{token_hex(4)}"
+
+    async def _join(self) -> None:
+        await self._enroll()
+        self._beating = asyncio.create_task(self._beat_on())
+
+    async def _enroll(self) -> None:
+        own = {
+            "_id": self.name,
+            "machine": self._machine,
+            "pid": os.getpid(),
+            "beat": 0,
+            "lease_s": self._lease_s,
+        }
+        with told(), contextlib.suppress(DuplicateKeyError):  # an answer was lost
+            await self._connection[PROCESS].insert_one(own)
+        self._last = self._clock()
+
+    async def _beat_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / _BEATS)
+            with contextlib.suppress(Exception):  # the database does not answer now
+                await self._beat()
+
+    async def _beat(self) -> bool:
+        """Show life; return False if this process was taken for gone, and has a new name now."""
+        beat = {"$inc": {"beat": 1}, "$set": {"lease_s": self._lease_s}}
+        now = self._clock()
+        with told():
+            found = await self._connection[PROCESS].update_one({"_id": self.name}, beat)
+        if found.matched_count:
+            self._last = now
+            return True
+        self.name = self._new_name()
+        await self._enroll()
+        return False
+
+    async def _bury(self) -> None:
+        """Remove the processes that are gone."""
+        seen, now = self._seen, self._clock()
+        self._seen = {}
+        for other in await self._connection.find(PROCESS, {"_id": {"$ne": self.name}}):
+            name, beat = other["_id"], other["beat"]
+            last, since = seen.get(name, (beat, now))
+            self._seen[name] = (beat, since if last == beat else now)
+            is_still = last == beat and now - since >= other["lease_s"]
+            if is_still or (other["machine"] == self._machine and not _is_alive(other["pid"])):
+                with told():
+                    await self._connection[PROCESS].delete_one({"_id": name, "beat": beat})
+
+    async def _takes_lead(self) -> bool:
+        """Return whether this process leads from now on."""
+        hub = self._connection[HUB]
+        found = await self._connection.find_one(HUB, {"_id": LEADER})
+        with told():
+            if found is None:
+                try:
+                    await hub.insert_one({"_id": LEADER, "name": self.name})
+                except DuplicateKeyError:
+                    return False
+                return True
+            if found["name"] == self.name:
+                return True
+            if await self._connection.find_one(PROCESS, {"_id": found["name"]}) is not None:
+                return False
+            taken = await hub.update_one(
+                {"_id": LEADER, "name": found["name"]}, {"$set": {"name": self.name}}
+            )
+        return bool(taken.modified_count)
+
+    async def _take_over(self) -> list[int]:
+        """Return the messages of those who are gone, which are this process's now, by turn."""
+        left = await self._connection.find(
+            UNDER_WAY, {"holder": {"$ne": self.name}}, fields=["holder"], sort=[("turn", 1)]
+        )
+        holders = {one["holder"] for one in left}
+        # who holds a message was there before it: who is not there now is gone for good
+        there = await self._connection.find(
+            PROCESS, {"_id": {"$in": list(holders)}}, fields=["_id"]
+        )
+        gone = holders - {one["_id"] for one in there}
+        taken = []
+        for one in left:
+            if one["holder"] not in gone:
+                continue
+            with told():
+                own = {"$set": {"holder": self.name}}
+                found = await self._connection[UNDER_WAY].update_one(
+                    {"_id": one["_id"], "holder": one["holder"]}, own
+                )
+            if found.modified_count:
+                taken.append(one["_id"])
+        return await self._unfinished(taken)
+
+    async def _unfinished(self, numbers: list[int]) -> list[int]:
+        """Return those that are not finished; of a done one that was to be done again, let go."""
+        if not numbers:
+            return []
+        open_ones = await self._connection.find(
+            MESSAGE, {"_id": {"$in": numbers}, "state": "received"}, fields=["_id"]
+        )
+        unfinished = {one["_id"] for one in open_ones}
+        over = [number for number in numbers if number not in unfinished]
+        if over:
+            with told():
+                await self._connection[UNDER_WAY].delete_many({"_id": {"$in": over}})
+        return [number for number in numbers if number in unfinished]
+
+    async def _replay(self, duties: Duties, numbers: list[int]) -> None:
+        try:
+            await duties.replay(numbers)
+        finally:  # what could not be done is nobody's, and taken over again
+            with contextlib.suppress(Exception):
+                await self._connection[UNDER_WAY].update_many(
+                    {"_id": {"$in": numbers}, "holder": self.name}, {"$set": {"holder": _NOBODY}}
+                )
+
+
+def _machine() -> str:
+    """Return what tells a set of process ids from another: host, and container if it is one."""
+    try:
+        space = str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}:{space}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True

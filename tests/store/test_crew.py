@@ -1,0 +1,192 @@
+"""Several processes on one MongoDB: one leads, one order, one number each, nothing is left behind.
+
+Each `Post` is what a process has of its own: a connection, a name, a clock.
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from fhir_hub.store.base import Conflict, Finish
+from fhir_hub.store.journal import Received
+from fhir_hub.store.mongo.crew import MongoCrew
+from fhir_hub.store.mongo.driver import Connection, connect
+from fhir_hub.store.mongo.journal import MongoJournal
+from fhir_hub.store.mongo.messages import PROCESS
+from fhir_hub.store.mongo.schema import prepare, read_address
+
+LEASE_S = 10.0
+
+
+class Post:
+    """A process at work: its crew, its journal, and what it was told to do."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.now = connection, 0.0
+        self.crew = MongoCrew(connection, lambda: self.now)
+        self.journal = MongoJournal(connection, self.crew)
+        self.told: list[object] = []
+        self.replayed = asyncio.Event()
+
+    def lead(self) -> None:
+        self.told.append("lead")
+
+    async def rest(self) -> None:
+        self.told.append("rest")
+
+    async def replay(self, numbers: Sequence[int]) -> None:
+        self.told.append(list(numbers))
+        for number in numbers:
+            await self.journal.finish(Finish(number, "done", b"AA"))
+        self.replayed.set()
+
+    async def look(self) -> list[object]:
+        """Go one round; return what it was told in it."""
+        await self.crew.join()
+        self.told = []
+        await self.crew.look(self)
+        return self.told
+
+
+@asynccontextmanager
+async def post(url: str) -> AsyncIterator[Post]:
+    made = Post(connect(*read_address(url)))
+    yield made
+    await made.journal.close()
+    await made.crew.leave()
+    await made.connection.close()
+
+
+@pytest.fixture
+async def posts(mongo_url) -> AsyncIterator[list[Post]]:
+    address, name, _ = read_address(mongo_url)
+    prepare(address, name)
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(post(mongo_url)) for _ in range(2)]
+
+
+@pytest.fixture
+def both(posts) -> Callable[[Callable[[Post, int], Awaitable[object]]], Awaitable[list[object]]]:
+    async def run(work, times: int = 12) -> list[object]:
+        calls = (work(one, n) for n in range(times) for one in posts)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    return run
+
+
+def message(number: int, *turns: str, key: str = "") -> Received:
+    return Received("mllp", key or f"k{number}", "d", number, b"MSH|", turns=turns)
+
+
+async def test_of_equal_messages_one_is_the_first_and_numbers_have_no_gaps(posts, both):
+    kept = await both(lambda one, number: one.journal.keep(message(number)))
+
+    assert sum(not one.is_duplicate for one in kept) == 12
+    everything = await posts[1].journal.recent(count=100)
+    assert [one.number for one in everything] == list(range(12, 0, -1))
+    assert len({one.message.key for one in everything}) == 12
+
+
+async def test_a_message_ends_once_whoever_ends_it(posts, both):
+    await posts[0].journal.keep(message(1))
+    ended = await both(lambda one, n: one.journal.finish(Finish(1, "done", b"%d" % n)), 4)
+
+    assert [type(one) for one in ended].count(Conflict) == 7
+    assert (await posts[1].journal.find(1)).attempts == 1
+
+
+async def test_messages_about_one_patient_wait_for_each_other_in_all_processes(posts):
+    first, second = (one.journal for one in posts)
+    assert (await first.keep(message(1, "P1"))).is_free
+    assert not (await second.keep(message(2, "P1", "P2"))).is_free
+    assert (await first.keep(message(3, "P3"))).is_free
+    assert not (await first.keep(message(4, "P2"))).is_free
+    waiting = [asyncio.ensure_future(second.turn(2)), asyncio.ensure_future(first.turn(4))]
+
+    await first.finish(Finish(1, "done", b""))
+    await waiting[0]
+    assert not waiting[1].done()
+    await second.finish(Finish(2, "failed", b""))
+    await waiting[1]
+
+
+async def test_one_leads_and_when_it_shows_no_life_another_does_and_does_what_it_held(posts):
+    first, second = posts
+    assert (await first.look(), await second.look()) == (["lead"], [])
+    await first.journal.keep(message(1, "P1"))
+    await first.journal.keep(message(2, "P1"))
+    old = first.crew.name
+    second.now = LEASE_S - 1
+    assert await second.look() == []
+    await first.look()
+    second.now += LEASE_S - 1  # its heart has beaten meanwhile
+    assert await second.look() == []
+
+    second.now += LEASE_S
+    assert (await second.look())[:1] == ["lead"]
+
+    await second.replayed.wait()
+    assert second.told == ["lead", [1, 2]]
+    assert await first.look() == ["rest"]
+    assert first.crew.name != old
+    with pytest.raises(Conflict):
+        await first.journal.finish(Finish(1, "done", b""))
+
+
+async def test_who_leaves_is_not_waited_for(posts):
+    first, second = posts
+    await first.look()
+    await first.journal.keep(message(1))
+    await first.crew.leave()
+
+    assert (await second.look())[:1] == ["lead"]
+    await second.replayed.wait()
+    assert second.told == ["lead", [1]]
+
+
+async def test_a_process_of_this_machine_that_is_no_more_is_not_waited_for(posts):
+    first, second = posts
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    await first.look()
+    await first.journal.keep(message(1))
+    await first.connection[PROCESS].update_one(
+        {"_id": first.crew.name}, {"$set": {"pid": ended.pid}}
+    )
+
+    assert (await second.look())[:1] == ["lead"]
+
+
+async def test_what_could_not_be_replayed_is_taken_over_again(posts):
+    first, second = posts
+    await first.journal.keep(message(1))
+    await first.crew.leave()
+
+    async def fail(numbers: Sequence[int]) -> None:
+        raise OSError
+
+    replay, second.replay = second.replay, fail
+    await second.look()
+    await asyncio.wait(second.crew.replays)
+    second.replay = replay
+    await second.look()
+
+    await second.replayed.wait()
+    assert second.told == [[1]]
+
+
+async def test_a_leader_that_cannot_reach_the_database_leads_no_more_before_its_lease_ends(posts):
+    first, _ = posts
+    serving = asyncio.create_task(first.crew.serve(first, 0.05))
+    while first.told != ["lead"]:
+        await asyncio.sleep(0.001)
+    await first.connection.close()
+    first.now = 0.04
+
+    while first.told != ["lead", "rest"]:
+        await asyncio.sleep(0.001)
+    serving.cancel()
