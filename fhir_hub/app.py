@@ -194,6 +194,7 @@ def _service(
         max_page_size=settings.max_page_size,
         expansion_limit=settings.expansion_limit,
         profiles=profiles,
+        pools=settings.pools,
     )
 
 

@@ -15,6 +15,8 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Range
 from fhir_hub.store.base import Key, Stored
 
+Wanted = Key | str | Is | tuple[str, ...] | tuple[Key, ...]
+
 
 class Followed(NamedTuple):
     """A staged record: which, what it was before (None: new), what it is (None: deleted)."""
@@ -29,9 +31,7 @@ def _parameters() -> Parameters:
     return Parameters(load_definitions())
 
 
-async def find(
-    unit: Unit, resource_type: str, **wanted: Key | str | Is | tuple[str, ...]
-) -> list[Stored]:
+async def find(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]:
     """Return what matches all of `wanted`, by parameter: a resource, a code, one of several codes.
 
     An underscore in a name stands for its hyphen. What the unit staged counts; the commit
@@ -40,17 +40,19 @@ async def find(
     return await unit.find(resource_type, plan_for(resource_type, **wanted))
 
 
-def plan_for(resource_type: str, **wanted: Key | str | Is | tuple[str, ...]) -> Plan:
+def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     """Return the plan that `find` asks."""
     known = _parameters().of(resource_type)
     plans = []
     for name, value in wanted.items():
         parameter = known[name.replace("_", "-")]
-        if isinstance(value, Key):
-            plans.append(Has(parameter.index, "reference", (Is("/".join(value)),)))
+        tests = value if isinstance(value, tuple) and not isinstance(value, Key) else (value,)
+        keys = [one for one in tests if isinstance(one, Key)]
+        if keys:
+            found = tuple(Is("/".join(key)) for key in keys)
+            plans.append(Has(parameter.index, "reference", found))
         else:
-            tests = value if isinstance(value, tuple) else (value,)
-            found = tuple(one if isinstance(one, Is) else Is(one) for one in tests)
+            found = tuple(one if isinstance(one, Is) else Is(str(one)) for one in tests)
             plans.append(Has(parameter.index, "token", found))
     return And(tuple(plans))
 
@@ -67,7 +69,7 @@ def plan_between(
     date: str,
     first: datetime,
     end: datetime,
-    **wanted: Key | str | Is | tuple[str, ...],
+    **wanted: Wanted,
 ) -> And:
     """Return the plan of `plan_for` whose date parameter begins from `first` to before `end`."""
     low, high = (float(microseconds(moment)) for moment in (first, end))

@@ -78,12 +78,17 @@ async def _place(get: Read, resource: Resource) -> Place:
 def _codes(resource: Resource) -> frozenset[str]:
     """Return the identifiers of a resource, who gave them, and the codes of what it does."""
     found = {str(one.get("value")) for one in each(resource, "identifier")}
-    # {base}/sid/SHTH01: the number is one of that institution
-    systems = (str(one.get("system", "")) for one in each(resource, "identifier"))
-    found |= {system.rpartition("/sid/")[2] for system in systems if "/sid/" in system}
+    if institution := authority(resource):
+        found.add(institution)
     for name in _CONCEPTS:
         value = resource.get(name)
         concepts = value if isinstance(value, list) else [value]
         found |= {code for one in concepts for _, code in codings(one)}
     found |= {str(at(resource, "id"))}
     return frozenset(found)
+
+
+def authority(resource: Resource) -> str:
+    """Return the code of the institution whose number a resource has: {base}/sid/CODE."""
+    systems = (str(one.get("system", "")) for one in each(resource, "identifier"))
+    return next((one.rpartition("/sid/")[2] for one in systems if "/sid/" in one), "")

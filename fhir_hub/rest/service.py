@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
+from fhir_hub.care_settings import PoolSettings
 from fhir_hub.errors import NotFound
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
@@ -59,6 +60,7 @@ class Service:
     max_page_size: int = 1000
     expansion_limit: int = 1000
     profiles: Packages = field(default_factory=Packages)
+    pools: Mapping[str, PoolSettings] = field(default_factory=dict)
 
     def terms(self, base: str) -> SearchTerms:
         """Return what knows the codes that a search means; `base` is the server's own address."""
