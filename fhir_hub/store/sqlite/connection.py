@@ -1,7 +1,6 @@
 """Open a connection as the hub needs it: durable, write-ahead, small log.
 
-Every commit is synced (`FULL`). The log goes back into the database in the thread that
-commits, each time it has grown by 32 MB, so it stays small and no reader pays for it.
+Every commit is synced (`FULL`). When the log goes back into the database is `checkpoints.py`'s.
 """
 
 from pathlib import Path
@@ -11,8 +10,8 @@ import apsw
 from fhir_hub.store.base import CannotOpen
 
 _PAGE_BYTES = 4096
-_LOG_PAGES = 8192
-_LOG_BYTES = 2 * _LOG_PAGES * _PAGE_BYTES
+LOG_PAGES = 8192
+_LOG_BYTES = 2 * LOG_PAGES * _PAGE_BYTES
 _STATEMENTS = 256  # kept compiled, by SQL text
 
 
@@ -25,7 +24,6 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         connection.execute("PRAGMA cache_size = -32768")
     except (OSError, apsw.Error) as error:

@@ -25,7 +25,8 @@ from fhir_hub.store.base import (
     Target,
 )
 from fhir_hub.store.sqlite.changes import GENERATION, Changes
-from fhir_hub.store.sqlite.connection import open_reader, open_writer
+from fhir_hub.store.sqlite.checkpoints import Checkpoints
+from fhir_hub.store.sqlite.connection import LOG_PAGES, open_reader, open_writer
 from fhir_hub.store.sqlite.integrity import Integrity
 from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish, check_finish
 from fhir_hub.store.sqlite.migrations import migrate
@@ -230,7 +231,9 @@ def open_sqlite(path: Path, limits: Limits = LIMITS) -> tuple[SqliteStore, Sqlit
     )
     guarding = Reader(connection, limits)
     changes = Changes(connection, guarding.names)
-    writer = Writer(connection, changes)
+    checkpoints = Checkpoints(path, LOG_PAGES)
+    checkpoints.watch(connection)
+    writer = Writer(connection, changes, checkpoints)
     turns = Turns()
     store = SqliteStore(guarding, changes, writer, reader, readers, turns)
     return store, SqliteJournal(connection, writer, reader, readers, turns)

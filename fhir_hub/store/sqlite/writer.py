@@ -19,6 +19,7 @@ import apsw
 
 from fhir_hub.errors import Closing, FhirError, Unavailable
 from fhir_hub.store.base import Broken, Conflict
+from fhir_hub.store.sqlite.checkpoints import Checkpoints
 
 T = TypeVar("T")
 
@@ -60,8 +61,8 @@ class _Job:
 class Writer:
     """Runs works, each all or nothing, and answers when they are durable."""
 
-    def __init__(self, connection: apsw.Connection, book: Book) -> None:
-        self._connection, self._book = connection, book
+    def __init__(self, connection: apsw.Connection, book: Book, checkpoints: Checkpoints) -> None:
+        self._connection, self._book, self._checkpoints = connection, book, checkpoints
         self._waiting: deque[_Job] = deque()
         self._serving: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-hub-commit")
@@ -90,6 +91,7 @@ class Writer:
         if self._serving is not None:
             await asyncio.wait([self._serving])
         self._thread.shutdown()
+        self._checkpoints.close()
         self._connection.close()
 
     async def _serve(self) -> None:
