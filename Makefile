@@ -8,7 +8,7 @@ PORT   ?= 8000
 MLLP_PORT ?= 2575
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-checks bench-scale try-examples try-terminology definitions-check clean
+.PHONY: help run test lint bench bench-checks bench-scale bench-identity try-examples try-terminology definitions-check clean
 
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench              drive a running hub and print targets beside what it reaches"
 	@echo "make bench-checks       what validation costs, in CPU (part of make bench)"
 	@echo "make bench-scale        the same searches over 10^4, 10^5 and 10^6 resources"
+	@echo "make bench-identity     how often 100,000 made people are recognised, and taken for others"
 	@echo "make try-examples       store R4's own examples (EXAMPLES=FILE.tar.xz) and compare"
 	@echo "make try-terminology  ask the public terminology tests (TERMINOLOGY=FILE.tar.xz)"
 	@echo "make definitions-check  compile the R4 definitions again and compare"
@@ -56,6 +57,9 @@ bench-checks: $(VENV)/installed-tests
 
 bench-scale: $(VENV)/installed-tests
 	$(BIN)/python -m bench.scale $(BENCH)
+
+bench-identity: $(VENV)/installed-tests
+	$(BIN)/python -m bench.identity $(BENCH)
 
 # where the official examples and the bundles to try are
 EXAMPLES ?= r4-examples-json.tar.xz

@@ -15,6 +15,7 @@ import apsw
 from bench.records import Resource, resources
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds, instant, microseconds
+from fhir_hub.identity.blocks import DERIVED
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.search.extract import Extractor
@@ -52,7 +53,7 @@ def fill(path: Path, wanted: int, *, is_quiet: bool = False) -> int:
 
 
 async def _fill(path: Path, wanted: int, *, is_quiet: bool) -> int:
-    extractor = Extractor(Parameters(load_definitions()), ZONE, aliases=ALIASES)
+    extractor = Extractor(Parameters(load_definitions()), ZONE, aliases=ALIASES, derived=DERIVED)
     store, _ = open_sqlite(path)
     began = time.perf_counter()
     done, group = 0, []

@@ -29,6 +29,7 @@ from fhir_hub.hl7v2.receive import SOURCE, Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.hl7v2.senders.reloading import Reloading
+from fhir_hub.identity.blocks import DERIVED
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.ops.journal import add_journal
@@ -209,7 +210,7 @@ def _repository(
     """Return the one repository; what comes from a source obeys that source's rules."""
     require_of, clock = rules
     base = settings.base_url or address(settings.host, settings.port)
-    extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES)
+    extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES, derived=DERIVED)
 
     own = OwnRules(settings.referral, settings.pools, settings.prescriptions)
 

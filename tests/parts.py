@@ -7,6 +7,7 @@ from functools import cache
 from itertools import count
 
 from fhir_hub import fhirjson
+from fhir_hub.identity.blocks import DERIVED
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
@@ -79,7 +80,7 @@ def checks() -> Checks:
 
 @cache
 def extractor() -> Extractor:
-    return Extractor(parameters(), ZONE)
+    return Extractor(parameters(), ZONE, derived=DERIVED)
 
 
 def repository(

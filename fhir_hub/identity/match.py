@@ -103,8 +103,13 @@ def _identifiers(patient: Json) -> list[Json]:
 
 def same_person(one: Json, other: Json) -> bool:
     """Say whether two Patients may be one: they do not hold different valid resident IDs."""
-    first, second = resident_ids(one), resident_ids(other)
-    return not first or not second or bool(first & second)
+    return same_person_as(resident_ids(one), other)
+
+
+def same_person_as(valid: frozenset[str], other: Json) -> bool:
+    """Say whether `other` may be who has these valid resident IDs."""
+    second = resident_ids(other)
+    return not valid or not second or bool(valid & second)
 
 
 def decide(incoming: Json, candidates: Sequence[Json], survivors: Sequence[Json] = ()) -> Decision:

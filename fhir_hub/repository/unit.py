@@ -128,6 +128,15 @@ class Unit:
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
         matches = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
+        return self._held(resource_type, plan, matches)
+
+    async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
+        """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
+        page = await self._store.search(Query((resource_type,), plan, count=most))
+        return None if page.cursor else self._held(resource_type, plan, page.matches)
+
+    def _held(self, resource_type: str, plan: Plan, matches: Sequence[Stored]) -> list[Stored]:
+        """Return the matches as this unit sees them; the commit holds only if they stay so."""
         ids = frozenset(stored.logical_id for stored in matches)
         self.guards.append(Guard(resource_type, plan, ids))
         found = []

@@ -6,7 +6,7 @@ after that an extraction is one walk.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -24,7 +24,10 @@ from fhir_hub.search.walk import Node, collector
 
 Resource = dict[str, Any]
 
+Derive = Callable[[Resource], Sequence[Entry]]
+
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
+_NOTHING_DERIVED: Mapping[str, Derive] = MappingProxyType({})
 # a store answers these from its own columns
 _OWN = ("_id", "_lastUpdated")
 
@@ -63,7 +66,8 @@ class Extractor:
     """Makes the entries of resources, each type's way when it first comes.
 
     A date without an offset is read in `zone`, a reference that starts with `base` is stored as
-    a relative one, a system in `aliases` as the one that it stands for.
+    a relative one, a system in `aliases` as the one that it stands for. `derived` says for some
+    types what else the hub itself finds them by, such as the keys of the same person.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class Extractor:
         *,
         base: str = "",
         aliases: Mapping[str, str] = _NO_ALIASES,
+        derived: Mapping[str, Derive] = _NOTHING_DERIVED,
     ) -> None:
         self._parameters = parameters
+        self._derived = derived
         self._context = Context(zone, aliases, base)
         self._generation = parameters.generation
         self._own = OwnReferences(base)
@@ -109,6 +115,8 @@ class Extractor:
         plan.root.visit(resource, resource, out)
         for composite in plan.composites:
             composite.add(resource, out)
+        if resource_type in self._derived:
+            out += self._derived[resource_type](resource)
         if self._parameters.full_text:
             out += text_entries(resource)
         if targets is None:

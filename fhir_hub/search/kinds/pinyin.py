@@ -48,6 +48,18 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+@lru_cache(65_536)
+def syllables(text: str) -> tuple[str, ...]:
+    """Return the likeliest reading of a name in Han, a syllable a character; of no Han: nothing.
+
+    >>> syllables("尉迟恭"), syllables("Smith")
+    (('yu', 'chi', 'gong'), ())
+    """
+    if text.isascii() or len(text) > _LONGEST or not any(map(is_han, text)):
+        return ()
+    return tuple(_readings(text)[0])
+
+
 def _readings(text: str) -> list[list[str]]:
     """Return ways to read `text`, at most four, each as syllables; the likeliest first."""
     from pypinyin import lazy_pinyin  # takes a third of a second: when the first name comes

@@ -1,0 +1,126 @@
+"""Who may be the same person as a given Patient: found by keys, then scored one by one.
+
+Two look-ups of the index, of the numbers and of the keys, bring a handful of candidates out of
+millions. A key that very many have (the telephone of a nursing home) is left out, because it says
+nothing. Who was merged away leads to the survivor.
+
+Spec: https://hl7.org/fhir/R4/patient-operation-match.html; DOMAIN 3.1
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from fhir_hub import fhirjson
+from fhir_hub.identity import blocks, match, score
+from fhir_hub.identity.score import Score
+from fhir_hub.identity.traits import Traits, traits_of
+from fhir_hub.repository.unit import Unit
+from fhir_hub.search.plan import Plan, Query
+from fhir_hub.store.base import Key, Store, Stored
+
+Json = Mapping[str, Any]
+_MOST = 400  # candidates of all keys at once
+_MOST_OF_KEY = 60
+_LONGEST_CHAIN = 20
+
+
+class Double(NamedTuple):
+    """A stored Patient that may be the one asked for: as stored, and how surely."""
+
+    stored: Stored
+    patient: Json
+    score: Score
+
+
+class Source(Protocol):
+    """Where candidates are looked up: the store, or a unit of work that holds them true."""
+
+    async def few(self, plan: Plan, most: int) -> list[Stored] | None:
+        """Return the Patients that meet the plan, None if they are more than `most`."""
+
+    async def read(self, logical_id: str) -> Stored | None:
+        """Return a Patient."""
+
+
+class OfStore:
+    """Candidates as they are stored now."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def few(self, plan: Plan, most: int) -> list[Stored] | None:
+        """Return the Patients that meet the plan, None if they are more than `most`."""
+        page = await self._store.search(Query(("Patient",), plan, count=most))
+        return None if page.cursor else page.matches
+
+    async def read(self, logical_id: str) -> Stored | None:
+        """Return a Patient."""
+        return await self._store.read(Key("Patient", logical_id))
+
+
+class OfUnit:
+    """Candidates as a unit of work sees them; its commit fails if there are others by then."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def few(self, plan: Plan, most: int) -> list[Stored] | None:
+        """Return the Patients that meet the plan, None if they are more than `most`."""
+        return await self._unit.few("Patient", plan, most)
+
+    async def read(self, logical_id: str) -> Stored | None:
+        """Return a Patient."""
+        return await self._unit.current(Key("Patient", logical_id))
+
+
+async def find(
+    wanted: Json, source: Source, least: score.Grade = "possible", without: str = ""
+) -> list[Double]:
+    """Return who may be the `wanted` Patient, the surest first, down to the grade `least`.
+
+    `without` is a logical id that is left out: the wanted Patient's own.
+    """
+    traits = traits_of(wanted)
+    found: dict[str, Double] = {}
+    for stored in await _candidates(traits, source):
+        double = await _double(traits, stored, source)
+        if double is None or score.GRADES.index(double.score.grade) > score.GRADES.index(least):
+            continue
+        known = found.get(double.stored.logical_id)
+        if known is None or known.score.score < double.score.score:
+            found[double.stored.logical_id] = double
+    found.pop(without, None)
+    return sorted(found.values(), key=lambda one: (-one.score.score, one.stored.logical_id))
+
+
+async def _candidates(traits: Traits, source: Source) -> Sequence[Stored]:
+    found: dict[str, Stored] = {}
+    for one in await source.few(match.plan_of(traits.numbers), _MOST) or ():
+        found[one.logical_id] = one
+    keys = blocks.wanted_keys(traits)
+    described = await source.few(blocks.plan_of(keys), _MOST) if keys else []
+    if described is None:
+        described = []
+        for key in keys:
+            described += await source.few(blocks.plan_of((key,)), _MOST_OF_KEY) or ()
+    for one in described:
+        found[one.logical_id] = one
+    return list(found.values())
+
+
+async def _double(traits: Traits, stored: Stored, source: Source) -> Double | None:
+    """Return the candidate with its score; of one that was merged away, the survivor with it."""
+    patient = fhirjson.loads(stored.content)
+    said = score.compare(traits, traits_of(patient))
+    seen = {stored.logical_id}
+    while (following := match.survivor_id(patient)) and following not in seen:
+        if len(seen) > _LONGEST_CHAIN:
+            return None
+        seen.add(following)
+        survivor = await source.read(following)
+        if survivor is None or survivor.is_deleted:
+            return None
+        stored, patient = survivor, fhirjson.loads(survivor.content)
+        if not match.same_person_as(traits.valid, patient):
+            return None
+    return Double(stored, patient, said)
