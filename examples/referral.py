@@ -79,6 +79,7 @@ def refer_down(fhir: str, up: Resource) -> Resource:
         "basedOn": [{"reference": f"ServiceRequest/{order['id']}"}],
         "requester": ask(fhir, "GET", f"Task/{up['id']}")["owner"],
         "performer": [up["requester"]],
+        "occurrenceDateTime": "2025-03-28",
         "note": [{"text": "血糖平稳，转回社区随访：两周后复查空腹血糖"}],
     }
     made = ask(fhir, "POST", "ServiceRequest", wanted)

@@ -262,8 +262,8 @@ class Hub:
         """Make what the clock does: old messages are removed, referrals expire."""
         warn = self.logs.get_logger("referral").warning
         clock = self.service.repository.clock
-        pools = self.settings.pools
-        self.deadlines = Deadlines(self.service.repository, clock, warn, pools)
+        rules = OwnRules(self.settings.referral, self.settings.pools)
+        self.deadlines = Deadlines(self.service.repository, clock, warn, rules)
         log = self.logs.get_logger("journal").info
         self.retention = Retention(self.backend.journal, self.settings, clock, log)
 

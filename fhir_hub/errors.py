@@ -165,6 +165,21 @@ class RuleBroken(FhirError):
     ack = ("AE", "207")
 
 
+class Duplicate(FhirError):
+    """Another record has the number of this one, and says something else."""
+
+    status, code, title = 409, "duplicate", ("Number already used", "编号已被使用")
+    ack = ("AE", "205")
+
+
+class PreconditionRequired(FhirError):
+    """A write of such a record must say on which version it builds: `If-Match`."""
+
+    status, code = 428, "required"
+    title = ("If-Match is needed", "请提供 If-Match 版本")
+    ack = ("AE", "206")
+
+
 class Gone(FhirError):
     """The resource was deleted."""
 

@@ -7,10 +7,11 @@ Spec: docs/referral.md
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Rule = Literal["enforce", "flag", "off"]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
@@ -21,6 +22,32 @@ class ReferralSettings(BaseModel):
 
     contract_days: Days = 365
     """How long a new contract lasts at least; a shorter one is warned of, as one without an end."""
+
+    valid_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """For how long a referral may be taken up that names no deadline (`restriction.period.end`)."""
+
+    supplement_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """How long one that was returned for more information waits for it before it expires; its
+    own deadline pauses meanwhile."""
+
+    routes: Rule = "enforce"
+    """Whether a referral may go only where a contract, an OrganizationAffiliation or an alliance
+    leads, and to who is open: refused (`enforce`), warned of (`flag`), or not asked (`off`)."""
+
+    consent: Rule = "enforce"
+    """The same of the resident's consent that the institution that is asked sees the data."""
+
+    second_referral: Literal["enforce", "flag"] = "enforce"
+    """Whether a second open referral to the same specialty is refused unless it says why, or
+    only warned of."""
+
+    if_match: Literal["off", "412", "428"] = "off"
+    """What is answered to a change of a referral's Task without `If-Match`: nothing in particular
+    (`off`), 412 or 428."""
+
+    is_delivered_by_reading: bool = True
+    """Whether a referral counts as delivered when a work list shows it to who is asked: a search
+    of Tasks by `owner` whose `status` takes `received` too, or is not said."""
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what is not as by default: `ReferralSettings()` is all as it comes."""

@@ -14,10 +14,15 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
+from fhir_hub.errors import PreconditionFailed, PreconditionRequired
 from fhir_hub.referral import contracts, encounters, pools, prescriptions, slots, tasks, waiting
+from fhir_hub.referral.completing import complete
 from fhir_hub.referral.finding import Followed
+from fhir_hub.referral.numbers import number_of
+from fhir_hub.referral.states import is_referral
 from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.search.plan import Plan
 from fhir_hub.settings import BusinessRules
 from fhir_hub.store.base import Key
 
@@ -66,14 +71,31 @@ class Conduct:
                 partial(pools.follow_release, tables=own.pools, is_strict=is_strict),
                 partial(waiting.follow_slot, tables=own.pools),
             ),
-            "Task": (partial(tasks.follow, is_strict=is_strict),),
+            "Task": (partial(tasks.follow, is_strict=is_strict, settings=own.referral),),
         }
+        settings = own.referral
+        self._if_match = settings.if_match
+        self.versioned: Collection[str] = () if settings.if_match == "off" else ("Task",)
+        self._complete = partial(complete, is_strict=is_strict, valid_days=settings.valid_days)
         self.types: Collection[str] = ("Appointment", "Task")  # what `complete` adds to
 
     def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
         """Return `after` with what the house adds: a referral's statuses, since when one waits."""
-        complete = tasks.complete if after["resourceType"] == "Task" else waiting.complete
-        return complete(before, after, now)
+        if after["resourceType"] == "Task":
+            return self._complete(before, after, now)
+        return waiting.complete(before, after, now)
+
+    def number_of(self, resource: Resource) -> Plan | None:
+        """Return what finds a referral by the number that its sender gave it, else None."""
+        return number_of(resource)
+
+    def require_version(self, current: Resource) -> None:
+        """Raise as the setting `if_match` wants it if the record is the Task of a referral."""
+        if not is_referral(current):
+            return
+        text = "a referral's Task is changed with If-Match: the version that it is changed from"
+        error = PreconditionRequired if self._if_match == "428" else PreconditionFailed
+        raise error(text)
 
     async def follow(self, unit: Unit) -> None:
         """Hold what is staged to the rules; raises `NotAllowed`, `NotInThisState`, `RuleBroken`."""

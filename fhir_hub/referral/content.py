@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from fhir_hub import fhirjson
 from fhir_hub.errors import Issue
 from fhir_hub.identity.systems import STRONG
-from fhir_hub.referral.reading import at, codings, each, extension, key_of
+from fhir_hub.referral.reading import codings, each, extension, key_of
 from fhir_hub.repository.unit import Resource, Unit
 
 DIRECTION = "https://fhir-hub.example/StructureDefinition/referral-direction"
-_CONSENT_NUMBER = "consent"
 
 
 async def missing_content(unit: Unit, task: Resource) -> list[Issue]:
@@ -26,7 +25,7 @@ async def missing_content(unit: Unit, task: Resource) -> list[Issue]:
     issues += _of_patient(patient)
     issues += _of_order(order)
     linked = [await _read(unit, one) for one in each(order, "supportingInfo")]
-    issues += _of_links(order, [one for one in linked if one is not None])
+    issues += _of_links([one for one in linked if one is not None])
     reasons = [await _read(unit, one) for one in each(order, "reasonReference")]
     diagnoses = [one for one in reasons if one is not None and one["resourceType"] == "Condition"]
     if not any(codings(one.get("code")) for one in diagnoses):
@@ -59,15 +58,10 @@ def _of_order(order: Resource) -> Iterator[Issue]:
         yield _lacks("ServiceRequest.note", "a summary of the illness", "病情摘要")
 
 
-def _of_links(order: Resource, linked: list[Resource]) -> Iterator[Issue]:
+def _of_links(linked: list[Resource]) -> Iterator[Issue]:
     types = {one["resourceType"] for one in linked}
     if "AllergyIntolerance" not in types:
         yield _lacks("ServiceRequest.supportingInfo", "allergies, or that none are known", "过敏史")
-    numbers = (str(at(one, "identifier", "value")) for one in each(order, "supportingInfo"))
-    is_named = any(number.lower().startswith(_CONSENT_NUMBER) for number in numbers)
-    consents = [one for one in linked if one["resourceType"] == "Consent"]
-    if not is_named and not any(one.get("status") == "active" for one in consents):
-        yield _lacks("ServiceRequest.supportingInfo", "an active consent to share", "知情同意")
 
 
 async def _read(unit: Unit, reference: object) -> Resource | None:

@@ -13,13 +13,14 @@ Spec: DOMAIN 2.5, 2.6
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
-from fhir_hub.clock import Clock, Rounds
+from fhir_hub.clock import Clock, Rounds, microseconds
 from fhir_hub.errors import FhirError
 from fhir_hub.identity.systems import BASE
+from fhir_hub.referral.completing import PAUSED
+from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.referral.contracts import is_signed, period_of, plan_of_active
 from fhir_hub.referral.finding import ended_between, plan_for, read
-from fhir_hub.referral.pools import Tables
-from fhir_hub.referral.reading import at, extension
+from fhir_hub.referral.reading import at, extension, moment
 from fhir_hub.referral.states import is_referral, state_of, step
 from fhir_hub.referral.tasks import advance
 from fhir_hub.referral.waiting import WAITS, look_again
@@ -40,10 +41,10 @@ class Deadlines(Rounds):
     """Does what is due. `lead` lets `watch` begin."""
 
     def __init__(
-        self, repository: Repository, clock: Clock, log: Log, pools: Tables | None = None
+        self, repository: Repository, clock: Clock, log: Log, own: OwnRules | None = None
     ) -> None:
         self._repository, self._clock, self._log = repository, clock, log
-        self._pools = pools or {}
+        self._own = own or OwnRules()
         super().__init__(
             self.expire, _EVERY_S, lambda fault: log("deadlines_not_done", fault=fault)
         )
@@ -52,8 +53,8 @@ class Deadlines(Rounds):
         """Expire the referrals and release the places that are due now; return how many."""
         now, done = self._clock(), 0
         async for stored in self._found("Task", plan_for("Task", status=_WAITING)):
-            if _is_overdue(read(stored), now):
-                done += await self._do(stored, _expired(now))
+            if self._is_overdue(read(stored), now) and await self._was_there_in_time(stored):
+                done += await self._do(stored, self._expired)
         async for stored in self._found("Appointment", plan_for("Appointment", status="pending")):
             if _is_past(extension(read(stored), HOLD_UNTIL), now):
                 done += await self._do(stored, _released(now))
@@ -66,7 +67,26 @@ class Deadlines(Rounds):
 
     async def _wait(self, unit: Unit, stored: Stored) -> None:
         if (appointment := read(stored)).get("status") == WAITS:
-            await look_again(unit, appointment, self._pools)
+            await look_again(unit, appointment, self._own.pools)
+
+    def _is_overdue(self, task: Resource, now: datetime) -> bool:
+        state = state_of(task) if is_referral(task) else None
+        if state is None or step(state.name, "expired") is None:
+            return False
+        since = moment(extension(task, PAUSED)) if state.name == "info-requested" else None
+        if since is not None:
+            return since + timedelta(days=self._own.referral.supplement_days) < now
+        return _is_past(at(task, "restriction", "period", "end"), now)
+
+    async def _was_there_in_time(self, stored: Stored) -> bool:
+        """Say whether a referral came before its deadline: one that came after is a report."""
+        end = moment(at(read(stored), "restriction", "period", "end"))
+        first = await self._repository.store.vread(Key("Task", stored.logical_id), 1)
+        return end is None or first is None or first.last_updated <= microseconds(end)
+
+    async def _expired(self, unit: Unit, stored: Stored) -> None:
+        if self._is_overdue(read(stored), unit.now):
+            await advance(unit, stored, "expired")
 
     async def _found(self, resource_type: str, plan: Plan) -> AsyncIterator[Stored]:
         cursor = ""
@@ -93,28 +113,10 @@ class Deadlines(Rounds):
             return 0
 
 
-def _is_overdue(task: Resource, now: datetime) -> bool:
-    state = state_of(task) if is_referral(task) else None
-    if state is None or step(state.name, "expired") is None:
-        return False
-    return _is_past(at(task, "restriction", "period", "end"), now)
-
-
 def _is_past(text: object, now: datetime) -> bool:
     """Say whether a moment is past; what names no time of an offset never is."""
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return False
-    return moment.tzinfo is not None and moment < now
-
-
-def _expired(now: datetime) -> Callable[[Unit, Stored], Awaitable[None]]:
-    async def act(unit: Unit, stored: Stored) -> None:
-        if _is_overdue(read(stored), now):
-            await advance(unit, stored, "expired")
-
-    return act
+    found = moment(text)
+    return found is not None and found < now
 
 
 async def _ended(unit: Unit, stored: Stored) -> None:

@@ -14,9 +14,16 @@ from collections.abc import AsyncIterator, Iterator
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
 from fhir_hub.referral.finding import Followed, find
+from fhir_hub.referral.institutions import institution_of
 from fhir_hub.referral.reading import at, each, key_of
 from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
-from fhir_hub.referral.tasks import advance, is_referral_order, tasks_of
+from fhir_hub.referral.tasks import (
+    advance,
+    another_patient,
+    is_referral_order,
+    is_same_patient,
+    tasks_of,
+)
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Is
 from fhir_hub.store.base import Key, Stored
@@ -37,7 +44,6 @@ _OF_ENCOUNTER = {
     "finished": "seen",
 }
 _UNDECIDED = ("requested", "received")
-_MOST_LEVELS = 5  # of departments within an institution
 
 
 async def follow_appointment(unit: Unit, followed: Followed) -> None:
@@ -49,7 +55,19 @@ async def follow_appointment(unit: Unit, followed: Followed) -> None:
     if target is None or (before and before.get("status") == appointment.get("status")):
         return
     for order in [one async for one in _orders(unit, appointment)]:
+        await _require_patient(unit, appointment, order)
         await _move(unit, order, target, key, "appointment", must=target == "scheduled")
+
+
+async def _require_patient(unit: Unit, appointment: Resource, order: Resource) -> None:
+    """Raise `RuleBroken` if an Appointment books the referral of another patient."""
+    booked = [key_of(one.get("actor")) for one in each(appointment, "participant")]
+    patients = [one for one in booked if one is not None and one.resource_type == "Patient"]
+    wanted = key_of(order.get("subject"))
+    if wanted is None or not patients:
+        return
+    if not any([one == wanted or await is_same_patient(unit, one, wanted) for one in patients]):
+        raise another_patient("Appointment.participant")
 
 
 async def follow_encounter(unit: Unit, followed: Followed) -> None:
@@ -108,7 +126,7 @@ def _living(found: list[Stored | None]) -> Iterator[Resource]:
 async def _orders_met(unit: Unit, encounter: Resource) -> AsyncIterator[Resource]:
     """Yield the referral of the patient to this institution that is booked for this day."""
     patient, day = key_of(encounter.get("subject")), str(at(encounter, "period", "start"))[:10]
-    place = await _institution(unit, encounter.get("serviceProvider"))
+    place = await institution_of(unit, encounter.get("serviceProvider"))
     if patient is None or place is None or len(day) < 10:
         return
     orders = await find(
@@ -118,7 +136,7 @@ async def _orders_met(unit: Unit, encounter: Resource) -> AsyncIterator[Resource
         for task in await tasks_of(unit, Key("ServiceRequest", stored.logical_id)):
             content = fhirjson.loads(task.content)
             to = [
-                await _institution(unit, one) for one in each(content, "restriction", "recipient")
+                await institution_of(unit, one) for one in each(content, "restriction", "recipient")
             ]
             if place in to and day in await _days(unit, content):
                 yield fhirjson.loads(stored.content)
@@ -133,22 +151,6 @@ async def _days(unit: Unit, task: Resource) -> set[str]:
         if booked is not None and not booked.is_deleted and booked.resource_type == "Appointment":
             days.add(str(fhirjson.loads(booked.content).get("start"))[:10])
     return days
-
-
-async def _institution(unit: Unit, reference: object) -> Key | None:
-    """Return the institution that an Organization is, or is a department of."""
-    key = key_of(reference)
-    for _ in range(_MOST_LEVELS):
-        if key is None or key.resource_type != "Organization":
-            return key
-        stored = await unit.current(key)
-        if stored is None or stored.is_deleted:
-            return key
-        above = key_of(fhirjson.loads(stored.content).get("partOf"))
-        if above is None:
-            return key
-        key = above
-    return key
 
 
 async def _move(

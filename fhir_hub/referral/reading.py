@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/json.html
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from fhir_hub.r4.references import is_id
@@ -50,6 +51,15 @@ def key_of(reference: Any) -> Key | None:
     if len(parts) >= 2 and parts[0].isalpha() and is_id(parts[1]):
         return Key(parts[0], parts[1])
     return None
+
+
+def moment(text: Any) -> datetime | None:
+    """Return the moment that an instant or dateTime names; None for one without an offset."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def extension(node: Any, url: str) -> Any:

@@ -17,7 +17,9 @@ LOCAL = "https://fhir-hub.example/CodeSystem/referral-business-status"
 PROFILE = "https://fhir-hub.example/StructureDefinition/cn-referral-task"
 
 Actor = Literal["requester", "owner", "either", "hub"]
-Need = Literal["reason", "question", "outcome", "complete referral"]
+Need = Literal[
+    "reason", "question", "outcome", "complete referral", "another owner", "nothing done"
+]
 
 
 class State(NamedTuple):
@@ -74,9 +76,9 @@ STATES = {
 }
 TERMINAL = frozenset(("rejected", "cancelled", "expired", "completed", "entered in error"))
 OPEN = frozenset(STATES) - TERMINAL
-_BOOKED = ("under way", "scheduled", "unattended", "appointment cancelled", "seen", "arrived")
+BOOKED = ("under way", "scheduled", "unattended", "appointment cancelled", "seen", "arrived")
 _WAITING = ("requested", "received")
-_ALIVE = ("accepted", *_BOOKED)
+ALIVE = ("accepted", *BOOKED)
 
 STEPS = (
     Step("draft", "requester", (NONE,), "draft"),
@@ -85,9 +87,16 @@ STEPS = (
     Step("submit", "requester", (NONE, "draft", "audit"), "requested", ("complete referral",)),
     Step("deliver", "hub", ("requested",), "received"),
     Step("accept", "owner", (*_WAITING, "info-requested"), "accepted"),
-    Step("decline", "owner", (*_WAITING, "info-requested", *_ALIVE), "rejected", ("reason",)),
+    Step("decline", "owner", (*_WAITING, "info-requested", *ALIVE), "rejected", ("reason",)),
     Step("return", "owner", _WAITING, "info-requested", ("question",)),
     Step("supplement", "requester", ("info-requested",), "received"),
+    Step(
+        "transfer",
+        "either",
+        (*_WAITING, "info-requested", "accepted"),
+        "requested",
+        ("reason", "another owner", "complete referral"),
+    ),
     Step("begin", "owner", ("accepted",), "under way"),
     Step(
         "book",
@@ -104,7 +113,7 @@ STEPS = (
     Step("no-show", "owner", ("scheduled", "under way"), "unattended"),
     Step("arrive", "owner", ("accepted", "under way", "scheduled", "unattended"), "arrived"),
     Step("visit", "owner", ("accepted", "under way", "scheduled", "arrived"), "seen"),
-    Step("outcome", "owner", (*_ALIVE, "cancellation requested"), "completed", ("outcome",)),
+    Step("outcome", "owner", (*ALIVE, "cancellation requested"), "completed", ("outcome",)),
     Step(
         "cancel",
         "requester",
@@ -112,11 +121,17 @@ STEPS = (
         "cancelled",
         ("reason",),
     ),
-    Step("request-cancellation", "requester", _ALIVE, "cancellation requested", ("reason",)),
+    Step("request-cancellation", "requester", ALIVE, "cancellation requested", ("reason",)),
     Step("confirm-cancellation", "owner", ("cancellation requested",), "cancelled"),
-    *(Step("refuse-cancellation", "owner", ("cancellation requested",), back) for back in _ALIVE),
+    *(Step("refuse-cancellation", "owner", ("cancellation requested",), back) for back in ALIVE),
     Step("expire", "hub", (*_WAITING, "info-requested", "accepted"), "expired"),
-    Step("enter-in-error", "requester", tuple(sorted(OPEN)), "entered in error"),
+    Step(
+        "enter-in-error",
+        "requester",
+        tuple(sorted(OPEN - {"arrived", "seen"})),
+        "entered in error",
+        ("nothing done",),
+    ),
 )
 
 _TABLE = {(source, step.target): step for step in STEPS for source in step.sources}

@@ -1,22 +1,24 @@
-"""The Task of a referral: what a change of it means, needs, and brings about.
+"""The Task of a referral: what a change of it means, and what it needs.
 
-A client writes the Task as any other resource, and may change `status` or `businessStatus` alone:
-`complete` makes them go together. `follow` looks up the step in the table, asks what it needs, and
-stages what follows from it in the same unit of work: the state of the ServiceRequest, a notice to
-the other side, an entry in the audit trail.
+A client writes the Task as any other resource. `completing` makes it whole; `follow` looks up the
+step in the table, asks what it needs, and has what follows from it staged in the same unit of work
+(`effects`).
 
 Spec: https://hl7.org/fhir/R4/task.html; DOMAIN 2.5
 """
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.clock import instant
-from fhir_hub.errors import NotInThisState, RuleBroken
-from fhir_hub.referral.content import missing_content
+from fhir_hub.errors import FhirError, Issue, NotInThisState, RuleBroken
+from fhir_hub.referral.completing import noted_state
+from fhir_hub.referral.effects import effects
 from fhir_hub.referral.finding import Followed, find
-from fhir_hub.referral.reading import at, each, has_code, key_of
+from fhir_hub.referral.institutions import institution_of, resource_at
+from fhir_hub.referral.reading import at, each, has_code, key_of, moment
+from fhir_hub.referral.routes import recipient_of
 from fhir_hub.referral.states import (
     NONE,
     STATES,
@@ -25,78 +27,25 @@ from fhir_hub.referral.states import (
     Step,
     allowed,
     is_referral,
-    state_meant,
     state_of,
     step,
 )
-from fhir_hub.referral.trail import audit_event, notice
+from fhir_hub.referral.submission import faults
+from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.store.base import Key, Stored
 
-VALID_FOR = timedelta(days=30)
-_OBJECTS = ("businessStatus", "focus", "restriction")
-# what becomes of the order itself
-_ORDER_STATUS = {
-    "requested": "active",
-    "rejected": "revoked",
-    "cancelled": "revoked",
-    "expired": "revoked",
-    "completed": "completed",
-    "entered in error": "entered-in-error",
-}
+_DONE = ("Encounter", "DiagnosticReport", "DocumentReference", "Procedure")
 
 
-def complete(before: Resource | None, task: Resource, now: datetime) -> Resource:
-    """Return the Task with both statuses of the state that is meant, and the moment of the change.
-
-    A Task that is no referral's comes back as it is, and so does one whose statuses contradict
-    each other: `follow` refuses it.
-    """
-    if not is_referral(task) and not (before and is_referral(before)):
-        return task
-    if not all(isinstance(task.get(name, {}), dict) for name in _OBJECTS):
-        return task  # the checks refuse it
-    meant = state_meant(before, task)
-    if meant is None:
-        return task
-    was = None if before is None else state_of(before)
-    added: Resource = {"status": meant.status}
-    if (meant.business_status is not None and state_of(task) != meant) or not task.get(
-        "businessStatus"
-    ):
-        added |= {"businessStatus": meant.business_status} if meant.business_status else {}
-    if meant != was and at(task, "lastModified") in (None, at(before, "lastModified")):
-        added["lastModified"] = instant(now)
-    added["restriction"] = _restriction(before, task, meant, now)
-    if before is not None and key_of(before.get("focus")) and not key_of(task.get("focus")):
-        added["focus"] = before["focus"]  # an answer names the referral by its number only
-    return task | {name: value for name, value in added.items() if value}
-
-
-def _restriction(before: Resource | None, task: Resource, meant: State, now: datetime) -> Resource:
-    """Return to which institution the referral goes, and until when it may be taken up.
-
-    Who takes it up for the institution becomes its owner: the institution stays the recipient.
-    """
-    restriction = dict(task.get("restriction", {}))
-    if "recipient" not in restriction:
-        owner = key_of(task.get("owner"))
-        to_institution = owner is not None and owner.resource_type == "Organization"
-        recipient = at(before, "restriction", "recipient")
-        if recipient or (to_institution and meant.name not in TERMINAL):
-            restriction["recipient"] = recipient or [task["owner"]]
-    period = restriction.get("period", {})
-    if meant.name == "requested" and isinstance(period, dict) and "end" not in period:
-        restriction["period"] = period | {"end": instant(now + VALID_FOR)}
-    return restriction
-
-
-async def follow(unit: Unit, followed: Followed, *, is_strict: bool) -> None:
+async def follow(
+    unit: Unit, followed: Followed, *, is_strict: bool, settings: ReferralSettings
+) -> None:
     """Hold a staged Task to the table, and stage what follows from its step.
 
     With `is_strict` a referral that lacks what DOMAIN 2.5a asks for is refused, else warned of;
     and it begins at the beginning, where else what is not known yet may be in any state.
-    Raises `NotInThisState`, `RuleBroken`.
+    Raises `NotInThisState`, `RuleBroken`, and what a submission may be refused for.
     """
     key, was, task = followed
     if task is None or not (is_referral(task) or (was and is_referral(was))):
@@ -106,19 +55,27 @@ async def follow(unit: Unit, followed: Followed, *, is_strict: bool) -> None:
         raise RuleBroken(
             "status and businessStatus do not go together", expression="Task.businessStatus"
         )
-    if old == new:
+    if was is not None:
+        await _require_same_patient(unit, was, task)
+    is_passed_on = was is not None and await _is_passed_on(unit, was, task)
+    if old == new and not is_passed_on:
         if new.name in TERMINAL and was is not None:
             _require_note_only(was, task, new)
         return
     row = step(NONE if old is None else old.name, new.name)
     if row is None and old is None and (was is not None or not is_strict):
         return  # no referral until now, or one whose beginning was told elsewhere
-    if row is None:
+    if row is None or (is_passed_on and row.event != "transfer"):
         raise _refused(old, new)
-    await _require(unit, key, row, was, task, is_strict=is_strict)
+    noted = noted_state(was)
+    if row.event == "refuse-cancellation" and noted not in (None, new):
+        assert noted is not None
+        text = f"a referral whose cancellation is refused is {noted.name} again, as before"
+        raise NotInThisState(text, expression="Task.businessStatus")
+    await _require(unit, key, row, was, task, is_strict=is_strict, settings=settings)
     stored = await unit.current(key)
     assert stored is not None
-    await _consequences(unit, stored, row, new, task)
+    await effects(unit, stored, row, new, task, was)
 
 
 def _refused(old: State | None, new: State) -> NotInThisState:
@@ -127,6 +84,48 @@ def _refused(old: State | None, new: State) -> NotInThisState:
     shown = f"from {source}" if source else "as the first state"
     text = f"a referral cannot become {new.name} {shown}; events allowed now: {events}"
     return NotInThisState(text, expression="Task.status")
+
+
+async def _require_same_patient(unit: Unit, was: Resource, task: Resource) -> None:
+    """Raise `RuleBroken` if a referral is told of another patient; one who was merged is the same.
+
+    A message about it, with the identifiers of somebody else, ends as failed, for a person to see.
+    """
+    old, new = key_of(was.get("for")), key_of(task.get("for"))
+    if old is None or new is None or old == new or await is_same_patient(unit, old, new):
+        return
+    raise another_patient("Task.for")
+
+
+def another_patient(expression: str) -> RuleBroken:
+    """Return that something about a referral has the identifiers of somebody else."""
+    text = "the referral is another patient's: the identifiers do not belong to its patient"
+    chinese = "消息中的患者与转诊单患者不一致，请人工核对"
+    return RuleBroken(text, Issue("business-rule", text, expression, chinese=chinese))
+
+
+async def is_same_patient(unit: Unit, one: Key, other: Key) -> bool:
+    """Say whether two Patients are one person: one of them was merged into the other."""
+    for first, second in ((one, other), (other, one)):
+        patient = await resource_at(unit, first)
+        if any(key_of(link.get("other")) == second for link in each(patient, "link")):
+            return True
+    return False
+
+
+async def _is_passed_on(unit: Unit, was: Resource, task: Resource) -> bool:
+    """Say whether a referral goes to another institution than before."""
+    if key_of(was.get("owner")) == key_of(task.get("owner")) and not _recipients_differ(was, task):
+        return False
+    old = await institution_of(unit, recipient_of(was))
+    new = await institution_of(unit, recipient_of(task))
+    taken_by = await institution_of(unit, task.get("owner"))
+    is_elsewhere = taken_by is not None and taken_by.resource_type == "Organization"
+    return old is not None and (old != new or (is_elsewhere and taken_by != old))
+
+
+def _recipients_differ(was: Resource, task: Resource) -> bool:
+    return key_of(recipient_of(was)) != key_of(recipient_of(task))
 
 
 def _require_note_only(was: Resource, task: Resource, state: State) -> None:
@@ -141,25 +140,59 @@ def _require_note_only(was: Resource, task: Resource, state: State) -> None:
 
 
 async def _require(
-    unit: Unit, key: Key, row: Step, was: Resource | None, task: Resource, *, is_strict: bool
+    unit: Unit,
+    key: Key,
+    row: Step,
+    was: Resource | None,
+    task: Resource,
+    *,
+    is_strict: bool,
+    settings: ReferralSettings,
 ) -> None:
-    """Raise `RuleBroken` if the step lacks what it needs."""
+    """Raise what is against the step; a copy is warned of what it lacks."""
+    lacking = [one async for one in _lacking(unit, row, was, task)]
+    for fault in lacking:
+        if is_strict or row.event == "decline":
+            raise fault
+        _warn(unit, key, fault)
+    if row.event == "accept" and is_strict and _is_past(task, unit.now):
+        text = "the referral's deadline has passed"
+        raise RuleBroken(text, Issue("expired", text, "Task.restriction.period", chinese="已过期"))
+    if "complete referral" in row.needs:
+        async for fault, is_flagged in faults(unit, key, task, settings):
+            if is_strict and not is_flagged:
+                raise fault
+            _warn(unit, key, fault)
+
+
+def _warn(unit: Unit, key: Key, fault: FhirError) -> None:
+    unit.warnings += [Warned(key, replace(one, severity="warning")) for one in fault.issues]
+
+
+async def _lacking(unit: Unit, row: Step, was: Resource | None, task: Resource) -> Any:
+    """Yield the errors for what a step needs and the Task has not."""
     if "reason" in row.needs and not task.get("statusReason"):
-        raise RuleBroken(f"{row.event} needs a reason", expression="Task.statusReason")
+        yield RuleBroken(f"{row.event} needs a reason", expression="Task.statusReason")
     if "question" in row.needs:
         asked = len(list(each(task, "note"))) > len(list(each(was, "note")))
         if not asked and not task.get("statusReason"):
-            raise RuleBroken("say what is to be supplemented", expression="Task.note")
+            yield RuleBroken("say what is to be supplemented", expression="Task.note")
     if "outcome" in row.needs and not task.get("output") and not await _documents(unit, task):
-        raise RuleBroken(
-            "a referral is completed with its outcome: a document or report",
-            expression="Task.output",
-        )
-    if "complete referral" in row.needs:
-        issues = await missing_content(unit, task)
-        if issues and is_strict:
-            raise RuleBroken(issues[0].diagnostics, *issues)
-        unit.warnings += [Warned(key, issue) for issue in issues]
+        text = "a referral is completed with its outcome: a document or report"
+        yield RuleBroken(text, expression="Task.output")
+    if "another owner" in row.needs and (was is None or not await _is_passed_on(unit, was, task)):
+        text = "a referral is transferred to another institution: name it as the owner"
+        yield RuleBroken(text, expression="Task.owner")
+    if "nothing done" in row.needs:
+        done = (key_of(one.get("valueReference")) for one in each(task, "output"))
+        if any(key is not None and key.resource_type in _DONE for key in done):
+            text = "something was done for this referral already: it cannot be entered in error"
+            yield NotInThisState(text, expression="Task.output")
+
+
+def _is_past(task: Resource, now: datetime) -> bool:
+    end = moment(at(task, "restriction", "period", "end"))
+    return end is not None and end < now
 
 
 async def _documents(unit: Unit, task: Resource) -> list[Stored]:
@@ -168,28 +201,6 @@ async def _documents(unit: Unit, task: Resource) -> list[Stored]:
     if focus is None:
         return []
     return await find(unit, "DocumentReference", related=focus)
-
-
-async def _consequences(unit: Unit, stored: Stored, row: Step, new: State, task: Resource) -> None:
-    """Stage what follows from a step."""
-    status = _ORDER_STATUS.get(new.name)
-    order = await _order(unit, task)
-    if status is not None and order is not None and order.get("status") != status:
-        await unit.update(order | {"status": status}, order["id"])
-    unit.create(audit_event(row, stored, task, unit.now))
-    message = notice(row, new, stored, task, unit.now)
-    if message is not None and new.status != "draft":  # until then it is the sender's own affair
-        unit.create(message)
-
-
-async def _order(unit: Unit, task: Resource) -> Resource | None:
-    """Return the ServiceRequest that the Task is about, if it is here."""
-    key = key_of(task.get("focus"))
-    stored = await unit.current(key) if key is not None else None
-    if stored is None or stored.is_deleted or stored.resource_type != "ServiceRequest":
-        return None
-    order: Resource = fhirjson.loads(stored.content)
-    return order
 
 
 async def tasks_of(unit: Unit, order: Key) -> list[Stored]:

@@ -35,14 +35,24 @@ def audit_event(row: Step, stored: Stored, task: Resource, now: datetime) -> Res
 
 
 def notice(
-    row: Step, state: State, stored: Stored, task: Resource, now: datetime
+    row: Step,
+    state: State,
+    stored: Stored,
+    task: Resource,
+    was: Resource | None,
+    now: datetime,
 ) -> Resource | None:
-    """Return the Communication to whoever did not do the step himself, None if to nobody."""
+    """Return the Communication to whoever did not do the step himself, None if to nobody.
+
+    Of a referral that passed to another institution the first one is told too.
+    """
     recipients = [
         party
         for side in ("requester", "owner")
         if side != row.actor and _is_reference(party := task.get(side))
     ]
+    if row.event == "transfer" and _is_reference(first := at(was, "owner")):
+        recipients.append(first)
     if not recipients:
         return None
     made: Resource = {

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
-from fhir_hub.errors import InvalidResource, Issue, PreconditionFailed
+from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
 from fhir_hub.r4.references import RECORDS, Literal, is_id
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import Parameters
@@ -48,9 +48,16 @@ class Conduct(Protocol):
     """What records of some `types` must obey beyond their own content: states, contracts, pools."""
 
     types: Collection[str]
+    versioned: Collection[str]  # of these a client may have to say on which version he builds
 
     def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
         """Return `after` with what the house adds to it: the same if nothing. Pure."""
+
+    def number_of(self, resource: Resource) -> Plan | None:
+        """Return what finds a record by its number, of a type that has one for each; else None."""
+
+    def require_version(self, current: Resource) -> None:
+        """Raise a `FhirError` if who changes this record must say on which version he builds."""
 
     async def follow(self, unit: "Unit") -> None:
         """Hold all that is staged to the rules, and stage what follows from it.
@@ -162,6 +169,44 @@ class Unit:
             if len(matches) >= _MOST_MATCHES:
                 raise PreconditionFailed(f"more than {_MOST_MATCHES} resources match")
             query = replace(query, after=page.cursor)
+
+    def asked(self, condition: Condition | None) -> Condition | None:
+        """Return the condition of a client's write; without one, what the house has for him."""
+        conduct = self._rules.conduct
+        if condition is not None or conduct is None or not conduct.versioned:
+            return condition
+
+        def require(current: Stored | None) -> None:
+            if (
+                current is not None
+                and not current.is_deleted
+                and current.resource_type in conduct.versioned
+            ):
+                conduct.require_version(fhirjson.loads(current.content))
+
+        return require
+
+    async def twin(self, resource: Resource) -> Stored | None:
+        """Return what is there already under the number that a new record has, None if nothing."""
+        conduct = self._rules.conduct
+        if conduct is None or (plan := conduct.number_of(resource)) is None:
+            return None
+        found = await self.find(str(resource["resourceType"]), plan)
+        return found[0] if len(found) == 1 else None
+
+    async def require_same(self, twin: Stored, resource: Resource) -> None:
+        """Raise `Duplicate` unless a record says what the one of its number first said."""
+        key = Key(twin.resource_type, twin.logical_id)
+        first = twin if key in self.changes else await self._store.vread(key, 1)
+        known = fhirjson.loads((first or twin).content)
+        own = ("id", "meta", "status", "text")
+        said = {name: value for name, value in resource.items() if name not in own}
+        there = {name: known.get(name) for name in said}
+        if fhirjson.canonical(there) != fhirjson.canonical(said):
+            raise Duplicate(
+                "this number is another record's, which says something else",
+                expression=f"{key.resource_type}.identifier",
+            )
 
     def create(self, resource: Resource, logical_id: str = "") -> Key:
         """Stage a new resource under a new logical id, or under `logical_id`; return its key.

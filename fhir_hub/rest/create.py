@@ -40,6 +40,9 @@ async def stage(
             raise PreconditionFailed(f"If-None-Exist matches {len(found)} resources")
         if found:
             return found[0], 200
+    elif (twin := await unit.twin(resource)) is not None:
+        await unit.require_same(twin, resource)
+        return twin, 200
     key = unit.create(resource, logical_id)
     stored = await unit.current(key)
     assert stored is not None

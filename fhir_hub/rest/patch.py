@@ -75,7 +75,8 @@ async def stage(request: FhirRequest, service: Service, unit: Unit, key: Key) ->
     after = _patched(before, _document(request), service)
     if (after.get("resourceType"), after.get("id")) != (key.resource_type, key.logical_id):
         raise CannotApply("a patch changes neither the type nor the id of a resource")
-    await unit.update(after, key.logical_id, condition=condition(request), method="PATCH")
+    wanted = unit.asked(condition(request))
+    await unit.update(after, key.logical_id, condition=wanted, method="PATCH")
     stored = await unit.current(key)
     assert stored is not None
     return stored

@@ -50,7 +50,9 @@ async def process(entries: list[Entry], service: Service) -> list[dict[str, Any]
     done = await service.repository.commit(work) if writes else _Done({}, [], {})
     warnings: dict[int, list[Warned]] = {}
     for warned in done.warnings:
-        warnings.setdefault(done.entries[warned.key], []).append(warned)
+        # what follows from an entry is no entry: the first one tells of it
+        index = done.entries.get(warned.key, min(done.entries.values(), default=0))
+        warnings.setdefault(index, []).append(warned)
     shown = []
     for entry in entries:
         answer = done.answers.get(entry.index)
@@ -84,6 +86,7 @@ class _Transaction:
         self._unit = unit
         self._found: dict[tuple[str, str], Key | None] = {}  # what criteria found or will make
         self._existing: set[int] = set()  # conditional creates whose resource is there already
+        self._twins: set[int] = set()  # creates of what has a number that is there already
         self._doomed: dict[int, list[Key]] = {}  # what conditional deletes found
         self.entries: dict[Key, int] = {}  # which entry writes a resource
 
@@ -129,7 +132,8 @@ class _Transaction:
                 " operations that write nothing, $meta-add and $meta-delete"
             )
         if not query:
-            return Key(path[0], self._service.repository.new_id())
+            twin = await self._twin(entry) if request.method == "POST" else None
+            return twin or Key(path[0], self._service.repository.new_id())
         known = (path[0], query) in self._found
         found = await self._match(path[0], query, entry)
         if found is None and is_patch:
@@ -141,6 +145,16 @@ class _Transaction:
         elif request.method == "POST" or known:
             self._existing.add(entry.index)
         return found
+
+    async def _twin(self, entry: Entry) -> Key | None:
+        """Return what is there under the number of the record that an entry creates."""
+        body = entry.request.resource
+        twin = await self._unit.twin(body) if isinstance(body, dict) else None
+        if twin is None:
+            return None
+        self._existing.add(entry.index)
+        self._twins.add(entry.index)
+        return Key(twin.resource_type, twin.logical_id)
 
     async def _doom(self, entry: Entry) -> list[Key]:
         """Return what a conditional delete deletes."""
@@ -205,6 +219,9 @@ class _Transaction:
         if entry.index in self._existing and request.method == "POST":
             stored = await unit.current(key)
             assert stored is not None
+            if entry.index in self._twins:
+                sent = references.replaced(request.body(), replacements)
+                await unit.require_same(stored, sent)
             return written(request, stored, 200)
         resource = create.typed_body(request, key.resource_type)
         resource = references.replaced(resource, replacements)

@@ -95,7 +95,7 @@ async def stage_as(
         there = await unit.current(key)
         if there is not None and not there.is_deleted and request.names_version(there.version_id):
             raise PreconditionFailed("If-None-Match names what is there already")
-    is_new = await unit.update(resource, key.logical_id, condition=condition(request))
+    is_new = await unit.update(resource, key.logical_id, condition=unit.asked(condition(request)))
     stored = await unit.current(key)
     assert stored is not None
     return stored, 201 if is_new else 200

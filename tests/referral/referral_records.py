@@ -80,6 +80,17 @@ TASK = {
     "requester": {"reference": "Organization/ZJJCHC"},
     "owner": {"reference": "Organization/SHTH01"},
 }
+ROUTES = [
+    {
+        "resourceType": "OrganizationAffiliation",
+        "id": f"route-{number}",
+        "active": True,
+        "organization": {"reference": f"Organization/{lead}"},
+        "participatingOrganization": {"reference": f"Organization/{centre}"},
+        "code": [concept(f"{BASE}/CodeSystem/affiliation", "contract-1-1-1")],
+    }
+    for number, (lead, centre) in enumerate([("SHTH01", "ZJJCHC"), ("QPDCH", "ZJJCHC")])
+]
 FRAME = [
     *(organization(name) for name in ("ZJJCHC", "QPDCH", "SHTH01", "JSPH01")),
     PATIENT,
@@ -88,6 +99,7 @@ FRAME = [
     ALLERGY,
     CONSENT,
     ORDER,
+    *ROUTES,
 ]
 
 
