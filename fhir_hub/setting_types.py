@@ -1,4 +1,4 @@
-"""Kinds of values that several settings have: ports, seconds, sizes, zones.
+"""Kinds of values that settings have: ports, seconds, sizes, zones, the address of a store.
 
 Spec: https://toml.io/en/v1.0.0
 """
@@ -28,6 +28,27 @@ def read_zone(text: str) -> tzinfo:
         raise ValueError("write an offset (+08:00) or a name such as Asia/Shanghai") from None
 
 
+STORES = ("sqlite:", "mongodb://", "mongodb+srv://", "memory:")
+_user = re.compile(r"(?<=://)[^/?#]*@")
+
+
+def shown_address(url: str) -> str:
+    """Return the address of a store as it may be shown: without a user and a password.
+
+    >>> shown_address("mongodb://hub:secret@db1,db2/fhir_hub?replicaSet=rs0")
+    'mongodb://…@db1,db2/fhir_hub?replicaSet=rs0'
+    >>> shown_address("sqlite:data/hub.sqlite")
+    'sqlite:data/hub.sqlite'
+    """
+    return _user.sub("…@", url)
+
+
+def _store(text: str) -> str:
+    if not text.startswith(STORES):
+        raise ValueError("write sqlite:PATH, mongodb://HOST/DATABASE or memory:")
+    return text
+
+
 def _zone(text: str) -> str:
     read_zone(text)
     return text
@@ -36,4 +57,5 @@ def _zone(text: str) -> str:
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
+StoreAddress = Annotated[str, AfterValidator(_store)]
 Zone = Annotated[str, AfterValidator(_zone)]

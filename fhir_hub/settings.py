@@ -26,20 +26,21 @@ from fhir_hub.channel_settings import ChannelSettings, check_channels
 from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.setting_places import located, place
-from fhir_hub.setting_types import Bytes, Port, Seconds, Zone, read_zone
+from fhir_hub.setting_types import (
+    Bytes,
+    Port,
+    Seconds,
+    StoreAddress,
+    Zone,
+    read_zone,
+    shown_address,
+)
 
 PREFIX = "FHIR_HUB_"
-_STORES = ("sqlite:", "memory:")
 
 
 class InvalidSettings(ValueError):
     """The settings cannot be used; the text says which, where it was set and what is right."""
-
-
-def _store(text: str) -> str:
-    if not text.startswith(_STORES):
-        raise ValueError("write sqlite:PATH or memory:")
-    return text
 
 
 def _base_url(text: str) -> str:
@@ -100,10 +101,11 @@ class Settings(BaseSettings):
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """How many processes serve the ports; above 1 another one writes for them all, and the store
-    must be a file. One for each core is the most that helps."""
+    must be a file or MongoDB. One for each core is the most that helps."""
 
-    store: Annotated[str, AfterValidator(_store)] = "sqlite:data/hub.sqlite"
-    """Where resources and messages are kept: `sqlite:PATH`, or `memory:` (gone at the end)."""
+    store: StoreAddress = "sqlite:data/hub.sqlite"
+    """Where resources and messages are kept: `sqlite:PATH`, `mongodb://…` or `mongodb+srv://…`
+    (docs/stores.md), or `memory:` (gone at the end). A password in it is never shown or logged."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = ""
     """The public address of the FHIR API, for links in answers, such as
@@ -235,18 +237,33 @@ class Settings(BaseSettings):
     terminal, else JSON."""
 
     @property
+    def shown_store(self) -> str:
+        """Return the address of the store as it may be shown, without a password."""
+        return shown_address(self.store)
+
+    @property
+    def store_file(self) -> Path | None:
+        """Return the file of the store, None if it is not one."""
+        scheme, _, path = self.store.partition(":")
+        return Path(path) if scheme == "sqlite" else None
+
+    @property
+    def store_is_there(self) -> bool:
+        """Say whether the store may be opened without making one: not in memory, no new file."""
+        file = self.store_file
+        return file.is_file() if file else not self.store.startswith("memory:")
+
+    @property
     def terminology_path(self) -> Path | None:
-        """Return the file of imported terminology, None if the store is in memory."""
+        """Return the file of imported terminology, None if none is set and the store is no file."""
         if self.terminology_store is not None:
             return self.terminology_store
-        scheme, _, path = self.store.partition(":")
-        return Path(path).parent / "terminology.sqlite" if scheme == "sqlite" else None
+        return self.store_file and self.store_file.parent / "terminology.sqlite"
 
     @property
     def local_codes_path(self) -> Path | None:
-        """Return the file of local codes that came, None if the store is in memory."""
-        scheme, _, path = self.store.partition(":")
-        return Path(path).with_suffix(".codes") if scheme == "sqlite" else None
+        """Return the file of local codes that came, None if the store is no file."""
+        return self.store_file and self.store_file.with_suffix(".codes")
 
     @property
     def mappings_folders(self) -> tuple[Path, ...]:
@@ -304,7 +321,7 @@ def load_settings(
     if settings.page_size > settings.max_page_size:
         raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
     if settings.workers > 1 and settings.store.startswith("memory:"):
-        told = "workers above 1 need a store that they can share: sqlite:PATH"
+        told = "workers above 1 need a store that they can share: sqlite:PATH or mongodb://…"
         raise InvalidSettings(f"{told} / workers 大于 1 时不能用内存存储")
     if found := check_channels(settings.channels, settings.mllp_port):
         told = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())

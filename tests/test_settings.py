@@ -66,7 +66,7 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
         ('port = "x"', "port: input should be a valid integer"),
         ('timezone = "Mars/Base"', "timezone: write an offset"),
         ('timezone = "../../etc/passwd"', "timezone: write an offset"),
-        ('store = "mongo"', "store: write sqlite:PATH or memory:"),
+        ('store = "mongo"', "store: write sqlite:PATH, mongodb://HOST/DATABASE or memory:"),
         ('base_url = "hub"', "base_url: write an address"),
         ('validation = "r5"', "validation: input should be 'r4', 'profiles' or 'off'"),
         ("drain_s = inf", "drain_s: input should be a finite number"),

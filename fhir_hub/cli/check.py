@@ -40,7 +40,9 @@ def command(
     from fhir_hub.store.sqlite.files import damages
 
     settings = settings_of(store, config)
-    path = Path(settings.store.removeprefix("sqlite:"))
+    path = settings.store_file
+    if path is None:
+        fail(f"{settings.shown_store}: only a file of SQLite is checked / 仅支持 sqlite")
     if not path.is_file():
         fail(f"{settings.store}: there is no such database / 数据库文件不存在")
     try:

@@ -34,6 +34,7 @@ def command(
     ] = None,
 ) -> None:
     """Copy a store with versions, history and journal, with no hub on it. 复制整个数据库。"""
+    from fhir_hub.setting_types import shown_address
     from fhir_hub.settings import InvalidSettings, load_settings
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.store.copying import CannotCopy
@@ -53,7 +54,7 @@ def command(
     try:
         copied = asyncio.run(_copy(settings, target))
     except (CannotOpen, CannotCopy) as error:
-        fail(f"{target}: {error}")
+        fail(f"{shown_address(target)}: {error}")
     print(
         f"{count(copied.resources, 'resource')}, {count(copied.versions, 'version')},"
         f" {count(copied.messages, 'message')} are the same on both sides"

@@ -33,7 +33,7 @@ def settings_of(store: str | None, config: Path | None) -> "Settings":
         settings = load_settings(config, {"store": store}, os.environ)
     except InvalidSettings as error:
         refuse(str(error))
-    if not Path(settings.store.removeprefix("sqlite:")).is_file():
+    if not settings.store_is_there:
         fail(f"{settings.store}: there is no such database / 数据库文件不存在")
     return settings
 
@@ -64,7 +64,7 @@ def run_on_store(settings: "Settings", work: Callable[["Backend"], Awaitable[T]]
     try:
         return asyncio.run(opened())
     except CannotOpen as error:
-        fail(f"{settings.store}: {error}")
+        fail(f"{settings.shown_store}: {error}")
     except InvalidMapping as error:
         fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
     except FhirError as error:

@@ -45,13 +45,12 @@ def command(
         settings = load_settings(config, {"store": store}, os.environ)
     except InvalidSettings as error:
         refuse(str(error))
-    path = settings.store.removeprefix("sqlite:")
-    if not Path(path).is_file():
+    if not settings.store_is_there:
         fail(f"{settings.store}: there is no such database / 数据库文件不存在")
     try:
         resources = asyncio.run(_reindex(settings, resource_type or [], resume))
     except CannotOpen as error:
-        fail(f"{settings.store}: {error}")
+        fail(f"{settings.shown_store}: {error}")
     print(f"{count(resources, 'resource')} indexed")
 
 
@@ -62,14 +61,14 @@ async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> i
     from fhir_hub.store.sqlite.checking import mend
     from fhir_hub.telemetry import Logs
 
-    path = Path(settings.store.removeprefix("sqlite:"))
+    path = settings.store_file
 
     async with open_backend(settings.store) as backend:
         hub = build(settings, backend, Logs(settings.log_level, settings.log_format))
         stored = (await backend.store.status()).resources
         if unknown := sorted(set(only) - hub.service.definitions.resource_types):
             refuse(f"--type: {', '.join(unknown)} is no resource type of R4 / 未知的资源类型")
-        mended = mend(path, BEFORE_ENTRIES, progress)
+        mended = mend(path, BEFORE_ENTRIES, progress) if path else 0
         wanted = [name for name in stored if not only or name in only]
         await hub.indexing.refresh()
         under_way = set(hub.indexing.unfinished) if is_resumed else set()
@@ -81,7 +80,7 @@ async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> i
             batches += 1
             if not batches % _EVERY:
                 say(f"{count(hub.indexing.left, 'resource')} left / 剩余 {hub.indexing.left}")
-        mended += mend(path, AFTER_ENTRIES, progress)
+        mended += mend(path, AFTER_ENTRIES, progress) if path else 0
         if mended:
             say(f"{count(mended, 'row')} mended / 已修复 {mended} 行")
         return sum(stored[name] for name in wanted)

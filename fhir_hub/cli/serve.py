@@ -100,7 +100,7 @@ def _run(
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(settings, logs, ready, load))
     except CannotOpen as error:
-        fail(f"{settings.store}: {error}")
+        fail(f"{settings.shown_store}: {error}")
     except InvalidSettings as error:
         fail(located(config, str(error)))
     except CannotListen as error:
@@ -160,7 +160,7 @@ def _as_text(addresses: "Addresses", settings: "Settings") -> str:
   FHIR R4      {addresses.fhir}
   HL7v2 MLLP   {mllp}{others}
   pages        {home}   (docs, health, metrics)
-  store        {settings.store}{processes}
+  store        {settings.shown_store}{processes}
 Send the first message, then find its patient · 发送第一条消息, 再查询患者:
   {_program()} send {first} --to {mllp}
   curl -G {addresses.fhir}/Patient --data-urlencode name=沈桂芳

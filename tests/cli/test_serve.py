@@ -127,7 +127,7 @@ def test_what_it_cannot_use_is_told_in_a_line_and_ends_with_1(
     [
         (["--port", "99999"], "--port: input should be less than or equal to 65535"),
         (["--port", "x"], "valid integer"),
-        (["--store", "mongo"], "--store: write sqlite:PATH or memory:"),
+        (["--store", "mongo"], "--store: write sqlite:PATH, mongodb://HOST/DATABASE or memory:"),
         (["--config", "none.toml"], "none.toml: No such file"),
         (["--load", "none.json"], "does not exist"),
         (["--colour"], "No such option"),
@@ -140,6 +140,15 @@ def test_wrong_usage_ends_with_2(run, tmp_path, monkeypatch, arguments, told):
 
     assert (ended.code, ended.out) == (2, "")
     assert told in ended.err
+
+
+@pytest.mark.parametrize("rest", ["127.0.0.1:1/hub?serverSelectionTimeoutMS=10", "host:x/hub"])
+def test_a_password_of_the_store_is_not_shown(run, rest):
+    ended = run("serve", "--store", f"mongodb://user:secret@{rest}")
+
+    assert ended.code == 1
+    assert f"mongodb://…@{rest}: " in ended.err
+    assert "secret" not in ended.err
 
 
 def test_version_is_printed(run):
