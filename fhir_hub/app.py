@@ -16,6 +16,7 @@ from typing import Any
 from fhir_hub import __version__
 from fhir_hub.channel_settings import DEFAULT_MLLP
 from fhir_hub.clock import Clock, new_logical_id, now
+from fhir_hub.duties import HubDuties
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
@@ -73,10 +74,6 @@ Ask = Callable[[], Awaitable[Figures]]
 
 _SOURCES = ("rest", SOURCE, "load")
 _SEVERITIES = {"warn": "warning", "refuse": "error"}
-
-
-async def _nothing() -> None:
-    """Close nothing."""
 
 
 def build(
@@ -313,12 +310,13 @@ class Hub:
         await self._serve(stop, server, [], ready, close)
 
     def lead(self) -> None:
-        """Do what one of several processes does for all: index, deliver, watch, remove."""
-        self.indexing.lead()
-        self.deliveries.lead()
-        self.intake.lead()
-        self.retention.lead()
-        self.deadlines.lead()
+        """Do what one of several processes does for all, unless a crew agrees on who does."""
+        if self.backend.crew is None:
+            self._duties().lead()
+
+    def _duties(self) -> HubDuties:
+        parts = (self.indexing, self.deliveries, self.intake, self.retention, self.deadlines)
+        return HubDuties(parts, self.receiver.replay, self.logs.get_logger("hub").info)
 
     def desk(self) -> JournalDesk:
         """Return where received messages are looked after."""
@@ -330,7 +328,8 @@ class Hub:
         log = self.logs.get_logger("hub")
         await self.indexing.refresh()
         await self.service.stored_terminology.refresh()
-        if replayed := await self.receiver.replay():
+        is_alone = self.backend.crew is None  # else what is pending may be another process's
+        if is_alone and (replayed := await self.receiver.replay()):
             log.info("messages_replayed", messages=replayed)
         if load is not None:
             log.info(
@@ -343,12 +342,13 @@ class Hub:
         server: Server,
         listening: list[socket],
         on_ready: Callable[[], None],
-        close: Callable[[], Awaitable[None]] = _nothing,
+        close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         async def closing() -> None:
             await stop.wait()
             self.is_taking = False
-            await close()
+            if close:
+                await close()
             await self.intake.close()
             await self.receiver.close()
             await self.deliveries.close(self.settings.drain_s)
@@ -360,6 +360,9 @@ class Hub:
         task = asyncio.create_task(closing())
         parts = (self.indexing, self.reloading, self.retention, self.deadlines, self.codes)
         watching = [asyncio.create_task(one.watch()) for one in parts]
+        if crew := self.backend.crew:
+            serving = crew.serve(self._duties(), self.settings.lease_s)
+            watching.append(asyncio.create_task(serving))
         try:
             await server.serve_until(stop, listening, ready)
         finally:

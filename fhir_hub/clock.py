@@ -74,10 +74,14 @@ class Rounds:
         """Be the process that does it."""
         self._leads.set()
 
+    async def rest(self) -> None:
+        """Let another process do it; a round under way is finished."""
+        self._leads.clear()
+
     async def watch(self) -> None:
-        """Do the work, from when this process leads, until cancelled."""
-        await self._leads.wait()
+        """Do the work while this process leads, until cancelled."""
         while True:
+            await self._leads.wait()
             try:
                 await self._work()
             except Exception as error:

@@ -49,6 +49,12 @@ def _store(text: str) -> str:
     return text
 
 
+def _base_url(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ValueError("write an address such as https://hub.example.org/fhir")
+    return text.rstrip("/")
+
+
 def _zone(text: str) -> str:
     read_zone(text)
     return text
@@ -58,4 +64,5 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
 StoreAddress = Annotated[str, AfterValidator(_store)]
+WebAddress = Annotated[str, AfterValidator(_base_url)]
 Zone = Annotated[str, AfterValidator(_zone)]

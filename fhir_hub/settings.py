@@ -10,7 +10,6 @@ Spec: https://toml.io/en/v1.0.0
 
 import difflib
 import os
-import re
 import socket
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
@@ -31,6 +30,7 @@ from fhir_hub.setting_types import (
     Port,
     Seconds,
     StoreAddress,
+    WebAddress,
     Zone,
     read_zone,
     shown_address,
@@ -41,12 +41,6 @@ PREFIX = "FHIR_HUB_"
 
 class InvalidSettings(ValueError):
     """The settings cannot be used; the text says which, where it was set and what is right."""
-
-
-def _base_url(text: str) -> str:
-    if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
-        raise ValueError("write an address such as https://hub.example.org/fhir")
-    return text.rstrip("/")
 
 
 def _names(value: Any) -> Any:
@@ -100,14 +94,14 @@ class Settings(BaseSettings):
     """The port of MLLP; 0 takes a free one."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """How many processes serve the ports; above 1 another one writes for them all, and the store
-    must be a file or MongoDB. One for each core is the most that helps."""
+    """How many processes serve the ports; above 1 each writes to MongoDB by itself, or another one
+    writes to the file for them all. One for each core is the most that helps."""
 
     store: StoreAddress = "sqlite:data/hub.sqlite"
     """Where resources and messages are kept: `sqlite:PATH`, `mongodb://…` or `mongodb+srv://…`
     (docs/stores.md), or `memory:` (gone at the end). A password in it is never shown or logged."""
 
-    base_url: Annotated[str, AfterValidator(_base_url)] = ""
+    base_url: WebAddress = ""
     """The public address of the FHIR API, for links in answers, such as
     `https://hub.example.org/fhir`; empty: the host that the client asked for."""
 
@@ -166,6 +160,10 @@ class Settings(BaseSettings):
 
     worker_timeout_s: Annotated[float, Field(ge=1)] = 60
     """Of several processes, how long one may answer nothing before it is killed and replaced."""
+
+    lease_s: Annotated[float, Field(ge=1)] = 10
+    """Of several processes on one MongoDB, how long one may show no life before another leads in
+    its stead and finishes the messages that it had."""
 
     mappings_folder: Path | None = None
     """A folder of your own HL7v2 maps, of the same shape as `mappings/`; its files replace or

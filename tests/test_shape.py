@@ -29,7 +29,7 @@ STEPS = (
     {"documents"},
     {"rest", "hl7v2", "exchange"},
     {"ops", "console"},
-    {"server"},
+    {"server", "duties"},
     {"app"},
     {"workers"},
     {"cli"},

@@ -218,11 +218,13 @@ class Receiver:
     async def replay(self, numbers: Sequence[int] | None = None) -> int:
         """Finish the messages that a crash interrupted, oldest first; return how many.
 
-        Of several processes one does so for all, or for the `numbers` that another had kept.
+        Of several processes one does so for all, or for the `numbers` that another had kept, in
+        their order.
         """
         pending = await self._journal.pending()
         if numbers is not None:
-            pending = [entered for entered in pending if entered.number in numbers]
+            by_number = {entered.number: entered for entered in pending}
+            pending = [by_number[number] for number in numbers if number in by_number]
         for entered in pending:
             read = self._read(entered.message.raw, self._way(entered))
             await self._once(Course(read, self._patience.tries(), entered, is_again=True))

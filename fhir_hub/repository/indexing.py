@@ -112,6 +112,10 @@ class Indexing:
         self._is_leading = True
         self._wake.set()
 
+    async def rest(self) -> None:
+        """Let another process do them; a pass under way goes on, each batch written or refused."""
+        self._is_leading = False
+
     async def watch(self) -> None:
         """Follow what other processes do, and do the passes if this one leads. Endless."""
         while True:

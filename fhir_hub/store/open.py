@@ -11,16 +11,21 @@ from types import TracebackType
 from typing import Self
 
 from fhir_hub.store.base import CannotOpen, Store
+from fhir_hub.store.crew import Crew
 from fhir_hub.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """An open store and its journal. `async with` closes it; so does `close`."""
+    """An open store and its journal. `async with` closes it; so does `close`.
+
+    With a `crew` any number of processes may write to it, each by itself.
+    """
 
     store: Store
     journal: Journal
     close: Callable[[], Awaitable[None]]
+    crew: Crew | None = None
 
     async def __aenter__(self) -> Self:
         """Return the backend itself."""
@@ -76,8 +81,14 @@ def _mongo(scheme: str) -> Callable[[str], Backend]:
     def opened(rest: str) -> Backend:
         from fhir_hub.store.mongo.opening import open_mongo
 
-        store, journal = open_mongo(f"{scheme}:{rest}")
-        return Backend(store, journal, store.close)
+        store, journal, crew = open_mongo(f"{scheme}:{rest}")
+
+        async def close() -> None:
+            await journal.close()
+            await crew.leave()
+            await store.close()
+
+        return Backend(store, journal, close, crew)
 
     return opened
 

@@ -72,7 +72,8 @@ class Worker:
         logs = Logs(settings.log_level, settings.log_format)
         logs.take_over(*LIBRARIES)
         near = open_backend(settings.store)
-        self._backend = forwarding(near, self.pipe.ask)
+        # where every process may write there is nothing to forward
+        self._backend = near if near.crew else forwarding(near, self.pipe.ask)
         self._hub = build(settings, self._backend, logs, self._figures)
         calm_collector()
         ready = asyncio.Event()

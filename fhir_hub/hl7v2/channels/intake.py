@@ -102,6 +102,14 @@ class Intake:
             works.append(self._debts.run(self._stop))
             self._leading = [asyncio.create_task(work) for work in works]
 
+    async def rest(self) -> None:
+        """Let another process do it; a file that was being taken is taken there again."""
+        leading, self._leading = self._leading, []
+        for task in leading:
+            task.cancel()
+        if leading:
+            await asyncio.wait(leading)
+
     async def pay(self) -> None:
         """Tell senders what was still to be told in the last round too."""
         await self._debts.pay()

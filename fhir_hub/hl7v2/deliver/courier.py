@@ -70,6 +70,7 @@ class Courier:
 
     async def run(self) -> None:
         """Deliver what there is and what comes. Endless."""
+        self._progress, self._unsaved, self.is_busy = None, 0, False  # as the notes say
         try:
             while True:
                 if not await self._tried():

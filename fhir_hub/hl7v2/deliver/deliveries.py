@@ -100,6 +100,14 @@ class Deliveries:
             self._tasks = [asyncio.create_task(one.run()) for one in self._couriers.values()]
             self._tasks.append(asyncio.create_task(self._watch()))
 
+    async def rest(self) -> None:
+        """Let another process deliver; what is on its way goes from there again, the same."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     async def opened(self) -> None:
         """Return when every courier knows from where on it tells."""
         await asyncio.gather(*(one.is_open.wait() for one in self._couriers.values()))

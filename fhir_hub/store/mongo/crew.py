@@ -95,7 +95,7 @@ class MongoCrew:
         if tasks:  # a transaction that is cut off would keep its locks for a minute
             await asyncio.wait(tasks)
         if self._joining is not None:
-            with contextlib.suppress(Exception):  # the lease tells them too, later
+            with contextlib.suppress(Exception):  # if it cannot, the lease tells them later
                 await self._connection[PROCESS].delete_one({"_id": self.name})
         self.is_leading = False
 

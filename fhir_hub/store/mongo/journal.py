@@ -57,6 +57,10 @@ class MongoJournal:
         )
         self.ended(finish.number)
 
+    async def finish_in(self, session: Session, finish: Finish) -> None:
+        """Write the end of a message in the transaction of `session`; then call `ended`."""
+        await finish_in(self._connection, session, finish)
+
     def ended(self, number: int) -> None:
         """Let those go on who wait for a message: its end was written with its resources."""
         self._waiting.ended()
