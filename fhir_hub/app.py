@@ -191,6 +191,7 @@ def _service(
         page_size=settings.page_size,
         max_page_size=settings.max_page_size,
         expansion_limit=settings.expansion_limit,
+        reminders=settings.reminders,
         profiles=profiles,
         pools=settings.pools,
     )

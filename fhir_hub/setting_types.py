@@ -3,12 +3,14 @@
 Spec: https://toml.io/en/v1.0.0
 """
 
+import os
 import re
 from datetime import timedelta, timezone, tzinfo
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 CHINA = timezone(timedelta(hours=8))
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
@@ -60,9 +62,29 @@ def _zone(text: str) -> str:
     return text
 
 
+def _reminders(days: dict[str, int]) -> dict[str, int]:
+    for name in days:
+        if name not in ("test", "exam", "drug") and not all(name.partition("|")):
+            raise ValueError("name test, exam, drug or a code (system|code), and its days")
+    return days
+
+
+def _names(value: Any) -> Any:
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+def _folders(value: Any) -> Any:
+    return value.split(os.pathsep) if isinstance(value, str) else value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
 StoreAddress = Annotated[str, AfterValidator(_store)]
 WebAddress = Annotated[str, AfterValidator(_base_url)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
+ReminderDays = Annotated[
+    dict[str, Annotated[int, Field(ge=0, le=36_500)]], AfterValidator(_reminders)
+]

@@ -9,7 +9,6 @@ Spec: https://toml.io/en/v1.0.0
 """
 
 import difflib
-import os
 import socket
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
@@ -27,7 +26,10 @@ from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.setting_places import located, place
 from fhir_hub.setting_types import (
     Bytes,
+    Folders,
+    Names,
     Port,
+    ReminderDays,
     Seconds,
     StoreAddress,
     WebAddress,
@@ -41,14 +43,6 @@ PREFIX = "FHIR_HUB_"
 
 class InvalidSettings(ValueError):
     """The settings cannot be used; the text says which, where it was set and what is right."""
-
-
-def _names(value: Any) -> Any:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
-
-
-def _folders(value: Any) -> Any:
-    return value.split(os.pathsep) if isinstance(value, str) else value
 
 
 References = Literal["enforce", "warn", "off"]
@@ -169,7 +163,7 @@ class Settings(BaseSettings):
     """A folder of your own HL7v2 maps, of the same shape as `mappings/`; its files replace or
     add to the built-in ones."""
 
-    trusted_facilities: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    trusted_facilities: Names = ()
     """The facilities (MSH-4) whose word on a patient counts more than others', the most trusted
     first: a list, or names with commas between. Among those not named the newest word holds."""
 
@@ -177,7 +171,7 @@ class Settings(BaseSettings):
     """How often the maps' files are looked at; what has changed is taken if it is in order. 0: on
     SIGHUP alone, which always asks for it."""
 
-    profiles_folder: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = ()
+    profiles_folder: Folders = ()
     """Your own packages of profiles, value sets and schemas beside the built-in `profiles/`: a path
     or a list of them, each a folder or a `.tgz` in the NPM form of FHIR (docs/profiles.md)."""
 
@@ -210,6 +204,10 @@ class Settings(BaseSettings):
     prescriptions: dict[str, PrescriptionSettings] = {}
     """The limits of prescriptions, by hospital and department, in tables `[prescriptions.NAME]`
     (docs/referral.md)."""
+
+    reminders: ReminderDays = {}
+    """For how many days a test, an examination or a drug is the same again to `$remind`, in a
+    table `[reminders]` by code (`system|code`), `test`, `exam`, `drug` (docs/documents.md)."""
 
     unknown_profiles: Literal["warn", "refuse"] = "warn"
     """What it means, where profiles are checked, that a resource claims one that the hub does not

@@ -15,7 +15,19 @@ from fhir_hub.referral.finding import read
 from fhir_hub.referral.reading import at
 from fhir_hub.repository.unit import Resource
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.search.plan import And, Compare, Has, Is, Not, Or, Plan, Query, Range, SortKey
+from fhir_hub.search.plan import (
+    EVERYTHING,
+    And,
+    Compare,
+    Has,
+    Is,
+    Not,
+    Or,
+    Plan,
+    Query,
+    Range,
+    SortKey,
+)
 from fhir_hub.store.base import Key, Store
 
 MOST = 5000  # resources of one type that go into a document: the newest
@@ -63,9 +75,16 @@ class Archive:
         return f"urn:uuid:{uuid5(NAMESPACE_URL, self.new_id())}"
 
     async def of_patients(
-        self, resource_type: str, ids: Iterable[str], since: datetime | None = None
+        self,
+        resource_type: str,
+        ids: Iterable[str],
+        since: datetime | None = None,
+        also: Plan = EVERYTHING,
     ) -> list[Resource]:
-        """Return what is about these patients, newest first; of `since`, later or undated."""
+        """Return what is about these patients and meets `also`, newest first.
+
+        With `since`: what is of then or later, or undated.
+        """
         known = self.parameters.of(resource_type)
         about = known.get("patient") or known["subject"]
         tests = tuple(Is(f"Patient/{one}") for one in ids)
@@ -75,6 +94,8 @@ class Archive:
             later = Range(((Compare("high", ">", microseconds(since)),),))
             either = (Has(dated.index, "date", (later,)), Not(Has(dated.index, "date")))
             plan = And((plan, Or(either)))
+        if also != EVERYTHING:
+            plan = And((plan, also))
         sort = () if dated is None else (SortKey(dated.index, "date", descending=True),)
         return await self._all(Query((resource_type,), plan, sort, count=_PAGE))
 
@@ -102,6 +123,13 @@ class Archive:
         """Return the start of a FHIR date or time, microseconds since 1970; None: it is none."""
         try:
             return date_interval(text, self.zone).start if text else None
+        except InvalidResource:
+            return None
+
+    def end_of(self, text: str) -> int | None:
+        """Return the last moment that a FHIR date or time covers; None: it is none."""
+        try:
+            return date_interval(text, self.zone).end - 1 if text else None
         except InvalidResource:
             return None
 

@@ -228,13 +228,20 @@ def institution_code(organization: Resource) -> str:
 
 def institutions_of(resource: Resource, known: Known, records: Iterable[Resource]) -> list[str]:
     """Return the institutions that stand behind a resource: who performed it, else who told it."""
+    names = [name_of(one) for one in organizations_of(resource, known, records)]
+    return list(dict.fromkeys(name for name in names or told_by(resource) if name))
+
+
+def organizations_of(
+    resource: Resource, known: Known, records: Iterable[Resource]
+) -> list[Resource]:
+    """Return them as Organizations, as far as `known` has them; `records` are its Provenance."""
     by = [*_organizations(resource, _BY, known)] or [*_organizations(resource, _BY_OTHERS, known)]
     if not by:
         for record in records:
             for agent in each(record, "agent"):
                 by += _named(agent.get("onBehalfOf"), known) or _named(agent.get("who"), known)
-    names = [name_of(one) for one in by] or told_by(resource)
-    return list(dict.fromkeys(name for name in names if name))
+    return by
 
 
 def _organizations(resource: Resource, names: Iterable[str], known: Known) -> Iterable[Resource]:

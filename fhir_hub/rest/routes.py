@@ -37,6 +37,7 @@ from fhir_hub.rest.operations import (
     meta,
     package,
     pool_report,
+    remind,
     search_parameters,
     stats,
     summary,
@@ -101,6 +102,9 @@ ROUTES = (
     Route("$match", "POST", "T/$match", match.match, match.ON),
     Route("$package", "GET", "T/I/$package", package.package, package.ON),
     Route("$package", "POST", "T/I/$package", package.package, package.ON),
+    Route("$remind", "POST", "T/$remind", remind.remind, remind.ORDERS),
+    Route("$remind", "POST", "T/I/$remind", remind.remind, remind.ON),
+    Route("$remind", "GET", "T/I/$remind", remind.remind, remind.ON),
     Route("$summary", "GET", "T/I/$summary", summary.summary, summary.ON),
     Route("$summary", "POST", "T/I/$summary", summary.summary, summary.ON),
     Route("$summary", "GET", "T/$summary", summary.summary, summary.ON),
@@ -167,6 +171,7 @@ def _operations() -> tuple[Operation, ...]:
 _DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
 _ELSEWHERE = {  # what R4 itself does not define
     "$package": f"{BASE}/OperationDefinition/ServiceRequest-package",
+    "$remind": f"{BASE}/OperationDefinition/remind",
     "$summary": "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
 }
 OPERATIONS = _operations()

@@ -37,6 +37,8 @@ class Operation(NamedTuple):
 class Service:
     """The parts of the REST API. `zone` is that of times without an offset.
 
+    `reminders` are the site's own windows of `$remind`, in days.
+
     `dispatch`, `interactions` and `operations` are those of `routes.py`, so that a
     bundle can ask for any interaction and the CapabilityStatement can name them without importing
     the table.
@@ -59,6 +61,7 @@ class Service:
     page_size: int = 20
     max_page_size: int = 1000
     expansion_limit: int = 1000
+    reminders: Mapping[str, int] = field(default_factory=dict)
     profiles: Packages = field(default_factory=Packages)
     pools: Mapping[str, PoolSettings] = field(default_factory=dict)
 

@@ -48,6 +48,11 @@ class Teller(NamedTuple):
         """The namespace of the facility's applications."""
         return application_system(self.facility)
 
+    @property
+    def source(self) -> str:
+        """The address that `meta.source` has: of the application that told it."""
+        return f"{self.system}/{systems.namespace(self.application)}"
+
     def is_told(self, stamp: Mapping[str, Any]) -> bool:
         """Say whether a stamp is this teller's."""
         told = stamp.get("valueIdentifier", {})
@@ -159,7 +164,7 @@ def withdrawing(resource: Json, elements: Iterable[str]) -> Json:
 
 
 def stamped(resource: Json, teller: Teller) -> Json:
-    """Return the resource with this teller's stamp; those of others stay."""
+    """Return the resource with this teller's stamp, and it as the source; others' stamps stay."""
     if not teller.time:
         return resource
     meta = resource.get("meta", {})
@@ -168,4 +173,5 @@ def stamped(resource: Json, teller: Teller) -> Json:
         for one in meta.get("extension", ())
         if one.get("url") != TOLD_BY or not teller.is_told(one)
     ]
-    return {**resource, "meta": {**meta, "extension": [*others, teller.stamp()]}}
+    stamps = [*others, teller.stamp()]
+    return {**resource, "meta": {**meta, "source": teller.source, "extension": stamps}}
