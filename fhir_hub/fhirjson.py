@@ -79,6 +79,12 @@ def dumps(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
+def members(raw: bytes) -> dict[str, bytes]:
+    """Return the members of a JSON object, their values as they stand. Raises `ValueError`."""
+    found = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    return {name: bytes(value) for name, value in found.items()}
+
+
 def canonical(value: Any) -> bytes:
     """Return `value` as JSON with sorted keys: equal bytes say the same, digit for digit."""
     return _sorted.encode(value)

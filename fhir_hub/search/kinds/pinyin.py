@@ -6,8 +6,16 @@ few spellings stand in the index for each name, so a search by them is the same 
 Spec: GB/T 28039-2011 (names in pinyin); https://hl7.org/fhir/R4/search.html#string
 """
 
-from functools import lru_cache
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from itertools import product
+from pathlib import Path
+from typing import Any
+
+from fhir_hub import fhirjson
 
 # characters that are read otherwise as a family name than by themselves
 _SURNAMES_TEXT = """
@@ -28,7 +36,7 @@ def is_han(character: str) -> bool:
     return character == "〇" or any(low <= character <= high for low, high in _HAN)
 
 
-@lru_cache(65_536)
+@lru_cache(16_384)
 def spellings(text: str) -> tuple[str, ...]:
     """Return how a name is typed in Latin letters: whole, and by initials; of no Han: nothing.
 
@@ -62,9 +70,7 @@ def syllables(text: str) -> tuple[str, ...]:
 
 def _readings(text: str) -> list[list[str]]:
     """Return ways to read `text`, at most four, each as syllables; the likeliest first."""
-    from pypinyin import lazy_pinyin  # takes a third of a second: when the first name comes
-
-    plain = [syllable for part in lazy_pinyin(text) for syllable in _split(part)]
+    plain = [syllable for part in _reader()(text) for syllable in _split(part)]
     readings = [plain]
     for length in (2, 1):
         if own := _SURNAMES.get(text[:length]):
@@ -74,6 +80,74 @@ def _readings(text: str) -> list[list[str]]:
             break
     typed = [way for syllables in readings for way in product(*map(_umlauts, syllables))]
     return [list(way) for way in dict.fromkeys(typed)][:_MOST]
+
+
+class _Reading(bytes):
+    """How a phrase is read, as pypinyin's file has it; pypinyin asks for a copy of it each time."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: object) -> list[list[str]]:
+        syllables: list[list[str]] = fhirjson.loads(self)
+        return syllables
+
+
+class _Beginnings:
+    """Whether a text begins one of the phrases, which are sorted."""
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        self._phrases = sorted(phrases)
+
+    def __contains__(self, text: str) -> bool:
+        at = bisect_left(self._phrases, text)
+        return at < len(self._phrases) and self._phrases[at].startswith(text)
+
+
+@contextmanager
+def _environment(**switches: str) -> Iterator[None]:
+    """Let the process have these variables meanwhile."""
+    before = {name: os.environ.get(name) for name in switches}
+    os.environ |= switches
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@cache
+def _reader() -> Callable[[str], list[str]]:
+    """Return pypinyin's reader of Han, made when the first name comes: it takes its time.
+
+    What it keeps of 47,000 phrases is 56 MB; kept as they stand in its file they are 20. Its own
+    switches leave its copies of them out, its own ways put ours in.
+    """
+    with _environment(PYPINYIN_NO_PHRASES="true", PYPINYIN_NO_DICT_COPY="true"):
+        import pypinyin
+    from pypinyin.constants import PHRASES_DICT, RE_HANS
+    from pypinyin.converter import DefaultConverter
+    from pypinyin.core import Pinyin
+    from pypinyin.seg import mmseg, simpleseg
+
+    text = Path(pypinyin.__file__).with_name("phrases_dict.json").read_bytes()
+    phrases: Any = {phrase: _Reading(said) for phrase, said in fhirjson.members(text).items()}
+    pypinyin.load_phrases_dict(phrases)
+    beginnings: Any = _Beginnings(PHRASES_DICT)
+    cut = mmseg.Seg(beginnings, no_non_phrases=True).cut
+
+    def phrases_of(han: str) -> list[str]:
+        parts = simpleseg.simple_seg(han)
+        return [one for part in parts for one in (cut(part) if RE_HANS.match(part) else (part,))]
+
+    class Reader(Pinyin):
+        def get_seg(self, **_: Any) -> Callable[[str], list[str]]:
+            return phrases_of
+
+    read: Callable[[str], list[str]] = Reader(DefaultConverter()).lazy_pinyin
+    return read
 
 
 def _split(part: str) -> list[str]:
