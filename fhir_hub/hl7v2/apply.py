@@ -20,7 +20,8 @@ from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.meaning import bookings, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
-from fhir_hub.hl7v2.meaning.telling import Note, Telling
+from fhir_hub.hl7v2.meaning.retold import IsRetold
+from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
 from fhir_hub.hl7v2.merged_patients import referrers
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
@@ -37,21 +38,18 @@ from fhir_hub.store.base import Guard, Key, Stored
 async def apply(
     unit: Unit,
     conversion: Conversion,
+    telling: Telling,
     *,
     new_id: IdMaker,
     parameters: Parameters,
-    day: str,
-    notes: list[Note] | None = None,
     made: Sequence[Key] = (),
 ) -> tuple[Key, ...]:
     """Stage what the message says; return the resources that it is about.
 
-    `day` is the message's date, `parameters` tell who may refer to a merged Patient; `notes`
-    takes what was not done as the message says; `made` is what the message was about when it was
-    done before. Raises a `FhirError` where what is stored and the message cannot be brought
-    together.
+    `telling` says who tells it and takes what was not done as the message says, `parameters` tell
+    who may refer to a merged Patient; `made` is what the message was about when it was done before.
+    Raises a `FhirError` where what is stored and the message cannot be brought together.
     """
-    telling = _telling(conversion, day, parameters, [] if notes is None else notes)
     things = joined(conversion.resources)
     patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
@@ -86,11 +84,12 @@ async def apply(
     return tuple(dict.fromkeys(thing.key for thing in things))
 
 
-def _telling(
-    conversion: Conversion, day: str, parameters: Parameters, notes: list[Note]
+def telling_of(
+    conversion: Conversion, day: str, parameters: Parameters, is_retold: IsRetold
 ) -> Telling:
-    choices = choices_of(parameters.definitions)
-    return Telling(conversion.teller, day, choices, notes, trust_in(conversion.trusted))
+    """Return how the message tells: `day` is its date, `is_retold` knows what came again later."""
+    choices, trust = choices_of(parameters.definitions), trust_in(conversion.trusted)
+    return Telling(conversion.teller, day, choices, [], trust, is_retold)
 
 
 async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
@@ -233,7 +232,7 @@ async def _stage(
         unit.create(_routed(telling.told(converted), routes), thing.logical_id)
     elif thing.is_replaced or is_placeholder(thing.stored):
         await unit.update(telling.told(converted), thing.logical_id)
-    elif (merged := telling.laid_over(thing.stored, converted)) is not None:
+    elif (merged := await telling.laid_over(thing.stored, converted)) is not None:
         await unit.update(merged, thing.logical_id)
 
 

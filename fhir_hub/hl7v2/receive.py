@@ -26,9 +26,10 @@ from fhir_hub.errors import (
     ack_for,
 )
 from fhir_hub.hl7v2 import ack, er7
-from fhir_hub.hl7v2.apply import apply
+from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import Conversion
+from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.journal.course import (
     Course,
     OnKept,
@@ -45,7 +46,8 @@ from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log, no_log
-from fhir_hub.hl7v2.meaning.telling import Note, counted
+from fhir_hub.hl7v2.meaning.retold import Retold
+from fhir_hub.hl7v2.meaning.telling import counted
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.reports import origin
 from fhir_hub.hl7v2.settings import Settings
@@ -308,24 +310,26 @@ class Receiver:
     async def _commit(
         self, repository: Repository, course: Course, conversion: Conversion, answer: bytes
     ) -> bytes:
-        attempts, warnings, notes = 0, list[Warned](), list[Note]()
+        attempts, warnings = 0, list[Warned]()
         day = day_of(course.read, self._clock())
+        context = Context("", course.read.channel.zone)
+        retold = Retold(self._journal, course.entered, self._message, context)
+        telling = telling_of(conversion, day, self._parameters, retold)
 
         async def work(unit: Unit) -> bytes:
             nonlocal attempts, warnings
             attempts += 1
             warnings = unit.warnings
-            notes.clear()
+            telling.notes.clear()
             # another process may have finished it: then its finish is what conflicts, for ever
             if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
                 return done
             links = await apply(
                 unit,
                 conversion,
+                telling,
                 new_id=self._new_id,
                 parameters=self._parameters,
-                day=day,
-                notes=notes,
                 made=course.entered.links if course.is_redone else (),
             )
             error = "" if not course.is_late else reason(late())
@@ -336,7 +340,7 @@ class Receiver:
         if warnings:
             places = " ".join(warned.issue.expression for warned in warnings)
             self._log("references_to_nothing", number=course.number, expressions=places)
-        for why, resources in counted(notes):
+        for why, resources in counted(telling.notes):
             self._log(f"message_{why}", number=course.number, resources=resources)
         if course.is_late:
             self._log("message_done_late", number=course.number)
@@ -376,6 +380,10 @@ class Receiver:
             self._log("message_not_finished", number=course.number, fault=fault)
             self._start(until_done(lambda: self._journal.finish(finish), self._patience))
         return answer
+
+    def _message(self, entered: Entered) -> er7.Message | None:
+        read = self._read(entered.message.raw, self._way(entered))
+        return None if read.fault else er7.parse(read.text, read.charset)
 
     def _read(self, raw: bytes, channel: Channel) -> Read:
         return read_message(raw, channel, self._settings_of)

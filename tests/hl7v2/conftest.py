@@ -7,7 +7,8 @@ import pytest
 from apply_parts import conversion
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.apply import apply
+from fhir_hub.hl7v2.apply import apply, telling_of
+from fhir_hub.hl7v2.meaning.retold import never
 from fhir_hub.search.plan import EVERYTHING, Query
 
 DAY = "2025-03-14"
@@ -22,9 +23,9 @@ def take(repository):
         work = partial(
             apply,
             conversion=message,
+            telling=telling_of(message, DAY, parts.parameters(), never),
             new_id=repository.new_id,
             parameters=parts.parameters(),
-            day=DAY,
         )
         return await repository.commit(lambda unit: work(unit))
 

@@ -15,6 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.hl7v2.meaning import patients, visits
 from fhir_hub.hl7v2.meaning.patients import Trust
+from fhir_hub.hl7v2.meaning.retold import IsRetold, never
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     institution_of,
@@ -27,6 +28,7 @@ from fhir_hub.hl7v2.meaning.teller import (
 )
 from fhir_hub.hl7v2.merge import Choices, Resource, fill, merge
 from fhir_hub.r4.references import RECORDS
+from fhir_hub.store.base import Key
 
 
 class Note(NamedTuple):
@@ -46,13 +48,17 @@ def counted(notes: Sequence[Note]) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A message on its way into the store: who tells it, its date, and what is noted of it."""
+    """A message on its way into the store: who tells it, its date, and what is noted of it.
+
+    `is_retold` says whether the teller told a resource again, later than this message.
+    """
 
     teller: Teller
     day: str
     choices: Choices
     notes: list[Note]
     trust: Trust
+    is_retold: IsRetold = never
 
     def told(self, converted: Converted) -> Resource:
         """Return the resource as it is first stored: stamped, unless it is only mentioned."""
@@ -61,14 +67,24 @@ class Telling:
             return resource
         return stamped(resource, self.teller)
 
-    def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
+    async def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
+        is_older = told_at(stored, self.teller) > self.teller.time > 0
+        laid = self._laid_over(stored, converted, is_older=is_older)
+        if laid is None or is_older:
+            return laid
+        if await self.is_retold(Key(stored["resourceType"], stored["id"])):
+            return self._laid_over(stored, converted, is_older=True)
+        return laid
+
+    def _laid_over(
+        self, stored: Resource, converted: Converted, *, is_older: bool
+    ) -> Resource | None:
         teller = self.teller
         if converted.action == "leave":
             return None
         if converted.action == "delete":
             converted = _in_error(converted)
-        is_older = told_at(stored, teller) > teller.time > 0
         if is_older:
             self.notes.append(Note("older", stored["resourceType"], stored["id"]))
         if stored["resourceType"] == "Patient" and patients.is_of_several(stored, teller):

@@ -23,6 +23,25 @@ async def test_an_older_message_overwrites_nothing_and_the_log_says_so(say, only
     assert log.lines == ["message_older resources=Patient:1"]
 
 
+async def test_what_was_told_again_meanwhile_is_as_new_as_the_last_time(say, only, log):
+    await say("ADT^A08", "1000", person(phone="13000000001"), visit(f2="I"))
+    await say("ADT^A08", "1200", person(phone="13000000001"), visit(f2="I"))
+    await say("ADT^A08", "1100", person(phone="13000000002"), visit(f2="E"))
+
+    assert phones(await only("Patient")) == {"13000000001"}
+    assert (await only("Encounter"))["class"]["code"] == "IMP"
+    assert (await only("Encounter"))["meta"]["versionId"] == "1"
+    assert log.lines == ["message_older resources=Encounter:1 Patient:1"]
+
+
+async def test_of_what_was_told_again_by_another_kind_of_message_nothing_is_known(say, only):
+    await say("ADT^A08", "1000", person(phone="13000000001"))
+    await say("ORU^R01", "1200", person(phone="13000000001"), "OBR|1||F1|4548-4^HbA1c^LN")
+    await say("ADT^A08", "1100", person(phone="13000000002"))
+
+    assert phones(await only("Patient")) == {"13000000002"}
+
+
 async def test_an_older_message_adds_what_nobody_has_said(say, only, every, log):
     await say("ADT^A08", "1200", person(phone="13000000003"))
     numbers = "T1^^^SHTH01^PI~Y7^^^YB&2.16.156.10011.1.15&ISO^SB"
