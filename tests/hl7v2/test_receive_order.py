@@ -4,11 +4,9 @@ Spec: issue D, "parallel across patients, ordered per patient, merges as barrier
 """
 
 import asyncio
-import contextlib
 import marshal
 import random
 
-import apsw
 import parts
 import pytest
 from apply_parts import conversion, identifier, observation, patient, replaced
@@ -192,26 +190,3 @@ def test_numbers_are_read_in_the_sender_s_own_delimiters():
     text = "MSH*%$/@*LIS\rPID*1**7%x$8@9%y"
     assert patient_numbers(text, read_header(text)) == ("7", "8")
     assert patient_numbers("PID|1||7~8", read_header("MSH|^|LIS")) == ("7~8",)
-
-
-async def test_a_journal_of_an_older_hub_is_taken_over(url, clock):
-    path = url.removeprefix("sqlite:")
-    async with open_backend(url) as backend:
-        await receiver_of(backend, clock).receive(message("C1", "T1"))
-    with contextlib.closing(apsw.Connection(path)) as connection:
-        connection.execute(
-            "CREATE TABLE old AS SELECT number, channel, key, digest, received, state, ack, error,"
-            " links, raw FROM message JOIN message_raw USING (number);"
-            "DROP TABLE message; DROP TABLE message_raw; DROP TABLE owed_answer;"
-            "ALTER TABLE old RENAME TO message;"
-            "CREATE INDEX message_key ON message (key, digest);"
-            "CREATE INDEX message_state ON message (state); PRAGMA user_version = 4;"
-        )
-
-    async with open_backend(url) as backend:
-        (entered,) = await backend.journal.recent()
-        assert await receiver_of(backend, clock).receive(message("C1", "T1")) == entered.ack
-        said = entered.message
-        assert (said.application, said.facility, said.control_id) == ("LIS", "SHTH01", "C1")
-        assert (said.raw, entered.size_bytes) == (message("C1", "T1"), len(said.raw))
-        assert {link.resource_type for link in entered.links} == {"Patient", "Observation"}
