@@ -165,12 +165,12 @@ async def _related(
     """Return what the members refer to and what is no member itself: another page shows those."""
     there = {asked.key, *(Key(one.resource_type, one.logical_id) for one in members)}
     addresses = {found for stored in members for found in _REFERENCE.findall(stored.content)}
-    keys = []
+    keys: dict[Key, None] = {}  # several addresses may be of one: of its versions
     for address in sorted(addresses):
         literal = parse_reference(address.decode(), base)
         key = Key(literal.resource_type, literal.logical_id)
         if all(key) and key not in there and key.resource_type in (asked.types or key):
-            keys.append(key)
+            keys[key] = None
     return [
         stored
         for stored in await service.repository.store.read_many(keys)

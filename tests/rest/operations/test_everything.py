@@ -85,6 +85,23 @@ async def test_pages_show_every_member_once(client, count):
     assert pages >= len(ALL) // count
 
 
+async def test_what_is_referred_to_by_its_versions_comes_once(client, record):
+    for number in (5, 6):
+        versioned = {"reference": f"Organization/centre/_history/{number - 4}"}
+        body = observation(number, performer=[versioned])
+        await client.put("Organization/centre", json=_centre(number))
+        assert (await client.put(f"Observation/o{number}", json=body)).status_code == 201
+
+    entries = (await client.get("Patient/p/$everything")).json()["entry"]
+
+    addresses = [one["fullUrl"] for one in entries]
+    assert len(addresses) == len(set(addresses))
+
+
+def _centre(number):
+    return {"resourceType": "Organization", "id": "centre", "name": f"C{number}"}
+
+
 @pytest.mark.usefixtures("record")
 async def test_an_encounter_comes_with_its_compartment_and_its_patient(client):
     matches, includes, _ = await walk(client, "Encounter/e/$everything")
