@@ -51,6 +51,16 @@ def test_profiles_folder_is_a_path_or_a_list(config, text, folders):
     assert [str(folder) for folder in settings.profiles_folder] == folders
 
 
+def test_windows_of_reminders_are_of_a_kind_or_of_a_code(config):
+    text = '[reminders]\ntest = 7\n"http://loinc.org|4548-4" = 90\n'
+    settings = load_settings(config(text), {}, {})
+
+    assert settings.reminders == {"test": 7, "http://loinc.org|4548-4": 90}
+    for wrong in ("tests = 7", '"4548-4" = 90', "test = -1"):
+        with pytest.raises(InvalidSettings):
+            load_settings(config(f"[reminders]\n{wrong}\n"), {}, {})
+
+
 def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
     monkeypatch.setenv("FHIR_HUB_PORT", "1")
 

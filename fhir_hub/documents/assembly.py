@@ -84,18 +84,21 @@ class Contents:
         return found
 
     def _rewritten(self, node: Any, is_made: bool) -> Any:
+        """Return the JSON value with its references rewritten, without what that leaves empty."""
         if isinstance(node, dict):
             if isinstance(node.get("reference"), str):
                 return self._reference(node, is_made)
             found = {}
             for name, value in node.items():
                 new = self._rewritten(value, is_made) if isinstance(value, dict | list) else value
-                if new != [] or value == []:
+                if new or not isinstance(value, dict | list):
                     found[name] = new
             return found
         if isinstance(node, list):
             items = [self._rewritten(one, is_made) for one in node]
-            return [one for one in items if one != _NOWHERE] if _are_references(node) else items
+            if _are_references(node):
+                return [one for one in items if one != _NOWHERE]
+            return [one for one in items if one != {}]
         return node
 
     def _reference(self, node: Resource, is_made: bool) -> Resource:

@@ -75,10 +75,11 @@ class Ground:
 
 def is_restricted(resource: Resource) -> bool:
     """Say whether a resource has a label that only its author and express consent open."""
-    labels = {"coding": list(each(resource, "meta", "security"))}
-    return any(has_code(labels, code, _CONFIDENTIALITY) for code in _CLOSED) or any(
-        has_code(labels, code, _SENSITIVITY) for code in _SENSITIVE
-    )
+    for label in each(resource, "meta", "security"):
+        codes = {_CONFIDENTIALITY: _CLOSED, _SENSITIVITY: _SENSITIVE}.get(str(label.get("system")))
+        if codes is not None and str(label.get("code")) in codes:
+            return True
+    return False
 
 
 def permission(ground: Ground, archive: Archive) -> May:

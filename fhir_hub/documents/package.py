@@ -209,7 +209,7 @@ async def _composition(
     contents: Contents, archive: Archive, referral: _Referral, person: Person
 ) -> Resource:
     order, task = referral.order, referral.task
-    author = order.get("requester") or at(task, "requester") or {"display": "fhir-hub"}
+    author = _author(contents, order.get("requester"), at(task, "requester"))
     sender = await _institution(archive, at(task, "requester"), order.get("requester"))
     is_closed = any(is_restricted(one) for one in contents.stored.values())
     kind = {"system": LOINC, "code": "57133-1", "display": "Referral note"}
@@ -228,6 +228,16 @@ async def _composition(
         made["custodian"] = {"reference": contents.address(key_in(sender))}
         await contents.follow()
     return made
+
+
+def _author(contents: Contents, *references: object) -> Resource:
+    """Return who referred: the first of these that is in the document, or is no link to it."""
+    for one in references:
+        if isinstance(one, dict):
+            key = key_of(one)
+            if key in contents.stored or "reference" not in one:
+                return one
+    return {"display": "fhir-hub"}
 
 
 async def _institution(archive: Archive, *references: object) -> Resource | None:

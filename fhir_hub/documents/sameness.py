@@ -29,16 +29,27 @@ class Fact(NamedTuple):
         return (self.resource, *self.copies)
 
 
+class _Traits(NamedTuple):
+    """What two resources are compared by, read once: numbers, codes of the concept, its words."""
+
+    numbers: frozenset[tuple[str, str]]
+    codes: frozenset[tuple[str, str]]
+    systems: frozenset[str]
+    words: frozenset[str]
+
+
 def told_once(resources: Iterable[Resource], archive: Archive) -> list[Fact]:
     """Return the facts of resources, in their order; of each the resource that tells it best."""
     groups: list[list[Resource]] = []
-    buckets: dict[Hashable, list[list[Resource]]] = {}
+    buckets: dict[Hashable, list[tuple[_Traits, list[Resource]]]] = {}
     for one in resources:
+        traits = _traits(one)
         bucket = buckets.setdefault(_bucket(one, archive), [])
-        same = next((group for group in bucket if _is_same(group[0], one)), None)
+        found = (group for first, group in bucket if _is_same(traits, first, one, group[0]))
+        same = next(found, None)
         if same is None:
-            bucket.append([one])
-            groups.append(bucket[-1])
+            groups.append([one])
+            bucket.append((traits, groups[-1]))
         else:
             same.append(one)
     return [_fact(group) for group in groups]
@@ -46,20 +57,29 @@ def told_once(resources: Iterable[Resource], archive: Archive) -> list[Fact]:
 
 def same_concept(one: Any, other: Any) -> bool:
     """Say whether two CodeableConcepts mean the same."""
-    first, second = set(codings(one)), set(codings(other))
-    for system in {name for name, _ in first} & {name for name, _ in second}:
-        codes = [{code for named, code in found if named == system} for found in (first, second)]
+    return _same_concept(_concept(one), _concept(other))
+
+
+def _same_concept(one: _Traits, other: _Traits) -> bool:
+    for system in one.systems & other.systems:
+        codes = [{c for named, c in of.codes if named == system} for of in (one, other)]
         if codes[0].isdisjoint(codes[1]):
             return False
-    if first & second:
-        return True
-    words = [_words(concept) for concept in (one, other)]
-    return bool(words[0] & words[1])
+    return not one.codes.isdisjoint(other.codes) or not one.words.isdisjoint(other.words)
 
 
-def _words(concept: Any) -> set[str]:
+def _traits(resource: Resource) -> _Traits:
+    concept = next((resource[name] for name in _CONCEPTS if name in resource), None)
+    found = ((one.get("system"), one.get("value")) for one in each(resource, "identifier"))
+    numbers = frozenset((str(system), str(value)) for system, value in found if system and value)
+    return _concept(concept)._replace(numbers=numbers)
+
+
+def _concept(concept: Any) -> _Traits:
+    codes = frozenset(codings(concept))
     said = [at(concept, "text"), *(coding.get("display") for coding in each(concept, "coding"))]
-    return {"".join(text.split()).casefold() for text in said if isinstance(text, str) and text}
+    words = frozenset("".join(text.split()).casefold() for text in said if isinstance(text, str))
+    return _Traits(frozenset(), codes, frozenset(system for system, _ in codes), words - {""})
 
 
 def _bucket(resource: Resource, archive: Archive) -> tuple[str, int | None]:
@@ -79,20 +99,11 @@ def _offset(archive: Archive) -> int:
     return 0 if offset is None else int(offset.total_seconds()) * 1_000_000
 
 
-def _is_same(one: Resource, other: Resource) -> bool:
-    if _numbers(one) & _numbers(other):
+def _is_same(one: _Traits, other: _Traits, first: Resource, second: Resource) -> bool:
+    if not one.numbers.isdisjoint(other.numbers):
         return True
-    compare = _COMPARED.get(one["resourceType"])
-    return compare is not None and _concepts(one, other) and compare(one, other)
-
-
-def _numbers(resource: Resource) -> set[tuple[str, str]]:
-    found = ((one.get("system"), one.get("value")) for one in each(resource, "identifier"))
-    return {(str(system), str(value)) for system, value in found if system and value}
-
-
-def _concepts(one: Resource, other: Resource) -> bool:
-    return any(same_concept(one.get(name), other.get(name)) for name in _CONCEPTS)
+    compare = _COMPARED.get(first["resourceType"])
+    return compare is not None and _same_concept(one, other) and compare(first, second)
 
 
 def _value(node: Resource) -> Any:

@@ -19,7 +19,10 @@ ABSENT = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
 NEWEST_OF_A_KIND = 3  # results of one code that a summary shows
 _ENDED_AGO = timedelta(days=90)  # a supply that ran out less long ago may still be taken
 _NO_LONGER = {"inactive", "remission", "resolved"}
-_PREGNANCY = ("82810-3", "11778-8", "11779-6", "11780-4", "11638-4", "11637-6", "11636-8")
+_PREGNANCY = frozenset(
+    (LOINC, code)
+    for code in ("82810-3", "11778-8", "11779-6", "11780-4", "11638-4", "11637-6", "11636-8")
+)
 _DAYS = {"d": 1, "day": 1, "days": 1, "wk": 7, "mo": 30, "h": 1 / 24, "天": 1, "日": 1, "周": 7}
 
 Picks = Callable[[Resource, date], bool]
@@ -102,9 +105,7 @@ def _in_category(*wanted: str) -> Picks:
 
 
 def _is_pregnancy(resource: Resource, today: date) -> bool:
-    return _is_valid(resource, today) and any(
-        has_code(resource.get("code"), code, LOINC) for code in _PREGNANCY
-    )
+    return _is_valid(resource, today) and not _PREGNANCY.isdisjoint(codings(resource.get("code")))
 
 
 def _is_result(resource: Resource, today: date) -> bool:

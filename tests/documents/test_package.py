@@ -252,6 +252,20 @@ async def test_a_package_refuses(record, refer, address, status):
     await record.ask(address, status)
 
 
+async def test_what_a_reference_leaves_empty_goes_with_it_and_the_hub_stands_for_who_is_not_there(
+    record, refer
+):
+    hidden = await record.observation("hiv", meta=CLOSED)
+    await record.condition("diabetes", evidence=[{"detail": [reference(hidden)]}])
+    await refer(requester=reference("Practitioner/never"))
+
+    document = await record.ask(PACKAGE)
+
+    require_document(document)
+    assert "evidence" not in resources(document, "Condition")["diabetes"]
+    assert document["entry"][0]["resource"]["author"] == [{"display": "fhir-hub"}]
+
+
 async def test_each_section_has_its_title_in_both_languages(record, refer):
     await refer()
 
