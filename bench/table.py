@@ -80,6 +80,6 @@ def middle(rows: list[Row]) -> Row:
 
 def keep(name: str, text: str) -> None:
     """Write what was measured to `bench/results/`, under the time."""
-    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d-%H%M}-{name}.md"
+    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{name}.md"
     path.write_text(text, encoding="utf-8")
     print(f"kept in {path}", file=sys.stderr)
