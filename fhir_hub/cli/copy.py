@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from fhir_hub.settings import Settings
     from fhir_hub.store.copying import Copied, OnStep
 
-EXAMPLE = "fhir-hub copy --from sqlite:data/hub.sqlite --to sqlite:data/copy.sqlite"
+EXAMPLE = "fhir-hub copy --from sqlite:data/hub.sqlite --to mongodb://db1,db2,db3/fhir_hub"
 
 
 def command(
-    source: Annotated[str, typer.Option("--from", help="The store to copy: sqlite:PATH.")],
+    source: Annotated[
+        str, typer.Option("--from", help="The store to copy: sqlite:PATH, mongodb://HOST/DATABASE.")
+    ],
     target: Annotated[
         str, typer.Option("--to", help="An empty store, or this copy as it was interrupted.")
     ],
@@ -53,7 +55,9 @@ def command(
         fail(f"{source}: there is no such database / 数据库文件不存在")
     try:
         copied = asyncio.run(_copy(settings, target))
-    except (CannotOpen, CannotCopy) as error:
+    except CannotOpen as error:  # it says which
+        fail(str(error))
+    except CannotCopy as error:
         fail(f"{shown_address(target)}: {error}")
     print(
         f"{count(copied.resources, 'resource')}, {count(copied.versions, 'version')},"

@@ -62,3 +62,14 @@ def test_what_it_cannot_copy_is_told(run, database, source, target, code, told):
 
     assert (ended.code, ended.out) == (code, "")
     assert told in ended.err
+
+
+def test_a_copy_to_mongodb_and_back_is_the_same(run, database, mongo_url, tmp_path):
+    there = run("copy", "--from", database, "--to", mongo_url)
+    back = run("copy", "--from", mongo_url, "--to", f"sqlite:{tmp_path / 'back.sqlite'}")
+
+    assert (there.code, back.code) == (0, 0), there.err + back.err
+    assert there.out == back.out
+    ended = run("copy", "--from", mongo_url, "--to", mongo_url.replace("//", "//hub:secret@"))
+    assert ended.code == 1
+    assert "secret" not in ended.err + ended.out

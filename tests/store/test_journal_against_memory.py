@@ -4,19 +4,25 @@ And what time removes is really gone from the disk.
 """
 
 import asyncio
+import os
 import tempfile
 from pathlib import Path
 
+import mongo_server
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from fhir_hub.store.base import Conflict, Finish, Key
 from fhir_hub.store.journal import Received, Selection
 from fhir_hub.store.memory.store import open_memory
 from fhir_hub.store.open import open_backend
-from fhir_hub.store.sqlite.store import open_sqlite
 
 pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 
@@ -32,18 +38,19 @@ class Journals(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         self._loop = asyncio.new_event_loop()
         _, self.memory = open_memory()
-        self._store, self.sqlite = self._run(self._open())
+        self._backend = self._run(self._open())
+        self.other = self._backend.journal
         self._moment = 0
 
     async def _open(self):
-        return open_sqlite(Path(self._folder.name) / "hub.db")
+        return open_backend(f"sqlite:{Path(self._folder.name) / 'hub.db'}")
 
     def _run(self, work):
         return self._loop.run_until_complete(work)
 
     def both(self, name, *values, **options):
         told = []
-        for journal in (self.memory, self.sqlite):
+        for journal in (self.memory, self.other):
             try:
                 told.append(self._run(getattr(journal, name)(*values, **options)))
             except Conflict:
@@ -105,13 +112,31 @@ class Journals(RuleBasedStateMachine):
         self.both("pending")
 
     def teardown(self) -> None:
-        self._run(self._store.close())
+        self._run(self._backend.close())
         self._loop.close()
         self._folder.cleanup()
 
 
 TestJournals = Journals.TestCase
 TestJournals.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+MONGO_EXAMPLES = 25 if "mongo" in os.environ.get("FHIR_HUB_TEST_STORES", "") else 2
+
+
+def test_that_of_mongodb_says_so_too(mongodb):
+    class OnMongo(Journals):
+        """The same calls to one in memory and one on MongoDB."""
+
+        async def _open(self):
+            self._database = mongo_server.fresh(mongodb)
+            return open_backend(self._database.__enter__())
+
+        def teardown(self) -> None:
+            super().teardown()
+            self._database.__exit__(None, None, None)
+
+    limits = settings(max_examples=MONGO_EXAMPLES, stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(OnMongo, settings=limits)
 
 
 async def test_the_file_does_not_grow_while_old_messages_go(tmp_path):
