@@ -19,6 +19,9 @@ from fhir_hub.rest.http import Exchange
 from fhir_hub.store.base import Store
 from fhir_hub.store.open import Backend, open_backend
 
+# of tests/rest, what depends most on the store; `make test-mongo` runs all of it
+ON_MONGO = ("test_bundle", "test_conditional_delete", "test_explain")
+
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
@@ -57,18 +60,45 @@ def mongodb() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def mongo_url(mongodb: str) -> Iterator[str]:
-    """The address of an empty database on it."""
+@pytest.fixture(scope="session")
+def mongo_database(mongodb: str) -> Iterator[str]:
+    """The address of a database on it."""
     with mongo_server.fresh(mongodb) as url:
         yield url
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+@pytest.fixture
+def mongo_url(mongo_database: str) -> Iterator[str]:
+    """The address of an empty database."""
+    with mongo_server.emptied(mongo_database) as url:
+        yield url
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for a store on each kind; `FHIR_HUB_TEST_STORES=mongo` says on which."""
+    if "store_kind" in metafunc.fixturenames:
+        path = metafunc.definition.path
+        kinds = ["memory", "sqlite"]
+        if path.parent.name == "store":
+            kinds += ["forwarded", "mongo"]
+        elif path.stem in ON_MONGO:
+            kinds += ["mongo"]
+        asked = os.environ.get("FHIR_HUB_TEST_STORES")
+        metafunc.parametrize("store_kind", asked.split(",") if asked else kinds)
+
+
+@pytest.fixture
+def store_url(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The address of an empty store of a kind."""
+    if store_kind == "mongo":
+        return str(request.getfixturevalue("mongo_url"))
+    return "memory:" if store_kind == "memory" else f"sqlite:{tmp_path / 'folder' / 'hub.db'}"
+
+
+@pytest.fixture
+async def backend(store_url: str) -> AsyncIterator[Backend]:
     """A store and a journal; every test that asks for it runs on each kind."""
-    url = "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'hub.sqlite'}"
-    opened = open_backend(url)
+    opened = open_backend(store_url)
     yield opened
     await opened.close()
 

@@ -1,7 +1,7 @@
 """A MongoDB to test on: SecantusDB, a server of the wire protocol from PyPI, in its own process.
 
 `FHIR_HUB_TEST_MONGODB` names a real one instead (`mongodb://127.0.0.1:27017/?replicaSet=rs0`);
-each test gets a database of its own there too, which is dropped after it. Run as a program this
+each run gets a database of its own there too, which is dropped at the end. Run as a program this
 starts SecantusDB on a free port, says its address, and ends when its input does (so that none is
 left behind by tests that were killed).
 
@@ -47,6 +47,19 @@ def fresh(address: str) -> Iterator[str]:
     yield urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, ""))
     with MongoClient(address) as client:
         client.drop_database(name)
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[str]:
+    """Yield the address of a database that is empty again at the end, its indexes kept.
+
+    To make the indexes costs more than most tests.
+    """
+    yield url
+    with MongoClient(url) as client:
+        database = client.get_default_database()
+        for name in database.list_collection_names():
+            database[name].delete_many({})
 
 
 def _serve(folder: str) -> None:

@@ -41,7 +41,7 @@ async def test_the_plan_and_the_statements_are_shown(client):
     ]
     assert found["order"] == ["-birthdate (date), creation"]
     texts = [part["valueString"] for part in found["statement"][0]]
-    assert texts[0].startswith(("SELECT ", "every resource"))
+    assert texts[0].startswith(("SELECT ", "[{$match: ", "every resource"))
     if texts[0].startswith("SELECT "):
         assert len(texts) > 1
         assert any("SEARCH" in line for line in texts[1:])

@@ -14,22 +14,10 @@ from fhir_hub.store.base import Change, Method
 from fhir_hub.store.open import Backend, open_backend
 
 
-@pytest.fixture(params=["memory", "sqlite", "forwarded", "mongo"])
-def kind(request) -> str:
-    return request.param
-
-
 @pytest.fixture
-def url(kind, tmp_path, request) -> str:
-    if kind == "mongo":
-        return request.getfixturevalue("mongo_url")
-    return "memory:" if kind == "memory" else f"sqlite:{tmp_path / 'folder' / 'hub.db'}"
-
-
-@pytest.fixture
-async def backend(url, kind) -> AsyncIterator[Backend]:
-    async with open_backend(url) as opened:
-        yield forwarded(opened) if kind == "forwarded" else opened
+async def backend(store_url, store_kind) -> AsyncIterator[Backend]:
+    async with open_backend(store_url) as opened:
+        yield forwarded(opened) if store_kind == "forwarded" else opened
 
 
 def forwarded(opened: Backend) -> Backend:

@@ -1,4 +1,4 @@
-"""SQLite answers every generated search as the brute force of `MemoryStore` does.
+"""SQLite and MongoDB answer every generated search as the brute force of `MemoryStore` does.
 
 `FHIR_HUB_TEST_EXAMPLES` is how many databases are generated (20 searches on each). The limits
 that choose between ways to search are so small that every way is taken.
@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import mongo_server
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,9 +35,14 @@ from fhir_hub.search.plan import (
 )
 from fhir_hub.store.base import Change, Conflict, Guard, Store
 from fhir_hub.store.memory.store import open_memory
+from fhir_hub.store.mongo.opening import open_mongo
 from fhir_hub.store.sqlite.store import open_sqlite
 from fhir_hub.store.sqlite.walks import Limits
 
+# databases on MongoDB: a few, or by `make test-mongo` as many as on SQLite
+ON_MONGO = int(
+    os.environ.get("FHIR_HUB_TEST_EXAMPLES", "60" if "FHIR_HUB_TEST_STORES" in os.environ else "3")
+)
 TYPES = ("Patient", "Observation", "Group")
 IDS = ("1", "2", "3", "4", "5")
 CODES = ("", "a", "ab", "abc", "b", "沈", "沈国", "\U0010ffff", "z\ud7ff", "x\x00y", "A")
@@ -210,27 +216,32 @@ async def guarded(store: Store, plan: Plan, logical_ids: frozenset[str]) -> bool
     return True
 
 
-async def compare(made: list, asked: list[Query], limits: Limits) -> None:
+async def compare(store: Store, made: list, asked: list[Query]) -> None:
     memory, _ = open_memory()
+    try:
+        await fill(memory, made)
+        await fill(store, made)
+        for query in asked:
+            expected = await pages(memory, query)
+            assert await pages(store, query) == expected, (query, await store.explain(query))
+            ids = frozenset(stored.logical_id for stored in expected[0][0])
+            assert await guarded(store, query.plan, ids) == await guarded(memory, query.plan, ids)
+        assert await store.history(count=99, since=5) == await memory.history(count=99, since=5)
+        assert await store.history(count=99, at=7) == await memory.history(count=99, at=7)
+        assert (await store.status())[:2] == (await memory.status())[:2]
+    finally:
+        await store.close()
+
+
+async def compare_sqlite(made: list, asked: list[Query], limits: Limits) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sqlite, _ = open_sqlite(Path(folder) / "hub.db", limits)
-        try:
-            await fill(memory, made)
-            await fill(sqlite, made)
-            for query in asked:
-                expected = await pages(memory, query)
-                assert await pages(sqlite, query) == expected, (query, await sqlite.explain(query))
-                ids = frozenset(stored.logical_id for stored in expected[0][0])
-                assert await guarded(sqlite, query.plan, ids) == await guarded(
-                    memory, query.plan, ids
-                )
-            assert await sqlite.history(count=99, since=5) == await memory.history(
-                count=99, since=5
-            )
-            assert await sqlite.history(count=99, at=7) == await memory.history(count=99, at=7)
-            assert (await sqlite.status())[:2] == (await memory.status())[:2]
-        finally:
-            await sqlite.close()
+        await compare(sqlite, made, asked)
+
+
+async def compare_mongo(url: str, made: list, asked: list[Query], few: int) -> None:
+    mongo, _ = open_mongo(url, few)
+    await compare(mongo, made, asked)
 
 
 @pytest.mark.no_cover  # many rounds of what other tests cover
@@ -242,4 +253,21 @@ async def compare(made: list, asked: list[Query], limits: Limits) -> None:
 )
 @given(writes, st.lists(queries, min_size=20, max_size=20), limits)
 def test_every_search_is_answered_as_by_brute_force(made, asked, limits):
-    asyncio.run(compare(made, asked, limits))
+    asyncio.run(compare_sqlite(made, asked, limits))
+
+
+@pytest.mark.no_cover
+def test_mongo_answers_every_search_as_by_brute_force(mongo_database):
+    @settings(
+        max_examples=ON_MONGO,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize="FHIR_HUB_TEST_EXAMPLES" not in os.environ,
+        database=None,
+    )
+    @given(writes, st.lists(queries, min_size=20, max_size=20), st.sampled_from((1000, 1, 0, 2)))
+    def run(made, asked, few):  # few far ends of a chain are named, more are joined
+        with mongo_server.emptied(mongo_database) as url:
+            asyncio.run(compare_mongo(url, made, asked, few))
+
+    run()

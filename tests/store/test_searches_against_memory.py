@@ -1,4 +1,4 @@
-"""A search over resources is answered by SQLite as by the brute force of `MemoryStore`.
+"""SQLite and MongoDB answer a search over resources as the brute force of `MemoryStore` does.
 
 From the text of a query to its pages: every kind, prefix, modifier, chain and sort, on generated
 records. At least 5,000 pairs of records and query are compared; `FHIR_HUB_TEST_EXAMPLES` says how
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import made_records
+import mongo_server
 import parts
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,11 +26,15 @@ from fhir_hub.search.parse import parse_search
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Change, Store
 from fhir_hub.store.memory.store import open_memory
+from fhir_hub.store.mongo.opening import open_mongo
 from fhir_hub.store.sqlite.store import open_sqlite
 from fhir_hub.store.sqlite.walks import Limits
 
 TIMES = int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "1"))
 QUERIES, WORLDS = 80, 90
+# on MongoDB a few, or by `make test-mongo` all
+IS_ALL_ON_MONGO = "FHIR_HUB_TEST_STORES" in os.environ
+ON_MONGO = WORLDS * TIMES if IS_ALL_ON_MONGO else 2
 NUMBERS = made_records.NUMBERS
 BASE = "http://hub.test/fhir"
 EXTRACTOR = Extractor(parts.all_parameters(), parts.ZONE)
@@ -79,27 +84,44 @@ def read(types: tuple[str, ...], pairs: list[tuple[str, str]]) -> Query | None:
     return asked.query
 
 
-async def compare(world: list, searches: list, limits: Limits) -> Counter[str]:
+async def compare(store: Store, world: list, searches: list) -> Counter[str]:
     """Return how many searches were compared, how many were refused, how many found something."""
     memory, _ = open_memory()
     told: Counter[str] = Counter()
+    try:
+        for change in changes(world):
+            await memory.write([change])
+        await asyncio.gather(*(store.write([change]) for change in changes(world)))
+        for types, pairs in searches:
+            query = read(types, pairs)
+            told["compared" if query else "refused"] += 1
+            if query is None:
+                continue
+            expected = await pages(memory, query)
+            assert await pages(store, query) == expected, (types, pairs, query)
+            told["found"] += bool(expected[0][0] or expected[0][2])
+    finally:
+        await store.close()
+    return told
+
+
+async def compare_sqlite(world: list, searches: list, limits: Limits) -> Counter[str]:
     with tempfile.TemporaryDirectory() as folder:
         sqlite, _ = open_sqlite(Path(folder) / "hub.db", limits)
-        try:
-            for change in changes(world):
-                await memory.write([change])
-                await sqlite.write([change])
-            for types, pairs in searches:
-                query = read(types, pairs)
-                told["compared" if query else "refused"] += 1
-                if query is None:
-                    continue
-                expected = await pages(memory, query)
-                assert await pages(sqlite, query) == expected, (types, pairs, query)
-                told["found"] += bool(expected[0][0] or expected[0][2])
-        finally:
-            await sqlite.close()
-    return told
+        return await compare(sqlite, world, searches)
+
+
+async def compare_mongo(address: str, world: list, searches: list, few: int) -> Counter[str]:
+    with mongo_server.emptied(address) as url:
+        mongo, _ = open_mongo(url, few)
+        return await compare(mongo, world, searches)
+
+
+# of every eight one is of several types
+one_search = st.integers(0, 7).flatmap(
+    lambda n: made_records.searches() if n else made_records.searches_of_types()
+)
+searches = st.lists(one_search, min_size=QUERIES, max_size=QUERIES)
 
 
 @pytest.mark.no_cover  # many rounds of what other tests cover
@@ -113,20 +135,9 @@ def test_every_search_over_resources_is_answered_as_by_brute_force():
         derandomize=TIMES == 1,
         database=None,
     )
-    @given(
-        made_records.worlds,
-        st.lists(
-            # of every eight one is of several types
-            st.integers(0, 7).flatmap(
-                lambda n: made_records.searches() if n else made_records.searches_of_types()
-            ),
-            min_size=QUERIES,
-            max_size=QUERIES,
-        ),
-        LIMITS,
-    )
+    @given(made_records.worlds, searches, LIMITS)
     def run(world, searches, limits):
-        told.update(asyncio.run(compare(world, searches, limits)))
+        told.update(asyncio.run(compare_sqlite(world, searches, limits)))
 
     run()
     assert told["compared"] >= 5000 * TIMES, told
@@ -183,7 +194,37 @@ def asked_at_boundaries() -> list:
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(0, 1, 1)], ids=["usual", "small limits"])
 def test_every_prefix_and_operator_agrees_at_every_boundary(limits):
-    told = asyncio.run(compare(boundaries(), asked_at_boundaries(), limits))
+    told = asyncio.run(compare_sqlite(boundaries(), asked_at_boundaries(), limits))
+
+    assert told["refused"] == 0
+    assert told["found"] >= told["compared"] // 2
+
+
+@pytest.mark.no_cover
+def test_mongo_answers_every_search_over_resources_as_by_brute_force(mongo_database):
+    told: Counter[str] = Counter()
+
+    @settings(
+        max_examples=ON_MONGO,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=TIMES == 1,
+        database=None,
+    )
+    @given(made_records.worlds, searches, st.sampled_from((1000, 1, 0, 3)))
+    def run(world, searches, few):
+        told.update(asyncio.run(compare_mongo(mongo_database, world, searches, few)))
+
+    run()
+    assert told["found"] >= told["compared"] // (8 if IS_ALL_ON_MONGO else 20), told
+
+
+@pytest.mark.no_cover
+def test_mongo_agrees_at_every_boundary(mongo_database):
+    asked = asked_at_boundaries()
+    told = asyncio.run(
+        compare_mongo(mongo_database, boundaries(), asked if IS_ALL_ON_MONGO else asked[::12], 1000)
+    )
 
     assert told["refused"] == 0
     assert told["found"] >= told["compared"] // 2
