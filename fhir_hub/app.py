@@ -43,7 +43,7 @@ from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.r4.terminology.engine import Terminology
-from fhir_hub.referral.conduct import OwnRules, conduct
+from fhir_hub.referral.conduct import conduct, own_rules
 from fhir_hub.referral.deadlines import Deadlines
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
@@ -210,7 +210,7 @@ def _repository(
     base = settings.base_url or address(settings.host, settings.port)
     extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES, derived=DERIVED)
 
-    own = OwnRules(settings.referral, settings.pools, settings.prescriptions)
+    own = own_rules(settings)
 
     @cache
     def rules_of(*sources: str) -> Rules:
@@ -260,7 +260,7 @@ class Hub:
         """Make what the clock does: old messages are removed, referrals expire."""
         warn = self.logs.get_logger("referral").warning
         clock = self.service.repository.clock
-        rules = OwnRules(self.settings.referral, self.settings.pools)
+        rules = own_rules(self.settings)
         self.deadlines = Deadlines(self.service.repository, clock, warn, rules)
         log = self.logs.get_logger("journal").info
         self.retention = Retention(self.backend.journal, self.settings, clock, log)

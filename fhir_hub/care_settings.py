@@ -9,17 +9,12 @@ Spec: docs/referral.md; DOMAIN 2.6, 2.7
 from collections.abc import Collection, Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from fhir_hub.setting_types import Names
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=3660)]
-
-
-def _names(value: object) -> object:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
-
-
-Codes = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
 class PlaceSettings(BaseModel):
@@ -90,16 +85,16 @@ class PrescriptionSettings(PlaceSettings):
     guardian_years: Annotated[int, Field(ge=0, le=18)] = 6
     """Below which age the guardian is to be noted."""
 
-    controlled: Codes = ("N01AH", "N02A", "N06BA", "N07BC")
+    controlled: Names = ("N01AH", "N02A", "N06BA", "N07BC")
     """The groups (ATC) that are never on a long or extended prescription, nor on one of an
     Internet hospital: a list, or codes with commas between."""
 
-    chronic: Codes = (
+    chronic: Names = (
         "E10", "E11", "E13", "E14", "I10", "I11", "I12", "I13", "I15", "I25",
     )  # fmt: skip
     """The diagnoses (ICD-10) that are enough for a long one without a contract."""
 
-    internet_classes: Codes = ("VR",)
+    internet_classes: Names = ("VR",)
     """The classes of visits that are an Internet hospital's: there a pharmacist reviews first."""
 
     without_kind: bool = False

@@ -209,6 +209,10 @@ class Settings(BaseSettings):
     """For how many days a test, an examination or a drug is the same again to `$remind`, in a
     table `[reminders]` by code (`system|code`), `test`, `exam`, `drug` (docs/documents.md)."""
 
+    programmes: Path | None = None
+    """A file of your own thresholds of screening, follow-up and public health (docs/programmes.md);
+    its tables replace the built-in ones of the same name."""
+
     unknown_profiles: Literal["warn", "refuse"] = "warn"
     """What it means, where profiles are checked, that a resource claims one that the hub does not
     know: a warning in `$validate`, or (`refuse`) an error, so that it is not stored."""

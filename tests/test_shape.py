@@ -18,7 +18,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 STEPS = (
     {"__init__", "errors", "clock", "fhirjson", "settings", "telemetry"}
     | {"care_settings", "channel_settings", "metric_sources", "partner_settings"}
-    | {"referral_settings", "setting_places", "setting_types"},
+    | {"programme_settings", "referral_settings", "setting_places", "setting_types"},
     {"r4"},
     {"search"},
     {"store"},
@@ -52,6 +52,7 @@ DOORS = {
         "care_settings.py",
         "channel_settings.py",
         "partner_settings.py",
+        "programme_settings.py",
         "referral_settings.py",
         "setting_types.py",
         "r4/checks/models.py",

@@ -128,7 +128,7 @@ def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
     if not is_panel and units.unit_of(unit_value).code not in _PRESSURE_UNITS:
         return None
     components = observed.pressure_components(
-        found, unit_value, place.value(bounds), place.run.context
+        found, unit_value, place.value(bounds), place.run.context, is_named=is_panel
     )
     if components and place.segment.field(2) == "NM":
         told = "an observation called a number is a blood pressure of two"

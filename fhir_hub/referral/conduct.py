@@ -7,6 +7,7 @@ entry and an HL7v2 message obey the same rules, and all or nothing is written.
 Spec: DOMAIN 2
 """
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
@@ -15,7 +16,18 @@ from typing import NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
 from fhir_hub.errors import PreconditionFailed, PreconditionRequired
-from fhir_hub.referral import contracts, encounters, pools, prescriptions, slots, tasks, waiting
+from fhir_hub.programme_settings import Programmes, load_programmes
+from fhir_hub.referral import (
+    contracts,
+    encounters,
+    follow_up,
+    pools,
+    prescriptions,
+    screening,
+    slots,
+    tasks,
+    waiting,
+)
 from fhir_hub.referral.completing import complete
 from fhir_hub.referral.finding import Followed
 from fhir_hub.referral.numbers import number_of
@@ -23,7 +35,7 @@ from fhir_hub.referral.states import is_referral
 from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Plan
-from fhir_hub.settings import BusinessRules
+from fhir_hub.settings import BusinessRules, Settings
 from fhir_hub.store.base import Key
 
 _MOST_ROUNDS = 20
@@ -35,6 +47,13 @@ class OwnRules(NamedTuple):
     referral: ReferralSettings = ReferralSettings()
     pools: Mapping[str, PoolSettings] = {}
     prescriptions: Mapping[str, PrescriptionSettings] = {}
+    programmes: Programmes = Programmes()
+
+
+def own_rules(settings: Settings) -> OwnRules:
+    """Return what the settings say; raises `InvalidSettings` for a file that is no good."""
+    programmes = load_programmes(settings.programmes)
+    return OwnRules(settings.referral, settings.pools, settings.prescriptions, programmes)
 
 
 Rule = Callable[[Unit, Followed], Awaitable[None]]
@@ -60,12 +79,17 @@ class Conduct:
                 partial(waiting.follow_appointment, tables=own.pools, is_strict=is_strict),
                 encounters.follow_appointment,
             ),
+            "CarePlan": (partial(follow_up.follow_plan, programmes=own.programmes),),
             "CareTeam": (partial(contracts.follow, least_days=own.referral.contract_days),),
             "DiagnosticReport": (encounters.follow_report,),
             "DocumentReference": (encounters.follow_report,),
             "Encounter": (encounters.follow_encounter,),
             "MedicationRequest": (
                 partial(prescriptions.follow, tables=own.prescriptions, is_strict=is_strict),
+            ),
+            "Observation": (
+                partial(screening.follow, programmes=own.programmes),
+                partial(follow_up.follow_reading, programmes=own.programmes),
             ),
             "Slot": (
                 partial(pools.follow_release, tables=own.pools, is_strict=is_strict),
@@ -77,6 +101,8 @@ class Conduct:
         self._if_match = settings.if_match
         self.versioned: Collection[str] = () if settings.if_match == "off" else ("Task",)
         self._complete = partial(complete, is_strict=is_strict, valid_days=settings.valid_days)
+        codes = "|".join(map(re.escape, sorted(own.programmes.codes())))
+        self._watched = re.compile(f'"(?:{codes})"'.encode()) if codes else None
         self.types: Collection[str] = ("Appointment", "Task")  # what `complete` adds to
 
     def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
@@ -104,7 +130,9 @@ class Conduct:
             due = [
                 (key, change.content)
                 for key, change in unit.changes.items()
-                if key.resource_type in self._rules and last.get(key) != change.content
+                if key.resource_type in self._rules
+                and last.get(key) != change.content
+                and (key.resource_type != "Observation" or self._is_watched(change.content))
             ]
             if not due:
                 return
@@ -113,6 +141,12 @@ class Conduct:
                 last[key] = content
                 for rule in self._rules[key.resource_type]:
                     await rule(unit, Followed(key, _read(before), _read(content)))
+
+    def _is_watched(self, content: bytes | None) -> bool:
+        """Say whether some rule is about an Observation: most are not even read."""
+        if self._watched is None:
+            return False
+        return content is None or self._watched.search(content) is not None
 
 
 def _stored_before(unit: Unit, key: Key) -> bytes | None:

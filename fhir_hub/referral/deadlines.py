@@ -4,14 +4,15 @@ One process looks every minute. A referral whose deadline (`restriction.period.e
 becomes expired, as any other step of it: the order is revoked, both sides are told. An Appointment
 that only holds a place (`pending`) until a moment is cancelled after it, and the place is free. Who
 waits gets a place that his pool lets him have only now, or is told that it was in vain. A
-contract whose term has ended becomes inactive, and what ends with it ends.
+contract whose term has ended becomes inactive, and what ends with it ends. Who is overdue in a
+programme is put on his centre's list.
 What is due is asked of the store anew each time, so a stop or a jump of the clock loses nothing.
 
 Spec: DOMAIN 2.5, 2.6
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from fhir_hub.clock import Clock, Rounds, microseconds
 from fhir_hub.errors import FhirError
@@ -20,13 +21,15 @@ from fhir_hub.referral.completing import PAUSED
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.referral.contracts import is_signed, period_of, plan_of_active
 from fhir_hub.referral.finding import ended_between, plan_for, read
+from fhir_hub.referral.follow_up import is_overdue, require_task
 from fhir_hub.referral.reading import at, extension, moment
+from fhir_hub.referral.screening import TASKS
 from fhir_hub.referral.states import is_referral, state_of, step
 from fhir_hub.referral.tasks import advance
 from fhir_hub.referral.waiting import WAITS, look_again
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Resource, Unit
-from fhir_hub.search.plan import And, Plan, Query
+from fhir_hub.search.plan import And, Is, Not, Plan, Query
 from fhir_hub.store.base import Key, Stored
 
 HOLD_UNTIL = f"{BASE}/StructureDefinition/hold-until"
@@ -52,7 +55,9 @@ class Deadlines(Rounds):
     async def expire(self) -> int:
         """Expire the referrals and release the places that are due now; return how many."""
         now, done = self._clock(), 0
-        async for stored in self._found("Task", plan_for("Task", status=_WAITING)):
+        # the hub's own work lists are no referrals, and may be long
+        others = Not(plan_for("Task", code=Is(None, TASKS)))
+        async for stored in self._found("Task", And((plan_for("Task", status=_WAITING), others))):
             if self._is_overdue(read(stored), now) and await self._was_there_in_time(stored):
                 done += await self._do(stored, self._expired)
         async for stored in self._found("Appointment", plan_for("Appointment", status="pending")):
@@ -63,6 +68,11 @@ class Deadlines(Rounds):
         ended = And((plan_of_active(), ended_between("CareTeam", now - _LOOKS_BACK, now)))
         async for stored in self._found("CareTeam", ended):
             done += await self._do(stored, _ended)
+        due = ended_between("CarePlan", now - _LOOKS_BACK, now, "activity-date")
+        plan = And((plan_for("CarePlan", status="active"), due))
+        async for stored in self._found("CarePlan", plan):
+            if is_overdue(read(stored), date.max):  # the day itself is that of the write
+                done += await self._do(stored, _asked_for)
         return done
 
     async def _wait(self, unit: Unit, stored: Stored) -> None:
@@ -117,6 +127,10 @@ def _is_past(text: object, now: datetime) -> bool:
     """Say whether a moment is past; what names no time of an offset never is."""
     found = moment(text)
     return found is not None and found < now
+
+
+async def _asked_for(unit: Unit, stored: Stored) -> None:
+    await require_task(unit, read(stored))
 
 
 async def _ended(unit: Unit, stored: Stored) -> None:

@@ -57,10 +57,10 @@ def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     return And(tuple(plans))
 
 
-def ended_between(resource_type: str, first: datetime, last: datetime) -> Plan:
-    """Return the plan of what has a `date` that ended after one moment, until another."""
+def ended_between(resource_type: str, first: datetime, last: datetime, date: str = "date") -> Plan:
+    """Return the plan of what has a date parameter that ended after one moment, until another."""
     bounds = Compare("high", ">", microseconds(first)), Compare("high", "<=", microseconds(last))
-    index = _parameters().of(resource_type)["date"].index
+    index = _parameters().of(resource_type)[date].index
     return Has(index, "date", (Range((bounds,)),))
 
 

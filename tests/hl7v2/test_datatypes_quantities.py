@@ -193,6 +193,11 @@ def test_a_blood_pressure_in_one_text_is_two_components():
     assert "referenceRange" not in without[0]
 
 
+def test_a_pressure_by_its_code_may_be_one_that_cannot_be_true():
+    assert observed.read_pressure("1480/92", is_named=True) == (1480, 92)
+    assert observed.read_pressure("1480/92") is None
+
+
 @pytest.mark.parametrize("raw", ["148", "92/148", "148/92/3", "9/2", "400/90", "x"])
 def test_other_texts_are_no_blood_pressure(raw):
     context = parts.context()

@@ -21,7 +21,7 @@ from fhir_hub.hl7v2.er7 import Value
 SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
 _LOINC = "http://loinc.org"
 _MM_HG = Unit("mmHg", "mm[Hg]")
-_PRESSURE = re.compile(r"(\d{2,3})\s*/\s*(\d{2,3})", re.ASCII)
+_PRESSURE = re.compile(r"(\d{2,4})\s*/\s*(\d{2,4})", re.ASCII)
 _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
 _DATES = {"DT", "DTM", "TS"}
 Json = dict[str, Any]
@@ -94,8 +94,10 @@ def _typed(fhir_type: str, found: Any) -> Typed | None:
 _KNOWN = _CODED | _DATES | {"NM", "SN", "TM", "DR", "CQ", "XCN", "XPN", "ED", "RP"}
 
 
-def read_pressure(text: str) -> tuple[Decimal, Decimal] | None:
+def read_pressure(text: str, *, is_named: bool = False) -> tuple[Decimal, Decimal] | None:
     """Return systolic and diastolic pressure of a text such as `148/92`, else `None`.
+
+    With `is_named` its code says that it is one: then it may also be one that cannot be true.
 
     >>> read_pressure("148/92")
     (Decimal('148'), Decimal('92'))
@@ -104,14 +106,20 @@ def read_pressure(text: str) -> tuple[Decimal, Decimal] | None:
     if not match:
         return None
     systolic, diastolic = Decimal(match[1]), Decimal(match[2])
-    return (systolic, diastolic) if 40 <= systolic <= 350 and diastolic < systolic else None
+    is_likely = is_named or 40 <= systolic <= 350
+    return (systolic, diastolic) if is_likely and diastolic < systolic else None
 
 
 def pressure_components(
-    value: Value, unit_field: Value | None, range_field: Value | None, context: Context
+    value: Value,
+    unit_field: Value | None,
+    range_field: Value | None,
+    context: Context,
+    *,
+    is_named: bool = False,
 ) -> list[Json] | None:
     """Return the two Observation.component of a blood pressure in one text, `None` for others."""
-    pressures = read_pressure(whole(value))
+    pressures = read_pressure(whole(value), is_named=is_named)
     if not pressures:
         return None
     unit = units.unit_of(unit_field)

@@ -1,0 +1,138 @@
+"""What readings mean for screening, follow-up and public health: `programmes.toml`, as data.
+
+A site's own file (the setting `programmes`) has the same shape, and its tables replace those of
+the same name; a table with `enabled = false` is as if it were not there.
+
+Spec: docs/programmes.md; DOMAIN 1.3 S1, S9, S13
+"""
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from fhir_hub.settings import InvalidSettings
+
+BUILT_IN = Path(__file__).with_name("programmes.toml")
+
+
+def _decimal(value: Any) -> Any:
+    return Decimal(str(value)) if isinstance(value, int | float) else value
+
+
+Number = Annotated[Decimal, BeforeValidator(_decimal)]
+Days = Annotated[int, Field(ge=1, le=3660)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+
+
+class Plausible(_Table):
+    """Within which bounds a value of a code can be true."""
+
+    code: str
+    unit: str
+    least: Number
+    most: Number
+
+
+class Limit(_Table):
+    """A condition on the value of a code: all bounds that are given."""
+
+    code: str
+    unit: str
+    at_least: Number | None = None
+    above: Number | None = None
+    at_most: Number | None = None
+    below: Number | None = None
+
+
+class Screening(_Table):
+    """A finding: one of the limits is met. Who is in the `programme` is not screened for it."""
+
+    english: str
+    chinese: str
+    any: tuple[Limit, ...]
+    programme: str = ""
+
+
+class Notification(_Table):
+    """A result of a code that public health is told of: to whom, by role and by institution."""
+
+    english: str
+    chinese: str
+    code: str
+    results: tuple[str, ...]
+    role: str
+    owner: str = ""
+
+
+class Programme(_Table):
+    """A follow-up: by which codes, how often, and what is aimed at."""
+
+    english: str
+    chinese: str
+    codes: tuple[str, ...]
+    every_days: Days
+    off_target_days: Days
+    targets: tuple[Limit, ...] = ()
+
+
+class Programmes(BaseModel):
+    """All tables, by kind and name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plausible: dict[Name, Plausible] = {}
+    screening: dict[Name, Screening] = {}
+    notification: dict[Name, Notification] = {}
+    programme: dict[Name, Programme] = {}
+
+    def codes(self) -> frozenset[str]:
+        """Return the codes of all readings that some table is about."""
+        return frozenset(
+            {one.code for one in self.plausible.values()}
+            | {one.code for one in self.notification.values()}
+            | {limit.code for one in self.screening.values() for limit in one.any}
+            | {code for one in self.programme.values() for code in one.codes}
+        )
+
+
+def load_programmes(own: Path | None = None) -> Programmes:
+    """Return the built-in tables, with those of the file `own` over them.
+
+    Raises `InvalidSettings`.
+    """
+    tables = _read(BUILT_IN)
+    for kind, named in (_read(own) if own is not None else {}).items():
+        if not isinstance(named, dict):
+            raise InvalidSettings(f"{own}: {kind}: write tables [{kind}.NAME] / 应为表")
+        tables[kind] = {**tables.get(kind, {}), **named}
+    kept = {
+        kind: {
+            name: one
+            for name, one in named.items()
+            if not (isinstance(one, dict) and one.get("enabled") is False)
+        }
+        for kind, named in tables.items()
+    }
+    try:
+        return Programmes.model_validate(kept)
+    except ValidationError as error:
+        told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise InvalidSettings(f"{own}: {'; '.join(told)} / 随访与筛查配置有误") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InvalidSettings(f"{path}: {error.strerror} / 无法读取") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{path}: not TOML: {error} / 不是 TOML 文件") from None

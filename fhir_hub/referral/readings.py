@@ -1,0 +1,106 @@
+"""The values of an Observation by LOINC code, and whether they are within limits.
+
+A value stands in the Observation itself or in one of its components (blood pressure). Units of
+one dimension are compared in their canonical unit; a value in another dimension meets nothing.
+
+Spec: https://hl7.org/fhir/R4/observation.html
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from fhir_hub.programme_settings import Limit, Plausible
+from fhir_hub.r4.units import unit_of
+from fhir_hub.referral.reading import at, codings, each
+from fhir_hub.repository.unit import Resource
+
+LOINC = "http://loinc.org"
+_FINAL = ("final", "amended", "corrected")
+
+
+def is_final(observation: Resource | None) -> bool:
+    """Say whether an Observation tells a result that holds."""
+    return at(observation, "status") in _FINAL
+
+
+def codes_of(observation: Resource) -> set[str]:
+    """Return the LOINC codes of an Observation itself."""
+    return {code for system, code in codings(observation.get("code")) if system == LOINC}
+
+
+def values(observation: Resource) -> Iterator[tuple[str, Resource]]:
+    """Yield each LOINC code with its Quantity, of the Observation and of its components."""
+    for holder in (observation, *each(observation, "component")):
+        quantity = holder.get("valueQuantity")
+        if isinstance(quantity, dict):
+            yield from ((code, quantity) for code in codes_of(holder))
+
+
+def effective(observation: Resource) -> datetime | None:
+    """Return when a reading was taken, None if it is not said to the second with an offset."""
+    told = observation.get("effectiveDateTime") or at(observation, "effectivePeriod", "start")
+    try:
+        moment = datetime.fromisoformat(str(told))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def meets(observation: Resource, limits: Iterable[Limit]) -> bool:
+    """Say whether a value of the Observation meets one of the limits."""
+    found = list(values(observation))
+    return any(
+        _is_within(quantity, limit)
+        for limit in limits
+        for code, quantity in found
+        if code == limit.code
+    )
+
+
+def is_on_target(observation: Resource, targets: Iterable[Limit]) -> bool:
+    """Say whether all values that a target is about meet it."""
+    found = list(values(observation))
+    return all(
+        _is_within(quantity, target)
+        for target in targets
+        for code, quantity in found
+        if code == target.code
+    )
+
+
+def is_implausible(observation: Resource, plausible: Iterable[Plausible]) -> bool:
+    """Say whether a value is outside of what can be true."""
+    found = list(values(observation))
+    for bounds in plausible:
+        for code, quantity in found:
+            number = _in_unit(quantity, bounds.unit) if code == bounds.code else None
+            if number is not None and not bounds.least <= number <= bounds.most:
+                return True
+    return False
+
+
+def _is_within(quantity: Resource, limit: Limit) -> bool:
+    number = _in_unit(quantity, limit.unit)
+    if number is None:
+        return False
+    return (
+        (limit.at_least is None or number >= limit.at_least)
+        and (limit.above is None or number > limit.above)
+        and (limit.at_most is None or number <= limit.at_most)
+        and (limit.below is None or number < limit.below)
+    )
+
+
+def _in_unit(quantity: Resource, unit: str) -> Decimal | None:
+    """Return the value in a unit, None if it cannot be told in it; a comparator is not a value."""
+    value, code = quantity.get("value"), quantity.get("code") or quantity.get("unit")
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    number = Decimal(str(value))
+    if code == unit:
+        return number
+    own, other = unit_of(str(code)), unit_of(unit)
+    if own is None or other is None or own.canonical != other.canonical:
+        return None
+    return other.scale.written(own.scale.canonical(number))
