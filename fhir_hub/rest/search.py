@@ -25,6 +25,8 @@ from fhir_hub.search.request import SearchRequest
 from fhir_hub.search.shown import shown_plan, shown_sort
 from fhir_hub.store.base import Page, Stored
 
+_MATCH, _INCLUDE = b',"search":{"mode":"match"}}', b',"search":{"mode":"include"}}'
+
 
 async def search_type(request: FhirRequest, service: Service) -> FhirResponse:
     """Return a page of one type's resources that match."""
@@ -119,9 +121,9 @@ def searchset(
     Spec: https://hl7.org/fhir/R4/bundle.html#searchset
     """
     part = subset(asked.summary, asked.elements, service.definitions)
-    start = msgspec.json.encode(base)[:-1]
-    entries = [_entry(start, stored, b"match", part) for stored in page.matches]
-    entries += [_entry(start, stored, b"include", part) for stored in included.resources]
+    start = msgspec.json.encode(base)[:-1].decode()
+    entries = [_entry(start, stored, _MATCH, part) for stored in page.matches]
+    entries += [_entry(start, stored, _INCLUDE, part) for stored in included.resources]
     issues = list(asked.issues)
     if included.is_cut:
         issues.append(Issue("too-costly", "not all included resources fit", severity="warning"))
@@ -139,17 +141,12 @@ def searchset(
     return bundle
 
 
-def _entry(start: bytes, stored: Stored, mode: bytes, part: Subset | None) -> bytes:
+def _entry(start: str, stored: Stored, end: bytes, part: Subset | None) -> bytes:
     """Return an entry as JSON; `start` is the base as JSON, without its last quotation mark."""
     content = part.apply(stored.content) if part else stored.content
     # a type and a logical id need no escapes
-    address = f"/{stored.resource_type}/{stored.logical_id}".encode()
-    return b'{"fullUrl":%b%b","resource":%b,"search":{"mode":"%b"}}' % (
-        start,
-        address,
-        content,
-        mode,
-    )
+    head = f'{{"fullUrl":{start}/{stored.resource_type}/{stored.logical_id}","resource":'
+    return head.encode() + content + end
 
 
 def _note(issues: list[Issue]) -> bytes:

@@ -10,7 +10,7 @@ Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec
 
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.search.context import Context
@@ -23,6 +23,7 @@ from fhir_hub.search.kinds.values import split
 from fhir_hub.search.parameters import Parameter, Parameters
 from fhir_hub.search.plan import Has, Is, LinkedBy, Links, Not, Or, Plan, Test, kind_of
 
+P = ParamSpec("P")
 HAS = "_has"
 LIST = "_list"
 _HAS_FORM = f"{HAS}:Type:reference:parameter=value"
@@ -64,6 +65,9 @@ class Conditions:
 
         Raises `UnknownParameter` with the nearest valid names, `InvalidParameter`.
         """
+        plain = self._parameters.of(resource_type).get(name)
+        if plain is not None and text and name != LIST:  # no chain, no modifier: what most ask
+            return _named(plain.code, self.condition, plain, "", text)
 
         def read(parameter: Parameter, modifier: str) -> Plan:
             return self.condition(parameter, modifier, text)
@@ -94,12 +98,7 @@ class Conditions:
             raise UnknownParameter(f"{code}: a modifier must follow the colon")
         if not ask.text:
             raise InvalidParameter(f"{code} has no value")
-        try:
-            return ask.read(parameter, modifier)
-        except InvalidResource as error:
-            raise InvalidParameter(f"{code}: {error}") from None
-        except UnknownParameter as error:
-            raise UnknownParameter(f"{code}: {error}") from None
+        return _named(code, ask.read, parameter, modifier)
 
     def _list(self, text: str) -> Plan:
         """Return what is in one of the Lists that the logical ids in `text` name.
@@ -278,6 +277,16 @@ class Conditions:
 
     def _types(self) -> frozenset[str]:
         return self._parameters.definitions.resource_types
+
+
+def _named(code: str, read: Callable[P, Plan], *given: P.args, **named: P.kwargs) -> Plan:
+    """Return what `read` returns; an error of its says which parameter it is about."""
+    try:
+        return read(*given, **named)
+    except InvalidResource as error:
+        raise InvalidParameter(f"{code}: {error}") from None
+    except UnknownParameter as error:
+        raise UnknownParameter(f"{code}: {error}") from None
 
 
 def _is_for(row: Modifier, parameter: Parameter) -> bool:

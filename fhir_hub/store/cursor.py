@@ -11,7 +11,7 @@ from zlib import crc32
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter
-from fhir_hub.search.plan import And, Or, Plan, Query
+from fhir_hub.search.plan import And, Has, Or, Plan, Query
 
 Value = str | int | float | None
 
@@ -28,6 +28,8 @@ def check_of(query: Query) -> int:
 
 def _joints(plan: Plan) -> str:
     """Return how the parts of a plan are joined, which their JSON does not tell."""
+    if type(plan) is Has:
+        return "."
     if isinstance(plan, And | Or):
         return f"{type(plan).__name__}({''.join(map(_joints, plan.plans))})"
     inner: Plan | None = getattr(plan, "plan", None)
@@ -36,8 +38,11 @@ def _joints(plan: Plan) -> str:
 
 def write_cursor(query: Query, values: tuple[Value, ...]) -> str:
     """Return the cursor that stands after `values`: the sort values, then the creation number."""
-    text = json.dumps([check_of(query), *values], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    said = [check_of(query), *values]
+    # of sort values one may be infinite, which FHIR's JSON has no number for
+    is_plain = not query.sort
+    text = fhirjson.dumps(said) if is_plain else json.dumps(said, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def read_cursor(query: Query) -> tuple[Value, ...]:

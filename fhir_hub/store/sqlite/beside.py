@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from fhir_hub.search.plan import Has, Is, Range, Test
-from fhir_hub.store.sqlite.sql import Sql
+from fhir_hub.store.sqlite.sql import Slot, Sql
 
 PATIENT = "Patient/"
 INTERVALS = frozenset(("date", "number", "quantity", "measure", "special"))
@@ -90,12 +90,12 @@ def beside(
     return [(*one, text, low, high) for one in people]
 
 
-def found_beside(code: str | None, system: int | None, parameter: int, alias: str) -> Sql:
+def found_beside(code: str | Slot, system: int | None, parameter: int, alias: str) -> Sql:
     """Return that the code stands in the row; of any system if that is None."""
-    wanted = f"char(30) || {parameter} || char(31) || ? || char(31)"
-    if system is not None:
-        wanted += f" || {system} || char(30)"
-    return Sql(f"instr({alias}.tokens, {wanted}) > 0", (code,))
+    before = f"{_MARK}{parameter}{_JOINT}"
+    after = _JOINT if system is None else f"{_JOINT}{system}{_MARK}"
+    wanted = code.around(before, after) if isinstance(code, Slot) else before + code + after
+    return Sql(f"instr({alias}.tokens, ?) > 0", (wanted,))  # type: ignore[arg-type]  # a slot is bound, no more
 
 
 def unless_told(column: str, asked: Sql, said: Sql) -> Sql:

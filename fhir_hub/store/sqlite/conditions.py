@@ -190,6 +190,7 @@ class Conditions:
         found = []
         for test in plan.tests:
             assert isinstance(test, Is)
+            assert test.code is not None
             system = None if test.system is None else self.names.system(test.system)
             if system is not None or test.system is None:  # else no resource has such a code
                 found.append(found_beside(test.code, system, number, beside))

@@ -238,11 +238,13 @@ class Reader:
     def _page_of(self, query: Query, rows: list[Any], total: int | None = None) -> Page:
         """Return the page of `rows`, of which one more than asked for says that there are more."""
         keys = len(query.sort) + 1
-        name_of = self.names.type_name
-        matches = [
-            tuple.__new__(Stored, (name_of(row[keys]), *row[keys + 1 :]))
-            for row in rows[: query.count]
-        ]
+        new, found = tuple.__new__, rows[: query.count]
+        if len(query.resource_types) == 1:
+            name = query.resource_types[0]
+            matches = [new(Stored, (name, *row[keys + 1 :])) for row in found]
+        else:
+            name_of = self.names.type_name
+            matches = [new(Stored, (name_of(row[keys]), *row[keys + 1 :])) for row in found]
         cursor = ""
         if len(rows) > query.count and matches:
             cursor = write_cursor(query, rows[query.count - 1][:keys])

@@ -29,7 +29,7 @@ from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
 from fhir_hub.store.sqlite.indexes import Indexes
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.pages import by_creation, collected, with_content
-from fhir_hub.store.sqlite.sql import FALSE, Arm, Bound, Sql
+from fhir_hub.store.sqlite.sql import FALSE, Arm, Bound, Slot, Sql
 
 _KEPT = 500
 _OWN = ("_id", "_lastUpdated")
@@ -48,27 +48,18 @@ class Shape(NamedTuple):
     is_later_page: bool
 
 
-class Slot:
-    """The place of a value. It can be bound and nothing else: to compute with it is an error."""
-
-    __slots__ = ("place",)
-
-    def __init__(self, place: int) -> None:
-        self.place = place
-
-
 class Statement(NamedTuple):
     """SQL text, what it binds (numbers of names, and slots), and where among that the slots are."""
 
     text: str
     bound: tuple[Any, ...]
-    slots: tuple[tuple[int, int], ...]
+    slots: tuple[tuple[int, Slot], ...]
 
     def values(self, given: Sequence[Bound], limit: int) -> list[Any]:
         """Return what to bind: the given values in their slots, and the LIMIT or OFFSET."""
         filled = [*self.bound, limit]
-        for at, place in self.slots:
-            filled[at] = given[place]
+        for at, slot in self.slots:
+            filled[at] = slot.filled(given[slot.place])
         return filled
 
 
@@ -226,5 +217,5 @@ def _probing(arm: Arm) -> Statement:
 
 def _statement(sql: Sql) -> Statement:
     bound: tuple[Any, ...] = sql.values
-    slots = tuple((at, one.place) for at, one in enumerate(bound) if type(one) is Slot)
+    slots = tuple((at, one) for at, one in enumerate(bound) if type(one) is Slot)
     return Statement(sql.text, bound, slots)

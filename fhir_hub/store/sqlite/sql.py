@@ -16,6 +16,26 @@ class Sql(NamedTuple):
 TRUE, FALSE = Sql("1"), Sql("0")
 
 
+class Slot:
+    """The place of a value, with what stands around it where it is a text.
+
+    It can be bound and nothing else: to compute with it is an error.
+    """
+
+    __slots__ = ("after", "before", "place")
+
+    def __init__(self, place: int, before: str = "", after: str = "") -> None:
+        self.place, self.before, self.after = place, before, after
+
+    def around(self, before: str, after: str) -> "Slot":
+        """Return the slot of the same value between two texts."""
+        return Slot(self.place, before, after)
+
+    def filled(self, value: Bound) -> Bound:
+        """Return what to bind for the value."""
+        return f"{self.before}{value}{self.after}" if self.before else value
+
+
 class Arm(NamedTuple):
     """One walk: `SELECT {rid} FROM {tables} WHERE {where}`; tables are visited as written.
 
