@@ -240,7 +240,7 @@ async def compare_sqlite(made: list, asked: list[Query], limits: Limits) -> None
 
 
 async def compare_mongo(url: str, made: list, asked: list[Query], few: int) -> None:
-    mongo, _ = open_mongo(url, few)
+    mongo, *_ = open_mongo(url, few)
     await compare(mongo, made, asked)
 
 

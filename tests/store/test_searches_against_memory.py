@@ -113,7 +113,7 @@ async def compare_sqlite(world: list, searches: list, limits: Limits) -> Counter
 
 async def compare_mongo(address: str, world: list, searches: list, few: int) -> Counter[str]:
     with mongo_server.emptied(address) as url:
-        mongo, _ = open_mongo(url, few)
+        mongo, *_ = open_mongo(url, few)
         return await compare(mongo, world, searches)
 
 

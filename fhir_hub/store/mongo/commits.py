@@ -14,6 +14,7 @@ from typing import Any
 from pymongo import InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
 from fhir_hub.search.plan import Query
+from fhir_hub.search.predicate import meets
 from fhir_hub.store.base import (
     PARAMETERS,
     Broken,
@@ -37,7 +38,7 @@ from fhir_hub.store.mongo.documents import (
 )
 from fhir_hub.store.mongo.driver import Connection, Document, Session, told
 from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE, VERSION
-from fhir_hub.store.mongo.searches import Searches
+from fhir_hub.store.mongo.searches import Searches, is_chained
 
 _MOST_WAITING = 1_000
 
@@ -49,12 +50,25 @@ class _Current:
     is_live: bool
 
 
+class _Facts:
+    """What waits to be written, as a plan asks about it."""
+
+    def __init__(self, change: Change) -> None:
+        self.resource_type, self.logical_id = change.resource_type, change.logical_id
+        self.last_updated, self.entries = change.last_updated, change.entries
+
+    def others(self, resource_types: tuple[str, ...]) -> Iterable["_Facts"]:
+        """Return nothing: a plan that looks at others is asked of the database."""
+        return ()
+
+
 class Commit:
     """A transaction under way. `changes` wait until `flush`; `end` must come before the commit."""
 
     def __init__(self, connection: Connection, searches: Searches, session: Session) -> None:
         self._connection, self._searches, self.session = connection, searches, session
         self._current: dict[str, _Current | None] = {}
+        self._waiting: dict[str, Change] = {}
         self._resources: dict[str, InsertOne[Document] | ReplaceOne[Document]] = {}
         self._ended: list[UpdateMany] = []
         self._versions: list[InsertOne[Document]] = []
@@ -107,10 +121,26 @@ class Commit:
             if guard.number != self.generation:
                 raise Conflict("the search parameters have changed")
             return
-        await self.flush()
-        query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
-        if await self._searches.logical_ids(query, self.session) != guard.logical_ids:
+        if await self._matches(guard) != guard.logical_ids:
             raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
+
+    async def _matches(self, guard: Guard) -> frozenset[str]:
+        """Return the logical ids of the matches of a guard; if there are too many, not of all.
+
+        What waits is asked in memory, unless the plan looks at other resources too.
+        """
+        resource_type, most = guard.resource_type, len(guard.logical_ids) + 1
+        if is_chained(guard.plan):
+            await self.flush()
+        waiting = [one for one in self._waiting.values() if one.resource_type == resource_type]
+        query = Query((resource_type,), guard.plan, count=most + len(waiting))
+        found = await self._searches.logical_ids(query, self.session)
+        here = frozenset(
+            one.logical_id
+            for one in waiting
+            if one.method != "DELETE" and meets(guard.plan, _Facts(one))
+        )
+        return found - {one.logical_id for one in waiting} | here
 
     async def _require(self, changes: Sequence[Change], targets: Collection[Target]) -> None:
         """Raise `Broken` unless references stay whole when `changes` are stored."""
@@ -165,6 +195,7 @@ class Commit:
         place = before.place if before else self._place
         document = resource_document(stored, place, change.entries)
         self._versions.append(InsertOne(version_document(stored)))
+        self._waiting[key] = change
         if before is None:
             self._resources[key] = InsertOne(document)
         else:
@@ -202,7 +233,7 @@ class Commit:
     async def flush(self) -> None:
         """Send what waits."""
         versions, resources = [*self._ended, *self._versions], list(self._resources.values())
-        self._ended, self._versions, self._resources = [], [], {}
+        self._ended, self._versions, self._resources, self._waiting = [], [], {}, {}
         await self._bulk(VERSION, versions)
         await self._bulk(RESOURCE, resources)
 

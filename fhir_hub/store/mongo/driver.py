@@ -23,6 +23,7 @@ from pymongo.errors import (
     InvalidOperation,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -39,7 +40,10 @@ DURABLE = WriteConcern("majority", j=True)
 _PATIENCE_S = 30.0  # how long a transaction is tried again before the caller is told
 _LONGEST_PAUSE_S = 0.05
 _COMMIT_MS = 20_000
-_TOO_LARGE = (10334, 17419, 17420)  # codes of the server: a document of more than 16 MB
+# codes of the server: a document of more than 16 MB
+_TOO_LARGE = (10334, 17419, 17420)
+# members that stop, change places or lag; snapshots and transactions that grew too old
+_PASSING = (24, 64, 91, 100, 133, 189, 202, 239, 246, 251, 262, 290, 11600, 11602, 13435, 13436)
 
 
 class Refused(Exception):
@@ -152,9 +156,9 @@ class Connection:
                     return await self._tried(session, work)
             except PyMongoError as error:
                 if not error.has_error_label("TransientTransactionError"):
-                    with told():
-                        raise
-                if time.monotonic() > until:
+                    raise known(error) from None
+                is_gone = isinstance(error, ServerSelectionTimeoutError)  # waited for long enough
+                if is_gone or time.monotonic() > until:
                     raise Unavailable("the database cannot be written now") from None
             await asyncio.sleep(random.uniform(0, pause))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -214,6 +218,9 @@ def known(error: PyMongoError) -> Exception:
     if isinstance(error, ConnectionFailure | ExecutionTimeout):
         return Unavailable("the database cannot be reached now")
     code = error.code if isinstance(error, OperationFailure) else None
+    is_unknown = error.has_error_label("UnknownTransactionCommitResult")
+    if is_unknown or code in _PASSING or error.has_error_label("RetryableWriteError"):
+        return Unavailable("the database cannot answer now")
     if isinstance(error, DocumentTooLarge) or code in _TOO_LARGE:
         return TooLarge("a resource takes more than the 16 MB that MongoDB keeps in one document")
     return Refused(f"MongoDB refused a command: {type(error).__name__}, code {code}")

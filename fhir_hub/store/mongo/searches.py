@@ -26,7 +26,7 @@ class Searches:
 
     async def page(self, query: Query, session: Session = None) -> Page:
         """Return a page of live resources that meet a query."""
-        if session is None and (query.with_total or _is_chained(query.plan)):
+        if session is None and (query.with_total or is_chained(query.plan)):
             async with self._connection.session(is_snapshot=True) as snapshot:
                 return await self._page(query, snapshot)
         return await self._page(query, session)
@@ -107,12 +107,13 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, int) else value
 
 
-def _is_chained(plan: Plan) -> bool:
+def is_chained(plan: Plan) -> bool:
+    """Say whether a plan looks at other resources than the one that it is asked of."""
     if isinstance(plan, Links | LinkedBy):
         return True
     parts: Sequence[Plan] = getattr(plan, "plans", ())
     inner: Plan | None = None if isinstance(plan, Has) else getattr(plan, "plan", None)
-    return any(map(_is_chained, parts)) or (inner is not None and _is_chained(inner))
+    return any(map(is_chained, parts)) or (inner is not None and is_chained(inner))
 
 
 _OPERANDS = ("$match", "$lookup", "$sort", "$limit", "$project", "$set", "$count", "pipeline")
