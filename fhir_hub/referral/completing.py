@@ -56,7 +56,8 @@ def complete(
     ):
         added |= {"businessStatus": meant.business_status} if meant.business_status else {}
     if meant != was and at(task, "lastModified") in (None, at(before, "lastModified")):
-        added["lastModified"] = instant(now)
+        # R4 inv-1: not before it was authored, by a clock that may run ahead of the hub's
+        added["lastModified"] = instant(max(now, moment(task.get("authoredOn")) or now))
     if before is not None and key_of(before.get("focus")) and not key_of(task.get("focus")):
         added["focus"] = before["focus"]  # an answer names the referral by its number only
     is_passed_on = was is not None and _is_passed_on(before, task, meant)

@@ -36,6 +36,15 @@ async def written(client, state, **elements):
     return answer.status_code, answer.json()
 
 
+async def test_a_referral_by_a_clock_that_runs_ahead_goes_on_all_the_same(client):
+    ahead = "2024-02-29T18:20:00+08:00"
+    assert (await client.put("Task/task", json=TASK | {"authoredOn": ahead})).status_code == 201
+
+    status, accepted = await written(client, "accepted")
+
+    assert (status, accepted["lastModified"]) == (200, "2024-02-29T10:20:00Z")
+
+
 async def test_a_question_is_asked_and_the_deadline_waits_for_the_answer(
     client, freely, clock, deadlines
 ):
