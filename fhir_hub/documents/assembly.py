@@ -22,7 +22,7 @@ from fhir_hub.repository.unit import Resource
 from fhir_hub.store.base import Key
 
 ABSENT = "未包含在本文档中 / not included in this document"
-_MOST = 5000
+_MOST = 50_000
 _UNMAPPED = "/StructureDefinition/unmapped-segment"
 _TOLD = "/StructureDefinition/as-told"
 _BINARY = re.compile(r"(?:^|/)(Binary/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
@@ -31,18 +31,18 @@ _BINARY = re.compile(r"(?:^|/)(Binary/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$
 class Contents:
     """What goes into a document: stored resources by their key, made ones by their urn.
 
-    `same` says of the id of a record that was merged away whose it is now.
+    `may` says what may be told, `same` of the id of a record that was merged away whose it is now.
     """
 
     def __init__(self, archive: Archive, may: May, same: Mapping[str, str]) -> None:
-        self.archive, self._may, self._same = archive, may, same
+        self.archive, self.may, self._same = archive, may, same
         self.stored: dict[Key, Resource] = {}
         self.made: dict[str, Resource] = {}
 
     def put(self, resource: Resource) -> bool:
         """Take in a stored resource; return whether it may be told."""
         key = Key(resource["resourceType"], resource["id"])
-        if key not in self.stored and len(self.stored) < _MOST and self._may(resource):
+        if key not in self.stored and len(self.stored) < _MOST and self.may(resource):
             self.stored[key] = resource
         return key in self.stored
 
@@ -134,13 +134,14 @@ class Contents:
             "entry": entries,
         }
 
-    async def records(self, keys: Iterable[Key]) -> list[Resource]:
+    async def records(self, keys: Iterable[Key], known: Iterable[Resource]) -> list[Resource]:
         """Return the newest Provenance of each of these entries, of what is in the document only.
 
-        What it quotes of a message goes out: that is told of more than this document tells.
+        `known` is all that is recorded of them, newest first. What it quotes of a message goes
+        out: that is told of more than this document tells.
         """
         missing, found = set(keys), []
-        for one in await self.archive.records_of(missing):
+        for one in known:
             targets = [key for item in each(one, "target") if (key := key_of(item)) is not None]
             if missing.isdisjoint(targets):
                 continue

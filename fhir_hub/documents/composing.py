@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fhir_hub.documents.archive import Archive
+from fhir_hub.documents.archive import MOST, Archive
 from fhir_hub.documents.assembly import Contents
 from fhir_hub.documents.narrative import table
 from fhir_hub.documents.sameness import Fact
@@ -17,6 +17,8 @@ from fhir_hub.documents.wording import institutions_of, row_of, what_of
 from fhir_hub.referral.reading import each, key_of
 from fhir_hub.repository.unit import Resource
 from fhir_hub.store.base import Key
+
+NEWEST_ONLY = f"仅包含最近 {MOST} 条 / only the newest {MOST} are looked at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ async def write(
     facts = [fact for part in parts for fact in part.facts]
     copies = [one for fact in facts for one in fact.copies]
     origins = await archive.records_of(key_in(one) for fact in facts for one in fact.all())
-    records = await contents.records([key_in(fact.resource) for fact in facts])
+    records = await contents.records([key_in(fact.resource) for fact in facts], origins)
     surroundings = await _tellers(archive, [*origins, *copies])
     known = {**surroundings, **contents.stored}
     by_target: dict[Key, list[Resource]] = {}

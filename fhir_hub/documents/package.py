@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
-from fhir_hub.documents.archive import Archive
+from fhir_hub.documents.archive import MOST, Archive
 from fhir_hub.documents.assembly import Contents
-from fhir_hub.documents.composing import Part, key_in, moment_text, write
+from fhir_hub.documents.composing import NEWEST_ONLY, Part, key_in, moment_text, write
 from fhir_hub.documents.disclosure import (
     RESULTS_FOR,
     is_restricted,
@@ -34,7 +34,11 @@ from fhir_hub.repository.unit import Resource
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Key
 
-_RECORD = ("10160-0", "48765-2", "11450-4", "30954-2", "8716-3", "11369-6", "47519-4", "11348-0")
+# the sections of a summary that a package has too, in its order
+_RECORD = (
+    *("10160-0", "48765-2", "11450-4", "30954-2", "8716-3", "11369-6", "47519-4", "11348-0"),
+    *("46264-8", "18776-5", "104605-1"),
+)
 _LINKS = ("supportingInfo", "reasonReference", "insurance", "specimen")
 _DATED = ("Observation", "DiagnosticReport")
 
@@ -131,7 +135,8 @@ def _section(
     picked = [one for one in found if section.picks(one, today)]
     facts = told_once([one for one in picked if contents.put(one)], contents.archive)
     if facts:
-        return Part(section.code, section.display, section.title, facts)
+        notes = (NEWEST_ONLY,) if len(found) >= MOST else ()
+        return Part(section.code, section.display, section.title, facts, notes)
     code, text = section.absent
     if not code:
         return None

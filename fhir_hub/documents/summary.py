@@ -9,9 +9,9 @@ Spec: https://hl7.org/fhir/uv/ips/
 
 from datetime import date
 
-from fhir_hub.documents.archive import Archive
+from fhir_hub.documents.archive import MOST, Archive
 from fhir_hub.documents.assembly import Contents
-from fhir_hub.documents.composing import Part, moment_text, write
+from fhir_hub.documents.composing import NEWEST_ONLY, Part, moment_text, write
 from fhir_hub.documents.disclosure import RESULTS_FOR, Ground, permission
 from fhir_hub.documents.people import Person
 from fhir_hub.documents.sameness import Fact, told_once
@@ -34,9 +34,7 @@ async def summary(archive: Archive, person: Person, version: str) -> Resource:
     record: dict[str, list[Resource]] = {}
     for name in TYPES:
         since = now - RESULTS_FOR if name in _DATED else None
-        record[name] = [
-            one for one in await archive.of_patients(name, person.ids, since) if may(one)
-        ]
+        record[name] = await archive.of_patients(name, person.ids, since)
     today = now.astimezone(archive.zone).date()
     parts = [part for one in SECTIONS if (part := _part(one, record, contents, person, today))]
     await contents.follow()
@@ -53,12 +51,14 @@ def _part(
 ) -> Part | None:
     facts: list[Fact] = []
     for name in section.types:
-        picked = [one for one in record[name] if section.picks(one, today)]
+        picked = [one for one in record[name] if section.picks(one, today) and contents.may(one)]
         told = told_once(picked, contents.archive)
         facts += newest(told) if name in _DATED else told
     facts = [fact for fact in facts if contents.put(fact.resource)]
     if facts:
-        return Part(section.code, section.display, section.title, facts)
+        is_cut = any(len(record[name]) >= MOST for name in section.types)
+        notes = (NEWEST_ONLY,) if is_cut else ()
+        return Part(section.code, section.display, section.title, facts, notes)
     code, text = section.absent
     if not code:
         return None

@@ -159,7 +159,7 @@ def _operations() -> tuple[Operation, ...]:
             name,
             _ELSEWHERE.get(name)
             or f"{_DEFINITION}{(rows[0].resource_types or ('Resource',))[0]}-{name[1:]}",
-            rows[0].resource_types,
+            tuple(dict.fromkeys(one for row in rows for one in row.resource_types)),
             is_of_system=any(row.shape == name for row in rows),
             is_of_types=any(row.shape.startswith("T/") for row in rows),
             affects_state=any(row.affects_state for row in rows),

@@ -275,6 +275,20 @@ async def test_any_text_of_a_record_is_safe_in_the_narrative(record):
     assert 'a<b&"c"' in words(document, RESULTS)
 
 
+async def test_the_capability_statement_lists_the_operations_on_documents(client):
+    rest = (await client.get("metadata")).json()["rest"][0]
+    listed = {
+        (one["type"], operation["name"]): operation["definition"]
+        for one in rest["resource"]
+        for operation in one.get("operation", ())
+    }
+
+    assert listed["Patient", "summary"] == "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"
+    assert ("ServiceRequest", "package") in listed
+    for resource_type in ("Patient", "ServiceRequest", "MedicationRequest"):
+        assert (resource_type, "remind") in listed
+
+
 async def test_a_summary_reads_as_xml_too(client: httpx.AsyncClient, record):
     answer = await client.get(SUMMARY, headers={"Accept": "application/fhir+xml"})
 
