@@ -8,12 +8,13 @@ PORT   ?= 8000
 MLLP_PORT ?= 2575
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-mongo lint bench bench-checks bench-scale bench-identity try-examples try-terminology definitions-check clean
+.PHONY: help run test test-faults test-mongo lint bench bench-checks bench-scale bench-identity try-examples try-terminology definitions-check clean
 
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
 	@echo "make test               every check and test"
 	@echo "make test-mongo         all tests of stores and REST on MongoDB (a stand-in, or a real one)"
+	@echo "make test-faults        kill, tear, fill, slow down and fuzz for SECONDS each (60)"
 	@echo "make lint               format, lint and types only"
 	@echo "make bench              drive a running hub and print targets beside what it reaches"
 	@echo "make bench-checks       what validation costs, in CPU (part of make bench)"
@@ -51,6 +52,14 @@ test: lint
 # FHIR_HUB_TEST_MONGODB=mongodb://… names a real MongoDB; each worker makes and drops a database
 test-mongo: $(VENV)/installed-tests
 	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 -k mongo tests/store tests/rest
+
+# each test of faults tries for so long; the suite runs them all for a moment
+SECONDS ?= 60
+KILLS   ?= 20
+test-faults: $(VENV)/installed-tests
+	FHIR_HUB_FAULTS_S=$(SECONDS) FHIR_HUB_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
+	  tests/faults tests/whole/test_durability.py tests/whole/test_channels.py \
+	  tests/hl7v2/test_receive_crashes.py tests/store/test_sqlite_durable.py
 
 # what to give the benchmarks: BENCH="--prefill 1000000 --runs 3 --keep"
 BENCH ?=

@@ -284,7 +284,7 @@ class Hub:
                 raise not_listening(*taken.args) from None
             ports = self.intake.ports()
             addresses = Addresses(here, ports.get(DEFAULT_MLLP, 0), channels=ports)
-            server = Server(self._application(addresses.mllp), settings.drain_s)
+            server = Server(self._application(addresses.mllp), settings)
             await self._serve(stop, server, [listening], lambda: on_ready(addresses))
 
     async def attend(
@@ -297,7 +297,7 @@ class Hub:
         """Serve the connections that `take` brings, as one process of several, until `stop`."""
         await self.indexing.refresh()
         await self.service.stored_terminology.refresh()
-        server = Server(self._application(mllp_port), self.settings.drain_s)
+        server = Server(self._application(mllp_port), self.settings)
         attendances: list[Attendance] = []
 
         def ready() -> None:

@@ -14,6 +14,7 @@ import math
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import uvicorn
@@ -22,9 +23,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from fhir_hub import fhirjson
 from fhir_hub.errors import Unavailable, outcome
 from fhir_hub.rest.http import Exchange, FhirApp, Receive, Scope, Send, is_fault
+from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Metrics
 
 PREFIX = "/fhir"
+_LENIENCE = 1.1
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class CannotListen(OSError):
@@ -122,11 +126,13 @@ def observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchang
 class Server(uvicorn.Server):
     """uvicorn without its signal handling; `ready` is set when it takes requests."""
 
-    def __init__(self, application: Front, drain_s: float) -> None:
+    def __init__(self, application: Front, settings: Settings) -> None:
+        # who takes too long over a body hears so from the application before
+        self._limit_s = _LENIENCE * settings.request_timeout_s
         super().__init__(
             uvicorn.Config(
                 application,
-                http="httptools",
+                http=partial(_Timed, limit_s=self._limit_s),  # type: ignore[arg-type]  # makes one
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -134,7 +140,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=75,
-                timeout_graceful_shutdown=math.ceil(drain_s),
+                timeout_graceful_shutdown=math.ceil(settings.drain_s),
             )
         )
         self._ready = asyncio.Event()
@@ -160,7 +166,8 @@ class Server(uvicorn.Server):
         """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
 
         def protocol() -> _Adopted:
-            adopted = _Adopted(self.config, self.server_state, self.lifespan.state)
+            limit_s = self._limit_s
+            adopted = _Adopted(self.config, self.server_state, self.lifespan.state, limit_s=limit_s)
             adopted.on_end = on_end
             return adopted
 
@@ -177,7 +184,73 @@ class Server(uvicorn.Server):
         self._ready.set()
 
 
-class _Adopted(HttpToolsProtocol):
+class _Timed(HttpToolsProtocol):
+    """A connection that is closed if a request does not come to its end, or an answer not away.
+
+    Requests nearly always come in one piece; only for one that does not a timer is set.
+    """
+
+    def __init__(self, *given: Any, limit_s: float, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._limit_s = limit_s
+        self._is_whole = self._is_begun = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request, so long and no longer."""
+        super().connection_made(transport)  # type: ignore[arg-type]  # as uvicorn says it
+        own = transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, AttributeError):  # Linux knows the option
+            option, milliseconds = socket.TCP_USER_TIMEOUT, int(self._limit_s * 1000)
+            own.setsockopt(socket.IPPROTO_TCP, option, milliseconds)
+        self._set_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._unset_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece of a request."""
+        super().data_received(data)
+        if self._is_whole:
+            self._unset_timer()
+        elif self._timer is None:
+            self._set_timer()
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        self._is_whole, self._is_begun = False, True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that its head is there."""
+        self._is_begun = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that it has come to its end."""
+        self._is_whole = True
+        super().on_message_complete()
+
+    def _set_timer(self) -> None:
+        self._timer = self.loop.call_later(self._limit_s, self._cut)
+
+    def _unset_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cut(self) -> None:
+        if self.transport.is_closing():
+            return
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self._is_begun:  # its head did not come
+            self.transport.write(_TOO_SLOW)
+        self.transport.close()
+
+
+class _Adopted(_Timed):
     """A connection that was accepted elsewhere."""
 
     on_end: Callable[[], None]

@@ -1,0 +1,52 @@
+"""What the tests of faults share: how long they may try, and a hub with short patience.
+
+`make test-faults SECONDS=60` gives each of them that long; without it they try a little.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
+
+from running import RunningHub
+
+SECONDS = float(os.environ.get("FHIR_HUB_FAULTS_S", "0"))
+SETTINGS = """
+request_timeout_s = 3
+message_answer_s = 2
+mllp_idle_s = 30
+"""
+
+
+def rounds(least: int) -> Iterator[int]:
+    """Yield rounds: `least`, or as many as there is time for."""
+    end = time.monotonic() + SECONDS
+    number = 0
+    while number < least or time.monotonic() < end:
+        yield number
+        number += 1
+
+
+@pytest.fixture(scope="session")
+def patience(tmp_path_factory) -> Path:
+    """Return the settings' file of a hub that waits for nobody long."""
+    path = tmp_path_factory.mktemp("patience") / "hub.toml"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory, patience):
+    """A hub on a file of its own, whose path is `hub.path`."""
+    path = tmp_path_factory.mktemp("faults") / "hub.sqlite"
+    with RunningHub(f"sqlite:{path}", "--config", str(patience)) as running:
+        running.path = path
+        with running.client() as client:  # the first of all reads the definitions
+            while client.post("Patient", json={"resourceType": "Patient"}).status_code == 503:
+                pass
+        yield running

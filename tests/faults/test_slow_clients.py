@@ -1,0 +1,144 @@
+"""Clients that send a byte now and then, or take no answer: they are cut off, others are not.
+
+And a disk without room, on the same hub. Spec: RFC 9110, 15.5.9 (408 Request Timeout)
+"""
+
+import contextlib
+import os
+import re
+import resource
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from test_durability import oru
+
+
+def connect(hub) -> socket.socket:
+    port = urlsplit(hub.fhir).port
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def drip(connection: socket.socket, content: bytes, stop: threading.Event) -> None:
+    """Send a byte every 50 ms, for ever."""
+    with contextlib.suppress(OSError):
+        while not stop.wait(0.05):
+            connection.sendall(content)
+
+
+def answer(connection: socket.socket) -> bytes:
+    """Return what comes until the hub closes the connection."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+PAGE = b"POST /hl7v2 HTTP/1.1\r\nhost: x\r\ncontent-type: application/hl7-v2\r\n"
+HEAD = b"POST /fhir/Patient HTTP/1.1\r\nhost: x\r\ncontent-type: application/fhir+json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "dripped", "status"),
+    [
+        (b"", b"", b""),
+        (b"GET /fhir/metadata HTTP/1.1\r\nhost: x\r\nx: ", b"y", b"408"),
+        (HEAD + b"content-length: 100000\r\n\r\n{", b" ", b"503"),
+        (PAGE + b"content-length: 90000\r\n\r\nMSH", b"|", b""),
+        (HEAD + b"content-length: 2\r\n\r\n{}" + HEAD, b"x", b"408"),
+    ],
+    ids=["nothing", "headers", "body", "body of another page", "headers of a second request"],
+)
+def test_a_request_that_does_not_end_is_cut_off(hub, begun, dripped, status):
+    stop = threading.Event()
+    with connect(hub) as connection:
+        connection.sendall(begun)
+        thread = threading.Thread(target=drip, args=(connection, dripped, stop))
+        if dripped:
+            thread.start()
+        started = time.monotonic()
+        try:
+            told = answer(connection)
+        finally:
+            stop.set()
+            if dripped:
+                thread.join()
+        assert time.monotonic() - started < 20
+    found = re.findall(rb"HTTP/1.1 (\d+)", told)
+    assert found[-1:] == [status][: bool(status)], told
+    httpx.get(f"{hub.fhir.removesuffix('/fhir')}/health/live").raise_for_status()
+
+
+def test_a_request_in_pieces_that_ends_in_time_is_answered(hub):
+    body = b'{"resourceType":"Patient"}'
+    request = HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
+    with connect(hub) as connection:
+        for _ in range(2):
+            for place in range(0, len(request), 9):
+                connection.sendall(request[place : place + 9])
+            told = b""
+            while not told.endswith(b'"}}'):
+                told += connection.recv(65536)
+            assert told.startswith(b"HTTP/1.1 201")
+
+
+def test_a_client_that_takes_no_answer_holds_nothing_for_long(hub):
+    with hub.client() as client:
+        for number in range(4):
+            body = {"resourceType": "Basic", "id": f"big{number}", "code": {"text": "x" * 900_000}}
+            assert client.put(f"Basic/big{number}", json=body).status_code in (200, 201)
+    with connect(hub) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /fhir/Basic HTTP/1.1\r\nhost: x\r\n\r\n" * 4)
+        inode = _connections(hub)
+        deadline = time.monotonic() + 60
+        while _connections(hub) >= inode:
+            assert time.monotonic() < deadline, "the connection is still there"
+            httpx.get(f"{hub.fhir.removesuffix('/fhir')}/health/live").raise_for_status()
+
+
+def _connections(hub) -> int:
+    folder = f"/proc/{hub.ready['pid']}/fd"
+    found = 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            found += os.readlink(f"{folder}/{name}").startswith("socket:")
+    return found
+
+
+def limit(hub, size: int) -> None:
+    """Let no file of the hub grow above `size`: what a full disk is to who writes."""
+    resource.prlimit(hub.ready["pid"], resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_refuses_writes_and_messages_and_the_hub_goes_on_when_there_is_room(hub):
+    log = hub.path.with_name("hub.sqlite-wal")
+    with hub.client() as client, hub.mllp() as mllp:
+        patient = {"resourceType": "Patient", "name": [{"family": "沈"}]}
+        first = client.post("Patient", json=patient).json()
+        before = versions(client)
+        limit(hub, log.stat().st_size)
+        try:
+            refused = client.post("Patient", json=patient)
+            assert (refused.status_code, refused.json()["issue"][0]["code"]) == (503, "transient")
+            assert b"MSA|AE|K1" in mllp.send(oru(1))
+            entry = {"resource": patient, "request": {"method": "POST", "url": "Patient"}}
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * 3}
+            assert client.post("", json=bundle).status_code == 503
+            assert client.get(f"Patient/{first['id']}").json() == first
+            assert versions(client) == before
+        finally:
+            limit(hub, resource.RLIM_INFINITY)
+        assert client.post("", json=bundle).status_code == 200
+        for _ in range(2):
+            assert b"MSA|AA|K1" in mllp.send(oru(1))
+        assert client.get("DiagnosticReport?identifier=F1&_count=0").json()["total"] == 1
+        assert versions(client) > before + 3
+
+
+def versions(client) -> int:
+    return len(client.get("_history?_count=1000").json()["entry"])
