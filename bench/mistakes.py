@@ -134,7 +134,7 @@ class Desk:
             return self._dice.choice((born[:4], f"{born[:4]}-01-01"))
         if self._is(4 if is_old else 0.5):
             told = lunar.others(born)[-1:]
-            return told[0] if told and not told[0].endswith("-30") else born
+            return self._valid(born, told[0].replace("-", "")) if told else born
         if self._is(0.8):
             return self._valid(born, self._digit(born.replace("-", ""), 2))
         if self._is(0.2):

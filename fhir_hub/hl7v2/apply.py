@@ -23,9 +23,8 @@ from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.retold import IsRetold
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
-from fhir_hub.hl7v2.merged_patients import referrers
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
-from fhir_hub.identity import match, systems
+from fhir_hub.identity import match, merging, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.r4.references import RECORDS, find_references
@@ -75,7 +74,7 @@ async def apply(
     await moves.follow(unit, things, addresses, conversion.teller.event, parameters)
     await snapshots.end_unlisted(unit, things, conversion.snapshots, telling, parameters)
     if is_linking:
-        told = await unlinks.stage(unit, patients, telling, [*referrers(parameters)])
+        told = await unlinks.stage(unit, patients, telling, [*merging.referrers(parameters)])
         unlinks.explain(records, told)
     for thing in records:
         await _stage(unit, thing, addresses, telling, routes)
@@ -241,7 +240,7 @@ def _routed(resource: Resource, routes: Mapping[str, str]) -> Resource:
     if routes and resource["resourceType"] not in RECORDS:
         for reference, _ in find_references(resource):
             if prior := routes.get(reference["reference"]):
-                return unlinks.tagged(resource, unlinks.ROUTED, prior)
+                return merging.tagged(resource, merging.ROUTED, prior)
     return resource
 
 

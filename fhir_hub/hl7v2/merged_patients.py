@@ -1,8 +1,7 @@
 """Two records of one patient become one: A18, A34, A36 and A40.
 
-The message's prior Patient (of MRG) says that it is replaced by the surviving one (of PID). Both
-stay readable and link to each other; the prior one is no longer active, and what referred to it
-refers to the survivor from then on. History keeps what was.
+The message's prior Patient (of MRG) says that it is replaced by the surviving one (of PID). Which
+stored records these are is found here; the merge itself is that of `identity/merging.py`.
 
 Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A40 and MRG
 """
@@ -12,18 +11,12 @@ from dataclasses import replace
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
-from fhir_hub.hl7v2.meaning.unlinks import RE_POINTED, tagged
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, replacement
-from fhir_hub.identity import match
-from fhir_hub.r4.references import find_references
+from fhir_hub.identity import match, merging
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.search.plan import Has, Is, Or
 from fhir_hub.store.base import Key
-
-# Who was meant when something was written or read does not change afterwards.
-_RECORDS = ("Patient", "Provenance", "AuditEvent")
 
 
 async def survivors(unit: Unit, candidates: Iterable[Resource]) -> list[Resource]:
@@ -94,61 +87,12 @@ async def stage(
     survivor = addresses[replacement(prior.resource)]
     if prior.address == survivor:
         return
-    await _link(unit, survivor, "replaces", prior.address)
+    survivor_id = survivor.partition("/")[2]
     if prior.stored is None:
+        await merging.link(unit, survivor_id, "replaces", prior.logical_id)
         resource = {**prior.resource, "active": False, "link": []}
-        unit.create(_linked(resource, "replaced-by", survivor), prior.logical_id)
-        return
-    if match.survivor_id(prior.stored):
-        return
-    resource = _linked({**prior.stored, "active": False}, "replaced-by", survivor)
-    await unit.update(resource, prior.logical_id)
-    for resource_type, indexes in referrers(parameters).items():
-        await _lead_on(unit, resource_type, indexes, prior.address, survivor)
-
-
-async def _link(unit: Unit, address: str, kind: str, other: str) -> None:
-    logical_id = address.partition("/")[2]
-    stored = await unit.current(Key("Patient", logical_id))
-    assert stored is not None
-    await unit.update(_linked(fhirjson.loads(stored.content), kind, other), logical_id)
-
-
-def _linked(resource: Resource, kind: str, other: str) -> Resource:
-    link = {"other": {"reference": other}, "type": kind}
-    links = [
-        one
-        for one in resource.get("link", ())
-        if (one.get("other", {}).get("reference"), one.get("type")) != (other, kind)
-    ]
-    return {**resource, "link": [*links, link]}
-
-
-def referrers(parameters: Parameters) -> dict[str, list[str]]:
-    """Return each resource type that may refer to a Patient, and by which index entries."""
-    found: dict[str, list[str]] = {}
-    for resource_type in sorted(parameters.definitions.resource_types):
-        if resource_type in _RECORDS:
-            continue
-        indexes = {
-            index
-            for parameter in parameters.of(resource_type).values()
-            if parameter.kind == "reference" and "Patient" in parameter.targets
-            for index in parameter.indexes
-        }
-        if indexes:
-            found[resource_type] = sorted(indexes)
-    return found
-
-
-async def _lead_on(
-    unit: Unit, resource_type: str, indexes: Sequence[str], old: str, new: str
-) -> None:
-    plan = Or(tuple(Has(index, "reference", (Is(old),)) for index in indexes))
-    for stored in await unit.find(resource_type, plan):
-        resource = fhirjson.loads(stored.content)
-        for reference, _ in find_references(resource):
-            if reference["reference"] == old:
-                reference["reference"] = new
-        prior = old.partition("/")[2]
-        await unit.update(tagged(resource, RE_POINTED, prior), stored.logical_id)
+        unit.create(merging.linked(resource, "replaced-by", survivor_id), prior.logical_id)
+    elif match.survivor_id(prior.stored):
+        await merging.link(unit, survivor_id, "replaces", prior.logical_id)
+    else:
+        await merging.merge(unit, prior.stored, survivor_id, parameters)

@@ -19,6 +19,7 @@ from fhir_hub.search.plan import Plan, Query
 from fhir_hub.store.base import Key, Store, Stored
 
 Json = Mapping[str, Any]
+Resource = dict[str, Any]
 _MOST = 400  # candidates of all keys at once
 _MOST_OF_KEY = 60
 _LONGEST_CHAIN = 20
@@ -28,7 +29,7 @@ class Double(NamedTuple):
     """A stored Patient that may be the one asked for: as stored, and how surely."""
 
     stored: Stored
-    patient: Json
+    patient: Resource
     score: Score
 
 

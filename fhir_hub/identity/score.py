@@ -9,12 +9,13 @@ twins share (all but a given name and a number) never makes them one.
 Spec: Fellegi and Sunter (1969); DOMAIN 0.12, 3.1, 3.4
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from fhir_hub.identity import lunar, systems
 from fhir_hub.identity.traits import Address, Name, Traits
 from fhir_hub.identity.weights import (
+    ALONE,
     CERTAIN,
     FIELDS,
     HOUSEHOLD_BITS,
@@ -32,6 +33,7 @@ _MOST = {"certain": 1.0, "probable": 0.99, "possible": 0.89, "certainly-not": 0.
 _SURE_NAMES = ("same", "sound", "swapped", "family-differs")
 _SURE_DATES = ("same", "lunar", "typo")
 _DIFFERENT = ("different", "family")
+_AGAINST = frozenset((field, "different") for field in ("phone", "address", "residentId"))
 _MONTHS = frozenset(f"{month:02}" for month in range(1, 13))
 
 
@@ -108,25 +110,33 @@ def _part(field: str, level: str) -> Part:
 
 def _limited(parts: Sequence[Part], bits: float) -> Score:
     """Return the score of the bits, no better than what agrees allows."""
-    levels = {part.field: part.level for part in parts}
-    name, birth = levels.get("name", ""), levels.get("birthDate", "")
-    has_number = levels.get("residentId") == "near"
-    has_household = levels.get("phone") == "same" or levels.get("address") == "same"
-    best: Grade = "certain"
-    if name not in _SURE_NAMES or birth not in _SURE_DATES or not (has_number or has_household):
-        best = "probable"
-    if levels.get("gender") == "different" or (birth != "same" and name not in ("same", "")):
-        best = "probable" if best == "certain" and has_number else "possible"
-    if not has_number and (name == "near" or not name):
-        best = "possible"  # brothers and sisters share one character, a household and a birthday
-    agreeing = [name not in ("", *_DIFFERENT), birth in _SURE_DATES, has_household, has_number]
-    is_other = name in _DIFFERENT and not has_number
-    if sum(agreeing) < 2 or is_other:
-        best = "certainly-not"
     probability = 1 / (1 + 2.0 ** -min(max(bits, -99.0), 99.0))
     grade = next(one for one in GRADES if probability >= _LEAST[one])
+    best = _best_grade({part.field: part.level for part in parts}, probability)
     grade = max(grade, best, key=GRADES.index)
     return Score(grade, min(probability, _MOST[grade]), tuple(parts))
+
+
+def _best_grade(levels: Mapping[str, str], probability: float) -> Grade:
+    """Return the best grade that these agreements may have, however much they weigh."""
+    name, birth = levels.get("name", ""), levels.get("birthDate", "")
+    has_number = levels.get("residentId") == "near"
+    household = [levels.get(field) == "same" for field in ("phone", "address")]
+    agreeing = [name not in ("", *_DIFFERENT), birth in _SURE_DATES, any(household), has_number]
+    if sum(agreeing) < 2 or (name in _DIFFERENT and not has_number):
+        return "certainly-not"
+    if not has_number and name in ("near", ""):
+        return "possible"  # brothers and sisters share one character, a household and a birthday
+    is_whole = name == "same" and birth == "same"
+    if levels.get("gender") == "different" or (birth != "same" and name != "same"):
+        return "probable" if has_number and name in _SURE_NAMES else "possible"
+    if name in _SURE_NAMES and birth in _SURE_DATES and (has_number or any(household)):
+        return "certain"
+    if name == "same" and birth in ("part", "") and all(household):
+        return "certain"
+    is_undenied = not _AGAINST.intersection((field, levels.get(field)) for field in levels)
+    is_rare = is_whole and is_undenied and levels.get("gender") == "same" and probability >= ALONE
+    return "certain" if is_rare else "probable"
 
 
 def _names(one: Sequence[Name], other: Sequence[Name]) -> tuple[str, Level] | None:
@@ -187,11 +197,12 @@ def _best(levels: Iterable[str]) -> str:
 
 
 def _date_level(one: str, other: str) -> str:
-    if len(one) != len(other):
-        return "year" if one.startswith(other) or other.startswith(one) else "different"
     if one == other:
-        return "same" if len(one) == 10 else "year"
-    if len(one) == 10:
+        return "same" if len(one) == 10 else "part"
+    shorter, longer = sorted((one.removesuffix("-01-01"), other.removesuffix("-01-01")), key=len)
+    if longer.startswith(shorter):
+        return "part"
+    if len(one) == len(other) == 10:
         if other in lunar.others(one):
             return "lunar"
         if _is_date_typo(one, other):

@@ -30,6 +30,7 @@ class Level(NamedTuple):
 
 PRIOR = -20.0
 CERTAIN = 0.999  # the least probability of each grade
+ALONE = 0.9999  # what name, birth date and sex need where nothing else is known: a rare name
 PROBABLE = 0.9
 POSSIBLE = 0.05
 
@@ -48,8 +49,9 @@ FIELDS: Mapping[str, Mapping[str, Level]] = MappingProxyType(
             "same": Level(0.93, 0.00004, "the same day"),
             "lunar": Level(0.015, 0.00008, "one is the lunar date of the other"),
             "typo": Level(0.03, 0.001, "one digit, two neighbours, or day and month exchanged"),
-            "year": Level(0.01, 0.014, "the same year, or one is a part of the other"),
-            "different": Level(0.015, 0.985, "another day"),
+            "part": Level(0.008, 0.014, "one is the year (or its first of January) of the other"),
+            "year": Level(0.002, 0.014, "another day of the same year"),
+            "different": Level(0.015, 0.97, "another day"),
         },
         "gender": {
             "same": Level(0.995, 0.5, "the same"),

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
 from fhir_hub.errors import PreconditionFailed, PreconditionRequired
+from fhir_hub.identity import review
 from fhir_hub.programme_settings import Programmes, load_programmes
 from fhir_hub.referral import (
     contracts,
@@ -91,11 +92,15 @@ class Conduct:
                 partial(screening.follow, programmes=own.programmes),
                 partial(follow_up.follow_reading, programmes=own.programmes),
             ),
+            "Patient": (_review_patient,),
             "Slot": (
                 partial(pools.follow_release, tables=own.pools, is_strict=is_strict),
                 partial(waiting.follow_slot, tables=own.pools),
             ),
-            "Task": (partial(tasks.follow, is_strict=is_strict, settings=own.referral),),
+            "Task": (
+                partial(tasks.follow, is_strict=is_strict, settings=own.referral),
+                _review_task,
+            ),
         }
         settings = own.referral
         self._if_match = settings.if_match
@@ -147,6 +152,14 @@ class Conduct:
         if self._watched is None:
             return False
         return content is None or self._watched.search(content) is not None
+
+
+async def _review_patient(unit: Unit, followed: Followed) -> None:
+    await review.follow_patient(unit, *followed)
+
+
+async def _review_task(unit: Unit, followed: Followed) -> None:
+    await review.follow_task(unit, *followed)
 
 
 def _stored_before(unit: Unit, key: Key) -> bytes | None:

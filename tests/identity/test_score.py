@@ -116,7 +116,13 @@ def test_twins_are_never_merged(one, other, expected):
         pytest.param(
             person(born="1971-08-09", phone=None, home=None), "certainly-not", id="namesake"
         ),
-        pytest.param(person(phone=None, home=None), "probable", id="name and birth date"),
+        pytest.param(person(phone=None, home=None), "certain", id="rare name and birth date"),
+        pytest.param(
+            person(phone="18817000001", home=None), "probable", id="the same and another phone"
+        ),
+        pytest.param(person(born="1953"), "certain", id="year, phone and address"),
+        pytest.param(person(born="1953-01-01", home=None), "probable", id="year and phone"),
+        pytest.param(person(born="1953-09-30"), "probable", id="another day of the year"),
         pytest.param(person(born=None, home=None), "probable", id="name and phone"),
         pytest.param(person("赵一鸣", born="1953-04-12"), "certainly-not", id="the household"),
         pytest.param(person("沈芳", "1979-01-02"), "certainly-not", id="a daughter"),
@@ -126,6 +132,12 @@ def test_twins_are_never_merged(one, other, expected):
 )
 def test_less_is_less_than_certain(other, expected):
     assert grade(person(), other) == expected
+
+
+def test_a_frequent_name_with_its_birth_date_is_not_certain():
+    wang = person("王伟", phone=None, home=None, gender="male")
+
+    assert grade(wang, wang) == "probable"
 
 
 def test_a_frequent_name_says_less_than_a_rare_one():

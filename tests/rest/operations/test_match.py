@@ -79,7 +79,7 @@ SHE, HE = "shen", "brother"
         ),
         (
             patient(name=NAME, birthDate="1953-04-12", gender="female"),
-            [(SHE, "probable"), (HE, "possible")],
+            [(SHE, "certain"), (HE, "possible")],
         ),
         (
             patient(telecom=PHONE, birthDate="1953-04-12", gender="male"),

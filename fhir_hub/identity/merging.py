@@ -1,0 +1,249 @@
+"""Two records of one person become one, and two again: the one implementation of both.
+
+The prior record says that it is replaced by the surviving one, which says that it replaces it.
+Both stay readable; the prior one is no longer active, and what referred to it refers to the
+survivor from then on, tagged with the record that it came from, so that it can go back. Who was
+meant when something was recorded (Provenance, AuditEvent) does not change. All is staged in one
+unit.
+
+Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A37 and A40
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fhir_hub import fhirjson
+from fhir_hub.clock import instant
+from fhir_hub.errors import NotFound, NotInThisState, RuleBroken
+from fhir_hub.identity import match, review_tasks, systems
+from fhir_hub.r4.references import find_references
+from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.search.plan import Has, Is, Or
+from fhir_hub.store.base import Key
+
+# Tags: the code is the logical id of the record that was merged away.
+RE_POINTED = f"{systems.BASE}/CodeSystem/re-pointed-from"
+ROUTED = f"{systems.BASE}/CodeSystem/came-by-merged"
+_LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
+# Who was meant when something was written or read does not change afterwards.
+_RECORDS = ("Patient", "Provenance", "AuditEvent")
+
+
+class Undone(NamedTuple):
+    """What an undone merge did: how many went back, and what came later and stays with `last`."""
+
+    back: int
+    kept: tuple[Key, ...]
+    last: str
+
+
+def referrers(parameters: Parameters) -> dict[str, list[str]]:
+    """Return each resource type that may refer to a Patient, and by which index entries."""
+    found: dict[str, list[str]] = {}
+    for resource_type in sorted(parameters.definitions.resource_types):
+        if resource_type in _RECORDS:
+            continue
+        indexes = {
+            index
+            for parameter in parameters.of(resource_type).values()
+            if parameter.kind == "reference" and "Patient" in parameter.targets
+            for index in parameter.indexes
+        }
+        if indexes:
+            found[resource_type] = sorted(indexes)
+    return found
+
+
+async def patient(unit: Unit, logical_id: str, role: str) -> Resource:
+    """Return a Patient that is there; raises `NotFound` that says in which `role` it is not."""
+    stored = await unit.current(Key("Patient", logical_id))
+    if stored is None or stored.is_deleted:
+        raise NotFound(f"the {role} patient does not exist")
+    resource: Resource = fhirjson.loads(stored.content)
+    return resource
+
+
+def require(prior: Resource, survivor: Resource) -> None:
+    """Raise unless the prior record may go into the survivor.
+
+    Raises `RuleBroken` for one and the same and for two persons, `NotInThisState` for a record
+    that was merged away before.
+    """
+    if prior["id"] == survivor["id"]:
+        raise RuleBroken("a patient cannot be merged into itself", expression="Patient.link")
+    for resource, role in ((survivor, "target"), (prior, "source")):
+        if other := match.survivor_id(resource):
+            raise NotInThisState(
+                f"the {role} patient was merged into Patient/{other} already: merge with that one, "
+                "or undo it first by $unmerge",
+                expression="Patient.link",
+            )
+    if not match.same_person(prior, survivor):
+        raise RuleBroken(
+            "the two have different valid resident IDs, so they are two persons; correct the "
+            "wrong number first",
+            expression="Patient.identifier",
+        )
+
+
+async def merge(unit: Unit, prior: Resource, survivor_id: str, parameters: Parameters) -> int:
+    """Stage that the stored `prior` record goes into the survivor; return how many were re-pointed.
+
+    Whether it may is the caller's affair (`require`).
+    """
+    await link(unit, survivor_id, "replaces", prior["id"])
+    resource = linked({**prior, "active": False}, "replaced-by", survivor_id)
+    await unit.update(resource, prior["id"])
+    moved = 0
+    for resource_type, indexes in referrers(parameters).items():
+        moved += await _lead_on(unit, resource_type, indexes, prior["id"], survivor_id)
+    await review_tasks.settle(unit, prior["id"], survivor_id, is_one=True)
+    return moved
+
+
+def record(unit: Unit, activity: str, prior_id: str, survivor_id: str) -> None:
+    """Stage the Provenance of a `merge` or `unmerge` that came over FHIR.
+
+    Spec: http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle
+    """
+    coding = {"system": _LIFECYCLE, "code": activity}
+    unit.create(
+        {
+            "resourceType": "Provenance",
+            "target": [{"reference": f"Patient/{one}"} for one in (prior_id, survivor_id)],
+            "recorded": instant(unit.now),
+            "activity": {"coding": [coding]},
+            "agent": [{"who": {"display": f"Patient/${activity}"}}],
+        }
+    )
+
+
+async def link(unit: Unit, logical_id: str, kind: str, other_id: str) -> None:
+    """Stage a link of a Patient to another."""
+    stored = await unit.current(Key("Patient", logical_id))
+    assert stored is not None
+    await unit.update(linked(fhirjson.loads(stored.content), kind, other_id), logical_id)
+
+
+def linked(resource: Resource, kind: str, other_id: str) -> Resource:
+    """Return the Patient with a link of a kind to another, once."""
+    address = f"Patient/{other_id}"
+    links = [
+        one
+        for one in resource.get("link", ())
+        if (one.get("other", {}).get("reference"), one.get("type")) != (address, kind)
+    ]
+    return {**resource, "link": [*links, {"other": {"reference": address}, "type": kind}]}
+
+
+async def _lead_on(
+    unit: Unit, resource_type: str, indexes: Sequence[str], old_id: str, new_id: str
+) -> int:
+    old, new, count = f"Patient/{old_id}", f"Patient/{new_id}", 0
+    plan = Or(tuple(Has(index, "reference", (Is(old),)) for index in indexes))
+    for stored in await unit.find(resource_type, plan):
+        resource = fhirjson.loads(stored.content)
+        if review_tasks.is_review(resource):
+            continue
+        for reference, _ in find_references(resource):
+            if reference["reference"] == old:
+                reference["reference"] = new
+        await unit.update(tagged(resource, RE_POINTED, old_id), stored.logical_id)
+        count += 1
+    return count
+
+
+def tagged(resource: Resource, system: str, logical_id: str) -> Resource:
+    """Return the resource with a tag that names a record merged away."""
+    meta = resource.get("meta", {})
+    tag = {"system": system, "code": logical_id}
+    tags = [one for one in meta.get("tag", ()) if one != tag]
+    return {**resource, "meta": {**meta, "tag": [*tags, tag]}}
+
+
+def _untagged(resource: Resource, gone: Sequence[str]) -> Resource:
+    meta = {**resource["meta"]}
+    tags = [
+        tag
+        for tag in meta.pop("tag", ())
+        if not (tag.get("system") == RE_POINTED and tag.get("code") in gone)
+    ]
+    return {**resource, "meta": {**meta, "tag": tags} if tags else meta}
+
+
+async def unmerge(
+    unit: Unit, prior_id: str, survivor: Resource, resource_types: Sequence[str]
+) -> Undone:
+    """Stage that a record that was merged into `survivor` is one of its own again.
+
+    What was re-pointed goes back; what came later under the old number stays with whoever is
+    the survivor of all by now, for people to decide.
+    """
+    way = await _way(unit, survivor)
+    prior = f"Patient/{prior_id}"
+    await change_links(unit, survivor["id"], drop=prior)
+    await change_links(unit, prior_id, drop=f"Patient/{survivor['id']}", active=True)
+    back, kept = 0, []
+    for resource_type in resource_types:
+        for stored in await unit.find(resource_type, _tag(RE_POINTED, prior_id)):
+            resource = fhirjson.loads(stored.content)
+            for reference, _ in find_references(resource):
+                if reference["reference"] == f"Patient/{way[-1]}":
+                    reference["reference"] = prior
+            resource = _untagged(resource, [prior_id, *way[:-1]])
+            await unit.update(resource, stored.logical_id)
+            back += 1
+        for stored in await unit.find(resource_type, _tag(ROUTED, prior_id)):
+            kept.append(Key(resource_type, stored.logical_id))
+    await review_tasks.settle(unit, prior_id, survivor["id"], is_one=False)
+    return Undone(back, tuple(kept), way[-1])
+
+
+async def _way(unit: Unit, survivor: Resource) -> list[str]:
+    """Return the records on the way from a survivor to the one in use, that one last."""
+    way, resource = [survivor["id"]], survivor
+    while (following := match.survivor_id(resource)) and following not in way:
+        way.append(following)
+        stored = await unit.current(Key("Patient", following))
+        resource = fhirjson.loads(stored.content) if stored and stored.content else {}
+    return way
+
+
+def _tag(system: str, logical_id: str) -> Has:
+    return Has("_tag", "token", (Is(logical_id, system),))
+
+
+async def change_links(
+    unit: Unit,
+    logical_id: str,
+    *,
+    add: tuple[str, str] = ("", ""),
+    drop: str = "",
+    active: bool | None = None,
+) -> None:
+    """Stage a Patient with a link added (address, type) or taken out, if it is there."""
+    stored = await unit.current(Key("Patient", logical_id))
+    if stored is None or stored.is_deleted:
+        return
+    resource: dict[str, Any] = fhirjson.loads(stored.content)
+    links = [one for one in resource.pop("link", ()) if _other(one) not in (drop, add[0])]
+    if add[0]:
+        links.append({"other": {"reference": add[0]}, "type": add[1]})
+    changed = {**resource, "link": links} if links else resource
+    await unit.update(changed if active is None else {**changed, "active": active}, logical_id)
+
+
+def _other(one: Mapping[str, Any]) -> str:
+    return str(one.get("other", {}).get("reference", ""))
+
+
+def told(undone: Undone, prior_id: str) -> str:
+    """Return what people should know of an undone merge."""
+    went = f"{undone.back} resources went back to Patient/{prior_id}"
+    if not undone.kept:
+        return went
+    return (
+        f"{went}; {len(undone.kept)} that came after the merge stay with "
+        f"Patient/{undone.last}: find them by _tag={ROUTED}|{prior_id}"
+    )
