@@ -24,7 +24,7 @@ from fhir_hub.hl7v2.meaning.retold import IsRetold
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
-from fhir_hub.identity import match, merging, systems
+from fhir_hub.identity import doubles, match, merging, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.r4.references import RECORDS, find_references
@@ -97,13 +97,16 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         for thing in patients
         for number in match.numbers(thing.resource.get("identifier", ()))
     }
-    if not wanted:
-        return
-    candidates = [_loaded(s) for s in await unit.find("Patient", match.plan_of(sorted(wanted)))]
-    survivors = await merged_patients.survivors(unit, candidates)
+    known: list[Resource] = []
+    if wanted:
+        known = [_loaded(s) for s in await unit.find("Patient", match.plan_of(sorted(wanted)))]
+    survivors = await merged_patients.survivors(unit, known)
     for thing in patients:
-        decision = match.decide(thing.resource, candidates, survivors)
+        resource = thing.resource
+        candidates = [one for one in known if not doubles.shows_anothers_card(resource, one)]
+        decision = match.decide(resource, candidates, survivors)
         if decision.patient is None:
+            await _find_described(unit, thing)
             continue
         patient = dict(decision.patient)
         merged = [one for one in candidates if one["id"] in decision.merged]
@@ -121,6 +124,16 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         thing.found(patient)
         if patient.get("active") is not False:
             _hold_active(unit, patient["id"])
+
+
+async def _find_described(unit: Unit, thing: Thing) -> None:
+    """Find who certainly is the patient that no number leads to; else it is a new one."""
+    if is_placeholder(thing.resource):
+        return
+    double = await doubles.the_one(thing.resource, doubles.OfUnit(unit))
+    if double is not None:
+        thing.found(double.patient)
+        _hold_active(unit, double.stored.logical_id)
 
 
 def _held_by(patients: Iterable[Mapping[str, Any]]) -> set[Number]:

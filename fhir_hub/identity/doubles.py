@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from fhir_hub import fhirjson
-from fhir_hub.identity import blocks, match, score
+from fhir_hub.identity import blocks, match, score, systems
 from fhir_hub.identity.score import Score
 from fhir_hub.identity.traits import Traits, traits_of
 from fhir_hub.repository.unit import Unit
@@ -92,6 +92,34 @@ async def find(
             found[double.stored.logical_id] = double
     found.pop(without, None)
     return sorted(found.values(), key=lambda one: (-one.score.score, one.stored.logical_id))
+
+
+async def the_one(wanted: Json, source: Source) -> Double | None:
+    """Return who the `wanted` Patient certainly is, None if nobody is, or it is not clear who.
+
+    Several are clear if they are certainly one person among themselves: then the surest.
+    """
+    found = [one for one in await find(wanted, source, "certain") if _is_in_use(one)]
+    if not found:
+        return None
+    first = traits_of(found[0].patient)
+    others = (score.compare(first, traits_of(one.patient)).grade for one in found[1:])
+    return found[0] if all(grade == "certain" for grade in others) else None
+
+
+def _is_in_use(one: Double) -> bool:
+    return one.patient.get("active") is not False
+
+
+def shows_anothers_card(wanted: Json, known: Json) -> bool:
+    """Say whether the two share nothing but a national number, which name and birth date deny."""
+    first, second = wanted.get("birthDate"), known.get("birthDate")
+    if not first or not second or first == second:  # so it is of nearly all messages
+        return False
+    one, other = traits_of(wanted), traits_of(known)
+    shared = set(one.numbers).intersection(other.numbers)
+    is_national = all(number.system in systems.STRONG for number in shared)
+    return bool(shared) and is_national and score.contradicts(one, other)
 
 
 async def _candidates(traits: Traits, source: Source) -> Sequence[Stored]:

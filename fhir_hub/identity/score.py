@@ -68,12 +68,25 @@ def compare(one: Traits, other: Traits) -> Score:
     weighed = _limited(parts, PRIOR + sum(part.bits for part in parts))
     shared = set(one.numbers).intersection(other.numbers)
     if not shared:
-        return weighed
+        return _at_most_probable(weighed) if _numbered_twice(one, other) else weighed
     is_national = any(number.system in systems.STRONG for number in shared)
     number = Part("number", "national" if is_national else "same-issuer", 99.0)
     if contradicts(one, other):
         return Score("possible", _MOST["possible"], (number, *parts))
     return Score("certain", 1.0, (number, *parts))
+
+
+def _numbered_twice(one: Traits, other: Traits) -> bool:
+    """Say whether one issuer, which must know them apart, has given both a number of its own."""
+    issuers = {number.system for number in one.numbers} - systems.STRONG
+    return any(number.system in issuers for number in other.numbers)
+
+
+def _at_most_probable(found: Score) -> Score:
+    parts = (*found.parts, Part("number", "two-of-one-issuer", 0.0))
+    if found.grade != "certain":
+        return found._replace(parts=parts)
+    return Score("probable", _MOST["probable"], parts)
 
 
 def contradicts(one: Traits, other: Traits) -> bool:
