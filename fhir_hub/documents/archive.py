@@ -34,7 +34,7 @@ MOST = 5000  # resources of one type that go into a document: the newest
 _PAGE = 500
 _TARGETS = 50
 # when it took place: the first of these that a type has
-_WHEN = ("date", "authoredon", "effective", "period", "created")
+_WHEN = ("date", "authoredon", "authored", "effective", "period", "created")
 _MOMENTS = (
     ("effectiveDateTime",),
     ("effectiveInstant",),

@@ -54,6 +54,7 @@ _RECORD = frozenset(
     )
 )
 _SUBJECTS = ("subject", "patient", "for", "beneficiary", "individual")
+_REFERRAL_CODES = ("referral", "3457005", "306206005")  # the hub's, and those of SNOMED CT
 _PASSED_ON = ("hasMember", "derivedFrom", "result", "media", "imagingStudy")
 
 
@@ -98,7 +99,7 @@ def permission(ground: Ground, archive: Archive) -> May:
         if resource_type in _RESULTS and ground.since is not None:
             moment = archive.moment(resource)
             return moment is None or moment >= ground.since
-        return resource_type in _RECORD | _RESULTS and not _is_referral(resource)
+        return resource_type in _RECORD | _RESULTS and not is_referral_order(resource)
 
     return may
 
@@ -140,8 +141,10 @@ def _is_of(resource: Resource, patients: frozenset[str]) -> bool:
     return True
 
 
-def _is_referral(resource: Resource) -> bool:
-    """Say whether an order is another referral: only its own parties know it."""
+def is_referral_order(resource: Resource) -> bool:
+    """Say whether a resource is the order of a referral: only the parties to it know it."""
     if resource["resourceType"] != "ServiceRequest":
         return False
-    return any(has_code(one, "referral") for one in each(resource, "category"))
+    return any(
+        has_code(one, code) for one in each(resource, "category") for code in _REFERRAL_CODES
+    )

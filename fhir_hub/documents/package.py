@@ -17,6 +17,7 @@ from fhir_hub.documents.assembly import Contents
 from fhir_hub.documents.composing import NEWEST_ONLY, Part, key_in, moment_text, write
 from fhir_hub.documents.disclosure import (
     RESULTS_FOR,
+    is_referral_order,
     is_restricted,
     permission,
     referral_ground,
@@ -29,7 +30,8 @@ from fhir_hub.documents.wording import concept_text
 from fhir_hub.errors import NotSupported
 from fhir_hub.referral.content import DIRECTION
 from fhir_hub.referral.finding import plan_for, read
-from fhir_hub.referral.reading import at, codings, each, extension, has_code, key_of
+from fhir_hub.referral.reading import at, codings, each, extension, key_of
+from fhir_hub.referral.states import is_referral
 from fhir_hub.repository.unit import Resource
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Key
@@ -62,13 +64,13 @@ async def package(archive: Archive, order: Resource) -> Resource:
 
     Raises `NotSupported` if the ServiceRequest is no referral or is of no Patient, `NotFound`.
     """
-    if not any(has_code(one, "referral") for one in each(order, "category")):
-        raise NotSupported("this ServiceRequest is no referral: its category does not say so")
     subject = key_of(order.get("subject"))
     if subject is None or subject.resource_type != "Patient":
         raise NotSupported("this referral names no Patient of this server")
     person = await person_of(archive.store, subject.logical_id)
     referral = await _referral(archive, order)
+    if not is_referral_order(order) and not (referral.task and is_referral(referral.task)):
+        raise NotSupported("this is no referral: neither its category nor a Task says so")
     now = archive.clock()
     ground = referral_ground(
         frozenset(person.ids), referral.keys() | {person.key}, referral.task, now

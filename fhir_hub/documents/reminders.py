@@ -16,7 +16,7 @@ from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.documents.archive import Archive, when
 from fhir_hub.documents.composing import key_in
 from fhir_hub.documents.disclosure import Ground, permission
-from fhir_hub.documents.equivalents import Code, equivalents
+from fhir_hub.documents.equivalents import equivalents
 from fhir_hub.documents.people import Person
 from fhir_hub.documents.sameness import same_concept
 from fhir_hub.documents.sections import supply_end
@@ -76,11 +76,11 @@ class Reminder:
 
 
 class _Asked(NamedTuple):
-    """The order, the codes that mean the same, and when it is to be done."""
+    """The order, when it is to be done, and since when what was done counts."""
 
     order: Resource
-    codes: frozenset[Code]
     moment: datetime
+    since: datetime
 
 
 async def remind(
@@ -126,11 +126,12 @@ async def _tests(
     codes = equivalents(codings(order.get("code")), maps)
     if not codes:
         return []
-    asked = _Asked(order, frozenset(codes), _moment(order, archive))
     kind: Kind = "exam" if _is_exam(order) else "test"
     window = window_of(codes, kind, own)
-    local = asked.moment.astimezone(archive.zone)  # the window counts calendar days
+    moment = _moment(order, archive)
+    local = moment.astimezone(archive.zone)  # the window counts calendar days
     since = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(window.days)
+    asked = _Asked(order, moment, since)
     found: list[Resource] = []
     for name in ("Observation", "DiagnosticReport", "Procedure", "ServiceRequest"):
         code = archive.parameters.of(name)["code"]
@@ -150,7 +151,9 @@ def _counts(one: Resource, asked: _Asked, archive: Archive) -> bool:
     moment = archive.moment(one)
     if one.get("status") in _GONE or moment is None:
         return False
-    if from_microseconds(moment) > asked.moment or _is_itself(one, asked.order):
+    if not asked.since <= from_microseconds(moment) <= asked.moment:
+        return False
+    if _is_itself(one, asked.order):
         return False
     if one["resourceType"] == "ServiceRequest":
         return one.get("status") in ("active", "on-hold")

@@ -252,6 +252,23 @@ async def test_a_package_refuses(record, refer, address, status):
     await record.ask(address, status)
 
 
+@pytest.mark.parametrize(
+    ("category", "status", "answered"),
+    [
+        (None, None, 422),
+        (coded("3457005", "http://snomed.info/sct"), None, 200),
+        (None, "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS", 200),
+    ],
+)
+async def test_a_referral_is_known_by_its_category_or_its_task(
+    record, refer, category, status, answered
+):
+    business = {"businessStatus": coded("2.0", status)} if status else {}
+    await refer({"status": "requested", **business}, category=[category or coded("lab")])
+
+    await record.ask(PACKAGE, answered)
+
+
 async def test_what_a_reference_leaves_empty_goes_with_it_and_the_hub_stands_for_who_is_not_there(
     record, refer
 ):

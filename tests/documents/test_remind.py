@@ -138,10 +138,10 @@ async def test_a_report_with_its_results_is_told_once_and_an_open_order_as_order
         performer=[reference("Organization/sh")],
         result=[reference("Observation/a1c")],
     )
-    kept = order("4548-4", status="active", authoredOn="2024-02-28T01:00:00Z")
-    await record.put(
-        "ServiceRequest", "open", **{k: v for k, v in kept.items() if k != "resourceType"}
-    )
+    for logical_id, authored in (("open", "2024-02-28T01:00:00Z"), ("forgotten", "2021-01-01")):
+        kept = order("4548-4", status="active", authoredOn=authored)
+        elements = {name: value for name, value in kept.items() if name != "resourceType"}
+        await record.put("ServiceRequest", logical_id, **elements)
 
     first, second = await reminders(record.client, order())
 

@@ -4,10 +4,12 @@ Steps that a signed-in person takes are taken by whoever asks, as there is no si
 are marked `signed in:`. The step about an institution without any basis waits for it.
 """
 
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
-from scenario_parts import LOINC, SHEN
+from scenario_parts import EXAMPLES, LOINC, SHEN
 
 A1C = f"{LOINC}|4548-4"
 HISTORY = f"Observation?patient.identifier={SHEN}&code={A1C}&_sort=date"
@@ -118,3 +120,15 @@ def test_s4_5_a_trend_by_one_code_over_institutions_with_codes_of_their_own(told
     places = [told.get(one["performer"][0]["reference"])["identifier"][0] for one in trend]
     assert [one["value"] for one in places] == ["SHTH01", "QPDCH"]
     assert {one["code"] for one in trend[1]["code"]["coding"]} == {"QP-GHB", "4548-4"}
+
+
+def test_s4_6_the_example_prints_the_record_and_the_reminder(told):
+    script = EXAMPLES / "record.py"
+    number = SHEN.partition("|")[2]
+    told.clock.set("2025-06-10T09:00+08:00")
+    command = [sys.executable, str(script), told.addresses.fhir, number, "4548-4"]
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "糖化血红蛋白 · 市级医院（示例） SHTH01" in ran.stdout
+    assert "already done 2025-06-01 at QPDCH" in ran.stdout
