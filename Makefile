@@ -63,8 +63,11 @@ test-faults: $(VENV)/installed-tests
 
 # what to give the benchmarks: BENCH="--prefill 1000000 --runs 3 --keep"
 BENCH ?=
+# and the table of MongoDB beside SQLite: BESIDE="--store mongodb://db1/bench?replicaSet=rs0"
+BESIDE ?=
 bench: bench-checks
 	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench.beside $(BESIDE)
 
 bench-checks: $(VENV)/installed-tests
 	$(BIN)/python -m bench.checks

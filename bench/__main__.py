@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--prefill", type=int, default=20_000, help="resources stored before")
     parser.add_argument("--database", type=Path, help="a filled file to start from, as a copy")
     parser.add_argument("--workers", type=int, default=1, help="processes of the hub")
+    parser.add_argument("--clients", type=int, default=1000, help="at most so many at once")
     parser.add_argument("--only", default="", help="works whose names have one of these in them")
     parser.add_argument("--hours", type=float, default=0, help="then mixed load for so long")
     parser.add_argument("--budgets", action="store_true", help="fail if 30 %% over a CPU budget")
@@ -54,11 +56,12 @@ async def measure(hub: Hub, people: int, asked: argparse.Namespace) -> list[Row]
     for work in works(people, large):
         if asked.only and not any(part in work.name for part in asked.only.split(",")):
             continue
+        wanted = replace(work, clients=min(work.clients, asked.clients))
         measured = []
         for _ in range(asked.runs):
             # each run goes on where the one before ended: what it creates is new
             first += 1_000_000
-            measured.append(await run(hub, work.for_workers(asked.workers), asked.seconds, first))
+            measured.append(await run(hub, wanted.for_workers(asked.workers), asked.seconds, first))
         rows.append(middle(measured))
         print(rows[-1], flush=True)
     if asked.hours:

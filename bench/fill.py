@@ -20,8 +20,8 @@ from fhir_hub.identity.systems import ALIASES
 from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.store.base import Change
-from fhir_hub.store.sqlite.store import open_sqlite
+from fhir_hub.store.base import Change, Store
+from fhir_hub.store.open import open_backend
 
 ZONE = timezone(timedelta(hours=8))
 START = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
@@ -49,27 +49,33 @@ def change(resource: Resource, moment: int, extractor: Extractor) -> Change:
 
 def fill(path: Path, wanted: int, *, is_quiet: bool = False) -> int:
     """Write a new database of about `wanted` resources; return how many there are."""
-    return asyncio.run(_fill(path, wanted, is_quiet=is_quiet))
+    return fill_store(f"sqlite:{path}", wanted, is_quiet=is_quiet)
 
 
-async def _fill(path: Path, wanted: int, *, is_quiet: bool) -> int:
+def fill_store(url: str, wanted: int, *, group: int = _GROUP, is_quiet: bool = False) -> int:
+    """Write about `wanted` resources into an empty store, `group` at once; return how many."""
+
+    async def work() -> int:
+        async with open_backend(url) as backend:
+            return await _fill(backend.store, wanted, group, is_quiet=is_quiet)
+
+    return asyncio.run(work())
+
+
+async def _fill(store: Store, wanted: int, size: int, *, is_quiet: bool) -> int:
     extractor = Extractor(Parameters(load_definitions()), ZONE, aliases=ALIASES, derived=DERIVED)
-    store, _ = open_sqlite(path)
     began = time.perf_counter()
-    done, group = 0, []
-    try:
-        for resource in resources(wanted):
-            done += 1
-            group.append(change(resource, START + done * STEP, extractor))
-            if len(group) == _GROUP:
-                await store.write(group)
-                group = []
-                if not is_quiet:
-                    print(f"{done:,} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-        if group:
+    done, group = 0, list[Change]()
+    for resource in resources(wanted):
+        done += 1
+        group.append(change(resource, START + done * STEP, extractor))
+        if len(group) == size:
             await store.write(group)
-    finally:
-        await store.close()
+            group = []
+            if not is_quiet:
+                print(f"{done:,} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    if group:
+        await store.write(group)
     return done
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 
 class Hub:
-    """`fhir-hub serve` on a SQLite file, durable, on free ports."""
+    """`fhir-hub serve` on a SQLite file or another store, durable, on free ports."""
 
-    def __init__(self, database: Path, workers: int = 1) -> None:
+    def __init__(self, database: Path | str, workers: int = 1) -> None:
         command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
-        command += ["--store", f"sqlite:{database}", "--ready-json"]
+        store = f"sqlite:{database}" if isinstance(database, Path) else database
+        command += ["--store", store, "--ready-json"]
         if workers > 1:
             command += ["--workers", str(workers)]
         started = time.perf_counter()

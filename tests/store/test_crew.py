@@ -16,7 +16,7 @@ from fhir_hub.store.journal import Received
 from fhir_hub.store.mongo.crew import MongoCrew
 from fhir_hub.store.mongo.driver import Connection, connect
 from fhir_hub.store.mongo.journal import MongoJournal
-from fhir_hub.store.mongo.messages import PROCESS
+from fhir_hub.store.mongo.messages import PROCESS, RAW
 from fhir_hub.store.mongo.schema import prepare, read_address
 
 LEASE_S = 10.0
@@ -190,3 +190,15 @@ async def test_a_leader_that_cannot_reach_the_database_leads_no_more_before_its_
     while first.told != ["lead", "rest"]:
         await asyncio.sleep(0.001)
     serving.cancel()
+
+
+async def test_a_message_over_what_a_document_holds_is_kept_in_pieces_and_removed_whole(posts):
+    raw = bytes(range(256)) * (13 << 12)  # 13 MB
+    journal = posts[0].journal
+    await journal.keep(Received("mllp", "k", "d", 1, raw))
+    await journal.keep(message(2))
+
+    assert (await posts[1].journal.find(1)).message.raw == raw
+    await journal.finish(Finish(1, "done", b""))
+    assert (await journal.prune({"done": 9}, 0)).emptied == 1
+    assert [one["_id"] for one in await posts[0].connection.find(RAW, {})] == [2]

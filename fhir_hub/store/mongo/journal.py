@@ -134,8 +134,8 @@ class MongoJournal:
         async def work(session: Session) -> None:
             connection = self._connection
             last, _ = await touch(connection, session)
-            await connection[MESSAGE].delete_many({"_id": {"$in": numbers}}, session=session)
             await remove_bytes(connection, numbers, session)
+            await connection[MESSAGE].delete_many({"_id": {"$in": numbers}}, session=session)
             await connection[MESSAGE].insert_many(made, session=session)
             if raws:
                 await connection[RAW].insert_many(raws, session=session)

@@ -102,10 +102,11 @@ async def with_bytes(
 
 async def remove_bytes(connection: Connection, numbers: list[int], session: Session) -> None:
     """Remove the bytes of messages."""
-    for number in numbers:
-        await connection[RAW].delete_many(
-            {"_id": {"$gte": number, "$lt": number + 1}}, session=session
-        )
+    large = {"_id": {"$in": numbers}, "size_bytes": {"$gt": _PIECE_BYTES}}
+    found = await connection.find(MESSAGE, large, fields=["_id"], session=session)
+    ranges = [{"_id": {"$gt": one["_id"], "$lt": one["_id"] + 1}} for one in found]
+    where = {"$or": [{"_id": {"$in": numbers}}, *ranges]}
+    await connection[RAW].delete_many(where, session=session)
 
 
 def condition(selection: Selection) -> Document:
