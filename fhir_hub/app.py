@@ -45,6 +45,7 @@ from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.referral.conduct import conduct, own_rules
 from fhir_hub.referral.deadlines import Deadlines
+from fhir_hub.referral.delivery import Delivery
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
@@ -115,7 +116,7 @@ def build(
     answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn, clock)
     intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
-    deliveries = _deliveries(outer, parameters, mappings, clock)
+    deliveries = _deliveries(outer, parameters, mappings, service.repository)
     reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload)
     parts = (service, receiver, intake, trials, codes, deliveries, profiles)
     return Hub(settings, backend, logs, metrics, *parts, indexing, reloading, figures)
@@ -153,14 +154,16 @@ def _deliveries(
     hub: tuple[Settings, Backend, Logs, Metrics],
     parameters: Parameters,
     mappings: Mappings,
-    clock: Clock,
+    repository: Repository,
 ) -> Deliveries:
     """Return what delivers messages to the partners."""
     settings, backend, logs, metrics = hub
     base = settings.base_url or address(settings.host, settings.port)
     desk = Desk(backend.store, parameters, settings.zone, base, ALIASES)
     log = logs.get_logger("outbound").warning
-    return Deliveries(settings.partners, mappings, desk, clock, new_logical_id, log, metrics)
+    told = Delivery(repository, settings.referral).acknowledged
+    parts = (repository.clock, new_logical_id, log, metrics, told)
+    return Deliveries(settings.partners, mappings, desk, *parts)
 
 
 def _service(
@@ -194,6 +197,7 @@ def _service(
         reminders=settings.reminders,
         profiles=profiles,
         pools=settings.pools,
+        shown=Delivery(repository, settings.referral).shown,
     )
 
 

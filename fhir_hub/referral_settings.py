@@ -41,6 +41,10 @@ class ReferralSettings(BaseModel):
     """Whether a second open referral to the same specialty is refused unless it says why, or
     only warned of."""
 
+    unknown_answer: Literal["take", "refuse"] = "take"
+    """What happens to an answer (RRI) to a referral that is not known here: it is taken, because it
+    may have come before its referral, or refused (AE 204)."""
+
     if_match: Literal["off", "412", "428"] = "off"
     """What is answered to a change of a referral's Task without `If-Match`: nothing in particular
     (`off`), 412 or 428."""

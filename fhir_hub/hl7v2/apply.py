@@ -18,7 +18,7 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.meaning import bookings, moves, snapshots, unlinks
+from fhir_hub.hl7v2.meaning import answers, bookings, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.retold import IsRetold
 from fhir_hub.hl7v2.meaning.telling import Telling
@@ -58,6 +58,7 @@ async def apply(
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
     await _find_others(unit, [t for t in things if t.resource["resourceType"] != "Patient"])
+    await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.find(unit, prior, by_url)

@@ -100,6 +100,7 @@ class Conduct:
             "Task": (
                 partial(tasks.follow, is_strict=is_strict, settings=own.referral),
                 _review_task,
+                encounters.follow_task,
             ),
         }
         settings = own.referral

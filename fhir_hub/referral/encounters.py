@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
-from fhir_hub.referral.finding import Followed, find
+from fhir_hub.referral.finding import Followed, find, find_naming
 from fhir_hub.referral.institutions import institution_of
 from fhir_hub.referral.reading import at, each, key_of
 from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
@@ -68,6 +68,25 @@ async def _require_patient(unit: Unit, appointment: Resource, order: Resource) -
         return
     if not any([one == wanted or await is_same_patient(unit, one, wanted) for one in patients]):
         raise another_patient("Appointment.participant")
+
+
+async def follow_task(unit: Unit, followed: Followed) -> None:
+    """Book a referral that comes after its booking: the Appointment named it by its number."""
+    key, before, task = followed
+    state = state_of(task) if task is not None and before is None else None
+    if task is None or state is None or state.name != "requested":
+        return
+    for number in each(task, "identifier"):
+        value, system = number.get("value"), number.get("system")
+        if not isinstance(value, str) or not isinstance(system, str):
+            continue
+        named = Is(value, system)
+        for stored in await find_naming(unit, "Appointment", "based-on", named):
+            appointment = fhirjson.loads(stored.content)
+            current = await unit.current(key)
+            if appointment.get("status") == "booked" and current is not None:
+                source = Key("Appointment", stored.logical_id)
+                await _advance_told(unit, current, "scheduled", source, "appointment")
 
 
 async def follow_encounter(unit: Unit, followed: Followed) -> None:
@@ -163,13 +182,8 @@ async def _move(
         if state is None:
             continue
         elements: Resource = {"output": _with_output(task, source, kind)}
-        if state.name in _UNDECIDED and target == "scheduled":
-            elements["note"] = [
-                *each(task, "note"),
-                {"text": f"inferred from a {kind} / 由预约推断已接收"},
-            ]
         if step(state.name, target) is not None:
-            await advance(unit, stored, target, **elements)
+            await _advance_told(unit, stored, target, source, kind)
         elif state.name == target or (target == "seen" and state.name not in TERMINAL):
             await unit.update(task | elements, stored.logical_id)
         elif must:
@@ -178,6 +192,17 @@ async def _move(
                 f"the referral is {state.name} and cannot be booked; events allowed now: {events}",
                 expression="Appointment.basedOn",
             )
+
+
+async def _advance_told(unit: Unit, stored: Stored, target: str, source: Key, kind: str) -> None:
+    """Stage the step that a record means, with what it implies."""
+    task = fhirjson.loads(stored.content)
+    state = state_of(task)
+    elements: Resource = {"output": _with_output(task, source, kind)}
+    if state is not None and state.name in _UNDECIDED and target == "scheduled":
+        inferred = {"text": f"inferred from a {kind} / 由预约推断已接收"}
+        elements["note"] = [*each(task, "note"), inferred]
+    await advance(unit, stored, target, **elements)
 
 
 def _with_output(task: Resource, source: Key, kind: str) -> list[Resource]:

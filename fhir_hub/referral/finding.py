@@ -57,6 +57,12 @@ def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     return And(tuple(plans))
 
 
+async def find_naming(unit: Unit, resource_type: str, parameter: str, number: Is) -> list[Stored]:
+    """Return what refers to something by its number alone, under a parameter of references."""
+    index = _parameters().of(resource_type)[parameter].index
+    return await unit.find(resource_type, Has(f"{index}:identifier", "token", (number,)))
+
+
 def ended_between(resource_type: str, first: datetime, last: datetime, date: str = "date") -> Plan:
     """Return the plan of what has a date parameter that ended after one moment, until another."""
     bounds = Compare("high", ">", microseconds(first)), Compare("high", "<=", microseconds(last))

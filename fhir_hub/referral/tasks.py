@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import FhirError, Issue, NotInThisState, RuleBroken
+from fhir_hub.errors import FhirError, Issue, NotFound, NotInThisState, RuleBroken
 from fhir_hub.referral.completing import noted_state
 from fhir_hub.referral.effects import effects
 from fhir_hub.referral.finding import Followed, find
@@ -64,7 +64,10 @@ async def follow(
         return
     row = step(NONE if old is None else old.name, new.name)
     if row is None and old is None and (was is not None or not is_strict):
-        return  # no referral until now, or one whose beginning was told elsewhere
+        # no referral until now, or one whose beginning was told elsewhere
+        if was is None and settings.unknown_answer == "refuse" and not key_of(task.get("focus")):
+            raise NotFound("no referral has this number", expression="Task.focus")
+        return
     if row is None or (is_passed_on and row.event != "transfer"):
         raise _refused(old, new)
     noted = noted_state(was)

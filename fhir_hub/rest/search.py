@@ -84,6 +84,8 @@ async def _search(
     if asked.is_explained:
         return answer(200, await _explanation(asked, service))
     page, included = await service.repository.search(asked)
+    if service.shown is not None and resource_types == ("Task",):
+        await service.shown(tuple(pairs), page.matches)
     return answer(200, searchset(request.base, path, asked, page, included, service))
 
 

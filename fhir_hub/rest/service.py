@@ -1,6 +1,6 @@
 """What every interaction is given: the parts that `app.py` built, in one frozen record."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import NamedTuple
@@ -14,8 +14,9 @@ from fhir_hub.r4.packages import Packages
 from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import SearchTerms, StoredTerminology
-from fhir_hub.rest.message import FhirRequest, FhirResponse
+from fhir_hub.rest.message import FhirRequest, FhirResponse, Pairs
 from fhir_hub.search.parameters import Parameters
+from fhir_hub.store.base import Stored
 
 
 class Operation(NamedTuple):
@@ -41,7 +42,7 @@ class Service:
 
     `dispatch`, `interactions` and `operations` are those of `routes.py`, so that a
     bundle can ask for any interaction and the CapabilityStatement can name them without importing
-    the table.
+    the table. `shown` is told which Tasks a search showed.
     """
 
     repository: Repository
@@ -63,6 +64,7 @@ class Service:
     expansion_limit: int = 1000
     reminders: Mapping[str, int] = field(default_factory=dict)
     profiles: Packages = field(default_factory=Packages)
+    shown: Callable[[Pairs, Sequence[Stored]], Awaitable[None]] | None = None
     pools: Mapping[str, PoolSettings] = field(default_factory=dict)
 
     def terms(self, base: str) -> SearchTerms:

@@ -122,9 +122,55 @@ async def test_a_referral_is_told_to_who_is_asked_and_its_answer_to_who_asks(cli
     await hospital.messages(3)
 
     assert hospital.events == ["REF^I12", "REF^I13", "REF^I14"]
-    assert centre.events == ["RRI^I12", "RRI^I12"]
+    assert centre.events == ["RRI^I12", "RRI^I13"]
     assert [one.split("\rRF1|")[1][0] for one in answered] == ["A", "R"]
     assert "MSH|^~\\&|FHIRHUB|SHTH01||ZJJCHC|" in answered[0]
+
+
+BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
+OWN = "https://fhir-hub.example/CodeSystem/referral-business-status"
+
+
+def step(status, code, **more):
+    system = OWN if code.startswith("cn-") else BSER
+    business = {"coding": [{"system": system, "code": code}]}
+    return {"status": status, "businessStatus": business, **more}
+
+
+async def test_each_step_is_told_to_the_side_that_did_not_do_it(put, partners):
+    centre, hospital = partners
+    await put(CENTRE, HOSPITAL, PATIENT, REQUEST)
+    why = {"statusReason": {"text": "请补充"}}
+
+    await put(TASK, **step("requested", "2.0"))
+    await put(TASK, **step("received", "2.0"))
+    await put(TASK, **step("received", "cn-info-requested", **why))
+    await put(TASK, **step("received", "2.0"))
+    await put(TASK, **step("accepted", "3.0"))
+    await put(TASK, **step("in-progress", "5.1.1"))
+    await put(TASK, **step("in-progress", "5.2", **why))
+    await put(TASK, **step("cancelled", "6.0", **why))
+    answers = await centre.messages(4)
+    await hospital.messages(3)
+
+    assert hospital.events == ["REF^I12", "REF^I13", "REF^I14"]
+    assert centre.events == ["RRI^I13", "RRI^I12", "RRI^I13", "RRI^I14"]
+    assert [one.split("\rRF1|")[1][0] for one in answers] == ["P", "A", "A", "R"]
+    assert "请补充" in answers[0].split("\rNTE|")[1]
+
+
+async def test_a_referral_that_passes_on_is_taken_back_and_asked_anew(put, partners):
+    centre, hospital = partners
+    await put(CENTRE, HOSPITAL, PATIENT, REQUEST)
+    elsewhere = {"owner": TASK["requester"], "requester": {"reference": "Patient/p1"}}
+
+    await put(TASK, **step("requested", "2.0"))
+    await put(TASK, **step("requested", "2.0"), **elsewhere)
+    await hospital.messages(2)
+    await centre.messages(1)
+
+    assert hospital.events == ["REF^I12", "REF^I14"]
+    assert centre.events == ["REF^I12"]
 
 
 async def test_a_booking_is_told_by_what_changed(put, partners):

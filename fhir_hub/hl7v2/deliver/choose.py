@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.deliver.desk import Desk
-from fhir_hub.hl7v2.emit.events import booking_event, is_referral, referral_event
+from fhir_hub.hl7v2.emit.events import (
+    answer_event,
+    booking_event,
+    is_expired,
+    is_question,
+    is_referral,
+    is_taken_back,
+    referral_event,
+)
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
@@ -153,26 +161,58 @@ async def _referral(
         resources = await desk.gather(*([content, task] if task else [content]))
     if request is not None and not is_referral(request):
         return None
-    status = task.get("status") if task else "requested"
-    owner = task.get("owner") if task else next(iter((request or {}).get("performer", ())), None)
-    if request is not None and status in _ASKED and _is_at(owner, partner, resources):
-        event = referral_event("REF", request, task, before)
-        return Choice(event, request, before, resources, change)
-    asked_by = task.get("requester") if task else None
-    is_answer = task is not None and (status in _ANSWERED or _is_expired(task))
-    if task and change.resource_type == "Task" and is_answer:
-        is_his = _is_at(asked_by, partner, resources)
-        return Choice("RRI^I12", task, before, resources, change) if is_his else None
+    asked = _asked(task) or next(iter((request or {}).get("performer", ())), None)
+    is_of_task = change.resource_type == "Task" and task is not None
+    if request is not None and _is_at(asked, partner, resources):
+        is_his = not is_of_task or before is None
+        if before is not None and is_of_task:
+            is_his = _is_at(_asked(before), partner, await desk.gather(before))
+        told = before if is_of_task else None
+        event = _told_event(request, task, before, told) if is_his else "REF^I12"
+        return Choice(event, request, before, resources, change) if event else None
+    if task is None or not is_of_task:
+        return None
+    if request is not None and before is not None:
+        there = await desk.gather(before)
+        if _is_at(_asked(before), partner, there):  # it went to another institution
+            return Choice("REF^I14", request, before, resources, change)
+    if _is_answer(task, before) and _is_at(task.get("requester"), partner, resources):
+        return Choice(answer_event(task, before), task, before, resources, change)
     return None
+
+
+def _told_event(request: Json, task: Json | None, before: Json | None, was: Json | None) -> str:
+    """Return the event that tells who is asked of a change, empty if there is none.
+
+    `before` is the changed record before, `was` the Task before if the Task changed.
+    """
+    if task is not None and was is not None and is_taken_back(task) != is_taken_back(was):
+        return "REF^I14" if is_taken_back(task) else ""  # else he answered it himself
+    if task is not None and was is not None and not is_question(was):
+        is_delivered = (was.get("status"), task.get("status")) == ("requested", "received")
+        if is_delivered or is_question(task):
+            return ""  # he has it, or asks
+    status = task.get("status") if task else "requested"
+    return referral_event("REF", request, task, before) if status in _ASKED else ""
+
+
+def _asked(task: Json | None) -> Any:
+    """Return the Reference to who is asked: the institution, though a person took it up."""
+    recipients = ((task or {}).get("restriction") or {}).get("recipient") or [None]
+    return recipients[0] or (task or {}).get("owner")
+
+
+def _is_answer(task: Json, before: Json | None) -> bool:
+    """Say whether who asked is to be told: not of what he did himself."""
+    if is_taken_back(task):
+        return False
+    if task.get("status") == "cancelled":
+        return is_expired(task) or (before is not None and is_taken_back(before))
+    return task.get("status") in _ANSWERED or is_question(task)
 
 
 def _is_at(reference: Any, partner: PartnerSettings, resources: Resources) -> bool:
     return bool(partner.facility) and institution(reference, resources) == partner.facility
-
-
-def _is_expired(task: Json) -> bool:
-    codings = task.get("businessStatus", {}).get("coding", ())
-    return any(one.get("code") == "cn-expired" for one in codings)
 
 
 async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:

@@ -28,11 +28,15 @@ _IDLE_S = 0.5
 _UNSAVED = 500  # versions of which there was nothing to tell, looked at again after a crash
 Write = Callable[[Choice, str], Emitted]
 Told = Callable[[str, str], None]
+Delivered = Callable[[str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a courier works with: `write` makes a message, `told` counts what became of one."""
+    """What a courier works with: `write` makes a message, `told` counts what became of one.
+
+    `delivered` is told of a message that was taken: its event, and what it was about.
+    """
 
     name: str
     partner: PartnerSettings
@@ -44,6 +48,7 @@ class Round:
     clock: Clock
     log: Log
     told: Told
+    delivered: Delivered
     sleep: Callable[[float], Awaitable[None]]
 
 
@@ -230,6 +235,8 @@ class Courier:
     async def _done(self, pending: Pending, answer: Answer, dead: Dead | None) -> None:
         given, progress = self._given, self._progress
         assert progress is not None
+        if dead is None:
+            await given.delivered(pending.event, pending.address)
         done = progress.done if pending.again_of else pending.sequence
         self._progress = replace(progress, pending=None, done=done)
         gone = pending.again_of if dead is None else ""

@@ -13,7 +13,7 @@ from fhir_hub.clock import Clock, IdMaker, from_microseconds
 from fhir_hub.hl7v2.deliver.breaker import STATES, Breaker
 from fhir_hub.hl7v2.deliver.checked import check_partners
 from fhir_hub.hl7v2.deliver.choose import Choice
-from fhir_hub.hl7v2.deliver.courier import Courier, Round
+from fhir_hub.hl7v2.deliver.courier import Courier, Delivered, Round
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import Link, tls_of
 from fhir_hub.hl7v2.deliver.outbox import Outbox
@@ -23,6 +23,10 @@ from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.telemetry import Log, Metrics
 
 _WATCH_S, _LOOK_S = 1.0, 0.01
+
+
+async def _nothing(event: str, address: str) -> None:
+    """Tell nobody of a message that was taken."""
 
 
 def receiver_of(partner: PartnerSettings) -> Receiver:
@@ -69,6 +73,7 @@ class Deliveries:
         new_id: IdMaker,
         log: Log,
         metrics: Metrics,
+        delivered: Delivered = _nothing,
         time: Callable[[], float] = monotonic,
     ) -> None:
         check_partners(partners, mappings, desk)
@@ -90,6 +95,7 @@ class Deliveries:
                 clock,
                 log,
                 metrics.observe_delivery,
+                delivered,
                 asyncio.sleep,
             )
             self._couriers[name] = Courier(given)

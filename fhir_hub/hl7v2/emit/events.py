@@ -85,7 +85,7 @@ def about(resources: Resources, event: str, main: Json | None, before: Json | No
         tasks = resources.referring("Task", "focus", main) or _same_number(resources, main)
         return About(event, _placed(main), before, task=tasks[0] if tasks else None)
     if code == "RRI":
-        return About(event, _placed(main), before)
+        return About(event, _placed(_answer(main)), before)
     if event == "ADT^A40":
         survivor, merged = _merge(resources, main)
         return About(event, survivor, before, merged=merged)
@@ -119,7 +119,7 @@ def _event_of(resources: Resources, main: Json | None, before: Json | None) -> s
         booked = main or resources.of_type("Appointment")[0]
         return booking_event(booked, before)
     if "Task" in kinds and tasks[0].get("status") in _ANSWERED:
-        return "RRI^I12"
+        return answer_event(tasks[0], before)
     if "ServiceRequest" in kinds and ("Task" in kinds or _main(resources, "REF") is not None):
         has_report = "DiagnosticReport" in kinds
         if not has_report:
@@ -152,6 +152,51 @@ def referral_event(code: str, request: Json, task: Json | None, before: Json | N
     if any(one in ("revoked", "entered-in-error", "cancelled") for one in states):
         return f"{code}^I14"
     return f"{code}^I13" if before and code == "REF" else f"{code}^I12"
+
+
+def answer_event(task: Json, before: Json | None) -> str:
+    """Return whether an answer to a referral is the first one, another one, or taken back.
+
+    The first is I12; a question, and whatever comes after an answer, I13; a referral that the one
+    who was asked gives up, because he was asked to, I14.
+    """
+    if task.get("status") == "cancelled" and not is_expired(task):
+        return "RRI^I14"
+    was_answered = before is not None and before.get("status") in _ANSWERED
+    is_later = was_answered and (before or {}).get("status") != "received"
+    return "RRI^I13" if is_question(task) or is_later else "RRI^I12"
+
+
+def is_expired(task: Json) -> bool:
+    """Say whether a referral was not taken up in time."""
+    return _has_code(task, "cn-expired")
+
+
+def is_question(task: Json) -> bool:
+    """Say whether a referral waits for more information."""
+    return _has_code(task, "cn-info-requested")
+
+
+def is_taken_back(task: Json) -> bool:
+    """Say whether who asked wants the referral cancelled, and the other side has yet to agree."""
+    return _has_code(task, "5.2")
+
+
+def _has_code(task: Json, code: str) -> bool:
+    codings = task.get("businessStatus", {}).get("coding", ())
+    return any(one.get("code") == code for one in codings)
+
+
+def _answer(task: Json) -> Json:
+    """Return a Task as an answer tells of it: a reason belongs to a refusal, else it is a note."""
+    reason = task.get("statusReason")
+    if not reason or task.get("status") in ("rejected", "cancelled"):
+        return task
+    kept = {name: value for name, value in task.items() if name != "statusReason"}
+    text = reason.get("text") or next(
+        (one.get("display", "") for one in reason.get("coding", ())), ""
+    )
+    return kept | ({"note": [*task.get("note", ()), {"text": text}]} if text else {})
 
 
 def _replaces(patient: Json) -> list[Any]:

@@ -23,6 +23,9 @@ Json = dict[str, Any]
 # A visit that is none, where a structure demands PV1 (table 0004).
 _NO_VISIT: dict[str, Written] = {"PV1-2": ["N"]}
 
+# RF1-1 (table 0283) of a referral's Task; whatever else it is, it was accepted
+_ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"}
+
 
 def person(patient: Json | None, group: str, resources: Resources) -> Iterator[Spot]:
     """Return who it is about: PID, PD1 and NK1."""
@@ -242,7 +245,7 @@ def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:
 
 def answer(resources: Resources, task: Json) -> Iterator[Spot]:
     """Return RRI of a referral's Task: its state, who took it, and what he says."""
-    state = "P" if task.get("status") in ("requested", "received") else "A"
+    state = _ANSWERS.get(task.get("status", ""), "A")
     yield Spot("RF1", "", {"Task": task}, {"RF1-1": [state]})
     owner = resources.resolve(task.get("owner"))
     if owner is not None and _is(owner, "Organization"):

@@ -1,0 +1,160 @@
+"""DOMAIN 1.3 S3 and 2.5, 2.5b: REF and RRI drive the same machine, in order and out of it."""
+
+import re
+from itertools import count
+
+import pytest
+from scenario_parts import EXAMPLES, scenario_hub
+
+NUMBER = b"ZZ20250310-0001"
+
+
+@pytest.fixture
+def hub():
+    """A hub on which the resident is registered and referred (01, 13)."""
+    with scenario_hub() as running:
+        running.tell("01", "13")
+        yield running
+
+
+SERIALS = count(1)
+
+
+def told(message, event=b"", *changes):
+    """Return a message of the story as another event, with other texts, under another id."""
+    (path,) = (EXAMPLES / "messages").glob(f"{message}_*.hl7")
+    raw = path.read_bytes()
+    for old, new in changes:
+        raw = raw.replace(old, new)
+    if event:
+        raw = re.sub(rb"\|(REF|RRI)\^I1\d", lambda m: b"|" + m[1] + b"^" + event, raw, count=1)
+    fields = raw.split(b"|")
+    fields[9] = f"X{next(SERIALS)}".encode()
+    return b"|".join(fields)
+
+
+def state(hub):
+    task = hub.one(f"Task?identifier={NUMBER.decode()}")
+    return task["status"], task["businessStatus"]["coding"][0]["code"]
+
+
+def test_a_booking_before_the_answer_is_inferred_and_the_late_answer_moves_nothing_back(hub):
+    hub.tell("04")
+    assert state(hub) == ("in-progress", "5.1.1")
+    task = hub.one(f"Task?identifier={NUMBER.decode()}")
+    assert "inferred" in task["note"][0]["text"]
+
+    hub.tell("14")
+
+    assert state(hub) == ("in-progress", "5.1.1")
+    late = hub.one("Task?identifier=TZZ20250310-0456")
+    assert late["id"] == task["id"]
+    assert "空腹就诊" in str(late["note"])
+
+
+def test_the_order_again_or_changed_moves_nothing_back(hub):
+    hub.tell("14", told("13"), told("13", b"I13", ("糖尿病肾病".encode(), "肾病".encode())))
+
+    assert state(hub) == ("accepted", "3.0")
+    assert "肾病" in hub.one("ServiceRequest?category=referral")["note"][0]["text"]
+
+
+def test_a_question_is_answered_by_the_changed_order(hub):
+    asked = told("14", b"I13", ("A^已接收".encode(), "P^待处理".encode()))
+    hub.tell(asked)
+    assert state(hub) == ("received", "cn-info-requested")
+    assert hub.one("CommunicationRequest?status=active")["payload"]
+
+    hub.tell(told("13", b"I13"))
+
+    assert state(hub) == ("received", "2.0")
+    assert hub.one("CommunicationRequest")["status"] == "completed"
+
+
+def test_who_asked_takes_back_before_the_answer_and_asks_for_it_after(hub):
+    hub.tell("14", told("13", b"I14"))
+    assert state(hub) == ("in-progress", "5.2")
+
+    hub.tell(told("14", b"I14"))
+
+    assert state(hub) == ("cancelled", "6.0")
+
+
+def test_a_referral_that_nobody_answered_is_taken_back_at_once(hub):
+    hub.tell(told("13", b"I14"))
+
+    assert state(hub) == ("cancelled", "6.0")
+    assert hub.one("ServiceRequest?category=referral")["status"] == "revoked"
+
+
+def test_who_was_asked_gives_an_accepted_referral_back(hub):
+    hub.tell("14", told("14", b"I14"))
+
+    assert state(hub) == ("rejected", "4.0")
+
+
+def test_a_cancellation_is_refused_by_accepting_again(hub):
+    hub.tell("14", told("13", b"I14"), told("14", b"I13"))
+
+    assert state(hub) == ("accepted", "3.0")
+
+
+def test_an_answer_with_the_identifiers_of_another_patient_is_refused_and_kept_for_a_person(hub):
+    other = told(
+        "14",
+        b"",
+        (b"310229195304129989", b"31022919570930997X"),
+        (b"T0088123", b"T0099999"),
+        ("沈^桂芳".encode(), "欧阳^志明".encode()),
+        (b"19530412|F", b"19570930|M"),
+    )
+
+    answer = hub.send(other)
+
+    assert b"\rMSA|AE|" in answer
+    assert b"another patient" in answer
+    assert state(hub) == ("requested", "2.0")
+    pages = hub.addresses.fhir.removesuffix("/fhir")
+    failed = hub.client.get(f"{pages}/ops/messages?state=failed").json()
+    assert other.split(b"|")[9].decode() in str(failed)
+
+
+def test_an_answer_of_another_institution_is_refused(hub):
+    answer = hub.send(told("14", b"", (b"ZZPT|SHTH01|", b"ZZPT|QPDCH|")))
+
+    assert b"\rMSA|AE|" in answer
+    assert state(hub) == ("requested", "2.0")
+
+
+@pytest.mark.parametrize("policy", ["take", "refuse"])
+def test_an_answer_to_a_referral_that_is_not_known_is_taken_or_told_so(policy):
+    with scenario_hub(referral={"unknown_answer": policy}) as hub:
+        answer = hub.send("15")
+
+        assert (b"\rMSA|AA|" in answer) == (policy == "take")
+        assert (b"204" in answer.partition(b"ERR|")[2]) == (policy == "refuse")
+        assert len(hub.found("Task?identifier=ZZ20250311-0009")) == (policy == "take")
+
+
+def test_a_booking_that_comes_before_its_referral_is_not_lost():
+    with scenario_hub() as hub:
+        hub.tell("01", "04")
+        hub.tell("13", "14")
+
+        assert state(hub) == ("in-progress", "5.1.1")
+        task = hub.one(f"Task?identifier={NUMBER.decode()}")
+        assert task["output"][0]["valueReference"]["reference"].startswith("Appointment/")
+
+
+def test_the_rejected_referral_takes_no_late_booking(hub):
+    """Message 15's own rules: after a refusal no transition; a late SIU is for a person to see."""
+    number = (b"ZZ20250311-0009", NUMBER)
+    resident = (b"31022919570930997X", b"310229195304129989")
+    name = ("欧阳^志明".encode(), "沈^桂芳".encode())
+    hub.tell(told("15", b"", number, resident, name, (b"19570930|M", b"19530412|F")))
+    task = hub.one(f"Task?identifier={NUMBER.decode()}")
+    assert (task["status"], "社区随访4周" in str(task["statusReason"])) == ("rejected", True)
+    assert hub.one("ServiceRequest?category=referral")["status"] == "revoked"
+
+    assert b"\rMSA|AE|" in hub.send("04")
+    assert state(hub) == ("rejected", "4.0")
