@@ -42,7 +42,6 @@ from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
-from fhir_hub.r4.terminology.engine import Terminology
 from fhir_hub.referral.conduct import conduct, own_rules
 from fhir_hub.referral.deadlines import Deadlines
 from fhir_hub.referral.delivery import Delivery
@@ -50,9 +49,9 @@ from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
 from fhir_hub.repository.unit import Rules
-from fhir_hub.rest import routes
 from fhir_hub.rest.http import FhirApp
 from fhir_hub.rest.load import load_bundle
+from fhir_hub.rest.parts import service_of
 from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
@@ -106,7 +105,7 @@ def build(
     rules = (require_of, clock)
     repository, indexing = _repository(settings, backend, rules, parameters, stored, warn)
     definers = (profiles, terminology, stored)
-    service = _service(settings, definers, checks, site_rules, parameters, repository.of("rest"))
+    service = service_of(settings, definers, checks, site_rules, parameters, repository.of("rest"))
     metrics = Metrics(__version__, is_shared=figures is not None)
     channels = configured(settings)
     codes = CodesSeen(settings.local_codes_path, mappings, stored, settings.trusted_facilities)
@@ -164,41 +163,6 @@ def _deliveries(
     told = Delivery(repository, settings.referral).acknowledged
     parts = (repository.clock, new_logical_id, log, metrics, told)
     return Deliveries(settings.partners, mappings, desk, *parts)
-
-
-def _service(
-    settings: Settings,
-    definers: tuple[Packages, Terminology, StoredTerminology],
-    checks: Checks,
-    site_rules: SiteRules,
-    parameters: Parameters,
-    repository: Repository,
-) -> Service:
-    """Return the parts of the REST API."""
-    profiles, terminology, stored = definers
-    return Service(
-        repository=repository,
-        definitions=parameters.definitions,
-        checks=checks,
-        site_rules=site_rules,
-        parameters=parameters,
-        terminology=terminology,
-        stored_terminology=stored,
-        zone=settings.zone,
-        dispatch=routes.dispatch,
-        interactions=routes.INTERACTIONS,
-        operations=routes.OPERATIONS,
-        started=repository.clock(),
-        version=__version__,
-        aliases=ALIASES,
-        page_size=settings.page_size,
-        max_page_size=settings.max_page_size,
-        expansion_limit=settings.expansion_limit,
-        reminders=settings.reminders,
-        profiles=profiles,
-        pools=settings.pools,
-        shown=Delivery(repository, settings.referral).shown,
-    )
 
 
 def _repository(
