@@ -37,8 +37,9 @@ from fhir_hub.store.mongo.documents import (
     version_document,
 )
 from fhir_hub.store.mongo.driver import Connection, Document, Session, told
-from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE, VERSION
+from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE, SPREADS, VERSION
 from fhir_hub.store.mongo.searches import Searches, is_chained
+from fhir_hub.store.mongo.spreads import Spreads
 
 _MOST_WAITING = 1_000
 
@@ -74,6 +75,7 @@ class Commit:
         self._versions: list[InsertOne[Document]] = []
         self._sequence = self._place = self.generation = 0
         self._counts: dict[str, int] = {}
+        self._spreads, self._widenings, self._is_wider = Spreads(), 0, False
 
     async def begin(self) -> None:
         """Take the place in the order of commits."""
@@ -83,6 +85,8 @@ class Commit:
             )
         self._sequence, self._place, self.generation = order["s"], order["n"], order["g"]
         self._counts = dict(order["c"])
+        self._widenings = order["w"]
+        self._spreads = await self._searches.known(self._widenings, self.session)
 
     async def know(self, keys: Iterable[tuple[str, str]]) -> None:
         """Learn which of the resources are there, in one question."""
@@ -134,7 +138,7 @@ class Commit:
             await self.flush()
         waiting = [one for one in self._waiting.values() if one.resource_type == resource_type]
         query = Query((resource_type,), guard.plan, count=most + len(waiting))
-        found = await self._searches.logical_ids(query, self.session)
+        found = await self._searches.logical_ids(query, self.session, self._spreads)
         here = frozenset(
             one.logical_id
             for one in waiting
@@ -194,6 +198,7 @@ class Commit:
             self._place += 1
         place = before.place if before else self._place
         document = resource_document(stored, place, change.entries)
+        self._see(change.resource_type, document)
         self._versions.append(InsertOne(version_document(stored)))
         self._waiting[key] = change
         if before is None:
@@ -212,12 +217,20 @@ class Commit:
             self.generation = self._sequence
         return stored
 
+    def _see(self, resource_type: str, document: Document) -> None:
+        """Take in the intervals of what is to be written."""
+        if intervals := document.get("d"):
+            wider = self._spreads.widened(resource_type, intervals)
+            self._is_wider = self._is_wider or wider is not self._spreads
+            self._spreads = wider
+
     async def reindex(self, items: Sequence[Indexed], notes: Mapping[str, str]) -> None:
         """Replace the entries of resources whose version is as said, and set notes."""
         await self.flush()
         updates: list[Any] = []
         for item in items:
             fields = said(item.key.resource_type, item.entries)
+            self._see(item.key.resource_type, fields)
             change: Document = {"$set": fields} if fields else {}
             if missing := [name for name in SAID if name not in fields]:
                 change["$unset"] = dict.fromkeys(missing, "")
@@ -241,6 +254,10 @@ class Commit:
         """Send what waits, and where the order has come to."""
         await self.flush()
         order = {"s": self._sequence, "n": self._place, "g": self.generation, "c": self._counts}
+        if self._is_wider:
+            order["w"] = self._widenings + 1
+            rows = {"$set": {"rows": self._spreads.rows()}}
+            await self._bulk(HUB, [UpdateOne({"_id": SPREADS}, rows, upsert=True)])
         with told():
             await self._connection[HUB].update_one(
                 {"_id": ORDER}, {"$set": order}, session=self.session

@@ -47,6 +47,7 @@ from fhir_hub.store.mongo.driver import Document
 from fhir_hub.store.mongo.patterns import (
     NEVER,
     either,
+    inside,
     is_near,
     joined,
     literal,
@@ -56,6 +57,7 @@ from fhir_hub.store.mongo.patterns import (
     regex,
 )
 from fhir_hub.store.mongo.schema import RESOURCE
+from fhir_hub.store.mongo.spreads import Spreads
 
 FEW = 1_000  # far ends of a chain that a condition names
 Run = Callable[[list[Document]], Awaitable[list[Document]]]
@@ -82,15 +84,15 @@ class Conditions:
     `few` is for tests. With `types` None a plan is read for all types.
     """
 
-    def __init__(self, run: Run, few: int = FEW) -> None:
-        self._run, self._few = run, few
+    def __init__(self, run: Run, spreads: Spreads, few: int = FEW) -> None:
+        self._run, self._spreads, self._few = run, spreads, few
         self._names = count()
 
     async def asked(self, plan: Plan, resource_types: Sequence[str]) -> Asked:
         """Return the filter of live resources of the types (of none: all) that meet a plan."""
         stages: list[Document] = []
         parts, first = [of_types(resource_types)], [of_types(resource_types)]
-        for part in conditions_of(plan):
+        for part in self._spreads.merged(list(conditions_of(plan)), resource_types):
             before = len(stages)
             condition = await self._meets(part, resource_types, stages)
             parts.append(condition)
@@ -106,8 +108,9 @@ class Conditions:
                 return either([await self._meets(part, types, stages) for part in plans])
             case Not(inner):
                 return negated(await self._meets(inner, types, stages))
-            case Has(parameter, kind, tests):
-                return has(parameter, kind, tests)
+            case Has():
+                narrowed = self._spreads.narrowed(plan, types)
+                return has(narrowed.parameter, narrowed.kind, narrowed.tests)
             case Together():
                 return _together(plan)
             case Links():
@@ -180,23 +183,13 @@ def has(parameter: str, kind: str, tests: Sequence[Test]) -> Document:
     found = []
     for test in tests:
         for part in _parts(test):
-            inside = of_fields(part)
-            if inside == NEVER:
+            said = of_fields(part)
+            if said == NEVER:
                 continue
-            condition = {"d": {"$elemMatch": joined_fields(name, inside)}}
+            condition = {"d": {"$elemMatch": inside(name, said)}}
             near = [is_near(parameter, part)] if isinstance(part, Near) else []
             found.append(joined([condition, *near]))
     return either(found)
-
-
-def joined_fields(*parts: Document) -> Document:
-    """Return conditions of one object as one; they are of different fields if they are simple."""
-    whole: Document = {}
-    for part in parts:
-        if set(part) & set(whole):
-            return {"$and": [one for one in parts if one]}
-        whole |= part
-    return whole
 
 
 def _parts(test: Test) -> list[Test]:
@@ -233,7 +226,7 @@ def _some(values: Sequence[Any]) -> Document:
 
 def _words(parameter: str, test: Test) -> Document:
     """Return the condition that a text has the words: an index finds each of them."""
-    condition = {"w": {"$elemMatch": joined_fields({"k": parameter}, of_fields(test))}}
+    condition = {"w": {"$elemMatch": inside({"k": parameter}, of_fields(test))}}
     if not isinstance(test, Text) or test.mode != "words":
         return condition
     start = named(parameter, "text")
@@ -287,30 +280,28 @@ def _updated(test: Test) -> Document:
     alternatives = []
     for comparisons in test.any_of:
         asked = [Compare("low", c.operator, c.value - (c.bound == "high")) for c in comparisons]
-        inside = of_fields(Range((tuple(asked),)))
-        alternatives.append(_shown_as("u", inside))
+        alternatives.append(_shown_as("u", of_fields(Range((tuple(asked),)))))
     return either(alternatives)
 
 
 def _shown_as(column: str, condition: Document) -> Document:
     """Return a condition of the low bound as one of a column."""
-    if "$and" in condition:
-        return {"$and": [_shown_as(column, one) for one in condition["$and"]]}
-    return {column: condition["l"]} if "l" in condition else condition
+    own = {column: condition["l"]} if "l" in condition else {}
+    return joined([own, *(_shown_as(column, one) for one in condition.get("$and", ()))])
 
 
 def _together(plan: Together) -> Document:
     """Return the condition that a group of a composite passes all; its first part is indexed."""
     if not plan.parts:
         return NEVER
-    inside: Document = {"k": plan.parameter}
+    group: Document = {"k": plan.parameter}
     for place, (kind, test) in enumerate(plan.parts):
         condition = of_fields(test)
         if condition == NEVER:
             return NEVER
-        inside[f"p{place}"] = {"$elemMatch": joined_fields({"k": kind}, condition)}
+        group[f"p{place}"] = {"$elemMatch": inside({"k": kind}, condition)}
     kind, test = plan.parts[0]
-    return joined([has(f"{plan.parameter}.0", kind, (test,)), {"g": {"$elemMatch": inside}}])
+    return joined([has(f"{plan.parameter}.0", kind, (test,)), {"g": {"$elemMatch": group}}])
 
 
 def _referred(start: str) -> Document:

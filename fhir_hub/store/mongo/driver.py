@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     DocumentTooLarge,
     ExecutionTimeout,
@@ -221,6 +222,8 @@ def known(error: PyMongoError) -> Exception:
     is_unknown = error.has_error_label("UnknownTransactionCommitResult")
     if is_unknown or code in _PASSING or error.has_error_label("RetryableWriteError"):
         return Unavailable("the database cannot answer now")
+    if isinstance(error, BulkWriteError):
+        code = next((one["code"] for one in error.details["writeErrors"]), code)
     if isinstance(error, DocumentTooLarge) or code in _TOO_LARGE:
         return TooLarge("a resource takes more than the 16 MB that MongoDB keeps in one document")
     return Refused(f"MongoDB refused a command: {type(error).__name__}, code {code}")

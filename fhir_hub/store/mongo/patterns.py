@@ -57,13 +57,31 @@ def regex(pattern: str) -> Regex[str]:
 
 
 def joined(all_of: Sequence[Document]) -> Document:
-    """Return the conjunction."""
+    """Return the conjunction; values of different fields are one document."""
     parts = [part for part in all_of if part]
     if NEVER in parts:
         return NEVER
     if len(parts) < 2:
         return parts[0] if parts else {}
-    return {"$and": parts}
+    whole: Document = {}
+    others: list[Document] = []
+    for part in parts:
+        is_plain = all(isinstance(value, str) for value in part.values())
+        if is_plain and not set(part) & set(whole):
+            whole |= part
+        else:
+            others.append(part)
+    return whole | ({"$and": others} if others else {})
+
+
+def inside(*parts: Document) -> Document:
+    """Return the conditions of one object of an array as one."""
+    whole: Document = {}
+    for part in parts:
+        if set(part) & set(whole):
+            return {"$and": [one for one in parts if one]}
+        whole |= part
+    return whole
 
 
 def either(any_of: Sequence[Document]) -> Document:

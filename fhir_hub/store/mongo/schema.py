@@ -25,6 +25,7 @@ from fhir_hub.store.mongo.messages import JOURNAL_INDEXES, NUMBERS
 SCHEMA = 1
 RESOURCE, VERSION, HUB = "resource", "version", "hub"
 ORDER = "order"  # the document that every commit of resources changes
+SPREADS = "spreads"  # what intervals there are (`spreads.py`)
 _DATABASE = "fhir_hub"
 _OPEN_MS = 10_000
 
@@ -94,7 +95,7 @@ def prepare(url: str, name: str) -> None:
                 for collection, indexes in INDEXES.items():
                     if indexes:
                         database[collection].create_indexes(indexes)
-                _make(database[HUB], {"_id": ORDER, "s": 0, "n": 0, "g": 0, "c": {}})
+                _make(database[HUB], {"_id": ORDER, "s": 0, "n": 0, "g": 0, "w": 0, "c": {}})
                 _make(database[HUB], {"_id": NUMBERS, "n": 0, "t": 0})
                 _make(database[HUB], {"_id": "schema", "version": SCHEMA})
     except PyMongoError as error:

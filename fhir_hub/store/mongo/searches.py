@@ -7,7 +7,7 @@ what holds for one holds for all. One within a write runs in its transaction.
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_hub.search.plan import EVERYTHING, Has, LinkedBy, Links, Plan, Query
+from fhir_hub.search.plan import EVERYTHING, LinkedBy, Links, Plan, Query
 from fhir_hub.store.base import Page
 from fhir_hub.store.cursor import read_cursor, write_cursor
 from fhir_hub.store.mongo.conditions import FEW, Asked, Conditions
@@ -15,7 +15,8 @@ from fhir_hub.store.mongo.documents import of_resource
 from fhir_hub.store.mongo.driver import Connection, Document, Session
 from fhir_hub.store.mongo.pages import page_stages
 from fhir_hub.store.mongo.patterns import NEVER
-from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE
+from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE, SPREADS
+from fhir_hub.store.mongo.spreads import Spreads, is_range
 
 
 class Searches:
@@ -23,10 +24,12 @@ class Searches:
 
     def __init__(self, connection: Connection, few: int = FEW) -> None:
         self._connection, self._few = connection, few
+        self._spreads, self._changes = Spreads(), 0
 
     async def page(self, query: Query, session: Session = None) -> Page:
         """Return a page of live resources that meet a query."""
-        if session is None and (query.with_total or is_chained(query.plan)):
+        is_several = query.with_total or is_chained(query.plan) or asks_ranges(query.plan)
+        if session is None and is_several:
             async with self._connection.session(is_snapshot=True) as snapshot:
                 return await self._page(query, snapshot)
         return await self._page(query, session)
@@ -47,9 +50,9 @@ class Searches:
             cursor = write_cursor(query, (*map(_plain, values), int(last["n"])))
         return Page(matches, cursor, total)
 
-    async def logical_ids(self, query: Query, session: Session) -> frozenset[str]:
+    async def logical_ids(self, query: Query, session: Session, spreads: Spreads) -> frozenset[str]:
         """Return the logical ids of the matches; if there are more than `count`, not of all."""
-        asked = await self._asked(query, session)
+        asked = await self._asked(query, session, spreads)
         if asked.where == NEVER:
             return frozenset()
         stages = [*asked.pipeline(), {"$limit": query.count}, {"$project": {"i": 1}}]
@@ -65,7 +68,9 @@ class Searches:
                 lines.append(shown(stages))
                 return await self._connection.aggregate(RESOURCE, stages, session=session)
 
-            asked = await Conditions(run, self._few).asked(query.plan, query.resource_types)
+            spreads = await self._known(query.plan, session)
+            conditions = Conditions(run, spreads, self._few)
+            asked = await conditions.asked(query.plan, query.resource_types)
         after = read_cursor(query) if query.after else ()
         statements = []
         if query.count > 0:
@@ -82,11 +87,30 @@ class Searches:
             lines += list(_steps(told))
         return lines
 
-    async def _asked(self, query: Query, session: Session) -> Asked:
+    async def known(self, changes: int, session: Session) -> Spreads:
+        """Return the spreads of intervals after so many changes of them."""
+        if changes != self._changes:
+            kept = await self._connection.find_one(HUB, {"_id": SPREADS}, session=session)
+            self._spreads, self._changes = Spreads(kept["rows"] if kept else ()), changes
+        return self._spreads
+
+    async def _known(self, plan: Plan, session: Session) -> Spreads:
+        """Return the spreads of intervals, as they are in the snapshot, if a plan needs them."""
+        if not asks_ranges(plan):
+            return self._spreads
+        order = await self._connection.find_one(
+            HUB, {"_id": ORDER}, fields={"w": 1}, session=session
+        )
+        return await self.known(int(order["w"]) if order else 0, session)
+
+    async def _asked(self, query: Query, session: Session, spreads: Spreads | None = None) -> Asked:
         async def run(stages: list[Document]) -> list[Document]:
             return await self._connection.aggregate(RESOURCE, stages, session=session)
 
-        return await Conditions(run, self._few).asked(query.plan, query.resource_types)
+        if spreads is None:
+            spreads = await self._known(query.plan, session)
+        conditions = Conditions(run, spreads, self._few)
+        return await conditions.asked(query.plan, query.resource_types)
 
     async def _total(self, query: Query, asked: Asked, session: Session) -> int:
         """Return how many meet a query; of whole types the number is kept."""
@@ -111,9 +135,17 @@ def is_chained(plan: Plan) -> bool:
     """Say whether a plan looks at other resources than the one that it is asked of."""
     if isinstance(plan, Links | LinkedBy):
         return True
-    parts: Sequence[Plan] = getattr(plan, "plans", ())
-    inner: Plan | None = None if isinstance(plan, Has) else getattr(plan, "plan", None)
-    return any(map(is_chained, parts)) or (inner is not None and is_chained(inner))
+    return any(map(is_chained, _inside(plan)))
+
+
+def asks_ranges(plan: Plan) -> bool:
+    """Say whether a plan, or one inside it, asks for intervals by their bounds."""
+    return is_range(plan) or any(map(asks_ranges, _inside(plan)))
+
+
+def _inside(plan: Plan) -> Sequence[Plan]:
+    inner: Plan | None = getattr(plan, "plan", None)
+    return getattr(plan, "plans", ()) if inner is None else (inner,)
 
 
 _OPERANDS = ("$match", "$lookup", "$sort", "$limit", "$project", "$set", "$count", "pipeline")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from math import isinf
 
 from fhir_hub.search.plan import Among, Compare, Except, Has, Is, Near, Range, Test
+from fhir_hub.store.ranges import is_parted
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
-from fhir_hub.store.sqlite.ranges import is_parted
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
 
 _PREFIXES = 300

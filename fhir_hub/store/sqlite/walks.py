@@ -24,9 +24,9 @@ from fhir_hub.search.plan import (
     Together,
     conditions_of,
 )
+from fhir_hub.store.ranges import both, ends, parted, plain_range
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.indexes import Indexes, Walk
-from fhir_hub.store.sqlite.ranges import both, ends, parted, plain_range
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, starts_with
 
 Count = Callable[[Arm, int], int]

@@ -1,0 +1,146 @@
+"""MongoDB answers from an index what an index can answer; what it cannot keep is refused alone."""
+
+import asyncio
+
+import pytest
+
+from fhir_hub.errors import InvalidParameter, InvalidResource, TooLarge
+from fhir_hub.search.entry import Entry
+from fhir_hub.search.plan import (
+    And,
+    Compare,
+    Has,
+    Is,
+    LinkedBy,
+    Links,
+    Query,
+    Range,
+    SortKey,
+    Text,
+)
+from fhir_hub.store.mongo.opening import open_mongo
+
+DAY = 86_400
+PATIENT = Has("subject", "reference", (Is("Patient/p7"),))
+CODE = Has("code", "token", (Is("c3", "http://loinc.org"),))
+SINCE = Has(
+    "date", "date", (Range(((Compare("low", ">=", 9 * DAY),), (Compare("high", ">", 9 * DAY),))),)
+)
+UNTIL = Has("date", "date", (Range(((Compare("low", "<", 11 * DAY),),)),))
+NAME = Has("name", "string", (Text("name 7"),))
+
+
+@pytest.fixture
+async def store(mongo_url):
+    opened, *_ = open_mongo(mongo_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def filled(store, change):
+    """Write ten patients, and forty observations: one a day, of a day."""
+    people = [
+        change(f"p{n}", Entry("name", "string", f"name {n}", text=f"Name {n}")) for n in range(10)
+    ]
+    results = [
+        change(
+            f"o{n}",
+            Entry("subject", "reference", f"Patient/p{n % 10}"),
+            Entry("code", "token", f"c{n % 4}", "http://loinc.org"),
+            Entry("date", "date", low=n * DAY, high=(n + 1) * DAY),
+            resource_type="Observation",
+        )
+        for n in range(40)
+    ]
+    await store.write([*people, *results])
+    return store
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "plan", "found"),
+    [
+        ("Observation", And(), 40),
+        ("Observation", CODE, 10),
+        ("Observation", And((PATIENT, CODE)), 2),
+        ("Patient", NAME, 1),
+        ("Observation", UNTIL, 11),
+        ("Observation", And((SINCE, UNTIL)), 2),
+        ("Observation", Links("subject", ("Patient",), NAME), 4),
+        ("Patient", LinkedBy("Observation", "subject", CODE), 5),
+        ("Patient", Has("_id", "token", (Is("p3"),)), 1),
+    ],
+)
+async def test_a_plan_finds(filled, resource_type, plan, found):
+    assert len((await filled.search(Query((resource_type,), plan, count=100))).matches) == found
+
+
+# the stand-in plans no other shapes; MongoDB does
+@pytest.mark.parametrize(("plan", "index"), [(And(), "t_1_n_1"), (CODE, "t_1_x_1_n_1")])
+async def test_an_index_answers(filled, plan, index):
+    told = await filled.explain(Query(("Observation",), plan))
+
+    assert f"IXSCAN {index}" in told
+    assert "COLLSCAN" not in told
+
+
+async def test_from_and_until_are_one_range_while_nobody_has_two_dates(filled, change):
+    query = Query(("Observation",), And((SINCE, UNTIL)), sort=(SortKey("date", "date"),))
+
+    assert (await filled.explain(query))[0].count("$elemMatch") == 2  # the two ways to be since
+    twice = change(
+        "two",
+        Entry("date", "date", low=1 * DAY, high=2 * DAY),
+        Entry("date", "date", low=30 * DAY, high=31 * DAY),
+        resource_type="Observation",
+    )
+    await filled.write([twice])
+    found = [one.logical_id for one in (await filled.search(query)).matches]
+
+    assert found == ["two", "o9", "o10"]
+    assert (await filled.explain(query))[0].count("$elemMatch") == 3
+
+
+async def test_an_explanation_has_no_values(filled):
+    plan = And((PATIENT, CODE, SINCE, Links("subject", ("Patient",), NAME)))
+
+    told = "\n".join(await filled.explain(Query(("Observation",), plan, with_total=True)))
+
+    assert not any(value in told for value in ("p7", "c3", "loinc", "name 7", str(9 * DAY)))
+
+
+async def test_what_is_too_large_is_refused_alone(store, change):
+    large = change("large", content=b"x" * 15_000_001)
+    wide = change(
+        "wide",
+        *(Entry("note", "string", f"{n}" + "y" * 10_000) for n in range(300)),
+        content=b"x" * 14_000_000,
+    )
+
+    outcomes = await asyncio.gather(
+        *(store.write([one]) for one in (change("a"), large, wide, change("b"))),
+        return_exceptions=True,
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [list, TooLarge, TooLarge, list]
+    page = await store.history()
+    assert [one.sequence for one in page.matches] == [2, 1]
+
+
+async def test_what_is_not_unicode_is_refused_alone(store, change):
+    odd = change("odd", Entry("name", "string", "\ud800"))
+
+    outcomes = await asyncio.gather(
+        *(store.write([one]) for one in (change("a"), odd, change("b"))), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [list, InvalidResource, list]
+    assert (await store.status()).sequence == 2
+    with pytest.raises(InvalidParameter):
+        await store.search(Query(("Patient",), Has("name", "string", (Text("\ud800"),))))
+
+
+@pytest.mark.parametrize("mode", ["starts", "contains", "above"])
+async def test_a_value_longer_than_a_pattern_may_be_is_refused(store, mode):
+    with pytest.raises(InvalidParameter):
+        await store.search(Query(("Patient",), Has("url", "uri", (Text("x" * 31_000, mode),))))
