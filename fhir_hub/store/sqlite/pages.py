@@ -74,14 +74,20 @@ def collected(
     after: tuple[Value, ...],
 ) -> Sql:
     """Return the page of a search that collects all that it finds and sorts it."""
-    every = union(arms)
-    keys = [_value(key, scopes, conditions, "found.rid") for key in sort]
+    beside = arms[0].beside if len(arms) == 1 else ""
+    if beside:  # its rows may say the sort value themselves
+        rid, every = arms[0].rid, arms[0].where
+        source = f"{arms[0].tables} WHERE {every.text}"
+    else:
+        rid, every = "found.rid", union(arms)
+        source = f"({every.text}) AS found"
+    keys = [_value(key, scopes, conditions, rid, beside) for key in sort]
     columns = ", ".join(f"{key.text} AS k{place}" for place, key in enumerate(keys))
     values = tuple(value for key in keys for value in key.values)
     start = _later(sort, after) if after else TRUE
     return Sql(
-        f"SELECT * FROM (SELECT {columns}, found.rid AS rid FROM ({every.text}) AS found)"
-        f" WHERE {start.text} ORDER BY {_order_of(sort)} LIMIT ?",
+        f"SELECT * FROM (SELECT {'DISTINCT ' if beside else ''}{columns}, {rid} AS rid"
+        f" FROM {source}) WHERE {start.text} ORDER BY {_order_of(sort)} LIMIT ?",
         values + every.values + start.values,
     )
 
@@ -163,8 +169,13 @@ def _column(key: SortKey) -> str:
     return "high" if key.descending else "low"
 
 
-def _value(key: SortKey, scopes: Sequence[Scope], conditions: Conditions, rid: str) -> Sql:
-    """Return the expression of a resource's value for a sort key; NULL if it has none."""
+def _value(
+    key: SortKey, scopes: Sequence[Scope], conditions: Conditions, rid: str, beside: str = ""
+) -> Sql:
+    """Return the expression of a resource's value for a sort key; NULL if it has none.
+
+    `beside` is the alias of rows that may say it (`beside.py`).
+    """
     own = conditions.own_columns(Has(key.parameter, key.kind), alias := conditions.alias())
     if own:
         column = own.code if key.kind == "token" else own.low
@@ -174,12 +185,14 @@ def _value(key: SortKey, scopes: Sequence[Scope], conditions: Conditions, rid: s
     numbers: list[Bound] = [number for number in found if number is not None]
     if not numbers:
         return Sql("NULL")
-    function = "max" if key.descending else "min"
-    return Sql(
-        f"(SELECT {function}({alias}.{_column(key)}) FROM entry {alias} WHERE {alias}.rid = {rid}"
-        f" AND {alias}.parameter IN ({', '.join('?' * len(numbers))}))",
-        tuple(numbers),
+    function, column = "max" if key.descending else "min", _column(key)
+    text = (
+        f"(SELECT {function}({alias}.{column}) FROM entry {alias} WHERE {alias}.rid = {rid}"
+        f" AND {alias}.parameter IN ({', '.join('?' * len(numbers))}))"
     )
+    if beside and names == ("date",) and key.kind == "date":
+        text = f"coalesce({beside}.{column}, {text})"
+    return Sql(text, tuple(numbers))
 
 
 def with_content(sort: Sequence[SortKey], page: Sql) -> Sql:
