@@ -16,7 +16,7 @@ from fhir_hub.clock import instant
 from fhir_hub.errors import Issue
 from fhir_hub.identity.systems import BASE
 from fhir_hub.programme_settings import Notification, Programmes, Screening
-from fhir_hub.referral.contracts import contract_on, members
+from fhir_hub.referral.contracts import contracts_of, holds, members
 from fhir_hub.referral.finding import Followed, find, read
 from fhir_hub.referral.places import resource_at
 from fhir_hub.referral.reading import at, codings, each, has_code, key_of
@@ -121,9 +121,10 @@ async def programmes_of(unit: Unit, patient: Key, name: str = "") -> list[Resour
 
 async def family_doctor(unit: Unit, patient: Key, day: date) -> Key | None:
     """Return the doctor of the contract of a day, else whom the Patient names, else None."""
-    for moment in dict.fromkeys((day, unit.today)):
-        contract = await contract_on(unit, patient, moment)
-        if contract is not None and (doctors := members(contract, "family-doctor")):
+    contracts = await contracts_of(unit, patient)
+    for contract in sorted(contracts, key=lambda one: not holds(one, day)):
+        is_held = holds(contract, day) or holds(contract, unit.today)
+        if is_held and (doctors := members(contract, "family-doctor")):
             return doctors[0]
     person = await resource_at(unit.current, patient)
     named = [key_of(one) for one in each(person, "generalPractitioner")]

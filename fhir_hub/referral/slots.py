@@ -109,16 +109,22 @@ async def _exhausted(
         )
         found = [read(one) for one in await unit.find("Slot", plan)]
         free = [(at, one) for one in found if places(one) and (at := start_of(one)) is not None]
+    later: NotInThisState | NotAllowed | None = None
     for at, other in sorted(free, key=lambda pair: (pair[0], pair[1]["id"])):
         try:
             await require_open(unit, other, appointment, policy)
-        except (NotInThisState, NotAllowed):
+        except (NotInThisState, NotAllowed) as closed:
+            later = later or closed
             continue
         return refused(
             f"the slot is taken; the next place is at {at.isoformat()} (Slot/{other['id']})",
             f"该号源已被占用；下一可约时间 {at:%Y-%m-%d %H:%M}",
             "conflict",
         )
+    if later is not None:  # there are places, and the window for them is told
+        why = later.issues[0]
+        english = f"the slot is taken; of the next one: {why.diagnostics}"
+        return refused(english, f"该号源已被占用；下一号源：{why.chinese}", "conflict")
     return refused(
         f"the slot is taken, and the schedule has no place within {_LOOKED_AHEAD.days} days after"
         " it; an Appointment that is waitlist waits for one",

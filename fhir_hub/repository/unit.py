@@ -117,6 +117,7 @@ class Unit:
         self._store = store
         self._rules = rules
         self._seen: dict[Key, Stored | None] = {}
+        self._asked: dict[tuple[str, Plan], Sequence[Stored]] = {}
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
         self._instant = _instant(self._now)
@@ -134,7 +135,9 @@ class Unit:
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
-        matches = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
+        matches = self._asked.get((resource_type, plan))
+        if matches is None:
+            matches = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
         return self._held(resource_type, plan, matches)
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
@@ -144,8 +147,10 @@ class Unit:
 
     def _held(self, resource_type: str, plan: Plan, matches: Sequence[Stored]) -> list[Stored]:
         """Return the matches as this unit sees them; the commit holds only if they stay so."""
-        ids = frozenset(stored.logical_id for stored in matches)
-        self.guards.append(Guard(resource_type, plan, ids))
+        if (resource_type, plan) not in self._asked:  # rules ask the same of each of ten results
+            ids = frozenset(stored.logical_id for stored in matches)
+            self.guards.append(Guard(resource_type, plan, ids))
+            self._asked[resource_type, plan] = matches
         found = []
         for stored in matches:
             key = Key(resource_type, stored.logical_id)

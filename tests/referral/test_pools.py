@@ -188,6 +188,17 @@ async def test_who_finds_no_place_is_told_the_next_one(client, freely):
     assert "(Slot/kept)" in for_referral.json()["issue"][0]["diagnostics"]
 
 
+async def test_where_the_next_place_is_not_open_yet_its_window_is_told(client, freely):
+    await stored(
+        freely, slot("full", "2024-03-05", status="busy"), slot("later", "2024-03-25", "PUBLIC")
+    )
+
+    issue = (await client.post("Appointment", json=appointment("full"))).json()["issue"][0]
+
+    assert "of the next one: the slot opens 2024-03-18" in issue["diagnostics"]
+    assert "下一号源：该号源 2024-03-18 起可约" in issue["details"]["text"]
+
+
 async def test_where_there_is_no_next_place_the_waiting_list_is_named(client, freely):
     await stored(freely, slot("full", status="busy"))
 

@@ -39,6 +39,27 @@ async def test_a_chain_in_a_unit_sees_what_else_is_staged(repository):
     await repository.commit(work)
 
 
+async def test_a_unit_asks_the_same_once_and_decides_by_what_it_saw_first(repository):
+    attempts = []
+
+    async def create(unit):
+        unit.create(PATIENT)
+
+    async def work(unit):
+        first = await unit.find("Patient", BY_NUMBER)
+        if not attempts:
+            await repository.commit(create)  # somebody else is faster
+        attempts.append((len(first), len(await unit.find("Patient", BY_NUMBER))))
+        guards = len(unit.guards)
+        unit.create(PATIENT)
+        assert len(await unit.find("Patient", BY_NUMBER)) == len(first) + 1
+        assert len(unit.guards) == guards
+
+    await repository.commit(work)
+
+    assert attempts == [(0, 0), (1, 1)]
+
+
 async def test_a_unit_is_done_again_when_its_search_no_longer_holds(repository):
     attempts = []
 
