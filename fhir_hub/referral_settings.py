@@ -45,6 +45,10 @@ class ReferralSettings(BaseModel):
     """What happens to an answer (RRI) to a referral that is not known here: it is taken, because it
     may have come before its referral, or refused (AE 204)."""
 
+    escalate_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    """How long after its time a session of a special resident (dialysis, pregnancy, chemotherapy)
+    may be without news before the hub's clock makes a Task of it, and how long its owner has."""
+
     if_match: Literal["off", "412", "428"] = "off"
     """What is answered to a change of a referral's Task without `If-Match`: nothing in particular
     (`off`), 412 or 428."""

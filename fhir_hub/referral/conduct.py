@@ -26,6 +26,7 @@ from fhir_hub.referral import (
     prescriptions,
     screening,
     slots,
+    special,
     tasks,
     waiting,
 )
@@ -79,6 +80,7 @@ class Conduct:
                 partial(slots.follow, tables=own.pools, is_strict=is_strict),
                 partial(waiting.follow_appointment, tables=own.pools, is_strict=is_strict),
                 encounters.follow_appointment,
+                partial(special.follow_appointment, minutes=own.referral.escalate_minutes),
             ),
             "CarePlan": (partial(follow_up.follow_plan, programmes=own.programmes),),
             "CareTeam": (partial(contracts.follow, least_days=own.referral.contract_days),),

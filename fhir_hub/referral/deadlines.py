@@ -20,10 +20,11 @@ from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.completing import PAUSED
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.referral.contracts import is_signed, period_of, plan_of_active
-from fhir_hub.referral.finding import ended_between, plan_for, read
+from fhir_hub.referral.finding import ended_between, plan_between, plan_for, read
 from fhir_hub.referral.follow_up import is_overdue, require_task
 from fhir_hub.referral.reading import at, extension, moment
 from fhir_hub.referral.screening import TASKS
+from fhir_hub.referral.special import escalate
 from fhir_hub.referral.states import is_referral, state_of, step
 from fhir_hub.referral.tasks import advance
 from fhir_hub.referral.waiting import WAITS, look_again
@@ -36,6 +37,7 @@ HOLD_UNTIL = f"{BASE}/StructureDefinition/hold-until"
 _EVERY_S = 60.0
 _AT_ONCE = 500
 _LOOKS_BACK = timedelta(days=31)  # older ends were seen, or told by who knew of them
+_LATE = timedelta(minutes=15)  # what is later than that was looked at before
 _WAITING = ("requested", "received", "accepted")
 Log = Callable[..., None]
 
@@ -65,6 +67,11 @@ class Deadlines(Rounds):
                 done += await self._do(stored, _released(now))
         async for stored in self._found("Appointment", plan_for("Appointment", status=WAITS)):
             done += await self._do(stored, self._wait)
+        minutes = timedelta(minutes=self._own.referral.escalate_minutes)
+        first, end = now - minutes - _LATE, now - minutes
+        missed = plan_between("Appointment", "date", first, end, status="booked")
+        async for stored in self._found("Appointment", missed):
+            done += await self._do(stored, self._escalate)
         ended = And((plan_of_active(), ended_between("CareTeam", now - _LOOKS_BACK, now)))
         async for stored in self._found("CareTeam", ended):
             done += await self._do(stored, _ended)
@@ -74,6 +81,11 @@ class Deadlines(Rounds):
             if is_overdue(read(stored), date.max):  # the day itself is that of the write
                 done += await self._do(stored, _asked_for)
         return done
+
+    async def _escalate(self, unit: Unit, stored: Stored) -> None:
+        if (appointment := read(stored)).get("status") == "booked":
+            key = Key("Appointment", stored.logical_id)
+            await escalate(unit, key, appointment, self._own.referral.escalate_minutes)
 
     async def _wait(self, unit: Unit, stored: Stored) -> None:
         if (appointment := read(stored)).get("status") == WAITS:
