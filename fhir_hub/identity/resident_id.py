@@ -10,6 +10,7 @@ Spec: GB 11643-1999; ISO 7064 MOD 11-2; DOMAIN 3.1
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 _CHECK = "10X98765432"
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -69,6 +70,7 @@ def looks_like(text: str) -> bool:
     return len(number) == 18 and _DIGITS.issuperset(number[:17]) and number[17] in "0123456789X"
 
 
+@lru_cache(maxsize=4096)
 def examine(text: str, today: date | None = None) -> ResidentId:
     """Return what `text` says as a resident ID, with the reasons why it cannot be one.
 

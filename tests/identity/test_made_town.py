@@ -11,6 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.identity import ask, store_all, table, town
+from fhir_hub.identity import blocks
+from fhir_hub.identity.traits import traits_of
+from fhir_hub.search.plan import Query
 from fhir_hub.store.open import open_backend
 
 
@@ -20,6 +23,8 @@ async def test_a_made_town_is_recognised_and_nobody_taken_for_another(tmp_path):
     backend = open_backend(f"sqlite:{tmp_path / 'people.sqlite'}")
     await store_all(backend.store, records)
     outcome = await ask(backend.store, questions)
+    keys = blocks.plan_of(blocks.wanted_keys(traits_of(records[0])))
+    steps = await backend.store.explain(Query(("Patient",), keys))
     await backend.close()
 
     assert len(records) == 500
@@ -29,4 +34,6 @@ async def test_a_made_town_is_recognised_and_nobody_taken_for_another(tmp_path):
     assert outcome.wrong == 0
     assert outcome.right >= 0.9 * outcome.known
     assert outcome.listed >= 0.97 * outcome.known
+    assert any("SEARCH" in one for one in steps)
+    assert {one for one in steps if "SCAN" in one} <= {"SCAN p"}  # of the page found
     assert "| recall, certain or on the review list | ≥ 97 % |" in table(outcome, 500, 1.0)
