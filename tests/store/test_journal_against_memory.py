@@ -5,6 +5,7 @@ And what time removes is really gone from the disk.
 
 import asyncio
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -105,6 +106,26 @@ class Journals(RuleBasedStateMachine):
     def select(self, states, since, beyond, oldest, link):
         selection = Selection(tuple(sorted(states)), since=since, link=link)
         self.both("select", selection, count=3, beyond=beyond, is_oldest_first=oldest)
+
+    @rule()
+    def crash(self):
+        """What a crash at this moment would leave, opened anew, says the same too."""
+        with tempfile.TemporaryDirectory() as folder:
+            for path in Path(self._folder.name).glob("hub.db*"):
+                shutil.copy(path, folder)
+            if not (Path(folder) / "hub.db").exists():
+                return  # it is not on files
+
+            async def look():
+                async with open_backend(f"sqlite:{folder}/hub.db") as left:
+                    journal = left.journal
+                    return await journal.recent(), await journal.pending(), await journal.owed()
+
+            async def expected():
+                journal = self.memory
+                return await journal.recent(), await journal.pending(), await journal.owed()
+
+            assert self._run(look()) == self._run(expected())
 
     @invariant()
     def all_is_the_same(self):

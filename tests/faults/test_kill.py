@@ -1,0 +1,46 @@
+"""`kill -9` at a random moment under load: what was answered is there, once, and nothing is half.
+
+The short versions are `test_durability.py` and `test_workers.py` in `tests/whole/`.
+"""
+
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
+
+from conftest import SECONDS, rounds
+from load import Load, require_everything
+from running import RunningHub
+
+pytestmark = [
+    pytest.mark.no_cover,
+    pytest.mark.skipif(not SECONDS, reason="for make test-faults; tests/whole has it in short"),
+]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_kill_loses_nothing_that_was_answered_and_leaves_nothing_half(tmp_path, workers):
+    store, rng = f"sqlite:{tmp_path / 'hub.sqlite'}", random.Random(workers)
+    options = () if workers == 1 else ("--workers", str(workers))
+    loads = []
+    for number in rounds(1):
+        with RunningHub(store, *options) as hub:
+            moment, reached = rng.randint(10, 120), threading.Event()
+            load = Load(hub, str(number + 1), lambda n, m=moment, r=reached: n >= m and r.set())
+            load.start()
+            assert reached.wait(120)
+            hub.kill()
+            load.join()
+            loads.append(load)
+    with RunningHub(store, *options) as hub:
+        for load in loads:
+            require_everything(load, hub)
+    command = [sys.executable, "-m", "fhir_hub", "check", "--store", store]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
