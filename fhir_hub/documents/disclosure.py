@@ -120,7 +120,7 @@ def referral_ground(
         moment = datetime.fromisoformat(str(task.get("lastModified")))
     except ValueError:
         return replace(ground, only_named=True)
-    is_over = moment.tzinfo is None or moment + AFTER_THE_END < now
+    is_over = moment.tzinfo is None or moment < now - AFTER_THE_END
     return replace(ground, only_named=is_over)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from fhir_hub.clock import from_microseconds, instant
+from fhir_hub.clock import from_microseconds, instant, microseconds
 from fhir_hub.documents.archive import Archive, when
 from fhir_hub.documents.composing import key_in
 from fhir_hub.documents.disclosure import Ground, permission
@@ -39,6 +39,8 @@ CODES = f"{BASE}/CodeSystem/reminder"
 _IMAGING = ("363679005", "imaging", "RAD", "IMG", "exam")
 _GONE = frozenset(("entered-in-error", "cancelled", "not-done", "revoked", "unknown"))
 _CRITICAL = frozenset(("HH", "LL", "AA", "<", ">"))
+_EARLIEST = microseconds(datetime(1900, 1, 1, tzinfo=UTC))
+_LATEST = microseconds(datetime(9000, 1, 1, tzinfo=UTC))  # what is beyond is no moment of an order
 _DRUG_WITHOUT_END = timedelta(days=30)  # how long a prescription that says no days counts
 
 
@@ -110,7 +112,7 @@ def _moment(order: Resource, archive: Archive) -> datetime:
         order.get("authoredOn"),
     ):
         moment = archive.end_of(text) if isinstance(text, str) else None
-        if moment is not None:
+        if moment is not None and _EARLIEST < moment < _LATEST:
             return from_microseconds(moment)
     return archive.clock()
 
@@ -149,9 +151,9 @@ def _is_exam(order: Resource) -> bool:
 def _counts(one: Resource, asked: _Asked, archive: Archive) -> bool:
     """Say whether what was found was done before the order, and not for it."""
     moment = archive.moment(one)
-    if one.get("status") in _GONE or moment is None:
+    if str(one.get("status")) in _GONE or moment is None:
         return False
-    if not asked.since <= from_microseconds(moment) <= asked.moment:
+    if not microseconds(asked.since) <= moment <= microseconds(asked.moment):
         return False
     if _is_itself(one, asked.order):
         return False
@@ -166,7 +168,7 @@ def _is_itself(one: Resource, order: Resource) -> bool:
         if key_in(one) == own or any(key_of(each_one) == own for each_one in each(one, "basedOn")):
             return True
     numbers = [
-        {(number.get("system"), number.get("value")) for number in each(of, "identifier")}
+        {f"{one.get('system')}|{one['value']}" for one in each(of, "identifier") if "value" in one}
         for of in (one, order)
     ]
     return bool(numbers[0] & numbers[1])
@@ -199,7 +201,7 @@ async def _drugs(
         if one.get("status") not in ("active", "on-hold") or _is_itself(one, order):
             continue
         written = archive.moment(one)
-        if written is None or from_microseconds(written) > moment or not may(one):
+        if written is None or not _EARLIEST < written <= microseconds(moment) or not may(one):
             continue
         if not _is_same_drug(await _with_drug(archive, one), wanted):
             continue

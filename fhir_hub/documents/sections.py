@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from fhir_hub.documents.sameness import Fact
+from fhir_hub.referral.prescription_rules import days_of
 from fhir_hub.referral.reading import at, codings, each, has_code
 from fhir_hub.repository.unit import Resource
 
@@ -23,7 +24,7 @@ _PREGNANCY = frozenset(
     (LOINC, code)
     for code in ("82810-3", "11778-8", "11779-6", "11780-4", "11638-4", "11637-6", "11636-8")
 )
-_DAYS = {"d": 1, "day": 1, "days": 1, "wk": 7, "mo": 30, "h": 1 / 24, "天": 1, "日": 1, "周": 7}
+_MOST_DAYS = 36_500  # a supply of more says nothing
 
 Picks = Callable[[Resource, date], bool]
 
@@ -52,7 +53,7 @@ def _is_current_medicine(resource: Resource, today: date) -> bool:
     if resource.get("status") not in ("active", "on-hold", "intended"):
         return False
     end = supply_end(resource)
-    return end is None or end + _ENDED_AGO >= today
+    return end is None or end >= today - _ENDED_AGO
 
 
 def supply_end(resource: Resource) -> date | None:
@@ -60,13 +61,12 @@ def supply_end(resource: Resource) -> date | None:
     for dosage in each(resource, "dosageInstruction"):
         if end := _day(at(dosage, "timing", "repeat", "boundsPeriod", "end")):
             return end
-    supply = at(resource, "dispenseRequest", "expectedSupplyDuration") or {}
     start = _day(at(resource, "dispenseRequest", "validityPeriod", "start")) or _day(
         resource.get("authoredOn")
     )
-    unit = str(supply.get("code") or supply.get("unit") or "")
-    if start is not None and "value" in supply and unit in _DAYS:
-        return start + timedelta(days=float(supply["value"]) * _DAYS[unit])
+    days = days_of(resource)
+    if start is not None and days is not None:
+        return start + timedelta(days) if days < _MOST_DAYS else None
     return _day(at(resource, "effectivePeriod", "end"))
 
 

@@ -169,8 +169,8 @@ def _team(resource: Resource, known: Known) -> Iterable[str]:
         name = name_of(known.get(key)) if key else str(at(member, "member", "display") or "")
         roles = [concept_text(one) for one in each(member, "role")]
         yield f"{' '.join(roles)}: {name}" if name else ""
-    period = resource.get("period", {})
-    yield f"{period.get('start', '')} – {period.get('end', '')}" if period else ""
+    start, end = (at(resource, "period", name) or "" for name in ("start", "end"))
+    yield f"{start} – {end}" if start or end else ""
 
 
 def _document(resource: Resource, known: Known) -> Iterable[str]:

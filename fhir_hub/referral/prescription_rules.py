@@ -79,7 +79,7 @@ def days_of(request: Resource) -> int | None:
     """Return for how many days the supply is, None if it is not said."""
     supply = at(request, "dispenseRequest", "expectedSupplyDuration")
     value, unit = at(supply, "value"), at(supply, "code") or at(supply, "unit")
-    if not isinstance(value, int | Decimal) or isinstance(value, bool) or unit not in _DAY:
+    if not isinstance(value, int | Decimal) or isinstance(value, bool) or str(unit) not in _DAY:
         return None
     return int(value * _DAY[str(unit)])
 

@@ -243,6 +243,26 @@ async def test_a_summary_by_identifier(record):
     await record.ask("Patient/$summary", 412, **ask)
 
 
+async def test_moments_at_the_ends_of_time_and_endless_supplies_are_no_fault(record):
+    told = {"status": "active", "intent": "order", "subject": _shen(), "authoredOn": "0001-01-01"}
+    drug = {"medicationCodeableConcept": {"text": "药"}}
+    never = {"timing": {"repeat": {"boundsPeriod": {"start": "2020", "end": "9999-12-31"}}}}
+    days = {"value": 1000000000, "system": "http://unitsofmeasure.org", "code": "d"}
+    await record.put("MedicationRequest", "r1", **told, **drug, dosageInstruction=[never])
+    endless = {"dispenseRequest": {"expectedSupplyDuration": days}}
+    await record.put("MedicationRequest", "r2", **told, **drug, **endless)
+    await record.observation("last", effectiveDateTime="9999-12-31T23:59:59-12:00")
+    order = {"status": "active", "intent": "order", "subject": _shen(), "code": coded("4548-4")}
+    await record.put("ServiceRequest", "o", **order, authoredOn="9999-12-31T23:59:59-12:00")
+
+    document = await record.ask(SUMMARY)
+
+    require_document(document)
+    assert len(entries(document, MEDICINES)) == 2
+    for address in ("ServiceRequest/o", "MedicationRequest/r1", "MedicationRequest/r2"):
+        await record.ask(f"{address}/$remind")
+
+
 @pytest.mark.parametrize(
     ("address", "status"),
     [
