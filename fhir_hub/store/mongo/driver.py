@@ -41,6 +41,8 @@ DURABLE = WriteConcern("majority", j=True)
 _PATIENCE_S = 30.0  # how long a transaction is tried again before the caller is told
 _LONGEST_PAUSE_S = 0.05
 _COMMIT_MS = 20_000
+# unless the address says otherwise: how long no primary is waited for, and no answer
+_TIMEOUTS_MS = {"serverSelectionTimeoutMS": 10_000, "socketTimeoutMS": 60_000}
 # codes of the server: a document of more than 16 MB
 _TOO_LARGE = (10334, 17419, 17420)
 # members that stop, change places or lag; snapshots and transactions that grew too old
@@ -232,8 +234,9 @@ def known(error: PyMongoError) -> Exception:
 def connect(url: str, name: str, driver: DriverName) -> Connection:
     """Return a connection to the database `name` of the servers at `url`; nothing is sent yet."""
     options: dict[str, Any] = {"appname": "fhir-hub", "tz_aware": True}
-    if "serverselectiontimeoutms" not in url.lower():
-        options["serverSelectionTimeoutMS"] = 10_000
+    for option, milliseconds in _TIMEOUTS_MS.items():
+        if option.lower() not in url.lower():
+            options[option] = milliseconds
     if driver == "pymongo":
         return Connection(AsyncMongoClient(url, **options), name, driver)
     from motor.motor_asyncio import AsyncIOMotorClient
