@@ -122,7 +122,7 @@ def test_s9_a_thousand_readings_in_a_minute_from_ten_devices_are_all_there_once(
         for minute in range(MESSAGES):
             message = readings_of(number, minute).replace(b"\n", b"\r")
             acks.append(client.send(message))
-            if minute == 3:  # the network lost the answer, and the gateway its numbers
+            if minute == 3 and number < 2:
                 acks.append(client.send(message))
                 acks.append(client.send(message.replace(b"|P|2.3.1", b"x|P|2.3.1")))
         client.close()
