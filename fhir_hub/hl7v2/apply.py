@@ -71,6 +71,8 @@ async def apply(
     for thing in things:
         if id(thing) not in priors and thing not in records:
             await _stage(unit, thing, addresses, telling, routes)
+    if not made:  # a message that is done again, by other maps, may say it in another way
+        answers.require_same_order(unit, things, conversion.teller)
     await bookings.free_slots(unit, things)
     await moves.follow(unit, things, addresses, conversion.teller.event, parameters)
     await snapshots.end_unlisted(unit, things, conversion.snapshots, telling, parameters)

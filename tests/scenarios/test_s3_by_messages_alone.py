@@ -59,6 +59,16 @@ def test_the_order_again_or_changed_moves_nothing_back(hub):
     assert "肾病" in hub.one("ServiceRequest?category=referral")["note"][0]["text"]
 
 
+def test_another_order_under_the_same_number_is_refused(hub):
+    other = told("13", b"", ("糖尿病肾病".encode(), "白内障".encode()))
+
+    answer = hub.send(other)
+
+    assert b"\rMSA|AE|" in answer
+    assert b"205" in answer.partition(b"ERR|")[2]
+    assert "肾病" in hub.one("ServiceRequest?category=referral")["note"][0]["text"]
+
+
 def test_a_question_is_answered_by_the_changed_order(hub):
     asked = told("14", b"I13", ("A^已接收".encode(), "P^待处理".encode()))
     hub.tell(asked)

@@ -1,6 +1,7 @@
-"""Who may answer a referral by a message: the institution that it was sent to, and nobody else.
+"""Who may say what of a referral by a message: by its number (RF1-6), and as who was asked.
 
-An RRI finds its referral by the number (RF1-6). One from another facility is refused (AE).
+An answer (RRI) of another facility than the one that was asked is refused, and so is a new referral
+(REF^I12) under the number of another.
 
 Spec: DOMAIN 2.5b; HL7v2 chapter 11
 """
@@ -8,7 +9,7 @@ Spec: DOMAIN 2.5b; HL7v2 chapter 11
 from collections.abc import Sequence
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import InvalidMessage
+from fhir_hub.errors import Duplicate, InvalidMessage
 from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.things import Thing
 from fhir_hub.identity.systems import BASE
@@ -32,6 +33,31 @@ async def require(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
                 error_code="207",
                 location="MSH-4",
             )
+
+
+def require_same_order(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
+    """Raise `Duplicate` if a new referral (REF^I12) has the number of another that says else.
+
+    Who changes a referral says so (I13); the same one again changes nothing.
+    """
+    if (teller.message_type, teller.event) != ("REF", "I12"):
+        return
+    for thing in things:
+        staged = unit.changes.get(thing.key) if thing.stored is not None else None
+        if staged is None or thing.resource["resourceType"] != "ServiceRequest":
+            continue
+        if _said(fhirjson.loads(staged.content)) != _said(thing.stored):
+            raise Duplicate(
+                "another referral has this number, and says something else: change it by REF^I13"
+                " / 转诊单号已被使用且内容不同，请用 REF^I13 修改",
+                expression="RF1-6",
+            )
+
+
+def _said(order: Resource | None) -> bytes:
+    """Return what an order says, without who told it and when."""
+    plain = {name: value for name, value in (order or {}).items() if name not in ("id", "meta")}
+    return fhirjson.canonical(plain)
 
 
 async def _codes(unit: Unit, task: Resource) -> set[str]:
