@@ -12,6 +12,7 @@ how fast MongoDB is it does not say.
 
 import argparse
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -47,8 +48,8 @@ def options() -> argparse.Namespace:
         prog="python -m bench.beside", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--store", default="", help="an empty database: mongodb://HOST/NAME")
-    parser.add_argument("--prefill", type=int, default=300, help="resources stored before")
-    parser.add_argument("--clients", type=int, default=4, help="at most so many at once")
+    parser.add_argument("--prefill", type=int, default=1_000, help="resources stored before")
+    parser.add_argument("--clients", type=int, default=1, help="at most so many at once")
     parser.add_argument("--seconds", type=float, default=3, help="how long each work is done")
     parser.add_argument("--runs", type=int, default=1, help="runs of each work; medians are shown")
     parser.add_argument("--workers", type=int, default=1, help="processes of the hub")
@@ -93,8 +94,10 @@ async def _people(store: str) -> int:
 
 def beside(one: Row, other: Row) -> str:
     """Return a line of the table."""
+    rates = [f"{row.per_second:,.{0 if row.per_second >= 10 else 1}f}" for row in (one, other)]
     figures = [
-        f"{row.per_second:,.0f} | {row.p50_ms:.1f} | {row.cpu_us:,.0f}" for row in (one, other)
+        f"{rate} | {row.p50_ms:.1f} | {row.cpu_us:,.0f}"
+        for rate, row in zip(rates, (one, other), strict=True)
     ]
     failed = one.failed + other.failed
     return f"| {one.work.name} | {one.work.clients} | {' | '.join(figures)} | {failed} |"
@@ -103,6 +106,7 @@ def beside(one: Row, other: Row) -> str:
 def main() -> None:
     asked = options()
     asked.hours = 0
+    os.environ["FHIR_HUB_MESSAGE_ANSWER_S"] = "600"  # the stand-in takes a minute for an ORU
     with tempfile.TemporaryDirectory(prefix="fhir-hub-bench-") as folder:
         files = measured(f"sqlite:{folder}/hub.sqlite", asked)
         if asked.store:
@@ -115,8 +119,9 @@ def main() -> None:
             about = _STAND_IN.format(version=__version__)
     told = (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC} · {machine()} · load generator on the same machine"
-        f" · {asked.workers} process(es) · {asked.prefill:,} resources stored before ·"
-        f" {asked.seconds:g} s, median of {asked.runs} run(s)"
+        f" · {asked.workers} process(es) · at most {asked.clients} client(s) ·"
+        f" {asked.prefill:,} resources stored before · {asked.seconds:g} s, median of"
+        f" {asked.runs} run(s)"
     )
     lines = [HEAD, *map(beside, files, others), "", about]
     print("\n" + "\n".join([*lines, told]))

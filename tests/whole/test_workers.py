@@ -96,7 +96,6 @@ def test_references_stay_whole_whichever_worker_deletes_or_refers(hub):
 
     together(hub, one, 20)
     answers = together(hub, lambda client, number: one(client, number + 20), 180)
-
     assert {answer.status_code for answer in answers} <= {201, 204, 409, 422}
     with hub.client() as client:
         found = client.get("Basic?subject:missing=false&_count=1000").json().get("entry", [])
@@ -125,6 +124,17 @@ def test_200_clients_who_create_the_same_make_one_and_every_worker_counts(hub):
         ]
         assert counted == [199, 1]
         assert processes(after) == {"supervisor", "worker-1", "worker-2"}
+
+
+def test_200_clients_who_upsert_the_same_make_one_and_each_is_a_version_of_it(hub):
+    async def upsert(client, number):
+        body = PATIENT | {"identifier": [{"value": "up"}], "multipleBirthInteger": number}
+        return (await client.put("Patient?identifier=up", json=body)).status_code
+
+    assert sorted(together(hub, upsert, 200)) == [200] * 199 + [201]
+    with hub.client() as client:
+        [found] = client.get("Patient?identifier=up").json()["entry"]
+    assert found["resource"]["meta"]["versionId"] == "200"
 
 
 def test_no_update_is_lost(hub):
@@ -377,7 +387,6 @@ def test_workers_end_with_their_supervisor_and_nothing_answered_is_lost(tmp_path
         for sender in senders:
             sender.join(60)
         until(lambda: all(map(is_over, workers)))
-
         missing, _ = stored(path, senders)
         assert missing == set()
 
@@ -388,5 +397,4 @@ def test_workers_that_are_asked_to_stop_answer_what_is_under_way_and_exit_0(hub,
     for sender in senders:
         sender.join(60)
         assert sender.broke
-
     assert stored(path, senders) == (set(), 0)
