@@ -247,6 +247,23 @@ def test_what_a_backup_cannot_go_on_with_is_told(run, made, tmp_path):
         assert not list(tmp_path.glob("hub.sqlite*"))
 
 
+def test_a_log_that_is_broken_is_gone_on_with_as_far_as_it_is_whole(run, made, tmp_path):
+    broken, last = tmp_path / "broken.sqlite", made.sequences["middle"]
+    broken.write_bytes(made.path.read_bytes())
+    connection = apsw.Connection(str(broken))
+    connection.execute("DELETE FROM version WHERE sequence = ?", (last + 1,))
+    connection.close()
+    target = tmp_path / "hub.sqlite"
+    arguments = ("restore", made.backup, "--store", f"sqlite:{target}", "--log", broken)
+
+    ended = run(*arguments)
+    assert (ended.code, ended.out) == (1, "")
+    assert f"the log is whole up to sequence {last} only: --sequence {last}" in ended.err
+    assert not list(tmp_path.glob("hub.sqlite*"))
+    ended = run(*arguments, "--sequence", last)
+    assert ended.out.endswith(f"restored up to sequence {last}\n"), ended.err
+
+
 def test_the_command_keeps_the_newest_backups_and_names_the_new_one(run, made, tmp_path):
     (tmp_path / "20200101T000000Z").mkdir()
     (tmp_path / "20200101T000000Z" / "backup.json").write_text("{}")

@@ -128,7 +128,7 @@ class CommitLog:
                 " take an older one / 备份时间晚于目标时间,请使用更早的备份"
             )
         if until is None and wanted < self.last:
-            until = self._newest(wanted + 1)
+            until = self._moment_after(wanted)
         return Cut(wanted, until)
 
     def changes(self, after: int, sequence: int) -> Iterator[list[Change]]:
@@ -250,12 +250,24 @@ class CommitLog:
         return self._connection.execute(_WROTE, bound).fetchone() is not None
 
     def _newest(self, sequence: int) -> int:
-        rows: list[Any] = self._connection.execute(
-            "SELECT newest FROM version WHERE sequence = ?", (sequence,)
-        ).fetchall()
+        sql = "SELECT newest FROM version WHERE sequence = ?"
+        try:
+            rows: list[Any] = self._connection.execute(sql, (sequence,)).fetchall()
+        except apsw.Error:
+            rows = []
         if not rows:
             raise CannotGoOn(f"the log has no sequence {sequence} / 日志不完整")
         return int(rows[0][0])
+
+    def _moment_after(self, sequence: int) -> int:
+        """Return when the commit after a sequence was; where it is lost, just after that one."""
+        try:
+            following = self._row(self._connection, sequence + 1)
+        except apsw.Error:
+            following = None
+        if following is not None:
+            return self._newest(sequence + 1)
+        return self._newest(sequence) + 1 if sequence else 0
 
     def _between_commits(self, sequence: int) -> int:
         """Return the last sequence, at or before this one, that no commit goes over."""
@@ -264,7 +276,10 @@ class CommitLog:
         return max(0, sequence)
 
     def _moment(self, sequence: int) -> int:
-        row = self._row(self._connection, sequence)
+        try:
+            row = self._row(self._connection, sequence)
+        except apsw.Error:  # nobody can say: it is where the log ends
+            return 0
         return int(row[3]) if row else 0
 
     @staticmethod
