@@ -33,7 +33,8 @@ _MOST = {"certain": 1.0, "probable": 0.99, "possible": 0.89, "certainly-not": 0.
 _SURE_NAMES = ("same", "sound", "swapped", "family-differs")
 _SURE_DATES = ("same", "lunar", "typo")
 _DIFFERENT = ("different", "family")
-_AGAINST = frozenset((field, "different") for field in ("phone", "address", "residentId"))
+# a changed telephone is no denial (one pair in three has one): its bits count, and that is all
+_AGAINST = frozenset((field, "different") for field in ("address", "residentId"))
 _MONTHS = frozenset(f"{month:02}" for month in range(1, 13))
 
 

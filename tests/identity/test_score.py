@@ -118,7 +118,10 @@ def test_twins_are_never_merged(one, other, expected):
         ),
         pytest.param(person(phone=None, home=None), "certain", id="rare name and birth date"),
         pytest.param(
-            person(phone="18817000001", home=None), "probable", id="the same and another phone"
+            person(phone="18817000001", home=None), "certain", id="the same and another phone"
+        ),
+        pytest.param(
+            person(phone=None, home="江苏省苏州市吴江区中山路1号"), "probable", id="and elsewhere"
         ),
         pytest.param(person(born="1953"), "certain", id="year, phone and address"),
         pytest.param(person(born="1953-01-01", home=None), "probable", id="year and phone"),
@@ -130,7 +133,7 @@ def test_twins_are_never_merged(one, other, expected):
         pytest.param(person("沈桂芬"), "possible", id="another character"),
     ],
 )
-def test_less_is_less_than_certain(other, expected):
+def test_what_is_not_known_makes_it_less_sure(other, expected):
     assert grade(person(), other) == expected
 
 
