@@ -210,13 +210,14 @@ async def test_an_update_removes_what_the_resource_says_no_more(store, change):
     assert await total(EVERYTHING) == 1
 
 
-async def test_a_write_of_thousands_is_one_write(store, change):
-    many = [change(f"p{n}", identifier(str(n % 7))) for n in range(3000)]
+async def test_a_write_of_thousands_is_one_write(store, change, store_kind):
+    count = 1050 if store_kind == "mongo" else 3000  # the stand-in takes 3 ms for each
+    many = [change(f"p{n}", identifier(str(n % 7))) for n in range(count)]
 
     await store.write(many)
 
     page = await store.search(Query(("Patient",), is_identifier("3"), count=3, with_total=True))
-    assert page.total == 429
+    assert page.total == len([n for n in range(count) if n % 7 == 3])
     assert [stored.logical_id for stored in page.matches] == ["p3", "p10", "p17"]
 
 
