@@ -38,7 +38,7 @@ def command(
         typer.Option(help="sqlite:PATH or memory: (sqlite:data/hub.sqlite if not set)"),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that serve; 1 if not set; more need sqlite:PATH.")
+        int | None, typer.Option(help="Processes that serve; 1 if not set; not with memory:.")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings in TOML; see docs/settings.md.")
