@@ -9,6 +9,7 @@ import resource
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -94,11 +95,15 @@ def test_a_client_that_takes_no_answer_holds_nothing_for_long(hub):
     with connect(hub) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /fhir/Basic HTTP/1.1\r\nhost: x\r\n\r\n" * 4)
-        assert is_held(hub, connection)
-        deadline, pause = time.monotonic() + 120, threading.Event()
-        while is_held(hub, connection):
-            assert time.monotonic() < deadline, "the connection is still there"
-            pause.wait(0.1)
+        until(lambda: is_held(hub, connection), "the hub does not take the connection")
+        until(lambda: not is_held(hub, connection), "the connection is still there")
+
+
+def until(is_so: Callable[[], bool], otherwise: str) -> None:
+    deadline, pause = time.monotonic() + 120, threading.Event()
+    while not is_so():
+        assert time.monotonic() < deadline, otherwise
+        pause.wait(0.1)
 
 
 def is_held(hub, connection: socket.socket) -> bool:
