@@ -45,19 +45,22 @@ async def process(entries: list[Entry], service: Service) -> list[dict[str, Any]
 
     async def work(unit: Unit) -> _Done:
         transaction = _Transaction(service, unit)
-        return _Done(await transaction.run(writes), unit.warnings, transaction.entries)
+        return _Done(await transaction.run(writes), unit, transaction.entries)
 
-    done = await service.repository.commit(work) if writes else _Done({}, [], {})
+    done = await service.repository.commit(work) if writes else _Done({}, None, {})
     warnings: dict[int, list[Warned]] = {}
-    for warned in done.warnings:
+    for warned in done.unit.warnings if done.unit else ():
         # what follows from an entry is no entry: the first one tells of it
         index = done.entries.get(warned.key, min(done.entries.values(), default=0))
         warnings.setdefault(index, []).append(warned)
+    keys = {index: key for key, index in done.entries.items()}
     shown = []
     for entry in entries:
         answer = done.answers.get(entry.index)
         if answer is None:
             answer = await attempt(entry.request, service)
+        elif key := keys.get(entry.index):
+            answer = _in_the_end(entry.request, answer, done.unit, key)
         shown.append(response_entry(entry.request, answer, warnings.get(entry.index, ())))
     return shown
 
@@ -71,11 +74,22 @@ def _writes(request: FhirRequest, service: Service) -> bool:
 
 
 class _Done(NamedTuple):
-    """The answers by entry, what they warn of, and the entry of each resource written."""
+    """The answers by entry, the unit of work if any, and the entry of each resource written."""
 
     answers: dict[int, FhirResponse]
-    warnings: list[Warned]
+    unit: Unit | None
     entries: Mapping[Key, int]
+
+
+def _in_the_end(
+    request: FhirRequest, answer: FhirResponse, unit: Unit | None, key: Key
+) -> FhirResponse:
+    """Return an answer with what was written: what follows from a write may add to it."""
+    change = unit.changes.get(key) if unit else None
+    is_shown = "Location" in answer.headers and request.prefer("return") == "representation"
+    if change is None or not is_shown:
+        return answer
+    return replace(answer, content=change.content)
 
 
 class _Transaction:

@@ -169,6 +169,18 @@ async def test_no_number_is_given_out_twice(client, freely):
     assert await left(client, "a") == ("busy", 0)
 
 
+async def test_a_transaction_answers_a_booking_with_its_number(client, freely):
+    await stored(freely, SCHEDULE, slot("a", capacity=2))
+    booking = {"resource": appointment("a"), "request": {"method": "POST", "url": "Appointment"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [booking]}
+    made = await client.post("", json=bundle, headers={"Prefer": "return=representation"})
+
+    (answered,) = made.json()["entry"]
+    booked = answered["resource"]
+    assert [e["url"] for e in booked["extension"] if e["url"] == NUMBER] == [NUMBER]
+    assert (await client.get(f"Appointment/{booked['id']}")).json() == booked
+
+
 async def test_who_finds_no_place_is_told_the_next_one(client, freely):
     await stored(
         freely,
