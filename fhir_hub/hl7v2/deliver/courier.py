@@ -15,12 +15,13 @@ from fhir_hub.clock import Clock, instant
 from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.hl7v2.deliver.breaker import Breaker
 from fhir_hub.hl7v2.deliver.choose import Choice, candidates, choice_in, choice_of
-from fhir_hub.hl7v2.deliver.desk import Desk, Feed
+from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import Answer, Link, NoAnswer
 from fhir_hub.hl7v2.deliver.outbox import Dead, Outbox, Pending, Progress
 from fhir_hub.hl7v2.emit.emit import Emitted
 from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.store.base import Key, Stored
+from fhir_hub.store.feed import Feed
 from fhir_hub.telemetry import Log
 
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")

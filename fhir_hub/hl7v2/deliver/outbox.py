@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from fhir_hub.store.base import Conflict, Store
+from fhir_hub.store.base import Store
+from fhir_hub.store.notes import set_notes
 
 PREFIX = "outbound/"
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Outbox:
         if dead is not None:
             data = asdict(replace(dead, partner=self._name))
             notes |= {f"{self._key}/dead/{dead.control_id}": json.dumps(data)}
-        await write(self._store, notes)
+        await set_notes(self._store, notes)
 
     async def taken(self, control_id: str) -> None:
         """Note that a dead message that was to be tried again is being tried."""
-        await write(self._store, {f"{self._key}/again/{control_id}": ""})
+        await set_notes(self._store, {f"{self._key}/again/{control_id}": ""})
 
     async def again(self) -> Dead | None:
         """Return the first dead message that is to be tried again."""
@@ -120,17 +120,6 @@ class Outbox:
                 if found:
                     return Dead(**json.loads(found))
         return None
-
-
-async def write(store: Store, notes: Mapping[str, str]) -> None:
-    """Set notes; a search parameter that is new meanwhile has nothing to do with them."""
-    for _ in range(_ATTEMPTS):
-        try:
-            await store.reindex([], notes, await store.generation())
-        except Conflict:
-            continue
-        return
-    raise Conflict("the search parameters change all the time")
 
 
 async def restored(
@@ -157,7 +146,7 @@ async def restored(
             data |= {"sequence": sequence, "done": 0, "pending": None}
         changed[name] = json.dumps(data)
     if changed:
-        await write(store, changed)
+        await set_notes(store, changed)
 
 
 async def dead_messages(store: Store) -> list[Dead]:
@@ -184,4 +173,4 @@ async def progresses(store: Store) -> dict[str, Progress]:
 
 async def try_again(store: Store, dead: Dead) -> None:
     """Have a dead message made and sent anew."""
-    await write(store, {f"{PREFIX}{dead.partner}/again/{dead.control_id}": "1"})
+    await set_notes(store, {f"{PREFIX}{dead.partner}/again/{dead.control_id}": "1"})
