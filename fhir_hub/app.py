@@ -68,6 +68,9 @@ from fhir_hub.server import (
 )
 from fhir_hub.settings import Settings, Validation
 from fhir_hub.store.open import Backend
+from fhir_hub.subscriptions.courier import Work
+from fhir_hub.subscriptions.notifications import Notifications
+from fhir_hub.subscriptions.order import Orders
 from fhir_hub.telemetry import Figures, Log, Logs, Metrics
 
 Ask = Callable[[], Awaitable[Figures]]
@@ -179,6 +182,7 @@ def _repository(
     extractor = Extractor(parameters, settings.zone, base=base, aliases=ALIASES, derived=DERIVED)
 
     own = own_rules(settings)
+    orders = _orders(settings, parameters)
 
     @cache
     def rules_of(*sources: str) -> Rules:
@@ -195,11 +199,18 @@ def _repository(
             partial(placeholder, parameters.definitions, check) if SOURCE in sources else None,
             conduct(chosen.business_rules, own),
             settings.zone,
+            None if chosen.validation == "off" else orders.complete,
         )
 
     indexing = Indexing(backend.store, parameters, extractor, log)
     parts = (backend.store, rules_of(), extractor, rules_of, indexing, terminology)
     return Repository(*parts), indexing
+
+
+def _orders(settings: Settings, parameters: Parameters) -> Orders:
+    """Return what reads Subscriptions."""
+    base = settings.base_url or address(settings.host, settings.port)
+    return Orders(parameters, settings.zone, base, ALIASES, settings.subscriptions_allow)
 
 
 @dataclass(slots=True)
@@ -223,13 +234,19 @@ class Hub:
     is_taking: bool = field(default=False, init=False)
     retention: Retention = field(init=False)
     deadlines: Deadlines = field(init=False)
+    notifications: Notifications = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make what the clock does: old messages are removed, referrals expire."""
+        """Make what goes on by itself: removing messages, expiring referrals, notifying."""
         warn = self.logs.get_logger("referral").warning
         clock = self.service.repository.clock
         rules = own_rules(self.settings)
         self.deadlines = Deadlines(self.service.repository, clock, warn, rules)
+        service, pause_s = self.service, self.settings.subscriptions_pause_s
+        orders = _orders(self.settings, service.parameters)
+        warn = self.logs.get_logger("subscriptions").warning
+        work = Work(service.repository, orders, pause_s, clock, warn)
+        self.notifications = Notifications(work)
         log = self.logs.get_logger("journal").info
         self.retention = Retention(self.backend.journal, self.settings, clock, log)
 
@@ -285,7 +302,8 @@ class Hub:
 
     def _duties(self) -> HubDuties:
         parts = (self.indexing, self.deliveries, self.intake, self.retention, self.deadlines)
-        return HubDuties(parts, self.receiver.replay, self.logs.get_logger("hub").info)
+        all_parts = (*parts, self.notifications)
+        return HubDuties(all_parts, self.receiver.replay, self.logs.get_logger("hub").info)
 
     def desk(self) -> JournalDesk:
         """Return where received messages are looked after."""
@@ -321,6 +339,7 @@ class Hub:
             await self.intake.close()
             await self.receiver.close()
             await self.deliveries.close(self.settings.drain_s)
+            await self.notifications.rest()
 
         def ready() -> None:
             self.is_taking = True

@@ -4,13 +4,15 @@ Spec: https://toml.io/en/v1.0.0
 """
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 
-def located(config: Path | None, told: str) -> str:
+def located(config: Path | None, problems: str) -> str:
     """Return what is wrong with settings, each line with the file and, of a channel, the row."""
     lines = []
-    for line in told.splitlines():
+    for line in problems.splitlines():
         path, colon, why = line.partition(": ")
         is_channel = path.startswith("channels.") and colon
         lines.append(f"{place(config, path)}: {why}" if is_channel else f"{config}: {line}")
@@ -21,6 +23,26 @@ def place(config: Path | None, path: str) -> str:
     """Return the file, the row if it is in the table of a channel, and the path of a key."""
     row = _row(config, path.split(".")) if config and path.startswith("channels.") else 0
     return f"{config} line {row}: {path}" if row else f"{config}: {path}"
+
+
+def told(
+    errors: Iterable[Mapping[str, Any]],
+    given: Mapping[str, Any],
+    variables: Mapping[str, str],
+    prefix: str,
+    config: Path | None,
+) -> Iterator[str]:
+    """Yield what is wrong, each with where it was set: an option, a variable, or the file."""
+    for one in errors:
+        name, path = str(one["loc"][0]), ".".join(map(str, one["loc"]))
+        if name in given:
+            where = "--" + name.replace("_", "-")
+        elif name in variables:
+            where = prefix + name.upper()
+        else:
+            where = place(config, path)
+        reason = one["msg"].removeprefix("Value error, ")
+        yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"
 
 
 def _row(config: Path, path: list[str]) -> int:

@@ -82,6 +82,9 @@ Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
 StoreAddress = Annotated[str, AfterValidator(_store)]
 WebAddress = Annotated[str, AfterValidator(_base_url)]
+WebAddresses = Annotated[
+    tuple[Annotated[WebAddress, Field(min_length=1)], ...], BeforeValidator(_names)
+]
 Zone = Annotated[str, AfterValidator(_zone)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Folders = Annotated[tuple[Path, ...], BeforeValidator(_folders)]

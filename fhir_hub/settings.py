@@ -23,7 +23,7 @@ from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
 from fhir_hub.channel_settings import ChannelSettings, check_channels
 from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.referral_settings import ReferralSettings
-from fhir_hub.setting_places import located, place
+from fhir_hub.setting_places import located, told
 from fhir_hub.setting_types import (
     Bytes,
     Folders,
@@ -33,6 +33,7 @@ from fhir_hub.setting_types import (
     Seconds,
     StoreAddress,
     WebAddress,
+    WebAddresses,
     Zone,
     read_zone,
     shown_address,
@@ -230,6 +231,13 @@ class Settings(BaseSettings):
     partners: dict[str, PartnerSettings] = {}
     """To whom HL7v2 messages are delivered, in tables `[partners.NAME]` (docs/outbound.md)."""
 
+    subscriptions_allow: WebAddresses = ()
+    """Below which addresses the endpoints of Subscriptions must be: a list, or addresses with
+    commas between; without any there are no Subscriptions (docs/subscriptions.md)."""
+
+    subscriptions_pause_s: Seconds = 1
+    """How long after a failed notification it is tried again; it doubles up to five minutes."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severity that is logged; `debug` logs a line for every request."""
 
@@ -318,15 +326,17 @@ def load_settings(
         # without a source of its own: pydantic would read the process's environment by itself
         settings = _Given(**(file | variables | given))
     except ValidationError as error:
-        raise InvalidSettings("\n".join(_told(error, given, variables, config))) from None
+        wrong = error.errors(include_url=False)
+        reasons = told(wrong, given, variables, PREFIX, config)
+        raise InvalidSettings("\n".join(reasons)) from None
     if settings.page_size > settings.max_page_size:
         raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
     if settings.workers > 1 and settings.store.startswith("memory:"):
-        told = "workers above 1 need a store that they can share: sqlite:PATH or mongodb://…"
-        raise InvalidSettings(f"{told} / workers 大于 1 时不能用内存存储")
+        why = "workers above 1 need a store that they can share: sqlite:PATH or mongodb://…"
+        raise InvalidSettings(f"{why} / workers 大于 1 时不能用内存存储")
     if found := check_channels(settings.channels, settings.mllp_port):
-        told = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())
-        raise InvalidSettings(located(config, told))
+        lines = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())
+        raise InvalidSettings(located(config, lines))
     if settings.workers > 1 and not hasattr(socket, "send_fds"):
         raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
     return settings
@@ -380,21 +390,3 @@ def _read_file(config: Path) -> dict[str, Any]:
 def _nearest(name: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(name, list(known), n=2)
     return f"; did you mean {' or '.join(found)}?" if found else "; see docs/settings.md"
-
-
-def _told(
-    error: ValidationError,
-    given: Mapping[str, Any],
-    variables: Mapping[str, str],
-    config: Path | None,
-) -> Iterable[str]:
-    for one in error.errors(include_url=False):
-        name, path = str(one["loc"][0]), ".".join(map(str, one["loc"]))
-        if name in given:
-            where = "--" + name.replace("_", "-")
-        elif name in variables:
-            where = PREFIX + name.upper()
-        else:
-            where = place(config, path)
-        reason = one["msg"].removeprefix("Value error, ")
-        yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"

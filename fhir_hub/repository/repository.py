@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/http.html
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from fhir_hub.repository.links import Included, include
 from fhir_hub.repository.stored_terminology import TYPES as TERMINOLOGY
 from fhir_hub.repository.stored_terminology import StoredTerminology
 from fhir_hub.repository.unit import Rules, Unit
+from fhir_hub.search.entry import Entry
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.request import SearchRequest
 from fhir_hub.settings import References
@@ -109,6 +110,11 @@ class Repository:
             for parameter in parameters
             for address in self._extractor.references(resource, parameter)
         }
+
+    def entries(self, stored: Stored) -> Sequence[Entry]:
+        """Return what the search knows of a version, by its own content."""
+        literals = self._rules.targets(stored.resource_type, stored.content)
+        return self._rules.entries(fhirjson.loads(stored.content), literals)
 
     async def commit(self, work: Callable[[Unit], Awaitable[Result]]) -> Result:
         """Run `work` on a new unit and write what it staged, all or nothing; return its result.

@@ -74,7 +74,8 @@ class Rules:
     happens to a reference that points to nothing. With `parameters` a SearchParameter must be one
     that can work, and what is written is indexed by all there are. Where there is a
     `placeholder`, it makes what is missing (None where it cannot), given the key and the Reference.
-    `zone` is where a day begins and ends.
+    `zone` is where a day begins and ends. `subscription` says what a Subscription becomes, given
+    the one before, and raises a `FhirError` if it cannot be done.
     """
 
     require: Callable[[Any], None]
@@ -87,6 +88,7 @@ class Rules:
     placeholder: Callable[[Key, Resource], Resource | None] | None = None
     conduct: Conduct | None = None
     zone: tzinfo = CHINA
+    subscription: Callable[[Resource | None, Resource], Resource] | None = None
 
 
 class Warned(NamedTuple):
@@ -291,11 +293,16 @@ class Unit:
         return self.now.astimezone(self._rules.zone).date()
 
     def _completed(self, current: Stored | None, resource: Resource) -> Resource:
-        conduct = self._rules.conduct
-        if conduct is None or resource.get("resourceType") not in conduct.types:
+        conduct, subscription = self._rules.conduct, self._rules.subscription
+        resource_type = resource.get("resourceType")
+        is_asked = subscription is not None and resource_type == "Subscription"
+        if not is_asked and (conduct is None or resource_type not in conduct.types):
             return resource
         is_there = current is not None and not current.is_deleted
         before = fhirjson.loads(current.content) if current is not None and is_there else None
+        if subscription is not None and is_asked:
+            return subscription(before, resource)
+        assert conduct is not None
         return conduct.complete(before, resource, self.now)
 
     def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:

@@ -5,7 +5,8 @@ until then every client may do every step.
 """
 
 import pytest
-from scenario_parts import LOINC, SHEN
+from endpoint_parts import Endpoint, subscription
+from scenario_parts import LOINC, SHEN, scenario_hub
 
 NUMBER = "ZZ20250310-0001"
 PROFILE = "https://fhir-hub.example/StructureDefinition/cn-referral-task"
@@ -15,8 +16,28 @@ SID = "https://fhir-hub.example/sid"
 
 
 @pytest.fixture(scope="module")
-def up(hub):
+def endpoint():
+    """The centre's endpoint, which is out of order when the first notification comes."""
+    made = Endpoint()
+    made.answers += [503, 503]
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def hub(endpoint):
+    allowed = {"subscriptions_allow": [endpoint.address], "subscriptions_pause_s": 0.01}
+    with scenario_hub(**allowed) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def up(hub, endpoint):
     """Tell the story up to the visit and return the states of the referral as they were seen."""
+    centre = hub.one(f"Organization?identifier={SID}/organization|ZJJCHC")["id"]
+    criteria = f"Task?requester=Organization/{centre}"
+    address = f"{endpoint.address}/referrals"
+    hub.post("Subscription", subscription(criteria, address, payload="application/fhir+json"))
     hub.tell("01", "09", "13")
     submitted = told(hub)
     hospital = hub.one(f"Organization?identifier={SID}/organization|SHTH01")["id"]
@@ -145,7 +166,6 @@ def test_s3_the_history_has_every_step_with_its_moment_and_who_did_it(hub, down)
 
 
 def test_s3_the_requester_is_told_of_each_step(hub, down):
-    """By Communication; to a test endpoint by Subscription once there are subscriptions."""
     task = task_of(hub)
     notices = hub.found("Communication?category=notification&_sort=sent")
     mine = [
@@ -154,6 +174,19 @@ def test_s3_the_requester_is_told_of_each_step(hub, down):
     to_centre = [one for one in mine if task["requester"] in one["recipient"]]
     told_of = [one["topic"]["coding"][0]["code"] for one in to_centre]
     assert told_of == ["deliver", "accept", "book", "arrive", "visit", "outcome"]
+
+
+def test_s3_the_requesters_endpoint_hears_of_each_step_though_it_failed_at_first(
+    hub, down, endpoint
+):
+    versions = hub.history(f"Task/{task_of(hub)['id']}")
+
+    came = [endpoint.next() for _ in range(2 + len(versions))]
+
+    assert [one.resource for one in came] == [versions[0], versions[0], *versions]
+    assert {(one.method, one.path) for one in came} == {
+        ("PUT", f"/referrals/Task/{versions[0]['id']}")
+    }
 
 
 def test_s3_the_order_is_completed_and_the_referral_comes_back_down_with_a_plan(hub, down):
