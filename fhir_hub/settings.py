@@ -233,7 +233,7 @@ class Settings(BaseSettings):
 
     subscriptions_allow: WebAddresses = ()
     """Below which addresses the endpoints of Subscriptions must be: a list, or addresses with
-    commas between; without any there are no Subscriptions (docs/subscriptions.md)."""
+    commas between; without any they stay `requested` and nobody is called."""
 
     subscriptions_pause_s: Seconds = 1
     """How long after a failed notification it is tried again; it doubles up to five minutes."""

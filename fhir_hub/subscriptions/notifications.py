@@ -27,8 +27,8 @@ class Notifications:
         self._last = self._own = -1
 
     def lead(self) -> None:
-        """Let this process notify: one of several does."""
-        if self._watching is None:
+        """Let this process notify, if the hub may call anybody: one of several does."""
+        if self._watching is None and self._work.orders.allowed:
             self._watching = asyncio.create_task(self._watch())
 
     async def rest(self) -> None:

@@ -59,8 +59,11 @@ class Orders:
     def complete(self, before: Resource | None, after: Resource) -> Resource:
         """Return the Subscription as it is stored: `active`, if it is wanted and can be done.
 
-        Raises what `order` raises. What the hub says of the one before (`error`) stays so.
+        A hub that may call nobody only keeps it: what is wanted stays `requested`. Raises what
+        `order` raises. What the hub says of the one before (`error`) stays so.
         """
+        if not self.allowed:
+            return after | {"status": "requested"} if after.get("status") == "active" else after
         if after.get("status") not in LIVE or _is_said_by_us(before, after):
             return after
         self.order(after)

@@ -182,8 +182,10 @@ def test_what_cannot_be_done_is_refused(shared, criteria, endpoint, channel, sta
     assert shared.found("Subscription") == []
 
 
-def test_without_the_setting_there_are_no_subscriptions():
+def test_without_the_setting_subscriptions_are_kept_and_nobody_is_called():
     with scenario_hub(None) as hub:
-        refused = hub.post("Subscription", subscription("Patient", HOOK), 422)
+        asked = hub.post("Subscription", subscription("Patient", HOOK), 201)
+        known = subscription("Patient", HOOK) | {"id": "b", "status": "active"}
+        said = hub.put("Subscription/b", known, 201)
 
-    assert "subscriptions_allow" in refused["issue"][0]["diagnostics"]
+    assert (asked["status"], said["status"]) == ("requested", "requested")
