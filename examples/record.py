@@ -58,4 +58,6 @@ def ask(address: str, body: Resource | None = None) -> Resource:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

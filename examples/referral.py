@@ -150,4 +150,6 @@ def ask(fhir: str, method: str, path: str, body: Resource | None = None) -> Reso
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
