@@ -171,7 +171,8 @@ async def test_what_could_not_be_replayed_is_taken_over_again(posts):
 
     replay, second.replay = second.replay, fail
     await second.look()
-    await asyncio.wait(second.crew.replays)
+    failed, _ = await asyncio.wait(second.crew.replays)
+    assert [type(task.exception()) for task in failed] == [OSError]
     second.replay = replay
     await second.look()
 
