@@ -26,7 +26,8 @@ from fhir_hub.hl7v2.journal.desk import JournalDesk
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.journal.retention import Retention
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
-from fhir_hub.hl7v2.receive import SOURCE, Receiver
+from fhir_hub.hl7v2.processing import SOURCE
+from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.hl7v2.senders.reloading import Reloading

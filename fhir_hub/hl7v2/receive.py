@@ -14,51 +14,33 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from datetime import tzinfo
 from typing import Any, TypeVar
 
-from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
-from fhir_hub.errors import (
-    Ack,
-    FhirError,
-    InvalidResource,
-    TooLarge,
-    ack_for,
-)
+from fhir_hub.clock import Clock, IdMaker, microseconds
+from fhir_hub.errors import FhirError, TooLarge, ack_for
 from fhir_hub.hl7v2 import ack, er7
-from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.channels.channel import Channel
-from fhir_hub.hl7v2.convert import Conversion
-from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.journal.course import (
     Course,
     OnKept,
     Read,
     changed,
-    day_of,
-    held_up,
     interrupted,
     late,
-    read_message,
     received,
 )
 from fhir_hub.hl7v2.journal.order import patient_numbers
-from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
-from fhir_hub.hl7v2.journal.reasons import reason
+from fhir_hub.hl7v2.journal.patience import Patience, is_transient
+from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.listener import Log, no_log
-from fhir_hub.hl7v2.meaning.retold import Retold
-from fhir_hub.hl7v2.meaning.telling import counted
 from fhir_hub.hl7v2.mllp import Block
-from fhir_hub.hl7v2.reports import origin
+from fhir_hub.hl7v2.processing import Convert, Processing
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.repository.repository import Repository
-from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.store.base import Conflict, Finish, Key, State
+from fhir_hub.store.base import Conflict
 from fhir_hub.store.journal import Entered, Journal, Kept, Received
 
-SOURCE = "hl7v2"
-Convert = Callable[[er7.Message, str, tzinfo], Conversion]
 T = TypeVar("T")
 
 
@@ -95,13 +77,24 @@ class Receiver:
         log: Log = no_log,
         on_invalid: Callable[[], None] = lambda: None,
     ) -> None:
-        self._repository, self._journal, self._convert = repository, journal, convert
-        self._parameters, self._channel = parameters, channel
-        self._channels = {one.name: one for one in channels}
-        self._clock, self._new_id, self._log = clock, new_id, log
-        self._settings_of, self._senders_of = settings_of, senders_of
-        self._maps, self._on_invalid = maps, on_invalid
+        self._journal, self._clock, self._log = journal, clock, log
         self._patience = patience or Patience()
+        self.reading = Reading(channel, channels, settings_of, clock, new_id)
+        self.processing = Processing(
+            repository,
+            journal,
+            self.reading,
+            convert,
+            parameters,
+            clock,
+            new_id,
+            senders_of,
+            maps,
+            self._patience,
+            log,
+            on_invalid,
+            self._start,
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
 
@@ -109,14 +102,14 @@ class Receiver:
         self, block: Block, channel: Channel | None = None, on_kept: OnKept | None = None
     ) -> bytes:
         """Return the acknowledgment of a block; never raises for what a message holds."""
-        way = channel or self._channel
+        way = channel or self.reading.channel
         if block.is_cut or len(block.raw) > way.size_bytes:
             return self.refuse(block.raw, TooLarge("the message is over the size limit"), way)
         return await self.receive(block.raw, way, on_kept)
 
     def refuse(self, raw: bytes, error: FhirError, channel: Channel) -> bytes:
         """Return the acknowledgment of a message that is not kept, for the reason `error`."""
-        return self._answer(self._read(raw, channel), ack_for(error))
+        return self.reading.answer(self.reading.read(raw, channel), ack_for(error))
 
     async def receive(
         self, raw: bytes, channel: Channel | None = None, on_kept: OnKept | None = None
@@ -126,7 +119,9 @@ class Receiver:
         That goes on if the sender does not wait for it. Who has waited long enough is told to
         send again, and that the message was late stands in the journal with its end.
         """
-        course = Course(self._read(raw, channel or self._channel), self._patience.tries())
+        course = Course(
+            self.reading.read(raw, channel or self.reading.channel), self._patience.tries()
+        )
         course.on_kept = on_kept
         work = self._start(self._receive(raw, course))
         answer_s = self._patience.answer_s if on_kept is None else None
@@ -135,7 +130,7 @@ class Receiver:
             return work.result()
         course.is_late = True
         self._log("message_late", number=course.number)
-        return self._answer(course.read, ack_for(late()))
+        return self.reading.answer(course.read, ack_for(late()))
 
     async def _receive(self, raw: bytes, course: Course) -> bytes:
         message = self._received(course.read, raw, owes=course.on_kept is not None)
@@ -143,16 +138,18 @@ class Receiver:
             kept = await self._keep(message, course)
             course.entered = kept.entered
             if kept.is_changed:
-                return await self._fail(course, changed(course.read.is_strict), "quarantined")
+                return await self.processing.fail(
+                    course, changed(course.read.is_strict), "quarantined"
+                )
             if course.on_kept is not None and course.read.fault is None:
-                course.on_kept(course.number, self._answer(course.read, ack.COMMITTED))
+                course.on_kept(course.number, self.reading.answer(course.read, ack.COMMITTED))
             if kept.is_duplicate and kept.entered.state == "done":
                 return kept.entered.ack
             course.is_again, course.is_free = kept.is_duplicate, kept.is_free
             return await self._once(course)
         except Exception as error:  # the journal itself failed: nothing is promised
             self._log("message_not_kept", fault=error)
-            return self._answer(course.read, ack_for(error))
+            return self.reading.answer(course.read, ack_for(error))
 
     async def _keep(self, message: Received, course: Course) -> Kept:
         while True:
@@ -170,7 +167,7 @@ class Receiver:
         before = await self._journal.find(number)
         if before is None:
             raise Conflict("the message is unknown")
-        read = self._read(before.message.raw, self._way(before))
+        read = self.reading.kept(before)
         turns = patient_numbers(read.text, read.header)
         kept = await self._journal.reopen(number, turns, again=though_done)
         course = Course(read, self._patience.tries(), kept.entered, is_free=kept.is_free)
@@ -186,7 +183,7 @@ class Receiver:
         old = await self._journal.find(number)
         if old is None:
             raise Conflict("the message is unknown")
-        read = self._read(raw, self._way(old))
+        read = self.reading.read(raw, self.reading.way(old))
         message = replace(self._received(read, raw), replaces=number, channel=old.message.channel)
         course = Course(read, self._patience.tries())
         kept = await self._keep(message, course)
@@ -197,8 +194,7 @@ class Receiver:
 
     def text_of(self, entered: Entered) -> str:
         """Return a message's decoded text; what cannot be decoded, byte for byte as Latin-1."""
-        raw = entered.message.raw
-        return self._read(raw, self._way(entered)).text or raw.decode("latin-1")
+        return self.reading.kept(entered).text or entered.message.raw.decode("latin-1")
 
     async def close(self) -> None:
         """Let go of what is under way: the next start finishes it."""
@@ -228,13 +224,9 @@ class Receiver:
             by_number = {entered.number: entered for entered in pending}
             pending = [by_number[number] for number in numbers if number in by_number]
         for entered in pending:
-            read = self._read(entered.message.raw, self._way(entered))
+            read = self.reading.kept(entered)
             await self._once(Course(read, self._patience.tries(), entered, is_again=True))
         return len(pending)
-
-    def _way(self, entered: Entered) -> Channel:
-        """Return the channel by which a message came, if it is still there."""
-        return self._channels.get(entered.message.channel, self._channel)
 
     def _received(self, read: Read, raw: bytes, *, owes: bool = False) -> Received:
         return received(read, raw, microseconds(self._clock()), owes=owes)
@@ -247,7 +239,7 @@ class Receiver:
         result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._under_way[number] = result
         try:
-            answer = await self._process(course)
+            answer = await self.processing.process(course)
         except BaseException as error:
             result.set_exception(interrupted(error))
             result.exception()  # nobody need wait for it
@@ -257,144 +249,3 @@ class Receiver:
             return answer
         finally:
             del self._under_way[number]
-
-    async def _done(self, number: int) -> bytes:
-        """Return the acknowledgment of a message that was finished meanwhile."""
-        entered = await self._journal.find(number)
-        return entered.ack if entered is not None and entered.state != "received" else b""
-
-    async def _process(self, course: Course) -> bytes:
-        if not course.is_free:
-            try:
-                async with asyncio.timeout(course.tries.left_s):
-                    await self._journal.turn(course.number)
-            except TimeoutError:
-                return await self._fail(course, held_up(), "dead")
-        if course.is_again and (answer := await self._done(course.number)):
-            return answer
-        while True:
-            course.attempts += 1
-            try:
-                return await self._attempt(course)
-            except Exception as error:
-                if is_transient(error):
-                    self._log("message_tried", number=course.number, fault=error)
-                    if not course.is_late and await course.tries.again():
-                        continue
-                    return await self._fail(course, error, "dead")
-                if not isinstance(error, FhirError):
-                    self._log("message_fault", number=course.number, fault=error)
-                elif isinstance(error, InvalidResource):
-                    self._tell_invalid(course.number, error)
-                return await self._fail(course, error)
-
-    async def _attempt(self, course: Course) -> bytes:
-        read, received = course.read, from_microseconds(course.entered.message.received)
-        if course.is_late:
-            raise late()
-        if read.fault is not None:
-            raise read.fault
-        message = er7.parse(read.text, read.charset, read.issues)
-        conversion = self._convert(message, instant(received), read.channel.zone)
-        origin.mark(conversion, course.number)
-        answer = self._answer(read, ack.ACCEPTED)
-        repository = self._repository.of(SOURCE, *self._senders_of(message))
-        return await self._commit(repository, course, conversion, answer)
-
-    def _tell_invalid(self, number: int, error: InvalidResource) -> None:
-        """Say that what a message was made into breaks a rule: a fault of ours, or of a map."""
-        self._on_invalid()
-        issue = error.issues[0]
-        self._log("conversion_invalid", number=number, reason=f"{issue.code} {issue.expression}")
-
-    async def _commit(
-        self, repository: Repository, course: Course, conversion: Conversion, answer: bytes
-    ) -> bytes:
-        attempts, warnings = 0, list[Warned]()
-        day = day_of(course.read, self._clock())
-        context = Context("", course.read.channel.zone)
-        retold = Retold(self._journal, course.entered, self._message, context)
-        telling = telling_of(conversion, day, self._parameters, retold)
-
-        async def work(unit: Unit) -> bytes:
-            nonlocal attempts, warnings
-            attempts += 1
-            warnings = unit.warnings
-            telling.notes.clear()
-            # another process may have finished it: then its finish is what conflicts, for ever
-            if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
-                return done
-            links = await apply(
-                unit,
-                conversion,
-                telling,
-                new_id=self._new_id,
-                parameters=self._parameters,
-                made=course.entered.links if course.is_redone else (),
-            )
-            error = "" if not course.is_late else reason(late())
-            unit.finish = self._finish(course, "done", answer, error, links)
-            return answer
-
-        result = await repository.commit(work)
-        if warnings:
-            places = " ".join(warned.issue.expression for warned in warnings)
-            self._log("references_to_nothing", number=course.number, expressions=places)
-        for why, resources in counted(telling.notes):
-            self._log(f"message_{why}", number=course.number, resources=resources)
-        if course.is_late:
-            self._log("message_done_late", number=course.number)
-        return result
-
-    def _finish(
-        self,
-        course: Course,
-        state: State,
-        answer: bytes,
-        error: str = "",
-        links: tuple[Key, ...] = (),
-    ) -> Finish:
-        return Finish(
-            course.number,
-            state,
-            answer,
-            error,
-            links,
-            microseconds(self._clock()),
-            max(1, course.attempts),
-            self._maps(),
-            course.is_redone,
-        )
-
-    async def _fail(self, course: Course, error: Exception, state: State = "failed") -> bytes:
-        """Record that the message failed; what was done once stays done, with the reason."""
-        answer, entered = self._answer(course.read, ack_for(error)), course.entered
-        finish = self._finish(course, state, answer, reason(error))
-        if course.is_redone:
-            finish = replace(finish, state="done", ack=entered.ack, links=entered.links)
-        try:
-            await self._journal.finish(finish)
-        except Conflict:  # another process has done it
-            return await self._done(course.number) or answer
-        except Exception as fault:  # after a crash it would be tried again at the next start
-            self._log("message_not_finished", number=course.number, fault=fault)
-            self._start(until_done(lambda: self._journal.finish(finish), self._patience))
-        return answer
-
-    def _message(self, entered: Entered) -> er7.Message | None:
-        read = self._read(entered.message.raw, self._way(entered))
-        return None if read.fault else er7.parse(read.text, read.charset)
-
-    def _read(self, raw: bytes, channel: Channel) -> Read:
-        return read_message(raw, channel, self._settings_of)
-
-    def _answer(self, read: Read, verdict: Ack) -> bytes:
-        return ack.acknowledge(
-            read.header,
-            read.charset,
-            verdict,
-            moment=self._clock(),
-            control_id=self._new_id(),
-            zone=read.channel.zone,
-            conditions=ack.own_conditions(read.header, verdict, read.channel.ack_mode),
-        )

@@ -119,7 +119,9 @@ async def test_every_message_is_answered_by_an_acknowledgment(hub):
     rng = random.Random(1)
     tried = list(FOUND["message"])
     faults = []
-    hub.receiver._log = lambda event, **fields: faults.append((event, fields.get("fault")))
+    hub.receiver._log = hub.receiver.processing.log = lambda event, **fields: faults.append(
+        (event, fields.get("fault"))
+    )
     for _ in rounds(30):
         tried += [spoilt(rng, rng.choice(MESSAGES)) for _ in range(5)]
         for message in tried:

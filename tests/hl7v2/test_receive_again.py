@@ -247,7 +247,7 @@ async def test_a_done_message_that_is_done_again_makes_nothing_twice(hub):
 
 async def test_what_has_no_number_is_found_again_by_what_the_journal_knows(hub):
     notes = [observation(valueString=text) for text in ("a", "b")]
-    hub.receiver._convert = lambda *about: conversion(patient(identifier("T1")), *notes)
+    hub.receiver.processing.convert = lambda *about: conversion(patient(identifier("T1")), *notes)
     await hub.send()
     assert await hub.observations() == [1, 1]
     await hub.receiver.again(1, though_done=True)

@@ -320,7 +320,7 @@ async def test_the_date_of_a_message_is_what_its_header_says(receiver, convert, 
         )
 
     async def ends(written, text):
-        receiver._convert = address(text)
+        receiver.processing.convert = address(text)
         raw = oru(f"C{written}{text}").replace(b"||20250314||", b"||x||")
         await receiver.receive(raw.replace(b"|20250314|", f"|{written}|".encode()))
         (found,) = (await store.search(Query(("Patient",), EVERYTHING))).matches

@@ -1,0 +1,62 @@
+"""How the messages of all channels are read, and answered in the sender's own words.
+
+A channel is known by the name that the journal keeps, so a message that came long ago is read
+as its channel reads now; if that is gone, as the channel that is always there does.
+"""
+
+from collections.abc import Callable, Iterable
+
+from fhir_hub.clock import Clock, IdMaker
+from fhir_hub.errors import Ack
+from fhir_hub.hl7v2 import ack, er7
+from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.journal.course import Read, read_message
+from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.store.journal import Entered
+
+
+class Reading:
+    """Reads messages. `channel` is that of a message of which nothing else is known.
+
+    `settings_of` gets a message's header alone and says how its sender is to be read.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        channels: Iterable[Channel],
+        settings_of: Callable[[er7.Message], Settings],
+        clock: Clock,
+        new_id: IdMaker,
+    ) -> None:
+        self.channel, self.channels = channel, {one.name: one for one in channels}
+        self._settings_of, self._clock, self._new_id = settings_of, clock, new_id
+
+    def read(self, raw: bytes, channel: Channel) -> Read:
+        """Return what can be read of a message that comes by a channel."""
+        return read_message(raw, channel, self._settings_of)
+
+    def kept(self, entered: Entered) -> Read:
+        """Return what can be read of a message of the journal."""
+        return self.read(entered.message.raw, self.way(entered))
+
+    def message(self, entered: Entered) -> er7.Message | None:
+        """Return a message of the journal, None if it cannot be read."""
+        read = self.kept(entered)
+        return None if read.fault else er7.parse(read.text, read.charset)
+
+    def way(self, entered: Entered) -> Channel:
+        """Return the channel by which a message came, if it is still there."""
+        return self.channels.get(entered.message.channel, self.channel)
+
+    def answer(self, read: Read, verdict: Ack) -> bytes:
+        """Return the acknowledgment that says `verdict` of a message."""
+        return ack.acknowledge(
+            read.header,
+            read.charset,
+            verdict,
+            moment=self._clock(),
+            control_id=self._new_id(),
+            zone=read.channel.zone,
+            conditions=ack.own_conditions(read.header, verdict, read.channel.ack_mode),
+        )

@@ -1,0 +1,189 @@
+"""One kept message from its turn to its end: tried, applied, finished with its acknowledgment.
+
+What it makes is written together with the acknowledgment in one atomic step. A fault that may
+pass is tried again, for as long as its sender waits; of any other the message fails, with the
+reason in the journal.
+
+Nothing of a message is logged but its number in the journal and the kind of a fault.
+
+Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from typing import Any
+
+from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
+from fhir_hub.errors import FhirError, InvalidResource, ack_for
+from fhir_hub.hl7v2 import ack, er7
+from fhir_hub.hl7v2.apply import apply, telling_of
+from fhir_hub.hl7v2.convert import Conversion
+from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.journal.course import Course, day_of, held_up, late
+from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
+from fhir_hub.hl7v2.journal.reading import Reading
+from fhir_hub.hl7v2.journal.reasons import reason
+from fhir_hub.hl7v2.listener import Log
+from fhir_hub.hl7v2.meaning.retold import Retold
+from fhir_hub.hl7v2.meaning.telling import counted
+from fhir_hub.hl7v2.reports import origin
+from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.unit import Unit, Warned
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.store.base import Conflict, Finish, Key, State
+from fhir_hub.store.journal import Journal
+
+SOURCE = "hl7v2"
+Convert = Callable[[er7.Message, str, tzinfo], Conversion]
+Start = Callable[[Coroutine[Any, Any, None]], object]
+
+
+@dataclass(slots=True)
+class Processing:
+    """Processes messages, any number at once; `start` lets work go on by itself.
+
+    `convert` gets the message, the instant at which it came, and the zone of its channel;
+    `senders_of` says which senders' files hold for a message, whose rules it obeys; `maps` is the
+    version of the maps now; `patience` says how long a sender waits. `on_invalid` hears of a
+    message whose resources break a rule; the message is kept as failed.
+    """
+
+    repository: Repository
+    journal: Journal
+    reading: Reading
+    convert: Convert
+    parameters: Parameters
+    clock: Clock
+    new_id: IdMaker
+    senders_of: Callable[[er7.Message], Sequence[str]]
+    maps: Callable[[], str]
+    patience: Patience
+    log: Log
+    on_invalid: Callable[[], None]
+    start: Start
+
+    async def process(self, course: Course) -> bytes:
+        """Do a kept message when its turn comes; return its acknowledgment."""
+        if not course.is_free:
+            try:
+                async with asyncio.timeout(course.tries.left_s):
+                    await self.journal.turn(course.number)
+            except TimeoutError:
+                return await self.fail(course, held_up(), "dead")
+        if course.is_again and (answer := await self._done(course.number)):
+            return answer
+        while True:
+            course.attempts += 1
+            try:
+                return await self._attempt(course)
+            except Exception as error:
+                if is_transient(error):
+                    self.log("message_tried", number=course.number, fault=error)
+                    if not course.is_late and await course.tries.again():
+                        continue
+                    return await self.fail(course, error, "dead")
+                if not isinstance(error, FhirError):
+                    self.log("message_fault", number=course.number, fault=error)
+                elif isinstance(error, InvalidResource):
+                    self._tell_invalid(course.number, error)
+                return await self.fail(course, error)
+
+    async def _attempt(self, course: Course) -> bytes:
+        read, received = course.read, from_microseconds(course.entered.message.received)
+        if course.is_late:
+            raise late()
+        if read.fault is not None:
+            raise read.fault
+        message = er7.parse(read.text, read.charset, read.issues)
+        conversion = self.convert(message, instant(received), read.channel.zone)
+        origin.mark(conversion, course.number)
+        answer = self.reading.answer(read, ack.ACCEPTED)
+        repository = self.repository.of(SOURCE, *self.senders_of(message))
+        return await self._commit(repository, course, conversion, answer)
+
+    def _tell_invalid(self, number: int, error: InvalidResource) -> None:
+        """Say that what a message was made into breaks a rule: a fault of ours, or of a map."""
+        self.on_invalid()
+        issue = error.issues[0]
+        self.log("conversion_invalid", number=number, reason=f"{issue.code} {issue.expression}")
+
+    async def _commit(
+        self, repository: Repository, course: Course, conversion: Conversion, answer: bytes
+    ) -> bytes:
+        attempts, warnings = 0, list[Warned]()
+        day = day_of(course.read, self.clock())
+        context = Context("", course.read.channel.zone)
+        retold = Retold(self.journal, course.entered, self.reading.message, context)
+        telling = telling_of(conversion, day, self.parameters, retold)
+
+        async def work(unit: Unit) -> bytes:
+            nonlocal attempts, warnings
+            attempts += 1
+            warnings = unit.warnings
+            telling.notes.clear()
+            # another process may have finished it: then its finish is what conflicts, for ever
+            if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
+                return done
+            links = await apply(
+                unit,
+                conversion,
+                telling,
+                new_id=self.new_id,
+                parameters=self.parameters,
+                made=course.entered.links if course.is_redone else (),
+            )
+            error = "" if not course.is_late else reason(late())
+            unit.finish = self._finish(course, "done", answer, error, links)
+            return answer
+
+        result = await repository.commit(work)
+        if warnings:
+            places = " ".join(warned.issue.expression for warned in warnings)
+            self.log("references_to_nothing", number=course.number, expressions=places)
+        for why, resources in counted(telling.notes):
+            self.log(f"message_{why}", number=course.number, resources=resources)
+        if course.is_late:
+            self.log("message_done_late", number=course.number)
+        return result
+
+    def _finish(
+        self,
+        course: Course,
+        state: State,
+        answer: bytes,
+        error: str = "",
+        links: tuple[Key, ...] = (),
+    ) -> Finish:
+        return Finish(
+            course.number,
+            state,
+            answer,
+            error,
+            links,
+            microseconds(self.clock()),
+            max(1, course.attempts),
+            self.maps(),
+            course.is_redone,
+        )
+
+    async def fail(self, course: Course, error: Exception, state: State = "failed") -> bytes:
+        """Record that the message failed; what was done once stays done, with the reason."""
+        answer, entered = self.reading.answer(course.read, ack_for(error)), course.entered
+        finish = self._finish(course, state, answer, reason(error))
+        if course.is_redone:
+            finish = replace(finish, state="done", ack=entered.ack, links=entered.links)
+        try:
+            await self.journal.finish(finish)
+        except Conflict:  # another process has done it
+            return await self._done(course.number) or answer
+        except Exception as fault:  # after a crash it would be tried again at the next start
+            self.log("message_not_finished", number=course.number, fault=fault)
+            self.start(until_done(lambda: self.journal.finish(finish), self.patience))
+        return answer
+
+    async def _done(self, number: int) -> bytes:
+        """Return the acknowledgment of a message that was finished meanwhile."""
+        entered = await self.journal.find(number)
+        return entered.ack if entered is not None and entered.state != "received" else b""
