@@ -29,7 +29,7 @@ from bench.__main__ import measure
 from bench.fill import fill_store
 from bench.hub import Hub, machine
 from bench.table import Row, keep
-from fhir_hub.setting_types import shown_address
+from fhir_hub.settings.types import shown_address
 from fhir_hub.store.open import open_backend
 
 HEAD = (

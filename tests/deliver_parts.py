@@ -13,7 +13,7 @@ from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.mllp import Framer, frame
 from fhir_hub.hl7v2.sender import control_id
 from fhir_hub.identity.systems import ALIASES
-from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Store
 from fhir_hub.telemetry import Metrics
 

@@ -20,7 +20,8 @@ from typing import Any
 
 import httpx
 
-from fhir_hub.app import Hub, build
+from fhir_hub.app import build
+from fhir_hub.hub import Hub
 from fhir_hub.server import Addresses
 from fhir_hub.settings import load_settings
 from fhir_hub.store.open import open_backend

@@ -14,7 +14,7 @@ from fhir_hub.cli import journal
 from fhir_hub.cli.say import count, fail, refuse
 
 if TYPE_CHECKING:
-    from fhir_hub.app import Hub
+    from fhir_hub.hub import Hub
 
 EXAMPLE = "fhir-hub codes list --store sqlite:data/hub.sqlite"
 IMPORT = "fhir-hub codes import lab.csv --facility SHTH01 --target http://loinc.org --out lab.json"

@@ -36,8 +36,8 @@ def command(
     ] = None,
 ) -> None:
     """Copy a store with versions, history and journal, with no hub on it. 复制整个数据库。"""
-    from fhir_hub.setting_types import shown_address
     from fhir_hub.settings import InvalidSettings, load_settings
+    from fhir_hub.settings.types import shown_address
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.store.copying import CannotCopy
 

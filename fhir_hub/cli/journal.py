@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fhir_hub.cli.say import fail, refuse
 
 if TYPE_CHECKING:
-    from fhir_hub.app import Hub
+    from fhir_hub.hub import Hub
     from fhir_hub.settings import Settings
     from fhir_hub.store.open import Backend
 

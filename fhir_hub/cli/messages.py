@@ -64,9 +64,9 @@ def command(
     """List messages of the journal, newest first, without patient data. 查询消息日志。"""
     if context.invoked_subcommand is not None:
         return
-    from fhir_hub.app import Hub
     from fhir_hub.hl7v2.journal.asked import read_selection
     from fhir_hub.hl7v2.journal.desk import Page, listed
+    from fhir_hub.hub import Hub
     from fhir_hub.store.open import Backend
 
     settings = journal.settings_of(store, config)
@@ -108,8 +108,8 @@ def show(
 ) -> None:
     """Show a message with its text, masked if not asked otherwise. 查看一条消息。"""
     from fhir_hub import fhirjson
-    from fhir_hub.app import Hub
     from fhir_hub.hl7v2.reports.text import as_text
+    from fhir_hub.hub import Hub
 
     async def work(hub: Hub) -> dict[str, Any] | bytes:
         desk = hub.desk()
@@ -166,7 +166,7 @@ def correct(
         refuse(f"{file}: it is empty / 文件为空")
     if hub is not None:
         _end(journal.ask(hub, f"{number}/$correct", raw))
-    from fhir_hub.app import Hub
+    from fhir_hub.hub import Hub
 
     async def work(opened: Hub) -> dict[str, Any]:
         return await opened.desk().correct(number, raw, who=journal.who())
@@ -184,7 +184,7 @@ def ignore(number: Number, hub: Hub = None, store: Store = None, config: Config 
     """Let a message that failed rest. 忽略一条失败的消息。"""
     if hub is not None:
         _end(journal.ask(hub, f"{number}/$ignore", b" "))
-    from fhir_hub.app import Hub
+    from fhir_hub.hub import Hub
 
     async def work(opened: Hub) -> dict[str, Any]:
         return await opened.desk().ignore(number, who=journal.who())
@@ -195,7 +195,7 @@ def ignore(number: Number, hub: Hub = None, store: Store = None, config: Config 
 @app.command(epilog="Example: fhir-hub messages prune --store sqlite:data/hub.sqlite")
 def prune(store: Store = None, config: Config = None) -> None:
     """Remove what is older than journal_days and duplicate_days say. 清理过期消息。"""
-    from fhir_hub.app import Hub
+    from fhir_hub.hub import Hub
     from fhir_hub.store.journal import Pruned
 
     async def work(opened: Hub) -> Pruned:

@@ -89,8 +89,8 @@ def _through(
 def _in_file(
     options: dict[str, str], *, again: bool, dry_run: bool, store: str | None, config: Path | None
 ) -> list[dict[str, Any]]:
-    from fhir_hub.app import Hub
     from fhir_hub.hl7v2.journal.asked import read_selection
+    from fhir_hub.hub import Hub
 
     settings = journal.settings_of(store, config)
 

@@ -20,7 +20,7 @@ from fhir_hub.store.sqlite.files import facts, gather, is_in_use, sync
 from fhir_hub.store.sqlite.log import CommitLog, Cut
 
 if TYPE_CHECKING:
-    from fhir_hub.app import Hub
+    from fhir_hub.hub import Hub
     from fhir_hub.settings import Settings
 
 _NEW = ".restoring"

@@ -76,8 +76,8 @@ def _run(
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.r4.package_files import InvalidPackage
     from fhir_hub.server import CannotListen, allow_connections, new_event_loop
-    from fhir_hub.setting_places import located
     from fhir_hub.settings import InvalidSettings, unknown_variables
+    from fhir_hub.settings.places import located
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.telemetry import LIBRARIES, Logs
 

@@ -14,10 +14,8 @@ from functools import partial
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
 from fhir_hub.errors import PreconditionFailed, PreconditionRequired
 from fhir_hub.identity import review
-from fhir_hub.programme_settings import Programmes, load_programmes
 from fhir_hub.referral import (
     contracts,
     encounters,
@@ -34,10 +32,12 @@ from fhir_hub.referral.completing import complete
 from fhir_hub.referral.finding import Followed
 from fhir_hub.referral.numbers import number_of
 from fhir_hub.referral.states import is_referral
-from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Plan
 from fhir_hub.settings import BusinessRules, Settings
+from fhir_hub.settings.care import PoolSettings, PrescriptionSettings
+from fhir_hub.settings.programmes import Programmes, load_programmes
+from fhir_hub.settings.referral import ReferralSettings
 from fhir_hub.store.base import Key
 
 _MOST_ROUNDS = 20

@@ -13,9 +13,9 @@ from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.referral.finding import read
 from fhir_hub.referral.states import is_referral, state_of
 from fhir_hub.referral.tasks import advance, tasks_of
-from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit
+from fhir_hub.settings.referral import ReferralSettings
 from fhir_hub.store.base import Key, Stored
 
 _REFERRALS = ("REF^I12", "REF^I13")

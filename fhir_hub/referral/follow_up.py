@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 from fhir_hub.clock import instant
-from fhir_hub.programme_settings import Programme, Programmes
 from fhir_hub.referral.contracts import contract_on, members
 from fhir_hub.referral.finding import Followed, find, plan_between, read
 from fhir_hub.referral.places import resource_at
@@ -28,6 +27,7 @@ from fhir_hub.referral.readings import (
 from fhir_hub.referral.screening import OPEN, PROGRAMMES, TASKS, programmes_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Is
+from fhir_hub.settings.programmes import Programme, Programmes
 from fhir_hub.store.base import Key
 
 FOLLOW_UP = "follow-up"

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
-from fhir_hub.care_settings import PoolSettings, rules_at
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.finding import plan_for, read
 from fhir_hub.referral.places import (
@@ -35,6 +34,7 @@ from fhir_hub.referral.reading import at, each, extension, key_of
 from fhir_hub.referral.tasks import is_referral_order
 from fhir_hub.repository.unit import Resource
 from fhir_hub.search.plan import Query
+from fhir_hub.settings.care import PoolSettings, rules_at
 from fhir_hub.store.base import Key, Store, Stored
 
 COUNTS = f"{BASE}/CodeSystem/pool-report"

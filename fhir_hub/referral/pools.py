@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from fhir_hub.care_settings import PoolSettings, is_by_place, rules_at
 from fhir_hub.errors import Issue, NotAllowed, NotInThisState, RuleBroken
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.contracts import contract_on
@@ -21,6 +20,7 @@ from fhir_hub.referral.places import place_of_slot, resource_at
 from fhir_hub.referral.reading import codings, each, extension, key_of
 from fhir_hub.referral.tasks import is_referral_order
 from fhir_hub.repository.unit import Resource, Unit, Warned
+from fhir_hub.settings.care import PoolSettings, is_by_place, rules_at
 from fhir_hub.store.base import Guard
 
 CAPACITY = f"{BASE}/StructureDefinition/slot-capacity"

@@ -11,13 +11,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from fhir_hub.care_settings import PrescriptionSettings
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.contracts import INSTITUTIONS, contract_on, members
 from fhir_hub.referral.finding import find, read
 from fhir_hub.referral.places import resource_at
 from fhir_hub.referral.reading import at, codings, each, extension, has_code, key_of
 from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.settings.care import PrescriptionSettings
 from fhir_hub.store.base import Key
 
 KIND = f"{BASE}/StructureDefinition/prescription-type"

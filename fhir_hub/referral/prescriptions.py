@@ -10,7 +10,6 @@ Spec: https://hl7.org/fhir/R4/medicationrequest.html and detectedissue.html; DOM
 
 from collections.abc import Collection, Mapping
 
-from fhir_hub.care_settings import PrescriptionSettings, is_by_place, rules_at
 from fhir_hub.clock import instant
 from fhir_hub.errors import Issue, RuleBroken
 from fhir_hub.identity.systems import BASE
@@ -19,6 +18,7 @@ from fhir_hub.referral.places import place_of_request
 from fhir_hub.referral.prescription_rules import Finding, findings
 from fhir_hub.referral.reading import at, has_code
 from fhir_hub.repository.unit import Resource, Unit, Warned
+from fhir_hub.settings.care import PrescriptionSettings, is_by_place, rules_at
 from fhir_hub.store.base import Key
 
 Tables = Mapping[str, PrescriptionSettings]

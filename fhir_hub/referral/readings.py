@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from fhir_hub.programme_settings import Limit, Plausible
 from fhir_hub.r4.units import unit_of
 from fhir_hub.referral.reading import at, codings, each
 from fhir_hub.repository.unit import Resource
+from fhir_hub.settings.programmes import Limit, Plausible
 
 LOINC = "http://loinc.org"
 _FINAL = ("final", "amended", "corrected")

@@ -15,7 +15,6 @@ from typing import Any
 from fhir_hub.clock import instant
 from fhir_hub.errors import Issue
 from fhir_hub.identity.systems import BASE
-from fhir_hub.programme_settings import Notification, Programmes, Screening
 from fhir_hub.referral.contracts import contracts_of, holds, members
 from fhir_hub.referral.finding import Followed, find, read
 from fhir_hub.referral.places import resource_at
@@ -23,6 +22,7 @@ from fhir_hub.referral.reading import at, codings, each, has_code, key_of
 from fhir_hub.referral.readings import codes_of, effective, is_final, is_implausible, meets
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.search.plan import Is
+from fhir_hub.settings.programmes import Notification, Programmes, Screening
 from fhir_hub.store.base import Key
 
 TASKS = f"{BASE}/CodeSystem/task-code"

@@ -10,7 +10,6 @@ Spec: https://hl7.org/fhir/R4/slot.html and appointment.html; DOMAIN 2.6
 
 from datetime import datetime, timedelta
 
-from fhir_hub.care_settings import PoolSettings
 from fhir_hub.clock import instant
 from fhir_hub.errors import NotAllowed, NotInThisState
 from fhir_hub.identity.systems import BASE
@@ -34,6 +33,7 @@ from fhir_hub.referral.pools import (
 from fhir_hub.referral.reading import at, extension, key_of
 from fhir_hub.referral.waiting import WAITS, slots_of
 from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.settings.care import PoolSettings
 from fhir_hub.store.base import Key
 
 NUMBER = f"{BASE}/StructureDefinition/appointment-number"

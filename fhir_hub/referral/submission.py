@@ -16,9 +16,9 @@ from fhir_hub.referral.institutions import institution_of, resource_at
 from fhir_hub.referral.reading import at, codings, each, extension, key_of, moment
 from fhir_hub.referral.routes import no_route, not_open, recipient_of
 from fhir_hub.referral.states import is_referral, state_of
-from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Is
+from fhir_hub.settings.referral import ReferralSettings
 from fhir_hub.store.base import Key
 
 _WAITING = ("requested", "received", "accepted", "in-progress")

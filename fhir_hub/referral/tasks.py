@@ -31,8 +31,8 @@ from fhir_hub.referral.states import (
     step,
 )
 from fhir_hub.referral.submission import faults
-from fhir_hub.referral_settings import ReferralSettings
 from fhir_hub.repository.unit import Resource, Unit, Warned
+from fhir_hub.settings.referral import ReferralSettings
 from fhir_hub.store.base import Key, Stored
 
 _DONE = ("Encounter", "DiagnosticReport", "DocumentReference", "Procedure")

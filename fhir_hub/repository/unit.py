@@ -22,8 +22,8 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
-from fhir_hub.setting_types import CHINA
 from fhir_hub.settings import References
+from fhir_hub.settings.types import CHINA
 from fhir_hub.store.base import (
     PARAMETERS,
     Change,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from fhir_hub.care_settings import PoolSettings
 from fhir_hub.errors import NotFound
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
@@ -16,6 +15,7 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.stored_terminology import SearchTerms, StoredTerminology
 from fhir_hub.rest.message import FhirRequest, FhirResponse, Pairs
 from fhir_hub.search.parameters import Parameters
+from fhir_hub.settings.care import PoolSettings
 from fhir_hub.store.base import Stored
 
 

@@ -22,13 +22,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fhir_hub.channel_settings import DEFAULT_MLLP
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.channel import configured
 from fhir_hub.hl7v2.channels.ports import by_channel, ports_of
 from fhir_hub.metric_sources import forget_process
 from fhir_hub.server import Addresses, address, calm_collector, open_socket
 from fhir_hub.settings import Settings
+from fhir_hub.settings.channels import DEFAULT_MLLP
 from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import Logs, stopwatch

@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fhir_hub.app import Hub, build
+from fhir_hub.app import build
 from fhir_hub.errors import Unavailable
+from fhir_hub.hub import Hub
 from fhir_hub.server import calm_collector, new_event_loop
 from fhir_hub.settings import load_settings
 from fhir_hub.store.forward import forwarding

@@ -3,7 +3,8 @@
 import pytest
 
 from fhir_hub.hl7v2.channels.channel import configured
-from fhir_hub.settings import InvalidSettings, load_settings, located
+from fhir_hub.settings import InvalidSettings, load_settings
+from fhir_hub.settings.places import located
 
 CERTIFICATE = 'certificate = "a.pem"\n'
 

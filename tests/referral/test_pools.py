@@ -10,9 +10,9 @@ from referral_records import BASE, FRAME, ORDER, concept, in_state, stored
 from test_contracts import contract
 from test_slots import REFERRED, SCHEDULE, appointment, left, slot
 
-from fhir_hub.care_settings import PoolSettings, PrescriptionSettings, rules_at
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.settings import InvalidSettings, load_settings
+from fhir_hub.settings.care import PoolSettings, PrescriptionSettings, rules_at
 
 KIND = f"{BASE}/StructureDefinition/slot-kind"
 NUMBER = f"{BASE}/StructureDefinition/appointment-number"

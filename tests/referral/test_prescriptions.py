@@ -9,9 +9,9 @@ import pytest
 from referral_records import BASE, CONDITION, FRAME, concept, stored
 from test_contracts import contract
 
-from fhir_hub.care_settings import PrescriptionSettings
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.referral.prescriptions import FINDINGS
+from fhir_hub.settings.care import PrescriptionSettings
 
 ATC = "http://www.whocc.no/atc"
 CONTRACT = contract("c", start="2024-01-01", end="2024-12-31")

@@ -10,9 +10,9 @@ from referral_records import BASE, FRAME, concept, stored
 from test_booking import deadlines  # noqa: F401 (a fixture)
 from test_contracts import contract
 
-from fhir_hub.programme_settings import load_programmes
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.settings import InvalidSettings
+from fhir_hub.settings.programmes import load_programmes
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"

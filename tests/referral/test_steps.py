@@ -12,7 +12,7 @@ from test_slots import REFERRED, SCHEDULE, appointment, left, slot
 
 from fhir_hub.referral.conduct import Conduct, OwnRules
 from fhir_hub.referral.deadlines import Deadlines
-from fhir_hub.referral_settings import ReferralSettings
+from fhir_hub.settings.referral import ReferralSettings
 
 DAY_S = 86400
 REASON = {"statusReason": {"text": "科室已满"}}

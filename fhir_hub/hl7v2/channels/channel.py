@@ -16,12 +16,12 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal, NamedTuple
 
-from fhir_hub.channel_settings import DEFAULT_HTTP, DEFAULT_MLLP, ChannelSettings
 from fhir_hub.errors import FhirError, InvalidMessage
 from fhir_hub.hl7v2.ack import Header
 from fhir_hub.hl7v2.charset import codec
-from fhir_hub.setting_types import read_zone
 from fhir_hub.settings import InvalidSettings, Settings
+from fhir_hub.settings.channels import DEFAULT_HTTP, DEFAULT_MLLP, ChannelSettings
+from fhir_hub.settings.types import read_zone
 
 Network = IPv4Network | IPv6Network
 

@@ -12,13 +12,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from fhir_hub.channel_settings import ADDRESS
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2 import ack, charset, sender
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.course import OnKept
 from fhir_hub.hl7v2.listener import Caller, Log
 from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.settings.channels import ADDRESS
 from fhir_hub.store.journal import Entered
 
 Take = Callable[[Block, Channel, OnKept], Awaitable[bytes]]

@@ -9,10 +9,10 @@ import ssl
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fhir_hub.channel_settings import ChannelSettings
 from fhir_hub.hl7v2.channels.channel import Channel, Configured
 from fhir_hub.hl7v2.listener import Limits
 from fhir_hub.settings import InvalidSettings
+from fhir_hub.settings.channels import ChannelSettings
 
 _TRANSPORTS = ("mllp", "mllps")
 

@@ -11,8 +11,8 @@ from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import tls_of
 from fhir_hub.hl7v2.mappings import Mappings
-from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.settings import InvalidSettings
+from fhir_hub.settings.partners import PartnerSettings
 
 _BY_FACILITY = {"Task", "ServiceRequest"}
 

@@ -25,8 +25,8 @@ from fhir_hub.hl7v2.emit.events import (
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
-from fhir_hub.partner_settings import PartnerSettings
 from fhir_hub.r4.placeholders import is_placeholder
+from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Stored
 
 Json = dict[str, Any]

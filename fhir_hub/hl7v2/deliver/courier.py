@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import Answer, Link, NoAnswer
 from fhir_hub.hl7v2.deliver.outbox import Dead, Outbox, Pending, Progress
 from fhir_hub.hl7v2.emit.emit import Emitted
-from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Stored
 from fhir_hub.store.feed import Feed
 from fhir_hub.telemetry import Log

@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.deliver.link import Link, tls_of
 from fhir_hub.hl7v2.deliver.outbox import Outbox
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
 from fhir_hub.hl7v2.mappings import Mappings
-from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.telemetry import Log, Metrics
 
 _WATCH_S, _LOOK_S = 1.0, 0.01

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.mllp import Framer, frame
-from fhir_hub.partner_settings import PartnerSettings
+from fhir_hub.settings.partners import PartnerSettings
 
 _MOST_ANSWER = 1 << 20
 

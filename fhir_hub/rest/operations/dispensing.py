@@ -13,7 +13,6 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from fhir_hub import fhirjson
-from fhir_hub.care_settings import PrescriptionSettings
 from fhir_hub.clock import instant
 from fhir_hub.errors import InvalidParameter
 from fhir_hub.referral.institutions import institution_of, resource_at
@@ -25,6 +24,7 @@ from fhir_hub.rest.criteria import criteria
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operations.inputs import only_on, read_inputs
 from fhir_hub.rest.service import Service
+from fhir_hub.settings.care import PrescriptionSettings
 from fhir_hub.store.base import Key
 
 ON = ("Task",)

@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from fhir_hub.setting_types import Bytes, Port, Seconds, Zone
+from fhir_hub.settings.types import Bytes, Port, Seconds, Zone
 
 DEFAULT_MLLP, DEFAULT_HTTP = "mllp", "http"
 MOST_CHANNELS = 100

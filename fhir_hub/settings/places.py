@@ -1,12 +1,19 @@
-"""Where in a file of settings a key stands: what is wrong is told with its file and row.
+"""What is wrong with settings, told with the file and row where it stands.
 
 Spec: https://toml.io/en/v1.0.0
 """
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+PREFIX = "FHIR_HUB_"  # of the variables of the environment
+
+
+class InvalidSettings(ValueError):
+    """The settings cannot be used; the text says which, where it was set and what is right."""
 
 
 def located(config: Path | None, problems: str) -> str:
@@ -29,7 +36,6 @@ def told(
     errors: Iterable[Mapping[str, Any]],
     given: Mapping[str, Any],
     variables: Mapping[str, str],
-    prefix: str,
     config: Path | None,
 ) -> Iterator[str]:
     """Yield what is wrong, each with where it was set: an option, a variable, or the file."""
@@ -38,11 +44,17 @@ def told(
         if name in given:
             where = "--" + name.replace("_", "-")
         elif name in variables:
-            where = prefix + name.upper()
+            where = PREFIX + name.upper()
         else:
             where = place(config, path)
         reason = one["msg"].removeprefix("Value error, ")
         yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint: the nearest of the names that are known, else where they are told."""
+    found = difflib.get_close_matches(name, list(known), n=2)
+    return f"; did you mean {' or '.join(found)}?" if found else "; see docs/settings.md"
 
 
 def _row(config: Path, path: list[str]) -> int:

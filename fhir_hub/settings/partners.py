@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from fhir_hub.setting_types import Seconds
+from fhir_hub.settings.types import Seconds
 
 _ADDRESS = re.compile(r"mllps?://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
 Told = Literal[

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from fhir_hub.settings import InvalidSettings
+from fhir_hub.settings.places import InvalidSettings
 
 BUILT_IN = Path(__file__).with_name("programmes.toml")
 

@@ -8,23 +8,20 @@ default. A key that nothing reads is an error, because a misspelt limit is a mis
 Spec: https://toml.io/en/v1.0.0
 """
 
-import difflib
-import socket
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fhir_hub.care_settings import PoolSettings, PrescriptionSettings
-from fhir_hub.channel_settings import ChannelSettings, check_channels
-from fhir_hub.partner_settings import PartnerSettings
-from fhir_hub.referral_settings import ReferralSettings
-from fhir_hub.setting_places import located, told
-from fhir_hub.setting_types import (
+from fhir_hub.settings.care import PoolSettings, PrescriptionSettings
+from fhir_hub.settings.channels import ChannelSettings
+from fhir_hub.settings.partners import PartnerSettings
+from fhir_hub.settings.places import PREFIX, InvalidSettings, nearest
+from fhir_hub.settings.referral import ReferralSettings
+from fhir_hub.settings.types import (
     Bytes,
     Folders,
     Names,
@@ -38,13 +35,6 @@ from fhir_hub.setting_types import (
     read_zone,
     shown_address,
 )
-
-PREFIX = "FHIR_HUB_"
-
-
-class InvalidSettings(ValueError):
-    """The settings cannot be used; the text says which, where it was set and what is right."""
-
 
 References = Literal["enforce", "warn", "off"]
 Days = Annotated[int, Field(ge=0, le=36_500)]
@@ -298,95 +288,9 @@ class Settings(BaseSettings):
         """Raise `InvalidSettings` if `[sources.NAME]` names what is no source."""
         known = list(known)
         unknown = [
-            f"sources.{name} is no source{_nearest(name, known)} / 未知的数据来源"
+            f"sources.{name} is no source{nearest(name, known)} / 未知的数据来源"
             for name in self.sources
             if name not in known
         ]
         if unknown:
             raise InvalidSettings("\n".join(unknown))
-
-
-def load_settings(
-    config: Path | None,
-    options: Mapping[str, Any],
-    environment: Mapping[str, str],
-) -> Settings:
-    """Return the settings of the file `config`, over them those of `environment`, then `options`.
-
-    An option that is None was not given. Raises `InvalidSettings` with everything that is wrong.
-    """
-    file = _read_file(config) if config else {}
-    given = {name: value for name, value in options.items() if value is not None}
-    variables = {
-        name: environment[PREFIX + name.upper()]
-        for name in Settings.model_fields
-        if PREFIX + name.upper() in environment
-    }
-    try:
-        # without a source of its own: pydantic would read the process's environment by itself
-        settings = _Given(**(file | variables | given))
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)
-        reasons = told(wrong, given, variables, PREFIX, config)
-        raise InvalidSettings("\n".join(reasons)) from None
-    if settings.page_size > settings.max_page_size:
-        raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
-    if settings.workers > 1 and settings.store.startswith("memory:"):
-        why = "workers above 1 need a store that they can share: sqlite:PATH or mongodb://…"
-        raise InvalidSettings(f"{why} / workers 大于 1 时不能用内存存储")
-    if found := check_channels(settings.channels, settings.mllp_port):
-        lines = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())
-        raise InvalidSettings(located(config, lines))
-    if settings.workers > 1 and not hasattr(socket, "send_fds"):
-        raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
-    return settings
-
-
-class _Given(Settings):
-    """Settings that take only what they are given."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        *others: PydanticBaseSettingsSource,
-        **named: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the one source."""
-        return (init_settings,)
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables `FHIR_HUB_…` that are no setting, each with the nearest that is."""
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    return [
-        f"{name} is no setting{_nearest(name, known)}"
-        for name in sorted(environment)
-        if name.startswith(PREFIX) and name not in known
-    ]
-
-
-def _read_file(config: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(config.read_text("utf-8"))
-    except OSError as error:
-        raise InvalidSettings(f"{config}: {error.strerror} / 无法读取配置文件") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise InvalidSettings(f"{config}: not TOML: {reason} / 配置文件不是 TOML") from None
-    unknown = [key for key in values if key not in Settings.model_fields]
-    if unknown:
-        known = list(Settings.model_fields)
-        raise InvalidSettings(
-            "\n".join(
-                f"{config}: {key} is no setting{_nearest(key, known)} / 未知的配置项"
-                for key in unknown
-            )
-        )
-    return values
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=2)
-    return f"; did you mean {' or '.join(found)}?" if found else "; see docs/settings.md"

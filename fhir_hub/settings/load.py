@@ -1,0 +1,100 @@
+"""Settings are read: an option beats a variable, a variable the file, the file the default.
+
+A key that nothing reads is an error, because a misspelt limit is a missing limit.
+
+Spec: https://toml.io/en/v1.0.0
+"""
+
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from fhir_hub.settings.channels import check_channels
+from fhir_hub.settings.hub import Settings
+from fhir_hub.settings.places import PREFIX, InvalidSettings, located, nearest, told
+
+
+def load_settings(
+    config: Path | None,
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> Settings:
+    """Return the settings of the file `config`, over them those of `environment`, then `options`.
+
+    An option that is None was not given. Raises `InvalidSettings` with everything that is wrong.
+    """
+    file = _read_file(config) if config else {}
+    given = {name: value for name, value in options.items() if value is not None}
+    variables = {
+        name: environment[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if PREFIX + name.upper() in environment
+    }
+    try:
+        # without a source of its own: pydantic would read the process's environment by itself
+        settings = _Given(**(file | variables | given))
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)
+        reasons = told(wrong, given, variables, config)
+        raise InvalidSettings("\n".join(reasons)) from None
+    if settings.page_size > settings.max_page_size:
+        raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
+    if settings.workers > 1 and settings.store.startswith("memory:"):
+        why = "workers above 1 need a store that they can share: sqlite:PATH or mongodb://…"
+        raise InvalidSettings(f"{why} / workers 大于 1 时不能用内存存储")
+    if found := check_channels(settings.channels, settings.mllp_port):
+        lines = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())
+        raise InvalidSettings(located(config, lines))
+    if settings.workers > 1 and not hasattr(socket, "send_fds"):
+        raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
+    return settings
+
+
+class _Given(Settings):
+    """Settings that take only what they are given."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the one source."""
+        return (init_settings,)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables `FHIR_HUB_…` that are no setting, each with the nearest that is."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    return [
+        f"{name} is no setting{nearest(name, known)}"
+        for name in sorted(environment)
+        if name.startswith(PREFIX) and name not in known
+    ]
+
+
+def _read_file(config: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise InvalidSettings(f"{config}: {error.strerror} / 无法读取配置文件") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise InvalidSettings(f"{config}: not TOML: {reason} / 配置文件不是 TOML") from None
+    unknown = [key for key in values if key not in Settings.model_fields]
+    if unknown:
+        known = list(Settings.model_fields)
+        raise InvalidSettings(
+            "\n".join(
+                f"{config}: {key} is no setting{nearest(key, known)} / 未知的配置项"
+                for key in unknown
+            )
+        )
+    return values
