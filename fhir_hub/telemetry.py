@@ -12,7 +12,8 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -113,13 +114,22 @@ class Logs:
             cache_logger_on_first_use=True,
         ).bind(logger=name)
 
-    def take_over(self, *names: str) -> None:
-        """Let the standard library's loggers `names` write here, warnings and worse."""
-        for name in names:
-            other = logging.getLogger(name)
-            other.handlers[:] = [_Bridge(self.get_logger(name))]
+    @contextmanager
+    def taking_over(self, *names: str) -> Iterator[None]:
+        """Let the standard library's loggers `names` write here meanwhile, warnings and worse."""
+        others = [logging.getLogger(name) for name in names]
+        before = [(one, one.handlers[:], one.level, one.propagate) for one in others]
+        for other in others:
+            other.handlers[:] = [_Bridge(self.get_logger(other.name))]
             other.setLevel(logging.WARNING)
             other.propagate = False
+        try:
+            yield
+        finally:
+            for other, handlers, level, propagate in before:
+                other.handlers[:] = handlers
+                other.setLevel(level)
+                other.propagate = propagate
 
 
 def closed_vocabulary(_logger: object, _method: str, line: Fields) -> Fields:

@@ -109,12 +109,14 @@ def test_auto_writes_json_where_nobody_reads_at_a_terminal():
 
 def test_a_librarys_line_is_taken_over_without_its_arguments_and_its_errors_text():
     stream = io.StringIO()
-    Logs(stream=stream).take_over("some.library")
     library = logging.getLogger("some.library")
-    library.error("Task failed\nfuture: %s", SECRET, exc_info=faulty(SECRET))
-    library.warning("slow %s", SECRET)
-    library.critical("end")
-    library.info("nothing")
+    before = (library.handlers[:], library.level, library.propagate)
+    with Logs(stream=stream).taking_over("some.library"):
+        library.error("Task failed\nfuture: %s", SECRET, exc_info=faulty(SECRET))
+        library.warning("slow %s", SECRET)
+        library.critical("end")
+        library.info("nothing")
+    assert (library.handlers, library.level, library.propagate) == before
 
     found = lines(stream)
     assert [(one["event"], one["level"]) for one in found] == [

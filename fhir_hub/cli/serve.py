@@ -82,7 +82,6 @@ def _run(
     from fhir_hub.telemetry import LIBRARIES, Logs
 
     logs = Logs(settings.log_level, settings.log_format)
-    logs.take_over(*LIBRARIES)
     log = logs.get_logger("hub")
     if problems := unknown_variables(os.environ):
         log.warning("unknown_variables", problems="; ".join(problems))
@@ -97,7 +96,10 @@ def _run(
 
     allow_connections()
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with (
+            logs.taking_over(*LIBRARIES),
+            asyncio.Runner(loop_factory=new_event_loop) as runner,
+        ):
             runner.run(_serve(settings, logs, ready, load))
     except CannotOpen as error:
         fail(f"{settings.shown_store}: {error}")

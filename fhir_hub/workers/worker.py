@@ -38,6 +38,7 @@ class Worker:
         self._backend: Backend | None = None
         self._hub: Hub | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._ending = contextlib.ExitStack()
 
     async def handle(self, kind: str, value: Any) -> Any:
         """Do what the supervisor says."""
@@ -66,12 +67,13 @@ class Worker:
             await self._backend.close()
         if self.pipe is not None:
             self.pipe.close()
+        self._ending.close()
 
     async def _build(self, options: dict[str, Any], mllp_port: int) -> None:
         assert self.pipe is not None
         settings = load_settings(None, options, {})
         logs = Logs(settings.log_level, settings.log_format)
-        logs.take_over(*LIBRARIES)
+        self._ending.enter_context(logs.taking_over(*LIBRARIES))
         near = open_backend(settings.store)
         # where every process may write there is nothing to forward
         self._backend = near if near.crew else forwarding(near, self.pipe.ask)
