@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from bench.hub import machine
 from bench.mistakes import Desk
 from bench.people import Person, Town
-from bench.table import RESULTS
+from bench.table import keep
 from fhir_hub import fhirjson
 from fhir_hub.identity import doubles
 from fhir_hub.identity.blocks import DERIVED
@@ -237,12 +237,10 @@ def main() -> int:
         )
     said = f"`python -m bench.identity {' '.join(sys.argv[1:])}`".replace(" `", "`")
     faults = "".join(f"- {count} × {why}\n" for why, count in outcome.faults.most_common(20))
-    moment = datetime.now(UTC)
-    page = f"# {moment:%Y-%m-%d %H:%M}Z, who is who\n\n{said}, {machine()}\n\n{text}\n"
+    page = f"# {datetime.now(UTC):%Y-%m-%d %H:%M}Z, who is who\n\n{said}, {machine()}\n\n{text}\n"
     page += f"Automatic and wrong, by what agreed; and missed altogether:\n\n{faults}"
     print(page)
-    path = RESULTS / f"{moment:%Y-%m-%d-%H%M}-identity.md"
-    path.write_text(page, "utf-8")
+    keep("identity", page)
     return 0 if outcome.right >= 0.999 * (outcome.right + outcome.wrong) else 1
 
 
