@@ -13,7 +13,7 @@ from fhir_hub.store.sqlite.conditions import Conditions
 from fhir_hub.store.sqlite.lookups import Lookup, Lookups, lookup_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.pages import STORED, Prepared, prepare, with_content
-from fhir_hub.store.sqlite.recipes import Recipes
+from fhir_hub.store.sqlite.recipes import NOTHING, Recipe, Recipes
 from fhir_hub.store.sqlite.sql import Arm, Bound, Sql
 from fhir_hub.store.sqlite.walks import LIMITS, Limits
 
@@ -82,10 +82,13 @@ class Reader:
         """Return the page of a search of a simple shape that walks few rows, None for others."""
         if lookup := self._lookup(query):
             return self._held(query, lookup)
-        found = self._quick(query)
-        if found is None:
+        recipe = self._recipes.find(query)
+        if recipe is None:
             return None
-        return self._page_of(query, self.connection.execute(*found).fetchall())
+        if recipe[0] is NOTHING:
+            return self._page_of(query, [])
+        found = self._filled(query, *recipe)
+        return found and self._page_of(query, self.connection.execute(*found).fetchall())
 
     def _held(self, query: Query, lookup: Lookup) -> Page:
         """Return the page of all that hold some codes."""
@@ -102,25 +105,29 @@ class Reader:
         """Return the logical ids of the matches; if there are more than `count`, not of all."""
         lookup = lookup_of(query)
         if lookup is None:
-            return frozenset(stored.logical_id for stored in self.search(query).matches)
+            page = self.quick(query) or self.search(query)
+            return frozenset(stored.logical_id for stored in page.matches)
         execute = self.connection.execute
         rows: list[Any] = [
             execute(_LOGICAL_ID, (rid,)).fetchone() for rid in self._lookups.run(lookup)
         ]
         return frozenset(row[0] for row in rows)
 
-    def _quick(self, query: Query) -> tuple[str, list[Any]] | None:
-        """Return the statement of a search of a simple shape that walks few rows."""
-        found = self._recipes.find(query)
-        if found is None:
-            return None
-        recipe, values = found
+    def _filled(
+        self, query: Query, recipe: Recipe, values: Sequence[Bound]
+    ) -> tuple[str, list[Any]] | None:
+        """Return the statement of a search by a recipe, None if it walks more than few rows."""
         if recipe.probe:
             most = self._limits.few if recipe.is_long else self._limits.rare
             probe = recipe.probe
             if self.connection.execute(probe.text, probe.values(values, most)).fetchone():
                 return None
         return recipe.page.text, recipe.page.values(values, query.count + 1)
+
+    def _quick(self, query: Query) -> tuple[str, list[Any]] | None:
+        """Return the statement of a search of a simple shape that walks few rows."""
+        found = self._recipes.find(query)
+        return None if found is None or found[0] is NOTHING else self._filled(query, *found)
 
     def glance(self, query: Query) -> Page | None:
         """Return the page of a search that walks few rows, None for others."""

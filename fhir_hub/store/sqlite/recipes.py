@@ -5,7 +5,8 @@ alone. Such a query (one type; all parts plain codes, references and ranges) is 
 slots in place of its values, and the statement is kept by the query's shape. To answer the next
 one is to look how long the leading index range is, fill the slots, and run the statement.
 
-A recipe is only made when every name in the query has a number, for numbers never change. What
+A recipe is only made when every name in the query has a number, for numbers never change. A query
+with a part that asks for a name without one finds `NOTHING`, until a resource brings it. What
 is not simple, or whose leading range is long, goes the general way (`pages.py`).
 """
 
@@ -77,6 +78,10 @@ class Recipe:
     is_long: bool
 
 
+# of a query that nothing can meet now: some part asks for what no resource ever had
+NOTHING = Recipe(None, Statement("", (), ()), is_long=False)
+
+
 class Recipes:
     """The recipes of one connection, by shape."""
 
@@ -109,8 +114,10 @@ class Recipes:
 
     def _make(self, shape: Shape, values: int) -> Recipe | None:
         number = self._names.type(shape.resource_type)
+        if number is None or not self._is_possible(number, shape):
+            return NOTHING
         leading = _leader(shape.parts)
-        if number is None or leading is None or not self._are_known(number, shape):
+        if leading is None or not self._are_known(number, shape):
             return None
         conditions = Conditions(self._names)
         scope = Scope(number, shape.resource_type)
@@ -139,19 +146,26 @@ class Recipes:
         self._known[shape] = recipe
         return recipe
 
+    def _is_possible(self, number: int, shape: Shape) -> bool:
+        """Say whether for every part some resource had what it asks for, as far as names tell."""
+        for name, kind, tests in shape.parts:
+            if self._names.parameter(number, name, kind) is None:
+                return False
+            if kind in CODED and not any(map(self._is_known, tests)):
+                return False
+        return True
+
     def _are_known(self, number: int, shape: Shape) -> bool:
         """Say whether every parameter and system has a number, so that none is left out."""
         for key in shape.sort:
             for name in (key.parameter, *key.others) if key.parameter not in _OWN else ():
                 if self._names.parameter(number, name, key.kind) is None:
                     return False
-        for name, kind, tests in shape.parts:
-            if self._names.parameter(number, name, kind) is None:
-                return False
-            systems = tests if kind in CODED else ()
-            if any(one is not None and self._names.system(one) is None for one in systems):
-                return False
-        return True
+        coded = (tests for _, kind, tests in shape.parts if kind in CODED)
+        return all(self._is_known(one) for tests in coded for one in tests)
+
+    def _is_known(self, system: str | None) -> bool:
+        return system is None or self._names.system(system) is not None
 
 
 def _shape(part: Plan, values: list[Bound]) -> _PartShape | None:
