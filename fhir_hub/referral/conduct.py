@@ -147,8 +147,9 @@ class Conduct:
             for key, content in due:
                 before = last.get(key) if key in last else _stored_before(unit, key)
                 last[key] = content
+                followed = Followed(key, _read(before), _read(content))
                 for rule in self._rules[key.resource_type]:
-                    await rule(unit, Followed(key, _read(before), _read(content)))
+                    await rule(unit, followed)
 
     def _is_watched(self, content: bytes | None) -> bool:
         """Say whether some rule is about an Observation: most are not even read."""

@@ -23,6 +23,7 @@ from fhir_hub.referral.readings import (
     is_final,
     is_implausible,
     is_on_target,
+    values,
 )
 from fhir_hub.referral.screening import OPEN, PROGRAMMES, TASKS, programmes_of
 from fhir_hub.repository.unit import Resource, Unit
@@ -59,7 +60,7 @@ async def follow_reading(unit: Unit, followed: Followed, *, programmes: Programm
     is_reading = (
         observation is not None
         and is_final(observation)
-        and not is_implausible(observation, programmes.plausible.values())
+        and not is_implausible(values(observation), programmes.plausible.values())
     )
     if not is_reading and before is None:
         return
@@ -166,7 +167,7 @@ async def _schedule(
     assert name is not None
     programme = programmes.programme[name]
     taken = None if reading is None else effective(reading)
-    is_met = reading is not None and is_on_target(reading, programme.targets)
+    is_met = reading is not None and is_on_target(values(reading), programme.targets)
     first = taken.date() if taken is not None else _begins(plan, unit.today)
     due = first + timedelta(days=programme.every_days if is_met else programme.off_target_days)
     detail: Resource = {
@@ -219,7 +220,7 @@ async def _last_reading(
         for one in found
         if is_final(one)
         and (but is None or one["id"] != but.logical_id)
-        and not is_implausible(one, programmes.plausible.values())
+        and not is_implausible(values(one), programmes.plausible.values())
         and (taken := effective(one)) is not None
     ]
     return max(timed, key=lambda each_one: each_one[:2])[2] if timed else None

@@ -6,7 +6,7 @@ one dimension are compared in their canonical unit; a value in another dimension
 Spec: https://hl7.org/fhir/R4/observation.html
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,6 +14,8 @@ from fhir_hub.r4.units import unit_of
 from fhir_hub.referral.reading import at, codings, each
 from fhir_hub.repository.unit import Resource
 from fhir_hub.settings.programmes import Limit, Plausible
+
+Value = tuple[str, Resource]  # a LOINC code and the Quantity under it
 
 LOINC = "http://loinc.org"
 _FINAL = ("final", "amended", "corrected")
@@ -29,12 +31,14 @@ def codes_of(observation: Resource) -> set[str]:
     return {code for system, code in codings(observation.get("code")) if system == LOINC}
 
 
-def values(observation: Resource) -> Iterator[tuple[str, Resource]]:
-    """Yield each LOINC code with its Quantity, of the Observation and of its components."""
+def values(observation: Resource) -> list[Value]:
+    """Return each LOINC code with its Quantity, of the Observation and of its components."""
+    found: list[Value] = []
     for holder in (observation, *each(observation, "component")):
         quantity = holder.get("valueQuantity")
         if isinstance(quantity, dict):
-            yield from ((code, quantity) for code in codes_of(holder))
+            found += [(code, quantity) for code in codes_of(holder)]
+    return found
 
 
 def effective(observation: Resource) -> datetime | None:
@@ -47,31 +51,26 @@ def effective(observation: Resource) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
-def meets(observation: Resource, limits: Iterable[Limit]) -> bool:
-    """Say whether a value of the Observation meets one of the limits."""
-    found = list(values(observation))
+def meets(found: Sequence[Value], limits: Iterable[Limit]) -> bool:
+    """Say whether one of the values meets one of the limits."""
     return any(
-        _is_within(quantity, limit)
+        code == limit.code and _is_within(quantity, limit)
         for limit in limits
         for code, quantity in found
-        if code == limit.code
     )
 
 
-def is_on_target(observation: Resource, targets: Iterable[Limit]) -> bool:
+def is_on_target(found: Sequence[Value], targets: Iterable[Limit]) -> bool:
     """Say whether all values that a target is about meet it."""
-    found = list(values(observation))
     return all(
-        _is_within(quantity, target)
+        code != target.code or _is_within(quantity, target)
         for target in targets
         for code, quantity in found
-        if code == target.code
     )
 
 
-def is_implausible(observation: Resource, plausible: Iterable[Plausible]) -> bool:
+def is_implausible(found: Sequence[Value], plausible: Iterable[Plausible]) -> bool:
     """Say whether a value is outside of what can be true."""
-    found = list(values(observation))
     for bounds in plausible:
         for code, quantity in found:
             number = _in_unit(quantity, bounds.unit) if code == bounds.code else None

@@ -19,7 +19,7 @@ from fhir_hub.referral.contracts import contracts_of, holds, members
 from fhir_hub.referral.finding import Followed, find, read
 from fhir_hub.referral.places import resource_at
 from fhir_hub.referral.reading import at, codings, each, has_code, key_of
-from fhir_hub.referral.readings import codes_of, effective, is_final, is_implausible, meets
+from fhir_hub.referral.readings import codes_of, effective, is_final, is_implausible, meets, values
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.search.plan import Is
 from fhir_hub.settings.programmes import Notification, Programmes, Screening
@@ -43,7 +43,8 @@ async def follow(unit: Unit, followed: Followed, *, programmes: Programmes) -> N
     """Stage what a staged Observation brings about, or takes back."""
     key, before, observation = followed
     is_told = observation is not None and is_final(observation)
-    if is_told and is_implausible(observation or {}, programmes.plausible.values()):
+    found = values(observation or {})
+    if is_told and is_implausible(found, programmes.plausible.values()):
         await _mark(unit, key, observation or {})
         observation, is_told = None, False
     if before is not None and is_final(before):
@@ -52,7 +53,7 @@ async def follow(unit: Unit, followed: Followed, *, programmes: Programmes) -> N
     if observation is None or not is_told or patient is None or patient[0] != "Patient":
         return
     for name, screening in programmes.screening.items():
-        if meets(observation, screening.any):
+        if meets(found, screening.any):
             await _screen(unit, followed, patient, (name, screening))
     for name, notification in programmes.notification.items():
         if _is_notifiable(observation, notification):
@@ -202,13 +203,14 @@ async def _take_back(
     unit: Unit, key: Key, observation: Resource | None, programmes: Programmes
 ) -> None:
     """Stage the end of the open Tasks about a reading that does not say so any more."""
+    found = values(observation or {})
     for stored in await find(unit, "Task", focus=key, status=OPEN):
         task = read(stored)
         if not {SCREENING, NOTIFICATION} & {code for _, code in codings(task.get("code"))}:
             continue
         rules = {code for system, code in codings(task.get("reasonCode")) if system == RULES}
         holds = observation is not None and any(
-            (name in programmes.screening and meets(observation, programmes.screening[name].any))
+            (name in programmes.screening and meets(found, programmes.screening[name].any))
             or (
                 name in programmes.notification
                 and _is_notifiable(observation, programmes.notification[name])
