@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import And, Compare, Has, Is, Not, Or, Plan, Query, Range, SortKey
 from fhir_hub.store.base import Change
 from fhir_hub.store.memory.store import open_memory
+from fhir_hub.store.sqlite.connection import open_reader
+from fhir_hub.store.sqlite.reads import Reader
 from fhir_hub.store.sqlite.store import open_sqlite
 from fhir_hub.store.sqlite.walks import Limits
 
@@ -131,3 +134,31 @@ async def test_an_order_by_what_no_resource_had_before_is_learned(tmp_path):
         assert await found() == [["2", "1"], ["2", "1"]]
     finally:
         await sqlite.close()
+
+
+async def test_a_search_is_compiled_once_whatever_its_values(tmp_path):
+    sqlite, _ = open_sqlite(tmp_path / "hub.db")
+    entries = (Entry("r", "reference", "Patient/1"), Entry("code", "token", "a"))
+    await sqlite.write([Change("Basic", "1", 1, 1, "POST", b"{}", entries)])
+    reader = Reader(open_reader(tmp_path / "hub.db", 1024))
+    compiled: list[int] = []
+
+    def compiles(*what: object) -> int:
+        compiled.append(1)
+        return apsw.SQLITE_OK
+
+    def found(who: str, code: str, count: int) -> int:
+        parts = Has("r", "reference", (Is(who),)), Has("code", "token", (Is(code, ""),))
+        query = Query(("Basic",), And(parts), count=count)
+        page = reader.quick(query)
+        assert page == reader.search(query)
+        return len(page.matches)
+
+    reader.connection.authorizer = compiles
+    first, so_far = found("Patient/1", "a", 1), len(compiled)
+    then = [found(*asked) for asked in product(WHO, CODES[:2], (1, 2))]
+    reader.connection.close()
+    await sqlite.close()
+
+    assert (first, then) == (1, [1, 1, *[0] * 6])
+    assert len(compiled) == so_far > 0

@@ -45,5 +45,7 @@ def open_reader(path: Path, cache_kib: int) -> apsw.Connection:
 
 def _open(path: Path, flags: int) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENTS)
+    # else a statement that binds its LIMIT is compiled anew whenever that is bound
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
