@@ -20,7 +20,7 @@ from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.meaning import answers, bookings, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
-from fhir_hub.hl7v2.meaning.retold import IsRetold
+from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
@@ -65,7 +65,7 @@ async def apply(
     await _find_made(unit, things, made, new_id)
     addresses = {url: thing.address for url, thing in by_url.items()}
     routes = {thing.address: thing.through for thing in patients if thing.through}
-    snapshots.take_out_unlisted(things, conversion.snapshots)
+    await snapshots.compare(things, conversion.snapshots, telling)
     moves.keep_class(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
     for thing in things:
@@ -86,12 +86,10 @@ async def apply(
     return tuple(dict.fromkeys(thing.key for thing in things))
 
 
-def telling_of(
-    conversion: Conversion, day: str, parameters: Parameters, is_retold: IsRetold
-) -> Telling:
-    """Return how the message tells: `day` is its date, `is_retold` knows what came again later."""
+def telling_of(conversion: Conversion, day: str, parameters: Parameters, later: Later) -> Telling:
+    """Return how the message tells: `day` is its date, `later` knows what was told since."""
     choices, trust = choices_of(parameters.definitions), trust_in(conversion.trusted)
-    return Telling(conversion.teller, day, choices, [], trust, is_retold)
+    return Telling(conversion.teller, day, choices, [], trust, later)
 
 
 async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:

@@ -28,7 +28,7 @@ _PATIENT = {
     )
     for name in names
 }
-_KEPT = ("identifier",)  # who somebody is cannot be deleted by a message
+KEPT = ("identifier",)  # who somebody is cannot be deleted by a message
 _IGNORED = ("id", "meta", "resourceType")
 _STATES = ("status", "clinicalStatus", "verificationStatus", "lifecycleStatus", "active")
 _WHOLE = ("Observation",)  # a result is what its last message says
@@ -103,18 +103,17 @@ def fill(
     stored: Resource,
     converted: Converted,
     choices: Choices = _choices,
-    kept_out: Sequence[str] = (),
 ) -> Resource:
     """Return what is stored with what an older message adds: elements and items not there yet.
 
-    Elements to be `kept_out`, which a newer message deleted, do not come back; no state changes.
+    No state changes.
     """
     new = converted.resource
     kind = new["resourceType"]
     if kind in _WHOLE:
         return stored
     result = dict(stored)
-    gone = {*_IGNORED, *_STATES, *kept_out}
+    gone = {*_IGNORED, *_STATES}
     for element, value in new.items():
         if element in gone:
             continue
@@ -143,7 +142,7 @@ def unite(first: Resource, second: Resource) -> Resource:
 def _without(
     stored: Resource, nulls: Sequence[str], rivals: Callable[[str], tuple[str, ...]]
 ) -> Resource:
-    gone = {rival for element in nulls if element not in _KEPT for rival in rivals(element)}
+    gone = {rival for element in nulls if element not in KEPT for rival in rivals(element)}
     kept = {element: value for element, value in stored.items() if element not in gone}
     for parent, _, part in (name.partition(".") for name in nulls if "." in name):
         if isinstance(kept.get(parent), dict):
@@ -196,7 +195,7 @@ def _remove(result: Resource, element: str, values: Sequence[Any]) -> None:
         kept = [
             item
             for item in kept
-            if who(item) not in gone and not any(_fits(value, item) for value in values)
+            if who(item) not in gone and not any(fits(value, item) for value in values)
         ]
         if kept:
             result[element] = kept
@@ -204,7 +203,7 @@ def _remove(result: Resource, element: str, values: Sequence[Any]) -> None:
             del result[element]
 
 
-def _fits(pattern: Any, item: Any) -> bool:
+def fits(pattern: Any, item: Any) -> bool:
     """Say whether an item has all that a pattern has, also as one of several."""
     return (
         isinstance(pattern, dict)

@@ -114,15 +114,15 @@ class Processing:
     ) -> bytes:
         attempts, warnings = 0, list[Warned]()
         day = day_of(course.read, self.clock())
-        context = Context("", course.read.channel.zone)
-        retold = Retold(self.journal, course.entered, self.reading.message, context)
-        telling = telling_of(conversion, day, self.parameters, retold)
+        later = self._later(course)
+        telling = telling_of(conversion, day, self.parameters, later)
 
         async def work(unit: Unit) -> bytes:
             nonlocal attempts, warnings
             attempts += 1
             warnings = unit.warnings
             telling.notes.clear()
+            later.known.clear()
             # another process may have finished it: then its finish is what conflicts, for ever
             if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
                 return done
@@ -147,6 +147,11 @@ class Processing:
         if course.is_late:
             self.log("message_done_late", number=course.number)
         return result
+
+    def _later(self, course: Course) -> Retold:
+        context, reading = Context("", course.read.channel.zone), self.reading
+        parts = (reading.message, context, reading.settings_of)
+        return Retold(self.journal, course.entered, *parts)
 
     def _finish(
         self,

@@ -8,7 +8,7 @@ from apply_parts import conversion
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.apply import apply, telling_of
-from fhir_hub.hl7v2.meaning.retold import never
+from fhir_hub.hl7v2.meaning.retold import nothing
 from fhir_hub.search.plan import EVERYTHING, Query
 
 DAY = "2025-03-14"
@@ -23,7 +23,7 @@ def take(repository):
         work = partial(
             apply,
             conversion=message,
-            telling=telling_of(message, DAY, parts.parameters(), never),
+            telling=telling_of(message, DAY, parts.parameters(), nothing),
             new_id=repository.new_id,
             parameters=parts.parameters(),
         )

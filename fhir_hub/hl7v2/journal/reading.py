@@ -30,11 +30,11 @@ class Reading:
         new_id: IdMaker,
     ) -> None:
         self.channel, self.channels = channel, {one.name: one for one in channels}
-        self._settings_of, self._clock, self._new_id = settings_of, clock, new_id
+        self.settings_of, self._clock, self._new_id = settings_of, clock, new_id
 
     def read(self, raw: bytes, channel: Channel) -> Read:
         """Return what can be read of a message that comes by a channel."""
-        return read_message(raw, channel, self._settings_of)
+        return read_message(raw, channel, self.settings_of)
 
     def kept(self, entered: Entered) -> Read:
         """Return what can be read of a message of the journal."""

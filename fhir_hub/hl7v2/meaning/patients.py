@@ -64,6 +64,12 @@ def facts_of(patient: Resource) -> list[Fact]:
     return [Fact(stamps[-1], _elements(patient))] if stamps else []
 
 
+def own(patient: Resource, teller: Teller) -> Resource:
+    """Return what the teller's institution says of the Patient, nothing if it does not."""
+    facts = (fact for fact in facts_of(patient) if fact.institution == teller.system)
+    return next((fact.elements for fact in facts), {})
+
+
 def _elements(patient: Resource) -> Resource:
     told = {name: value for name, value in patient.items() if name not in _NOT_TOLD}
     if "extension" in told:

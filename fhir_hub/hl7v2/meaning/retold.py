@@ -1,46 +1,70 @@
-"""Whether a sender told the same of a resource again, later than the message at hand says it.
+"""What a sender told of a resource later than the message at hand, as the journal knows it.
 
 The same facts again make no new version, so what is stored does not know that they were told
-again. The journal does: before a message changes anything, it is asked for messages of the same
-kind by the same sender about the same resource that came since, and their times are compared.
-Where clocks agree there are none to compare.
+again; nor does it know what a list lacked that came first. The journal does: before a message
+changes anything, it is asked for messages of the same kind by the same sender about the same
+resource that came since, and their times are compared. Where clocks agree there are none.
 
 Spec: HL7v2 chapter 3, EVN-2; DOMAIN 4 (out-of-order A08)
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
+from fhir_hub.hl7v2.meaning.updates import snapshots_in
+from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.store.base import Key
 from fhir_hub.store.journal import Entered, Journal, Selection
 
-IsRetold = Callable[[Key], Awaitable[bool]]
-_MOST = 20  # the latest messages about a resource that are looked at
+_PAGE, _MOST = 20, 10  # how many messages about a resource are looked at together, how often
 
 
-async def never(key: Key) -> bool:
-    """Say that nothing was told again, where there is no journal to ask."""
-    return False
+class Told(NamedTuple):
+    """Whether a resource was told later, and the segments that were then told as whole lists."""
+
+    is_told: bool = False
+    lists: frozenset[str] = frozenset()
+
+
+Later = Callable[[Key], Awaitable[Told]]
+
+
+async def nothing(key: Key) -> Told:
+    """Say that nothing was told later, where there is no journal to ask."""
+    return Told()
 
 
 @dataclass(frozen=True, slots=True)
 class Retold:
-    """Asks the journal, for the message at hand: `read` gives the message of an entry, or None."""
+    """Asks the journal, for the message at hand: `read` gives the message of an entry, or None.
+
+    `settings_of` says how the sender of a message is read. What was asked is `known`, until
+    it is cleared.
+    """
 
     journal: Journal
     at_hand: Entered
     read: Callable[[Entered], Message | None]
     context: Context
+    settings_of: Callable[[Message], Settings]
+    known: dict[Key, Told] = field(default_factory=dict)
 
-    async def __call__(self, key: Key) -> bool:
-        """Say whether the teller told the resource again later; False if no time is known."""
-        now = self._teller(self.at_hand)
+    async def __call__(self, key: Key) -> Told:
+        """Return what the teller told of the resource later; nothing if no time is known."""
+        if key not in self.known:
+            self.known[key] = await self._ask(key)
+        return self.known[key]
+
+    async def _ask(self, key: Key) -> Told:
+        now = self._teller(self.read(self.at_hand), self.at_hand)
+        is_told, lists, beyond = False, set[str](), 0
         if not now.time:
-            return False
+            return Told()
         selection = Selection(
             states=("done",),
             sender=now.application or now.facility,
@@ -48,14 +72,22 @@ class Retold:
             since=now.time,
             link=key,
         )
-        since = await self.journal.select(selection, count=_MOST, with_raw=True)
-        others = [self._teller(one) for one in since if one.number != self.at_hand.number]
-        return any(one[:2] == now[:2] and one.time > now.time for one in others)
+        for _ in range(_MOST):
+            found = await self.journal.select(selection, count=_PAGE, beyond=beyond, with_raw=True)
+            for one in found:
+                message = self.read(one) if one.number != self.at_hand.number else None
+                teller = self._teller(message, one)
+                if message is not None and teller[:2] == now[:2] and teller.time > now.time:
+                    is_told = True
+                    event = (teller.message_type, teller.event)
+                    lists |= snapshots_in(message, event, self.settings_of(message))
+            if len(found) < _PAGE:
+                break
+            beyond = found[-1].number
+        return Told(is_told, frozenset(lists))
 
-    def _teller(self, entered: Entered) -> Teller:
-        message = self.read(entered)
+    def _teller(self, message: Message | None, entered: Entered) -> Teller:
         if message is None:
             return NOBODY
-        return teller_of(
-            message, self.context, instant(from_microseconds(entered.message.received))
-        )
+        came = instant(from_microseconds(entered.message.received))
+        return teller_of(message, self.context, came)

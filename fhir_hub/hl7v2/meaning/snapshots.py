@@ -14,11 +14,13 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamped, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Telling
+from fhir_hub.hl7v2.meaning.withdrawals import BOOKED, kind_of
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is
+from fhir_hub.store.base import Key
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 # By segment: what it makes, and the search parameter by which that belongs to something.
@@ -30,9 +32,6 @@ _LISTED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "NK1": ("RelatedPerson", "patient"),
         "IN1": ("Coverage", "beneficiary"),
     }
-)
-_BOOKED = MappingProxyType(
-    {"AIP": ("Practitioner", "PractitionerRole"), "AIL": ("Location",), "AIG": ("Device",)}
 )
 
 
@@ -47,17 +46,52 @@ async def end_unlisted(
     teller, day = telling.teller, telling.day
     for group in sorted(set(groups) & set(_LISTED)):
         resource_type, parameter = _LISTED[group]
-        owner_type = "Encounter" if parameter == "encounter" else "Patient"
+        owner_type = _owner_of(group)
         owners = [one for one in things if one.key[0] == owner_type and one.stored]
-        if not owners or told_at(owners[0].stored or {}, teller) > teller.time:
-            continue  # an older message ends nothing
+        if not owners or await _is_listed_later(owners[0], group, telling):
+            continue
         listed = {one.logical_id for one in things if one.converted.segment == group}
         indexes = parameters.of(resource_type)[parameter].indexes
         plan = Has(indexes[0], "reference", (Is(owners[0].address),))
         for stored in await unit.find(resource_type, plan):
             resource = fhirjson.loads(stored.content)
-            if stored.logical_id not in listed and is_to_end(resource, teller):
+            if stored.logical_id in listed or not is_to_end(resource, teller):
+                continue
+            if not (await telling.later(Key(resource_type, stored.logical_id))).is_told:
                 await unit.update(stamped(_ended(resource, day), teller), stored.logical_id)
+
+
+async def _is_listed_later(owner: Thing, group: str, telling: Telling) -> bool:
+    """Say whether a newer message of the teller had the whole list, or nobody knows any more."""
+    later = await telling.later(owner.key)
+    is_older = told_at(owner.stored or {}, telling.teller) > telling.teller.time
+    return group in later.lists or (is_older and not later.is_told)
+
+
+async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telling) -> None:
+    """Compare the message's lists with what is stored and with what was told later.
+
+    What an older message tells first begins as ended, if a newer list lacks it; an Appointment
+    loses those of its doctors, rooms and devices that are not listed.
+    """
+    await _end_what_is_over(things, telling)
+    _take_out_unlisted(things, groups)
+
+
+async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
+    for thing in things:
+        group = thing.converted.segment
+        if thing.stored is not None or thing.key[0] != _LISTED.get(group, ("", ""))[0]:
+            continue
+        owner_type = _owner_of(group)
+        owner = next((one for one in things if one.key[0] == owner_type and one.stored), None)
+        if owner is not None and group in (await telling.later(owner.key)).lists:
+            ended = _ended(thing.resource, telling.day)
+            thing.converted = replace(thing.converted, resource=ended)
+
+
+def _owner_of(group: str) -> str:
+    return "Encounter" if _LISTED[group][1] == "encounter" else "Patient"
 
 
 def is_to_end(resource: Resource, teller: Teller) -> bool:
@@ -88,17 +122,12 @@ def _ended(resource: Resource, day: str) -> Resource:
     return {**resource, **state, "period": period}
 
 
-def take_out_unlisted(things: Sequence[Thing], groups: Iterable[str]) -> None:
-    """Have an Appointment lose those of its doctors, rooms and devices that are not listed."""
-    kinds = [kind for group in groups for kind in _BOOKED.get(group, ())]
+def _take_out_unlisted(things: Sequence[Thing], groups: Iterable[str]) -> None:
+    kinds = [kind for group in groups for kind in BOOKED.get(group, ())]
     for thing in things if kinds else ():
         if thing.resource["resourceType"] != "Appointment":
             continue
-        gone = [
-            one
-            for one in (thing.stored or {}).get("participant", ())
-            if str(one.get("actor", {}).get("reference", "")).partition("/")[0] in kinds
-        ]
+        gone = [one for one in (thing.stored or {}).get("participant", ()) if kind_of(one) in kinds]
         listed = thing.converted.removes.get("participant", ())
         removes = {**thing.converted.removes, "participant": [*listed, *gone]}
         thing.converted = replace(thing.converted, removes=removes)

@@ -9,7 +9,7 @@ same facts again make no new version.
 Spec: HL7v2 chapter 3, EVN-2; https://hl7.org/fhir/R4/resource.html#Meta
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -22,7 +22,6 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
-WITHDRAWN = f"{systems.BASE}/StructureDefinition/withdrawn"
 
 
 class Teller(NamedTuple):
@@ -140,27 +139,6 @@ def is_told_by_another(resource: Mapping[str, Any], teller: Teller) -> bool:
     """Say whether another institution told the resource, and not the teller's."""
     institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
     return bool(institutions) and teller.system not in institutions
-
-
-def withdrawn(resource: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the elements that a message deleted (`""`) and that nobody told since."""
-    extensions = resource.get("meta", {}).get("extension", ())
-    return tuple(one["valueString"] for one in extensions if one.get("url") == WITHDRAWN)
-
-
-def withdrawing(resource: Json, elements: Iterable[str]) -> Json:
-    """Return the resource with a mark for each element that is deleted, so that none comes back.
-
-    Those that are told again lose theirs.
-    """
-    names = [name for name in dict.fromkeys(elements) if "." not in name]
-    gone = [name for name in names if name not in resource]
-    if not gone and not withdrawn(resource):
-        return resource
-    meta = {**resource.get("meta", {})}
-    others = [one for one in meta.pop("extension", ()) if one.get("url") != WITHDRAWN]
-    found = [*others, *({"url": WITHDRAWN, "valueString": name} for name in gone)]
-    return {**resource, "meta": {**meta, "extension": found} if found else meta}
 
 
 def stamped(resource: Json, teller: Teller) -> Json:

@@ -15,7 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.hl7v2.meaning import patients, visits
 from fhir_hub.hl7v2.meaning.patients import Trust
-from fhir_hub.hl7v2.meaning.retold import IsRetold, never
+from fhir_hub.hl7v2.meaning.retold import Later, nothing
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     institution_of,
@@ -23,9 +23,8 @@ from fhir_hub.hl7v2.meaning.teller import (
     stamped,
     stamps_of,
     told_at,
-    withdrawing,
-    withdrawn,
 )
+from fhir_hub.hl7v2.meaning.withdrawals import unlisted, withdrawing, without_withdrawn
 from fhir_hub.hl7v2.merge import Choices, Resource, fill, merge
 from fhir_hub.r4.references import RECORDS
 from fhir_hub.store.base import Key
@@ -50,7 +49,7 @@ def counted(notes: Sequence[Note]) -> Iterator[tuple[str, str]]:
 class Telling:
     """A message on its way into the store: who tells it, its date, and what is noted of it.
 
-    `is_retold` says whether the teller told a resource again, later than this message.
+    `later` says what the teller told of a resource later than this message.
     """
 
     teller: Teller
@@ -58,24 +57,26 @@ class Telling:
     choices: Choices
     notes: list[Note]
     trust: Trust
-    is_retold: IsRetold = never
+    later: Later = nothing
 
     def told(self, converted: Converted) -> Resource:
         """Return the resource as it is first stored: stamped, unless it is only mentioned."""
         resource = converted.resource
         if converted.mode == "create" or resource["resourceType"] in RECORDS:
             return resource
-        return stamped(resource, self.teller)
+        if not self.teller.time:
+            return resource
+        return stamped(withdrawing({}, resource, converted, self.teller), self.teller)
 
     async def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
         is_older = told_at(stored, self.teller) > self.teller.time > 0
-        laid = self._laid_over(stored, converted, is_older=is_older)
-        if laid is None or is_older:
+        if not is_older and (laid := self._laid_over(stored, converted, is_older=False)) is None:
+            return None
+        later = await self.later(Key(stored["resourceType"], stored["id"]))
+        if not is_older and not later.is_told:
             return laid
-        if await self.is_retold(Key(stored["resourceType"], stored["id"])):
-            return self._laid_over(stored, converted, is_older=True)
-        return laid
+        return self._laid_over(stored, unlisted(converted, later.lists), is_older=True)
 
     def _laid_over(
         self, stored: Resource, converted: Converted, *, is_older: bool
@@ -89,19 +90,20 @@ class Telling:
             self.notes.append(Note("older", stored["resourceType"], stored["id"]))
         if stored["resourceType"] == "Patient" and patients.is_of_several(stored, teller):
             return self._of_several(stored, converted, is_older=is_older)
-        kept_out = withdrawn(stored)
         is_foreign = is_told_by_another(stored, teller)
         if is_older or (is_foreign and self._is_outranked(stored)):
-            filled = fill(stored, converted, self.choices, kept_out)
+            left = without_withdrawn(converted, stored, teller)
+            filled = fill(stored, left, self.choices)
             return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
             merged = visits.adjusted(stored, merged, converted.resource, teller)
+        if teller.time and not is_foreign:
+            merged = withdrawing(before, merged, converted, teller)
         if _same(merged, stored):
             return None
-        gone = kept_out if is_foreign else (*kept_out, *converted.nulls)
-        return stamped(withdrawing(merged, gone), teller) if teller.time else merged
+        return stamped(merged, teller) if teller.time else merged
 
     def _of_several(
         self, stored: Resource, converted: Converted, *, is_older: bool
@@ -116,7 +118,11 @@ class Telling:
             united = merge(stored, converted, self.day, self.choices, is_foreign=True)
             if _same(united, stored):
                 return None
+        if is_older:
+            converted = without_withdrawn(converted, stored, teller)
         result = patients.told(stored, converted, teller, self.day, self.trust, is_older=is_older)
+        if teller.time and not is_older:
+            result = withdrawing(patients.own(stored, teller), result, converted, teller)
         if _same(result, stored):
             return None
         return result if is_older else stamped(result, teller)
