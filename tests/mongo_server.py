@@ -55,6 +55,22 @@ def fresh(address: str) -> Iterator[str]:
 
 
 @contextmanager
+def thrown_away() -> Iterator[str]:
+    """Yield the address of a database on a server of its own, which ends without being asked to.
+
+    For what dies in the middle of a transaction: until MongoDB gives that one up, after a minute,
+    the database could not be dropped.
+    """
+    if "FHIR_HUB_TEST_MONGODB" in os.environ:
+        with running() as address, fresh(address) as url:
+            yield url
+        return
+    with running() as address:
+        parts = urlsplit(address)
+        yield urlunsplit((parts.scheme, parts.netloc, "/hub", parts.query, ""))
+
+
+@contextmanager
 def emptied(url: str) -> Iterator[str]:
     """Yield the address of a database that is empty again at the end, its indexes kept.
 

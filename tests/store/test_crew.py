@@ -18,6 +18,7 @@ from fhir_hub.store.mongo.driver import Connection, connect
 from fhir_hub.store.mongo.journal import MongoJournal
 from fhir_hub.store.mongo.messages import PROCESS, RAW
 from fhir_hub.store.mongo.schema import prepare, read_address
+from fhir_hub.store.mongo.waiting import touch
 
 LEASE_S = 10.0
 
@@ -112,6 +113,28 @@ async def test_messages_about_one_patient_wait_for_each_other_in_all_processes(p
     assert not waiting[1].done()
     await second.finish(Finish(2, "failed", b""))
     await waiting[1]
+
+
+async def test_what_a_process_had_begun_to_write_when_it_died_is_in_nobodys_way(posts):
+    first, second = posts
+    for one in posts:
+        await one.look()
+    begun, ends = asyncio.Event(), asyncio.Event()
+
+    async def work(session):
+        await touch(first.connection, session)
+        begun.set()
+        await ends.wait()
+
+    left = asyncio.ensure_future(first.connection.transaction(work))
+    await begun.wait()
+    second.now += LEASE_S
+    try:
+        await second.look()
+        assert (await second.journal.keep(message(1))).entered.number == 1
+    finally:
+        ends.set()
+        await left  # it lives, and begins anew
 
 
 async def test_one_leads_and_when_it_shows_no_life_another_does_and_does_what_it_held(posts):

@@ -8,6 +8,7 @@ DESIGN §5, promises 1 and 2.
 
 import asyncio
 import os
+import random
 import signal
 import sys
 import threading
@@ -20,7 +21,9 @@ import mongo_server
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
+from load import Load, require_everything
 from running import END, START, RunningHub
 from test_durability import oru
 from test_workers import PATIENT, figures, pids, until
@@ -113,6 +116,19 @@ def test_messages_about_unknown_patients_that_come_everywhere_make_each_of_them_
     assert [again[n].split(b"\rMSA")[1] for n in (0, 1)] == [
         answers[n].split(b"\rMSA")[1] for n in (0, 1)
     ]
+
+
+def test_a_process_killed_at_a_random_moment_under_load_loses_nothing_that_was_answered(hubs):
+    moment, reached = random.randint(5, 25), threading.Event()
+    load = Load(hubs[0], "7", lambda number: number >= moment and reached.set())
+    load.start()
+    assert reached.wait(60)
+    os.kill(random.choice(pids(hubs[0])), signal.SIGKILL)
+    load.stop.set()
+    load.join()
+
+    until(lambda: len(pids(hubs[0])) == 2)
+    require_everything(load, hubs[1])
 
 
 @long_only

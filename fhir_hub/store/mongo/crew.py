@@ -23,10 +23,11 @@ from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
 
+from bson import Binary
 from pymongo.errors import DuplicateKeyError
 
 from fhir_hub.store.crew import Duties
-from fhir_hub.store.mongo.driver import Connection, told
+from fhir_hub.store.mongo.driver import Connection, Refused, told
 from fhir_hub.store.mongo.messages import MESSAGE, PROCESS, UNDER_WAY
 from fhir_hub.store.mongo.schema import HUB
 
@@ -35,6 +36,7 @@ _LEASE_S = 10.0
 _BEATS = 5  # within a lease
 _SAFE = 3 / 5  # of a lease without a beat: then it leads no more, before another may begin
 _NOBODY = ""
+_SESSIONS = 256  # named in a document: the last
 
 
 class MongoCrew:
@@ -50,6 +52,8 @@ class MongoCrew:
         self._last = clock()
         self._seen: dict[str, tuple[int, float]] = {}
         self.replays: set[asyncio.Task[None]] = set()
+        self._has_looked = False
+        connection.on_session = self._note
 
     async def join(self) -> None:
         """Be at work: the others then know that what this process holds is not lost."""
@@ -102,6 +106,18 @@ class MongoCrew:
     def _new_name(self) -> str:
         return f"{self._machine}/{os.getpid()}/{token_hex(4)}"
 
+    async def _note(self, session: Binary) -> None:
+        """Name a session that this process is to write in."""
+        with contextlib.suppress(Exception):  # then MongoDB ends it, if need be, after a minute
+            if not self._has_looked:
+                self._has_looked = True
+                await self._bury()
+            if self._joining is not None:
+                last = {"$each": [session], "$slice": -_SESSIONS}
+                await self._connection[PROCESS].update_one(
+                    {"_id": self.name}, {"$push": {"sessions": last}}
+                )
+
     async def _join(self) -> None:
         await self._enroll()
         self._beating = asyncio.create_task(self._beat_on())
@@ -113,6 +129,7 @@ class MongoCrew:
             "pid": os.getpid(),
             "beat": 0,
             "lease_s": self._lease_s,
+            "sessions": list(self._connection.sessions),
         }
         with told(), contextlib.suppress(DuplicateKeyError):  # an answer was lost
             await self._connection[PROCESS].insert_one(own)
@@ -147,6 +164,8 @@ class MongoCrew:
             self._seen[name] = (beat, since if last == beat else now)
             is_still = last == beat and now - since >= other["lease_s"]
             if is_still or (other["machine"] == self._machine and not _is_alive(other["pid"])):
+                with contextlib.suppress(Refused):  # some services do not have it
+                    await self._connection.kill_sessions(other.get("sessions", []))
                 with told():
                     await self._connection[PROCESS].delete_one({"_id": name, "beat": beat})
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, TypeVar
 
+from bson import Binary
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.errors import (
     BulkWriteError,
@@ -41,6 +42,7 @@ DURABLE = WriteConcern("majority", j=True)
 _PATIENCE_S = 30.0  # how long a transaction is tried again before the caller is told
 _LONGEST_PAUSE_S = 0.05
 _COMMIT_MS = 20_000
+_SESSIONS = 256  # more than write at once; the driver uses the last one again
 # unless the address says otherwise: how long no primary is waited for, and no answer
 _TIMEOUTS_MS = {"serverSelectionTimeoutMS": 10_000, "socketTimeoutMS": 60_000}
 # codes of the server: a document of more than 16 MB
@@ -65,6 +67,8 @@ class Connection:
             write_concern=DURABLE,
         )
         self.is_open = True
+        self.sessions: dict[Binary, None] = {}  # of transactions, in order
+        self.on_session: Callable[[Binary], Awaitable[None]] | None = None
 
     def __getitem__(self, name: str) -> Any:
         """Return a collection."""
@@ -168,6 +172,7 @@ class Connection:
 
     async def _tried(self, session: Session, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run a transaction once; its commit, which may be repeated, until it is known."""
+        await self._note(session.session_id["id"])
         started = session.start_transaction(
             read_concern=ReadConcern("snapshot"),
             write_concern=DURABLE,
@@ -191,6 +196,24 @@ class Connection:
                     continue
                 raise
             return result
+
+    async def _note(self, session: Binary) -> None:
+        """Let it be known of a session, if it is a new one, before a transaction is in it."""
+        if session in self.sessions:
+            return
+        self.sessions[session] = None
+        if len(self.sessions) > _SESSIONS:
+            del self.sessions[next(iter(self.sessions))]
+        if self.on_session is not None:
+            await self.on_session(session)
+
+    async def kill_sessions(self, sessions: Sequence[Binary]) -> None:
+        """End what is under way in sessions, also of another process with the same user.
+
+        Spec: https://www.mongodb.com/docs/manual/reference/command/killSessions/
+        """
+        if sessions:
+            await self.command({"killSessions": [{"id": one} for one in sessions]})
 
     async def close(self) -> None:
         """Let go of all connections."""
