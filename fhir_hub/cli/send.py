@@ -57,7 +57,7 @@ async def _send(files: list[Path], host: str, port: int, timeout_s: float) -> bo
     except Unavailable as error:
         fail(str(error))
     finally:
-        await answers.aclose()  # type: ignore[attr-defined]  # an async generator
+        await answers.aclose()
     print(f"{count(sent, 'message')}: {accepted} accepted, {sent - accepted} not")
     return accepted == sent and not reading.is_wrong
 

@@ -80,6 +80,12 @@ def is_enhanced(header: Header) -> bool:
     return bool(header.field(15) or header.field(16))
 
 
+def control_id(answer: bytes) -> str:
+    """Return MSH-10 of an acknowledgment of ours."""
+    fields = answer.partition(b"\r")[0].split(answer[3:4])
+    return fields[9].decode("ascii", "replace") if len(fields) > 9 else ""
+
+
 def owes(header: Header) -> bool:
     """Say whether the sender may want to hear later how a message ended."""
     return is_wanted(header.field(16), is_good=True) or is_wanted(header.field(16), is_good=False)

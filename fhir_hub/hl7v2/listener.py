@@ -51,9 +51,10 @@ class Caller:
     """A client that is connected: its IP address, its certificate, and a way to tell it more.
 
     What it is still to be told is under way in `later`; its connection is held open for that.
+    `ended` has whether the connection broke, once nothing more is read of it.
     """
 
-    __slots__ = ("_drain_s", "_writer", "address", "certificate", "later")
+    __slots__ = ("_drain_s", "_writer", "address", "certificate", "ended", "later")
 
     def __init__(self, writer: asyncio.StreamWriter, drain_s: float) -> None:
         self._writer, self._drain_s = writer, drain_s
@@ -61,6 +62,7 @@ class Caller:
         self.address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         self.certificate: object = writer.get_extra_info("peercert")
         self.later: set[asyncio.Task[None]] = set()
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def tell(self, raw: bytes) -> bool:
         """Send a block that answers none of this moment; False if the connection is gone."""
@@ -185,8 +187,10 @@ class Listener:
         connection = _Connection(reader, writer, Framer(self._limits.size_bytes), handle, caller)
         self._connections[task] = connection
         self._on_change(1)
+        is_broken = True
         try:
             await self._converse(connection)
+            is_broken = False
         except TimeoutError:
             self._log("mllp_idle", seconds=self._limits.idle_s, inside=connection.framer.is_inside)
             writer.transport.abort()  # it may have answers that nobody reads
@@ -198,6 +202,7 @@ class Listener:
         except Exception as error:
             self._log("mllp_fault", fault=error)
         finally:
+            caller.ended.set_result(is_broken)
             if later := caller.later:
                 with contextlib.suppress(asyncio.CancelledError):  # as above
                     await asyncio.wait(later, timeout=self._limits.drain_s)

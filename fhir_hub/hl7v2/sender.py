@@ -8,7 +8,7 @@ Spec: HL7v2 chapter 2, 2.10.3 (batch); HL7 Minimal Lower Layer Protocol
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
@@ -64,7 +64,7 @@ def read_answer(raw: bytes) -> Result:
 
 async def send(
     messages: Iterable[bytes], host: str, port: int, *, timeout_s: float = 30.0
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """Send the messages over one connection, each after the answer to the one before.
 
     Yields one result a message. After a silence or a broken connection it connects anew, so

@@ -244,3 +244,103 @@ async def test_where_nobody_answers_it_is_tried_again(start, tmp_path):
         assert [read_answer(raw)[:2] for raw in again.got] == [("C1", "AA")]
         assert await ways.backend.journal.owed() == []
         await again.listener.close()
+
+
+def commit(told, code="CA"):
+    """Return the sender's acknowledgment of what it was told."""
+    number = told.split(b"\r")[0].split(b"|")[9].decode()
+    text = f"MSA|{code}|{number}"
+    return adt("K1", msh_9="ACK").replace(b"PID|1||T1", text.encode())
+
+
+async def test_what_a_sender_that_acknowledges_did_not_acknowledge_is_told_again(start):
+    """Whether its system got what was written to a connection that ended nobody else knows."""
+    there = Receiver()
+    await there.listener.start()
+    to = f"mllp://127.0.0.1:{there.listener.port}"
+    channels = {"mllp": {"ack_mode": "enhanced", "ack_to": to}}
+    async with start(channels=channels) as ways:
+        client = await ways.connect()
+        await client.send(message("C1"))
+        await client.send_only(commit(await client.answer()))
+        assert read_answer(await client.send(message("C2"))).ack_code == "CA"
+        told = await client.answer()
+        client.writer.close()
+        while ways.intake.connections:
+            await asyncio.sleep(0)
+        for _ in range(2):
+            await ways.intake.pay()
+
+        assert there.got == [told]  # with the same control id, so that it can know
+        assert await ways.backend.journal.owed() == []
+    await there.listener.close()
+
+
+async def test_acknowledgments_come_in_the_order_of_the_messages(start):
+    gates = {"C1": asyncio.Event(), "C2": asyncio.Event()}
+    gates["C2"].set()
+
+    def around(take):
+        async def held(block, *way):
+            answer = await take(block, *way)
+            await gates[read_answer(answer).control_id].wait()
+            gates["C1"].set()
+            return answer
+
+        return held
+
+    async with start(around=around, channels=ENHANCED) as ways:
+        client = await ways.connect()
+        for control_id in ("C1", "C2"):
+            await client.send_only(message(control_id))
+        found = [read_answer(await client.answer())[:2] for _ in range(4)]
+        assert [one for one in found if one[1] == "AA"] == [("C1", "AA"), ("C2", "AA")]
+
+
+async def test_what_is_owed_is_delivered_in_order_and_what_is_refused_holds_up_nothing(start):
+    codes = iter(["AR", "", "CA", "CA"])
+    got = []
+
+    async def take(block):
+        got.append(read_answer(block.raw).control_id)
+        code = next(codes)
+        return commit(block.raw, code) if code else b""
+
+    there = Listener(everyone(take))
+    await there.start()
+    to = f"mllp://127.0.0.1:{there.port}"
+    channels = {"mllp": {"ack_mode": "enhanced", "ack_to": to}}
+    gone = asyncio.Event()
+
+    def around(take):
+        async def late(*way):
+            answer = await take(*way)
+            await gone.wait()
+            return answer
+
+        return late
+
+    async with start(around=around, channels=channels) as ways:
+        client = await ways.connect()
+        for control_id in ("C1", "C2", "C3"):
+            assert read_answer(await client.send(message(control_id))).ack_code == "CA"
+        client.writer.transport.abort()
+        (caller_gone,) = [ways.intake.connections]
+        assert caller_gone == 1
+        gone.set()
+        while ways.intake.connections:
+            await asyncio.sleep(0)
+        await ways.intake.pay()
+        paying = asyncio.create_task(ways.intake.pay())
+        while len(got) < 2:
+            await asyncio.sleep(0)
+        await there.close()  # C2 is not answered
+        await paying
+        assert (got, len(await ways.backend.journal.owed())) == (["C1", "C2"], 2)
+
+        again = Listener(everyone(take))
+        await again.start(port=int(to.rpartition(":")[2]))
+        await ways.intake.pay()
+        assert got == ["C1", "C2", "C2", "C3"]
+        assert await ways.backend.journal.owed() == []
+        await again.close()

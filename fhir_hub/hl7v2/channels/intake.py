@@ -16,7 +16,8 @@ from fhir_hub.errors import FhirError, NotAllowed, NotSupported
 from fhir_hub.hl7v2 import ack, charset
 from fhir_hub.hl7v2.batches import MESSAGE, is_batch, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
-from fhir_hub.hl7v2.channels.enhanced import Debts, Enhanced
+from fhir_hub.hl7v2.channels.debts import Debts
+from fhir_hub.hl7v2.channels.enhanced import Enhanced
 from fhir_hub.hl7v2.channels.folder import Folder
 from fhir_hub.hl7v2.channels.pace import Pace
 from fhir_hub.hl7v2.channels.ports import PortPlan, by_channel, names_in, ports_of, tls_of
@@ -157,7 +158,8 @@ class Intake:
                 one = Enhanced(channel, caller, self._take, self._debts, self._count)
                 enhanced[channel.name] = one
             if read().component(9, 1) == "ACK":
-                return b""  # it took what it was told: nobody acknowledges an acknowledgment
+                enhanced[channel.name].acknowledged(block.raw)
+                return b""  # nobody acknowledges an acknowledgment
             return await enhanced[channel.name].answer(block, read())
         else:
             answer = await self._take(block, channel)
