@@ -9,6 +9,7 @@ import typer
 
 from fhir_hub.cli import journal
 from fhir_hub.cli.say import count, read, refuse, say
+from fhir_hub.cli.selecting import selecting
 
 EXAMPLE = "fhir-hub messages --state failed --since 2026-11-25"
 
@@ -24,34 +25,13 @@ Hub = Annotated[
     str | None, typer.Option("--hub", metavar="URL", help="Through the hub that runs there.")
 ]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1)]
-State = Annotated[
-    str | None, typer.Option("--state", help="Such as failed or dead; several with commas.")
-]
-Sender = Annotated[str | None, typer.Option("--sender", help="Sending application or facility.")]
-Type = Annotated[str | None, typer.Option("--type", help="ORU, R01 or ORU^R01.")]
-Since = Annotated[str | None, typer.Option("--since", help="Came then or after: a date or time.")]
-Until = Annotated[str | None, typer.Option("--until", help="Came before: a date or time.")]
-ControlId = Annotated[str | None, typer.Option("--control-id", help="MSH-10.")]
-Links = Annotated[
-    str | None, typer.Option("--links", help="About this resource, such as Patient/1.")
-]
-
-
-def asked(**options: str | None) -> dict[str, str]:
-    """Return the options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 @app.callback(invoke_without_command=True)
+@selecting
 def command(
     context: typer.Context,
-    state: State = None,
-    sender: Sender = None,
-    message_type: Type = None,
-    since: Since = None,
-    until: Until = None,
-    links: Links = None,
-    control_id: ControlId = None,
+    asked: dict[str, str],
     text: Annotated[
         str | None, typer.Option("--text", help="These letters are in the decoded text.")
     ] = None,
@@ -70,15 +50,13 @@ def command(
     from fhir_hub.store.open import Backend
 
     settings = journal.settings_of(store, config)
-    options = asked(state=state, sender=sender, type=message_type, since=since, until=until)
-    options |= asked(links=links, control_id=control_id)
 
     async def search(hub: Hub) -> Page:
-        selection = read_selection(options, settings.zone)
+        selection = read_selection(asked, settings.zone)
         return await hub.desk().listed(selection, text=text or "", count=most, beyond=beyond)
 
     async def select(backend: Backend) -> Page:
-        selection = read_selection(options, settings.zone)
+        selection = read_selection(asked, settings.zone)
         return await listed(backend.journal, selection, most, beyond)
 
     page = journal.run(settings, search) if text else journal.run_on_store(settings, select)

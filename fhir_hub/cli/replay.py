@@ -6,37 +6,20 @@ from typing import Annotated, Any
 import typer
 
 from fhir_hub.cli import journal
-from fhir_hub.cli.messages import (
-    Config,
-    ControlId,
-    Hub,
-    Links,
-    Sender,
-    Since,
-    State,
-    Store,
-    Type,
-    Until,
-    asked,
-    correct,
-)
+from fhir_hub.cli.messages import Config, Hub, Store, correct
 from fhir_hub.cli.say import count, refuse, say
+from fhir_hub.cli.selecting import selecting
 
 EXAMPLE = "fhir-hub replay --state dead --since 2026-11-25 --hub http://127.0.0.1:8000"
 _PAGE = 100
 
 
+@selecting
 def command(
+    asked: dict[str, str],
     numbers: Annotated[
         list[int] | None, typer.Argument(metavar="[NUMBER]…", help="Only these messages.")
     ] = None,
-    state: State = None,
-    sender: Sender = None,
-    message_type: Type = None,
-    since: Since = None,
-    until: Until = None,
-    links: Links = None,
-    control_id: ControlId = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also what is done: after maps have changed.")
     ] = False,
@@ -56,8 +39,7 @@ def command(
         if not numbers or len(numbers) != 1:
             refuse("--with: name the one message that it corrects / 请指定一条消息")
         return correct(numbers[0], with_file, hub, store, config)
-    options = asked(state=state, sender=sender, type=message_type, since=since, until=until)
-    options |= asked(links=links, control_id=control_id)
+    options = dict(asked)
     if numbers:
         options["number"] = ",".join(map(str, numbers))
     if hub is not None:
