@@ -22,7 +22,9 @@ def page_links(base: str, path: str, pairs: Pairs, here: str, cursor: str) -> li
     """Return the links `self` and, if there is a next page, `next`, as R4 has them in a bundle."""
     address = f"{base}/{path}" if path else base
 
-    query = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in pairs])
+    is_plain = _is_safe("".join([name + value for name, value in pairs]))
+    shown = pairs if is_plain else [(_quoted(name), _quoted(value)) for name, value in pairs]
+    query = "&".join([f"{name}={value}" for name, value in shown])
 
     def link(relation: str, at: str) -> dict[str, str]:
         asked = "&".join(filter(None, (query, f"{CURSOR}={_quoted(at)}" if at else "")))

@@ -25,7 +25,8 @@ from fhir_hub.search.request import SearchRequest
 from fhir_hub.search.shown import shown_plan, shown_sort
 from fhir_hub.store.base import Page, Stored
 
-_MATCH, _INCLUDE = b',"search":{"mode":"match"}}', b',"search":{"mode":"include"}}'
+# the end of an entry, and the comma before the next
+_MATCH, _INCLUDE = b',"search":{"mode":"match"}},', b',"search":{"mode":"include"}},'
 
 
 async def search_type(request: FhirRequest, service: Service) -> FhirResponse:
@@ -86,7 +87,7 @@ async def _search(
     page, included = await service.repository.search(asked)
     if service.shown is not None and resource_types == ("Task",):
         await service.shown(tuple(pairs), page.matches)
-    return answer(200, searchset(request.base, path, asked, page, included, service))
+    return FhirResponse(200, searchset(request.base, path, asked, page, included, service))
 
 
 async def _explanation(asked: SearchRequest, service: Service) -> dict[str, Any]:
@@ -117,38 +118,40 @@ def _form(request: FhirRequest) -> list[tuple[str, str]]:
 
 def searchset(
     base: str, path: str, asked: SearchRequest, page: Page, included: Included, service: Service
-) -> dict[str, Any]:
-    """Return the Bundle of a page of results.
+) -> bytes:
+    """Return the Bundle of a page of results, as JSON.
 
     Spec: https://hl7.org/fhir/R4/bundle.html#searchset
     """
     part = subset(asked.summary, asked.elements, service.definitions)
     start = msgspec.json.encode(base)[:-1].decode()
-    entries = [_entry(start, stored, _MATCH, part) for stored in page.matches]
-    entries += [_entry(start, stored, _INCLUDE, part) for stored in included.resources]
+    pieces = _entries(start, page.matches, _MATCH, part)
+    pieces += _entries(start, included.resources, _INCLUDE, part)
     issues = list(asked.issues)
     if included.is_cut:
         issues.append(Issue("too-costly", "not all included resources fit", severity="warning"))
     if issues:
-        entries.append(_note(issues))
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+        pieces += (_note(issues), b",")
     total = page.total
     if total is None and not page.cursor and not asked.query.after and asked.query.count:
         total = len(page.matches)  # the only page: its length is the exact total
-    if total is not None:
-        bundle["total"] = total
-    bundle["link"] = page_links(base, path, asked.used, asked.query.after, page.cursor)
-    if entries:
-        bundle["entry"] = msgspec.Raw(b"[%b]" % b",".join(entries))
-    return bundle
+    said = b"" if total is None else b',"total":%d' % total
+    link = fhirjson.dumps(page_links(base, path, asked.used, asked.query.after, page.cursor))
+    head = b'{"resourceType":"Bundle","type":"searchset"%b,"link":%b' % (said, link)
+    if not pieces:
+        return head + b"}"
+    pieces[-1] = pieces[-1][:-1]  # nothing follows the last entry
+    return b"".join((head, b',"entry":[', *pieces, b"]}"))
 
 
-def _entry(start: str, stored: Stored, end: bytes, part: Subset | None) -> bytes:
-    """Return an entry as JSON; `start` is the base as JSON, without its last quotation mark."""
-    content = part.apply(stored.content) if part else stored.content
-    # a type and a logical id need no escapes
-    head = f'{{"fullUrl":{start}/{stored.resource_type}/{stored.logical_id}","resource":'
-    return head.encode() + content + end
+def _entries(start: str, found: list[Stored], end: bytes, part: Subset | None) -> list[bytes]:
+    """Return entries as pieces of JSON; `start` is the base, without its last quotation mark."""
+    pieces: list[bytes] = []
+    for stored in found:
+        # a type and a logical id need no escapes
+        head = f'{{"fullUrl":{start}/{stored.resource_type}/{stored.logical_id}","resource":'
+        pieces += (head.encode(), part.apply(stored.content) if part else stored.content, end)
+    return pieces
 
 
 def _note(issues: list[Issue]) -> bytes:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from fhir_hub.errors import InvalidParameter
 from fhir_hub.repository.links import Included
-from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
+from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.operations.inputs import only_on, read_inputs
 from fhir_hub.rest.operations.observations import concepts, observations
 from fhir_hub.rest.search import searchset
@@ -63,7 +63,7 @@ async def lastn(request: FhirRequest, service: Service) -> FhirResponse:
     found = [seen.stored for kind in _kinds(everyone) for seen in _last(kind, most)]
     page = Page(found, total=len(found))
     path = "/".join(request.path)
-    return answer(200, searchset(request.base, path, asked, page, Included([]), service))
+    return FhirResponse(200, searchset(request.base, path, asked, page, Included([]), service))
 
 
 class _Seen(NamedTuple):
