@@ -1,0 +1,120 @@
+"""What a message tells beside its subject: supplies, files, charges, authorisations, studies.
+
+Spec: HL7v2 chapters 4 (RQD, BLG), 6 (FT1), 7 (CTI), 11 (AUT) and 13 (INV, SAC); the tables of
+v2-to-FHIR are silent about these but for DG1[EpisodeOfCare] and AL1
+"""
+
+import pytest
+from conversion_parts import converted, errors, lines, of_type, only, target
+
+MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.8"
+PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
+
+
+def made(kind, *segments, by_table=True):
+    conversion = converted(lines(MSH.format(kind), PID, *segments), by_table=by_table)
+    assert errors(conversion) == []
+    return conversion
+
+
+def code(concept):
+    return concept["coding"][0]["code"]
+
+
+@pytest.mark.parametrize("by_table", [True, False])
+def test_a_diagnosis_of_the_visit_is_one_of_its_episode(by_table):
+    pv1 = "PV1|1|I" + "|" * 17 + "V1" + "|" * 35 + "E1"
+    diagnosis = "DG1|1||I63.9^脑梗死^I10||20250301|F" + "|" * 9 + "2"
+    conversion = made("ADT^A01^ADT_A01", pv1, diagnosis, by_table=by_table)
+    (found,) = only(conversion, "EpisodeOfCare")["diagnosis"]
+    assert target(conversion, found["condition"]) is only(conversion, "Condition")
+    assert (code(found["role"]), found["rank"]) == ("DD", 2)
+
+
+def test_the_severity_of_an_allergy_is_its_criticality_by_the_table():
+    allergy = "AL1|1|DA|P^青霉素|SV|皮疹"
+    found = only(made("ADT^A08^ADT_A01", allergy), "AllergyIntolerance")
+    assert (found["criticality"], found["reaction"][0]["severity"]) == ("high", "severe")
+    kept = only(made("ADT^A08^ADT_A01", allergy, by_table=False), "AllergyIntolerance")
+    assert "criticality" not in kept
+
+
+def test_a_charge_tells_of_a_procedure_and_a_medicine():
+    fields = {1: "1", 2: "77", 4: "20250315", 6: "CG", 7: "71045^胸片"}
+    fields |= {25: "71045^胸片^C4", 29: "0182-1061-05^阿司匹林^NDC", 42: "RX9", 43: "5^粒"}
+    charge = "|".join(["FT1", *(fields.get(at, "") for at in range(1, 44))])
+    conversion = made("DFT^P03^DFT_P03", charge)
+    assert code(only(conversion, "Procedure")["code"]) == "71045"
+    dispensed = only(conversion, "MedicationDispense")
+    assert code(dispensed["medicationCodeableConcept"]) == "0182-1061-05"
+    assert dispensed["quantity"]["value"] == 5
+    assert dispensed["authorizingPrescription"][0]["identifier"]["value"] == "RX9"
+
+    kept = made("DFT^P03^DFT_P03", charge, by_table=False)
+    assert [of_type(kept, kind) for kind in ("Procedure", "MedicationDispense")] == [[], []]
+
+
+@pytest.mark.parametrize("by_table", [True, False])
+def test_what_the_payer_authorised_is_the_answer_to_a_claim(by_table):
+    authorised = "AUT|PPO|HC02|某保险|20250310|20250610|A77|175|||20250311" + "|" * 18 + "首诊"
+    conversion = made("REF^I12^REF_I12", "RF1|P|R", authorised, by_table=by_table)
+    found = only(conversion, "ClaimResponse")
+    assert (found["preAuthRef"], found["created"]) == ("A77", "2025-03-11")
+    assert found["preAuthPeriod"] == {"start": "2025-03-10", "end": "2025-06-10"}
+    assert target(conversion, found["insurer"])["name"] == "某保险"
+    assert found["total"][0]["amount"]["value"] == 175
+    assert found["processNote"][0]["text"] == "首诊"
+
+
+@pytest.mark.parametrize(("order", "status"), [("NW", "active"), ("CA", "cancelled")])
+def test_a_requisition_is_a_supply_request(order, status):
+    requisition = "RQD|1|I7^人工髋关节|||2|个|||ORSUP^手术部|20250320"
+    conversion = made("ORM^O01^ORM_O01", f"ORC|{order}|P1", requisition, "RQ1||GPC^厂商")
+    found = only(conversion, "SupplyRequest")
+    assert (found["status"], code(found["itemCodeableConcept"])) == (status, "I7")
+    assert (found["quantity"]["value"], found["occurrenceDateTime"]) == (2, "2025-03-20")
+    assert target(conversion, found["supplier"][0])["name"] == "厂商"
+    assert target(conversion, found["deliverTo"])["name"] == "手术部"
+
+
+def test_an_order_that_is_charged_to_an_account_names_it():
+    order = ("ORC|NW|P1", "OBR|1|P1||X^Y", "BLG||CR|A168^^^HIS")
+    assert only(made("OML^O21^OML_O21", *order), "Account")["identifier"][0]["value"] == "A168"
+
+
+def test_a_run_of_the_laboratory_names_substance_container_and_study():
+    conversion = made(
+        "OUL^R22^OUL_R22",
+        "SPM|1|S1||BLD",
+        "SAC||ACC7|BOX9" + "|" * 18 + "10|5||mL",
+        "OBR|1|P1|F1|X^Y",
+        "INV|RG1^试剂|OK|RC^校准品|BOX1|||50|25|||mL|20260131||||LOT7",
+        "CTI|STUDY1|2^二期",
+    )
+    specimen = of_type(conversion, "Specimen")[0]
+    assert specimen["accessionIdentifier"]["value"] == "ACC7"
+    assert specimen["container"][0]["identifier"][0]["value"] == "BOX9"
+    substance = only(conversion, "Substance")
+    assert (substance["status"], code(substance["code"])) == ("active", "RG1")
+    (held,) = substance["instance"]
+    assert (held["quantity"]["value"], held["expiry"]) == (25, "2026-01-31")
+    study = only(conversion, "ResearchStudy")
+    assert (study["identifier"][0]["value"], code(study["phase"])) == ("STUDY1", "2")
+
+
+def test_a_file_among_observations_is_the_form_of_a_report():
+    obx = "OBX|1|ED|ECG^心电图||^application^pdf^Base64^QUJD||||||F|||20250315"
+    conversion = made("ADT^A08^ADT_A01", obx)
+    found = only(conversion, "DiagnosticReport")
+    assert (found["status"], code(found["code"])) == ("final", "ECG")
+    assert found["presentedForm"][0]["data"] == "QUJD"
+    assert of_type(made("ADT^A08^ADT_A01", obx, by_table=False), "DiagnosticReport") == []
+
+
+def test_a_merge_is_a_linkage_by_the_table():
+    conversion = made("ADT^A40^ADT_A39", "MRG|T2^^^TEST01^PI")
+    numbers = [
+        target(conversion, one["resource"])["identifier"][0]["value"]
+        for one in only(conversion, "Linkage")["item"]
+    ]
+    assert numbers == ["T1", "T2"]
