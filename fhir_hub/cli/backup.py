@@ -81,8 +81,9 @@ def settings_of(store: str | None, config: Path | None) -> "Settings":
         refuse(str(error))
     if not settings.store.startswith("sqlite:"):
         refuse(
-            f"{settings.store.partition(':')[0]}: only a store in a file is backed up so; see"
-            " docs/backup.md / 仅支持 sqlite 存储"
+            f"{settings.store.partition(':')[0]}: only a store in a file is backed up so; by"
+            " mongodump, or by fhir-hub copy into a file first: see docs/backup.md"
+            " / 仅支持 sqlite 存储"
         )
     return settings
 

@@ -5,20 +5,21 @@ It tells who does not agree, by type and id, sequence or number, and never what 
 
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhir_hub.cli.backup import Config, Store, settings_of
-from fhir_hub.cli.say import count, fail, say
+from fhir_hub.cli.backup import Config, Store
+from fhir_hub.cli.say import count, fail, refuse, say
 
 if TYPE_CHECKING:
     from fhir_hub.settings import Settings
-    from fhir_hub.store.sqlite.checking import Finding
+    from fhir_hub.store.findings import Finding
 
 EXAMPLE = "fhir-hub check --store sqlite:data/hub.sqlite"
 _SHOWN = 5
@@ -35,39 +36,47 @@ def command(
     config: Config = None,
 ) -> None:
     """Find any disagreement in the database, also of a hub that runs; 1 if there is one. 检查。"""
+    from fhir_hub.settings import InvalidSettings, load_settings
     from fhir_hub.store.base import CannotOpen
-    from fhir_hub.store.sqlite.checking import schema_is_current
-    from fhir_hub.store.sqlite.files import damages
 
-    settings = settings_of(store, config)
-    path = settings.store_file
-    if path is None:
-        fail(f"{settings.shown_store}: only a file of SQLite is checked / 仅支持 sqlite")
-    if not path.is_file():
-        fail(f"{settings.store}: there is no such database / 数据库文件不存在")
     try:
-        if not schema_is_current(path):
-            fail(
-                f"{path}: its tables are an older hub's; start the hub once, or restore a backup"
-                " of it, then check / 数据库版本较旧,请先启动一次平台"
-            )
-        broken = damages(path, is_quick=quick)
-        for line in broken:
-            print(json.dumps({"rule": "file", "told": line}) if as_json else f"file: {line}")
-        found = 0 if broken else asyncio.run(_check(settings, path, as_json, quick))
+        settings = load_settings(config, {"store": store}, os.environ)
+    except InvalidSettings as error:
+        refuse(str(error))
+    if not settings.store_is_there:
+        fail(f"{settings.shown_store}: there is no such database / 数据库文件不存在")
+    try:
+        broken = _damages(settings.store_file, as_json, quick) if settings.store_file else 0
+        found = 0 if broken else asyncio.run(_check(settings, as_json, quick))
     except CannotOpen as error:
-        fail(f"{settings.store}: {error}")
+        fail(f"{settings.shown_store}: {error}")
     if broken or found:
-        say(f"{count(len(broken) + found, 'disagreement')}; see docs/backup.md / 发现不一致")
+        say(f"{count(broken + found, 'disagreement')}; see docs/backup.md / 发现不一致")
         raise typer.Exit(1)
     say("everything agrees / 检查通过")
 
 
-async def _check(settings: "Settings", path: Path, as_json: bool, quick: bool) -> int:
+def _damages(path: Path, as_json: bool, quick: bool) -> int:
+    """Print what is wrong with the file itself; return how much it is."""
+    from fhir_hub.store.sqlite.checking import schema_is_current
+    from fhir_hub.store.sqlite.files import damages
+
+    if not schema_is_current(path):
+        fail(
+            f"{path}: its tables are an older hub's; start the hub once, or restore a backup"
+            " of it, then check / 数据库版本较旧,请先启动一次平台"
+        )
+    broken = damages(path, is_quick=quick)
+    for line in broken:
+        print(json.dumps({"rule": "file", "told": line}) if as_json else f"file: {line}")
+    return len(broken)
+
+
+async def _check(settings: "Settings", as_json: bool, quick: bool) -> int:
     """Print what is found; return how much it is."""
     from fhir_hub.app import build
+    from fhir_hub.store.checking import findings
     from fhir_hub.store.open import open_backend
-    from fhir_hub.store.sqlite.checking import Checking
     from fhir_hub.telemetry import Logs
 
     async with open_backend(settings.store) as backend:
@@ -77,17 +86,14 @@ async def _check(settings: "Settings", path: Path, as_json: bool, quick: bool) -
         if passed_over:
             names = ", ".join(sorted(passed_over))
             say(f"not compared while they are being indexed / 索引重建中: {names}")
-        checking = Checking(path, hub.indexing.entries_of, progress)
-        try:
-            return _tell(checking.findings(passed_over, is_quick=quick), as_json)
-        finally:
-            checking.close()
+        parts = (settings.store, hub.indexing.entries_of, progress, passed_over)
+        return await _tell(findings(*parts, is_quick=quick), as_json)
 
 
-def _tell(findings: Iterable["Finding"], as_json: bool) -> int:
+async def _tell(findings: AsyncIterator["Finding"], as_json: bool) -> int:
     counts = Counter[str]()
     kinds: dict[str, Finding] = {}
-    for one in findings:
+    async for one in findings:
         kinds.setdefault(one.rule, one)
         counts[one.rule] += 1
         if as_json:

@@ -25,7 +25,8 @@ _EVERY = 20  # batches between two lines of progress
 
 def command(
     store: Annotated[
-        str | None, typer.Option(help="sqlite:PATH (sqlite:data/hub.sqlite if not set)")
+        str | None,
+        typer.Option(help="sqlite:PATH or mongodb://… (sqlite:data/hub.sqlite if not set)"),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings in TOML, the same as the hub's.")
@@ -56,19 +57,16 @@ def command(
 
 async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> int:
     from fhir_hub.app import build
+    from fhir_hub.store.checking import mend_after, mend_before
     from fhir_hub.store.open import open_backend
-    from fhir_hub.store.sqlite.agreement import AFTER_ENTRIES, BEFORE_ENTRIES
-    from fhir_hub.store.sqlite.checking import mend
     from fhir_hub.telemetry import Logs
-
-    path = settings.store_file
 
     async with open_backend(settings.store) as backend:
         hub = build(settings, backend, Logs(settings.log_level, settings.log_format))
-        stored = (await backend.store.status()).resources
         if unknown := sorted(set(only) - hub.service.definitions.resource_types):
             refuse(f"--type: {', '.join(unknown)} is no resource type of R4 / 未知的资源类型")
-        mended = mend(path, BEFORE_ENTRIES, progress) if path else 0
+        mended = await mend_before(settings.store, progress)
+        stored = (await backend.store.status()).resources
         wanted = [name for name in stored if not only or name in only]
         await hub.indexing.refresh()
         under_way = set(hub.indexing.unfinished) if is_resumed else set()
@@ -80,7 +78,7 @@ async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> i
             batches += 1
             if not batches % _EVERY:
                 say(f"{count(hub.indexing.left, 'resource')} left / 剩余 {hub.indexing.left}")
-        mended += mend(path, AFTER_ENTRIES, progress) if path else 0
+        mended += await mend_after(settings.store, progress)
         if mended:
             say(f"{count(mended, 'row')} mended / 已修复 {mended} 行")
         return sum(stored[name] for name in wanted)

@@ -2,9 +2,11 @@
 
 import asyncio
 
+import mongo_server
 import pytest
 
 from fhir_hub import fhirjson
+from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.search.plan import Compare, Has, Query, Range
 from fhir_hub.store.base import Change
 from fhir_hub.store.journal import Received
@@ -18,7 +20,9 @@ def database(tmp_path) -> str:
     async def make() -> None:
         async with open_backend(url) as backend:
             for number in range(3):
+                meta = {"versionId": "1", "lastUpdated": instant(from_microseconds(1))}
                 patient = {"resourceType": "Patient", "id": f"p{number}", "birthDate": "1953-04-12"}
+                patient["meta"] = meta
                 content = fhirjson.dumps(patient)
                 await backend.store.write([Change("Patient", f"p{number}", 1, 1, "POST", content)])
             await backend.journal.keep(Received("mllp", "k", "d", 1, b"MSH|"))
@@ -64,12 +68,19 @@ def test_what_it_cannot_copy_is_told(run, database, source, target, code, told):
     assert told in ended.err
 
 
-def test_a_copy_to_mongodb_and_back_is_the_same(run, database, mongo_url, tmp_path):
-    there = run("copy", "--from", database, "--to", mongo_url)
-    back = run("copy", "--from", mongo_url, "--to", f"sqlite:{tmp_path / 'back.sqlite'}")
-
+def test_mongodb_is_backed_up_as_a_file_and_restored_from_it(run, database, mongo_url, tmp_path):
+    file, restored = (f"sqlite:{tmp_path / name}.sqlite" for name in ("copied", "restored"))
+    with mongo_server.emptied(mongo_url):
+        there = run("copy", "--from", database, "--to", mongo_url)
+        back = run("copy", "--from", mongo_url, "--to", file)
     assert (there.code, back.code) == (0, 0), there.err + back.err
     assert there.out == back.out
+    backup = run("backup", tmp_path / "backups", "--store", file)
+    assert run("restore", backup.out.strip(), "--store", restored).code == 0
+
+    assert run("copy", "--from", restored, "--to", mongo_url) == there
+    checked = run("check", "--store", mongo_url)
+    assert checked.code == 0, checked.out
     ended = run("copy", "--from", mongo_url, "--to", mongo_url.replace("//", "//hub:secret@"))
     assert ended.code == 1
     assert "secret" not in ended.err + ended.out

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from fhir_hub.store.base import Conflict, Finish
-from fhir_hub.store.journal import Received
+from fhir_hub.store.journal import Entered, Received
 from fhir_hub.store.mongo.crew import MongoCrew
 from fhir_hub.store.mongo.driver import Connection, connect
 from fhir_hub.store.mongo.journal import MongoJournal
@@ -135,6 +135,17 @@ async def test_what_a_process_had_begun_to_write_when_it_died_is_in_nobodys_way(
     finally:
         ends.set()
         await left  # it lives, and begins anew
+
+
+async def test_a_message_that_a_copy_brought_unfinished_is_done_by_who_leads(posts):
+    one = posts[0]
+    await one.journal.adopt([Entered(7, message(7), "received", size_bytes=4)])
+
+    assert await one.look() == ["lead"]
+    await one.replayed.wait()
+    assert one.told[1:] == [[7]]
+    assert (await one.journal.find(7)).state == "done"
+    assert (await one.journal.keep(message(8))).entered.number == 8
 
 
 async def test_one_leads_and_when_it_shows_no_life_another_does_and_does_what_it_held(posts):

@@ -28,14 +28,13 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_hub.store.crew import Duties
 from fhir_hub.store.mongo.driver import Connection, Refused, told
-from fhir_hub.store.mongo.messages import MESSAGE, PROCESS, UNDER_WAY
+from fhir_hub.store.mongo.messages import MESSAGE, NOBODY, PROCESS, UNDER_WAY
 from fhir_hub.store.mongo.schema import HUB
 
 LEADER = "leader"
 _LEASE_S = 10.0
 _BEATS = 5  # within a lease
 _SAFE = 3 / 5  # of a lease without a beat: then it leads no more, before another may begin
-_NOBODY = ""
 _SESSIONS = 256  # named in a document: the last
 
 
@@ -233,7 +232,7 @@ class MongoCrew:
         finally:  # what could not be done is nobody's, and taken over again
             with contextlib.suppress(Exception):
                 await self._connection[UNDER_WAY].update_many(
-                    {"_id": {"$in": numbers}, "holder": self.name}, {"$set": {"holder": _NOBODY}}
+                    {"_id": {"$in": numbers}, "holder": self.name}, {"$set": {"holder": NOBODY}}
                 )
 
 

@@ -98,6 +98,24 @@ class Connection:
             found: list[Document] = await cursor.to_list(None)
         return found
 
+    async def stream(
+        self,
+        collection: str,
+        where: Filter,
+        *,
+        fields: Filter | Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]],
+        session: Session = None,
+    ) -> AsyncIterator[Document]:
+        """Yield the documents that meet a filter, in order, however many they are."""
+        with told():
+            cursor = self[collection].find(where, fields, session=session).sort(list(sort))
+            try:
+                async for one in cursor:
+                    yield one
+            finally:
+                await cursor.close()
+
     async def find_one(
         self,
         collection: str,

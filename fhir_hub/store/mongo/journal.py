@@ -17,6 +17,7 @@ from fhir_hub.store.mongo.finishing import finish_in
 from fhir_hub.store.mongo.keeping import Keeper
 from fhir_hub.store.mongo.messages import (
     MESSAGE,
+    NOBODY,
     NUMBERS,
     RAW,
     UNDER_WAY,
@@ -131,18 +132,23 @@ class MongoJournal:
         made = [document(one, owes=one.number in owing) for one in messages]
         raws = [piece for one in messages for piece in pieces(one.number, one.message.raw)]
 
+        open_ones = [one.number for one in messages if one.state == "received"]
+
         async def work(session: Session) -> None:
             connection = self._connection
-            last, _ = await touch(connection, session)
+            last, turn = await touch(connection, session)
             await remove_bytes(connection, numbers, session)
             await connection[MESSAGE].delete_many({"_id": {"$in": numbers}}, session=session)
             await connection[MESSAGE].insert_many(made, session=session)
             if raws:
                 await connection[RAW].insert_many(raws, session=session)
-            newest = max(last, *numbers)
-            await connection[HUB].update_one(
-                {"_id": NUMBERS}, {"$set": {"n": newest}}, session=session
-            )
+            await connection[UNDER_WAY].delete_many({"_id": {"$in": numbers}}, session=session)
+            if open_ones:  # held by nobody: who leads does them
+                turns = enumerate(open_ones, turn + 1)
+                left = [{"_id": n, "turn": at, "words": [], "holder": NOBODY} for at, n in turns]
+                await connection[UNDER_WAY].insert_many(left, session=session)
+            now = {"n": max(last, *numbers), "t": turn + len(open_ones)}
+            await connection[HUB].update_one({"_id": NUMBERS}, {"$set": now}, session=session)
 
         if messages:
             await self._connection.transaction(work)

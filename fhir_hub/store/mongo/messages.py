@@ -23,6 +23,7 @@ from fhir_hub.store.mongo.driver import Connection, Document, Session
 
 MESSAGE, RAW, UNDER_WAY, PROCESS = "message", "message_raw", "under_way", "process"
 NUMBERS = "journal"  # the document of `hub`: the last number, the last turn
+NOBODY = ""  # holds a message that who leads is to take over
 _PIECE_BYTES = 12 << 20
 
 JOURNAL_INDEXES: dict[str, list[IndexModel]] = {

@@ -6,25 +6,20 @@ whatever is written meanwhile. What is found is told by type and id, sequence or
 by content.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
-from fhir_hub import fhirjson
-from fhir_hub.clock import from_microseconds, instant
-from fhir_hub.errors import FhirError
-from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import EVERY_TYPE
 from fhir_hub.store.base import Stored
+from fhir_hub.store.findings import EntriesOf, Finding, Progress, is_own
 from fhir_hub.store.sqlite.agreement import RULES, Rule
 from fhir_hub.store.sqlite.changes import entry_row
 from fhir_hub.store.sqlite.files import open_still, require_ours
 from fhir_hub.store.sqlite.migrations import MIGRATIONS
 
-EntriesOf = Callable[[Stored], Iterable[Entry]]
-Progress = Callable[[str, int, int], None]
 _MOST = 1000  # of one kind, told; all are counted
 _ROWS = 500  # set right in one transaction
 _ENTRIES = (
@@ -37,16 +32,6 @@ _VERSIONS = (
     " v.content, r.shape, r.sequence FROM version v CROSS JOIN resource r ON r.rid = v.rid"
     " CROSS JOIN type t ON t.id = r.type"
 )
-
-
-class Finding(NamedTuple):
-    """Who breaks a rule: its name, what must be so in English and Chinese, and where."""
-
-    rule: str
-    told: str
-    chinese: str
-    where: str
-    can_be_mended: bool
 
 
 _CONTENT = Rule(
@@ -109,7 +94,7 @@ class Checking:
                 self._progress("versions", done, total)
             sequence, rid, resource_type, logical_id, version_id, *rest, shape, current = row
             stored = Stored(resource_type, logical_id, version_id, sequence, *rest)
-            if not _is_own(stored):
+            if not is_own(stored):
                 yield self._finding(_CONTENT, rid)
             elif (
                 shape
@@ -192,18 +177,3 @@ def schema_is_current(path: Path) -> bool:
         return require_ours(connection) == len(MIGRATIONS)
     finally:
         connection.close()
-
-
-def _is_own(stored: Stored) -> bool:
-    """Say whether a version's content is that of its row."""
-    if stored.is_deleted:
-        return stored.content == b""
-    try:
-        resource = fhirjson.loads(stored.content)
-        meta = resource.get("meta", {})
-        found = (resource["resourceType"], resource["id"])
-        version = (meta.get("versionId"), meta.get("lastUpdated"))
-    except (FhirError, ValueError, LookupError, TypeError, AttributeError):
-        return False
-    moment = instant(from_microseconds(stored.last_updated))
-    return found == stored[:2] and version == (str(stored.version_id), moment)

@@ -1,0 +1,165 @@
+"""Set right what disagrees in a database on MongoDB and what is there can tell.
+
+Each resource, and the counters, in a transaction of its own that begins as every commit does, by
+changing the document `order`: it comes between commits, and looks again before it writes. May be
+stopped, and begun again. Entries and what is known of intervals are no part of it: a pass over
+the contents makes them anew.
+"""
+
+from fhir_hub.search.parameters import EVERY_TYPE
+from fhir_hub.store.findings import Finding, Progress
+from fhir_hub.store.mongo.agreement import (
+    COUNTER,
+    COUNTS,
+    END,
+    GENERATION,
+    INDEX,
+    NOT_LAST,
+    OF_NOBODY,
+    as_last,
+    ends_of,
+    version_of,
+)
+from fhir_hub.store.mongo.checking import Checking, counted
+from fhir_hub.store.mongo.documents import of_version
+from fhir_hub.store.mongo.driver import Connection, Document, Session, told
+from fhir_hub.store.mongo.journal_checking import NOT_UNDER_WAY, TURN_OF_NOBODY
+from fhir_hub.store.mongo.messages import MESSAGE, NOBODY, NUMBERS, UNDER_WAY
+from fhir_hub.store.mongo.schema import HUB, INDEXES, ORDER, RESOURCE, VERSION
+from fhir_hub.store.mongo.waiting import touch
+
+
+async def mend(connection: Connection, progress: Progress) -> int:
+    """Set right what can be; return how much it was. Then a pass over the contents is due."""
+    checking = Checking(connection, lambda stored: (), progress, {EVERY_TYPE})
+    found = [one async for one in checking.findings() if one.can_be_mended]
+    keys = dict.fromkeys([await _key(connection, one) for one in found])
+    mended = 0
+    for key in filter(None, keys):
+        mended += await connection.transaction(_Resource(connection, key).mend)
+    rules = {one.rule for one in found}
+    if mended or rules & {COUNTS.name, COUNTER.name, GENERATION.name}:
+        mended += await connection.transaction(_Counters(connection).mend)
+    if INDEX.name in rules:
+        for collection, indexes in INDEXES.items():
+            if indexes:
+                with told():
+                    await connection[collection].create_indexes(indexes)
+        mended += sum(one.rule == INDEX.name for one in found)
+    for one in found:
+        if one.rule in (NOT_UNDER_WAY.name, TURN_OF_NOBODY.name):
+            number = int(one.where.removeprefix("message "))
+            mended += await connection.transaction(_Turn(connection, number).mend)
+    return mended
+
+
+async def _key(connection: Connection, finding: Finding) -> str:
+    """Return which resource a finding is about, empty if it is about none."""
+    if finding.rule in (NOT_LAST.name, END.name):
+        return finding.where
+    if finding.rule != OF_NOBODY.name:
+        return ""
+    sequence = int(finding.where.removeprefix("sequence "))
+    version = await connection.find_one(VERSION, {"_id": sequence}, fields=["k"])
+    return str(version["k"]) if version else ""
+
+
+async def _begin(connection: Connection, session: Session) -> Document:
+    """Take the place in the order of commits; return the counters."""
+    with told():
+        order: Document = await connection[HUB].find_one_and_update(
+            {"_id": ORDER}, {"$inc": {"l": 1}}, session=session
+        )
+    return order
+
+
+class _Resource:
+    """The current document of a resource, and the ends of its versions."""
+
+    def __init__(self, connection: Connection, key: str) -> None:
+        self._connection, self._key = connection, key
+
+    async def mend(self, session: Session) -> int:
+        """Make them what the versions say; return 1 if they were not."""
+        connection, key = self._connection, self._key
+        order = await _begin(connection, session)
+        found = await connection.find(VERSION, {"k": key}, sort=[("v", 1)], session=session)
+        if not found:
+            return 0
+        mended = 0
+        for one, ends in zip(found, ends_of([version_of(v) for v in found]), strict=True):
+            own = {"t": key.partition("/")[0], "e": ends}
+            if own != {"t": one["t"], "e": one.get("e")}:
+                with told():
+                    await connection[VERSION].update_one(
+                        {"_id": one["_id"]}, {"$set": own}, session=session
+                    )
+                mended = 1
+        document = await connection.find_one(RESOURCE, {"_id": key}, session=session)
+        made = as_last(document, of_version(found[-1]), order["n"] + 1)
+        if document == made:
+            return mended
+        with told():
+            await connection[RESOURCE].replace_one({"_id": key}, made, upsert=True, session=session)
+            if document is None:
+                await connection[HUB].update_one(
+                    {"_id": ORDER}, {"$inc": {"n": 1}}, session=session
+                )
+        return 1
+
+
+class _Counters:
+    """The counters of commits and of messages. On MongoDB to count may take a minute at most."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def mend(self, session: Session) -> int:
+        """Make them what they count; never less, for a number is given once. Return 1 or 0."""
+        connection = self._connection
+        order = await _begin(connection, session)
+        truth = await counted(connection, session)
+        mended = {name: max(order[name], truth[name]) for name in ("s", "n")}
+        mended |= {"g": truth["g"], "c": truth["c"]}
+        last, _ = await touch(connection, session)
+        newest = await connection.aggregate(
+            MESSAGE, [{"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"_id": 1}}],
+            session=session,
+        )  # fmt: skip
+        number = max(last, newest[0]["_id"] if newest else 0)
+        counts = {name: count for name, count in order["c"].items() if count}
+        if mended == {name: order[name] for name in mended} | {"c": counts} and number == last:
+            return 0
+        with told():
+            await connection[HUB].update_one({"_id": ORDER}, {"$set": mended}, session=session)
+            await connection[HUB].update_one(
+                {"_id": NUMBERS}, {"$set": {"n": number}}, session=session
+            )
+        return 1
+
+
+class _Turn:
+    """The turn of a message that is to be done, or of none."""
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        self._connection, self._number = connection, number
+
+    async def mend(self, session: Session) -> int:
+        """Give a message that is to be done a turn, the last; take it from what is no message."""
+        connection, number = self._connection, self._number
+        _, turn = await touch(connection, session)
+        message = await connection.find_one(MESSAGE, {"_id": number}, session=session)
+        there = await connection.find_one(UNDER_WAY, {"_id": number}, session=session)
+        is_open = message is not None and message["state"] == "received"
+        if is_open == (there is not None):
+            return 0
+        with told():
+            if message is None:
+                await connection[UNDER_WAY].delete_one({"_id": number}, session=session)
+                return 1
+            own = {"_id": number, "turn": turn + 1, "words": [], "holder": NOBODY}
+            await connection[UNDER_WAY].insert_one(own, session=session)
+            await connection[HUB].update_one(
+                {"_id": NUMBERS}, {"$set": {"t": turn + 1}}, session=session
+            )
+        return 1
