@@ -44,6 +44,10 @@ def _decimal(text: str) -> Decimal:
     return number if str(number) == text else ExactDecimal(text)
 
 
+def _whole(text: str) -> int | Decimal:
+    return Decimal(text) if text == "-0" else int(text)
+
+
 def _exact(value: object) -> msgspec.Raw:
     if isinstance(value, ExactDecimal):
         return msgspec.Raw(value.text.encode())
@@ -69,8 +73,12 @@ def loads(raw: bytes) -> Any:
         raise InvalidResource("JSON is nested too deeply") from None
     if _may_be_deep(raw):
         _require_shallow(value, _DEPTH)
-    if not _has_every_key(raw, _encoder.encode(value)):
-        json.loads(raw, object_pairs_hook=_refuse_duplicates)
+    again = _encoder.encode(value)
+    if raw != again:
+        if not _has_every_key(raw, again):
+            json.loads(raw, object_pairs_hook=_refuse_duplicates)
+        if raw.count(b"-0") != again.count(b"-0"):
+            value = json.loads(raw, parse_float=_decimal, parse_int=_whole)
     return value
 
 
@@ -110,12 +118,10 @@ def _reason(error: Exception) -> str:
 def _has_every_key(raw: bytes, again: bytes) -> bool:
     """Return whether every key of `raw` surely is in what was read of it, written `again`.
 
-    A key that stood twice is written once. Where no string has an escape, each string and key
-    has two quotes, and `again` has fewer. Else every `":` is one key, if no blank is before a
-    colon and no quote in a string.
+    They differ. A key that stood twice is written once. Where no string has an escape, each
+    string and key has two quotes, and `again` has fewer. Else every `":` is one key, if no blank
+    is before a colon and no quote in a string.
     """
-    if raw == again:
-        return True
     if b"\\" not in raw:
         return raw.count(b'"') == again.count(b'"')
     if any(mark in raw for mark in _LOOSE_MARKS) and _LOOSE_COLON.search(raw):

@@ -29,7 +29,17 @@ def test_logical_ids_are_valid_differ_and_sort_by_time():
 
 @pytest.mark.parametrize(
     "text",
-    ["1.10", "72.50", "1e3", "1E-7", "0.00000000001", "-0.0", "100000000000000000000", "0.1e400"],
+    [
+        "1.10",
+        "72.50",
+        "1e3",
+        "1E-7",
+        "0.00000000001",
+        "-0.0",
+        "100000000000000000000",
+        "0.1e400",
+        "-0",
+    ],
 )
 def test_a_number_comes_back_digit_for_digit(text):
     assert fhirjson.dumps(fhirjson.loads(f"[{text}]".encode())) == f"[{text}]".encode()

@@ -17,6 +17,10 @@ from typing import NamedTuple
 from fhir_hub.errors import InvalidMessage
 
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
+_is_control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
+# no text of FHIR may hold a control character: each becomes the sign that pictures it (BEL is ␇)
+_PICTURES = {n: 0x2400 + n for n in range(0x20) if chr(n) not in "\t\n\r"}
+_UNFRAMED = {**_PICTURES, 0x0B: None, 0x1C: None}  # the bytes of a block are no text
 _SHIFT = re.compile(r"[CM]((?:[0-9A-Fa-f]{2}){2,4})")
 Issues = tuple[tuple[str, str], ...]
 
@@ -195,6 +199,9 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
     `InvalidMessage` (AR 100) if there is no MSH at its start or MSH-2 has no delimiters.
     """
     text = text.lstrip("\ufeff\x0b\r\n \t")
+    if _is_control(text):
+        text = text.translate(_UNFRAMED)
+        issues = (*issues, ("control-character", "control characters became their pictures"))
     if not text.startswith("MSH") or len(text) < 8:
         raise InvalidMessage("no MSH segment at the start", error_code="100", ack_code="AR")
     field = text[3]
@@ -310,7 +317,7 @@ def _span(body: str, after: str, mark: str) -> str:
         return after
     octets = b"\x1b" + bytes.fromhex(shift[1]) + after.encode()
     try:
-        return octets.decode("iso2022_jp_2")
+        return octets.decode("iso2022_jp_2").translate(_PICTURES)
     except UnicodeDecodeError:
         return mark + body + mark + after
 
@@ -325,7 +332,7 @@ def _hex(digits: str) -> bytes | None:
 def _decode(octets: bytes, charset: str) -> str:
     for name in (charset, "utf-8", "gb18030"):
         try:
-            return octets.decode(name)
+            return octets.decode(name).translate(_PICTURES)
         except (UnicodeDecodeError, LookupError):
             continue
-    return octets.decode("latin-1")
+    return octets.decode("latin-1").translate(_PICTURES)

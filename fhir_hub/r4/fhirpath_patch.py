@@ -20,6 +20,7 @@ from fhir_hub.r4.places import Found, Places
 Json = dict[str, Any]
 
 TYPES = ("add", "insert", "delete", "replace", "move")
+_PARTS = ("type", "path", "name", "value", "index", "source", "destination")
 _MOST = 1000
 
 
@@ -86,6 +87,9 @@ def _operations(patch: Json) -> list[_Operation]:
         named = {part["name"]: part for part in parts if _is_named(part)}
         if len(named) < len(parts):
             raise InvalidResource("each part of an operation has a name, once", expression=place)
+        if unknown := sorted(named.keys() - _PARTS):
+            message = f"an operation has the parts {', '.join(_PARTS)}, not {unknown[0][:60]!r}"
+            raise InvalidResource(message, expression=place)
         found.append(_Operation(place, named))
     return found
 

@@ -6,6 +6,7 @@ that follows the links sees every version once.
 Spec: https://hl7.org/fhir/R4/http.html#history
 """
 
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,14 +24,15 @@ PARAMETERS = ("_count", "_since", "_at", "_summary", "_elements")
 
 
 class _Asked(NamedTuple):
-    """What a history asks for: times in microseconds, 0 for what is absent.
+    """What a history asks for: times in microseconds; 0 and None for what is absent.
 
-    `is_counted`: only the number of versions, not themselves.
+    `at` is the first and the last microsecond of a period. `is_counted`: only the number of
+    versions, not themselves.
     """
 
     most: int
     since: int
-    at: int
+    at: tuple[int, int] | None
     before: int
     part: Subset | None
     is_counted: bool
@@ -71,11 +73,16 @@ def _parameters(request: FhirRequest, service: Service) -> _Asked:
     return _Asked(
         min(count, service.max_page_size) or 1,
         date_interval(asked["_since"], service.zone).start if "_since" in asked else 0,
-        date_interval(asked["_at"], service.zone).end - 1 if "_at" in asked else 0,
+        _period(asked["_at"], service.zone) if "_at" in asked else None,
         _number(CURSOR, asked.get(CURSOR, "0")),
         subset(summary, listed(asked.get("_elements", "")), service.definitions),
         is_counted=summary == "count" or not count,
     )
+
+
+def _period(text: str, zone: tzinfo) -> tuple[int, int]:
+    start, end = date_interval(text, zone)
+    return start, end - 1
 
 
 def _number(name: str, value: str) -> int:

@@ -49,6 +49,7 @@ _MEDIA = {
 }
 _PACK_ASIDE = 64 << 10  # what is larger is compressed in a thread
 _MOST_PAIRS = 1000
+_SHOWING = (b"_format", b"_pretty")
 _DRAIN = 1 << 30  # a refused body is read and thrown away up to here, so the client can hear why
 _SAID = (
     b"accept",
@@ -117,6 +118,9 @@ class FhirApp:
             content = await self._body(scope, receive)
             query, shown = _asked(scope["query_string"], headers)
             request = self._request(scope, headers, query, content)
+            if request.path[-1:] == ("_search",) and any(n in request.content for n in _SHOWING):
+                # what a search asks of the answer may stand in its form, as all of it may
+                shown = _asked(scope["query_string"] + b"&" + request.content, headers)[1]
             row = routes.route(request)
             interaction = row.interaction
             response = await row.function(request, self.service)
@@ -255,7 +259,10 @@ def _asked(query_string: bytes, headers: dict[str, str]) -> tuple[Pairs, Shown]:
         raise InvalidParameter(
             "the query is not UTF-8, percent-encoded, of at most 1,000 parameters"
         ) from None
-    own = {name: value for name, value in pairs if name in ("_format", "_pretty")}
+    told = [pair for pair in pairs if pair[0] in ("_format", "_pretty")]
+    own = dict(told)
+    if len(own) < len(told):
+        raise InvalidParameter("_format and _pretty may stand once")
     pretty = own.get("_pretty", "false")
     if pretty not in ("true", "false", ""):
         raise InvalidParameter("_pretty is true or false")

@@ -22,8 +22,9 @@ _FORMATS: dict[str, Format] = {
     **dict.fromkeys((JSON, "application/json", "text/json", "json"), "json"),
     **dict.fromkeys((XML, "application/xml", "text/xml", "xml"), "xml"),
 }
-# who asks for anything, or is a browser, gets JSON
-_OPEN: dict[str, Format] = dict.fromkeys(("*/*", "application/*", "text/html", "text/*"), "json")
+# who asks for anything, or is a browser, gets JSON unless he refuses it
+_OPEN = ("*/*", "application/*", "text/html", "text/*")
+_PREFERENCE: tuple[Format, ...] = ("json", "xml")
 _VERSIONS = ("4.0", "4.0.1")
 _SMALLEST = 1024
 _LEVEL = 1
@@ -36,13 +37,14 @@ def answer_format(asked: str, accept: str) -> Format:
     """
     if not asked and accept in ("", "*/*", JSON, "application/json"):
         return "json"
+    offers = [_offer(part) for part in ([asked] if asked else accept.split(","))]
+    # RFC 9110, 12.5.1: what is refused by its name is not taken by a range with `*`
+    refused = {_FORMATS.get(kind) for kind, weight in offers if not weight}
+    open_to = next((one for one in _PREFERENCE if one not in refused), None)
     best: tuple[float, Format] | None = None
-    for part in [asked] if asked else accept.split(","):
-        kind, parameters = _media_type(part)
-        known = _FORMATS.get(kind) or (None if asked else _OPEN.get(kind))
-        weight = _weight(parameters.get("q", "1"))
-        is_r4 = parameters.get("fhirversion", "4.0") in _VERSIONS
-        if known and is_r4 and weight > 0 and (best is None or weight > best[0]):
+    for kind, weight in offers:
+        known = open_to if kind in _OPEN and not asked else _FORMATS.get(kind)
+        if known and weight > 0 and (best is None or weight > best[0]):
             best = weight, known
     if best is None:
         raise NotAcceptable(f"this server answers {JSON} and {XML}, of FHIR 4.0")
@@ -54,7 +56,7 @@ def body_format(content_type: str, method: str, *, is_form: bool) -> Format:
 
     Raises `UnsupportedMediaType`.
     """
-    if not content_type or content_type == JSON:
+    if not content_type or (content_type == JSON and not is_form):
         return "json"
     kind, parameters = _media_type(content_type)
     charset = parameters.get("charset", "utf-8").lower()
@@ -78,6 +80,13 @@ def _media_type(text: str) -> tuple[str, dict[str, str]]:
     # a `+` in an address that is not percent-encoded arrives as a blank
     name = kind.strip().lower().replace("fhir ", "fhir+")
     return name, {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
+
+
+def _offer(part: str) -> tuple[str, float]:
+    """Return a media type that the client takes and its weight; `""` for another FHIR's."""
+    kind, parameters = _media_type(part)
+    is_r4 = parameters.get("fhirversion", "4.0") in _VERSIONS
+    return (kind if is_r4 else ""), _weight(parameters.get("q", "1"))
 
 
 def _weight(text: str) -> float:

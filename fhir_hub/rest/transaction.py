@@ -154,6 +154,8 @@ class _Transaction:
             raise NotFound("the criteria match nothing to patch")
         if found is None:
             chosen = update.chosen_id(create.typed_body(request, path[0]), []) if is_put else ""
+            if chosen:
+                await update.require_none(self._unit, Key(path[0], chosen))
             found = Key(path[0], chosen or self._service.repository.new_id())
             self._found[path[0], query] = found
         elif request.method == "POST" or known:

@@ -3,7 +3,7 @@
 Spec: https://hl7.org/fhir/R4/http.html#update
 """
 
-from fhir_hub.errors import InvalidResource, PreconditionFailed
+from fhir_hub.errors import InvalidResource, PreconditionFailed, VersionConflict
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.rest.create import typed_body
 from fhir_hub.rest.criteria import criteria, query_text
@@ -31,7 +31,8 @@ async def update(request: FhirRequest, service: Service) -> FhirResponse:
 async def conditional_update(request: FhirRequest, service: Service) -> FhirResponse:
     """Update the one resource that the query finds, or create it: 200 or 201.
 
-    Raises `PreconditionFailed` if the query finds several.
+    Raises `PreconditionFailed` if the query finds several, `VersionConflict` if it finds none
+    and there is another resource with the id in the body.
 
     Spec: https://hl7.org/fhir/R4/http.html#cond-update
     """
@@ -43,8 +44,10 @@ async def conditional_update(request: FhirRequest, service: Service) -> FhirResp
         found = await unit.find(resource_type, plan)
         if len(found) > 1:
             raise PreconditionFailed(f"the criteria match {len(found)} resources")
-        logical_id = chosen_id(resource, found) or service.repository.new_id()
-        key = Key(resource_type, logical_id)
+        logical_id = chosen_id(resource, found)
+        if logical_id and not found:
+            await require_none(unit, Key(resource_type, logical_id))
+        key = Key(resource_type, logical_id or service.repository.new_id())
         return *await stage_as(request, unit, resource, key), unit
 
     return written(request, *await service.repository.commit(work))
@@ -64,6 +67,16 @@ def chosen_id(resource: Resource, found: list[Stored]) -> str:
             expression=f"{resource['resourceType']}.id",
         )
     return found[0].logical_id
+
+
+async def require_none(unit: Unit, key: Key) -> None:
+    """Raise `VersionConflict` if there is a resource: criteria that find none do not mean it."""
+    there = await unit.current(key)
+    if there is not None and not there.is_deleted:
+        raise VersionConflict(
+            "the criteria find nothing, and the id in the body is that of another resource",
+            expression=f"{key.resource_type}.id",
+        )
 
 
 async def stage(request: FhirRequest, unit: Unit, resource: Resource) -> tuple[Stored, int]:

@@ -242,14 +242,14 @@ class Store(Protocol):
         count: int = 20,
         before: int = 0,
         since: int = 0,
-        at: int = 0,
+        at: tuple[int, int] | None = None,
         with_total: bool = False,
     ) -> Page:
         """Return versions, newest first, of one resource, one type, or all.
 
         `before`: only a sequence below it (0: from the newest). `since`: last updated at or
-        after it, microseconds. `at`: only the version that was current then. The cursor is the
-        `before` of the next page, as text.
+        after it, microseconds. `at`: only versions that were current at some moment from the
+        first to the last of the two. The cursor is the `before` of the next page, as text.
         """
 
     async def status(self) -> Status:

@@ -94,6 +94,8 @@ async def test_since_and_at_choose_by_time(client):
     assert await walk(client, f"Patient/p/_history?{since}") == P[:2]
     assert await walk(client, f"_history?{since}") == [P[0], A, P[1]]
     assert await walk(client, "Patient/p/_history?_at=2024-02-29T10:00:02Z") == [P[2]]
+    assert await walk(client, "Patient/p/_history?_at=2024-02-29T10:00Z&_count=3") == P
+    assert await walk(client, "Patient/_history?_at=2024-02-28") == []
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from fhir_hub.rest.http import FhirApp, is_fault
         ("GET", "Patient?_format=turtle", 406),
         ("GET", "Patient?_format=json&_pretty=maybe", 400),
         ("GET", "Patient?name", 400),
+        ("GET", "Patient?_format=xml&_format=json", 400),
+        ("GET", "Patient?_pretty=true&_pretty=true", 400),
     ],
 )
 async def test_an_address_gets_the_status_that_r4_gives(client, method, address, status):

@@ -46,6 +46,8 @@ async def test_what_came_as_xml_is_read_as_either(client):
         ("", "text/xml, */*;q=0.1", True),
         ("", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
         ("", "*/*", False),
+        ("", "*/*, application/fhir+json;q=0", True),
+        ("", "*/*, application/fhir+json;fhirVersion=3.0;q=0", False),
         ("?_format=xml", "application/json", True),
         ("?_format=text/xml", "", True),
         ("?_format=application/fhir%2Bxml", "", True),

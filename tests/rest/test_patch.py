@@ -207,6 +207,7 @@ async def test_digits_that_a_patch_does_not_touch_stay(client):
         (fhirpath({"name": "other", "part": []}), 400),
         (fhirpath({"name": "operation", "part": [5]}), 400),
         (fhirpath(operation("explode", "Patient.active")), 400),
+        (fhirpath(operation("delete", "Patient.active", colour=1)), 400),
         (fhirpath(operation("delete", "Patient.name.count() + 1")), 400),
         (fhirpath(operation("delete", "Patient.name.where(given.all(true))")), 400),
         (fhirpath(operation("delete", "")), 400),

@@ -41,7 +41,7 @@ async def test_head_answers_as_get_without_the_body(client):
 
 @pytest.mark.parametrize(
     "address",
-    ["Patient/none", "Patient/a1/_history/3", "Patient/a1/_history/x", "Patient/a1/_history/0"],
+    ["Patient/none", *(f"Patient/a1/_history/{name}" for name in ("3", "x", "0", "01", "+1"))],
 )
 @pytest.mark.usefixtures("patient")
 async def test_what_never_was_is_not_found(client, address):

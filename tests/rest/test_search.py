@@ -167,6 +167,14 @@ async def test_post_search_takes_a_form(client):
     assert found(answer) == ["a2", "a1"]
     wrong = await client.post("Patient/_search", json={"name": "x"})
     assert wrong.status_code == 415
+    shown = await client.post("Patient/_search", data={"name": "沈", "_format": "xml"})
+    assert shown.headers["Content-Type"].startswith("application/fhir+xml")
+    twice = await client.post("Patient/_search?_format=json", data={"_format": "xml"})
+    assert twice.status_code == 400
+    as_fhir = await client.post(
+        "Patient/_search", content=b"name=x", headers={"Content-Type": "application/fhir+json"}
+    )
+    assert as_fhir.status_code == 415
     latin = await client.post(
         "Patient/_search",
         content=b"name=\xe9",

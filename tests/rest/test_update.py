@@ -198,6 +198,23 @@ async def test_a_conditional_update_creates_under_the_id_in_the_body(client):
     assert (await client.get("Patient/p")).status_code == 200
 
 
+async def test_a_conditional_update_that_finds_none_leaves_another_with_that_id_alone(client):
+    other = PATIENT | {"identifier": [{"value": "1"}]}
+    mine = PATIENT | {"identifier": [{"value": "2"}]}
+    entry = {"resource": mine, "request": {"method": "PUT", "url": "Patient?identifier=2"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    await client.put("Patient/p", json=other)
+
+    alone = await client.put("Patient?identifier=2", json=mine)
+    inside = await client.post("", json=bundle)
+    await client.delete("Patient/p")
+    after = await client.put("Patient?identifier=2", json=mine)
+
+    assert (alone.status_code, inside.status_code, after.status_code) == (409, 409, 201)
+    assert alone.json()["issue"][0]["expression"] == ["Patient.id"]
+    assert inside.json()["issue"][0]["expression"] == ["Bundle.entry[0].resource.id"]
+
+
 async def test_a_conditional_update_refuses_two_matches_another_id_and_no_criteria(client):
     patient = {"resourceType": "Patient", "identifier": [{"value": "1"}]}
     await client.put("Patient/x", json=patient | {"id": "x"})

@@ -68,10 +68,13 @@ async def test_pages_follow_one_another(filled, level):
         ({"since": 1}, ["a3", "b2", "a2", "d1", "b1", "a1"]),
         ({"since": 9_000_000}, []),
         ({"since": 4_000_000, "before": 6}, ["b2", "a2"]),
-        ({"at": 4_500_000}, ["a2", "d1", "b1"]),
-        ({"at": 5_000_000}, ["b2", "a2", "d1"]),
-        ({"at": 999_999}, []),
-        ({"at": 9_000_000, "count": 1}, ["a3"]),
+        ({"at": (4_500_000, 4_500_000)}, ["a2", "d1", "b1"]),
+        ({"at": (5_000_000, 5_000_000)}, ["b2", "a2", "d1"]),
+        ({"at": (4_500_000, 5_000_000)}, ["b2", "a2", "d1", "b1"]),
+        ({"at": (3_999_999, 4_000_000)}, ["a2", "d1", "b1", "a1"]),
+        ({"at": (1, 999_999)}, []),
+        ({"at": (0, 9_000_000)}, ["a3", "b2", "a2", "d1", "b1", "a1"]),
+        ({"at": (9_000_000, 9_000_001), "count": 1}, ["a3"]),
         ({"count": 0}, []),
     ],
 )
@@ -84,7 +87,7 @@ async def test_a_time_narrows_the_history(filled, options, expected):
 
 
 async def test_one_resource_at_a_time(filled):
-    assert names(await filled.history("Patient", "a", at=4_500_000)) == ["a2"]
+    assert names(await filled.history("Patient", "a", at=(4_500_000, 4_500_000))) == ["a2"]
     assert names(await filled.history("Patient", "a", since=4_000_000)) == ["a3", "a2"]
 
 

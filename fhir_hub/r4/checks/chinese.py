@@ -52,7 +52,14 @@ _SENTENCES: Sequence[tuple[str, str]] = (
     ("give a URI, or leave the element out: it must not be empty",
      "请填写 URI 或去掉该元素：不能为空"),
     ("shorten the URI: it holds at most 1,048,576 characters", "请缩短 URI：最多 1,048,576 个字符"),
-    ("take the blanks out: a URI has none", "请去掉空格：URI 不能含空格"),
+    (
+        "take blanks and control characters out: a URI has none",
+        "请去掉空格和控制字符：URI 不能含空格和控制字符",
+    ),
+    (
+        "take out the control characters: of these only tab, CR and LF",
+        "请去掉控制字符：只允许制表符、回车和换行",
+    ),
     ("take the blanks out: the id of an element has none", "请去掉空格：元素的 id 不能含空格"),
     ("give base64: A-Z a-z 0-9 + /, padded with =", "应为 base64：A-Z a-z 0-9 + /，用 = 补齐"),
     ("give a code: not empty, no blanks around it, single ones in it",

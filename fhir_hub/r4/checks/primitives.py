@@ -25,12 +25,14 @@ _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _is_moment = re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}{_ZONE}").fullmatch
 _is_time_form = re.compile(_TIME).fullmatch
 # Patterns that repeat a group remember every round: on 10 MB of text that is a gigabyte.
-_ill_spaced = re.compile(r"\A[ \t\r\n]|[ \t\r\n]{2}|[ \t\r\n]\Z").search
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+_is_control = re.compile(_CONTROL).search
+_ill_spaced = re.compile(rf"\A[ \t\r\n]|[ \t\r\n]{{2}}|[ \t\r\n]\Z|{_CONTROL}").search
 _is_oid = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*)){1,100}").fullmatch
 _is_uuid = re.compile(
     r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 ).fullmatch
-_blank = re.compile(r"[ \t\r\n]").search
+_blank = re.compile(r"[\x00-\x20]").search
 
 
 def _string(value: Any, scope: Scope) -> Issues:
@@ -40,6 +42,8 @@ def _string(value: Any, scope: Scope) -> Issues:
         return [Issue("invalid", "give a text, or leave the element out: it must not be empty")]
     if len(value) > _MAX_STRING:
         return [Issue("too-long", "shorten the text: a string holds at most 1,048,576 characters")]
+    if not value.isprintable() and _is_control(value):  # the first says no of line ends too
+        return [Issue("value", "take out the control characters: of these only tab, CR and LF")]
     return NONE
 
 
@@ -51,7 +55,7 @@ def _uri(value: Any, scope: Scope) -> Issues:
     if len(value) > _MAX_STRING:  # a limit of ours; R4 sets none for a URI
         return [Issue("too-long", "shorten the URI: it holds at most 1,048,576 characters")]
     if _blank(value):
-        return [Issue("value", "take the blanks out: a URI has none")]
+        return [Issue("value", "take blanks and control characters out: a URI has none")]
     return NONE
 
 

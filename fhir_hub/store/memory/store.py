@@ -227,7 +227,7 @@ class MemoryStore:
         count: int = 20,
         before: int = 0,
         since: int = 0,
-        at: int = 0,
+        at: tuple[int, int] | None = None,
         with_total: bool = False,
     ) -> Page:
         """Return versions, newest first, of one resource, one type, or all."""
@@ -238,7 +238,7 @@ class MemoryStore:
             if resource_type in ("", stored.resource_type)
             and logical_id in ("", stored.logical_id)
             and (not since or stored.last_updated >= since)
-            and (not at or self._was_current(stored, at))
+            and (not at or self._was_current(stored, *at))
         ]
         total = len(found) if with_total else None
         if before:
@@ -297,10 +297,11 @@ class MemoryStore:
             self._generation = stored.sequence
         return stored
 
-    def _was_current(self, stored: Stored, at: int) -> bool:
+    def _was_current(self, stored: Stored, first: int, last: int) -> bool:
         versions = self._resources[Key(stored.resource_type, stored.logical_id)].versions
-        until = [version for version in versions if version.last_updated <= at]
-        return bool(until) and until[-1] is stored
+        later = versions[stored.version_id :]
+        is_replaced = any(version.last_updated <= first for version in later)
+        return stored.last_updated <= last and not is_replaced
 
 
 def open_memory() -> tuple[MemoryStore, MemoryJournal]:

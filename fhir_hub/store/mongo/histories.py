@@ -20,7 +20,7 @@ async def history(
     count: int,
     before: int,
     since: int,
-    at: int,
+    at: tuple[int, int] | None,
     with_total: bool,
 ) -> Page:
     """Return versions of one resource, one type, or all."""
@@ -41,12 +41,13 @@ async def history(
     return Page(matches, cursor, await _total(connection, asked) if with_total else None)
 
 
-def _when(since: int, at: int) -> Document:
+def _when(since: int, at: tuple[int, int] | None) -> Document:
     conditions: list[Document] = []
     if since:
         conditions.append({"u": {"$gte": since}})
     if at:
-        conditions += [{"u": {"$lte": at}}, {"$or": [{"e": None}, {"e": {"$gt": at}}]}]
+        first, last = at
+        conditions += [{"u": {"$lte": last}}, {"$or": [{"e": None}, {"e": {"$gt": first}}]}]
     return joined(conditions)
 
 

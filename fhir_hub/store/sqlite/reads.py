@@ -168,7 +168,7 @@ class Reader:
         count: int,
         before: int,
         since: int,
-        at: int,
+        at: tuple[int, int] | None,
         with_total: bool,
     ) -> Page:
         """Return versions, newest first, of one resource, one type, or all."""
@@ -285,13 +285,14 @@ class Reader:
         ).fetchone()
         return [Sql("v.rid = ?", (row[0],))] if row else None
 
-    def _when(self, since: int, at: int) -> list[Sql]:
+    def _when(self, since: int, at: tuple[int, int] | None) -> list[Sql]:
         conditions = []
         if since:
             first = self._first_since(since)
             conditions.append(Sql("v.sequence >= ? AND v.last_updated >= ?", (first, since)))
         if at:
-            conditions.append(Sql(f"v.last_updated <= ? AND {_EARLIER}", (at, at)))
+            first, last = at
+            conditions.append(Sql(f"v.last_updated <= ? AND {_EARLIER}", (last, first)))
         return conditions
 
     def _first_since(self, since: int) -> int:

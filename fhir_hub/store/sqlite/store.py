@@ -163,7 +163,7 @@ class SqliteStore:
         count: int = 20,
         before: int = 0,
         since: int = 0,
-        at: int = 0,
+        at: tuple[int, int] | None = None,
         with_total: bool = False,
     ) -> Page:
         """Return versions, newest first, of one resource, one type, or all."""
