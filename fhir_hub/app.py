@@ -13,6 +13,7 @@ from fhir_hub.clock import Clock, new_logical_id, now
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
 from fhir_hub.hl7v2.channels.intake import Intake
+from fhir_hub.hl7v2.channels.rereading import Rereading
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.journal.patience import Patience
@@ -44,7 +45,7 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.server import (
     address,
 )
-from fhir_hub.settings import Settings, Validation
+from fhir_hub.settings import Given, Settings, Validation
 from fhir_hub.settings.channels import DEFAULT_MLLP
 from fhir_hub.store.open import Backend
 from fhir_hub.subscriptions.order import Orders
@@ -62,10 +63,12 @@ def build(
     logs: Logs,
     figures: Ask | None = None,
     clock: Clock = now,
+    given: Given | None = None,
 ) -> Hub:
     """Return the hub over an open store; `clock` says what time it is to it.
 
-    `figures` asks how the processes of the hub are, where there are several. Raises
+    `figures` asks how the processes of the hub are, where there are several; `given` is what the
+    settings were read from, so that channels can be read again. Raises
     `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
     """
     definitions = load_definitions()
@@ -99,9 +102,27 @@ def build(
     intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
     deliveries = _deliveries(outer, parameters, mappings, service.repository)
-    reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload)
+    also = _rereading(outer, given, intake, receiver).look
+    reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload, (also,))
     parts = (service, receiver, intake, trials, codes, deliveries, profiles, orders)
     return Hub(settings, backend, logs, metrics, *parts, indexing, reloading, figures)
+
+
+def _rereading(
+    hub: tuple[Settings, Backend, Logs, Metrics],
+    given: Given | None,
+    intake: Intake,
+    receiver: Receiver,
+) -> Rereading:
+    """Return what looks for other channels."""
+    settings, _, logs, metrics = hub
+
+    async def become(channels: Sequence[Configured]) -> None:
+        await intake.become(channels)
+        receiver.reading.know(one.channel for one in channels)
+
+    log = logs.get_logger("channels").warning
+    return Rereading(given or Given(None, {}, {}), settings, become, log, metrics.observe_channels)
 
 
 def _receiver(

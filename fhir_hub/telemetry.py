@@ -236,6 +236,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self._channel_reloads = Counter(
+            "fhir_hub_channels_reloads",
+            "Times that changed channels were taken, or refused for a mistake",
+            ["outcome"],
+            registry=self.registry,
+        )
         # finding a metric by its labels costs as much as counting: each is found once
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._outbound()
@@ -289,6 +295,10 @@ class Metrics:
     def observe_reload(self, outcome: str) -> None:
         """Count changed maps that were `taken` or `refused`."""
         self._reloads.labels(outcome).inc()
+
+    def observe_channels(self, outcome: str) -> None:
+        """Count changed channels that were `taken` or `refused`."""
+        self._channel_reloads.labels(outcome).inc()
 
     def exposition(
         self,

@@ -17,7 +17,7 @@ from fhir_hub.cli.say import fail, refuse
 
 if TYPE_CHECKING:
     from fhir_hub.server import Addresses
-    from fhir_hub.settings import Settings
+    from fhir_hub.settings import Given, Settings
     from fhir_hub.telemetry import Logs
 
 EXAMPLE = "fhir-hub serve --port 8000 --mllp-port 2575 --store sqlite:data/hub.sqlite"
@@ -58,20 +58,19 @@ def command(
     ] = False,
 ) -> None:
     """Start the hub: FHIR R4 over HTTP, HL7v2 over MLLP. 启动平台。"""
-    from fhir_hub.settings import InvalidSettings, load_settings
+    from fhir_hub.settings import Given, InvalidSettings
 
     options: dict[str, object] = {"host": host, "port": port, "mllp_port": mllp_port}
     options |= {"store": store, "workers": workers}
+    given = Given(config, options, os.environ)
     try:
-        settings = load_settings(config, options, os.environ)
+        settings = given.read()
     except InvalidSettings as error:
         refuse(str(error))
-    _run(settings, config, load, is_for_programs=ready_json)
+    _run(settings, given, load, is_for_programs=ready_json)
 
 
-def _run(
-    settings: "Settings", config: Path | None, load: Path | None, *, is_for_programs: bool
-) -> None:
+def _run(settings: "Settings", given: "Given", load: Path | None, *, is_for_programs: bool) -> None:
     from fhir_hub.errors import FhirError
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.r4.package_files import InvalidPackage
@@ -85,7 +84,7 @@ def _run(
     log = logs.get_logger("hub")
     if problems := unknown_variables(os.environ):
         log.warning("unknown_variables", problems="; ".join(problems))
-    if config is None:
+    if given.config is None:
         reason = "every local client is allowed / 未使用配置文件: 允许所有本地客户端访问"
         log.warning("no_config_file", reason=reason, host=settings.host)
 
@@ -100,11 +99,11 @@ def _run(
             logs.taking_over(*LIBRARIES),
             asyncio.Runner(loop_factory=new_event_loop) as runner,
         ):
-            runner.run(_serve(settings, logs, ready, load))
+            runner.run(_serve((settings, given), logs, ready, load))
     except CannotOpen as error:
         fail(f"{settings.shown_store}: {error}")
     except InvalidSettings as error:
-        fail(located(config, str(error)))
+        fail(located(given.config, str(error)))
     except CannotListen as error:
         fail(str(error))
     except InvalidMapping as error:
@@ -116,8 +115,12 @@ def _run(
 
 
 async def _serve(
-    settings: "Settings", logs: "Logs", ready: Callable[["Addresses"], None], load: Path | None
+    read: tuple["Settings", "Given"],
+    logs: "Logs",
+    ready: Callable[["Addresses"], None],
+    load: Path | None,
 ) -> None:
+    settings, given = read
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,14 +130,14 @@ async def _serve(
     if settings.workers > 1:
         from fhir_hub.workers.supervisor import run_workers
 
-        await run_workers(settings, logs, stop, ready, load)
+        await run_workers(settings, given, logs, stop, ready, load)
         return
     from fhir_hub.app import build
     from fhir_hub.server import calm_collector
     from fhir_hub.store.open import open_backend
 
     async with open_backend(settings.store) as backend:
-        hub = build(settings, backend, logs)
+        hub = build(settings, backend, logs, given=given)
         calm_collector()
         await hub.run(stop, ready, load)
 

@@ -16,7 +16,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from fhir_hub.hl7v2.mllp import Block, Framer, frame
 
@@ -101,20 +101,36 @@ class Listener:
         self._limits = limits or Limits()
         self._log = log
         self._tls, self._on_change = tls, on_change
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._is_closing = False
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen on `port`, or on a free one if it is 0; raises `OSError` if that cannot be."""
-        self._server = await asyncio.start_server(
+        self._servers = [await self._listening(host=host, port=port)]
+
+    async def _listening(self, **where: Any) -> asyncio.Server:
+        return await asyncio.start_server(
             self._serve,
-            host,
-            port,
+            **where,
             ssl=self._tls,
             backlog=_BACKLOG,
             ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
         )
+
+    def become(self, limits: Limits) -> None:
+        """Take other limits for the connections that begin from now on."""
+        self._limits = limits
+
+    async def secure(self, tls: ssl.SSLContext | None) -> None:
+        """Speak TLS so (None: not) on the connections that begin from now on; none is refused."""
+        self._tls = tls
+        before, self._servers = self._servers, []
+        for server in before:
+            for one in server.sockets:
+                same = socket.fromfd(one.fileno(), one.family, one.type)
+                self._servers.append(await self._listening(sock=same))
+            server.close()
 
     async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
         """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
@@ -135,8 +151,7 @@ class Listener:
     @property
     def port(self) -> int:
         """Return the port that is listened on."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._servers[0].sockets[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
@@ -146,8 +161,8 @@ class Listener:
     async def close(self) -> None:
         """Take no more; let the messages under way finish and be answered; then close."""
         self._is_closing = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in self._connections.values():
             if connection.caller.later:
                 connection.reader.feed_eof()  # nothing more is read; what is due is still told

@@ -4,11 +4,12 @@ Spec: https://toml.io/en/v1.0.0
 """
 
 from fhir_hub.settings.hub import BusinessRules, References, Settings, Validation
-from fhir_hub.settings.load import load_settings, unknown_variables
+from fhir_hub.settings.load import Given, load_settings, unknown_variables
 from fhir_hub.settings.places import InvalidSettings
 
 __all__ = [
     "BusinessRules",
+    "Given",
     "InvalidSettings",
     "References",
     "Settings",

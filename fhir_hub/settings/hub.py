@@ -160,8 +160,8 @@ class Settings(BaseSettings):
     first: a list, or names with commas between. Among those not named the newest word holds."""
 
     mappings_watch_s: Annotated[float, Field(ge=0, le=86_400)] = 5
-    """How often the maps' files are looked at; what has changed is taken if it is in order. 0: on
-    SIGHUP alone, which always asks for it."""
+    """How often the files of maps and of channels are looked at; what has changed is taken if it
+    is in order. 0: on SIGHUP alone, which always asks for it."""
 
     profiles_folder: Folders = ()
     """Your own packages of profiles, value sets and schemas beside the built-in `profiles/`: a path

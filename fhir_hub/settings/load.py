@@ -8,6 +8,7 @@ Spec: https://toml.io/en/v1.0.0
 import socket
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from fhir_hub.settings.channels import check_channels
 from fhir_hub.settings.hub import Settings
 from fhir_hub.settings.places import PREFIX, InvalidSettings, located, nearest, told
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What settings are read from: the file, the options, the environment."""
+
+    config: Path | None
+    options: Mapping[str, Any]
+    environment: Mapping[str, str]
+
+    def read(self) -> Settings:
+        """Return the settings as they are written now; raises `InvalidSettings`."""
+        return load_settings(self.config, self.options, self.environment)
 
 
 def load_settings(

@@ -27,7 +27,7 @@ from fhir_hub.hl7v2.channels.channel import configured
 from fhir_hub.hl7v2.channels.ports import by_channel, ports_of
 from fhir_hub.metric_sources import forget_process
 from fhir_hub.server import Addresses, address, calm_collector, open_socket
-from fhir_hub.settings import Settings
+from fhir_hub.settings import Given, Settings
 from fhir_hub.settings.channels import DEFAULT_MLLP
 from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
@@ -60,6 +60,7 @@ class Worker:
 
 async def run_workers(
     settings: Settings,
+    given: Given,
     logs: Logs,
     stop: asyncio.Event,
     on_ready: Callable[[Addresses], None],
@@ -85,7 +86,8 @@ async def run_workers(
                     dict(zip(kinds, (plan.connections for plan in plans), strict=True)),
                     logs.get_logger("supervisor").warning,
                 )
-                supervisor = Supervisor(settings, logs, backend, folder, reception, addresses)
+                parts = (logs, backend, folder, reception, addresses)
+                supervisor = Supervisor(settings, given, *parts)
                 calm_collector()
                 await supervisor.run(stop, on_ready, load)
     finally:
@@ -98,13 +100,15 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
+        given: Given,
         logs: Logs,
         backend: Backend,
         folder: Path,
         reception: Reception,
         addresses: Addresses,
     ) -> None:
-        self._settings, self._backend, self._folder = settings, backend, folder
+        self._settings, self._given = settings, given
+        self._backend, self._folder = backend, folder
         self._log = logs.get_logger("supervisor")
         self._reception, self._addresses = reception, addresses
         self._workers: dict[str, Worker] = {}
@@ -177,7 +181,9 @@ class Supervisor:
 
         worker.pipe = await open_pipe(own, handle, lambda: None)
         settings = self._settings.model_dump(mode="json")
-        await worker.ask("build", (settings, self._addresses.mllp))
+        config = str(self._given.config) if self._given.config else ""
+        given = (config, dict(self._given.options))
+        await worker.ask("build", (settings, self._addresses.mllp, given))
         return worker
 
     async def _handle(self, worker: Worker, kind: str, value: Any) -> Any:

@@ -20,7 +20,7 @@ from fhir_hub.app import build
 from fhir_hub.errors import Unavailable
 from fhir_hub.hub import Hub
 from fhir_hub.server import calm_collector, new_event_loop
-from fhir_hub.settings import load_settings
+from fhir_hub.settings import Given, load_settings
 from fhir_hub.store.forward import forwarding
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import LIBRARIES, Figures, Logs
@@ -69,7 +69,9 @@ class Worker:
             self.pipe.close()
         self._ending.close()
 
-    async def _build(self, options: dict[str, Any], mllp_port: int) -> None:
+    async def _build(
+        self, options: dict[str, Any], mllp_port: int, read: tuple[str, dict[str, Any]]
+    ) -> None:
         assert self.pipe is not None
         settings = load_settings(None, options, {})
         logs = Logs(settings.log_level, settings.log_format)
@@ -77,7 +79,9 @@ class Worker:
         near = open_backend(settings.store)
         # where every process may write there is nothing to forward
         self._backend = near if near.crew else forwarding(near, self.pipe.ask)
-        self._hub = build(settings, self._backend, logs, self._figures)
+        config, said = read
+        given = Given(Path(config) if config else None, said, os.environ)
+        self._hub = build(settings, self._backend, logs, self._figures, given=given)
         calm_collector()
         ready = asyncio.Event()
         serving = self._hub.attend(self.stop, mllp_port, self._take, ready.set)

@@ -39,7 +39,7 @@ class Debts:
     def __init__(
         self, journal: Owing, channels: Mapping[str, Channel], log: Log, poll_s: float = 5.0
     ) -> None:
-        self._journal, self._channels, self._log = journal, channels, log
+        self._journal, self.channels, self._log = journal, channels, log
         self._poll_s = poll_s
         self._pauses: dict[str, int] = {}
         self._refusals: dict[int, int] = {}
@@ -81,7 +81,7 @@ class Debts:
         for entered in owed:
             if entered.number not in ripe:
                 continue
-            channel = self._channels.get(entered.message.channel)
+            channel = self.channels.get(entered.message.channel)
             header = ack.read_header(charset.first_line(entered.message.raw))
             if channel is not None and channel.ack_to and is_due(header, entered.ack):
                 queues.setdefault(channel.ack_to, []).append(entered)

@@ -39,7 +39,7 @@ class Enhanced:
     def __init__(
         self, channel: Channel, caller: Caller, take: Take, debts: Owed, observe: Observe
     ) -> None:
-        self._channel, self._caller, self._take = channel, caller, take
+        self.channel, self._caller, self._take = channel, caller, take
         self._debts, self._observe = debts, observe
         self._slots = asyncio.Semaphore(channel.under_way)
         self._written: asyncio.Event | None = None  # the last acknowledgment was
@@ -54,7 +54,7 @@ class Enhanced:
         def on_kept(number: int, committed: bytes) -> None:
             kept.set_result((number, committed))
 
-        work = asyncio.ensure_future(self._take(block, self._channel, on_kept))
+        work = asyncio.ensure_future(self._take(block, self.channel, on_kept))
         await asyncio.wait((work, kept), return_when=asyncio.FIRST_COMPLETED)
         if not kept.done():  # it was refused, or is no message that is kept
             self._slots.release()
@@ -70,7 +70,7 @@ class Enhanced:
             later = asyncio.create_task(self._follow(number, header, work, turn))
             self._caller.later.add(later)
             later.add_done_callback(self._caller.later.discard)
-        self._observe(self._channel.name, committed)
+        self._observe(self.channel.name, committed)
         return committed if ack.is_wanted(header.field(15), is_good=is_good) else b""
 
     def acknowledged(self, raw: bytes) -> None:
@@ -94,7 +94,7 @@ class Enhanced:
                 answer = await work
             finally:
                 self._slots.release()
-            self._observe(self._channel.name, answer)
+            self._observe(self.channel.name, answer)
             if not is_due(header, answer):
                 await self._debts.settle(number)
                 return
@@ -121,7 +121,7 @@ class Enhanced:
         if acknowledged.is_set():
             return True
         if ended.done():  # rather told twice, and known as the same, than not at all
-            return not ended.result() and not self._channel.ack_to
+            return not ended.result() and not self.channel.ack_to
         if self._does_acknowledge:
             return False
         self._does_acknowledge = False  # it does not: nobody waits for that again

@@ -12,9 +12,11 @@ Spec: HL7v2 chapter 2, 2.10.3 (a file may hold a batch); rename(2)
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from fhir_hub.hl7v2.channels.channel import Configured
 from fhir_hub.hl7v2.channels.http_status import status_of
 from fhir_hub.hl7v2.listener import Log
 from fhir_hub.hl7v2.mllp import Block
@@ -99,6 +101,64 @@ class Folder:
         (self._path / name).replace(target)
         for folder in (to, self._path):
             _sync(folder)
+
+
+class Folders:
+    """The folders of all channels; `take` answers what is in a file of a channel."""
+
+    def __init__(self, take: Callable[[str, Block], Awaitable[bytes]], log: Log) -> None:
+        self._take, self._log = take, log
+        self._prepared: dict[str, tuple[tuple[Path, float], Folder]] = {}
+        self._folders: dict[str, Folder] = {}
+        self._is_changed = asyncio.Event()
+
+    def prepare(self, channels: Iterable[Configured]) -> None:
+        """Make the folders; raises `InvalidSettings` if that cannot be, and nothing changes."""
+        found = {}
+        for one in channels:
+            name, path, poll_s = one.channel.name, one.settings.folder, one.settings.poll_s
+            if path is None:
+                continue
+            place, known = (path, poll_s), self._prepared.get(name)
+            take = partial(self._take, name)
+            is_known = known is not None and known[0] == place
+            folder = known[1] if known and is_known else Folder(name, path, poll_s, take, self._log)
+            found[name] = (place, folder)
+        self._prepared = found
+
+    def become(self, channels: Iterable[Configured]) -> None:
+        """Watch the folders of these channels, which are prepared, from now on."""
+        names = {one.channel.name for one in channels}
+        self._folders = {name: it for name, (_, it) in self._prepared.items() if name in names}
+        self._is_changed.set()
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Watch each until `stop` is set; a file that is under way is finished."""
+        watched: dict[Folder, tuple[asyncio.Event, asyncio.Task[None]]] = {}
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._is_changed.clear()
+                wanted = set(self._folders.values())
+                for folder in watched.keys() - wanted:
+                    end, task = watched.pop(folder)
+                    end.set()
+                    await task
+                for folder in wanted - watched.keys():
+                    end = asyncio.Event()
+                    watched[folder] = end, asyncio.create_task(folder.watch(end))
+                changed = asyncio.create_task(self._is_changed.wait())
+                await asyncio.wait((stopping, changed), return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+            for end, _ in watched.values():
+                end.set()
+            await asyncio.gather(*(task for _, task in watched.values()))
+        finally:
+            stopping.cancel()
+            tasks = [task for _, task in watched.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _sync(folder: Path) -> None:

@@ -18,9 +18,18 @@ from fhir_hub.hl7v2.batches import MESSAGE, is_batch, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
 from fhir_hub.hl7v2.channels.debts import Debts
 from fhir_hub.hl7v2.channels.enhanced import Enhanced
-from fhir_hub.hl7v2.channels.folder import Folder
+from fhir_hub.hl7v2.channels.folder import Folders
 from fhir_hub.hl7v2.channels.pace import Pace
-from fhir_hub.hl7v2.channels.ports import PortPlan, by_channel, names_in, ports_of, tls_of
+from fhir_hub.hl7v2.channels.ports import (
+    PortPlan,
+    by_channel,
+    files_of,
+    is_secured_anew,
+    names_in,
+    ports_of,
+    require_same_places,
+    tls_of,
+)
 from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.settings import Settings
@@ -34,6 +43,15 @@ Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
 
 class PortTaken(Exception):
     """A port cannot be listened on: `args` are the host, the port and why."""
+
+
+class _Port:
+    """A port: what it is for now, who listens, and what the files of its TLS held."""
+
+    __slots__ = ("files", "listener", "plan")
+
+    def __init__(self, plan: PortPlan, listener: Listener) -> None:
+        self.plan, self.listener, self.files = plan, listener, files_of(plan)
 
 
 class Intake:
@@ -56,51 +74,107 @@ class Intake:
     ) -> None:
         """Raise `InvalidSettings` if a certificate cannot be read."""
         self._take, self._refuse, self._metrics, self._log = take, refuse, metrics.channels, log
-        self.plans = ports_of(channels, settings.mllp_port)
-        self._listeners = [
-            Listener(
-                partial(self._meet, plan),
-                plan.limits(settings.drain_s),
-                log,
-                tls_of(plan),
-                partial(metrics.channels.observe_connection, plan.channels[0].name),
-            )
-            for plan in self.plans
-        ]
-        self.posted = [one.channel for one in channels if one.settings.transport == "http"]
-        self._folders = [self._folder(one) for one in channels if one.settings.folder is not None]
-        self._drain_s, self._stop = settings.drain_s, asyncio.Event()
-        by_name = {one.channel.name: one.channel for one in channels}
-        self._debts = Debts(backend.journal, by_name, log)
+        self._mllp_port, self._drain_s = settings.mllp_port, settings.drain_s
+        self._stop, self._is_listening = asyncio.Event(), False
+        self._ports = [self._port(plan) for plan in ports_of(channels, self._mllp_port)]
+        self._folders = Folders(self._take_from, log)
+        self._debts = Debts(backend.journal, {}, log)
         self._leading: list[asyncio.Task[None]] = []
-        self._paces = {one.channel.name: Pace(one.channel.messages_per_minute) for one in channels}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._paces: dict[str, Pace] = {}
+        self._folders.prepare(channels)
+        self._have(channels)
 
     async def start(self) -> None:
         """Listen on every port; raises `PortTaken` if one cannot be."""
-        for plan, listener in zip(self.plans, self._listeners, strict=True):
-            try:
-                await listener.start(plan.host, plan.number)
-            except OSError as error:
-                raise PortTaken(plan.host, plan.number, error) from None
+        self._is_listening = True
+        for port in self._ports:
+            await _listen(port)
+
+    async def become(self, channels: Sequence[Configured]) -> None:
+        """Take messages by these channels instead; connections of ports that stay stay open.
+
+        Raises `InvalidSettings` or `PortTaken`, and then everything is as before.
+        """
+        plans = {plan.place: plan for plan in ports_of(channels, self._mllp_port)}
+        before = {port.plan.place: port for port in self._ports}
+        require_same_places(before, plans, is_listening=self._is_listening)
+        renewed = {
+            place: tls_of(plan)
+            for place, plan in plans.items()
+            if place in before and is_secured_anew(before[place].plan, plan, before[place].files)
+        }
+        new = {place: self._port(plan) for place, plan in plans.items() if place not in before}
+        self._folders.prepare(channels)
+        begun: list[_Port] = []
+        try:
+            for port in new.values():
+                await _listen(port)
+                begun.append(port)
+        except PortTaken:
+            for port in begun:
+                await port.listener.close()
+            raise
+        for place, port in before.items():
+            if place in plans:
+                port.plan = plans[place]
+                port.listener.become(port.plan.limits(self._drain_s))
+        for place, tls in renewed.items():
+            before[place].files = files_of(plans[place])
+            await before[place].listener.secure(tls)
+        self._ports = [before.get(place) or new[place] for place in plans]
+        self._have(channels)
+        for place in before.keys() - plans.keys():
+            closing = asyncio.create_task(before[place].listener.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def _have(self, channels: Sequence[Configured]) -> None:
+        """Take messages by these channels from now on."""
+        self._by_name = {one.channel.name: one.channel for one in channels}
+        self.posted = [one.channel for one in channels if one.settings.transport == "http"]
+        self._debts.channels = self._by_name
+        self._folders.become(channels)
+        before, self._paces = self._paces, {}
+        for name, channel in self._by_name.items():
+            pace = before.get(name)
+            is_same = pace and pace.messages_per_minute == channel.messages_per_minute
+            self._paces[name] = pace if pace and is_same else Pace(channel.messages_per_minute)
+
+    def _port(self, plan: PortPlan) -> _Port:
+        port: _Port
+
+        def meet(caller: Caller) -> Handle | None:
+            return self._meet(port, caller)
+
+        listener = Listener(
+            meet,
+            plan.limits(self._drain_s),
+            self._log,
+            tls_of(plan),
+            partial(self._metrics.observe_connection, plan.channels[0].name),
+        )
+        port = _Port(plan, listener)
+        return port
 
     def ports(self) -> dict[str, int]:
         """Return the port that is listened on, by channel."""
-        return by_channel(self.plans, [listener.port for listener in self._listeners])
+        plans = [port.plan for port in self._ports]
+        return by_channel(plans, [port.listener.port for port in self._ports])
 
     def adopters(self) -> list[Adopt]:
-        """Return who serves connections that were accepted elsewhere, in the order of `plans`."""
-        return [listener.adopt for listener in self._listeners]
+        """Return who serves connections that were accepted elsewhere, in the order of the ports."""
+        return [port.listener.adopt for port in self._ports]
 
     @property
     def connections(self) -> int:
         """Return how many connections are open."""
-        return sum(listener.connections for listener in self._listeners)
+        return sum(port.listener.connections for port in self._ports)
 
     def lead(self) -> None:
         """Do what one process of the hub does for all: watch the folders, pay the debts."""
         if not self._leading:
-            works = [folder.watch(self._stop) for folder in self._folders]
-            works.append(self._debts.run(self._stop))
+            works = (self._folders.watch(self._stop), self._debts.run(self._stop))
             self._leading = [asyncio.create_task(work) for work in works]
 
     async def rest(self) -> None:
@@ -118,7 +192,7 @@ class Intake:
     async def close(self) -> None:
         """Take no more; let what is under way finish and be answered; then close."""
         self._stop.set()
-        await asyncio.gather(*(listener.close() for listener in self._listeners))
+        await asyncio.gather(*(port.listener.close() for port in self._ports), *self._closing)
         if self._leading:
             _, late = await asyncio.wait(self._leading, timeout=self._drain_s)
             for task in late:
@@ -157,6 +231,7 @@ class Intake:
             if channel.name not in enhanced:
                 one = Enhanced(channel, caller, self._take, self._debts, self._count)
                 enhanced[channel.name] = one
+            enhanced[channel.name].channel = channel
             if read().component(9, 1) == "ACK":
                 enhanced[channel.name].acknowledged(block.raw)
                 return b""  # nobody acknowledges an acknowledgment
@@ -166,20 +241,42 @@ class Intake:
         self._metrics.observe_message(channel.name, _code(answer), elapsed())
         return answer
 
-    def _folder(self, one: Configured) -> Folder:
-        assert one.settings.folder is not None
-        take = partial(self.take, [one.channel], None)
-        return Folder(one.channel.name, one.settings.folder, one.settings.poll_s, take, self._log)
+    async def _take_from(self, channel: str, block: Block) -> bytes:
+        """Return the answer to what a file of a folder holds."""
+        return await self.take([self._by_name[channel]], None, block)
 
-    def _meet(self, plan: PortPlan, caller: Caller) -> Handle | None:
-        channels = [one for one in plan.channels if one.allows(caller.address)]
+    def _meet(self, port: _Port, caller: Caller) -> Handle | None:
+        def let_in() -> list[Channel]:
+            return [one for one in port.plan.channels if one.allows(caller.address)]
+
+        first, plan, channels = port.plan, port.plan, let_in()
         if not channels:
-            self._log("mllp_address_refused", channel=plan.channels[0].name)
+            self._log("mllp_address_refused", channel=first.channels[0].name)
             return None
-        return partial(self.take, channels, caller, enhanced={})
+        enhanced: dict[str, Enhanced] = {}
+
+        async def handle(block: Block) -> bytes:
+            nonlocal plan, channels
+            if port.plan is not plan:
+                plan, channels = port.plan, let_in()
+            if not channels:
+                self._log("mllp_address_refused", channel=plan.channels[0].name)
+                error = NotAllowed("messages from this address are not taken any more")
+                return self._refuse(block.raw, error, first.channels[0])
+            return await self.take(channels, caller, block, enhanced)
+
+        return handle
 
     def _count(self, channel: str, answer: bytes) -> None:
         self._metrics.observe_message(channel, _code(answer), 0.0)
+
+
+async def _listen(port: _Port) -> None:
+    plan = port.plan
+    try:
+        await port.listener.start(plan.host, plan.number)
+    except OSError as error:
+        raise PortTaken(plan.host, plan.number, error) from None
 
 
 def _code(answer: bytes) -> str:

@@ -15,6 +15,7 @@ class Pace:
     """A limit of messages a minute; `wait` returns when the next may be taken."""
 
     def __init__(self, messages_per_minute: int | None) -> None:
+        self.messages_per_minute = messages_per_minute
         self._interval_s = _MINUTE_S / messages_per_minute if messages_per_minute else 0.0
         self._next_s = 0.0
 

@@ -6,7 +6,7 @@ order, the port of `mllp_port` first, so that several processes may name a port 
 """
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from fhir_hub.hl7v2.channels.channel import Channel, Configured
@@ -18,8 +18,12 @@ _TRANSPORTS = ("mllp", "mllps")
 
 
 class PortPlan(NamedTuple):
-    """One port: its host and number (0: a free one), its channels, its first one's settings."""
+    """One port: its host and number (0: a free one), its channels, its first one's settings.
 
+    `place` tells it from the others, also where its number is not known yet.
+    """
+
+    place: tuple[bool, object]
     host: str
     number: int
     channels: tuple[Channel, ...]
@@ -50,6 +54,7 @@ def ports_of(channels: Iterable[Configured], mllp_port: int) -> list[PortPlan]:
             groups.setdefault(key, []).append(one)
     return [
         PortPlan(
+            key,
             group[0].settings.host or "",
             mllp_port if not key[0] else group[0].settings.port or 0,
             tuple(one.channel for one in group),
@@ -57,6 +62,34 @@ def ports_of(channels: Iterable[Configured], mllp_port: int) -> list[PortPlan]:
         )
         for key, group in sorted(groups.items(), key=lambda item: item[0][0])
     ]
+
+
+def files_of(plan: PortPlan) -> tuple[bytes, ...]:
+    """Return what the files of TLS hold, empty for one that is not there: it says if they changed.
+
+    A port that is plain has none.
+    """
+    own = plan.settings
+    paths = (own.certificate, own.key, own.client_ca) if own.transport == "mllps" else ()
+    return tuple(path.read_bytes() if path and path.is_file() else b"" for path in paths)
+
+
+def is_secured_anew(before: PortPlan, after: PortPlan, files: tuple[bytes, ...]) -> bool:
+    """Say whether TLS of a port is another now; `files` held its certificates before."""
+    keys = ("transport", "certificate", "key", "client_ca", "client_certificates")
+    is_other = any(getattr(before.settings, key) != getattr(after.settings, key) for key in keys)
+    return is_other or files_of(after) != files
+
+
+def require_same_places(
+    before: Iterable[object], plans: Mapping[tuple[bool, object], PortPlan], *, is_listening: bool
+) -> None:
+    """Raise `InvalidSettings` for ports that only a new start can open or close."""
+    if not is_listening and set(before) != set(plans):
+        raise InvalidSettings(
+            "channels: where several processes share the ports, a new or closed one needs a restart"
+            " / 多进程时增减端口需要重启"
+        )
 
 
 def by_channel(plans: Iterable[PortPlan], numbers: Iterable[int]) -> dict[str, int]:

@@ -29,8 +29,13 @@ class Reading:
         clock: Clock,
         new_id: IdMaker,
     ) -> None:
-        self.channel, self.channels = channel, {one.name: one for one in channels}
+        self.channel = channel
+        self.know(channels)
         self.settings_of, self._clock, self._new_id = settings_of, clock, new_id
+
+    def know(self, channels: Iterable[Channel]) -> None:
+        """Know these channels by name from now on."""
+        self.channels = {one.name: one for one in channels}
 
     def read(self, raw: bytes, channel: Channel) -> Read:
         """Return what can be read of a message that comes by a channel."""

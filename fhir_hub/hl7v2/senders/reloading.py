@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from fhir_hub.hl7v2.map_files import InvalidMapping, built_in_folder
@@ -24,7 +24,10 @@ Print = tuple[tuple[str, int, int], ...]
 
 
 class Reloading:
-    """Keeps `mappings` what the folders of the settings say; `count` hears of each outcome."""
+    """Keeps `mappings` what the folders of the settings say; `count` hears of each outcome.
+
+    `also` looks at the same time for what else may have changed; it is told whether it must.
+    """
 
     def __init__(
         self,
@@ -33,8 +36,9 @@ class Reloading:
         settings: Settings,
         logs: Logs,
         count: Callable[[str], None] = lambda outcome: None,
+        also: Sequence[Callable[[bool], Awaitable[None]]] = (),
     ) -> None:
-        self._mappings, self._count = mappings, count
+        self._mappings, self._count, self._also = mappings, count, also
         self._load = partial(load_mappings, definitions, settings.mappings_folders)
         self._log = logs.get_logger("hl7v2").warning
         self._folders = (built_in_folder(), *settings.mappings_folders)
@@ -51,7 +55,10 @@ class Reloading:
         try:
             while True:
                 await self._wait()
+                is_asked = self._asked.is_set()
                 await self.look()
+                for look in self._also:
+                    await look(is_asked)
         finally:
             if hears:
                 loop.remove_signal_handler(signal.SIGHUP)

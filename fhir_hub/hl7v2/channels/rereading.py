@@ -1,0 +1,90 @@
+"""New channels for a running hub: taken whole if they are in order, left alone if they are not.
+
+The file of the settings and the certificates that it names are looked at as often as the maps
+are, and at once on SIGHUP. What has changed is read as at the start. A mistake is told and
+counted, and nothing else happens. Of the settings that are no channels the log says that they
+hold from the next start on.
+
+Spec: DOMAIN 5.1 (interface registry)
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from fhir_hub.hl7v2.channels.channel import Configured, configured
+from fhir_hub.hl7v2.channels.intake import PortTaken
+from fhir_hub.hl7v2.listener import Log
+from fhir_hub.settings import Given, InvalidSettings, Settings
+
+Stamp = tuple[tuple[str, int, int], ...]
+Become = Callable[[Sequence[Configured]], Awaitable[None]]
+
+
+class Rereading:
+    """Keeps the channels what the settings say; `count` hears of each outcome.
+
+    `given` is what the settings were read from; `become` makes the hub take other channels.
+    """
+
+    def __init__(
+        self,
+        given: Given,
+        settings: Settings,
+        become: Become,
+        log: Log,
+        count: Callable[[str], None],
+    ) -> None:
+        self._given, self._settings, self._become = given, settings, become
+        self._log, self._count = log, count
+        self._seen = self._stamp()
+
+    async def look(self, is_asked: bool) -> None:
+        """Read the settings if a file has changed, or if that is asked for."""
+        seen = await asyncio.to_thread(self._stamp)
+        if self._given.config is None or (seen == self._seen and not is_asked):
+            return
+        self._seen = seen
+        try:
+            settings = await asyncio.to_thread(self._given.read)
+            channels = configured(settings)
+            await self._become(channels)
+        except InvalidSettings as error:
+            self._refuse(str(error))
+        except PortTaken as error:
+            host, port, reason = error.args
+            self._refuse(f"cannot listen on {host} port {port}: {reason.strerror} / 无法监听该端口")
+        else:
+            others = self._others(settings)
+            self._settings = settings
+            self._log("channels_taken", channels=len(channels))
+            self._count("taken")
+            if others:
+                self._log("settings_need_restart", names=" ".join(others))
+            now = await asyncio.to_thread(self._stamp)
+            if now[:1] == seen[:1]:  # else the file has changed since it was read
+                self._seen = now
+
+    def _refuse(self, problems: str) -> None:
+        self._log("channels_refused", problems="; ".join(problems.splitlines()))
+        self._count("refused")
+
+    def _others(self, settings: Settings) -> list[str]:
+        return [
+            name
+            for name in Settings.model_fields
+            if name != "channels" and getattr(settings, name) != getattr(self._settings, name)
+        ]
+
+    def _stamp(self) -> Stamp:
+        """Return what changes when a file does: names, times, sizes."""
+        paths = [self._given.config]
+        for one in self._settings.channels.values():
+            paths += [one.certificate, one.key, one.client_ca]
+        found = []
+        for path in dict.fromkeys(path for path in paths if isinstance(path, Path)):
+            with contextlib.suppress(OSError):
+                told = path.stat()
+                found.append((str(path), told.st_mtime_ns, told.st_size))
+        return tuple(found)

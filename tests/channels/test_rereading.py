@@ -1,0 +1,205 @@
+"""Channels that change while the hub runs: what is new holds, what stays is not disturbed.
+
+Spec: DOMAIN 5.1 (interface registry)
+"""
+
+import asyncio
+import ssl
+
+import pytest
+import trustme
+from channel_parts import SERVER, Seen, Ways, adt
+
+from fhir_hub.hl7v2.channels.channel import configured
+from fhir_hub.hl7v2.channels.rereading import Rereading
+from fhir_hub.settings import Given, InvalidSettings, load_settings
+from fhir_hub.store.open import open_backend
+
+TWO = """
+mllp_port = 0
+[channels.lab]
+port = 0
+charset = "GBK"
+[channels.ris]
+port = 0
+"""
+
+
+class Outcomes(list):
+    """What was told of each change."""
+
+    def log(self, event, **fields):
+        self.append((event, fields))
+
+
+@pytest.fixture
+def told():
+    return Outcomes()
+
+
+@pytest.fixture
+async def file(tmp_path):
+    path = tmp_path / "hub.toml"
+    path.write_text(TWO)
+    return path
+
+
+@pytest.fixture
+async def hub(start, file, told):
+    """Ways in by the file, and a look at it."""
+    given = Given(file, {}, {})
+    settings = given.read()
+    async with start(channels=settings.channels) as ways:
+        counted = []
+        watch = Rereading(given, settings, ways.intake.become, told.log, counted.append)
+        ways.look, ways.counted = watch.look, counted
+        yield ways
+
+
+async def test_a_new_channel_is_there_and_a_removed_one_is_gone(hub, file, told):
+    lab, ris = await hub.connect("lab"), await hub.connect("ris")
+    before = hub.intake.ports()
+    file.write_text(TWO.replace("[channels.ris]", "[channels.pacs]"))
+    await hub.look(False)
+
+    ports = hub.intake.ports()
+    assert (ports["lab"], ports["mllp"]) == (before["lab"], before["mllp"])
+    assert "ris" not in ports
+    assert await ris.is_closed()
+    assert b"MSA|AA|C1" in await lab.send(adt("C1"))  # on the connection that it had
+    assert b"MSA|AA|C2" in await hub.send(adt("C2"), "pacs")
+    assert [one for one, _ in await hub.kept()] == ["lab", "pacs"]
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", before["ris"])
+    assert (told[-1][0], hub.counted) == ("channels_taken", ["taken"])
+
+
+async def test_what_a_channel_says_now_holds_from_the_next_message_on(hub, file):
+    client = await hub.connect("lab")
+    assert b"MSA|AA|C1" in await client.send(adt("C1"))
+    file.write_text(TWO.replace('charset = "GBK"', 'processing_ids = ["T"]\nallow = "127.0.0.1"'))
+    await hub.look(False)
+    assert b"MSA|AR|C2" in await client.send(adt("C2"))
+    assert b"MSA|AA|C3" in await client.send(adt("C3", msh_11="T"))
+
+    file.write_text(TWO.replace('charset = "GBK"', 'allow = "10.0.0.0/8"'))
+    await hub.look(False)
+    assert b"MSA|AR|C4" in await client.send(adt("C4"))
+    assert await (await hub.connect("lab")).is_closed()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[channels.lab]\nport = 0\ncharset = 'X'\n", "channels.lab.charset"),
+        ("[channels.lab]\nprt = 0\n", "prt"),
+        ("[channels", "not TOML"),
+        (TWO + "[channels.night]\ntransport = 'folder'\n", "needs a folder"),
+        (
+            TWO + "[channels.x]\ntransport = 'mllps'\nport = 0\ncertificate = '/none'\n",
+            "channels.x.certificate: No such file",
+        ),
+    ],
+)
+async def test_a_mistake_is_told_and_everything_is_as_before(hub, file, told, text, problem):
+    client, before = await hub.connect("ris"), hub.intake.ports()
+    file.write_text(text)
+    await hub.look(False)
+
+    event, fields = told[-1]
+    assert event == "channels_refused"
+    assert problem in fields["problems"]
+    assert (hub.counted, hub.intake.ports()) == (["refused"], before)
+    assert b"MSA|AA|C1" in await client.send(adt())
+
+
+async def test_a_port_that_is_taken_is_told_and_everything_is_as_before(hub, file, told):
+    before = hub.intake.ports()
+    async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        file.write_text(f"{TWO}[channels.new]\nport = 0\n[channels.pacs]\nport = {port}\n")
+        await hub.look(False)
+    assert told[-1][0] == "channels_refused"
+    assert f"port {port}" in told[-1][1]["problems"]
+    assert hub.intake.ports() == before
+
+    await hub.look(True)  # it is free now
+    assert told[-1][0] == "channels_taken"
+    assert b"MSA|AA|C1" in await hub.send(adt(), "pacs")
+
+
+async def test_what_has_not_changed_is_read_only_if_that_is_asked_for(hub, told):
+    await hub.look(False)
+    assert told == []
+    await hub.look(True)
+    assert told == [("channels_taken", {"channels": 4})]
+
+
+async def test_other_settings_are_named_that_hold_from_the_next_start_on(hub, file, told):
+    file.write_text("drain_s = 7\n" + TWO)
+    await hub.look(False)
+    assert told[-1] == ("settings_need_restart", {"names": "drain_s"})
+
+
+async def test_a_renewed_certificate_holds_from_the_next_connection_on(
+    start, certificates, client_tls, tmp_path, told
+):
+    pem, config = tmp_path / "hub.pem", tmp_path / "hub.toml"
+    pem.write_bytes(certificates["certificate"].read_bytes())
+    config.write_text(
+        f'mllp_port = 0\n[channels.lab]\ntransport = "mllps"\nport = 0\ncertificate = "{pem}"\n'
+    )
+    given = Given(config, {}, {})
+    async with start(channels=given.read().channels) as ways:
+        old = await ways.connect("lab", client_tls())
+        watch = Rereading(given, given.read(), ways.intake.become, told.log, told.append)
+        renewed = trustme.CA()
+        renewed.issue_cert(SERVER).private_key_and_cert_chain_pem.write_to_path(pem)
+        await watch.look(False)
+
+        assert b"MSA|AA|C1" in await old.send(adt("C1"))
+        with pytest.raises(ssl.SSLError):
+            await ways.connect("lab", client_tls())
+        trusting = ssl.create_default_context()
+        renewed.configure_trust(trusting)
+        client = await ways.connect("lab", trusting)
+        assert b"MSA|AA|C2" in await client.send(adt("C2"))
+
+
+async def test_folders_begin_and_end_to_be_watched(start, tmp_path):
+    def channels(name):
+        folder = {"transport": "folder", "folder": str(tmp_path / name), "poll_s": 0.01}
+        return configured(load_settings(None, {"channels": {"night": folder}}, {}))
+
+    async def taken(name):
+        (tmp_path / name / "a.hl7").write_bytes(adt(name))
+        async with asyncio.timeout(10):
+            while not (tmp_path / name / "done" / "a.hl7").exists():
+                await asyncio.sleep(0)
+
+    async with start() as ways:
+        ways.intake.lead()
+        for name in ("first", "second"):
+            await ways.intake.become(channels(name))
+            await taken(name)
+        (tmp_path / "first" / "b.hl7").write_bytes(adt("late"))
+        await taken_again(ways, tmp_path)
+        assert (tmp_path / "first" / "b.hl7").exists()
+
+
+async def taken_again(ways, tmp_path):
+    """Let the folder that is watched be looked at once more."""
+    (tmp_path / "second" / "c.hl7").write_bytes(adt("more"))
+    async with asyncio.timeout(10):
+        while not (tmp_path / "second" / "done" / "c.hl7").exists():
+            await asyncio.sleep(0)
+
+
+async def test_where_processes_share_the_ports_new_ones_wait_for_a_restart():
+    """The ports are the supervisor's there: a worker's ways in listen to none."""
+    async with open_backend("memory:") as backend:
+        ways = Ways(backend, Seen(), {})
+        more = configured(load_settings(None, {"channels": {"lab": {"port": 0}}}, {}))
+        with pytest.raises(InvalidSettings, match="restart"):
+            await ways.intake.become(more)
+        await ways.intake.become(configured(load_settings(None, {}, {})))
