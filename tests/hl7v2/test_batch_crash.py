@@ -48,13 +48,17 @@ async def test_the_batch_sent_again_does_each_message_once(backend, clock, all_o
             clock=clock,
             new_id=ids,
         )
-        return receiver, Answers(receiver, backend.store, parts.parameters(), mappings(), UTC)
+        return receiver, Answers(
+            receiver, backend.store, backend.journal, parts.parameters(), mappings(), UTC
+        )
 
+    receiver, answers = hub()
     with pytest.raises(Crash):
-        await hub()[1].take(Block(BATCH))
+        await answers.take(Block(BATCH))
+    await receiver.close()
     is_crashing = False
     receiver, again = hub()
-    assert await receiver.replay() == 1
+    assert 1 <= await receiver.replay() <= 4  # several are under way at once
     answer = await again.take(Block(BATCH))
 
     acks = [part.raw.split(b"\r")[1] for part in parts_of(answer) if part.kind == MESSAGE]

@@ -1,6 +1,7 @@
 """The answer to a batch: an acknowledgment of each message, in a batch of their own.
 
-Each message is taken for itself, with its own entry in the journal; so after a crash the sender
+Each message is taken for itself, with its own entry in the journal, several at once
+(`together.py`), and answered in its place; so after a crash the sender
 sends the batch again, and what was done is answered as before and not done again. What is wrong
 with the batch itself (a count, a missing trailer) is an acknowledgment more, AE, whose MSA-2 is
 the batch's control id.
@@ -8,15 +9,16 @@ the batch's control id.
 Spec: HL7v2 chapter 2, 2.10.3.3 (acknowledging batches)
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from fhir_hub.clock import Clock, IdMaker
 from fhir_hub.errors import Ack
 from fhir_hub.hl7v2 import ack
+from fhir_hub.hl7v2.answers.together import Take, Together
 from fhir_hub.hl7v2.batches import MESSAGE, Fault, Part, Tally
 
-Take = Callable[[bytes], Awaitable[bytes]]
 _DEFAULT = b"BHS|^~\\&|\r"
 
 
@@ -34,37 +36,45 @@ class BatchAnswer:
 
     async def write(self, parts: Iterable[Part], take: Take) -> bytes:
         """Return the answer; `take` answers one message."""
-        for part in parts:
-            faults = self.tally.take(part)
-            if part.kind == MESSAGE:
-                self._begin()
-                await self._answered(take, part.raw)
-            elif part.kind == "FHS":
-                self._file = part
-                self._out.append(self._header(part))
-            elif part.kind == "BHS":
-                self._told(faults)
-                self._end()
-                self._begin(part)
-            elif part.kind in ("BTS", "FTS"):
-                if part.kind == "BTS":
-                    self._begin()
-                self._told(faults)
-                self._end()
+        together = Together(take)
+        try:
+            coming = [(part, await self._begun(part, together)) for part in parts]
+            for part, answer in coming:
+                await self._write(part, answer)
+        finally:
+            await together.close()
         self._told(self.tally.close())
         self._end()
         if self._file is not None:
             self._out.append(f"FTS{self._mark}{self._batches}\r".encode())
         return b"".join(self._out)
 
+    async def _begun(self, part: Part, together: Together) -> "asyncio.Task[bytes] | None":
+        return await together.begin(part.raw) if part.kind == MESSAGE else None
+
+    async def _write(self, part: Part, answer: "asyncio.Task[bytes] | None") -> None:
+        faults = self.tally.take(part)
+        if answer is not None:
+            self._begin()
+            if written := await answer:
+                self._out.append(written)
+                self._in_batch += 1
+        elif part.kind == "FHS":
+            self._file = part
+            self._out.append(self._header(part))
+        elif part.kind == "BHS":
+            self._told(faults)
+            self._end()
+            self._begin(part)
+        elif part.kind in ("BTS", "FTS"):
+            if part.kind == "BTS":
+                self._begin()
+            self._told(faults)
+            self._end()
+
     @property
     def _mark(self) -> str:
         return (self._file or self._batch or Part("BHS", _DEFAULT)).raw[3:4].decode("latin-1")
-
-    async def _answered(self, take: Take, raw: bytes) -> None:
-        if answer := await take(raw):
-            self._out.append(answer)
-            self._in_batch += 1
 
     def _begin(self, part: Part | None = None) -> None:
         """Begin a batch of answers, if there is none begun."""
