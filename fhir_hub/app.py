@@ -98,7 +98,8 @@ def build(
     outer = (settings, backend, logs, metrics)
     receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
     warn = logs.get_logger("mllp").warning
-    answers = Answers(receiver, backend.store, parameters, mappings, settings.zone, warn, clock)
+    stores = (backend.store, backend.journal)
+    answers = Answers(receiver, *stores, parameters, mappings, settings.zone, warn, clock)
     intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
     trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
     deliveries = _deliveries(outer, parameters, mappings, service.repository)

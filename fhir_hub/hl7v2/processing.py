@@ -16,12 +16,12 @@ from datetime import tzinfo
 from typing import Any
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
-from fhir_hub.errors import FhirError, InvalidResource, ack_for
+from fhir_hub.errors import FhirError, InvalidResource, Unavailable, ack_for
 from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.journal.course import Course, day_of, held_up, late
+from fhir_hub.hl7v2.journal.course import Course, day_of, held_up, interrupted, late
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import reason
@@ -187,6 +187,12 @@ class Processing:
             self.log("message_not_finished", number=course.number, fault=fault)
             self.start(until_done(lambda: self.journal.finish(finish), self.patience))
         return answer
+
+    async def give_up(self, number: int) -> None:
+        """Record that a query was interrupted: nobody waits for its answer any more."""
+        error = reason(interrupted(Unavailable("the hub ended before the query was answered")))
+        now = microseconds(self.clock())
+        await self.journal.finish(Finish(number, "answered", b"", error, (), now, 1, self.maps()))
 
     async def _done(self, number: int) -> bytes:
         """Return the acknowledgment of a message that was finished meanwhile."""

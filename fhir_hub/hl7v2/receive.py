@@ -21,6 +21,7 @@ from fhir_hub.errors import FhirError, TooLarge, ack_for
 from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.course import (
+    QUERIES,
     Course,
     OnKept,
     Read,
@@ -224,6 +225,9 @@ class Receiver:
             by_number = {entered.number: entered for entered in pending}
             pending = [by_number[number] for number in numbers if number in by_number]
         for entered in pending:
+            if entered.message.message_type.partition("^")[0] in QUERIES:
+                await self.processing.give_up(entered.number)
+                continue
             read = self.reading.kept(entered)
             await self._once(Course(read, self._patience.tries(), entered, is_again=True))
         return len(pending)

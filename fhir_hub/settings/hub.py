@@ -38,7 +38,7 @@ from fhir_hub.settings.types import (
 
 References = Literal["enforce", "warn", "off"]
 Days = Annotated[int, Field(ge=0, le=36_500)]
-MessageState = Literal["done", "failed", "dead", "quarantined", "ignored", "replaced"]
+MessageState = Literal["done", "answered", "failed", "dead", "quarantined", "ignored", "replaced"]
 Validation = Literal["r4", "profiles", "off"]
 BusinessRules = Literal["enforce", "flag", "off"]
 _COPIES = ("hl7v2", "load")  # sources that tell what happened elsewhere: it is not refused

@@ -19,7 +19,9 @@ PARAMETERS = "SearchParameter"  # the type whose resources say what is indexed
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 # `received` is not finished; `dead` was tried to the limit; `quarantined` has the control id of
 # another content; `ignored` is not to be done; `replaced` has a corrected text in its stead.
-State = Literal["received", "done", "failed", "dead", "quarantined", "ignored", "replaced"]
+State = Literal[
+    "received", "done", "answered", "failed", "dead", "quarantined", "ignored", "replaced"
+]
 
 
 class Key(NamedTuple):

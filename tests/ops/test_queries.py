@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.store.journal import Received
 
 ADT = (
     "MSH|^~\\&|HIS|{site}|HUB|QP|2025||ADT^A28|{number}|P|2.4\r"
@@ -218,13 +219,50 @@ async def test_what_cannot_be_answered_says_why(hub, event, query, error, locati
         assert answer.first("QAK").value(2) == answer.first("MSA").value(1)
 
 
-async def test_a_query_leaves_nothing_behind(hub):
+async def test_a_query_stands_in_the_journal_and_changes_nothing_else(hub):
     before = await hub.hub.backend.store.status()
-    await pdq(hub, "@PID.3.1^P1")
+    for _ in range(2):  # it is no duplicate: what is stored may have changed meanwhile
+        await pdq(hub, "@PID.3.1^P1")
 
-    kept = await hub.hub.backend.journal.recent(count=100)
-    assert len(kept) == len(PEOPLE)
+    kept = await hub.hub.backend.journal.recent(count=2)
+    assert [one.state for one in kept] == ["answered", "answered"]
+    assert (kept[0].message.message_type, kept[0].message.control_id) == ("QBP^Q22", "Q1")
+    assert [link.resource_type for link in kept[0].links] == ["Patient"]
+    assert (b"QAK|T1|OK" in kept[0].ack, b"PID" in kept[0].ack) == (True, False)
     assert await hub.hub.backend.store.status() == before
+    async with hub.client() as client:
+        asked = {"state": "answered", "links": "/".join(kept[0].links[0])}
+        rows = (await client.get("/ops/messages", params=asked)).json()["messages"]
+        assert rows[0]["number"] == kept[0].number
+        assert "P1" not in str(rows)
+        again = {"number": str(kept[0].number)}
+        replayed = (await client.post("/ops/messages/$replay", json=again)).json()["messages"]
+        assert replayed[0]["refused"] == "the message is answered"
+
+
+async def test_a_query_that_is_refused_says_why_in_the_journal(hub):
+    assert shown(await asked(hub, "QBP^Q23", "QPD|PIX|T2|NONE^^^SHTH01"))[0] == "AE"
+
+    (kept,) = await hub.hub.backend.journal.recent(count=1)
+    assert (kept.state, kept.links) == ("answered", ())
+    assert kept.error.startswith("InvalidMessage: nobody has this number")
+
+
+async def test_a_query_in_enhanced_mode_is_answered_at_once(start):
+    async with start(channels={"mllp": {"ack_mode": "enhanced"}}) as hub:
+        query = (
+            "MSH|^~\\&|PIX|QPCDC|HUB|QP|2025||QBP^Q22|Q1|P|2.5|||AL|AL\rQPD|Q22|T1|@PID.3.1^P1\r"
+        )
+        answer = charset.decode(await hub.send(query.encode()))
+        assert shown(er7.parse(answer.text, answer.charset)) == ("AA", "NF", [])
+
+
+async def test_a_query_that_a_crash_interrupted_is_not_done_at_the_next_start(hub):
+    journal = hub.hub.backend.journal
+    asking = Received("mllp", "", "d1", 1, b"MSH|^~\\&|A|B|||2025||QBP^Q22|Q9|P|2.5\r", "QBP^Q22")
+    number = (await journal.keep(asking)).entered.number
+    assert await hub.hub.receiver.replay() == 1
+    assert (await journal.find(number)).state == "answered"
 
 
 async def test_who_was_merged_away_is_found_by_the_old_number_and_once(start):

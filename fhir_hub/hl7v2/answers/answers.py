@@ -17,6 +17,7 @@ from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Store
+from fhir_hub.store.journal import Journal
 
 
 class Taker(Protocol):
@@ -33,6 +34,7 @@ class Answers:
         self,
         receiver: Taker,
         store: Store,
+        journal: Journal,
         parameters: Parameters,
         mappings: Mappings,
         zone: tzinfo,
@@ -43,7 +45,7 @@ class Answers:
         self._receiver, self._log, self._zone = receiver, log, zone
         self._clock, self._new_id = clock, new_id
         self._queries = Queries(
-            store, parameters, mappings, clock=clock, new_id=new_id, zone=zone, log=log
+            store, journal, parameters, mappings, clock=clock, new_id=new_id, zone=zone, log=log
         )
 
     async def take(self, block: Block, *way: Any) -> bytes:
@@ -54,7 +56,7 @@ class Answers:
 
     async def _one(self, block: Block, way: tuple[Any, ...]) -> bytes:
         if not block.is_cut and is_query(block.raw):
-            return await self._queries.answer(block.raw, *way)
+            return await self._queries.answer(block.raw, *way[:1])
         return await self._receiver.take(block, *way)
 
     async def _batch(self, raw: bytes, way: tuple[Any, ...]) -> bytes:

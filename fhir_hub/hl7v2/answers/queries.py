@@ -182,7 +182,7 @@ class Searcher:
             others = _told(patient, domains, without=plan)
             if not others:
                 return Found(domains=domains)
-            patient = {"identifier": others}
+            patient = {"id": patient["id"], "identifier": others}
         elif domains and not _told(patient, domains):
             return Found(domains=domains)
         return Found([patient], 1, "", domains, by_number=True)

@@ -3,9 +3,11 @@
 Spec: HL7v2 chapter 5, QAK (table 0208), DSC; chapter 3, RSP_K21 to K23, ADR_A19
 """
 
+from dataclasses import replace
 from datetime import tzinfo
+from typing import NamedTuple
 
-from fhir_hub.clock import Clock, IdMaker
+from fhir_hub.clock import Clock, IdMaker, microseconds
 from fhir_hub.errors import FhirError, ack_for
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.answers import people
@@ -13,14 +15,18 @@ from fhir_hub.hl7v2.answers.queries import ANSWERS, Asked, Found, Searcher, iden
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.journal.course import Read, received
+from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.search.condition import Conditions
 from fhir_hub.search.context import Context as SearchContext
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.store.base import Store
+from fhir_hub.store.base import Finish, Key, Store
+from fhir_hub.store.journal import Journal
 
 _HEAD = 2000
+_HEADS = (b"MSH", b"MSA", b"ERR", b"QAK")  # what of an answer the journal keeps
 _TYPES = frozenset(kind for kind, _ in ANSWERS)
 Segments = list[list[str]]
 
@@ -33,12 +39,21 @@ def is_query(raw: bytes) -> bool:
     return ack.read_header(charset.first_line(raw)).component(9, 1) in _TYPES
 
 
+class _Reply(NamedTuple):
+    """An answer, what it refuses, and of whom it tells."""
+
+    raw: bytes
+    error: Exception | None
+    patients: tuple[Key, ...]
+
+
 class Queries:
     """Answers queries from a store, in the sender's delimiters, codes and character set."""
 
     def __init__(
         self,
         store: Store,
+        journal: Journal,
         parameters: Parameters,
         mappings: Mappings,
         *,
@@ -47,43 +62,86 @@ class Queries:
         zone: tzinfo,
         log: Log = no_log,
     ) -> None:
-        self._store, self._parameters, self._mappings = store, parameters, mappings
+        self._store, self._journal = store, journal
+        self._parameters, self._mappings = parameters, mappings
         self._clock, self._new_id, self._zone, self._log = clock, new_id, zone, log
 
     async def answer(self, raw: bytes, channel: Channel | None = None) -> bytes:
-        """Return the answer to a query; never raises for what it holds."""
+        """Return the answer to a query; never raises for what it holds.
+
+        That it was asked, of whom the answer tells, and how it ended stands in the journal; the
+        Patients that are told stand there as links alone.
+        """
+        way = channel or Channel("", self._zone)
+        number = await self._keep(raw, way)
+        reply = await self._reply(raw, way)
+        if number:
+            await self._finish(number, reply)
+        return reply.raw
+
+    async def _keep(self, raw: bytes, channel: Channel) -> int:
+        """Return the number of the query in the journal, 0 if it is not there."""
+        header = ack.read_header(charset.first_line(raw))
+        came = received(Read(channel, header, "utf-8"), raw, microseconds(self._clock()))
+        try:  # without a key: the same question again is asked again
+            kept = await self._journal.keep(replace(came, key=""))
+        except Exception as error:
+            self._log("query_not_kept", fault=error)
+            return 0
+        return 0 if kept.is_duplicate else kept.entered.number
+
+    async def _finish(self, number: int, reply: "_Reply") -> None:
+        head = [line for line in reply.raw.split(b"\r") if line[:3] in _HEADS]
+        finish = Finish(
+            number,
+            "answered",
+            b"\r".join([*head, b""]),
+            reason(reply.error) if reply.error else "",
+            reply.patients,
+            microseconds(self._clock()),
+            1,
+            self._mappings.version,
+        )
+        try:
+            await self._journal.finish(finish)
+        except Exception as error:
+            self._log("query_not_finished", number=number, fault=error)
+
+    async def _reply(self, raw: bytes, channel: Channel) -> "_Reply":
         header, name = ack.read_header(charset.first_line(raw)), "utf-8"
-        verdict, segments = ack.ACCEPTED, Segments()
+        error: Exception | None = None
+        patients: tuple[Key, ...] = ()
+        segments = Segments()
         try:
             first = er7.parse(charset.first_line(raw))
-            forced = channel.charset if channel else ""
-            decoded = charset.decode(raw, forced or self._mappings.settings(first).charset)
+            decoded = charset.decode(raw, channel.charset or self._mappings.settings(first).charset)
             header, name = ack.read_header(decoded.text), decoded.charset
-            if channel and (fault := channel.fault(header)):
+            if fault := channel.fault(header):
                 raise fault
             message = er7.parse(decoded.text, decoded.charset)
             try:
-                segments = await self._told(message, channel.zone if channel else self._zone)
-            except Exception as error:
-                verdict = ack_for(error)
-                segments = _echo(message, verdict.ack_code)
-                if not isinstance(error, FhirError):
-                    self._log("query_fault", fault=error)
-        except FhirError as error:
-            verdict = ack_for(error)
+                segments, patients = await self._told(message, channel.zone)
+            except Exception as fault:
+                error = fault
+                segments = _echo(message, ack_for(fault).ack_code)
+                if not isinstance(fault, FhirError):
+                    self._log("query_fault", fault=fault)
+        except FhirError as fault:
+            error = fault
         kind = ANSWERS.get((header.component(9, 1), header.component(9, 2)), ())
-        return ack.acknowledge(
+        answer = ack.acknowledge(
             header,
             name,
-            verdict,
+            ack_for(error) if error else ack.ACCEPTED,
             moment=self._clock(),
             control_id=self._new_id(),
             zone=self._zone,
             kind=kind if segments else (),
             more=segments,
         )
+        return _Reply(answer, error, patients)
 
-    async def _told(self, message: Message, zone: tzinfo) -> Segments:
+    async def _told(self, message: Message, zone: tzinfo) -> tuple[Segments, tuple[Key, ...]]:
         asked = read_asked(message)
         program = self._mappings.program(message)
         zone = program.scope.settings.zone or zone
@@ -105,7 +163,7 @@ class Queries:
                 segments.append(["QRI", score, repeats.join(found.reasons)])
         if found.pointer:
             segments.append(["DSC", found.pointer, "I"])
-        return segments
+        return segments, tuple(Key("Patient", str(one["id"])) for one in found.patients)
 
 
 def _nameless(message: Message) -> str:

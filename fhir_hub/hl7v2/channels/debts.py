@@ -108,12 +108,12 @@ class Debts:
             async for result in answers:
                 entered = next(left)
                 if not result.is_accepted and not self._is_refused(entered, result.ack_code):
-                    self._log("answer_not_delivered", number=entered.number, to=to)
+                    self._log("answer_not_delivered", number=entered.number)
                     return
                 await self.settle(entered.number)
                 self._pauses[to] = 0
         except Unavailable:
-            self._log("answer_not_delivered", number=queue[0].number, to=to)
+            self._log("answer_not_delivered", number=queue[0].number)
         finally:
             await answers.aclose()
 
@@ -123,5 +123,5 @@ class Debts:
         self._refusals[number] = self._refusals.get(number, 0) + bool(ack_code)
         is_final = ack_code in ("AR", "CR") or self._refusals[number] >= _MOST_REFUSALS
         if is_final:
-            self._log("answer_refused", number=number, code=ack_code)
+            self._log("answer_refused", number=number, ack_code=ack_code)
         return is_final

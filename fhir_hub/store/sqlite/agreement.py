@@ -255,8 +255,8 @@ JOURNAL = (
         "a message is in a state that does not exist, or is done and has no acknowledgment",
         "消息状态有误",
         "number",
-        "SELECT number FROM message WHERE state NOT IN ('received', 'done', 'failed', 'dead',"
-        " 'quarantined', 'ignored', 'replaced') OR (state = 'done' AND ack = x'')",
+        "SELECT number FROM message WHERE state NOT IN ('received', 'done', 'answered', 'failed',"
+        " 'dead', 'quarantined', 'ignored', 'replaced') OR (state = 'done' AND ack = x'')",
     ),
     Rule(
         "done-twice",
