@@ -136,6 +136,29 @@ async def test_one_of_many_updates_of_the_same_version_wins(store, change, toget
     assert await store.read(Key("Patient", "a")) == winners[0][0]
 
 
+async def test_versions_that_come_at_once_leave_what_the_last_one_says(store, change, together):
+    said = ["1", "2", None, "3", "3", "4"]
+    versions = [
+        change("a", identifier(one), version_id=n)
+        if one
+        else change("a", version_id=n, method="DELETE")
+        for n, one in enumerate(said, start=1)
+    ]
+    others = [change(f"b{n}", identifier("4")) for n in range(6)]
+
+    await together(
+        *(store.write([one]) for pair in zip(versions, others, strict=True) for one in pair)
+    )
+
+    found = {
+        one: (await store.search(Query(("Patient",), is_identifier(one)))).matches
+        for one in ("1", "2", "3", "4")
+    }
+    assert {one: len(matches) for one, matches in found.items()} == {"1": 0, "2": 0, "3": 0, "4": 7}
+    history = (await store.history("Patient", "a")).matches
+    assert [one.version_id for one in history] == [6, 5, 4, 3, 2, 1]
+
+
 async def test_a_conflict_does_not_harm_its_neighbours(store, change, together):
     await store.write([change("a")])
 

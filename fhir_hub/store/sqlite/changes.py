@@ -1,7 +1,8 @@
-"""Apply one write inside the writer's transaction: check everything, then insert.
+"""Apply writes inside the writer's transaction: check everything, then insert.
 
-All that can be refused is refused before the first INSERT. Rows of one table go in together.
-An update removes and adds only the index rows that differ.
+All that can be refused is refused before the first INSERT. The rows of all new resources of a
+group wait until somebody has to see them, at the end of the group at the latest, and go in
+together, table by table. An update removes and adds only the index rows that differ.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,6 +33,7 @@ _ITS_CODE = " WHERE parameter = ? AND code = ? AND rid = ? AND system = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
 Row = tuple[int | float | str | bytes | None, ...]
+_Key = tuple[int | None, str]  # the number of the type, and the logical id
 
 
 class Place(NamedTuple):
@@ -70,6 +72,9 @@ class Changes:
         self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
         self._spreads: dict[int, tuple[float, bool]] = {}
         self._has_texts = False
+        self._late = _Rows()  # what is not inserted yet
+        self._waiting: set[_Key] = set()  # whose rows those are
+        self.there: set[_Key] = set()  # resources, by type and id, that surely are not deleted
 
     def begin(self) -> None:
         """Read the ends of the tables, unless this connection was the last to write."""
@@ -84,6 +89,20 @@ class Changes:
         self.generation = self._last(GENERATION)
         self._has_texts = self._last("SELECT 1 FROM full_text_docsize LIMIT 1") > 0
 
+    def settle(self) -> None:
+        """Insert what waits."""
+        rows = self._late
+        if not rows.version:
+            return
+        self._late = _Rows()
+        self._waiting.clear()
+        if len(self.there) > _KEPT:
+            self.there.clear()
+        many = self._connection.executemany
+        many("INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.version)
+        many("INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)", rows.resource)
+        self._insert(rows)
+
     def end(self) -> None:
         """Write how many resources of each shape were added or removed."""
         if self._counts:
@@ -96,6 +115,9 @@ class Changes:
     def forget(self) -> None:
         """Drop what is kept of a transaction that was rolled back."""
         self._names.forget()
+        self._late = _Rows()
+        self._waiting.clear()
+        self.there.clear()
         self._data_version = -1
         self._counts.clear()
         self._shapes.clear()
@@ -108,6 +130,8 @@ class Changes:
         for change in changes:
             type_id = self._names.type(change.resource_type)
             key = (type_id, change.logical_id)
+            if key in self._waiting:
+                self.settle()
             row = self._connection.execute(_FIND, key).fetchone() if type_id else None
             rid, current, shape = row or (0, 0, _DELETED)
             if change.version_id != current + 1:
@@ -117,17 +141,11 @@ class Changes:
 
     def apply(self, changes: Sequence[Change], places: Sequence[Place]) -> list[Stored]:
         """Store the checked `changes`; return them as stored."""
-        rows = _Rows()
-        stored = [self._stage(rows, *pair) for pair in zip(changes, places, strict=True)]
-        many = self._connection.executemany
-        many("INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.version)
-        if rows.resource:
-            many("INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)", rows.resource)
-        self._insert(rows)
-        return stored
+        return [self._stage(*pair) for pair in zip(changes, places, strict=True)]
 
     def reindex(self, items: Sequence[Indexed]) -> None:
         """Replace the entries of the resources that are still at the version that is said."""
+        self.settle()
         rows = _Rows()
         for item in items:
             type_id = self._names.type(item.key.resource_type)
@@ -156,8 +174,9 @@ class Changes:
             self._has_texts = True
             many(_ADD_TEXT, [(rid, *row) for rid, row in rows.texts.items()])
 
-    def _stage(self, rows: _Rows, change: Change, place: Place) -> Stored:
-        """Put one change's rows to the others (an update's own row goes in at once)."""
+    def _stage(self, change: Change, place: Place) -> Stored:
+        """Put one change's rows to those that wait (an update's own row goes in at once)."""
+        rows = self._late
         type_id = place.type or self._names.make_type(change.resource_type)
         sequence = self._sequence = self._sequence + 1
         if change.resource_type == PARAMETERS:
@@ -171,8 +190,13 @@ class Changes:
         else:
             rid = self._rid = self._rid + 1
             shape = self._add_entries(rows, type_id, rid, entries)
+        key = (type_id, change.logical_id)
+        self._waiting.add(key)
         if is_deletion:
             shape = _DELETED
+            self.there.discard(key)
+        else:
+            self.there.add(key)
         self._count(place.shape, shape)
         version, moment = change.version_id, change.last_updated
         if place.rid:

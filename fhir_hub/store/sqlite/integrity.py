@@ -47,8 +47,15 @@ def _key(change: Change) -> Key:
 class Integrity:
     """References as one connection sees them."""
 
-    def __init__(self, connection: apsw.Connection, names: Names) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        names: Names,
+        there: set[tuple[int | None, str]] | None = None,
+    ) -> None:
+        """Look up no target of `there`: by type and id, those that surely are not deleted."""
         self._connection, self._names = connection, names
+        self._there = set() if there is None else there
 
     def check(self, changes: Sequence[Change], targets: Collection[Target]) -> None:
         """Raise `Broken` unless references stay whole when `changes` are stored."""
@@ -75,11 +82,15 @@ class Integrity:
 
     def _is_there(self, target: Target) -> bool:
         resource_type, logical_id, version_id, may_be_deleted = target
-        number = self._names.type(resource_type)
-        row: Any = number and self._connection.execute(_FIND, (number, logical_id)).fetchone()
+        key = (self._names.type(resource_type), logical_id)
+        if not version_id and key in self._there:
+            return True
+        row: Any = key[0] and self._connection.execute(_FIND, key).fetchone()
         if not row or not (row[1] or may_be_deleted):  # shape 0: deleted
             return False
         if not version_id:
+            if row[1]:
+                self._there.add(key)
             return True
         version = (row[0], version_number(version_id))
         return self._connection.execute(_VERSION, version).fetchone() is not None

@@ -54,7 +54,7 @@ class SqliteStore:
     ) -> None:
         self._guarding, self._changes, self._writer = guarding, changes, writer
         self._connection = guarding.connection
-        self._integrity = Integrity(guarding.connection, guarding.names)
+        self._integrity = Integrity(guarding.connection, guarding.names, changes.there)
         self._reader, self._readers, self._turns = reader, readers, turns
         self._is_open = True
 
@@ -92,6 +92,9 @@ class SqliteStore:
             for guard in guards:
                 self._check(guard)
             if targets is not None:
+                is_deletion = any(change.method == "DELETE" for change in changes)
+                if is_deletion or any(target.version_id for target in targets):
+                    self._changes.settle()
                 self._integrity.check(changes, targets)
             if finish is not None:
                 check_finish(self._connection, finish)
@@ -209,6 +212,7 @@ class SqliteStore:
             if guard.number != self._changes.generation:
                 raise Conflict("the search parameters have changed")
             return
+        self._changes.settle()
         query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
         if self._guarding.logical_ids(query) != guard.logical_ids:
             raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")

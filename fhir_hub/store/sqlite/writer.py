@@ -33,8 +33,11 @@ class Book(Protocol):
     def begin(self) -> None:
         """Start from what the database says, at the begin of a transaction."""
 
+    def settle(self) -> None:
+        """Write what waits for the end of the group."""
+
     def end(self) -> None:
-        """Write what is still to be written, before COMMIT."""
+        """Write what is about the whole group, before COMMIT."""
 
     def forget(self) -> None:
         """Drop what is kept: the transaction was rolled back."""
@@ -151,20 +154,22 @@ class Writer:
 
     def _fill(self, group: list[_Job]) -> bool:
         """Run the works; False if one failed midway: it has its error, and nothing is written."""
-        for job in group:
-            job.error = None
-            try:
-                job.result = job.work()
-            except (Broken, Conflict, FhirError) as error:
-                job.error = error
-            except Exception as error:
-                self._roll_back()
-                job.error = (
-                    Unavailable("the database cannot be written now")
-                    if isinstance(error, apsw.Error)
-                    else error
-                )
-                return False
+        try:
+            for job in group:
+                job.error = None
+                try:
+                    job.result = job.work()
+                except (Broken, Conflict, FhirError) as error:
+                    job.error = error
+            self._book.settle()
+        except Exception as error:
+            self._roll_back()
+            job.error = (
+                Unavailable("the database cannot be written now")
+                if isinstance(error, apsw.Error)
+                else error
+            )
+            return False
         return True
 
     def _commit(self, group: list[_Job]) -> None:
