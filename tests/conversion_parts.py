@@ -111,3 +111,26 @@ def element(conversion: Conversion, path: str) -> Any:
     for name, number in steps:
         node = node[name] if name else node[int(number)]
     return node
+
+
+TABLE_MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5"
+PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
+
+
+def segment(name: str, **fields: str) -> str:
+    """Return a segment with `f3="x"` in its third field."""
+    texts = {int(field[1:]): text for field, text in fields.items()}
+    return "|".join([name, *(texts.get(at, "") for at in range(1, max(texts) + 1))])
+
+
+def by_table(kind: str, *segments: str, **options: Any) -> Conversion:
+    """Return a message of that kind about one patient as the standard's tables have it."""
+    message = lines(TABLE_MSH.format(kind), PID, *segments)
+    conversion = converted(message, by_table=True, **options)
+    assert errors(conversion) == []
+    return conversion
+
+
+def values(resource: dict[str, Any]) -> list[str]:
+    """Return the values of a resource's identifiers."""
+    return [one["value"] for one in resource["identifier"]]

@@ -28,6 +28,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
 | `provider` | PRD-2, PRD-7, PRD-4 | Practitioner |
 | `annotation` | any CWE | Annotation of each text |
+| `specimen_method` | OBR-15.3 | string of SPS.3 |
+| `specimen_source` | OBR-15.1, OBR-15.2 … | CodeableConcept of a component of SPS |
 | `observed_value` | OBX-5, OBX-2, OBX-6 | the value of an Observation, by type and content |
 | `observed_attachment` | OBX-5 | Attachment |
 | `pressure_components` | OBX-5, OBX-6, OBX-7 | both components of a pressure in one text |
@@ -112,6 +114,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "participation": calls_participations.participation,
         "policy_number": calls_orders.policy_number,
         "employer": calls_orders.employer,
+        "specimen_method": calls_orders.specimen_method,
+        "specimen_source": calls_orders.specimen_source,
         "subscriber": calls_orders.subscriber,
         "visit_participant": calls_participations.visit_participant,
         "whole_procedure": calls_orders.whole_procedure,

@@ -170,9 +170,35 @@ def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     }
 
 
+def specimen_source(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the CodeableConcept of a component of SPS (OBR-15), the first by SpecimenType.
+
+    Some write a CWE there: what has no subcomponent anywhere is the kind of specimen alone.
+    """
+    (path,) = paths
+    value, context = place.value(path._replace(component=0)), place.run.context
+    if value is None:
+        return None
+    is_source = value.encoding.subcomponent in value.raw
+    if path.component == 1:
+        kind = value.component(1) if is_source else value
+        return codes.table_codeable_concept(kind, context, context.table("SpecimenType"))
+    found = value.component(path.component)
+    return codes.codeable_concept(found, context) if is_source and found else None
+
+
+def specimen_method(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return the text of SPS.3, how a specimen was collected; of a CWE there is none."""
+    value = place.value(paths[0]._replace(component=0))
+    is_source = value is not None and value.encoding.subcomponent in value.raw
+    return place.text(paths[0]) or None if is_source else None
+
+
 def annotation(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
-    """Return Annotations of the texts of coded values."""
-    texts = (codes.code_text(value, place.run.context) for value in place.values(paths[0]))
+    """Return Annotations of the texts of coded values, by the standard's tables with the code."""
+    context = place.run.context
+    read = codes.all_text if context.by_table else codes.code_text
+    texts = (read(value, context) for value in place.values(paths[0]))
     return [{"text": text} for text in texts if text] or None
 
 

@@ -49,9 +49,10 @@ def _role(
 
 
 def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return who ordered: ORC-12 in the name of ORC-21, with their addresses and phones."""
-    who, facility, address, phone, own_address = paths
-    person = _made("Practitioner", place.value(who), place)
+    """Return who ordered: ORC-12, else OBR-16, in the name of ORC-21, with addresses and phones."""
+    who, facility, address, phone, own_address, *others = paths
+    said = [value for path in (who, *others) if (value := place.value(path))]
+    person = _made("Practitioner", said[0] if said else None, place)
     institution = _made("Organization", place.value(facility), place)
     if institution:
         institution |= _reached(place, address, phone)

@@ -4,23 +4,22 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBR, OBX, PV1, IN1, PR1; CX
 """
 
 import pytest
-from conversion_parts import BASE, converted, errors, lines, of_type, only, target
+from conversion_parts import (
+    BASE,
+    PID,
+    by_table,
+    converted,
+    errors,
+    lines,
+    of_type,
+    only,
+    segment,
+    target,
+    values,
+)
+from conversion_parts import TABLE_MSH as MSH
 
-MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5"
-PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
 PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
-
-
-def segment(name, **fields):
-    """Return a segment with `f3="x"` in its third field."""
-    texts = {int(field[1:]): text for field, text in fields.items()}
-    return "|".join([name, *(texts.get(at, "") for at in range(1, max(texts) + 1))])
-
-
-def by_table(kind, *segments, **options):
-    conversion = converted(lines(MSH.format(kind), PID, *segments), by_table=True, **options)
-    assert errors(conversion) == []
-    return conversion
 
 
 def ordered(*obr, **orc):
@@ -32,10 +31,6 @@ def ordered(*obr, **orc):
 
 def only_order(conversion):
     return next(one for one in of_type(conversion, "ServiceRequest") if one["status"] == "active")
-
-
-def values(resource):
-    return [one["value"] for one in resource["identifier"]]
 
 
 def typed(identifiers):
@@ -98,8 +93,12 @@ def test_a_person_without_an_institution_orders_herself():
 def test_the_provider_of_the_request_is_kept_beside_the_orderer():
     found, conversion = ordered(segment("OBR", f1="1", f4="X^Y", f16="D2^王^二"), f12="D1^李^明")
     assert values(target(conversion, found["requester"])) == ["D1"]
-    (extension,) = found["extension"]
-    assert values(target(conversion, extension["valueReference"])) == ["D2"]
+    named = [
+        (one["url"].rpartition("/")[2], values(target(conversion, one["valueReference"])))
+        for one in found["extension"]
+    ]
+    # ORC[Provenance]: each orderer of ORC-12 is a person of her own, or named by an extension
+    assert named == [("order-provider", ["D2"]), ("order-ordered-by", ["D1"])]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_the_provider_of_the_request_is_kept_beside_the_orderer():
     [
         ("G1^HIS", [("PGN", "HIS", "G1")]),
         ("G1^TEST01", [("PGN", "/sid/TEST01", "G1")]),
-        ("G1^HIS^1.2.3^ISO", [("PGN", "urn:oid:1.2.3", "G1")]),
+        ("G1^HIS^1.2.3^ISO", [("PGN", "HIS", "G1")]),
         ("G1&HIS^G2&LIS", [("PGN", "HIS", "G1"), ("FGN", "LIS", "G2")]),
         ("G1&HIS", [("PGN", "HIS", "G1")]),
     ],

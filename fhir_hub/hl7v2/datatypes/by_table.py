@@ -104,7 +104,11 @@ def _with_institutions(value: Value, found: Json, context: Context) -> Json:
 def placer_number(value: Value, context: Context) -> Json | None:
     """Return the Identifier of CX as the placer's, typed PLAC (OBR-53, ORC-33)."""
     found = (identifier if context.by_table else identifiers.cx)(value, context)
-    return identifiers.typed(found, "PLAC") if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    (placer,) = (identifiers.typed({}, "PLAC") or {})["type"]["coding"]
+    kinds = [one for one in found.get("type", {}).get("coding", ()) if one != placer]
+    return {**found, "type": {"coding": [placer, *kinds]}}
 
 
 def discharge(value: Value, context: Context) -> Json | None:
@@ -116,12 +120,16 @@ def discharge(value: Value, context: Context) -> Json | None:
 def practitioner(value: Value, context: Context) -> Json | None:
     """Return the Practitioner resource of XCN, CNN, NDL or PPN; a degree is part of the name."""
     person = people.inner(value)
+    return _practitioner(person, _staff(person, context), context)
+
+
+def _practitioner(person: Value, numbers: list[Json], context: Context) -> Json | None:
     name = people.person_name(person, context)
     names = name if isinstance(name, list) else [name] if name else []
     if names and (degree := part(person, 7)):
         suffix = [*names[0].get("suffix", ()), degree]
         names = [{**names[0], "suffix": list(dict.fromkeys(suffix))}, *names[1:]]
-    parts = {"identifier": _staff(person, context), "name": names}
+    parts = {"identifier": numbers, "name": names}
     found = compact(parts)
     return {"resourceType": "Practitioner"} | found if found else None
 
@@ -133,11 +141,21 @@ def _staff(person: Value, context: Context) -> list[Json]:
     return [_authority(person, 9, found, Context(""))]
 
 
+def _reader(person: Value, context: Context) -> Json | None:
+    """Return the Practitioner of CNN: who assigned the number stands in three of its parts."""
+    number = one_line(part(person, 1))
+    found: Json = {"value": number}
+    if said := identifiers.authority(*(one_line(part(person, at)) for at in (9, 10, 11))):
+        found["extension"] = [said]
+    is_one = bool(number) and not identifiers.is_filler(number)
+    return _practitioner(person, [found] if is_one else [], context)
+
+
 def reporter(value: Value, context: Context) -> Json | None:
     """Return who NDL names: a Practitioner, or one's PractitionerRole at its places."""
     if len(value.component(1).components) < 2:
         return practitioner(value, context)
-    person = practitioner(value.component(1), context)
+    person = _reader(value.component(1), context)
     spots = []
     for component, kind in ((7, "si"), (10, "bu"), (4, ""), (11, "lvl"), (5, "ro"), (6, "bd")):
         if found := _hierarchic(value.component(component), with_system=False):

@@ -111,6 +111,12 @@ def code_text(value: Value, context: Context) -> str | None:
     return text_of(value) or part(value, 1) or part(value, 4) or None
 
 
+def all_text(value: Value, context: Context) -> str | None:
+    """Return all that a value says, its components one after the other (CWE[Annotation])."""
+    texts = (one_line(part(value, at)) for at in range(1, len(value.components) + 1))
+    return ", ".join(text for text in texts if text) or None
+
+
 def look_up(value: Value, table: Table) -> Coded | None:
     """Return what a table says of a value: the first part that it lists, else its default.
 
@@ -160,7 +166,8 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     """Return the CodeableConcept of a table's coding and the sender's own behind it.
 
     A row's `also` holds further codings (the Chinese one next to the international). Of the
-    sender's own, a bare code that the table translates is dropped: it says the same.
+    sender's own, a bare code that the table translates is dropped: it says the same. Where the
+    standard's tables are followed every coding of CWE stays.
     """
     coded = _looked_up(value, context, table)
     if coded is None:
@@ -169,6 +176,7 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     listed = {(one.get("system"), one.get("code")) for one in found}
     for own in codings(value, context):
         translated = table.knows(own["code"]) and _is_bare(own["system"], context)
+        translated = translated and not (context.by_table and "display" in own)
         if not translated and (own["system"], own["code"]) not in listed:
             found.append(own)
     return compact({"coding": found, "text": text_of(value) or _called(found)})

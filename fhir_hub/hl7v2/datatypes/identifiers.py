@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity import resident_id, systems, uscc
 
 DATA_QUALITY = f"{systems.BASE}/StructureDefinition/data-quality"
+AUTHORITY = f"{systems.BASE}/StructureDefinition/assigning-authority"
 CHECK_DIGIT = "http://hl7.org/fhir/StructureDefinition/identifier-checkDigit"
 TYPE_SYSTEM = coding_systems.v2_table("203")
 US_SSN = "http://hl7.org/fhir/sid/us-ssn"
@@ -176,13 +177,26 @@ def _in_namespace(number: str, name: str, oid: str, kind: str, context: Context)
     if not number or _is_nothing(number, context):
         return None
     system = systems.universal(oid, kind) or systems.authority_system(context.namespace(name))
-    is_another = bool(name or oid) and name != context.facility
-    if context.by_table and is_own(system) and (is_another or not context.facility):
-        system = ""  # the tables keep the authority's name beside the number (EI)
-    identifier: Json = {"system": system, "value": number} if system else {"value": number}
-    if name and (oid or not system):
+    identifier: Json = {"system": system, "value": number}
+    is_senders = bool(context.facility) and name in ("", context.facility) and not oid
+    if context.by_table and not is_senders:
+        identifier = {"value": number}  # EI[Identifier-Extension]: who assigned it, not a system
+        if said := authority(name, oid, kind):
+            identifier["extension"] = [said]
+    if name and (oid or "system" not in identifier):
         identifier["assigner"] = {"display": name}
     return identifier
+
+
+def authority(name: str, number: str, kind: str) -> Json | None:
+    """Return the extension that keeps who assigned a number as EI and HD name it."""
+    parts = {
+        "namespaceId": {"valueString": name},
+        "universalId": {"valueString": number},
+        "universalIdType": {"valueCode": kind},
+    }
+    held = [{"url": url, **one} for url, one in parts.items() if all(one.values())]
+    return {"url": AUTHORITY, "extension": held} if held else None
 
 
 def placer_ei(value: Value, context: Context) -> Json | None:

@@ -39,7 +39,8 @@ def days(value: Value, context: Context) -> dict[str, Any] | None:
     number = read_decimal(part(value))
     if number is None or number <= 0:
         return None
-    return {"value": number, "unit": "d", "system": coding_systems.UCUM, "code": "d"}
+    unit = "days" if context.by_table else "d"
+    return {"value": number, "unit": unit, "system": coding_systems.UCUM, "code": "d"}
 
 
 def read_decimal(text: str) -> Decimal | None:

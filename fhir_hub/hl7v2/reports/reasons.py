@@ -45,10 +45,13 @@ CHINESE: Mapping[str, str] = MappingProxyType(
 
 
 class Reasons:
-    """The reasons of one message's map; `ran` are the segments for which an entry ran."""
+    """The reasons of one message's map; `ran` are the segments for which an entry ran.
 
-    def __init__(self, program: "Program", ran: Collection[int]) -> None:
-        self._program, self._ran = program, ran
+    With `by_table` the entries that only the standard's tables in full need count too.
+    """
+
+    def __init__(self, program: "Program", ran: Collection[int], *, by_table: bool) -> None:
+        self._program, self._ran, self._by_table = program, ran, by_table
 
     def use(self, segment: Segment, leaf: Leaf, is_read: bool) -> str:
         """Return what the hub itself uses a part for, `""` if for nothing."""
@@ -80,7 +83,7 @@ class Reasons:
 
     def _entries(self) -> Iterator["Entry"]:
         for entries in self._program.entries.values():
-            yield from entries
+            yield from (one for one in entries if self._by_table or one.mode != "table")
 
 
 def _reads(row: "Row", name: str, number: int) -> bool:

@@ -107,7 +107,8 @@ class Report:
     def _told(self, tracer: Tracer, conversion: "Conversion") -> list[FieldReport]:
         """Return the parts as `tracer` saw them in this conversion."""
         paths = paths_of(one.resource for one in conversion.resources)
-        reasons = Reasons(self._program, {place.segment.index for place, _, _ in self._late})
+        ran = {place.segment.index for place, _, _ in self._late}
+        reasons = Reasons(self._program, ran, by_table=self._run.by_table)
         keeper = _keeper(conversion, paths)
         found: list[FieldReport] = []
         for segment in self._run.message.segments:

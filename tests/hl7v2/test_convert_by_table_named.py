@@ -1,0 +1,113 @@
+"""What the standard's tables say of specimens, of who is named besides, and of codes, in full.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (SPS, SPM, OBX, PID[Provenance-Patient], ORC, CWE)
+"""
+
+import pytest
+from conversion_parts import (
+    PID,
+    TABLE_MSH,
+    by_table,
+    converted,
+    errors,
+    lines,
+    of_type,
+    only,
+    segment,
+    target,
+    values,
+)
+
+
+def test_a_specimens_source_is_more_than_its_kind():
+    source = "BLD^EDTA&Potassium&HL70371^by hand^LA&Left Arm&HL70163^^COOL&Cool&HL70493"
+    conversion = by_table("ORU^R01^ORU_R01", segment("OBR", f1="1", f4="X^Y", f15=source))
+    found = only(conversion, "Specimen")
+    assert found["type"]["coding"][0]["code"] == "BLD"
+    (container,) = found["container"]
+    assert container["additiveCodeableConcept"]["coding"][0]["code"] == "EDTA"
+    assert found["collection"]["bodySite"]["coding"][0]["code"] == "LA"
+    assert found["condition"][0]["coding"][0]["code"] == "COOL"
+    assert [one["text"] for one in found["note"]] == ["by hand"]
+
+
+def test_a_code_where_a_specimens_source_belongs_is_its_kind_alone():
+    obr = segment("OBR", f1="1", f4="X^Y", f15="119297000^Blood specimen^SCT")
+    found = only(by_table("ORU^R01^ORU_R01", obr), "Specimen")
+    assert found["type"]["coding"][0]["code"] == "119297000"
+    assert not {"note", "condition", "container"} & set(found)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_what_is_observed_of_the_specimen_is_no_result_of_the_report(stored):
+    message = lines(
+        TABLE_MSH.format("ORU^R01^ORU_R01"),
+        PID,
+        "OBX|1|ST|A^a||of the patient||||||F",
+        "OBR|1|P1|F1|X^Y",
+        "OBX|1|ST|B^b||a result||||||F",
+        "SPM|1|S1||BLD",
+        "OBX|1|ST|C^c||of the specimen||||||F",
+    )
+    conversion = converted(message, by_table=not stored)
+    told = {one["code"]["coding"][0]["code"]: one for one in of_type(conversion, "Observation")}
+    assert list(told) == ["A", "B", "C"]
+    assert len(of_type(conversion, "Observation")) == 3
+    results = [target(conversion, one) for one in only(conversion, "DiagnosticReport")["result"]]
+    assert results == [told["B"]]
+    assert "specimen" in told["B"]
+    assert not {"specimen", "basedOn"} & {*told["A"], *told["C"]}
+    assert target(conversion, told["C"]["focus"][0])["resourceType"] == "Specimen"
+
+
+def test_a_report_and_a_value_of_which_nobody_says_what_they_are():
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1", "OBX|1|ST|||x||||||F", "OBX|2")
+    report, value = only(conversion, "DiagnosticReport"), only(conversion, "Observation")
+    assert report["code"] == value["code"]
+    assert report["code"]["extension"][0]["valueCode"] == "unknown"
+    assert converted_codes(conversion) == []
+
+
+def converted_codes(conversion):
+    return [one["code"]["coding"] for one in of_type(conversion, "Observation") if "coding" in one]
+
+
+def test_who_changed_the_patient_last_is_told_by_a_provenance():
+    pid = segment("PID", f1="1", f3="T1", f5="沈^桂芳", f33="20250101", f34="SITE^1.2.3^ISO")
+    conversion = converted(
+        lines(TABLE_MSH.format("ADT^A01^ADT_A01"), pid, "PV1|1|I"), by_table=True
+    )
+    told = [
+        one
+        for one in of_type(conversion, "Provenance")
+        if one.get("occurredDateTime") == "2025-01-01"
+    ]
+    assert values(target(conversion, told[0]["agent"][0]["who"])) == ["SITE", "1.2.3"]
+    assert target(conversion, told[0]["target"][0]) is only(conversion, "Patient")
+    assert errors(conversion) == []
+
+
+def test_a_note_after_the_patient_and_who_wrote_it_stay_with_her():
+    conversion = by_table("ORU^R01^ORU_R01", "NTE|1|L|慢性肾病||N1^顾^秀兰", "OBR|1|P1|F1|X^Y")
+    patient = only(conversion, "Patient")
+    (note,) = (one["valueAnnotation"] for one in patient["extension"] if "note" in one["url"])
+    assert note["text"] == "慢性肾病"
+    assert values(target(conversion, note["authorReference"])) == ["N1"]
+
+
+def test_a_mapped_code_stands_before_all_that_the_sender_wrote():
+    pid = f"{PID}||||||||A^Separated^HL70002^B^Unmarried^HL70002"
+    conversion = converted(
+        lines(TABLE_MSH.format("ADT^A01^ADT_A01"), pid, "PV1|1|I"), by_table=True
+    )
+    codings = only(conversion, "Patient")["maritalStatus"]["coding"]
+    assert [one["code"] for one in codings] == ["L", "A", "B"]
+
+
+def test_the_orderer_of_the_request_acts_for_an_institution_that_names_none():
+    obr = segment("OBR", f1="1", f4="X^Y", f16="D2^王^二")
+    conversion = by_table("OML^O21^OML_O21", segment("ORC", f1="NW", f2="P1", f21="甲院"), obr)
+    found = only(conversion, "ServiceRequest")
+    role = target(conversion, found["requester"])
+    assert values(target(conversion, role["practitioner"])) == ["D2"]
+    assert target(conversion, role["organization"])["name"] == "甲院"
