@@ -257,8 +257,10 @@ def report_status(place: Place, draft: Draft, paths: Paths) -> str | None:
 
     By the standard's tables such a status is unknown.
     """
+    if "status" in draft.resource or place.run.by_table:
+        return None
     value = place.value(paths[0])
-    if value is None or place.run.by_table:
+    if value is None:
         return None
     context = place.run.context
     return codes.table_code(value, context, context.table("ObservationStatus"))

@@ -77,10 +77,11 @@ class Draft:
 class Place:
     """One segment of the message, in its group."""
 
-    __slots__ = ("node", "run", "segment")
+    __slots__ = ("fields", "node", "run", "segment")
 
     def __init__(self, segment: Segment, node: Node, run: "Run") -> None:
         self.segment = segment
+        self.fields = segment.fields
         self.node = node
         self.run = run
 
@@ -102,36 +103,39 @@ class Place:
 
     def value(self, path: Path) -> Value | None:
         """Return the first filled value at a path that is not HL7's null."""
-        segment = self.find(path.segment)
-        if segment is None or not segment.field(path.field):
+        name, number, component, subcomponent = path
+        segment = self.segment if self.segment.name == name else self.node.nearest(name)
+        if segment is None or not segment.field(number):
             return None
-        for value in segment.repetitions(path.field):
-            if path.component:
-                value = value.component(path.component)
-                if path.subcomponent:
-                    value = value.component(path.subcomponent)
-            if value and not value.is_null:
+        for value in segment.repetitions(number):
+            if component:
+                value = value.component(component)
+                if subcomponent:
+                    value = value.component(subcomponent)
+            if value.raw != '""' and value:
                 return value
         return None
 
     def text(self, path: Path) -> str:
         """Return the text at a path, `""` where it is absent or HL7's null."""
-        segment = self.find(path.segment)
-        raw = segment.field(path.field) if segment is not None else ""
+        name, number, component, subcomponent = path
+        segment = self.segment if self.segment.name == name else self.node.nearest(name)
+        raw = segment.field(number) if segment is not None else ""
         if not raw or segment is None:
             return ""
-        if path.component <= 1 and path.subcomponent <= 1 and raw.isalnum():
+        if component <= 1 and subcomponent <= 1 and raw.isalnum():
             return raw
-        text = segment.value(path.field, path.component or 1, path.subcomponent or 1)
+        text = segment.value(number, component or 1, subcomponent or 1)
         return "" if text == '""' else text
 
     def is_valued(self, path: Path) -> bool:
         """Say whether anything stands at a path; HL7's null does not count."""
         if path.component:
             return bool(self.text(path))
-        segment = self.find(path.segment)
-        text = segment.field(path.field) if segment is not None else ""
-        return bool(text.strip('"^&~| ')) if text else False
+        name, number = path[:2]
+        segment = self.segment if self.segment.name == name else self.node.nearest(name)
+        text = segment.field(number) if segment is not None else ""
+        return text.isalnum() or bool(text.strip('"^&~| ')) if text else False
 
 
 class Run:
@@ -142,6 +146,7 @@ class Run:
 
     __slots__ = (
         "_numbers",
+        "_seeded",
         "application",
         "by_table",
         "context",
@@ -185,8 +190,11 @@ class Run:
         self.received = received
         parts = (3, 4, 7, 9, 10)
         self.seed = "|".join(
-            "^".join(header.value(number, component) for component in (1, 2, 3)) for number in parts
+            "^".join([header.value(number, component) for component in (1, 2, 3)])
+            for number in parts
         )
+        name = f"{self.seed}|".encode()
+        self._seeded = hashlib.sha1(_NAMESPACE + name, usedforsecurity=False)
         self.context: Context = Context("")
         self.drafts: list[Draft] = []
         self.supports: dict[tuple[str, str, str], Draft] = {}
@@ -217,7 +225,9 @@ class Run:
 
     def url_of(self, key: str) -> str:
         """Return the full url of something in this message, always the same."""
-        return name_based_urn(f"{self.seed}|{key}")
+        digest = self._seeded.copy()
+        digest.update(key.encode())
+        return _urn(digest.hexdigest())
 
     def support(self, resource: Json, segment: Segment) -> Json | None:
         """Return the Reference to a resource that a field names in passing (a doctor, a room).
@@ -300,7 +310,10 @@ def name_based_urn(name: str) -> str:
 
     Spec: RFC 9562, 5.5
     """
-    digest = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return _urn(hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest())
+
+
+def _urn(digest: str) -> str:
     variant = "89ab"[int(digest[16], 16) & 3]
     return (
         f"urn:uuid:{digest[:8]}-{digest[8:12]}-5{digest[13:16]}"

@@ -111,7 +111,8 @@ class Segment:
 
     def repetitions(self, number: int) -> "list[Value]":
         """Return the repetitions of a field that are not empty."""
-        text = self.field(number)
+        fields = self._fields or self.fields
+        text = fields[number] if number < len(fields) else ""
         if not text:
             return []
         if number <= 2 and self.name in ("MSH", "BHS", "FHS"):
@@ -129,6 +130,15 @@ class Segment:
 
     def value(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return the unescaped text of one part of the first repetition, `""` where absent."""
+        fields = self._fields or self.fields
+        text = fields[number] if number < len(fields) else ""
+        if not text:
+            return ""
+        separator = self.encoding.repetition
+        if number > 2 and not (separator and separator in text):
+            return _text(
+                text.split(self.encoding.component), self.encoding, component, subcomponent
+            )
         values = self.repetitions(number)
         return values[0].text(component, subcomponent) if values else ""
 
@@ -159,17 +169,7 @@ class Value:
 
     def text(self, component: int = 1, subcomponent: int = 1) -> str:
         """Return one subcomponent's unescaped text, blanks around it cut, `""` where absent."""
-        parts = self.components
-        if component > len(parts):
-            return ""
-        raw = parts[component - 1]
-        separator = self.encoding.subcomponent
-        if separator and separator in raw:
-            pieces = raw.split(separator)
-            raw = pieces[subcomponent - 1] if subcomponent <= len(pieces) else ""
-        elif subcomponent > 1:
-            return ""
-        return unescape(raw, self.encoding).strip()
+        return _text(self._parts or self.components, self.encoding, component, subcomponent)
 
     @property
     def whole(self) -> str:
@@ -184,6 +184,22 @@ class Value:
     def __bool__(self) -> bool:
         """Say whether there is anything in it but delimiters and blanks."""
         return bool(self.raw.strip("^&~ " + self.encoding.component + self.encoding.subcomponent))
+
+
+def _text(parts: list[str], encoding: Encoding, component: int, subcomponent: int) -> str:
+    """Return one subcomponent of a value split into components, unescaped, `""` where absent."""
+    if component > len(parts):
+        return ""
+    raw = parts[component - 1]
+    separator = encoding.subcomponent
+    if separator and separator in raw:
+        pieces = raw.split(separator)
+        raw = pieces[subcomponent - 1] if subcomponent <= len(pieces) else ""
+    elif subcomponent > 1:
+        return ""
+    if encoding.escape in raw:
+        raw = unescape(raw, encoding)
+    return raw.strip()
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.rows import Row, Scope
 from fhir_hub.hl7v2.setters import Put, setter
 
 Act = Callable[[Place, Draft], None]
+Each = Callable[[Place, Draft, list[Value]], None]
 _WHOLE = ("string", "markdown", "Annotation")
 
 
@@ -31,21 +32,40 @@ def reading(
     is_plain = not source.component
     read = _splitter(source, row.kind in _WHOLE and not source.component)
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
-    deleted = _deleted(goal)
+    each = _each(is_single, _deleted(goal), put, convert)
     alone = goal.last.name if is_single and not goal.choice and not goal.parents else ""
 
     def act(place: Place, draft: Draft) -> None:
         if alone and alone in draft.resource:
             return
-        segment = place.find(name)
-        text = segment.field(number) if segment is not None else ""
-        if not text or segment is None or (test is not None and not test(place)):
+        segment = place.segment if place.segment.name == name else place.node.nearest(name)
+        if segment is None:
             return
-        is_one = is_plain and segment.encoding.repetition not in text
-        values = [Value(text, segment.encoding)] if is_one else read(segment, text)
-        run = place.run
+        fields = segment.fields
+        text = fields[number] if number < len(fields) else ""
+        if not text or (test is not None and not test(place)):
+            return
+        run, encoding = place.run, segment.encoding
         run.row = row
-        took = False
+        if is_plain and encoding.repetition not in text and text != '""':  # one, as nearly always
+            made = convert(Value(text, encoding), place)
+            if run.by_table and made is not None:
+                made = run.settled(made, place.segment)
+            if made is None:
+                return
+            for one in made if type(made) is list else (made,):
+                put(draft, place, 0, one)
+            return
+        each(place, draft, read(segment, text))
+
+    return act
+
+
+def _each(is_single: bool, deleted: str, put: Put, convert: Convert) -> Each:
+    """Return the function that puts what each of several values makes, or takes `deleted` out."""
+
+    def each(place: Place, draft: Draft, values: list[Value]) -> None:
+        run, took = place.run, False
         for index, value in enumerate(values):
             if value.is_null:
                 if deleted:
@@ -67,7 +87,7 @@ def reading(
             else:
                 took = put(draft, place, index, made) or took
 
-    return act
+    return each
 
 
 def _deleted(goal: Target) -> str:

@@ -14,7 +14,9 @@ _HOLLOW = '"^&~ '
 
 def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
     """Return a component's text, `""` where it is absent or HL7's null."""
-    text = clean(value.text(component, subcomponent))
+    text = value.text(component, subcomponent)
+    if not text.isprintable():
+        text = clean(text)
     return "" if text == _NULL else text
 
 
