@@ -8,7 +8,6 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import is_
 from typing import Any
 
@@ -150,7 +149,7 @@ def _without(converted: Converted, numbers: set[Number]) -> Converted:
         for identifier in converted.resource["identifier"]
         if numbers.isdisjoint(match.numbers([identifier]))
     ]
-    return replace(converted, resource={**converted.resource, "identifier": kept})
+    return converted._replace(resource={**converted.resource, "identifier": kept})
 
 
 def _hold_active(unit: Unit, logical_id: str) -> None:
@@ -236,8 +235,7 @@ async def _stage(
 ) -> None:
     if thing.is_left:
         return
-    converted = replace(
-        thing.converted,
+    converted = thing.converted._replace(
         resource=rewritten(thing.resource, addresses),
         removes=rewritten(dict(thing.converted.removes), addresses),
     )

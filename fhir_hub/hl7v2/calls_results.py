@@ -220,7 +220,7 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
 def _order_number(place: Place, paths: Paths) -> str:
     """Return the first number of the order, read once for all of its results."""
     order = place.node.nearest("OBR")
-    key = ("number", str(order.index) if order is not None else "")
+    key = ("number", order.index if order is not None else -1)
     known: str | None = place.run.moments.get(key)
     if known is None:
         known = next((text for path in paths if (text := one_line(place.text(path)))), "")
@@ -271,7 +271,7 @@ def observation_category(place: Place, draft: Draft, paths: Paths) -> Json | Non
     run = place.run
     table = run.context.table(CATEGORIES)
     order = place.node.nearest("OBR")
-    key = ("category", str(order.index) if order is not None else "")
+    key = ("category", order.index if order is not None else -1)
     if key not in run.moments:
         values = (place.value(path) for path in paths)
         found = (codes.look_up(value, table) for value in values if value)

@@ -55,6 +55,26 @@ def _one(path: Path, wanted: Any) -> Condition:
     if wanted is True:
         return lambda place: place.is_valued(path)
     if wanted is False:
-        return lambda place: not place.is_valued(path)
+        name, number, is_whole = path.segment, path.field, not path.component
+
+        def is_empty(place: Place) -> bool:
+            if is_whole and place.segment.name == name:
+                fields = place.fields
+                if number >= len(fields) or not fields[number]:
+                    return True
+            return not place.is_valued(path)
+
+        return is_empty
     among = frozenset([wanted] if isinstance(wanted, str) else wanted)
-    return lambda place: place.text(path) in among
+    name, number = path.segment, path.field
+    is_plain = path.component <= 1 and path.subcomponent <= 1
+
+    def is_among(place: Place) -> bool:
+        if is_plain and place.segment.name == name:  # a short code of the segment itself, mostly
+            fields = place.fields
+            raw = fields[number] if number < len(fields) else ""
+            if not raw or raw.isalnum():
+                return raw in among
+        return place.text(path) in among
+
+    return is_among

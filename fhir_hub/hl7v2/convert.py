@@ -10,7 +10,9 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2 import structure
@@ -33,8 +35,7 @@ Json = dict[str, Any]
 NOWHERE = Context("")
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
+class Converted(NamedTuple):
     """One resource of a message.
 
     `match` are the identifiers (system, value) and keys in `meta.tag` (system, code) by which a
@@ -50,7 +51,7 @@ class Converted:
     match: tuple[tuple[str, str], ...] = ()
     mode: str = "update"
     nulls: tuple[str, ...] = ()
-    removes: Mapping[str, list[Any]] = field(default_factory=dict)
+    removes: Mapping[str, list[Any]] = MappingProxyType({})
     whole: tuple[str, ...] = ()
     segment: str = ""
     action: str = ""
@@ -169,7 +170,12 @@ def _run(
 
 Late = list[tuple[Place, Entry, Draft]]
 LateActs = list[tuple[Place, Draft, Acts]]
-_BITS = tuple(1 << number for number in range(128))
+
+
+@lru_cache(maxsize=4096)
+def _filled(are_filled: bytes) -> int:
+    """Return the fields that hold something: bit n is field n. A feed has the same few hundred."""
+    return sum(1 << number for number, is_filled in enumerate(are_filled[:128]) if is_filled)
 
 
 def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]:
@@ -185,10 +191,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             run.unread.append((segment, -1))
             continue
         place = Place(segment, node, run)
-        filled = 0
-        for bit, text in zip(_BITS, segment.fields, strict=False):
-            if text:
-                filled |= bit
+        filled = _filled(bytes(map(bool, place.fields)))
         if unread := filled & ~program.read_of(segment.name, run.by_table):
             run.unread.append((segment, unread))
         for entry in here:

@@ -7,7 +7,6 @@ Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A40 and MRG
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
@@ -77,7 +76,7 @@ def _unlink(survivor: Thing, full_urls: Sequence[str]) -> None:
     ]
     rest = {name: value for name, value in survivor.resource.items() if name != "link"}
     resource = {**rest, "link": links} if links else rest
-    survivor.converted = replace(survivor.converted, resource=resource)
+    survivor.converted = survivor.converted._replace(resource=resource)
 
 
 async def stage(

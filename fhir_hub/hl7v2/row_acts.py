@@ -174,6 +174,9 @@ def calling(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
             made = place.run.settled(made, place.segment)
             if made is None:
                 return
+        if type(made) is not list and not refer:
+            put(draft, place, 0, made)
+            return
         for index, one in enumerate(made if type(made) is list else [made]):
             value = one
             if refer and type(one) is dict and "resourceType" in one:

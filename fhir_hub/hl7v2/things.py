@@ -6,7 +6,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.hl7v2.merge import Resource, unite
@@ -74,8 +74,7 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
 
 
 def _united(first: Converted, second: Converted) -> Converted:
-    return replace(
-        first,
+    return first._replace(
         resource=unite(first.resource, second.resource),
         match=tuple(dict.fromkeys((*first.match, *second.match))),
         mode="update" if "update" in (first.mode, second.mode) else "create",

@@ -50,9 +50,9 @@ class Moment(NamedTuple):
 
 def read_moment(text: str, context: Context) -> Moment | None:
     """Return what `text` says, `None` with an issue if it says no date or a placeholder."""
-    text = half_width(text)
     if not text:
         return None
+    text = half_width(text)
     match = _COMPACT.fullmatch(text)
     if match is None and (match := _WRITTEN.fullmatch(text)):
         context.normalised("written-date", "a date or time is not written as HL7 has it")

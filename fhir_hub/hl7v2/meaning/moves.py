@@ -6,7 +6,6 @@ Spec: HL7v2 chapter 3, A42 and A45
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from fhir_hub import fhirjson
@@ -24,7 +23,7 @@ def keep_class(things: Sequence[Thing], event: str) -> None:
     for thing in things if event == "A42" else ():
         if thing.converted.segment == "MRG" and thing.stored and "class" in thing.resource:
             rest = {name: value for name, value in thing.resource.items() if name != "class"}
-            thing.converted = replace(thing.converted, resource=rest)
+            thing.converted = thing.converted._replace(resource=rest)
 
 
 async def follow(

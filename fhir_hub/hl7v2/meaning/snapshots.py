@@ -7,7 +7,6 @@ Spec: HL7v2 chapter 2, 2.10.4
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -87,7 +86,7 @@ async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
         owner = next((one for one in things if one.key[0] == owner_type and one.stored), None)
         if owner is not None and group in (await telling.later(owner.key)).lists:
             ended = _ended(thing.resource, telling.day)
-            thing.converted = replace(thing.converted, resource=ended)
+            thing.converted = thing.converted._replace(resource=ended)
 
 
 def _owner_of(group: str) -> str:
@@ -130,4 +129,4 @@ def _take_out_unlisted(things: Sequence[Thing], groups: Iterable[str]) -> None:
         gone = [one for one in (thing.stored or {}).get("participant", ()) if kind_of(one) in kinds]
         listed = thing.converted.removes.get("participant", ())
         removes = {**thing.converted.removes, "participant": [*listed, *gone]}
-        thing.converted = replace(thing.converted, removes=removes)
+        thing.converted = thing.converted._replace(removes=removes)

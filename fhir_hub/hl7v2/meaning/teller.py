@@ -10,13 +10,12 @@ Spec: HL7v2 chapter 3, EVN-2; https://hl7.org/fhir/R4/resource.html#Meta
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from fhir_hub.clock import from_microseconds, instant, microseconds
 from fhir_hub.hl7v2.datatypes import times
-from fhir_hub.hl7v2.datatypes.context import Context, no_issue
+from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.identity import systems
 
@@ -71,6 +70,7 @@ class Teller(NamedTuple):
 
 
 NOBODY = Teller()
+QUIET = Context("")  # it forgets every issue
 
 
 def application_system(facility: str) -> str:
@@ -81,10 +81,9 @@ def application_system(facility: str) -> str:
 def teller_of(message: Message, context: Context, received: str) -> Teller:
     """Return who tells a message; its time is `received` where it says none, or a later one."""
     header, event = message.header, message.first("EVN")
-    quiet = replace(context, issue=no_issue)
     written = [event.value(2)] if event is not None else []
     written.append(header.value(7))
-    found = [moment for text in written if (moment := times.read_moment(text, quiet))]
+    found = [moment for text in written if (moment := times.read_moment(text, QUIET))]
     found.sort(key=lambda moment: not moment.has_time)
     latest = microseconds_of(received)
     time = latest

@@ -8,7 +8,7 @@ Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12 and 4 (out-of-order A08)
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
@@ -150,7 +150,7 @@ def _in_error(converted: Converted) -> Converted:
     """Return what a segment to delete says: that it was an error; all else stays as it was."""
     states = ("resourceType", "verificationStatus", "lifecycleStatus", "status", "meta")
     resource = {name: v for name, v in converted.resource.items() if name in states}
-    return replace(converted, resource=resource, nulls=(), removes={})
+    return converted._replace(resource=resource, nulls=(), removes={})
 
 
 def _same(one: Resource, other: Resource) -> bool:

@@ -8,7 +8,6 @@ Spec: HL7v2 chapter 3, A24 and A37; https://hl7.org/fhir/R4/patient.html#merge
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import VersionConflict
@@ -84,4 +83,4 @@ def explain(records: Sequence[Thing], text: str) -> None:
         if thing.resource["resourceType"] == "Provenance":
             reasons = [*thing.resource.get("reason", ()), {"text": text}]
             resource = {**thing.resource, "reason": reasons}
-            thing.converted = replace(thing.converted, resource=resource)
+            thing.converted = thing.converted._replace(resource=resource)

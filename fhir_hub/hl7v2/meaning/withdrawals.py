@@ -10,7 +10,6 @@ Spec: HL7v2 chapter 2, 2.5.3; https://hl7.org/fhir/R4/resource.html#Meta
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -75,7 +74,7 @@ def without_withdrawn(converted: Converted, stored: Json, teller: Teller) -> Con
             resource[mark.element] = left
         else:
             del resource[mark.element]
-    return replace(converted, resource=resource)
+    return converted._replace(resource=resource)
 
 
 def unlisted(converted: Converted, lists: Iterable[str]) -> Converted:
@@ -88,7 +87,7 @@ def unlisted(converted: Converted, lists: Iterable[str]) -> Converted:
         resource["participant"] = [
             one for one in resource["participant"] if kind_of(one) not in kinds
         ]
-    return replace(converted, resource=resource)
+    return converted._replace(resource=resource)
 
 
 def kind_of(participant: Mapping[str, Any]) -> str:
