@@ -67,13 +67,13 @@ def statement(base: str, service: Service) -> dict[str, Any]:
     rest: dict[str, Any] = {
         "mode": "server",
         "documentation": _EVERYWHERE,
-        "resource": [_resource(name, on_types, referring[name], service) for name in types],
+        "resource": [_resource(name, on_types, referring[name], base, service) for name in types],
         "interaction": [*on_system, {"code": "batch"}],
         "compartment": [
             f"{_COMPARTMENT}{name.lower()}" for name in service.definitions.compartments
         ],
     }
-    if shown := [_operation(one) for one in service.operations if one.is_of_system]:
+    if shown := [_operation(one, base) for one in service.operations if one.is_of_system]:
         rest["operation"] = shown
     return {
         "resourceType": "CapabilityStatement",
@@ -90,7 +90,7 @@ def statement(base: str, service: Service) -> dict[str, Any]:
 
 
 def _resource(
-    name: str, interactions: list[dict[str, str]], referring: list[str], service: Service
+    name: str, interactions: list[dict[str, str]], referring: list[str], base: str, service: Service
 ) -> dict[str, Any]:
     parameters = service.parameters.of(name).values()
     references = sorted(f"{name}:{p.code}" for p in parameters if p.kind == "reference")
@@ -115,9 +115,9 @@ def _resource(
         (_parameter(name, p, service) for p in parameters), key=lambda row: row["name"]
     )
     operations = [
-        _operation(one, name)
+        _operation(one, base, name)
         for one in service.operations
-        if one.is_of_types and name in (one.resource_types or (name,))
+        if (one.is_of_type or one.is_of_instance) and name in (one.resource_types or (name,))
     ]
     if operations:
         shown["operation"] = operations
@@ -155,9 +155,11 @@ def _referring(types: Iterable[str], service: Service) -> dict[str, list[str]]:
     return {name: sorted(set(values)) for name, values in found.items()}
 
 
-def _operation(operation: Operation, resource_type: str = "") -> dict[str, str]:
+def _operation(operation: Operation, base: str, resource_type: str = "") -> dict[str, str]:
     name, definition = operation.name.removeprefix("$"), operation.definition
-    if resource_type in operation.resource_types[1:]:
+    if "://" not in definition:
+        definition = f"{base}/{definition}"
+    elif resource_type in operation.resource_types[1:]:
         # R4 defines an operation of several types for each of them
         definition = definition.replace(f"{operation.resource_types[0]}-", f"{resource_type}-")
     return {"name": name, "definition": definition}

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from fhir_hub.errors import MethodNotAllowed, NotFound
-from fhir_hub.identity.systems import BASE
 from fhir_hub.rest import (
     bundle,
     capabilities,
     create,
     delete,
     history,
+    operation_definitions,
     patch,
     read,
     search,
@@ -165,23 +165,28 @@ def _operations() -> tuple[Operation, ...]:
     return tuple(
         Operation(
             name,
-            _ELSEWHERE.get(name)
-            or f"{_DEFINITION}{(rows[0].resource_types or ('Resource',))[0]}-{name[1:]}",
-            tuple(dict.fromkeys(one for row in rows for one in row.resource_types)),
+            _definition(name, types),
+            types,
             is_of_system=any(row.shape == name for row in rows),
-            is_of_types=any(row.shape.startswith("T/") for row in rows),
+            is_of_type=any(row.shape == f"T/{name}" for row in rows),
+            is_of_instance=any(row.shape.startswith("T/I/") for row in rows),
             affects_state=any(row.affects_state for row in rows),
         )
         for name, rows in found.items()
+        for types in (tuple(dict.fromkeys(one for row in rows for one in row.resource_types)),)
     )
 
 
-_DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
-_ELSEWHERE = {  # what R4 itself does not define
-    "$package": f"{BASE}/OperationDefinition/ServiceRequest-package",
-    "$remind": f"{BASE}/OperationDefinition/remind",
-    "$summary": "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
-}
+def _definition(name: str, types: tuple[str, ...]) -> str:
+    """Return where an operation is defined: by HL7, or below the base."""
+    if name == "$summary":
+        return "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"
+    if name in operation_definitions.TOLD:
+        return f"OperationDefinition/{operation_definitions.definition_id(name, types)}"
+    # of several types R4 defines it for each; $merge is as R5 has it
+    return f"http://hl7.org/fhir/OperationDefinition/{(*types, 'Resource')[0]}-{name[1:]}"
+
+
 OPERATIONS = _operations()
 
 _TABLE = {(route.method, route.shape): route for route in ROUTES}

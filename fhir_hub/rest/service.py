@@ -20,9 +20,10 @@ from fhir_hub.store.base import Stored
 
 
 class Operation(NamedTuple):
-    """An operation: its name with `$`, its canonical, the types it is of (none: of all).
+    """An operation: its name with `$`, its definition, the types it is of (none: of all).
 
-    `is_of_system` and `is_of_types` say at which levels it is answered, `affects_state` whether
+    `definition` is a canonical, or `OperationDefinition/[id]` of one of ours. `is_of_system`,
+    `is_of_type` and `is_of_instance` say at which levels it is answered, `affects_state` whether
     it writes resources.
     """
 
@@ -30,7 +31,8 @@ class Operation(NamedTuple):
     definition: str
     resource_types: tuple[str, ...]
     is_of_system: bool
-    is_of_types: bool
+    is_of_type: bool
+    is_of_instance: bool
     affects_state: bool
 
 

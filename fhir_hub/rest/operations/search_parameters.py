@@ -22,7 +22,7 @@ Part = dict[str, Any]
 
 async def status(request: FhirRequest, service: Service) -> FhirResponse:
     """Return the state of every active parameter of the site, or of one, whatever its status."""
-    read_inputs(request, "$status", ())
+    read_inputs(request, "$status", ("",))
     return answer(200, await _states(request, service))
 
 
@@ -31,7 +31,7 @@ async def reindex(request: FhirRequest, service: Service) -> FhirResponse:
 
     Searches by it go on meanwhile. Raises `NotFound` if it is not active.
     """
-    read_inputs(request, "$reindex", ())
+    read_inputs(request, "$reindex", ("",))
     states = await _states(request, service)
     own = [one for one in service.parameters.own if one.logical_id == request.path[1]]
     if not own:
