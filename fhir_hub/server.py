@@ -21,13 +21,15 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import Unavailable, outcome
+from fhir_hub.errors import Issue, Unavailable, outcome, outcome_of
 from fhir_hub.rest.http import Exchange, FhirApp, Receive, Scope, Send, is_fault
 from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Metrics
 
 PREFIX = "/fhir"
 _LENIENCE = 1.1
+_MOST_HEAD = 128 << 10  # bytes of a request's line and headers
+_MOST_ADDRESS = 65535  # what the parser of addresses takes
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -193,7 +195,8 @@ class _Timed(HttpToolsProtocol):
     def __init__(self, *given: Any, limit_s: float, **named: Any) -> None:
         super().__init__(*given, **named)
         self._limit_s = limit_s
-        self._is_whole = self._is_begun = False
+        self._is_whole = self._is_begun = self._is_over = False
+        self._received = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -211,8 +214,12 @@ class _Timed(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of a request."""
+        """Take a piece of a request; a head that is too large is not waited for."""
+        self._received += len(data)
         super().data_received(data)
+        if self._is_begun and self._received > _MOST_HEAD and not self.transport.is_closing():
+            self._is_over = True
+            self.send_400_response("")
         if self._is_whole:
             self._unset_timer()
         elif self._timer is None:
@@ -224,14 +231,35 @@ class _Timed(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that its head is there."""
+        """Note that its head is there; raises `ValueError` for one that is too large."""
+        if self._received > _MOST_HEAD:
+            head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if head > _MOST_HEAD:
+                self._is_over = True
+                raise ValueError("the head of a request is too large")
         self._is_begun = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Note that it has come to its end."""
-        self._is_whole = True
+        self._is_whole, self._received = True, 0
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP request, or too large for one; `msg` is uvicorn's word for it."""
+        if len(getattr(self, "url", b"")) > _MOST_ADDRESS:
+            status, code = b"414 URI Too Long", "too-long"
+            text = f"an address has at most {_MOST_ADDRESS} bytes; search by POST _search"
+        elif self._is_over:
+            status, code = b"431 Request Header Fields Too Large", "too-long"
+            text = f"the line and headers of a request have at most {_MOST_HEAD} bytes"
+        else:
+            status, code, text = b"400 Bad Request", "structure", "this is no HTTP request"
+        body = fhirjson.dumps(outcome_of([Issue(code, text)]))
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
+        tail = b"content-length: %d\r\nconnection: close\r\n\r\n%b"
+        self.transport.write(head % status + tail % (len(body), body))
+        self.transport.close()
 
     def _set_timer(self) -> None:
         self._timer = self.loop.call_later(self._limit_s, self._cut)

@@ -4,6 +4,7 @@ And a disk without room, on the same hub. Spec: RFC 9110, 15.5.9 (408 Request Ti
 """
 
 import contextlib
+import json
 import re
 import resource
 import socket
@@ -72,6 +73,36 @@ def test_a_request_that_does_not_end_is_cut_off(hub, begun, dripped, status):
     found = re.findall(rb"HTTP/1.1 (\d+)", told)
     assert found[-1:] == [status][: bool(status)], told
     httpx.get(f"{hub.fhir.removesuffix('/fhir')}/health/live").raise_for_status()
+
+
+GET = b"GET /fhir/Patient?name=%b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01", b"400"),
+        (b"HELLO\r\n\r\n", b"400"),
+        (HEAD + b"content-length: -1\r\n\r\n", b"400"),
+        (GET % (b"x" * 70_000, b""), b"414"),
+        (GET % (b"x", b"x: %b\r\n" % (b"y" * 140_000)), b"431"),
+        (GET % (b"x", b"x: y\r\n" * 40_000), b"431"),
+        (b"GET /fhir/Patient HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 600_000, b"431"),
+        (GET % (b"x" * 60_000, b"x: %b\r\n" % (b"y" * 60_000)), b"200"),
+    ],
+    ids=["TLS", "line", "length", "address", "header", "headers", "no end", "large"],
+)
+def test_what_is_no_request_or_too_large_is_told_so(hub, content, status):
+    with connect(hub) as connection:
+        with contextlib.suppress(OSError):
+            connection.sendall(content)
+        told = answer(connection)
+
+    head, _, body = told.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == status
+    assert b"application/fhir+json" in head
+    kind = "Bundle" if status == b"200" else "OperationOutcome"
+    assert json.loads(body)["resourceType"] == kind
 
 
 def test_a_request_in_pieces_that_ends_in_time_is_answered(hub):
