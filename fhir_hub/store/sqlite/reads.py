@@ -9,6 +9,7 @@ import apsw
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Key, Page, Status, Stored
 from fhir_hub.store.cursor import write_cursor
+from fhir_hub.store.sqlite.budget import Budget
 from fhir_hub.store.sqlite.conditions import Conditions
 from fhir_hub.store.sqlite.lookups import Lookup, Lookups, lookup_of
 from fhir_hub.store.sqlite.names import Names
@@ -33,6 +34,7 @@ _BY_NUMBER = (
 )
 _MANY = 200
 _MOST_COUNTED = 500
+_STEPS = 30  # of SQLite's machine, to look at a row
 _LOGICAL_ID = "SELECT logical_id FROM resource WHERE rid = ?"
 _VERSION = "version v CROSS JOIN resource r ON r.rid = v.rid"
 _EARLIER = (
@@ -51,6 +53,9 @@ class Reader:
         self._lookups = Lookups(connection, self.names)
         self._counted: dict[Sql, int] = {}
         self._counted_at: object = None
+        # on the connection that writes, a guard is rather looked at before
+        steps = max(1, _STEPS * limits.few)
+        self._budget = Budget(connection, steps) if connection.readonly("main") else None
 
     def read(self, key: Key) -> Stored | None:
         """Return the current version, a deletion too."""
@@ -88,7 +93,8 @@ class Reader:
         if recipe[0] is NOTHING:
             return self._page_of(query, [])
         found = self._filled(query, *recipe)
-        return found and self._page_of(query, self.connection.execute(*found).fetchall())
+        rows = found and self._rows(*found, is_bounded=self._is_bounded(recipe[0]))
+        return None if rows is None else self._page_of(query, rows)
 
     def _held(self, query: Query, lookup: Lookup) -> Page:
         """Return the page of all that hold some codes."""
@@ -117,17 +123,30 @@ class Reader:
         self, query: Query, recipe: Recipe, values: Sequence[Bound]
     ) -> tuple[str, list[Any]] | None:
         """Return the statement of a search by a recipe, None if it walks more than few rows."""
-        if recipe.probe:
+        if recipe.probe and not self._is_bounded(recipe):
             most = self._limits.few if recipe.is_long else self._limits.rare
             probe = recipe.probe
             if self.connection.execute(probe.text, probe.values(values, most)).fetchone():
                 return None
         return recipe.page.text, recipe.page.values(values, query.count + 1)
 
+    def _is_bounded(self, recipe: Recipe) -> bool:
+        """Say whether the statement is to be stopped if it walks more than few rows."""
+        return recipe.is_long and recipe.probe is not None and self._budget is not None
+
+    def _rows(self, text: str, values: list[Any], *, is_bounded: bool) -> list[Any] | None:
+        if is_bounded and self._budget:
+            return self._budget.rows(text, values)
+        return self.connection.execute(text, values).fetchall()
+
     def _quick(self, query: Query) -> tuple[str, list[Any]] | None:
         """Return the statement of a search of a simple shape that walks few rows."""
-        found = self._recipes.find(query)
-        return None if found is None or found[0] is NOTHING else self._filled(query, *found)
+        recipe = self._recipes.find(query)
+        if recipe is None or recipe[0] is NOTHING:
+            return None
+        found = self._filled(query, *recipe)
+        is_bounded = self._is_bounded(recipe[0])
+        return found if found and self._rows(*found, is_bounded=is_bounded) is not None else None
 
     def glance(self, query: Query) -> Page | None:
         """Return the page of a search that walks few rows, None for others."""
