@@ -48,6 +48,7 @@ from fhir_hub.server import (
 from fhir_hub.settings import Given, Settings, Validation
 from fhir_hub.settings.channels import DEFAULT_MLLP
 from fhir_hub.store.open import Backend
+from fhir_hub.store.terminology.codes_seen import CodesFile
 from fhir_hub.subscriptions.order import Orders
 from fhir_hub.telemetry import Figures, Log, Logs, Metrics
 
@@ -94,7 +95,8 @@ def build(
     service = service_of(settings, definers, checks, site_rules, parameters, repository.of("rest"))
     metrics = Metrics(__version__, is_shared=figures is not None)
     channels = configured(settings)
-    codes = CodesSeen(settings.local_codes_path, mappings, stored, settings.trusted_facilities)
+    kept = backend.codes or CodesFile(settings.local_codes_path)
+    codes = CodesSeen(kept, mappings, stored, settings.trusted_facilities)
     outer = (settings, backend, logs, metrics)
     receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
     warn = logs.get_logger("mllp").warning

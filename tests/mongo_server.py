@@ -15,12 +15,14 @@ unless it stands in an `$and`, as all of ours do: then every document is read), 
 120 inserts a second.
 """
 
+import atexit
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -83,6 +85,27 @@ def emptied(url: str) -> Iterator[str]:
             database = client.get_default_database()
             for name in database.list_collection_names():
                 database[name].delete_many({})
+
+
+@contextmanager
+def store_asked_for() -> Iterator[str]:
+    """Yield the address of an empty store: in memory, or on MongoDB if the tests run on that.
+
+    For the many tests of what no store has a part in; `FHIR_HUB_TEST_STORES=mongo` shows so.
+    """
+    if os.environ.get("FHIR_HUB_TEST_STORES") != "mongo":
+        yield "memory:"
+        return
+    with fresh(_one_for_all()) as url:
+        yield url
+
+
+@cache
+def _one_for_all() -> str:
+    """Return the address of a MongoDB that ends with this process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(running())
 
 
 def _serve(folder: str) -> None:

@@ -10,15 +10,16 @@ import asyncio
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import httpx
+from mongo_server import store_asked_for
 
 from fhir_hub.app import build
 from fhir_hub.hub import Hub
@@ -154,12 +155,20 @@ class MllpClient:
 @contextmanager
 def scenario_hub(load: Path | None = INSTITUTIONS, **options: Any) -> Iterator[ScenarioHub]:
     """Run a hub with the demonstration's institutions and the settings `options`."""
+    with ExitStack() as stack:
+        if "store" not in options:
+            options["store"] = stack.enter_context(store_asked_for())
+        yield stack.enter_context(_running(load, options))
+
+
+@contextmanager
+def _running(load: Path | None, options: Mapping[str, Any]) -> Iterator[ScenarioHub]:
     started: Future[ScenarioHub] = Future()
     clock = StoryClock()
     stopping: list[Any] = []
 
     async def run() -> None:
-        given = {"port": 0, "mllp_port": 0, "store": "memory:", "drain_s": 5, **options}
+        given = {"port": 0, "mllp_port": 0, "drain_s": 5, **options}
         settings = load_settings(None, given, {})
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

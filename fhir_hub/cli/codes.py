@@ -43,7 +43,7 @@ def list_(
     """List local codes without a standard one, the most frequent first. 列出未对照的编码。"""
 
     async def work(hub: "Hub") -> None:
-        found = hub.codes.tasks(sender, with_mapped=mapped)
+        found = await hub.codes.tasks(sender, with_mapped=mapped)
         for one in found:
             state = "  mapped" if one.is_mapped else ""
             called = f"  {one.display}" if one.display else ""
@@ -64,7 +64,7 @@ def messages(
     from fhir_hub.hl7v2.senders.affected import affected
 
     async def work(hub: "Hub") -> list[int]:
-        found = [one for one in hub.codes.tasks(sender, with_mapped=True) if one.code == code]
+        found = [one for one in await hub.codes.tasks(sender, with_mapped=True) if one.code == code]
         numbers = [n for one in found for n in await affected(hub.backend.journal, one)]
         return sorted(set(numbers))
 

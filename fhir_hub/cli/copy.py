@@ -1,8 +1,8 @@
 """`fhir-hub copy`: everything of one store into another, whole, in order, and compared.
 
 For moving from a file to MongoDB, back, or to a smaller file. What a killed copy has done stays,
-and the same command goes on from there. Imported terminology and local codes lie in files of
-their own beside the store and are no part of it.
+and the same command goes on from there. Imported terminology, which lies in
+a file of its own, and local codes seen, which are counted anew, are no part of it.
 """
 
 import asyncio

@@ -16,12 +16,12 @@ def add_codes(app: FastAPI, codes: CodesSeen, journal: Journal) -> None:
     async def tasks(
         sender: str = "", mapped: bool = False, count: Annotated[int, Query(ge=1, le=10_000)] = 100
     ) -> dict[str, Any]:
-        found = codes.tasks(sender, with_mapped=mapped)
+        found = await codes.tasks(sender, with_mapped=mapped)
         return {"total": len(found), "codes": [one._asdict() for one in found[:count]]}
 
     @app.get("/ops/codes/messages", summary="The messages that a local code stands in, by number")
     async def messages(sender: str, system: str, code: str) -> dict[str, Any]:
-        for one in codes.tasks(sender, with_mapped=True):
+        for one in await codes.tasks(sender, with_mapped=True):
             if (one.system, one.code) == (system, code):
                 return {"numbers": await affected(journal, one)}
         raise HTTPException(404, "this code never came from this sender / 没有该编码")

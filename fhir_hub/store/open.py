@@ -13,19 +13,22 @@ from typing import Self
 from fhir_hub.store.base import CannotOpen, Store
 from fhir_hub.store.crew import Crew
 from fhir_hub.store.journal import Journal
+from fhir_hub.store.terminology.codes_seen import Codes
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
     """An open store and its journal. `async with` closes it; so does `close`.
 
-    With a `crew` any number of processes may write to it, each by itself.
+    With a `crew` any number of processes may write to it, each by itself. `codes` are local codes
+    that came, where the store keeps them itself.
     """
 
     store: Store
     journal: Journal
     close: Callable[[], Awaitable[None]]
     crew: Crew | None = None
+    codes: Codes | None = None
 
     async def __aenter__(self) -> Self:
         """Return the backend itself."""
@@ -81,14 +84,14 @@ def _mongo(scheme: str) -> Callable[[str], Backend]:
     def opened(rest: str) -> Backend:
         from fhir_hub.store.mongo.opening import open_mongo
 
-        store, journal, crew = open_mongo(f"{scheme}:{rest}")
+        store, journal, crew, codes = open_mongo(f"{scheme}:{rest}")
 
         async def close() -> None:
             await journal.close()
             await crew.leave()
             await store.close()
 
-        return Backend(store, journal, close, crew)
+        return Backend(store, journal, close, crew, codes)
 
     return opened
 

@@ -21,17 +21,18 @@ MESSAGE = (
 TABLE = "code,display,target,name,equivalence\nNA1,钠,2951-2,Sodium,\nNOTE,备注,,,\n"
 
 
-@pytest.fixture
-def store(tmp_path):
+@pytest.fixture(params=["sqlite", "mongo"])
+def store(request, tmp_path):
     """A store that has taken three messages with local codes."""
-    store = f"sqlite:{tmp_path}/hub.sqlite"
+    is_file = request.param == "sqlite"
+    store = f"sqlite:{tmp_path}/hub.sqlite" if is_file else request.getfixturevalue("mongo_url")
 
     async def make():
         async with open_backend(store) as backend:
             hub = build(load_settings(None, {"store": store}, {}), backend, Logs("error"))
             for number, code in enumerate(("K1", "NA1", "NA1"), start=1):
                 await hub.receiver.receive(MESSAGE.format(number, code).encode())
-            hub.codes.flush()
+            await hub.codes.flush()
 
     asyncio.run(make())
     return store

@@ -7,6 +7,7 @@ import deliver_parts
 import pytest
 import trustme
 from deliver_parts import Peer, deliveries, partner
+from mongo_server import store_asked_for
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
 from fhir_hub.hl7v2.sender import control_id
@@ -17,10 +18,10 @@ from fhir_hub.telemetry import Metrics
 
 @pytest.fixture
 async def backend():
-    """A store in memory: a database's part in it is tested with a hub that is killed."""
-    opened = open_backend("memory:")
-    yield opened
-    await opened.close()
+    """A store in memory, or on MongoDB: what a kill does is tested with a hub in a process."""
+    with store_asked_for() as url:
+        async with open_backend(url) as opened:
+            yield opened
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from deliver_parts import Peer, deliveries, partner
+from mongo_server import store_asked_for
 
 from fhir_hub.store.open import open_backend
 from fhir_hub.telemetry import Metrics
@@ -59,10 +60,10 @@ BOOKED = {
 
 @pytest.fixture
 async def backend():
-    """A store in memory: a database's part in it is tested with a hub that is killed."""
-    opened = open_backend("memory:")
-    yield opened
-    await opened.close()
+    """A store in memory, or on MongoDB: what a kill does is tested with a hub in a process."""
+    with store_asked_for() as url:
+        async with open_backend(url) as opened:
+            yield opened
 
 
 @pytest.fixture

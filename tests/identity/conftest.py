@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from mongo_server import store_asked_for
 from parts import fhir_app, ids, service
 from parts import repository as over
 
@@ -17,9 +18,12 @@ from fhir_hub.store.open import open_backend
 
 @pytest.fixture
 async def client(clock):
-    opened = open_backend("memory:")
-    repository = over(opened.store, clock, ids(), "enforce", Conduct(is_strict=True))
-    transport = httpx.ASGITransport(app=fhir_app(service(repository), []))
-    async with httpx.AsyncClient(transport=transport, base_url="http://hub.test/fhir/") as client:
-        yield client
-    await opened.close()
+    with store_asked_for() as url:
+        async with open_backend(url) as opened:
+            repository = over(opened.store, clock, ids(), "enforce", Conduct(is_strict=True))
+            app = fhir_app(service(repository), [])
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://hub.test/fhir/"
+            ) as client:
+                yield client

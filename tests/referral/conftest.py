@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from mongo_server import store_asked_for
 from parts import fhir_app, ids, service
 from parts import repository as over
 
@@ -17,9 +18,9 @@ from fhir_hub.store.open import open_backend
 
 @pytest.fixture
 async def store(tmp_path):
-    opened = open_backend("memory:")
-    yield opened.store
-    await opened.close()
+    with store_asked_for() as url:
+        async with open_backend(url) as opened:
+            yield opened.store
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The mapping tasks of a hub: local codes without a standard one, and how often each came.
 
 Counting costs a dictionary look-up a code; every few seconds, and at the end, what was counted
-goes to a file beside the database. A crash may lose the last seconds of the counts, nothing else.
+goes to a file beside the database, or into one that many machines share. A crash may lose the
+last seconds of the counts, nothing else.
 
 Spec: DOMAIN 5.1 (unmapped codes by frequency)
 """
@@ -11,14 +12,13 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from pathlib import Path
 
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.repository.stored_terminology import StoredTerminology
-from fhir_hub.store.terminology.codes_seen import CodesFile, Seen
+from fhir_hub.store.terminology.codes_seen import Codes, Seen
 
 _EVERY_S = 3.0
 
@@ -40,12 +40,12 @@ class CodesSeen:
 
     def __init__(
         self,
-        path: Path | None,
+        kept: Codes,
         mappings: Mappings,
         stored: StoredTerminology,
         trusted: Sequence[str] = (),
     ) -> None:
-        self._file, self._mappings, self._stored = CodesFile(path), mappings, stored
+        self._kept, self._mappings, self._stored = kept, mappings, stored
         self._trusted, self._stamp, self._maps = trusted, -1, ""
         self._counts: dict[tuple[str, str, str], _Count] = {}
 
@@ -79,34 +79,41 @@ class CodesSeen:
             known.last = received
 
     async def watch(self) -> None:
-        """Keep the file up to date until cancelled, and once more then."""
+        """Keep what is kept up to date until cancelled, and once more then."""
         try:
             while True:
                 await asyncio.sleep(_EVERY_S)
                 with contextlib.suppress(Unavailable):
                     await self._stored.refresh()
-                self.flush()
+                await self.flush()
         finally:
-            self.flush()
+            await self.flush()
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """Write what was counted. What cannot be written now is written the next time."""
         counts, self._counts = self._counts, {}
         rows = [
             (*key, one.display, one.field, one.times, one.first, one.last)
             for key, one in counts.items()
         ]
-        if rows:
-            with contextlib.suppress(OSError):
-                self._file.add(rows)
+        if not rows:
+            return
+        try:
+            await self._kept.add(rows)
+        except OSError:
+            for key, one in counts.items():
+                newer = self._counts.setdefault(key, one)
+                if newer is not one:
+                    newer.times += one.times
+                    newer.first = one.first
 
-    def tasks(self, sender: str = "", *, with_mapped: bool = False) -> list[Seen]:
+    async def tasks(self, sender: str = "", *, with_mapped: bool = False) -> list[Seen]:
         """Return the codes, the most frequent first, without those that a map knows by now."""
         self._learn()
-        self.flush()
+        await self.flush()
         known = self._mappings.local_codes
         found = []
-        for one in self._file.all(sender):
+        for one in await self._kept.all(sender):
             is_mapped = known.of(one.system, one.code) is not None
             if with_mapped or not is_mapped:
                 found.append(one._replace(is_mapped=is_mapped))

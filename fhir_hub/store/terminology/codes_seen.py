@@ -1,11 +1,13 @@
-"""The file of local codes that came: beside the database, no part of it, safe to throw away.
+"""Where local codes that came are kept: a file beside the database, safe to throw away.
+
+A store that many machines share keeps them itself (`store/mongo/codes_seen.py`).
 
 Several processes write to it; each adds what it has counted in one short transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import apsw
 
@@ -43,6 +45,21 @@ class Seen(NamedTuple):
     is_mapped: bool = False
 
 
+class Codes(Protocol):
+    """Where they are kept, for any number of processes."""
+
+    async def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add counts: the fields of `Seen`. Raises `OSError` if they cannot be written now."""
+
+    async def all(self, sender: str = "") -> list[Seen]:
+        """Return the codes of a sender, or of all, the most frequent first."""
+
+
+def by_frequency(codes: Iterable[Seen]) -> list[Seen]:
+    """Return codes, the most frequent first."""
+    return sorted(codes, key=lambda one: (-one.times, one.sender, one.system, one.code))
+
+
 class CodesFile:
     """The file at `path`, made when it is first written; None: in memory."""
 
@@ -50,7 +67,7 @@ class CodesFile:
         self._path = path
         self._connection: apsw.Connection | None = None
 
-    def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
+    async def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add counts: the fields of `Seen`. Raises `OSError` if they cannot be written."""
         try:
             connection = self._opened()
@@ -59,14 +76,13 @@ class CodesFile:
         except (apsw.Error, CannotOpen) as error:
             raise OSError(f"the file of local codes: {type(error).__name__}") from None
 
-    def all(self, sender: str = "") -> list[Seen]:
+    async def all(self, sender: str = "") -> list[Seen]:
         """Return the codes of a sender, or of all, the most frequent first."""
         if self._path is not None and not self._path.is_file():
             return []
-        order = "ORDER BY times DESC, sender, system, code"
         where, bound = ("WHERE sender = ?", (sender,)) if sender else ("", ())
-        rows = self._opened().execute(f"SELECT * FROM seen {where} {order}", bound)
-        return [Seen(*row) for row in rows]
+        rows = self._opened().execute(f"SELECT * FROM seen {where}", bound)
+        return by_frequency(Seen(*row) for row in rows)
 
     def _opened(self) -> apsw.Connection:
         if self._connection is None:
