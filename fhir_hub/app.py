@@ -85,8 +85,7 @@ def build(
     warn = logs.get_logger("hub").warning
     if missing := profiles.missing():
         warn("packages_missing", needed="; ".join(missing))
-    require_of = partial(requirement, checks, site_rules, definitions)
-    rules = (require_of, clock)
+    rules = (partial(requirement, checks, site_rules, definitions), clock)
     base = settings.base_url or address(settings.host, settings.port)
     orders = Orders(parameters, settings.zone, base, ALIASES, settings.subscriptions_allow)
     known = (parameters, stored, orders)
