@@ -13,7 +13,7 @@ MLLP_PORT ?= 2575
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
 	@echo "make test               every check and test"
-	@echo "make test-mongo         all tests of stores and REST on MongoDB (a stand-in, or a real one)"
+	@echo "make test-mongo         tests of stores, REST, messages, scenarios on MongoDB (a stand-in, or a real one)"
 	@echo "make test-faults        kill, tear, fill, slow down and fuzz for SECONDS each (60)"
 	@echo "make lint               format, lint and types only"
 	@echo "make bench              drive a running hub and print targets beside what it reaches"
@@ -51,7 +51,11 @@ test: lint
 
 # FHIR_HUB_TEST_MONGODB=mongodb://… names a real MongoDB; each worker makes and drops a database
 test-mongo: $(VENV)/installed-tests
-	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 -k mongo tests/store tests/rest
+	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 -k mongo \
+	  tests/store tests/rest tests/repository tests/hl7v2 tests/cli tests/whole
+	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 \
+	  tests/scenarios tests/referral tests/documents tests/identity tests/subscriptions \
+	  tests/hl7v2/test_deliver.py tests/hl7v2/test_deliver_events.py
 
 # each test of faults tries for so long; the suite runs them all for a moment
 SECONDS ?= 60

@@ -168,7 +168,7 @@ def _deliveries(
     log = logs.get_logger("outbound").warning
     told = Delivery(repository, settings.referral).acknowledged
     parts = (repository.clock, new_logical_id, log, metrics, told)
-    return Deliveries(settings.partners, mappings, desk, *parts)
+    return Deliveries(settings.partners, mappings, desk, *parts, news=backend.news)
 
 
 def _repository(
@@ -203,6 +203,6 @@ def _repository(
             None if chosen.validation == "off" else orders.complete,
         )
 
-    indexing = Indexing(backend.store, parameters, extractor, log)
+    indexing = Indexing(backend.store, parameters, extractor, log, backend.news)
     parts = (backend.store, rules_of(), extractor, rules_of, indexing, terminology)
     return Repository(*parts), indexing

@@ -84,7 +84,7 @@ class Hub:
         self.deadlines = Deadlines(self.service.repository, clock, warn, rules)
         service, pause_s = self.service, self.settings.subscriptions_pause_s
         warn = self.logs.get_logger("subscriptions").warning
-        work = Work(service.repository, self.orders, pause_s, clock, warn)
+        work = Work(service.repository, self.orders, pause_s, clock, warn, self.backend.news)
         self.notifications = Notifications(work)
         log = self.logs.get_logger("journal").info
         self.retention = Retention(self.backend.journal, self.settings, clock, log)
@@ -177,8 +177,8 @@ class Hub:
                 await close()
             await self.intake.close()
             await self.receiver.close()
-            await self.deliveries.close(self.settings.drain_s)
-            await self.notifications.rest()
+            drain_s = self.settings.drain_s
+            await asyncio.gather(self.deliveries.close(drain_s), self.notifications.close(drain_s))
 
         def ready() -> None:
             self.is_taking = True

@@ -23,6 +23,8 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.answers: list[int] = []
+        self.arrived, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
         self._came: queue.Queue[Notified] = queue.Queue()
         outer = self
 
@@ -30,6 +32,8 @@ class Endpoint:
             def take(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 resource = json.loads(body) if body else None
+                outer.arrived.set()
+                outer.may_answer.wait(PATIENCE_S)
                 status = outer.answers.pop(0) if outer.answers else 200
                 self.send_response(status)
                 if 300 <= status < 400:

@@ -118,6 +118,11 @@ class ScenarioHub:
         deadlines = self._hub.deadlines.expire()
         asyncio.run_coroutine_threadsafe(deadlines, self._loop).result(30)
 
+    @property
+    def is_taking(self) -> bool:
+        """Say whether it takes requests: it does not any more when it stops."""
+        return self._hub.is_taking
+
     def close(self) -> None:
         self.client.close()
         self._mllp.close()

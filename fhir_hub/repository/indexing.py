@@ -26,6 +26,7 @@ from fhir_hub.search.own import OwnParameter, is_active, read_row
 from fhir_hub.search.parameters import EVERY_TYPE, Parameters
 from fhir_hub.search.plan import And, Query
 from fhir_hub.store.base import PARAMETERS, Conflict, Indexed, Key, Store, Stored
+from fhir_hub.store.news import News, NoNews
 
 _BATCH = 100
 _PAGE = 500
@@ -65,9 +66,14 @@ class Indexing:
     """Keeps `Parameters` in step with the store, and does the passes where it is told to."""
 
     def __init__(
-        self, store: Store, parameters: Parameters, extractor: Extractor, log: Log = no_log
+        self,
+        store: Store,
+        parameters: Parameters,
+        extractor: Extractor,
+        log: Log = no_log,
+        news: News | None = None,
     ) -> None:
-        self._log = log
+        self._log, self._news = log, news or NoNews()
         self._is_leading = False
         self._store, self._parameters, self._extractor = store, parameters, extractor
         self._refreshing = asyncio.Lock()
@@ -118,6 +124,7 @@ class Indexing:
 
     async def watch(self) -> None:
         """Follow what other processes do, and do the passes if this one leads. Endless."""
+        self._news.hear(self._wake.set, of_parameters=True)
         while True:
             try:
                 await self.refresh()

@@ -5,7 +5,7 @@ store does not pay for the driver of another.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +13,7 @@ from typing import Self
 from fhir_hub.store.base import CannotOpen, Store
 from fhir_hub.store.crew import Crew
 from fhir_hub.store.journal import Journal
+from fhir_hub.store.news import News, NoNews
 from fhir_hub.store.terminology.codes_seen import Codes
 
 
@@ -21,7 +22,7 @@ class Backend:
     """An open store and its journal. `async with` closes it; so does `close`.
 
     With a `crew` any number of processes may write to it, each by itself. `codes` are local codes
-    that came, where the store keeps them itself.
+    that came, where the store keeps them itself. `news` tells of what other processes write.
     """
 
     store: Store
@@ -29,6 +30,7 @@ class Backend:
     close: Callable[[], Awaitable[None]]
     crew: Crew | None = None
     codes: Codes | None = None
+    news: News = field(default_factory=NoNews)
 
     async def __aenter__(self) -> Self:
         """Return the backend itself."""
@@ -84,14 +86,9 @@ def _mongo(scheme: str) -> Callable[[str], Backend]:
     def opened(rest: str) -> Backend:
         from fhir_hub.store.mongo.opening import open_mongo
 
-        store, journal, crew, codes = open_mongo(f"{scheme}:{rest}")
-
-        async def close() -> None:
-            await journal.close()
-            await crew.leave()
-            await store.close()
-
-        return Backend(store, journal, close, crew, codes)
+        parts = open_mongo(f"{scheme}:{rest}")
+        kept = (parts.crew, parts.codes, parts.news)
+        return Backend(parts.store, parts.journal, parts.close, *kept)
 
     return opened
 

@@ -22,6 +22,7 @@ from fhir_hub.search.plan import And, Has, Is, LinkedBy, Links, Not, Or, Plan, Q
 from fhir_hub.search.predicate import meets
 from fhir_hub.store.base import Key, Stored
 from fhir_hub.store.feed import Feed
+from fhir_hub.store.news import News
 from fhir_hub.store.notes import set_notes
 from fhir_hub.subscriptions.hook import notify
 from fhir_hub.subscriptions.order import LIVE, Order, Orders
@@ -33,13 +34,17 @@ _UNSAVED = 500  # versions of which there was nothing to tell, looked at again a
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every courier works with; `pause_s` is the first pause after a failure."""
+    """What every courier works with; `pause_s` is the first pause after a failure.
+
+    `news` tells of what other processes write.
+    """
 
     repository: Repository
     orders: Orders
     pause_s: float
     clock: Clock
     log: Callable[..., None]
+    news: News
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,16 @@ class Courier:
         self._order: Order | None = None
         self._refusal = self._status = ""
         self._sequence = self._saved = 0
+        self.is_busy = self._is_stopping = False
         self._is_on = True  # as of `_sequence`: it may have been off and on again meanwhile
 
     def wake(self) -> None:
         """Look at what was written."""
         self._news.set()
+
+    def stop(self) -> None:
+        """Notify of nothing more; what is on its way is still answered and noted."""
+        self._is_stopping = True
 
     def read(self, stored: Stored) -> None:
         """Take the Subscription as it is now; what failed is tried at once if he changed it."""
@@ -111,6 +121,7 @@ class Courier:
                 while True:
                     await self._step()
             except Exception as error:  # the store does not answer, or a fault of ours: go on
+                self.is_busy = False
                 self._work.log("subscription_fault", fault=error)
                 await asyncio.sleep(_FAULT_S)
 
@@ -151,6 +162,7 @@ class Courier:
             if self._is_on and await self._is_wanted(stored, order):
                 await self._deliver(stored)
                 await self._save(stored.sequence)
+                self.is_busy = False
             self._sequence = stored.sequence
         if self._sequence - self._saved >= _UNSAVED:
             await self._save(self._sequence)
@@ -177,6 +189,8 @@ class Courier:
         """
         if stored.resource_type != order.resource_type or stored.is_deleted:
             return False
+        if (stored.resource_type, stored.logical_id) == self.key:
+            return False  # what the hub says in it is no news, and would make more of it
         if not _asks_others(order.plan):
             return meets(order.plan, _Version(stored, self._work.repository))
         plan = And((Has("_id", "token", (Is(stored.logical_id),)), order.plan))
@@ -189,8 +203,12 @@ class Courier:
         while True:
             order = await self._valid()
             self._changed.clear()
+            if self._is_stopping:
+                await asyncio.Event().wait()  # until it is cancelled
+            self.is_busy = True
             if not (failure := await notify(order, stored)):
                 return await self._say("active")
+            self.is_busy = False
             self._work.log("subscriber_silent", reason=failure)
             await self._say("error", failure)
             is_changed = False

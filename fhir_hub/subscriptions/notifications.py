@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/subscription.html
 """
 
 import asyncio
+from contextlib import suppress
 
 from fhir_hub.search.plan import Has, Is, Query
 from fhir_hub.store.base import Stored
@@ -11,7 +12,7 @@ from fhir_hub.store.notes import set_notes
 from fhir_hub.subscriptions.courier import PREFIX, Courier, Work
 from fhir_hub.subscriptions.order import LIVE
 
-_EVERY_S = 0.25
+_EVERY_S, _DRAIN_S = 0.25, 0.01
 _AT_ONCE = 500
 _PLAN = Has("status", "token", tuple(Is(one) for one in LIVE))
 
@@ -25,10 +26,12 @@ class Notifications:
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
         self._watching: asyncio.Task[None] | None = None
         self._last = self._own = -1
+        self._woken = asyncio.Event()
 
     def lead(self) -> None:
         """Let this process notify, if the hub may call anybody: one of several does."""
         if self._watching is None and self._work.orders.allowed:
+            self._work.news.hear(self._woken.set)
             self._watching = asyncio.create_task(self._watch())
 
     async def rest(self) -> None:
@@ -41,14 +44,28 @@ class Notifications:
         if tasks:
             await asyncio.wait(tasks)
 
+    async def close(self, drain_s: float) -> None:
+        """Stop; what is on its way is waited for so long, and noted: it does not go again."""
+        couriers = [courier for courier, _ in self._couriers.values()]
+        for courier in couriers:
+            courier.stop()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + drain_s
+        while any(one.is_busy for one in couriers) and loop.time() < until:
+            await asyncio.sleep(_DRAIN_S)
+        await self.rest()
+
     async def _watch(self) -> None:
         """See what was written. Endless."""
         while True:
+            self._woken.clear()
             try:
                 await self._look()
             except Exception as error:  # the store does not answer: go on later
                 self._work.log("subscription_fault", fault=error)
-            await asyncio.sleep(_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._work.news.pause_s(_EVERY_S)):
+                    await self._woken.wait()
 
     async def _look(self) -> None:
         last = await self._newest("")

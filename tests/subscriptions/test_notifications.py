@@ -3,6 +3,8 @@
 Spec: https://hl7.org/fhir/R4/subscription.html
 """
 
+import threading
+
 import pytest
 from endpoint_parts import Endpoint, subscription
 from scenario_parts import scenario_hub
@@ -123,6 +125,42 @@ def test_one_that_fails_holds_up_no_other(endpoint):
         hub.put(f"Subscription/{failing['id']}", failed | {"channel": channel})  # tried at once
 
         assert [endpoint.next().path for _ in range(2)] == ["/new", "/new"]
+
+
+def test_what_the_hub_says_in_a_subscription_is_no_news_to_it(endpoint):
+    endpoint.answers += [503]
+    with running(endpoint) as hub:
+        his = hub.post("Subscription", subscription("Subscription", endpoint.address))
+        other = subscription("Patient?active=true", endpoint.address, payload=PAYLOAD)
+        hub.post("Subscription", other)  # he is told of it, which fails first
+        assert [endpoint.next().method for _ in range(2)] == ["POST", "POST"]
+        until(hub, f"Subscription/{his['id']}", "active")
+        assert len(hub.history(f"Subscription/{his['id']}")) == 3  # active, error, active
+
+        hub.post("Patient", patient("One", active=True))
+        assert endpoint.next().method == "PUT"
+        assert endpoint.is_quiet()
+
+
+def test_a_hub_that_is_stopped_waits_for_the_answer_and_does_not_notify_again(endpoint, tmp_path):
+    store = f"sqlite:{tmp_path / 'hub.sqlite'}"
+    endpoint.may_answer.clear()
+
+    def answer(hub):
+        while hub.is_taking:
+            pass
+        endpoint.may_answer.set()
+
+    with running(endpoint, store=store) as hub:
+        hub.post("Subscription", subscription("Patient", endpoint.address, payload=PAYLOAD))
+        hub.post("Patient", patient("One"))
+        assert endpoint.arrived.wait(5)
+        threading.Thread(target=answer, args=(hub,)).start()
+    assert families(endpoint, 1) == ["One"]
+
+    with running(endpoint, store=store) as hub:
+        hub.post("Patient", patient("Two"))
+        assert families(endpoint, 1) == ["Two"]
 
 
 def test_a_restart_loses_nothing_and_skips_nothing(endpoint, tmp_path):

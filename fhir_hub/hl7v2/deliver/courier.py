@@ -9,6 +9,7 @@ listed, and sent anew when somebody says so. Where nobody answers, nothing is gi
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fhir_hub.clock import Clock, instant
@@ -22,6 +23,7 @@ from fhir_hub.hl7v2.emit.emit import Emitted
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Stored
 from fhir_hub.store.feed import Feed
+from fhir_hub.store.news import News
 from fhir_hub.telemetry import Log
 
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
@@ -51,6 +53,7 @@ class Round:
     told: Told
     delivered: Delivered
     sleep: Callable[[float], Awaitable[None]]
+    news: News
 
 
 class Courier:
@@ -63,7 +66,11 @@ class Courier:
         self._unsaved = 0
         self.is_busy = False
         self._is_stopping = False
-        self.is_open = asyncio.Event()
+        self.is_open, self._woken = asyncio.Event(), asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at what was written."""
+        self._woken.set()
 
     def stop(self) -> None:
         """Send nothing more; what is on its way is still answered."""
@@ -79,8 +86,11 @@ class Courier:
         self._progress, self._unsaved, self.is_busy = None, 0, False  # as the notes say
         try:
             while True:
+                self._woken.clear()
                 if not await self._tried():
-                    await self._given.sleep(_IDLE_S)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._given.news.pause_s(_IDLE_S)):
+                            await self._woken.wait()
         finally:
             await self._given.link.close()
 

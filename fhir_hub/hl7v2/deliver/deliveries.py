@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.deliver.outbox import Outbox
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.settings.partners import PartnerSettings
+from fhir_hub.store.news import News, NoNews
 from fhir_hub.telemetry import Log, Metrics
 
 _WATCH_S, _LOOK_S = 1.0, 0.01
@@ -75,9 +76,10 @@ class Deliveries:
         metrics: Metrics,
         delivered: Delivered = _nothing,
         time: Callable[[], float] = monotonic,
+        news: News | None = None,
     ) -> None:
         check_partners(partners, mappings, desk)
-        self._metrics = metrics
+        self._metrics, self._news = metrics, news or NoNews()
         self._breakers: dict[str, Breaker] = {}
         self._couriers: dict[str, Courier] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,12 +99,14 @@ class Deliveries:
                 metrics.observe_delivery,
                 delivered,
                 asyncio.sleep,
+                self._news,
             )
             self._couriers[name] = Courier(given)
 
     def lead(self) -> None:
         """Let this process deliver: one of several does."""
         if not self._tasks and self._couriers:
+            self._news.hear(self._wake)
             self._tasks = [asyncio.create_task(one.run()) for one in self._couriers.values()]
             self._tasks.append(asyncio.create_task(self._watch()))
 
@@ -135,6 +139,11 @@ class Deliveries:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _wake(self) -> None:
+        """Let all look: something was written."""
+        for courier in self._couriers.values():
+            courier.wake()
 
     async def _watch(self) -> None:
         """Tell the metrics how it stands. Endless."""

@@ -15,15 +15,12 @@ import asyncio
 import contextlib
 from collections.abc import Collection
 
-from pymongo.errors import PyMongoError
-
-from fhir_hub.errors import Unavailable
-from fhir_hub.store.mongo.driver import Connection, Refused, Session
+from fhir_hub.store.mongo.driver import Connection, Session
 from fhir_hub.store.mongo.messages import NUMBERS, UNDER_WAY
 from fhir_hub.store.mongo.schema import HUB
+from fhir_hub.store.mongo.streams import LOOK_S, Stream
 
-_POLL_S, _LOOK_S = 0.05, 2.0
-_AWAIT_MS = 1000
+_POLL_S = 0.05
 _ENDS = [{"$match": {"operationType": "delete"}}]
 
 
@@ -53,8 +50,7 @@ class Waiting:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._awaited: set[asyncio.Future[None]] = set()
-        self._watching: asyncio.Task[None] | None = None
-        self._pause_s = _POLL_S
+        self._stream = Stream(connection, UNDER_WAY, _ENDS, self.ended)
 
     async def wait(self, number: int) -> None:
         """Return when nothing that came before the message and shares a word is under way."""
@@ -62,8 +58,7 @@ class Waiting:
         if own is None:
             return
         before = {"words": {"$in": own["words"]}, "turn": {"$lt": own["turn"]}}
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+        self._stream.start()
         while True:
             awaited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._awaited.add(awaited)  # before the question: what ends meanwhile is heard of
@@ -72,7 +67,7 @@ class Waiting:
                 if first is None or not await self._is_there(number):
                     return
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause_s):
+                    async with asyncio.timeout(LOOK_S if self._stream.is_open else _POLL_S):
                         await awaited
             finally:
                 self._awaited.discard(awaited)
@@ -85,26 +80,8 @@ class Waiting:
 
     async def close(self) -> None:
         """Watch no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        await self._stream.close()
 
     async def _is_there(self, number: int) -> bool:
         found = await self._connection.find_one(UNDER_WAY, {"_id": number}, fields=["_id"])
         return found is not None
-
-    async def _watch(self) -> None:
-        """Hear of what ends in other processes. Endless, unless there are no change streams."""
-        while True:
-            try:
-                stream = await self._connection.watch(UNDER_WAY, _ENDS, max_await_time_ms=_AWAIT_MS)
-                self._pause_s = _LOOK_S
-                async with stream:
-                    async for _ in stream:
-                        self.ended()
-            except Refused:  # there are none: looking again soon is all
-                self._pause_s = _POLL_S
-                return
-            except (Unavailable, PyMongoError):
-                self._pause_s = _POLL_S
-            await asyncio.sleep(_LOOK_S)
