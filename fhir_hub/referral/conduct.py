@@ -134,28 +134,31 @@ class Conduct:
     async def follow(self, unit: Unit) -> None:
         """Hold what is staged to the rules; raises `NotAllowed`, `NotInThisState`, `RuleBroken`."""
         last: dict[Key, bytes] = {}
+        passed: dict[Key, bytes] = {}  # what no rule is about
         for _ in range(_MOST_ROUNDS):
-            due = [
-                (key, change.content)
-                for key, change in unit.changes.items()
-                if key.resource_type in self._rules
-                and last.get(key) != change.content
-                and (key.resource_type != "Observation" or self._is_watched(change.content))
-            ]
+            due = []
+            for key, change in unit.changes.items():
+                content = change.content
+                if content == last.get(key) or content == passed.get(key):
+                    continue
+                if self._is_watched(key.resource_type, content):
+                    due.append((key, content))
+                else:
+                    passed[key] = content
             if not due:
                 return
             for key, content in due:
                 before = last.get(key) if key in last else _stored_before(unit, key)
                 last[key] = content
-                followed = Followed(key, _read(before), _read(content))
+                followed = Followed(key, _read(before), unit.staged(key))
                 for rule in self._rules[key.resource_type]:
                     await rule(unit, followed)
 
-    def _is_watched(self, content: bytes | None) -> bool:
-        """Say whether some rule is about an Observation: most are not even read."""
-        if self._watched is None:
-            return False
-        return content is None or self._watched.search(content) is not None
+    def _is_watched(self, resource_type: str, content: bytes) -> bool:
+        """Say whether some rule is about what is staged: most Observations are not even read."""
+        if resource_type != "Observation":
+            return resource_type in self._rules
+        return self._watched is not None and self._watched.search(content) is not None
 
 
 async def _review_patient(unit: Unit, followed: Followed) -> None:

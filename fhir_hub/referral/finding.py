@@ -31,6 +31,11 @@ def _parameters() -> Parameters:
     return Parameters(load_definitions())
 
 
+@cache
+def _index(resource_type: str, parameter: str) -> str:
+    return _parameters().of(resource_type)[parameter].index
+
+
 async def find(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]:
     """Return what matches all of `wanted`, by parameter: a resource, a code, one of several codes.
 
@@ -42,31 +47,30 @@ async def find(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]
 
 def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     """Return the plan that `find` asks."""
-    known = _parameters().of(resource_type)
     plans = []
     for name, value in wanted.items():
-        parameter = known[name.replace("_", "-")]
+        index = _index(resource_type, name.replace("_", "-"))
         tests = value if isinstance(value, tuple) and not isinstance(value, Key) else (value,)
         keys = [one for one in tests if isinstance(one, Key)]
         if keys:
             found = tuple(Is("/".join(key)) for key in keys)
-            plans.append(Has(parameter.index, "reference", found))
+            plans.append(Has(index, "reference", found))
         else:
             found = tuple(one if isinstance(one, Is) else Is(str(one)) for one in tests)
-            plans.append(Has(parameter.index, "token", found))
+            plans.append(Has(index, "token", found))
     return And(tuple(plans))
 
 
 async def find_naming(unit: Unit, resource_type: str, parameter: str, number: Is) -> list[Stored]:
     """Return what refers to something by its number alone, under a parameter of references."""
-    index = _parameters().of(resource_type)[parameter].index
+    index = _index(resource_type, parameter)
     return await unit.find(resource_type, Has(f"{index}:identifier", "token", (number,)))
 
 
 def ended_between(resource_type: str, first: datetime, last: datetime, date: str = "date") -> Plan:
     """Return the plan of what has a date parameter that ended after one moment, until another."""
     bounds = Compare("high", ">", microseconds(first)), Compare("high", "<=", microseconds(last))
-    index = _parameters().of(resource_type)[date].index
+    index = _index(resource_type, date)
     return Has(index, "date", (Range((bounds,)),))
 
 
@@ -80,7 +84,7 @@ def plan_between(
     """Return the plan of `plan_for` whose date parameter begins from `first` to before `end`."""
     low, high = (float(microseconds(moment)) for moment in (first, end))
     bounds = (Compare("low", ">=", low), Compare("low", "<", high))
-    index = _parameters().of(resource_type)[date].index
+    index = _index(resource_type, date)
     within = Has(index, "date", (Range((bounds,)),))
     return And((plan_for(resource_type, **wanted), within))
 

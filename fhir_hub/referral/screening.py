@@ -78,8 +78,6 @@ async def _screen(
     """Stage the Task of the family doctor, or a finding more in the one that is open."""
     (name, screening), key, observation = rule, followed.key, followed.after
     assert observation is not None
-    if screening.programme and await programmes_of(unit, patient, screening.programme):
-        return
     finding = {
         "type": {"coding": [{"system": RULES, "code": name}], "text": screening.chinese},
         "valueReference": {"reference": "/".join(key)},
@@ -89,10 +87,13 @@ async def _screen(
     if any(_is_about(one, key, name) for one in tasks):
         return  # the same reading again: its Task is there, or was done
     there = next((one for one in tasks if one.get("status") in OPEN), None)
+    inputs = list(each(there, "input"))
+    if any(has_code(one.get("type"), name, RULES) for one in inputs):
+        return  # nothing can follow: nobody is asked further
+    if screening.programme and await programmes_of(unit, patient, screening.programme):
+        return
     if there is not None:
-        inputs = list(each(there, "input"))
-        if not any(has_code(one.get("type"), name, RULES) for one in inputs):
-            await unit.update(there | {"input": [*inputs, finding]}, there["id"])
+        await unit.update(there | {"input": [*inputs, finding]}, there["id"])
         return
     taken = effective(observation)
     day = unit.today if taken is None else taken.date()

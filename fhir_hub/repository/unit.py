@@ -11,11 +11,10 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from fhir_hub import fhirjson
-from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
+from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant_at, microseconds
 from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
 from fhir_hub.r4.references import RECORDS, Literal, is_id
 from fhir_hub.search.entry import Entry
@@ -115,6 +114,7 @@ class Unit:
         self.places: dict[Key, str] = {}
         self.warnings: list[Warned] = []
         self.literals: dict[Key, Collection[Literal]] = {}
+        self._resources: dict[Key, Resource] = {}  # what the changes say
         self.given_up: set[Target] = set()  # what may be missing after all
         self._store = store
         self._rules = rules
@@ -122,7 +122,7 @@ class Unit:
         self._asked: dict[tuple[str, Plan], Sequence[Stored]] = {}
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
-        self._instant = _instant(self._now)
+        self._instant = instant_at(self._now)
 
     async def current(self, key: Key) -> Stored | None:
         """Return the version that holds in this unit: staged here, or stored."""
@@ -265,10 +265,11 @@ class Unit:
             return current.version_id if current else 0
         is_staged = key in self.changes
         if is_staged and self._seen.get(key) is None:  # made in this unit: it never was
-            del self.changes[key], self.literals[key]
+            del self.changes[key], self.literals[key], self._resources[key]
             return 0
         version_id = current.version_id + (0 if is_staged else 1)
         self.literals.pop(key, None)
+        self._resources.pop(key, None)
         self.changes[key] = Change(*key, version_id, self._now, "DELETE")
         return version_id
 
@@ -281,6 +282,10 @@ class Unit:
         """Return what is staged of a resource by now: what follows from a write may add to it."""
         change = self.changes.get(Key(stored.resource_type, stored.logical_id))
         return stored if change is None else _as_stored(change)
+
+    def staged(self, key: Key) -> Resource | None:
+        """Return what a staged change says, None for a deletion. It is not to be changed."""
+        return self._resources.get(key)
 
     @property
     def now(self) -> datetime:
@@ -315,6 +320,7 @@ class Unit:
         literals = self.literals[key] = self._rules.targets(key.resource_type, content)
         entries = tuple(self._rules.entries(stamped, literals))
         self.changes[key] = Change(*key, version_id, self._now, method, content, entries)
+        self._resources[key] = stamped
         return key
 
     def targets(self) -> list[Target]:
@@ -363,11 +369,6 @@ def _as_stored(change: Change) -> Stored:
         change.method,
         change.content,
     )
-
-
-@lru_cache(maxsize=16)
-def _instant(moment: int) -> str:
-    return instant(from_microseconds(moment))
 
 
 def _stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Resource:
