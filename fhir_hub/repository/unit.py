@@ -8,7 +8,7 @@ the same work again from fresh reads, so that every decision is made on what is 
 Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +17,7 @@ from fhir_hub import fhirjson
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant_at, microseconds
 from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
 from fhir_hub.r4.references import RECORDS, Literal, is_id
+from fhir_hub.repository.staged import Staged
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
@@ -132,22 +133,32 @@ class Unit:
             self._seen[key] = await self._store.read(key)
         return self._seen[key]
 
-    async def find(self, resource_type: str, plan: Plan) -> list[Stored]:
+    async def find(
+        self, resource_type: str, plan: Plan, among: Collection[Key] | None = None
+    ) -> list[Stored]:
         """Return what meets `plan`, staged resources too; the commit holds only if that stays so.
+
+        Of what is staged only `among` is looked at, if that is given.
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
         matches = self._asked.get((resource_type, plan))
         if matches is None:
             matches = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
-        return self._held(resource_type, plan, matches)
+        return self._held(resource_type, plan, matches, among)
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
         """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
         page = await self._store.search(Query((resource_type,), plan, count=most))
         return None if page.cursor else self._held(resource_type, plan, page.matches)
 
-    def _held(self, resource_type: str, plan: Plan, matches: Sequence[Stored]) -> list[Stored]:
+    def _held(
+        self,
+        resource_type: str,
+        plan: Plan,
+        matches: Sequence[Stored],
+        among: Collection[Key] | None = None,
+    ) -> list[Stored]:
         """Return the matches as this unit sees them; the commit holds only if they stay so."""
         if (resource_type, plan) not in self._asked:  # rules ask the same of each of ten results
             ids = frozenset(stored.logical_id for stored in matches)
@@ -159,11 +170,12 @@ class Unit:
             self._seen.setdefault(key, stored)
             if key not in self.changes:
                 found.append(stored)
-        staged = (c for k, c in self.changes.items() if k.resource_type == resource_type)
+        keys = self.changes if among is None else among
+        staged = (self.changes[key] for key in keys if key.resource_type == resource_type)
         return found + [
             _as_stored(change)
             for change in staged
-            if change.method != "DELETE" and meets(plan, _Staged(change, self))
+            if change.method != "DELETE" and meets(plan, Staged(change, self.changes))
         ]
 
     async def _matches(self, query: Query) -> list[Stored]:
@@ -342,21 +354,6 @@ class Unit:
             for key, change in self.changes.items()
             if key.resource_type == PARAMETERS and key.logical_id != logical_id and change.content
         ]
-
-
-class _Staged:
-    """A staged change, as a plan sees it: a chain from it sees what else is staged."""
-
-    def __init__(self, change: Change, unit: "Unit") -> None:
-        self.resource_type, self.logical_id = change.resource_type, change.logical_id
-        self.last_updated, self.entries = change.last_updated, change.entries
-        self._unit = unit
-
-    def others(self, resource_types: tuple[str, ...]) -> "Iterable[_Staged]":
-        """Return the staged resources of the types (of no types: all)."""
-        for key, change in self._unit.changes.items():
-            if change.method != "DELETE" and (not resource_types or key[0] in resource_types):
-                yield _Staged(change, self._unit)
 
 
 def _as_stored(change: Change) -> Stored:

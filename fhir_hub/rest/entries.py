@@ -3,7 +3,8 @@
 Spec: https://hl7.org/fhir/R4/http.html#transaction and bundle.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from http import HTTPStatus
@@ -160,6 +161,15 @@ def named(error: FhirError, entry: Entry) -> FhirError:
         tail = f".resource.{inner}" if dot else ""
         issues.append(Issue(issue.code, issue.diagnostics, entry.place + tail, issue.severity))
     return type(error)(f"{entry.place}: {error}", *issues)
+
+
+@contextmanager
+def naming(entry: Entry) -> Iterator[None]:
+    """Let what is raised inside name the entry."""
+    try:
+        yield
+    except FhirError as error:
+        raise named(error, entry) from None
 
 
 def response_entry(

@@ -1,8 +1,9 @@
 """The transaction: all entries or none, in R4's order, references between them resolved.
 
 First every entry that writes gets its logical id: the one in its address, the one that its
-criteria find, or a new one. Then `urn:uuid` and conditional references are replaced by these,
-and everything is staged in one unit of work. Searches, reads and operations that write nothing
+criteria find, or a new one. Then full urls (`urn:uuid`) are replaced by these, and everything is
+staged in one unit of work; what has conditional references last, because they may mean what
+another entry makes. Searches, reads and operations that write nothing
 run after the commit, on what it left.
 
 Spec: https://hl7.org/fhir/R4/http.html#trules
@@ -14,7 +15,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import (
-    FhirError,
     InvalidResource,
     NotFound,
     NotSupported,
@@ -24,8 +24,9 @@ from fhir_hub.r4.references import ID
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest import create, delete, patch, references, update
 from fhir_hub.rest.attempt import attempt
+from fhir_hub.rest.conditional import Referred, Waiting
 from fhir_hub.rest.criteria import criteria, query_text
-from fhir_hub.rest.entries import METHODS, Entry, named, response_entry
+from fhir_hub.rest.entries import METHODS, Entry, named, naming, response_entry
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.operations import meta
 from fhir_hub.rest.service import Service
@@ -102,26 +103,45 @@ class _Transaction:
         self._existing: set[int] = set()  # conditional creates whose resource is there already
         self._twins: set[int] = set()  # creates of what has a number that is there already
         self._doomed: dict[int, list[Key]] = {}  # what conditional deletes found
+        self._waiting: list[Waiting] = []
         self.entries: dict[Key, int] = {}  # which entry writes a resource
 
     async def run(self, writes: list[Entry]) -> dict[int, FhirResponse]:
         keys: dict[int, Key] = {}
         for entry in writes:
-            try:
+            with naming(entry):
                 if entry.request.method == "DELETE" and entry.request.query:
                     self._doomed[entry.index] = await self._doom(entry)
                 else:
                     keys[entry.index] = await self._key(entry)
-            except FhirError as error:
-                raise named(error, entry) from None
         self._assign(writes, keys)
         replacements = _replacements(writes, keys)
         answers = {}
         for entry in writes:
-            try:
-                answers[entry.index] = await self._answer(entry, keys, replacements)
-            except FhirError as error:
-                raise named(error, entry) from None
+            with naming(entry):
+                if answer := await self._answer(entry, keys, replacements):
+                    answers[entry.index] = answer
+        return answers | await self._resolve() if self._waiting else answers
+
+    async def _resolve(self) -> dict[int, FhirResponse]:
+        """Stage what has conditional references, as they are when all the rest is written."""
+        asked = {query.partition("?")[0] for one in self._waiting for query in one.queries}
+        for one in self._waiting:
+            if one.entry.request.method == "POST" and one.key.resource_type in asked:
+                with naming(one.entry):  # so that others find it
+                    self._unit.create(one.resource, one.key.logical_id)
+        referred = Referred(self._service, self._unit, self._found)
+        found: dict[str, str] = {}
+        for one in self._waiting:
+            with naming(one.entry):
+                for query in one.queries:
+                    if query not in found:
+                        found[query] = "/".join(await referred.key(query, one.entry.request.base))
+        answers = {}
+        for one in self._waiting:
+            with naming(one.entry):
+                resource = references.replaced(one.resource, found)
+                answers[one.entry.index] = await self._write(one.entry.request, resource, one.key)
         return answers
 
     async def _key(self, entry: Entry) -> Key:
@@ -212,8 +232,8 @@ class _Transaction:
 
     async def _answer(
         self, entry: Entry, keys: Mapping[int, Key], replacements: Mapping[str, str]
-    ) -> FhirResponse:
-        """Stage an entry and return its answer."""
+    ) -> FhirResponse | None:
+        """Stage an entry and return its answer; None if it waits for the others."""
         request, unit = entry.request, self._unit
         if entry.index in self._doomed:
             version_id = await delete.stage_all(request, unit, self._doomed[entry.index])
@@ -226,7 +246,9 @@ class _Transaction:
             return written(request, stored, 200)
         return await self._stage(entry, keys[entry.index], replacements)
 
-    async def _stage(self, entry: Entry, key: Key, replacements: Mapping[str, str]) -> FhirResponse:
+    async def _stage(
+        self, entry: Entry, key: Key, replacements: Mapping[str, str]
+    ) -> FhirResponse | None:
         request, unit = entry.request, self._unit
         if request.method == "DELETE":
             return delete.deleted(await delete.stage(request, unit))
@@ -241,14 +263,17 @@ class _Transaction:
             return written(request, stored, 200)
         resource = create.typed_body(request, key.resource_type)
         resource = references.replaced(resource, replacements)
-        for query in references.conditional(resource):
-            resource_type, _, criteria_text = query.partition("?")
-            found = await self._match(self._service.known_type(resource_type), criteria_text, entry)
-            if found is None:
-                raise PreconditionFailed("a conditional reference matches no resource")
-            resource = references.replaced(resource, {query: "/".join(found)})
         if request.method == "PUT" and (not request.query or "id" in resource):
             update.require_id(resource, key)
+        if queries := references.conditional(resource):
+            self._waiting.append(Waiting(entry, key, resource, sorted(queries)))
+            return None
+        return await self._write(request, resource, key)
+
+    async def _write(
+        self, request: FhirRequest, resource: dict[str, Any], key: Key
+    ) -> FhirResponse:
+        unit = self._unit
         if request.method == "POST":
             unit.create(resource, key.logical_id)
             stored, status = await unit.current(key), 201

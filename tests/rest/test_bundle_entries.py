@@ -207,3 +207,88 @@ async def test_what_is_labelled_and_written_by_two_entries_is_refused(send):
 
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1]"]
+
+
+def named(resource_type, number, **more):
+    return {"resourceType": resource_type, "identifier": [{"value": number}], **more}
+
+
+def about(reference, number):
+    return named("Basic", number, code={"text": "c"}, subject={"reference": reference})
+
+
+async def read(client, answer, index):
+    location = answer.json()["entry"][index]["response"]["location"]
+    return (await client.get(location)).json()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    "made",
+    [
+        entry("POST", "Patient", named("Patient", "1")),
+        entry("POST", "Patient", named("Patient", "1"), ifNoneExist="identifier=1"),
+        entry("PUT", "Patient/q", named("Patient", "1", id="q")),
+        entry("PUT", "Patient?identifier=1", named("Patient", "1")),
+    ],
+)
+async def test_a_conditional_reference_may_mean_what_another_entry_makes(
+    client, send, made, turned
+):
+    entries = [entry("POST", "Basic", about("Patient?identifier=1", "b")), made]
+    answer = await send("transaction", *(reversed(entries) if turned else entries))
+
+    assert answer.status_code == 200, answer.text
+    patient = await read(client, answer, 0 if turned else 1)
+    basic = await read(client, answer, 1 if turned else 0)
+    assert basic["subject"]["reference"] == f"Patient/{patient['id']}"
+
+
+async def test_conditional_references_may_go_in_a_circle(client, send):
+    answer = await send(
+        "transaction",
+        entry("POST", "Basic", about("Basic?identifier=2", "1")),
+        entry("POST", "Basic", about("Basic?identifier=3", "2")),
+        entry("POST", "Basic", about("Basic?identifier=1", "3")),
+    )
+
+    assert answer.status_code == 200, answer.text
+    made = [await read(client, answer, index) for index in range(3)]
+    assert [one["meta"]["versionId"] for one in made] == ["1", "1", "1"]
+    referred = [one["subject"]["reference"] for one in made]
+    assert referred == [f"Basic/{made[index]['id']}" for index in (1, 2, 0)]
+
+
+async def test_a_conditional_reference_counts_what_is_there_when_all_is_written(client, send):
+    await client.put("Patient/old", json=named("Patient", "1", id="old"))
+    basic = entry("POST", "Basic", about("Patient?identifier=1", "b"))
+
+    two = await send("transaction", basic, entry("POST", "Patient", named("Patient", "1")))
+    none = await send("transaction", basic, entry("DELETE", "Patient/old"))
+    other = await send(
+        "transaction", basic, entry("PUT", "Patient/old", named("Patient", "2", id="old"))
+    )
+    strange = await send("transaction", entry("POST", "Basic", about("Thing?identifier=1", "b")))
+    again = entry("PUT", "Basic/b", about("Patient?identifier=1", "b") | {"id": "b"})
+    first = await send("transaction", again)
+    second = await send("transaction", again)
+
+    assert [one.status_code for one in (two, none, other, strange)] == [412, 412, 412, 400]
+    for answer in (two, none, other, strange):
+        assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[0]"]
+    assert first.status_code == second.status_code == 200
+    assert second.json()["entry"][0]["response"]["etag"] == 'W/"1"'
+
+
+async def test_many_conditional_references_to_as_many_new_resources(client, send):
+    numbers = [str(number) for number in range(300)]
+    answer = await send(
+        "transaction",
+        *(entry("POST", "Basic", about(f"Patient?identifier={one}", one)) for one in numbers),
+        *(entry("POST", "Patient", named("Patient", one)) for one in numbers),
+    )
+
+    assert answer.status_code == 200, answer.text
+    places = [one["response"]["location"] for one in answer.json()["entry"]]
+    basic = (await client.get(places[7])).json()
+    assert f"{basic['subject']['reference']}/_history/1" == places[307]
