@@ -152,6 +152,7 @@ def _receiver(
         patience=Patience(settings.message_answer_s),
         log=logs.get_logger("hl7v2").warning,
         on_invalid=metrics.observe_invalid,
+        on_retry=metrics.observe_retry,
     )
 
 

@@ -1,4 +1,4 @@
-"""Metrics that are asked for when they are read: what the store says, how the processes are.
+"""Metrics asked for when they are read (store, processes), and those of the channels.
 
 Spec: https://prometheus.io/docs/instrumenting/writing_clientlibs/
 """
@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from prometheus_client import ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import mark_process_dead
+
+ANSWER_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
 class Gauges:
@@ -18,6 +20,7 @@ class Gauges:
     def __init__(self, version: str) -> None:
         self._version = version
         self.resources: Mapping[str, int] = {}
+        self.messages: Mapping[str, int] = {}
         self.numbers: Mapping[str, tuple[str, int]] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -31,6 +34,12 @@ class Gauges:
         for resource_type, count in sorted(self.resources.items()):
             by_type.add_metric([resource_type], count)
         yield by_type
+        by_state = GaugeMetricFamily(
+            "fhir_hub_journal_messages", "HL7v2 messages that are not done", labels=["state"]
+        )
+        for state, count in self.messages.items():
+            by_state.add_metric([state], count)
+        yield by_state
         for name, (told, value) in self.numbers.items():
             yield GaugeMetricFamily(name, told, value=value)
 
@@ -60,6 +69,61 @@ class Processes:
     def describe(self) -> list[Metric]:
         """Return nothing: what there is, is known only when it is read."""
         return []
+
+
+class ChannelMetrics:
+    """What comes in over HL7v2: by acknowledgment code, and by channel, a name of the settings."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._every = Counter(
+            "fhir_hub_mllp_messages",
+            "HL7v2 messages answered, by acknowledgment code",
+            ["ack_code"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "fhir_hub_mllp_message_seconds",
+            "Time to answer an HL7v2 message",
+            buckets=ANSWER_SECONDS,
+            registry=registry,
+        )
+        self._messages = Counter(
+            "fhir_hub_channel_messages",
+            "HL7v2 messages answered, by channel and acknowledgment code",
+            ["channel", "ack_code"],
+            registry=registry,
+        )
+        self._last = Gauge(
+            "fhir_hub_channel_last_message_timestamp_seconds",
+            "When a channel last answered a message, seconds since 1970",
+            ["channel"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self._connections = Gauge(
+            "fhir_hub_channel_connections",
+            "Open MLLP connections, by the first channel of their port",
+            ["channel"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._found: dict[tuple[str, str], tuple[Counter, Counter, Gauge]] = {}
+
+    def observe_message(self, channel: str, ack_code: str, seconds: float) -> None:
+        """Count an answered message."""
+        found = self._found.get((channel, ack_code))
+        if found is None:
+            every, own = self._every.labels(ack_code), self._messages.labels(channel, ack_code)
+            found = self._found[channel, ack_code] = (every, own, self._last.labels(channel))
+        every, own, last = found
+        every.inc()
+        own.inc()
+        last.set_to_current_time()
+        self._seconds.observe(seconds)
+
+    def observe_connection(self, channel: str, change: int) -> None:
+        """Count a connection that begins (1) or ends (-1)."""
+        self._connections.labels(channel).inc(change)
 
 
 def forget_process(pid: int, folder: Path) -> None:

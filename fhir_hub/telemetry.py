@@ -32,7 +32,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import Processor
 
-from fhir_hub.metric_sources import Gauges, Processes
+from fhir_hub.metric_sources import ANSWER_SECONDS, ChannelMetrics, Gauges, Processes
 
 Log = Callable[..., None]
 Fields = MutableMapping[str, Any]
@@ -181,9 +181,6 @@ class _Bridge(logging.Handler):
         getattr(self._logger, level if level in _LEVELS else "error")(event, **fault)
 
 
-_HTTP_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-
-
 class Figures(NamedTuple):
     """What no process of a hub knows alone: who the others are, by name, and their connections.
 
@@ -223,7 +220,7 @@ class Metrics:
             "fhir_hub_http_request_seconds",
             "Time to answer a FHIR request, by interaction",
             ["interaction"],
-            buckets=_HTTP_SECONDS,
+            buckets=ANSWER_SECONDS,
             registry=self.registry,
         )
         self.channels = ChannelMetrics(self.registry)
@@ -238,15 +235,24 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        # finding a metric by its labels costs as much as counting: each is found once
+        self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._hl7v2()
+        self._outbound()
+
+    def _hl7v2(self) -> None:
+        """Make the metrics of how messages fare and of what is read anew."""
+        self._retries = Counter(
+            "fhir_hub_message_retries",
+            "Times that an HL7v2 message was tried again after a fault that may pass",
+            registry=self.registry,
+        )
         self._channel_reloads = Counter(
             "fhir_hub_channels_reloads",
             "Times that changed channels were taken, or refused for a mistake",
             ["outcome"],
             registry=self.registry,
         )
-        # finding a metric by its labels costs as much as counting: each is found once
-        self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self._outbound()
 
     def _outbound(self) -> None:
         """Make the metrics of what goes to partners."""
@@ -285,6 +291,10 @@ class Metrics:
         """Count a message that was made into what breaks a rule."""
         self._invalid.inc()
 
+    def observe_retry(self) -> None:
+        """Count a message that is tried again."""
+        self._retries.inc()
+
     def observe_delivery(self, partner: str, outcome: str) -> None:
         """Count a message to a partner: delivered, dead, again, no-answer, not-made."""
         self._deliveries.labels(partner, outcome).inc()
@@ -307,7 +317,7 @@ class Metrics:
         resources: Mapping[str, int],
         sequence: int,
         size_bytes: int,
-        pending: int,
+        messages: Mapping[str, int],
         figures: Figures,
         left: int = 0,
     ) -> tuple[bytes, str]:
@@ -315,11 +325,14 @@ class Metrics:
 
         The arguments are what the store, the journal and the listener say now.
         """
-        self._gauges.resources = resources
+        self._gauges.resources, self._gauges.messages = resources, messages
         self._gauges.numbers = {
             "fhir_hub_store_sequence": ("Versions written since the store was made", sequence),
             "fhir_hub_store_size_bytes": ("Size of the store", size_bytes),
-            "fhir_hub_journal_pending": ("HL7v2 messages received and not finished", pending),
+            "fhir_hub_journal_pending": (
+                "HL7v2 messages received and not finished",
+                messages["received"],
+            ),
             "fhir_hub_mllp_connections": ("Open MLLP connections", figures.mllp_connections),
         }
         self._gauges.numbers |= {
@@ -327,61 +340,6 @@ class Metrics:
         }
         self._processes.pids = figures.processes
         return generate_latest(self._shown), CONTENT_TYPE_LATEST
-
-
-class ChannelMetrics:
-    """What comes in over HL7v2: by acknowledgment code, and by channel, a name of the settings."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._every = Counter(
-            "fhir_hub_mllp_messages",
-            "HL7v2 messages answered, by acknowledgment code",
-            ["ack_code"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "fhir_hub_mllp_message_seconds",
-            "Time to answer an HL7v2 message",
-            buckets=_HTTP_SECONDS,
-            registry=registry,
-        )
-        self._messages = Counter(
-            "fhir_hub_channel_messages",
-            "HL7v2 messages answered, by channel and acknowledgment code",
-            ["channel", "ack_code"],
-            registry=registry,
-        )
-        self._last = Gauge(
-            "fhir_hub_channel_last_message_timestamp_seconds",
-            "When a channel last answered a message, seconds since 1970",
-            ["channel"],
-            registry=registry,
-            multiprocess_mode="max",
-        )
-        self._connections = Gauge(
-            "fhir_hub_channel_connections",
-            "Open MLLP connections, by the first channel of their port",
-            ["channel"],
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self._found: dict[tuple[str, str], tuple[Counter, Counter, Gauge]] = {}
-
-    def observe_message(self, channel: str, ack_code: str, seconds: float) -> None:
-        """Count an answered message."""
-        found = self._found.get((channel, ack_code))
-        if found is None:
-            every, own = self._every.labels(ack_code), self._messages.labels(channel, ack_code)
-            found = self._found[channel, ack_code] = (every, own, self._last.labels(channel))
-        every, own, last = found
-        every.inc()
-        own.inc()
-        last.set_to_current_time()
-        self._seconds.observe(seconds)
-
-    def observe_connection(self, channel: str, change: int) -> None:
-        """Count a connection that begins (1) or ends (-1)."""
-        self._connections.labels(channel).inc(change)
 
 
 def stopwatch() -> Callable[[], float]:

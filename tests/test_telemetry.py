@@ -138,7 +138,9 @@ def metrics():
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text, _ = metrics.exposition({"Patient": 3}, 9, 1024, 2, Figures({}, 1))
+    text, _ = metrics.exposition(
+        {"Patient": 3}, 9, 1024, {"received": 2, "dead": 1}, Figures({}, 1)
+    )
     return {
         (sample.name, tuple(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text.decode())
@@ -184,7 +186,7 @@ def test_the_counts_of_several_processes_are_told_as_one_and_their_memory_apart(
         subprocess.run([sys.executable, "-c", counting], check=True)
 
     figures = Figures({"first": os.getpid(), "second": os.getppid()}, 1)
-    text, _ = Metrics("1", is_shared=True).exposition({}, 9, 1024, 2, figures)
+    text, _ = Metrics("1", is_shared=True).exposition({}, 9, 1024, {"received": 2}, figures)
     told = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text.decode())

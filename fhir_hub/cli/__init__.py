@@ -15,6 +15,7 @@ from fhir_hub.cli import (
     backup,
     check,
     codes,
+    compact,
     convert,
     copy,
     emit,
@@ -71,6 +72,7 @@ COMMANDS = {
     "backup": backup,
     "restore": restore,
     "check": check,
+    "compact": compact,
 }
 for _name, _module in COMMANDS.items():
     _class = getattr(_module, "Command", None)

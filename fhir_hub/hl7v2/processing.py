@@ -47,7 +47,8 @@ class Processing:
     `convert` gets the message, the instant at which it came, and the zone of its channel;
     `senders_of` says which senders' files hold for a message, whose rules it obeys; `maps` is the
     version of the maps now; `patience` says how long a sender waits. `on_invalid` hears of a
-    message whose resources break a rule; the message is kept as failed.
+    message whose resources break a rule; the message is kept as failed; `on_retry` of one that
+    is tried again.
     """
 
     repository: Repository
@@ -62,6 +63,7 @@ class Processing:
     patience: Patience
     log: Log
     on_invalid: Callable[[], None]
+    on_retry: Callable[[], None]
     start: Start
 
     async def process(self, course: Course) -> bytes:
@@ -82,6 +84,7 @@ class Processing:
                 if is_transient(error):
                     self.log("message_tried", number=course.number, fault=error)
                     if not course.is_late and await course.tries.again():
+                        self.on_retry()
                         continue
                     return await self.fail(course, error, "dead")
                 if not isinstance(error, FhirError):

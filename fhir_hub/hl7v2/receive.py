@@ -57,7 +57,7 @@ class Receiver:
     `settings_of` gets its header alone and says how its sender is to be read; `senders_of` says
     which senders' files hold for a message, whose rules it obeys; `maps` is the version of the
     maps now; `patience` says how long a sender waits. `on_invalid` hears of a message whose
-    resources break a rule; the message is kept as failed.
+    resources break a rule; the message is kept as failed; `on_retry` of one that is tried again.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Receiver:
         patience: Patience | None = None,
         log: Log = no_log,
         on_invalid: Callable[[], None] = lambda: None,
+        on_retry: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal, self._clock, self._log = journal, clock, log
         self._patience = patience or Patience()
@@ -94,6 +95,7 @@ class Receiver:
             self._patience,
             log,
             on_invalid,
+            on_retry,
             self._start,
         )
         self._tasks: set[asyncio.Task[Any]] = set()

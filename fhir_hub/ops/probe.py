@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from fhir_hub.hl7v2.channels.intake import Intake
 from fhir_hub.store.base import Store
-from fhir_hub.store.journal import Journal, Selection
+from fhir_hub.store.journal import Journal
 from fhir_hub.telemetry import Figures, Metrics
 
 _TIMEOUT_S = 5.0
-_MOST_PENDING = 100_000  # that are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,13 @@ class Probe:
     async def exposition(self) -> tuple[bytes, str]:
         """Return the metrics as Prometheus reads them, and the media type."""
         status = await self.store.status()
-        pending = await self.journal.select(Selection(("received",)), count=_MOST_PENDING)
+        messages = await self.journal.tally()
         figures = await self.figures() if self.figures else Figures({}, self.intake.connections)
         return self.metrics.exposition(
             status.resources,
             status.sequence,
             status.size_bytes,
-            len(pending),
+            messages,
             figures,
             self.left(),
         )

@@ -42,7 +42,7 @@ Ask = Callable[[str, Any], Awaitable[Any]]
 Plain = tuple[Any, ...]
 
 KINDS = frozenset(
-    ("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle", "adopt")
+    ("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle", "adopt", "shrink")
 )
 _CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name != "entries")
 _CHANGE = attrgetter(*_CHANGE_FIELDS)
@@ -83,6 +83,8 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
         return None
     if kind == "turn":
         return await backend.journal.turn(value)
+    if kind == "shrink":
+        return await backend.journal.shrink()
     if kind == "settle":
         return await backend.journal.settle(value)
     if kind == "prune":
@@ -248,6 +250,14 @@ class ForwardingJournal:
     async def settle(self, number: int) -> None:
         """Have it recorded that the end of a message was told, or will not be."""
         await self._ask("settle", number)
+
+    async def tally(self) -> dict[str, int]:
+        """Return how many messages are in each state of which there are few."""
+        return await self._near.tally()
+
+    async def shrink(self) -> int:
+        """Have a little of the disk given back."""
+        return int(await self._ask("shrink", None))
 
     async def owing(self) -> frozenset[int]:
         """Return the numbers of the messages whose end is to be told, ended or not."""

@@ -1,4 +1,4 @@
-"""What a journal promises: fourteen methods for received messages, from their bytes to their end.
+"""What a journal promises: sixteen methods for received messages, from their bytes to their end.
 
 A message is kept before anything is made of it, gets a number in the order of arrival, and
 ends once, together with what it wrote. Its bytes are kept as they came; the text is decoded
@@ -14,6 +14,9 @@ from typing import Literal, NamedTuple, Protocol
 
 from fhir_hub.store.base import Finish, Key, State
 
+COUNTED: tuple[State, ...] = (  # not `done` and `answered`: of these there are millions
+    *("received", "failed", "dead", "quarantined", "ignored", "replaced"),
+)
 CORRECTABLE = ("failed", "dead", "quarantined", "ignored")  # ended, and nothing came of it
 
 
@@ -162,6 +165,12 @@ class Journal(Protocol):
         `before` says for a state when its messages must have come to be kept whole; of others the
         bytes go. Who came before `forget` is no duplicate any more. What is not finished stays.
         """
+
+    async def tally(self) -> dict[str, int]:
+        """Return how many messages are in each state of which there are few: `COUNTED`."""
+
+    async def shrink(self) -> int:
+        """Give a little of the disk back that nothing stands on; how many bytes, 0: no more."""
 
     async def owing(self) -> frozenset[int]:
         """Return the numbers of the messages whose end is to be told, ended or not."""

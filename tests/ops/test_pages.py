@@ -1,5 +1,8 @@
 """Health, metrics and the pages that say where everything is, as an operator sees them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fhir_hub.rest.routes import ROUTES
@@ -95,3 +98,14 @@ async def test_the_page_of_addresses_needs_nothing_from_elsewhere(client):
 async def test_an_address_that_nothing_has_gets_404(client):
     assert (await client.get("/nothing")).status_code == 404
     assert (await client.get("/fhirs")).status_code == 404
+
+
+async def test_the_rules_for_alerts_name_metrics_that_there_are(client):
+    """`_total` and what a histogram adds is added to a name when it is shown."""
+    told = (await client.get("/metrics")).text
+    known = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE))
+    rules = (Path(__file__).parents[2] / "examples" / "alerts.yml").read_text("utf-8")
+    named = set(re.findall(r"\bfhir_hub_\w+", rules))
+    assert len(named) > 5
+    assert named <= known
+    assert 'fhir_hub_journal_messages{state="dead"} 0.0' in told

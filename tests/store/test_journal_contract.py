@@ -232,3 +232,20 @@ async def test_messages_of_another_journal_are_put_as_they_are_there(journal):
     assert [one.number for one in await journal.pending()] == [7]
     assert (await journal.keep(message(3))).is_duplicate
     assert (await journal.keep(message(8))).entered.number == 8
+
+
+async def test_messages_that_are_not_done_are_counted_by_state(journal):
+    for number, state in enumerate(("failed", "dead", "done", "failed", "answered"), 1):
+        await journal.keep(message(number))
+        await end(journal, number, state)
+    await journal.keep(message(6))
+    await journal.keep(message(6, digest="other"))
+
+    assert await journal.tally() == {
+        "received": 1,
+        "failed": 2,
+        "dead": 1,
+        "quarantined": 1,
+        "ignored": 0,
+        "replaced": 0,
+    }

@@ -1,7 +1,7 @@
 """What time removes from the journal: first the bytes of messages, much later their keys.
 
-One process of a hub does it, a little at a time, so that nobody waits for it. What is not
-finished stays.
+One process of a hub does it, a little at a time, so that nobody waits for it, and what
+is then free of the disk is given back. What is not finished stays.
 """
 
 import asyncio
@@ -41,4 +41,14 @@ class Retention(Rounds):
             await asyncio.sleep(0)
         if emptied or forgotten:
             self._log("messages_pruned", emptied=emptied, forgotten=forgotten)
+        if freed := await self.shrink():
+            self._log("disk_freed", size_bytes=freed)
         return Pruned(emptied, forgotten)
+
+    async def shrink(self) -> int:
+        """Give back the disk on which nothing stands; return how many bytes that was."""
+        total = 0
+        while freed := await self._journal.shrink():
+            total += freed
+            await asyncio.sleep(0)  # who writes goes first
+        return total

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_hub.store.base import Conflict, Finish, State
-from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Pruned, Received, Selection
+from fhir_hub.store.journal import CORRECTABLE, COUNTED, Entered, Kept, Pruned, Received, Selection
 from fhir_hub.store.turns import Turns
 
 
@@ -140,6 +140,15 @@ class MemoryJournal:
             del self._entered[number]
             self._owed.discard(number)
         return Pruned(len(emptied), len(forgotten))
+
+    async def tally(self) -> dict[str, int]:
+        """Return how many messages are in each state of which there are few."""
+        states = [one.state for one in self._entered.values()]
+        return {state: states.count(state) for state in COUNTED}
+
+    async def shrink(self) -> int:
+        """Give nothing back: there is no disk."""
+        return 0
 
     async def owing(self) -> frozenset[int]:
         """Return the numbers of the messages whose end is to be told, ended or not."""

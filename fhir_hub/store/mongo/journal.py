@@ -10,7 +10,7 @@ Spec: HL7v2 chapter 2, message control id (MSH-10) and acknowledgments
 from collections.abc import Collection, Mapping, Sequence
 
 from fhir_hub.store.base import Conflict, Finish
-from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Pruned, Received, Selection
+from fhir_hub.store.journal import CORRECTABLE, COUNTED, Entered, Kept, Pruned, Received, Selection
 from fhir_hub.store.mongo.crew import MongoCrew
 from fhir_hub.store.mongo.driver import Connection, Document, Session, told
 from fhir_hub.store.mongo.finishing import finish_in
@@ -120,6 +120,18 @@ class MongoJournal:
         return await self._connection.transaction(
             lambda session: self._prune(session, before, forget, most)
         )
+
+    async def tally(self) -> dict[str, int]:
+        """Return how many messages are in each state of which there are few."""
+        with told():
+            return {
+                state: await self._connection[MESSAGE].count_documents({"state": state})
+                for state in COUNTED
+            }
+
+    async def shrink(self) -> int:
+        """Give nothing back: MongoDB uses the space for what comes, or `compact` gives it back."""
+        return 0
 
     async def owing(self) -> frozenset[int]:
         """Return the numbers of the messages whose end is to be told, ended or not."""

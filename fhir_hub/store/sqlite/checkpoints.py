@@ -31,6 +31,10 @@ class Checkpoints:
         """Write back what `writer` commits, from now on."""
         writer.set_wal_hook(self._committed)
 
+    def begin(self) -> Future[None]:
+        """Write back what is in the log now, in the thread."""
+        return self._thread.submit(self._write_back)
+
     def close(self) -> None:
         """Wait for what runs."""
         self._thread.shutdown()

@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 
 from fhir_hub.store.base import CannotOpen
+from fhir_hub.store.sqlite.compacting import keep_track
 
 _PAGE_BYTES = 4096
 LOG_PAGES = 8192
@@ -22,6 +23,7 @@ def open_writer(path: Path) -> apsw.Connection:
         connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         connection.set_busy_timeout(10_000)
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        keep_track(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")

@@ -2,7 +2,7 @@
 
 Their bytes are in a table of their own, so that a listing reads short rows, the end of a
 message writes one, and old bytes go without what tells that the message came before. The pages
-that they leave hold the next messages: the file does not grow.
+that they leave hold the next messages, or are given back (`shrink`).
 
 Spec: HL7v2 chapter 2, message control id (MSH-10) and acknowledgments
 """
@@ -14,13 +14,14 @@ from typing import Any
 import apsw
 
 from fhir_hub.store.base import Conflict, Finish, Key, State
-from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Pruned, Received, Selection
+from fhir_hub.store.journal import CORRECTABLE, COUNTED, Entered, Kept, Pruned, Received, Selection
 from fhir_hub.store.sqlite.adopting import adopt
+from fhir_hub.store.sqlite.compacting import free_pages
 from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
 from fhir_hub.store.sqlite.selections import condition, first_since
 from fhir_hub.store.sqlite.sql import Bound
-from fhir_hub.store.sqlite.writer import Writer
+from fhir_hub.store.sqlite.writer import ALONE, Writer
 from fhir_hub.store.turns import Turns
 
 _OF_MESSAGE = "channel, key, digest, received, type, application, facility, control_id, direction"
@@ -82,6 +83,20 @@ class SqliteJournal:
         """Record that the end of a message was told, or will not be."""
         text = "DELETE FROM owed_answer WHERE number = ?"
         await self._writer.run(lambda: self._connection.execute(text, (number,)).fetchall())
+
+    async def tally(self) -> dict[str, int]:
+        """Return how many messages are in each state of which there are few."""
+        marks = ", ".join("?" * len(COUNTED))
+        text = f"SELECT state, count(*) FROM message WHERE state IN ({marks}) GROUP BY state"
+        rows: list[Any] = self._reader.connection.execute(text, COUNTED).fetchall()
+        return {str(state): 0 for state in COUNTED} | dict(rows)
+
+    async def shrink(self) -> int:
+        """Give a little of the file's free pages back; return how many bytes, 0: no more."""
+        freed = await self._writer.run(lambda: free_pages(self._connection), ALONE)
+        if not freed:
+            await self._writer.write_back()  # a file is cut when its log goes back into it
+        return freed
 
     async def owing(self) -> frozenset[int]:
         """Return the numbers of the messages whose end is to be told, ended or not."""

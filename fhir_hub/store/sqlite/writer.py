@@ -24,6 +24,7 @@ from fhir_hub.store.sqlite.checkpoints import Checkpoints
 T = TypeVar("T")
 
 _GROUP_SIZE = 256  # changes in one group, and at most that many on the loop's thread
+ALONE = _GROUP_SIZE + 1  # the size of a work that is a group by itself, in the thread
 _BUSY_MS = 10_000
 
 
@@ -87,6 +88,10 @@ class Writer:
             self._serving = loop.create_task(self._serve())
         result: T = await job.future
         return result
+
+    async def write_back(self) -> None:
+        """Have the log go back into the database beside the writing."""
+        await asyncio.wrap_future(self._checkpoints.begin())
 
     async def close(self) -> None:
         """Write what waits, then let go of the connection."""
