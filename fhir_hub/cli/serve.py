@@ -136,7 +136,7 @@ async def _serve(
     from fhir_hub.server import calm_collector
     from fhir_hub.store.open import open_backend
 
-    async with open_backend(settings.store) as backend:
+    async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
         hub = build(settings, backend, logs, given=given)
         calm_collector()
         await hub.run(stop, ready, load)

@@ -46,10 +46,11 @@ class Backend:
         await self.close()
 
 
-def open_backend(url: str) -> Backend:
+def open_backend(url: str, mapped_mb: int = 0) -> Backend:
     """Return the backend at `url`: `memory:`, `sqlite:PATH` or `mongodb://HOST/DATABASE`.
 
-    The folder of a path is made if need be, and so are the collections of a database.
+    The folder of a path is made if need be, and so are the collections of a database. Of a file
+    the first `mapped_mb` are read as memory.
 
     Raises `CannotOpen`, with a sentence for the person who starts the hub, if the scheme is
     unknown, the path cannot be used, or the database is not ours or newer than this program.
@@ -61,10 +62,10 @@ def open_backend(url: str) -> Backend:
         raise CannotOpen(
             f"unknown store {scheme[:20]!r}: write one of {known} / 未知的存储地址,可用:{known}"
         )
-    return opener(rest)
+    return opener(rest, mapped_mb)
 
 
-def _memory(rest: str) -> Backend:
+def _memory(rest: str, _: int) -> Backend:
     from fhir_hub.store.memory.store import open_memory
 
     if rest:
@@ -73,17 +74,17 @@ def _memory(rest: str) -> Backend:
     return Backend(store, journal, store.close)
 
 
-def _sqlite(rest: str) -> Backend:
+def _sqlite(rest: str, mapped_mb: int) -> Backend:
     from fhir_hub.store.sqlite.store import open_sqlite
 
     if not rest:
         raise CannotOpen("sqlite: needs a path, such as sqlite:hub.db / sqlite: 后面要写文件路径")
-    store, journal = open_sqlite(Path(rest))
+    store, journal = open_sqlite(Path(rest), mapped_mb=mapped_mb)
     return Backend(store, journal, store.close)
 
 
-def _mongo(scheme: str) -> Callable[[str], Backend]:
-    def opened(rest: str) -> Backend:
+def _mongo(scheme: str) -> Callable[[str, int], Backend]:
+    def opened(rest: str, _: int) -> Backend:
         from fhir_hub.store.mongo.opening import open_mongo
 
         parts = open_mongo(f"{scheme}:{rest}")
@@ -94,7 +95,7 @@ def _mongo(scheme: str) -> Callable[[str], Backend]:
 
 
 _FORMS = ("sqlite:PATH", "mongodb://HOST:PORT/DATABASE?replicaSet=NAME", "memory:")
-_OPENERS: dict[str, Callable[[str], Backend]] = {
+_OPENERS: dict[str, Callable[[str, int], Backend]] = {
     "memory": _memory,
     "sqlite": _sqlite,
     "mongodb": _mongo("mongodb"),

@@ -73,7 +73,7 @@ async def run_workers(
     folder = Path(tempfile.mkdtemp(prefix="fhir-hub-"))
     try:
         plans = ports_of(configured(settings), settings.mllp_port)
-        async with open_backend(settings.store) as backend:
+        async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
             with contextlib.ExitStack() as opened:
                 http = opened.enter_context(open_socket(settings.host, settings.port))
                 mllp = [opened.enter_context(open_socket(plan.host, plan.number)) for plan in plans]

@@ -76,7 +76,7 @@ class Worker:
         settings = load_settings(None, options, {})
         logs = Logs(settings.log_level, settings.log_format)
         self._ending.enter_context(logs.taking_over(*LIBRARIES))
-        near = open_backend(settings.store)
+        near = open_backend(settings.store, settings.sqlite_mapped_mb)
         # where every process may write there is nothing to forward
         self._backend = near if near.crew else forwarding(near, self.pipe.ask)
         config, said = read

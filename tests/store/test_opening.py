@@ -1,5 +1,7 @@
 """Open a store by its address; reopen what was closed; refuse what is not ours."""
 
+from pathlib import Path
+
 import apsw
 import pytest
 
@@ -37,6 +39,28 @@ async def test_what_was_written_is_there_after_reopening(tmp_path, change):
         assert (await backend.journal.find(1)).ack == b"AA"
         assert (await backend.journal.keep(Received("c", "k", "d", 1, b"raw"))).is_duplicate
         assert (await backend.store.status()).resources == {"Patient": 2}
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what is mapped")
+@pytest.mark.parametrize(("mapped_mb", "is_mapped"), [(0, False), (64, True)])
+async def test_a_file_is_read_as_memory_if_so_set(tmp_path, change, mapped_mb, is_mapped):
+    path = tmp_path / "hub.db"
+    async with open_backend(f"sqlite:{path}") as backend:
+        await backend.store.write([change("a"), change("b")])
+
+    async with open_backend(f"sqlite:{path}", mapped_mb) as backend:
+        before = await backend.store.search(Query(("Patient",)))
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        await backend.store.write([change("a", version_id=2), change("c")])
+        after = await backend.store.search(Query(("Patient",)))
+
+    assert [one.logical_id for one in before.matches] == ["a", "b"]
+    assert [(one.logical_id, one.version_id) for one in after.matches] == [
+        ("a", 2),
+        ("b", 1),
+        ("c", 1),
+    ]
+    assert any(line.endswith(f" {path}") for line in maps) == is_mapped
 
 
 async def test_a_relative_path_is_from_the_working_folder(tmp_path, monkeypatch, change):

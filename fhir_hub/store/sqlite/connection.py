@@ -36,9 +36,15 @@ def open_writer(path: Path) -> apsw.Connection:
     return connection
 
 
-def open_reader(path: Path, cache_kib: int) -> apsw.Connection:
-    """Return a connection that only reads, with a page cache of its own."""
+def open_reader(path: Path, cache_kib: int, mapped_mb: int = 0) -> apsw.Connection:
+    """Return a connection that only reads, with a page cache of its own.
+
+    The first `mapped_mb` of the file are read as memory, not through that cache.
+
+    Spec: https://www.sqlite.org/mmap.html
+    """
     connection = _open(path, apsw.SQLITE_OPEN_READONLY)
+    connection.execute(f"PRAGMA mmap_size = {mapped_mb << 20}")
     connection.set_busy_timeout(10_000)
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     connection.execute("PRAGMA query_only = ON")

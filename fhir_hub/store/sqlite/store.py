@@ -218,10 +218,13 @@ class SqliteStore:
             raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
 
 
-def open_sqlite(path: Path, limits: Limits = LIMITS) -> tuple[SqliteStore, SqliteJournal]:
+def open_sqlite(
+    path: Path, limits: Limits = LIMITS, mapped_mb: int = 0
+) -> tuple[SqliteStore, SqliteJournal]:
     """Return the store and journal in the file at `path`, made or migrated if need be.
 
-    Raises `CannotOpen` if the file cannot be used. `limits` is for tests.
+    Its first `mapped_mb` are read as memory. Raises `CannotOpen` if the file cannot be used.
+    `limits` is for tests.
     """
     connection = open_writer(path)
     try:
@@ -229,10 +232,9 @@ def open_sqlite(path: Path, limits: Limits = LIMITS) -> tuple[SqliteStore, Sqlit
     except BaseException:
         connection.close()
         raise
-    reader = Reader(open_reader(path, _LOOP_CACHE_KIB), limits)
-    readers = Readers(
-        [Reader(open_reader(path, _SEARCHER_CACHE_KIB), limits) for _ in range(_SEARCHERS)]
-    )
+    reader = Reader(open_reader(path, _LOOP_CACHE_KIB, mapped_mb), limits)
+    searching = (_SEARCHER_CACHE_KIB, mapped_mb)
+    readers = Readers([Reader(open_reader(path, *searching), limits) for _ in range(_SEARCHERS)])
     guarding = Reader(connection, limits)
     changes = Changes(connection, guarding.names)
     checkpoints = Checkpoints(path, LOG_PAGES)
