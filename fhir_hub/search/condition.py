@@ -227,6 +227,7 @@ class Conditions:
         """
         first, _, modifier = head.partition(":")
         parameter = _typed(self.parameter(resource_type, first), modifier, self._types())
+        _require_literal(resource_type, parameter)
         # R4 search.html#chaining: of all types that it may refer to, those with the parameter
         targets = [
             target
@@ -263,6 +264,7 @@ class Conditions:
         parameter = self.parameter(source, code)
         if parameter.kind != "reference":
             raise UnknownParameter(f"{HAS}: {source}.{code} is no reference parameter")
+        _require_literal(source, parameter)
         if resource_type != "Resource" and resource_type not in parameter.targets:
             raise UnknownParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
         plan = self.named(source, rest, ask, depth + 1)
@@ -322,6 +324,13 @@ def _typed(parameter: Parameter, modifier: str, types: frozenset[str]) -> Parame
         return _narrowed(parameter, modifier)
     except InvalidResource as error:
         raise InvalidParameter(f"{code}: {error}") from None
+
+
+def _require_literal(resource_type: str, parameter: Parameter) -> None:
+    """Raise `UnknownParameter` for what refers by canonical url alone: no chain follows one."""
+    if parameter.paths and all(path.type in reference.CANONICAL for path in parameter.paths):
+        name = f"{resource_type}.{parameter.code}"
+        raise UnknownParameter(f"{name} refers by canonical url: ask for the url, not by a chain")
 
 
 def _narrowed(parameter: Parameter, resource_type: str) -> Parameter:

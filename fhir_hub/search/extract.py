@@ -29,6 +29,7 @@ Derive = Callable[[Resource], Sequence[Entry]]
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _NOTHING_DERIVED: Mapping[str, Derive] = MappingProxyType({})
 # a store answers these from its own columns
+URL = "url"
 _OWN = ("_id", "_lastUpdated")
 
 
@@ -133,7 +134,8 @@ class Extractor:
     def references(self, resource: Resource, parameter: str) -> list[str]:
         """Return where a resource points under a parameter (`*`: under any), each address once.
 
-        An address is `Type/id`, or absolute. A parameter that the type does not have is empty.
+        An address is `Type/id`, or absolute, then with `|` and the version if there is one. A
+        parameter that the type does not have is empty.
         """
         if self._generation != self._parameters.generation:
             self._forget()
@@ -143,6 +145,10 @@ class Extractor:
             find = self._finder(resource_type, parameter)
             self._references[resource_type, parameter] = find
         return find(resource)
+
+    def has_url(self, resource_type: str) -> bool:
+        """Return whether resources of a type may have a url, by which canonicals name them."""
+        return URL in self._known(resource_type)
 
     def _forget(self) -> None:
         """Look at the parameters again: those of the site's own have changed."""
@@ -191,9 +197,15 @@ class Extractor:
             out: list[Entry] = []
             for collect in collects:
                 collect(resource, resource, 0, out)
-            return list(dict.fromkeys(e.code for e in out if e.kind == "reference" and e.code))
+            found = (e for e in out if e.kind == "reference" and e.code)
+            return list(dict.fromkeys(map(_address, found)))
 
         return find
+
+
+def _address(entry: Entry) -> str:
+    is_versioned = entry.system and ":" in entry.code
+    return f"{entry.code}|{entry.system}" if is_versioned else entry.code
 
 
 def _needs(pair: Pair) -> frozenset[str]:

@@ -218,3 +218,45 @@ async def test_a_search_sees_updates_and_deletes_at_once(client):
     assert found(await client.get("Patient?name=沈")) == ["a2"]
     assert found(await client.get("Patient?name=沈一")) == []
     assert found(await client.get("Patient?identifier=id2")) == []
+
+
+async def test_includes_follow_canonicals_to_the_version_that_they_name(client):
+    for name, version in (("q1", "1"), ("q2", "2")):
+        questionnaire = {"resourceType": "Questionnaire", "id": name, "status": "draft"}
+        named = {"url": "http://x.test/q", "version": version}
+        await client.put(f"Questionnaire/{name}", json=questionnaire | named)
+    for name, canonical in (("old", "|1"), ("any", ""), ("new", "|2"), ("none", "|3")):
+        response = {"resourceType": "QuestionnaireResponse", "id": name, "status": "completed"}
+        await client.put(
+            f"QuestionnaireResponse/{name}",
+            json=response | {"questionnaire": f"http://x.test/q{canonical}"},
+        )
+
+    async def included(address):
+        entries = (await client.get(address)).json()["entry"]
+        return sorted(e["resource"]["id"] for e in entries if e["search"]["mode"] == "include")
+
+    forward = "QuestionnaireResponse?_include=QuestionnaireResponse:questionnaire&_id="
+    assert await included(forward + "old") == ["q1"]
+    assert await included(forward + "any") == ["q1", "q2"]
+    assert await included(forward + "none") == []
+    assert await included("QuestionnaireResponse?_id=new&_include=*") == ["q2"]
+    reverse = "Questionnaire?_revinclude=QuestionnaireResponse:questionnaire&_id="
+    assert await included(reverse + "q1") == ["any", "old"]
+    assert await included("Questionnaire?_revinclude=*&_id=q2") == ["any", "new"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "QuestionnaireResponse?questionnaire.version=1",
+        "QuestionnaireResponse?questionnaire:Questionnaire.version=1",
+        "Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed",
+        "QuestionnaireResponse?_filter=questionnaire.version eq 1",
+    ],
+)
+async def test_no_chain_follows_a_canonical(client, address):
+    answer = await client.get(address)
+
+    assert answer.status_code == 400
+    assert "refers by canonical url" in answer.json()["issue"][0]["diagnostics"]

@@ -20,12 +20,13 @@ Add = Callable[[Any, int, list[Entry]], None]
 
 _is_id = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
 
-TYPES = ("Reference", "canonical", "uri", "Resource")
+CANONICAL = ("canonical", "uri")
+TYPES = ("Reference", *CANONICAL, "Resource")
 
 
 def adder(parameter: str, fhir_type: str, context: Context) -> Add:
     """Return what adds the entries of one value: its target, and its identifier if it has one."""
-    if fhir_type in ("canonical", "uri"):
+    if fhir_type in CANONICAL:
         return _canonical(parameter)
     if fhir_type == "Resource":
         return _resource(parameter)
