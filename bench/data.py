@@ -145,5 +145,37 @@ def oru(number: int, results: int = 10) -> bytes:
     return b"\x0b" + "\r".join(lines).encode() + b"\r\x1c\r"
 
 
+def adt(number: int) -> bytes:
+    """Return an ADT^A01 of one resident, without a frame."""
+    who = number % 500
+    family, given = SURNAMES[who % len(SURNAMES)], GIVEN[who % len(GIVEN)]
+    lines = [
+        f"MSH|^~\\&|HIS|SHTH01|FHIRHUB|QPRHP|20250314103000||ADT^A01^ADT_A01|A{number}|P|2.4"
+        "|||AL|NE|CHN|UNICODE UTF-8|zh",
+        "EVN|A01|20250314102900",
+        f"PID|1||T{who:07}^^^SHTH01^PI~Z{who:07}^^^SHTH01^MR||{family}^{given}^^^^^L^I||19530412|F"
+        "|||曲阳路100号^^上海市^上海市^200081^CHN^H||021-65000000^PRN^PH|||M",
+        "NK1|1|陈^强^^^^^L^I|SPO|曲阳路100号^^上海市|13800000000",
+        f"PV1|1|I|NFM07^302^1^SHTH01||||T20501^方^晓岚^^^^^^SHTH01^L||||||||||||M{number}"
+        f"{'|' * 25}20250314100000",
+        "DG1|1||I10^原发性高血压^I10||20250314|A",
+    ]
+    return "\r".join(lines).encode()
+
+
+def document(size: int) -> bytes:
+    """Return an MDM^T02 with a PDF of so many bytes in Base64, without a frame."""
+    lines = [
+        "MSH|^~\\&|EMR|SHTH01|FHIRHUB|QPRHP|20250314103000||MDM^T02^MDM_T02|D1|P|2.4"
+        "|||AL|NE|CHN|UNICODE UTF-8|zh",
+        "EVN|T02|20250314102900",
+        "PID|1||T0000001^^^SHTH01^PI||王^芳^^^^^L^I||19530412|F",
+        "PV1|1|I|NFM07^302^1^SHTH01||||||||||||||||M1",
+        "TXA|1|DS|AP|20250314103000||||||||D-1^SHTH01|||||AU||AV",
+        f"OBX|1|ED|11490-0^出院小结^LN||^application^pdf^Base64^{'QUJD' * (size // 4)}||||||F",
+    ]
+    return "\r".join(lines).encode()
+
+
 def dumps(resource: dict) -> bytes:
     return json.dumps(resource, ensure_ascii=False, separators=(",", ":")).encode()

@@ -15,7 +15,7 @@ from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
-from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.er7 import Encoding, Message
 from fhir_hub.hl7v2.map_files import (
     InvalidMapping,
     MapFiles,
@@ -55,6 +55,7 @@ class Sender:
 Scopes = dict[tuple[str, ...], Scope]
 _KEPT: dict[str, Scopes] = {}  # what maps without a fault compiled to, by their hash
 _MOST_KEPT = 2
+_MOST_KNOWN, _LONGEST_TOLD = 512, 500  # headers whose senders are remembered, and their length
 
 
 def _keep(digest: str, scopes: Scopes) -> None:
@@ -81,6 +82,8 @@ class Mappings:
         self.completeness = Completeness(definitions)
         problems = files.problems
         self._senders = [_sender(name, files, problems) for name in sorted(files.senders)]
+        self._fields_told = sorted({path.field for one in self._senders for path in one.match})
+        self._known: dict[tuple[str, Encoding, tuple[str, ...]], tuple[str, ...]] = {}
         self._structures = {
             structure
             for document in files.messages.values()
@@ -194,11 +197,22 @@ class Mappings:
     def _chosen(self, message: Message, sender: str) -> tuple[str, ...]:
         """Return the senders' files that hold, those that say more about the sender last.
 
-        Of those that say as much a site's own comes after the hub's.
+        Of those that say as much a site's own comes after the hub's. A feed's headers say the
+        same in the fields that tell a sender, so that is worked out once.
         """
-        found = [one for one in self._senders if one.name == sender or one.is_of(message)]
-        found.sort(key=lambda one: (one.name == sender, len(one.match), one.rank, one.name))
-        return tuple(one.name for one in found)
+        header = message.header
+        told = tuple(header.field(number) for number in self._fields_told)
+        key = (sender, header.encoding, told)
+        known = self._known.get(key)
+        if known is None:
+            found = [one for one in self._senders if one.name == sender or one.is_of(message)]
+            found.sort(key=lambda one: (one.name == sender, len(one.match), one.rank, one.name))
+            known = tuple(one.name for one in found)
+            if sum(map(len, told)) <= _LONGEST_TOLD:
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[key] = known
+        return known
 
     def _settings(self, senders: Sequence[str]) -> Settings:
         settings = Settings()

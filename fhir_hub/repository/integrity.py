@@ -22,11 +22,12 @@ async def prepare(store: Store, rules: Rules, unit: Unit) -> list[Target] | None
     """Return what the write is to hold true, None for nothing; make placeholders, or warn."""
     if rules.references == "off":
         return None
-    if rules.placeholder is not None and rules.references == "enforce":
-        await _mend(store, rules, unit)
+    targets = unit.targets()
     if rules.references == "enforce":
+        if rules.placeholder is None or not await _mend(store, rules, unit, targets):
+            return targets
         return unit.targets()
-    missing = await _missing(store, unit.targets(), unit)
+    missing = await _missing(store, targets, unit)
     held = [key for key, change in unit.changes.items() if change.method == "DELETE"]
     unit.warnings += _dangling(rules, unit, missing, "warning")
     unit.warnings += await _referred(store, unit, held, "warning")
@@ -54,10 +55,14 @@ async def deletion_issues(store: Store, rules: Rules, key: Key) -> list[Issue]:
     return [warned.issue for warned in await _referred(store, unit, [key], severity)]
 
 
-async def _mend(store: Store, rules: Rules, unit: Unit) -> None:
-    """Stage a placeholder for each target that is missing; what cannot be made is warned of."""
+async def _mend(store: Store, rules: Rules, unit: Unit, targets: Iterable[Target]) -> bool:
+    """Stage a placeholder for each target that is missing, and say whether any is.
+
+    What cannot be made is warned of.
+    """
     assert rules.placeholder is not None
-    for target in await _missing(store, unit.targets(), unit):
+    missing = await _missing(store, targets, unit)
+    for target in missing:
         key = Key(*target[:2])
         ((_, _, reference), *_) = _pointing(rules, unit, {_literal(target)})
         is_plain = key.logical_id and not target.version_id
@@ -67,6 +72,7 @@ async def _mend(store: Store, rules: Rules, unit: Unit) -> None:
             unit.given_up.add(target)
         else:
             await unit.update(made, key.logical_id)
+    return bool(missing)
 
 
 async def _missing(store: Store, targets: Iterable[Target], unit: Unit) -> list[Target]:
