@@ -173,3 +173,11 @@ async def test_messages_and_connections_are_counted_by_channel(start):
         assert value("fhir_hub_channel_connections", {"channel": "lab"}) == 2
         last = value("fhir_hub_channel_last_message_timestamp_seconds", {"channel": "lab"})
         assert last > 1_700_000_000
+
+
+async def test_what_has_no_header_is_refused_for_that_and_not_for_its_processing_id(start):
+    async with start(channels={"mllp": {"processing_ids": ["P"]}}) as ways:
+        answer = await ways.send(b"hello\r")
+        assert b"MSA|A" in answer
+        assert b"processing" not in answer
+        assert b"MSH" in answer.split(b"MSA|")[1]

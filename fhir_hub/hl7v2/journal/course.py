@@ -47,7 +47,9 @@ def read_message(
         header = ack.read_header(raw.decode("latin-1"))
         return Read(channel, header, "latin-1", fault=error)
     header = ack.read_header(decoded.text, settings.version)
-    fault, strict = channel.fault(header), settings.is_strict
+    # of what has no header `parse` says so better than a channel can
+    fault = channel.fault(header) if header.fields else None
+    strict = settings.is_strict
     return Read(channel, header, decoded.charset, decoded.text, fault, decoded.issues, strict)
 
 
