@@ -111,3 +111,41 @@ def test_the_orderer_of_the_request_acts_for_an_institution_that_names_none():
     role = target(conversion, found["requester"])
     assert values(target(conversion, role["practitioner"])) == ["D2"]
     assert target(conversion, role["organization"])["name"] == "甲院"
+
+
+@pytest.mark.parametrize(
+    ("authority", "system"),
+    [
+        ("LIS&1.2.3&ISO", "LIS"),
+        ("LAB A&1.2.3&ISO", "urn:oid:1.2.3"),
+        ("&1.2.3&ISO", "urn:oid:1.2.3"),
+        ("NPI&2.16.840.1.113883.4.6&ISO", "urn:oid:2.16.840.1.113883.4.6"),
+    ],
+)
+def test_the_system_of_a_persons_number_is_called_as_the_message_calls_it(authority, system):
+    obr = segment("OBR", f1="1", f4="X^Y", f16=f"D2^王^二^^^^^^{authority}")
+    conversion = by_table("OML^O21^OML_O21", "ORC|NW|P1", obr)
+    person = target(conversion, only(conversion, "ServiceRequest")["requester"])
+    (number,) = person["identifier"]
+    assert number["system"] == system
+
+
+def test_who_assigned_a_number_that_is_not_there_is_told_all_the_same():
+    orc = segment("ORC", f1="NW", f2="P1", f12="D1^李^明", f21="^^^^^HIS&1.2.3&L^^SITE&3.3&ISO")
+    conversion = by_table("OML^O21^OML_O21", orc, "OBR|1|||X^Y")
+    role = target(conversion, only(conversion, "ServiceRequest")["requester"])
+    (number,) = target(conversion, role["organization"])["identifier"]
+    assert "value" not in number
+    assert values(target(conversion, number["assigner"])) == ["HIS", "1.2.3"]
+
+
+def test_a_duplicate_patients_number_and_a_places_assigner_are_kept():
+    pd1 = segment("PD1", f10="T9^^^TEST01^PI")
+    visit = segment("PV1", f1="1", f2="I", f3="^101^^^^^^^^R7^HIS&1.2&L")
+    lone = segment("PV1", f1="1", f2="I", f3="^101^^^^^^^^R7&HIS&1.2&ISO")
+    for told, assigned in ((visit, ["HIS", "1.2"]), (lone, ["HIS", "1.2"])):
+        conversion = by_table("ADT^A01^ADT_A01", pd1, told)
+        (held,) = only(conversion, "Patient")["extension"]
+        assert held["valueIdentifier"]["value"] == "T9"
+        (room,) = of_type(conversion, "Location")
+        assert values(target(conversion, room["identifier"][-1]["assigner"])) == assigned

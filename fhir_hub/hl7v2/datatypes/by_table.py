@@ -21,6 +21,7 @@ _UNIVERSAL_TYPES = coding_systems.v2_table("301")
 _PHYSICAL_TYPES = "http://terminology.hl7.org/CodeSystem/location-physical-type"
 # Components of PL from the institution to the bed, with the kind of place that each is.
 _LEVELS = ((4, "si"), (7, "bu"), (8, "lvl"), (1, ""), (2, "ro"), (3, "bd"))
+_XCN_AUTHORITY, _XON_AUTHORITY = 9, 6
 _PLACE_STATUS = {"ACTIVE": "active", "SUSPENDED": "suspended", "INACTIVE": "inactive"}
 Json = dict[str, Any]
 
@@ -48,6 +49,8 @@ def _hierarchic(value: Value, *, with_system: bool) -> list[Json]:
 def _authority(value: Value, component: int, identifier: Json, context: Context) -> Json:
     """Return an identifier with who assigned it: a system, or an institution (HD.3).
 
+    Of XCN a system is called as HD.1 has it (HD[uri]), unless FHIR's registry has it or that is no
+    URI; of CX the map says so only of what is in that registry, so there the OID stays.
     A namespace of our making is only the sending facility's: of another authority the hub
     knows no more than the message says.
     """
@@ -58,9 +61,20 @@ def _authority(value: Value, component: int, identifier: Json, context: Context)
             found["system"] = system
         elif at or not context.facility:
             del found["system"]
+    elif component == _XCN_AUTHORITY and _is_called(at, found.get("system", "")):
+        found["system"] = one_line(part(at, 1))
+        if said := identifiers.authority("", one_line(part(at, 2)), part(at, 3)):
+            found["extension"] = [*found.get("extension", ()), said]
     if part(at, 3) not in ("ISO", "UUID") and (assigner := organization_of_hd(at, Context(""))):
         found["assigner"] = assigner
     return found
+
+
+def _is_called(value: Value, system: str) -> bool:
+    """Say whether HD has a name for a system that is its universal ID and in no registry."""
+    name, number = one_line(part(value, 1)), one_line(part(value, 2))
+    is_named = bool(name) and " " not in name and part(value, 3) in ("ISO", "UUID")
+    return is_named and system == systems.universal(number) and system not in identifiers.REGISTERED
 
 
 def _uri(value: Value) -> str:
@@ -138,7 +152,7 @@ def _staff(person: Value, context: Context) -> list[Json]:
     found = identifiers.staff(person, context)
     if found is None:
         return []
-    return [_authority(person, 9, found, Context(""))]
+    return [_authority(person, _XCN_AUTHORITY, found, Context(""))]
 
 
 def _reader(person: Value, context: Context) -> Json | None:
@@ -172,20 +186,19 @@ def reporter(value: Value, context: Context) -> Json | None:
 def organization(value: Value, context: Context) -> Json | None:
     """Return the Organization resource of XON with who assigned its number."""
     number = one_line(part(value, 10) or part(value, 3))
-    found: Json | None = None
-    if number and not identifiers.is_filler(number):
-        found = compact(
-            {
-                "type": identifiers.identifier_type(part(value, 7), context),
-                "system": _uri(value.component(6)),
-                "value": number,
-            }
-        )
-    if found:
-        found = _authority(value, 6, found, context)
-        if facility := site(value.component(8)):
-            extension = {"url": ASSIGNING_FACILITY, "valueReference": facility}
-            found = {**found, "extension": [extension]}
+    if identifiers.is_filler(number):
+        number = ""
+    said = compact(
+        {
+            "type": identifiers.identifier_type(part(value, 7), context) if number else None,
+            "system": _uri(value.component(_XON_AUTHORITY)),
+            "value": number,
+        }
+    )
+    found = _authority(value, _XON_AUTHORITY, said or {}, context)
+    if facility := site(value.component(8)):
+        extension = {"url": ASSIGNING_FACILITY, "valueReference": facility}
+        found = {**found, "extension": [extension]}
     parts = compact({"identifier": [found] if found else [], "name": one_line(part(value, 1))})
     return {"resourceType": "Organization"} | parts if parts else None
 
@@ -252,4 +265,16 @@ def _own_number(value: Value) -> Json | None:
     if not text:
         return None
     assigner = organization_of_hd(value.component(11), Context(""))
+    if assigner is None:
+        assigner = _organization_of_ei(number)
     return {"value": text} | ({"assigner": assigner} if assigner else {})
+
+
+def _organization_of_ei(value: Value) -> Json | None:
+    """Return the Organization that assigned a number of EI (EI[Identifier-Organization])."""
+    name, number, kind = (one_line(part(value, at)) for at in (2, 3, 4))
+    held: list[Json] = [{"value": name}] if name else []
+    if number:
+        coded = {"type": {"coding": [{"system": _UNIVERSAL_TYPES, "code": kind}]}} if kind else {}
+        held.append({"value": number, **coded})
+    return {"resourceType": "Organization", "identifier": held} if held else None

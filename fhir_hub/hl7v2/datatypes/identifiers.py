@@ -23,6 +23,8 @@ CHECK_DIGIT = "http://hl7.org/fhir/StructureDefinition/identifier-checkDigit"
 TYPE_SYSTEM = coding_systems.v2_table("203")
 US_SSN = "http://hl7.org/fhir/sid/us-ssn"
 US_NPI = "http://hl7.org/fhir/sid/us-npi"
+# Of FHIR's registry of identifier systems: those that messages name by OID.
+REGISTERED = systems.STRONG | {f"urn:oid:2.16.840.1.113883.4.{kind}" for kind in (1, 6)}
 _NATIONAL_TYPE = "NNCHN"
 _ALMOST_A_RESIDENT_ID = 14
 _SSN = re.compile(r"\d{3}-?\d{2}-?\d{4}", re.ASCII)
@@ -289,11 +291,11 @@ def device(value: Value, context: Context) -> Json | None:
     number = one_line(part(value, 1))
     if not number or _is_nothing(number, context):
         return None
-    name = part(value, 2) or context.facility
+    if context.by_table:
+        said = authority(*(one_line(part(value, at)) for at in (2, 3, 4)))
+        return {"value": number} | ({"extension": [said]} if said else {})
     system = systems.universal(part(value, 3), part(value, 4))
-    if not system and not context.by_table:
-        system = systems.device(name)
-    return {"system": system, "value": number} if system else {"value": number}
+    return {"system": system or systems.device(part(value, 2) or context.facility), "value": number}
 
 
 def slot(value: Value, context: Context) -> Json | None:
