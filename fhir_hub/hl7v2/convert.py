@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.completeness import Completeness
+from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run, keys_of, pairs
 from fhir_hub.hl7v2.er7 import Message
@@ -88,10 +89,11 @@ def convert(
     """Return the resources that `message` makes.
 
     `sender` names a sender's file, else MSH tells it; `zone` is that of times without offset,
-    `received` the instant at which the message came. With `by_table` it gives what the standard's
-    tables do, a resource for every mention of a person, institution or place; without, each of
-    them once, and those without a number as a display. Raises `InvalidMessage` for a message that
-    no map can make anything of, that lacks its patient, or that a strict sender may not send.
+    where neither that file nor MSH-7 says another, `received` the instant at which the message
+    came. With `by_table` it gives what the standard's tables do, a resource for every mention of a
+    person, institution or place; without, each of them once, and those without a number as a
+    display. Raises `InvalidMessage` for a message that no map can make anything of, that lacks its
+    patient, or that a strict sender may not send.
     """
     program = mappings.program(message, sender)
     return _convert(program, message, mappings, zone, received, by_table, trusted)
@@ -156,7 +158,7 @@ def _run(
     run = Run(message, received, program.memories, by_table=by_table, campus=settings.campus)
     run.context = Context(
         run.facility,
-        settings.zone or zone,
+        settings.zone or times.zone_of(message.header.value(7)) or zone,
         program.scope.tables,
         run.issue,
         by_table,
@@ -195,9 +197,9 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
         if unread := filled & ~program.read_of(segment.name, run.by_table):
             run.unread.append((segment, unread))
         for entry in here:
-            if entry.test and not entry.test(place):
-                continue
             if entry.mode == "table" and not run.by_table:
+                continue
+            if entry.test and not entry.test(place):
                 continue
             if entry.adds:
                 drafts = node.nearest_drafts(entry.name)

@@ -149,3 +149,14 @@ def test_a_duplicate_patients_number_and_a_places_assigner_are_kept():
         assert held["valueIdentifier"]["value"] == "T9"
         (room,) = of_type(conversion, "Location")
         assert values(target(conversion, room["identifier"][-1]["assigner"])) == assigned
+
+
+@pytest.mark.parametrize(
+    ("sent", "offset"), [("20250315101500", "+08:00"), ("20250315101500-0500", "-05:00")]
+)
+def test_times_without_a_zone_are_in_that_of_the_message(sent, offset):
+    header = TABLE_MSH.format("ORU^R01^ORU_R01").replace("20250315101500", sent)
+    obr = segment("OBR", f1="1", f4="X^Y", f7="20250315080000", f22="20250315090000+0900")
+    report = only(converted(lines(header, PID, obr)), "DiagnosticReport")
+    assert report["effectiveDateTime"] == f"2025-03-15T08:00:00{offset}"
+    assert report["issued"] == "2025-03-15T09:00:00+09:00"

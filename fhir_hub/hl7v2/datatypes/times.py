@@ -8,7 +8,7 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#dateTime; HL7v2 chapter 2A, DTM; DO
 """
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes.context import Context
@@ -27,6 +27,7 @@ _WRITTEN = re.compile(
     re.ASCII,
 )
 _TIME = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(\.\d{1,9})?)?(?:[+-]\d{4})?", re.ASCII)
+_ZONED = re.compile(r"\d{4}(?:\.\d+)?([+-]\d{4})\s*$", re.ASCII)
 _SENTINELS = {(1900, 1, 1), (9999, 12, 31), (1753, 1, 1), (1, 1, 1)}
 
 
@@ -112,6 +113,22 @@ def _offset(text: str) -> str:
     hours, minutes = int(digits[:2]), int(digits[2:])
     # R4 knows offsets to 14:00; what lies beyond is noise, and the sender's zone holds
     return f"{sign}{hours:02}:{minutes:02}" if hours * 60 + minutes <= 840 and minutes < 60 else ""
+
+
+def zone_of(text: str) -> tzinfo | None:
+    """Return the zone that the time of a message names: that of all its times without one.
+
+    >>> zone_of("20250314081000-0500"), zone_of("20250314081000")
+    (datetime.timezone(datetime.timedelta(days=-1, seconds=68400)), None)
+
+    Spec: HL7v2 chapter 2, MSH-7
+    """
+    found = _ZONED.search(text)
+    offset = _offset(found[1]) if found else ""
+    if not offset:
+        return None
+    minutes = int(offset[1:3]) * 60 + int(offset[4:])
+    return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
 
 
 def write_date(moment: Moment) -> str:
