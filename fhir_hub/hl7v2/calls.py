@@ -26,7 +26,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
-| `provider` | PRD-2, PRD-7, PRD-4 | Practitioner |
+| `provider` | PRD-2, PRD-7, PRD-4, PRD-10 | Practitioner, in the name of an institution |
 | `annotation` | any CWE | Annotation of each text |
 | `specimen_method` | OBR-15.3 | string of SPS.3 |
 | `specimen_source` | OBR-15.1, OBR-15.2 … | CodeableConcept of a component of SPS |
@@ -41,11 +41,14 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `natural_key` | what tells it from others | tag of what has no number of its own |
 | `appointment_start` | paths to try | instant |
 | `appointment_end` | two ends, (duration, unit) …, `M15` | instant |
+| `appointment_minutes` | duration, unit | positiveInt |
 | `appointment_status` | MSH-9.2, SCH-25 … | code |
 | `sending_application` | MSH-3, MSH-4 | Reference to the sending system |
 | `message_entity` | MSH-10 | Reference to the message |
 | `recorded` | MSH-7, EVN-2 | instant |
-| `requester` | ORC-12, ORC-21 … ORC-24 | who ordered, in whose name |
+| `booked_period` | start, duration, unit | Period |
+| `order_timing` | TQ1-3 to TQ1-14 | Timing |
+| `requester` | ORC-12, ORC-21 … ORC-24, OBR-16 | who ordered, in whose name |
 | `observers` | OBX-16 | the responsible observers |
 | `laboratory` | OBX-23, OBX-24, OBX-25 | Organization, or its director's role |
 | `facility_performer` | MSH-4 | Organization, where the hub keeps the result |
@@ -69,6 +72,7 @@ from fhir_hub.hl7v2 import (
     calls_results,
     calls_roles,
     calls_source,
+    calls_timings,
 )
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
@@ -84,8 +88,10 @@ CALLS: Mapping[str, Call] = MappingProxyType(
     {
         "annotation": calls_orders.annotation,
         "appointment_end": calls_bookings.end,
+        "appointment_minutes": calls_bookings.minutes,
         "appointment_start": calls_bookings.start,
         "appointment_status": calls_bookings.status,
+        "booked_period": calls_bookings.booked_period,
         "described_code": calls_orders.described_code,
         "document": calls_given.document,
         "dose": calls_orders.dose,
@@ -109,6 +115,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "observation_key": calls_results.observation_key,
         "observed_attachment": calls_results.observed_attachment,
         "observed_value": calls_results.observed_value,
+        "order_timing": calls_timings.order_timing,
         "pressure_components": calls_results.pressure_components,
         "participating_device": calls_participations.participating_device,
         "participation": calls_participations.participation,

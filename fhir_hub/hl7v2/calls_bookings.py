@@ -23,8 +23,8 @@ Paths = tuple[Path, ...]
 
 
 def start(place: Place, draft: Draft, paths: Paths) -> str | None:
-    """Return the first start that one of the paths has."""
-    for path in paths:
+    """Return the first start that one of the paths has, TQ1 before what it replaced in 2.5."""
+    for path in sorted(paths, key=lambda path: path.segment != "TQ1"):
         value = place.value(path)
         if value and (found := times.instant(value, place.run.context)):
             return found
@@ -40,8 +40,7 @@ def end(place: Place, draft: Draft, paths: Paths) -> str | None:
     if not begun:
         return None
     first, second, *durations, short = paths
-    moments = (start(place, draft, (path,)) for path in (first, second))
-    if found := next((moment for moment in moments if moment), None):
+    if found := start(place, draft, (first, second)):
         return found
     minutes = _minutes(place, durations) or _short(place.text(short))
     if not minutes:
@@ -49,6 +48,25 @@ def end(place: Place, draft: Draft, paths: Paths) -> str | None:
         return str(begun)
     moment = datetime.fromisoformat(begun) + timedelta(minutes=float(minutes))
     return moment.isoformat()
+
+
+def minutes(place: Place, draft: Draft, paths: Paths) -> int | None:
+    """Return how many minutes a duration and its unit make, at least one."""
+    found = _minutes(place, list(paths))
+    return max(1, round(found)) if found else None
+
+
+def booked_period(place: Place, draft: Draft, paths: Paths) -> dict[str, str] | None:
+    """Return when a person, room or device is booked: a start, a duration and its unit."""
+    begins, *duration = paths
+    begun = start(place, draft, (begins,))
+    if not begun:
+        return None
+    lasts = _minutes(place, duration)
+    if not lasts:
+        return {"start": begun}
+    moment = datetime.fromisoformat(begun) + timedelta(minutes=float(lasts))
+    return {"start": begun, "end": moment.isoformat()}
 
 
 def _minutes(place: Place, durations: list[Path]) -> Decimal | None:

@@ -6,6 +6,7 @@ Spec: HL7v2 chapter 4A (RXO, RXE) and chapter 6 (IN1)
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import (
+    by_table,
     codes,
     contacts,
     identifiers,
@@ -249,8 +250,11 @@ def joined_texts(place: Place, draft: Draft, paths: Paths) -> str | None:
 
 
 def provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Practitioner of PRD: name of PRD-2, number of PRD-7, of the place of PRD-4."""
-    name_path, number_path, location_path = paths
+    """Return the Practitioner of PRD: name of PRD-2, number of PRD-7, of the place of PRD-4.
+
+    By the tables in the name of the institution of a fourth path, PRD-10.
+    """
+    name_path, number_path, location_path, *employers = paths
     context = place.run.context
     number, value = one_line(place.text(number_path)), place.value(name_path)
     name = people.human_name(value, context) if value else None
@@ -263,7 +267,13 @@ def provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
             "name": name if isinstance(name, list) else [name] if name else [],
         }
     )
-    return {"resourceType": "Practitioner"} | parts if parts else None
+    person = {"resourceType": "Practitioner"} | parts if parts else None
+    employer = place.value(employers[0]) if employers and place.run.by_table else None
+    institution = by_table.organization(employer, context) if employer and person else None
+    if institution is None:
+        return person
+    acts = {"practitioner": person, "organization": institution}
+    return {"resourceType": "PractitionerRole"} | acts
 
 
 def described_code(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -166,8 +166,8 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     """Return the CodeableConcept of a table's coding and the sender's own behind it.
 
     A row's `also` holds further codings (the Chinese one next to the international). Of the
-    sender's own, a bare code that the table translates is dropped: it says the same. Where the
-    standard's tables are followed every coding of CWE stays.
+    sender's own, a bare code that the table translates is dropped: it says the same, or it becomes
+    what the table has for it. Where the standard's tables are followed every coding of CWE stays.
     """
     coded = _looked_up(value, context, table)
     if coded is None:
@@ -175,11 +175,20 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     found = [_coding_of(coded, value, context), *coded.properties.get("also", ())]
     listed = {(one.get("system"), one.get("code")) for one in found}
     for own in codings(value, context):
-        translated = table.knows(own["code"]) and _is_bare(own["system"], context)
-        translated = translated and not (context.by_table and "display" in own)
-        if not translated and (own["system"], own["code"]) not in listed:
-            found.append(own)
+        one: dict[str, Any] | None = own
+        is_kept = context.by_table and "display" in own
+        if not is_kept and table.knows(own["code"]) and _is_bare(own["system"], context):
+            one = _translated(own, table)
+        if one and (key := (one["system"], one["code"])) not in listed:
+            listed.add(key)
+            found.append(one)
     return compact({"coding": found, "text": text_of(value) or _called(found)})
+
+
+def _translated(own: dict[str, Any], table: Table) -> dict[str, Any] | None:
+    """Return the Coding that a table has for one of several codes of a value."""
+    coded = table.get(own["code"])
+    return coded.coding() if coded and coded.system else None
 
 
 def _is_bare(system: str, context: Context) -> bool:

@@ -1,6 +1,7 @@
 """RPT, TQ.2 and bare repeat patterns (`BID`, `Q6H`, 每日两次) as Timing.
 
-The table TimingRepeat says what a pattern means; patterns with a number in them are read here.
+The table TimingRepeat says what a pattern means; patterns with a number in them are read here, and
+what RPT says beside its code: the period of RPT.5, the event of RPT.8 and how far from it.
 What neither knows is kept as the timing's text.
 
 Spec: https://hl7.org/fhir/R4/datatypes.html#Timing; HL7v2 table 0335
@@ -9,7 +10,7 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#Timing; HL7v2 table 0335
 import re
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes
+from fhir_hub.hl7v2.datatypes import codes, quantities, units
 from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.er7 import Value
@@ -17,6 +18,12 @@ from fhir_hub.hl7v2.er7 import Value
 TABLE = "TimingRepeat"
 _EVERY = re.compile(r"Q(\d{1,3})([SMHDWL])", re.ASCII)
 _TIMES_A_DAY = re.compile(r"(\d{1,2})(?:ID|X/D|XD|/D|次/日|次/天)", re.ASCII)
+_EVENTS = frozenset(
+    {"HS", "WAKE", "C", "CM", "CD", "CV", "AC", "ACM", "ACD", "ACV", "PC", "PCM", "PCD", "PCV"}
+)
+_MEALS = frozenset({"C", "CM", "CD", "CV"})  # R4 tim-9: no offset from these
+_LENGTHS = frozenset({"s", "min", "h", "d", "wk", "mo", "a"})
+_MINUTES = {"s": 1 / 60, "min": 1, "h": 60, "d": 1440}
 _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
 
 
@@ -35,9 +42,47 @@ def table_timing(value: Value, context: Context, table: Table) -> dict[str, Any]
         repeat = _computed(part(pattern, 1).upper())
         if repeat is None and text:
             context.issue("unmapped-code", f"table {table.name} does not know a repeat pattern")
+        repeat = (repeat or {}) | _said_beside(value)
         return compact({"repeat": repeat, "code": {"text": text} if text else None})
     code = {"coding": [coded.coding()], "text": text} if coded.system else {"text": text}
-    return compact({"repeat": _repeat(coded), "code": compact(code)})
+    return compact({"repeat": _repeat(coded) | _said_beside(value), "code": compact(code)})
+
+
+def _said_beside(value: Value) -> dict[str, Any]:
+    """Return what RPT.5 to RPT.10 say: the period, the event and the distance from it."""
+    period, unit = quantities.read_decimal(part(value, 5)), _unit(value.component(6))
+    event = part(value, 8).upper()
+    found: dict[str, Any] = {}
+    if period and period > 0 and unit in _LENGTHS:
+        found = {"period": period, "periodUnit": unit}
+    if event in _EVENTS:
+        found["when"] = [event]
+        if event not in _MEALS:
+            found |= _offset(part(value, 9), _unit(value.component(10)))
+    return found
+
+
+def offset_of(value: Value) -> dict[str, Any]:
+    """Return the distance of a CQ from an event, in minutes, as an element of `repeat`."""
+    return _offset(part(value, 1), _unit(value.component(2)))
+
+
+def length_of(value: Value) -> dict[str, Any]:
+    """Return how long a CQ says that one time lasts, as elements of `repeat`."""
+    number, unit = quantities.read_decimal(part(value, 1)), _unit(value.component(2))
+    is_length = number and number > 0 and unit in _LENGTHS
+    return {"duration": number, "durationUnit": unit} if is_length else {}
+
+
+def _offset(amount: str, unit: str) -> dict[str, Any]:
+    number = quantities.read_decimal(amount)
+    if not number or number < 0 or unit not in _MINUTES:
+        return {}
+    return {"offset": round(float(number) * _MINUTES[unit])}
+
+
+def _unit(value: Value) -> str:
+    return units.unit_of(value).code if part(value, 1) else ""
 
 
 def _repeat(coded: Coded) -> dict[str, Any]:

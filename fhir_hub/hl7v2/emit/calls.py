@@ -93,7 +93,7 @@ def _joined_texts(seat: Seat, paths: Paths, values: list[Found], out: Outbound) 
 
 def _provider(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
     """Write a Practitioner as PRD has her: name, number, and the place whose number it is."""
-    name_path, number_path, place_path = paths
+    name_path, number_path, place_path = paths[:3]
     for one in values:
         found = out.resource(one.value, "Practitioner")
         if found is None:

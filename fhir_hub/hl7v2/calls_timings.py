@@ -1,0 +1,62 @@
+"""Calls for when something is to be done: TQ1 as one Timing.
+
+TQ1 says in a dozen fields what FHIR has in `Timing.repeat`; R4 lets an offset stand only beside an
+event (tim-9), a time of day only without one (tim-10), and a length only with its unit (tim-1).
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (TQ1[ServiceRequest]); R4 datatypes.html#Timing
+"""
+
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import quantities, texts, times, timings
+from fhir_hub.hl7v2.datatypes.parts import compact
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+
+
+def order_timing(place: Place, draft: Draft, paths: Paths) -> Typed | None:
+    """Return the Timing of an order.
+
+    The paths are TQ1-3 (pattern), -4 (times of day), -5 (offset), -6 (how long), -7 and -8 (from,
+    until), -13 (length of one) and -14 (how often in all).
+    """
+    pattern, at, offset, service, begins, ends, length, total = paths
+    context = place.run.context
+    value = place.value(pattern)
+    made = (timings.timing(value, context) if value else None) or {}
+    repeat: Json = dict(made.get("repeat", {}))
+    if "when" in repeat:
+        distance = place.value(offset)
+        if distance and "offset" not in repeat:
+            repeat |= timings.offset_of(distance)
+    else:
+        hours = [times.time(one, context) for one in place.values(at)]
+        repeat |= compact({"timeOfDay": [one for one in hours if one]}) or {}
+    repeat |= _bounds(place, service, begins, ends)
+    if one := place.value(length):
+        repeat |= timings.length_of(one)
+    count = place.value(total)
+    if count and (number := texts.positive_int(count, context)):
+        repeat["count"] = number
+    found = compact(made | {"repeat": repeat})
+    return Typed("Timing", found) if found else None
+
+
+def _bounds(place: Place, service: Path, begins: Path, ends: Path) -> Json:
+    start, end = place.value(begins), place.value(ends)
+    context = place.run.context
+    period = compact(
+        {
+            "start": times.date_time(start, context) if start else "",
+            "end": times.date_time(end, context) if end else "",
+        }
+    )
+    if period:
+        return {"boundsPeriod": period}
+    lasts = place.value(service)
+    duration = quantities.duration(lasts, context) if lasts else None
+    return {"boundsDuration": duration} if duration and "code" in duration else {}

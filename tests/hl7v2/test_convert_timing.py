@@ -1,0 +1,166 @@
+"""When things are to be done: TQ1 of orders, the times of bookings; and who does them.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (TQ1[ServiceRequest], RPT[Timing], SCH, AIP); R4
+datatypes.html#Timing, invariants tim-1 to tim-10
+"""
+
+import pytest
+from conversion_parts import converted, errors, lines, of_type, only, target
+
+MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.8"
+PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
+
+
+def made(kind, *segments, by_table=True):
+    told = segments if PID in segments else (PID, *segments)
+    conversion = converted(lines(MSH.format(kind), *told), by_table=by_table)
+    assert errors(conversion) == []
+    return conversion
+
+
+def repeat(tq1, requested=""):
+    order = ("ORC|NW|P1", f"TQ1|1||{tq1}", f"OBR|1|P1||X^Y||{requested}")
+    found = only(made("OML^O21^OML_O21", *order, by_table=False), "ServiceRequest")
+    assert "occurrenceDateTime" not in found
+    return found["occurrenceTiming"].get("repeat", {})
+
+
+@pytest.mark.parametrize(
+    ("tq1", "said"),
+    [
+        ("Once^^^^1^d&Day^^AC^1^hr&Hour", {"period": 1, "periodUnit": "d", "when": ["AC"]}),
+        ("BID", {"frequency": 2}),
+        ("X^^^^^^^C^5^min", {"when": ["C"]}),
+        ("X|080000~2030", {"timeOfDay": ["08:00:00", "20:30:00"]}),
+        ("X^^^^^^^PC|0800|30^min", {"when": ["PC"], "offset": 30}),
+        ("X|||3^d", {"boundsDuration": {"value": 3, "unit": "d", "code": "d"}}),
+        ("X|||3^d|20250316", {"boundsPeriod": {"start": "2025-03-16"}}),
+        ("X||||||||||15^min|4", {"duration": 15, "durationUnit": "min", "count": 4}),
+        ("X||||||||||15^kg|4", {"count": 4}),
+    ],
+)
+def test_a_repeat_is_all_that_tq1_says_and_r4_allows(tq1, said):
+    found = repeat(tq1)
+    for name, value in said.items():
+        held = found[name]
+        held = {key: held[key] for key in value} if isinstance(value, dict) else held
+        assert held == value
+    assert ("offset" in found) == ("Hour" in tq1 or "30^min" in tq1)
+    assert ("timeOfDay" in found) == ("080000" in tq1)
+
+
+def test_an_offset_is_in_minutes():
+    assert repeat("Once^^^^1^d^^AC^2^h")["offset"] == 120
+
+
+def test_a_pattern_says_more_than_the_time_that_it_replaced():
+    assert repeat("QD", "20250317080000")["periodUnit"] == "d"
+    plain = only(made("OML^O21^OML_O21", "ORC|NW|P1", "OBR|1|P1||X^Y||20250317"), "ServiceRequest")
+    assert (plain["occurrenceDateTime"], "occurrenceTiming" in plain) == ("2025-03-17", False)
+
+
+def test_who_orders_in_the_name_of_an_institution_may_stand_in_obr():
+    order = ("ORC|NW|P1" + "|" * 19 + "甲院", "OBR|1|P1||X^Y" + "|" * 12 + "D7^李^明")
+    conversion = made("OML^O21^OML_O21", *order)
+    role = target(conversion, only(conversion, "ServiceRequest")["requester"])
+    assert target(conversion, role["practitioner"])["identifier"][0]["value"] == "D7"
+    assert target(conversion, role["organization"])["name"] == "甲院"
+
+
+SCH = "SCH|1|2||||新增|{}|{}|2|h|^^^20250301080000^20250301090000||||||||||||||Booked"
+
+
+def booked(*segments, reason="CHECKUP", kind="Normal", event="S12", by_table=True):
+    scheduled = SCH.format(reason, kind)
+    timing = [one for one in segments if one.startswith("TQ1")]
+    others = [one for one in segments if one not in timing]
+    return made(f"SIU^{event}^SIU_S12", scheduled, *timing, PID, *others, by_table=by_table)
+
+
+def test_tq1_says_when_a_booking_is_and_how_urgent():
+    timing = "TQ1|||||||20250320080000|20250320100000|A"
+    found = only(booked(timing, by_table=False), "Appointment")
+    assert (found["start"], found["end"]) == (
+        "2025-03-20T08:00:00+08:00",
+        "2025-03-20T10:00:00+08:00",
+    )
+    assert (found["minutesDuration"], found["priority"]) == (120, 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "said"),
+    [("CHECKUP", "Normal", "CHECKUP"), ("CHECKUP", "PRI", "PRI"), ("腹痛", "Normal", "Normal")],
+)
+def test_the_kind_of_a_booking_is_of_the_table_that_r4_names(reason, kind, said):
+    found = only(booked(reason=reason, kind=kind), "Appointment")
+    assert found["appointmentType"]["coding"][0]["code"] == said
+
+
+def test_a_person_is_booked_for_a_time_and_does_the_service():
+    conversion = booked(
+        "RGS|1",
+        "AIS|1||58410-2^血常规^LN",
+        "AIG|1||EQ1^血球仪",
+        "AIP|1||400^王^三|||20250301080000|||50|min",
+        "RGS|2",
+        "AIP|1||500^李^四",
+    )
+    ordered = only(conversion, "ServiceRequest")
+    found = [target(conversion, one)["identifier"][0]["value"] for one in ordered["performer"]]
+    assert found == ["EQ1", "400"]
+    booking = only(conversion, "Appointment")
+    assert target(conversion, booking["basedOn"][0]) is ordered
+    (period,) = [one["period"] for one in booking["participant"] if "period" in one]
+    assert period == {"start": "2025-03-01T08:00:00+08:00", "end": "2025-03-01T08:50:00+08:00"}
+
+
+@pytest.mark.parametrize(("event", "status"), [("S15", "revoked"), ("S17", "entered-in-error")])
+def test_what_was_booked_goes_with_the_booking(event, status):
+    conversion = booked("RGS|1", "AIS|1||58410-2^血常规^LN", event=event)
+    assert only(conversion, "ServiceRequest")["status"] == status
+
+
+def test_a_referral_says_its_kind_who_may_do_it_and_why():
+    referral = "RF1|P|R|MED^Medical^HL70281|||N1|||20250301|O^医嘱||||脊柱骨折"
+    referral += "||||" + "|乙院|D9^张^三||||查转移"
+    conversion = made("REF^I12^REF_I12", referral, "PRD|RP|李^明|||||D8|||甲院")
+    found = only(conversion, "ServiceRequest")
+    kinds = [one["coding"][0]["code"] for one in found["category"]]
+    assert kinds == ["referral", "MED"]
+    assert found["authoredOn"] == "2025-03-01"
+    assert [one.get("text") for one in found["reasonCode"]] == ["医嘱", "脊柱骨折"]
+    assert found["note"][0]["text"] == "查转移"
+    done_by = [target(conversion, one) for one in found["performer"]]
+    assert [one["resourceType"] for one in done_by] == ["Organization", "Practitioner"]
+    role = target(conversion, found["requester"])
+    assert target(conversion, role["organization"])["name"] == "甲院"
+    kept = made("REF^I12^REF_I12", referral, by_table=False)
+    assert len(only(kept, "ServiceRequest")["category"]) == 1
+
+
+def test_a_document_tells_what_it_documents_and_where_it_is_filed():
+    txa = "TXA|1|DS||20250301080000||20250302||||||U1||||file.pdf|AU|||||||放射报告|标题"
+    found = only(made("OUL^R22^OUL_R22", "SPM|1|S1||BLD", "OBR|1|P1||X", txa), "DocumentReference")
+    assert found["context"]["period"]["start"] == "2025-03-01T08:00:00+08:00"
+    assert found["category"][0]["text"] == "放射报告"
+    assert found["content"][0]["attachment"]["title"] == "标题"
+
+
+def test_each_of_two_languages_is_coded():
+    message = PID.replace("|F", "|F" + "|" * 7 + "ara^^HL70296^eng^English^HL70296")
+    found = only(converted(lines(MSH.format("ADT^A08^ADT_A01"), message)), "Patient")
+    codings = found["communication"][0]["language"]["coding"]
+    assert [one["code"] for one in codings] == ["ar", "en"]
+
+
+def test_a_charge_of_an_order_is_not_known_to_be_billable():
+    charge = "FT1|1|77||20250315||CG|71045^胸片"
+    order = made("OML^O21^OML_O21", "ORC|NW|P1", "OBR|1|P1||X^Y", charge)
+    statuses = [only(one, "ChargeItem")["status"] for one in (order, made("DFT^P03", charge))]
+    assert statuses == ["unknown", "billable"]
+
+
+def test_a_document_message_names_the_specimen_of_its_order():
+    order = ("ORC|RE|P1", "OBR|1|P1||X^Y|||20250301", "TXA|1|DS|TX", "OBX|1|TX|A^B||文")
+    (found,) = of_type(made("MDM^T02^MDM_T02", *order), "Specimen")
+    assert found["collection"]["collectedDateTime"] == "2025-03-01"
