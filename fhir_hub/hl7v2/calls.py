@@ -19,6 +19,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `described_code` | PR1-3, PR1-4 | CodeableConcept with the text of another field |
 | `subscriber` | IN1-16, IN1-49 … | RelatedPerson whose policy it is |
 | `whole_procedure` | PR1-25 | Procedure that this one is part of |
+| `parent_diagnosis` | DG1-22 | diagnosis to which this one is due |
+| `allergy_recorder` | IAM-14, IAM-15 | who told of an allergy, by the tables |
 | `parent_order` | OBR-29, ORC-8 | order of which this one is part |
 | `parent_specimen` | SPM-3 | specimens of which this one is a part |
 | `ordering_provider` | OBR-16, ORC-12 | Practitioner beside the requester |
@@ -86,6 +88,7 @@ UNCONDITIONAL = frozenset(
 
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
+        "allergy_recorder": calls_orders.allergy_recorder,
         "annotation": calls_orders.annotation,
         "appointment_end": calls_bookings.end,
         "appointment_minutes": calls_bookings.minutes,
@@ -126,6 +129,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "subscriber": calls_orders.subscriber,
         "visit_participant": calls_participations.visit_participant,
         "whole_procedure": calls_orders.whole_procedure,
+        "parent_diagnosis": calls_orders.parent_diagnosis,
         "parent_order": calls_orders.parent_order,
         "parent_specimen": calls_orders.parent_specimen,
         "ordering_provider": calls_roles.ordering_provider,

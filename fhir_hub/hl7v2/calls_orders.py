@@ -148,6 +148,41 @@ def whole_procedure(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return whole_one | {"subject": {"reference": patients[0].full_url}} if patients else None
 
 
+def parent_diagnosis(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the diagnosis to which this one is due (DG1-22), by its number or who assigned it."""
+    value = place.value(paths[0])
+    found = identifiers.ei(value, place.run.context) if value else None
+    if value and found is None:
+        system = systems.universal(part(value, 3), part(value, 4)) if part(value, 3) else ""
+        found = {"system": system} if system else None
+    patients = place.node.nearest_drafts("Patient")
+    if not place.run.by_table or not patients or value is None:
+        is_number = found and "value" in found
+        return {"type": "Condition", "identifier": found} if is_number else None
+    parts = {"identifier": [found]} if found else {}
+    subject = {"reference": patients[0].full_url}
+    return {"resourceType": "Condition"} | parts | {"subject": subject}
+
+
+def allergy_recorder(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return who told of an allergy (IAM-14): by IAM-15 a practitioner, the patient, a relative."""
+    said, kin = place.value(paths[0]), place.value(paths[1])
+    context = place.run.context
+    patients = place.node.nearest_drafts("Patient")
+    if not said or not place.run.by_table or not patients:
+        return None
+    name = people.human_name(said, context)
+    names = name if isinstance(name, list) else [name] if name else []
+    if kin is None:
+        return {"resourceType": "Practitioner", "name": names} if names else None
+    patient = {"reference": patients[0].full_url}
+    if part(kin, 1) == "SEL":
+        return patient
+    relation = codes.table_codeable_concept(kin, context, context.table("Relationship"))
+    parts = compact({"relationship": [relation] if relation else [], "name": names}) or {}
+    return {"resourceType": "RelatedPerson", "patient": patient} | parts
+
+
 def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the order of which this one is a part or that it follows (OBR-29, else ORC-8)."""
     value = next((found for path in paths if (found := place.value(path))), None)

@@ -52,6 +52,8 @@ class Group:
             if not begun:
                 firsts |= part.group.firsts if part.group else {part.name}
                 begun = part.required
+        if self.path.endswith("PRIOR_RESULT") and "PID" in holds:
+            firsts = {"PID"}  # an ORC without PID before it begins the next order
         object.__setattr__(self, "holds", frozenset(holds))
         object.__setattr__(self, "firsts", frozenset(firsts))
 

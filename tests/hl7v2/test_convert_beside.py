@@ -118,3 +118,42 @@ def test_a_merge_is_a_linkage_by_the_table():
         for one in only(conversion, "Linkage")["item"]
     ]
     assert numbers == ["T1", "T2"]
+
+
+def test_a_diagnosis_is_due_to_its_parent():
+    diagnosis = "DG1|1||K63.3^溃疡^I10|||F" + "|" * 14 + "D2||{}"
+    conversion = made("ADT^A01^ADT_A01", diagnosis.format("D1"))
+    first, parent = of_type(conversion, "Condition")
+    (due,) = first["extension"]
+    assert target(conversion, due["valueReference"]) is parent
+    assert parent["identifier"][0]["value"] == "D1"
+    kept = only(made("ADT^A01^ADT_A01", diagnosis.format("D1"), by_table=False), "Condition")
+    assert kept["extension"][0]["valueReference"]["identifier"]["value"] == "D1"
+    unnumbered = made("ADT^A01^ADT_A01", diagnosis.format("^^1.2.3^ISO"))
+    assert of_type(unnumbered, "Condition")[1]["identifier"] == [{"system": "urn:oid:1.2.3"}]
+
+
+@pytest.mark.parametrize(
+    ("kin", "kind"), [("SPO", "RelatedPerson"), ("SEL", "Patient"), ("", "Practitioner")]
+)
+def test_who_told_of_an_allergy_is_who_records_it(kin, kind):
+    told = f"IAM|1|FA|1^花生^L|||A|A7||||||20250301|李^明|{kin}||C" + "|" * 10 + "91935009^过敏^SCT"
+    conversion = made("ADT^A60^ADT_A60", told)
+    found = only(conversion, "AllergyIntolerance")
+    assert target(conversion, found["recorder"])["resourceType"] == kind
+    assert code(found["verificationStatus"]) == "confirmed"
+    assert [one["code"] for one in found["code"]["coding"]] == ["1", "91935009"]
+
+
+def test_an_order_after_a_specimen_is_not_a_result_of_before():
+    orders = [
+        segment
+        for number in (1, 2)
+        for segment in (f"ORC|NW|P{number}", f"OBR|1|P{number}||X^Y", f"SPM|1|S{number}||BLD")
+    ]
+    conversion = made("OML^O21^OML_O21", *orders, by_table=False)
+    found = [
+        [target(conversion, one)["identifier"][0]["value"] for one in order["specimen"]]
+        for order in of_type(conversion, "ServiceRequest")
+    ]
+    assert found == [["S1"], ["S2"]]
