@@ -137,10 +137,12 @@ def _may_be_deep(raw: bytes) -> bool:
     """
     if raw.count(b"{") + raw.count(b"[") <= _DEPTH:
         return False
-    brackets = raw.translate(None, _NO_BRACKETS).replace(b'""', b"")
+    brackets = raw.translate(None, _NO_BRACKETS)
+    # what is in a string as mm[Hg]; or an empty list between two strings, one level of two kinds
+    brackets = brackets.replace(b'"[]"', b"").replace(b'"{}"', b"").replace(b'""', b"")
     if b'"' in brackets or b"\\" in raw:
         return True
-    for _ in range(_DEPTH):
+    for _ in range(_DEPTH - 2):
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if not brackets:
             return False

@@ -102,6 +102,8 @@ def test_colons_in_text_are_no_keys(text):
         # brackets in texts hide no level
         b'["]",' * 201 + b"1" + b',"["]' * 201,
         b'["}\\"]",' * 201 + b"1" + b',"["]' * 201,
+        b'["x[",' * 200 + b'{"a[]":"{}","b":[]}' + b',"]y"]' * 200,
+        b'["x",' * 199 + b'"m[]",[[],"m{}"]' + b',"y"]' * 199 + b" ",
     ],
 )
 def test_what_is_no_json_is_refused(text):
@@ -112,6 +114,8 @@ def test_what_is_no_json_is_refused(text):
 def test_many_brackets_that_are_not_deep_are_read():
     assert len(fhirjson.loads(b"[" + b'{"a":["]"]},' * 300 + b"[{}]]")) == 301
     assert len(fhirjson.loads(b"[" + b'{"a":[""]},' * 300 + b"[{}]]")) == 301
+    assert len(fhirjson.loads(b"[" + b'{"a":["mm[Hg]"]},' * 300 + b"[]]")) == 301
+    assert fhirjson.loads(b'["x",' * 198 + b'"m[]",[[],"m{}"]' + b',"y"]' * 198)
 
 
 def test_only_json_values_are_written():

@@ -262,10 +262,11 @@ class _Transaction:
                 await unit.require_same(stored, sent)
             return written(request, stored, 200)
         resource = create.typed_body(request, key.resource_type)
-        resource = references.replaced(resource, replacements)
+        queries: set[str] = set()
+        resource = references.replaced(resource, replacements, queries)
         if request.method == "PUT" and (not request.query or "id" in resource):
             update.require_id(resource, key)
-        if queries := references.conditional(resource):
+        if queries:
             self._waiting.append(Waiting(entry, key, resource, sorted(queries)))
             return None
         return await self._write(request, resource, key)
