@@ -153,6 +153,8 @@ ELEMENTS: list[Sample] = [
     (patient(contained={"resourceType": "Patient", "id": "x"}), "structure", "Patient.contained"),
     (patient(contained=["x"]), "structure", "Patient.contained[0]"),
     (patient(contained=[{"id": "x"}]), "invalid", "Patient.contained[0].resourceType"),
+    (patient(contained=[{"resourceType": []}]), "invalid", "Patient.contained[0].resourceType"),
+    (patient(contained=[{"resourceType": {}}]), "invalid", "Patient.contained[0].resourceType"),
     (
         observation(
             contained=[{"resourceType": "Patient", "id": "p", "nme": 1}],

@@ -70,8 +70,9 @@ class Structures:
 
     def _contained(self, value: Any, scope: Scope) -> Issues:
         """Return the issues of a resource contained in another, whose scope it shares."""
-        if type(value) is dict and value.get("resourceType") in self._definitions.resource_types:
-            return self.type(value["resourceType"])(value, scope._replace(resource=value))
+        name = value.get("resourceType") if type(value) is dict else None
+        if type(name) is str and name in self._definitions.resource_types:
+            return self.type(name)(value, scope._replace(resource=value))
         return self.resource(value)
 
     def type(self, name: str) -> Check:
