@@ -166,6 +166,27 @@ async def test_a_renewed_certificate_holds_from_the_next_connection_on(
         assert b"MSA|AA|C2" in await client.send(adt("C2"))
 
 
+async def test_a_certificate_that_can_no_longer_be_read_leaves_the_old_one(
+    start, certificates, client_tls, tmp_path, told
+):
+    pem, config = tmp_path / "hub.pem", tmp_path / "hub.toml"
+    pem.write_bytes(certificates["certificate"].read_bytes())
+    config.write_text(
+        f'mllp_port = 0\n[channels.lab]\ntransport = "mllps"\nport = 0\ncertificate = "{pem}"\n'
+    )
+    given = Given(config, {}, {})
+    async with start(channels=given.read().channels) as ways:
+        watch = Rereading(given, given.read(), ways.intake.become, told.log, told.append)
+        pem.unlink()
+        pem.mkdir()  # not even root reads a folder as a file
+        await watch.look(False)
+
+        assert told[0][0] == "channels_refused"
+        assert "channels.lab.certificate" in told[0][1]["problems"]
+        client = await ways.connect("lab", client_tls())
+        assert b"MSA|AA|C1" in await client.send(adt())
+
+
 async def test_folders_begin_and_end_to_be_watched(start, tmp_path):
     def channels(name):
         folder = {"transport": "folder", "folder": str(tmp_path / name), "poll_s": 0.01}

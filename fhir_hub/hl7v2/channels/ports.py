@@ -7,6 +7,7 @@ order, the port of `mllp_port` first, so that several processes may name a port 
 
 import ssl
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from fhir_hub.hl7v2.channels.channel import Channel, Configured
@@ -65,13 +66,20 @@ def ports_of(channels: Iterable[Configured], mllp_port: int) -> list[PortPlan]:
 
 
 def files_of(plan: PortPlan) -> tuple[bytes, ...]:
-    """Return what the files of TLS hold, empty for one that is not there: it says if they changed.
+    """Return what the files of TLS hold, empty for one that cannot be read, to see if they change.
 
-    A port that is plain has none.
+    A port that is plain has none; `tls_of` says what is wrong with a file.
     """
     own = plan.settings
     paths = (own.certificate, own.key, own.client_ca) if own.transport == "mllps" else ()
-    return tuple(path.read_bytes() if path and path.is_file() else b"" for path in paths)
+    return tuple(map(_content, paths))
+
+
+def _content(path: Path | None) -> bytes:
+    try:
+        return path.read_bytes() if path else b""
+    except OSError:
+        return b""
 
 
 def is_secured_anew(before: PortPlan, after: PortPlan, files: tuple[bytes, ...]) -> bool:
