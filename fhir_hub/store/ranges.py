@@ -97,5 +97,12 @@ def _most(compare: Compare, column: str, width: float) -> float | None:
     return None if isinf(width) else compare.value + width
 
 
+def opposite(alternative: Alternative) -> Alternative | None:
+    """Return what just those intervals meet that do not meet this; None if it is no comparison."""
+    if len(alternative) != 1 or alternative[0].operator not in _OPPOSITE:
+        return None
+    return (_opposite(alternative[0]),)
+
+
 def _opposite(compare: Compare) -> Compare:
     return replace(compare, operator=_OPPOSITE[compare.operator])

@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 
+_ENDS = ("min", "max")
 _KEPT = 100_000  # systems come from content: what is kept of them is bounded
 
 
@@ -70,6 +71,13 @@ class Names:
             "SELECT width, many FROM parameter WHERE id = ?", (parameter,)
         ).fetchall()
         return rows[0][0], bool(rows[0][1])
+
+    def bounds(self, parameter: int, column: str) -> tuple[float, float] | None:
+        """Return the least and the greatest `low` or `high` under a parameter, if it has any."""
+        ends = (f"SELECT {one}({column}) FROM by_{column} WHERE parameter = ?" for one in _ENDS)
+        sql = f"SELECT ({'), ('.join(ends)})"
+        row: Any = self._connection.execute(sql, (parameter, parameter)).fetchone()
+        return None if row[0] is None else row
 
     def system(self, uri: str) -> int | None:
         """Return the number of a system, or None if no entry has it."""

@@ -14,6 +14,11 @@ from fhir_hub.store.sqlite.indexes import Walk
 from fhir_hub.store.sqlite.sql import Sql, union
 from fhir_hub.store.sqlite.walks import Walks
 
+_WITH = (
+    "(SELECT coalesce(sum(s.resources), 0) FROM shape_parameter p"
+    " JOIN shape s ON s.id = p.shape WHERE p.parameter = ?)"
+)
+
 
 def total(plan: Plan, scopes: Sequence[Scope], found: Sequence[Walk], walks: Walks) -> Sql:
     """Return the SELECT of how many resources meet `plan`; `found` is the walk of each scope."""
@@ -31,10 +36,32 @@ def _of_one(plan: Plan, scope: Scope, walk: Walk, walks: Walks) -> Sql:
         rest = _of_one(plan.plan, scope, walks.best(plan.plan, scope), walks)
         return Sql(f"({_all(scope).text} - {rest.text})", _all(scope).values + rest.values)
     if walk.is_whole_type:
+        if sides := walks.sides(plan, scope):
+            return _sum("(", [_of_side(*side) for side in sides], ")")
         walk = walks.alone(plan, scope) or walks.best(plan, scope, is_all=True)
-    if not walk.is_unique:
-        every = union(walk.arms)
-        return Sql(f"(SELECT count(*) FROM ({every.text}))", every.values)
+    if opposite := walks.opposite(plan, scope, walk.size):
+        without = _distinct(opposite)
+        return Sql(f"({_all(scope).text} - {without.text})", _all(scope).values + without.values)
+    return _rows(walk) if walk.is_unique else _distinct(walk)
+
+
+def _of_side(walk: Walk, rest: Walk | None) -> Sql:
+    """Return how many rows a range has: all of its parameter less the rest, where that is given.
+
+    Each resource that has the parameter has one row.
+    """
+    if rest is None:
+        return _rows(walk)
+    number, others = rest.arms[0].where.values[0], _rows(rest)
+    return Sql(f"({_WITH} - {others.text})", (number, *others.values))
+
+
+def _distinct(walk: Walk) -> Sql:
+    every = union(walk.arms)
+    return Sql(f"(SELECT count(*) FROM ({every.text}))", every.values)
+
+
+def _rows(walk: Walk) -> Sql:
     arms = [
         Sql(f"(SELECT count(*) FROM {arm.tables} WHERE {arm.where.text})", arm.where.values)
         for arm in walk.arms

@@ -11,20 +11,30 @@ rows, however long the walk is; an unordered one is collected and sorted, so it 
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import NamedTuple
 
 from fhir_hub.search.plan import (
+    Compare,
     Has,
     LinkedBy,
     Links,
     Not,
     Or,
     Plan,
+    Range,
     SortKey,
     Together,
     conditions_of,
 )
-from fhir_hub.store.ranges import both, ends, parted, plain_range
+from fhir_hub.store.ranges import (
+    both,
+    ends,
+    is_parted,
+    opposite,
+    parted,
+    plain_range,
+)
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.indexes import Indexes, Walk
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, starts_with
@@ -137,6 +147,55 @@ class Walks:
             case _:
                 return None
         return walk if walk and walk.is_exact else None
+
+    def opposite(self, plan: Plan, scope: Scope, size: int) -> Walk | None:
+        """Return the walk of what does not meet a part that asks for codes, if it is short.
+
+        None also if the walk of what does, `size`, is not long.
+        """
+        if size < self._limits.few or not isinstance(plan, Has):
+            return None
+        if self._conditions.own_columns(plan, ""):
+            return None
+        outside = self._indexes.outside(plan, scope) if plan.kind in CODED else None
+        if outside is None or self._counted(outside, self._limits.few).size >= self._limits.few:
+            return None
+        found = self.best(Not(plan), scope)
+        return None if found.is_whole_type else found
+
+    def sides(self, plan: Plan, scope: Scope) -> list[tuple[Walk, Walk | None]]:
+        """Return the walks that together find each match of a range once, none if it is no such.
+
+        With one that has one end and seems to be most of its index, the walk of what it leaves out.
+        """
+        parts = self._merged(list(conditions_of(plan)), scope)
+        has = parts[0] if len(parts) == 1 else None
+        test = plain_range(has) if isinstance(has, Has) else None
+        if not isinstance(has, Has) or test is None or not is_parted(test):
+            return []
+        number = self._names.parameter(scope.number, has.parameter, has.kind)
+        if number is None or self._is_many(has, scope) or self._conditions.own_columns(has, ""):
+            return []
+        found = []
+        for alternative in test.any_of:
+            walk = self._indexes.has(replace(has, tests=(Range((alternative,)),)), scope)
+            other = opposite(alternative)
+            if walk is None:
+                return []
+            rest = None
+            if other and self._is_most(alternative[0], number):
+                rest = self._indexes.has(replace(has, tests=(Range((other,)),)), scope)
+            found.append((walk, rest))
+        return found
+
+    def _is_most(self, compare: Compare, number: int) -> bool:
+        """Say whether a comparison seems to leave out less than half, were values spread evenly."""
+        bounds = self._names.bounds(number, compare.bound)
+        if bounds is None or not isfinite(bounds[1] - bounds[0]):
+            return False
+        above = bounds[1] - compare.value
+        inside = above if compare.operator in (">", ">=") else compare.value - bounds[0]
+        return inside * 2 > bounds[1] - bounds[0]
 
     def ends(
         self, plan: Plan, key: SortKey, scope: Scope
