@@ -2,7 +2,10 @@
 
 Run it when a migration was added, by the program of before: `python tools/old_database.py
 tests/store/upgrades`. It starts the hub that is installed, has it take some resources and
-messages, and keeps the file, compressed, under the number of its schema.
+messages, and keeps the file, compressed, under the number of its schema. With the address of an
+empty database on MongoDB behind the folder it keeps that one's documents as extended JSON.
+
+Spec: https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/
 """
 
 import json
@@ -15,6 +18,9 @@ import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from bson import json_util
+from pymongo import MongoClient
 
 MESSAGE = (
     "MSH|^~\\&|LIS|SHTH01|FHIRHUB|QPRHP|20250314103000||ORU^R01^ORU_R01|OLD-{0}|P|2.4||||||"
@@ -55,10 +61,10 @@ def send(port: int, message: bytes) -> None:
         assert connection.recv(65536).startswith(b"\x0bMSH")
 
 
-def make(path: Path) -> None:
-    """Have a hub fill the database at `path`."""
+def make(store: str) -> None:
+    """Have a hub fill the store at an address."""
     command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
-    command += ["--store", f"sqlite:{path}", "--ready-json"]
+    command += ["--store", store, "--ready-json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -85,7 +91,7 @@ def main(folder: Path) -> None:
     """Make the database of the installed program's schema in `folder`."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "hub.sqlite"
-        make(path)
+        make(f"sqlite:{path}")
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA journal_mode = DELETE")
         (schema,) = connection.execute("PRAGMA user_version").fetchone()
@@ -96,5 +102,21 @@ def main(folder: Path) -> None:
         print(target, target.stat().st_size)
 
 
+def main_on_mongo(folder: Path, url: str) -> None:
+    """Make the documents of the installed program's schema on MongoDB in `folder`."""
+    make(url)
+    with MongoClient[dict[str, Any]](url) as client:
+        database = client.get_default_database()
+        names = sorted(set(database.list_collection_names()) - {"process"})
+        found = {name: list(database[name].find({"_id": {"$ne": "leader"}})) for name in names}
+    (schema,) = [one["version"] for one in found["hub"] if one["_id"] == "schema"]
+    target = folder / f"mongo-{schema}.json.xz"
+    target.write_bytes(lzma.compress(json_util.dumps(found).encode(), preset=9))
+    print(target, target.stat().st_size)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        main_on_mongo(Path(sys.argv[1]), sys.argv[2])
+    else:
+        main(Path(sys.argv[1]))

@@ -10,21 +10,21 @@ its works are run again one by one, so that only the one at fault fails.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import apsw
 
-from fhir_hub.errors import Closing, FhirError, Unavailable
+from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.store.base import Broken, Conflict
+from fhir_hub.store.groups import GROUP_SIZE, Groups, Job
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
 
 T = TypeVar("T")
+Work = Callable[[], Any]
 
-_GROUP_SIZE = 256  # changes in one group, and at most that many on the loop's thread
-ALONE = _GROUP_SIZE + 1  # the size of a work that is a group by itself, in the thread
+ALONE = GROUP_SIZE + 1  # the size of a work that is a group by itself, in the thread
 _BUSY_MS = 10_000
 
 
@@ -44,33 +44,13 @@ class Book(Protocol):
         """Drop what is kept: the transaction was rolled back."""
 
 
-class _Job:
-    __slots__ = ("error", "future", "result", "size", "work")
-
-    def __init__(self, work: Callable[[], Any], size: int, future: asyncio.Future[Any]) -> None:
-        self.work, self.size, self.future = work, size, future
-        self.result: Any = None
-        self.error: Exception | None = None
-
-    def answer(self) -> None:
-        """Resolve the future; one that was cancelled meanwhile stays so."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
-
 class Writer:
     """Runs works, each all or nothing, and answers when they are durable."""
 
     def __init__(self, connection: apsw.Connection, book: Book, checkpoints: Checkpoints) -> None:
         self._connection, self._book, self._checkpoints = connection, book, checkpoints
-        self._waiting: deque[_Job] = deque()
-        self._serving: asyncio.Task[None] | None = None
+        self._groups = Groups(self._write)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-hub-commit")
-        self._closed = False
 
     async def run(self, work: Callable[[], T], size: int = 1) -> T:
         """Run `work` in a write transaction and return what it returns, once that is durable.
@@ -79,14 +59,7 @@ class Writer:
         `size` is how many resources it writes. Raises `Unavailable` if the database cannot be
         written or is closed.
         """
-        if self._closed:
-            raise Closing("the store is closed")
-        loop = asyncio.get_running_loop()
-        job = _Job(work, size, loop.create_future())
-        self._waiting.append(job)
-        if self._serving is None:
-            self._serving = loop.create_task(self._serve())
-        result: T = await job.future
+        result: T = await self._groups.run(work, size)
         return result
 
     async def write_back(self) -> None:
@@ -95,40 +68,15 @@ class Writer:
 
     async def close(self) -> None:
         """Write what waits, then let go of the connection."""
-        self._closed = True
-        if self._serving is not None:
-            await asyncio.wait([self._serving])
+        await self._groups.close()
         self._thread.shutdown()
         self._checkpoints.close()
         self._connection.close()
 
-    async def _serve(self) -> None:
-        try:
-            while self._waiting:
-                group = self._take()
-                try:
-                    await self._write(group)
-                except Exception as error:  # a fault of ours must not leave callers waiting
-                    for job in group:
-                        job.error = error
-                for job in group:
-                    job.answer()
-        finally:
-            self._serving = None
-
-    def _take(self) -> list[_Job]:
-        group: list[_Job] = []
-        size = 0
-        while self._waiting and (not group or size + self._waiting[0].size <= _GROUP_SIZE):
-            job = self._waiting.popleft()
-            if not job.future.done():
-                group.append(job)
-                size += job.size
-        return group
-
-    async def _write(self, group: list[_Job]) -> None:
+    async def _write(self, group: list[Job[Work]]) -> None:
         loop = asyncio.get_running_loop()
-        is_small = sum(job.size for job in group) <= _GROUP_SIZE
+        # at most that many on the loop's thread
+        is_small = sum(job.size for job in group) <= GROUP_SIZE
         if is_small and self._begin(wait_ms=0):
             is_filled = self._fill(group)
         else:
@@ -150,14 +98,14 @@ class Writer:
             return False
         return True
 
-    def _begin_and_fill(self, group: list[_Job]) -> bool:
+    def _begin_and_fill(self, group: list[Job[Work]]) -> bool:
         if self._begin(_BUSY_MS):
             return self._fill(group)
         for job in group:
             job.error = Unavailable("the database cannot be written now")
         return True
 
-    def _fill(self, group: list[_Job]) -> bool:
+    def _fill(self, group: list[Job[Work]]) -> bool:
         """Run the works; False if one failed midway: it has its error, and nothing is written."""
         try:
             for job in group:
@@ -177,7 +125,7 @@ class Writer:
             return False
         return True
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _commit(self, group: list[Job[Work]]) -> None:
         if not self._connection.in_transaction:
             return
         try:
