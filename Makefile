@@ -51,8 +51,10 @@ test: lint
 
 # FHIR_HUB_TEST_MONGODB=mongodb://… names a real MongoDB; each worker makes and drops a database
 test-mongo: $(VENV)/installed-tests
+	FHIR_HUB_TEST_STORES=mongo,pymongo $(BIN)/python -m pytest -n auto --durations=10 -k mongo \
+	  tests/store
 	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 -k mongo \
-	  tests/store tests/rest tests/repository tests/hl7v2 tests/cli tests/whole
+	  tests/rest tests/repository tests/hl7v2 tests/cli tests/whole
 	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 \
 	  tests/scenarios tests/referral tests/documents tests/identity tests/subscriptions \
 	  tests/hl7v2/test_deliver.py tests/hl7v2/test_deliver_events.py

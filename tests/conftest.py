@@ -75,7 +75,10 @@ def mongo_url(mongo_database: str) -> Iterator[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what asks for a store on each kind; `FHIR_HUB_TEST_STORES=mongo` says on which."""
+    """Run what asks for a store on each kind; `FHIR_HUB_TEST_STORES=mongo,pymongo` says on which.
+
+    `pymongo` is MongoDB through PyMongo's own asyncio client.
+    """
     if "store_kind" in metafunc.fixturenames:
         path = metafunc.definition.path
         kinds = ["memory", "sqlite"]
@@ -105,8 +108,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def store_url(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The address of an empty store of a kind."""
-    if store_kind == "mongo":
-        return str(request.getfixturevalue("mongo_url"))
+    if store_kind in ("mongo", "pymongo"):
+        url = str(request.getfixturevalue("mongo_url"))
+        return url if store_kind == "mongo" else f"{url}{'&' if '?' in url else '?'}driver=pymongo"
     return "memory:" if store_kind == "memory" else f"sqlite:{tmp_path / 'folder' / 'hub.db'}"
 
 

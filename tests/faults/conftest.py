@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import mongo_server
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
@@ -30,6 +31,16 @@ def rounds(least: int) -> Iterator[int]:
     while number < least or time.monotonic() < end:
         yield number
         number += 1
+
+
+@pytest.fixture
+def store(kind, tmp_path) -> Iterator[str]:
+    """The address of an empty store of a kind, which is not asked to close."""
+    if kind == "sqlite":
+        yield f"sqlite:{tmp_path / 'hub.sqlite'}"
+        return
+    with mongo_server.thrown_away() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,8 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import mongo_server
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,16 +24,6 @@ pytestmark = [
     pytest.mark.skipif(not SECONDS, reason="for make test-faults; tests/whole has it in short"),
 ]
 MOST = {"sqlite": 120, "mongo": 30}  # answers before a kill: the stand-in is slow
-
-
-@pytest.fixture
-def store(kind, tmp_path) -> Iterator[str]:
-    """Return the address of an empty store, which is not asked to close."""
-    if kind == "sqlite":
-        yield f"sqlite:{tmp_path / 'hub.sqlite'}"
-        return
-    with mongo_server.thrown_away() as url:
-        yield url
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -12,11 +12,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
 
-from conftest import rounds
+from conftest import SECONDS, rounds
 from linearizable import FOREVER, Call, is_linearizable
 from running import RunningHub
 
 CLIENTS, CALLS = 6, 8
+long_only = pytest.mark.skipif(not SECONDS, reason="for make test-faults: a server to start")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +102,9 @@ class Client(threading.Thread):
             self.faults.append(f"{kind} of {own}: {status}")
 
 
-def test_histories_over_two_processes_are_linearizable(tmp_path):
-    with RunningHub(f"sqlite:{tmp_path / 'hub.sqlite'}", "--workers", "2") as hub:
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("mongo", marks=long_only)])
+def test_histories_over_two_processes_are_linearizable(store, kind):
+    with RunningHub(store, "--workers", "2") as hub:
         for number in rounds(1):
             clients = [Client(hub.fhir, f"r{number}", one) for one in range(CLIENTS)]
             for client in clients:
