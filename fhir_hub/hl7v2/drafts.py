@@ -189,10 +189,7 @@ class Run:
         self.memory = memories.of(self.facility, message.encoding, by_table)
         self.received = received
         parts = (3, 4, 7, 9, 10)
-        self.seed = "|".join(
-            "^".join([header.value(number, component) for component in (1, 2, 3)])
-            for number in parts
-        )
+        self.seed = "|".join([_first_three(header, number) for number in parts])
         name = f"{self.seed}|".encode()
         self._seeded = hashlib.sha1(_NAMESPACE + name, usedforsecurity=False)
         self.context: Context = Context("")
@@ -296,6 +293,14 @@ class Run:
         yield from self.supports.values()
         yield from self.mentions
         yield from (draft for draft in self.drafts if draft.is_witness)
+
+
+def _first_three(header: Segment, number: int) -> str:
+    """Return the first three components of a field of the header, as a name of the message."""
+    raw = header.field(number)
+    if raw.isalnum():
+        return f"{raw}^^"
+    return "^".join([header.value(number, component) for component in (1, 2, 3)])
 
 
 def _with_campus(facility: str, message: Message, campus: Path) -> str:

@@ -84,6 +84,8 @@ def _type_of(type_code: str, context: Context) -> str:
 
 
 def _with_rest(identifier: Json, value: Value, context: Context) -> Json | None:
+    if len(value.components) < 6 and not (part(value, 2) or part(value, 4, 2)):
+        return compact(identifier)  # number, authority and type, as nearly always
     dates = {
         "start": _moment(part(value, 7), context),
         "end": _moment(part(value, 8), context),

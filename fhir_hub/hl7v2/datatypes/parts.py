@@ -14,6 +14,8 @@ _HOLLOW = '"^&~ '
 
 def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
     """Return a component's text, `""` where it is absent or HL7's null."""
+    if component > len(value.components):
+        return ""
     text = value.text(component, subcomponent)
     if not text.isprintable():
         text = clean(text)

@@ -53,6 +53,8 @@ def read_moment(text: str, context: Context) -> Moment | None:
     """Return what `text` says, `None` with an issue if it says no date or a placeholder."""
     if not text:
         return None
+    if len(text) == 14 and text.isascii() and text.isdigit():
+        return _known(_to_the_second(text), context)
     text = half_width(text)
     match = _COMPACT.fullmatch(text)
     if match is None and (match := _WRITTEN.fullmatch(text)):
@@ -71,6 +73,16 @@ def read_moment(text: str, context: Context) -> Moment | None:
         fraction or "",
         _offset(offset or ""),
     )
+    return _known(moment, context)
+
+
+def _to_the_second(text: str) -> Moment:
+    """Return the moment of fourteen digits, as most times are written."""
+    year, month, day = int(text[:4]), int(text[4:6]), int(text[6:8])
+    return Moment(year, month, day, int(text[8:10]), int(text[10:12]), int(text[12:]))
+
+
+def _known(moment: Moment, context: Context) -> Moment | None:
     if moment.year == 0 or moment[:3] in _SENTINELS:
         context.issue("placeholder-date", "a date is a placeholder; it was left out")
         return None
