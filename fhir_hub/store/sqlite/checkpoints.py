@@ -16,7 +16,7 @@ from pathlib import Path
 import apsw
 
 _ROUNDS, _FEW = 4, 300  # rounds of the thread; after so few pages it is not worth another
-_LARGEST = 1.5  # times as many pages as wanted: then commits wait
+_LARGEST = 4  # times as many pages as wanted: then commits wait; a slow disk takes its time
 
 
 class Checkpoints:
