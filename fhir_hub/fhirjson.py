@@ -72,7 +72,7 @@ def loads(raw: bytes) -> Any:
     except RecursionError:
         raise InvalidResource("JSON is nested too deeply") from None
     if _may_be_deep(raw):
-        _require_shallow(value, _DEPTH)
+        require_shallow(value)
     again = _encoder.encode(value)
     if raw != again:
         if not _has_every_key(raw, again):
@@ -149,13 +149,14 @@ def _may_be_deep(raw: bytes) -> bool:
     return True
 
 
-def _require_shallow(value: Any, depth: int) -> None:
+def require_shallow(value: Any, depth: int = _DEPTH) -> None:
+    """Raise `InvalidResource` for more than 200 levels of lists and objects."""
     if not depth:
         raise InvalidResource("JSON is nested too deeply")
     items = value.values() if type(value) is dict else value
     for item in items:
         if type(item) is dict or type(item) is list:
-            _require_shallow(item, depth - 1)
+            require_shallow(item, depth - 1)
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:

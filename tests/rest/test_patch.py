@@ -344,3 +344,43 @@ async def test_a_bad_patch_fails_the_transaction_by_name(client, url, resource, 
     assert answer.status_code == status, answer.text
     assert answer.json()["issue"][0]["expression"][0].startswith("Bundle.entry[1]")
     assert (await client.get("Patient?_summary=count")).json()["total"] == 1
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("count", [18, 40, 1000])
+async def test_copies_of_copies_are_refused_before_they_are_made(client, count):
+    twice = {"op": "copy", "from": "/name", "path": "/name/-"}
+    answer = await client.patch(
+        "Patient/p", content=json.dumps([twice] * count), headers=JSON_PATCH
+    )
+
+    assert answer.status_code == 422
+    assert "at most 100000 values" in answer.json()["issue"][0]["diagnostics"]
+
+
+@pytest.mark.usefixtures("stored")
+async def test_operations_cannot_nest_what_a_body_could_not(client):
+    nested = json.loads("[" * 150 + "]" * 150)
+    operations = [
+        {"op": "add", "path": f"/name{'/0' * (150 * done)}/0", "value": nested}
+        for done in range(1, 30)
+    ]
+    operations.insert(0, {"op": "add", "path": "/name/0", "value": nested})
+    answer = await client.patch("Patient/p", content=json.dumps(operations), headers=JSON_PATCH)
+
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.text
+
+
+@pytest.mark.usefixtures("stored")
+async def test_a_patch_that_fails_late_changes_nothing(client):
+    operations = [
+        {"op": "replace", "path": "/active", "value": False},
+        {"op": "copy", "from": "/name", "path": "/name"},
+        {"op": "remove", "path": "/deceasedBoolean"},
+    ]
+    before = (await client.get("Patient/p")).json()
+    answer = await client.patch("Patient/p", content=json.dumps(operations), headers=JSON_PATCH)
+
+    assert answer.status_code == 422
+    assert (await client.get("Patient/p")).json() == before
