@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,9 @@ LOST: dict[str, Damage] = {
 }  # fmt: skip
 
 
+@pytest.mark.skipif(
+    "mongo" not in os.environ.get("FHIR_HUB_TEST_STORES", ""), reason="slow: make test-mongo"
+)
 def test_what_is_lost_is_told_by_who_and_not_mended(run, mongo_url, database):
     for damage in LOST.values():
         damage(database)
