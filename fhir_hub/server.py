@@ -31,6 +31,7 @@ _LENIENCE = 1.1
 _MOST_HEAD = 128 << 10  # bytes of a request's line and headers
 _MOST_ADDRESS = 65535  # what the parser of addresses takes
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_LINGER_S = 2.0  # how long what a refused client still sends is thrown away
 
 
 class CannotListen(OSError):
@@ -195,7 +196,7 @@ class _Timed(HttpToolsProtocol):
     def __init__(self, *given: Any, limit_s: float, **named: Any) -> None:
         super().__init__(*given, **named)
         self._limit_s = limit_s
-        self._is_whole = self._is_begun = self._is_over = False
+        self._is_whole = self._is_begun = self._is_over = self._is_refused = False
         self._received = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -215,12 +216,16 @@ class _Timed(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of a request; a head that is too large is not waited for."""
+        if self._is_refused:  # closed at once, what is unread would take the answer away with it
+            return
         self._received += len(data)
         super().data_received(data)
+        if self._is_refused:
+            return
         if self._is_begun and self._received > _MOST_HEAD and not self.transport.is_closing():
             self._is_over = True
             self.send_400_response("")
-        if self._is_whole:
+        elif self._is_whole:
             self._unset_timer()
         elif self._timer is None:
             self._set_timer()
@@ -259,7 +264,10 @@ class _Timed(HttpToolsProtocol):
         head = b"HTTP/1.1 %b\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
         tail = b"content-length: %d\r\nconnection: close\r\n\r\n%b"
         self.transport.write(head % status + tail % (len(body), body))
-        self.transport.close()
+        self.transport.write_eof()
+        self._is_refused = True
+        self._unset_timer()
+        self._timer = self.loop.call_later(min(self._limit_s, _LINGER_S), self.transport.close)
 
     def _set_timer(self) -> None:
         self._timer = self.loop.call_later(self._limit_s, self._cut)

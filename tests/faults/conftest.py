@@ -34,7 +34,7 @@ def rounds(least: int) -> Iterator[int]:
 
 
 @pytest.fixture
-def store(kind, tmp_path) -> Iterator[str]:
+def address(kind, tmp_path) -> Iterator[str]:
     """The address of an empty store of a kind, which is not asked to close."""
     if kind == "sqlite":
         yield f"sqlite:{tmp_path / 'hub.sqlite'}"

@@ -28,12 +28,12 @@ MOST = {"sqlite": 120, "mongo": 30}  # answers before a kill: the stand-in is sl
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("kind", ["sqlite", "mongo"])
-def test_a_kill_loses_nothing_that_was_answered_and_leaves_nothing_half(store, kind, workers):
+def test_a_kill_loses_nothing_that_was_answered_and_leaves_nothing_half(address, kind, workers):
     rng = random.Random(workers)
     options = () if workers == 1 else ("--workers", str(workers))
     loads = []
     for number in rounds(1):
-        with RunningHub(store, *options) as hub:
+        with RunningHub(address, *options) as hub:
             moment, reached = rng.randint(10, MOST[kind]), threading.Event()
             load = Load(hub, str(number + 1), lambda n, m=moment, r=reached: n >= m and r.set())
             load.start()
@@ -41,9 +41,9 @@ def test_a_kill_loses_nothing_that_was_answered_and_leaves_nothing_half(store, k
             hub.kill()
             load.join()
             loads.append(load)
-    with RunningHub(store, *options) as hub:
+    with RunningHub(address, *options) as hub:
         for load in loads:
             require_everything(load, hub)
-    command = [sys.executable, "-m", "fhir_hub", "check", "--store", store]
+    command = [sys.executable, "-m", "fhir_hub", "check", "--store", address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
