@@ -19,7 +19,7 @@ GROUP_SIZE = 256  # changes in one group
 
 
 class Job(Generic[W]):
-    """A work that waits: `size` is how many resources it writes, `keys` are which, if known."""
+    """A work that waits: `size` is how much it writes, `keys` are which resources, if known."""
 
     __slots__ = ("error", "future", "keys", "result", "size", "work")
 
@@ -41,10 +41,15 @@ class Job(Generic[W]):
 
 
 class Groups(Generic[W]):
-    """Has `write` write one group after the other, each job with its result or its error."""
+    """Has `write` write one group after the other, each job with its result or its error.
 
-    def __init__(self, write: Callable[[list[Job[W]]], Awaitable[None]]) -> None:
-        self._write = write
+    The sizes of a group are at most `most` together, in whatever the caller measures.
+    """
+
+    def __init__(
+        self, write: Callable[[list[Job[W]]], Awaitable[None]], most: int = GROUP_SIZE
+    ) -> None:
+        self._write, self._most = write, most
         self._waiting: deque[Job[W]] = deque()
         self._serving: asyncio.Task[None] | None = None
         self._closed = False
@@ -86,7 +91,7 @@ class Groups(Generic[W]):
     def _take(self) -> list[Job[W]]:
         group: list[Job[W]] = []
         size = 0
-        while self._waiting and (not group or size + self._waiting[0].size <= GROUP_SIZE):
+        while self._waiting and (not group or size + self._waiting[0].size <= self._most):
             job = self._waiting.popleft()
             if not job.future.done():
                 group.append(job)

@@ -141,15 +141,22 @@ async def test_other_settings_are_named_that_hold_from_the_next_start_on(hub, fi
     assert told[-1] == ("settings_need_restart", {"names": "drain_s"})
 
 
-async def test_a_renewed_certificate_holds_from_the_next_connection_on(
-    start, certificates, client_tls, tmp_path, told
-):
+@pytest.fixture
+def renewable(certificates, tmp_path):
+    """The file of a certificate that a test may change, and the settings that name it."""
     pem, config = tmp_path / "hub.pem", tmp_path / "hub.toml"
     pem.write_bytes(certificates["certificate"].read_bytes())
     config.write_text(
         f'mllp_port = 0\n[channels.lab]\ntransport = "mllps"\nport = 0\ncertificate = "{pem}"\n'
     )
     given = Given(config, {}, {})
+    return pem, given
+
+
+async def test_a_renewed_certificate_holds_from_the_next_connection_on(
+    start, renewable, client_tls, told
+):
+    pem, given = renewable
     async with start(channels=given.read().channels) as ways:
         old = await ways.connect("lab", client_tls())
         watch = Rereading(given, given.read(), ways.intake.become, told.log, told.append)
@@ -167,14 +174,9 @@ async def test_a_renewed_certificate_holds_from_the_next_connection_on(
 
 
 async def test_a_certificate_that_can_no_longer_be_read_leaves_the_old_one(
-    start, certificates, client_tls, tmp_path, told
+    start, renewable, client_tls, told
 ):
-    pem, config = tmp_path / "hub.pem", tmp_path / "hub.toml"
-    pem.write_bytes(certificates["certificate"].read_bytes())
-    config.write_text(
-        f'mllp_port = 0\n[channels.lab]\ntransport = "mllps"\nport = 0\ncertificate = "{pem}"\n'
-    )
-    given = Given(config, {}, {})
+    pem, given = renewable
     async with start(channels=given.read().channels) as ways:
         watch = Rereading(given, given.read(), ways.intake.become, told.log, told.append)
         pem.unlink()

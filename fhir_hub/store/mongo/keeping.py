@@ -6,12 +6,11 @@ numbers have no gaps, and of two equal messages one is the first. Those that gat
 transaction is under way are the next one; that is what makes many a second possible.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 
 from fhir_hub.store.base import Conflict, State
+from fhir_hub.store.groups import Groups, Job
 from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Received
 from fhir_hub.store.mongo.driver import Connection, Document, Session
 from fhir_hub.store.mongo.messages import (
@@ -26,17 +25,10 @@ from fhir_hub.store.mongo.messages import (
 from fhir_hub.store.mongo.schema import HUB
 from fhir_hub.store.mongo.waiting import awaited_words, touch
 
-_GROUP_SIZE = 64
 _GROUP_BYTES = 16 << 20
+_LEAST_BYTES = 256 << 10  # what a small message counts for: so 64 are a group
 _MOST_REPLACED = 1000  # a chain of corrected texts is short
 _OF_BEFORE = ("key", "digest", "state", "replaced_by")
-
-
-@dataclass(slots=True)
-class _Job:
-    message: Received
-    future: asyncio.Future[Kept]
-    result: Kept | Conflict | None = None
 
 
 class Keeper:
@@ -44,55 +36,22 @@ class Keeper:
 
     def __init__(self, connection: Connection, holder_of: Callable[[], str]) -> None:
         self._connection, self._holder_of = connection, holder_of
-        self._waiting: list[_Job] = []
-        self._serving: asyncio.Task[None] | None = None
+        self._groups = Groups(self._write, _GROUP_BYTES)
 
     async def keep(self, message: Received) -> Kept:
         """Store the message durably, unless it is a duplicate."""
-        loop = asyncio.get_running_loop()
-        job = _Job(message, loop.create_future())
-        self._waiting.append(job)
-        if self._serving is None:
-            self._serving = loop.create_task(self._serve())
-        return await job.future
+        kept: Kept = await self._groups.run(message, max(len(message.raw), _LEAST_BYTES))
+        return kept
 
     async def close(self) -> None:
         """Keep what waits."""
-        if self._serving is not None:
-            await asyncio.wait([self._serving])
+        await self._groups.close()
 
-    async def _serve(self) -> None:
-        try:
-            while self._waiting:
-                group = self._take()
-                try:
-                    await self._connection.transaction(partial(self._keep, group))
-                except Exception as error:
-                    for job in group:
-                        if not job.future.done():
-                            job.future.set_exception(error)
-                for job in group:
-                    if job.future.done():
-                        continue
-                    if isinstance(job.result, Kept):
-                        job.future.set_result(job.result)
-                    elif job.result is not None:
-                        job.future.set_exception(job.result)
-        finally:
-            self._serving = None
+    async def _write(self, group: list[Job[Received]]) -> None:
+        await self._connection.transaction(partial(self._keep, group))
 
-    async def _keep(self, group: list[_Job], session: Session) -> None:
+    async def _keep(self, group: list[Job[Received]], session: Session) -> None:
         await _Group(self._connection, session, self._holder_of()).keep(group)
-
-    def _take(self) -> list[_Job]:
-        size, count = 0, 0
-        for job in self._waiting[:_GROUP_SIZE]:
-            size += len(job.message.raw)
-            if count and size > _GROUP_BYTES:
-                break
-            count += 1
-        group, self._waiting = self._waiting[:count], self._waiting[count:]
-        return [job for job in group if not job.future.done()]
 
 
 class _Group:
@@ -104,18 +63,18 @@ class _Group:
         self._new: list[Entered] = []
         self._under_way: list[Document] = []
 
-    async def keep(self, group: list[_Job]) -> None:
+    async def keep(self, group: list[Job[Received]]) -> None:
         """Give every job its result."""
         number, turn = await touch(self._connection, self._session)
-        await self._read([job.message for job in group])
-        words = {word for job in group for word in job.message.turns}
+        await self._read([job.work for job in group])
+        words = {word for job in group for word in job.work.turns}
         awaited = await awaited_words(self._connection, words, self._session)
         for job in group:
-            job.result = None
+            job.result = job.error = None  # a transaction may be done again
             try:
-                job.result = await self._kept(job.message, number + 1, turn + 1, awaited)
+                job.result = await self._kept(job.work, number + 1, turn + 1, awaited)
             except Conflict as error:
-                job.result = error
+                job.error = error
                 continue
             if not job.result.is_duplicate:
                 number += 1
@@ -164,14 +123,14 @@ class _Group:
         awaited.update(words)
         return Kept(entered, is_free=is_free)
 
-    async def _insert(self, group: list[_Job], number: int, turn: int) -> None:
+    async def _insert(self, group: list[Job[Received]], number: int, turn: int) -> None:
         connection, session = self._connection, self._session
         if not self._new:
             return
         owing = {
             job.result.entered.number
             for job in group
-            if isinstance(job.result, Kept) and job.message.owes
+            if isinstance(job.result, Kept) and job.work.owes
             if not job.result.is_duplicate and not job.result.is_changed
         }
         raws = [piece for one in self._new for piece in pieces(one.number, one.message.raw)]
