@@ -77,8 +77,9 @@ async def _copy(settings: "Settings", target: str) -> "Copied":
     async with open_backend(settings.store) as source, open_backend(target) as into:
         hub = build(settings, source, Logs(settings.log_level, settings.log_format))
         await hub.indexing.refresh()  # the search parameters of the site's own
+        told = (hub.indexing.entries_of, portable, hub.receiver.turns_of)
         with _shown() as on_step:
-            return await Copying(source, into, hub.indexing.entries_of, portable, on_step).run()
+            return await Copying(source, into, *told, on_step).run()
 
 
 @contextmanager

@@ -65,7 +65,7 @@ async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> i
         hub = build(settings, backend, Logs(settings.log_level, settings.log_format))
         if unknown := sorted(set(only) - hub.service.definitions.resource_types):
             refuse(f"--type: {', '.join(unknown)} is no resource type of R4 / 未知的资源类型")
-        mended = await mend_before(settings.store, progress)
+        mended = await mend_before(settings.store, progress, hub.receiver.turns_of)
         stored = (await backend.store.status()).resources
         wanted = [name for name in stored if not only or name in only]
         await hub.indexing.refresh()

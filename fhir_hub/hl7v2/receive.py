@@ -171,8 +171,7 @@ class Receiver:
         if before is None:
             raise Conflict("the message is unknown")
         read = self.reading.kept(before)
-        turns = patient_numbers(read.text, read.header)
-        kept = await self._journal.reopen(number, turns, again=though_done)
+        kept = await self._journal.reopen(number, self.turns_of(before), again=though_done)
         course = Course(read, self._patience.tries(), kept.entered, is_free=kept.is_free)
         course.is_redone = kept.entered.state == "done"
         await self._once(course)
@@ -194,6 +193,11 @@ class Receiver:
             course.entered, course.is_free = kept.entered, kept.is_free
             await self._once(course)
         return await self._found(kept.entered.number)
+
+    def turns_of(self, entered: Entered) -> tuple[str, ...]:
+        """Return what orders a message of the journal, which does not keep it."""
+        read = self.reading.kept(entered)
+        return patient_numbers(read.text, read.header)
 
     def text_of(self, entered: Entered) -> str:
         """Return a message's decoded text; what cannot be decoded, byte for byte as Latin-1."""

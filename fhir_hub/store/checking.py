@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 from fhir_hub.store.findings import EntriesOf, Finding, Progress
+from fhir_hub.store.journal import TurnsOf
 
 
 async def findings(
@@ -40,8 +41,11 @@ async def findings(
             yield one
 
 
-async def mend_before(url: str, progress: Progress) -> int:
-    """Set right what a pass over the contents builds on; return how much it was."""
+async def mend_before(url: str, progress: Progress, turns_of: TurnsOf) -> int:
+    """Set right what a pass over the contents builds on; return how much it was.
+
+    `turns_of` says what orders a message that is still to be done.
+    """
     if path := _file(url):
         from fhir_hub.store.sqlite.agreement import BEFORE_ENTRIES
         from fhir_hub.store.sqlite.checking import mend
@@ -51,7 +55,7 @@ async def mend_before(url: str, progress: Progress) -> int:
     from fhir_hub.store.mongo.checking import opened
 
     async with opened(url) as connection:
-        return await mending.mend(connection, progress)
+        return await mending.mend(connection, progress, turns_of)
 
 
 async def mend_after(url: str, progress: Progress) -> int:

@@ -12,12 +12,12 @@ and must be the same byte for byte; the SHA-256 of each is told.
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.store.base import Change, Conflict, Key, Status, Store, Stored
-from fhir_hub.store.journal import Entered, Journal, Selection
+from fhir_hub.store.journal import Entered, Journal, Selection, TurnsOf
 from fhir_hub.store.open import Backend
 
 COPY = "copy"  # the note of a target that was begun by a copy
@@ -48,14 +48,16 @@ class Copied(NamedTuple):
 class Copying:
     """One copy. `entries_of` returns what a current version is found by.
 
-    `notes_of` gets the source's notes and returns those that the target is to have. `on_step`
-    hears what is done, how much of it, and of how much.
+    `notes_of` gets the source's notes and returns those that the target is to have. `turns_of`
+    says what orders a message that is still to be done. `on_step` hears what is done, how much of
+    it, and of how much.
     """
 
     source: Backend
     target: Backend
     entries_of: EntriesOf
     notes_of: Callable[[Mapping[str, str]], Mapping[str, str]]
+    turns_of: TurnsOf
     on_step: OnStep
 
     async def run(self) -> Copied:
@@ -145,9 +147,16 @@ class Copying:
             )
             if missing:
                 whole = await _numbered(source, missing, with_raw=True)
-                await target.adopt(whole, owed.intersection(missing))
+                await target.adopt([*map(self._ordered, whole)], owed.intersection(missing))
             beyond = numbers[-1]
             self.on_step("messages", beyond, max(beyond, newest[0].number))
+
+    def _ordered(self, entered: Entered) -> Entered:
+        """Return a message with what orders it, if it is still to be done."""
+        if entered.state != "received":
+            return entered
+        turns = self.turns_of(entered)
+        return replace(entered, message=replace(entered.message, turns=turns))
 
     async def _compare(self) -> Copied:
         """Read both sides again from the first to the last; raises where they are not the same."""

@@ -8,7 +8,7 @@ message came before outlives its bytes.
 Every journal passes the one contract suite in `tests/store/`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -64,6 +64,9 @@ class Entered:
     maps: str = ""
     replaced_by: int = 0
     size_bytes: int = 0
+
+
+TurnsOf = Callable[[Entered], tuple[str, ...]]  # what orders a message, told from its bytes
 
 
 class Kept(NamedTuple):
@@ -178,6 +181,7 @@ class Journal(Protocol):
     async def adopt(self, messages: Sequence[Entered], owing: Collection[int] = ()) -> None:
         """Put messages of another journal as they are there, under their own numbers.
 
-        All or none, durably; what has their numbers here is replaced. `owing` are the numbers
-        of those whose end is still to be told. For `fhir-hub copy`, while nothing is received.
+        All or none, durably; what has their numbers here is replaced. Those still to be done have
+        their `turns`. `owing` are the numbers of those whose end is still to be told. For
+        `fhir-hub copy`, while nothing is received.
         """

@@ -1,9 +1,11 @@
 """`fhir-hub copy`: a store moved, with what a running hub would find it by."""
 
 import asyncio
+from pathlib import Path
 
 import mongo_server
 import pytest
+from pymongo import MongoClient
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds, instant
@@ -11,6 +13,8 @@ from fhir_hub.search.plan import Compare, Has, Query, Range
 from fhir_hub.store.base import Change
 from fhir_hub.store.journal import Received
 from fhir_hub.store.open import open_backend
+
+ADMITTED = Path(__file__).parents[2] / "examples" / "messages" / "01_ADT_A04_chc_register.hl7"
 
 
 @pytest.fixture
@@ -66,6 +70,30 @@ def test_what_it_cannot_copy_is_told(run, database, source, target, code, told):
 
     assert (ended.code, ended.out) == (code, "")
     assert told in ended.err
+
+
+def test_a_message_that_is_copied_undone_holds_up_those_about_its_patient(run, tmp_path, mongo_url):
+    source, raw = f"sqlite:{tmp_path / 'hub.sqlite'}", ADMITTED.read_bytes().replace(b"\n", b"\r")
+
+    async def keep(url: str, number: int, turns: tuple[str, ...] = ()) -> bool:
+        async with open_backend(url) as backend:
+            message = Received("mllp", f"k{number}", "d", number, raw, turns=turns)
+            return (await backend.journal.keep(message)).is_free
+
+    assert asyncio.run(keep(source, 1))
+    ended = run("copy", "--from", source, "--to", mongo_url)
+    assert ended.code == 0, ended.err
+    with MongoClient(mongo_url) as client:
+        under_way = client.get_default_database().under_way
+        copied = under_way.find_one()
+        assert copied["words"]
+        assert not asyncio.run(keep(mongo_url, 2, tuple(copied["words"])))
+        assert asyncio.run(keep(mongo_url, 3, ("another",)))
+
+        under_way.delete_many({})
+        ended = run("reindex", "--store", mongo_url)
+        assert ended.code == 0, ended.err
+        assert [one["words"] for one in under_way.find()] == [copied["words"]] * 3
 
 
 def test_mongodb_is_backed_up_as_a_file_and_restored_from_it(run, database, mongo_url, tmp_path):

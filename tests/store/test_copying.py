@@ -9,7 +9,7 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Has, Is, Query
 from fhir_hub.store.base import Finish, Key, Stored
 from fhir_hub.store.copying import CannotCopy, Copying
-from fhir_hub.store.journal import Received, Selection
+from fhir_hub.store.journal import Entered, Received, Selection
 from fhir_hub.store.open import Backend, open_backend
 
 BORN = Has("born", "token", (Is("x"),))
@@ -17,6 +17,10 @@ BORN = Has("born", "token", (Is("x"),))
 
 def entries_of(stored: Stored) -> tuple[Entry, ...]:
     return (Entry("born", "token", code="x"),)
+
+
+def turns_of(entered: Entered) -> tuple[str, ...]:
+    return (f"patient {entered.message.key}",)
 
 
 class Killed(Exception):
@@ -44,7 +48,7 @@ async def source(change):
 @pytest.fixture
 def copying(source, backend) -> Callable[..., Copying]:
     def make(on_step: Callable[[str, int, int], None] = lambda *step: None, **more: Any) -> Copying:
-        return Copying(more.get("source", source), backend, entries_of, dict, on_step)
+        return Copying(more.get("source", source), backend, entries_of, dict, turns_of, on_step)
 
     return make
 

@@ -1,12 +1,15 @@
 """Both drivers of MongoDB through the one door: durable, all or nothing, no text in errors."""
 
 import asyncio
+from contextlib import contextmanager
 
 import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
-from fhir_hub.errors import Closing, Unavailable
+from fhir_hub.errors import Closing, TooLarge, Unavailable
 from fhir_hub.store.base import CannotOpen
-from fhir_hub.store.mongo.driver import Refused, connect
+from fhir_hub.store.mongo.driver import Refused, connect, told
 from fhir_hub.store.mongo.schema import ORDER, SCHEMA, prepare, read_address
 
 
@@ -53,6 +56,51 @@ async def test_transactions_in_each_other_s_way_are_run_again(connection):
     found = await asyncio.gather(*(connection.transaction(work) for _ in range(12)))
 
     assert sorted(found) == list(range(12))
+
+
+@contextmanager
+def failing(mongodb, code, command, **mode):
+    """Have the server answer a command with an error; a real one has to be started for that."""
+    point = {"configureFailPoint": "failCommand"}
+    data = {"failCommands": [command], "errorCode": code, "appName": "fhir-hub"}
+    with MongoClient(mongodb) as client:
+        try:
+            client.admin.command(point | {"mode": mode or "alwaysOn", "data": data})
+        except OperationFailure:
+            pytest.skip("start mongod with --setParameter enableTestCommands=1")
+        try:
+            yield
+        finally:
+            client.admin.command(point | {"mode": "off"})
+
+
+@pytest.mark.parametrize("command", ["insert", "find", "commitTransaction"])
+async def test_a_transaction_whose_session_another_process_ended_is_done_once(
+    connection, mongodb, command
+):
+    async def work(session):
+        before = await connection.find("resource", {}, session=session)
+        with told():
+            await connection["resource"].insert_one({"_id": "Patient/a"}, session=session)
+        return before
+
+    with failing(mongodb, 11601, command, times=1):
+        assert await connection.transaction(work) == []
+
+    assert await connection.find("resource", {}) == [{"_id": "Patient/a"}]
+
+
+@pytest.mark.parametrize("code", [6, 43, 134, 175, 237, 11601])
+async def test_a_passing_fault_of_the_servers_is_unavailable(connection, mongodb, code):
+    with failing(mongodb, code, "find"), pytest.raises(Unavailable, match=r"cannot .* now$"):
+        await connection.find("resource", {})
+
+    assert await connection.find("resource", {}) == []
+
+
+async def test_more_keys_than_an_index_takes_of_a_document_are_too_large(connection, mongodb):
+    with failing(mongodb, 201, "insert"), pytest.raises(TooLarge, match="100,000"), told():
+        await connection["resource"].insert_one({"_id": "Patient/a"})
 
 
 async def test_a_refusal_tells_its_number_and_no_value(connection):

@@ -18,7 +18,11 @@ from fhir_hub.search.plan import (
     SortKey,
     Text,
 )
+from fhir_hub.store.base import Conflict, Guard
+from fhir_hub.store.mongo.driver import Connection, connect
 from fhir_hub.store.mongo.opening import open_mongo
+from fhir_hub.store.mongo.schema import read_address
+from fhir_hub.store.mongo.store import MongoStore
 
 DAY = 86_400
 PATIENT = Has("subject", "reference", (Is("Patient/p7"),))
@@ -99,6 +103,34 @@ async def test_from_and_until_are_one_range_while_nobody_has_two_dates(filled, c
 
     assert found == ["two", "o9", "o10"]
     assert (await filled.explain(query))[0].count("$elemMatch") == 3
+
+
+async def test_within_a_write_no_sharded_collection_is_joined(filled, mongo_url, change):
+    """MongoDB refuses `$lookup` from a sharded collection within a transaction.
+
+    Spec: https://jira.mongodb.org/browse/DOCS-16693
+    """
+    asked = []
+
+    class Recorded(Connection):
+        async def aggregate(self, collection, stages, *, session=None):
+            asked.extend(name for stage in stages for name in stage)
+            return await super().aggregate(collection, stages, session=session)
+
+    opened = connect(*read_address(mongo_url))
+    store = MongoStore(Recorded(opened.client, opened.database.name, "motor"), None, few=1)
+    plan = LinkedBy("Observation", "subject", CODE)
+    await store.search(Query(("Patient",), plan))
+    assert "$lookup" in asked
+    asked.clear()
+
+    with pytest.raises(Conflict):
+        await store.write([change("new")], [Guard("Patient", plan)])
+
+    assert "$lookup" not in asked
+    there = frozenset(f"p{number}" for number in (1, 3, 5, 7, 9))
+    assert await store.write([change("new")], [Guard("Patient", plan, there)])
+    await store.close()
 
 
 async def test_an_explanation_has_no_values(filled):

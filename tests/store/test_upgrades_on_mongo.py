@@ -55,7 +55,7 @@ def test_what_an_older_hub_stored_on_mongodb_is_there_and_found(old):
                 (3, "failed"), (2, "done"), (1, "done"),
             ]  # fmt: skip
             assert await hub.receiver.receive(entered[-1].message.raw) == entered[-1].ack
-            await mend_before(old, silent)
+            await mend_before(old, silent, hub.receiver.turns_of)
             await hub.indexing.rebuild((await backend.store.status()).resources)
             while await hub.indexing.step():
                 pass

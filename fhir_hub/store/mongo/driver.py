@@ -40,19 +40,30 @@ DriverName = Literal["motor", "pymongo"]
 
 DURABLE = WriteConcern("majority", j=True)
 _PATIENCE_S = 30.0  # how long a transaction is tried again before the caller is told
-_LONGEST_PAUSE_S = 0.05
+_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
 _COMMIT_MS = 20_000
 _SESSIONS = 256  # more than write at once; the driver uses the last one again
 # unless the address says otherwise: how long no primary is waited for, and no answer
 _TIMEOUTS_MS = {"serverSelectionTimeoutMS": 10_000, "socketTimeoutMS": 60_000}
 # codes of the server: a document of more than 16 MB
 _TOO_LARGE = (10334, 17419, 17420)
-# members that stop, change places or lag; snapshots and transactions that grew too old
-_PASSING = (24, 64, 91, 100, 133, 189, 202, 239, 246, 251, 262, 290, 11600, 11602, 13435, 13436)
+_TOO_MANY_KEYS = 201  # more than 100,000 keys in an index from one document
+_ENDED = 11601  # the session was ended by another process, which took this one for gone (`crew.py`)
+# members that stop, change places, cannot be reached or lag; cursors, snapshots and transactions
+# that grew too old; chunks that move
+_PASSING = (
+    *(6, 7, 24, 43, 46, 50, 63, 64, 89, 91, 94, 100, 112, 117, 133, 134, 150, 175, 189, 202, 216),
+    *(234, 237, 239, 246, 249, 251, 262, 267, 272, 290, 314, 317, 365, 402, 462),
+    *(9001, 10107, 11600, 11602, 13388, 13435, 13436),
+)
 
 
 class Refused(Exception):
     """MongoDB refused a command; the text has its number only, never a value."""
+
+
+class SessionEnded(Unavailable):
+    """Another process has ended the session that a command was in."""
 
 
 class Connection:
@@ -169,18 +180,19 @@ class Connection:
     async def transaction(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Return what `work` returns, once all that it wrote is durable; nothing if it raises.
 
-        `work` is run again, from the start, if another transaction was in its way. Raises
+        `work` is run again, from the start, if another transaction was in its way, or another
+        process has ended the session because this one seemed to be gone. Raises
         `Unavailable` if that goes on for too long; what is under way may still be committed only
         if the connection is lost while the commit is answered.
         """
         until = time.monotonic() + _PATIENCE_S
-        pause = 0.001
+        pause = _PAUSE_S
         while True:
             try:
                 async with self.session() as session:
                     return await self._tried(session, work)
-            except PyMongoError as error:
-                if not error.has_error_label("TransientTransactionError"):
+            except (PyMongoError, SessionEnded) as error:
+                if not _is_to_be_run_again(error):
                     raise known(error) from None
                 is_gone = isinstance(error, ServerSelectionTimeoutError)  # waited for long enough
                 if is_gone or time.monotonic() > until:
@@ -210,7 +222,8 @@ class Connection:
                 await session.commit_transaction()
             except PyMongoError as error:
                 is_unknown = error.has_error_label("UnknownTransactionCommitResult")
-                if is_unknown and time.monotonic() < until:
+                if (is_unknown or _code(error) == _ENDED) and time.monotonic() < until:
+                    await asyncio.sleep(_PAUSE_S)
                     continue
                 raise
             return result
@@ -255,13 +268,28 @@ def told() -> Iterator[None]:
         raise known(error) from None
 
 
-def known(error: PyMongoError) -> Exception:
-    """Return our error for one of the driver."""
+def _code(error: Exception) -> int | None:
+    return error.code if isinstance(error, OperationFailure) else None
+
+
+def _is_to_be_run_again(error: PyMongoError | SessionEnded) -> bool:
+    """Say whether a transaction that ended so did nothing, and may do it at the next try."""
+    if isinstance(error, SessionEnded) or _code(error) == _ENDED:
+        return True
+    return error.has_error_label("TransientTransactionError")
+
+
+def known(error: Exception) -> Exception:
+    """Return our error for one of the driver; one of ours as it is."""
+    if not isinstance(error, PyMongoError):
+        return error
     if isinstance(error, InvalidOperation):
         return Closing("the store is closed")
     if isinstance(error, ConnectionFailure | ExecutionTimeout):
         return Unavailable("the database cannot be reached now")
-    code = error.code if isinstance(error, OperationFailure) else None
+    code = _code(error)
+    if code == _ENDED:
+        return SessionEnded("the database cannot answer now")
     is_unknown = error.has_error_label("UnknownTransactionCommitResult")
     if is_unknown or code in _PASSING or error.has_error_label("RetryableWriteError"):
         return Unavailable("the database cannot answer now")
@@ -269,6 +297,8 @@ def known(error: PyMongoError) -> Exception:
         code = next((one["code"] for one in error.details["writeErrors"]), code)
     if isinstance(error, DocumentTooLarge) or code in _TOO_LARGE:
         return TooLarge("a resource takes more than the 16 MB that MongoDB keeps in one document")
+    if code == _TOO_MANY_KEYS:
+        return TooLarge("a resource says more than MongoDB finds a document by: 100,000 keys")
     return Refused(f"MongoDB refused a command: {type(error).__name__}, code {code}")
 
 

@@ -17,13 +17,13 @@ from fhir_hub.store.mongo.finishing import finish_in
 from fhir_hub.store.mongo.keeping import Keeper
 from fhir_hub.store.mongo.messages import (
     MESSAGE,
-    NOBODY,
     NUMBERS,
     RAW,
     UNDER_WAY,
     condition,
     document,
     entered,
+    left_over,
     pieces,
     remove_bytes,
     with_bytes,
@@ -144,7 +144,7 @@ class MongoJournal:
         made = [document(one, owes=one.number in owing) for one in messages]
         raws = [piece for one in messages for piece in pieces(one.number, one.message.raw)]
 
-        open_ones = [one.number for one in messages if one.state == "received"]
+        open_ones = [one for one in messages if one.state == "received"]
 
         async def work(session: Session) -> None:
             connection = self._connection
@@ -156,8 +156,7 @@ class MongoJournal:
                 await connection[RAW].insert_many(raws, session=session)
             await connection[UNDER_WAY].delete_many({"_id": {"$in": numbers}}, session=session)
             if open_ones:  # held by nobody: who leads does them
-                turns = enumerate(open_ones, turn + 1)
-                left = [{"_id": n, "turn": at, "words": [], "holder": NOBODY} for at, n in turns]
+                left = [left_over(one, at) for at, one in enumerate(open_ones, turn + 1)]
                 await connection[UNDER_WAY].insert_many(left, session=session)
             now = {"n": max(last, *numbers), "t": turn + len(open_ones)}
             await connection[HUB].update_one({"_id": NUMBERS}, {"$set": now}, session=session)

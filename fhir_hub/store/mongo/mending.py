@@ -6,8 +6,11 @@ stopped, and begun again. Entries and what is known of intervals are no part of 
 the contents makes them anew.
 """
 
+from dataclasses import replace
+
 from fhir_hub.search.parameters import EVERY_TYPE
 from fhir_hub.store.findings import Finding, Progress
+from fhir_hub.store.journal import TurnsOf
 from fhir_hub.store.mongo.agreement import (
     COUNTER,
     COUNTS,
@@ -24,13 +27,16 @@ from fhir_hub.store.mongo.checking import Checking, counted
 from fhir_hub.store.mongo.documents import of_version
 from fhir_hub.store.mongo.driver import Connection, Document, Session, told
 from fhir_hub.store.mongo.journal_checking import NOT_UNDER_WAY, TURN_OF_NOBODY
-from fhir_hub.store.mongo.messages import MESSAGE, NOBODY, NUMBERS, UNDER_WAY
+from fhir_hub.store.mongo.messages import MESSAGE, NUMBERS, UNDER_WAY, left_over, with_bytes
 from fhir_hub.store.mongo.schema import HUB, INDEXES, ORDER, RESOURCE, VERSION
 from fhir_hub.store.mongo.waiting import touch
 
 
-async def mend(connection: Connection, progress: Progress) -> int:
-    """Set right what can be; return how much it was. Then a pass over the contents is due."""
+async def mend(connection: Connection, progress: Progress, turns_of: TurnsOf) -> int:
+    """Set right what can be; return how much it was. Then a pass over the contents is due.
+
+    `turns_of` says what orders a message that is still to be done.
+    """
     checking = Checking(connection, lambda stored: (), progress, {EVERY_TYPE})
     found = [one async for one in checking.findings() if one.can_be_mended]
     keys = dict.fromkeys([await _key(connection, one) for one in found])
@@ -49,7 +55,7 @@ async def mend(connection: Connection, progress: Progress) -> int:
     for one in found:
         if one.rule in (NOT_UNDER_WAY.name, TURN_OF_NOBODY.name):
             number = int(one.where.removeprefix("message "))
-            mended += await connection.transaction(_Turn(connection, number).mend)
+            mended += await connection.transaction(_Turn(connection, number, turns_of).mend)
     return mended
 
 
@@ -92,7 +98,7 @@ class _Resource:
             if own != {"t": one["t"], "e": one.get("e")}:
                 with told():
                     await connection[VERSION].update_one(
-                        {"_id": one["_id"]}, {"$set": own}, session=session
+                        {"_id": one["_id"], "k": key}, {"$set": own}, session=session
                     )
                 mended = 1
         document = await connection.find_one(RESOURCE, {"_id": key}, session=session)
@@ -141,8 +147,8 @@ class _Counters:
 class _Turn:
     """The turn of a message that is to be done, or of none."""
 
-    def __init__(self, connection: Connection, number: int) -> None:
-        self._connection, self._number = connection, number
+    def __init__(self, connection: Connection, number: int, turns_of: TurnsOf) -> None:
+        self._connection, self._number, self._turns_of = connection, number, turns_of
 
     async def mend(self, session: Session) -> int:
         """Give a message that is to be done a turn, the last; take it from what is no message."""
@@ -157,7 +163,9 @@ class _Turn:
             if message is None:
                 await connection[UNDER_WAY].delete_one({"_id": number}, session=session)
                 return 1
-            own = {"_id": number, "turn": turn + 1, "words": [], "holder": NOBODY}
+            (whole,) = await with_bytes(connection, [message], session)
+            ordered = replace(whole.message, turns=self._turns_of(whole))
+            own = left_over(replace(whole, message=ordered), turn + 1)
             await connection[UNDER_WAY].insert_one(own, session=session)
             await connection[HUB].update_one(
                 {"_id": NUMBERS}, {"$set": {"t": turn + 1}}, session=session

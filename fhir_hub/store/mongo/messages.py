@@ -82,6 +82,12 @@ def pieces(number: int, raw: bytes) -> list[Document]:
     ]
 
 
+def left_over(entered: Entered, turn: int) -> Document:
+    """Return the document of `under_way` of a message that nobody holds."""
+    words = list(dict.fromkeys(entered.message.turns))
+    return {"_id": entered.number, "turn": turn, "words": words, "holder": NOBODY}
+
+
 async def with_bytes(
     connection: Connection, found: list[Document], session: Session = None
 ) -> list[Entered]:

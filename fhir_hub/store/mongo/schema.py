@@ -14,18 +14,21 @@ is unique is so because commits come one after the other (`writer.py`).
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReadPreference
+from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from fhir_hub.store.base import CannotOpen
+from fhir_hub.store.mongo.codes_seen import CODE_SEEN
 from fhir_hub.store.mongo.driver import DURABLE, DriverName
-from fhir_hub.store.mongo.messages import JOURNAL_INDEXES, NUMBERS
+from fhir_hub.store.mongo.messages import JOURNAL_INDEXES, NUMBERS, PROCESS, RAW
 
 SCHEMA = 1
 RESOURCE, VERSION, HUB = "resource", "version", "hub"
 ORDER = "order"  # the document that every commit of resources changes
 SPREADS = "spreads"  # what intervals there are (`spreads.py`)
+_PLAIN = (RAW, PROCESS, CODE_SEEN)  # without an index beside that of `_id`
+_EXISTS = 48
 _DATABASE = "fhir_hub"
 _OPEN_MS = 10_000
 
@@ -84,7 +87,9 @@ def prepare(url: str, name: str) -> None:
     try:
         with MongoClient[dict[str, Any]](url, **options) as client:
             _require_transactions(client.admin.command("hello"))
-            database = client.get_database(name, write_concern=DURABLE)
+            database = client.get_database(
+                name, read_preference=ReadPreference.PRIMARY, write_concern=DURABLE
+            )
             found = database[HUB].find_one({"_id": "schema"})
             if found is not None and found["version"] > SCHEMA:
                 raise CannotOpen(
@@ -95,6 +100,8 @@ def prepare(url: str, name: str) -> None:
                 for collection, indexes in INDEXES.items():
                     if indexes:
                         database[collection].create_indexes(indexes)
+                for collection in _PLAIN:  # a transaction over shards can make none
+                    _create(database, collection)
                 _make(database[HUB], {"_id": ORDER, "s": 0, "n": 0, "g": 0, "w": 0, "c": {}})
                 _make(database[HUB], {"_id": NUMBERS, "n": 0, "t": 0})
                 _make(database[HUB], {"_id": "schema", "version": SCHEMA})
@@ -103,6 +110,17 @@ def prepare(url: str, name: str) -> None:
             f"cannot open the database {name} of MongoDB ({type(error).__name__})"
             " / 无法打开 MongoDB 数据库"
         ) from None
+
+
+def _create(database: Any, collection: str) -> None:
+    """Make a collection, if there is none, nor meanwhile."""
+    try:
+        database.create_collection(collection)
+    except CollectionInvalid:
+        return
+    except OperationFailure as error:
+        if error.code != _EXISTS:
+            raise
 
 
 def _make(collection: Any, document: dict[str, Any]) -> None:

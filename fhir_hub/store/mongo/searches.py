@@ -18,6 +18,8 @@ from fhir_hub.store.mongo.patterns import NEVER
 from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE, SPREADS
 from fhir_hub.store.mongo.spreads import Spreads, is_range
 
+_ALL = 1_000_000_000  # far ends: a transaction may not join (`$lookup`) a sharded collection
+
 
 class Searches:
     """Answers the searches of one database; `few` is for tests."""
@@ -52,7 +54,7 @@ class Searches:
 
     async def logical_ids(self, query: Query, session: Session, spreads: Spreads) -> frozenset[str]:
         """Return the logical ids of the matches; if there are more than `count`, not of all."""
-        asked = await self._asked(query, session, spreads)
+        asked = await self._asked(query, session, spreads, _ALL)
         if asked.where == NEVER:
             return frozenset()
         stages = [*asked.pipeline(), {"$limit": query.count}, {"$project": {"i": 1}}]
@@ -103,13 +105,15 @@ class Searches:
         )
         return await self.known(int(order["w"]) if order else 0, session)
 
-    async def _asked(self, query: Query, session: Session, spreads: Spreads | None = None) -> Asked:
+    async def _asked(
+        self, query: Query, session: Session, spreads: Spreads | None = None, few: int = 0
+    ) -> Asked:
         async def run(stages: list[Document]) -> list[Document]:
             return await self._connection.aggregate(RESOURCE, stages, session=session)
 
         if spreads is None:
             spreads = await self._known(query.plan, session)
-        conditions = Conditions(run, spreads, self._few)
+        conditions = Conditions(run, spreads, few or self._few)
         return await conditions.asked(query.plan, query.resource_types)
 
     async def _total(self, query: Query, asked: Asked, session: Session) -> int:
