@@ -51,6 +51,7 @@ class Groups(Generic[W]):
     ) -> None:
         self._write, self._most = write, most
         self._waiting: deque[Job[W]] = deque()
+        self._last = 0  # how many works were in the group before
         self._serving: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -78,6 +79,8 @@ class Groups(Generic[W]):
         try:
             while self._waiting:
                 group = self._take()
+                if not group:  # all who waited were cancelled
+                    break
                 try:
                     await self._write(group)
                 except Exception as error:  # a fault of ours must not leave callers waiting
@@ -89,11 +92,20 @@ class Groups(Generic[W]):
             self._serving = None
 
     def _take(self) -> list[Job[W]]:
+        """Return the next group: half of those who write at present, so that two halves alternate.
+
+        If all that wait were taken, those who were answered last would be alone in the next
+        group, and while the many are made durable nobody would be at work.
+        """
         group: list[Job[W]] = []
         size = 0
-        while self._waiting and (not group or size + self._waiting[0].size <= self._most):
+        half = (len(self._waiting) + self._last + 1) // 2
+        while len(group) < half and self._waiting:
+            if group and size + self._waiting[0].size > self._most:
+                break
             job = self._waiting.popleft()
             if not job.future.done():
                 group.append(job)
                 size += job.size
+        self._last = len(group)
         return group
