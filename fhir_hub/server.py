@@ -18,20 +18,16 @@ from functools import partial
 from typing import Any, Protocol
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import Issue, Unavailable, outcome, outcome_of
+from fhir_hub.connections import Adopted, Connection
+from fhir_hub.errors import Unavailable, outcome
 from fhir_hub.rest.http import Exchange, FhirApp, Receive, Scope, Send, is_fault
 from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Metrics
 
 PREFIX = "/fhir"
 _LENIENCE = 1.1
-_MOST_HEAD = 128 << 10  # bytes of a request's line and headers
-_MOST_ADDRESS = 65535  # what the parser of addresses takes
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_LINGER_S = 2.0  # how long what a refused client still sends is thrown away
 
 
 class CannotListen(OSError):
@@ -135,7 +131,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
-                http=partial(_Timed, limit_s=self._limit_s),  # type: ignore[arg-type]  # makes one
+                http=partial(Connection, limit_s=self._limit_s),  # type: ignore[arg-type]  # makes one
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -168,9 +164,9 @@ class Server(uvicorn.Server):
     async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
         """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
 
-        def protocol() -> _Adopted:
+        def protocol() -> Adopted:
             limit_s = self._limit_s
-            adopted = _Adopted(self.config, self.server_state, self.lifespan.state, limit_s=limit_s)
+            adopted = Adopted(self.config, self.server_state, self.lifespan.state, limit_s=limit_s)
             adopted.on_end = on_end
             return adopted
 
@@ -185,116 +181,6 @@ class Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         self._ready.set()
-
-
-class _Timed(HttpToolsProtocol):
-    """A connection that is closed if a request does not come to its end, or an answer not away.
-
-    Requests nearly always come in one piece; only for one that does not a timer is set.
-    """
-
-    def __init__(self, *given: Any, limit_s: float, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._limit_s = limit_s
-        self._is_whole = self._is_begun = self._is_over = self._is_refused = False
-        self._received = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first request, so long and no longer."""
-        super().connection_made(transport)  # type: ignore[arg-type]  # as uvicorn says it
-        own = transport.get_extra_info("socket")
-        with contextlib.suppress(OSError, AttributeError):  # Linux knows the option
-            option, milliseconds = socket.TCP_USER_TIMEOUT, int(self._limit_s * 1000)
-            own.setsockopt(socket.IPPROTO_TCP, option, milliseconds)
-        self._set_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
-        self._unset_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Take a piece of a request; a head that is too large is not waited for."""
-        if self._is_refused:  # closed at once, what is unread would take the answer away with it
-            return
-        self._received += len(data)
-        super().data_received(data)
-        if self._is_refused:
-            return
-        if self._is_begun and self._received > _MOST_HEAD and not self.transport.is_closing():
-            self._is_over = True
-            self.send_400_response("")
-        elif self._is_whole:
-            self._unset_timer()
-        elif self._timer is None:
-            self._set_timer()
-
-    def on_message_begin(self) -> None:
-        """Note that a request begins."""
-        self._is_whole, self._is_begun = False, True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Note that its head is there; raises `ValueError` for one that is too large."""
-        if self._received > _MOST_HEAD:
-            head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if head > _MOST_HEAD:
-                self._is_over = True
-                raise ValueError("the head of a request is too large")
-        self._is_begun = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Note that it has come to its end."""
-        self._is_whole, self._received = True, 0
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP request, or too large for one; `msg` is uvicorn's word for it."""
-        if len(getattr(self, "url", b"")) > _MOST_ADDRESS:
-            status, code = b"414 URI Too Long", "too-long"
-            text = f"an address has at most {_MOST_ADDRESS} bytes; search by POST _search"
-        elif self._is_over:
-            status, code = b"431 Request Header Fields Too Large", "too-long"
-            text = f"the line and headers of a request have at most {_MOST_HEAD} bytes"
-        else:
-            status, code, text = b"400 Bad Request", "structure", "this is no HTTP request"
-        body = fhirjson.dumps(outcome_of([Issue(code, text)]))
-        head = b"HTTP/1.1 %b\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
-        tail = b"content-length: %d\r\nconnection: close\r\n\r\n%b"
-        self.transport.write(head % status + tail % (len(body), body))
-        self.transport.write_eof()
-        self._is_refused = True
-        self._unset_timer()
-        self._timer = self.loop.call_later(min(self._limit_s, _LINGER_S), self.transport.close)
-
-    def _set_timer(self) -> None:
-        self._timer = self.loop.call_later(self._limit_s, self._cut)
-
-    def _unset_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _cut(self) -> None:
-        if self.transport.is_closing():
-            return
-        is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and self._is_begun:  # its head did not come
-            self.transport.write(_TOO_SLOW)
-        self.transport.close()
-
-
-class _Adopted(_Timed):
-    """A connection that was accepted elsewhere."""
-
-    on_end: Callable[[], None]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Say so."""
-        super().connection_lost(exc)
-        self.on_end()
 
 
 async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:

@@ -27,6 +27,7 @@ STEPS = (
     {"documents"},
     {"rest", "hl7v2", "exchange"},
     {"ops", "console"},
+    {"connections"},
     {"server", "duties"},
     {"hub"},
     {"app"},
@@ -55,7 +56,7 @@ DOORS = {
     "starlette": ("ops/", "console/"),
     "structlog": ("telemetry.py",),
     "typer": ("cli/",),
-    "uvicorn": ("server.py",),
+    "uvicorn": ("connections.py", "server.py"),
     "uvloop": ("server.py",),
 }
 SHORT_NAMES = {"obs", "pt", "req", "mgr", "utils", "util", "helper", "helpers", "misc", "common"}
