@@ -212,15 +212,22 @@ def specimen_source(place: Place, draft: Draft, paths: Paths) -> Json | None:
     Some write a CWE there: what has no subcomponent anywhere is the kind of specimen alone.
     """
     (path,) = paths
-    value, context = place.value(path._replace(component=0)), place.run.context
+    run = place.run
+    value, context = place.value(Path(path.segment, path.field)), run.context
     if value is None:
         return None
     is_source = value.encoding.subcomponent in value.raw
-    if path.component == 1:
-        kind = value.component(1) if is_source else value
-        return codes.table_codeable_concept(kind, context, context.table("SpecimenType"))
-    found = value.component(path.component)
-    return codes.codeable_concept(found, context) if is_source and found else None
+
+    def make() -> Json | None:
+        if path.component == 1:
+            kind = value.component(1) if is_source else value
+            return codes.table_codeable_concept(kind, context, context.table("SpecimenType"))
+        found = value.component(path.component)
+        return codes.codeable_concept(found, context) if is_source and found else None
+
+    known = ("specimen", path.component, value.raw)
+    concept: Json | None = run.memory.get(known, make, run.issues, run.row)
+    return concept
 
 
 def specimen_method(place: Place, draft: Draft, paths: Paths) -> str | None:

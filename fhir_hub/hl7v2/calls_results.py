@@ -46,14 +46,13 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
     segment = place.find(value.segment)
     if "component" in draft.resource or segment is None:
         return None
+    raw, context = segment.field(value.field), place.run.context
+    if _is_plain(raw) and place.text(kind) == "NM":
+        made = quantities.of_number(Decimal(raw), units.unit_of(place.value(unit)), context)
+        return Typed("Quantity", _with_unit_text(made, place, unit))
     values = segment.repetitions(value.field)
     if not values:
         return None
-    context = place.run.context
-    if len(values) == 1 and place.text(kind) == "NM" and _is_plain(values[0].raw):
-        number = Decimal(values[0].raw)
-        made = quantities.of_number(number, units.unit_of(place.value(unit)), context)
-        return Typed("Quantity", _with_unit_text(made, place, unit))
     found = observed.observed_value(place.text(kind), values, place.value(unit), context)
     if found and found.fhir_type == "Quantity":
         return Typed("Quantity", _with_unit_text(found.value, place, unit))
@@ -62,7 +61,9 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
 
 def _with_unit_text(quantity: Json, place: Place, unit: Path) -> Json:
     """Return the Quantity with the unit's name where the standard's tables are followed."""
-    value = place.value(unit) if place.run.by_table else None
+    if not place.run.by_table:
+        return quantity
+    value = place.value(unit)
     name = part(value, 2) if value else ""
     return quantity | {"unit": name} if name and "code" in quantity else quantity
 
@@ -97,12 +98,10 @@ def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
 
 def _is_plain(text: str) -> bool:
     """Say whether a text is a mere number, as most results are: it need not be read again."""
-    return (
-        len(text) < 20
-        and text.isascii()
-        and text.replace(".", "", 1).isdigit()
-        and "." not in (text[0], text[-1])
-    )
+    if len(text) >= 20 or not text.isascii():
+        return False
+    whole, point, parts = text.partition(".")
+    return whole.isdigit() and (parts.isdigit() if point else True)
 
 
 def observed_attachment(place: Place, draft: Draft, paths: Paths) -> Any:

@@ -38,7 +38,10 @@ def recorded(place: Place, draft: Draft, paths: Paths) -> str | None:
     context = place.run.context
     for path in paths:
         value = place.value(path)
-        moment = times.read_moment(part(value), context) if value else None
+        text = part(value) if value else ""
+        if known := times.to_the_second(text, context.zone):
+            return known
+        moment = times.read_moment(text, context)
         if moment and moment.day:
             whole = moment if moment.has_time else moment._replace(hour=0)
             return times.write_datetime(whole, context.zone)

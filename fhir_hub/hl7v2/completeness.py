@@ -111,13 +111,15 @@ def _lacks(node: Json, needs: Needs, path: str, leave_out: list[str]) -> str:
     if needs.any_of and not any(name in node for name in needs.any_of):
         return needs.any_of[0]
     for names in needs.required:
-        if not any(name in node for name in names):
+        if names[0] not in node and not any(name in node for name in names):
             return names[0]
     return ""
 
 
 def _straighten_bounds(resource: Json, leave_out: list[str]) -> None:
     """Take the end off a timing's bounds that end before they start (per-1)."""
+    if "occurrenceTiming" not in resource and "dosageInstruction" not in resource:
+        return
     held = [resource.get("occurrenceTiming")]
     held += [one.get("timing") for one in resource.get("dosageInstruction", ())]
     for timing in held:

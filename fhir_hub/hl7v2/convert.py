@@ -116,8 +116,10 @@ def _convert(
     late, acts = _make(message, program, run)
     _refuse_empty(message, program, run, mappings)
     for place, draft, later in acts:
-        for act in later:
-            act(place, draft)
+        resource = draft.resource
+        for alone, act in later:
+            if alone not in resource:
+                act(place, draft)
     _set_matches(late, run)
     _take_out(late)
     dropped = _drop_incomplete(late, run, mappings.completeness)
@@ -209,16 +211,19 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 if entry.takes_out:
                     draft = draft.scratch()
             else:
-                resource = {"resourceType": entry.resource_type}
-                draft = Draft(entry.name, resource, run.full_url(entry.name), segment)
+                made = {"resourceType": entry.resource_type}
+                draft = Draft(entry.name, made, run.full_url(entry.name), segment)
                 draft.mode = entry.mode
                 run.drafts.append(draft)
                 node.add_draft(entry.name, draft)
             now, later = entry.plan(filled)
-            for act in now:
-                act(place, draft)
+            resource = draft.resource
+            for alone, act in now:
+                if alone not in resource:
+                    act(place, draft)
             late.append((place, entry, draft))
-            acts.append((place, draft, later))
+            if later:
+                acts.append((place, draft, later))
     return late, acts
 
 
@@ -293,7 +298,7 @@ def _drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Droppe
         again = False
         for draft in [one for one in run.drafts if not one.is_witness]:
             leave_out: list[str] = []
-            is_none = says_none(draft.segment) and draft.name != "Patient"
+            is_none = draft.name != "Patient" and says_none(draft.segment)
             lacking = "content" if is_none else completeness.missing(draft.resource, leave_out)
             run.row = None
             for part in leave_out:
@@ -375,6 +380,8 @@ def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Conv
 
 
 def _deleted(draft: Draft) -> tuple[str, ...]:
+    if not draft.nulls:
+        return ()
     return tuple(
         dict.fromkeys(
             name for name in draft.nulls if name not in draft.resource and "[" not in name

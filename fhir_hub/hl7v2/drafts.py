@@ -32,17 +32,21 @@ _UNKNOWN = {
         }
     ]
 }
+_VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
+_WITNESSES = frozenset({"Provenance", "AuditEvent", "MessageHeader"})
 _NAMESPACE = bytes.fromhex("5b1c1f0e6f0a5c1e9a556a3f7d0f2c11")
 
 
 class Draft:
     """A resource in the making. `name` is its type and label (`Patient[merged]`).
 
-    `items` finds the item of a list that several rows write to; `nulls` are the elements that
-    the message deletes, `removes` the items that it takes out.
+    `items` finds the item of a list that several rows write to, `chosen` has the choices that have
+    their value; `nulls` are the elements that the message deletes, `removes` the items that it
+    takes out.
     """
 
     __slots__ = (
+        "chosen",
         "full_url",
         "is_witness",
         "items",
@@ -61,12 +65,13 @@ class Draft:
         self.full_url = full_url
         self.segment = segment
         self.items: dict[Any, Any] = {}
+        self.chosen: set[tuple[int, str]] = set()
         self.nulls: list[str] = []
         self.removes: dict[str, list[Any]] = {}
         self.match: Pairs = ()
         self.mode = "update"
         # These tell about the others: they are made last.
-        self.is_witness = resource["resourceType"] in ("Provenance", "AuditEvent", "MessageHeader")
+        self.is_witness = resource["resourceType"] in _WITNESSES
 
     def scratch(self) -> "Draft":
         """Return an empty draft of the same thing."""
@@ -105,9 +110,14 @@ class Place:
         """Return the first filled value at a path that is not HL7's null."""
         name, number, component, subcomponent = path
         segment = self.segment if self.segment.name == name else self.node.nearest(name)
-        if segment is None or not segment.field(number):
+        raw = segment.field(number) if segment is not None else ""
+        if not raw or segment is None:
             return None
-        for value in segment.repetitions(number):
+        if number > 2 and segment.encoding.repetition not in raw:
+            values = [Value(raw, segment.encoding)]
+        else:
+            values = segment.repetitions(number)
+        for value in values:
             if component:
                 value = value.component(component)
                 if subcomponent:
@@ -319,7 +329,7 @@ def name_based_urn(name: str) -> str:
 
 
 def _urn(digest: str) -> str:
-    variant = "89ab"[int(digest[16], 16) & 3]
+    variant = _VARIANTS[digest[16]]
     return (
         f"urn:uuid:{digest[:8]}-{digest[8:12]}-5{digest[13:16]}"
         f"-{variant}{digest[17:20]}-{digest[20:32]}"

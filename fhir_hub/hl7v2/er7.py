@@ -183,7 +183,10 @@ class Value:
 
     def __bool__(self) -> bool:
         """Say whether there is anything in it but delimiters and blanks."""
-        return bool(self.raw.strip("^&~ " + self.encoding.component + self.encoding.subcomponent))
+        raw = self.raw
+        if raw[:1].isalnum():
+            return True
+        return bool(raw.strip("^&~ " + self.encoding.component + self.encoding.subcomponent))
 
 
 def _text(parts: list[str], encoding: Encoding, component: int, subcomponent: int) -> str:

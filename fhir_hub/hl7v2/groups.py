@@ -95,6 +95,12 @@ class Node:
         inside: Group | None = None
         while node is not None:
             if found := node.drafts.get(name):
+                if len(found) == 1:  # as nearly always
+                    one, by = found[0]
+                    if by is None or by is not inside:
+                        return [one]
+                    inside, node = node.group, node.parent
+                    continue
                 near = [one for one, by in found if by is None or by is not inside]
                 if near:
                     return near

@@ -44,13 +44,14 @@ NUMBERED = frozenset(
 
 
 _MOST_PLANS = 1024
-Acts = tuple[Act, ...]
+# Each with the element that it need not make where it is there.
+Acts = tuple[tuple[str, Act], ...]
 Plan = tuple[Acts, Acts]
 
 
 def _needed(rows: Iterable[Compiled], filled: int) -> Acts:
     return tuple(
-        one.act
+        (one.alone, one.act)
         for one in rows
         if (not one.any_of or one.any_of & filled) and one.all_of & filled == one.all_of
     )

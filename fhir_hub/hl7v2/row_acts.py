@@ -33,11 +33,8 @@ def reading(
     read = _splitter(source, row.kind in _WHOLE and not source.component)
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
     each = _each(is_single, _deleted(goal), put, convert)
-    alone = goal.last.name if is_single and not goal.choice and not goal.parents else ""
 
     def act(place: Place, draft: Draft) -> None:
-        if alone and alone in draft.resource:
-            return
         segment = place.segment if place.segment.name == name else place.node.nearest(name)
         if segment is None:
             return
@@ -140,15 +137,12 @@ def by_type(row: Row, goal: Target, test: conditions.Condition | None, scope: Sc
     return act
 
 
-def constant(row: Row, goal: Target, put: Put, test: conditions.Condition | None) -> Act:
+def constant(row: Row, put: Put, test: conditions.Condition | None) -> Act:
     """Return the function of a row that puts what it says, if its condition holds."""
     value = row.value
     values = value if isinstance(value, list) else [value]
-    alone = "" if goal.parents or goal.last.is_list or goal.choice else goal.last.name
 
     def act(place: Place, draft: Draft) -> None:
-        if alone and alone in draft.resource:
-            return
         if test is not None and not test(place):
             return
         for one in values:
@@ -195,6 +189,7 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
     put, name = setter(goal, "Reference"), row.links
     is_list = goal.last.is_list or any(step.is_list and step.label for step in goal.parents)
     many = goal.last.name if goal.last.is_list and not goal.parents else ""
+    alone = "" if many or goal.parents or goal.choice else goal.last.name
     kind = name.partition("[")[0]
     if name != "*" and not goal.may_refer_to(kind):
         raise ValueError(f"{goal.last.name} may not refer to {kind}")
@@ -212,6 +207,10 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
             references = [{"reference": one.full_url} for one in found if one is not draft]
             if references:
                 draft.resource.setdefault(many, []).extend(references)
+            return
+        if alone:
+            if found and found[0] is not draft and alone not in draft.resource:
+                draft.resource[alone] = {"reference": found[0].full_url}
             return
         for index, other in enumerate(found if is_list else found[:1]):
             if other is not draft:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.calls import CALLS, UNCONDITIONAL
-from fhir_hub.hl7v2.elements import target
+from fhir_hub.hl7v2.elements import Target, target
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.row_acts import Act, by_type, calling, constant, linking, reading
 from fhir_hub.hl7v2.row_values import converter, putter, type_of
@@ -20,7 +20,8 @@ class Compiled(NamedTuple):
     """A row ready to run; `phase` 0: with its segment, 1: with all resources, 2: last.
 
     It has nothing to do unless one of the fields of its segment in `any_of` is filled, and each
-    in `all_of`: bit n is field n, 0 asks for none.
+    in `all_of`: bit n is field n, 0 asks for none; and nothing where the resource has the element
+    `alone`.
     """
 
     row: Row
@@ -28,6 +29,7 @@ class Compiled(NamedTuple):
     phase: int = 0
     any_of: int = 0
     all_of: int = 0
+    alone: str = ""
 
 
 def compile_row(
@@ -48,13 +50,21 @@ def compile_row(
         return Compiled(row, calling(row, goal, test), 0, _sources(row, segment), demanded)
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
-        return Compiled(row, constant(row, goal, put, test), int(decorates), 0, demanded)
+        act = constant(row, put, test)
+        return Compiled(row, act, int(decorates), 0, demanded, _alone(goal))
     filled = _sources(row, segment)
     if isinstance(row.kind, Mapping):
-        return Compiled(row, by_type(row, goal, test, scope), 0, filled, demanded)
+        act = by_type(row, goal, test, scope)
+        return Compiled(row, act, 0, filled, demanded, _alone(goal))
     convert, fhir_type = converter(row.kind, row, scope)
     act = reading(row, goal, test, putter(goal, fhir_type), convert)
-    return Compiled(row, act, 0, filled, demanded)
+    return Compiled(row, act, 0, filled, demanded, _alone(goal))
+
+
+def _alone(goal: Target) -> str:
+    """Return the element at the top that one value fills, `""` where a row may add to others'."""
+    is_list = goal.last.is_list or bool(goal.parents)
+    return "" if is_list or goal.choice else goal.last.name
 
 
 def _sources(row: Row, segment: str) -> int:

@@ -57,9 +57,9 @@ def _choice(target: Target, fhir_type: str) -> Put:
     def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
         holder = _holder(draft, place, index, parents)
         marker = (id(holder), name)
-        if marker in draft.items:
+        if marker in draft.chosen:
             return False
-        draft.items[marker] = True
+        draft.chosen.add(marker)
         if type(value) is Typed:
             holder[_chosen(name, value.fhir_type)] = value.value
         else:

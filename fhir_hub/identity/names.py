@@ -92,7 +92,7 @@ def repair(text: str) -> str:
     >>> repair("王\\ue863")
     '王䶮'
     """
-    return text.translate(_REPLACED)
+    return text.translate(_REPLACED) if _PRIVATE.search(text) else text
 
 
 def is_damaged(text: str) -> bool:
@@ -128,6 +128,8 @@ def is_compound(text: str) -> bool:
 
 def is_latin(text: str) -> bool:
     """Say whether `text` is written in Latin letters, as pinyin is."""
+    if _HAN.search(text):
+        return False
     letters = [character for character in text if character.isalpha()]
     return bool(letters) and all(
         unicodedata.name(character, "").startswith("LATIN") for character in letters

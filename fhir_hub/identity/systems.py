@@ -167,6 +167,7 @@ def kind_of_oid(identifier: str) -> str:
     return _KIND_OIDS.get(identifier.removeprefix("urn:oid:"), "")
 
 
+@lru_cache(maxsize=1024)
 def authority_system(authority: str) -> str:
     """Return the namespace of an authority's numbers of orders, appointments, prescriptions."""
     return f"{BASE}/sid/{namespace(authority)}"

@@ -26,7 +26,10 @@ class Coded(NamedTuple):
 
     def coding(self) -> dict[str, Any]:
         """Return the FHIR Coding."""
-        parts = {"system": self.system, "code": self.code, "display": self.display}
+        code, display, system, _ = self
+        if system and code and display:
+            return {"system": system, "code": code, "display": display}
+        parts = {"system": system, "code": code, "display": display}
         return {name: part for name, part in parts.items() if part}
 
 

@@ -14,8 +14,14 @@ _HOLLOW = '"^&~ '
 
 def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
     """Return a component's text, `""` where it is absent or HL7's null."""
-    if component > len(value.components):
+    parts = value.components
+    if component > len(parts):
         return ""
+    raw = parts[component - 1]
+    if not raw:
+        return ""
+    if raw.isalnum():  # a code, a number, a word: there is nothing in it to resolve
+        return raw if subcomponent == 1 else ""
     text = value.text(component, subcomponent)
     if not text.isprintable():
         text = clean(text)
@@ -41,7 +47,7 @@ def clean(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return `text` with each run of white space as one blank: a code, a name."""
-    return " ".join(text.split())
+    return text if text.isalnum() else " ".join(text.split())
 
 
 def compact(parts: dict[str, Any]) -> dict[str, Any] | None:

@@ -24,25 +24,28 @@ def human_name(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the HumanName of XPN or PN; two where pinyin stands beside a Chinese name."""
     family, given = _family(value, 1, context), _given(part(value, 2))
     further = _given(part(value, 3))
-    rest = {
+    rest: Json = {
         "prefix": _list(part(value, 5)),
         "suffix": _list(part(value, 4), part(value, 6), part(value, 14)),
         "use": _use(part(value, 7), context),
-        "period": period_of(value.component(12), value.component(13), context)
-        or period(value.component(10), context),
     }
+    if len(value.components) >= 10:
+        rest["period"] = period_of(value.component(12), value.component(13), context) or period(
+            value.component(10), context
+        )
     return _named(family, given, further, part(value, 8), rest, context)
 
 
 def person_name(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the HumanName of the person in XCN, CNN, PPN or CN."""
     person = inner(value)
-    rest = {
+    rest: Json = {
         "prefix": _list(part(person, 6)),
         "suffix": _list(part(person, 5), part(person, 21)),
         "use": _use(part(person, 10), context),
-        "period": period_of(person.component(19), person.component(20), context),
     }
+    if len(person.components) >= 19:
+        rest["period"] = period_of(person.component(19), person.component(20), context)
     family, given = _family(person, 2, context), _given(part(person, 3))
     return _named(family, given, _given(part(person, 4)), part(person, 15), rest, context)
 
@@ -100,7 +103,7 @@ def _named(
     extension = _extension(representation)
     parts = {"extension": extension, "use": rest["use"], "text": text}
     parts |= {"family": family, "given": given + further} if given or further else _alone(family)
-    name = compact(parts | {key: rest[key] for key in ("prefix", "suffix", "period")}) or {}
+    name = compact(parts | {key: rest.get(key) for key in ("prefix", "suffix", "period")}) or {}
     if not pinyin:
         return name
     alphabetic = {"extension": _extension("ABC"), "use": rest["use"], "text": pinyin}

@@ -74,7 +74,12 @@ def of_number(
     quantity: dict[str, Any] = {"value": number}
     if comparator not in ("", "="):
         quantity["comparator"] = comparator
-    return quantity | units.parts(unit)
+    text, code, system = unit
+    if text or code:
+        quantity["unit"] = text
+    if code:
+        quantity["system"], quantity["code"] = system, code
+    return quantity
 
 
 def read_quantity(text: str, unit: Unit, context: Context) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#dateTime; HL7v2 chapter 2A, DTM; DO
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes.context import Context
@@ -53,8 +54,8 @@ def read_moment(text: str, context: Context) -> Moment | None:
     """Return what `text` says, `None` with an issue if it says no date or a placeholder."""
     if not text:
         return None
-    if len(text) == 14 and text.isascii() and text.isdigit():
-        return _known(_to_the_second(text), context)
+    if len(text) in (8, 14) and text.isascii() and text.isdigit():
+        return _known(_of_digits(text), context)
     text = half_width(text)
     match = _COMPACT.fullmatch(text)
     if match is None and (match := _WRITTEN.fullmatch(text)):
@@ -76,10 +77,28 @@ def read_moment(text: str, context: Context) -> Moment | None:
     return _known(moment, context)
 
 
-def _to_the_second(text: str) -> Moment:
-    """Return the moment of fourteen digits, as most times are written."""
+def _of_digits(text: str) -> Moment:
+    """Return the moment of eight or fourteen digits, as most dates and times are written."""
     year, month, day = int(text[:4]), int(text[4:6]), int(text[6:8])
+    if len(text) == 8:
+        return Moment(year, month, day)
     return Moment(year, month, day, int(text[8:10]), int(text[10:12]), int(text[12:]))
+
+
+def to_the_second(text: str, zone: tzinfo) -> str:
+    """Return the dateTime of fourteen digits, `""` where there is more to say of a text."""
+    return _written(text, zone) if len(text) == 14 and text.isascii() and text.isdigit() else ""
+
+
+@lru_cache(maxsize=1024)
+def _written(text: str, zone: tzinfo) -> str:
+    moment = _of_digits(text)
+    if moment[:3] in _SENTINELS:
+        return ""
+    try:
+        return datetime(*moment[:6], tzinfo=zone).isoformat()[:25]
+    except ValueError:
+        return ""
 
 
 def _known(moment: Moment, context: Context) -> Moment | None:
@@ -172,13 +191,19 @@ def date(value: Value, context: Context) -> str | None:
 
 def date_time(value: Value, context: Context) -> str | None:
     """Return the FHIR dateTime of DT, DTM, TS, or of the start of DR."""
-    moment = read_moment(part(value), context)
+    text = part(value)
+    if known := to_the_second(text, context.zone):
+        return known
+    moment = read_moment(text, context)
     return write_datetime(moment, context.zone) if moment else None
 
 
 def instant(value: Value, context: Context) -> str | None:
     """Return the FHIR instant of DTM or TS; `None` with an issue if it has no time of day."""
-    moment = read_moment(part(value), context)
+    text = part(value)
+    if known := to_the_second(text, context.zone):
+        return known
+    moment = read_moment(text, context)
     if moment is None:
         return None
     if not moment.has_time:

@@ -143,10 +143,3 @@ def _spelling(text: str) -> str:
     text = text.replace("μ", "u").replace("µ", "u").replace("²", "2").replace("×", "x")
     text = "".join(text.split()) if "/" in text else " ".join(text.split())
     return _POWER.sub(r"10*\1", text)
-
-
-def parts(unit: Unit) -> dict[str, str]:
-    """Return the elements of a Quantity that tell its unit."""
-    if unit.code:
-        return {"unit": unit.text, "system": unit.system, "code": unit.code}
-    return {"unit": unit.text} if unit.text else {}

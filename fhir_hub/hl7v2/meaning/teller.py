@@ -11,6 +11,7 @@ Spec: HL7v2 chapter 3, EVN-2; https://hl7.org/fhir/R4/resource.html#Meta
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_hub.clock import from_microseconds, instant, microseconds
@@ -100,6 +101,7 @@ def teller_of(message: Message, context: Context, received: str) -> Teller:
     )
 
 
+@lru_cache(maxsize=1024)
 def microseconds_of(text: str) -> int:
     """Return an instant or dateTime with offset in microseconds since 1970; 0 if it is none."""
     try:

@@ -56,20 +56,25 @@ class Tracer:
 
     def _entry(self, entry: Entry) -> Entry:
         rows, late, last = (
-            tuple(one._replace(act=self._act(one)) if one.row.sources else one for one in held)
+            tuple(self._watched(one) if one.row.sources else one for one in held)
             for held in (entry.rows, entry.late, entry.last)
         )
         return replace(entry, rows=rows, late=late, last=last, _plans={})
 
+    def _watched(self, compiled: Compiled) -> Compiled:
+        """Return the row under watch: what it would make is looked at though another did before."""
+        return compiled._replace(act=self._act(compiled), alone="")
+
     def _act(self, compiled: Compiled) -> Act:
-        act, row = compiled.act, compiled.row
+        act, row, alone = compiled.act, compiled.row, compiled.alone
 
         def watched(place: Place, draft: Draft) -> None:
             parts = self._parts(row, place)
             tried = self._tried(act, place, draft, parts)
             run, nulls = place.run, len(draft.nulls)
             before, noted = _Before(draft, run), len(run.trace)
-            act(place, draft)
+            if alone not in draft.resource:
+                act(place, draft)
             if len(run.trace) > noted:
                 self._share(parts, draft, row)
             if len(draft.nulls) > nulls:
