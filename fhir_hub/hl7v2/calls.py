@@ -14,6 +14,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `participation` | ROL-1, ROL-3 … | PractitionerRole, Practitioner or Organization |
 | `visit_participant` | ROL-1, ROL-3 … | participant of the visit that it stands beside |
 | `participating_device` | PRT-10, PRT-16 … | Device |
+| `contact_organization` | NK1-13, NK1-30, NK1-31, NK1-32 | Organization with whom to ask there |
 | `insurer` | IN1-3, IN1-4, IN1-5 | Organization that pays |
 | `employer` | IN1-10, IN1-11 | Organization that holds the policy |
 | `described_code` | PR1-3, PR1-4 | CodeableConcept with the text of another field |
@@ -23,7 +24,6 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `allergy_recorder` | IAM-14, IAM-15 | who told of an allergy, by the tables |
 | `parent_order` | OBR-29, ORC-8 | order of which this one is part |
 | `parent_specimen` | SPM-3 | specimens of which this one is a part |
-| `ordering_provider` | OBR-16, ORC-12 | Practitioner beside the requester |
 | `repeated_components` | OBX-5, OBX-2, OBX-6 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
@@ -95,6 +95,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "appointment_start": calls_bookings.start,
         "appointment_status": calls_bookings.status,
         "booked_period": calls_bookings.booked_period,
+        "contact_organization": calls_roles.contact_organization,
         "described_code": calls_orders.described_code,
         "document": calls_given.document,
         "dose": calls_orders.dose,
@@ -132,7 +133,6 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "parent_diagnosis": calls_orders.parent_diagnosis,
         "parent_order": calls_orders.parent_order,
         "parent_specimen": calls_orders.parent_specimen,
-        "ordering_provider": calls_roles.ordering_provider,
         "repeated_components": calls_results.repeated_components,
         "prior_order": calls_orders.prior_order,
         "provider": calls_orders.provider,

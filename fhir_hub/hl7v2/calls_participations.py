@@ -63,12 +63,14 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
     those of `participation`.
     """
     beside = place.node.segments.get("PV1", ())
-    found = participation(place, draft, paths)
-    individual = place.run.support(found, place.segment) if found else None
-    if individual is None or all(by is not None for _, by in beside):
+    if all(by is not None for _, by in beside):
         return None
-    if found and found["resourceType"] == "Organization":
+    found = participation(place, draft, paths)
+    if found is None or found["resourceType"] == "Organization":
         return None  # R4 knows persons in a visit
+    individual = place.run.support(found, place.segment)
+    if individual is None:
+        return None
     _, role, *_, begin, end, _, _ = paths
     period = compact({"start": _time(place, begin), "end": _time(place, end)})
     return compact({"type": _concept(place, role), "period": period, "individual": individual})

@@ -9,7 +9,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBX); R4 practitionerrole.h
 from typing import Any
 
 from fhir_hub.hl7v2 import charset
-from fhir_hub.hl7v2.datatypes import coding_systems, contacts, identifiers, places
+from fhir_hub.hl7v2.datatypes import coding_systems, contacts, identifiers, people, places
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
@@ -65,15 +65,6 @@ def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return _role(place, person, institution)
 
 
-def ordering_provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the orderer of OBR-16 beside that of ORC-12, by the tables even without one."""
-    provider, orderer = paths
-    if not place.run.by_table and place.value(orderer) is None:
-        return None
-    found: Json | None = _made("Practitioner", place.value(provider), place)
-    return found
-
-
 def _reached(place: Place, address: Path, phone: Path) -> Json:
     found: list[Json] = []
     for value in place.values(phone):
@@ -81,6 +72,26 @@ def _reached(place: Place, address: Path, phone: Path) -> Json:
         found += point if isinstance(point, list) else [point] if point else []
     at = [places.address(value, place.run.context) for value in place.values(address)][:1]
     return compact({"address": [one for one in at if one], "telecom": found}) or {}
+
+
+def contact_organization(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the institution of NK1-13 with whom to ask there: NK1-30, NK1-31, NK1-32."""
+    institution, name, phone, address = paths
+    found: Json | None = _made("Organization", place.value(institution), place)
+    context = place.run.context
+    called, at = place.value(name), place.value(address)
+    reached = _reached(place, address, phone)
+    named = people.human_name(called, context) if called else None
+    contact = compact(
+        {
+            "name": named[0] if isinstance(named, list) else named,
+            "telecom": reached.get("telecom", []),
+            "address": places.address(at, context) if at else None,
+        }
+    )
+    if not contact:
+        return found
+    return {"resourceType": "Organization"} | (found or {}) | {"contact": [contact]}
 
 
 def observers(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

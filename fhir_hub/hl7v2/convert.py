@@ -168,6 +168,7 @@ def _run(
         settings.is_strict,
         known.of,
         run.unmapped,
+        message.header.field(17),
     )
     return run
 

@@ -156,7 +156,8 @@ def test_who_assigned_a_number_is_its_system_or_an_institution(authority, system
 
 
 @pytest.mark.parametrize(
-    ("flag", "display"), [("N", None), ("N^normal^HL70078", "normal"), ("↓", "Low")]
+    ("flag", "display"),
+    [("N", None), ("N^normal^HL70078", "normal"), ("N^NO^OURS", "Normal"), ("↓", "Low")],
 )
 def test_a_code_that_stays_as_it_is_gets_no_display_that_nobody_sent(flag, display):
     conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y", f"OBX|1|NM|K^k||4|||{flag}|||F")
@@ -369,8 +370,16 @@ def test_names_without_numbers_and_numbers_of_nothing():
     }
 
 
-def test_an_institution_with_an_assigned_system_has_no_assigner():
-    found, conversion = ordered(f12="D1^李^明", f21="甲院^^^^^HIS&1.2.3&ISO^^^^77")
+@pytest.mark.parametrize(
+    ("authority", "system", "assigner"),
+    [("HIS&1.2.3&ISO", None, "HIS"), ("&1.2.3&ISO", "1.2.3", None)],
+)
+def test_an_authority_with_a_name_assigned_an_institutions_number(authority, system, assigner):
+    # XON.6: "If organization" an assigner, "If system" a system
+    found, conversion = ordered(f12="D1^李^明", f21=f"甲院^^^^^{authority}^^^^77")
     institution = target(conversion, target(conversion, found["requester"])["organization"])
     (number,) = institution["identifier"]
-    assert number == {"system": "urn:oid:1.2.3", "value": "77"}
+    assert number["value"] == "77"
+    assert number.get("system") == (f"urn:oid:{system}" if system else None)
+    assert number.get("assigner") == ({"display": assigner} if assigner else None)
+    assert ("extension" in number) == bool(assigner)

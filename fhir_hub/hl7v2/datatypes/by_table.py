@@ -128,7 +128,10 @@ def placer_number(value: Value, context: Context) -> Json | None:
 def discharge(value: Value, context: Context) -> Json | None:
     """Return the Location resource of DLD: the kind of place to which somebody is discharged."""
     kind = codes.codeable_concept(value.component(1), context)
-    return {"resourceType": "Location", "type": [kind], "mode": "kind"} if kind else None
+    if not kind:
+        return None
+    named = {"name": kind["text"]} if "text" in kind else {}
+    return {"resourceType": "Location", **named, "type": [kind], "mode": "kind"}
 
 
 def practitioner(value: Value, context: Context) -> Json | None:
@@ -191,16 +194,32 @@ def organization(value: Value, context: Context) -> Json | None:
     said = compact(
         {
             "type": identifiers.identifier_type(part(value, 7), context) if number else None,
-            "system": _uri(value.component(_XON_AUTHORITY)),
             "value": number,
         }
     )
-    found = _authority(value, _XON_AUTHORITY, said or {}, context)
+    found = _assigned(value.component(_XON_AUTHORITY), said or {})
     if facility := site(value.component(8)):
         extension = {"url": ASSIGNING_FACILITY, "valueReference": facility}
-        found = {**found, "extension": [extension]}
+        found = {**found, "extension": [*found.get("extension", ()), extension]}
     parts = compact({"identifier": [found] if found else [], "name": one_line(part(value, 1))})
     return {"resourceType": "Organization"} | parts if parts else None
+
+
+def _assigned(authority: Value, identifier: Json) -> Json:
+    """Return an institution's identifier with who assigned it.
+
+    An authority that has a name is an institution (HD[Organization]); a universal ID alone is a
+    system.
+    """
+    name, number, kind = (one_line(part(authority, at)) for at in (1, 2, 3))
+    if kind not in ("ISO", "UUID"):
+        assigner = organization_of_hd(authority, Context(""))
+        return {**identifier, "assigner": assigner} if assigner else identifier
+    if not name:
+        system = _uri(authority)
+        return {"system": system, **identifier} if system and identifier else identifier
+    said = identifiers.authority(name, number, kind)
+    return {**identifier, "assigner": {"display": name}, "extension": [said]}
 
 
 def coded_organization(value: Value, context: Context) -> Json | None:

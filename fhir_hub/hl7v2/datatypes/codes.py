@@ -154,11 +154,14 @@ def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any]
 
 
 def _coding_of(coded: Coded, value: Value, context: Context) -> dict[str, Any]:
-    """Return a table's Coding; by the standard's tables a flag that stays gets no display."""
+    """Return a table's Coding; by the standard's tables a flag that stays gets no display.
+
+    It has that of the sender, unless this is of another code system.
+    """
     if context.by_table and coded.system == _FLAGS and coded.code == part(value, 1):
-        return (
-            compact({"system": coded.system, "code": coded.code, "display": part(value, 2)}) or {}
-        )
+        said, system = part(value, 2), part(value, 3)
+        if not said or not system or system in ("HL70078", "HL7-0078"):
+            return compact({"system": coded.system, "code": coded.code, "display": said}) or {}
     return coded.coding()
 
 
@@ -175,13 +178,15 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     found = [_coding_of(coded, value, context), *coded.properties.get("also", ())]
     listed = {(one.get("system"), one.get("code")) for one in found}
     for own in codings(value, context):
-        one: dict[str, Any] | None = own
-        is_kept = context.by_table and "display" in own
-        if not is_kept and table.knows(own["code"]) and _is_bare(own["system"], context):
-            one = _translated(own, table)
-        if one and (key := (one["system"], one["code"])) not in listed:
-            listed.add(key)
-            found.append(one)
+        told: list[dict[str, Any]] = [own]
+        if table.knows(own["code"]) and _is_bare(own["system"], context):
+            meant = _translated(own, table)
+            is_kept = context.by_table and "display" in own
+            told = [*([meant] if meant else ()), *(told if is_kept else ())]
+        for one in told:
+            if (key := (one["system"], one["code"])) not in listed:
+                listed.add(key)
+                found.append(one)
     return compact({"coding": found, "text": text_of(value) or _called(found)})
 
 

@@ -101,7 +101,7 @@ class Context:
     and places behind it, as resources where a reference belongs. `is_strict`: what has to be put
     right is an issue. `meaning(system, code)` gives the standard codings of a local code,
     `unmapped(system, code, display)` takes one that has none: not as an issue, whose text must
-    hold nothing that a sender wrote.
+    hold nothing that a sender wrote. `country` is MSH-17 as it stands.
     """
 
     facility: str
@@ -113,6 +113,7 @@ class Context:
     is_strict: bool = False
     meaning: Callable[[str, str], Meaning] = unknown_code
     unmapped: Callable[[str, str, str], None] = no_task
+    country: str = ""
 
     def namespace(self, authority: str) -> str:
         """Return who gave a number: the authority, or the campus where it is the sender's own."""

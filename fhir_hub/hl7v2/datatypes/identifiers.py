@@ -115,24 +115,23 @@ def resident(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the Identifier of a field that holds a national number (PID-19).
 
     A US social security number is told by its shape. A text of about a resident ID's length is
-    one, right or wrong; a shorter one is a number of the sender's, typed SS as the field says.
+    one, right or wrong; a shorter one is a social security number in a message of the USA, else a
+    number of the sender's, typed SS as the field says.
     """
     number = one_line(part(value, 1))
     if not number:
         return None
     if _SSN.fullmatch(number) and not is_filler(number.replace("-", "")):
-        return {
-            "type": {"coding": [{"system": TYPE_SYSTEM, "code": "SS"}]},
-            "system": US_SSN,
-            "value": number,
-        }
+        return typed({"system": US_SSN, "value": number}, "SS")
     if len(resident_id.normalise(number)) >= _ALMOST_A_RESIDENT_ID:
         told = "a resident ID stands in a field for another number"
         context.normalised("misplaced-resident-id", told)
         return _resident(number, value, context)
     if _is_nothing(number, context):
         return None
-    return typed({"system": systems.patient_number(context.facility, "SS"), "value": number}, "SS")
+    is_us = context.country in ("USA", "US")
+    system = US_SSN if is_us else systems.patient_number(context.facility, "SS")
+    return typed({"system": system, "value": number}, "SS")
 
 
 def _resident(number: str, value: Value, context: Context) -> Json | list[Json] | None:

@@ -33,7 +33,14 @@ def human_name(value: Value, context: Context) -> Json | list[Json] | None:
         rest["period"] = period_of(value.component(12), value.component(13), context) or period(
             value.component(10), context
         )
-    return _named(family, given, further, part(value, 8), rest, context)
+    named = _named(family, given, further, part(value, 8), rest, context)
+    if named is None or len(value.components) < 15:
+        return named
+    called = names.repair(one_line(part(value, 15)))
+    if not called:
+        return named
+    nickname: Json = {"use": "nickname", "given": [called]}
+    return [*(named if isinstance(named, list) else [named]), nickname]
 
 
 def person_name(value: Value, context: Context) -> Json | list[Json] | None:
