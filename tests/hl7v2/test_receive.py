@@ -12,6 +12,7 @@ from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.errors import NotSupported
 from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
 from fhir_hub.hl7v2.settings import Settings
@@ -86,6 +87,7 @@ def receiver_of(backend, convert, clock, log, settings_of=lambda header: Setting
         clock=clock,
         new_id=ids,
         settings_of=settings_of,
+        patience=Patience(120),  # the stand-in for MongoDB is slow
         log=log,
     )
 

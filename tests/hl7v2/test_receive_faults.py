@@ -15,6 +15,7 @@ from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.errors import NotSupported
 from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import Receiver
@@ -95,6 +96,7 @@ def receiver_of(backend, convert, clock, log, **channel):
         channel=Channel("mllp-1", parts.ZONE, **channel),
         clock=clock,
         new_id=ids,
+        patience=Patience(120),  # the stand-in for MongoDB is slow
         log=log,
     )
 

@@ -13,6 +13,7 @@ import pytest
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.receive import Receiver
@@ -53,6 +54,7 @@ def receiver(backend, repository, clock, log):
         clock=clock,
         new_id=repository.new_id,
         settings_of=mappings().settings,
+        patience=Patience(120),  # the stand-in for MongoDB is slow
         log=log,
     )
 
