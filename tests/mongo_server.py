@@ -5,15 +5,18 @@ each run gets a database of its own there too, which is dropped at the end. Run 
 starts SecantusDB on a free port, says its address, and ends when its input does (so that none is
 left behind by tests that were killed).
 
-It has transactions, snapshots, change streams (also filtered by what an update changed) and
-`killSessions`. What SecantusDB 0.7.0b3 lacks, and so what these tests say nothing about unless they
-run on a real one: more than one member (elections, write concern over a majority that is not one,
-replica lag, stale reads), sharding (the two-phase commit of transactions, chunks, zones), text,
-hashed and wildcard indexes, compression on the wire, an order from the index of several equal
-prefixes (`explain` shows a sort where MongoDB merges), the walk of an index by a regular expression
-or by `$elemMatch` (a regular expression beside another field of a compound index finds nothing
-there, unless it stands in an `$and`, as all of ours do: then every document is read), and speed: 60
-to 120 inserts a second.
+It has transactions with their snapshots, change streams (also filtered by what an update changed)
+and `killSessions`, and fails where it is told to (`failCommand`). What SecantusDB 0.7.0b3 lacks,
+and so what these tests say nothing about unless they run on a real one: more than one member
+(elections, write concern over a majority that is not one, replica lag, stale reads), snapshots
+outside a transaction (it tells a time, and reads what is there now: so a search of several
+statements, and a batch of `fhir-hub check`, while others write), sharding (the two-phase commit of
+transactions, chunks, zones), text, hashed and wildcard indexes, compression on the wire, disk that
+is given back (`compact`, `freeStorageSize`), an order from the index of several equal prefixes
+(`explain` shows a sort where MongoDB merges), the walk of an index by a regular expression or by
+`$elemMatch` (a regular expression beside another field of a compound index finds nothing there,
+unless it stands in an `$and`, as all of ours do: then every document is read), the error of an
+operation whose session was killed while it ran, and speed: 60 to 120 inserts a second.
 """
 
 import atexit

@@ -2,8 +2,8 @@
 
 Resources come in batches in the order of their `_id`, each batch with all its versions in one
 snapshot, so that a look of hours needs no snapshot of hours (MongoDB keeps one for five minutes).
-The counters are compared in one snapshot more. What is found is told by type and id, sequence or
-number, never by content.
+Numbers of resources are compared as they were at the commit when the look began (`tally.py`). What
+is found is told by type and id, sequence or number, never by content.
 
 Spec: https://www.mongodb.com/docs/manual/reference/read-concern-snapshot/
 """
@@ -36,13 +36,13 @@ from fhir_hub.store.mongo.journal_checking import journal_findings
 from fhir_hub.store.mongo.schema import (
     HUB,
     INDEXES,
-    ORDER,
     RESOURCE,
     SPREADS,
     VERSION,
     read_address,
 )
 from fhir_hub.store.mongo.spreads import Spreads
+from fhir_hub.store.mongo.tally import Tally, order_now
 
 _BATCH = 200
 _OF_VERSION = ("k", "t", "v", "u", "m", "e")
@@ -63,6 +63,7 @@ class Checking:
     """One look. `entries_of` says what a resource is found by now.
 
     The entries of the types `passed_over` (`*`: of all) are not compared with the contents.
+    `batch` is for tests.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class Checking:
         entries_of: EntriesOf,
         progress: Progress,
         passed_over: Collection[str] = (),
+        batch: int = _BATCH,
     ) -> None:
+        self._batch = batch
         self._connection, self._entries_of, self._progress = connection, entries_of, progress
         self._passed_over = frozenset(passed_over)
 
@@ -79,9 +82,13 @@ class Checking:
         """Yield all that disagrees; `is_quick` reads no content at all."""
         async for one in gaps(self._connection):
             yield one
-        async for one in self._resources(is_quick):
+        begun = await order_now(self._connection)
+        tally = Tally(begun["s"])
+        async for one in self._resources(is_quick, tally, sum(begun["c"].values())):
             yield one
-        async for one in counters(self._connection):
+        async for one in places(self._connection):
+            yield one
+        async for one in counters(self._connection, begun, tally):
             yield one
         async for one in missing_indexes(self._connection):
             yield one
@@ -89,16 +96,16 @@ class Checking:
         async for one in journal_findings(self._connection):
             yield one
 
-    async def _resources(self, is_quick: bool) -> AsyncIterator[Finding]:
+    async def _resources(self, is_quick: bool, tally: Tally, total: int) -> AsyncIterator[Finding]:
         last, done = "", 0
-        order = await self._connection.find_one(HUB, {"_id": ORDER})
-        total = sum(order["c"].values()) if order else 0
         while True:
             async with self._connection.session(is_snapshot=True) as session:
-                batch = await resources(self._connection, session, last, with_content=not is_quick)
-                end = batch[-1]["_id"] if len(batch) == _BATCH else ""
+                batch = await resources(
+                    self._connection, session, last, self._batch, with_content=not is_quick
+                )
+                end = batch[-1]["_id"] if len(batch) == self._batch else ""
                 spreads = await known_spreads(self._connection, session)
-                found = _Found(self, {one["_id"]: one for one in batch}, spreads)
+                found = _Found(self, {one["_id"]: one for one in batch}, spreads, tally)
                 async for version in versions(
                     self._connection, session, last, end, with_content=not is_quick
                 ):
@@ -127,9 +134,14 @@ class _Found:
     """The resources of a batch; each is looked at when its last version has come."""
 
     def __init__(
-        self, checking: Checking, documents: dict[str, Document], spreads: Spreads
+        self,
+        checking: Checking,
+        documents: dict[str, Document],
+        spreads: Spreads,
+        tally: Tally,
     ) -> None:
         self._checking, self._documents, self._spreads = checking, documents, spreads
+        self._tally = tally
         self._key, self._versions = "", list[Version]()
         self._stored: Stored | None = None
 
@@ -148,6 +160,7 @@ class _Found:
         """Yield what there is to be said of the last one, and of those without versions."""
         yield from self._end()
         for key, document in self._documents.items():
+            self._tally.see(document, ())
             yield from disagreements(key, document, ())
 
     def _end(self) -> Iterator[Finding]:
@@ -156,6 +169,8 @@ class _Found:
         key, versions, stored = self._key, self._versions, self._stored
         self._versions, self._stored = [], None
         document = self._documents.pop(key, None)
+        if document is not None:
+            self._tally.see(document, [(one.sequence, one.method) for one in versions])
         broken = list(disagreements(key, document, versions))
         yield from broken
         if document is None or stored is None or any(one.rule == NOT_LAST.name for one in broken):
@@ -167,7 +182,7 @@ class _Found:
 
 
 async def resources(
-    connection: Connection, session: Session, after: str, *, with_content: bool
+    connection: Connection, session: Session, after: str, most: int, *, with_content: bool
 ) -> list[Document]:
     """Return the next documents of resources, in the order of their `_id`."""
     fields = dict.fromkeys((*_OF_CURRENT, *(("c",) if with_content else ())), 1)
@@ -176,7 +191,7 @@ async def resources(
         {"_id": {"$gt": after}},
         fields=fields,
         sort=[("_id", 1)],
-        limit=_BATCH,
+        limit=most,
         session=session,
     )
 
@@ -207,57 +222,45 @@ async def gaps(connection: Connection) -> AsyncIterator[Finding]:
         expected = one["_id"] + 1
 
 
-async def counters(connection: Connection) -> AsyncIterator[Finding]:
-    """Yield which counters are not what they count."""
-    async with connection.session(is_snapshot=True) as session:
-        order = await connection.find_one(HUB, {"_id": ORDER}, session=session)
-        truth = await counted(connection, session)
-        places: dict[str, int] = {}
-        async for one in connection.stream(
-            RESOURCE,
-            {"t": {"$exists": True}},
-            fields=["t", "n"],
-            sort=[("t", 1), ("n", 1)],
-            session=session,
-        ):
-            if places.get(one["t"]) == one["n"]:
-                yield PLACE.broken(one["_id"])
-            places[one["t"]] = one["n"]
-    known = order or {"s": 0, "n": 0, "g": 0, "c": {}}
-    for name, told in (("s", "commits"), ("n", "resources")):
-        if known[name] < truth[name]:
-            yield COUNTER.broken(told)
-    if known["s"] > truth["s"]:
-        yield GAP.broken(f"sequence {known['s'] + 1}")
-    if known["g"] != truth["g"]:
+async def places(connection: Connection) -> AsyncIterator[Finding]:
+    """Yield which resources have the place of another one. A place is never given again."""
+    last: tuple[str, int, str] = ("", 0, "")
+    fields, sort = ["t", "n"], [("t", 1), ("n", 1)]
+    async for one in connection.stream(
+        RESOURCE, {"t": {"$exists": True}}, fields=fields, sort=sort
+    ):
+        found = (one["t"], one["n"], one["_id"])
+        if found[:2] == last[:2] and found != last:
+            yield PLACE.broken(one["_id"])
+        last = found
+
+
+async def counters(connection: Connection, begun: Document, tally: Tally) -> AsyncIterator[Finding]:
+    """Yield which counters are not what they count: as `begun` when `tally` was, and as now."""
+    before = await order_now(connection)
+    sequence = await last_sequence(connection, {})
+    generation = await last_sequence(connection, {"t": PARAMETERS})
+    order = await order_now(connection)
+    if order["s"] < sequence:
+        yield COUNTER.broken("commits")
+    if order["n"] < tally.place:
+        yield COUNTER.broken("resources")
+    if before["s"] > sequence:
+        yield GAP.broken(f"sequence {before['s'] + 1}")
+    if before["g"] == order["g"] != generation:
         yield GENERATION.broken("")
-    for name in sorted({*known["c"], *truth["c"]}):
-        if known["c"].get(name, 0) != truth["c"].get(name, 0):
+    counts = tally.counts()
+    for name in sorted({*begun["c"], *counts}):
+        if begun["c"].get(name, 0) != counts.get(name, 0):
             yield COUNTS.broken(name)
 
 
-async def counted(connection: Connection, session: Session) -> Document:
-    """Return what the document `order` must say: `s`, `n`, `g` and `c`."""
-
-    async def last(collection: str, where: Document, field: str) -> int:
-        stages: list[Document] = [{"$match": where}, {"$sort": {field: -1}}, {"$limit": 1}]
-        shown = [*stages, {"$project": {field: 1}}]
-        found = await connection.aggregate(collection, shown, session=session)
-        return int(found[0][field]) if found else 0
-
-    live: list[Document] = [
-        {"$match": {"t": {"$exists": True}}},
-        {"$group": {"_id": "$t", "count": {"$sum": 1}}},
-    ]
-    counts = await connection.aggregate(RESOURCE, live, session=session)
-    places: list[Document] = [{"$group": {"_id": None, "n": {"$max": "$n"}}}]
-    place = await connection.aggregate(RESOURCE, places, session=session)
-    return {
-        "s": await last(VERSION, {}, "_id"),
-        "n": int(place[0]["n"] or 0) if place else 0,
-        "g": await last(VERSION, {"t": PARAMETERS}, "_id"),
-        "c": {one["_id"]: one["count"] for one in counts},
-    }
+async def last_sequence(connection: Connection, where: Document, session: Session = None) -> int:
+    """Return the sequence of the last version, of those that meet a filter; 0 if there is none."""
+    found = await connection.find(
+        VERSION, where, fields=["_id"], sort=[("_id", -1)], limit=1, session=session
+    )
+    return int(found[0]["_id"]) if found else 0
 
 
 async def missing_indexes(connection: Connection) -> AsyncIterator[Finding]:

@@ -70,24 +70,28 @@ async def journal_findings(connection: Connection) -> AsyncIterator[Finding]:
         if not end:
             break
         last = end
-    for one in await connection.aggregate(MESSAGE, _TWICE):
-        yield TWICE.broken(f"message {one['last']}")
+    async for number in _twice(connection):
+        yield TWICE.broken(f"message {number}")
     numbers_document = await connection.find_one(HUB, {"_id": NUMBERS})
     if numbers_document is not None and batch and numbers_document["n"] < batch[-1]["_id"]:
         yield COUNTER.broken("messages")
 
 
-_TWICE: list[Document] = [
-    {"$match": {"state": "done", "key": {"$ne": ""}, "direction": "in"}},
-    {
-        "$group": {
-            "_id": {"key": "$key", "digest": "$digest"},
-            "count": {"$sum": 1},
-            "last": {"$max": "$_id"},
-        }
-    },
-    {"$match": {"count": {"$gt": 1}}},
-]
+async def _twice(connection: Connection) -> AsyncIterator[int]:
+    """Yield the last number of each message that is done more than once; equals come together."""
+    done = {"state": "done", "key": {"$ne": ""}, "direction": "in"}
+    before: tuple[str, str] | None = None
+    last, times = 0, 0
+    async for one in connection.stream(
+        MESSAGE, done, fields=["key", "digest"], sort=[("key", 1), ("digest", 1)]
+    ):
+        if (one["key"], one["digest"]) != before:
+            if times > 1:
+                yield last
+            before, last, times = (one["key"], one["digest"]), 0, 0
+        last, times = max(last, one["_id"]), times + 1
+    if times > 1:
+        yield last
 
 
 class _Known(NamedTuple):

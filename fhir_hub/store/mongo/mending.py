@@ -8,7 +8,10 @@ the contents makes them anew.
 
 from dataclasses import replace
 
+import pymongo
+
 from fhir_hub.search.parameters import EVERY_TYPE
+from fhir_hub.store.base import PARAMETERS
 from fhir_hub.store.findings import Finding, Progress
 from fhir_hub.store.journal import TurnsOf
 from fhir_hub.store.mongo.agreement import (
@@ -23,13 +26,16 @@ from fhir_hub.store.mongo.agreement import (
     ends_of,
     version_of,
 )
-from fhir_hub.store.mongo.checking import Checking, counted
+from fhir_hub.store.mongo.checking import Checking, last_sequence
 from fhir_hub.store.mongo.documents import of_version
 from fhir_hub.store.mongo.driver import Connection, Document, Session, told
 from fhir_hub.store.mongo.journal_checking import NOT_UNDER_WAY, TURN_OF_NOBODY
 from fhir_hub.store.mongo.messages import MESSAGE, NUMBERS, UNDER_WAY, left_over, with_bytes
 from fhir_hub.store.mongo.schema import HUB, INDEXES, ORDER, RESOURCE, VERSION
+from fhir_hub.store.mongo.tally import Tally, order_now, tallied
 from fhir_hub.store.mongo.waiting import touch
+
+_BUILD_S = 7 * 86_400  # an index of very many resources
 
 
 async def mend(connection: Connection, progress: Progress, turns_of: TurnsOf) -> int:
@@ -45,11 +51,13 @@ async def mend(connection: Connection, progress: Progress, turns_of: TurnsOf) ->
         mended += await connection.transaction(_Resource(connection, key).mend)
     rules = {one.rule for one in found}
     if mended or rules & {COUNTS.name, COUNTER.name, GENERATION.name}:
-        mended += await connection.transaction(_Counters(connection).mend)
+        tally = await tallied(connection)
+        await tally.advance(connection, (await order_now(connection))["s"])
+        mended += await connection.transaction(_Counters(connection, tally).mend)
     if INDEX.name in rules:
         for collection, indexes in INDEXES.items():
             if indexes:
-                with told():
+                with told(), pymongo.timeout(_BUILD_S):
                     await connection[collection].create_indexes(indexes)
         mended += sum(one.rule == INDEX.name for one in found)
     for one in found:
@@ -115,27 +123,29 @@ class _Resource:
 
 
 class _Counters:
-    """The counters of commits and of messages. On MongoDB to count may take a minute at most."""
+    """The counters of commits and of messages, by a tally of a moment ago."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, tally: Tally) -> None:
+        self._connection, self._tally = connection, tally
 
     async def mend(self, session: Session) -> int:
         """Make them what they count; never less, for a number is given once. Return 1 or 0."""
-        connection = self._connection
+        connection, tally = self._connection, self._tally.copy()  # this may be done again
         order = await _begin(connection, session)
-        truth = await counted(connection, session)
-        mended = {name: max(order[name], truth[name]) for name in ("s", "n")}
-        mended |= {"g": truth["g"], "c": truth["c"]}
+        sequence = await last_sequence(connection, {}, session)
+        await tally.advance(connection, sequence, session)
+        mended = {"s": max(order["s"], sequence), "n": max(order["n"], tally.place)}
+        mended["g"] = await last_sequence(connection, {"t": PARAMETERS}, session)
         last, _ = await touch(connection, session)
-        newest = await connection.aggregate(
-            MESSAGE, [{"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"_id": 1}}],
-            session=session,
-        )  # fmt: skip
+        newest = await connection.find(
+            MESSAGE, {}, fields=["_id"], sort=[("_id", -1)], limit=1, session=session
+        )
         number = max(last, newest[0]["_id"] if newest else 0)
         counts = {name: count for name, count in order["c"].items() if count}
-        if mended == {name: order[name] for name in mended} | {"c": counts} and number == last:
+        is_sound = mended == {name: order[name] for name in mended} and number == last
+        if is_sound and counts == tally.counts():
             return 0
+        mended |= {"c": tally.counts()}
         with told():
             await connection[HUB].update_one({"_id": ORDER}, {"$set": mended}, session=session)
             await connection[HUB].update_one(
