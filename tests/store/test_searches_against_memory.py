@@ -31,7 +31,7 @@ from fhir_hub.store.sqlite.store import open_sqlite
 from fhir_hub.store.sqlite.walks import Limits
 
 TIMES = int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "1"))
-QUERIES, WORLDS = 80, 90
+QUERIES, WORLDS = 80, 66
 # on MongoDB a few, or by `make test-mongo` all
 IS_ALL_ON_MONGO = "FHIR_HUB_TEST_STORES" in os.environ
 ON_MONGO = WORLDS * TIMES if IS_ALL_ON_MONGO else 2
