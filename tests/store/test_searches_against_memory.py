@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import made_records
+import made_searches
 import mongo_server
 import parts
 import pytest
@@ -119,7 +120,7 @@ async def compare_mongo(address: str, world: list, searches: list, few: int) -> 
 
 # of every eight one is of several types
 one_search = st.integers(0, 7).flatmap(
-    lambda n: made_records.searches() if n else made_records.searches_of_types()
+    lambda n: made_searches.searches() if n else made_searches.searches_of_types()
 )
 searches = st.lists(one_search, min_size=QUERIES, max_size=QUERIES)
 
