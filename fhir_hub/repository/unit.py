@@ -143,26 +143,31 @@ class Unit:
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
         matches = self._asked.get((resource_type, plan))
+        as_of = 0
         if matches is None:
-            matches = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
-        return self._held(resource_type, plan, matches, among)
+            query = Query((resource_type,), plan, count=_AT_ONCE)
+            matches, as_of = await self._matches(query)
+        return self._held(resource_type, plan, matches, as_of, among)
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
         """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
         page = await self._store.search(Query((resource_type,), plan, count=most))
-        return None if page.cursor else self._held(resource_type, plan, page.matches)
+        if page.cursor:
+            return None
+        return self._held(resource_type, plan, page.matches, page.as_of)
 
     def _held(
         self,
         resource_type: str,
         plan: Plan,
         matches: Sequence[Stored],
+        as_of: int,
         among: Collection[Key] | None = None,
     ) -> list[Stored]:
         """Return the matches as this unit sees them; the commit holds only if they stay so."""
         if (resource_type, plan) not in self._asked:  # rules ask the same of each of ten results
             ids = frozenset(stored.logical_id for stored in matches)
-            self.guards.append(Guard(resource_type, plan, ids))
+            self.guards.append(Guard(resource_type, plan, ids, as_of))
             self._asked[resource_type, plan] = matches
         found = []
         for stored in matches:
@@ -178,13 +183,16 @@ class Unit:
             if change.method != "DELETE" and meets(plan, Staged(change, self.changes))
         ]
 
-    async def _matches(self, query: Query) -> list[Stored]:
+    async def _matches(self, query: Query) -> tuple[list[Stored], int]:
+        """Return what the store finds, and up to which sequence it saw all for sure."""
         matches: list[Stored] = []
+        as_of: list[int] = []
         while True:
             page = await self._store.search(query)
             matches += page.matches
+            as_of.append(page.as_of)
             if not page.cursor:
-                return matches
+                return matches, min(as_of)
             if len(matches) >= _MOST_MATCHES:
                 raise PreconditionFailed(f"more than {_MOST_MATCHES} resources match")
             query = replace(query, after=page.cursor)
@@ -357,15 +365,9 @@ class Unit:
 
 
 def _as_stored(change: Change) -> Stored:
-    return Stored(
-        change.resource_type,
-        change.logical_id,
-        change.version_id,
-        0,
-        change.last_updated,
-        change.method,
-        change.content,
-    )
+    key = change.resource_type, change.logical_id
+    version = change.version_id, 0, change.last_updated
+    return Stored(*key, *version, change.method, change.content)
 
 
 def _stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Resource:

@@ -73,12 +73,14 @@ class Guard:
     """At commit the search must find exactly these logical ids (in any order), else `Conflict`.
 
     With none: nobody has created it meanwhile. This is what makes a conditional create,
-    update or an HL7v2 match happen exactly once.
+    update or an HL7v2 match happen exactly once. `as_of` is that of the page that found them: a
+    store that knows of nothing that was written since need not search again.
     """
 
     resource_type: str
     plan: Plan
     logical_ids: frozenset[str] = frozenset()
+    as_of: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +169,15 @@ class CannotOpen(ValueError):
 
 
 class Page(NamedTuple):
-    """One page of matches, the cursor of the next (empty: this is the last), the exact total."""
+    """One page of matches, the cursor of the next (empty: this is the last), the exact total.
+
+    All that was written up to the sequence `as_of` was seen (0: that is not known).
+    """
 
     matches: list[Stored]
     cursor: str = ""
     total: int | None = None
+    as_of: int = 0
 
 
 class Status(NamedTuple):

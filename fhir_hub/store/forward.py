@@ -118,6 +118,7 @@ class ForwardingStore:
 
     def __init__(self, near: Store, ask: Ask) -> None:
         self._near, self._ask = near, ask
+        self._written = 0  # the last sequence of which this worker knows that it is durable
 
     async def read(self, key: Key) -> Stored | None:
         """Return the current version, a deletion too, or None if there never was one."""
@@ -151,6 +152,7 @@ class ForwardingStore:
                 None if targets is None else list(map(tuple, targets)),
             ),
         )
+        self._written = max((self._written, *sequences))
         return [
             Stored(
                 change.resource_type,
@@ -187,7 +189,8 @@ class ForwardingStore:
 
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""
-        return await self._near.search(query)
+        written = self._written
+        return (await self._near.search(query))._replace(as_of=written)
 
     async def explain(self, query: Query) -> list[str]:
         """Return how it would search."""

@@ -17,6 +17,7 @@ from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
 from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, CodeRow, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import bounded
+from fhir_hub.store.sqlite.touched import Touched
 
 _INFINITY = float("inf")
 _KEPT = 50_000
@@ -67,6 +68,8 @@ class Changes:
         self._data_version = -1
         self._rid = self._sequence = self._newest = 0
         self.generation = 0  # the sequence of the last SearchParameter
+        self.committed = 0  # up to this sequence all is durable, and seen by who reads now
+        self.touched = Touched()
         self._counts: dict[int, int] = {}
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
         self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
@@ -80,11 +83,13 @@ class Changes:
         """Read the ends of the tables, unless this connection was the last to write."""
         data_version: Any = self._connection.pragma("data_version")
         if data_version == self._data_version:
+            self.committed = self._sequence
             return
         self.forget()
         self._data_version = data_version
         self._rid = self._last("SELECT max(rid) FROM resource")
-        self._sequence = self._last("SELECT max(sequence) FROM version")
+        self.committed = self._sequence = self._last("SELECT max(sequence) FROM version")
+        self.touched.forget(self._sequence)
         self._newest = self._last("SELECT newest FROM version ORDER BY sequence DESC LIMIT 1")
         self.generation = self._last(GENERATION)
         self._has_texts = self._last("SELECT 1 FROM full_text_docsize LIMIT 1") > 0
@@ -146,6 +151,7 @@ class Changes:
     def reindex(self, items: Sequence[Indexed]) -> None:
         """Replace the entries of the resources that are still at the version that is said."""
         self.settle()
+        self.touched.forget(self._sequence)
         rows = _Rows()
         for item in items:
             type_id = self._names.type(item.key.resource_type)
@@ -179,6 +185,7 @@ class Changes:
         rows = self._late
         type_id = place.type or self._names.make_type(change.resource_type)
         sequence = self._sequence = self._sequence + 1
+        self.touched.note(change, sequence)
         if change.resource_type == PARAMETERS:
             self.generation = sequence
         self._newest = max(self._newest, change.last_updated)

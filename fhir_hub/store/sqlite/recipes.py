@@ -33,7 +33,7 @@ from fhir_hub.store.sqlite.pages import by_creation, collected, with_content
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Bound, Slot, Sql
 
 _KEPT = 500
-_OWN = ("_id", "_lastUpdated")
+_OWN = ("_id", "_lastUpdated", "_type")
 _LEADING = ("reference", "uri", "token", "string")
 
 # of each part its name, kind, and the systems or comparisons of its tests: all but the values

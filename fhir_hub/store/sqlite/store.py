@@ -147,14 +147,11 @@ class SqliteStore:
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""
         try:
-            reader = self._here()
-            page = reader.quick(query)
-            if page is not None:
-                return page
-            page = reader.glance(query)
-            if page is not None:
-                return page
-            return await self._readers.run(lambda other: other.search(query))
+            reader, as_of = self._here(), self._changes.committed
+            page = reader.quick(query) or reader.glance(query)
+            if page is None:
+                page = await self._readers.run(lambda other: other.search(query))
+            return Page(page.matches, page.cursor, page.total, as_of)
         except UnicodeEncodeError:
             raise InvalidParameter("a value of the search is not valid Unicode") from None
 
@@ -211,6 +208,8 @@ class SqliteStore:
         if isinstance(guard, Generation):
             if guard.number != self._changes.generation:
                 raise Conflict("the search parameters have changed")
+            return
+        if self._changes.touched.holds(guard):
             return
         self._changes.settle()
         query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)

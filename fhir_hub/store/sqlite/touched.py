@@ -1,0 +1,83 @@
+"""What was written lately, so that a guard need not search again.
+
+A unit of work searched, and at its commit the search must still find the same. In between others
+may have written, but hardly ever what could change the answer. Of a type that guards ask about,
+the writer notes under which codes of the parameters they name a resource was written last, and
+at which sequence. If nothing that has a code asked for, and none of what was found, was written
+since the search, it finds what it found: for what meets a plan has one of the codes of each part.
+
+Who cannot tell says no, and the guard is searched for.
+"""
+
+from collections.abc import Iterable
+
+from fhir_hub.search.plan import Has, Is, Plan, Together, conditions_of
+from fhir_hub.store.base import Change, Guard
+from fhir_hub.store.sqlite.conditions import CODED
+
+_KEPT = 50_000
+_ID = "_id"
+
+
+class Touched:
+    """What the one who writes remembers of what was written."""
+
+    def __init__(self) -> None:
+        self._since = 1  # of what came before this sequence, nobody knows
+        self._sequence = 0
+        # by type, since when it is noted under which codes of a parameter something was written
+        self._watched: dict[str, dict[str, int]] = {}
+        self._last: dict[tuple[str, str, str], int] = {}
+
+    def forget(self, sequence: int) -> None:
+        """Know nothing of what was written until now, where the last sequence is this one.
+
+        A search after that sequence may have been before what is forgotten.
+        """
+        self._since, self._sequence = sequence + 1, sequence
+        self._watched.clear()
+        self._last.clear()
+
+    def note(self, change: Change, sequence: int) -> None:
+        """Note that a change is written, at this sequence."""
+        self._sequence = sequence
+        resource_type = change.resource_type
+        watched = self._watched.get(resource_type)
+        if not watched:
+            return
+        if len(self._last) > _KEPT:
+            self._last.clear()
+            self._since = sequence
+        self._last[resource_type, _ID, change.logical_id] = sequence
+        for entry in change.entries:
+            if entry[0] in watched:
+                self._last[resource_type, entry[0], entry[2]] = sequence
+
+    def holds(self, guard: Guard) -> bool:
+        """Say whether the search of a guard surely still finds what it found."""
+        if guard.as_of < self._since:
+            return False
+        parts = list(conditions_of(guard.plan))
+        # a chain looks at other types
+        if not all(type(part) is Has or type(part) is Together for part in parts):
+            return False
+        own = ((guard.resource_type, _ID, one) for one in guard.logical_ids)
+        return any(self._is_untouched(guard, part) for part in parts) and self._are_old(guard, own)
+
+    def _is_untouched(self, guard: Guard, part: Plan) -> bool:
+        """Say whether nothing was written that has a code that a part asks for."""
+        if type(part) is not Has or part.kind not in CODED or part.parameter == "_type":
+            return False
+        resource_type, name = guard.resource_type, part.parameter
+        keys = []
+        for test in part.tests:
+            if type(test) is not Is or test.code is None:
+                return False
+            keys.append((resource_type, name, test.code))
+        watched = self._watched.setdefault(resource_type, {})
+        is_known = guard.as_of >= watched.setdefault(name, self._sequence)
+        return is_known and bool(keys) and self._are_old(guard, keys)
+
+    def _are_old(self, guard: Guard, keys: Iterable[tuple[str, str, str]]) -> bool:
+        last, as_of = self._last, guard.as_of
+        return all(last.get(key, 0) <= as_of for key in keys)
