@@ -8,7 +8,6 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import is_
 from typing import Any
 
 from fhir_hub import fhirjson
@@ -31,6 +30,14 @@ from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 from fhir_hub.store.base import Guard, Key, Stored
+
+_HOLDERS = frozenset({dict, list, tuple})
+# Objects and arrays of these names are codes, quantities and the like: no full url is in them.
+_HOLD_NONE = frozenset(
+    {"code", "coding", "category", "interpretation", "class", "type", "priority"}
+    | {"referenceRange", "valueQuantity", "valueCodeableConcept", "period", "address", "telecom"}
+    | {"meta"}
+)
 
 
 async def apply(
@@ -256,35 +263,46 @@ def _routed(resource: Resource, routes: Mapping[str, str]) -> Resource:
     return resource
 
 
-def rewritten(node: Any, addresses: Mapping[str, str]) -> Any:
-    """Return the JSON value with each full url in it replaced by what it stands for.
+def rewritten(node: Resource, addresses: Mapping[str, str]) -> Resource:
+    """Return the JSON object with each full url in it replaced by what it stands for.
 
     An array of references that comes to hold the same one twice keeps it once. `node` is not
     changed; what holds no full url is not copied.
     """
-    kind = type(node)
-    if kind is dict:
-        changed = None
-        for name, value in node.items():
-            if type(value) is str:
-                if value not in addresses:
-                    continue
-                new = addresses[value]
-            else:
-                new = rewritten(value, addresses)
-                if new is value:
-                    continue
-            if changed is None:
-                changed = dict(node)
-            changed[name] = new
-        return node if changed is None else changed
-    if kind is list or kind is tuple:
-        items = [rewritten(item, addresses) for item in node]
-        if len(items) > 1 and all(type(i) is dict and "reference" in i for i in items):
-            return list({item["reference"]: item for item in items}.values())
-        is_same = kind is list and all(map(is_, items, node))
-        return node if is_same else items
-    return addresses.get(node, node) if kind is str else node
+    changed = None
+    for name, value in node.items():
+        kind = type(value)
+        if kind is str:
+            if value not in addresses:
+                continue
+            new: Any = addresses[value]
+        elif kind not in _HOLDERS or name in _HOLD_NONE:
+            continue
+        else:
+            new = rewritten(value, addresses) if kind is dict else _each(value, addresses)
+            if new is value:
+                continue
+        if changed is None:
+            changed = dict(node)
+        changed[name] = new
+    return node if changed is None else changed
+
+
+def _each(items: Sequence[Any], addresses: Mapping[str, str]) -> Sequence[Any]:
+    made, is_same = [], type(items) is list
+    for item in items:
+        kind, new = type(item), item
+        if kind is dict:
+            new = rewritten(item, addresses)
+        elif kind is list or kind is tuple:
+            new = _each(item, addresses)
+        elif kind is str:
+            new = addresses.get(item, item)
+        is_same = is_same and new is item
+        made.append(new)
+    if len(made) > 1 and all(type(one) is dict and "reference" in one for one in made):
+        return list({one["reference"]: one for one in made}.values())
+    return items if is_same else made
 
 
 def _loaded(stored: Stored) -> Resource:

@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
 """
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import (
@@ -24,7 +25,7 @@ from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place, name_based_urn
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.er7 import Encoding, Value
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.identity import systems
 
@@ -48,7 +49,7 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
         return None
     raw, context = segment.field(value.field), place.run.context
     if _is_plain(raw) and place.text(kind) == "NM":
-        made = quantities.of_number(Decimal(raw), units.unit_of(place.value(unit)), context)
+        made = quantities.of_number(Decimal(raw), _unit(place, unit), context)
         return Typed("Quantity", _with_unit_text(made, place, unit))
     values = segment.repetitions(value.field)
     if not values:
@@ -57,6 +58,15 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
     if found and found.fhir_type == "Quantity":
         return Typed("Quantity", _with_unit_text(found.value, place, unit))
     return found
+
+
+def _unit(place: Place, path: Path) -> units.Unit:
+    """Return the unit that a field has, if it stands in the segment itself without a look at it."""
+    segment = place.segment
+    raw = segment.field(path.field) if segment.name == path.segment else ""
+    if raw[:1].isalnum() and segment.encoding.repetition not in raw and not path.component:
+        return units.unit_written(raw, segment.encoding)
+    return units.unit_of(place.value(path))
 
 
 def _with_unit_text(quantity: Json, place: Place, unit: Path) -> Json:
@@ -203,7 +213,7 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     value = place.value(code_path)
     if value is None:
         return None
-    code = one_line(value.text(1) or value.text(4) or value.text(2) or value.text(5))
+    code = _code(value.raw, value.encoding)
     sub_id = one_line(place.text(part_path))
     pieces = [code, sub_id] if sub_id else [code]
     number = _order_number(place, tuple(numbers))
@@ -214,6 +224,13 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     again = place.run.occurrence(key)
     system = f"{systems.authority_system(place.run.facility)}/observation"
     return {"system": system, "code": key if again == 1 else f"{key}#{again}"}
+
+
+@lru_cache(maxsize=4096)
+def _code(raw: str, encoding: Encoding) -> str:
+    """Return the code of a result, or without one its text."""
+    value = Value(raw, encoding)
+    return one_line(value.text(1) or value.text(4) or value.text(2) or value.text(5))
 
 
 def _order_number(place: Place, paths: Paths) -> str:

@@ -223,7 +223,10 @@ class Run:
 
     def full_url(self, name: str) -> str:
         """Return the next reproducible full url of a resource of that name."""
-        return self.url_of(f"{name}|{self.occurrence(name)}")
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        digest = self._seeded.copy()
+        digest.update(f"{name}|{number}".encode())
+        return _urn(digest.hexdigest())
 
     def occurrence(self, key: str) -> int:
         """Return how often this key was asked for in this message, this time included."""

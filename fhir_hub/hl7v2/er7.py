@@ -85,7 +85,9 @@ class Segment:
         self.text = text
         self.encoding = encoding
         self.index = index
-        self.name = text.partition(encoding.field)[0].strip()
+        name = text[:3]
+        is_plain = text[3:4] == encoding.field and name.isalnum()
+        self.name = name if is_plain else text.partition(encoding.field)[0].strip()
         self._fields: list[str] | None = None
 
     @property
@@ -218,7 +220,7 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
     `InvalidMessage` (AR 100) if there is no MSH at its start or MSH-2 has no delimiters.
     """
     text = text.lstrip("\ufeff\x0b\r\n \t")
-    if _is_control(text):
+    if not text.replace("\r", "").isprintable() and _is_control(text):
         text = text.translate(_UNFRAMED)
         issues = (*issues, ("control-character", "control characters became their pictures"))
     if not text.startswith("MSH") or len(text) < 8:

@@ -2,17 +2,32 @@
 
 A memory belongs to one program, so new maps begin with an empty one. It holds codes, ranges and
 who and what a sender's staff, rooms and devices are; nothing of a patient. What it gives out is
-a copy: callers may change it.
+a copy: callers may change it. What comes again and again becomes a function that makes it, the
+fastest copy there is.
 """
 
-import marshal
+import ast
 from collections.abc import Callable, Hashable
-from typing import Any
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.er7 import Encoding
 
 Issues = tuple[tuple[str, str], ...]
-_MOST, _FACILITIES = 4096, 256
+_MOST, _FACILITIES, _OFTEN = 4096, 256, 8
+_NO_ARGUMENTS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+
+
+class _Held(NamedTuple):
+    """What makes a value again, and the issues that came with it; `value` until it is compiled.
+
+    `uses` counts until then: most of what a free text makes never comes again.
+    """
+
+    make: Callable[[], Any] | None
+    issues: Issues
+    value: Any = None
+    uses: int = 0
 
 
 class Memory:
@@ -21,7 +36,7 @@ class Memory:
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self._held: dict[Hashable, tuple[Any, bytes, Issues]] = {}
+        self._held: dict[Hashable, _Held] = {}
 
     def get(
         self, key: Hashable, make: Callable[[], Any], issues: list[tuple[str, str, Any]], row: Any
@@ -34,14 +49,21 @@ class Memory:
             raised = tuple((code, text) for code, text, _ in issues[before:])
             if len(self._held) >= _MOST:
                 self._held.clear()
-            self._held[key] = (copied(value), _packed(value), raised)
+            self._held[key] = _Held(None, raised, copied(value))
             return value
-        value, packed, raised = held
+        again, raised, value, uses = held
         if raised:
             issues.extend((code, text, row) for code, text in raised)
-        if packed:
-            return marshal.loads(packed)
-        return value if type(value) is str else copied(value)
+        if again is not None:
+            return again()
+        if type(value) is not dict and type(value) is not list:
+            return value
+        if uses < _OFTEN:
+            self._held[key] = _Held(None, raised, value, uses + 1)
+            return copied(value)
+        again = maker(value)
+        self._held[key] = _Held(again, raised)
+        return again()
 
 
 class Memories:
@@ -67,14 +89,32 @@ class Memories:
         return memory
 
 
-def _packed(value: Any) -> bytes:
-    """Return what `marshal` unpacks to a copy, much faster than one made piece by piece."""
-    if type(value) is not dict and type(value) is not list:
-        return b""
-    try:
-        return marshal.dumps(value)
-    except ValueError:  # a Decimal
-        return b""
+def maker(value: Any) -> Callable[[], Any]:
+    """Return the function that makes an equal JSON value, every time anew.
+
+    >>> maker({"coding": [{"code": "N"}]})()
+    {'coding': [{'code': 'N'}]}
+    """
+    held: dict[str, Any] = {}
+    tree = ast.Expression(ast.Lambda(args=_NO_ARGUMENTS, body=_written(value, held)))
+    compiled = compile(ast.fix_missing_locations(tree), "<what was made once>", "eval")
+    code = next(one for one in compiled.co_consts if type(one) is CodeType)
+    return FunctionType(code, held)
+
+
+def _written(value: Any, held: dict[str, Any]) -> ast.expr:
+    """Return the expression of a value; `held` gets what has no literal, such as a Decimal."""
+    kind = type(value)
+    if kind is dict:
+        keys: list[ast.expr | None] = [ast.Constant(name) for name in value]
+        return ast.Dict(keys=keys, values=[_written(item, held) for item in value.values()])
+    if kind is list:
+        return ast.List(elts=[_written(item, held) for item in value], ctx=ast.Load())
+    if kind in (str, int, bool, type(None)):
+        return ast.Constant(value)
+    name = f"held{len(held)}"
+    held[name] = value
+    return ast.Name(id=name, ctx=ast.Load())
 
 
 def copied(value: Any) -> Any:

@@ -50,8 +50,11 @@ def reading(
                 made = run.settled(made, place.segment)
             if made is None:
                 return
-            for one in made if type(made) is list else (made,):
-                put(draft, place, 0, one)
+            if type(made) is list:
+                for one in made:
+                    put(draft, place, 0, one)
+            else:
+                put(draft, place, 0, made)
             return
         each(place, draft, read(segment, text))
 

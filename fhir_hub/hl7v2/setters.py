@@ -53,15 +53,20 @@ def _top_list(name: str) -> Put:
 def _choice(target: Target, fhir_type: str) -> Put:
     name, parents = target.last.name, target.parents
     fixed = _chosen(name, fhir_type) if fhir_type else ""
+    names: dict[str, str] = {}  # by type, of which there are some fifty
 
     def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
-        holder = _holder(draft, place, index, parents)
+        holder = _holder(draft, place, index, parents) if parents else draft.resource
         marker = (id(holder), name)
         if marker in draft.chosen:
             return False
         draft.chosen.add(marker)
         if type(value) is Typed:
-            holder[_chosen(name, value.fhir_type)] = value.value
+            kind = value.fhir_type
+            chosen = names.get(kind)
+            if chosen is None:
+                chosen = names[kind] = _chosen(name, kind)
+            holder[chosen] = value.value
         else:
             holder[fixed] = value
         return True

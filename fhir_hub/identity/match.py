@@ -74,6 +74,8 @@ def plan_of(wanted: Iterable[Number]) -> Plan:
 
 def _is_of_visit(identifier: Json) -> bool:
     kind = identifier.get("type")
+    if kind is None:
+        return False
     codings = kind.get("coding", []) if isinstance(kind, Mapping) else []
     return any(
         isinstance(one, Mapping) and one.get("code") in ("VN", "AN")

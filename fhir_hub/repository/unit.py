@@ -151,6 +151,9 @@ class Unit:
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
         """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
+        asked = self._asked.get((resource_type, plan))
+        if asked is not None:
+            return None if len(asked) > most else self._held(resource_type, plan, asked, 0)
         page = await self._store.search(Query((resource_type,), plan, count=most))
         if page.cursor:
             return None

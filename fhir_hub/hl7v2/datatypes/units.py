@@ -86,11 +86,12 @@ def unit_of(value: Value | None) -> Unit:
 
     The text is what stands first (`mmol/L^毫摩尔每升^UCUM` is `mmol/L`).
     """
-    return Unit() if value is None else _unit_of(value.raw, value.encoding)
+    return Unit() if value is None else unit_written(value.raw, value.encoding)
 
 
 @lru_cache(maxsize=2048)
-def _unit_of(raw: str, encoding: Encoding) -> Unit:
+def unit_written(raw: str, encoding: Encoding) -> Unit:
+    """Return the unit of a field's one value, as it stands in the message."""
     value = Value(raw, encoding)
     first, second = part(value, 1), part(value, 2)
     is_bare = first.endswith("10") and second[:1].isdigit()  # 10^9/L, not escaped

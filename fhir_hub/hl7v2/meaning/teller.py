@@ -65,9 +65,14 @@ class Teller(NamedTuple):
             "valueIdentifier": {
                 "system": self.system,
                 "value": self.application or "unknown",
-                "period": {"start": instant(from_microseconds(self.time))},
+                "period": {"start": _instant_of(self.time)},
             },
         }
+
+
+@lru_cache(maxsize=256)
+def _instant_of(time: int) -> str:
+    return instant(from_microseconds(time))
 
 
 NOBODY = Teller()
@@ -84,13 +89,11 @@ def teller_of(message: Message, context: Context, received: str) -> Teller:
     header, event = message.header, message.first("EVN")
     written = [event.value(2)] if event is not None else []
     written.append(header.value(7))
-    found = [moment for text in written if (moment := times.read_moment(text, QUIET))]
-    found.sort(key=lambda moment: not moment.has_time)
     latest = microseconds_of(received)
-    time = latest
-    if found and found[0].day:
-        whole = found[0] if found[0].has_time else found[0]._replace(hour=0)
-        time = microseconds_of(times.write_datetime(whole, context.zone)) or latest
+    if event is None and (known := times.to_the_second(written[0], context.zone)):
+        time = microseconds_of(known) or latest
+    else:
+        time = _time_of_event(written, context, latest)
     trigger = header.value(9, 2) or (event.value(1) if event is not None else "")
     return Teller(
         header.value(3),
@@ -99,6 +102,16 @@ def teller_of(message: Message, context: Context, received: str) -> Teller:
         trigger,
         header.value(9),
     )
+
+
+def _time_of_event(written: list[str], context: Context, latest: int) -> int:
+    """Return the first time that has a time of day, else the first date's midnight."""
+    found = [moment for text in written if (moment := times.read_moment(text, QUIET))]
+    found.sort(key=lambda moment: not moment.has_time)
+    if not found or not found[0].day:
+        return latest
+    whole = found[0] if found[0].has_time else found[0]._replace(hour=0)
+    return microseconds_of(times.write_datetime(whole, context.zone)) or latest
 
 
 @lru_cache(maxsize=1024)
