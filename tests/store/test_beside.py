@@ -5,6 +5,9 @@ import pytest
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import And, Compare, Has, Is, Query, Range
+from fhir_hub.store.base import Indexed, Key
+from fhir_hub.store.sqlite.beside import OF_PEOPLE
+from fhir_hub.store.sqlite.beside import SAID as SAYS
 from fhir_hub.store.sqlite.migrations import MIGRATIONS
 from fhir_hub.store.sqlite.store import open_sqlite
 
@@ -24,9 +27,11 @@ OLDER = """
 ALTER TABLE by_code DROP COLUMN tokens;
 ALTER TABLE by_code DROP COLUMN low;
 ALTER TABLE by_code DROP COLUMN high;
+ALTER TABLE by_code DROP COLUMN sequence;
+ALTER TABLE by_code DROP COLUMN logical_id;
 PRAGMA user_version = 6;
 """
-UNTOLD = "UPDATE by_code SET tokens = NULL, low = NULL, high = NULL"
+UNTOLD = "UPDATE by_code SET tokens = NULL, low = NULL, high = NULL, sequence = NULL"
 
 
 def asked(code: str, system: str | None) -> Query:
@@ -66,7 +71,7 @@ async def path(tmp_path, change):
 
 
 async def test_a_row_says_the_codes_and_the_one_date_of_its_resource(path):
-    said = [row[4:] for row in rows(path)]
+    said = [row[4:7] for row in rows(path)]
 
     assert [text and text.count("\x1e") for text, _, _ in said] == [3, 3, 1, None, None]
     assert [ends for _, *ends in said] == [
@@ -105,3 +110,35 @@ async def test_an_update_says_anew_what_stands_beside(path, change):
     await store.close()
 
     assert await found(path) == [[], [], ["0"], []]
+
+
+async def versions(path) -> list[int]:
+    store, _ = open_sqlite(path)
+    try:
+        who = Query(("Observation",), Has("subject", "reference", (Is("Patient/1"),)))
+        return [one.version_id for one in (await store.search(who)).matches]
+    finally:
+        await store.close()
+
+
+async def test_the_version_that_stands_beside_is_the_current_one(path, change):
+    store, _ = open_sqlite(path)
+    same, others = SAID[0], (WHO, DAY)
+    for number, entries, version_id in (("0", same, 2), ("1", others, 2), ("0", same, 3)):
+        told = change(number, *entries, resource_type="Observation", version_id=version_id)
+        await store.write([told])
+    key = Key("Observation", "2")
+    await store.reindex([Indexed(key, 1, SAID[1])], {}, await store.generation())
+    await store.write(
+        [change("3", resource_type="Observation", version_id=2, method="DELETE")],
+    )
+    await store.close()
+
+    assert await versions(path) == [3, 2, 1, 1]
+    sql = f"{ROWS.replace('*', 'rid, tokens, low, high, sequence, logical_id')}"
+    connection = apsw.Connection(str(path))
+    told = connection.execute(sql).fetchall()
+    connection.execute(f"UPDATE by_code SET {SAYS} WHERE {OF_PEOPLE}")
+    assert connection.execute(sql).fetchall() == told
+    assert all(row[4] for row in told)
+    connection.close()

@@ -7,7 +7,7 @@ is not there) is what backups are for.
 
 from typing import NamedTuple
 
-from fhir_hub.store.sqlite.beside import OF_PEOPLE, SAID, SPAN, TOKENS
+from fhir_hub.store.sqlite.beside import OF_PEOPLE, SAID, SPAN, TOKENS, VERSION
 
 _LIVE = "SELECT 1 FROM resource r WHERE r.rid = {0} AND r.shape <> 0"
 _LAST = "SELECT {0} FROM version v WHERE v.rid = r.rid ORDER BY v.version_id DESC LIMIT 1"
@@ -147,11 +147,12 @@ ENTRIES = (
     *_walk("by_code", "code", is_interval=False),
     Rule(
         "by_code-says",
-        "a reference to a patient says other codes or dates than its resource: searches are wrong",
-        "患者引用旁的编码或日期不一致",
+        "beside a reference to a patient stands what its resource does not say: searches are wrong",
+        "患者引用旁的编码、日期或版本不一致",
         "rid",
         f"SELECT rid, parameter, code, system FROM by_code WHERE {OF_PEOPLE} AND (tokens IS NOT"
-        f" {TOKENS.format('by_code')} OR (low, high) IS NOT {SPAN.format('by_code')})",
+        f" {TOKENS.format('by_code')} OR (low, high) IS NOT {SPAN.format('by_code')}"
+        f" OR (sequence, logical_id) IS NOT {VERSION.format('by_code')})",
         f"UPDATE by_code SET {SAID}"
         " WHERE rid = ?1 AND parameter = ?2 AND code = ?3 AND system = ?4",
     ),

@@ -1,13 +1,15 @@
-"""What stands beside a reference to a patient: the codes, status and date of who refers.
+"""What stands beside a reference to a patient: the codes, status, date and version of who refers.
 
 Most searches of clinical data are "of this patient, with this code, since this day". Without more,
 each of the patient's resources would be asked in two other indexes whether it has the code and the
 date. So the index row of a reference to a Patient says itself what the resource says under
 R4's parameters of what, which kind, in which state (`TOLD`) and when (`date`); the whole search
-is one range of one index.
+is one range of one index. It says the resource's logical id and the sequence of its current version
+too, so that the way from there to the content does not lead over the resource's own row.
 
 A row that does not say it (NULL) is asked the other way: one of an older program, codes with the
-marks in them, too many codes, no date or several. So what stands here never has to be complete.
+marks in them, too many codes, no date or several. So what stands here never has to be complete;
+but what it says must be right: an update writes the row anew.
 
 Spec: https://hl7.org/fhir/R4/fivews.html
 """
@@ -24,8 +26,11 @@ TOLD = frozenset(("category", "class", "clinical-status", "code", "status", "typ
 _MARK, _JOINT = "\x1e", "\x1f"  # around each code, and between its parts
 _LONGEST = 200  # characters of codes
 
-# parameter, code, resource, system; then the codes, and the interval, that stand beside
-CodeRow = tuple[int, str, int, int, str | None, float | None, float | None]
+# parameter, code, resource, system; then the codes, the interval, the sequence of the current
+# version and the logical id, that stand beside
+_Said = tuple[str | None, float | None, float | None, int | None, str | None]
+CodeRow = tuple[int, str, int, int, str | None, float | None, float | None, int | None, str | None]
+SILENT: _Said = (None, None, None, None, None)
 
 
 def is_told(parameter: str, kind: str) -> bool:
@@ -44,6 +49,11 @@ def asks_date(has: Has) -> bool:
         type(test) is Range and (test.system, test.code, test.unit) == (None, None, None)
         for test in has.tests
     )
+
+
+def is_person(code: str | Slot) -> bool:
+    """Say whether more stands beside references to `code`."""
+    return code.is_person if isinstance(code, Slot) else code.startswith(PATIENT)
 
 
 def is_markless(code: str) -> bool:
@@ -76,8 +86,11 @@ def beside(
     people: Sequence[tuple[int, str, int, int]],
     codes: Sequence[tuple[int, str, int]],
     spans: Sequence[tuple[float, float]],
+    version: tuple[int, str],
 ) -> list[CodeRow]:
     """Return the rows of a resource's references to patients, with its codes and its date.
+
+    `version` is the sequence of its current version, and its logical id.
 
     Of a code its parameter, itself and its system, in the order of extraction.
     """
@@ -87,7 +100,7 @@ def beside(
         said = [f"{parameter}{_JOINT}{code}{_JOINT}{system}" for parameter, code, system in ordered]
         text = _MARK.join(("", *said, ""))
     low, high = spans[0] if len(spans) == 1 else (None, None)
-    return [(*one, text, low, high) for one in people]
+    return [(*one, text, low, high, *version) for one in people]
 
 
 def found_beside(code: str | Slot, system: int | None, parameter: int, alias: str) -> Sql:
@@ -122,7 +135,10 @@ SPAN = """(
     SELECT p.id FROM resource r JOIN parameter p ON p.type = r.type WHERE r.rid = {0}.rid
       AND p.kind = 'date' AND p.name = 'date')
   HAVING count(*) = 1)"""
-SAID = f"tokens = {TOKENS}, (low, high) = {SPAN}".format("by_code")
+VERSION = "(SELECT r.sequence, r.logical_id FROM resource r WHERE r.rid = {0}.rid)"
+_TOLD_FIRST = f"tokens = {TOKENS}, (low, high) = {SPAN}".format("by_code")
+_TOLD_LATER = f"(sequence, logical_id) = {VERSION}".format("by_code")
+SAID = f"{_TOLD_FIRST}, {_TOLD_LATER}"
 OF_PEOPLE = (
     "parameter IN (SELECT id FROM parameter WHERE kind = 'reference')"
     " AND code >= 'Patient/' AND code < 'Patient0'"
@@ -131,5 +147,10 @@ MIGRATION = f"""
 ALTER TABLE by_code ADD COLUMN tokens TEXT;
 ALTER TABLE by_code ADD COLUMN low;
 ALTER TABLE by_code ADD COLUMN high;
-UPDATE by_code SET {SAID} WHERE {OF_PEOPLE};
+UPDATE by_code SET {_TOLD_FIRST} WHERE {OF_PEOPLE};
+"""
+MIGRATION_OF_VERSIONS = f"""
+ALTER TABLE by_code ADD COLUMN sequence INTEGER;
+ALTER TABLE by_code ADD COLUMN logical_id TEXT;
+UPDATE by_code SET {_TOLD_LATER} WHERE {OF_PEOPLE};
 """

@@ -14,7 +14,7 @@ import apsw
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.full_text import CONTENT
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
-from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, CodeRow, beside, walk_of
+from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, CodeRow, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import bounded
 from fhir_hub.store.sqlite.touched import Touched
@@ -28,8 +28,9 @@ GENERATION = (
     f" WHERE type = (SELECT id FROM type WHERE name = '{PARAMETERS}')"
 )
 _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_id = ?"
+_SEQUENCE = "SELECT sequence FROM resource WHERE rid = ?"
 _ADD_TEXT = "INSERT INTO full_text (rowid, type, narrative, content) VALUES (?, ?, ?, ?)"
-_ADD_CODE = "INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD_CODE = "INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ITS_CODE = " WHERE parameter = ? AND code = ? AND rid = ? AND system = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
@@ -43,6 +44,15 @@ class Place(NamedTuple):
     type: int
     rid: int
     shape: int
+
+
+class _Owner(NamedTuple):
+    """Whose entries they are: a resource, and the sequence of its current version."""
+
+    type: int
+    rid: int
+    sequence: int
+    logical_id: str
 
 
 class _Rows:
@@ -160,7 +170,8 @@ class Changes:
             if before == _DELETED or version_id != item.version_id:
                 continue
             assert type_id is not None
-            shape = self._replace_entries(rows, type_id, rid, item.entries)
+            of = _Owner(type_id, rid, self._last(_SEQUENCE, rid), item.key.logical_id)
+            shape = self._replace_entries(rows, of, item.entries)
             if shape != before:
                 self._count(before, shape)
                 self._connection.execute(
@@ -192,11 +203,10 @@ class Changes:
         rid = place.rid
         is_deletion = change.method == "DELETE"
         entries = () if is_deletion else change.entries
-        if rid:
-            shape = self._replace_entries(rows, type_id, rid, entries)
-        else:
+        if not rid:
             rid = self._rid = self._rid + 1
-            shape = self._add_entries(rows, type_id, rid, entries)
+        put = self._replace_entries if place.rid else self._add_entries
+        shape = put(rows, _Owner(type_id, rid, sequence, change.logical_id), entries)
         key = (type_id, change.logical_id)
         self._waiting.add(key)
         if is_deletion:
@@ -229,8 +239,9 @@ class Changes:
             change.content,
         )
 
-    def _add_entries(self, rows: _Rows, type_id: int, rid: int, entries: Iterable[Entry]) -> int:
+    def _add_entries(self, rows: _Rows, of: _Owner, entries: Iterable[Entry]) -> int:
         """Put the rows of a resource without entries until now; return its shape."""
+        type_id, rid = of.type, of.rid
         make_system = self._names.make_system
         numbers = set()
         systems: dict[tuple[int, str], int] = {}
@@ -268,25 +279,28 @@ class Changes:
             elif walk == "reference" and code.startswith(PATIENT):
                 people.append((parameter, code, rid, system_id))
             elif walk:
-                rows.code.append((parameter, code, rid, system_id, None, None, None))
+                rows.code.append((parameter, code, rid, system_id, *SILENT))
                 if walk == "told":
                     codes.append((parameter, code, system_id))
         if people:
-            rows.code += beside(people, codes, spans)
+            rows.code += beside(people, codes, spans, (of.sequence, of.logical_id))
         return self._shape(type_id, frozenset(numbers))
 
-    def _replace_entries(
-        self, rows: _Rows, type_id: int, rid: int, entries: Iterable[Entry]
-    ) -> int:
+    def _replace_entries(self, rows: _Rows, of: _Owner, entries: Iterable[Entry]) -> int:
         """Remove the rows that the resource has no more, put those that are new."""
-        new = _Rows()
-        shape = self._add_entries(new, type_id, rid, entries)
+        new, rid = _Rows(), of.rid
+        shape = self._add_entries(new, of, entries)
         if self._has_texts:
             self._connection.execute("DELETE FROM full_text WHERE rowid = ?", (rid,))
         rows.texts.update(new.texts)
         new.entry.sort(key=lambda row: row[1:3])
         old: list[Row] = self._connection.execute(_ENTRIES, (rid,)).fetchall()
         if old == new.entry:
+            people = [row for row in new.code if row[7] is not None]
+            self._connection.executemany(
+                f"UPDATE by_code SET sequence = ?{_ITS_CODE}",
+                [(of.sequence, row[0], row[1], rid, row[3]) for row in people],
+            )
             return shape
         self._connection.execute("DELETE FROM entry WHERE rid = ?", (rid,))
         rows.entry += new.entry
@@ -313,9 +327,9 @@ class Changes:
         """Return the row of `by_code` with a key, with what stands beside a patient there."""
         found: Any = None
         if key[1].startswith(PATIENT):
-            sql = f"SELECT tokens, low, high FROM by_code{_ITS_CODE}"
+            sql = f"SELECT tokens, low, high, sequence, logical_id FROM by_code{_ITS_CODE}"
             found = self._connection.execute(sql, key).fetchone()
-        return (*key, *(found or (None, None, None)))
+        return (*key, *(found or SILENT))
 
     def _remove(self, sql: str, old: set[Row], new: set[Row]) -> set[Row]:
         self._connection.executemany(sql, old - new)
@@ -370,8 +384,8 @@ class Changes:
             if after:
                 self._counts[after] = self._counts.get(after, 0) + 1
 
-    def _last(self, sql: str) -> int:
-        row: Any = self._connection.execute(sql).fetchone()
+    def _last(self, sql: str, *values: int) -> int:
+        row: Any = self._connection.execute(sql, values).fetchone()
         return (row and row[0]) or 0
 
 

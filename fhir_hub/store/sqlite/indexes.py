@@ -11,6 +11,7 @@ from math import isinf
 
 from fhir_hub.search.plan import Among, Compare, Except, Has, Is, Near, Range, Test
 from fhir_hub.store.ranges import is_parted
+from fhir_hub.store.sqlite.beside import is_person
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
 
@@ -164,7 +165,7 @@ class Indexes:
                 return None
             found = self._conditions.test(test, code_columns(alias))
             walk = _coded(alias, number, found, is_ordered=True)
-            if has.kind != "reference":
+            if has.kind != "reference" or not is_person(test.code):
                 return walk
             return replace(walk, arms=tuple(arm._replace(beside=alias) for arm in walk.arms))
         if isinstance(test, Among):

@@ -152,6 +152,7 @@ MIGRATIONS: tuple[str, ...] = (
     _MESSAGES,
     _OWED,
     beside.MIGRATION,
+    beside.MIGRATION_OF_VERSIONS,
 )
 
 

@@ -10,6 +10,7 @@ Pages are by key, not by offset: a statement starts after the values of the curs
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_hub.search.plan import EVERYTHING, And, Has, Not, Query, SortKey
 from fhir_hub.store.cursor import Value, read_cursor
@@ -19,17 +20,34 @@ from fhir_hub.store.sqlite.totals import total as total_of
 from fhir_hub.store.sqlite.walks import Count, Limits, Walks
 
 STORED = "r.type, r.logical_id, v.version_id, v.sequence, v.last_updated, v.method, v.content"
+_TOLD = (
+    "v.type, coalesce(p.logical_id, (SELECT logical_id FROM resource WHERE rid = p.rid)),"
+    " v.version_id, v.sequence, v.last_updated, v.method, v.content"
+)
+_CURRENT = "coalesce(p.sequence, (SELECT sequence FROM resource WHERE rid = p.rid))"
+
+
+class Found(NamedTuple):
+    """The statement of a page, with a LIMIT to be bound at its end.
+
+    A row has the sort values (`k0` …) and the number of a resource (`rid`); if `is_told`, also
+    the `sequence` of its current version and its `logical_id`, or NULLs.
+    """
+
+    text: str
+    values: tuple[Bound, ...]
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The statements of a query. Each of `pages` ends with a LIMIT to be bound.
+    """The statements of a query.
 
-    A row of a page is the sort values and the number of a resource. `pages` are run one
-    after the other until there are enough rows. `is_cheap`: few rows are walked.
+    `pages` are run one after the other until there are enough rows. `is_cheap`: few rows are
+    walked.
     """
 
-    pages: tuple[Sql, ...]
+    pages: tuple[Found, ...]
     total: Sql | None
     is_cheap: bool
 
@@ -45,7 +63,7 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     total = total_of(query.plan, scopes, found, walks) if query.with_total else None
     size = sum(walk.size for walk in found)
     if not query.sort:
-        pages: tuple[Sql, ...] = (by_creation(arms, after, is_unique=is_unique),)
+        pages: tuple[Found, ...] = (by_creation(arms, after, is_unique=is_unique),)
         is_plain = all(walk.is_ordered and walk.is_bare for walk in found)
         is_counted = total is None or query.plan == EVERYTHING
         is_cheap = size < limits.few or (is_plain and is_counted)
@@ -58,12 +76,25 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     return Prepared(pages, total, is_cheap)
 
 
-def by_creation(arms: Sequence[Arm], after: tuple[Value, ...], *, is_unique: bool = False) -> Sql:
+def by_creation(arms: Sequence[Arm], after: tuple[Value, ...], *, is_unique: bool = False) -> Found:
     """Return the page of the next resources that the arms find, in the order of creation."""
     if after:
         arms = [arm.also(Sql(f"{arm.rid} > ?", (after[-1],))) for arm in arms]
+    if len(arms) == 1 and arms[0].beside:
+        rows = _told(arms[0])
+        return Found(f"SELECT {rows.text} ORDER BY rid LIMIT ?", rows.values, is_told=True)
     found = union(arms, is_unique=is_unique)
-    return Sql(f"{found.text} ORDER BY rid LIMIT ?", found.values)
+    return Found(f"{found.text} ORDER BY rid LIMIT ?", found.values)
+
+
+def _told(arm: Arm, before: str = "") -> Sql:
+    """Return columns, source and condition of an arm whose rows say the version; each rid once."""
+    beside, rid, where = arm.beside, arm.rid, arm.where
+    return Sql(
+        f"{before}{rid} AS rid, {beside}.sequence AS sequence, {beside}.logical_id AS logical_id"
+        f" FROM {arm.tables} WHERE {where.text} GROUP BY {rid}",
+        where.values,
+    )
 
 
 def collected(
@@ -72,23 +103,24 @@ def collected(
     arms: Sequence[Arm],
     conditions: Conditions,
     after: tuple[Value, ...],
-) -> Sql:
+) -> Found:
     """Return the page of a search that collects all that it finds and sorts it."""
     beside = arms[0].beside if len(arms) == 1 else ""
-    if beside:  # its rows may say the sort value themselves
-        rid, every = arms[0].rid, arms[0].where
-        source = f"{arms[0].tables} WHERE {every.text}"
-    else:
-        rid, every = "found.rid", union(arms)
-        source = f"({every.text}) AS found"
+    rid = arms[0].rid if beside else "found.rid"  # its rows may say the sort value themselves
     keys = [_value(key, scopes, conditions, rid, beside) for key in sort]
-    columns = ", ".join(f"{key.text} AS k{place}" for place, key in enumerate(keys))
+    columns = "".join(f"{key.text} AS k{place}, " for place, key in enumerate(keys))
     values = tuple(value for key in keys for value in key.values)
     start = _later(sort, after) if after else TRUE
-    return Sql(
-        f"SELECT * FROM (SELECT {'DISTINCT ' if beside else ''}{columns}, {rid} AS rid"
-        f" FROM {source}) WHERE {start.text} ORDER BY {_order_of(sort)} LIMIT ?",
+    if beside:
+        every = _told(arms[0], columns)
+        inner = every.text
+    else:
+        every = union(arms)
+        inner = f"{columns}{rid} AS rid FROM ({every.text}) AS found"
+    return Found(
+        f"SELECT * FROM (SELECT {inner}) WHERE {start.text} ORDER BY {_order_of(sort)} LIMIT ?",
         values + every.values + start.values,
+        is_told=bool(beside),
     )
 
 
@@ -98,7 +130,7 @@ def _by_index(
     conditions: Conditions,
     walks: Walks,
     after: tuple[Value, ...],
-) -> tuple[Sql, ...]:
+) -> tuple[Found, ...]:
     """Return the pages of a search that walks the first sort key's index."""
     key, *others = query.sort
     absent = And((query.plan, Not(Has(key.parameter, key.kind))))
@@ -122,10 +154,10 @@ def _by_index(
     )
     order = ", ".join([f"k0{' DESC' if key.descending else ''}", *_orders(others, 1), "rid"])
     if not after:
-        return (Sql(f"{inner.text} ORDER BY {order} LIMIT ?", inner.values), *last)
+        return (Found(f"{inner.text} ORDER BY {order} LIMIT ?", inner.values), *last)
     later = _later(query.sort, after)
     text = f"SELECT * FROM ({inner.text}) WHERE {later.text} ORDER BY {order} LIMIT ?"
-    return (Sql(text, inner.values + later.values), *last)
+    return (Found(text, inner.values + later.values), *last)
 
 
 def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str]:
@@ -195,11 +227,17 @@ def _value(
     return Sql(text, tuple(numbers))
 
 
-def with_content(sort: Sequence[SortKey], page: Sql) -> Sql:
+def with_content(sort: Sequence[SortKey], page: Found) -> Sql:
     """Return the statement of a page that also yields the versions found, as `Stored` has them."""
+    keys = "".join(f"p.k{place}, " for place in range(len(sort)))
+    if page.is_told:
+        stored, versions = _TOLD, f"version v ON v.sequence = {_CURRENT}"
+    else:
+        versions = "resource r ON r.rid = p.rid CROSS JOIN version v ON v.sequence = r.sequence"
+        stored = STORED
     return Sql(
-        f"SELECT p.*, {STORED} FROM ({page.text}) AS p CROSS JOIN resource r ON r.rid = p.rid"
-        f" CROSS JOIN version v ON v.sequence = r.sequence ORDER BY {_order_of(sort, 'p.')}",
+        f"SELECT {keys}p.rid, {stored} FROM ({page.text}) AS p CROSS JOIN {versions}"
+        f" ORDER BY {_order_of(sort, 'p.')}",
         page.values,
     )
 

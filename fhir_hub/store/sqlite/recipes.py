@@ -12,6 +12,7 @@ is not simple, or whose leading range is long, goes the general way (`pages.py`)
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
 from fhir_hub.search.plan import (
@@ -25,7 +26,7 @@ from fhir_hub.search.plan import (
     conditions_of,
 )
 from fhir_hub.store.cursor import read_cursor
-from fhir_hub.store.sqlite.beside import asks_codes, asks_date, is_markless
+from fhir_hub.store.sqlite.beside import PATIENT, asks_codes, asks_date, is_markless
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
 from fhir_hub.store.sqlite.indexes import Indexes
 from fhir_hub.store.sqlite.names import Names
@@ -36,8 +37,9 @@ _KEPT = 500
 _OWN = ("_id", "_lastUpdated", "_type")
 _LEADING = ("reference", "uri", "token", "string")
 
-# of each part its name, kind, and the systems or comparisons of its tests: all but the values
-_PartShape = tuple[str, str, tuple[Any, ...]]
+# of each part its name, kind, the systems or comparisons of its tests, and whether it asks for a
+# Patient: all but the values
+_PartShape = tuple[str, str, tuple[Any, ...], bool]
 
 
 class Shape(NamedTuple):
@@ -121,8 +123,7 @@ class Recipes:
             return None
         conditions = Conditions(self._names)
         scope = Scope(number, shape.resource_type)
-        slots = [Slot(place) for place in range(values)]
-        parts = _with_slots(shape.parts, slots)
+        parts = _with_slots(shape.parts)
         walk = Indexes(conditions).has(parts[leading], scope)
         assert walk is not None
         (lead,) = walk.arms
@@ -130,7 +131,7 @@ class Recipes:
         rest = [conditions.meets(part, scope, lead.rid, lead.beside) for part in others]
         if FALSE in rest:
             return None
-        after = (slots[-1],) if shape.is_later_page else ()
+        after = (Slot(values - 1),) if shape.is_later_page else ()
         arm = lead.also(*rest)
         if shape.sort:
             page = collected(shape.sort, [scope], [arm], conditions, ())
@@ -148,7 +149,7 @@ class Recipes:
 
     def _is_possible(self, number: int, shape: Shape) -> bool:
         """Say whether for every part some resource had what it asks for, as far as names tell."""
-        for name, kind, tests in shape.parts:
+        for name, kind, tests, _ in shape.parts:
             if self._names.parameter(number, name, kind) is None:
                 return False
             if kind in CODED and not any(map(self._is_known, tests)):
@@ -161,7 +162,7 @@ class Recipes:
             for name in (key.parameter, *key.others) if key.parameter not in _OWN else ():
                 if self._names.parameter(number, name, key.kind) is None:
                     return False
-        coded = (tests for _, kind, tests in shape.parts if kind in CODED)
+        coded = (tests for _, kind, tests, _ in shape.parts if kind in CODED)
         return all(self._is_known(one) for tests in coded for one in tests)
 
     def _is_known(self, system: str | None) -> bool:
@@ -181,7 +182,9 @@ def _shape(part: Plan, values: list[Bound]) -> _PartShape | None:
                 return None
             systems.append(test.system)
             values.append(test.code)
-        return part.parameter, part.kind, tuple(systems)
+        is_one = part.kind == "reference" and len(systems) == 1
+        asks_person = is_one and str(values[-1]).startswith(PATIENT)
+        return part.parameter, part.kind, tuple(systems), asks_person
     if len(part.tests) > 1:
         return None
     test = part.tests[0]
@@ -194,34 +197,38 @@ def _shape(part: Plan, values: list[Bound]) -> _PartShape | None:
                 return None
             values.append(compare.value)
         comparisons.append(tuple((compare.bound, compare.operator) for compare in alternative))
-    return part.parameter, part.kind, tuple(comparisons)
+    return part.parameter, part.kind, tuple(comparisons), False
 
 
 def _leader(parts: Sequence[_PartShape]) -> int | None:
     """Return the place of the part that is rarest by nature among those of one code."""
-    places = [n for n, (_, kind, tests) in enumerate(parts) if kind in CODED and len(tests) == 1]
+    places = [n for n, (_, kind, tests, _) in enumerate(parts) if kind in CODED and len(tests) == 1]
     return min(places, key=lambda n: _LEADING.index(parts[n][1]), default=None)
 
 
-def _with_slots(parts: Sequence[_PartShape], slots: Sequence[Slot]) -> list[Has]:
+def _with_slots(parts: Sequence[_PartShape]) -> list[Has]:
     """Return the parts with slots for their values, taken in the order of `_shape`."""
-    left: Iterator[Any] = iter(slots)
+    places = count()
     made = []
-    for name, kind, tests in parts:
+    for name, kind, tests, is_person in parts:
         found: tuple[Any, ...]
         if kind in CODED:
-            found = tuple(Is(next(left), system) for system in tests)
+            found = tuple(Is(_slot(places, is_person), system) for system in tests)
         else:
             found = (
                 Range(
                     tuple(
-                        tuple(Compare(bound, operator, next(left)) for bound, operator in one)
+                        tuple(Compare(bound, operator, _slot(places)) for bound, operator in one)
                         for one in tests
                     )
                 ),
             )
         made.append(Has(name, kind, found))  # type: ignore[arg-type]  # a kind, as it came
     return made
+
+
+def _slot(places: Iterator[int], is_person: bool = False) -> Any:
+    return Slot(next(places), is_person=is_person)
 
 
 def _probing(arm: Arm) -> Statement:

@@ -19,13 +19,17 @@ TRUE, FALSE = Sql("1"), Sql("0")
 class Slot:
     """The place of a value, with what stands around it where it is a text.
 
-    It can be bound and nothing else: to compute with it is an error.
+    It can be bound and nothing else: to compute with it is an error. `is_person`: the value is the
+    address of a Patient.
     """
 
-    __slots__ = ("after", "before", "place")
+    __slots__ = ("after", "before", "is_person", "place")
 
-    def __init__(self, place: int, before: str = "", after: str = "") -> None:
+    def __init__(
+        self, place: int, before: str = "", after: str = "", *, is_person: bool = False
+    ) -> None:
         self.place, self.before, self.after = place, before, after
+        self.is_person = is_person
 
     def around(self, before: str, after: str) -> "Slot":
         """Return the slot of the same value between two texts."""
