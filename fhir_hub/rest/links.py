@@ -27,10 +27,12 @@ def page_links(base: str, path: str, pairs: Pairs, here: str, cursor: str) -> li
     query = "&".join([f"{name}={value}" for name, value in shown])
 
     def link(relation: str, at: str) -> dict[str, str]:
-        asked = "&".join(filter(None, (query, f"{CURSOR}={_quoted(at)}" if at else "")))
+        asked = query
+        if at:
+            asked = f"{asked}&{CURSOR}={_quoted(at)}" if asked else f"{CURSOR}={_quoted(at)}"
         return {"relation": relation, "url": f"{address}?{asked}" if asked else address}
 
-    return [link("self", here)] + ([link("next", cursor)] if cursor else [])
+    return [link("self", here), link("next", cursor)] if cursor else [link("self", here)]
 
 
 def _quoted(text: str) -> str:

@@ -61,15 +61,16 @@ async def _search(
     path: str,
     within: Plan = EVERYTHING,
 ) -> FhirResponse:
-    pairs = list(request.query)
+    pairs = request.query
     if request.method == "POST":
-        pairs += _form(request)
-    cursor = dict(pairs).get(CURSOR, "")
-    if any(":" in name or name == "_filter" for name, _ in pairs):
+        pairs = (*pairs, *_form(request))
+    names = dict(pairs)
+    if ":" in "".join(names) or "_filter" in names:
         await service.stored_terminology.refresh()
+    cursor = names.get(CURSOR, "")
     asked = parse_search(
         resource_types,
-        [pair for pair in pairs if pair[0] != CURSOR],
+        [pair for pair in pairs if pair[0] != CURSOR] if CURSOR in names else pairs,
         parameters=service.parameters,
         zone=service.zone,
         base=request.base,
@@ -123,7 +124,8 @@ def searchset(
 
     Spec: https://hl7.org/fhir/R4/bundle.html#searchset
     """
-    part = subset(asked.summary, asked.elements, service.definitions)
+    is_part = asked.summary or asked.elements
+    part = subset(asked.summary, asked.elements, service.definitions) if is_part else None
     start = msgspec.json.encode(base)[:-1].decode()
     pieces = _entries(start, page.matches, _MATCH, part)
     pieces += _entries(start, included.resources, _INCLUDE, part)

@@ -31,6 +31,7 @@ SUMMARIES: tuple[str, ...] = get_args(Summary)
 TOTALS: tuple[Total, ...] = get_args(Total)
 # read by the HTTP side; they choose a format and no resource
 _ELSEWHERE = ("_format", "_pretty")
+_ORDERED = {"_type": 0, "_elements": 2}
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _MOST_PAIRS = 200
 
@@ -59,7 +60,9 @@ def parse_search(
     if len(pairs) > _MOST_PAIRS:
         raise InvalidParameter(f"a search has at most {_MOST_PAIRS} parameters")
     # the types say what the other parameters mean
-    for place, (name, value) in sorted(enumerate(pairs), key=_place):
+    is_mixed = any(name in _ORDERED for name, _ in pairs)
+    listed = sorted(enumerate(pairs), key=_place) if is_mixed else enumerate(pairs)
+    for place, (name, value) in listed:
         try:
             reading.take(name, value)
         except (UnknownParameter, InvalidParameter) as error:
@@ -68,7 +71,8 @@ def parse_search(
             reading.ignored.append(place)
             reading.issues.append(_ignored(error))
     ignored = reading.ignored
-    return reading.request(tuple(pair for place, pair in enumerate(pairs) if place not in ignored))
+    kept = [pair for place, pair in enumerate(pairs) if place not in ignored] if ignored else pairs
+    return reading.request(tuple(kept))
 
 
 def criteria_plan(
@@ -114,7 +118,7 @@ def _plan(conditions: Conditions, resource_type: str, name: str, value: str) -> 
 
 def _place(item: tuple[int, Pair]) -> int:
     """Return when a pair is read: the types first, and last what the includes matter to."""
-    return {"_type": 0, "_elements": 2}.get(item[1][0], 1)
+    return _ORDERED.get(item[1][0], 1)
 
 
 def _of_types(types: Sequence[str]) -> Has:
@@ -149,10 +153,10 @@ class _Reading:
 
     def take(self, name: str, value: str) -> None:
         """Read one pair; raises `UnknownParameter`, `InvalidParameter`."""
-        code, _, modifier = name.partition(":")
+        code = name.partition(":")[0]
         if code in _INCLUDES:
             _filled(name, value)
-            _INCLUDES[code](self, value, modifier)
+            _INCLUDES[code](self, value, name[len(code) + 1 :])
         elif name in _CONTROLS:
             _filled(name, value)
             if name in self.once:
@@ -176,8 +180,8 @@ class _Reading:
         return SearchRequest(
             resource_types=self.resource_types,
             query=query,
-            includes=tuple(dict.fromkeys(self.includes)),
-            revincludes=tuple(dict.fromkeys(self.revincludes)),
+            includes=tuple(dict.fromkeys(self.includes)) if self.includes else (),
+            revincludes=tuple(dict.fromkeys(self.revincludes)) if self.revincludes else (),
             total=self.total,
             summary=self.summary,
             elements=self.elements,

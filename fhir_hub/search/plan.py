@@ -171,11 +171,14 @@ EVERYTHING = And()
 
 def conditions_of(plan: Plan) -> Iterator[Plan]:
     """Yield the plans that must all be met, an `And` within an `And` taken apart too."""
-    if isinstance(plan, And):
-        for part in plan.plans:
-            yield from conditions_of(part)
-    else:
+    if type(plan) is not And:
         yield plan
+        return
+    for part in plan.plans:
+        if type(part) is And:
+            yield from conditions_of(part)
+        else:
+            yield part
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ def _joints(plan: Plan) -> str:
     if type(plan) is Has:
         return "."
     if isinstance(plan, And | Or):
+        if all(type(one) is Has for one in plan.plans):  # nearly always
+            return f"{type(plan).__name__}({'.' * len(plan.plans)})"
         return f"{type(plan).__name__}({''.join(map(_joints, plan.plans))})"
     inner: Plan | None = getattr(plan, "plan", None)
     return f"-{_joints(inner)}" if inner is not None else "."

@@ -90,6 +90,8 @@ class Recipes:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._known: dict[Shape, Recipe] = {}
+        # the same codes and days are asked of many: each such part is one object
+        self._shapes: dict[int, tuple[Plan, _PartShape | None, list[Bound]]] = {}
 
     def find(self, query: Query) -> tuple[Recipe, list[Bound]] | None:
         """Return the recipe and the values of a query of a simple shape, None for any other.
@@ -100,19 +102,28 @@ class Recipes:
             return None
         if query.sort and query.after:
             return None
-        parts = list(conditions_of(query.plan))
         values: list[Bound] = []
         shapes = []
-        for part in parts:
-            shape = _shape(part, values)
-            if shape is None:
+        for part in conditions_of(query.plan):
+            known = self._shapes.get(id(part))
+            if known is None or known[0] is not part:
+                known = self._shape_of(part)
+            if known[1] is None:
                 return None
-            shapes.append(shape)
+            shapes.append(known[1])
+            values += known[2]
         if query.after:
             values.append(read_cursor(query)[-1])
         key = Shape(query.resource_types[0], tuple(shapes), query.sort, bool(query.after))
         recipe = self._known.get(key) or self._make(key, len(values))
         return (recipe, values) if recipe else None
+
+    def _shape_of(self, part: Plan) -> tuple[Plan, _PartShape | None, list[Bound]]:
+        if len(self._shapes) >= _KEPT:
+            self._shapes.clear()
+        values: list[Bound] = []
+        found = self._shapes[id(part)] = part, _shape(part, values), values
+        return found
 
     def _make(self, shape: Shape, values: int) -> Recipe | None:
         number = self._names.type(shape.resource_type)
