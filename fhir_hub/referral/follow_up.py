@@ -53,9 +53,10 @@ async def follow_reading(unit: Unit, followed: Followed, *, programmes: Programm
     """Move the schedules that a staged Observation is a reading for, and complete their Tasks."""
     key, before, observation = followed
     told = observation or before or {}
-    codes, patient = codes_of(told), key_of(told.get("subject"))
-    names = {name for name, one in programmes.programme.items() if codes & set(one.codes)}
-    if patient is None or patient.resource_type != "Patient" or not names:
+    codes = codes_of(told)
+    names = {name for name, one in programmes.programme.items() if not codes.isdisjoint(one.codes)}
+    patient = key_of(told.get("subject")) if names else None
+    if patient is None or patient.resource_type != "Patient":
         return
     is_reading = (
         observation is not None

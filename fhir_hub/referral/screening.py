@@ -49,15 +49,21 @@ async def follow(unit: Unit, followed: Followed, *, programmes: Programmes) -> N
         observation, is_told = None, False
     if before is not None and is_final(before):
         await _take_back(unit, key, observation if is_told else None, programmes)
-    patient = key_of(at(observation, "subject"))
-    if observation is None or not is_told or patient is None or patient[0] != "Patient":
+    if observation is None or not is_told:
         return
-    for name, screening in programmes.screening.items():
-        if meets(found, screening.any):
-            await _screen(unit, followed, patient, (name, screening))
-    for name, notification in programmes.notification.items():
-        if _is_notifiable(observation, notification):
-            await _notify(unit, followed, name, notification)
+    findings = [one for one in programmes.screening.items() if meets(found, one[1].any)]
+    notifiable = [
+        one for one in programmes.notification.items() if _is_notifiable(observation, one[1])
+    ]
+    if not findings and not notifiable:
+        return
+    patient = key_of(at(observation, "subject"))
+    if patient is None or patient[0] != "Patient":
+        return
+    for rule in findings:
+        await _screen(unit, followed, patient, rule)
+    for name, notification in notifiable:
+        await _notify(unit, followed, name, notification)
 
 
 async def _mark(unit: Unit, key: Key, observation: Resource) -> None:
@@ -147,7 +153,9 @@ async def _flag(unit: Unit, patient: Key, name: str, screening: Screening, day: 
 
 
 def _is_notifiable(observation: Resource, notification: Notification) -> bool:
-    results = {code for _, code in codings(observation.get("valueCodeableConcept"))}
+    if "valueCodeableConcept" not in observation:
+        return False
+    results = {code for _, code in codings(observation["valueCodeableConcept"])}
     return notification.code in codes_of(observation) and not results.isdisjoint(
         notification.results
     )

@@ -116,6 +116,7 @@ class Unit:
         self.warnings: list[Warned] = []
         self.literals: dict[Key, Collection[Literal]] = {}
         self._resources: dict[Key, Resource] = {}  # what the changes say
+        self._staged: dict[str, dict[Key, Change]] = {}  # by type, without deletions
         self.given_up: set[Target] = set()  # what may be missing after all
         self._store = store
         self._rules = rules
@@ -142,49 +143,41 @@ class Unit:
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
-        matches = self._asked.get((resource_type, plan))
-        as_of = 0
+        matches = self._asked.get((resource_type, plan))  # rules ask the same of each of ten
         if matches is None:
             query = Query((resource_type,), plan, count=_AT_ONCE)
-            matches, as_of = await self._matches(query)
-        return self._held(resource_type, plan, matches, as_of, among)
-
-    async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
-        """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
-        asked = self._asked.get((resource_type, plan))
-        if asked is not None:
-            return None if len(asked) > most else self._held(resource_type, plan, asked, 0)
-        page = await self._store.search(Query((resource_type,), plan, count=most))
-        if page.cursor:
-            return None
-        return self._held(resource_type, plan, page.matches, page.as_of)
-
-    def _held(
-        self,
-        resource_type: str,
-        plan: Plan,
-        matches: Sequence[Stored],
-        as_of: int,
-        among: Collection[Key] | None = None,
-    ) -> list[Stored]:
-        """Return the matches as this unit sees them; the commit holds only if they stay so."""
-        if (resource_type, plan) not in self._asked:  # rules ask the same of each of ten results
-            ids = frozenset(stored.logical_id for stored in matches)
-            self.guards.append(Guard(resource_type, plan, ids, as_of))
-            self._asked[resource_type, plan] = matches
+            matches = self._hold(resource_type, plan, *await self._matches(query))
         found = []
         for stored in matches:
             key = Key(resource_type, stored.logical_id)
             self._seen.setdefault(key, stored)
             if key not in self.changes:
                 found.append(stored)
-        keys = self.changes if among is None else among
-        staged = (self.changes[key] for key in keys if key.resource_type == resource_type)
-        return found + [
-            _as_stored(change)
-            for change in staged
-            if change.method != "DELETE" and meets(plan, Staged(change, self.changes))
-        ]
+        staged = self._staged.get(resource_type, {})
+        for key in staged if among is None or not staged else among:
+            change = staged.get(key)
+            if change is not None and meets(plan, Staged(change, self.changes)):
+                found.append(_as_stored(change))
+        return found
+
+    async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
+        """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
+        asked = self._asked.get((resource_type, plan))
+        if asked is None:
+            page = await self._store.search(Query((resource_type,), plan, count=most))
+            if page.cursor:
+                return None
+            asked = self._hold(resource_type, plan, page.matches, page.as_of)
+        return None if len(asked) > most else await self.find(resource_type, plan)
+
+    def _hold(
+        self, resource_type: str, plan: Plan, matches: Sequence[Stored], as_of: int
+    ) -> Sequence[Stored]:
+        """Have the commit hold only if these stay the matches; return them."""
+        ids = frozenset([stored.logical_id for stored in matches])
+        self.guards.append(Guard(resource_type, plan, ids, as_of))
+        self._asked[resource_type, plan] = matches
+        return matches
 
     async def _matches(self, query: Query) -> tuple[list[Stored], int]:
         """Return what the store finds, and up to which sequence it saw all for sure."""
@@ -289,10 +282,12 @@ class Unit:
         is_staged = key in self.changes
         if is_staged and self._seen.get(key) is None:  # made in this unit: it never was
             del self.changes[key], self.literals[key], self._resources[key]
+            self._staged[key.resource_type].pop(key)
             return 0
         version_id = current.version_id + (0 if is_staged else 1)
         self.literals.pop(key, None)
         self._resources.pop(key, None)
+        self._staged.get(key.resource_type, {}).pop(key, None)
         self.changes[key] = Change(*key, version_id, self._now, "DELETE")
         return version_id
 
@@ -342,7 +337,8 @@ class Unit:
         content = fhirjson.dumps(stamped)
         literals = self.literals[key] = self._rules.targets(key.resource_type, content)
         entries = tuple(self._rules.entries(stamped, literals))
-        self.changes[key] = Change(*key, version_id, self._now, method, content, entries)
+        change = Change(*key, version_id, self._now, method, content, entries)
+        self.changes[key] = self._staged.setdefault(key.resource_type, {})[key] = change
         self._resources[key] = stamped
         return key
 

@@ -52,8 +52,7 @@ class Stored(NamedTuple):
         return self.method == "DELETE"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One new version to store. `version_id` - 1 must be the current one (0: never existed).
 
     `content` already holds `id` and `meta`. A deletion has no content and no entries.
@@ -68,8 +67,7 @@ class Change:
     entries: tuple[Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """At commit the search must find exactly these logical ids (in any order), else `Conflict`.
 
     With none: nobody has created it meanwhile. This is what makes a conditional create,

@@ -44,8 +44,6 @@ Plain = tuple[Any, ...]
 KINDS = frozenset(
     ("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle", "adopt", "shrink")
 )
-_CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name != "entries")
-_CHANGE = attrgetter(*_CHANGE_FIELDS)
 _RECEIVED = attrgetter(*(field.name for field in fields(Received)))
 _ENTERED_FIELDS = tuple(
     field.name for field in fields(Entered) if field.name not in ("message", "links")
@@ -145,7 +143,7 @@ class ForwardingStore:
         sequences = await self._ask(
             "write",
             (
-                [(_CHANGE(change), list(map(tuple, change.entries))) for change in changes],
+                [(tuple(change[:-1]), list(map(tuple, change.entries))) for change in changes],
                 generation,
                 pickle.dumps(plain) if plain else b"",
                 _plain(finish) if finish else None,
@@ -291,8 +289,7 @@ class ForwardingJournal:
 
 
 def _change(plain: Plain, entries: list[Plain]) -> Change:
-    named = dict(zip(_CHANGE_FIELDS, plain, strict=True))
-    return Change(**named, entries=tuple(map(Entry._make, entries)))
+    return Change._make((*plain, tuple(map(Entry._make, entries))))
 
 
 def _indexed(key: Plain, version_id: int, entries: list[Plain]) -> Indexed:

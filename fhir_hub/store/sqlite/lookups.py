@@ -38,9 +38,12 @@ def lookup_of(query: Query) -> Lookup | None:
     """Return the query as a lookup, None if it is of another form."""
     if query.sort or query.after or query.with_total or len(query.resource_types) != 1:
         return None
+    asked = list(conditions_of(query.plan))
+    if len(asked) != 1 and not any(type(one) is Has and one.parameter == "_id" for one in asked):
+        return None
     own: _Codes = ()
     parts = []
-    for part in conditions_of(query.plan):
+    for part in asked:
         codes = _codes(part)
         if not codes:
             return None
