@@ -159,6 +159,18 @@ async def test_what_is_too_large_is_refused_alone(store, change):
     assert [one.sequence for one in page.matches] == [2, 1]
 
 
+async def test_a_write_that_is_refused_waits_for_no_commit(store, change, mongo_url):
+    await store.write([change()])
+    connection = connect(*read_address(mongo_url))
+    before = await connection.find("hub", {})
+
+    with pytest.raises(Conflict):
+        await store.write([change()])
+
+    assert await connection.find("hub", {}) == before
+    await connection.close()
+
+
 async def test_what_is_not_unicode_is_refused_alone(store, change):
     odd = change("odd", Entry("name", "string", "\ud800"))
 

@@ -20,6 +20,10 @@ T = TypeVar("T")
 Work = Callable[[Commit], Awaitable[Any]]
 
 
+class _NothingWritten(Exception):
+    """All works of a group were refused: no majority has to be waited for."""
+
+
 class Writer:
     """Runs works, each all or nothing, and answers when they are durable."""
 
@@ -54,10 +58,14 @@ class Writer:
             await commit.know(key for job in group for key in job.keys)
             for job in group:
                 await _do(job, commit)
+            if all(job.error is not None for job in group):
+                raise _NothingWritten
             await commit.end()
 
         try:
             await self._connection.transaction(work)
+        except _NothingWritten:
+            return
         except Unavailable as error:
             for job in group:
                 job.error = error
