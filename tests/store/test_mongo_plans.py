@@ -18,7 +18,8 @@ from fhir_hub.search.plan import (
     SortKey,
     Text,
 )
-from fhir_hub.store.base import Conflict, Guard
+from fhir_hub.store.base import Conflict, Finish, Guard
+from fhir_hub.store.journal import Received
 from fhir_hub.store.mongo.driver import Connection, connect
 from fhir_hub.store.mongo.opening import open_mongo
 from fhir_hub.store.mongo.schema import read_address
@@ -188,3 +189,26 @@ async def test_what_is_not_unicode_is_refused_alone(store, change):
 async def test_a_value_longer_than_a_pattern_may_be_is_refused(store, mode):
     with pytest.raises(InvalidParameter):
         await store.search(Query(("Patient",), Has("url", "uri", (Text("x" * 31_000, mode),))))
+
+
+async def test_bytes_that_time_removes_are_in_no_collection(mongo_url):
+    opened = open_mongo(mongo_url)
+    journal, connection = opened.journal, connect(*read_address(mongo_url))
+    sizes = [9, 13 << 20, 7]  # the second one's bytes are two documents
+    for number, size in enumerate(sizes, 1):
+        await journal.keep(Received("mllp", f"k{number}", "d", number, b"x" * size))
+        if number < 3:
+            await journal.finish(Finish(number, "done", b"AA"))
+    before = await connection.command("collStats", "message_raw")
+
+    assert await journal.prune({"done": 9}, 0) == (2, 0)
+    assert await journal.prune({"done": 9}, 0) == (0, 0)
+
+    after = await connection.command("collStats", "message_raw")
+    assert (before["count"], after["count"]) == (4, 1)
+    assert after["size"] < 1_000 < 13 << 20 < before["size"]
+    assert await journal.shrink() == 0
+    assert (await journal.tally())["received"] == 1
+    assert (await journal.keep(Received("mllp", "k2", "d", 4, b"x"))).is_duplicate
+    await connection.close()
+    await opened.close()

@@ -1,8 +1,8 @@
 """The one door to MongoDB: a database through `motor`, or through PyMongo's own asyncio client.
 
 The two differ in which methods are coroutines, and only this file knows. Whatever goes through
-here is durable and never stale: writes wait for a majority of the replica set and its journals,
-reads come from the primary and see what a majority has. A failure of the driver leaves as
+here is durable: writes wait for a majority of the replica set and its journals, reads come from
+the primary and see what a majority has (docs/stores.md says when that may be old). A failure of the driver leaves as
 `Unavailable` or `Refused` without its text, which may hold what a patient said.
 
 Spec: https://www.mongodb.com/docs/manual/core/transactions/
