@@ -139,9 +139,13 @@ class Journals(RuleBasedStateMachine):
 
 
 TestJournals = Journals.TestCase
-TestJournals.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+SECONDS = int(os.environ.get("FHIR_HUB_FAULTS_S", "0"))  # of `make test-faults`
+TestJournals.settings = settings(
+    max_examples=25 + 10 * SECONDS, stateful_step_count=25, deadline=None
+)
 
 MONGO_EXAMPLES = 25 if "mongo" in os.environ.get("FHIR_HUB_TEST_STORES", "") else 2
+MONGO_EXAMPLES += 2 * SECONDS
 
 
 def test_that_of_mongodb_says_so_too(mongodb):

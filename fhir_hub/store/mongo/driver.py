@@ -2,8 +2,9 @@
 
 The two differ in which methods are coroutines, and only this file knows. Whatever goes through
 here is durable: writes wait for a majority of the replica set and its journals, reads come from
-the primary and see what a majority has (docs/stores.md says when that may be old). A failure of the driver leaves as
-`Unavailable` or `Refused` without its text, which may hold what a patient said.
+the primary and see what a majority has (docs/stores.md says when that may be old). A failure of
+the driver leaves as `Unavailable` or `Refused` without its text, which may hold what a patient
+said.
 
 Spec: https://www.mongodb.com/docs/manual/core/transactions/
 """
@@ -78,6 +79,7 @@ class Connection:
             write_concern=DURABLE,
         )
         self.is_open = True
+        self._took_s = 0.0  # a transaction, of late: so long is who came too late held up
         self.sessions: dict[Binary, None] = {}  # of transactions, in order
         self.on_session: Callable[[Binary], Awaitable[None]] | None = None
 
@@ -186,11 +188,14 @@ class Connection:
         if the connection is lost while the commit is answered.
         """
         until = time.monotonic() + _PATIENCE_S
-        pause = _PAUSE_S
+        pause = max(_PAUSE_S, self._took_s / 2)
         while True:
+            began = time.monotonic()
             try:
                 async with self.session() as session:
-                    return await self._tried(session, work)
+                    result = await self._tried(session, work)
+                self._took_s += (time.monotonic() - began - self._took_s) / 8
+                return result
             except (PyMongoError, SessionEnded) as error:
                 if not _is_to_be_run_again(error):
                     raise known(error) from None
@@ -198,7 +203,7 @@ class Connection:
                 if is_gone or time.monotonic() > until:
                     raise Unavailable("the database cannot be written now") from None
             await asyncio.sleep(random.uniform(0, pause))
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            pause = min(2 * pause, max(_LONGEST_PAUSE_S, 2 * self._took_s))
 
     async def _tried(self, session: Session, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run a transaction once; its commit, which may be repeated, until it is known."""
