@@ -50,6 +50,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `recorded` | MSH-7, EVN-2 | instant |
 | `booked_period` | start, duration, unit | Period |
 | `order_timing` | TQ1-3 to TQ1-14 | Timing |
+| `quantity_timing`, `quantity_occurrence` | TQ: ORC-7, OBR-27, RXE-1 | Timing |
+| `home_county` | PID-12 | nothing: the only address gets its district |
 | `requester` | ORC-12, ORC-21 … ORC-24, OBR-16 | who ordered, in whose name |
 | `observers` | OBX-16 | the responsible observers |
 | `laboratory` | OBX-23, OBX-24, OBX-25 | Organization, or its director's role |
@@ -102,6 +104,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "dose_given": calls_given.dose_given,
         "facility_performer": calls_roles.facility_performer,
         "group_number": calls_roles.group_number,
+        "home_county": calls_roles.home_county,
         "insurer": calls_orders.insurer,
         "joined_texts": calls_orders.joined_texts,
         "laboratory": calls_roles.laboratory,
@@ -120,6 +123,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "observed_attachment": calls_results.observed_attachment,
         "observed_value": calls_results.observed_value,
         "order_timing": calls_timings.order_timing,
+        "quantity_occurrence": calls_timings.quantity_occurrence,
+        "quantity_timing": calls_timings.quantity_timing,
         "pressure_components": calls_results.pressure_components,
         "participating_device": calls_participations.participating_device,
         "participation": calls_participations.participation,

@@ -94,6 +94,13 @@ def contact_organization(place: Place, draft: Draft, paths: Paths) -> Json | Non
     return {"resourceType": "Organization"} | (found or {}) | {"contact": [contact]}
 
 
+def home_county(place: Place, draft: Draft, paths: Paths) -> None:
+    """Have the county of PID-12 as the district of the only address, if that says none."""
+    held = draft.resource.get("address", ())
+    if len(held) == 1 and "district" not in held[0] and (name := one_line(place.text(paths[0]))):
+        held[0]["district"] = name
+
+
 def observers(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     """Return the responsible observers of OBX-16."""
     people = [_made("Practitioner", value, place) for value in place.values(paths[0])]

@@ -1,4 +1,4 @@
-"""Calls for when something is to be done: TQ1 as one Timing.
+"""Calls for when something is to be done: TQ1, and TQ before it, as one Timing.
 
 TQ1 says in a dozen fields what FHIR has in `Timing.repeat`; R4 lets an offset stand only beside an
 event (tim-9), a time of day only without one (tim-10), and a length only with its unit (tim-1).
@@ -9,7 +9,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (TQ1[ServiceRequest]); R4 datatyp
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import quantities, texts, times, timings
-from fhir_hub.hl7v2.datatypes.parts import compact
+from fhir_hub.hl7v2.datatypes.parts import compact, part
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
@@ -60,3 +60,30 @@ def _bounds(place: Place, service: Path, begins: Path, ends: Path) -> Json:
     lasts = place.value(service)
     duration = quantities.duration(lasts, context) if lasts else None
     return {"boundsDuration": duration} if duration and "code" in duration else {}
+
+
+def quantity_timing(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Timing of TQ, which TQ1 replaced in 2.5 (ORC-7, OBR-27, RXE-1)."""
+    value = place.value(paths[0])
+    if value is None:
+        return None
+    context = place.run.context
+    pattern, start, end = value.component(2), value.component(4), value.component(5)
+    made = (timings.timing(pattern, context) if pattern else None) or {}
+    period = compact(
+        {
+            "start": times.date_time(start, context) if start else "",
+            "end": times.date_time(end, context) if end else "",
+        }
+    )
+    bounds: Json = {"boundsPeriod": period} if period else timings.bounds_of(part(value, 3))
+    repeat: Json = {**made.get("repeat", {}), **bounds}
+    if count := texts.positive_int(value.component(12), context) if part(value, 12) else None:
+        repeat["count"] = count
+    return compact(made | {"repeat": repeat})
+
+
+def quantity_occurrence(place: Place, draft: Draft, paths: Paths) -> Typed | None:
+    """Return when an order of TQ is to be done (OBR-27, ORC-7)."""
+    found = quantity_timing(place, draft, paths)
+    return Typed("Timing", found) if found else None

@@ -21,8 +21,24 @@ def paths(written: Any) -> Iterator[Path]:
     return (parse_path(key) for key in keys)
 
 
-def condition(when: Any, unless: Any) -> Condition | None:
-    """Return the function that says whether both hold, `None` where nothing is asked."""
+def condition(when: Any, unless: Any, before: str = "") -> Condition | None:
+    """Return the function that says whether all hold, `None` where nothing is asked.
+
+    `before` names a segment that must not have come yet.
+    """
+    said = _both(when, unless)
+    if not before:
+        return said
+
+    def is_before(place: Place) -> bool:
+        other = place.run.message.first(before)
+        is_early = other is None or place.segment.index < other.index
+        return is_early and (said is None or said(place))
+
+    return is_before
+
+
+def _both(when: Any, unless: Any) -> Condition | None:
     wanted, unwanted = _all(when), _all(unless)
     if unwanted is None:
         return wanted

@@ -204,13 +204,11 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 continue
             if entry.test and not entry.test(place):
                 continue
-            if entry.adds:
-                drafts = node.nearest_drafts(entry.name)
-                if not drafts:
-                    continue
-                draft = drafts[-1]
-                if entry.takes_out:
-                    draft = draft.scratch()
+            drafts = node.nearest_drafts(entry.name) if entry.adds or entry.joins else ()
+            if drafts:
+                draft = drafts[-1].scratch() if entry.takes_out else drafts[-1]
+            elif entry.adds:
+                continue
             else:
                 made = {"resourceType": entry.resource_type}
                 draft = Draft(entry.name, made, run.full_url(entry.name), segment)

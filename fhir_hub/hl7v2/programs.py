@@ -63,7 +63,8 @@ class Entry:
 
     `match` is `identity`, `identifier`, types of identifiers in order of preference, or empty:
     always a new one. One of mode `table` runs only where the standard's tables are followed in
-    full. With `takes_out`, what its rows make is taken out of what is stored.
+    full. With `takes_out`, what its rows make is taken out of what is stored; one that `joins` adds
+    to what an earlier segment made by it.
     """
 
     where: str
@@ -82,6 +83,7 @@ class Entry:
     steered_by: tuple[Path, ...] = ()
     when: Any = None
     unless: Any = None
+    joins: bool = False
     _plans: dict[int, Plan] = field(default_factory=dict)
 
     def plan(self, filled: int) -> Plan:
@@ -328,13 +330,14 @@ def _entry(
         (wanted,) if isinstance(wanted, str) else tuple(wanted),
         written.get("mode", "update"),
         written.get("call") == "take_out",
-        conditions.condition(written.get("when"), written.get("unless")),
+        conditions.condition(written.get("when"), written.get("unless"), written.get("before", "")),
         phases[0],
         phases[1],
         phases[2],
         tuple(path for one in written_conditions for path in conditions.paths(one)),
         written.get("when"),
         written.get("unless"),
+        written.get("call") == "join",
     )
 
 

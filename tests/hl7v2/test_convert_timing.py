@@ -5,7 +5,17 @@ datatypes.html#Timing, invariants tim-1 to tim-10
 """
 
 import pytest
-from conversion_parts import converted, errors, lines, of_type, only, target
+from conversion_parts import (
+    TABLE_MSH,
+    by_table,
+    converted,
+    errors,
+    lines,
+    of_type,
+    only,
+    segment,
+    target,
+)
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.8"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
@@ -164,3 +174,62 @@ def test_a_document_message_names_the_specimen_of_its_order():
     order = ("ORC|RE|P1", "OBR|1|P1||X^Y|||20250301", "TXA|1|DS|TX", "OBX|1|TX|A^B||文")
     (found,) = of_type(made("MDM^T02^MDM_T02", *order), "Specimen")
     assert found["collection"]["collectedDateTime"] == "2025-03-01"
+
+
+TQ = "1^Q8H^D10^20250314080000^20250324^R^^after meals^^^^3"
+
+
+@pytest.mark.parametrize(
+    ("orc", "obr"), [({"f7": TQ}, {}), ({}, {"f27": TQ}), ({"f7": "^^^^^S"}, {"f27": TQ})]
+)
+def test_the_timing_of_older_messages_is_read_too(orc, obr):
+    message = by_table(
+        "ORM^O01^ORM_O01",
+        segment("ORC", f1="NW", f2="P1", **orc),
+        segment("OBR", f1="1", f2="P1", f4="X^Y", **obr),
+    )
+    order = only(message, "ServiceRequest")
+    repeat = order["occurrenceTiming"]["repeat"]
+    assert (repeat["frequency"], repeat["period"], repeat["periodUnit"]) == (1, 8, "h")
+    assert repeat["boundsPeriod"]["start"][:10] == "2025-03-14"
+    assert repeat["count"] == 3
+    assert order["priority"] == "routine"
+    assert order["quantityQuantity"]["value"] == 1
+    assert [one["text"] for one in order["note"]] == ["after meals"]
+
+
+@pytest.mark.parametrize(
+    ("lasts", "repeat"),
+    [
+        ("D10", {"boundsDuration": {"value": 10, "unit": "d", "code": "d"}}),
+        ("X3", {"count": 3}),
+        ("INDEF", None),
+        ("W0", None),
+    ],
+)
+def test_how_long_an_older_order_goes_on(lasts, repeat):
+    obr = segment("OBR", f1="1", f2="P1", f4="X^Y", f27=f"^^{lasts}")
+    order = only(by_table("ORM^O01^ORM_O01", "ORC|NW|P1", obr), "ServiceRequest")
+    found = order.get("occurrenceTiming", {}).get("repeat")
+    if found and "boundsDuration" in found:
+        del found["boundsDuration"]["system"]
+    assert found == repeat
+
+
+@pytest.mark.parametrize("where", ["ORC", "RXE"])
+def test_a_prescriptions_older_timing_is_read_from_either_segment(where):
+    orc = segment("ORC", f1="NW", f2="P1", **({"f7": TQ} if where == "ORC" else {}))
+    rxe = segment("RXE", f2="M^药", **({"f1": TQ} if where == "RXE" else {}))
+    order = only(by_table("RDE^O11^RDE_O11", orc, rxe), "MedicationRequest")
+    (dosage,) = order["dosageInstruction"]
+    assert dosage["timing"]["repeat"]["period"] == 8
+    assert dosage["text"] == "after meals"
+    assert order["priority"] == "routine"
+    assert order["dispenseRequest"]["validityPeriod"]["end"][:10] == "2025-03-24"
+
+
+def test_a_county_is_the_district_of_the_only_address():
+    pid = segment("PID", f1="1", f3="T1", f5="Doe^J", f11="1 Road^^Town^CA", f12="Kern")
+    message = lines(TABLE_MSH.format("ADT^A01^ADT_A01"), pid, "PV1|1|I")
+    (address,) = only(converted(message), "Patient")["address"]
+    assert address["district"] == "Kern"

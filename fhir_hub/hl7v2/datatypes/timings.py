@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.er7 import Value
 TABLE = "TimingRepeat"
 _EVERY = re.compile(r"Q(\d{1,3})([SMHDWL])", re.ASCII)
 _TIMES_A_DAY = re.compile(r"(\d{1,2})(?:ID|X/D|XD|/D|次/日|次/天)", re.ASCII)
+_LASTS = re.compile(r"([SMHDWLX])(\d{1,4})", re.ASCII)
 _EVENTS = frozenset(
     {"HS", "WAKE", "C", "CM", "CD", "CV", "AC", "ACM", "ACD", "ACV", "PC", "PCM", "PCD", "PCV"}
 )
@@ -72,6 +73,25 @@ def length_of(value: Value) -> dict[str, Any]:
     number, unit = quantities.read_decimal(part(value, 1)), _unit(value.component(2))
     is_length = number and number > 0 and unit in _LENGTHS
     return {"duration": number, "durationUnit": unit} if is_length else {}
+
+
+def bounds_of(text: str) -> dict[str, Any]:
+    """Return how long TQ.3 says that it goes on (`D10`, `W2`), or how often in all (`X3`)."""
+    match = _LASTS.fullmatch(text.strip().upper())
+    number = int(match[2]) if match else 0
+    if match is None or not number:
+        return {}
+    if match[1] == "X":
+        return {"count": number}
+    unit = _UNITS[match[1]]
+    return {
+        "boundsDuration": {
+            "value": number,
+            "unit": unit,
+            "system": "http://unitsofmeasure.org",
+            "code": unit,
+        }
+    }
 
 
 def _offset(amount: str, unit: str) -> dict[str, Any]:
