@@ -11,9 +11,9 @@ from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.search.extract import URL, Extractor
+from fhir_hub.search.extract import Extractor
 from fhir_hub.search.include import Include
-from fhir_hub.search.plan import Has, Is, Query
+from fhir_hub.search.plan import URL, Has, Is, Query
 from fhir_hub.search.request import SearchRequest
 from fhir_hub.store.base import Key, Store, Stored
 

@@ -21,7 +21,7 @@ from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import split
 from fhir_hub.search.parameters import Parameter, Parameters
-from fhir_hub.search.plan import Has, Is, LinkedBy, Links, Not, Or, Plan, Test, kind_of
+from fhir_hub.search.plan import URL, Has, Is, LinkedBy, Links, Not, Or, Plan, Test, kind_of
 
 P = ParamSpec("P")
 HAS = "_has"
@@ -227,12 +227,13 @@ class Conditions:
         """
         first, _, modifier = head.partition(":")
         parameter = _typed(self.parameter(resource_type, first), modifier, self._types())
-        _require_literal(resource_type, parameter)
+        forms = _forms(parameter)
         # R4 search.html#chaining: of all types that it may refer to, those with the parameter
         targets = [
             target
             for target in parameter.targets
-            if code == HAS or code in self._parameters.of(target)
+            if (code == HAS or code in self._parameters.of(target))
+            and (False in forms or URL in self._parameters.of(target))
         ]
         self._left -= len(targets)
         if self._left < 0:
@@ -249,7 +250,8 @@ class Conditions:
         if not plans and problem:
             raise problem
         return _any_of(
-            Links(index, tuple(types), plan)
+            Links(index, tuple(types), plan, is_canonical)
+            for is_canonical in forms
             for index in parameter.indexes
             for plan, types in plans.items()
         )
@@ -264,11 +266,14 @@ class Conditions:
         parameter = self.parameter(source, code)
         if parameter.kind != "reference":
             raise UnknownParameter(f"{HAS}: {source}.{code} is no reference parameter")
-        _require_literal(source, parameter)
         if resource_type != "Resource" and resource_type not in parameter.targets:
             raise UnknownParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
         plan = self.named(source, rest, ask, depth + 1)
-        return _any_of(LinkedBy(source, index, plan) for index in parameter.indexes)
+        return _any_of(
+            LinkedBy(source, index, plan, is_canonical)
+            for is_canonical in _forms(parameter)
+            for index in parameter.indexes
+        )
 
     def _count(self, tests: int) -> None:
         self.tests += tests
@@ -326,11 +331,10 @@ def _typed(parameter: Parameter, modifier: str, types: frozenset[str]) -> Parame
         raise InvalidParameter(f"{code}: {error}") from None
 
 
-def _require_literal(resource_type: str, parameter: Parameter) -> None:
-    """Raise `UnknownParameter` for what refers by canonical url alone: no chain follows one."""
-    if parameter.paths and all(path.type in reference.CANONICAL for path in parameter.paths):
-        name = f"{resource_type}.{parameter.code}"
-        raise UnknownParameter(f"{name} refers by canonical url: ask for the url, not by a chain")
+def _forms(parameter: Parameter) -> list[bool]:
+    """Return how a parameter refers: by address (False), by canonical url (True), or both ways."""
+    known = {path.type in reference.CANONICAL for path in parameter.paths}
+    return sorted(known) or [False]
 
 
 def _narrowed(parameter: Parameter, resource_type: str) -> Parameter:

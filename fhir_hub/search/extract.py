@@ -20,6 +20,7 @@ from fhir_hub.search.full_text import text_entries
 from fhir_hub.search.kinds.composite import Collect, add_pairs
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.parameters import Pair, Parameter, Parameters
+from fhir_hub.search.plan import URL
 from fhir_hub.search.walk import Node, collector
 
 Resource = dict[str, Any]
@@ -29,7 +30,6 @@ Derive = Callable[[Resource], Sequence[Entry]]
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _NOTHING_DERIVED: Mapping[str, Derive] = MappingProxyType({})
 # a store answers these from its own columns
-URL = "url"
 _OWN = ("_id", "_lastUpdated")
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from fhir_hub.search.entry import Kind
 
+URL, VERSION = "url", "version"  # the parameters of what a canonical names
 Bound = Literal["low", "high"]
 Operator = Literal["<", "<=", ">", ">=", "="]
 
@@ -127,20 +128,28 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The resource refers by `parameter` to a resource of one of the types that meets `plan`."""
+    """The resource refers by `parameter` to a resource of one of the types that meets `plan`.
+
+    `is_canonical`: it names its url, and its version or none; else its address.
+    """
 
     parameter: str
     resource_types: tuple[str, ...]
     plan: "Plan"
+    is_canonical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedBy:
-    """A resource of `resource_type` that meets `plan` refers by `parameter` to this one."""
+    """A resource of `resource_type` that meets `plan` refers by `parameter` to this one.
+
+    `is_canonical` as in `Links`.
+    """
 
     resource_type: str
     parameter: str
     plan: "Plan"
+    is_canonical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from typing import Protocol
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.kinds.position import half_chord
 from fhir_hub.search.plan import (
+    URL,
+    VERSION,
     Among,
     And,
     Compare,
@@ -79,8 +81,20 @@ def meets(plan: Plan, facts: Facts) -> bool:
             return any(e.kind == kind and (not tests or passes_any(tests, e)) for e in mine)
         case Together():
             return _together(plan, facts)
+        case Links(parameter, resource_types, inner, True):
+            said = {Is(e.code, e.system) for e in _entries(facts, parameter) if _is_reference(e)}
+            return any(
+                not _canonicals(other).isdisjoint(said) and meets(inner, other)
+                for other in facts.others(resource_types)
+            )
+        case LinkedBy(resource_type, parameter, inner, True):
+            names = tuple(_canonicals(facts))
+            both = And((Has(parameter, "reference", names), inner))
+            return names != () and any(
+                meets(both, other) for other in facts.others((resource_type,))
+            )
         case Links(parameter, resource_types, inner):
-            codes = {e.code for e in _entries(facts, parameter) if e.kind == "reference"}
+            codes = {e.code for e in _entries(facts, parameter) if _is_reference(e)}
             return any(
                 f"{other.resource_type}/{other.logical_id}" in codes and meets(inner, other)
                 for other in facts.others(resource_types)
@@ -89,6 +103,20 @@ def meets(plan: Plan, facts: Facts) -> bool:
             link = Has(parameter, "reference", (Is(f"{facts.resource_type}/{facts.logical_id}"),))
             both = And((link, inner))
             return any(meets(both, other) for other in facts.others((resource_type,)))
+
+
+def _is_reference(entry: Entry) -> bool:
+    return entry.kind == "reference"
+
+
+def _canonicals(facts: Facts) -> set[Is]:
+    """Return what asks for a canonical that names a resource: its url, of a version of its or none.
+
+    Spec: https://hl7.org/fhir/R4/references.html#canonical
+    """
+    urls = {e.code for e in _entries(facts, URL) if e.kind == "uri"}
+    versions = {e.code for e in _entries(facts, VERSION) if e.kind == "token"}
+    return {Is(url, version) for url in urls for version in ("", *versions)}
 
 
 def passes(test: Test, entry: Entry) -> bool:

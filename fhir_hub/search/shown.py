@@ -64,12 +64,18 @@ def _lines(plan: Plan, indent: str) -> Iterator[str]:
         case Together(parameter, parts):
             asked = ", ".join(f"{kind} {_test(test)}" for kind, test in parts)
             yield f"{indent}{parameter}, in one group: {asked}"
-        case Links(parameter, resource_types, inner):
-            yield f"{indent}refers by {parameter} to {' or '.join(resource_types)}, of which"
+        case Links(parameter, resource_types, inner, is_canonical):
+            types = " or ".join(resource_types)
+            yield f"{indent}refers {_way(parameter, is_canonical)} to {types}, of which"
             yield from _inner((inner,), indent)
-        case LinkedBy(resource_type, parameter, inner):
-            yield f"{indent}referred to by {resource_type}.{parameter}, of which"
+        case LinkedBy(resource_type, parameter, inner, is_canonical):
+            way = _way(f"{resource_type}.{parameter}", is_canonical)
+            yield f"{indent}referred to {way}, of which"
             yield from _inner((inner,), indent)
+
+
+def _way(parameter: str, is_canonical: bool) -> str:
+    return f"by the canonical {parameter}" if is_canonical else f"by {parameter}"
 
 
 def _inner(plans: Iterable[Plan], indent: str) -> Iterator[str]:

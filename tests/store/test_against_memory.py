@@ -55,6 +55,8 @@ KINDS = (
     ("r", "reference"),
     ("r", "reference"),
     ("u", "uri"),
+    ("url", "uri"),
+    ("version", "token"),
     ("d", "date"),
     ("n", "number"),
     ("q", "quantity"),
@@ -84,6 +86,8 @@ def entries(draw) -> Entry:
     low, high = draw(intervals()) if kind in ("date", "number", "quantity") else (None, None)
     group = draw(st.integers(1, 2)) if name.startswith("c.") else 0
     code = draw(references) if kind == "reference" else draw(codes)
+    if name in ("url", "version"):  # what canonicals name: few, so that some are met
+        code = draw(st.sampled_from(SYSTEMS if name == "version" else CODES[:3]))
     return Entry(name, kind, code, draw(systems), low, high, draw(codes), group)
 
 
@@ -140,11 +144,12 @@ def bigger(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
         st.builds(And, some)
         | st.builds(Or, some)
         | st.builds(Not, plans)
-        | st.builds(Links, linking, st.lists(types, min_size=1, max_size=2).map(tuple), plans)
-        | st.builds(LinkedBy, types, linking, plans)
+        | st.builds(Links, linking, st.lists(types, min_size=1, max_size=2).map(tuple), plans, by)
+        | st.builds(LinkedBy, types, linking, plans, by)
     )
 
 
+by = st.booleans()  # canonical, or address
 linking = st.sampled_from(("r", "r", "r", "never"))
 together = st.builds(
     Together,

@@ -63,6 +63,9 @@ SHAPES = {
     "chain of two": (Links("subject", ("Patient",), EMPLOYER), ()),
     "chain and code": (And((Links("subject", ("Patient",), NAME), CODE)), BY_DATE),
     "reverse chain": (LinkedBy("Observation", "focus", CODE), ()),
+    "canonical chain": (Links("based", ("Plan",), NAME, True), ()),
+    "canonical chain and code": (And((Links("based", ("Plan",), NAME, True), CODE)), BY_DATE),
+    "canonical reverse chain": (LinkedBy("Observation", "like", CODE, True), ()),
     "either": (Or((PATIENT, CODE)), ()),
 }  # fmt: skip
 
@@ -75,6 +78,8 @@ async def store(request, tmp_path, change):
         employer = Entry("organization", "reference", f"Organization/o{n % 5}")
         await opened.write([change(f"o{n}", name, resource_type="Organization")])
         await opened.write([change(f"p{n}", name, employer)])
+        names = Entry("url", "uri", f"urn:plan:{n}"), Entry("version", "token", "1")
+        await opened.write([change(f"d{n}", name, *names, resource_type="Plan")])
     await opened.write([change(f"b{n}", *said(n), resource_type="Observation") for n in range(400)])
     yield opened
     await opened.close()
@@ -84,6 +89,10 @@ def said(n: int) -> tuple[Entry, ...]:
     return (
         Entry("subject", "reference", f"Patient/p{n % 20}"),
         Entry("focus", "reference", f"Observation/b{n - 1}"),
+        Entry("based", "reference", f"urn:plan:{n % 20}", str(n % 3 or "")),
+        Entry("like", "reference", f"urn:b:{n - 1}", "1"),
+        Entry("url", "uri", f"urn:b:{n}"),
+        Entry("version", "token", "1"),
         Entry("status", "token", "final"),
         Entry("code", "token", f"c{n % 9}", "http://loinc.org"),
         Entry("date", "date", low=n, high=n + 1),

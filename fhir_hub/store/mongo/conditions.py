@@ -14,6 +14,8 @@ from typing import Any
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import (
+    URL,
+    VERSION,
     And,
     Compare,
     Except,
@@ -32,6 +34,7 @@ from fhir_hub.search.plan import (
     conditions_of,
 )
 from fhir_hub.search.predicate import passes_any
+from fhir_hub.store.mongo import canonicals
 from fhir_hub.store.mongo.documents import (
     ANY_VERSION,
     BETWEEN,
@@ -122,6 +125,9 @@ class Conditions:
         far = await self.asked(links.plan, links.resource_types)
         if far.where == NEVER:
             return NEVER
+        if links.is_canonical:
+            names = await self._run([*far.pipeline(), *canonicals.names()])
+            return has(links.parameter, "reference", canonicals.tests(names)) if names else NEVER
         found = await self._ends(far, [{"$project": {"_id": 1}}])
         start = named(links.parameter, "reference")
         if found is not None:
@@ -141,6 +147,9 @@ class Conditions:
         if far.where == NEVER:
             return NEVER
         start = named(linked.parameter, "reference")
+        if linked.is_canonical:
+            said = await self._run([*far.pipeline(), *canonicals.referred(start)])
+            return either([_called(*canonicals.parts(one["_id"])) for one in said])
         refers = {"_id": 0, "r": _referred(start)}
         found = await self._ends(far, [{"$project": refers}])
         if found is not None:
@@ -159,6 +168,12 @@ class Conditions:
         limit = {"$limit": self._few + 1}
         found = await self._run([*far.pipeline(), limit, *shown])
         return found if len(found) <= self._few else None
+
+
+def _called(url: str, version: str) -> Document:
+    """Return the condition that a resource has the url, and the version if there is one."""
+    by_url = has(URL, "uri", (Is(url),))
+    return joined([by_url, has(VERSION, "token", (Is(version),))]) if version else by_url
 
 
 def of_types(resource_types: Sequence[str]) -> Document:

@@ -48,6 +48,13 @@ def escaped(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
+def plain(text: str) -> str:
+    """Return the text that was escaped."""
+    for character, mark in _ESCAPES.items():
+        text = text.replace(mark, character)
+    return text
+
+
 def named(parameter: str, kind: str) -> str:
     """Return how each flat string of a parameter begins."""
     return f"{parameter}{BETWEEN}{LETTERS[kind]}{BETWEEN}"

@@ -31,7 +31,9 @@ from fhir_hub.search.plan import (
     Together,
 )
 from fhir_hub.search.predicate import passes_any
+from fhir_hub.store.sqlite import canonicals
 from fhir_hub.store.sqlite.beside import asks_codes, asks_date, found_beside, unless_told
+from fhir_hub.store.sqlite.canonicals import Joint
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.sql import (
     FALSE,
@@ -237,6 +239,10 @@ class Conditions:
             return FALSE
         kinds = []
         for target in self.scopes(plan.resource_types):
+            if plan.is_canonical:
+                joint = canonicals.named(self.names, self.alias, rid, number, target.number)
+                kinds.append(self._joined(joint, plan.plan, target))
+                continue
             entry, other = self.alias(), self.alias()
             where = all_of(
                 (
@@ -259,6 +265,9 @@ class Conditions:
         number = sources and self.names.parameter(sources[0].number, plan.parameter, "reference")
         if not number:
             return FALSE
+        if plan.is_canonical:
+            joint = canonicals.naming(self.names, self.alias, rid, number, scope.number)
+            return self._joined(joint, plan.plan, sources[0])
         own, link = self.alias(), self.alias()
         where = all_of(
             (
@@ -271,6 +280,14 @@ class Conditions:
             )
         )
         return _select_exists(f"resource {own} CROSS JOIN by_code {link}", where)
+
+    def _joined(self, joint: Joint | None, plan: Plan, scope: Scope) -> Sql:
+        """Return that some resource of the scope, to which the joint leads, meets the plan."""
+        if joint is None:
+            return FALSE
+        return _select_exists(
+            joint.tables, all_of((joint.where, self.meets(plan, scope, joint.rid)))
+        )
 
     def _system(self, columns: Columns, system: str | None) -> Sql:
         if system is None:

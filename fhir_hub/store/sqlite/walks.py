@@ -35,6 +35,7 @@ from fhir_hub.store.ranges import (
     parted,
     plain_range,
 )
+from fhir_hub.store.sqlite.canonicals import Way, named, naming
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.indexes import Indexes, Walk
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, starts_with
@@ -103,6 +104,8 @@ class Walks:
 
         None if they are many. To follow the chain from every row would be as many steps again.
         """
+        if links.is_canonical:
+            return None
         number = self._names.parameter(scope.number, links.parameter, "reference")
         ends: list[Sql] = []
         size = 0
@@ -317,6 +320,9 @@ class Walks:
                 return None
             size += walk.size
             for arm in walk.arms:
+                if number and links.is_canonical:
+                    arms += self._joined(arm, naming, number, target)
+                    continue
                 other, link = self._conditions.alias(), self._conditions.alias()
                 where = Sql(
                     f"{other}.rid = {arm.rid} AND {link}.parameter = ?"
@@ -337,6 +343,9 @@ class Walks:
         if walk.is_whole_type:
             return None
         for arm in walk.arms:
+            if linked.is_canonical:
+                arms += self._joined(arm, named, number, scope)
+                continue
             own, entry = self._conditions.alias(), self._conditions.alias()
             where = all_of(
                 (
@@ -353,6 +362,14 @@ class Walks:
             tables = f"{arm.tables} CROSS JOIN entry {entry} CROSS JOIN resource {own}"
             arms.append(Arm(tables, where, f"{own}.rid"))
         return Walk(tuple(arms), not arms, True, walk.size)
+
+    def _joined(self, arm: Arm, way: Way, number: int, scope: Scope) -> list[Arm]:
+        """Return the arm of what canonicals lead to from what an arm finds, none if to nothing."""
+        joint = way(self._names, self._conditions.alias, arm.rid, number, scope.number)
+        if joint is None:
+            return []
+        tables = f"{arm.tables} CROSS JOIN {joint.tables}"
+        return [Arm(tables, all_of((arm.where, joint.where)), joint.rid)]
 
 
 def _rank(part: Plan) -> int:
