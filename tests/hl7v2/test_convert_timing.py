@@ -198,6 +198,18 @@ def test_the_timing_of_older_messages_is_read_too(orc, obr):
     assert [one["text"] for one in order["note"]] == ["after meals"]
 
 
+@pytest.mark.parametrize(("orc", "obr"), [({"f7": TQ}, {}), ({}, {"f27": TQ})])
+def test_when_an_order_is_requested_for_is_told_once(orc, obr):
+    conversion = by_table(
+        "ORM^O01^ORM_O01",
+        segment("ORC", f1="NW", f2="P1", **orc),
+        segment("OBR", f1="1", f2="P1", f4="X^Y", f6="20250314", **obr),
+    )
+    order = only(conversion, "ServiceRequest")
+    assert [name for name in order if name.startswith("occurrence")] == ["occurrenceDateTime"]
+    assert order["priority"] == "routine"
+
+
 @pytest.mark.parametrize(
     ("lasts", "repeat"),
     [
