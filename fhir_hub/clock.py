@@ -14,6 +14,7 @@ Clock = Callable[[], datetime]
 IdMaker = Callable[[], str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM = random.Random()  # begun by the system's; a call of the system an id would cost more
 _LETTERS = _ALPHABET * 8  # five bits of each byte
@@ -26,7 +27,7 @@ def now() -> datetime:
 
 def microseconds(moment: datetime) -> int:
     """Return microseconds since 1970, UTC: how stores and the search compare times."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(value: int) -> datetime:

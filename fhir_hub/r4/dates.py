@@ -8,7 +8,7 @@ Spec: https://hl7.org/fhir/R4/search.html#date
 """
 
 import re
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,12 +18,15 @@ _match = re.compile(
     r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})"
     r"(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
 ).fullmatch
+# what systems write: to the second, with an offset of less than 14 hours
+_is_usual = re.compile(r"[-0-9]{10}T[:0-9]{8}[+-](?:0[0-9]|1[0-3]):[0-5][0-9]").fullmatch
 _SHORT = 40
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
 _LAST = date.max.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
+_ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Interval(NamedTuple):
@@ -60,6 +63,12 @@ def date_interval(text: str, zone: tzinfo) -> Interval:
 # what is measured together, and what is asked for all day, says the same time
 @lru_cache(maxsize=2048)
 def _interval(text: str, zone: tzinfo) -> Interval:
+    if _is_usual(text):
+        try:
+            start = (datetime.fromisoformat(text) - _ORIGIN) // _MICROSECOND
+            return Interval(start, start + _SECOND)
+        except ValueError:  # a leap second, and what there is not, are told apart below
+            pass
     match = _match(text)
     if match is None:
         raise InvalidResource("not a date: write YYYY, YYYY-MM, YYYY-MM-DD or a time behind it")

@@ -34,8 +34,13 @@ def each(node: Any, *path: str | int) -> Iterator[dict[str, Any]]:
 
 def codings(concept: Any) -> list[tuple[str, str]]:
     """Return system and code of each coding of a CodeableConcept."""
+    found = concept.get("coding") if isinstance(concept, dict) else None
+    if not isinstance(found, list):
+        return []
     return [
-        (str(one.get("system", "")), str(one.get("code", ""))) for one in each(concept, "coding")
+        (str(one.get("system", "")), str(one.get("code", "")))
+        for one in found
+        if isinstance(one, dict)
     ]
 
 

@@ -34,7 +34,8 @@ def codes_of(observation: Resource) -> set[str]:
 def values(observation: Resource) -> list[Value]:
     """Return each LOINC code with its Quantity, of the Observation and of its components."""
     found: list[Value] = []
-    for holder in (observation, *each(observation, "component")):
+    components = each(observation, "component") if "component" in observation else ()
+    for holder in (observation, *components):
         quantity = holder.get("valueQuantity")
         if isinstance(quantity, dict):
             found += [(code, quantity) for code in codes_of(holder)]
