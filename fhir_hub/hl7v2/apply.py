@@ -26,11 +26,14 @@ from fhir_hub.identity import doubles, match, merging, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.r4.references import RECORDS, find_references
+from fhir_hub.repository.familiar import Familiar
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 from fhir_hub.store.base import Guard, Key, Stored
 
+# Of these a message mostly tells no more than who and where: which one it is, is all that matters.
+_NAMED = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "Device"})
 _HOLDERS = frozenset({dict, list, tuple})
 # Objects and arrays of these names are codes, quantities and the like: no full url is in them.
 _HOLD_NONE = frozenset(
@@ -48,11 +51,12 @@ async def apply(
     new_id: IdMaker,
     parameters: Parameters,
     made: Sequence[Key] = (),
+    familiar: Familiar | None = None,
 ) -> tuple[Key, ...]:
     """Stage what the message says; return the resources that it is about.
 
-    `telling` says who tells it and takes what was not done as the message says, `parameters` tell
-    who may refer to a merged Patient; `made` is what the message was about when it was done before.
+    `telling` says who tells it, and takes notes; `parameters` tell who may refer to a merged
+    Patient, `made` is what it was about when it was done before, `familiar` are staff found before.
     Raises a `FhirError` where what is stored and the message cannot be brought together.
     """
     things = joined(conversion.resources)
@@ -63,20 +67,19 @@ async def apply(
         await unlinks.find(unit, patients)
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
-    await _find_others(unit, [t for t in things if t.resource["resourceType"] != "Patient"])
+    await _find_others(unit, things, familiar)
     await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.find(unit, prior, by_url)
     await _find_made(unit, things, made, new_id)
     addresses = {url: thing.address for url, thing in by_url.items()}
-    routes = {thing.address: thing.through for thing in patients if thing.through}
+    routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
     moves.keep_class(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
-    for thing in things:
-        if id(thing) not in priors and thing not in records:
-            await _stage(unit, thing, addresses, telling, routes)
+    for thing in (one for one in things if id(one) not in priors and one not in records):
+        await _stage(unit, thing, addresses, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
         answers.require_same_order(unit, things, conversion.teller)
     await bookings.free_slots(unit, things)
@@ -87,7 +90,7 @@ async def apply(
         unlinks.explain(records, told)
     for thing in records:
         await _stage(unit, thing, addresses, telling, routes)
-    for prior in (thing for thing in patients if id(thing) in priors):
+    for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
     return tuple(dict.fromkeys(thing.key for thing in things))
 
@@ -165,18 +168,24 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
     unit.guards.append(Guard("Patient", is_gone))
 
 
-async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
-    """Find by identifier and by key what is stored, with a search of each a resource type."""
+async def _find_others(
+    unit: Unit, things: Sequence[Thing], familiar: Familiar | None = None
+) -> None:
+    """Find what is no Patient by identifier and by key, with a search of each a resource type."""
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
-        if thing.converted.match:
+        if thing.converted.match and thing.resource["resourceType"] != "Patient":
             by_type.setdefault(thing.resource["resourceType"], []).append(thing)
     for resource_type, of_type in by_type.items():
         keys = {key for thing in of_type for key in numbers_of(keys_of(thing.resource))}
         wanted = {number for thing in of_type for number in numbers_of(thing.converted.match)}
         found: list[Stored] = []
         if numbers := sorted(wanted - keys):
-            found += await unit.find(resource_type, match.plan_of(numbers))
+            is_named = resource_type in _NAMED and all(
+                t.converted.mode == "create" for t in of_type
+            )
+            plan, known = match.plan_of(numbers), familiar if is_named else None
+            found += await unit.find(resource_type, plan, familiar=known)
         if keys:
             tests = tuple(Is(key.value, key.system) for key in sorted(keys))
             found += await unit.find(resource_type, Has("_tag", "token", tests))
@@ -204,7 +213,8 @@ async def _find_made(
             thing.found(_loaded(stored))
             thing.is_replaced = True
     for thing in things:
-        thing.logical_id = thing.logical_id or new_id()
+        if not thing.logical_id:
+            thing.logical_id = unit.made_up(thing.resource["resourceType"], new_id())
 
 
 def _held(resource: Resource) -> set[Number]:

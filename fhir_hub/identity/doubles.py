@@ -42,12 +42,23 @@ class Source(Protocol):
     async def read(self, logical_id: str) -> Stored | None:
         """Return a Patient."""
 
+    def scored(self, traits: Traits) -> "Scored":
+        """Return what is known already of who has been compared with these traits."""
+
+
+# By logical id and content.
+Scored = dict[tuple[str, bytes], Double]
+
 
 class OfStore:
     """Candidates as they are stored now."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def scored(self, traits: Traits) -> Scored:
+        """Return nothing: whoever asks of the store asks once."""
+        return {}
 
     async def few(self, plan: Plan, most: int) -> list[Stored] | None:
         """Return the Patients that meet the plan, None if they are more than `most`."""
@@ -64,6 +75,11 @@ class OfUnit:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
+
+    def scored(self, traits: Traits) -> Scored:
+        """Return what is known already: a message's patient is looked for, and then written."""
+        held: Scored = self._unit.worked_out.setdefault(traits, {})
+        return held
 
     async def few(self, plan: Plan, most: int) -> list[Stored] | None:
         """Return the Patients that meet the plan, None if they are more than `most`."""
@@ -83,8 +99,13 @@ async def find(
     """
     traits = traits_of(wanted)
     found: dict[str, Double] = {}
+    scored = source.scored(traits)
     for stored in await _candidates(traits, source):
-        double = await _double(traits, stored, source)
+        double = scored.get((stored.logical_id, stored.content))
+        if double is None:
+            double = await _double(traits, stored, source)
+            if double is not None and double.stored is stored:  # and no survivor of it
+                scored[stored.logical_id, stored.content] = double
         if double is None or score.GRADES.index(double.score.grade) > score.GRADES.index(least):
             continue
         known = found.get(double.stored.logical_id)

@@ -4,8 +4,12 @@ Spec: https://hl7.org/fhir/R4/search.html
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from fhir_hub.store.base import Change, Key
+from fhir_hub import fhirjson
+from fhir_hub.store.base import Change, Key, Stored
+
+Resource = dict[str, Any]
 
 
 class Staged:
@@ -21,3 +25,30 @@ class Staged:
         for key, change in self._changes.items():
             if change.method != "DELETE" and (not resource_types or key[0] in resource_types):
                 yield Staged(change, self._changes)
+
+
+def same(current: Stored, resource: Resource) -> bool:
+    """Say whether a resource says what is stored of it, digit for digit."""
+    return _meaning(fhirjson.loads(current.content)) == _meaning(resource)
+
+
+def _meaning(resource: Resource) -> bytes:
+    """Return the resource without what the server sets, in a form that compares digits too."""
+    meta = resource.get("meta")
+    own = ("versionId", "lastUpdated")
+    rest = {k: v for k, v in meta.items() if k not in own} if isinstance(meta, dict) else meta
+    plain = {k: v for k, v in resource.items() if k not in ("id", "meta")}
+    return fhirjson.canonical(plain | ({"meta": rest} if rest else {}))
+
+
+def stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Resource:
+    """Return the resource with the `id` and `meta` of this version, the rest as it was sent."""
+    meta = {
+        **resource.get("meta", {}),
+        "versionId": str(version_id),
+        "lastUpdated": now,
+    }
+    if "id" in resource and "meta" in resource:
+        return {**resource, "id": logical_id, "meta": meta}
+    head = {"resourceType": resource["resourceType"], "id": logical_id, "meta": meta}
+    return head | {name: value for name, value in resource.items() if name not in head}

@@ -8,7 +8,7 @@ the same work again from fresh reads, so that every decision is made on what is 
 Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from typing import Any, NamedTuple, Protocol
@@ -17,7 +17,8 @@ from fhir_hub import fhirjson
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant_at, microseconds
 from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
 from fhir_hub.r4.references import RECORDS, Literal, is_id
-from fhir_hub.repository.staged import Staged
+from fhir_hub.repository.familiar import Familiar, asks_of
+from fhir_hub.repository.staged import Staged, same, stamp
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
@@ -118,10 +119,13 @@ class Unit:
         self._resources: dict[Key, Resource] = {}  # what the changes say
         self._staged: dict[str, dict[Key, Change]] = {}  # by type, without deletions
         self.given_up: set[Target] = set()  # what may be missing after all
+        # what was worked out of what was found here, by those who may ask for it again
+        self.worked_out: dict[Hashable, dict[Any, Any]] = {}
         self._store = store
         self._rules = rules
         self._seen: dict[Key, Stored | None] = {}
         self._asked: dict[tuple[str, Plan], Sequence[Stored]] = {}
+        self._new: set[str] = set()  # addresses that were made up here: nobody refers to them yet
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
         self._instant = instant_at(self._now)
@@ -135,18 +139,29 @@ class Unit:
         return self._seen[key]
 
     async def find(
-        self, resource_type: str, plan: Plan, among: Collection[Key] | None = None
+        self,
+        resource_type: str,
+        plan: Plan,
+        among: Collection[Key] | None = None,
+        familiar: Familiar | None = None,
     ) -> list[Stored]:
         """Return what meets `plan`, staged resources too; the commit holds only if that stays so.
 
-        Of what is staged only `among` is looked at, if that is given.
+        Of what is staged only `among` is looked at, if that is given. What is `familiar` is not
+        looked up: it may be an older version.
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
         matches = self._asked.get((resource_type, plan))  # rules ask the same of each of ten
+        if matches is None and self._new and asks_of(plan, self._new):
+            matches = self._asked[resource_type, plan] = ()
         if matches is None:
-            query = Query((resource_type,), plan, count=_AT_ONCE)
-            matches = self._hold(resource_type, plan, *await self._matches(query))
+            known = familiar.get((resource_type, plan)) if familiar is not None else None
+            if known is None:
+                known = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
+                if familiar is not None and known[0]:
+                    familiar.keep(resource_type, plan, *known)
+            matches = self._hold(resource_type, plan, *known)
         found = []
         for stored in matches:
             key = Key(resource_type, stored.logical_id)
@@ -236,8 +251,15 @@ class Unit:
 
         Raises `InvalidResource` if it breaks a rule.
         """
-        logical_id = logical_id or self._rules.new_id()
+        logical_id = logical_id or self.made_up(
+            resource.get("resourceType", ""), self._rules.new_id()
+        )
         return self._stage(self._completed(None, resource), logical_id, 1, "POST")
+
+    def made_up(self, resource_type: str, logical_id: str) -> str:
+        """Take note of a logical id that nobody can refer to yet: searches find nothing of it."""
+        self._new.add(f"{resource_type}/{logical_id}")
+        return logical_id
 
     async def update(
         self,
@@ -265,7 +287,7 @@ class Unit:
                 "a logical id has 1 to 64 of A-Z a-z 0-9 - .", expression=f"{key[0]}.id"
             )
         resource = self._completed(current, resource)
-        if current is not None and not current.is_deleted and _same(current, resource):
+        if current is not None and not current.is_deleted and same(current, resource):
             return False
         staged = self.changes.get(key)
         version_id = (current.version_id if current else 0) + (0 if staged else 1)
@@ -330,7 +352,7 @@ class Unit:
 
     def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:
         self._rules.require(resource)
-        stamped = _stamp(resource, logical_id, version_id, self._instant)
+        stamped = stamp(resource, logical_id, version_id, self._instant)
         if resource["resourceType"] == PARAMETERS and self._rules.parameters is not None:
             self._rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
         key = Key(resource["resourceType"], logical_id)
@@ -367,29 +389,3 @@ def _as_stored(change: Change) -> Stored:
     key = change.resource_type, change.logical_id
     version = change.version_id, 0, change.last_updated
     return Stored(*key, *version, change.method, change.content)
-
-
-def _stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Resource:
-    """Return the resource with the `id` and `meta` of this version, the rest as it was sent."""
-    meta = {
-        **resource.get("meta", {}),
-        "versionId": str(version_id),
-        "lastUpdated": now,
-    }
-    if "id" in resource and "meta" in resource:
-        return {**resource, "id": logical_id, "meta": meta}
-    head = {"resourceType": resource["resourceType"], "id": logical_id, "meta": meta}
-    return head | {name: value for name, value in resource.items() if name not in head}
-
-
-def _same(current: Stored, resource: Resource) -> bool:
-    return _meaning(fhirjson.loads(current.content)) == _meaning(resource)
-
-
-def _meaning(resource: Resource) -> bytes:
-    """Return the resource without what the server sets, in a form that compares digits too."""
-    meta = resource.get("meta")
-    own = ("versionId", "lastUpdated")
-    rest = {k: v for k, v in meta.items() if k not in own} if isinstance(meta, dict) else meta
-    plain = {k: v for k, v in resource.items() if k not in ("id", "meta")}
-    return fhirjson.canonical(plain | ({"meta": rest} if rest else {}))

@@ -167,7 +167,8 @@ class _Transaction:
             )
         if not query:
             twin = await self._twin(entry) if request.method == "POST" else None
-            return twin or Key(path[0], self._service.repository.new_id())
+            made_up = self._unit.made_up(path[0], self._service.repository.new_id())
+            return twin or Key(path[0], made_up)
         known = (path[0], query) in self._found
         found = await self._match(path[0], query, entry)
         if found is None and is_patch:

@@ -1,0 +1,86 @@
+"""Staff whom every message names are not looked up each time, and are still who they are now.
+
+Spec: DESIGN 3
+"""
+
+import parts
+import pytest
+from apply_parts import conversion, converted, identifier, observation, patient, url
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.receive import Receiver
+from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.search.plan import EVERYTHING, Query
+
+STAFF = "https://fhir-hub.example/sid/SHTH01/practitioner"
+
+
+def convert(message, received, zone):
+    number = message.header.value(10)
+    doctor = {"resourceType": "Practitioner", "identifier": [identifier("D1", STAFF)]}
+    return conversion(
+        patient(identifier("T1")),
+        observation(number, performer=[{"reference": url("doctor")}]),
+        converted(doctor, (STAFF, "D1"), name="doctor", mode="create"),
+    )
+
+
+@pytest.fixture
+def send(backend, repository, clock):
+    ids = repository.new_id
+    receiver = Receiver(
+        repository,
+        backend.journal,
+        convert,
+        parameters=parts.parameters(),
+        channel=Channel("mllp-1", parts.ZONE),
+        clock=clock,
+        new_id=ids,
+    )
+
+    async def run(control_id):
+        message = f"MSH|^~\\&|LIS|SHTH01|HUB|QPRHP|20250314||ORU^R01|{control_id}|P|2.4\r"
+        answer = await receiver.receive(message.encode())
+        assert read_answer(answer)[:2] == (control_id, "AA")
+
+    return run
+
+
+async def doctors(store):
+    """Return whom each result names, by the result's number, and the ids of all doctors."""
+    page = await store.search(Query(("Observation",), EVERYTHING, count=100))
+    results = [fhirjson.loads(one.content) for one in page.matches]
+    page = await store.search(Query(("Practitioner",), EVERYTHING, count=100))
+    named = {
+        one["identifier"][0]["value"]: one["performer"][0]["reference"].partition("/")[2]
+        for one in results
+    }
+    return named, {one.logical_id for one in page.matches}
+
+
+async def test_messages_that_name_the_same_doctor_refer_to_one_record(send, store):
+    for control_id in ("C1", "C2", "C3"):
+        await send(control_id)
+
+    named, there = await doctors(store)
+
+    assert len(there) == 1
+    assert set(named.values()) == there
+
+
+async def test_a_doctor_whose_record_got_another_number_is_not_referred_to_any_more(
+    send, store, repository
+):
+    await send("C1")
+    await send("C2")
+    named, (first,) = await doctors(store)
+    renumbered = {"resourceType": "Practitioner", "identifier": [identifier("D9", STAFF)]}
+    await repository.commit(lambda unit: unit.update(renumbered, first))
+
+    await send("C3")
+    await send("C4")
+
+    named, there = await doctors(store)
+    (second,) = there - {first}
+    assert named == {"C1": first, "C2": first, "C3": second, "C4": second}
