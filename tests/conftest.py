@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -18,6 +19,10 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.rest.http import Exchange
 from fhir_hub.store.base import Store
 from fhir_hub.store.open import Backend, open_backend
+
+# whether an example holds does not depend on how fast the machine is
+settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub")
 
 # of tests/rest, what depends most on the store; `make test-mongo` runs all of it
 ON_MONGO = ("test_bundle", "test_conditional_delete", "test_explain")

@@ -55,7 +55,7 @@ _OTHER = Encoding("#", "*", "~", "\\", "&")
 
 
 @pytest.mark.parametrize("name", sorted(table.DATATYPES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(raw=_RAW)
 def test_any_text_gives_nothing_or_what_r4_takes(name, raw):
     for encoding in (Encoding(), _OTHER):
@@ -68,7 +68,7 @@ def test_any_text_gives_nothing_or_what_r4_takes(name, raw):
 
 @pytest.mark.parametrize("name", sorted(table.CODED))
 @pytest.mark.parametrize("code_table", ["MaritalStatus", "TimingRepeat", "AdministrativeSex"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(raw=_RAW)
 def test_any_code_through_a_table_gives_nothing_or_what_r4_takes(name, code_table, raw):
     found = parts.looked_up(name, code_table, raw)
@@ -82,7 +82,7 @@ def test_any_code_through_a_table_gives_nothing_or_what_r4_takes(name, code_tabl
     "data_type",
     ["NM", "ST", "SN", "CWE", "TX", "FT", "TS", "TM", "DR", "CQ", "XPN", "XCN", "", "??"],
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(raws=st.lists(_RAW, max_size=3), unit=_RAW, text=_RAW)
 def test_any_observation_has_a_value_that_r4_takes(data_type, raws, unit, text):
     values = [parts.value(raw) for raw in raws]
@@ -107,7 +107,7 @@ def test_nothing_and_null_give_nothing(name, raw):
 
 
 @pytest.mark.parametrize("name", sorted(table.DATATYPES))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(secret=st.from_regex(r"[A-Z]{6}[0-9]{9}", fullmatch=True), at=st.integers(0, 9))
 def test_an_issue_never_holds_what_the_sender_wrote(name, secret, at):
     issues = parts.Issues()

@@ -56,7 +56,7 @@ ALLERGIES = one_of(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     numbers=st.lists(NUMBERS, min_size=1, max_size=4, unique=True),
     name=NAMES,
@@ -105,7 +105,7 @@ RESULTS = st.lists(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     results=RESULTS,
     note=TEXTS.map(escaped),
@@ -138,7 +138,7 @@ def test_a_generated_report_comes_back_with_the_same_facts(
     assert_comes_back(lines, "ORU^R01", version)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     reason=TEXTS.map(escaped),
     note=TEXTS.map(escaped),

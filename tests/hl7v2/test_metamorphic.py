@@ -74,7 +74,7 @@ def with_charset(text: str, declared: str) -> str:
     return "|".join(fields) + "\r" + rest
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(name=names, ends=st.lists(st.sampled_from(("\r", *LINE_ENDS)), min_size=1, max_size=5))
 def test_line_ends_change_nothing(name, ends):
     segments = MESSAGES[name].split("\r")
@@ -82,7 +82,7 @@ def test_line_ends_change_nothing(name, ends):
     assert made(text.encode("utf-8")) == expected(name)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=names.filter(lambda name: name not in UNESCAPED), order=st.permutations(DELIMITERS))
 def test_delimiters_change_nothing(name, order):
     text = MESSAGES[name]
@@ -91,7 +91,7 @@ def test_delimiters_change_nothing(name, order):
     assert made(changed.encode("utf-8")) == expected(name)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(name=names, declared=st.sampled_from(sorted(CHARSETS)), bom=st.booleans())
 def test_the_character_set_changes_nothing(name, declared, bom):
     text = with_charset(MESSAGES[name], declared)
@@ -101,7 +101,7 @@ def test_the_character_set_changes_nothing(name, declared, bom):
     assert made(data) == expected(name)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     name=names,
     added=st.lists(

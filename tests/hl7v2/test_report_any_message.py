@@ -25,7 +25,7 @@ LINES = st.lists(st.tuples(SEGMENTS, st.lists(TEXTS, max_size=14)), max_size=7)
 EVENTS = st.sampled_from(["ADT^A08", "ORU^R01", "SIU^S12", "REF^I12", "ZZZ^Z01"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(EVENTS, LINES, st.booleans())
 def test_each_part_is_told_once_and_each_element_named_is_there(event, lines, by_table):
     segments = [f"MSH|^~\\&|XIS|TEST01|HUB||20250315||{event}|C1|P|2.4", "PID|1||T9||王"]

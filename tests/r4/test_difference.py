@@ -21,7 +21,7 @@ two_of_a_type = st.sampled_from(made_records.TYPES).flatmap(
 
 
 @pytest.mark.no_cover  # many rounds of what other tests cover
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(two_of_a_type)
 def test_a_difference_is_the_patch_that_makes_it(pair):
     name, first, second = pair

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 settings.register_profile(
     "search",
     max_examples=int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "150")),
-    deadline=None,
     derandomize="FHIR_HUB_TEST_EXAMPLES" not in os.environ,
 )
 examples = settings.get_profile("search")

@@ -253,7 +253,6 @@ async def compare_mongo(url: str, made: list, asked: list[Query], few: int) -> N
 @pytest.mark.no_cover  # many rounds of what other tests cover
 @settings(
     max_examples=int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "25")),
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize="FHIR_HUB_TEST_EXAMPLES" not in os.environ,
 )
@@ -266,7 +265,6 @@ def test_every_search_is_answered_as_by_brute_force(made, asked, limits):
 def test_mongo_answers_every_search_as_by_brute_force(mongo_database):
     @settings(
         max_examples=ON_MONGO,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize="FHIR_HUB_TEST_EXAMPLES" not in os.environ,
         database=None,

@@ -140,9 +140,7 @@ class Journals(RuleBasedStateMachine):
 
 TestJournals = Journals.TestCase
 SECONDS = int(os.environ.get("FHIR_HUB_FAULTS_S", "0"))  # of `make test-faults`
-TestJournals.settings = settings(
-    max_examples=25 + 10 * SECONDS, stateful_step_count=25, deadline=None
-)
+TestJournals.settings = settings(max_examples=25 + 10 * SECONDS, stateful_step_count=25)
 
 MONGO_EXAMPLES = 25 if "mongo" in os.environ.get("FHIR_HUB_TEST_STORES", "") else 2
 MONGO_EXAMPLES += 2 * SECONDS
@@ -160,7 +158,7 @@ def test_that_of_mongodb_says_so_too(mongodb):
             super().teardown()
             self._database.__exit__(None, None, None)
 
-    limits = settings(max_examples=MONGO_EXAMPLES, stateful_step_count=25, deadline=None)
+    limits = settings(max_examples=MONGO_EXAMPLES, stateful_step_count=25)
     run_state_machine_as_test(OnMongo, settings=limits)
 
 

@@ -73,7 +73,6 @@ async def compare(world: list) -> None:
 def test_who_holds_codes_is_found_as_by_brute_force():
     @settings(
         max_examples=8,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.explicit, Phase.generate),
         derandomize=True,

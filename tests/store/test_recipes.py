@@ -104,7 +104,6 @@ async def compare(world: list, later: list, limits: Limits) -> None:
 @settings(
     max_examples=6,
     phases=(Phase.generate,),
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

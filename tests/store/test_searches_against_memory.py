@@ -131,7 +131,6 @@ def test_every_search_over_resources_is_answered_as_by_brute_force():
 
     @settings(
         max_examples=WORLDS * TIMES,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize=TIMES == 1,
         database=None,
@@ -207,7 +206,6 @@ def test_mongo_answers_every_search_over_resources_as_by_brute_force(mongo_datab
 
     @settings(
         max_examples=ON_MONGO,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize=TIMES == 1,
         database=None,

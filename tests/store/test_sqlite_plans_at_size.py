@@ -9,7 +9,7 @@ does it, and then written again and again for other people.
 import asyncio
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -19,7 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.records import home_id, institutions, patient_id, record, result_id
-from fhir_hub.search.entry import Entry
+from fhir_hub.search.entry import Entry, entry_of
 from fhir_hub.search.parse import parse_search
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import Change
@@ -152,13 +152,31 @@ Observation?patient.general-practitioner.identifier=T00007&_total=accurate
 """
 
 
-def copied(entry: Entry, model: int, number: int, hours: int) -> Entry:
-    """Return the entry of the record `model` as one of the person `number`."""
-    if entry.kind == "date" and entry.low is not None and entry.high is not None:
-        later = hours * 3_600_000_000
-        return entry._replace(low=entry.low + later, high=entry.high + later)
-    code = entry.code.replace(f"{model:09}000000000", f"{number:09}000000000")
-    return entry._replace(code=code.replace(f"D{model:08}", f"D{number:08}"))
+Copier = Callable[[int, int], Entry]
+
+
+def copier(entry: Entry, model: int) -> Copier | None:
+    """Return what makes the entry of the record `model` one of the person `number`.
+
+    None for what is everybody's: the same entry is that of all of them.
+    """
+    parameter, kind, code, system, low, high, *rest = entry
+    if kind == "date" and low is not None and high is not None:
+
+        def later(number: int, hours: int) -> Entry:
+            by = hours * 3_600_000_000
+            return entry_of((parameter, kind, code, system, low + by, high + by, *rest))
+
+        return later
+    old, short = f"{model:09}000000000", f"D{model:08}"
+    if old not in code and short not in code:
+        return None
+
+    def renamed(number: int, hours: int) -> Entry:
+        new = code.replace(old, f"{number:09}000000000").replace(short, f"D{number:08}")
+        return entry_of((parameter, kind, new, system, low, high, *rest))
+
+    return renamed
 
 
 def models() -> Iterator[tuple[int, str, str, tuple[Entry, ...]]]:
@@ -174,19 +192,20 @@ def models() -> Iterator[tuple[int, str, str, tuple[Entry, ...]]]:
 
 
 def changes() -> Iterator[list[Change]]:
-    known = list(models())
+    known = [
+        (model, *key, [(entry, copier(entry, model)) for entry in entries])
+        for model, *key, entries in models()
+    ]
     for copy in range(COPIES):
         group = []
-        for model, resource_type, logical_id, entries in known:
+        for model, resource_type, logical_id, copied in known:
             number = model + copy * MODELS
             if model == 0 and copy:
                 continue
             moment = 1_700_000_000_000_000 + copy * 1_000_000
-            if copy:
-                old, new = f"{model:09}000000000", f"{number:09}000000000"
-                logical_id = logical_id.replace(old, new)
-                entries = tuple(copied(entry, model, number, copy) for entry in entries)
-            group.append(Change(resource_type, logical_id, 1, moment, "POST", b"{}", entries))
+            new = logical_id.replace(f"{model:09}000000000", f"{number:09}000000000")
+            entries = tuple(make(number, copy) if make else entry for entry, make in copied)
+            group.append(Change(resource_type, new, 1, moment, "POST", b"{}", entries))
         yield group
 
 
