@@ -9,6 +9,7 @@ Spec: https://hl7.org/fhir/R4/elementdefinition.html#path
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from fhir_hub.r4.definitions import Definitions, Element, Structure
@@ -41,6 +42,7 @@ class Target(NamedTuple):
         return is_open or resource_type in self.references
 
 
+@lru_cache(maxsize=2048)  # the rows of a segment stand in the maps of many messages
 def target(definitions: Definitions, resource_type: str, path: str) -> Target:
     """Return where `path` leads in a resource of that type; raises `ValueError` if nowhere."""
     structure = definitions.structure(resource_type)

@@ -5,6 +5,7 @@ as the standard writes them.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _PATH = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]{0,2})(?:\.([1-9][0-9]?)(?:\.([1-9][0-9]?))?)?")
@@ -25,6 +26,7 @@ class Path(NamedTuple):
         return f"{self.segment}-{self.field}{tail}"
 
 
+@lru_cache(maxsize=2048)  # the maps name the same few hundred places thousands of times
 def parse_path(text: str) -> Path:
     """Return the path that `text` writes; raises `ValueError` if it writes none.
 
