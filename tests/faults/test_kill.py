@@ -1,7 +1,7 @@
 """`kill -9` at a random moment under load: what was answered is there, once, and nothing is half.
 
 On each store, by one process and by two. The short versions are `test_durability.py`,
-`test_workers.py` and `test_workers_on_mongo.py` in `tests/whole/`.
+`test_workers_end.py` and `test_workers_on_mongo.py` in `tests/whole/`.
 """
 
 import random

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from running import RunningHub
-from test_workers import PATIENT, figures, pids, processes, until
+from workers import PATIENT, figures, pids, processes, until
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path):

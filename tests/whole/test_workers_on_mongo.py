@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from load import Load, require_everything
 from running import END, START, RunningHub
 from test_durability import oru
-from test_workers import PATIENT, figures, pids, until
+from workers import PATIENT, figures, pids, until
 
 CLIENTS = 200
 IS_LONG = "mongo" in os.environ.get("FHIR_HUB_TEST_STORES", "")

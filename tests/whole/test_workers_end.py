@@ -1,0 +1,203 @@
+"""Of `fhir-hub serve --workers 2` one may end, or both: nothing that was answered is lost.
+
+DESIGN §5, promise 1.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from abc import ABC, abstractmethod
+from itertools import count
+from pathlib import Path
+
+import apsw
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from running import END, START, RunningHub
+from test_durability import oru
+from workers import BASIC, figures, pids, processes, until
+
+from fhir_hub.store.base import Key
+from fhir_hub.store.open import open_backend
+
+STARTS = count(1000, 100_000)  # of control ids
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("workers") / "hub.sqlite"
+
+
+@pytest.fixture(scope="module")
+def hub(path):
+    with RunningHub(f"sqlite:{path}", "--workers", "2") as hub:
+        yield hub
+
+
+class Sender(threading.Thread, ABC):
+    """Writes until its connection breaks or it is told to stop; remembers what was answered."""
+
+    def __init__(self, hub: RunningHub, number: int) -> None:
+        super().__init__()
+        self.hub, self.number = hub, number
+        self.answered: list[str] = []
+        self.has_begun, self.is_enough = threading.Event(), threading.Event()
+        self.broke = False
+
+    def run(self) -> None:
+        try:
+            self.work()
+        except (httpx.TransportError, ConnectionError):
+            self.broke = True
+
+    @abstractmethod
+    def work(self) -> None:
+        """Send until it is enough."""
+
+    def note(self, what: str) -> None:
+        self.answered.append(what)
+        if len(self.answered) == 5:
+            self.has_begun.set()
+
+
+class Creator(Sender):
+    def work(self) -> None:
+        with self.hub.client() as client:
+            while not self.is_enough.is_set():
+                answer = client.post("Basic", json=BASIC)
+                assert answer.status_code == 201
+                self.note(answer.json()["id"])
+
+
+class Reporter(Sender):
+    def work(self) -> None:
+        with self.hub.mllp() as mllp:
+            while not self.is_enough.is_set():
+                self.number += 4
+                assert f"MSA|AA|K{self.number}".encode() in mllp.send(oru(self.number))
+                self.note(str(self.number))
+
+
+def under_load(hub: RunningHub) -> list[Sender]:
+    """Return four Creators and four Reporters at work, half of each kind in each worker."""
+    until(lambda: len(processes(figures(hub))) == 3)
+    first = next(STARTS)
+    senders = [kind(hub, first + n) for kind in (Creator, Reporter) for n in range(4)]
+    for sender in senders:
+        sender.start()
+        assert sender.has_begun.wait(60)
+    return senders
+
+
+def test_a_worker_that_is_killed_under_load_loses_nothing_and_the_other_goes_on(hub):
+    senders = under_load(hub)
+    os.kill(pids(hub)[0], signal.SIGKILL)
+    known = {sender: len(sender.answered) for sender in senders}
+    until(lambda: sum(not sender.is_alive() for sender in senders) >= 4)
+    until(lambda: all(len(s.answered) > known[s] + 5 for s in senders if s.is_alive()))
+    for sender in senders:
+        sender.is_enough.set()
+        sender.join(60)
+
+    # each worker had half of the connections of each kind
+    assert [s.broke for s in senders[:4]].count(True) == 2
+    assert [s.broke for s in senders[4:]].count(True) == 2
+    until(lambda: processes(figures(hub)) == {"supervisor", "worker-1", "worker-2"})
+    until(lambda: figures(hub)["fhir_hub_journal_pending"] == 0)
+    with hub.client() as client:
+        for sender in senders[:4]:
+            for logical_id in sender.answered:
+                assert client.get(f"Basic/{logical_id}").status_code == 200
+        for sender in senders[4:]:
+            for number in sender.answered:
+                found = client.get(f"DiagnosticReport?identifier=F{number}").json()
+                assert found["total"] == 1, number
+        health = client.get("../health/ready")
+        assert health.json()["status"] == "ready"
+
+
+def test_what_killed_workers_had_kept_is_done_when_they_are_back(hub, path):
+    lines = oru(5000).decode().rstrip("\r").split("\r")
+    many = [lines[3].replace("OBX|1|", f"OBX|{number}|") for number in range(1, 800)]
+    journal = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+
+    def pending() -> int:
+        rows = journal.execute("SELECT count(*) FROM message WHERE state = 'received'")
+        return rows.fetchall()[0][0]
+
+    with hub.mllp() as mllp:
+        mllp.socket.sendall(START + "\r".join([*lines[:3], *many]).encode() + b"\r" + END)
+        until(lambda: pending() == 1)
+        for pid in pids(hub):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ConnectionError):
+            mllp.receive()
+    assert pending() == 1
+    until(lambda: pending() == 0)
+
+    with hub.client() as client:
+        assert client.get("DiagnosticReport?identifier=F5000").json()["total"] == 1
+    journal.close()
+
+
+def is_over(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def stored(path: Path, senders: list[Sender]) -> tuple[set[str], int]:
+    """Return which answered creates are missing, and how many messages are not finished."""
+
+    async def ask() -> tuple[set[str], int]:
+        async with open_backend(f"sqlite:{path}") as backend:
+            wanted = {one for sender in senders[:4] for one in sender.answered}
+            found = await backend.store.read_many(Key("Basic", one) for one in wanted)
+            missing = wanted - {one.logical_id for one in found}
+            return missing, len(await backend.journal.pending())
+
+    return asyncio.run(ask())
+
+
+def test_one_worker_that_is_asked_to_stop_drains_and_another_takes_its_place(hub):
+    old = pids(hub)
+    senders = under_load(hub)
+    os.kill(old[0], signal.SIGTERM)
+    until(lambda: len(set(pids(hub)) - set(old)) == 1 and is_over(old[0]))
+    for sender in senders:
+        sender.is_enough.set()
+        sender.join(60)
+    until(lambda: len(processes(figures(hub))) == 3)
+
+    assert figures(hub)["fhir_hub_journal_pending"] == 0
+    assert [sender.broke for sender in senders[4:]].count(True) == 2
+    # a client of HTTP opens another connection; a request on its way to the old one may be lost
+    assert [sender.broke for sender in senders[:4]].count(True) <= 2
+
+
+def test_workers_end_with_their_supervisor_and_nothing_answered_is_lost(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    with RunningHub(f"sqlite:{path}", "--workers", "2") as hub:
+        senders = under_load(hub)
+        workers = pids(hub)
+        hub.kill()
+        for sender in senders:
+            sender.join(60)
+        until(lambda: all(map(is_over, workers)))
+        missing, _ = stored(path, senders)
+        assert missing == set()
+
+
+def test_workers_that_are_asked_to_stop_answer_what_is_under_way_and_exit_0(hub, path):
+    senders = under_load(hub)
+    assert hub.stop() == 0
+    for sender in senders:
+        sender.join(60)
+        assert sender.broke
+    assert stored(path, senders) == (set(), 0)
