@@ -235,19 +235,30 @@ async def test_with_validation_of_profiles_a_claim_has_to_be_kept(start, tmp_pat
     assert strictly.status_code == 400
 
 
-async def test_a_request_that_takes_too_long_gets_503_and_the_hub_goes_on(start):
-    async with start(request_timeout_s=0.2) as hub, hub.client() as client:
-        reader, writer = await asyncio.open_connection("127.0.0.1", _port(hub.addresses.fhir))
-        writer.write(b"POST /fhir/Patient HTTP/1.1\r\nHost: hub\r\nContent-Length: 9\r\n\r\n{")
-        head = await reader.readuntil(b"\r\n\r\n")
-        body = await reader.read()
+async def unended(port):
+    """Return what a request that does not end is answered, nothing if it was cut off before."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /fhir/Patient HTTP/1.1\r\nHost: hub\r\nContent-Length: 9\r\n\r\n{")
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
         writer.close()
 
-        assert head.startswith(b"HTTP/1.1 503 ")
-        assert json.loads(body)["resourceType"] == "OperationOutcome"
-        async with asyncio.timeout(60):  # a machine that is busy may need more than the 0.2 s
+
+async def test_a_request_that_takes_too_long_gets_503_and_the_hub_goes_on(start):
+    async with start(request_timeout_s=0.2) as hub, hub.client() as client:
+        # a machine that is busy may need more than the 0.2 s for anything else, too
+        async with asyncio.timeout(60):
+            while not (told := await unended(_port(hub.addresses.fhir))).startswith(
+                b"HTTP/1.1 503 "
+            ):
+                pass
             while (await client.get("/fhir/Patient")).status_code != 200:
                 pass
+
+        assert json.loads(told.partition(b"\r\n\r\n")[2])["resourceType"] == "OperationOutcome"
 
 
 async def test_a_fault_of_ours_is_logged_by_its_place_and_told_without_detail(start):
