@@ -43,6 +43,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._limit_s = limit_s
         self._is_whole = self._is_begun = self._is_over = self._is_refused = False
+        self._is_for_nobody = False
         self._received = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -82,12 +83,19 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that its head is there; raises `ValueError` for one that is too large."""
+        """Note that its head is there.
+
+        Raises `ValueError` for one that is too large, or does not name one host (RFC 9112, 3.2).
+        """
         if self._received > _MOST_HEAD:
             head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if head > _MOST_HEAD:
                 self._is_over = True
                 raise ValueError("the head of a request is too large")
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            self._is_for_nobody = True
+            raise ValueError("a request names one host")
         self._is_begun = False
         super().on_headers_complete()
 
@@ -105,7 +113,8 @@ class Connection(HttpToolsProtocol):
             status, code = b"431 Request Header Fields Too Large", "too-long"
             text = f"the line and headers of a request have at most {_MOST_HEAD} bytes"
         else:
-            status, code, text = b"400 Bad Request", "structure", "this is no HTTP request"
+            told = "a request names one Host" if self._is_for_nobody else "this is no HTTP request"
+            status, code, text = b"400 Bad Request", "structure", told
         body = fhirjson.dumps(outcome_of([Issue(code, text)]))
         head = b"HTTP/1.1 %b\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
         tail = b"content-length: %d\r\nconnection: close\r\n\r\n%b"

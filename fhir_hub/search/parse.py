@@ -19,6 +19,7 @@ from fhir_hub.search.condition import HAS, LIST, MOST_VALUES, Conditions
 from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.filter import FILTER, filter_plan
 from fhir_hub.search.include import Include, parse_include, parse_reverse_include
+from fhir_hub.search.kinds import special
 from fhir_hub.search.parameters import Parameter, Parameters
 from fhir_hub.search.plan import And, Has, Is, Or, Plan, Query, SortKey
 from fhir_hub.search.request import SearchRequest, Total
@@ -32,6 +33,7 @@ TOTALS: tuple[Total, ...] = get_args(Total)
 # read by the HTTP side; they choose a format and no resource
 _ELSEWHERE = ("_format", "_pretty")
 _ORDERED = {"_type": 0, "_elements": 2}
+CONTAINED = "_contained"
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _MOST_PAIRS = 200
 
@@ -215,6 +217,12 @@ class _Reading:
     def set_explain(self, value: str) -> None:
         self.is_explained = _one_of("_explain", value, ("true", "false")) == "true"
 
+    def set_contained(self, value: str) -> None:
+        if _one_of(CONTAINED, value, ("false", "true", "both")) != "false":
+            raise UnknownParameter(
+                f"{CONTAINED} is not supported but as false: {special.PARAMETERS[CONTAINED]}"
+            )
+
     def set_elements(self, value: str) -> None:
         names = tuple(dict.fromkeys(value.split(",")))
         if not all(name.isalnum() for name in names):
@@ -310,6 +318,7 @@ _CONTROLS: Mapping[str, Callable[[_Reading, str], None]] = {
     "_summary": _Reading.set_summary,
     "_elements": _Reading.set_elements,
     "_explain": _Reading.set_explain,
+    CONTAINED: _Reading.set_contained,
 }
 _INCLUDES: Mapping[str, Callable[[_Reading, str, str], None]] = {
     "_include": _Reading.include,

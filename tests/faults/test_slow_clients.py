@@ -99,8 +99,14 @@ GET = b"GET /fhir/Patient?name=%b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b
         (GET % (b"x", b"x: y\r\n" * 40_000), b"431"),
         (b"GET /fhir/Patient HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 600_000, b"431"),
         (GET % (b"x" * 60_000, b"x: %b\r\n" % (b"y" * 60_000)), b"200"),
+        (b"GET /fhir/Patient?_count=0 HTTP/1.1\r\nconnection: close\r\n\r\n", b"400"),
+        (GET % (b"x", b"host: y\r\n"), b"400"),
+        (b"GET /fhir/Patient?_count=0 HTTP/1.0\r\n\r\n", b"200"),
     ],
-    ids=["TLS", "line", "length", "address", "header", "headers", "no end", "large"],
+    ids=[
+        *("TLS", "line", "length", "address", "header", "headers", "no end", "large"),
+        *("no host", "two hosts", "HTTP/1.0"),
+    ],
 )
 def test_what_is_no_request_or_too_large_is_told_so(hub, content, status):
     with connect(hub) as connection:

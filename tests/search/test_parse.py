@@ -17,6 +17,7 @@ def test_no_parameters_ask_for_everything(read):
     assert request.query.plan == EVERYTHING
     assert (request.query.count, request.query.with_total, request.total) == (20, False, "none")
     assert (request.resource_types, read("?").resource_types) == (("Patient",), ())
+    assert read("Patient?_contained=false").query.plan == EVERYTHING
 
 
 def test_repeated_parameters_are_anded_and_values_ored(read):
@@ -149,6 +150,7 @@ def test_a_star_is_every_parameter_that_may_point_here(read):
         ("Patient?_list=", InvalidParameter, "_list is the logical id of a List"),
         ("Patient?_query=x", UnknownParameter, "_query is not supported"),
         ("Patient?_contained=true", UnknownParameter, "_contained is not supported"),
+        ("Patient?_contained=maybe", InvalidParameter, "_contained is one of false, true, both"),
         ("Patient?age=5", UnknownParameter, "age is not supported.*birthdate"),
         ("Location?near=1", InvalidParameter, "near: a position is written latitude"),
         ("Location?_sort=near", InvalidParameter, "_sort.*near"),
