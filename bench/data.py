@@ -125,10 +125,11 @@ def oru(number: int, results: int = 10) -> bytes:
     who = number % 500
     family, given = SURNAMES[who % len(SURNAMES)], GIVEN[who % len(GIVEN)]
     stamp = "20250314103000"
+    born = f"{1935 + who % 61}{1 + who % 12:02}{1 + who % 28:02}"
     lines = [
         f"MSH|^~\\&|LIS|SHTH01|FHIRHUB|QPRHP|{stamp}||ORU^R01^ORU_R01|B{number}|P|2.4"
         "|||AL|NE|CHN|UNICODE UTF-8|zh",
-        f"PID|1||T{who:07}^^^SHTH01^PI||{family}^{given}^^^^^L^I||19530412|F",
+        f"PID|1||T{who:07}^^^SHTH01^PI||{family}^{given}^^^^^L^I||{born}|F",
         f"PV1|1|O|NFM07^^^SHTH01||||||||||||||||M{number}",
         f"ORC|RE|JY{number}^SHTH01|L{number}^LIS||CM||||20250314080500|||T20501^方^晓岚^^^^^^SHTH01^L",
         f"OBR|1|JY{number}^SHTH01|L{number}^LIS|SH-CHEM^生化组合^L|||20250314081000"
