@@ -8,6 +8,7 @@ Spec: HL7v2 chapter 2, 2.5.2 (message structures); https://github.com/crs4/hl7ap
 """
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -121,12 +122,18 @@ def _content(segment: str, field: int) -> tuple[int, Any]:
     """
     count, content = 0, None
     for version in _VERSIONS:
-        if found := _table(version, "segments", "SEGMENTS").get(segment):
-            count = max(count, len(found[1]))
-            if field <= len(found[1]):
-                content = found[1][field - 1][1]
-                break
+        found = _rows(segment, version)
+        count = max(count, len(found))
+        if field <= len(found):
+            content = found[field - 1][1]
+            break
     return count, content
+
+
+def _rows(segment: str, version: str) -> Sequence[Any]:
+    """Return hl7apy's rows of a segment's fields; none where a version has withdrawn it."""
+    found = _table(version, "segments", "SEGMENTS").get(segment, ())
+    return found[1] if len(found) > 1 else ()
 
 
 class Shape(NamedTuple):
@@ -144,14 +151,15 @@ class Shape(NamedTuple):
 @lru_cache(maxsize=2048)
 def fields(segment: str, version: str) -> tuple[Shape, ...]:
     """Return the fields of a segment in a version, field 1 first; none of an unknown one."""
-    found = _table(version.replace(".", "_"), "segments", "SEGMENTS").get(segment)
-    return tuple(_shape(one[1], one[2]) for one in found[1]) if found else ()
+    found = _rows(segment, version.replace(".", "_"))
+    return tuple(_shape(one[1], one[2]) for one in found)
 
 
 def _shape(content: Any, cardinality: tuple[int, int]) -> Shape:
     least, most = cardinality
-    parts = content[1] if content[0] == "sequence" else ()
-    datatype = content[2] or ""
+    # hl7apy's tables of 2.7 have no parts of some datatypes that 2.7 withdrew (TQ1, QRD)
+    parts = (content[1] or ()) if content[0] == "sequence" else ()
+    datatype = content[2] or "" if len(content) > 2 else ""
     inner = tuple(_shape(one[1], one[2]) for one in parts)
     return Shape(datatype, inner, least > _OPTIONAL, most)
 

@@ -3,7 +3,6 @@
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ADT_A01: ROL[CareTeam], PRT[CareTeam])
 """
 
-import pytest
 from conversion_parts import (
     PID,
     TABLE_MSH,
@@ -69,23 +68,3 @@ def test_an_answer_says_to_what_and_how():
     conversion = by_table("ORL^O22^ORL_O22", "MSA|AE|C9", "ORC|OK|P1", "OBR|1|P1||X^Y")
     header = only(conversion, "MessageHeader")
     assert header["response"] == {"identifier": "C9", "code": "transient-error"}
-
-
-@pytest.mark.parametrize("stored", [False, True])
-def test_what_is_measured_beside_a_document_is_no_file_of_it(stored):
-    message = lines(
-        TABLE_MSH.format("MDM^T02^MDM_T02"),
-        "EVN|T02|20250315",
-        PID,
-        "PV1|1|I",
-        "TXA|1|HP|TX|20250315||||||||D1|||||AU",
-        "OBX|1|TX|A^Report||the text||||||F",
-        "OBX|2|NM|8302-2^Height^LN||170|cm|||||F",
-        "OBX|3|CWE|B^Smoker||Y^Yes^L||||||F",
-    )
-    conversion = converted(message, by_table=not stored)
-    (content,) = only(conversion, "DocumentReference")["content"]
-    assert content["attachment"]["title"] == "Report"
-    height, smoker = of_type(conversion, "Observation")
-    assert (height["valueQuantity"]["value"], height["valueQuantity"]["code"]) == (170, "cm")
-    assert smoker["valueCodeableConcept"]["text"] == "Yes"

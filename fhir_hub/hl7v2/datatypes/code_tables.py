@@ -5,6 +5,7 @@ source  = "HL7 table 0001; DOMAIN 3.3"          # where the facts are from
 system  = "http://hl7.org/fhir/administrative-gender"   # of codes; a row may say another
 default = "unknown"                             # what any other source code means (optional)
 open    = true                                  # a bare code not listed is of `system` (optional)
+closed  = true                                  # R4 allows no other code (optional)
 standard = ["M", "F"]                           # what a strict sender may write (optional)
 
 [map]                                           # source code = code
@@ -28,7 +29,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Coded, Table, table_key
 
-_KEYS = {"source", "system", "default", "open", "map", "display", "row", "standard"}
+_KEYS = {"closed", "source", "system", "default", "open", "map", "display", "row", "standard"}
 _ROW_KEYS = {"from", "code", "display", "system"}
 
 
@@ -60,7 +61,8 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
     fallback = by_code.get(default, Coded(default, "", system)) if default else None
     standard = frozenset(map(table_key, document.get("standard", ())))
     is_open = document.get("open") is True
-    return Table(name, system, rows, fallback, is_open, _spelled(document), standard)
+    is_closed = document.get("closed") is True
+    return Table(name, system, rows, fallback, is_open, _spelled(document), standard, is_closed)
 
 
 def _spelled(document: Mapping[str, Any]) -> dict[str, str]:

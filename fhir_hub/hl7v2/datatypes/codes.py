@@ -173,6 +173,9 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     what the table has for it. Where the standard's tables are followed every coding of CWE stays.
     """
     coded = _looked_up(value, context, table)
+    if coded is None and table.is_closed:
+        context.issue("unmapped-code", f"table {table.name} does not know a code; it was left out")
+        return None
     if coded is None:
         return codeable_concept(value, context)
     found = [_coding_of(coded, value, context), *coded.properties.get("also", ())]

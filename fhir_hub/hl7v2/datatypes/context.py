@@ -40,7 +40,8 @@ class Table:
     `default` is what any other code means; without it such a code has no meaning here. In an
     open table a bare code that is not listed is a code of `system` all the same. `spelled` has the
     source codes as the file writes them, for messages that we write. `standard` are the codes
-    that HL7 itself has, where that matters; elsewhere every ASCII code may be one.
+    that HL7 itself has, where that matters; elsewhere every ASCII code may be one. A closed table
+    is of an element to which R4 binds its codes: another is left out.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Table:
     is_open: bool = False
     spelled: Mapping[str, str] = field(default_factory=dict)
     standard: frozenset[str] = frozenset()
+    is_closed: bool = False
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""
