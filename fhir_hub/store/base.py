@@ -169,7 +169,8 @@ class CannotOpen(ValueError):
 class Page(NamedTuple):
     """One page of matches, the cursor of the next (empty: this is the last), the exact total.
 
-    All that was written up to the sequence `as_of` was seen (0: that is not known).
+    All that was written up to the sequence `as_of` was seen (0: that is not known; -1: the
+    reader saw an older state).
     """
 
     matches: list[Stored]

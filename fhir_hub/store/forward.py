@@ -188,7 +188,8 @@ class ForwardingStore:
     async def search(self, query: Query) -> Page:
         """Return a page of current, not deleted resources that meet the query."""
         written = self._written
-        return (await self._near.search(query))._replace(as_of=written)
+        page = await self._near.search(query)
+        return page._replace(as_of=written if page.as_of >= 0 else -1)
 
     async def explain(self, query: Query) -> list[str]:
         """Return how it would search."""

@@ -57,6 +57,10 @@ class Reader:
         steps = max(1, _STEPS * limits.few)
         self._budget = Budget(connection, steps) if connection.readonly("main") else None
 
+    def sees_all(self) -> bool:
+        """Say whether who reads now sees all that is committed: no older snapshot is held."""
+        return self.connection.txn_state("main") == apsw.SQLITE_TXN_NONE
+
     def read(self, key: Key) -> Stored | None:
         """Return the current version, a deletion too."""
         number = self.names.type(key[0])

@@ -148,10 +148,13 @@ class SqliteStore:
         """Return a page of current, not deleted resources that meet the query."""
         try:
             reader, as_of = self._here(), self._changes.committed
-            page = reader.quick(query) or reader.glance(query)
-            if page is None:
-                page = await self._readers.run(lambda other: other.search(query))
-            return Page(page.matches, page.cursor, page.total, as_of)
+            sees_all, page = reader.sees_all(), reader.quick(query) or reader.glance(query)
+            if page is not None:
+                return page._replace(as_of=as_of if sees_all else -1)
+            sees_all, found = await self._readers.run(
+                lambda other: (other.sees_all(), other.search(query))
+            )
+            return found._replace(as_of=as_of if sees_all else -1)
         except UnicodeEncodeError:
             raise InvalidParameter("a value of the search is not valid Unicode") from None
 
