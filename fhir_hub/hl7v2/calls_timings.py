@@ -26,6 +26,8 @@ def order_timing(place: Place, draft: Draft, paths: Paths) -> Typed | None:
     """
     pattern, at, offset, service, begins, ends, length, total = paths
     context = place.run.context
+    if place.find(pattern.segment) is None and len({path.segment for path in paths}) == 1:
+        return None
     value = place.value(pattern)
     made = (timings.timing(value, context) if value else None) or {}
     repeat: Json = dict(made.get("repeat", {}))

@@ -51,7 +51,7 @@ Plan = tuple[Acts, Acts]
 
 def _needed(rows: Iterable[Compiled], filled: int) -> Acts:
     return tuple(
-        (one.alone, one.act)
+        (one.alone, one.free if one.free and not one.empties & filled else one.act)
         for one in rows
         if (not one.any_of or one.any_of & filled) and one.all_of & filled == one.all_of
     )

@@ -30,6 +30,9 @@ class Compiled(NamedTuple):
     any_of: int = 0
     all_of: int = 0
     alone: str = ""
+    # what it does where none of these fields is filled, which is all that its condition asks
+    empties: int = 0
+    free: Act | None = None
 
 
 def compile_row(
@@ -47,7 +50,10 @@ def compile_row(
     if row.links:
         return Compiled(row, linking(row, goal, test), 2 if row.links == "*" else 1)
     if row.call:
-        return Compiled(row, calling(row, goal, test), 0, _sources(row, segment), demanded)
+        empties = _empties(row, segment)
+        free = calling(row, goal, None) if empties else None
+        filled, act = _sources(row, segment), calling(row, goal, test)
+        return Compiled(row, act, 0, filled, demanded, "", empties, free)
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
         act = constant(row, put, test)
@@ -79,6 +85,16 @@ def _demanded(row: Row, segment: str) -> int:
     when = {row.when: True} if isinstance(row.when, str) else row.when or {}
     paths = [parse_path(key) for key, wanted in when.items() if wanted is not False]
     return sum({1 << path.field for path in paths if path.segment == segment})
+
+
+def _empties(row: Row, segment: str) -> int:
+    """Return the fields that are empty if the condition of a row holds, where it asks no more."""
+    when = row.when if isinstance(row.when, Mapping) and not row.unless else {}
+    paths = [parse_path(key) for key, wanted in when.items() if wanted is False]
+    is_all = len(paths) == len(when)
+    if not is_all or any(path.segment != segment or path.component for path in paths):
+        return 0
+    return sum({1 << path.field for path in paths})
 
 
 def _check(row: Row, scope: Scope) -> None:

@@ -214,6 +214,8 @@ def kept_segments(run: Run) -> dict[int, int]:
         return {}
     kept: dict[int, int] = {}
     for segment, mask in run.unread:
+        if not mask >> 1:
+            continue
         fields = segment.fields
         numbers = [n for n in range(1, len(fields)) if mask >> n & 1 and fields[n].strip("^&~ ")]
         if not numbers:
