@@ -90,17 +90,22 @@ class Hub:
         self.retention = Retention(self.backend.journal, self.settings, clock, log)
 
     async def run(
-        self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None = None
+        self,
+        stop: asyncio.Event,
+        on_ready: Callable[[Addresses], None],
+        load: Path | None = None,
+        opened: socket | None = None,
     ) -> None:
         """Serve until `stop` is set, then drain; `load` is a Bundle to store before.
 
+        `opened` is the socket to serve HTTP on, if that of the settings is not to be opened.
         Messages that a crash interrupted are finished first. Raises `CannotListen`, and
         `FhirError` if the Bundle of `load` cannot be stored.
         """
         settings = self.settings
         await self.prepare(load)
         self.lead()
-        with open_socket(settings.host, settings.port) as listening:
+        with opened or open_socket(settings.host, settings.port) as listening:
             here = address(settings.host, listening.getsockname()[1])
             try:
                 await self.intake.start()

@@ -1,6 +1,7 @@
 """`fhir-hub serve`: start the hub, say where it is, and drain when asked to stop."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -133,13 +134,18 @@ async def _serve(
         await run_workers(settings, given, logs, stop, ready, load)
         return
     from fhir_hub.app import build
-    from fhir_hub.server import calm_collector
+    from fhir_hub.server import calm_collector, open_socket
     from fhir_hub.store.open import open_backend
 
-    async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
-        hub = build(settings, backend, logs, given=given)
-        calm_collector()
-        await hub.run(stop, ready, load)
+    with contextlib.ExitStack() as opened:
+        listening = None
+        if settings.port == 0:  # references to the hub itself have the port that it is given
+            listening = opened.enter_context(open_socket(settings.host, 0))
+            settings = settings.on_port(listening.getsockname()[1])
+        async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
+            hub = build(settings, backend, logs, given=given)
+            calm_collector()
+            await hub.run(stop, ready, load, listening)
 
 
 def _as_json(addresses: "Addresses") -> str:

@@ -11,7 +11,7 @@ Spec: https://toml.io/en/v1.0.0
 from collections.abc import Iterable
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -277,6 +277,10 @@ class Settings(BaseSettings):
     def zone(self) -> tzinfo:
         """Return `timezone` as a zone."""
         return read_zone(self.timezone)
+
+    def on_port(self, port: int) -> Self:
+        """Return these settings with the port that a hub was given that asked for any (0)."""
+        return self.model_copy(update={"port": port})
 
     def rules_of(self, *sources: str) -> RuleSettings:
         """Return the rules of what comes from `sources`, of which a later one says more exactly."""

@@ -78,7 +78,8 @@ async def run_workers(
                 http = opened.enter_context(open_socket(settings.host, settings.port))
                 mllp = [opened.enter_context(open_socket(plan.host, plan.number)) for plan in plans]
                 ports = by_channel(plans, [one.getsockname()[1] for one in mllp])
-                here = address(settings.host, http.getsockname()[1])
+                settings = settings.on_port(http.getsockname()[1])
+                here = address(settings.host, settings.port)
                 addresses = Addresses(here, ports.get(DEFAULT_MLLP, 0), channels=ports)
                 kinds = [mllp_kind(number) for number in range(len(plans))]
                 reception = Reception(

@@ -51,3 +51,20 @@ def test_broken_frames_are_passed_over(hub):
     with hub.mllp() as mllp:
         mllp.socket.sendall(b"\x1c\rjunk\x0b\x0b\x0bMSH|half")
         assert b"MSA|AA|5" in mllp.send(HEAD + b"ADT^A04|5|P|2.5\r" + PID)
+
+
+def test_an_absolute_reference_to_the_hub_itself_is_kept_whole_on_any_free_port(hub):
+    with hub.client() as client:
+        basic = {"resourceType": "Basic", "code": {"text": "x"}}
+        refused = client.post(
+            "Basic", json=basic | {"subject": {"reference": f"{hub.fhir}/Group/1"}}
+        )
+        made = client.put("Patient/own", json={"resourceType": "Patient", "id": "own"})
+        taken = client.post(
+            "Basic", json=basic | {"subject": {"reference": f"{hub.fhir}/Patient/own"}}
+        )
+
+        assert (refused.status_code, made.status_code, taken.status_code) == (422, 201, 201)
+        found = client.get("Basic?subject=Patient/own").json()["entry"]
+        assert [one["resource"]["id"] for one in found] == [taken.json()["id"]]
+        assert client.delete("Patient/own").status_code == 409

@@ -180,3 +180,10 @@ def test_the_limit_of_mllp_connections_is_that_of_all_workers_together(hub):
         with hub.mllp() as another:
             assert b"MSA|AA|K1" in another.send(oru(1))
     until(lambda: are_open(0))
+
+
+def test_an_absolute_reference_to_the_hub_itself_is_its_own_to_every_worker(hub):
+    body = BASIC | {"subject": {"reference": f"{hub.fhir}/Group/none"}}
+    with hub.client() as one, hub.client() as other:
+        answers = [client.post("Basic", json=body).status_code for client in (one, other)]
+    assert answers == [422, 422]
