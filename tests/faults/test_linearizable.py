@@ -105,7 +105,7 @@ class Client(threading.Thread):
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("mongo", marks=long_only)])
 def test_histories_over_two_processes_are_linearizable(address, kind):
     with RunningHub(address, "--workers", "2") as hub:
-        for number in rounds(1):
+        for number in rounds(4):
             clients = [Client(hub.fhir, f"r{number}", one) for one in range(CLIENTS)]
             for client in clients:
                 client.start()

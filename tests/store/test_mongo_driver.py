@@ -9,6 +9,7 @@ from pymongo.errors import OperationFailure
 
 from fhir_hub.errors import Closing, TooLarge, Unavailable
 from fhir_hub.store.base import CannotOpen
+from fhir_hub.store.mongo import streams
 from fhir_hub.store.mongo.driver import Refused, connect, told
 from fhir_hub.store.mongo.schema import ORDER, SCHEMA, prepare, read_address
 
@@ -96,6 +97,19 @@ async def test_a_passing_fault_of_the_servers_is_unavailable(connection, mongodb
         await connection.find("resource", {})
 
     assert await connection.find("resource", {}) == []
+
+
+async def test_a_change_stream_that_was_refused_is_asked_for_again(
+    connection, mongodb, monkeypatch
+):
+    monkeypatch.setattr(streams, "_REFUSED_S", 0.01)
+    heard = asyncio.Event()
+    stream = streams.Stream(connection, "hub", [], heard.set)
+    with failing(mongodb, 40573, "aggregate", times=1):
+        stream.start()
+        await asyncio.wait_for(heard.wait(), 30)
+    assert stream.is_open
+    await stream.close()
 
 
 async def test_more_keys_than_an_index_takes_of_a_document_are_too_large(connection, mongodb):

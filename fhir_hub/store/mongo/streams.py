@@ -18,6 +18,7 @@ from fhir_hub.store.mongo.schema import HUB, ORDER
 from fhir_hub.store.news import Heard
 
 LOOK_S = 2.0  # where changes are heard of: for what was missed while a stream was broken
+_REFUSED_S = 60.0  # until a server that refused a stream is asked for it again
 _AWAIT_MS = 1000
 
 
@@ -44,8 +45,9 @@ class Stream:
             await asyncio.wait([self._task])
 
     async def _listen(self) -> None:
-        """Hear of changes. Endless, unless there are no change streams."""
+        """Hear of changes, without an end."""
         while True:
+            pause_s = LOOK_S
             try:
                 stream = await self._connection.watch(
                     self._collection, self._stages, max_await_time_ms=_AWAIT_MS
@@ -55,13 +57,13 @@ class Stream:
                 async with stream:
                     async for _ in stream:
                         self._heard()
-            except Refused:
-                return
+            except Refused:  # there are none, or not now: a right that was not given yet
+                pause_s = _REFUSED_S
             except (Unavailable, PyMongoError):
                 pass
             finally:
                 self.is_open = False
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(pause_s)
 
 
 def _commits(field: str) -> list[Document]:
