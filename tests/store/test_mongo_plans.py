@@ -9,6 +9,7 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import (
     And,
     Compare,
+    Except,
     Has,
     Is,
     LinkedBy,
@@ -132,6 +133,18 @@ async def test_within_a_write_no_sharded_collection_is_joined(filled, mongo_url,
     there = frozenset(f"p{number}" for number in (1, 3, 5, 7, 9))
     assert await store.write([change("new")], [Guard("Patient", plan, there)])
     await store.close()
+
+
+async def test_who_refers_to_a_version_refers_to_no_other_resource(store, change):
+    for name, *target in (("v", "Patient/2", "1"), ("o", "Patient/3"), ("p", "Patient/2")):
+        await store.write(
+            [change(name, Entry("subject", "reference", *target), resource_type="Observation")]
+        )
+    other = Has("subject", "reference", (Except((Is("Patient/2"),)),))
+
+    found = [one.logical_id for one in (await store.search(Query(("Observation",), other))).matches]
+
+    assert found == ["o"]
 
 
 async def test_an_explanation_has_no_values(filled):

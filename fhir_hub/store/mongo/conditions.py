@@ -225,7 +225,9 @@ def _coded(parameter: str, kind: str, tests: Sequence[Test]) -> Document:
     simple: list[Any] = []
     for test in tests:
         if isinstance(test, Except):
-            none_of = [one for each in test.tests for one in patterns(parameter, kind, each)]
+            none_of = [
+                one for each in test.tests for one in patterns(parameter, kind, each, is_alone=True)
+            ]
             start = regex("^" + literal(named(parameter, kind)))
             alternatives.append({"x": {"$elemMatch": {"$in": [start], "$nin": none_of}}})
         else:

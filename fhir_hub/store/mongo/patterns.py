@@ -101,8 +101,12 @@ def negated(part: Document) -> Document:
     return {"$nor": [part]}
 
 
-def patterns(parameter: str, kind: str, test: Test) -> list[Pattern]:
-    """Return what flat strings of a parameter pass a test of codes or texts: one of these."""
+def patterns(parameter: str, kind: str, test: Test, *, is_alone: bool = False) -> list[Pattern]:
+    """Return what flat strings of a parameter pass a test of codes or texts: one of these.
+
+    With `is_alone` each string is asked for itself: of a reference to a version, which stands
+    there twice, not the one that names none.
+    """
     start = named(parameter, kind)
     match test:
         case Is(None, None):
@@ -111,20 +115,22 @@ def patterns(parameter: str, kind: str, test: Test) -> list[Pattern]:
             end = f"(?:{BETWEEN}|{_LAST})"
             return [regex(f"^{literal(start)}{_ONE}{BETWEEN}{literal(escaped(system or ''))}{end}")]
         case Is(code, system):
-            return list(_codes(start, kind, (code or "",), system))
+            return list(_codes(start, kind, (code or "",), system, is_alone=is_alone))
         case Among(codes, system):
-            return list(_codes(start, kind, sorted(codes), system))
+            return list(_codes(start, kind, sorted(codes), system, is_alone=is_alone))
         case Text(value, mode):
             return list(_texts(start, kind, value, mode))
         case _:
             return []  # a code has no bounds and no position
 
 
-def _codes(start: str, kind: str, codes: Sequence[str], system: str | None) -> Iterator[Pattern]:
+def _codes(
+    start: str, kind: str, codes: Sequence[str], system: str | None, *, is_alone: bool = False
+) -> Iterator[Pattern]:
     for code in codes:
         begun = start + escaped(code)
         if system is None:
-            if kind == "reference":
+            if kind == "reference" and not is_alone:
                 yield begun + BETWEEN
                 yield ANY_VERSION + begun
             else:

@@ -19,6 +19,7 @@ from fhir_hub.store.news import Heard
 
 LOOK_S = 2.0  # where changes are heard of: for what was missed while a stream was broken
 _REFUSED_S = 60.0  # until a server that refused a stream is asked for it again
+_CANCEL_S = 0.2
 _AWAIT_MS = 1000
 
 
@@ -31,7 +32,7 @@ class Stream:
         self._connection, self._collection = connection, collection
         self._stages, self._heard = stages, heard
         self._task: asyncio.Task[None] | None = None
-        self.is_open = False
+        self.is_open = self._is_over = False
 
     def start(self) -> None:
         """Listen from now on, if it does not yet."""
@@ -40,13 +41,14 @@ class Stream:
 
     async def close(self) -> None:
         """Listen no more."""
-        if self._task is not None:
+        self._is_over = True
+        while self._task is not None and not self._task.done():  # a driver may swallow one cancel
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=_CANCEL_S)
 
     async def _listen(self) -> None:
-        """Hear of changes, without an end."""
-        while True:
+        """Hear of changes until it is closed."""
+        while not self._is_over:
             pause_s = LOOK_S
             try:
                 stream = await self._connection.watch(
