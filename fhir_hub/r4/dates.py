@@ -19,7 +19,9 @@ _match = re.compile(
     r"(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
 ).fullmatch
 # what systems write: to the second, with an offset of less than 14 hours
-_is_usual = re.compile(r"[-0-9]{10}T[:0-9]{8}[+-](?:0[0-9]|1[0-3]):[0-5][0-9]").fullmatch
+_is_usual = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[+-](?:0[0-9]|1[0-3]):[0-5][0-9]"
+).fullmatch
 _SHORT = 40
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
