@@ -157,10 +157,11 @@ def _run(
 ) -> Run:
     """Return the run of a message with the context that its sender's settings make."""
     settings = program.scope.settings
-    run = Run(message, received, program.memories, by_table=by_table, campus=settings.campus)
+    zone = settings.zone or times.zone_of(message.header.value(7)) or zone
+    run = Run(message, received, program.memories, zone, by_table=by_table, campus=settings.campus)
     run.context = Context(
         run.facility,
-        settings.zone or times.zone_of(message.header.value(7)) or zone,
+        zone,
         program.scope.tables,
         run.issue,
         by_table,

@@ -9,6 +9,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from fhir_hub.hl7v2.datatypes.context import Context
@@ -182,6 +183,7 @@ class Run:
         message: Message,
         received: str,
         memories: Memories,
+        zone: tzinfo,
         *,
         by_table: bool = False,
         campus: Path | None = None,
@@ -196,7 +198,7 @@ class Run:
         if campus is not None:
             self.facility = _with_campus(self.facility, message, campus)
         self.control_id = header.value(10)
-        self.memory = memories.of(self.facility, message.encoding, by_table)
+        self.memory = memories.of(self.facility, message.encoding, zone, by_table)
         self.received = received
         parts = (3, 4, 7, 9, 10)
         self.seed = "|".join([_first_three(header, number) for number in parts])

@@ -8,6 +8,7 @@ fastest copy there is.
 
 import ast
 from collections.abc import Callable, Hashable
+from datetime import tzinfo
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ class Memory:
 
 
 class Memories:
-    """The memories of a program, by facility and delimiters; at most some hundred of them."""
+    """The memories of a program, by facility, delimiters and zone; at most some hundred of them."""
 
     __slots__ = ("_held",)
 
@@ -78,9 +79,12 @@ class Memories:
         """Forget everything: codes mean something else now."""
         self._held.clear()
 
-    def of(self, facility: str, encoding: Encoding, by_table: bool = False) -> Memory:
-        """Return the memory for messages of a facility with these delimiters."""
-        key = (facility, encoding, by_table)
+    def of(self, facility: str, encoding: Encoding, zone: tzinfo, by_table: bool = False) -> Memory:
+        """Return the memory for messages of a facility with these delimiters, and times in `zone`.
+
+        Since when staff has a name is a time too.
+        """
+        key = (facility, encoding, zone, by_table)
         memory = self._held.get(key)
         if memory is None:
             if len(self._held) >= _FACILITIES:

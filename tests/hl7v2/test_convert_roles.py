@@ -178,3 +178,17 @@ def test_by_the_tables_a_phone_is_its_whole_number_before_its_pieces(phone, valu
     message = lines(MSH.format("ADT^A01^ADT_A01"), patient, PV1)
     found = only(converted(message, by_table=True), "Patient")["telecom"]
     assert [one["value"] for one in found] == values
+
+
+@pytest.mark.parametrize("by_table", [False, True])
+def test_since_when_staff_has_a_name_is_in_the_zone_of_the_message(by_table):
+    doctor = f"{DOCTOR}{'^' * 10}20200101080000"
+    found = []
+    for offset in ("-0500", "+0800"):
+        header = MSH.format("ADT^A01^ADT_A01").replace("20250315101500", f"20250315101500{offset}")
+        visit = f"PV1|1|I|||||{doctor}||||||||||||M1"
+        conversion = converted(lines(header, PID, visit), by_table=by_table)
+        named = [one["name"][0].get("period") for one in of_type(conversion, "Practitioner")]
+        found.append(next(period["start"] for period in named if period))
+
+    assert found == ["2020-01-01T08:00:00-05:00", "2020-01-01T08:00:00+08:00"]
