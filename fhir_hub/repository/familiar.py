@@ -1,9 +1,10 @@
 """What searches of a unit need not be run: of what is well known, and of what nobody knows yet.
 
 A feed names the same few hundred doctors, wards and institutions again and again. Which resource
-one is found as is kept with the moment of that search; the unit is written only if the search
-would still find the same, so what is kept may be old and never does harm. And of a resource that
-a unit has just made under an id of its own nothing can be stored that refers to it.
+one is found as is kept with the moment of that search. It is found again if what was found is as
+it was then, which is read by id; and the unit is written only if the search would still find the
+same. And of a resource that a unit has just made under an id of its own nothing can be stored that
+refers to it.
 
 Spec: DESIGN 3
 """
@@ -11,7 +12,7 @@ Spec: DESIGN 3
 from collections.abc import Collection, Sequence
 
 from fhir_hub.search.plan import Has, Is, Plan, conditions_of
-from fhir_hub.store.base import Stored
+from fhir_hub.store.base import Key, Store, Stored
 
 _MOST = 512
 Found = tuple[Sequence[Stored], int]
@@ -25,6 +26,18 @@ class Familiar(dict[tuple[str, Plan], Found]):
         if len(self) >= _MOST:
             self.clear()
         self[resource_type, plan] = (matches, as_of)
+
+    async def again(self, resource_type: str, plan: Plan, store: Store) -> Found | None:
+        """Return what was found, None if it is not known or no more as it was."""
+        known = self.get((resource_type, plan))
+        if known is None:
+            return None
+        then = [(one.logical_id, one.version_id) for one in known[0]]
+        current = await store.read_many([Key(resource_type, logical_id) for logical_id, _ in then])
+        if then == [(one.logical_id, one.version_id) for one in current]:
+            return known
+        self.pop((resource_type, plan), None)
+        return None
 
 
 def asks_of(plan: Plan, addresses: Collection[str]) -> bool:

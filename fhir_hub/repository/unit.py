@@ -148,7 +148,7 @@ class Unit:
         """Return what meets `plan`, staged resources too; the commit holds only if that stays so.
 
         Of what is staged only `among` is looked at, if that is given. What is `familiar` is not
-        looked up: it may be an older version.
+        searched for.
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
@@ -156,7 +156,9 @@ class Unit:
         if matches is None and self._new and asks_of(plan, self._new):
             matches = self._asked[resource_type, plan] = ()
         if matches is None:
-            known = familiar.get((resource_type, plan)) if familiar is not None else None
+            known = None
+            if familiar is not None:
+                known = await familiar.again(resource_type, plan, self._store)
             if known is None:
                 known = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
                 if familiar is not None and known[0]:

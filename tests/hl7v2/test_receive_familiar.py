@@ -16,13 +16,18 @@ from fhir_hub.search.plan import EVERYTHING, Query
 STAFF = "https://fhir-hub.example/sid/SHTH01/practitioner"
 
 
+def practitioner(number):
+    return {"resourceType": "Practitioner", "identifier": [identifier(number, STAFF)]}
+
+
 def convert(message, received, zone):
+    """A result of doctor D1; a message whose number begins with B names D2 too."""
     number = message.header.value(10)
-    doctor = {"resourceType": "Practitioner", "identifier": [identifier("D1", STAFF)]}
+    names = ("D1", "D2") if number.startswith("B") else ("D1",)
     return conversion(
         patient(identifier("T1")),
-        observation(number, performer=[{"reference": url("doctor")}]),
-        converted(doctor, (STAFF, "D1"), name="doctor", mode="create"),
+        observation(number, performer=[{"reference": url("D1")}]),
+        *(converted(practitioner(n), (STAFF, n), name=n, mode="create") for n in names),
     )
 
 
@@ -75,8 +80,7 @@ async def test_a_doctor_whose_record_got_another_number_is_not_referred_to_any_m
     await send("C1")
     await send("C2")
     named, (first,) = await doctors(store)
-    renumbered = {"resourceType": "Practitioner", "identifier": [identifier("D9", STAFF)]}
-    await repository.commit(lambda unit: unit.update(renumbered, first))
+    await repository.commit(lambda unit: unit.update(practitioner("D9"), first))
 
     await send("C3")
     await send("C4")
@@ -84,3 +88,23 @@ async def test_a_doctor_whose_record_got_another_number_is_not_referred_to_any_m
     named, there = await doctors(store)
     (second,) = there - {first}
     assert named == {"C1": first, "C2": first, "C3": second, "C4": second}
+
+
+async def test_a_number_that_two_doctors_exchanged_leads_to_who_has_it_now(send, store, repository):
+    await send("B1")
+    await send("B2")
+    named, both = await doctors(store)
+    first = named["B1"]
+    (second,) = both - {first}
+
+    async def exchange(unit):
+        await unit.update(practitioner("D2"), first)
+        await unit.update(practitioner("D1"), second)
+
+    await repository.commit(exchange)
+
+    await send("B3")
+
+    named, there = await doctors(store)
+    assert named == {"B1": first, "B2": first, "B3": second}
+    assert there == both
