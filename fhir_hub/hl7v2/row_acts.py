@@ -13,6 +13,7 @@ from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.elements import Target
 from fhir_hub.hl7v2.er7 import Segment, Value
+from fhir_hub.hl7v2.memory import maker
 from fhir_hub.hl7v2.path import Path, parse_path
 from fhir_hub.hl7v2.row_values import Convert, converter, putter
 from fhir_hub.hl7v2.rows import Row, Scope
@@ -141,14 +142,19 @@ def by_type(row: Row, goal: Target, test: conditions.Condition | None, scope: Sc
 
 
 def constant(row: Row, put: Put, test: conditions.Condition | None) -> Act:
-    """Return the function of a row that puts what it says, if its condition holds."""
+    """Return the function of a row that puts what it says, if its condition holds.
+
+    Other rows may add to it, so each resource gets one of its own.
+    """
     value = row.value
     values = value if isinstance(value, list) else [value]
+    is_plain = not any(isinstance(one, dict | list) for one in values)
+    made = None if is_plain else maker(values)
 
     def act(place: Place, draft: Draft) -> None:
         if test is not None and not test(place):
             return
-        for one in values:
+        for one in values if made is None else made():
             put(draft, place, 0, one)
 
     return act

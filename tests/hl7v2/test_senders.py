@@ -66,6 +66,11 @@ SENDERS = {
     "given": by_name("GIVEN", settings='name_order = "given-first"'),
     "nulls": by_name("NULLS", settings='nulls = "ignore"'),
     "strict": sender(settings='tolerance = "strict"', match='{ "MSH-4" = "ZJJCHC" }'),
+    "constant": by_name(
+        "CONSTANT",
+        'map = "PID-Patient"\nto = "maritalStatus"\nvalue = { coding = [{ code = "O" }] }',
+        'map = "PID-Patient"\nto = "maritalStatus.text"\nfrom = "PID-16.2"\nas = "string"',
+    ),
     "parts": by_name(
         "PARTS",
         'map = "PID-Patient"\nto = "extension[part].valueString"\nfrom = "PID-3.4.1"\n'
@@ -112,6 +117,17 @@ def test_a_sender_moves_a_field(maps):
     text = lines(MSH.format("MOVES", "ADT^A08^ADT_A01"), PID + "|" * 19 + "310229195304129989")
     patient = only(convert(er7.parse(text), maps), "Patient")
     assert "310229195304129989" in identifiers(patient)
+
+
+def test_what_a_message_adds_to_a_maps_constant_is_of_that_message_alone(maps):
+    said = lines(MSH.format("CONSTANT", "ADT^A08^ADT_A01"), PID + "|" * 8 + "^离异")
+    silent = lines(MSH.format("CONSTANT", "ADT^A08^ADT_A01"), PID)
+    found = [only(convert(er7.parse(text), maps), "Patient") for text in (said, silent)]
+    coding = [{"code": "O"}]
+    assert [one["maritalStatus"] for one in found] == [
+        {"coding": coding, "text": "离异"},
+        {"coding": coding},
+    ]
 
 
 def test_a_senders_table_adds_to_the_common_one(maps):
