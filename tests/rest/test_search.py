@@ -251,6 +251,18 @@ async def test_includes_follow_canonicals_to_the_version_that_they_name(client):
     assert await included("Questionnaire?_revinclude=*&_id=q2") == ["any", "new"]
 
 
+async def test_the_fragment_of_a_canonical_names_a_part_of_what_has_the_url(client):
+    await ask_by_canonicals(client)
+    response = {"resourceType": "QuestionnaireResponse", "id": "part", "status": "completed"}
+    named = response | {"questionnaire": "http://x.test/q|2#a"}
+    assert (await client.put("QuestionnaireResponse/part", json=named)).status_code == 201
+
+    for asked in (".title=title 2", "=http://x.test/q|2", "=http://x.test/q|2%23a"):
+        assert "part" in found(await client.get(f"QuestionnaireResponse?questionnaire{asked}"))
+    entries = (await client.get("QuestionnaireResponse?_id=part&_include=*")).json()["entry"]
+    assert [entry["resource"]["id"] for entry in entries] == ["part", "q2"]
+
+
 @pytest.mark.parametrize(
     ("address", "ids"),
     [

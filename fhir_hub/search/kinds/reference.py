@@ -27,7 +27,7 @@ TYPES = ("Reference", *CANONICAL, "Resource")
 def adder(parameter: str, fhir_type: str, context: Context) -> Add:
     """Return what adds the entries of one value: its target, and its identifier if it has one."""
     if fhir_type in CANONICAL:
-        return _canonical(parameter)
+        return _canonical(parameter, has_fragment=fhir_type == "canonical")
     if fhir_type == "Resource":
         return _resource(parameter)
     base = context.base
@@ -55,10 +55,16 @@ def adder(parameter: str, fhir_type: str, context: Context) -> Add:
     return add
 
 
-def _canonical(parameter: str) -> Add:
+def _canonical(parameter: str, *, has_fragment: bool) -> Add:
+    """Return what adds url and version; a fragment names a part of what has that url.
+
+    Spec: https://hl7.org/fhir/R4/references.html#canonical
+    """
+
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is str and not value.startswith("#"):
-            address, _, version = value.partition("|")
+            whole = value.partition("#")[0] if has_fragment else value
+            address, _, version = whole.partition("|")
             out.append(entry_of((parameter, "reference", address, version, None, None, "", group)))
 
     return add
@@ -96,7 +102,11 @@ def points_at(text: str, meaning: Meaning) -> tuple[Test, ...]:
     address, _, version = value.partition("|")  # of a canonical
     if found.version_id:
         address, version = found.address, found.version_id
-    return (Is(address, version or None),)
+    asked = Is(address, version or None)
+    if "#" not in value:
+        return (asked,)
+    address, _, version = value.partition("#")[0].partition("|")
+    return asked, Is(address, version or None)
 
 
 def identified(text: str, meaning: Meaning) -> tuple[Test, ...]:
