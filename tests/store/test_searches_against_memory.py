@@ -131,6 +131,7 @@ def test_every_search_over_resources_is_answered_as_by_brute_force():
 
     @settings(
         max_examples=WORLDS * TIMES,
+        deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize=TIMES == 1,
         database=None,
