@@ -3,8 +3,8 @@
 Spec: DESIGN 2a; https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.calls import CALLS, UNCONDITIONAL
@@ -83,8 +83,17 @@ def _sources(row: Row, segment: str) -> int:
 def _demanded(row: Row, segment: str) -> int:
     """Return the fields that the condition of a row demands."""
     when = {row.when: True} if isinstance(row.when, str) else row.when or {}
-    paths = [parse_path(key) for key, wanted in when.items() if wanted is not False]
+    paths = [parse_path(key) for key, wanted in when.items() if not _may_be_empty(wanted)]
     return sum({1 << path.field for path in paths if path.segment == segment})
+
+
+def _may_be_empty(wanted: Any) -> bool:
+    """Say whether an empty field can be what a condition wants."""
+    return wanted is False or (wanted is not True and "" in _listed(wanted))
+
+
+def _listed(wanted: Any) -> Sequence[str]:
+    return [wanted] if isinstance(wanted, str) else wanted
 
 
 def _empties(row: Row, segment: str) -> int:

@@ -66,6 +66,7 @@ SENDERS = {
     "given": by_name("GIVEN", settings='name_order = "given-first"'),
     "nulls": by_name("NULLS", settings='nulls = "ignore"'),
     "strict": sender(settings='tolerance = "strict"', match='{ "MSH-4" = "ZJJCHC" }'),
+    "empty": by_name("EMPTY", STATUS.format("triaged") + '\nwhen = { "PV1-18" = ["", "X"] }'),
     "constant": by_name(
         "CONSTANT",
         'map = "PID-Patient"\nto = "maritalStatus"\nvalue = { coding = [{ code = "O" }] }',
@@ -117,6 +118,14 @@ def test_a_sender_moves_a_field(maps):
     text = lines(MSH.format("MOVES", "ADT^A08^ADT_A01"), PID + "|" * 19 + "310229195304129989")
     patient = only(convert(er7.parse(text), maps), "Patient")
     assert "310229195304129989" in identifiers(patient)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("", "triaged"), ("X", "triaged"), ("Y", "in-progress")]
+)
+def test_a_row_may_ask_that_a_field_is_empty_or_has_a_code(maps, kind, status):
+    conversion = visit(maps, "EMPTY", f"PV1|1|O||||||||||||||||{kind}|V1")
+    assert only(conversion, "Encounter")["status"] == status
 
 
 def test_what_a_message_adds_to_a_maps_constant_is_of_that_message_alone(maps):
