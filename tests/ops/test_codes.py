@@ -105,6 +105,16 @@ async def test_a_map_that_is_changed_or_withdrawn_holds_at_once(hub):
     assert await tasks(hub) == {"NA1": 1}
 
 
+async def test_a_stored_map_holds_though_the_same_maps_are_read_again(hub):
+    async with hub.client() as client:
+        await client.put("/fhir/ConceptMap/test01", json=MAP)
+    await hub.send(oru(1, "NA1"))
+    await hub.hub.reloading.look(is_asked=True)
+    await hub.send(oru(2, "NA1"))
+
+    assert [len(one["code"]["coding"]) for one in await results(hub)] == [2, 2]
+
+
 async def test_of_an_unknown_code_there_are_no_messages(hub):
     async with hub.client() as client:
         asked = {"sender": "XIS@TEST01", "system": LOCAL, "code": "NONE"}

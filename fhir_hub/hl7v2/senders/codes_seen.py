@@ -17,6 +17,7 @@ from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.senders.local_codes import LocalCodes
 from fhir_hub.repository.stored_terminology import StoredTerminology
 from fhir_hub.store.terminology.codes_seen import Codes, Seen
 
@@ -46,7 +47,8 @@ class CodesSeen:
         trusted: Sequence[str] = (),
     ) -> None:
         self._kept, self._mappings, self._stored = kept, mappings, stored
-        self._trusted, self._stamp, self._maps = trusted, -1, ""
+        self._trusted, self._stamp = trusted, -1
+        self._learned: LocalCodes | None = None
         self._counts: dict[tuple[str, str, str], _Count] = {}
 
     def convert(self, message: Message, received: str, zone: tzinfo) -> Conversion:
@@ -62,11 +64,11 @@ class CodesSeen:
         return conversion
 
     def _learn(self) -> None:
-        """Take stored ConceptMaps that are new, or new maps that do not know them yet."""
-        now = (self._stored.stamp, self._mappings.version)
-        if now != (self._stamp, self._maps):
-            self._stamp, self._maps = now
-            self._mappings.learn(self._stored.shelf.concept_maps())
+        """Take stored ConceptMaps that are new, or that maps which were read again do not know."""
+        mappings, stamp = self._mappings, self._stored.stamp
+        if stamp != self._stamp or mappings.local_codes is not self._learned:
+            mappings.learn(self._stored.shelf.concept_maps())
+            self._stamp, self._learned = stamp, mappings.local_codes
 
     def _count(self, conversion: Conversion, sender: str, received: str) -> None:
         for one in conversion.local_codes:
