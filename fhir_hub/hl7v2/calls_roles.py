@@ -95,8 +95,12 @@ def contact_organization(place: Place, draft: Draft, paths: Paths) -> Json | Non
 
 
 def home_county(place: Place, draft: Draft, paths: Paths) -> None:
-    """Have the county of PID-12 as the district of the only address, if that says none."""
+    """Have the county of PID-12 as the district of the only address, if that says none.
+
+    It stays what it is, a county of nobody knows which address, so the field is kept too.
+    """
     held = draft.resource.get("address", ())
+    place.run.keep(place.segment, paths[0].field)
     if len(held) == 1 and "district" not in held[0] and (name := one_line(place.text(paths[0]))):
         held[0]["district"] = name
 

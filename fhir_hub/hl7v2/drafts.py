@@ -223,6 +223,11 @@ class Run:
         """Take a code that no map knows; it stands among the issues, so that it is remembered."""
         self.issues.append((UNMAPPED, told(system, code, display), self.row))
 
+    def keep(self, segment: Segment, number: int) -> None:
+        """Have a field that was read kept as one that is not: nothing that is made has it whole."""
+        mask = self.unread.pop()[1] if self.unread and self.unread[-1][0] is segment else 0
+        self.unread.append((segment, mask | 1 << number))
+
     def full_url(self, name: str) -> str:
         """Return the next reproducible full url of a resource of that name."""
         number = self._numbers[name] = self._numbers.get(name, 0) + 1

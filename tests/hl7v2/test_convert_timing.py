@@ -245,3 +245,16 @@ def test_a_county_is_the_district_of_the_only_address():
     message = lines(TABLE_MSH.format("ADT^A01^ADT_A01"), pid, "PV1|1|I")
     (address,) = only(converted(message), "Patient")["address"]
     assert address["district"] == "Kern"
+
+
+def test_a_county_of_no_one_address_is_kept_as_it_stands():
+    pid = segment(
+        "PID", f1="1", f3="T1", f5="Doe^J", f11="1 Road^^Town~2 Lane", f12="Kern", f38="x"
+    )
+    message = lines(TABLE_MSH.format("ADT^A01^ADT_A01"), pid, "PV1|1|I")
+    conversion = converted(message)
+    assert not any("district" in one for one in only(conversion, "Patient")["address"])
+    kept = [extension["valueString"] for extension in only(conversion, "Provenance")["extension"]]
+    assert kept == [segment("PID", f12="Kern", f38="x")]
+    states = {one.path: one.state for one in conversion.report.fields()}
+    assert (states["PID-12"], states["PID-38"]) == ("preserved", "preserved")

@@ -126,7 +126,7 @@ class Tracer:
         """Return what a row makes on an empty resource, with other segments in the message."""
         run = copy(place.run)
         run.supports, run.mentions, run.references, run.moments = {}, [], {}, {}
-        run.issues, run.trace, run.memory = [], [], self._memory
+        run.issues, run.trace, run.unread, run.memory = [], [], [], self._memory
         run._numbers = dict(run._numbers)
         run.context = replace(run.context, issue=run.issue)
         scratch = Draft(
