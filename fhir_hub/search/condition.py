@@ -21,7 +21,19 @@ from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import split
 from fhir_hub.search.parameters import Parameter, Parameters
-from fhir_hub.search.plan import URL, Has, Is, LinkedBy, Links, Not, Or, Plan, Test, kind_of
+from fhir_hub.search.plan import (
+    URL,
+    Among,
+    Has,
+    Is,
+    LinkedBy,
+    Links,
+    Not,
+    Or,
+    Plan,
+    Test,
+    kind_of,
+)
 
 P = ParamSpec("P")
 HAS = "_has"
@@ -29,6 +41,7 @@ LIST = "_list"
 _HAS_FORM = f"{HAS}:Type:reference:parameter=value"
 _DEEPEST = 8
 MOST_VALUES = 4000  # a store binds a few SQL variables for each, and has 32,766
+_FEW_TESTS = 16  # of one parameter: more are gathered
 _SHORT, _MOST_READ = 200, 2000  # conditions that are kept, and how long one may be
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
 
@@ -110,7 +123,7 @@ class Conditions:
             raise InvalidParameter(
                 f"{LIST} is the logical id of a List; functional ones are not kept"
             )
-        lists = Has("_id", "token", tuple(Is(one) for one in ids))
+        lists = Has("_id", "token", _gathered(tuple(Is(one) for one in ids)))
         self._count(len(ids))
         item = self.parameter("List", "item")
         return _any_of(LinkedBy("List", index, lists) for index in item.indexes)
@@ -190,7 +203,8 @@ class Conditions:
         by_kind: dict[Kind, dict[Test, None]] = {}
         for test in tests:
             by_kind.setdefault(kind_of(test, kind), {})[test] = None
-        return _any_of(Has(n, one, tuple(asked)) for n in names for one, asked in by_kind.items())
+        gathered = {one: _gathered(tuple(asked)) for one, asked in by_kind.items()}
+        return _any_of(Has(n, one, asked) for n in names for one, asked in gathered.items())
 
     def meaning(self, parameter: Parameter) -> Meaning:
         """Return what the meaning of the parameter's values depends on."""
@@ -356,6 +370,23 @@ def _values(text: str) -> list[str]:
     if not all(values):
         raise InvalidResource("a value between commas is empty")
     return values
+
+
+def _gathered(tests: tuple[Test, ...]) -> tuple[Test, ...]:
+    """Return tests that find the same: many codes of one system are one test of many.
+
+    To a store each test is a range of an index; the codes of one test are bound as one value.
+    """
+    if len(tests) <= _FEW_TESTS:
+        return tests
+    codes: dict[str | None, set[str]] = {}
+    others = list[Test]()
+    for test in tests:
+        if type(test) is Is and test.code is not None:
+            codes.setdefault(test.system, set()).add(test.code)
+        else:
+            others.append(test)
+    return (*others, *(Among(frozenset(some), system) for system, some in codes.items()))
 
 
 def _any_of(plans: Iterable[Plan]) -> Plan:

@@ -47,6 +47,7 @@ from fhir_hub.store.sqlite.sql import (
     starts_with,
 )
 
+_STEPS = 8
 CODED = frozenset(("token", "string", "reference", "uri"))
 
 
@@ -169,7 +170,7 @@ class Conditions:
         if number is None:
             return FALSE
         is_coded = plan.kind in CODED and is_walked(plan.parameter) and bool(plan.tests)
-        if is_coded and all(map(_has_code, plan.tests)):
+        if is_coded and all(map(_is_few_codes, plan.tests)):
             table, columns = "by_code", code_columns(alias)
         else:
             table, columns = "entry", entry_columns(alias)
@@ -313,8 +314,11 @@ def is_walked(parameter: str) -> bool:
     return part == "0" or not part.isdigit()
 
 
-def _has_code(test: Test) -> bool:
-    return isinstance(test, Among) or (isinstance(test, Is) and test.code is not None)
+def _is_few_codes(test: Test) -> bool:
+    """Say whether a step into the index for each code costs less than what the resource says."""
+    if isinstance(test, Among):
+        return len(test.codes) <= _STEPS
+    return isinstance(test, Is) and test.code is not None
 
 
 def _one_of_many(column: str, codes: frozenset[str]) -> Sql:

@@ -117,7 +117,7 @@ class Indexes:
             if isinstance(test, Range) and has.kind == "date":
                 index = "resource_updated"
                 tests: list[Test] = [Range((part,)) for part in test.any_of]
-            elif isinstance(test, Is) and test.code is not None:
+            elif isinstance(test, Among) or (isinstance(test, Is) and test.code is not None):
                 index, tests = "resource_key", [test]
             else:
                 return None

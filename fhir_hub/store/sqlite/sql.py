@@ -14,6 +14,7 @@ class Sql(NamedTuple):
 
 
 TRUE, FALSE = Sql("1"), Sql("0")
+_COMPOUND = 400  # SELECTs joined at once: SQLite allows 500
 
 
 class Slot:
@@ -63,7 +64,12 @@ def union(arms: Sequence[Arm], *, is_unique: bool = False) -> Sql:
     verb = "SELECT" if is_unique else "SELECT DISTINCT"
     selects = [f"{verb} {arm.rid} AS rid FROM {arm.tables} WHERE {arm.where.text}" for arm in arms]
     values = tuple(value for arm in arms for value in arm.where.values)
-    return Sql((" UNION ALL " if is_unique else " UNION ").join(selects), values)
+    by = " UNION ALL " if is_unique else " UNION "
+    if len(selects) > _COMPOUND:
+        parts = [selects[at : at + _COMPOUND] for at in range(0, len(selects), _COMPOUND)]
+        # DISTINCT, so that SQLite does not flatten them into one again
+        selects = [f"SELECT DISTINCT rid FROM ({by.join(part)})" for part in parts]
+    return Sql(by.join(selects), values)
 
 
 def all_of(parts: Iterable[Sql]) -> Sql:
