@@ -226,6 +226,8 @@ async def ask_by_canonicals(client) -> None:
         questionnaire = {"resourceType": "Questionnaire", "id": name, "status": "draft"}
         named = {"url": "http://x.test/q", "version": version, "title": f"title {version}"}
         await client.put(f"Questionnaire/{name}", json=questionnaire | named)
+    nameless = {"resourceType": "Questionnaire", "id": "nameless", "status": "draft"}
+    await client.put("Questionnaire/nameless", json=nameless)
     for name, canonical in (("old", "|1"), ("any", ""), ("new", "|2"), ("none", "|3")):
         response = {"resourceType": "QuestionnaireResponse", "id": name, "status": "completed"}
         await client.put(
@@ -269,6 +271,7 @@ async def test_the_fragment_of_a_canonical_names_a_part_of_what_has_the_url(clie
         ("QuestionnaireResponse?questionnaire.version=1", ["any", "old"]),
         ("QuestionnaireResponse?questionnaire:Questionnaire.title=title 2", ["any", "new"]),
         ("QuestionnaireResponse?questionnaire.title=other", []),
+        ("QuestionnaireResponse?questionnaire._id=nameless", []),
         ("QuestionnaireResponse?_filter=questionnaire.version eq 1", ["any", "old"]),
         ("Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=new,none", ["q2"]),
         ("Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed", ["q1", "q2"]),

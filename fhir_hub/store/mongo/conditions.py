@@ -126,8 +126,8 @@ class Conditions:
         if far.where == NEVER:
             return NEVER
         if links.is_canonical:
-            names = await self._run([*far.pipeline(), *canonicals.names()])
-            return has(links.parameter, "reference", canonicals.tests(names)) if names else NEVER
+            named_so = canonicals.tests(await self._run([*far.pipeline(), *canonicals.names()]))
+            return has(links.parameter, "reference", named_so) if named_so else NEVER
         found = await self._ends(far, [{"$project": {"_id": 1}}])
         start = named(links.parameter, "reference")
         if found is not None:
