@@ -27,7 +27,7 @@ from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Metrics
 
 PREFIX = "/fhir"
-_LENIENCE = 1.1
+_LENIENCE = 1.5
 
 
 class CannotListen(OSError):

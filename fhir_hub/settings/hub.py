@@ -109,7 +109,7 @@ class Settings(BaseSettings):
 
     request_timeout_s: Seconds = 60
     """How long one HTTP request may take; after that it gets 503. Its first line and headers may
-    take a tenth longer to come, then it is 408; a client that takes no answer is cut off so."""
+    take half as long again to come, then it is 408; a client that takes no answer is cut off so."""
 
     mllp_max_message_bytes: Bytes = 64 << 20
     """The largest HL7v2 message; a larger one is refused with AE."""
