@@ -43,6 +43,7 @@ from fhir_hub.server import (
 )
 from fhir_hub.settings import Settings
 from fhir_hub.settings.channels import DEFAULT_MLLP
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.open import Backend
 from fhir_hub.subscriptions.courier import Work
 from fhir_hub.subscriptions.notifications import Notifications
@@ -200,9 +201,7 @@ class Hub:
         finally:
             stop.set()
             await task
-            for one in watching:
-                one.cancel()
-            await asyncio.wait(watching)
+            await end_tasks(*watching)
         self.logs.get_logger("hub").info("stopped")
 
     def _application(self, mllp_port: int) -> "Front":

@@ -40,6 +40,7 @@ from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.repository.repository import Repository
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Conflict
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.journal import Entered, Journal, Kept, Received
 
 T = TypeVar("T")
@@ -205,9 +206,9 @@ class Receiver:
 
     async def close(self) -> None:
         """Let go of what is under way: the next start finishes it."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        tasks = list(self._tasks)
+        await end_tasks(*tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _found(self, number: int) -> Entered:
         entered = await self._journal.find(number)

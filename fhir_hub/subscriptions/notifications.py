@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from fhir_hub.search.plan import Has, Is, Query
 from fhir_hub.store.base import Stored
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.notes import set_notes
 from fhir_hub.subscriptions.courier import PREFIX, Courier, Work
 from fhir_hub.subscriptions.order import LIVE
@@ -39,10 +40,7 @@ class Notifications:
         tasks = [task for _, task in self._couriers.values()]
         tasks += [self._watching] if self._watching else []
         self._couriers, self._watching, self._last, self._own = {}, None, -1, -1
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await end_tasks(*tasks)
 
     async def close(self, drain_s: float) -> None:
         """Stop; what is on its way is waited for so long, and noted: it does not go again."""
@@ -90,8 +88,7 @@ class Notifications:
         live = {one.logical_id: one for one in await self._live()}
         for logical_id in self._couriers.keys() - live.keys():
             _, task = self._couriers.pop(logical_id)
-            task.cancel()
-            await asyncio.wait((task,))
+            await end_tasks(task)
             await set_notes(self._store, {PREFIX + logical_id: ""})
         for logical_id, stored in live.items():
             if logical_id in self._couriers:

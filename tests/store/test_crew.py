@@ -11,8 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from fhir_hub.store import ending
 from fhir_hub.store.base import Conflict, Finish
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.journal import Entered, Received
+from fhir_hub.store.mongo import crew
 from fhir_hub.store.mongo.crew import MongoCrew
 from fhir_hub.store.mongo.driver import Connection, connect
 from fhir_hub.store.mongo.journal import MongoJournal
@@ -182,6 +185,26 @@ async def test_who_leaves_is_not_waited_for(posts):
     assert second.told == ["lead", [1]]
 
 
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
+async def test_who_leaves_ends_in_whatever_turn_of_the_loop_its_heart_is(
+    mongo_url, driver, monkeypatch
+):
+    monkeypatch.setattr(crew, "_LEASE_S", 0)  # it beats all the time
+    monkeypatch.setattr(ending, "_AGAIN_S", 0.02)
+    address, name, driver = read_address(f"{mongo_url}?driver={driver}")
+    prepare(address, name)
+    connection = connect(address, name, driver)
+    async with asyncio.timeout(30):
+        for turns in range(12):
+            one = MongoCrew(connection)
+            await one.join()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await one.leave()
+        assert await connection.find(PROCESS, {}) == []
+        await connection.close()
+
+
 async def test_a_process_of_this_machine_that_is_no_more_is_not_waited_for(posts):
     first, second = posts
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -224,7 +247,7 @@ async def test_a_leader_that_cannot_reach_the_database_leads_no_more_before_its_
 
     while first.told != ["lead", "rest"]:
         await asyncio.sleep(0.001)
-    serving.cancel()
+    await end_tasks(serving)
 
 
 async def test_a_message_over_what_a_document_holds_is_kept_in_pieces_and_removed_whole(posts):

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2 import ack, charset
 from fhir_hub.hl7v2.journal.order import patient_numbers
+from fhir_hub.store.ending import end_tasks
 
 Take = Callable[[bytes], Awaitable[bytes]]
 AT_ONCE = 16
@@ -41,10 +42,7 @@ class Together:
 
     async def close(self) -> None:
         """Let go of what nobody waits for any more."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end_tasks(*self._tasks)
 
     async def _one(self, raw: bytes, before: "set[asyncio.Task[bytes]]") -> bytes:
         if before:

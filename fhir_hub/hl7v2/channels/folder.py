@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.channels.http_status import status_of
 from fhir_hub.hl7v2.listener import Log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.settings import InvalidSettings
+from fhir_hub.store.ending import end_tasks
 
 _ON_ITS_WAY = (".tmp", ".part", ".filepart", ".ack")
 Take = Callable[[Block], Awaitable[bytes]]
@@ -156,8 +157,7 @@ class Folders:
         finally:
             stopping.cancel()
             tasks = [task for _, task in watched.values()]
-            for task in tasks:
-                task.cancel()
+            await end_tasks(*tasks)
             await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -33,6 +33,7 @@ from fhir_hub.hl7v2.channels.ports import (
 from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.settings import Settings
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.open import Backend
 from fhir_hub.telemetry import Metrics, stopwatch
 
@@ -180,10 +181,7 @@ class Intake:
     async def rest(self) -> None:
         """Let another process do it; a file that was being taken is taken there again."""
         leading, self._leading = self._leading, []
-        for task in leading:
-            task.cancel()
-        if leading:
-            await asyncio.wait(leading)
+        await end_tasks(*leading)
 
     async def pay(self) -> None:
         """Tell senders what was still to be told in the last round too."""
@@ -195,8 +193,7 @@ class Intake:
         await asyncio.gather(*(port.listener.close() for port in self._ports), *self._closing)
         if self._leading:
             _, late = await asyncio.wait(self._leading, timeout=self._drain_s)
-            for task in late:
-                task.cancel()
+            await end_tasks(*late)
 
     async def take(
         self,

@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.deliver.outbox import Outbox
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.settings.partners import PartnerSettings
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.news import News, NoNews
 from fhir_hub.telemetry import Log, Metrics
 
@@ -113,10 +114,7 @@ class Deliveries:
     async def rest(self) -> None:
         """Let another process deliver; what is on its way goes from there again, the same."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await end_tasks(*tasks)
 
     async def opened(self) -> None:
         """Return when every courier knows from where on it tells."""
@@ -135,10 +133,7 @@ class Deliveries:
         until = loop.time() + drain_s
         while any(one.is_busy for one in self._couriers.values()) and loop.time() < until:
             await asyncio.sleep(_LOOK_S)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end_tasks(*self._tasks)
 
     def _wake(self) -> None:
         """Let all look: something was written."""

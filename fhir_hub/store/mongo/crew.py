@@ -27,6 +27,7 @@ from bson import Binary
 from pymongo.errors import DuplicateKeyError
 
 from fhir_hub.store.crew import Duties
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.mongo.driver import Connection, Refused, told
 from fhir_hub.store.mongo.messages import MESSAGE, NOBODY, PROCESS, UNDER_WAY
 from fhir_hub.store.mongo.schema import HUB
@@ -92,11 +93,10 @@ class MongoCrew:
 
     async def leave(self) -> None:
         """Tell the others that this process is no more at work."""
-        tasks = [*self.replays, *filter(None, (self._joining, self._beating))]
-        for task in tasks:
-            task.cancel()
-        if tasks:  # a transaction that is cut off would keep its locks for a minute
-            await asyncio.wait(tasks)
+        # waited for: a transaction that is cut off would keep its locks for a minute
+        await end_tasks(*self.replays, *filter(None, (self._joining,)))
+        if self._beating is not None:  # who joined to the last has begun it only now
+            await end_tasks(self._beating)
         if self._joining is not None:
             with contextlib.suppress(Exception):  # if it cannot, the lease tells them later
                 await self._connection[PROCESS].delete_one({"_id": self.name})

@@ -13,13 +13,13 @@ from functools import partial
 from pymongo.errors import PyMongoError
 
 from fhir_hub.errors import Unavailable
+from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.mongo.driver import Connection, Document, Filter, Refused
 from fhir_hub.store.mongo.schema import HUB, ORDER
 from fhir_hub.store.news import Heard
 
 LOOK_S = 2.0  # where changes are heard of: for what was missed while a stream was broken
 _REFUSED_S = 60.0  # until a server that refused a stream is asked for it again
-_CANCEL_S = 0.2
 _AWAIT_MS = 1000
 
 
@@ -42,9 +42,8 @@ class Stream:
     async def close(self) -> None:
         """Listen no more."""
         self._is_over = True
-        while self._task is not None and not self._task.done():  # a driver may swallow one cancel
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=_CANCEL_S)
+        if self._task is not None:
+            await end_tasks(self._task)
 
     async def _listen(self) -> None:
         """Hear of changes until it is closed."""
