@@ -17,14 +17,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
 
-from conftest import SECONDS, rounds
+from conftest import rounds
 from load import Load, require_everything
 from running import RunningHub
 
-pytestmark = [
-    pytest.mark.no_cover,
-    pytest.mark.skipif(not SECONDS, reason="for make test-faults: two servers to start"),
-]
+pytestmark = pytest.mark.no_cover
 SERVER = """
 import sys
 from secantus import SecantusDBServer
