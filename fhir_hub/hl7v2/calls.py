@@ -10,6 +10,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `dose` | low, high, unit | Quantity, or Range where both ends are given |
 | `dose_given` | RXA-6, RXA-7 | Quantity, nothing of 999 |
 | `document` | OBX-5, OBX-2, OBX-3 | Attachment of a document's OBX |
+| `document_of_values` | OBX-5, OBX-2, OBX-3, OBX-6 | Attachment of a document of values alone |
 | `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
 | `participation` | ROL-1, ROL-3 … | PractitionerRole, Practitioner or Organization |
 | `visit_participant` | ROL-1, ROL-3 … | participant of the visit that it stands beside |
@@ -27,6 +28,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `repeated_components` | OBX-5, OBX-2, OBX-6 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
+| `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
 | `provider` | PRD-2, PRD-7, PRD-4, PRD-10 | Practitioner, in the name of an institution |
 | `annotation` | any CWE | Annotation of each text |
@@ -100,6 +102,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "contact_organization": calls_roles.contact_organization,
         "described_code": calls_orders.described_code,
         "document": calls_given.document,
+        "document_of_values": calls_given.document_of_values,
         "dose": calls_orders.dose,
         "dose_given": calls_given.dose_given,
         "facility_performer": calls_roles.facility_performer,
@@ -107,6 +110,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "home_county": calls_roles.home_county,
         "insurer": calls_orders.insurer,
         "joined_texts": calls_orders.joined_texts,
+        "kept": calls_source.kept,
         "laboratory": calls_roles.laboratory,
         "local_number": calls_orders.local_number,
         "message_entity": calls_source.message_entity,

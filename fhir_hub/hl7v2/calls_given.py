@@ -8,13 +8,17 @@ from typing import Any
 
 from fhir_hub.hl7v2 import calls_orders
 from fhir_hub.hl7v2.datatypes import codes, texts
+from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, whole
 from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.path import Path
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _TEXTS = ("TX", "FT", "ST", "")
+_CODED = frozenset({"CE", "CWE", "CNE", "CF"})
+_VALUES = _CODED | frozenset({"NM", "SN", "NR", "DT", "TM", "DTM", "TS"})
 
 
 def dose_given(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -46,3 +50,30 @@ def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
     text = "\n".join(whole(line.whole(content.field)) for line in lines)
     data = base64.b64encode(text.encode()).decode("ascii") if text.strip() else ""
     return compact({"contentType": "text/plain", "data": data, "title": called}) if data else None
+
+
+def document_of_values(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Attachment of a document that is of values alone: each with its name, a line.
+
+    R4 demands content of a DocumentReference; beside a text or a file values are none.
+    """
+    content, kind, *_ = paths
+    told = list(place.run.message.all("OBX"))
+    if told[0] is not place.segment or not all(
+        one.value(kind.field).upper() in _VALUES for one in told
+    ):
+        return None
+    context = place.run.context
+    text = [_line(one, paths, context) for one in told if one.field(content.field)]
+    data = base64.b64encode("\n".join(text).encode()).decode("ascii")
+    return {"contentType": "text/plain", "data": data} if data else None
+
+
+def _line(segment: Segment, paths: Paths, context: Context) -> str:
+    """Return the name, the value and the unit of an OBX, as one reads them."""
+    content, kind, code, unit = (segment.whole(path.field) for path in paths)
+    is_coded = kind.text().upper() in _CODED
+    value = codes.code_text(content, context) if is_coded else codes.all_text(content, context)
+    called = codes.code_text(code, context)
+    said = " ".join(filter(None, (value, unit.text())))
+    return f"{called}: {said}" if called else said

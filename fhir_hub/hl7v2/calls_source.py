@@ -46,3 +46,11 @@ def recorded(place: Place, draft: Draft, paths: Paths) -> str | None:
             whole = moment if moment.has_time else moment._replace(hour=0)
             return times.write_datetime(whole, context.zone)
     return place.run.received or None
+
+
+def kept(place: Place, draft: Draft, paths: Paths) -> None:
+    """Have fields kept word for word: rows take parts of them, and not in each message."""
+    for path in paths:
+        segment = place.find(path.segment)
+        if segment is not None and segment.field(path.field):
+            place.run.keep(segment, path.field)

@@ -26,6 +26,7 @@ from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
+from fhir_hub.hl7v2.reads import unread
 from fhir_hub.hl7v2.reports.report import Report, kept_segments
 from fhir_hub.hl7v2.senders import strict
 from fhir_hub.hl7v2.senders.local_codes import LocalCode, LocalCodes, unmapped
@@ -127,7 +128,8 @@ def _convert(
         for row in entry.last:
             row.act(place, draft)
     dropped += _drop_witnesses(run, mappings.completeness)
-    kept = kept_segments(run) if not settings.is_strict else {}
+    left = [] if settings.is_strict else unread(run, late, program.reads)
+    kept = kept_segments(run, left)
     if settings.is_strict:
         strict.require_no_quirk(run.issues)
     teller = teller_of(message, run.context, received)
@@ -194,12 +196,11 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
     for segment, node in assign(message.segments, program.groups):
         here = program.entries_in(segment.name, node.group.path)
         if not here:
-            run.unread.append((segment, -1))
+            run.left.append((segment, -1))
             continue
         place = Place(segment, node, run)
         filled = _filled(bytes(map(bool, place.fields)))
-        if unread := filled & ~program.read_of(segment.name, run.by_table):
-            run.unread.append((segment, unread))
+        left = filled
         for entry in here:
             if entry.mode == "table" and not run.by_table:
                 continue
@@ -216,6 +217,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 draft.mode = entry.mode
                 run.drafts.append(draft)
                 node.add_draft(entry.name, draft)
+            left &= ~entry.takes
             now, later = entry.plan(filled)
             resource = draft.resource
             for alone, act in now:
@@ -224,6 +226,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             late.append((place, entry, draft))
             if later:
                 acts.append((place, draft, later))
+        run.left.append((segment, left))
     return late, acts
 
 

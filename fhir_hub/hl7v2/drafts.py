@@ -165,6 +165,7 @@ class Run:
         "drafts",
         "facility",
         "issues",
+        "left",
         "memory",
         "mentions",
         "message",
@@ -175,7 +176,7 @@ class Run:
         "seed",
         "supports",
         "trace",
-        "unread",
+        "untaken",
     )
 
     def __init__(
@@ -208,7 +209,8 @@ class Run:
         self.drafts: list[Draft] = []
         self.supports: dict[tuple[str, str, str], Draft] = {}
         self.trace: list[tuple[Segment, Node, Row, Draft]] = []
-        self.unread: list[tuple[Segment, int]] = []
+        self.left: list[tuple[Segment, int]] = []
+        self.untaken: dict[int, int] = {}
         self.issues: list[tuple[str, str, Row | None]] = [
             (code, text, None) for code, text in message.issues
         ]
@@ -225,8 +227,7 @@ class Run:
 
     def keep(self, segment: Segment, number: int) -> None:
         """Have a field that was read kept as one that is not: nothing that is made has it whole."""
-        mask = self.unread.pop()[1] if self.unread and self.unread[-1][0] is segment else 0
-        self.unread.append((segment, mask | 1 << number))
+        self.untaken[segment.index] = self.untaken.get(segment.index, 0) | 1 << number
 
     def full_url(self, name: str) -> str:
         """Return the next reproducible full url of a resource of that name."""

@@ -9,7 +9,7 @@ Spec: DESIGN 2a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from fhir_hub.hl7v2 import conditions, structure
 from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.reads import Reads, reads_of, taken_by
 from fhir_hub.hl7v2.row_acts import Act
 from fhir_hub.hl7v2.row_compiler import Compiled, compile_row
 from fhir_hub.hl7v2.rows import Row, Scope, read_row
@@ -24,24 +25,6 @@ from fhir_hub.hl7v2.structure import GENERIC, Group
 
 _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
 GENERIC_NAME = "*"
-# Fields that the hub itself reads: what for.
-ROUTING: Mapping[str, Mapping[int, str]] = {
-    "MSH": {1: "delimiters", 2: "delimiters", 5: "the receiver", 6: "the receiver", 9: "the map"}
-    | {3: "the sender", 4: "the sender", 7: "the order of messages", 10: "the acknowledgment"}
-    | {11: "the receiver", 12: "the acknowledgment"}
-    | {15: "the acknowledgment", 16: "the acknowledgment", 17: "the character set"}
-    | {18: "the character set", 19: "the language of texts", 20: "the character set"}
-    | {21: "the map"},
-    "EVN": {1: "the map", 2: "the order of messages"},
-    "MSA": {1: "the acknowledgment", 2: "the acknowledgment"},
-}
-# Segments whose first field only numbers them.
-NUMBERED = frozenset(
-    {"PID", "PV1", "NK1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "TQ1", "PR1", "GT1"}
-    | {"RGS", "AIS", "AIG", "AIL", "AIP", "ZQY", "ZHY", "ZPS", "ZPI", "ZZR", "TQ2", "IAM"}
-    | {"FT1", "ARV", "TXA", "RXA"}
-)
-
 
 _MOST_PLANS = 1024
 # Each with the element that it need not make where it is there.
@@ -64,7 +47,7 @@ class Entry:
     `match` is `identity`, `identifier`, types of identifiers in order of preference, or empty:
     always a new one. One of mode `table` runs only where the standard's tables are followed in
     full. With `takes_out`, what its rows make is taken out of what is stored; one that `joins` adds
-    to what an earlier segment made by it.
+    to what an earlier segment made by it. It `takes` those fields of its segment: bit n is field n.
     """
 
     where: str
@@ -84,6 +67,7 @@ class Entry:
     when: Any = None
     unless: Any = None
     joins: bool = False
+    takes: int = 0
     _plans: dict[int, Plan] = field(default_factory=dict)
 
     def plan(self, filled: int) -> Plan:
@@ -113,37 +97,20 @@ class Program:
     senders: tuple[str, ...] = ()
     memories: Memories = field(default_factory=Memories)
     _here: dict[tuple[str, str], tuple[Entry, ...]] = field(default_factory=dict)
-    _read: dict[tuple[str, bool], int] = field(default_factory=dict)
+    _reads: dict[tuple[frozenset[str], bool], Mapping[str, Reads]] = field(default_factory=dict)
 
-    def read_of(self, segment: str, by_table: bool) -> int:
-        """Return the fields of a segment that a row or a condition may read: bit n is field n.
+    def reads(self, ran: frozenset[str], by_table: bool) -> Mapping[str, Reads]:
+        """Return what is read of each segment where these entries run, by where they are written.
 
-        Those that say what the message is, and whom to answer, are read too, and the numbers
-        in sequence that begin a segment.
+        A feed has the same few sets of them.
         """
-        found = self._read.get((segment, by_table))
+        found = self._reads.get((ran, by_table))
         if found is None:
-            found = sum({1 << number for number in self._fields_read(segment, by_table)})
-            self._read[segment, by_table] = found
+            if len(self._reads) >= _MOST_PLANS:
+                self._reads.clear()
+            found = reads_of(self.entries, ran, by_table=by_table)
+            self._reads[ran, by_table] = found
         return found
-
-    def _fields_read(self, segment: str, by_table: bool) -> Iterator[int]:
-        yield 0
-        yield from ROUTING.get(segment, ())
-        if segment in NUMBERED:
-            yield 1
-        for entries in self.entries.values():
-            for entry in entries:
-                if entry.mode == "table" and not by_table:
-                    continue
-                sources = (
-                    path
-                    for one in (*entry.rows, *entry.late, *entry.last)
-                    for path in one.row.sources
-                )
-                for path in (*sources, *entry.steered_by):
-                    if path.segment == segment:
-                        yield path.field
 
     def entries_in(self, segment: str, path: str) -> tuple[Entry, ...]:
         """Return the entries for a segment in the group of that path.
@@ -338,6 +305,7 @@ def _entry(
         written.get("when"),
         written.get("unless"),
         written.get("call") == "join",
+        taken_by(compiled, written["segment"]),
     )
 
 

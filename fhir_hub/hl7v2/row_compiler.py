@@ -33,6 +33,7 @@ class Compiled(NamedTuple):
     # what it does where none of these fields is filled, which is all that its condition asks
     empties: int = 0
     free: Act | None = None
+    test: conditions.Condition | None = None
 
 
 def compile_row(
@@ -48,23 +49,23 @@ def compile_row(
     test = conditions.condition(row.when, row.unless)
     demanded = _demanded(row, segment)
     if row.links:
-        return Compiled(row, linking(row, goal, test), 2 if row.links == "*" else 1)
+        return Compiled(row, linking(row, goal, test), 2 if row.links == "*" else 1, test=test)
     if row.call:
         empties = _empties(row, segment)
         free = calling(row, goal, None) if empties else None
         filled, act = _sources(row, segment), calling(row, goal, test)
-        return Compiled(row, act, 0, filled, demanded, "", empties, free)
+        return Compiled(row, act, 0, filled, demanded, "", empties, free, test)
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
         act = constant(row, put, test)
-        return Compiled(row, act, int(decorates), 0, demanded, _alone(goal))
+        return Compiled(row, act, int(decorates), 0, demanded, _alone(goal), test=test)
     filled = _sources(row, segment)
     if isinstance(row.kind, Mapping):
         act = by_type(row, goal, test, scope)
-        return Compiled(row, act, 0, filled, demanded, _alone(goal))
+        return Compiled(row, act, 0, filled, demanded, _alone(goal), test=test)
     convert, fhir_type = converter(row.kind, row, scope)
     act = reading(row, goal, test, putter(goal, fhir_type), convert)
-    return Compiled(row, act, 0, filled, demanded, _alone(goal))
+    return Compiled(row, act, 0, filled, demanded, _alone(goal), test=test)
 
 
 def _alone(goal: Target) -> str:

@@ -6,7 +6,7 @@ Spec: HL7v2 chapters 4, 4A (RXA-6), 6 (PR1-25) and 9 (OBX of a document)
 import base64
 
 import pytest
-from conversion_parts import BASE, converted, errors, lines, only, states, target
+from conversion_parts import BASE, converted, errors, lines, of_type, only, states, target
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
@@ -88,3 +88,27 @@ def test_a_document_in_data_keeps_its_type():
         "data": "JVBERi0=",
         "title": "报告",
     }
+
+
+def test_a_document_of_values_alone_has_them_as_its_text():
+    found, conversion = document(
+        "OBX|1|NM|W^体重||90|kg|||||F|||20250314", "OBX|2|CE|K^结论||N^正常||||||F"
+    )
+    (content,) = found["content"]
+    text = base64.b64decode(content["attachment"]["data"]).decode()
+    assert text == "体重: 90 kg\n结论: 正常"
+    assert len(of_type(conversion, "Observation")) == 2
+
+
+def test_values_beside_a_text_are_none_of_the_document():
+    found, _ = document("OBX|1|NM|W^体重||90|kg|||||F", "OBX|2|TX|R^报告||正文||||||F")
+    texts = [base64.b64decode(one["attachment"]["data"]).decode() for one in found["content"]]
+    assert texts == ["正文"]
+
+
+def test_a_document_of_which_nothing_is_said_is_made_all_the_same():
+    found, _ = document("OBX|1|TX|R^报告")
+    assert found["content"][0]["attachment"]
+    txa = "TXA|1|CN||20250315|||||||||D1^HIS"
+    conversion = kept("MDM^T01^MDM_T02", "EVN|T01|20250315", "PV1|1|O", txa)
+    assert only(conversion, "DocumentReference")["content"][0]["attachment"]

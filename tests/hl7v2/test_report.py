@@ -157,6 +157,41 @@ def test_a_part_that_decides_nothing_is_dropped_by_itself():
     )
 
 
+def test_what_only_another_message_of_the_map_would_read_is_kept_word_for_word():
+    text = lines(
+        MSH.format("MDM^T02^MDM_T02"),
+        PID,
+        "PV1|1|O",
+        "ORC|RE",
+        "OBR|1|||X^Y|||||||||病史|||||||||||RAD|F||1^^^^^R",
+        "TXA|1|CN|TX|202503150800||||||||D1^HIS|||||AU",
+        "OBX|1|TX|K^k|2|text||||||F|||20250315",
+        "OBX|2|NM|K^k|3|4|kg|||||F|||20250316",
+    )
+    conversion = converted(text)
+    found = {(one.path, one.segment): one for one in conversion.report.fields()}
+    for path in ("OBR-13", "OBR-24", "OBR-25", "OBR-27.6"):
+        assert found[path, 4].state != "dropped", path
+    for path in ("OBX-4", "OBX-11", "OBX-14"):
+        assert found[path, 6].state == "preserved", path
+    assert found["OBX-14", 7].state == "mapped"
+    assert element(conversion, found["OBX-14", 6].to[0]) == "OBX||||2||||||||||20250315"
+
+
+def test_a_field_is_kept_where_the_condition_of_its_row_does_not_hold():
+    text = lines(
+        MSH.format("RDE^O11^RDE_O11"),
+        PID,
+        "ORC|NW|P1|||||^^^20250316^^R",
+        "RXE|^^^20250314^^S|M^药|1||mg",
+        "TQ1|1||||||20250315||A",
+        "RXR|PO",
+    )
+    found = by_path(converted(text))
+    for path in ("RXE-1.4", "RXE-1.6", "ORC-7.4"):
+        assert found[path].state == "preserved", path
+
+
 def test_a_null_is_reported_as_a_deletion():
     found = by_path(converted(lines(MSH.format("ADT^A08^ADT_A01"), PID.replace("19530412", '""'))))
     assert found["PID-7"].to == ("deletes Patient.birthDate",)

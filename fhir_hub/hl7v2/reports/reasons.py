@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.programs import NUMBERED, ROUTING
+from fhir_hub.hl7v2.reads import NUMBERED, ROUTING
 from fhir_hub.hl7v2.reports.leaves import Leaf
 
 if TYPE_CHECKING:

@@ -202,8 +202,8 @@ def _keeper(conversion: "Conversion", paths: dict[int, str]) -> tuple[str, int]:
     return "Provenance", 0
 
 
-def kept_segments(run: Run) -> dict[int, int]:
-    r"""Keep what no map reads in the message's Provenance: segments with those fields alone.
+def kept_segments(run: Run, unread: Sequence[tuple[Segment, int]]) -> dict[int, int]:
+    r"""Keep what nothing took in the message's Provenance: `unread` segments, those fields alone.
 
     They are written with the delimiters `|^~\&`, whatever the message's are.
 
@@ -213,7 +213,7 @@ def kept_segments(run: Run) -> dict[int, int]:
     if keeper is None:
         return {}
     kept: dict[int, int] = {}
-    for segment, mask in run.unread:
+    for segment, mask in unread:
         if not mask >> 1:
             continue
         fields = segment.fields

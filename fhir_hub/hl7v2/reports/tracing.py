@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.groups import Node
 from fhir_hub.hl7v2.memory import Memory
 from fhir_hub.hl7v2.programs import Entry, Program
+from fhir_hub.hl7v2.reads import read_by
 from fhir_hub.hl7v2.reports.elements import Element, elements_of, says
 from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, replaced
 from fhir_hub.hl7v2.row_acts import Act
@@ -126,7 +127,7 @@ class Tracer:
         """Return what a row makes on an empty resource, with other segments in the message."""
         run = copy(place.run)
         run.supports, run.mentions, run.references, run.moments = {}, [], {}, {}
-        run.issues, run.trace, run.unread, run.memory = [], [], [], self._memory
+        run.issues, run.trace, run.untaken, run.memory = [], [], {}, self._memory
         run._numbers = dict(run._numbers)
         run.context = replace(run.context, issue=run.issue)
         scratch = Draft(
@@ -296,13 +297,6 @@ class _Before:
         ]
         for other in (*others, *run.mentions[self._mentions :]):
             yield from _passing(other)
-
-
-def read_by(row: Row, name: str, here: Segment, node: Node) -> list[Segment]:
-    """Return the segments that a row reads at a place; a call reads all of a name nearby."""
-    if here.name == name:
-        return [here]
-    return node.nearest_all(name)[: None if row.call else 1]
 
 
 class _Other:

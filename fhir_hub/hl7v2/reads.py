@@ -1,0 +1,151 @@
+"""Which fields of a message were taken; what is left is kept word for word.
+
+A field is taken where an entry that ran has a row that reads it and whose condition held there. A
+row of an entry that did not run takes nothing, though it stands in the same map. What steers the
+map, or what the hub itself reads, is taken too.
+
+Spec: DESIGN 5 (nothing lost from a message)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fhir_hub.hl7v2.drafts import Draft, Place, Run
+from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.groups import Node
+from fhir_hub.hl7v2.row_compiler import Compiled
+from fhir_hub.hl7v2.rows import Row
+
+if TYPE_CHECKING:
+    from fhir_hub.hl7v2.programs import Entry
+
+# Fields that the hub itself reads: what for.
+ROUTING: Mapping[str, Mapping[int, str]] = {
+    "MSH": {1: "delimiters", 2: "delimiters", 5: "the receiver", 6: "the receiver", 9: "the map"}
+    | {3: "the sender", 4: "the sender", 7: "the order of messages", 10: "the acknowledgment"}
+    | {11: "the receiver", 12: "the acknowledgment"}
+    | {15: "the acknowledgment", 16: "the acknowledgment", 17: "the character set"}
+    | {18: "the character set", 19: "the language of texts", 20: "the character set"}
+    | {21: "the map"},
+    "EVN": {1: "the map", 2: "the order of messages"},
+    "MSA": {1: "the acknowledgment", 2: "the acknowledgment"},
+}
+# Segments whose first field only numbers them.
+NUMBERED = frozenset(
+    {"PID", "PV1", "NK1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "TQ1", "PR1", "GT1"}
+    | {"RGS", "AIS", "AIG", "AIL", "AIP", "ZQY", "ZHY", "ZPS", "ZPI", "ZZR", "TQ2", "IAM"}
+    | {"FT1", "ARV", "TXA", "RXA"}
+)
+Late = Sequence[tuple[Place, "Entry", Draft]]
+Readers = Mapping[int, tuple[tuple[str, Compiled], ...]]
+
+
+class Reads(NamedTuple):
+    """What is read of a segment; bit n is field n.
+
+    `taken` is what the hub, the map's conditions and the rows of other segments read, `perhaps`
+    what only rows with a condition read; `readers` are those of each such field, with where their
+    entry is written.
+    """
+
+    taken: int
+    perhaps: int
+    readers: Readers
+
+
+def reads_of(
+    entries: Mapping[str, Iterable["Entry"]], ran: frozenset[str], *, by_table: bool
+) -> dict[str, Reads]:
+    """Return what is read of each segment where of a map's entries those in `ran` run."""
+    taken: dict[str, int] = {}
+    readers: dict[str, dict[int, list[tuple[str, Compiled]]]] = {}
+    for name, number in _steering(entries, by_table):
+        taken[name] = taken.get(name, 1) | 1 << number
+    held = [one for listed in entries.values() for one in listed if one.where in ran]
+    for entry in held:
+        for one in (*entry.rows, *entry.late, *entry.last):
+            for path in one.row.sources:
+                if one.test is None and path.segment != entry.segment:
+                    taken[path.segment] = taken.get(path.segment, 1) | 1 << path.field
+                elif one.test is not None:
+                    fields = readers.setdefault(path.segment, {})
+                    fields.setdefault(path.field, []).append((entry.where, one))
+    return {name: _reads(taken.get(name, 1), readers.get(name, {})) for name in {*taken, *readers}}
+
+
+def _steering(
+    entries: Mapping[str, Iterable["Entry"]], by_table: bool
+) -> Iterator[tuple[str, int]]:
+    """Yield the fields that say what the message is, whom to answer, and what the map does."""
+    for name, numbers in ROUTING.items():
+        yield from ((name, number) for number in numbers)
+    yield from ((name, 1) for name in NUMBERED)
+    for listed in entries.values():
+        for entry in listed:
+            if by_table or entry.mode != "table":
+                yield from ((path.segment, path.field) for path in entry.steered_by)
+
+
+def _reads(taken: int, readers: Mapping[int, list[tuple[str, Compiled]]]) -> Reads:
+    left = {number: tuple(rows) for number, rows in readers.items() if not taken >> number & 1}
+    return Reads(taken, sum(1 << number for number in left), left)
+
+
+def taken_by(rows: Iterable[Compiled], segment: str) -> int:
+    """Return the fields of the entry's own segment that its rows read whatever the message says."""
+    paths = [path for one in rows if one.test is None for path in one.row.sources]
+    return sum({1 << path.field for path in paths if path.segment == segment})
+
+
+_NOTHING = Reads(1, 0, {})
+
+
+def unread(
+    run: Run,
+    late: Late,
+    reads: Callable[[frozenset[str], bool], Mapping[str, Reads]],
+) -> list[tuple[Segment, int]]:
+    """Return the segments with fields that nothing has taken: bit n is field n.
+
+    `run.left` has what the entries of the segment itself left, `late` every entry that ran, and
+    where; `reads` tells what such entries read.
+    """
+    known = reads(frozenset([entry.where for _, entry, _ in late]), run.by_table)
+    places: dict[str, list[Place]] = {}
+    found = []
+    for segment, remains in run.left:
+        left = remains
+        if left >= 0:  # else no entry is for it
+            taken, perhaps, readers = known.get(segment.name, _NOTHING)
+            left &= ~taken
+            if left & perhaps:
+                if not places:
+                    for place, entry, _ in late:
+                        places.setdefault(entry.where, []).append(place)
+                left &= ~_met(segment, left, readers, places)
+        if left := left | run.untaken.get(segment.index, 0):
+            found.append((segment, left))
+    return found
+
+
+def _met(segment: Segment, left: int, readers: Readers, places: Mapping[str, list[Place]]) -> int:
+    """Return the fields of a segment that a row reads whose condition holds."""
+    met = 0
+    for number, rows in readers.items():
+        if left >> number & 1 and any(
+            _takes(one, place, segment) for where, one in rows for place in places[where]
+        ):
+            met |= 1 << number
+    return met
+
+
+def _takes(one: Compiled, place: Place, segment: Segment) -> bool:
+    near = read_by(one.row, segment.name, place.segment, place.node)
+    return any(other is segment for other in near) and (one.test is None or one.test(place))
+
+
+def read_by(row: Row, name: str, here: Segment, node: Node) -> list[Segment]:
+    """Return the segments that a row reads at a place; a call reads all of a name nearby."""
+    if here.name == name:
+        return [here]
+    return node.nearest_all(name)[: None if row.call else 1]
