@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -125,18 +126,22 @@ class Connection(HttpToolsProtocol):
         self._timer = self.loop.call_later(min(self._limit_s, _LINGER_S), self.transport.close)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.scope["extensions"] = {WHOLE: {"send": partial(self._answer, cycle)}}
+        # weak, else an answered request would be garbage that only the collector finds
+        cycle.scope["extensions"] = {WHOLE: {"send": partial(self._answer, weakref.ref(cycle))}}
         super()._start_asgi_task(cycle, app)
 
     def _answer(
         self,
-        cycle: RequestResponseCycle,
+        answered: "weakref.ref[RequestResponseCycle]",
         status: int,
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes,
     ) -> bool:
         """Send an answer as a whole; if it is not for this way, say so and send nothing."""
-        if cycle.response_started or cycle.disconnected or self.flow.write_paused:
+        cycle = answered()
+        if cycle is None or cycle.response_started or cycle.disconnected:
+            return False
+        if self.flow.write_paused:
             return False
         if len(body) > _LARGE or _is_unsafe(b"".join([value for _, value in headers])):
             return False

@@ -1,6 +1,7 @@
 """The hub as one: it starts with what it is given, serves both sides, drains and ends."""
 
 import asyncio
+import gc
 import json
 import socket
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.map_files import InvalidMapping
@@ -167,6 +169,20 @@ async def test_times_without_an_offset_are_read_in_the_zone_of_the_settings(star
         visit = (await client.get("/fhir/Encounter")).json()["entry"][0]["resource"]
 
     assert visit["period"]["start"] == "2025-03-10T08:30:10-03:00"
+
+
+async def test_what_was_answered_is_no_garbage_that_only_the_collector_finds(start):
+    async with start() as hub, hub.client() as client:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                assert (await client.get("/fhir/Patient")).status_code == 200
+            left = [one for one in gc.get_objects() if type(one) is RequestResponseCycle]
+        finally:
+            gc.enable()
+
+    assert len(left) <= 2
 
 
 async def test_page_sizes_are_those_of_the_settings(start):
