@@ -21,6 +21,7 @@ ACCEPTED = Ack("AA", "0", "", "")
 COMMITTED = Ack("CA", "0", "", "")
 _MOST_TEXT = 250  # the length of ERR-8
 _MOST_ECHO = 1000
+_MOST_CONTROL_ID = 20  # the length of MSH-10 before version 2.7
 _SHORT_HEADER = 8  # MSH|^~\&
 _CONTROLS = dict.fromkeys(range(32))
 _LINE_END = re.compile(r"[\r\n]")
@@ -146,7 +147,8 @@ def acknowledge(
 ) -> bytes:
     """Return the acknowledgment that says `verdict` to the sender of `header`.
 
-    `charset` is what `decode` found, `moment` and `control_id` are for MSH-7 and MSH-10. With
+    `charset` is what `decode` found, `moment` and `control_id` (as much of it as MSH-10 takes in
+    every version) are for MSH-7 and MSH-10. With
     `kind` it is another message than ACK, with `more` segments (fields, escaped) behind.
     `conditions` are its own MSH-15 and MSH-16.
     """
@@ -192,7 +194,7 @@ class _Writer:
             moment.strftime("%Y%m%d%H%M%S%z"),
             "",
             self._component.join(kinds),
-            control_id,
+            control_id[:_MOST_CONTROL_ID],
             own.field(11) or "P",
             own.field(12) or "2.4",
         ]

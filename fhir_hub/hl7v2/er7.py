@@ -227,7 +227,7 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
         raise InvalidMessage("no MSH segment at the start", error_code="100", ack_code="AR")
     field = text[3]
     line = _LINE_ENDS.search(text)
-    marks = text[4 : line.start() if line else None].partition(field)[0]
+    marks = text[4 : line.start() if line else None].partition(field)[0].rstrip(" ")
     if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`: a doubled backslash, seen in feeds
         marks = marks[:3] + marks[4:]
     if not are_delimiters(field, marks):

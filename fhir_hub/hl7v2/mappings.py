@@ -135,12 +135,17 @@ class Mappings:
     def require_known(self, message: Message) -> None:
         """Raise `InvalidMessage` (AR 200, 201) for an event that neither HL7 nor a map knows.
 
-        `convert` makes of such a message what its segments say; a hub does not store by guess.
+        So it does (AR 101) where MSH-9 names neither an event nor a structure. `convert` makes of
+        such a message what its segments say; a hub does not store by guess.
         """
         code, trigger, named = (message.header.value(9, number) for number in (1, 2, 3))
         event = f"{code}^{trigger}" if trigger else code
-        if not code or event in self._files.structures or named in self._structures:
+        if event in self._files.structures or named in self._structures:
             return
+        if not code:
+            raise InvalidMessage(
+                "MSH-9 names no message type", error_code="101", location="MSH-9", ack_code="AR"
+            )
         if structure(f"{code}_{trigger}" if trigger else code) is None:
             is_type = self.knows_type(code)
             raise InvalidMessage(

@@ -9,6 +9,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from running import RunningHub
 
+from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.batches import parts_of
+
 
 @pytest.fixture(scope="module")
 def hub():
@@ -28,8 +31,9 @@ PID = b"PID|1||77^^^SHTH01^PI||\xe6\xb2\x88^\xe4\xb8\x80\r"
         (HEAD + b"ADT^A99|2|P|2.5\r" + PID, b"MSA|AR|2", b"ERR||MSH^1^9|201^"),
         (HEAD + b"ADT^A99|3|P|2.3\r" + PID, b"MSA|AR|3", b"ERR|MSH^1^9^201&"),
         (HEAD + b"ADT^A01|4|P|2.5\r", b"MSA|AE|4", b"100^"),
+        (HEAD + b"|9|P|2.5\r" + PID, b"MSA|AR|9", b"ERR||MSH^1^9|101^"),
     ],
-    ids=["no message", "unknown type", "unknown trigger", "before 2.5", "no patient"],
+    ids=["no message", "unknown type", "unknown trigger", "before 2.5", "no patient", "no type"],
 )
 def test_a_message_that_cannot_be_taken_is_refused_with_the_reason(hub, message, ack, error):
     with hub.mllp() as mllp:
@@ -38,6 +42,21 @@ def test_a_message_that_cannot_be_taken_is_refused_with_the_reason(hub, message,
         assert error in answer, answer
         again = mllp.send(HEAD + b"ADT^A04|ok|P|2.5\r" + PID)
         assert b"MSA|AA|ok" in again
+
+
+def test_an_acknowledgments_control_id_is_no_longer_than_msh_10_in_any_version(hub):
+    with hub.mllp() as mllp:
+        answers = {
+            er7.parse(mllp.send(HEAD + f"ADT^A04|id{number}|P|2.3\r".encode() + PID).decode())
+            for number in range(20)
+        }
+        batch = mllp.send(HEAD + b"ADT^A04|b1|P|2.3\r" + PID + HEAD + b"ADT^A04|b2|P|2.3\r" + PID)
+
+    control_ids = {answer.header.value(10) for answer in answers}
+    assert {len(one) for one in control_ids} == {20}
+    assert len(control_ids) == 20
+    assert len(er7.parse(batch.decode()[batch.index(b"MSH") :]).header.value(10)) == 20
+    assert len(next(parts_of(batch)).field(11)) == 20
 
 
 def test_a_body_of_50_megabytes_is_refused_and_the_hub_goes_on(hub):

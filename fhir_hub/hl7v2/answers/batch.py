@@ -124,7 +124,7 @@ class BatchAnswer:
             *(fields[5], fields[2], fields[3]),
             _written(moment),
             *("", "", ""),
-            self._new_id(),
+            self._new_id()[:20],  # the length of BHS-11
             fields[10],
         ]
         return line[3:4].join(answer).encode("latin-1") + b"\r"
