@@ -64,7 +64,7 @@ def target(definitions: Definitions, resource_type: str, path: str) -> Target:
         if number == len(steps) - 1:
             return _target(tuple(parents), step, element, kind)
         parents.append(step)
-        structure, prefix = _inside(definitions, structure, prefix, element, kind)
+        structure, prefix = _inside(definitions, structure, element, kind)
     raise AssertionError("a path has a last step")
 
 
@@ -100,7 +100,7 @@ def _simple(code: str) -> str:
 
 
 def _inside(
-    definitions: Definitions, structure: Structure, prefix: str, element: Element, kind: str
+    definitions: Definitions, structure: Structure, element: Element, kind: str
 ) -> tuple[Structure, str]:
     """Return the structure and path in which an element's own elements are defined."""
     if element.content_reference:

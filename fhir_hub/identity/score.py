@@ -58,9 +58,6 @@ class Score(NamedTuple):
         return next((part.level for part in self.parts if part.field == field), "")
 
 
-NO = Score("certainly-not", 0.0)
-
-
 def compare(one: Traits, other: Traits) -> Score:
     """Return how surely two Patients are one person."""
     if one.valid and other.valid and one.valid.isdisjoint(other.valid):

@@ -88,7 +88,6 @@ _FAMILIES_TEXT = """
 FAMILIES = {pair[0]: float(pair[1:]) / 100 for pair in _FAMILIES_TEXT.split()}
 OTHER_FAMILY = 0.001
 ONE_CHARACTER, TWO_CHARACTERS = 0.002, 0.0002  # how many of a family name have one given name
-OTHER_NAME = 0.00001
 
 
 def name_level(level: str, family: str, given: str) -> Level:

@@ -58,7 +58,7 @@ async def findings(
     others = [read(one) for one in await find(unit, "MedicationRequest", subject=patient)]
     others = [one for one in others if one["id"] != key.logical_id]
     if kind in ("long", "extended"):
-        found += await _basis(unit, request, patient, kind, limits)
+        found += await _basis(unit, patient, kind, limits)
     if kind == "extended":
         found += await _source(unit, request, patient, others, limits)
     found += _together(request, others, limits)
@@ -195,7 +195,7 @@ def _quantity(request: Resource) -> Iterator[Finding]:
 
 
 async def _basis(
-    unit: Unit, request: Resource, patient: Key, kind: str, limits: PrescriptionSettings
+    unit: Unit, patient: Key, kind: str, limits: PrescriptionSettings
 ) -> list[Finding]:
     if await contract_on(unit, patient, unit.today) is not None:
         return []

@@ -6,9 +6,13 @@ Spec: https://hl7.org/fhir/R4/profiling.html
 from decimal import Decimal
 from typing import Any
 
+import parts
 import pytest
 from r4.profile_parts import BASE, OWN, Json, checks, found, profile, row
 from r4.samples import ABSENT, LOINC, UCUM, bundle, observation, patient
+
+from fhir_hub.r4.checks.required import requirement
+from fhir_hub.r4.checks.site_rules import SiteRules
 
 TO_PATIENT = [{"code": "Reference", "targetProfile": [BASE + "Patient"]}]
 QUANTITY = {"value": Decimal("72.5"), "system": UCUM, "code": "kg"}
@@ -294,7 +298,8 @@ def test_a_warning_of_a_profile_refuses_nothing() -> None:
     claims = patient(active=False, meta={"profile": [OWN + "one"]})
 
     assert [i.severity for i in known.check_profiles(claims)] == ["warning"]
-    known.require_profiles(claims)
+    rules = SiteRules(parts.definitions(), {})
+    requirement(known, rules, parts.definitions(), "profiles", [])(claims)
 
 
 def test_r4s_own_profiles_are_known() -> None:

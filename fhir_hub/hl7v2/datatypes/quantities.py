@@ -24,7 +24,6 @@ _LONGEST = 60
 _JIN = "斤"
 _HALF = Decimal("0.5")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-ORIGINAL_TEXT = "http://hl7.org/fhir/StructureDefinition/originalText"
 
 
 class Typed(NamedTuple):

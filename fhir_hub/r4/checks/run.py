@@ -94,10 +94,6 @@ class Checks:
         """Raise `InvalidResource` with every error that `resource` has, if it has one."""
         _raise_errors(self.check(resource))
 
-    def require_profiles(self, resource: Any) -> None:
-        """Raise `InvalidResource` with every error of `resource`, those of profiles too."""
-        _raise_errors(self.check_profiles(resource))
-
     def _placed(self, resource: Any, issues: Iterable[Issue]) -> list[Issue]:
         """Return `issues` with the resource's type in front of their expressions."""
         resource_type = resource.get("resourceType") if isinstance(resource, dict) else None

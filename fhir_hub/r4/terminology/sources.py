@@ -219,11 +219,6 @@ class Catalogue:
                 return max(fitting, key=lambda one: order(str(one.get("version", ""))))
         return None
 
-    def value_set_versions(self, url: str) -> tuple[str, ...]:
-        """Return the versions of a value set that there are, the oldest first."""
-        found = {str(one.get("version", "")) for s in self.sources for one in s.value_sets(url)}
-        return tuple(sorted(found, key=order))
-
     def supplement(self, url: str, version: str = "") -> Facts | None:
         """Return the CodeSystem that is this supplement, None if there is none."""
         for source in self.sources:

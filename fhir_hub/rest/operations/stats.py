@@ -121,7 +121,7 @@ async def stats(request: FhirRequest, service: Service) -> FhirResponse:
     rows: list[dict[str, Any]] = []
     for code in codes:
         group = await _group(subject, code, period, service)
-        shown = _observation(subject, code, group, wanted, period, service)
+        shown = _observation(subject, code, group, wanted, period)
         rows.append({"name": "statistics", "resource": shown})
         if inputs.flag("include"):
             most = inputs.number("limit", len(group.sources) or 1, 20_000)
@@ -240,7 +240,6 @@ def _observation(
     group: _Group,
     wanted: Sequence[str],
     period: tuple[int | None, int | None],
-    service: Service,
 ) -> Observation:
     coding = {"code": code.code} | ({"system": code.system} if code.system else {})
     shown: Observation = {

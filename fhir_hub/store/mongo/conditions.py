@@ -39,7 +39,6 @@ from fhir_hub.store.mongo.documents import (
     ANY_VERSION,
     BETWEEN,
     CODED,
-    address,
     code_in,
     escaped,
     interval_name,
@@ -119,7 +118,7 @@ class Conditions:
             case Links():
                 return await self._links(plan, stages)
             case LinkedBy():
-                return await self._linked_by(plan, types, stages)
+                return await self._linked_by(plan, stages)
 
     async def _links(self, links: Links, stages: list[Document]) -> Document:
         far = await self.asked(links.plan, links.resource_types)
@@ -140,9 +139,7 @@ class Conditions:
         ]
         return {joins: {"$ne": []}}
 
-    async def _linked_by(
-        self, linked: LinkedBy, types: Sequence[str], stages: list[Document]
-    ) -> Document:
+    async def _linked_by(self, linked: LinkedBy, stages: list[Document]) -> Document:
         far = await self.asked(linked.plan, (linked.resource_type,))
         if far.where == NEVER:
             return NEVER
@@ -339,8 +336,3 @@ def _lookup(local: str, foreign: str, far: Asked, name: str) -> Document:
             "as": name,
         }
     }
-
-
-def of_addresses(keys: Sequence[Any]) -> Document:
-    """Return the condition that a resource is one of `keys`."""
-    return {"_id": {"$in": [address(key) for key in keys]}}

@@ -30,7 +30,6 @@ END = "\x02"  # above what begins with a code and BETWEEN, below any longer code
 LETTERS = {"token": "t", "string": "s", "reference": "r", "uri": "u", "text": "w"}
 CODED = frozenset(("token", "string", "reference", "uri"))
 ANY_VERSION = "~"
-VERSION_FIELDS = ("k", "v", "s", "u", "m", "c")
 SAID = ("x", "d", "g", "w", "f")
 _ESCAPES = {"\x00": "\x02a", "\x01": "\x02b", "\x02": "\x02c"}
 _is_special = re.compile("[\x00-\x02]").search

@@ -26,7 +26,7 @@ class Facts(NamedTuple):
 
     `schema` counts the migrations that it has had, `sequence` is the last commit's, `newest` the
     latest `lastUpdated` (microseconds), `resources` are the current ones by type, `messages` the
-    journal's by state, `last_message` is the journal's last number.
+    journal's by state.
     """
 
     schema: int
@@ -35,7 +35,6 @@ class Facts(NamedTuple):
     resources: dict[str, int]
     versions: int
     messages: dict[str, int]
-    last_message: int
 
 
 def no_progress(done: int, total: int) -> None:
@@ -155,15 +154,12 @@ def facts(path: Path) -> Facts:
             "SELECT state, count(*) FROM message GROUP BY state ORDER BY state"
         ).fetchall()
         versions: Any = one("SELECT count(*) FROM version").fetchall()
-        number_rows: Any = one("SELECT max(number) FROM message").fetchall()
     except apsw.Error as error:
         raise CannotOpen(f"cannot read {path} ({type(error).__name__}) / 无法读取数据库") from None
     finally:
         connection.close()
     sequence, newest = last
-    number = int(number_rows[0][0] or 0)
-    counted = (dict(resources), versions[0][0], dict(states), number)
-    return Facts(schema, sequence, newest, *counted)
+    return Facts(schema, sequence, newest, dict(resources), versions[0][0], dict(states))
 
 
 def require_ours(connection: apsw.Connection) -> int:

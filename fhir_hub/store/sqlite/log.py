@@ -72,7 +72,7 @@ class CommitLog:
                     " / 数据库版本较旧,请先备份并恢复一次"
                 )
             self._connection.execute("BEGIN")  # a hub may go on writing to it
-            self.last, self._last_message = self._ends(self._connection)
+            self.last, _ = self._ends(self._connection)
         except BaseException:
             self.close()
             raise
