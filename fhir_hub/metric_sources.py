@@ -128,4 +128,4 @@ class ChannelMetrics:
 
 def forget_process(pid: int, folder: Path) -> None:
     """Let the gauges of a process that ended count no more; `folder` is where it kept them."""
-    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # without types

@@ -205,7 +205,7 @@ class Metrics:
         PlatformCollector(registry=shown)
         shown.register(self._gauges)
         if is_shared:
-            MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(shown)  # type: ignore[no-untyped-call]  # without types
             shown.register(self._processes)
         else:
             ProcessCollector(registry=shown)

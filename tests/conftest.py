@@ -7,13 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
-import pytest
-from hypothesis import HealthCheck, settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import mongo_server
 import parts
+import pytest
+from hypothesis import HealthCheck, settings
 
 from fhir_hub.repository.repository import Repository
 from fhir_hub.rest.http import Exchange

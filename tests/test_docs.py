@@ -14,28 +14,25 @@ from pathlib import Path
 import httpx
 import pytest
 import typer
+from whole.running import RunningHub
+
+from fhir_hub.cli import app
+from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.map_files import built_in_folder, read_files
+from fhir_hub.hl7v2.mappings import load_mappings
+from fhir_hub.hl7v2.programs import structures_of
+from fhir_hub.r4.definitions import load_definitions
+from fhir_hub.rest.message import FhirRequest
+from fhir_hub.rest.routes import INTERACTIONS, route
+from fhir_hub.search.include import MODIFIERS as INCLUDE_MODIFIERS
+from fhir_hub.search.kinds.table import KINDS
+from fhir_hub.settings import Settings, load_settings
+from fhir_hub.settings.care import PoolSettings, PrescriptionSettings
+from fhir_hub.settings.channels import ChannelSettings
+from fhir_hub.settings.partners import PartnerSettings
+from fhir_hub.settings.referral import ReferralSettings
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "whole"))
-
-from running import RunningHub  # noqa: E402 (the folder of the tests is on the path from here on)
-
-from fhir_hub.cli import app  # noqa: E402
-from fhir_hub.hl7v2 import charset, er7  # noqa: E402
-from fhir_hub.hl7v2.map_files import built_in_folder, read_files  # noqa: E402
-from fhir_hub.hl7v2.mappings import load_mappings  # noqa: E402
-from fhir_hub.hl7v2.programs import structures_of  # noqa: E402
-from fhir_hub.r4.definitions import load_definitions  # noqa: E402
-from fhir_hub.rest.message import FhirRequest  # noqa: E402
-from fhir_hub.rest.routes import INTERACTIONS, route  # noqa: E402
-from fhir_hub.search.include import MODIFIERS as INCLUDE_MODIFIERS  # noqa: E402
-from fhir_hub.search.kinds.table import KINDS  # noqa: E402
-from fhir_hub.settings import Settings, load_settings  # noqa: E402
-from fhir_hub.settings.care import PoolSettings, PrescriptionSettings  # noqa: E402
-from fhir_hub.settings.channels import ChannelSettings  # noqa: E402
-from fhir_hub.settings.partners import PartnerSettings  # noqa: E402
-from fhir_hub.settings.referral import ReferralSettings  # noqa: E402
-
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/README.md"]
 SHOWN = "http://127.0.0.1:8000"
 

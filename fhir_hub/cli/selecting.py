@@ -37,7 +37,7 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     for one in own.parameters.values():
         one = one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         parameters += options if one.name == "asked" else [one]
-    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it
     return run
 
 

@@ -150,7 +150,7 @@ class _Counted(io.RawIOBase):
         """Say yes: it is read."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # a kind of Buffer
         """Fill `buffer`; return how many bytes. Raises `InvalidPackage` beyond the limit."""
         content = self._stream.read(len(buffer))
         self._left -= len(content)

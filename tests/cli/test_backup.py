@@ -2,20 +2,16 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import apsw
 import pytest
+from whole.running import RunningHub, message
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.store.base import Key
 from fhir_hub.store.open import open_backend
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
-
-from running import RunningHub, message
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 REPORT = message(MESSAGES / "08_ORU_R01_lab_tertiary.hl7")

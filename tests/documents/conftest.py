@@ -1,14 +1,8 @@
 """A hub's FHIR side on a store in memory, and a record of two institutions in it."""
 
-import sys
-from pathlib import Path
-
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from document_parts import Record
+from documents.document_parts import Record
 from mongo_server import store_asked_for
 from parts import fhir_app, ids, service
 from parts import repository as over

@@ -6,7 +6,7 @@ Spec: DOMAIN 2.5a, 2.8
 """
 
 import pytest
-from document_parts import (
+from documents.document_parts import (
     ACT,
     BASE,
     CONFIDENTIALITY,

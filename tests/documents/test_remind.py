@@ -10,7 +10,7 @@ from dataclasses import replace
 import httpx
 import parts
 import pytest
-from document_parts import BASE, CONFIDENTIALITY, LOINC, Record, coded, reference
+from documents.document_parts import BASE, CONFIDENTIALITY, LOINC, Record, coded, reference
 
 SHEN = reference("Patient/shen")
 HERE, THERE = f"{BASE}/CodeSystem/ZJJ/local", f"{BASE}/CodeSystem/SH/local"

@@ -7,7 +7,7 @@ Spec: https://hl7.org/fhir/uv/ips/
 
 import httpx
 import pytest
-from document_parts import (
+from documents.document_parts import (
     ACT,
     BASE,
     CONFIDENTIALITY,

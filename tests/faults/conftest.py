@@ -1,36 +1,17 @@
-"""What the tests of faults share: how long they may try, and a hub with short patience.
+"""What the tests of faults share: an empty store, and a hub with short patience."""
 
-`make test-faults SECONDS=60` gives each of them that long; without it they try a little.
-"""
-
-import os
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import mongo_server
 import pytest
+from whole.running import RunningHub
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
-
-from running import RunningHub
-
-SECONDS = float(os.environ.get("FHIR_HUB_FAULTS_S", "0"))
 SETTINGS = """
 request_timeout_s = 3
 message_answer_s = 2
 mllp_idle_s = 30
 """
-
-
-def rounds(least: int) -> Iterator[int]:
-    """Yield rounds: `least`, or as many as there is time for."""
-    end = time.monotonic() + SECONDS
-    number = 0
-    while number < least or time.monotonic() < end:
-        yield number
-        number += 1
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable
 
 import httpx
-from running import RunningHub
-from test_durability import oru
+from whole.running import RunningHub
+from whole.test_durability import oru
 
 _PASSING = (500, 503, 504)
 

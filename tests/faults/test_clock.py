@@ -4,16 +4,11 @@ Spec: https://hl7.org/fhir/R4/http.html#history
 """
 
 import random
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import parts
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from conftest import rounds
+from faults.rounds import rounds
 
 from fhir_hub.clock import instant
 from fhir_hub.hl7v2.channels.channel import Channel

@@ -13,10 +13,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from conftest import SECONDS, rounds
+from faults.rounds import SECONDS, rounds
 
 from fhir_hub import fhirjson
 from fhir_hub.app import build

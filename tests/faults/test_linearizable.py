@@ -1,20 +1,14 @@
 """Creates, updates and reads of several clients over two processes are as if done one by one."""
 
 import random
-import sys
 import threading
 import time
-from pathlib import Path
 
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
-
-from conftest import SECONDS, rounds
-from linearizable import FOREVER, Call, is_linearizable
-from running import RunningHub
+from faults.linearizable import FOREVER, Call, is_linearizable
+from faults.rounds import SECONDS, rounds
+from whole.running import RunningHub
 
 CLIENTS, CALLS = 6, 8
 long_only = pytest.mark.skipif(not SECONDS, reason="for make test-faults: a server to start")

@@ -13,13 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
-
-from conftest import rounds
-from load import Load, require_everything
-from running import RunningHub
+from faults.load import Load, require_everything
+from faults.rounds import rounds
+from whole.running import RunningHub
 
 pytestmark = pytest.mark.no_cover
 SERVER = """

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from test_durability import oru
+from whole.test_durability import oru
 
 
 def connect(hub) -> socket.socket:

@@ -6,14 +6,10 @@ Spec: https://www.sqlite.org/walformat.html
 import asyncio
 import random
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from conftest import rounds
+from faults.rounds import rounds
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.store.base import Change, Key

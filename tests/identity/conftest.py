@@ -1,13 +1,7 @@
 """A hub's FHIR side that reviews what is written, in memory."""
 
-import sys
-from pathlib import Path
-
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from mongo_server import store_asked_for
 from parts import fhir_app, ids, service
 from parts import repository as over

@@ -3,12 +3,7 @@
 `python -m bench.identity` measures 100,000 people by the same code; its tables: bench/results.
 """
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.identity import ask, store_all, table, town
 from fhir_hub.identity import blocks

@@ -6,7 +6,7 @@ Spec: https://hl7.org/fhir/R4/patient.html#merge; docs/identity.md
 import asyncio
 
 import pytest
-from merge_parts import (
+from identity.merge_parts import (
     LOCAL,
     ONE,
     OTHER,

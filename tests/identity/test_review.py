@@ -6,7 +6,7 @@ Spec: docs/identity.md; https://hl7.org/fhir/R4/task.html
 import asyncio
 
 import pytest
-from merge_parts import LOCAL, ONE, OTHER, RESIDENT, observation, put, read, shen, tasks
+from identity.merge_parts import LOCAL, ONE, OTHER, RESIDENT, observation, put, read, shen, tasks
 
 PAIR = "https://fhir-hub.example/sid/possible-duplicate"
 

@@ -1,18 +1,13 @@
 """A hub's FHIR side that holds referrals, contracts and slots to their rules."""
 
-import sys
-from pathlib import Path
-
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from mongo_server import store_asked_for
 from parts import fhir_app, ids, service
 from parts import repository as over
 
 from fhir_hub.referral.conduct import Conduct, OwnRules
+from fhir_hub.referral.deadlines import Deadlines
 from fhir_hub.store.open import open_backend
 
 
@@ -32,6 +27,11 @@ def own():
 @pytest.fixture
 def repository(store, clock, own):
     return over(store, clock, ids(), "enforce", Conduct(is_strict=True, own=own))
+
+
+@pytest.fixture
+def deadlines(repository, clock):
+    return Deadlines(repository, clock, lambda event, **fields: None)
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 import asyncio
 
 import pytest
-from referral_records import FRAME, in_state, stored
-from test_slots import SCHEDULE, appointment, left, slot
-
-from fhir_hub.referral.deadlines import Deadlines
+from referral.referral_records import FRAME, in_state, stored
+from referral.test_slots import SCHEDULE, appointment, left, slot
 
 SOON = "2024-03-05T00:00:00+08:00"
 
@@ -19,11 +17,6 @@ def parameters(appointment):
 @pytest.fixture(autouse=True)
 async def frame(freely):
     await stored(freely, *FRAME, SCHEDULE)
-
-
-@pytest.fixture
-def deadlines(repository, clock):
-    return Deadlines(repository, clock, lambda event, **fields: None)
 
 
 async def found(client, query):

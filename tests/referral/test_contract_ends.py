@@ -4,11 +4,9 @@ DOMAIN 1.3 S2, 2.1. Today is 2024-02-29, 18:00 in Shanghai.
 """
 
 import pytest
-from referral_records import BASE, FRAME, concept, organization, stored
-from test_contracts import MEMBERS, contract
-from test_slots import REFERRED, SCHEDULE, appointment, slot
-
-from fhir_hub.referral.deadlines import Deadlines
+from referral.referral_records import BASE, FRAME, concept, organization, stored
+from referral.test_contracts import MEMBERS, contract
+from referral.test_slots import REFERRED, SCHEDULE, appointment, slot
 
 OTHER = MEMBERS | {"community": "Organization/XJCHC"}
 EPISODE = {
@@ -41,11 +39,6 @@ async def frame(freely):
     old = contract("c", start="2023-03-01", end="2024-03-01")
     await stored(freely, *FRAME, organization("XJCHC"), SCHEDULE, old)
     await stored(freely, EPISODE, STRANGER, CONSENT)
-
-
-@pytest.fixture
-def deadlines(repository, clock):
-    return Deadlines(repository, clock, lambda event, **fields: None)
 
 
 async def status_of(client, *addresses):

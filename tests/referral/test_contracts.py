@@ -4,7 +4,7 @@ DOMAIN 1.3 S2, 2.1.
 """
 
 import pytest
-from referral_records import BASE, FRAME, concept, organization, stored
+from referral.referral_records import BASE, FRAME, concept, organization, stored
 
 TIER = f"{BASE}/CodeSystem/tier"
 MEMBERS = {

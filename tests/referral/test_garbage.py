@@ -1,7 +1,7 @@
 """What is no resource of R4 is 400 before any rule of 1+1+1 looks at it, never a fault of ours."""
 
 import pytest
-from referral_records import FRAME, TASK, in_state, stored
+from referral.referral_records import FRAME, TASK, in_state, stored
 
 GARBAGE = [
     {"meta": "boo"},

@@ -4,8 +4,8 @@ DOMAIN 2.6. Today is 2024-02-29, 18:00 in Shanghai.
 """
 
 import pytest
-from referral_records import FRAME, ORDER, TASK, in_state, stored
-from test_slots import REFERRED, SCHEDULE, appointment, slot
+from referral.referral_records import FRAME, ORDER, TASK, in_state, stored
+from referral.test_slots import REFERRED, SCHEDULE, appointment, slot
 
 from fhir_hub.rest.operations import pool_report
 

@@ -6,9 +6,9 @@ DOMAIN 2.6. Today is 2024-02-29, 18:00 in Shanghai.
 import asyncio
 
 import pytest
-from referral_records import BASE, FRAME, ORDER, concept, in_state, stored
-from test_contracts import contract
-from test_slots import REFERRED, SCHEDULE, appointment, left, slot
+from referral.referral_records import BASE, FRAME, ORDER, concept, in_state, stored
+from referral.test_contracts import contract
+from referral.test_slots import REFERRED, SCHEDULE, appointment, left, slot
 
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.settings import InvalidSettings, load_settings

@@ -6,8 +6,8 @@ DOMAIN 1.3 S3b, 2.7.
 from typing import ClassVar
 
 import pytest
-from referral_records import BASE, CONDITION, FRAME, concept, stored
-from test_contracts import contract
+from referral.referral_records import BASE, CONDITION, FRAME, concept, stored
+from referral.test_contracts import contract
 
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.referral.prescriptions import FINDINGS

@@ -6,9 +6,8 @@ DOMAIN 1.3 S1, S9, S13. Today is 2024-02-29, 18:00 in Shanghai.
 import asyncio
 
 import pytest
-from referral_records import BASE, FRAME, concept, stored
-from test_booking import deadlines  # noqa: F401 (a fixture)
-from test_contracts import contract
+from referral.referral_records import BASE, FRAME, concept, stored
+from referral.test_contracts import contract
 
 from fhir_hub.referral.conduct import OwnRules
 from fhir_hub.settings import InvalidSettings
@@ -206,7 +205,7 @@ async def test_a_reading_moves_the_day_and_an_older_one_does_not(client):
 async def test_overdue_is_on_the_centres_list_until_the_next_reading(
     client,
     clock,
-    deadlines,  # noqa: F811
+    deadlines,
 ):
     await put(client, plan(), pressure(high=128, low=78))
     clock.tick(90 * 86400)  # the last day
@@ -226,7 +225,7 @@ async def test_overdue_is_on_the_centres_list_until_the_next_reading(
 
 
 @pytest.mark.parametrize("how", ["completed", "deleted"])
-async def test_who_leaves_the_programme_is_not_overdue(client, freely, clock, deadlines, how):  # noqa: F811
+async def test_who_leaves_the_programme_is_not_overdue(client, freely, clock, deadlines, how):
     await put(client, plan(), pressure(high=128, low=78))
     clock.tick(100 * 86400)
     await deadlines.expire()

@@ -6,8 +6,8 @@ DOMAIN 1.3 S1, 2.6. Today is 2024-02-29, 18:00 in Shanghai.
 import asyncio
 
 import pytest
-from referral_records import BASE, FRAME, ORDER, concept, in_state, stored
-from test_contracts import contract
+from referral.referral_records import BASE, FRAME, ORDER, concept, in_state, stored
+from referral.test_contracts import contract
 
 CAPACITY = f"{BASE}/StructureDefinition/slot-capacity"
 POOL = f"{BASE}/StructureDefinition/slot-pool"

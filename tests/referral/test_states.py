@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from referral_records import FRAME, TASK, in_state, stored
+from referral.referral_records import FRAME, TASK, in_state, stored
 
 from fhir_hub.r4.packages import built_in_profiles
 from fhir_hub.referral.states import NONE, STATES, STEPS, TERMINAL, allowed, step

@@ -7,11 +7,10 @@ import httpx
 import pytest
 from parts import fhir_app, ids, service
 from parts import repository as over
-from referral_records import BASE, FRAME, ORDER, TASK, concept, in_state, stored
-from test_slots import REFERRED, SCHEDULE, appointment, left, slot
+from referral.referral_records import BASE, FRAME, ORDER, TASK, concept, in_state, stored
+from referral.test_slots import REFERRED, SCHEDULE, appointment, left, slot
 
 from fhir_hub.referral.conduct import Conduct, OwnRules
-from fhir_hub.referral.deadlines import Deadlines
 from fhir_hub.settings.referral import ReferralSettings
 
 DAY_S = 86400
@@ -21,11 +20,6 @@ REASON = {"statusReason": {"text": "科室已满"}}
 @pytest.fixture(autouse=True)
 async def frame(freely):
     await stored(freely, *FRAME, SCHEDULE)
-
-
-@pytest.fixture
-def deadlines(repository, clock):
-    return Deadlines(repository, clock, lambda event, **fields: None)
 
 
 async def written(client, state, **elements):

@@ -4,7 +4,7 @@ DOMAIN 2.5a, 2.5b. Today is 2024-02-29, 18:00 in Shanghai.
 """
 
 import pytest
-from referral_records import (
+from referral.referral_records import (
     BASE,
     CONSENT,
     FRAME,
@@ -15,7 +15,7 @@ from referral_records import (
     organization,
     stored,
 )
-from test_contracts import MEMBERS, contract
+from referral.test_contracts import MEMBERS, contract
 
 AWAY = {"reference": "Organization/JSPH01"}
 TO_JIASHAN = TASK | {"owner": AWAY}

@@ -6,10 +6,9 @@ DOMAIN 2.6. Today is 2024-02-29, 18:00 in Shanghai; slots are on 2024-03-14.
 import asyncio
 
 import pytest
-from referral_records import BASE, FRAME, ORDER, PATIENT, TASK, in_state, stored
-from test_booking import deadlines  # noqa: F401 (a fixture)
-from test_contracts import contract
-from test_slots import REFERRED, SCHEDULE, appointment, left, slot
+from referral.referral_records import BASE, FRAME, ORDER, PATIENT, TASK, in_state, stored
+from referral.test_contracts import contract
+from referral.test_slots import REFERRED, SCHEDULE, appointment, left, slot
 
 EVENTS = f"{BASE}/CodeSystem/waiting-list-event"
 NUMBER = f"{BASE}/StructureDefinition/appointment-number"
@@ -129,7 +128,7 @@ async def test_what_is_returned_to_the_public_goes_to_who_waits(
     client,
     freely,
     clock,
-    deadlines,  # noqa: F811
+    deadlines,
 ):
     await stored(freely, slot("a", pool="COMMUNITY"))
     plain = await wait(client, clock, waiting(patient="li"))
@@ -191,7 +190,7 @@ async def test_a_wish_says_for_what(client, change):
     assert answer.status_code == 422
 
 
-async def test_in_vain_is_told_too(client, freely, clock, deadlines):  # noqa: F811
+async def test_in_vain_is_told_too(client, freely, clock, deadlines):
     await stored(freely, slot("a", status="busy"))
     named = await wait(client, clock, waiting(patient="li"))
     wishes = await wait(client, clock, wish(patient="shen"))
@@ -203,7 +202,7 @@ async def test_in_vain_is_told_too(client, freely, clock, deadlines):  # noqa: F
     assert sorted(await told(client, "wait-ended")) == ["Patient/li", "Patient/shen"]
 
 
-async def test_a_hold_that_ends_serves_the_list(client, freely, clock, deadlines):  # noqa: F811
+async def test_a_hold_that_ends_serves_the_list(client, freely, clock, deadlines):
     await stored(freely, slot("a"))
     held = await client.post("Appointment/$hold", json=appointment("a", "proposed", "wang"))
     assert held.status_code == 201

@@ -8,15 +8,12 @@ does it, and then written again and again for other people.
 
 import asyncio
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import parts
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.records import home_id, institutions, patient_id, record, result_id
 from fhir_hub.search.entry import Entry, entry_of

@@ -17,10 +17,7 @@ import pytest
 import trustme
 from hl7.client import MLLPClient
 from hl7.mllp import open_hl7_connection
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub, message
+from whole.running import RunningHub, message
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 FIRST = message(MESSAGES / "01_ADT_A04_chc_register.hl7")

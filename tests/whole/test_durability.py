@@ -3,15 +3,10 @@
 DESIGN §5, promises 1 and 2.
 """
 
-import sys
 import threading
-from pathlib import Path
 
 import httpx
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub
+from whole.running import RunningHub
 
 PATIENT = "PID|1||T{who}^^^SHTH01^PI||沈^桂芳^^^^^L^I||19530412|F"
 

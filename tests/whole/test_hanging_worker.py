@@ -2,13 +2,9 @@
 
 import os
 import signal
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub
-from workers import PATIENT, figures, pids, processes, until
+from whole.running import RunningHub
+from whole.workers import PATIENT, figures, pids, processes, until
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path):

@@ -1,13 +1,7 @@
 """Bad input gets a clear error, and the hub goes on."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub
+from whole.running import RunningHub
 
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.batches import parts_of

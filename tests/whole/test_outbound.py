@@ -1,15 +1,10 @@
 """A hub of several processes that is killed while a partner is silent tells him everything once."""
 
 import asyncio
-import sys
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from deliver_parts import Peer
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub
+from whole.running import RunningHub
 
 from fhir_hub.cli.outbox import retry
 from fhir_hub.hl7v2.deliver.outbox import dead_messages

@@ -5,9 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub
+from whole.running import RunningHub
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,14 +4,10 @@ Each message is sent twice; the second time nothing may change. The facts are th
 `tests/hl7v2/messages/expected.json`, asked for with the searches that it names.
 """
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub, message
+from whole.running import RunningHub, message
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 ORDER = ["01", "09", "11", "13", "14", "04", "05", "07", "02", "08", "03", "06", "10", "12"]

@@ -3,18 +3,14 @@
 DESIGN §5, promise 2. `test_workers_end.py` has what holds when one of them ends.
 """
 
-import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import RunningHub, message
-from test_durability import oru
-from workers import BASIC, PATIENT, figures, processes, together, until
+from whole.running import RunningHub, message
+from whole.test_durability import oru
+from whole.workers import BASIC, PATIENT, figures, processes, together, until
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 MLLP = 9

@@ -6,7 +6,6 @@ DESIGN §5, promise 1.
 import asyncio
 import os
 import signal
-import sys
 import threading
 from abc import ABC, abstractmethod
 from itertools import count
@@ -15,12 +14,9 @@ from pathlib import Path
 import apsw
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import END, START, RunningHub
-from test_durability import oru
-from workers import BASIC, figures, pids, processes, until
+from whole.running import END, START, RunningHub
+from whole.test_durability import oru
+from whole.workers import BASIC, figures, pids, processes, until
 
 from fhir_hub.store.base import Key
 from fhir_hub.store.open import open_backend

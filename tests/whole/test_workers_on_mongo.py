@@ -10,23 +10,17 @@ import asyncio
 import os
 import random
 import signal
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx
 import mongo_server
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
-
-from load import Load, require_everything
-from running import END, START, RunningHub
-from test_durability import oru
-from workers import PATIENT, figures, pids, until
+from faults.load import Load, require_everything
+from whole.running import END, START, RunningHub
+from whole.test_durability import oru
+from whole.workers import PATIENT, figures, pids, until
 
 CLIENTS = 200
 IS_LONG = "mongo" in os.environ.get("FHIR_HUB_TEST_STORES", "")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from running import RunningHub
+from whole.running import RunningHub
 
 BASIC = {"resourceType": "Basic", "code": {"text": "load"}}
 PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": "one"}]}

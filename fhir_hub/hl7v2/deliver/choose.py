@@ -69,7 +69,7 @@ async def choice_in(
     if is_placeholder(content) or _is_told_otherwise(change, content, commit, partner):
         return None
     key = Key(change.resource_type, change.logical_id)
-    condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]
+    condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]  # any type may be asked
     if not await desk.meets(key, condition):
         return None
     return await _choice(change, content, partner, desk)

@@ -153,13 +153,17 @@ def _applied(name: str, function: Function, arguments: tuple[Evaluate, ...]) -> 
     # the arguments are about what the whole expression is about, not about the items
     match arguments:
         case ():
-            apply: Evaluate = lambda items, scope: function(items)  # noqa: E731  # one a case
+
+            def apply(items: Items, scope: Scope) -> Items:
+                return function(items)
         case (only,):
-            apply = lambda items, scope: function(items, only([*scope.this], scope))  # noqa: E731
+
+            def apply(items: Items, scope: Scope) -> Items:
+                return function(items, only([*scope.this], scope))
         case _:
-            apply = lambda items, scope: function(  # noqa: E731
-                items, *(each([*scope.this], scope) for each in arguments)
-            )
+
+            def apply(items: Items, scope: Scope) -> Items:
+                return function(items, *(each([*scope.this], scope) for each in arguments))
 
     def checked(items: Items, scope: Scope) -> Items:
         try:
