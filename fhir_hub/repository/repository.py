@@ -100,7 +100,11 @@ class Repository:
     async def search(self, request: SearchRequest) -> tuple[Page, Included]:
         """Return a page of matches and what `_include` and `_revinclude` add to it."""
         page = await self.store.search(request.query)
-        return page, await include(self.store, self._extractor, request, page.matches)
+        return page, await self.included(request, page.matches)
+
+    async def included(self, request: SearchRequest, matches: list[Stored]) -> Included:
+        """Return what `_include` and `_revinclude` add to `matches`."""
+        return await include(self.store, self._extractor, request, matches)
 
     def references(self, stored: Stored, parameters: Iterable[str]) -> set[str]:
         """Return where a resource points under these search parameters: `Type/id`, or absolute."""

@@ -6,6 +6,7 @@ that follows the links sees every version once.
 Spec: https://hl7.org/fhir/R4/http.html#history
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
@@ -14,13 +15,25 @@ import msgspec
 from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.errors import InvalidParameter, NotFound
 from fhir_hub.r4.dates import date_interval
+from fhir_hub.rest.defined_here import version_here
 from fhir_hub.rest.links import CURSOR, full_url, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer, etag
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, listed, subset
+from fhir_hub.search.kinds.values import prefixed
 from fhir_hub.store.base import Key, Page, Stored
 
 PARAMETERS = ("_count", "_since", "_at", "_summary", "_elements")
+_EVER = 2**62  # microseconds: before and after every date of R4
+_PERIODS: Mapping[str, Callable[[int, int], tuple[int, int]]] = {
+    "eq": lambda start, end: (start, end),
+    "ge": lambda start, end: (start, _EVER),
+    "gt": lambda start, end: (end, _EVER),
+    "sa": lambda start, end: (end, _EVER),
+    "le": lambda start, end: (-_EVER, end),
+    "lt": lambda start, end: (-_EVER, start),
+    "eb": lambda start, end: (-_EVER, start),
+}
 
 
 class _Asked(NamedTuple):
@@ -41,11 +54,14 @@ class _Asked(NamedTuple):
 async def history(request: FhirRequest, service: Service) -> FhirResponse:
     """Return a page of versions as a bundle; raises `NotFound` if there never was a resource."""
     resource_type = logical_id = ""
+    own = None
     if len(request.path) > 1:
         resource_type = service.known_type(request.path[0])
     if len(request.path) > 2:
         logical_id = request.path[1]
-        if await service.repository.store.read(Key(resource_type, logical_id)) is None:
+        key = Key(resource_type, logical_id)
+        own = await version_here(key, request.base, service)
+        if own is None and await service.repository.store.read(key) is None:
             raise NotFound(f"{resource_type} has no resource with this id")
     asked = _parameters(request, service)
     page = await service.repository.store.history(
@@ -57,32 +73,63 @@ async def history(request: FhirRequest, service: Service) -> FhirResponse:
         at=asked.at,
         with_total=bool(logical_id) or asked.is_counted,
     )
+    if own is not None:
+        page = _of_one(own, asked)
     if asked.is_counted:
         page = Page([], "", page.total)
     return answer(200, _bundle(request, page, asked.part))
 
 
+def _of_one(version: Stored, asked: _Asked) -> Page:
+    """Return the page of a history of one version."""
+    moment = version.last_updated
+    is_meant = moment >= asked.since and (asked.at is None or moment <= asked.at[1])
+    return Page([version] if is_meant and not asked.before else [], "", int(is_meant))
+
+
 def _parameters(request: FhirRequest, service: Service) -> _Asked:
-    """Return what the address asks for; each parameter stands once."""
+    """Return what the address asks for; each parameter but `_at` stands once."""
     request.require_no_query((*PARAMETERS, CURSOR))
     asked = dict(request.query)
-    if len(asked) < len(request.query):
-        raise InvalidParameter("each parameter of a history stands once")
+    periods = [value for name, value in request.query if name == "_at"]
+    if len(asked) + len(periods[1:]) < len(request.query):
+        raise InvalidParameter("each parameter of a history stands once, but _at")
     count = _number("_count", asked.get("_count", str(service.page_size)))
     summary = asked.get("_summary", "")
     return _Asked(
         min(count, service.max_page_size) or 1,
-        date_interval(asked["_since"], service.zone).start if "_since" in asked else 0,
-        _period(asked["_at"], service.zone) if "_at" in asked else None,
+        date_interval(_written(asked["_since"]), service.zone).start if "_since" in asked else 0,
+        _period(periods, service.zone) if periods else None,
         _number(CURSOR, asked.get(CURSOR, "0")),
         subset(summary, listed(asked.get("_elements", "")), service.definitions),
         is_counted=summary == "count" or not count,
     )
 
 
-def _period(text: str, zone: tzinfo) -> tuple[int, int]:
-    start, end = date_interval(text, zone)
-    return start, end - 1
+def _period(values: Sequence[str], zone: tzinfo) -> tuple[int, int]:
+    """Return the first and the last microsecond of what all the values have in common.
+
+    A prefix opens or closes a period as it does in a search: `ge2024` is from 2024 on, `gt2024`
+    what comes after it. Raises `InvalidParameter` for values that have nothing in common.
+
+    Spec: https://hl7.org/fhir/R4/http.html#history, search.html#prefix
+    """
+    first, last = -_EVER, _EVER
+    for text in values:
+        prefix, rest = prefixed(text)
+        if prefix not in _PERIODS:
+            known = ", ".join(_PERIODS)
+            raise InvalidParameter(f"_at is one period: it takes the prefixes {known}")
+        start, end = _PERIODS[prefix](*date_interval(_written(rest), zone))
+        first, last = max(first, start), min(last, end - 1)
+    if first > last:
+        raise InvalidParameter("the values of _at have no moment in common")
+    return first, last
+
+
+def _written(text: str) -> str:
+    """Return a time whose offset's `+` arrived as a blank, because nothing encoded it."""
+    return text.replace(" ", "+")
 
 
 def _number(name: str, value: str) -> int:

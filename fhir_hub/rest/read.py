@@ -4,8 +4,8 @@ Spec: https://hl7.org/fhir/R4/http.html#read
 """
 
 from fhir_hub.clock import microseconds
+from fhir_hub.rest.defined_here import version_here
 from fhir_hub.rest.message import FhirRequest, FhirResponse, parse_http_date, version_headers
-from fhir_hub.rest.operation_definitions import RESOURCE_TYPE, defined
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, parse_subset
 from fhir_hub.store.base import Key, Stored
@@ -18,11 +18,8 @@ async def read(request: FhirRequest, service: Service) -> FhirResponse:
     """
     key = Key(service.known_type(request.path[0]), request.path[1])
     subset = parse_subset(request, service.definitions) if request.query else None
-    if key.resource_type == RESOURCE_TYPE and await service.repository.store.read(key) is None:
-        own = defined(key, request.base, service)
-        if own is not None:
-            return respond(request, own, subset)
-    stored = await service.repository.read(key)
+    own = await version_here(key, request.base, service)
+    stored = own or await service.repository.read(key)
     return respond(request, stored, subset)
 
 

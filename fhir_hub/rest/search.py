@@ -14,8 +14,10 @@ import msgspec
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter, Issue, NotFound
 from fhir_hub.repository.links import Included
+from fhir_hub.rest import defined_here
 from fhir_hub.rest.links import CURSOR, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
+from fhir_hub.rest.operation_definitions import RESOURCE_TYPE
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, subset
 from fhir_hub.search.compartment import compartment_plan
@@ -85,7 +87,10 @@ async def _search(
         asked = replace(asked, query=replace(asked.query, plan=plan, after=cursor))
     if asked.is_explained:
         return answer(200, await _explanation(asked, service))
-    page, included = await service.repository.search(asked)
+    if asked.query.resource_types == (RESOURCE_TYPE,):
+        page, included = await defined_here.search(asked, request.base, service)
+    else:
+        page, included = await service.repository.search(asked)
     if service.shown is not None and resource_types == ("Task",):
         await service.shown(tuple(pairs), page.matches)
     return FhirResponse(200, searchset(request.base, path, asked, page, included, service))

@@ -6,6 +6,7 @@ Spec: https://hl7.org/fhir/R4/http.html#vread
 import re
 
 from fhir_hub.errors import NotFound
+from fhir_hub.rest.defined_here import version_here
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.read import respond
 from fhir_hub.rest.service import Service
@@ -22,4 +23,6 @@ async def vread(request: FhirRequest, service: Service) -> FhirResponse:
     subset = parse_subset(request, service.definitions) if request.query else None
     if not _is_version(version):
         raise NotFound("a version id of this server is a whole number from 1")
-    return respond(request, await service.repository.vread(key, int(version)), subset)
+    own = await version_here(key, request.base, service) if version == "1" else None
+    stored = own or await service.repository.vread(key, int(version))
+    return respond(request, stored, subset)

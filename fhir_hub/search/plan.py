@@ -45,11 +45,14 @@ class Text:
 
     `starts`, `ends` and `contains` compare the normalised `code`, `exact` the `text` as
     written, `below` a uri that is or starts with `value`, `above` a uri that `value` is or starts
-    with. Of words, `words` finds those of `value`, one after the other.
+    with. `version` finds a canonical with the url and the version of `value` (`url|1.2`), or with
+    one that goes on behind a dot. Of words, `words` finds those of `value`, one after the other.
     """
 
     value: str
-    mode: Literal["starts", "ends", "contains", "exact", "below", "above", "words"] = "starts"
+    mode: Literal["starts", "ends", "contains", "exact", "below", "above", "version", "words"] = (
+        "starts"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,9 @@ class Except:
 
 
 Test = Is | Among | Text | Range | Near | Except
+
+# references to what a resource contains, and to what has an identifier alone: no address to sort by
+NOWHERE: tuple[Test, ...] = (Is(""), Text("#"))
 
 
 def kind_of(test: Test, kind: Kind) -> Kind:
@@ -195,14 +201,28 @@ class SortKey:
     """Order by the smallest value under `parameter` (descending: by the largest), absent last.
 
     A token sorts by code, a string by its normalised text, a date, number or quantity by its
-    low bound (descending: its high bound), a reference or uri by its code. `others` are
-    parameters whose values count too.
+    low bound (descending: its high bound), a reference or uri by its code; a reference that
+    is `NOWHERE` is absent. `others` are parameters whose values count too.
     """
 
     parameter: str
     kind: Kind
     descending: bool = False
     others: tuple[str, ...] = ()
+
+    @property
+    def tests(self) -> tuple[Test, ...]:
+        """What a value passes that counts; none: every value does."""
+        return (Except(NOWHERE),) if self.kind == "reference" else ()
+
+    @property
+    def absence(self) -> Plan:
+        """What has no value that counts, in parts that an index finds."""
+        none = Not(Has(self.parameter, self.kind))
+        if not self.tests:
+            return none
+        here = Has(self.parameter, self.kind, NOWHERE)
+        return Or((none, And((here, Not(Has(self.parameter, self.kind, self.tests))))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,12 @@ _TEXT: Mapping[str, Callable[[Entry, str], bool]] = {
     "exact": lambda entry, value: entry.text == value,
     "below": lambda entry, value: entry.code.startswith(value),
     "above": lambda entry, value: value.startswith(entry.code),
+    "version": lambda entry, value: _is_of_version(entry, *value.partition("|")[::2]),
 }
+
+
+def _is_of_version(entry: Entry, url: str, version: str) -> bool:
+    return entry.code == url and f"{entry.system}.".startswith(f"{version}.")
 
 
 def passes_any(tests: Iterable[Test], entry: Entry) -> bool:

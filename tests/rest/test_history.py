@@ -99,11 +99,38 @@ async def test_since_and_at_choose_by_time(client):
 
 
 @pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("_at=ge2020", P),
+        ("_at=2024-02-29T18:00:02+08:00", P[2:3]),
+        ("_at=gt2024-02-29T10:00:03Z", P[:2]),
+        ("_at=sa2024-02-29T10:00:04Z", P[:1]),
+        ("_at=lt2024-02-29T10:00:01Z", P[3:]),
+        ("_at=eb2024-02-29T10:00:01Z", P[3:]),
+        ("_at=le2024-02-29T10:00:01Z", P[2:]),
+        ("_at=eq2024-02", P),
+        ("_at=lt2024", []),
+        ("_at=gt0001&_at=lt9999", P),
+        ("_at=ge2024-02-29T10:00:01Z&_at=lt2024-02-29T10:00:03Z", P[2:3]),
+    ],
+)
+@pytest.mark.usefixtures("versions")
+async def test_at_takes_the_prefixes_of_a_date(client, asked, found):
+    assert await walk(client, f"Patient/p/_history?{asked}&_count=2") == found
+
+
+@pytest.mark.parametrize(
     ("address", "status"),
     [
         ("Patient/never/_history", 404),
         ("Nothing/_history", 404),
         ("Patient/_history?_since=soon", 400),
+        ("Patient/_history?_at=ne2024", 400),
+        ("Patient/_history?_at=ap2024", 400),
+        ("Patient/_history?_at=xx2024", 400),
+        ("Patient/_history?_at=ge", 400),
+        ("Patient/_history?_at=gt2024&_at=lt2024", 400),
+        ("Patient/_history?_since=2024&_since=2025", 400),
         ("Patient/_history?_count=-1", 400),
         ("Patient/_history?name=x", 400),
         ("Patient/_history?_cursor=x", 400),

@@ -93,3 +93,83 @@ async def test_a_stored_definition_of_that_id_is_shown_instead(client):
     assert "parameter" not in cut.json()
     assert (known.status_code, stored.status_code, shown["title"]) == (304, 201, "Mine")
     assert (deleted.status_code, gone.status_code) == (204, 410)
+
+
+def found_in(answer):
+    return [entry["resource"]["id"] for entry in answer.json().get("entry", ())]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("code=reassign", ["Appointment-reassign"]),
+        (f"url={HERE}CareTeam-renew", ["CareTeam-renew"]),
+        ("url:below=http://hub.test/&instance=true&type=true&_sort=-name", None),
+        ("name=appointmenth", ["Appointment-hold"]),
+        ("title:contains=places of", ["Schedule-pool-report"]),
+        ("_id=Resource-diff,Patient-unmerge&_sort=-_id", ["Resource-diff", "Patient-unmerge"]),
+        ("code=reassign&system=true", []),
+        ("code:not=reassign&base=http://nowhere.test", []),
+        ("status=draft", []),
+        ("_lastUpdated=lt2020", []),
+    ],
+)
+async def test_they_are_found_as_stored_ones_are(client, asked, found):
+    answer = await client.get(f"OperationDefinition?{asked}")
+    posted = await client.post(
+        "OperationDefinition/_search",
+        content=asked,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+
+    assert answer.status_code == posted.status_code == 200, answer.text
+    assert found_in(answer) == found_in(posted)
+    assert found_in(answer) == found if found is not None else len(found_in(answer)) > 1
+    for entry in answer.json().get("entry", ()):
+        read = await client.get(entry["fullUrl"])
+        assert entry["resource"] == read.json()
+
+
+async def test_pages_hold_ours_and_stored_ones_in_one_order(client):
+    ours = (await client.get("OperationDefinition/CareTeam-renew")).json()
+    names = ("Aardvark", "Patientmatch", "Zebra", "CareTeamTransfers")
+    for name in names:
+        stored = ours | {"id": name, "name": name, "url": f"urn:x:{name}", "code": "other"}
+        assert (await client.put(f"OperationDefinition/{name}", json=stored)).status_code == 201
+    await client.put("OperationDefinition/CareTeam-renew", json=ours | {"name": "Bear"})
+    await client.delete("OperationDefinition/Zebra")
+
+    for asked in ("", "_sort=name", "_sort=-name", "_sort=-_lastUpdated,code", "status=active"):
+        whole = await client.get(f"OperationDefinition?{asked}&_count=100&_total=accurate")
+        everyone = found_in(whole)
+        assert len(everyone) == len(set(everyone)) == len(TOLD) + 3 == whole.json()["total"]
+        for count in (1, 3, 5):
+            address, seen = f"OperationDefinition?{asked}&_count={count}&_total=accurate", []
+            while address:
+                page = await client.get(address)
+                assert page.json()["total"] == len(everyone)
+                seen += found_in(page)
+                links = {one["relation"]: one["url"] for one in page.json()["link"]}
+                address = links.get("next")
+            assert seen == everyone
+    named = (await client.get("OperationDefinition?_sort=name&_count=100")).json()["entry"]
+    told = [entry["resource"]["name"] for entry in named]
+
+    assert told == sorted(told, key=str.lower)
+    counted = (await client.get("OperationDefinition?_summary=count")).json()
+    assert (counted["total"], "entry" in counted) == (len(TOLD) + 3, False)
+    next_page = {one["relation"]: one["url"] for one in page.json()["link"]}["self"]
+    other = await client.get(next_page.replace("status=active", "status=draft"))
+    broken = await client.get("OperationDefinition?_cursor=x.y.z")
+    assert (other.status_code, broken.status_code) == (400, 400)
+
+
+async def test_the_one_version_has_its_address_and_its_history(client):
+    address = "OperationDefinition/CareTeam-renew/_history"
+    version = await client.get(f"{address}/1")
+    listed = (await client.get(address)).json()
+
+    assert (version.status_code, version.headers["ETag"]) == (200, 'W/"1"')
+    assert (listed["total"], listed["entry"][0]["resource"]) == (1, version.json())
+    assert (await client.get(f"{address}?_since=2099")).json()["total"] == 0
+    assert (await client.get(f"{address}/2")).status_code == 404

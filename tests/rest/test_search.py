@@ -220,6 +220,9 @@ async def test_a_search_sees_updates_and_deletes_at_once(client):
     assert found(await client.get("Patient?identifier=id2")) == []
 
 
+EVERY, NEWER = ["any", "deep", "new", "none", "old", "ten"], ["new", "none"]
+
+
 async def ask_by_canonicals(client) -> None:
     """Store a questionnaire in two versions, and answers to either, to any, and to none."""
     for name, version in (("q1", "1"), ("q2", "2")):
@@ -228,7 +231,8 @@ async def ask_by_canonicals(client) -> None:
         await client.put(f"Questionnaire/{name}", json=questionnaire | named)
     nameless = {"resourceType": "Questionnaire", "id": "nameless", "status": "draft"}
     await client.put("Questionnaire/nameless", json=nameless)
-    for name, canonical in (("old", "|1"), ("any", ""), ("new", "|2"), ("none", "|3")):
+    named = {"old": "|1", "any": "", "new": "|2", "none": "|3", "deep": "|1.2.3", "ten": "|10.2"}
+    for name, canonical in named.items():
         response = {"resourceType": "QuestionnaireResponse", "id": name, "status": "completed"}
         await client.put(
             f"QuestionnaireResponse/{name}",
@@ -276,6 +280,16 @@ async def test_the_fragment_of_a_canonical_names_a_part_of_what_has_the_url(clie
         ("Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=new,none", ["q2"]),
         ("Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed", ["q1", "q2"]),
         ("Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=none", []),
+        ("QuestionnaireResponse?questionnaire:below=http://x.test/q", EVERY),
+        ("QuestionnaireResponse?questionnaire:below=http://x.test/q|1", ["deep", "old"]),
+        ("QuestionnaireResponse?questionnaire:below=http://x.test/q|1.2%23a", ["deep"]),
+        ("QuestionnaireResponse?questionnaire:below=http://x.test/q|1.", []),
+        ("QuestionnaireResponse?questionnaire:below=http://x.test/", []),
+        ("QuestionnaireResponse?questionnaire:below=http://x.test/q|3,http://x.test/q|2", NEWER),
+        ("QuestionnaireResponse?questionnaire:above=http://x.test/q|1.2.3", ["any", "deep", "old"]),
+        ("QuestionnaireResponse?questionnaire:above=http://x.test/q|1", ["any", "old"]),
+        ("QuestionnaireResponse?questionnaire:above=http://x.test/q", ["any"]),
+        ("Questionnaire?_has:QuestionnaireResponse:questionnaire:questionnaire:below=urn:x", []),
     ],
 )
 async def test_a_chain_follows_a_canonical_to_the_version_that_it_names(client, address, ids):

@@ -85,3 +85,29 @@ async def test_pages_are_stable_while_others_create_and_delete(client, clock, qu
     assert set(before) - gone <= set(during)
     # what stayed keeps its order
     assert [i for i in during if i in before] == [i for i in before if i in during]
+
+
+async def test_what_has_no_address_comes_last_in_the_order_of_a_reference(client):
+    told = {"resourceType": "Observation", "status": "final", "code": {"text": "c"}}
+    person = {"resourceType": "Patient", "id": "x"}
+    for name in ("y", "x"):
+        await client.put(f"Patient/{name}", json=person | {"id": name})
+    for name, said in {
+        "inside": {"contained": [person], "subject": {"reference": "#x"}},
+        "second": {"subject": {"reference": "Patient/y"}},
+        "words": {"subject": {"display": "somebody"}},
+        "nobody": {},
+        "first": {"subject": {"reference": "Patient/x"}},
+    }.items():
+        answer = await client.put(f"Observation/{name}", json=told | {"id": name} | said)
+        assert answer.status_code == 201, answer.text
+
+    for sort, order in (("subject", ["first", "second"]), ("-subject", ["second", "first"])):
+        for count in (1, 2, 9):
+            seen, address = [], f"Observation?_sort={sort}&_count={count}"
+            while address:
+                bundle = (await client.get(address)).json()
+                seen += [entry["resource"]["id"] for entry in bundle["entry"]]
+                links = {link["relation"]: link["url"] for link in bundle["link"]}
+                address = links.get("next")
+            assert seen == [*order, "inside", "words", "nobody"]

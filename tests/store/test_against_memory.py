@@ -45,8 +45,8 @@ ON_MONGO = int(
 )
 TYPES = ("Patient", "Observation", "Group")
 IDS = ("1", "2", "3", "4", "5")
-CODES = ("", "a", "ab", "abc", "b", "沈", "沈国", "\U0010ffff", "z\ud7ff", "x\x00y", "A")
-SYSTEMS = ("", "urn:a", "urn:b")
+CODES = ("", "a", "ab", "abc", "b", "沈", "沈国", "\U0010ffff", "z\ud7ff", "x\x00y", "A", "#a")
+SYSTEMS = ("", "urn:a", "urn:b", "urn:a.b", "urn:ab")
 NUMBERS = (-1.5, 0, 1, 2, 2.5, 1_700_000_000_000_000, 10**25)
 
 KINDS = (
@@ -102,6 +102,9 @@ ranges = st.builds(
     maybe_codes,
 )
 texts = st.builds(Text, codes, st.sampled_from(("starts", "contains", "exact", "below", "above")))
+canonicals = st.builds(
+    lambda code, version: Text(f"{code}|{version}", "version"), codes, st.sampled_from(SYSTEMS[1:])
+)
 identities = st.builds(Is, maybe_codes | references, st.none() | maybe_systems)
 
 
@@ -113,6 +116,8 @@ def one_test(kind: str) -> st.SearchStrategy[Is | Among | Text | Range]:
         return ranges
     if kind == "token":
         return identities | several
+    if kind == "reference":
+        return identities | canonicals
     return identities | texts if kind in ("string", "uri") else identities
 
 

@@ -109,6 +109,36 @@ def points_at(text: str, meaning: Meaning) -> tuple[Test, ...]:
     return asked, Is(address, version or None)
 
 
+def below(text: str, _: Meaning) -> tuple[Test, ...]:
+    """Return what `:below` asks of a canonical: any version of it, or those of the one it names.
+
+    `url|1` finds `url|1` and `url|1.2`. Raises `InvalidResource` for what is no canonical.
+
+    Spec: https://hl7.org/fhir/R4/search.html#versions
+    """
+    url, version = _named(text)
+    return (Text(f"{url}|{version}", "version") if version else Is(url),)
+
+
+def above(text: str, _: Meaning) -> tuple[Test, ...]:
+    """Return what `:above` asks of a canonical: those of which it is `:below`.
+
+    `url|1.2` finds `url|1.2`, `url|1` and `url`, which names any version.
+    """
+    url, version = _named(text)
+    parts = version.split(".") if version else []
+    versions = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return tuple(Is(url, one) for one in ("", *versions))
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Return url and version, or none, of a canonical."""
+    url, _, version = unescape(text).partition("#")[0].partition("|")
+    if ":" not in url:
+        raise InvalidResource("of a reference to a url: write url or url|version")
+    return url, version
+
+
 def identified(text: str, meaning: Meaning) -> tuple[Test, ...]:
     """Return what `:identifier` asks of the identifier inside the reference."""
     return token.equals(text, Meaning(meaning.context))
@@ -125,6 +155,8 @@ def of_types(targets: Sequence[str]) -> tuple[Test, ...]:
 
 MODIFIERS: Mapping[str, Modifier] = {
     "": Modifier(points_at),
+    "above": Modifier(above, types=CANONICAL),
+    "below": Modifier(below, types=CANONICAL),
     "identifier": Modifier(identified, part="identifier", types=("Reference",)),
     token.TEXT: Modifier(string.starts, part=token.TEXT, kind="string", types=("Reference",)),
 }

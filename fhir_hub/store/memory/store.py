@@ -11,7 +11,7 @@ from fhir_hub.errors import Unavailable
 from fhir_hub.r4.references import ENVELOPES, RECORDS
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Query, SortKey
-from fhir_hub.search.predicate import meets
+from fhir_hub.search.predicate import meets, passes_any
 from fhir_hub.store.base import (
     PARAMETERS,
     Broken,
@@ -322,6 +322,8 @@ def _value(key: SortKey, resource: _Resource) -> Value:
         return resource.current.last_updated
     wanted = (key.parameter, *key.others)
     mine = [e for e in resource.entries if e.parameter in wanted and e.kind == key.kind]
+    if key.tests:
+        mine = [entry for entry in mine if passes_any(key.tests, entry)]
     choose = max if key.descending else min
     if not mine:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from fhir_hub.search.plan import SortKey
 from fhir_hub.store.cursor import Value
 from fhir_hub.store.mongo.conditions import Asked
-from fhir_hub.store.mongo.documents import CODED, code_in, interval_name, is_of, named
+from fhir_hub.store.mongo.documents import BETWEEN, CODED, code_in, interval_name, is_of, named
 from fhir_hub.store.mongo.driver import Document
 from fhir_hub.store.mongo.patterns import either, joined
 
@@ -57,13 +57,25 @@ def _value(key: SortKey) -> Any:
     parameters = (key.parameter, *key.others)
     choose = "$max" if key.descending else "$min"
     if key.kind in CODED:
-        mine = {"$or": [is_of("$$e", named(one, key.kind)) for one in parameters]}
+        mine = {"$or": [_counts(key, named(one, key.kind)) for one in parameters]}
         found = _filtered("$x", mine)
         return {choose: {"$map": {"input": found, "as": "e", "in": code_in("$$e")}}}
     names = [interval_name(one, key.kind) for one in parameters]
     found = _filtered("$d", {"$in": ["$$e.k", names]})
     bound = "$$e.h" if key.descending else "$$e.l"
     return {choose: {"$map": {"input": found, "as": "e", "in": bound}}}
+
+
+def _counts(key: SortKey, start: str) -> Document:
+    """Return the expression that a flat string is a value to sort by; `start` is its beginning."""
+    asked = is_of("$$e", start)
+    if key.kind != "reference":
+        return asked
+    nowhere = [
+        is_of("$$e", f"{start}{BETWEEN}"),
+        {"$eq": [{"$substrCP": [code_in("$$e"), 0, 1]}, "#"]},
+    ]
+    return {"$and": [asked, {"$not": [{"$or": nowhere}]}]}
 
 
 def _filtered(field: str, condition: Document) -> Document:

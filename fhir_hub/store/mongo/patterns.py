@@ -158,6 +158,10 @@ def _texts(start: str, kind: str, value: str, mode: str) -> Iterator[Pattern]:
             raise InvalidParameter(f"a uri of the search has more than {_MOST_PREFIXES} characters")
         prefixes = [value[:length] for length in range(len(value) + 1)]
         yield from _codes(start, kind, prefixes, None)
+    elif mode == "version":
+        url, _, version = value.partition("|")
+        named_so = literal(escaped(url) + BETWEEN + escaped(version))
+        yield regex(rf"{begun}{named_so}(?:\.|{BETWEEN}|{_LAST})")
     else:
         raise InvalidParameter("words are searched for in the full text alone")
 
@@ -194,6 +198,9 @@ def _text_of_fields(value: str, mode: str) -> Document:
         return {"x": value or None}
     if mode == "above":
         return {"c": {"$in": [value[:end] or None for end in range(len(value) + 1)]}}
+    if mode == "version":
+        url, _, version = value.partition("|")
+        return {"c": url or None, "s": regex(rf"^{literal(version)}(?:\.|{_LAST})")}
     if mode == "words":
         return {"c": regex(f"(?:^| ){text}(?: |{_LAST})")}
     if not value:

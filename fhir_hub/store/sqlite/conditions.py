@@ -371,6 +371,13 @@ def _text(columns: Columns, value: str, mode: str) -> Sql:
         return Sql(f"{columns.text} = ?", (value,))
     if mode == "below":
         return starts_with(columns.code, value)
+    if mode == "version":
+        url, _, version = value.partition("|")
+        return Sql(
+            f"{columns.code} = ? AND {columns.system} IN (SELECT id FROM system"
+            " WHERE uri = ? UNION ALL SELECT id FROM system WHERE uri >= ? AND uri < ?)",
+            (url, version, f"{version}.", f"{version}/"),  # "/" is what follows "."
+        )
     return Sql(f"instr(?, {columns.code}) = 1", (value,))
 
 

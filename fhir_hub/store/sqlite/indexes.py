@@ -173,6 +173,9 @@ class Indexes:
             return _coded(alias, number, found, is_ordered=False)
         if test.mode in ("starts", "below") and test.value:
             return _coded(alias, number, starts_with(code, test.value), is_ordered=False)
+        if test.mode == "version":
+            found = self._conditions.test(test, code_columns(alias))
+            return _coded(alias, number, found, is_ordered=False)
         if test.mode == "above" and len(test.value) < _PREFIXES:
             prefixes = [test.value[:length] for length in range(len(test.value) + 1)]
             return _coded(alias, number, one_of(code, prefixes), is_ordered=False)

@@ -12,9 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fhir_hub.search.plan import EVERYTHING, And, Has, Not, Query, SortKey
+from fhir_hub.search.plan import EVERYTHING, And, Has, Query, SortKey
 from fhir_hub.store.cursor import Value, read_cursor
-from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
+from fhir_hub.store.sqlite.conditions import (
+    CODED,
+    Conditions,
+    Scope,
+    code_columns,
+    entry_columns,
+    is_walked,
+)
 from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of, union
 from fhir_hub.store.sqlite.totals import total as total_of
 from fhir_hub.store.sqlite.walks import Count, Limits, Walks
@@ -133,7 +140,7 @@ def _by_index(
 ) -> tuple[Found, ...]:
     """Return the pages of a search that walks the first sort key's index."""
     key, *others = query.sort
-    absent = And((query.plan, Not(Has(key.parameter, key.kind))))
+    absent = And((query.plan, key.absence))
     arms = walks.best(absent, scope).arms
     last = (collected(query.sort, [scope], arms, conditions, after),) if arms else ()
     arm, column = _index(key, scope, conditions)
@@ -175,13 +182,17 @@ def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str
         where = Sql(f"{alias}.parameter = ?", (number,))
         return Arm(f"by_{column} {alias}", where, f"{alias}.rid"), f"{alias}.{column}"
     other = conditions.alias()
+    others = conditions.any_test(key.tests, entry_columns(other))
     where = Sql(
         f"{alias}.parameter = ? AND NOT EXISTS (SELECT 1 FROM entry {other}"
         f" WHERE {other}.rid = {alias}.rid AND {other}.parameter = ?"
-        f" AND {other}.{column} {'>' if key.descending else '<'} {alias}.{column})",
-        (number, number),
+        f" AND {other}.{column} {'>' if key.descending else '<'} {alias}.{column}"
+        f" AND {others.text})",
+        (number, number, *others.values),
     )
     if column == "code":  # the same code of two systems is two rows
+        counts = conditions.any_test(key.tests, code_columns(alias))
+        where = all_of((where, counts))
         where = Sql(
             f"{where.text} AND NOT EXISTS (SELECT 1 FROM by_code {other}"
             f" WHERE {other}.parameter = ? AND {other}.code = {alias}.code"
@@ -218,10 +229,12 @@ def _value(
     if not numbers:
         return Sql("NULL")
     function, column = "max" if key.descending else "min", _column(key)
+    counts = conditions.any_test(key.tests, entry_columns(alias))
     text = (
         f"(SELECT {function}({alias}.{column}) FROM entry {alias} WHERE {alias}.rid = {rid}"
-        f" AND {alias}.parameter IN ({', '.join('?' * len(numbers))}))"
+        f" AND {alias}.parameter IN ({', '.join('?' * len(numbers))}) AND {counts.text})"
     )
+    numbers += counts.values
     if beside and names == ("date",) and key.kind == "date":
         text = f"coalesce({beside}.{column}, {text})"
     return Sql(text, tuple(numbers))
