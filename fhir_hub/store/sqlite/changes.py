@@ -1,8 +1,9 @@
 """Apply writes inside the writer's transaction: check everything, then insert.
 
-All that can be refused is refused before the first INSERT. The rows of all new resources of a
-group wait until somebody has to see them, at the end of the group at the latest, and go in
-together, table by table. An update removes and adds only the index rows that differ.
+All that can be refused is refused before the first INSERT. The rows of all resources of a group
+wait until somebody has to see them, at the end of the group at the latest, and go in together,
+table by table. An update touches only the rows that differ: those that are gone go first, all of
+the group's together.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,8 +15,9 @@ import apsw
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.full_text import CONTENT
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
-from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, CodeRow, beside, walk_of
+from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
+from fhir_hub.store.sqlite.rows import SHAPE, Rows
 from fhir_hub.store.sqlite.sql import bounded
 from fhir_hub.store.sqlite.touched import Touched
 
@@ -29,12 +31,8 @@ GENERATION = (
 )
 _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_id = ?"
 _SEQUENCE = "SELECT sequence FROM resource WHERE rid = ?"
-_ADD_TEXT = "INSERT INTO full_text (rowid, type, narrative, content) VALUES (?, ?, ?, ?)"
-_ADD_CODE = "INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ITS_CODE = " WHERE parameter = ? AND code = ? AND rid = ? AND system = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
-Row = tuple[int | float | str | bytes | None, ...]
 _Key = tuple[int | None, str]  # the number of the type, and the logical id
 
 
@@ -55,21 +53,6 @@ class _Owner(NamedTuple):
     logical_id: str
 
 
-class _Rows:
-    """Rows to insert, by table."""
-
-    __slots__ = ("code", "entry", "high", "low", "resource", "texts", "version")
-
-    def __init__(self) -> None:
-        self.resource: list[Row] = []
-        self.version: list[Row] = []
-        self.entry: list[Row] = []
-        self.code: list[CodeRow] = []
-        self.low: list[Row] = []
-        self.high: list[Row] = []
-        self.texts: dict[int, tuple[str, str, str]] = {}
-
-
 class Changes:
     """The tables of resources, as the writer keeps them; `Book` of the writer."""
 
@@ -83,9 +66,10 @@ class Changes:
         self._counts: dict[int, int] = {}
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
         self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
+        self._walks: dict[int, str] = {}
         self._spreads: dict[int, tuple[float, bool]] = {}
         self._has_texts = False
-        self._late = _Rows()  # what is not inserted yet
+        self._late = Rows()  # what is not inserted yet
         self._waiting: set[_Key] = set()  # whose rows those are
         self.there: set[_Key] = set()  # resources, by type and id, that surely are not deleted
 
@@ -109,14 +93,12 @@ class Changes:
         rows = self._late
         if not rows.version:
             return
-        self._late = _Rows()
+        self._late = Rows()
         self._waiting.clear()
         if len(self.there) > _KEPT:
             self.there.clear()
-        many = self._connection.executemany
-        many("INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.version)
-        many("INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)", rows.resource)
-        self._insert(rows)
+        self._has_texts = self._has_texts or bool(rows.texts)
+        rows.write(self._connection)
 
     def end(self) -> None:
         """Write how many resources of each shape were added or removed."""
@@ -130,13 +112,14 @@ class Changes:
     def forget(self) -> None:
         """Drop what is kept of a transaction that was rolled back."""
         self._names.forget()
-        self._late = _Rows()
+        self._late = Rows()
         self._waiting.clear()
         self.there.clear()
         self._data_version = -1
         self._counts.clear()
         self._shapes.clear()
         self._parameters.clear()
+        self._walks.clear()
         self._spreads.clear()
 
     def check(self, changes: Sequence[Change]) -> list[Place]:
@@ -162,7 +145,7 @@ class Changes:
         """Replace the entries of the resources that are still at the version that is said."""
         self.settle()
         self.touched.forget(self._sequence)
-        rows = _Rows()
+        rows = Rows()
         for item in items:
             type_id = self._names.type(item.key.resource_type)
             row = self._connection.execute(_FIND, (type_id, item.key.logical_id)).fetchone()
@@ -174,25 +157,12 @@ class Changes:
             shape = self._replace_entries(rows, of, item.entries)
             if shape != before:
                 self._count(before, shape)
-                self._connection.execute(
-                    "UPDATE resource SET shape = ? WHERE rid = ?", (shape, rid)
-                )
-        self._insert(rows)
-
-    def _insert(self, rows: _Rows) -> None:
-        many = self._connection.executemany
-        many("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.entry)
-        many(_ADD_CODE, rows.code)
-        if rows.low:
-            many("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", rows.low)
-        if rows.high:  # an update may have changed one end alone
-            many("INSERT OR IGNORE INTO by_high VALUES (?, ?, ?)", rows.high)
-        if rows.texts:
-            self._has_texts = True
-            many(_ADD_TEXT, [(rid, *row) for rid, row in rows.texts.items()])
+                rows.shaped.append((shape, rid))
+        self._has_texts = self._has_texts or bool(rows.texts)
+        rows.write(self._connection)
 
     def _stage(self, change: Change, place: Place) -> Stored:
-        """Put one change's rows to those that wait (an update's own row goes in at once)."""
+        """Put one change's rows to those that wait (a deletion is seen at once)."""
         rows = self._late
         type_id = place.type or self._names.make_type(change.resource_type)
         sequence = self._sequence = self._sequence + 1
@@ -217,11 +187,11 @@ class Changes:
         self._count(place.shape, shape)
         version, moment = change.version_id, change.last_updated
         if place.rid:
-            self._connection.execute(
-                "UPDATE resource SET version_id = ?, sequence = ?, last_updated = ?, shape = ? "
-                "WHERE rid = ?",
-                (version, sequence, moment, shape, rid),
-            )
+            rows.moved.append((version, sequence, moment, rid))
+            if is_deletion:
+                self._connection.execute(SHAPE, (shape, rid))
+            elif shape != place.shape:
+                rows.shaped.append((shape, rid))
         else:
             rows.resource.append(
                 (rid, type_id, change.logical_id, version, sequence, moment, shape)
@@ -239,7 +209,7 @@ class Changes:
             change.content,
         )
 
-    def _add_entries(self, rows: _Rows, of: _Owner, entries: Iterable[Entry]) -> int:
+    def _add_entries(self, rows: Rows, of: _Owner, entries: Iterable[Entry]) -> int:
         """Put the rows of a resource without entries until now; return its shape."""
         type_id, rid = of.type, of.rid
         make_system = self._names.make_system
@@ -286,59 +256,44 @@ class Changes:
             rows.code += beside(people, codes, spans, (of.sequence, of.logical_id))
         return self._shape(type_id, frozenset(numbers))
 
-    def _replace_entries(self, rows: _Rows, of: _Owner, entries: Iterable[Entry]) -> int:
-        """Remove the rows that the resource has no more, put those that are new."""
-        new, rid = _Rows(), of.rid
+    def _replace_entries(self, rows: Rows, of: _Owner, entries: Iterable[Entry]) -> int:
+        """Put the rows that differ from those that the resource has, and remove the others."""
+        new, rid = Rows(), of.rid
         shape = self._add_entries(new, of, entries)
         if self._has_texts:
             self._connection.execute("DELETE FROM full_text WHERE rowid = ?", (rid,))
         rows.texts.update(new.texts)
-        new.entry.sort(key=lambda row: row[1:3])
-        old: list[Row] = self._connection.execute(_ENTRIES, (rid,)).fetchall()
-        if old == new.entry:
-            people = [row for row in new.code if row[7] is not None]
-            self._connection.executemany(
-                f"UPDATE by_code SET sequence = ?{_ITS_CODE}",
-                [(of.sequence, row[0], row[1], rid, row[3]) for row in people],
-            )
-            return shape
-        self._connection.execute("DELETE FROM entry WHERE rid = ?", (rid,))
-        rows.entry += new.entry
-        intervals = [row for row in old if row[5] is not None]
-        old_codes = {self._code_row((row[1], row[3], rid, row[4])) for row in old if row[5] is None}
-        new_codes = set(new.code)
-        self._connection.executemany(
-            f"DELETE FROM by_code{_ITS_CODE}", [row[:4] for row in old_codes - new_codes]
-        )
-        rows.code += new_codes - old_codes
-        rows.low += self._remove(
-            "DELETE FROM by_low WHERE parameter = ? AND low = ? AND rid = ?",
-            {(row[1], row[5], rid) for row in intervals},
-            set(new.low),
-        )
-        rows.high += self._remove(
-            "DELETE FROM by_high WHERE parameter = ? AND high = ? AND rid = ?",
-            {(row[1], row[6], rid) for row in intervals},
-            set(new.high),
-        )
+        old: list[Any] = self._connection.execute(_ENTRIES, (rid,)).fetchall()
+        there = {row[1:3]: row for row in old}
+        rows.put_entry += [row for row in new.entry if there.pop(row[1:3], None) != row]
+        emptied, gone_entries, gone_codes, gone_low, gone_high = rows.gone
+        if new.entry:
+            gone_entries += [(rid, *key) for key in there]
+        elif there:
+            emptied.append((rid,))
+        # of what is in no index nothing is removed from one
+        walked = [row for row in old if self._walks.get(row[1], "unknown")]
+        codes = {(row[1], row[3], rid, row[4]) for row in walked if row[5] is None}
+        lows = {(row[1], row[5], rid) for row in walked if row[5] is not None}
+        highs = {(row[1], row[6], rid) for row in walked if row[5] is not None}
+        for row in new.code:
+            if row[7] is not None:  # what stands beside it differs, for the version does
+                rows.put_code.append(row)
+            elif row[:4] not in codes:
+                rows.code.append(row)
+            codes.discard(row[:4])
+        rows.low += [row for row in new.low if row not in lows]
+        rows.high += [row for row in new.high if row not in highs]
+        gone_codes += codes
+        gone_low += lows.difference(new.low)
+        gone_high += highs.difference(new.high)
         return shape
-
-    def _code_row(self, key: tuple[Any, ...]) -> CodeRow:
-        """Return the row of `by_code` with a key, with what stands beside a patient there."""
-        found: Any = None
-        if key[1].startswith(PATIENT):
-            sql = f"SELECT tokens, low, high, sequence, logical_id FROM by_code{_ITS_CODE}"
-            found = self._connection.execute(sql, key).fetchone()
-        return (*key, *(found or SILENT))
-
-    def _remove(self, sql: str, old: set[Row], new: set[Row]) -> set[Row]:
-        self._connection.executemany(sql, old - new)
-        return new - old
 
     def _parameter(self, type_id: int, name: str, kind: str) -> tuple[int, str]:
         """Return a parameter's number, and the index that has its values."""
         found = self._names.make_parameter(type_id, name, kind), walk_of(name, kind)
         self._parameters[type_id, name, kind] = found
+        self._walks[found[0]] = found[1]
         self._spreads[found[0]] = self._names.spread(found[0])
         return found
 
