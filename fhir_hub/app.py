@@ -102,7 +102,7 @@ def build(
     stores = (backend.store, backend.journal)
     answers = Answers(receiver, *stores, parameters, mappings, settings.zone, warn, clock)
     intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
-    trials = Trials(mappings, checks, settings.zone, settings.mllp_max_message_bytes)
+    trials = Trials(mappings, checks, settings.zone, clock, settings.mllp_max_message_bytes)
     deliveries = _deliveries(outer, parameters, mappings, service.repository)
     also = _rereading(outer, given, intake, receiver).look
     reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload, (also,))

@@ -131,6 +131,7 @@ def _tell_faults(file: Path, converted: "Trial") -> None:
 
 def _converter(sender: str, config: Path | None, report: str) -> Converter:
     """Return what converts a file's bytes; ends the command if settings or maps are no good."""
+    from fhir_hub.clock import now
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.hl7v2.mappings import load_mappings
     from fhir_hub.hl7v2.reports.trial import Trials
@@ -147,7 +148,7 @@ def _converter(sender: str, config: Path | None, report: str) -> Converter:
         refuse(str(error))
     except InvalidMapping as error:
         fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
-    trials = Trials(mappings, Checks(definitions), settings.zone)
+    trials = Trials(mappings, Checks(definitions), settings.zone, now)
     if sender and sender not in mappings.senders:
         shown = ", ".join(mappings.senders) or "none"
         refuse(f"--sender: no file for this sender; there are: {shown} / 没有该发送方的配置")

@@ -14,6 +14,8 @@ from typing import NamedTuple
 _LINE_ENDS = re.compile(rb"\r\n|[\r\n\x0b\x1c]")
 _WRAPPER = re.compile(rb"(FHS|BHS|BTS|FTS)(?![A-Za-z0-9 ])")
 _BOM = b"\xef\xbb\xbf"
+_ENDS = b"\r\n\x0b\x1c"
+_BETWEEN = _ENDS + b" \t" + _BOM
 MESSAGE = "message"
 
 
@@ -46,7 +48,24 @@ class Fault(NamedTuple):
 def is_batch(raw: bytes) -> bool:
     """Say whether the bytes are a batch: begun by FHS or BHS, or more than one message."""
     start = raw[:64].removeprefix(_BOM).lstrip()
-    return start.startswith((b"FHS", b"BHS")) or b"\rMSH" in raw or b"\nMSH" in raw.strip()
+    if start.startswith((b"FHS", b"BHS")):
+        return True
+    headers = (at for at in _places(raw, b"MSH") if _begins_line(raw, at))
+    return next(headers, None) is not None and next(headers, None) is not None
+
+
+def _places(raw: bytes, name: bytes) -> Iterator[int]:
+    at = raw.find(name)
+    while at >= 0:
+        yield at
+        at = raw.find(name, at + 1)
+
+
+def _begins_line(raw: bytes, at: int) -> bool:
+    """Say whether a segment begins at a place: before it are an end of a line, blanks, a BOM."""
+    before = raw[max(0, at - 64) : at]
+    gap = before[len(before.rstrip(_BETWEEN)) :]
+    return gap == raw[:at] or any(end in gap for end in _ENDS)
 
 
 def parts_of(raw: bytes | Iterable[bytes]) -> Iterator[Part]:

@@ -91,11 +91,20 @@ def test_a_batch_of_100_000_messages_needs_the_memory_of_one():
     assert peak < 200_000
 
 
-@pytest.mark.parametrize("raw", [b"\r\nFHS|", b"\xef\xbb\xbfBHS|", ONE + TWO])
+FRAMED = b"\x0b" + ONE + b"\x1c\r\x0b" + TWO + b"\x1c\r"
+GLUED = [ONE + b" \n" + TWO, ONE + b"\xef\xbb\xbf" + TWO, b"\xef\xbb\xbf" + ONE + b"\x0b" + TWO]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\r\nFHS|", b"\xef\xbb\xbfBHS|", ONE + TWO, FRAMED, FRAMED[1:], *GLUED]
+)
 def test_what_is_a_batch(raw):
     assert is_batch(raw)
 
 
-@pytest.mark.parametrize("raw", [b"", ONE, b"\n" + ONE, b"\r\n" + ONE])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", ONE, b"\n" + ONE, b"\xef\xbb\xbf\r\n" + ONE, ONE + b"NTE|1||MSH\r", ONE + b"MS\r"],
+)
 def test_what_is_none(raw):
     assert not is_batch(raw)

@@ -50,6 +50,17 @@ async def test_it_is_what_the_hub_stores_or_the_tables_give(client):
     assert len(in_full["entry"]) > len(stored["entry"])
 
 
+async def test_what_no_map_reads_is_kept_though_the_message_does_not_say_when_it_was_sent(client):
+    text = "MSH|^~\\&|HIS|SHTH01|||||ADT^A08|C1|P|2.4\rPID|1||T1||沈^桂芳\rZZZ|1|x\r"
+    answer = (await client.post(f"{URL}?report=true", content=text.encode(), headers=ER7)).json()
+
+    report = answer["parameter"][1]
+    fields = [one["part"] for one in report["part"] if one["name"] == "fields"]
+    kept = [[one["valueString"] for one in field if "valueString" in one] for field in fields]
+    to = "Provenance.extension[0].valueString"
+    assert ["ZZZ-2", "preserved", to, "no map for this segment"] in kept
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("wire/10_ORU_R01_nat_wujiang.gb18030.hl7", "text/plain"), ("10_ORU_R01_nat_wujiang.hl7", "")],

@@ -36,6 +36,9 @@ async def test_a_message_is_stored_and_its_acknowledgment_answered(client):
     assert found["total"] == 1
     framed = b"\x0b" + adt("C9") + b"\x1c\r"
     assert b"MSA|AA|C9" in (await client.post("/hl7v2", content=framed, headers=ER7)).content
+    frames = framed.replace(b"C9", b"C10") + framed.replace(b"C9", b"C11")
+    answer = (await client.post("/hl7v2", content=frames, headers=ER7)).content
+    assert (b"MSA|AA|C10" in answer, b"MSA|AA|C11" in answer) == (True, True)
 
 
 async def test_channels_have_addresses_and_shares(hub, client):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
-from fhir_hub.clock import from_microseconds, instant
+from fhir_hub.clock import Clock, from_microseconds, instant
 from fhir_hub.errors import InvalidParameter, NotFound, TooLarge, outcome_of
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
@@ -37,11 +37,15 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """Dry runs with these maps. `most_bytes` is the limit of a message, 0 for none."""
+    """Dry runs with these maps: a message comes when `clock` says, unless it is of the journal.
+
+    `most_bytes` is the limit of a message, 0 for none.
+    """
 
     mappings: Mappings
     checks: Checks
     zone: tzinfo
+    clock: Clock
     most_bytes: int = 0
 
     def run(
@@ -57,10 +61,9 @@ class Trials:
         """Return what the messages in `raw` make.
 
         `sender` names a sender's file, `forced` the character set that the bytes are in,
-        `received` when they came. With
-        `by_table` it is what the standard's tables give in full, else what the hub would store,
-        of an event that it would take. Raises `InvalidMessage`, `InvalidParameter` for a sender
-        that there is not, `TooLarge`.
+        `received` when they came (else: now). With `by_table` it is what the standard's tables
+        give in full, else what the hub would store, of an event that it would take. Raises
+        `InvalidMessage`, `InvalidParameter` for a sender that there is not, `TooLarge`.
         """
         if sender and sender not in self.mappings.senders:
             known = ", ".join(self.mappings.senders) or "none"
@@ -113,7 +116,7 @@ class Trials:
             self.mappings,
             sender=sender,
             zone=self.zone,
-            received=received,
+            received=received or instant(self.clock()),
             by_table=by_table,
         )
         bundle = to_bundle(conversion)
