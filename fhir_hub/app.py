@@ -13,7 +13,7 @@ from fhir_hub.clock import Clock, new_logical_id, now
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
 from fhir_hub.hl7v2.channels.intake import Intake
-from fhir_hub.hl7v2.channels.rereading import Rereading
+from fhir_hub.hl7v2.channels.rereading import Rereading, become
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.journal.patience import Patience
@@ -119,12 +119,9 @@ def _rereading(
     """Return what looks for other channels."""
     settings, _, logs, metrics = hub
 
-    async def become(channels: Sequence[Configured]) -> None:
-        await intake.become(channels)
-        receiver.reading.know(one.channel for one in channels)
-
     log = logs.get_logger("channels").warning
-    return Rereading(given or Given(None, {}, {}), settings, become, log, metrics.observe_channels)
+    taking = partial(become, intake, receiver.reading)
+    return Rereading(given or Given(None, {}, {}), settings, taking, log, metrics.observe_channels)
 
 
 def _receiver(

@@ -193,10 +193,15 @@ async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:
 def open_socket(host: str, port: int) -> socket.socket:
     """Return a socket that listens, on a free port if `port` is 0; raises `CannotListen`."""
     try:
-        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return listening_socket(host, port)
     except OSError as error:
         raise not_listening(host, port, error) from None
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, on a free port if `port` is 0; raises `OSError`."""
+    family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server((host, port), family=family, backlog=2048)
 
 
 def not_listening(host: str, port: int, error: OSError) -> CannotListen:

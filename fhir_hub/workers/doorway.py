@@ -15,11 +15,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 HTTP = b"h"
 _MLLP = 128
+MOST_PORTS = 256 - _MLLP
 Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
 
 
 def mllp_kind(number: int) -> bytes:
-    """Return the kind of the connections of the MLLP port with that place in the list of ports."""
+    """Return the kind of the connections of the MLLP port with that number."""
     return bytes((_MLLP + number,))
 
 
@@ -32,6 +33,10 @@ class Doorway:
         self._loop = asyncio.get_running_loop()
         self._adopting: set[asyncio.Task[None]] = set()
         self._loop.add_reader(own, self._take)
+
+    def become(self, adopt: Mapping[bytes, Adopt]) -> None:
+        """Have these serve the connections that come from now on."""
+        self._adopt = adopt
 
     async def close(self) -> None:
         """Serve what was handed over until now, and take no more."""
@@ -61,10 +66,15 @@ class Doorway:
             with contextlib.suppress(OSError):  # the supervisor is gone, and asks no more
                 self._own.send(kind)
 
+        adopt = self._adopt.get(kind)
+        if adopt is None:  # its port was closed while it came here
+            connection.close()
+            ended()
+            return
         try:
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._adopt[kind](connection, ended)
+            await adopt(connection, ended)
         except OSError:  # it was closed before it came here
             connection.close()
             ended()

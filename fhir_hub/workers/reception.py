@@ -52,6 +52,21 @@ class Reception:
         """Return how many MLLP connections are open, in all workers."""
         return sum(door.mllp_connections for door in self._doors)
 
+    def busy(self) -> set[bytes]:
+        """Return the kinds that have connections, in any worker."""
+        return {kind for door in self._doors for kind, count in door.open.items() if count > 0}
+
+    def become(self, mllp: Mapping[bytes, socket.socket], most: Mapping[bytes, int]) -> None:
+        """Listen on these for MLLP instead; what is listened on no more is closed."""
+        was_taking = self._is_taking
+        self._set(is_taking=False)
+        listening = {HTTP: self._listening[HTTP], **mllp}
+        for kind, one in self._listening.items():
+            if listening.get(kind) is not one:
+                one.close()
+        self._listening, self._most = listening, most
+        self._set(is_taking=was_taking)
+
     def open(self, door: Door) -> None:
         """Let connections go through a door too."""
         self._doors.append(door)
@@ -121,7 +136,7 @@ class Reception:
         """Give a connection to a worker, or refuse it; False if none has room for it now."""
         if kind != HTTP:
             connections = sum(door.open[kind] for door in self._doors)
-            if connections >= self._most[kind]:
+            if connections >= self._most.get(kind, 0):
                 self._log("mllp_connection_refused", connections=connections)
                 connection.close()
                 return True

@@ -23,17 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from fhir_hub.errors import Unavailable
-from fhir_hub.hl7v2.channels.channel import configured
-from fhir_hub.hl7v2.channels.ports import by_channel, ports_of
+from fhir_hub.hl7v2.channels.intake import PortTaken
+from fhir_hub.hl7v2.channels.rereading import Rereading
 from fhir_hub.metric_sources import forget_process
-from fhir_hub.server import Addresses, address, calm_collector, open_socket
+from fhir_hub.server import Addresses, address, calm_collector, not_listening, open_socket
 from fhir_hub.settings import Given, Settings
 from fhir_hub.settings.channels import DEFAULT_MLLP
 from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import Logs, stopwatch
-from fhir_hub.workers.doorway import HTTP, mllp_kind
+from fhir_hub.workers.doorway import HTTP
 from fhir_hub.workers.pipe import Pipe, open_pipe
+from fhir_hub.workers.ports import Ports, Ways
 from fhir_hub.workers.reception import Door, Reception
 
 _PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a start, by how often it died young
@@ -51,6 +52,7 @@ class Worker:
         self.pipe: Pipe | None = None
         self.held: set[int] = set()
         self.is_taking = False
+        self.ways: Ways | None = None  # the channels that it has, once it is built
 
     async def ask(self, kind: str, value: Any = None) -> Any:
         """Return the worker's answer."""
@@ -72,22 +74,20 @@ async def run_workers(
     """
     folder = Path(tempfile.mkdtemp(prefix="fhir-hub-"))
     try:
-        plans = ports_of(configured(settings), settings.mllp_port)
         async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
             with contextlib.ExitStack() as opened:
                 http = opened.enter_context(open_socket(settings.host, settings.port))
-                mllp = [opened.enter_context(open_socket(plan.host, plan.number)) for plan in plans]
-                ports = by_channel(plans, [one.getsockname()[1] for one in mllp])
+                try:
+                    ports = Ports().changed(settings)
+                except PortTaken as taken:
+                    raise not_listening(*taken.args) from None
+                opened.callback(ports.close)
                 settings = settings.on_port(http.getsockname()[1])
-                here = address(settings.host, settings.port)
-                addresses = Addresses(here, ports.get(DEFAULT_MLLP, 0), channels=ports)
-                kinds = [mllp_kind(number) for number in range(len(plans))]
-                reception = Reception(
-                    {HTTP: http, **dict(zip(kinds, mllp, strict=True))},
-                    dict(zip(kinds, (plan.connections for plan in plans), strict=True)),
-                    logs.get_logger("supervisor").warning,
-                )
-                parts = (logs, backend, folder, reception, addresses)
+                here, numbers = address(settings.host, settings.port), ports.by_channel()
+                addresses = Addresses(here, numbers.get(DEFAULT_MLLP, 0), channels=numbers)
+                warn = logs.get_logger("supervisor").warning
+                reception = Reception({HTTP: http, **ports.listening()}, ports.most(), warn)
+                parts = (logs, backend, folder, reception, addresses, ports)
                 supervisor = Supervisor(settings, given, *parts)
                 calm_collector()
                 await supervisor.run(stop, on_ready, load)
@@ -107,8 +107,9 @@ class Supervisor:
         folder: Path,
         reception: Reception,
         addresses: Addresses,
+        ports: Ports,
     ) -> None:
-        self._settings, self._given = settings, given
+        self._settings, self._ports = settings, ports
         self._backend, self._folder = backend, folder
         self._log = logs.get_logger("supervisor")
         self._reception, self._addresses = reception, addresses
@@ -117,6 +118,9 @@ class Supervisor:
         self._errands: set[asyncio.Task[None]] = set()
         self._leader: Worker | None = None
         self._is_stopping = False
+        self._asked = asyncio.Event()
+        warn = logs.get_logger("channels").warning
+        self._rereading = Rereading(given, settings, self._become, warn, self._count)
 
     async def run(
         self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None
@@ -136,6 +140,7 @@ class Supervisor:
             await asyncio.gather(*(one.ask("refresh") for one in self._workers.values()))
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
             watching = [asyncio.create_task(self._watch(name)) for name in names]
+            watching.append(asyncio.create_task(self._reread()))
             for worker in self._workers.values():
                 self._open(worker)
             pids = tuple(worker.process.pid for worker in self._workers.values())
@@ -150,7 +155,8 @@ class Supervisor:
         self._log.info("stopped")
 
     def _hang_up(self) -> None:
-        """Let every worker look for new maps, as one process would by itself."""
+        """Let every worker look for new maps, and us for new channels, as one process would."""
+        self._asked.set()
         for worker in self._workers.values():
             with contextlib.suppress(ProcessLookupError):
                 worker.process.send_signal(signal.SIGHUP)
@@ -181,11 +187,59 @@ class Supervisor:
             return await self._handle(worker, kind, value)
 
         worker.pipe = await open_pipe(own, handle, lambda: None)
-        settings = self._settings.model_dump(mode="json")
-        config = str(self._given.config) if self._given.config else ""
-        given = (config, dict(self._given.options))
-        await worker.ask("build", (settings, self._addresses.mllp, given))
+        settings, ways = self._settings.model_dump(mode="json"), self._ports.ways
+        await worker.ask("build", (settings, self._addresses.mllp, ways.numbers))
+        worker.ways = ways
+        while worker.ways is not self._ports.ways:  # they changed meanwhile
+            await _tell_channels(worker, self._ports.ways)
         return worker
+
+    async def _reread(self) -> None:
+        """Look for other channels now and then, and when we are told to."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.mappings_watch_s or None):
+                    await self._asked.wait()
+            is_asked = self._asked.is_set()
+            self._asked.clear()
+            try:
+                await self._rereading.look(is_asked)
+            except Exception as error:  # a worker failed: the channels are as they were
+                self._log.error("channels_not_taken", fault=error)
+
+    async def _become(self, settings: Settings) -> None:
+        """Have every worker take the channels of these settings; then open and close the ports.
+
+        Raises `InvalidSettings` or `PortTaken`, and then everything is as before.
+        """
+        ports = self._ports.changed(settings, self._reception.busy())
+        try:
+            await self._tell_all(ports.ways)
+        except BaseException:
+            ports.close(self._ports)
+            raise
+        self._ports = ports
+        self._settings = self._settings.model_copy(update={"channels": settings.channels})
+        self._reception.become(ports.listening(), ports.most())
+
+    async def _tell_all(self, ways: Ways) -> None:
+        """Tell the workers that are built of other channels; if one refuses, all have the old."""
+        told: list[Worker] = []
+        built = self._workers.values
+        while left := [one for one in built() if one.ways is not None and one.ways is not ways]:
+            now = left if told else left[:1]  # what the first refuses no other has to take back
+            told += now
+            work = (_tell_channels(one, ways) for one in now)
+            ended = await asyncio.gather(*work, return_exceptions=True)
+            for error in filter(None, ended):
+                back = (_tell_channels(one, self._ports.ways) for one in told)
+                await asyncio.gather(*back, return_exceptions=True)
+                raise error
+
+    def _count(self, outcome: str) -> None:
+        """Have a worker count how a change of the channels ended: metrics are theirs."""
+        if alive := next((one for one in self._workers.values() if one.is_taking), None):
+            self._run(alive.ask("count", outcome))
 
     async def _handle(self, worker: Worker, kind: str, value: Any) -> Any:
         """Answer a worker's question."""
@@ -322,3 +376,10 @@ class Supervisor:
                 worker.process.kill()
             await worker.process.wait()
         self._forget(worker)
+
+
+async def _tell_channels(worker: Worker, ways: Ways) -> None:
+    """Have a worker take other channels; one that is gone has what holds when it starts again."""
+    with contextlib.suppress(Unavailable):
+        await worker.ask("channels", tuple(ways))
+    worker.ways = ways

@@ -3,8 +3,9 @@
 The supervisor starts it as `python -m fhir_hub.workers.worker PIPE DOOR`, two descriptors of
 socket pairs. It is told what to do over the first: `build` with the settings, `prepare` (one
 worker does: finish what a crash interrupted, load a file), `lead` (one indexes for new search
-parameters, and delivers), `refresh` what it knows of those, `replay` some messages, give a sign
-of life (`pulse`). SIGTERM makes it drain and end; the end of the supervisor makes it end at once.
+parameters, and delivers), `refresh` what it knows of those, `replay` some messages, take other
+`channels`, `count` how that ended, give a sign of life (`pulse`). SIGTERM makes it drain and
+end; the end of the supervisor makes it end at once.
 """
 
 import asyncio
@@ -18,13 +19,14 @@ from typing import Any
 
 from fhir_hub.app import build
 from fhir_hub.errors import Unavailable
+from fhir_hub.hl7v2.channels.rereading import become
 from fhir_hub.hub import Hub
 from fhir_hub.server import calm_collector, new_event_loop
-from fhir_hub.settings import Given, load_settings
+from fhir_hub.settings import load_settings
 from fhir_hub.store.forward import forwarding
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import LIBRARIES, Figures, Logs
-from fhir_hub.workers.doorway import HTTP, Doorway, mllp_kind
+from fhir_hub.workers.doorway import HTTP, Adopt, Doorway, mllp_kind
 from fhir_hub.workers.pipe import Pipe, open_pipe
 
 
@@ -37,6 +39,9 @@ class Worker:
         self._door = door
         self._backend: Backend | None = None
         self._hub: Hub | None = None
+        self._options: dict[str, Any] = {}
+        self._doorway: Doorway | None = None
+        self._numbers: tuple[int, ...] = ()
         self._serving: asyncio.Task[None] | None = None
         self._ending = contextlib.ExitStack()
 
@@ -56,6 +61,12 @@ class Worker:
         if kind == "refresh":
             await self._hub.indexing.refresh()
             return None
+        if kind == "channels":
+            await self._become(*value)
+            return None
+        if kind == "count":
+            self._hub.metrics.observe_channels(value)
+            return None
         assert kind == "replay", kind
         return await self._hub.receiver.replay(value)
 
@@ -70,18 +81,17 @@ class Worker:
         self._ending.close()
 
     async def _build(
-        self, options: dict[str, Any], mllp_port: int, read: tuple[str, dict[str, Any]]
+        self, options: dict[str, Any], mllp_port: int, numbers: tuple[int, ...]
     ) -> None:
         assert self.pipe is not None
+        self._options, self._numbers = options, numbers
         settings = load_settings(None, options, {})
         logs = Logs(settings.log_level, settings.log_format)
         self._ending.enter_context(logs.taking_over(*LIBRARIES))
         near = open_backend(settings.store, settings.sqlite_mapped_mb)
         # where every process may write there is nothing to forward
         self._backend = near if near.crew else forwarding(near, self.pipe.ask)
-        config, said = read
-        given = Given(Path(config) if config else None, said, os.environ)
-        self._hub = build(settings, self._backend, logs, self._figures, given=given)
+        self._hub = build(settings, self._backend, logs, self._figures)
         calm_collector()
         ready = asyncio.Event()
         serving = self._hub.attend(self.stop, mllp_port, self._take, ready.set)
@@ -89,9 +99,22 @@ class Worker:
         await ready.wait()
 
     def _take(self, hub: Hub, server: Any) -> Doorway:
-        adopters = enumerate(hub.intake.adopters())
-        by_kind = {mllp_kind(number): adopt for number, adopt in adopters}
-        return Doorway(self._door, {HTTP: server.adopt, **by_kind})
+        self._adopt_http = server.adopt
+        self._doorway = Doorway(self._door, self._adopters(hub))
+        return self._doorway
+
+    def _adopters(self, hub: Hub) -> dict[bytes, Adopt]:
+        mllp = zip(map(mllp_kind, self._numbers), hub.intake.adopters(), strict=True)
+        return {HTTP: self._adopt_http, **dict(mllp)}
+
+    async def _become(self, channels: dict[str, Any], numbers: tuple[int, ...]) -> None:
+        """Take messages by other channels; raises `InvalidSettings`, and nothing has changed."""
+        assert self._hub is not None
+        settings = load_settings(None, self._options | {"channels": channels}, {})
+        await become(self._hub.intake, self._hub.receiver.reading, settings)
+        self._numbers = numbers
+        if self._doorway is not None:
+            self._doorway.become(self._adopters(self._hub))
 
     async def _figures(self) -> Figures:
         assert self.pipe is not None

@@ -5,15 +5,15 @@ Spec: DOMAIN 5.1 (interface registry)
 
 import asyncio
 import ssl
+from functools import partial
 
 import pytest
 import trustme
-from channel_parts import SERVER, Seen, Ways, adt
+from channel_parts import SERVER, adt
 
 from fhir_hub.hl7v2.channels.channel import configured
-from fhir_hub.hl7v2.channels.rereading import Rereading
-from fhir_hub.settings import Given, InvalidSettings, load_settings
-from fhir_hub.store.open import open_backend
+from fhir_hub.hl7v2.channels.rereading import Rereading, become
+from fhir_hub.settings import Given, load_settings
 
 TWO = """
 mllp_port = 0
@@ -30,6 +30,11 @@ class Outcomes(list):
 
     def log(self, event, **fields):
         self.append((event, fields))
+
+
+def taking(ways):
+    """What has these ways in take the channels of other settings."""
+    return partial(become, ways.intake, ways.receiver.reading)
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ async def hub(start, file, told):
     settings = given.read()
     async with start(channels=settings.channels) as ways:
         counted = []
-        watch = Rereading(given, settings, ways.intake.become, told.log, counted.append)
+        watch = Rereading(given, settings, taking(ways), told.log, counted.append)
         ways.look, ways.counted = watch.look, counted
         yield ways
 
@@ -159,7 +164,7 @@ async def test_a_renewed_certificate_holds_from_the_next_connection_on(
     pem, given = renewable
     async with start(channels=given.read().channels) as ways:
         old = await ways.connect("lab", client_tls())
-        watch = Rereading(given, given.read(), ways.intake.become, told.log, told.append)
+        watch = Rereading(given, given.read(), taking(ways), told.log, told.append)
         renewed = trustme.CA()
         renewed.issue_cert(SERVER).private_key_and_cert_chain_pem.write_to_path(pem)
         await watch.look(False)
@@ -178,7 +183,7 @@ async def test_a_certificate_that_can_no_longer_be_read_leaves_the_old_one(
 ):
     pem, given = renewable
     async with start(channels=given.read().channels) as ways:
-        watch = Rereading(given, given.read(), ways.intake.become, told.log, told.append)
+        watch = Rereading(given, given.read(), taking(ways), told.log, told.append)
         pem.unlink()
         pem.mkdir()  # not even root reads a folder as a file
         await watch.look(False)
@@ -218,11 +223,12 @@ async def taken_again(ways, tmp_path):
             await asyncio.sleep(0)
 
 
-async def test_where_processes_share_the_ports_new_ones_wait_for_a_restart():
-    """The ports are the supervisor's there: a worker's ways in listen to none."""
-    async with open_backend("memory:") as backend:
-        ways = Ways(backend, Seen(), {})
-        more = configured(load_settings(None, {"channels": {"lab": {"port": 0}}}, {}))
-        with pytest.raises(InvalidSettings, match="restart"):
-            await ways.intake.become(more)
-        await ways.intake.become(configured(load_settings(None, {}, {})))
+async def test_a_port_that_is_open_keeps_its_address(hub, file, told):
+    before = hub.intake.ports()
+    file.write_text(TWO.replace("[channels.ris]", '[channels.ris]\nhost = "localhost"'))
+    await hub.look(False)
+
+    assert told[-1][0] == "channels_refused"
+    assert "channels.ris.host" in told[-1][1]["problems"]
+    assert hub.intake.ports() == before
+    assert b"MSA|AA|C1" in await hub.send(adt(), "ris")

@@ -3,14 +3,17 @@
 DESIGN §5, promise 2. `test_workers_end.py` has what holds when one of them ends.
 """
 
+import os
+import signal
+import socket
 import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from whole.running import RunningHub, message
+from whole.running import Mllp, RunningHub, message
 from whole.test_durability import oru
-from whole.workers import BASIC, PATIENT, figures, processes, together, until
+from whole.workers import BASIC, PATIENT, figures, pids, processes, together, until
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 MLLP = 9
@@ -23,6 +26,7 @@ def hub(tmp_path_factory):
     config.write_text(f"mllp_connections = {MLLP}\n")
     store = f"sqlite:{folder / 'hub.sqlite'}"
     with RunningHub(store, "--workers", "2", "--config", str(config)) as hub:
+        hub.config = config
         yield hub
 
 
@@ -159,6 +163,85 @@ def test_a_search_parameter_is_known_to_every_worker_at_once_and_built_for_all(h
             until(lambda client=client: '"active"' in client.get(state).text)
             assert client.get("Location?alias=third").json()["total"] == 2
     assert figures(hub)["fhir_hub_index_left"] == 0
+
+
+def change_channels(hub, text):
+    """Write other channels into the settings, and say so to the hub; return its outcomes."""
+    hub.config.write_text(f"mllp_connections = {MLLP}\n{text}")
+    os.kill(hub.ready["pid"], signal.SIGHUP)
+
+    def told():
+        found = figures(hub)
+        name = "fhir_hub_channels_reloads_total{outcome="
+        return {key[len(name) + 1 : -2]: n for key, n in found.items() if key.startswith(name)}
+
+    return told
+
+
+def free_ports(count):
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def is_refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
+    one, two = free_ports(2)
+    told = change_channels(hub, f"[channels.lab]\nport = {one}\nprocessing_ids = ['T']\n")
+    until(lambda: told().get("taken") == 1)
+    with ExitStack() as opened:
+        lab = [opened.enter_context(Mllp(one)) for _ in range(2)]  # one for each worker
+        old = [opened.enter_context(hub.mllp()) for _ in range(2)]
+        for number, mllp in enumerate((*lab, *old)):
+            answer = "AR" if mllp in lab else "AA"  # oru() is production's
+            assert f"MSA|{answer}|K7{number}".encode() in mllp.send(oru(70 + number))
+
+        told = change_channels(hub, f"[channels.lab]\nport = {two}\nallow = 'x'\n")
+        until(lambda: told().get("refused") == 1)
+        with socket.create_server(("127.0.0.1", two)):
+            change_channels(hub, f"[channels.lab]\nport = {two}\n")
+            until(lambda: told().get("refused") == 2)
+        assert b"MSA|AR|K75" in lab[0].send(oru(75))  # the mistakes changed nothing
+
+        change_channels(hub, f"[channels.lab]\nport = {two}\n")
+        until(lambda: told().get("taken") == 2)
+        assert is_refused(one)
+        for mllp in lab:
+            with pytest.raises(ConnectionError):
+                mllp.receive()
+        new = [opened.enter_context(Mllp(two)) for _ in range(2)]
+        for number, mllp in enumerate((*new, *old)):
+            assert f"MSA|AA|K8{number}".encode() in mllp.send(oru(80 + number))
+    change_channels(hub, "")
+    until(lambda: told().get("taken") == 3)
+    assert is_refused(two)
+
+
+def test_a_worker_that_starts_anew_has_the_channels_of_now(hub):
+    (port,) = free_ports(1)
+    told = change_channels(hub, f"[channels.ris]\nport = {port}\n")
+    until(lambda: told().get("taken") == 4)
+    before = set(pids(hub))
+    os.kill(min(before), signal.SIGKILL)
+    until(lambda: len(now := set(pids(hub))) == 2 and now != before)
+
+    def is_taken_by_both():
+        try:
+            with Mllp(port) as one, Mllp(port) as other:
+                answers = (one.send(oru(90)), other.send(oru(91)))
+        except ConnectionError:
+            return False
+        return b"MSA|AA|K90" in answers[0] and b"MSA|AA|K91" in answers[1]
+
+    until(lambda: processes(figures(hub)) == {"supervisor", "worker-1", "worker-2"})
+    until(is_taken_by_both)
 
 
 def test_the_limit_of_mllp_connections_is_that_of_all_workers_together(hub):

@@ -27,7 +27,7 @@ from fhir_hub.hl7v2.channels.ports import (
     is_secured_anew,
     names_in,
     ports_of,
-    require_same_places,
+    require_same_hosts,
     tls_of,
 )
 from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
@@ -95,11 +95,12 @@ class Intake:
     async def become(self, channels: Sequence[Configured]) -> None:
         """Take messages by these channels instead; connections of ports that stay stay open.
 
-        Raises `InvalidSettings` or `PortTaken`, and then everything is as before.
+        Where the ports are another process's, none is opened here. Raises `InvalidSettings` or
+        `PortTaken`, and then everything is as before.
         """
         plans = {plan.place: plan for plan in ports_of(channels, self._mllp_port)}
         before = {port.plan.place: port for port in self._ports}
-        require_same_places(before, plans, is_listening=self._is_listening)
+        require_same_hosts({place: port.plan for place, port in before.items()}, plans)
         renewed = {
             place: tls_of(plan)
             for place, plan in plans.items()
@@ -109,7 +110,7 @@ class Intake:
         self._folders.prepare(channels)
         begun: list[_Port] = []
         try:
-            for port in new.values():
+            for port in new.values() if self._is_listening else ():
                 await _listen(port)
                 begun.append(port)
         except PortTaken:
@@ -164,7 +165,10 @@ class Intake:
         return by_channel(plans, [port.listener.port for port in self._ports])
 
     def adopters(self) -> list[Adopt]:
-        """Return who serves connections that were accepted elsewhere, in the order of the ports."""
+        """Return who serves connections that were accepted elsewhere, in the order of the ports.
+
+        That is the order of `ports_of`.
+        """
         return [port.listener.adopt for port in self._ports]
 
     @property

@@ -89,15 +89,16 @@ def is_secured_anew(before: PortPlan, after: PortPlan, files: tuple[bytes, ...])
     return is_other or files_of(after) != files
 
 
-def require_same_places(
-    before: Iterable[object], plans: Mapping[tuple[bool, object], PortPlan], *, is_listening: bool
+def require_same_hosts(
+    before: Mapping[tuple[bool, object], PortPlan], plans: Mapping[tuple[bool, object], PortPlan]
 ) -> None:
-    """Raise `InvalidSettings` for ports that only a new start can open or close."""
-    if not is_listening and set(before) != set(plans):
-        raise InvalidSettings(
-            "channels: where several processes share the ports, a new or closed one needs a restart"
-            " / 多进程时增减端口需要重启"
-        )
+    """Raise `InvalidSettings` for a port that is to listen on another address than it does."""
+    for place, plan in plans.items():
+        if place in before and before[place].host != plan.host:
+            raise InvalidSettings(
+                f"channels.{plan.channels[0].name}.host: a port that is open keeps its address; "
+                "that needs a restart / 更改监听地址需要重启"
+            )
 
 
 def by_channel(plans: Iterable[PortPlan], numbers: Iterable[int]) -> dict[str, int]:

@@ -10,22 +10,34 @@ Spec: DOMAIN 5.1 (interface registry)
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fhir_hub.hl7v2.channels.channel import Configured, configured
-from fhir_hub.hl7v2.channels.intake import PortTaken
+from fhir_hub.hl7v2.channels.channel import configured
+from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
+from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.listener import Log
 from fhir_hub.settings import Given, InvalidSettings, Settings
 
 Stamp = tuple[tuple[str, int, int], ...]
-Become = Callable[[Sequence[Configured]], Awaitable[None]]
+Become = Callable[[Settings], Awaitable[None]]
+
+
+async def become(intake: Intake, reading: Reading, settings: Settings) -> None:
+    """Have one process take messages by the channels of other settings.
+
+    Raises `InvalidSettings` or `PortTaken`, and then everything is as before.
+    """
+    channels = configured(settings)
+    await intake.become(channels)
+    reading.know(one.channel for one in channels)
 
 
 class Rereading:
     """Keeps the channels what the settings say; `count` hears of each outcome.
 
-    `given` is what the settings were read from; `become` makes the hub take other channels.
+    `given` is what the settings were read from; `become` makes the hub take the channels of
+    others.
     """
 
     def __init__(
@@ -48,8 +60,7 @@ class Rereading:
         self._seen = seen
         try:
             settings = await asyncio.to_thread(self._given.read)
-            channels = configured(settings)
-            await self._become(channels)
+            await self._become(settings)
         except InvalidSettings as error:
             self._refuse(str(error))
         except PortTaken as error:
@@ -58,7 +69,7 @@ class Rereading:
         else:
             others = self._others(settings)
             self._settings = settings
-            self._log("channels_taken", channels=len(channels))
+            self._log("channels_taken", channels=len(configured(settings)))
             self._count("taken")
             if others:
                 self._log("settings_need_restart", names=" ".join(others))
