@@ -2,10 +2,11 @@
 
 Run it beside a hub that took the story (`make run`, then the messages of `examples/messages`):
 
-    .venv/bin/python examples/record.py http://127.0.0.1:8000/fhir 310229195304129989 4548-4
+    python examples/record.py http://127.0.0.1:8000/fhir 310229195304129989 4548-4 2025-03-24
 
 It asks for her summary by her resident ID, prints each section with the institutions that its
-entries come from, and asks whether the test of a LOINC code was done already.
+entries come from, and asks whether the test of a LOINC code, ordered on a day (without one:
+today), was done already.
 """
 
 import json
@@ -20,7 +21,7 @@ LOINC = "http://loinc.org"
 Resource = dict[str, Any]
 
 
-def main(fhir: str, number: str, code: str) -> None:
+def main(fhir: str, number: str, code: str, day: str = "") -> None:
     """Print the summary of the resident with this number, and what reminds of the test."""
     query = urllib.parse.urlencode({"identifier": f"{RESIDENT_ID}|{number}"})
     summary = ask(f"{fhir}/Patient/$summary?{query}")
@@ -36,7 +37,7 @@ def main(fhir: str, number: str, code: str) -> None:
         "status": "draft",
         "intent": "order",
         "code": {"coding": [{"system": LOINC, "code": code}]},
-    }
+    } | ({"authoredOn": day} if day else {})
     answer = ask(f"{fhir}/Patient/{patient['id']}/$remind", order)
     print(f"\nReminders of {code}")
     for reminder in answer["parameter"]:
@@ -58,6 +59,6 @@ def ask(address: str, body: Resource | None = None) -> Resource:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -132,3 +132,5 @@ def test_s4_6_the_example_prints_the_record_and_the_reminder(told):
     assert ran.returncode == 0, ran.stderr
     assert "糖化血红蛋白 · 市级医院（示例） SHTH01" in ran.stdout
     assert "already done 2025-06-01 at QPDCH" in ran.stdout
+    spring = subprocess.run([*command, "2025-03-24"], capture_output=True, encoding="utf-8")
+    assert "already done 2025-03-14 at SHTH01" in spring.stdout, spring.stderr
