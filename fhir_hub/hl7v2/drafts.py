@@ -21,7 +21,7 @@ from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.identity import match
 
 if TYPE_CHECKING:
-    from fhir_hub.hl7v2.rows import Row
+    from fhir_hub.hl7v2.rows.row import Row
 
 Json = dict[str, Any]
 Pairs = tuple[tuple[str, str], ...]

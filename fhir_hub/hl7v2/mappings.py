@@ -26,7 +26,7 @@ from fhir_hub.hl7v2.map_files import (
 from fhir_hub.hl7v2.path import Path as FieldPath
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
-from fhir_hub.hl7v2.rows import Scope
+from fhir_hub.hl7v2.rows.row import Scope
 from fhir_hub.hl7v2.senders.local_codes import LocalCodes
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.hl7v2.structure import problem, structure

@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_hub.hl7v2 import conditions, structure
+from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.reads import Reads, reads_of, taken_by
-from fhir_hub.hl7v2.row_acts import Act
-from fhir_hub.hl7v2.row_compiler import Compiled, compile_row
-from fhir_hub.hl7v2.rows import Row, Scope, read_row
+from fhir_hub.hl7v2.rows import conditions
+from fhir_hub.hl7v2.rows.acts import Act
+from fhir_hub.hl7v2.rows.compiler import Compiled, compile_row
+from fhir_hub.hl7v2.rows.row import Row, Scope, read_row
 from fhir_hub.hl7v2.structure import GENERIC, Group
 
 _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")

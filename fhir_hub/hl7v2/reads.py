@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.groups import Node
-from fhir_hub.hl7v2.row_compiler import Compiled
-from fhir_hub.hl7v2.rows import Row
+from fhir_hub.hl7v2.rows.compiler import Compiled
+from fhir_hub.hl7v2.rows.row import Row
 
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.programs import Entry

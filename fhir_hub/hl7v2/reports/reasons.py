@@ -13,7 +13,7 @@ from fhir_hub.hl7v2.reports.leaves import Leaf
 
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.programs import Entry, Program
-    from fhir_hub.hl7v2.rows import Row
+    from fhir_hub.hl7v2.rows.row import Row
 
 CONDITION = "a condition of the map"
 SEQUENCE = "a number in sequence only"

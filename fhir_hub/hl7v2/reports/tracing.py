@@ -22,9 +22,9 @@ from fhir_hub.hl7v2.programs import Entry, Program
 from fhir_hub.hl7v2.reads import read_by
 from fhir_hub.hl7v2.reports.elements import Element, elements_of, says
 from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, replaced
-from fhir_hub.hl7v2.row_acts import Act
-from fhir_hub.hl7v2.row_compiler import Compiled
-from fhir_hub.hl7v2.rows import Row
+from fhir_hub.hl7v2.rows.acts import Act
+from fhir_hub.hl7v2.rows.compiler import Compiled
+from fhir_hub.hl7v2.rows.row import Row
 
 _OTHER = "Zq7"
 _LONGEST = 100_000  # a longer text is not tried again and again: it is what the row made

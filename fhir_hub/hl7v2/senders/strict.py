@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.er7 import Message
-from fhir_hub.hl7v2.rows import Row
+from fhir_hub.hl7v2.rows.row import Row
 
 # Issue → code of table 0357: 102 is a data type error, 103 a value that its table lacks.
 REFUSED = MappingProxyType(

@@ -7,17 +7,18 @@ Spec: DESIGN 2a
 
 from collections.abc import Callable, Mapping
 
-from fhir_hub.hl7v2 import conditions, structure
+from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.calls import CALLS
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.elements import Target
 from fhir_hub.hl7v2.er7 import Segment, Value
 from fhir_hub.hl7v2.memory import maker
 from fhir_hub.hl7v2.path import Path, parse_path
-from fhir_hub.hl7v2.row_values import Convert, converter, putter
-from fhir_hub.hl7v2.rows import Row, Scope
-from fhir_hub.hl7v2.setters import Put, setter
+from fhir_hub.hl7v2.rows import conditions
+from fhir_hub.hl7v2.rows.elements import Target
+from fhir_hub.hl7v2.rows.row import Row, Scope
+from fhir_hub.hl7v2.rows.setters import Put, setter
+from fhir_hub.hl7v2.rows.values import Convert, converter, putter
 
 Act = Callable[[Place, Draft], None]
 Each = Callable[[Place, Draft, list[Value]], None]

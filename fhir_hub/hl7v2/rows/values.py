@@ -8,10 +8,10 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes.table import CODED, DATATYPES, FHIR_TYPES
 from fhir_hub.hl7v2.drafts import Place
-from fhir_hub.hl7v2.elements import Target
 from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.rows import Row, Scope
-from fhir_hub.hl7v2.setters import Put, setter
+from fhir_hub.hl7v2.rows.elements import Target
+from fhir_hub.hl7v2.rows.row import Row, Scope
+from fhir_hub.hl7v2.rows.setters import Put, setter
 
 Json = dict[str, Any]
 Convert = Callable[[Value, Place], Any]

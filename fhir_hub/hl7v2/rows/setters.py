@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.elements import Step, Target
+from fhir_hub.hl7v2.rows.elements import Step, Target
 
 # Draft, place, number of the repetition, value; says whether the value was taken.
 Put = Callable[[Draft, Place, int, Any], bool]

@@ -1,7 +1,7 @@
 """A map's row as it is written: `to` which element, `from` which field, `as` which FHIR value.
 
 Instead of a field it may have a constant `value`, a reference by `links`, or a `call`.
-`row_compiler.py` makes a function of it.
+`compiler.py` makes a function of it.
 
 Spec: DESIGN 2a
 """

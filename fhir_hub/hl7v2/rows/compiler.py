@@ -6,14 +6,15 @@ Spec: DESIGN 2a; https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.htm
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fhir_hub.hl7v2 import conditions, structure
+from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.calls import CALLS, UNCONDITIONAL
-from fhir_hub.hl7v2.elements import Target, target
 from fhir_hub.hl7v2.path import parse_path
-from fhir_hub.hl7v2.row_acts import Act, by_type, calling, constant, linking, reading
-from fhir_hub.hl7v2.row_values import converter, putter, type_of
-from fhir_hub.hl7v2.rows import Row, Scope
-from fhir_hub.hl7v2.setters import decorator, setter
+from fhir_hub.hl7v2.rows import conditions
+from fhir_hub.hl7v2.rows.acts import Act, by_type, calling, constant, linking, reading
+from fhir_hub.hl7v2.rows.elements import Target, target
+from fhir_hub.hl7v2.rows.row import Row, Scope
+from fhir_hub.hl7v2.rows.setters import decorator, setter
+from fhir_hub.hl7v2.rows.values import converter, putter, type_of
 
 
 class Compiled(NamedTuple):
