@@ -64,15 +64,20 @@ async def conditional_patch(request: FhirRequest, service: Service) -> FhirRespo
     return written(request, *await service.repository.commit(work))
 
 
-async def stage(request: FhirRequest, service: Service, unit: Unit, key: Key) -> Stored:
-    """Stage the patched resource as the next version of `key`; return it."""
+async def stage(
+    request: FhirRequest, service: Service, unit: Unit, key: Key, document: Any = None
+) -> Stored:
+    """Stage the patched resource as the next version of `key`; return it.
+
+    `document` is the patch, if it is not the one in the body.
+    """
     current = await unit.current(key)
     if current is None:
         raise NotFound(f"{key.resource_type} has no resource with this id")
     if current.is_deleted:
         raise Gone(f"this {key.resource_type} was deleted in version {current.version_id}")
     before = fhirjson.loads(current.content)
-    after = _patched(before, _document(request), service)
+    after = _patched(before, patch_in(request) if document is None else document, service)
     if (after.get("resourceType"), after.get("id")) != (key.resource_type, key.logical_id):
         raise CannotApply("a patch changes neither the type nor the id of a resource")
     wanted = unit.asked(condition(request))
@@ -92,8 +97,11 @@ def _patched(before: Resource, document: Any, service: Service) -> Resource:
     )
 
 
-def _document(request: FhirRequest) -> Any:
-    """Return what the body holds; an entry of a bundle has a JSON Patch in a Binary."""
+def patch_in(request: FhirRequest) -> Any:
+    """Return the patch that the body holds; an entry of a bundle has a JSON Patch in a Binary.
+
+    Raises `InvalidResource`, `UnsupportedMediaType`.
+    """
     resource = request.resource
     if resource is None:
         if not request.content:

@@ -133,7 +133,8 @@ def searchset(
     part = subset(asked.summary, asked.elements, service.definitions) if is_part else None
     start = msgspec.json.encode(base)[:-1].decode()
     pieces = _entries(start, page.matches, _MATCH, part)
-    pieces += _entries(start, included.resources, _INCLUDE, part)
+    # R4 search.html#elements: the list does not apply to included resources
+    pieces += _entries(start, included.resources, _INCLUDE, None if asked.elements else part)
     issues = list(asked.issues)
     if included.is_cut:
         issues.append(Issue("too-costly", "not all included resources fit", severity="warning"))

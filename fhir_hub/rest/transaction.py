@@ -103,6 +103,7 @@ class _Transaction:
         self._existing: set[int] = set()  # conditional creates whose resource is there already
         self._twins: set[int] = set()  # creates of what has a number that is there already
         self._doomed: dict[int, list[Key]] = {}  # what conditional deletes found
+        self._deleted: set[Key] = set()
         self._waiting: list[Waiting] = []
         self.entries: dict[Key, int] = {}  # which entry writes a resource
 
@@ -111,9 +112,12 @@ class _Transaction:
         for entry in writes:
             with naming(entry):
                 if entry.request.method == "DELETE" and entry.request.query:
-                    self._doomed[entry.index] = await self._doom(entry)
-                else:
-                    keys[entry.index] = await self._key(entry)
+                    doomed = self._doomed[entry.index] = await self._doom(entry)
+                    self._deleted.update(doomed)
+                    continue
+                key = keys[entry.index] = await self._key(entry)
+                if entry.request.method == "DELETE":
+                    self._deleted.add(key)
         self._assign(writes, keys)
         replacements = _replacements(writes, keys)
         answers = {}
@@ -171,6 +175,8 @@ class _Transaction:
             return twin or Key(path[0], made_up)
         known = (path[0], query) in self._found
         found = await self._match(path[0], query, entry)
+        if request.method == "POST" and found in self._deleted:
+            found = None  # http.html#trules: what is deleted goes first, and is there no more
         if found is None and is_patch:
             raise NotFound("the criteria match nothing to patch")
         if found is None:
@@ -240,10 +246,8 @@ class _Transaction:
             version_id = await delete.stage_all(request, unit, self._doomed[entry.index])
             return delete.deleted(version_id)
         if request.method == "PATCH":
-            body = request.resource
-            if isinstance(body, dict) and body.get("resourceType") == "Parameters":
-                request = replace(request, resource=references.replaced(body, replacements))
-            stored = await patch.stage(request, self._service, unit, keys[entry.index])
+            document = _referring(patch.patch_in(request), replacements)
+            stored = await patch.stage(request, self._service, unit, keys[entry.index], document)
             return written(request, stored, 200)
         return await self._stage(entry, keys[entry.index], replacements)
 
@@ -283,6 +287,16 @@ class _Transaction:
             stored, status = await update.stage_as(request, unit, resource, key)
         assert stored is not None
         return written(request, stored, status)
+
+
+def _referring(document: Any, replacements: Mapping[str, str]) -> Any:
+    """Return a patch that refers to what the full urls in it stand for."""
+    if isinstance(document, dict):
+        return references.replaced(document, replacements)
+    try:
+        return references.replaced({"data": document}, replacements)["data"]
+    except InvalidResource as error:
+        raise InvalidResource(str(error), expression="Binary.data") from None
 
 
 def _replacements(writes: list[Entry], keys: Mapping[int, Key]) -> dict[str, str]:

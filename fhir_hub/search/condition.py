@@ -13,6 +13,7 @@ from math import prod
 from typing import NamedTuple, ParamSpec
 
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
+from fhir_hub.r4.references import is_id
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.full_text import words_plan
@@ -118,8 +119,8 @@ class Conditions:
 
         Spec: https://hl7.org/fhir/R4/search.html#list
         """
-        ids = _values(text) if text else []
-        if not ids or any(one.startswith("$") for one in ids):
+        ids = [one.removeprefix("List/") for one in _values(text)] if text else []
+        if not ids or not all(map(is_id, ids)):
             raise InvalidParameter(
                 f"{LIST} is the logical id of a List; functional ones are not kept"
             )

@@ -237,7 +237,11 @@ class Parameters:
                 return f"its index is being built, {self.progress(one)} % done; try again later"
         if code in self._texts_of(resource_type):
             if not self.full_text:
-                return "no full text is kept; the setting full_text = true keeps it"
+                return (
+                    "no full text is kept. Write full_text = true in the configuration file"
+                    " (or set FHIR_HUB_FULL_TEXT=true) and start again: what is stored already"
+                    " is then read in the background"
+                )
             percent = self._percent.get(EVERY_TYPE, 0)
             return f"the full text is being built, {percent} % done; try again later"
         everywhere = special.PARAMETERS.get(code, "") if code[:1] == "_" else ""

@@ -32,7 +32,7 @@ SUMMARIES: tuple[str, ...] = get_args(Summary)
 TOTALS: tuple[Total, ...] = get_args(Total)
 # read by the HTTP side; they choose a format and no resource
 _ELSEWHERE = ("_format", "_pretty")
-_ORDERED = {"_type": 0, "_elements": 2}
+_ORDERED = {"_type": 0, "_elements": 2, "_summary": 2}
 CONTAINED = "_contained"
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _MOST_PAIRS = 200
@@ -212,7 +212,10 @@ class _Reading:
         self.total = _one_of("_total", value, TOTALS)
 
     def set_summary(self, value: str) -> None:
-        self.summary = _one_of("_summary", value, SUMMARIES)
+        summary = _one_of("_summary", value, SUMMARIES)
+        if summary == "text" and (self.includes or self.revincludes):  # R4 search.html#summary
+            raise InvalidParameter("_summary=text cannot be mixed with _include or _revinclude")
+        self.summary = summary
 
     def set_explain(self, value: str) -> None:
         self.is_explained = _one_of("_explain", value, ("true", "false")) == "true"

@@ -3,6 +3,9 @@
 Spec: https://hl7.org/fhir/R4/http.html#transaction and bundle.html
 """
 
+import base64
+import json
+
 import pytest
 
 PATIENT = {"resourceType": "Patient", "id": "p"}
@@ -292,3 +295,44 @@ async def test_many_conditional_references_to_as_many_new_resources(client, send
     places = [one["response"]["location"] for one in answer.json()["entry"]]
     basic = (await client.get(places[7])).json()
     assert f"{basic['subject']['reference']}/_history/1" == places[307]
+
+
+URN = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+ORGANIZATION = {"resourceType": "Organization", "name": "O"}
+
+
+def json_patch(*operations):
+    data = base64.b64encode(json.dumps(operations).encode()).decode()
+    return {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add", "path": "/managingOrganization", "value": {"reference": URN}},
+        {"op": "add", "path": "/generalPractitioner", "value": [{"reference": URN}]},
+    ],
+)
+async def test_a_json_patch_refers_to_what_another_entry_makes(client, send, operation):
+    patched = entry("PATCH", "Patient/p", json_patch(operation))
+    alone = await send("transaction", patched)
+    answer = await send("transaction", patched, entry("POST", "Organization", ORGANIZATION, URN))
+    made = answer.json()["entry"][1]["response"]["location"].partition("/_history")[0]
+    stored = (await client.get("Patient/p")).text
+
+    assert alone.status_code == 400
+    assert alone.json()["issue"][0]["expression"] == ["Bundle.entry[0].resource.data"]
+    assert f'"reference":"{made}"' in stored
+
+
+@pytest.mark.parametrize("deletion", ["Patient/q", "Patient?identifier=urn:i|1"])
+async def test_a_conditional_create_finds_nothing_that_is_deleted_before_it(client, send, deletion):
+    numbered = {"resourceType": "Patient", "identifier": [{"system": "urn:i", "value": "1"}]}
+    await client.put("Patient/q", json=numbered | {"id": "q"})
+    created = entry("POST", "Patient", numbered, URN, ifNoneExist="identifier=urn:i|1")
+    answer = await send("transaction", created, entry("DELETE", deletion))
+    found = (await client.get("Patient?identifier=urn:i|1")).json()["entry"]
+
+    assert answer.json()["entry"][0]["response"]["status"] == "201 Created"
+    assert [one["resource"]["id"] for one in found] != ["q"]
+    assert (len(found), (await client.get("Patient/q")).status_code) == (1, 410)

@@ -203,10 +203,13 @@ async def test_a_search_of_all_types_finds_over_types(client):
 
 @pytest.mark.usefixtures("people")
 async def test_elements_answers_parts_and_digits_stay(client):
-    answer = await client.get("Observation?_elements=value&_sort=date")
+    answer = await client.get("Observation?_elements=value&_sort=date&_include=*")
+    whole = (await client.get("Patient/a1")).json()
 
     assert b'"value":5.40' in answer.content
     assert "subject" not in answer.json()["entry"][0]["resource"]
+    included = [one["resource"] for one in answer.json()["entry"] if one["resource"]["id"] == "a1"]
+    assert included == [whole]  # the list of elements is that of matches
 
 
 @pytest.mark.usefixtures("people")
