@@ -30,7 +30,7 @@ from fhir_hub.repository.familiar import Familiar
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
-from fhir_hub.store.base import Guard, Key, Stored
+from fhir_hub.store.base import Key, Stored
 
 # Of these a message mostly tells no more than who and where: which one it is, is all that matters.
 _NAMED = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "Device"})
@@ -165,7 +165,7 @@ def _without(converted: Converted, numbers: set[Number]) -> Converted:
 def _hold_active(unit: Unit, logical_id: str) -> None:
     """Make the commit fail, and be done again, if the Patient is merged away meanwhile."""
     is_gone = And((Has("_id", "token", (Is(logical_id),)), Has("active", "token", (Is("false"),))))
-    unit.guards.append(Guard("Patient", is_gone))
+    unit.require_none("Patient", is_gone)
 
 
 async def _find_others(

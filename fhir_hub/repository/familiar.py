@@ -1,10 +1,11 @@
 """What searches of a unit need not be run: of what is well known, and of what nobody knows yet.
 
 A feed names the same few hundred doctors, wards and institutions again and again. Which resource
-one is found as is kept with the moment of that search. It is found again if what was found is as
-it was then, which is read by id; and the unit is written only if the search would still find the
-same. And of a resource that a unit has just made under an id of its own nothing can be stored that
-refers to it.
+one is found as is kept, and as of when. It is found again if what was found is as it was then; and
+the unit is written only if the search would still find the same, which so is known as of that
+write. Of what was asked for by one number that says all; what was found by one of several is read
+by id, to see that it has them still. And of a resource that a unit has just made under an id of
+its own nothing can be stored that refers to it.
 
 Spec: DESIGN 3
 """
@@ -30,8 +31,8 @@ class Familiar(dict[tuple[str, Plan], Found]):
     async def again(self, resource_type: str, plan: Plan, store: Store) -> Found | None:
         """Return what was found, None if it is not known or no more as it was."""
         known = self.get((resource_type, plan))
-        if known is None:
-            return None
+        if known is None or (type(plan) is Has and len(plan.tests) == 1):
+            return known
         then = [(one.logical_id, one.version_id) for one in known[0]]
         current = await store.read_many([Key(resource_type, logical_id) for logical_id, _ in then])
         if then == [(one.logical_id, one.version_id) for one in current]:

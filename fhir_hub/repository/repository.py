@@ -147,7 +147,7 @@ class Repository:
         targets = await prepare(self.store, self._rules, unit)
         changes = list(unit.changes.values())
         try:
-            await self.store.write(changes, unit.guards, unit.finish, targets)
+            unit.written(await self.store.write(changes, unit.guards, unit.finish, targets))
         except Conflict:
             await self._look_again()
             return False, result

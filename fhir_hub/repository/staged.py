@@ -27,6 +27,13 @@ class Staged:
                 yield Staged(change, self._changes)
 
 
+def as_stored(change: Change) -> Stored:
+    """Return a change as the version that holds where it is staged."""
+    key = change.resource_type, change.logical_id
+    version = change.version_id, 0, change.last_updated
+    return Stored(*key, *version, change.method, change.content)
+
+
 def same(current: Stored, resource: Resource) -> bool:
     """Say whether a resource says what is stored of it, digit for digit."""
     return _meaning(fhirjson.loads(current.content)) == _meaning(resource)

@@ -18,7 +18,7 @@ from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant_at, micros
 from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
 from fhir_hub.r4.references import RECORDS, Literal, is_id
 from fhir_hub.repository.familiar import Familiar, asks_of
-from fhir_hub.repository.staged import Staged, same, stamp
+from fhir_hub.repository.staged import Staged, as_stored, same, stamp
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
@@ -125,6 +125,7 @@ class Unit:
         self._rules = rules
         self._seen: dict[Key, Stored | None] = {}
         self._asked: dict[tuple[str, Plan], Sequence[Stored]] = {}
+        self._familiar: list[tuple[Familiar, str, Plan, Sequence[Stored]]] = []
         self._new: set[str] = set()  # addresses that were made up here: nobody refers to them yet
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
@@ -133,7 +134,7 @@ class Unit:
     async def current(self, key: Key) -> Stored | None:
         """Return the version that holds in this unit: staged here, or stored."""
         if change := self.changes.get(key):
-            return _as_stored(change)
+            return as_stored(change)
         if key not in self._seen:
             self._seen[key] = await self._store.read(key)
         return self._seen[key]
@@ -161,8 +162,8 @@ class Unit:
                 known = await familiar.again(resource_type, plan, self._store)
             if known is None:
                 known = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
-                if familiar is not None and known[0]:
-                    familiar.keep(resource_type, plan, *known)
+            if familiar is not None and known[0]:
+                self._familiar.append((familiar, resource_type, plan, known[0]))
             matches = self._hold(resource_type, plan, *known)
         found = []
         for stored in matches:
@@ -174,7 +175,7 @@ class Unit:
         for key in staged if among is None or not staged else among:
             change = staged.get(key)
             if change is not None and meets(plan, Staged(change, self.changes)):
-                found.append(_as_stored(change))
+                found.append(as_stored(change))
         return found
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
@@ -186,6 +187,18 @@ class Unit:
                 return None
             asked = self._hold(resource_type, plan, page.matches, page.as_of)
         return None if len(asked) > most else await self.find(resource_type, plan)
+
+    def require_none(self, resource_type: str, plan: Plan) -> None:
+        """Have the commit hold only if nothing meets a plan, as nothing that was read does."""
+        as_of = min((one.as_of for one in self.guards if type(one) is Guard), default=-1)
+        self.guards.append(Guard(resource_type, plan, as_of=as_of))
+
+    def written(self, stored: Sequence[Stored]) -> None:
+        """Take note that all is written: what is familiar was found again just before."""
+        if stored:
+            before = stored[0].sequence - 1
+            for familiar, resource_type, plan, matches in self._familiar:
+                familiar.keep(resource_type, plan, matches, before)
 
     def _hold(
         self, resource_type: str, plan: Plan, matches: Sequence[Stored], as_of: int
@@ -323,7 +336,7 @@ class Unit:
     def as_staged(self, stored: Stored) -> Stored:
         """Return what is staged of a resource by now: what follows from a write may add to it."""
         change = self.changes.get(Key(stored.resource_type, stored.logical_id))
-        return stored if change is None else _as_stored(change)
+        return stored if change is None else as_stored(change)
 
     def staged(self, key: Key) -> Resource | None:
         """Return what a staged change says, None for a deletion. It is not to be changed."""
@@ -385,9 +398,3 @@ class Unit:
             for key, change in self.changes.items()
             if key.resource_type == PARAMETERS and key.logical_id != logical_id and change.content
         ]
-
-
-def _as_stored(change: Change) -> Stored:
-    key = change.resource_type, change.logical_id
-    version = change.version_id, 0, change.last_updated
-    return Stored(*key, *version, change.method, change.content)

@@ -3,6 +3,7 @@
 import pytest
 
 from fhir_hub.errors import InvalidResource, PreconditionFailed, VersionConflict
+from fhir_hub.repository.familiar import Familiar
 from fhir_hub.search.plan import EVERYTHING, Has, Is, LinkedBy, Links
 from fhir_hub.store.base import Key
 
@@ -147,3 +148,41 @@ async def test_a_logical_id_must_be_one(repository):
 
     with pytest.raises(InvalidResource):
         await repository.commit(work)
+
+
+async def test_what_is_familiar_is_known_as_of_the_last_write_that_held_it_true(repository):
+    familiar, known = Familiar(), []
+    await repository.commit(_create("p"))
+
+    async def work(unit):
+        found = await unit.find("Patient", BY_NUMBER, familiar=familiar)
+        assert [one.logical_id for one in found] == ["p"]
+        unit.create({"resourceType": "Patient"})
+
+    for _ in range(3):
+        await repository.commit(work)
+        known.append(familiar["Patient", BY_NUMBER][1])
+
+    assert known == [1, 2, 3]
+
+
+async def test_a_unit_is_done_again_if_by_its_end_there_is_what_it_requires_none_of(repository):
+    attempts = []
+
+    async def work(unit):
+        attempts.append(await unit.find("Patient", Has("identifier", "token", (Is("2"),))))
+        if len(attempts) == 1:
+            unit.require_none("Patient", BY_NUMBER)
+            await repository.commit(_create("p"))  # somebody else is faster
+        unit.create({"resourceType": "Patient"})
+
+    await repository.commit(work)
+
+    assert len(attempts) == 2
+
+
+def _create(logical_id):
+    async def work(unit):
+        unit.create(PATIENT, logical_id)
+
+    return work
