@@ -46,13 +46,21 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `appointment_start` | paths to try | instant |
 | `appointment_end` | two ends, (duration, unit) …, `M15` | instant |
 | `appointment_minutes` | duration, unit | positiveInt |
-| `appointment_status` | MSH-9.2, SCH-25 … | code |
+| `appointment_status` | MSH-9.2, SCH-25, AIS-10 | code |
 | `sending_application` | MSH-3, MSH-4 | Reference to the sending system |
 | `message_entity` | MSH-10 | Reference to the message |
 | `recorded` | MSH-7, EVN-2 | instant |
-| `booked_period` | start, duration, unit | Period |
+| `booked_period` | start, offset, unit, duration, unit | Period |
 | `order_timing` | TQ1-3 to TQ1-14 | Timing |
 | `quantity_timing`, `quantity_occurrence` | TQ: ORC-7, OBR-27, RXE-1 | Timing |
+| `administered_at` | RXA-27, RXA-28 | Location |
+| `strength` | RXO-18, RXO-19, RXO-25, RXO-26 | Quantity, or Ratio to a volume |
+| `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
+| `narrative` | PV2-12 | Narrative |
+| `service_end` | TQ1-7, TQ1-6 | dateTime |
+| `occurrence_length` | TQ1-13 | decimal, with its unit alone |
+| `occurrence_unit` | TQ1-13 | code |
+| `event_offset` | TQ1-3, TQ1-5 | unsignedInt, beside an event |
 | `home_county` | PID-12 | nothing: the only address gets its district |
 | `requester` | ORC-12, ORC-21 … ORC-24, OBR-16 | who ordered, in whose name |
 | `observers` | OBX-16 | the responsible observers |
@@ -61,7 +69,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `sending_facility` | MSH-4, MSH-17 | Organization |
 | `transformer` | | Organization: this hub |
 | `requisition` | ORC-4 | Identifier of the order's group by the placer |
-| `group_number` | ORC-4 | Identifiers of the order's group |
+| `group_number` | ORC-4, ORC-38 | Identifiers of the order's group |
 
 Spec: DESIGN 2a
 """
@@ -79,6 +87,7 @@ from fhir_hub.hl7v2 import (
     calls_roles,
     calls_source,
     calls_timings,
+    calls_visits,
 )
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
@@ -92,6 +101,14 @@ UNCONDITIONAL = frozenset(
 
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
+        "administered_at": calls_given.administered_at,
+        "strength": calls_given.strength,
+        "assigned_place": calls_visits.assigned_place,
+        "narrative": calls_visits.narrative,
+        "service_end": calls_timings.service_end,
+        "occurrence_length": calls_timings.occurrence_length,
+        "occurrence_unit": calls_timings.occurrence_unit,
+        "event_offset": calls_timings.event_offset,
         "allergy_recorder": calls_orders.allergy_recorder,
         "annotation": calls_orders.annotation,
         "appointment_end": calls_bookings.end,

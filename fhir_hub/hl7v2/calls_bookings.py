@@ -57,9 +57,13 @@ def minutes(place: Place, draft: Draft, paths: Paths) -> int | None:
 
 
 def booked_period(place: Place, draft: Draft, paths: Paths) -> dict[str, str] | None:
-    """Return when a person, room or device is booked: a start, a duration and its unit."""
-    begins, *duration = paths
-    begun = start(place, draft, (begins,))
+    """Return when a person, a room, a device or a service is booked.
+
+    The paths are a start, how long after the booking's own it is where none is given, its unit,
+    a duration and its unit.
+    """
+    begins, offset, offset_unit, *duration = paths
+    begun = start(place, draft, (begins,)) or _after(place, draft, offset, offset_unit)
     if not begun:
         return None
     lasts = _minutes(place, duration)
@@ -69,13 +73,29 @@ def booked_period(place: Place, draft: Draft, paths: Paths) -> dict[str, str] | 
     return {"start": begun, "end": moment.isoformat()}
 
 
+def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:
+    """Return the start that is an offset, of either sign, from that of the Appointment."""
+    number = quantities.read_decimal(place.text(offset))
+    bookings = [draft, *place.node.nearest_drafts("Appointment")]
+    begun = next((one.resource["start"] for one in bookings if "start" in one.resource), "")
+    if number is None or not begun:
+        return None
+    moment = datetime.fromisoformat(begun)
+    return (moment + timedelta(minutes=float(number * _a_unit(place, unit)))).isoformat()
+
+
+def _a_unit(place: Place, path: Path) -> Decimal:
+    """Return the minutes of a unit of time; a minute where none is given."""
+    value = place.value(path)
+    code = units.unit_of(value).code if value and part(value, 1) else "min"
+    return _MINUTES.get(code, Decimal(1))
+
+
 def _minutes(place: Place, durations: list[Path]) -> Decimal | None:
     for amount, unit in zip(durations[::2], durations[1::2], strict=True):
         number = quantities.read_decimal(place.text(amount))
         if number and number > 0:
-            value = place.value(unit)
-            code = units.unit_of(value).code if value and part(value, 1) else "min"
-            return number * _MINUTES.get(code, Decimal(1))
+            return number * _a_unit(place, unit)
     return None
 
 
@@ -85,14 +105,23 @@ def _short(text: str) -> Decimal | None:
 
 
 def status(place: Place, draft: Draft, paths: Paths) -> str:
-    """Return the status: by what the event does, else as the fields say, else booked."""
-    event, *fields = paths
+    """Return the status: by what the event does, else as the fields say, else booked.
+
+    The fields are the booking's own and that of its services, where all of these say the same.
+    """
+    event, own, of_services = paths
     found = _BY_EVENT.get(place.text(event), "")
     table = place.run.context.table(_STATUSES)
-    for path in fields:
-        value = place.value(path) if not found else None
-        coded = codes.look_up(value, table) if value else None
-        found = coded.code if coded else found
+    if not found and (value := place.value(own)):
+        coded = codes.look_up(value, table)
+        found = coded.code if coded else ""
+    if not found:
+        told = {
+            coded.code if (coded := codes.look_up(value, table)) else ""
+            for segment in place.run.message.all(of_services.segment)
+            if (value := segment.whole(of_services.field))
+        }
+        found = told.pop() if len(told) == 1 else ""
     found = found or "booked"
     if "start" not in draft.resource and found not in _WITHOUT_TIME:
         place.run.issue("no-start", "an appointment has no time; it was taken as proposed")

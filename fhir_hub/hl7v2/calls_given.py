@@ -1,4 +1,4 @@
-"""Calls for what was given and what was written: doses of RXA, documents of MDM.
+"""Calls for what was given and what was written: doses and places of RXA, documents of MDM.
 
 Spec: HL7v2 chapter 4A, RXA-6 (999: not recorded), chapter 9, OBX of a document
 """
@@ -7,9 +7,11 @@ import base64
 from typing import Any
 
 from fhir_hub.hl7v2 import calls_orders
-from fhir_hub.hl7v2.datatypes import codes, texts
+from fhir_hub.hl7v2.datatypes import codes, places, texts
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, whole
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.path import Path
@@ -26,6 +28,28 @@ def dose_given(place: Place, draft: Draft, paths: Paths) -> Json | None:
     if place.text(paths[0]).strip() in ("999", "999.0"):
         return None
     return calls_orders.quantity(place, draft, paths)
+
+
+def administered_at(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Location of RXA-27 at the address of RXA-28."""
+    where, address = paths
+    context = place.run.context
+    value, at = place.value(where), place.value(address)
+    location: Json | None = DATATYPES["Location"](value, context) if value else None
+    found = places.address(at, context) if at else None
+    return (location or {"resourceType": "Location"}) | {"address": found} if found else location
+
+
+def strength(place: Place, draft: Draft, paths: Paths) -> Typed | None:
+    """Return the strength asked for: a Quantity, or the Ratio to a volume where one is given.
+
+    The paths are the strength, its unit, the volume and its unit.
+    """
+    amount = calls_orders.quantity(place, draft, paths[:2])
+    volume = calls_orders.quantity(place, draft, paths[2:]) if place.text(paths[2]) else None
+    if amount and volume:
+        return Typed("Ratio", {"numerator": amount, "denominator": volume})
+    return Typed("Quantity", amount) if amount else None
 
 
 def document(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -170,11 +170,18 @@ def requisition(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def group_number(place: Place, draft: Draft, paths: Paths) -> Json | list[Json] | None:
-    """Return the numbers of the order's group (ORC-4): the placer's, and the filler's if any."""
-    value = place.value(paths[0])
+    """Return the numbers of the order's group: the placer's, and the filler's if any.
+
+    The filler's is that of ORC-38, which 2.9 added, else of an EIP in ORC-4.
+    """
+    group, of_filler = paths
+    value, context = place.value(group), place.run.context
+    if last := place.value(of_filler):
+        number = identifiers.typed(identifiers.ei(last, context), "FGN")
+        first = requisition(place, draft, (group,))
+        return [one for one in (first, number) if one] or None
     if value is None:
         return None
-    context = place.run.context
     if len(value.component(1).components) == 1 and not part(value.component(2), 2):
         return identifiers.typed(identifiers.ei(value, context), "PGN")
     pair = (

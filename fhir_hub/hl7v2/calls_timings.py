@@ -6,16 +6,22 @@ event (tim-9), a time of day only without one (tim-10), and a length only with i
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (TQ1[ServiceRequest]); R4 datatypes.html#Timing
 """
 
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import quantities, texts, times, timings
+from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, part
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.path import Path
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
+_A_DAY = len("2025-03-10")
+_DAYS = {"h": Decimal(1) / 24, "min": Decimal(1) / 1440, "d": Decimal(1), "wk": Decimal(7)}
 
 
 def order_timing(place: Place, draft: Draft, paths: Paths) -> Typed | None:
@@ -57,11 +63,54 @@ def _bounds(place: Place, service: Path, begins: Path, ends: Path) -> Json:
             "end": times.date_time(end, context) if end else "",
         }
     )
-    if period:
-        return {"boundsPeriod": period}
     lasts = place.value(service)
+    if period:
+        if "end" not in period and lasts and (found := _end(period["start"], lasts, context)):
+            period["end"] = found
+        return {"boundsPeriod": period}
     duration = quantities.duration(lasts, context) if lasts else None
     return {"boundsDuration": duration} if duration and "code" in duration else {}
+
+
+def _end(begun: str, lasts: Value, context: Context) -> str | None:
+    """Return when what begins so and lasts so long is over, as precise as its beginning."""
+    duration = quantities.duration(lasts, context) or {}
+    days = _DAYS.get(duration.get("code", ""))
+    if days is None or len(begun) < _A_DAY:
+        return None
+    length = timedelta(days=float(duration["value"] * days))
+    if "T" in begun:
+        return (datetime.fromisoformat(begun) + length).isoformat()
+    return (date.fromisoformat(begun) + length).isoformat()
+
+
+def service_end(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return when a service that begins at TQ1-7 and lasts for TQ1-6 is over."""
+    begins, service = (place.value(path) for path in paths)
+    context = place.run.context
+    begun = times.date_time(begins, context) if begins else None
+    return _end(begun, service, context) if begun and service else None
+
+
+def occurrence_length(place: Place, draft: Draft, paths: Paths) -> Any:
+    """Return how long one time lasts (TQ1-13), in the unit that `occurrence_unit` returns."""
+    value = place.value(paths[0])
+    return timings.length_of(value).get("duration") if value else None
+
+
+def occurrence_unit(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return the unit of how long one time lasts (TQ1-13)."""
+    value = place.value(paths[0])
+    return timings.length_of(value).get("durationUnit") if value else None
+
+
+def event_offset(place: Place, draft: Draft, paths: Paths) -> int | None:
+    """Return the minutes of TQ1-5 from an event that TQ1-3 names: R4 has none from others."""
+    pattern, offset = (place.value(path) for path in paths)
+    repeat = (timings.timing(pattern, place.run.context) or {}).get("repeat", {}) if pattern else {}
+    if offset is None or "when" not in repeat or "offset" in repeat:
+        return None
+    return timings.offset_of(offset).get("offset")
 
 
 def quantity_timing(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -363,7 +363,7 @@ def pairs(identifiers: list[Json]) -> Pairs:
 def keys_of(resource: Json) -> Pairs:
     """Return system and code of the tags by which a resource without a number is found again."""
     meta = resource.get("meta")
-    return tuple((tag["system"], tag["code"]) for tag in meta["tag"]) if meta else ()
+    return tuple((tag["system"], tag["code"]) for tag in meta.get("tag", ())) if meta else ()
 
 
 def _away_from_home(organization: Json) -> None:

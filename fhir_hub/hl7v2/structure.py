@@ -17,7 +17,10 @@ from fhir_hub.hl7v2.path import Path
 
 _VERSIONS = ("2_8_2", "2_7", "2_6", "2_5_1", "2_5", "2_4", "2_3_1", "2_3", "2_2", "2_1")
 # Fields that 2.9 appended; hl7apy ends with 2.8.2.
-_LAST_FIELDS = {"PID": 40, "OBX": 33, "OBR": 55, "ORC": 38, "SPM": 35, "PV1": 54, "SCH": 27}
+_LAST_FIELDS = {
+    **{"MSH": 28, "NTE": 9, "OBR": 55, "OBX": 33, "ORC": 38, "PID": 40, "PRT": 26, "PV1": 54},
+    **{"SCH": 27, "SPM": 35},
+}
 _OPTIONAL, _MANY = 0, -1
 
 

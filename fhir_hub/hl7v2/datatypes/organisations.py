@@ -8,7 +8,7 @@ Spec: https://hl7.org/fhir/R4/organization.html; HL7v2 chapter 2A, XON, HD
 
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import identifiers
+from fhir_hub.hl7v2.datatypes import coding_systems, identifiers
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.er7 import Value
@@ -69,6 +69,20 @@ def device(value: Value, context: Context) -> Json | None:
     """Return the Device resource of EI, HD or a bare number (OBX-18)."""
     found = identifiers.device(value, context)
     return {"resourceType": "Device", "identifier": [found]} if found else None
+
+
+def coded_device(value: Value, context: Context) -> Json | None:
+    """Return the Device resource of CWE: code and name (ORC-18)."""
+    number, name, named = (one_line(part(value, at)) for at in (1, 2, 3))
+    system = coding_systems.system_of(named, context.facility) if named else ""
+    system = system or systems.device(context.facility)
+    parts = compact(
+        {
+            "identifier": [{"system": system, "value": number}] if number else [],
+            "deviceName": [{"name": name, "type": "other"}] if name else [],
+        }
+    )
+    return {"resourceType": "Device"} | parts if parts else None
 
 
 def _resource(found: Json | None, name: str) -> Json | None:

@@ -32,6 +32,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `SiteLocation` | HD (EVN-7) | Location resource of an institution |
 | `DischargeLocation` | DLD (PV1-37) | Location resource: kind of place |
 | `Device` | EI, HD, ST | Device resource: identifier |
+| `CodedDevice` | CWE (ORC-18) | Device resource: code, name |
 | `Address` | XAD, AD, SAD, ST | Address |
 | `HomeAddress` | the same (PID-11) | Address, of use home where the sender says none |
 | `ContactPoint` | XTN, TN, ST | ContactPoint, or several |
@@ -144,6 +145,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "CodedOrganization": _either(organisations.coded_organization, by_table.coded_organization),
         "Location": _either(places.location, by_table.location),
         "Device": organisations.device,
+        "CodedDevice": organisations.coded_device,
         "Address": places.address,
         "HomeAddress": places.home_address,
         "ContactPoint": contacts.contact_point,
@@ -223,6 +225,7 @@ _OTHER_TYPES = {
     "Reporter": "Practitioner",
     "FacilityOrganization": "Organization",
     "CodedOrganization": "Organization",
+    "CodedDevice": "Device",
     "HomeAddress": "Address",
     "CodeText": "string",
     "firstString": "string",

@@ -244,6 +244,8 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "appointment_end": _appointment_end,
         "appointment_start": _first_that_fits(write_times.date),
         "appointment_status": _appointment_status,
+        "administered_at": _each(write_places.location),
+        "assigned_place": _each(write_places.location),
         "contact_organization": _each(write_places.organization),
         "described_code": _described,
         "group_number": _group_number,

@@ -73,6 +73,16 @@ def device(value: Any, out: Outbound) -> Written | None:
     return in_systems_of("device")(held[0], out) if held else None
 
 
+def coded_device(value: Any, out: Outbound) -> Written | None:
+    """Return CWE of a Reference to a Device: number and name."""
+    found = out.resource(value, "Device")
+    if found is None:
+        return None
+    number = next((str(one["value"]) for one in numbers(found)), "")
+    name = next((str(one["name"]) for one in found.get("deviceName", ())), "")
+    return [number, name] if number or name else None
+
+
 def location(value: Any, out: Outbound) -> Written | None:
     """Return PL of a Reference to a Location.
 

@@ -61,6 +61,7 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "CodedOrganization": write_places.coded_organization,
         "Location": write_places.location,
         "Device": write_places.device,
+        "CodedDevice": write_places.coded_device,
         "Address": write_places.address,
         "HomeAddress": write_places.address,
         "ContactPoint": write_places.contact_point,

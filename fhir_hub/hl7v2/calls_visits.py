@@ -1,0 +1,43 @@
+"""Calls for a visit: the bed in the state that PV1-40 says, and what PV2-12 tells of it.
+
+Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (PV1[Encounter], PV2[Encounter]); R4 narrative.html
+"""
+
+from html import escape
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes
+from fhir_hub.hl7v2.datatypes.parts import part, whole
+from fhir_hub.hl7v2.datatypes.table import DATATYPES
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+
+_BED_STATUS = "BedStatus"
+Json = dict[str, Any]
+
+
+def assigned_place(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:
+    """Return the Location of PV1-3; by the tables a bed or a room in the state of PV1-40.
+
+    The hub keeps a place once, and what state it is in is not this visit's to say.
+    """
+    where, state = paths
+    value, context = place.value(where), place.run.context
+    if value is None:
+        return None
+    location: Json | None = DATATYPES["Location"](value, context)
+    told = place.value(state) if place.run.by_table else None
+    if location and told and (part(value, 2) or part(value, 3)):
+        found = codes.table_coding(told, context, context.table(_BED_STATUS))
+        return location | {"operationalStatus": found} if found else location
+    return location
+
+
+def narrative(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:
+    """Return what the sender writes of the visit as the Narrative beside its elements."""
+    text = whole(place.segment.whole(paths[0].field))
+    if not text:
+        return None
+    paragraph = escape(text, quote=False).replace("\n", "<br/>")
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{paragraph}</p></div>'
+    return {"status": "additional", "div": div}
