@@ -1,5 +1,6 @@
 """A hub in a process of its own, as `fhir-hub serve` starts it, and what speaks to it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -40,6 +41,18 @@ class RunningHub:
 
     def mllp(self) -> "Mllp":
         return Mllp(self.ready["mllp"])
+
+    def logged(self) -> str:
+        """Return what it has written to its log since it was asked last."""
+        assert self.process.stderr is not None
+        pipe = self.process.stderr.fileno()
+        os.set_blocking(pipe, False)
+        pieces: list[bytes] = []
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(pipe, 1 << 16):
+                pieces.append(piece)
+        os.set_blocking(pipe, True)
+        return b"".join(pieces).decode()
 
     def kill(self) -> None:
         os.kill(self.ready["pid"], signal.SIGKILL)

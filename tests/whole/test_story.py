@@ -274,3 +274,25 @@ def test_the_referral_moves_with_what_happens(client):
     ]
     notices = found(client, "Communication?category=notification")
     assert len(notices) == 5
+
+
+def test_nothing_of_a_resident_is_in_the_log_or_the_metrics(hub, client):
+    refused = client.get("Patient?nmae=沈桂芳&phone=13800001111")
+    wrong = {"resourceType": "Patient", "name": [{"text": "沈桂芳"}], "birthDate": "1953-04-99"}
+    with hub.mllp() as mllp:
+        broken = mllp.send(b"MSH|^~\\&|HIS|SHTH01\rPID|1||310229195304129989\r")
+    assert (refused.status_code, client.post("Patient", json=wrong).status_code) == (400, 400)
+    assert b"|AE|" in broken or b"|AR|" in broken
+
+    metrics = client.get(f"{hub.fhir.removesuffix('/fhir')}/metrics").text
+    said = hub.logged() + metrics
+    assert '"event": "ready"' in said
+    assert "fhir_hub_mllp_messages" in said
+    facts = ("沈桂芳", "shenguifang", "310229195304129989", "1953-04", "13800001111", "王䶮")
+    assert [fact for fact in facts if fact in said] == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_a_hub_that_took_the_story_needs_less_than_200_mb(hub):
+    status = Path(f"/proc/{hub.ready['pid']}/status").read_text()
+    assert int(status.split("VmRSS:")[1].split()[0]) < 200 * 1024
