@@ -146,7 +146,8 @@ class Hub:
             self._duties().lead()
 
     def _duties(self) -> HubDuties:
-        parts = (self.indexing, self.deliveries, self.intake, self.retention, self.deadlines)
+        rounds = (self.retention.rounds, self.deadlines.rounds)
+        parts = (self.indexing, self.deliveries, self.intake, *rounds)
         all_parts = (*parts, self.notifications)
         return HubDuties(all_parts, self.receiver.replay, self.logs.get_logger("hub").info)
 
@@ -191,7 +192,8 @@ class Hub:
             on_ready()
 
         task = asyncio.create_task(closing())
-        parts = (self.indexing, self.reloading, self.retention, self.deadlines, self.codes)
+        rounds = (self.retention.rounds, self.deadlines.rounds)
+        parts = (self.indexing, self.reloading, self.codes, *rounds)
         watching = [asyncio.create_task(one.watch()) for one in parts]
         if crew := self.backend.crew:
             serving = crew.serve(self._duties(), self.settings.lease_s)

@@ -253,3 +253,11 @@ def test_every_link_between_pages_leads_somewhere():
     for path in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
             assert (path.parent / target).exists(), (path.name, target)
+
+
+def test_every_module_that_the_docs_name_is_there():
+    folders = ("fhir_hub", "bench", "tools", "examples", "tests")
+    modules = [path.as_posix() for name in folders for path in (ROOT / name).rglob("*.py")]
+    for path in PAGES:
+        for name in re.findall(r"`([\w./]+\.py)\b", path.read_text("utf-8")):
+            assert any(one.endswith(f"/{name}") for one in modules), (path.name, name)

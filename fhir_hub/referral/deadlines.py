@@ -42,15 +42,15 @@ _WAITING = ("requested", "received", "accepted")
 Log = Callable[..., None]
 
 
-class Deadlines(Rounds):
-    """Does what is due. `lead` lets `watch` begin."""
+class Deadlines:
+    """Does what is due: `expire` once, `rounds` again and again where this process leads."""
 
     def __init__(
         self, repository: Repository, clock: Clock, log: Log, own: OwnRules | None = None
     ) -> None:
         self._repository, self._clock, self._log = repository, clock, log
         self._own = own or OwnRules()
-        super().__init__(
+        self.rounds = Rounds(
             self.expire, _EVERY_S, lambda fault: log("deadlines_not_done", fault=fault)
         )
 

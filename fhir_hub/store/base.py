@@ -1,4 +1,4 @@
-"""What a store promises: twelve methods for resources (for received messages: journal.py).
+"""What a store promises for resources (for received messages: journal.py).
 
 A store keeps bytes and index entries and knows nothing of FHIR's rules; the repository does.
 There is one way to change data, `write`, and it is atomic and durable: when it returns, all of

@@ -1,4 +1,4 @@
-"""What a journal promises: sixteen methods for received messages, from their bytes to their end.
+"""What a journal promises for received messages, from their bytes to their end.
 
 A message is kept before anything is made of it, gets a number in the order of arrival, and
 ends once, together with what it wrote. Its bytes are kept as they came; the text is decoded

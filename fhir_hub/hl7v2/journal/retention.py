@@ -16,8 +16,8 @@ _DAY_US = 86_400_000_000
 _EVERY_S = 3600.0
 
 
-class Retention(Rounds):
-    """Removes what is older than the settings say. `lead` lets `watch` begin."""
+class Retention:
+    """Removes what is older than the settings say: `prune` once, `rounds` where this hub leads."""
 
     def __init__(self, journal: Journal, settings: Settings, clock: Clock, log: Log) -> None:
         self._journal, self._clock, self._log = journal, clock, log
@@ -25,7 +25,7 @@ class Retention(Rounds):
         days = {state: of_states.get(state, settings.journal_days) for state in STATES}
         self._days = {state: number for state, number in days.items() if number}
         self._key_days = settings.duplicate_days
-        super().__init__(
+        self.rounds = Rounds(
             self.prune, _EVERY_S, lambda fault: log("messages_not_pruned", fault=fault)
         )
 
