@@ -6,7 +6,6 @@ meet. `hub.py` has the hub itself: how it serves, and how it stops.
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
-from typing import Any
 
 from fhir_hub import __version__
 from fhir_hub.clock import Clock, new_logical_id, now
@@ -37,8 +36,8 @@ from fhir_hub.referral.conduct import conduct, own_rules
 from fhir_hub.referral.delivery import Delivery
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
-from fhir_hub.repository.unit import Rules
 from fhir_hub.rest.parts import service_of
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
@@ -172,7 +171,7 @@ def _deliveries(
 def _repository(
     settings: Settings,
     backend: Backend,
-    rules: tuple[Callable[[Validation, Sequence[str]], Callable[[Any], None]], Clock],
+    rules: tuple[Callable[[Validation, Sequence[str]], Callable[..., bool]], Clock],
     known: tuple[Parameters, StoredTerminology, Orders],
     log: Log,
 ) -> tuple[Repository, Indexing]:
@@ -189,8 +188,7 @@ def _repository(
         check = require_of(chosen.validation, sources)
         return Rules(
             check,
-            extractor.entries,
-            extractor.targets,
+            extractor,
             clock,
             new_logical_id,
             chosen.references,

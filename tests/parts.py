@@ -15,8 +15,8 @@ from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.terminology.engine import own_terminology
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.rules import Conduct, Rules
 from fhir_hub.repository.stored_terminology import StoredTerminology
-from fhir_hub.repository.unit import Conduct, Rules
 from fhir_hub.rest import routes
 from fhir_hub.rest.http import Exchange, FhirApp
 from fhir_hub.rest.service import Service
@@ -91,7 +91,7 @@ def repository(
     conduct: Conduct | None = None,
 ) -> Repository:
     made = extractor()
-    parts = (checks().require, made.entries, made.targets, clock, new_id, references)
+    parts = (checks().require, made, clock, new_id, references)
     rules = Rules(*parts, conduct=conduct)
     return Repository(store, rules, made)
 
@@ -106,7 +106,7 @@ def indexed(
     """Return a FHIR side that takes search parameters of the site's own, as one process has it."""
     own = Parameters(definitions(), full_text=full_text)
     extract = Extractor(own, ZONE)
-    rules = Rules(checks().require, extract.entries, extract.targets, clock, new_id, parameters=own)
+    rules = Rules(checks().require, extract, clock, new_id, parameters=own)
     indexing = Indexing(store, own, extract)
     repository = Repository(store, rules, extract, indexing=indexing)
     return replace(service(repository), parameters=own), indexing

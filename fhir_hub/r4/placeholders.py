@@ -29,7 +29,7 @@ def is_placeholder(resource: Mapping[str, Any]) -> bool:
 
 def placeholder(
     definitions: Definitions,
-    require: Callable[[Any], None],
+    require: Callable[[Any], object],
     key: tuple[str, str],
     reference: Mapping[str, Any],
 ) -> dict[str, Any] | None:

@@ -96,6 +96,8 @@ class OwnReferences:
         >>> OwnReferences().find(b'{"subject":{"reference":"Patient/1"},"x":"reference"}')
         [Literal(address='Patient/1', resource_type='Patient', logical_id='1', version_id='')]
         """
+        if b'"reference":"' not in content:
+            return []
         return [
             Literal(f"{(name := kind.decode())}/{(own := one.decode())}", name, own, at.decode())
             for kind, one, at in dict.fromkeys(self._all(content))

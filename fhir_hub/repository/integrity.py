@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from fhir_hub import fhirjson
 from fhir_hub.errors import DanglingReference, FhirError, Issue, StillReferred
 from fhir_hub.r4.references import Literal, find_references
-from fhir_hub.repository.unit import Resource, Rules, Unit, Warned
+from fhir_hub.repository.rules import Rules
+from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.search.entry import UNNAMED
 from fhir_hub.store.base import Broken, Key, Store, Target, version_number
 
@@ -102,7 +103,7 @@ def _pointing(rules: Rules, unit: Unit, literals: set[Literal]) -> list[tuple[Ke
             continue
         for reference, path in find_references(fhirjson.loads(unit.changes[key].content)):
             text = fhirjson.dumps({"reference": reference["reference"]})
-            if not literals.isdisjoint(rules.targets("", text)):
+            if not literals.isdisjoint(rules.extractor.targets("", text)):
                 found.append((key, path, reference))
     return found
 

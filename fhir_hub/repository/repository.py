@@ -18,9 +18,10 @@ from fhir_hub.errors import Contended, Gone, Issue, NotFound
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.integrity import deletion_issues, prepare, refusal
 from fhir_hub.repository.links import Included, include
+from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.stored_terminology import TYPES as TERMINOLOGY
 from fhir_hub.repository.stored_terminology import StoredTerminology
-from fhir_hub.repository.unit import Rules, Unit
+from fhir_hub.repository.unit import Unit
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.request import SearchRequest
@@ -117,8 +118,7 @@ class Repository:
 
     def entries(self, stored: Stored) -> Sequence[Entry]:
         """Return what the search knows of a version, by its own content."""
-        literals = self._rules.targets(stored.resource_type, stored.content)
-        return self._rules.entries(fhirjson.loads(stored.content), literals)
+        return self._extractor.entries(fhirjson.loads(stored.content))
 
     async def commit(self, work: Callable[[Unit], Awaitable[Result]]) -> Result:
         """Run `work` on a new unit and write what it staged, all or nothing; return its result.

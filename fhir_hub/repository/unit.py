@@ -9,22 +9,19 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, tzinfo
-from typing import Any, NamedTuple, Protocol
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant_at, microseconds
+from fhir_hub.clock import from_microseconds, instant_at, microseconds
 from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
 from fhir_hub.r4.references import RECORDS, Literal, is_id
 from fhir_hub.repository.familiar import Familiar, asks_of
+from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.staged import Staged, as_stored, same, stamp
-from fhir_hub.search.entry import Entry
-from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
-from fhir_hub.settings import References
-from fhir_hub.settings.types import CHINA
 from fhir_hub.store.base import (
     PARAMETERS,
     Change,
@@ -43,53 +40,6 @@ _MOST_MATCHES = 20_000  # a merge re-points what refers to a patient; more is a 
 
 Resource = dict[str, Any]
 Condition = Callable[[Stored | None], None]  # raises unless the current version is as expected
-
-
-class Conduct(Protocol):
-    """What records of some `types` must obey beyond their own content: states, contracts, pools."""
-
-    types: Collection[str]
-    versioned: Collection[str]  # of these a client may have to say on which version he builds
-
-    def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
-        """Return `after` with what the house adds to it: the same if nothing. Pure."""
-
-    def number_of(self, resource: Resource) -> Plan | None:
-        """Return what finds a record by its number, of a type that has one for each; else None."""
-
-    def require_version(self, current: Resource) -> None:
-        """Raise a `FhirError` if who changes this record must say on which version he builds."""
-
-    async def follow(self, unit: "Unit") -> None:
-        """Hold all that is staged to the rules, and stage what follows from it.
-
-        Raises `NotInThisState`, `RuleBroken`.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What every write obeys: the checks (raise `InvalidResource`), the extraction, the clock.
-
-    `targets` says what the JSON of a resource refers to on this server; `references` says what
-    happens to a reference that points to nothing. With `parameters` a SearchParameter must be one
-    that can work, and what is written is indexed by all there are. Where there is a
-    `placeholder`, it makes what is missing (None where it cannot), given the key and the Reference.
-    `zone` is where a day begins and ends. `subscription` says what a Subscription becomes, given
-    the one before, and raises a `FhirError` if it cannot be done.
-    """
-
-    require: Callable[[Any], None]
-    entries: Callable[[Resource, Collection[Literal]], Sequence[Entry]]
-    targets: Callable[[str, bytes], Collection[Literal]]
-    clock: Clock
-    new_id: IdMaker
-    references: References = "off"
-    parameters: Parameters | None = None
-    placeholder: Callable[[Key, Resource], Resource | None] | None = None
-    conduct: Conduct | None = None
-    zone: tzinfo = CHINA
-    subscription: Callable[[Resource | None, Resource], Resource] | None = None
 
 
 class Warned(NamedTuple):
@@ -366,14 +316,16 @@ class Unit:
         return conduct.complete(before, resource, self.now)
 
     def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:
-        self._rules.require(resource)
+        rules = self._rules
+        known = rules.extractor.known(resource)
+        is_right = rules.require(resource, known.found)
         stamped = stamp(resource, logical_id, version_id, self._instant)
-        if resource["resourceType"] == PARAMETERS and self._rules.parameters is not None:
-            self._rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
+        if resource["resourceType"] == PARAMETERS and rules.parameters is not None:
+            rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
         key = Key(resource["resourceType"], logical_id)
         content = fhirjson.dumps(stamped)
-        literals = self.literals[key] = self._rules.targets(key.resource_type, content)
-        entries = tuple(self._rules.entries(stamped, literals))
+        literals, entries = rules.extractor.read(stamped, content, known, is_right=is_right)
+        self.literals[key] = literals
         change = Change(*key, version_id, self._now, method, content, entries)
         self.changes[key] = self._staged.setdefault(key.resource_type, {})[key] = change
         self._resources[key] = stamped

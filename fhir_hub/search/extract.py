@@ -15,6 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.r4.fhirpath import Filter, Path, select
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
 from fhir_hub.search.context import Context
+from fhir_hub.search.elements import WHOLE, Elements, Found, Known, stands_alone
 from fhir_hub.search.entry import UNNAMED, Entry
 from fhir_hub.search.full_text import text_entries
 from fhir_hub.search.kinds.composite import Collect, add_pairs
@@ -49,7 +50,7 @@ class _Composite(NamedTuple):
     def add(self, resource: Resource, out: list[Entry]) -> None:
         first = 1
         for path, parts, needs in self.pairs:
-            if needs.isdisjoint(resource):
+            if resource.keys().isdisjoint(needs):
                 continue
             items = select(path, resource, resource)
             add_pairs(parts, items, resource, first, out)
@@ -57,10 +58,12 @@ class _Composite(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What to extract from one type."""
+    """What to extract from one type; whether each of its elements can be looked at alone."""
 
     root: Node
     composites: tuple[_Composite, ...]
+    derive: Derive | None
+    is_by_element: bool
 
 
 class Extractor:
@@ -85,6 +88,7 @@ class Extractor:
         self._context = Context(zone, aliases, base)
         self._generation = parameters.generation
         self._own = OwnReferences(base)
+        self._elements = Elements()
         self._plans: dict[str, _Plan] = {}
         self._references: dict[tuple[str, str], Callable[[Resource], list[str]]] = {}
 
@@ -96,6 +100,45 @@ class Extractor:
         """
         return [] if resource_type in ENVELOPES else self._own.find(content)
 
+    def known(self, resource: Resource) -> Known:
+        """Return what is known of the elements of a resource before it is looked at."""
+        plan = self._plan_of(resource)
+        if not plan.is_by_element:
+            return WHOLE
+        return self._elements.known(resource["resourceType"], resource)
+
+    def read(
+        self, resource: Resource, content: bytes, known: Known, *, is_right: bool
+    ) -> tuple[list[Literal], tuple[Entry, ...]]:
+        """Return what a resource, which is `content`, refers to here, and its entries.
+
+        `known` is what was known of it; what was not is kept if it `is_right` by R4.
+        """
+        if not known.is_by_element:
+            targets = self.targets(resource["resourceType"], content)
+            return targets, self.entries(resource, targets)
+        plan = self._plan_of(resource)
+        out: list[Entry] = []
+        targets = []
+        for name, value in resource.items():
+            found = known.found.get(name)
+            if found is not None:
+                out += found.entries
+                targets += found.literals
+                continue
+            first, key = len(out), known.new.get(name)
+            plan.root.visit_child(name, value, resource, out)
+            if key is not None:
+                literals = self._own.find(key[2])
+                targets += literals
+                if is_right:
+                    self._elements.keep(key, Found(out[first:], literals))
+            elif type(value) is dict:
+                targets += self._own.find(fhirjson.dumps(value))
+        plan.root.visit_around(resource, resource, out)
+        targets = list(dict.fromkeys(targets))
+        return targets, self._finished(plan, resource, targets, out)
+
     def entries(
         self, resource: Resource, targets: Collection[Literal] | None = None
     ) -> tuple[Entry, ...]:
@@ -105,23 +148,24 @@ class Extractor:
         Raises `InvalidResource` for a date that is none; anything else that is not as the
         definitions say is passed over, because the checks have named it before.
         """
-        name = resource.get("resourceType")
-        resource_type = name if isinstance(name, str) else ""
-        if self._generation != self._parameters.generation:
-            self._forget()
-        plan = self._plans.get(resource_type)
-        if plan is None:
-            plan = self._plans[resource_type] = self._plan(resource_type)
+        plan = self._plan_of(resource)
         out: list[Entry] = []
         plan.root.visit(resource, resource, out)
+        if targets is None:
+            name = resource.get("resourceType")
+            targets = self.targets(name if isinstance(name, str) else "", fhirjson.dumps(resource))
+        return self._finished(plan, resource, targets, out)
+
+    def _finished(
+        self, plan: _Plan, resource: Resource, targets: Collection[Literal], out: list[Entry]
+    ) -> tuple[Entry, ...]:
+        """Return the entries of a resource's elements and what is about more than one of them."""
         for composite in plan.composites:
             composite.add(resource, out)
-        if resource_type in self._derived:
-            out += self._derived[resource_type](resource)
+        if plan.derive is not None:
+            out += plan.derive(resource)
         if self._parameters.full_text:
             out += text_entries(resource)
-        if targets is None:
-            targets = self.targets(resource_type, fhirjson.dumps(resource))
         if targets:
             known = {entry.code for entry in out if entry.kind == "reference"}
             out += [
@@ -155,6 +199,18 @@ class Extractor:
         self._generation = self._parameters.generation
         self._plans.clear()
         self._references.clear()
+        self._elements.forget()
+
+    def _plan_of(self, resource: Resource) -> _Plan:
+        """Return what to extract from a resource, by the parameters that there are now."""
+        if self._generation != self._parameters.generation:
+            self._forget()
+        name = resource.get("resourceType")
+        resource_type = name if isinstance(name, str) else ""
+        plan = self._plans.get(resource_type)
+        if plan is None:
+            plan = self._plans[resource_type] = self._plan(resource_type)
+        return plan
 
     def _plan(self, resource_type: str) -> _Plan:
         root, composites = Node(), []
@@ -167,7 +223,10 @@ class Extractor:
             for path in parameter.paths:
                 add = KINDS[parameter.kind].adder(parameter.code, path.type, self._context)  # type: ignore[index]  # a composite has pairs
                 root.insert(_unrestricted(path).steps, add)
-        return _Plan(root, tuple(composites))
+        definitions = self._parameters.definitions
+        is_by_element = stands_alone(resource_type, definitions) and not root.looks_around()
+        derive = self._derived.get(resource_type)
+        return _Plan(root, tuple(composites), derive, is_by_element)
 
     def _known(self, resource_type: str) -> Mapping[str, Parameter]:
         if resource_type not in self._parameters.definitions.resource_types:

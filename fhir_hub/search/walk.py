@@ -5,14 +5,18 @@ would look for most of them in vain. The paths share a tree by their keys, and t
 the resource's keys down that tree.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from fhir_hub.r4.fhirpath import Condition, Filter, Path, Position, Step, select
+from fhir_hub.r4.fhirpath_text import Variable
 from fhir_hub.search.entry import Entry
 
 Add = Callable[[Any, int, list[Entry]], None]
 Resource = dict[str, Any]
+
+_RESOURCE = repr(Variable("resource"))
 
 
 class Node:
@@ -52,12 +56,17 @@ class Node:
             for key, inner in item.items():
                 node = children.get(key)
                 if node is not None:
-                    if type(inner) is not list:
-                        inner = (inner,)
-                    for one in inner:
-                        node.visit(one, resource, out)
-                    if node.positions:
-                        node._visit_positions(inner, resource, out)
+                    node._visit_all(inner, resource, out)
+        self.visit_around(item, resource, out)
+
+    def visit_child(self, key: str, inner: Any, resource: Resource, out: list[Entry]) -> None:
+        """Add the entries of what stands under one key here."""
+        node = self.children.get(key)
+        if node is not None:
+            node._visit_all(inner, resource, out)
+
+    def visit_around(self, item: Any, resource: Resource, out: list[Entry]) -> None:
+        """Add what an item has by what it is as a whole."""
         if self.filters:
             for passes, node in self.filters.values():
                 if passes(item, resource):
@@ -65,6 +74,28 @@ class Node:
         if self.computed:
             for condition, node in self.computed.values():
                 node.visit(condition(item, resource), resource, out)
+
+    def looks_around(self) -> bool:
+        """Say whether what is added for an element may depend on the resource around it."""
+        texts = [text for node in self.children.values() for text in node._conditions()]
+        return bool(self.adds) or any(_RESOURCE in text for text in texts)
+
+    def _conditions(self) -> Iterator[str]:
+        """Yield the text of each condition here and below."""
+        yield from self.filters
+        yield from self.computed
+        below = [node for _, node in (*self.filters.values(), *self.computed.values())]
+        for node in (*self.children.values(), *self.positions.values(), *below):
+            yield from node._conditions()
+
+    def _visit_all(self, inner: Any, resource: Resource, out: list[Entry]) -> None:
+        """Add the entries of one item, or of each of a list."""
+        if type(inner) is not list:
+            inner = (inner,)
+        for one in inner:
+            self.visit(one, resource, out)
+        if self.positions:
+            self._visit_positions(inner, resource, out)
 
     def _visit_positions(self, items: Sequence[Any], resource: Resource, out: list[Entry]) -> None:
         for number, node in self.positions.items():
@@ -76,10 +107,25 @@ def collector(
     paths: Sequence[tuple[Path, Add]],
 ) -> Callable[[Any, Resource, int, list[Entry]], None]:
     """Return what adds the entries of `paths` from one item, under one group."""
+    found = [(_values_of(path), add) for path, add in paths]
 
     def collect(item: Any, resource: Resource, group: int, out: list[Entry]) -> None:
-        for path, add in paths:
-            for value in select(path, item, resource):
+        for values, add in found:
+            for value in values(item, resource):
                 add(value, group, out)
 
     return collect
+
+
+def _values_of(path: Path) -> Callable[[Any, Resource], Sequence[Any]]:
+    """Return what `select` does for one path; most are a key, and most keys are not there."""
+    if path.from_root or len(path.steps) != 1 or not isinstance(key := path.steps[0], str):
+        return partial(select, path)
+
+    def values(item: Any, resource: Resource) -> Sequence[Any]:
+        if type(item) is not dict or key not in item:
+            return ()
+        value = item[key]
+        return value if type(value) is list else (value,)
+
+    return values

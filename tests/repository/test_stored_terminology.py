@@ -4,8 +4,8 @@ import parts
 
 from fhir_hub.r4.terminology.engine import own_terminology
 from fhir_hub.repository.repository import Repository
+from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.stored_terminology import StoredTerminology
-from fhir_hub.repository.unit import Rules
 from fhir_hub.store.base import Key
 
 URL = "http://a.example/codes"
@@ -21,7 +21,7 @@ def known_of(store, clock):
     """Return a repository that tells its terminology, and the terminology."""
     stored = StoredTerminology(store)
     extractor = parts.extractor()
-    rules = Rules(parts.checks().require, extractor.entries, extractor.targets, clock, parts.ids())
+    rules = Rules(parts.checks().require, extractor, clock, parts.ids())
     repository = Repository(store, rules, extractor, terminology=stored)
     return repository, stored, own_terminology(stored.shelf, stamp=lambda: stored.stamp)
 

@@ -7,7 +7,7 @@ at all.
 Spec: https://hl7.org/fhir/R4/operationoutcome.html
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
@@ -21,12 +21,14 @@ NONE: Issues = ()
 class Scope(NamedTuple):
     """Where a value is checked: in `resource`, which is `root` or contained in it.
 
-    `contained` is id → type of what the root contains.
+    `contained` is id → type of what the root contains; `right` names elements of the root that
+    are known to be right, so that they are passed over.
     """
 
     contained: Mapping[str, str]
     resource: dict[str, Any]
     root: dict[str, Any]
+    right: Collection[str] = ()
 
 
 NO_SCOPE = Scope({}, {}, {})

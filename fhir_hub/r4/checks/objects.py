@@ -89,7 +89,10 @@ def object_of(shape: Shape) -> Check:
         if type(value) is not dict:
             return wrong_kind("an object", value)
         found: list[Issue] | None = None
+        right = scope.right if value is scope.root else ()
         for name, item in value.items():
+            if name in right:
+                continue
             field = fields[name]
             if field is _pair:
                 return _carefully(shape, fields, value, scope)

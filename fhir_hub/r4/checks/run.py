@@ -3,7 +3,7 @@
 Spec: https://hl7.org/fhir/R4/validation.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,10 +49,13 @@ class Checks:
         self._profiles = Profiles(definitions, find, membership, unknown=unknown)
         self._codes = AdvisedCodes(definitions, membership)
 
-    def check(self, resource: Any) -> list[Issue]:
-        """Return what R4 finds wrong with `resource`, at most 100 issues; empty if it is valid."""
+    def check(self, resource: Any, right: Collection[str] = ()) -> list[Issue]:
+        """Return what R4 finds wrong with `resource`, at most 100 issues; empty if it is valid.
+
+        Elements named in `right` are known to be right, and not looked at.
+        """
         try:
-            issues = self._structures.resource(resource)
+            issues = self._structures.resource(resource, right=right)
         except RecursionError:
             deep = [Issue("structure", "nest less deeply: no resource needs so many levels")]
             return with_chinese(deep)
@@ -90,9 +93,15 @@ class Checks:
             return []
         return self._placed(resource, self._structures.advice(resource))
 
-    def require(self, resource: Any) -> None:
-        """Raise `InvalidResource` with every error that `resource` has, if it has one."""
-        _raise_errors(self.check(resource))
+    def require(self, resource: Any, right: Collection[str] = ()) -> bool:
+        """Raise `InvalidResource` with every error that `resource` has, if it has one.
+
+        Say whether there is nothing at all to say of it. Elements named in `right` are known to
+        be right, and not looked at.
+        """
+        issues = self.check(resource, right)
+        _raise_errors(issues)
+        return not issues
 
     def _placed(self, resource: Any, issues: Iterable[Issue]) -> list[Issue]:
         """Return `issues` with the resource's type in front of their expressions."""

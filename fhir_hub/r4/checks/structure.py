@@ -6,6 +6,7 @@ circles (an extension has extensions), which is no matter as nothing is looked u
 Spec: https://hl7.org/fhir/R4/elementdefinition.html and json.html
 """
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
@@ -42,10 +43,13 @@ class Structures:
         self._interpreted = Interpreted(expressions, shortcuts)
         self._types: dict[str, Check] = {}
 
-    def resource(self, value: Any, scope: Scope | None = None) -> Issues:
+    def resource(
+        self, value: Any, scope: Scope | None = None, right: Collection[str] = ()
+    ) -> Issues:
         """Return the issues of a resource that stands by itself; `scope` is of what it stands in.
 
         A resource in a Bundle or in Parameters is such a resource too: what it contains is its own.
+        Its elements named in `right` are known to be right.
         """
         if type(value) is not dict:
             return wrong_kind("a resource (a JSON object)", value)
@@ -56,7 +60,7 @@ class Structures:
             advice = "give a resource type of R4 as resourceType (146 of them, case matters)"
             return [Issue("invalid", advice, ".resourceType")]
         if "contained" not in value:
-            return self.type(resource_type)(value, Scope({}, value, value))
+            return self.type(resource_type)(value, Scope({}, value, value, right))
         within = Scope(contained.scope_of(value), value, value)
         issues = self.type(resource_type)(value, within)
         return issues or contained.issues(value)

@@ -1,0 +1,154 @@
+"""What is known of an element changes nothing that is said of a resource: it is only said sooner.
+
+Spec: https://hl7.org/fhir/R4/json.html
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import parts
+import pytest
+from r4.broken_elements import ELEMENTS
+from r4.broken_invariants import INVARIANTS
+from r4.broken_rules import RULES
+from r4.broken_shortcuts import SHORTCUTS
+from r4.broken_values import VALUES
+from r4.samples import LOINC, observation, patient
+
+from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidResource
+from fhir_hub.r4.checks.required import requirement
+from fhir_hub.r4.checks.site_rules import SiteRules
+from fhir_hub.repository.rules import Rules
+from fhir_hub.repository.unit import Unit
+from fhir_hub.search.elements import Elements, Found
+from fhir_hub.search.extract import Extractor
+from fhir_hub.search.own import OwnParameter, read_row
+from fhir_hub.search.parameters import Parameters
+from fhir_hub.store.memory.store import open_memory
+
+CHECKS = parts.checks()
+EXAMPLES = Path(__file__).parents[2] / "profiles" / "cn-yangtze" / "examples" / "valid"
+REFERRING = {"subject": {"reference": "Patient/p1"}, "performer": [{"reference": "#p"}]}
+
+
+@pytest.fixture
+def extractor() -> Extractor:
+    return Extractor(parts.parameters(), parts.ZONE)
+
+
+def examples() -> Iterator[dict[str, Any]]:
+    for path in sorted(EXAMPLES.rglob("*.json")):
+        resource = fhirjson.loads(path.read_bytes())
+        yield resource
+        yield from (entry["resource"] for entry in resource.get("entry", ()) if "resource" in entry)
+
+
+def learn(extractor: Extractor, resource: dict[str, Any]) -> tuple[Any, Any]:
+    """Have a resource looked at as a write does; return what it refers to and its entries."""
+    known = extractor.known(resource)
+    is_right = not CHECKS.check(resource, known.found)
+    return extractor.read(resource, fhirjson.dumps(resource), known, is_right=is_right)
+
+
+def test_a_resource_says_the_same_however_often_its_elements_were_seen(extractor):
+    known = 0
+    for resource in examples():
+        content = fhirjson.dumps(resource)
+        whole = extractor.targets(resource["resourceType"], content), extractor.entries(resource)
+        assert learn(extractor, resource) == whole
+        known += len(extractor.known(resource).found)
+        assert learn(extractor, resource) == whole
+
+    assert known > 100
+
+
+def test_a_broken_resource_is_refused_with_the_same_words_beside_known_elements(extractor):
+    for resource in (*examples(), observation(), patient()):
+        learn(extractor, resource)
+
+    for broken, _, _ in (*ELEMENTS, *INVARIANTS, *RULES, *SHORTCUTS, *VALUES):
+        if isinstance(broken, dict):
+            for _ in range(2):  # what was refused once is not known the second time
+                found = extractor.known(broken).found
+                assert CHECKS.check(broken, found) == CHECKS.check(broken) != []
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        pytest.param({"contained": [{"resourceType": "Practitioner", "id": "p"}]}, id="contained"),
+        pytest.param({"_status": {"id": "s"}}, id="a primitive's extension"),
+    ],
+)
+def test_what_is_around_an_element_may_say_what_it_means(extractor, around):
+    learn(extractor, observation(**around, **REFERRING))
+    alone = observation(**REFERRING)
+
+    refused = {issue.expression for issue in CHECKS.check(alone, extractor.known(alone).found)}
+    assert refused == {"Observation.performer[0].reference"}
+
+
+@pytest.mark.parametrize(
+    "resource_type", ["Bundle", "Parameters", "StructureDefinition", "Nothing"]
+)
+def test_of_a_type_whose_elements_look_around_nothing_is_known(extractor, resource_type):
+    resource = {"resourceType": resource_type, "code": LOINC}
+    for _ in range(2):
+        known = extractor.known(resource)
+        assert not known.is_by_element
+        extractor.read(resource, fhirjson.dumps(resource), known, is_right=True)
+
+
+def test_what_nobody_checked_is_not_right(rules):
+    unchecked, checked = rules
+
+    def create(rules: Rules) -> None:
+        Unit(open_memory()[0], rules).create(observation(category=[{"coding": "none"}]))
+
+    create(unchecked)
+    with pytest.raises(InvalidResource):
+        create(checked)
+
+
+@pytest.fixture
+def rules(extractor) -> tuple[Rules, Rules]:
+    """Return rules that check nothing and rules that check R4, with one memory of elements."""
+    site_rules = SiteRules(parts.definitions(), {})
+    require = partial(requirement, CHECKS, site_rules, parts.definitions())
+    own = (extractor, parts.SetClock(), parts.ids())
+    return Rules(require("off", ()), *own), Rules(require("r4", ()), *own)
+
+
+def test_new_search_parameters_are_asked_of_known_elements():
+    parameters = Parameters(parts.definitions())
+    extractor = Extractor(parameters, parts.ZONE)
+    resource = observation(referenceRange=[{"text": "usual"}])
+    before = learn(extractor, resource)[1]
+
+    definition = {
+        "url": "http://a.example/usual",
+        "code": "usual",
+        "base": ["Observation"],
+        "type": "string",
+        "expression": "Observation.referenceRange.text",
+    }
+    parameters.set_own([OwnParameter("usual", read_row(definition), 1)], 1)
+
+    assert {entry.parameter for entry in set(learn(extractor, resource)[1]) - set(before)} == {
+        "usual"
+    }
+
+
+def test_what_comes_again_stays_known_and_what_comes_once_makes_room():
+    elements = Elements()
+    often = {"code": LOINC}
+    elements.keep(elements.known("Observation", often).new["code"], Found([], []))
+    for number in range(5000):
+        once = {"identifier": [{"value": str(number)}]}
+        elements.keep(elements.known("Observation", once).new["identifier"], Found([], []))
+        assert elements.known("Observation", often).found
+
+    assert not elements.known("Observation", {"identifier": [{"value": "0"}]}).found
