@@ -19,10 +19,11 @@ from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
-from fhir_hub.hl7v2.drafts import Draft, Place, Run, keys_of, pairs
+from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.matches import set_matches
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
@@ -31,7 +32,6 @@ from fhir_hub.hl7v2.reports.report import Report, kept_segments
 from fhir_hub.hl7v2.senders import strict
 from fhir_hub.hl7v2.senders.local_codes import LocalCode, LocalCodes, unmapped
 from fhir_hub.hl7v2.settings import Settings
-from fhir_hub.identity import match
 
 Json = dict[str, Any]
 NOWHERE = Context("")
@@ -121,7 +121,7 @@ def _convert(
         for alone, act in later:
             if alone not in resource:
                 act(place, draft)
-    _set_matches(late, run)
+    set_matches((entry, draft) for _, entry, draft in late)
     _take_out(late)
     dropped = _drop_incomplete(late, run, mappings.completeness)
     for place, entry, draft in late:
@@ -250,34 +250,6 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
     lacks_patient = message.first("PID") is None and program.groups.demands("PID")
     if lacks_patient and program.structure != GENERIC_NAME and "PID" in program.entries:
         raise InvalidMessage("the message has no PID segment", error_code="100", location="PID")
-
-
-def _set_matches(late: Late, run: Run) -> None:
-    for _, entry, draft in late:
-        if entry.adds or not entry.match:
-            continue
-        held = draft.resource.get("identifier", [])
-        held = held if isinstance(held, list) else [held]
-        keys = keys_of(draft.resource)
-        if entry.match == ("identity",):
-            draft.match = tuple((one.system, one.value) for one in match.numbers(held))
-        elif entry.match == ("identifier",):
-            draft.match = keys + pairs(held)
-        else:
-            draft.match = keys + _of_types(held, entry.match)
-
-
-def _of_types(held: list[Json], wanted: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the identifiers of the first wanted type that there are; without types all."""
-    for type_code in wanted:
-        found = [one for one in held if type_code in _types(one)]
-        if found:
-            return pairs(found)
-    return pairs([one for one in held if not _types(one)])
-
-
-def _types(identifier: Json) -> list[str]:
-    return [one.get("code", "") for one in identifier.get("type", {}).get("coding", ())]
 
 
 def _take_out(late: Late) -> None:
