@@ -53,8 +53,9 @@ def test_who_acts_in_the_visit_is_its_participant_alone():
     assert len(only(conversion, "Encounter")["participant"]) >= 1
 
 
-def test_what_ends_is_no_part_of_the_team():
-    assert of_type(admitted(NURSE.replace("|AD|", "|DE|", 1)), "CareTeam") == []
+def test_who_is_taken_out_was_in_the_team_until_then():
+    leaves = NURSE.replace("|AD|", "|DE|", 1).replace("|20251231|", "|20250315|")
+    assert members(admitted(leaves))["王芳"]["period"]["end"][:10] == "2025-03-15"
 
 
 def test_a_patients_will_is_an_observation():

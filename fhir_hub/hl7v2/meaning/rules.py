@@ -18,6 +18,7 @@ from fhir_hub.identity.names import is_han
 Json = dict[str, Any]
 Rule = Callable[[Any, Any, str], Any]
 
+_TIERS = f"{systems.BASE}/CodeSystem/tier"
 _LOST = frozenset("?？□■\ufffd")
 
 
@@ -165,6 +166,25 @@ def coded(concept: Json) -> str:
     return str(codings[0].get("code") or concept.get("text", ""))
 
 
+def _member(participant: Json) -> Any:
+    """Return what tells a member of a team: its part of a contract, else who it is, and as what."""
+    roles = [one for role in participant.get("role", ()) for one in role.get("coding", ())]
+    part = next((one.get("code") for one in roles if one.get("system") == _TIERS), None)
+    return part or (who(participant), "|".join(map(coded, participant.get("role", ()))))
+
+
+def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+    """Replace who is in a team already; since when she is holds until another time is told."""
+    begun = {hashable(_member(one)): one.get("period", {}).get("start") for one in old}
+    told = []
+    for one in new:
+        start, period = begun.get(hashable(_member(one))), one.get("period", {})
+        kept = {"period": {"start": start, **period}} if start and period else {}
+        told.append({**one, **kept})
+    joined: list[Json] = _united(_member)(old, told, day)
+    return joined
+
+
 _EXTENSIONS = _united(lambda extension: extension.get("url", ""))
 OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
 _EVENT: Mapping[str, Rule] = {**OTHERS, "participant": _united(who)}
@@ -182,6 +202,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "link": _united(lambda link: (who(link), link.get("type", ""))),
         },
         "Appointment": _EVENT,
+        "CareTeam": {**OTHERS, "participant": _team},
         "DiagnosticReport": {**OTHERS, "result": _united(who)},
         "Encounter": {
             **_EVENT,
