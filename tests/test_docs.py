@@ -18,6 +18,7 @@ from whole.running import RunningHub
 
 from fhir_hub.cli import app
 from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.emit.calls import WITHOUT_INVERSE
 from fhir_hub.hl7v2.map_files import built_in_folder, read_files
 from fhir_hub.hl7v2.mappings import load_mappings
 from fhir_hub.hl7v2.programs import structures_of
@@ -217,6 +218,11 @@ def test_every_map_is_documented(folder):
         if path.is_dir() or (path.suffix == ".toml" and folder != "messages")
     ]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_function_of_maps_that_has_no_inverse_is_documented():
+    listed = re.search(r"have no inverse, (.*?)\.\s", page("outbound.md"), re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", listed[1])) == WITHOUT_INVERSE
 
 
 def test_every_message_map_has_an_example():
