@@ -5,6 +5,7 @@ from functools import partial
 import parts
 import pytest
 from apply_parts import conversion
+from hl7v2.receiving import Convert, Log, receiver_of
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.apply import apply, telling_of
@@ -54,5 +55,29 @@ def by_number(all_of):
         ]
         assert len(found) == 1, found
         return found[0]
+
+    return run
+
+
+@pytest.fixture
+def convert():
+    return Convert()
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def receiver(backend, convert, clock, log):
+    return receiver_of(backend, convert, clock, log)
+
+
+@pytest.fixture
+def count(store):
+    async def run(resource_type):
+        page = await store.search(Query((resource_type,), EVERYTHING, count=1000))
+        return len(page.matches)
 
     return run
