@@ -14,6 +14,7 @@ from typing import NamedTuple, ParamSpec
 
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.r4.references import is_id
+from fhir_hub.search.contained import contained_plans
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.full_text import words_plan
@@ -264,12 +265,13 @@ class Conditions:
                 problem = problem or error
         if not plans and problem:
             raise problem
-        return _any_of(
+        links = [
             Links(index, tuple(types), plan, is_canonical)
             for is_canonical in forms
             for index in parameter.indexes
             for plan, types in plans.items()
-        )
+        ]
+        return _any_of((*links, *contained_plans(parameter.indexes, plans)))
 
     def _reverse_chain(self, resource_type: str, name: str, ask: Ask, depth: int) -> Plan:
         parts = name.split(":", 3)

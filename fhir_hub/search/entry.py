@@ -27,6 +27,8 @@ reference without an address, has an entry without a code: it is there, so not `
 reference that no parameter looks at stands under `UNNAMED`, so that one can find who refers to
 a resource at all.
 
+What a contained resource says stands under names of its own (`contained.py`).
+
 Spec: https://hl7.org/fhir/R4/search.html#ptypes
 """
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.r4.fhirpath import Filter, Path, select
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
+from fhir_hub.search.contained import within_entries
 from fhir_hub.search.context import Context
 from fhir_hub.search.elements import WHOLE, Elements, Found, Known, stands_alone
 from fhir_hub.search.entry import UNNAMED, Entry
@@ -162,6 +163,9 @@ class Extractor:
         """Return the entries of a resource's elements and what is about more than one of them."""
         for composite in plan.composites:
             composite.add(resource, out)
+        inside: list[Entry] = []
+        if "contained" in resource:
+            inside = within_entries(resource, out, self._said)
         if plan.derive is not None:
             out += plan.derive(resource)
         if self._parameters.full_text:
@@ -173,7 +177,16 @@ class Extractor:
                 for target in targets
                 if target.address not in known
             ]
-        return tuple(dict.fromkeys(out))
+        return tuple(dict.fromkeys([*out, *inside]) if inside else dict.fromkeys(out))
+
+    def _said(self, resource: Resource) -> list[Entry]:
+        """Return what a resource says under the parameters of its type."""
+        plan = self._plan_of(resource)
+        out: list[Entry] = []
+        plan.root.visit(resource, resource, out)
+        for composite in plan.composites:
+            composite.add(resource, out)
+        return out
 
     def references(self, resource: Resource, parameter: str) -> list[str]:
         """Return where a resource points under a parameter (`*`: under any), each address once.

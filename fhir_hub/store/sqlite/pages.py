@@ -9,7 +9,7 @@ Pages are by key, not by offset: a statement starts after the values of the curs
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from fhir_hub.search.plan import EVERYTHING, And, Has, Query, SortKey
@@ -22,6 +22,7 @@ from fhir_hub.store.sqlite.conditions import (
     entry_columns,
     is_walked,
 )
+from fhir_hub.store.sqlite.pruning import pruned
 from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of, union
 from fhir_hub.store.sqlite.totals import total as total_of
 from fhir_hub.store.sqlite.walks import Count, Limits, Walks
@@ -63,6 +64,7 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     """Return the statements of `query`. Raises `InvalidParameter` for a bad cursor."""
     after = read_cursor(query) if query.after else ()
     scopes = conditions.scopes(query.resource_types)
+    query = replace(query, plan=pruned(query.plan, scopes, conditions))
     walks = Walks(conditions, count, limits)
     found = [walks.best(query.plan, scope) for scope in scopes]
     arms = [arm for walk in found for arm in walk.arms]

@@ -38,7 +38,7 @@ from fhir_hub.store.ranges import (
 from fhir_hub.store.sqlite.canonicals import Way, named, naming
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.indexes import Indexes, Walk
-from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, starts_with
+from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, any_of, bounded, starts_with
 
 Count = Callable[[Arm, int], int]
 
@@ -94,6 +94,8 @@ class Walks:
 
     def _asked(self, part: Plan, scope: Scope, arm: Arm, is_long: bool) -> Sql:
         """Return the condition that a row meets a part; of a long walk each row is asked."""
+        if is_long and isinstance(part, Or):
+            return any_of([self._asked(one, scope, arm, is_long) for one in part.plans])
         found = self._refers(part, scope, arm.rid) if is_long and isinstance(part, Links) else None
         if found is not None:
             return found

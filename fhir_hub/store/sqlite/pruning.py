@@ -1,0 +1,53 @@
+"""A plan without the alternatives that nothing stored can meet.
+
+A chain asks for what a contained resource says too, and where no resource of the type has
+contained any there is no such name. What is left is the plan that an index is best walked for.
+
+Spec: https://hl7.org/fhir/R4/search.html#contained
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan
+from fhir_hub.store.sqlite.conditions import Conditions, Scope
+
+
+def pruned(plan: Plan, scopes: Sequence[Scope], conditions: Conditions) -> Plan:
+    """Return what finds the same as the plan does in the scopes, by the names that there are."""
+    match plan:
+        case And(plans):
+            return And(tuple(pruned(part, scopes, conditions) for part in plans))
+        case Or(plans):
+            known = [part for part in plans if _may_be_met(part, scopes, conditions)]
+            kept = tuple(pruned(part, scopes, conditions) for part in known)
+            return kept[0] if len(kept) == 1 else Or(kept)
+        case Not(inner):
+            return Not(pruned(inner, scopes, conditions))
+        case Links(_, types, inner):
+            return replace(plan, plan=pruned(inner, conditions.scopes(types), conditions))
+        case LinkedBy(resource_type, _, inner):
+            far = conditions.scopes((resource_type,))
+            return replace(plan, plan=pruned(inner, far, conditions))
+        case _:
+            return plan
+
+
+def _may_be_met(plan: Plan, scopes: Sequence[Scope], conditions: Conditions) -> bool:
+    match plan:
+        case And(plans):
+            return all(_may_be_met(part, scopes, conditions) for part in plans)
+        case Or(plans):
+            return any(_may_be_met(part, scopes, conditions) for part in plans)
+        case Has(parameter, kind):
+            is_own = parameter == "_type" or conditions.own_columns(plan, "") is not None
+            return is_own or _is_named(parameter, kind, scopes, conditions)
+        case Links(parameter):
+            return _is_named(parameter, "reference", scopes, conditions)
+        case _:
+            return True
+
+
+def _is_named(parameter: str, kind: str, scopes: Sequence[Scope], conditions: Conditions) -> bool:
+    known = conditions.names.parameter
+    return any(known(scope.number, parameter, kind) is not None for scope in scopes)
