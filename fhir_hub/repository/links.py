@@ -15,7 +15,7 @@ from fhir_hub.search.extract import Extractor
 from fhir_hub.search.include import Include
 from fhir_hub.search.plan import URL, Has, Is, Query
 from fhir_hub.search.request import SearchRequest
-from fhir_hub.store.base import Key, Store, Stored
+from fhir_hub.store.base import Key, Store, Stored, version_number
 
 _MOST = 5000
 _ROUNDS = 10
@@ -63,18 +63,28 @@ async def _forward(
     store: Store, extractor: Extractor, asked: Include, sources: Iterable[Stored]
 ) -> list[Stored]:
     keys: dict[Key, None] = {}
+    versions: dict[tuple[Key, int], None] = {}
     canonicals: set[str] = set()
     for stored in sources:
         if asked.resource_type not in ("*", stored.resource_type):
             continue
         resource = fhirjson.loads(stored.content)
-        for reference in extractor.references(resource, asked.parameter):
-            resource_type, _, logical_id = reference.partition("/")
+        for reference in extractor.references(resource, asked.parameter, with_versions=True):
+            resource_type, _, rest = reference.partition("/")
+            logical_id, _, version = rest.partition("|")
             if ":" in resource_type:
                 canonicals.add(reference)
             elif logical_id and asked.target_type in ("", resource_type):
-                keys[Key(resource_type, logical_id)] = None
-    return [*await store.read_many(keys), *await _named(store, canonicals, asked.target_type)]
+                key = Key(resource_type, logical_id)
+                if version:
+                    versions[key, version_number(version)] = None
+                else:
+                    keys[key] = None
+    # R4 search.html#versions: of a versioned reference the version that it names
+    named = [await store.vread(key, number) for key, number in versions]
+    there = [stored for stored in named if stored is not None and not stored.is_deleted]
+    found = [*there, *await store.read_many(keys)]
+    return [*found, *await _named(store, canonicals, asked.target_type)]
 
 
 async def _named(store: Store, canonicals: Set[str], resource_type: str) -> list[Stored]:

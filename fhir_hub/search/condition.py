@@ -18,14 +18,15 @@ from fhir_hub.search.contained import contained_plans
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.full_text import words_plan
-from fhir_hub.search.kinds import composite, reference, special
+from fhir_hub.search.kinds import composite, reference, special, uri
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
-from fhir_hub.search.kinds.values import split
+from fhir_hub.search.kinds.values import split, unescape
 from fhir_hub.search.parameters import Parameter, Parameters
 from fhir_hub.search.plan import (
     URL,
-    Among,
+    VERSION,
+    And,
     Has,
     Is,
     LinkedBy,
@@ -34,6 +35,7 @@ from fhir_hub.search.plan import (
     Or,
     Plan,
     Test,
+    gathered,
     kind_of,
 )
 
@@ -43,9 +45,11 @@ LIST = "_list"
 _HAS_FORM = f"{HAS}:Type:reference:parameter=value"
 _DEEPEST = 8
 MOST_VALUES = 4000  # a store binds a few SQL variables for each, and has 32,766
-_FEW_TESTS = 16  # of one parameter: more are gathered
 _SHORT, _MOST_READ = 200, 2000  # conditions that are kept, and how long one may be
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
+
+
+_PLAIN = uri.MODIFIERS[""]
 
 
 class _TooWide(InvalidParameter):
@@ -125,7 +129,7 @@ class Conditions:
             raise InvalidParameter(
                 f"{LIST} is the logical id of a List; functional ones are not kept"
             )
-        lists = Has("_id", "token", _gathered(tuple(Is(one) for one in ids)))
+        lists = Has("_id", "token", gathered(tuple(Is(one) for one in ids)))
         self._count(len(ids))
         item = self.parameter("List", "item")
         return _any_of(LinkedBy("List", index, lists) for index in item.indexes)
@@ -181,6 +185,8 @@ class Conditions:
             if parameter.kind == "text":
                 return self._words(parameter, text)
             return _any_of(self._pairs(parameter, value) for value in _values(text))
+        if parameter.kind == "uri" and parameter.code == URL and "|" in text and not modifier:
+            return _any_of(self._named_so(parameter, value) for value in _values(text))
         rules = KINDS[parameter.kind]
         if parameter.kind == "reference" and modifier in self._types():
             parameter, modifier = _narrowed(parameter, modifier), ""
@@ -195,6 +201,19 @@ class Conditions:
         plan = self.tested(parameter, tests, row)
         return Not(plan) if row.is_negated else plan
 
+    def _named_so(self, parameter: Parameter, text: str) -> Plan:
+        """Return what asks for the url, and for the version that stands behind it if one does.
+
+        Spec: https://hl7.org/fhir/R4/search.html#uri
+        """
+        url, *version = split(text, "|")
+        whole = self.tested(parameter, (Is(unescape(text)),), _PLAIN)
+        if not version:
+            return whole
+        plan = self.tested(parameter, (Is(unescape(url)),), _PLAIN)
+        said = Has(VERSION, "token", (Is(unescape("|".join(version))),))
+        return Or((And((plan, said)), whole))
+
     def tested(self, parameter: Parameter, tests: Sequence[Test], row: Modifier) -> Plan:
         """Return what asks for an entry that passes one of `tests`, under the row's part."""
         self._count(len(tests))
@@ -205,15 +224,15 @@ class Conditions:
         by_kind: dict[Kind, dict[Test, None]] = {}
         for test in tests:
             by_kind.setdefault(kind_of(test, kind), {})[test] = None
-        gathered = {one: _gathered(tuple(asked)) for one, asked in by_kind.items()}
-        return _any_of(Has(n, one, asked) for n in names for one, asked in gathered.items())
+        kinds = {one: gathered(tuple(asked)) for one, asked in by_kind.items()}
+        return _any_of(Has(n, one, asked) for n in names for one, asked in kinds.items())
 
     def meaning(self, parameter: Parameter) -> Meaning:
         """Return what the meaning of the parameter's values depends on."""
         types = {path.type for path in parameter.paths}
         is_boolean = types == {"boolean"}
         known = parameter.targets, parameter.implied, parameter.is_contact, is_boolean
-        return Meaning(self._context, *known)
+        return Meaning(self._context, *known, parameter.is_mime, "string" in types)
 
     def _words(self, parameter: Parameter, text: str) -> Plan:
         values = _values(text)
@@ -373,23 +392,6 @@ def _values(text: str) -> list[str]:
     if not all(values):
         raise InvalidResource("a value between commas is empty")
     return values
-
-
-def _gathered(tests: tuple[Test, ...]) -> tuple[Test, ...]:
-    """Return tests that find the same: many codes of one system are one test of many.
-
-    To a store each test is a range of an index; the codes of one test are bound as one value.
-    """
-    if len(tests) <= _FEW_TESTS:
-        return tests
-    codes: dict[str | None, set[str]] = {}
-    others = list[Test]()
-    for test in tests:
-        if type(test) is Is and test.code is not None:
-            codes.setdefault(test.system, set()).add(test.code)
-        else:
-            others.append(test)
-    return (*others, *(Among(frozenset(some), system) for system, some in codes.items()))
 
 
 def _any_of(plans: Iterable[Plan]) -> Plan:

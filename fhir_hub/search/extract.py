@@ -91,7 +91,7 @@ class Extractor:
         self._own = OwnReferences(base)
         self._elements = Elements()
         self._plans: dict[str, _Plan] = {}
-        self._references: dict[tuple[str, str], Callable[[Resource], list[str]]] = {}
+        self._references: dict[tuple[str, str], Callable[[Resource], list[Entry]]] = {}
 
     def targets(self, resource_type: str, content: bytes) -> list[Literal]:
         """Return what the resource in `content` (compact JSON) refers to on this server.
@@ -188,11 +188,13 @@ class Extractor:
             composite.add(resource, out)
         return out
 
-    def references(self, resource: Resource, parameter: str) -> list[str]:
+    def references(
+        self, resource: Resource, parameter: str, *, with_versions: bool = False
+    ) -> list[str]:
         """Return where a resource points under a parameter (`*`: under any), each address once.
 
-        An address is `Type/id`, or absolute, then with `|` and the version if there is one. A
-        parameter that the type does not have is empty.
+        An address is `Type/id`, or absolute, then with `|` and the version if there is one; so
+        is the first `with_versions`. A parameter that the type does not have is empty.
         """
         if self._generation != self._parameters.generation:
             self._forget()
@@ -201,7 +203,8 @@ class Extractor:
         if find is None:
             find = self._finder(resource_type, parameter)
             self._references[resource_type, parameter] = find
-        return find(resource)
+        shown = _versioned if with_versions else _address
+        return list(dict.fromkeys(map(shown, find(resource))))
 
     def has_url(self, resource_type: str) -> bool:
         """Return whether resources of a type may have a url, by which canonicals name them."""
@@ -260,19 +263,22 @@ class Extractor:
             [(path, adder(part.index, path.type, self._context)) for path in part.paths]
         )
 
-    def _finder(self, resource_type: str, name: str) -> Callable[[Resource], list[str]]:
+    def _finder(self, resource_type: str, name: str) -> Callable[[Resource], list[Entry]]:
         known = self._known(resource_type)
         wanted = known.values() if name == "*" else [known[name]] if name in known else []
         collects = [self._collector(p) for p in wanted if p.kind == "reference"]
 
-        def find(resource: Resource) -> list[str]:
+        def find(resource: Resource) -> list[Entry]:
             out: list[Entry] = []
             for collect in collects:
                 collect(resource, resource, 0, out)
-            found = (e for e in out if e.kind == "reference" and e.code)
-            return list(dict.fromkeys(map(_address, found)))
+            return [entry for entry in out if entry.kind == "reference" and entry.code]
 
         return find
+
+
+def _versioned(entry: Entry) -> str:
+    return f"{entry.code}|{entry.system}" if entry.system else entry.code
 
 
 def _address(entry: Entry) -> str:

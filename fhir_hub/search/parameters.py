@@ -27,6 +27,7 @@ from fhir_hub.search.own import OwnParameter, is_active, read_row, require, type
 from fhir_hub.search.plan import Plan
 
 _ANY = "Resource"
+_MIME = "http://hl7.org/fhir/ValueSet/mimetypes"
 _BASES = (_ANY, "DomainResource")
 EVERY_TYPE, _FULL_TEXT = "", "full text"
 
@@ -61,6 +62,12 @@ class Parameter:
     def is_contact(self) -> bool:
         """Whether its values are contact points."""
         return any(path.type == "ContactPoint" for path in self.paths)
+
+    @property
+    def is_mime(self) -> bool:
+        """Whether its values are MIME types, which have a hierarchy without a code system."""
+        bindings = (path.element.binding for path in self.paths if path.element)
+        return any(binding is not None and binding.value_set == _MIME for binding in bindings)
 
 
 @dataclass(frozen=True, slots=True)

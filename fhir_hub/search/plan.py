@@ -16,6 +16,7 @@ from typing import Literal
 from fhir_hub.search.entry import Kind
 
 URL, VERSION = "url", "version"  # the parameters of what a canonical names
+_FEW_TESTS = 16  # of one parameter: more are gathered
 Bound = Literal["low", "high"]
 Operator = Literal["<", "<=", ">", ">=", "="]
 
@@ -113,6 +114,23 @@ NOWHERE: tuple[Test, ...] = (Is(""), Text("#"))
 def kind_of(test: Test, kind: Kind) -> Kind:
     """Return the kind of the entries that a test of a parameter of `kind` looks at."""
     return "measure" if isinstance(test, Measure) else kind
+
+
+def gathered(tests: tuple[Test, ...]) -> tuple[Test, ...]:
+    """Return tests that find the same: many codes of one system are one test of many.
+
+    To a store each test is a range of an index; the codes of one test are bound as one value.
+    """
+    if len(tests) <= _FEW_TESTS:
+        return tests
+    codes: dict[str | None, set[str]] = {}
+    others = list[Test]()
+    for test in tests:
+        if type(test) is Is and test.code is not None:
+            codes.setdefault(test.system, set()).add(test.code)
+        else:
+            others.append(test)
+    return (*others, *(Among(frozenset(some), system) for system, some in codes.items()))
 
 
 @dataclass(frozen=True, slots=True)

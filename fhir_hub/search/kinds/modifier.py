@@ -19,7 +19,8 @@ class Meaning(NamedTuple):
 
     `targets` are the types that a reference may point at, `implied` the systems that a code
     need not name; `is_contact` says that the parameter's values are contact points, `is_boolean`
-    that they are true or false.
+    that they are true or false, `is_mime` that they are MIME types, `is_text` that they are texts,
+    which are compared whatever their case.
     """
 
     context: Context
@@ -27,6 +28,8 @@ class Meaning(NamedTuple):
     implied: tuple[str, ...] = ()
     is_contact: bool = False
     is_boolean: bool = False
+    is_mime: bool = False
+    is_text: bool = False
 
 
 Reader = Callable[[str, Meaning], tuple[Test, ...]]

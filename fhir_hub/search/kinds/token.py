@@ -16,7 +16,7 @@ from fhir_hub.search.entry import Entry, entry_of, is_part_name
 from fhir_hub.search.kinds import string
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.values import split, unescape
-from fhir_hub.search.plan import Among, Is, Test
+from fhir_hub.search.plan import Among, Is, Test, Text
 
 TEXT, OF_TYPE = "text", "of-type"
 
@@ -131,13 +131,26 @@ def _code(parameter: str, _: Aliases) -> Add:
     return add
 
 
+def _string(parameter: str, aliases: Aliases) -> Add:
+    """Return what adds a text, and its small letters: R4 compares these whatever their case."""
+    add_code = _code(parameter, aliases)
+
+    def add(value: Any, group: int, out: list[Entry]) -> None:
+        add_code(value, group, out)
+        if type(value) is str and (small := value.lower()) != value:
+            add_code(small, group, out)
+
+    return add
+
+
 TYPES: Mapping[str, Callable[[str, Aliases], Add]] = {
     "CodeableConcept": _concept,
     "Coding": _coding,
     "Identifier": _identifier,
     "ContactPoint": _contact,
     "boolean": _boolean,
-    **dict.fromkeys(("code", "string", "id", "uri"), _code),
+    "string": _string,
+    **dict.fromkeys(("code", "id", "uri"), _code),
 }
 
 
@@ -168,8 +181,10 @@ def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
     if meaning.is_boolean and parts[-1] not in ("true", "false"):
         raise InvalidResource("a value is true or false")
     if len(parts) == 1:
-        number = telephone(parts[0]) if meaning.is_contact else ""
-        return (Is(parts[0]), Is(number)) if number and number != parts[0] else (Is(parts[0]),)
+        other = telephone(parts[0]) if meaning.is_contact else ""
+        if meaning.is_text:
+            other = parts[0].lower()
+        return (Is(parts[0]), Is(other)) if other and other != parts[0] else (Is(parts[0]),)
     if len(parts) > 2 or parts == ["", ""]:
         raise InvalidResource("a token is written code, system|code, |code or system|")
     aliases = meaning.context.aliases
@@ -204,12 +219,22 @@ def in_value_set(text: str, meaning: Meaning) -> tuple[Test, ...]:
 
 
 def below(text: str, meaning: Meaning) -> tuple[Test, ...]:
-    """Return what `:below` asks: the code, or one that it subsumes."""
+    """Return what `:below` asks: the code, or one that it subsumes; of MIME types `text/xml; …`.
+
+    Spec: https://hl7.org/fhir/R4/search.html#mimetype
+    """
+    if meaning.is_mime:
+        code = unescape(text)
+        signs = "; " if "/" in code else "/"  # `text` alone is all of its kind
+        return (Is(code), *(Text(code + sign, "starts") for sign in signs))
     return _hierarchy(text, meaning, _terms(meaning).below)
 
 
 def above(text: str, meaning: Meaning) -> tuple[Test, ...]:
     """Return what `:above` asks: the code, or one that subsumes it."""
+    if meaning.is_mime:
+        code = unescape(text)
+        return tuple(map(Is, dict.fromkeys((code, code.partition(";")[0].strip()))))
     return _hierarchy(text, meaning, _terms(meaning).above)
 
 
