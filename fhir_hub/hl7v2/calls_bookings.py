@@ -6,7 +6,6 @@ cancelled ones; SIU messages have the times in several places, or a start and a 
 Spec: https://hl7.org/fhir/R4/appointment.html (app-2, app-3); HL7v2 chapter 10, SCH and AIS
 """
 
-from datetime import datetime, timedelta
 from decimal import Decimal
 
 from fhir_hub.hl7v2.datatypes import codes, quantities, times, units
@@ -16,6 +15,7 @@ from fhir_hub.hl7v2.path import Path
 
 _STATUSES = "AppointmentStatus"
 _BY_EVENT = {"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", "S26": "noshow"}
+_MOST_MINUTES = 1 << 31
 _WITHOUT_TIME = ("proposed", "cancelled", "waitlist")
 _MINUTES = {"s": Decimal(1) / 60, "min": Decimal(1), "h": Decimal(60), "d": Decimal(1440)}
 _SHORT = {"S": "s", "M": "min", "H": "h", "D": "d"}
@@ -43,17 +43,16 @@ def end(place: Place, draft: Draft, paths: Paths) -> str | None:
     if found := start(place, draft, (first, second)):
         return found
     minutes = _minutes(place, durations) or _short(place.text(short))
-    if not minutes:
-        place.run.issue("no-end", "an appointment has a start alone; its end was set to it")
-        return str(begun)
-    moment = datetime.fromisoformat(begun) + timedelta(minutes=float(minutes))
-    return moment.isoformat()
+    if minutes and (found := times.after(begun, minutes)):
+        return found
+    place.run.issue("no-end", "an appointment has a start alone; its end was set to it")
+    return str(begun)
 
 
 def minutes(place: Place, draft: Draft, paths: Paths) -> int | None:
-    """Return how many minutes a duration and its unit make, at least one."""
+    """Return how many minutes a duration and its unit make, at least one, as many as R4 knows."""
     found = _minutes(place, list(paths))
-    return max(1, round(found)) if found else None
+    return max(1, round(found)) if found and found < _MOST_MINUTES else None
 
 
 def booked_period(place: Place, draft: Draft, paths: Paths) -> dict[str, str] | None:
@@ -67,10 +66,8 @@ def booked_period(place: Place, draft: Draft, paths: Paths) -> dict[str, str] | 
     if not begun:
         return None
     lasts = _minutes(place, duration)
-    if not lasts:
-        return {"start": begun}
-    moment = datetime.fromisoformat(begun) + timedelta(minutes=float(lasts))
-    return {"start": begun, "end": moment.isoformat()}
+    end = times.after(begun, lasts) if lasts else None
+    return {"start": begun} | ({"end": end} if end else {})
 
 
 def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:
@@ -80,8 +77,7 @@ def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:
     begun = next((one.resource["start"] for one in bookings if "start" in one.resource), "")
     if number is None or not begun:
         return None
-    moment = datetime.fromisoformat(begun)
-    return (moment + timedelta(minutes=float(number * _a_unit(place, unit)))).isoformat()
+    return times.after(begun, number * _a_unit(place, unit))
 
 
 def _a_unit(place: Place, path: Path) -> Decimal:

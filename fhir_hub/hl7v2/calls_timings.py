@@ -6,8 +6,6 @@ event (tim-9), a time of day only without one (tim-10), and a length only with i
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (TQ1[ServiceRequest]); R4 datatypes.html#Timing
 """
 
-from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import quantities, texts, times, timings
@@ -21,7 +19,7 @@ from fhir_hub.hl7v2.path import Path
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _A_DAY = len("2025-03-10")
-_DAYS = {"h": Decimal(1) / 24, "min": Decimal(1) / 1440, "d": Decimal(1), "wk": Decimal(7)}
+_MINUTES = {"min": 1, "h": 60, "d": 1440, "wk": 7 * 1440}
 
 
 def order_timing(place: Place, draft: Draft, paths: Paths) -> Typed | None:
@@ -75,13 +73,10 @@ def _bounds(place: Place, service: Path, begins: Path, ends: Path) -> Json:
 def _end(begun: str, lasts: Value, context: Context) -> str | None:
     """Return when what begins so and lasts so long is over, as precise as its beginning."""
     duration = quantities.duration(lasts, context) or {}
-    days = _DAYS.get(duration.get("code", ""))
-    if days is None or len(begun) < _A_DAY:
+    unit = _MINUTES.get(duration.get("code", ""))
+    if unit is None or len(begun) < _A_DAY:
         return None
-    length = timedelta(days=float(duration["value"] * days))
-    if "T" in begun:
-        return (datetime.fromisoformat(begun) + length).isoformat()
-    return (date.fromisoformat(begun) + length).isoformat()
+    return times.after(begun, duration["value"] * unit)
 
 
 def service_end(place: Place, draft: Draft, paths: Paths) -> str | None:

@@ -58,3 +58,18 @@ def test_an_appointment_without_a_time_is_proposed():
 def test_an_appointments_status_is_what_the_event_does(event, status):
     found, _ = appointment("|||||||30|min|^^^20250314093000", event)
     assert found["status"] == status
+
+
+@pytest.mark.parametrize("length", ["9" * 20, "9" * 400, "1e400"])
+def test_a_length_beyond_the_calendar_is_no_end(length):
+    found, conversion = appointment(f"|||||||{length}|min|^^^20250314093000")
+    assert found["end"] == found["start"]
+    assert "no-end" in [one.code for one in conversion.report.issues()]
+
+    service = f"AIS|1|A|X^Y|20250314093000|||{length}|min"
+    person = f"AIP|1|A|D1^X|||20250314093000|||{length}|min"
+    found, _ = appointment("", "S12", "RGS|1", service, person)
+    assert found["end"] == found["start"]
+    assert [one["period"] for one in found["participant"] if "period" in one] == [
+        {"start": "2025-03-14T09:30:00+08:00"}
+    ]

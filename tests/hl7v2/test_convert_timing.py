@@ -258,3 +258,9 @@ def test_a_county_of_no_one_address_is_kept_as_it_stands():
     assert kept == [segment("PID", f12="Kern", f38="x")]
     states = {one.path: one.state for one in conversion.report.fields()}
     assert (states["PID-12"], states["PID-38"]) == ("preserved", "preserved")
+
+
+def test_a_service_that_lasts_beyond_the_calendar_has_no_end():
+    for begun in ("20250310", "20250310083000"):
+        for length in ("9" * 20, "9" * 400):
+            assert "end" not in repeat(f"TQ1|1||BID|||{length}^d|{begun}").get("boundsPeriod", {})

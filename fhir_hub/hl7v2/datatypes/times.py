@@ -9,6 +9,7 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#dateTime; HL7v2 chapter 2A, DTM; DO
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -181,6 +182,18 @@ def write_datetime(moment: Moment, zone: tzinfo) -> str:
 
 def _zone_offset(moment: Moment, zone: tzinfo) -> str:
     return datetime(*moment[:6], tzinfo=zone).isoformat()[19:25]
+
+
+def after(begun: str, minutes: Decimal) -> str | None:
+    """Return the dateTime so many minutes after another, None if there is none in the calendar.
+
+    After a day it is a day.
+    """
+    try:
+        moment = datetime.fromisoformat(begun) + timedelta(minutes=float(minutes))
+    except (OverflowError, ValueError):
+        return None
+    return moment.isoformat() if "T" in begun else moment.date().isoformat()
 
 
 def date(value: Value, context: Context) -> str | None:
