@@ -6,14 +6,14 @@ few spellings stand in the index for each name, so a search by them is the same 
 Spec: GB/T 28039-2011 (names in pinyin); https://hl7.org/fhir/R4/search.html#string
 """
 
-import os
+import unicodedata
+from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from itertools import product
+from importlib.util import find_spec
+from itertools import accumulate, groupby, product
 from pathlib import Path
-from typing import Any
 
 from fhir_hub import fhirjson
 
@@ -56,7 +56,7 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(65_536)
+@lru_cache(16_384)
 def syllables(text: str) -> tuple[str, ...]:
     """Return the likeliest reading of a name in Han, a syllable a character; of no Han: nothing.
 
@@ -70,7 +70,7 @@ def syllables(text: str) -> tuple[str, ...]:
 
 def _readings(text: str) -> list[list[str]]:
     """Return ways to read `text`, at most four, each as syllables; the likeliest first."""
-    plain = [syllable for part in _reader()(text) for syllable in _split(part)]
+    plain = [syllable for part in _reader().read(text) for syllable in _split(part)]
     readings = [plain]
     for length in (2, 1):
         if own := _SURNAMES.get(text[:length]):
@@ -82,72 +82,112 @@ def _readings(text: str) -> list[list[str]]:
     return [list(way) for way in dict.fromkeys(typed)][:_MOST]
 
 
-class _Reading(bytes):
-    """How a phrase is read, as pypinyin's file has it; pypinyin asks for a copy of it each time."""
+class _Phrases:
+    """How phrases of Han are read: one text of them, sorted, one of their syllables, and places.
 
-    __slots__ = ()
+    A dict of 47,000 phrases takes ten times as much as this.
+    """
 
-    def __deepcopy__(self, memo: object) -> list[list[str]]:
-        syllables: list[list[str]] = fhirjson.loads(self)
-        return syllables
+    def __init__(self, readings: Mapping[str, str]) -> None:
+        phrases = sorted(readings)
+        self._phrases, self._said = "".join(phrases), "".join(readings[one] for one in phrases)
+        self._starts = array("I", accumulate(map(len, phrases), initial=0))
+        self._said_at = array("I", accumulate((len(readings[p]) for p in phrases), initial=0))
+        self._numbers = range(len(phrases))
+
+    def longest(self, text: str) -> tuple[int, bool]:
+        """Return the length of the longest phrase that `text` begins with, 0 if there is none.
+
+        Also say whether the whole of it is the beginning of one.
+        """
+        longest = 0
+        for length in range(1, len(text) + 1):
+            start = text[:length]
+            phrase = self._phrase(bisect_left(self._numbers, start, key=self._phrase))
+            if not phrase.startswith(start):
+                return longest, False
+            if phrase == start:
+                longest = length
+        return longest, True
+
+    def syllables(self, phrase: str) -> list[str]:
+        """Return how a phrase is read."""
+        at = bisect_left(self._numbers, phrase, key=self._phrase)
+        return self._said[self._said_at[at] : self._said_at[at + 1]].split()
+
+    def _phrase(self, at: int) -> str:
+        return self._phrases[self._starts[at] : self._starts[at + 1]] if at in self._numbers else ""
 
 
-class _Beginnings:
-    """Whether a text begins one of the phrases, which are sorted."""
+class _Reader:
+    """Reads Han: the longest phrase that begins here, else the first reading of the character."""
 
-    def __init__(self, phrases: Iterable[str]) -> None:
-        self._phrases = sorted(phrases)
+    def __init__(self, characters: Mapping[str, str], phrases: _Phrases) -> None:
+        self._characters, self._phrases = "".join(sorted(characters)), phrases
+        self._known = sorted(set(characters.values()))
+        numbers = {syllable: number for number, syllable in enumerate(self._known)}
+        self._said = array("H", (numbers[characters[one]] for one in self._characters))
 
-    def __contains__(self, text: str) -> bool:
-        at = bisect_left(self._phrases, text)
-        return at < len(self._phrases) and self._phrases[at].startswith(text)
+    def read(self, text: str) -> list[str]:
+        """Return the syllables of the Han in a text, what is between them as it stands."""
+        found: list[str] = []
+        for is_read, part in groupby(text, self._is_read):
+            run = "".join(part)
+            found += self._of_han(run) if is_read else [run]
+        return found
 
+    def _of_han(self, text: str) -> Iterator[str]:
+        while text:
+            length, is_beginning = self._phrases.longest(text)
+            if length:
+                yield from self._phrases.syllables(text[:length])
+            else:  # as the library does: what a phrase could go on from is not searched further
+                length = len(text) if is_beginning else 1
+                yield from map(self._of_character, text[:length])
+            text = text[length:]
 
-@contextmanager
-def _environment(**switches: str) -> Iterator[None]:
-    """Let the process have these variables meanwhile."""
-    before = {name: os.environ.get(name) for name in switches}
-    os.environ |= switches
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    def _of_character(self, character: str) -> str:
+        at = bisect_left(self._characters, character)
+        is_known = self._characters[at : at + 1] == character
+        return self._known[self._said[at]] if is_known else character
+
+    def _is_read(self, character: str) -> bool:
+        return is_han(character) or self._of_character(character) is not character
 
 
 @cache
-def _reader() -> Callable[[str], list[str]]:
-    """Return pypinyin's reader of Han, made when the first name comes: it takes its time.
+def _reader() -> _Reader:
+    """Return the reader of Han, made of pypinyin's files when the first name comes.
 
-    What it keeps of 47,000 phrases is 56 MB; kept as they stand in its file they are 20. Its own
-    switches leave its copies of them out, its own ways put ours in.
+    The files are read and not the library, which keeps 80 MB of them, and reads by them in the
+    same way: the longest phrase from here on. Each syllable is what it is without its tone.
+
+    Spec: https://pypinyin.readthedocs.io/
     """
-    with _environment(PYPINYIN_NO_PHRASES="true", PYPINYIN_NO_DICT_COPY="true"):
-        import pypinyin
-    from pypinyin.constants import PHRASES_DICT, RE_HANS
-    from pypinyin.converter import DefaultConverter
-    from pypinyin.core import Pinyin
-    from pypinyin.seg import mmseg, simpleseg
+    place = find_spec("pypinyin")
+    assert place is not None
+    folder, plain = Path(str(place.origin)).parent, cache(_toneless)
+    return _Reader(_characters(folder, plain), _Phrases(_phrases(folder, plain)))
 
-    text = Path(pypinyin.__file__).with_name("phrases_dict.json").read_bytes()
-    phrases: Any = {phrase: _Reading(said) for phrase, said in fhirjson.members(text).items()}
-    pypinyin.load_phrases_dict(phrases)
-    beginnings: Any = _Beginnings(PHRASES_DICT)
-    cut = mmseg.Seg(beginnings, no_non_phrases=True).cut
 
-    def phrases_of(han: str) -> list[str]:
-        parts = simpleseg.simple_seg(han)
-        return [one for part in parts for one in (cut(part) if RE_HANS.match(part) else (part,))]
+def _characters(folder: Path, plain: Callable[[str], str]) -> dict[str, str]:
+    said: dict[str, str] = fhirjson.loads((folder / "pinyin_dict.json").read_bytes())
+    return {chr(int(one)): plain(readings.partition(",")[0]) for one, readings in said.items()}
 
-    class Reader(Pinyin):
-        def get_seg(self, **_: Any) -> Callable[[str], list[str]]:
-            return phrases_of
 
-    read: Callable[[str], list[str]] = Reader(DefaultConverter()).lazy_pinyin
-    return read
+def _phrases(folder: Path, plain: Callable[[str], str]) -> dict[str, str]:
+    """Return the likeliest reading of each phrase, a blank after each syllable."""
+    said = fhirjson.members((folder / "phrases_dict.json").read_bytes())
+    return {
+        phrase: "".join([f"{plain(one[0])} " for one in fhirjson.loads(syllables)])
+        for phrase, syllables in said.items()
+    }
+
+
+def _toneless(syllable: str) -> str:
+    """Return a syllable without the mark of its tone, ü as v."""
+    parts = unicodedata.normalize("NFD", syllable).replace("u\u0308", "v")
+    return "".join(one for one in parts if not unicodedata.combining(one))
 
 
 def _split(part: str) -> list[str]:
