@@ -91,10 +91,12 @@ def works(people: int, large: str) -> Iterator[Work]:
         "search patient + code + date, 20 found",
         32,
         search,
-        Target(3000, p50_ms=8),
+        Target(3000),
         Target(4000),
         budget_us=250,
     )
+    # the issue names 32 clients for reads and creates only: at 3,000/s they wait 10.7 ms each
+    yield Work("the same, 16 clients", 16, search, Target(p50_ms=8))
     yield Work("the same, alone", 1, search, Target(p50_ms=1))
     for one in (*SEARCHES[1:], EVERYTHING):
         yield Work(one.name, 1, _asking(one.path, people), Target(p50_ms=one.p50_ms))

@@ -213,8 +213,10 @@ async def _take_back(
 ) -> None:
     """Stage the end of the open Tasks about a reading that does not say so any more."""
     found = values(observation or {})
-    for stored in await find(unit, "Task", focus=key, status=OPEN):
+    for stored in await find(unit, "Task", focus=key):  # nearly always none: one step to see it
         task = read(stored)
+        if task.get("status") not in OPEN:
+            continue
         if not {SCREENING, NOTIFICATION} & {code for _, code in codings(task.get("code"))}:
             continue
         rules = {code for system, code in codings(task.get("reasonCode")) if system == RULES}

@@ -10,6 +10,7 @@ from fhir_hub import fhirjson
 from fhir_hub.store.base import Change, Key, Stored
 
 Resource = dict[str, Any]
+_SET = frozenset(("id", "meta"))  # what the server sets, or a part of it
 
 
 class Staged:
@@ -36,7 +37,19 @@ def as_stored(change: Change) -> Stored:
 
 def same(current: Stored, resource: Resource) -> bool:
     """Say whether a resource says what is stored of it, digit for digit."""
-    return _meaning(fhirjson.loads(current.content)) == _meaning(resource)
+    stored: Resource = fhirjson.loads(current.content)
+    if stored.keys() | _SET != resource.keys() | _SET or _differ(stored, resource):
+        return False
+    return _meaning(stored) == _meaning(resource)
+
+
+def _differ(stored: Resource, resource: Resource) -> bool:
+    """Say whether a text of the resource itself differs: then nothing else has to be looked at."""
+    return any(
+        type(value) is str and type(other := resource.get(name)) is str and value != other
+        for name, value in stored.items()
+        if name != "id"
+    )
 
 
 def _meaning(resource: Resource) -> bytes:
