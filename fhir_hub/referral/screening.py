@@ -31,6 +31,7 @@ PROGRAMMES = f"{BASE}/CodeSystem/programme"
 ROLES = f"{BASE}/CodeSystem/public-health-role"
 DOUBTS = f"{BASE}/CodeSystem/reading-doubt"
 SCREENING, NOTIFICATION = "screening", "public-health-notification"
+_SAID = "findings that are said"
 OPEN = ("requested", "received", "accepted", "ready", "in-progress", "on-hold")
 _RESTRICTED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality",
@@ -81,7 +82,22 @@ async def _mark(unit: Unit, key: Key, observation: Resource) -> None:
 async def _screen(
     unit: Unit, followed: Followed, patient: Key, rule: tuple[str, Screening]
 ) -> None:
-    """Stage the Task of the family doctor, or a finding more in the one that is open."""
+    """Have a finding said once: of a hundred readings in one unit many find the same."""
+    said = unit.worked_out.setdefault(_SAID, {})
+    holder, change = said.get((patient, rule[0]), (None, None))
+    if holder is None or unit.changes.get(holder) is not change:
+        holder = await _say(unit, followed, patient, rule)
+        if holder is not None:
+            said[patient, rule[0]] = holder, unit.changes.get(holder)
+
+
+async def _say(
+    unit: Unit, followed: Followed, patient: Key, rule: tuple[str, Screening]
+) -> Key | None:
+    """Stage the Task of the family doctor, or a finding more in the one that is open.
+
+    Return what says the finding now, while it stays as it is; None if nothing has to.
+    """
     (name, screening), key, observation = rule, followed.key, followed.after
     assert observation is not None
     finding = {
@@ -91,28 +107,27 @@ async def _screen(
     code = Is(SCREENING, TASKS)
     tasks = [read(one) for one in await find(unit, "Task", patient=patient, code=code)]
     if any(_is_about(one, key, name) for one in tasks):
-        return  # the same reading again: its Task is there, or was done
+        return None  # the same reading again: its Task is there, or was done
     there = next((one for one in tasks if one.get("status") in OPEN), None)
     inputs = list(each(there, "input"))
-    if any(has_code(one.get("type"), name, RULES) for one in inputs):
-        return  # nothing can follow: nobody is asked further
+    if there is not None and any(has_code(one.get("type"), name, RULES) for one in inputs):
+        return Key("Task", there["id"])  # nothing can follow: nobody is asked further
     if screening.programme and await programmes_of(unit, patient, screening.programme):
-        return
+        return None
     if there is not None:
         await unit.update(there | {"input": [*inputs, finding]}, there["id"])
-        return
+        return Key("Task", there["id"])
     taken = effective(observation)
     day = unit.today if taken is None else taken.date()
     owner = await family_doctor(unit, patient, day)
     if owner is None:
-        await _flag(unit, patient, name, screening, str(day))
-        return
+        return await _flag(unit, patient, name, screening, str(day))
     made = _task(
         unit, SCREENING, key, observation["subject"], (screening.english, screening.chinese)
     )
     made |= {"owner": {"reference": "/".join(owner)}, "input": [finding]}
     made["reasonCode"] = {"coding": [{"system": RULES, "code": name}], "text": screening.chinese}
-    unit.create(made)
+    return unit.create(made)
 
 
 async def programmes_of(unit: Unit, patient: Key, name: str = "") -> list[Resource]:
@@ -141,15 +156,15 @@ async def family_doctor(unit: Unit, patient: Key, day: date) -> Key | None:
     return known[0] if known else None
 
 
-async def _flag(unit: Unit, patient: Key, name: str, screening: Screening, day: str) -> None:
+async def _flag(unit: Unit, patient: Key, name: str, screening: Screening, day: str) -> Key:
     """Stage a Flag for whoever sees the patient next, where there is no family doctor."""
     code = {"coding": [{"system": RULES, "code": name}], "text": screening.chinese}
     for stored in await find(unit, "Flag", patient=patient):
         flag = read(stored)
         if flag.get("status") == "active" and has_code(flag.get("code"), name, RULES):
-            return
+            return Key("Flag", flag["id"])
     made = {"resourceType": "Flag", "status": "active", "code": code, "period": {"start": day}}
-    unit.create(made | {"subject": {"reference": "/".join(patient)}})
+    return unit.create(made | {"subject": {"reference": "/".join(patient)}})
 
 
 def _is_notifiable(observation: Resource, notification: Notification) -> bool:

@@ -147,6 +147,46 @@ async def test_who_has_no_family_doctor_gets_one_flag(client, freely):
     assert await tasks(client) == []
 
 
+async def together(client, *resources):
+    entries = [
+        {"resource": one, "request": {"method": "PUT", "url": f"Observation/{one['id']}"}}
+        for one in resources
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    answer = await client.post("", json=bundle)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_readings_of_one_transaction_say_each_finding_once(client):
+    readings = [pressure(f"bp{n}", high=140 + n) for n in range(4)]
+    sugars = [glucose(12 + n) | {"id": f"sugar{n}"} for n in range(4)]
+    await together(client, *readings, *sugars)
+
+    (task,) = await tasks(client)
+    assert [one["valueReference"]["reference"] for one in task["input"]] == [
+        "Observation/bp0",
+        "Observation/sugar0",
+    ]
+
+
+async def test_readings_of_one_transaction_raise_one_flag_where_there_is_no_doctor(client, freely):
+    await freely.delete("CareTeam/c")
+    await together(client, *(pressure(f"bp{n}") for n in range(4)))
+
+    flags = (await client.get("Flag?patient=shen")).json()
+    assert len(flags["entry"]) == 1
+
+
+async def test_what_said_a_finding_may_be_taken_back_in_between(client):
+    await put(client, pressure("first"))
+    await together(
+        client, pressure("again"), pressure("first", high=120, low=70), pressure("later")
+    )
+
+    found = {one["focus"]["reference"]: one["status"] for one in await tasks(client)}
+    assert found == {"Observation/first": "cancelled", "Observation/later": "requested"}
+
+
 async def test_what_cannot_be_true_is_marked_and_warned_of(client):
     answer = await client.put("Observation/bp", json=pressure(high=1480))
 
