@@ -8,6 +8,7 @@ Spec: DESIGN 2a
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -304,17 +305,27 @@ def _sender(name: str, files: MapFiles, problems: list[str]) -> Sender:
             problems.append(f"{where}: a sender is known by fields of MSH, not by {key}")
         match[path] = frozenset(_listed(wanted))
     tables = {}
+    known = {*files.tables, *(row["table"] for row in _rows(files) if "table" in row)}
     for table, written in document.get("table", {}).items():
         try:
             tables[table] = read_table(table, {"source": document["source"], **written})
         except ValueError as error:
             problems.append(f"{where}: {error}")
+        if table not in known:
+            near = ", ".join(get_close_matches(table, known)) or "see mappings/tables/"
+            problems.append(f"{where}: no row reads a table {table}; there are: {near}")
     settings = document.get("settings", {})
     try:
         Settings().overlaid(settings)
     except ValueError as error:
         problems.append(f"{where}: {error}")
     return Sender(name, match, settings, tables, files.ranks[name])
+
+
+def _rows(files: MapFiles) -> Iterator[Mapping[str, Any]]:
+    """Yield every row of a segment's map or a sender's file."""
+    for document in (*files.segments.values(), *files.senders.values()):
+        yield from document.get("field", ())
 
 
 def _joined(base: Table | None, more: Table) -> Table:

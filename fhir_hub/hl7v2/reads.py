@@ -111,37 +111,44 @@ def unread(
     where; `reads` tells what such entries read.
     """
     known = reads(frozenset([entry.where for _, entry, _ in late]), run.by_table)
-    places: dict[str, list[Place]] = {}
+    doubtful: dict[str, dict[int, int]] = {}
+    for segment, remains in run.left:
+        if remains >= 0:  # else no entry is for it
+            taken, perhaps, _ = known.get(segment.name, _NOTHING)
+            if doubt := remains & ~taken & perhaps:
+                doubtful.setdefault(segment.name, {})[segment.index] = doubt
+    met = _met(doubtful, known, late) if doubtful else {}
     found = []
     for segment, remains in run.left:
         left = remains
-        if left >= 0:  # else no entry is for it
-            taken, perhaps, readers = known.get(segment.name, _NOTHING)
-            left &= ~taken
-            if left & perhaps:
-                if not places:
-                    for place, entry, _ in late:
-                        places.setdefault(entry.where, []).append(place)
-                left &= ~_met(segment, left, readers, places)
+        if left >= 0:
+            left &= ~known.get(segment.name, _NOTHING).taken & ~met.get(segment.index, 0)
         if left := left | run.untaken.get(segment.index, 0):
             found.append((segment, left))
     return found
 
 
-def _met(segment: Segment, left: int, readers: Readers, places: Mapping[str, list[Place]]) -> int:
-    """Return the fields of a segment that a row reads whose condition holds."""
-    met = 0
-    for number, rows in readers.items():
-        if left >> number & 1 and any(
-            _takes(one, place, segment) for where, one in rows for place in places[where]
-        ):
-            met |= 1 << number
+def _met(
+    doubtful: Mapping[str, dict[int, int]], known: Mapping[str, Reads], late: Late
+) -> dict[int, int]:
+    """Return, by segment, which of its `doubtful` fields a row reads whose condition holds."""
+    places: dict[str, list[Place]] = {}
+    for place, entry, _ in late:
+        places.setdefault(entry.where, []).append(place)
+    met: dict[int, int] = {}
+    for name, fields in doubtful.items():
+        for number, rows in known[name].readers.items():
+            bit = 1 << number
+            left = {index for index, doubt in fields.items() if doubt & bit}
+            for one, place in ((one, place) for where, one in rows for place in places[where]):
+                if not left:
+                    break
+                near = read_by(one.row, name, place.segment, place.node)
+                taken = [other.index for other in near if other.index in left]
+                if taken and (one.test is None or one.test(place)):
+                    left.difference_update(taken)
+                    met |= {index: met.get(index, 0) | bit for index in taken}
     return met
-
-
-def _takes(one: Compiled, place: Place, segment: Segment) -> bool:
-    near = read_by(one.row, segment.name, place.segment, place.node)
-    return any(other is segment for other in near) and (one.test is None or one.test(place))
 
 
 def read_by(row: Row, name: str, here: Segment, node: Node) -> list[Segment]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone, tzinfo
 from typing import Any
 
+from fhir_hub.hl7v2.charset import codec
 from fhir_hub.hl7v2.path import Path, parse_path
 from fhir_hub.hl7v2.structure import problem
 
@@ -47,6 +48,9 @@ class Settings:
     def overlaid(self, document: Mapping[str, Any]) -> "Settings":
         """Return these settings with what a sender's file says instead."""
         changes = dict(document)
+        if changes.get("charset") and not codec(changes["charset"]):
+            known = "write UTF-8, GBK, GB18030 …"
+            raise ValueError(f"charset: no such character set as {changes['charset']!r} ({known})")
         if "zone" in changes:
             changes["zone"] = _zone(changes["zone"])
         if "campus" in changes:

@@ -10,7 +10,8 @@ Spec: DOMAIN 3.1, 3.4, 3.6
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from fhir_hub.identity import addresses, match, names, phones, resident_id, systems
 from fhir_hub.identity.match import Number
@@ -18,6 +19,7 @@ from fhir_hub.identity.variants import unified
 from fhir_hub.search.kinds import pinyin
 
 Json = Mapping[str, Any]
+T = TypeVar("T")
 
 _SOUNDS = re.compile(r"(?<=[zcs])h|(?<=n)g")
 _SYLLABLE = (
@@ -32,6 +34,7 @@ _PHONE = re.compile(r"\d{7,}")
 _SAME_DIGITS = re.compile(r"(\d)\1{6,}|1[3-9]\d(\d)\2{6,}|1(?:38001380|23456789?)\d*")
 _NO_DATES = ("1900-01-01", "1899-12-30", "1901-01-01", "1970-01-01", "9999-12-31")
 _LONGEST = 60
+_MOST = 32  # names, places and numbers that are compared, each with each of the other
 
 
 class Name(NamedTuple):
@@ -77,7 +80,7 @@ class Traits(NamedTuple):
 
 
 def traits_of(patient: Json) -> Traits:
-    """Return what of a Patient is compared; what cannot be read is left out."""
+    """Return what of a Patient is compared: what can be read, and of very many the first."""
     identifiers = _dicts(patient.get("identifier"))
     numbers = match.numbers(identifiers)
     valid = frozenset(n.value for n in numbers if n.system == systems.RESIDENT_ID)
@@ -88,15 +91,23 @@ def traits_of(patient: Json) -> Traits:
     if gender not in ("male", "female"):
         gender = next((one.gender for one in told), "")
     return Traits(
-        tuple(dict.fromkeys(filter(None, map(_name, _dicts(patient.get("name")))))),
-        tuple(dict.fromkeys(one for one in dates if one and one not in _NO_DATES)),
+        _few(map(_name, _dicts(patient.get("name")))),
+        _few(one for one in dates if one not in _NO_DATES),
         gender,
         frozenset(_phones(_dicts(patient.get("telecom")))),
-        tuple(dict.fromkeys(filter(None, map(_address, _dicts(patient.get("address")))))),
+        _few(map(_address, _dicts(patient.get("address")))),
         numbers,
         valid,
-        frozenset(resident_id.normalise(one) for one in claimed if 15 <= len(one) <= 24),
+        frozenset(
+            resident_id.normalise(one)
+            for one in sorted(one for one in claimed if 15 <= len(one) <= 24)[:_MOST]
+        ),
     )
+
+
+def _few(found: Iterable[T | None]) -> tuple[T, ...]:
+    """Return what there is, each once."""
+    return tuple(islice(dict.fromkeys(one for one in found if one), _MOST))
 
 
 def _is_resident_id(identifier: Json) -> bool:

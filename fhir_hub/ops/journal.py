@@ -4,17 +4,16 @@ A listing holds no patient data, a text is masked unless it is asked for whole, 
 with who asked. What is wrong with a request is answered as the FHIR side answers it.
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import tzinfo
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import FhirError, InvalidParameter, outcome
+from fhir_hub.errors import InvalidParameter
 from fhir_hub.hl7v2.journal.asked import NAMES, read_number, read_selection, require_known
 from fhir_hub.hl7v2.journal.desk import JournalDesk, Page, Row
+from fhir_hub.ops.answers import answered, read_flag
 
 _MOST = 1000
 
@@ -30,18 +29,18 @@ def add_journal(app: FastAPI, desk: JournalDesk, zone: tzinfo) -> None:
             text, rest = asked.pop("text", ""), _paging(asked)
             return _page(await desk.listed(read_selection(asked, zone), text=text, **rest))
 
-        return await _answered(work)
+        return await answered(work)
 
     @router.get("/{number}", summary="A message and its text, masked unless unmasked=true")
     async def message(request: Request, number: str) -> Response:
         async def work() -> Row:
             asked = dict(request.query_params)
             require_known(asked, ("unmasked",))
-            is_masked = not _flag("unmasked", asked.get("unmasked", "false"))
+            is_masked = not read_flag("unmasked", asked.get("unmasked", "false"))
             found = read_number("number", number)
             return await desk.message(found, is_masked=is_masked, who=_who(request))
 
-        return await _answered(work)
+        return await answered(work)
 
     _add_deeds(router, desk, zone)
     app.include_router(router)
@@ -54,7 +53,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
     async def replay(request: Request) -> Response:
         async def work() -> Row:
             asked = await _body(request)
-            again, dry_run = (_flag(n, asked.pop(n, "false")) for n in ("again", "dry_run"))
+            again, dry_run = (read_flag(n, asked.pop(n, "false")) for n in ("again", "dry_run"))
             who, paging = _who(request, asked.pop("who", "")), _paging(asked)
             page = await desk.replay(
                 read_selection(asked, zone),
@@ -66,7 +65,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
             )
             return _page(page)
 
-        return await _answered(work)
+        return await answered(work)
 
     @router.post("/{number}/$correct", summary="Do the body, a corrected text, in its stead")
     async def correct(request: Request, number: str) -> Response:
@@ -78,7 +77,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
                 found, raw, who=_who(request, request.headers.get("from", ""))
             )
 
-        return await _answered(work)
+        return await answered(work)
 
     @router.post("/{number}/$ignore", summary="Let a message that failed rest")
     async def ignore(request: Request, number: str) -> Response:
@@ -86,15 +85,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
             who = _who(request, request.headers.get("from", ""))
             return await desk.ignore(read_number("number", number), who=who)
 
-        return await _answered(work)
-
-
-async def _answered(work: Callable[[], Awaitable[Row]]) -> Response:
-    try:
-        return JSONResponse(await work())
-    except FhirError as error:
-        status, resource = outcome(error)
-        return JSONResponse(resource, status, media_type="application/fhir+json")
+        return await answered(work)
 
 
 def _page(page: Page) -> Row:
@@ -122,12 +113,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(_text, value))
     return str(value)
-
-
-def _flag(name: str, text: str) -> bool:
-    if text not in ("true", "false"):
-        raise InvalidParameter(f"{name}: true or false")
-    return text == "true"
 
 
 def _who(request: Request, named: str = "") -> str:

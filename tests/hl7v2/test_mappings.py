@@ -107,6 +107,7 @@ ENTRIES = (
     ('type = "Patient"\nsegment = "PID"\nmap = "PID-Patient"\nlinks = { x = "Patient" }', "x"),
 )
 
+TYPES = 'source = "t"\n[[table.IdentifierType.row]]\n'
 FILES = (
     ("segments/x.toml", "field = [", ": "),
     ("segments/y.toml", "a = 1", "'source' is a required property"),
@@ -117,6 +118,12 @@ FILES = (
     ("senders/c.toml", 'source = "t"\n[settings]\nzone = "east"', "not an offset"),
     ("senders/d.toml", 'source = "t"\n[settings]\nnulls = "maybe"', "nulls"),
     ("senders/e.toml", 'source = "t"\n[table.X.map]\nA = 1', "table X"),
+    ("senders/i.toml", 'source = "t"\n[settings]\ncharset = "XX"', "no such character set"),
+    ("senders/j.toml", 'source = "t"\n[table.IdentiferType.map]\nA = "B"', "IdentifierType"),
+    ("senders/k.toml", f"{TYPES}from = ['A']\ncode = 5", "'row 1 code' must be a text"),
+    ("senders/l.toml", f"{TYPES}from = [5]\ncode = 'A'", "'row 1 from' must be a text"),
+    ("senders/m.toml", f"{TYPES}from = 5\ncode = 'A'", "row 1 needs `from` and `code`"),
+    ("senders/n.toml", f"{TYPES}from = 'A'\ncode = 'A'\nsystem = 1", "'row 1 system' must be"),
     ("senders/f.toml", sender('map = "PID-None"\nto = "x"\nvalue = "y"'), "no message uses"),
     ("senders/g.toml", sender('map = "PID-Patient"\nto = "nope"\nvalue = "y"'), " row 1"),
     ("senders/h.toml", sender('map = "PID-Patient"\nto = "gender"\nfrom = "p"'), " row 1"),

@@ -150,6 +150,16 @@ def test_a_frequent_name_says_less_than_a_rare_one():
     assert rare.bits > frequent.bits + 5
 
 
+def test_of_very_many_names_and_places_only_the_first_are_compared():
+    many = person() | {"name": [{"text": f"沈{chr(0x4E00 + n)}芳"} for n in range(300)]}
+    many["address"] = [{"line": [f"盈港路{n}弄{n}号"]} for n in range(300)]
+    traits = traits_of(many)
+
+    assert (len(traits.names), len(traits.addresses)) == (32, 32)
+    named_so = person(many["name"][0]["text"])
+    assert grade(named_so, many) == grade(named_so, named_so | {"address": many["address"]})
+
+
 def test_who_shows_anothers_card_is_not_taken_for_its_owner():
     mother = person("沈桂芳", "1953-04-12", PHONE, HOME, "female", NUMBER)
     child = person("周小宝", "2024-02-20", PHONE, HOME, "male", NUMBER)

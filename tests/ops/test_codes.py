@@ -119,3 +119,20 @@ async def test_of_an_unknown_code_there_are_no_messages(hub):
     async with hub.client() as client:
         asked = {"sender": "XIS@TEST01", "system": LOCAL, "code": "NONE"}
         assert (await client.get("/ops/codes/messages", params=asked)).status_code == 404
+
+
+async def test_a_code_is_found_without_its_system_and_bad_questions_are_told(hub):
+    await hub.send(oru(1, "NA1"))
+    async with hub.client() as client:
+        asked = {"sender": "XIS@TEST01", "code": "NA1"}
+        found = await client.get("/ops/codes/messages", params=asked)
+        assert found.json() == {"numbers": [1]}
+        for path, told in (
+            ("/ops/codes/messages?sender=XIS@TEST01", "code: say which"),
+            ("/ops/codes/messages?sender=X&code=NA1&sytem=x", "system"),
+            ("/ops/codes?count=many", "count: write a number"),
+            ("/ops/codes?mapped=perhaps", "mapped: true or false"),
+        ):
+            answer = await client.get(path)
+            assert answer.status_code == 400
+            assert told in answer.json()["issue"][0]["diagnostics"]

@@ -50,8 +50,12 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
     for number, row in enumerate(document.get("row", []), start=1):
         sources = row.get("from") if isinstance(row, Mapping) else None
         sources = [sources] if isinstance(sources, str) else sources
-        if not sources or not row.get("code"):
+        if not isinstance(sources, list) or not sources or not row.get("code"):
             raise ValueError(f"table {name}: row {number} needs `from` and `code`")
+        told = [("from", one) for one in sources]
+        told += [(key, row[key]) for key in ("code", "display", "system") if key in row]
+        for key, text in told:
+            _text(name, f"row {number} {key}", text)
         properties = {key: value for key, value in row.items() if key not in _ROW_KEYS}
         coded = Coded(row["code"], row.get("display", ""), row.get("system", system), properties)
         for source in sources:

@@ -70,7 +70,8 @@ async def _is_listed_later(owner: Thing, group: str, telling: Telling) -> bool:
 async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telling) -> None:
     """Compare the message's lists with what is stored and with what was told later.
 
-    What an older message tells first begins as ended, if a newer list lacks it; an Appointment
+    What an older message tells first begins as ended, if a newer list lacks it, and what was
+    ended stays so; an Appointment
     loses those of its doctors, rooms and devices that are not listed.
     """
     await _end_what_is_over(things, telling)
@@ -80,13 +81,17 @@ async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telli
 async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
     for thing in things:
         group = thing.converted.segment
-        if thing.stored is not None or thing.key[0] != _LISTED.get(group, ("", ""))[0]:
+        if thing.key[0] != _LISTED.get(group, ("", ""))[0]:
             continue
         owner_type = _owner_of(group)
         owner = next((one for one in things if one.key[0] == owner_type and one.stored), None)
-        if owner is not None and group in (await telling.later(owner.key)).lists:
+        if owner is None or group not in (await telling.later(owner.key)).lists:
+            continue
+        if thing.stored is None:
             ended = _ended(thing.resource, telling.day)
             thing.converted = thing.converted._replace(resource=ended)
+        elif is_over(thing.stored) and not (await telling.later(thing.key)).is_told:
+            thing.is_left = True
 
 
 def _owner_of(group: str) -> str:
@@ -98,10 +103,15 @@ def is_to_end(resource: Resource, teller: Teller) -> bool:
     institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
     if institutions != {teller.system} or told_at(resource, teller) > teller.time:
         return False
+    return not is_over(resource)
+
+
+def is_over(resource: Resource) -> bool:
+    """Say whether a fact is ended, or was never one."""
     status = _code(resource.get("clinicalStatus", {})) or resource.get("status")
     is_error = _code(resource.get("verificationStatus", {})) == "entered-in-error"
-    is_over = status in ("inactive", "resolved", "cancelled", "entered-in-error") or is_error
-    return not is_over and resource.get("active") is not False
+    is_ended = status in ("inactive", "resolved", "cancelled", "entered-in-error")
+    return is_ended or is_error or resource.get("active") is False
 
 
 def _code(concept: Mapping[str, Any]) -> str:

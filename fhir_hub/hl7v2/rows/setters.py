@@ -14,6 +14,7 @@ from fhir_hub.hl7v2.rows.elements import Step, Target
 # Draft, place, number of the repetition, value; says whether the value was taken.
 Put = Callable[[Draft, Place, int, Any], bool]
 Json = dict[str, Any]
+_MOST_COMPARED = 64
 
 
 def setter(target: Target, fhir_type: str = "") -> Put:
@@ -43,11 +44,17 @@ def _top_list(name: str) -> Put:
         known = draft.resource.get(name)
         if known is None:
             draft.resource[name] = [value]
-        elif value not in known:
-            known.append(value)
+        else:
+            _add(known, value)
         return True
 
     return put
+
+
+def _add(known: list[Any], value: Any) -> None:
+    """Add a value that is not there yet; of a very long list only the end is looked at."""
+    if value not in (known if len(known) < _MOST_COMPARED else known[-_MOST_COMPARED:]):
+        known.append(value)
 
 
 def _choice(target: Target, fhir_type: str) -> Put:
@@ -89,9 +96,7 @@ def _nested(target: Target) -> Put:
 
 def _set(holder: Json, last: Step, value: Any) -> bool:
     if last.is_list:
-        known = holder.setdefault(last.name, [])
-        if value not in known:
-            known.append(value)
+        _add(holder.setdefault(last.name, []), value)
         return True
     if last.name in holder:
         return False

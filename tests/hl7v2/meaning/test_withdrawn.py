@@ -81,6 +81,19 @@ async def test_what_was_taken_off_the_list_stays_off(say, in_force, group):
 
 
 @pytest.mark.parametrize("group", GROUPS)
+async def test_what_ended_before_does_not_come_back_by_a_list_between(say, in_force, group):
+    listed, first, second = GROUPS[group]
+    await say("ADT^A08", "1000", person(), visit(), *listed(first, second))
+    await say("ADT^A08", "1100", person(), visit(), *listed(first))
+    await say("ADT^A08", "1300", person(phone="13000000003"), visit(), *listed(first))
+    await say("ADT^A08", "1200", person(), visit(), *listed(first, second))
+    assert await in_force(group) == 1
+
+    await say("ADT^A08", "1400", person(), visit(), *listed(first, second))
+    assert await in_force(group) == 2
+
+
+@pytest.mark.parametrize("group", GROUPS)
 async def test_an_older_list_ends_nothing_that_was_listed_again(say, in_force, group):
     listed, first, second = GROUPS[group]
     await say("ADT^A08", "1000", person(), visit(), *listed(first, second))

@@ -1,0 +1,28 @@
+"""How the operator's addresses answer: JSON, or an OperationOutcome as the FHIR side gives it.
+
+Spec: https://hl7.org/fhir/R4/operationoutcome.html
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from fhir_hub.errors import FhirError, InvalidParameter, outcome
+
+
+async def answered(work: Callable[[], Awaitable[dict[str, Any]]]) -> Response:
+    """Return what the work gives as JSON, or the error that it raises as an OperationOutcome."""
+    try:
+        return JSONResponse(await work())
+    except FhirError as error:
+        status, resource = outcome(error)
+        return JSONResponse(resource, status, media_type="application/fhir+json")
+
+
+def read_flag(name: str, text: str) -> bool:
+    """Return a flag; raises `InvalidParameter`."""
+    if text not in ("true", "false"):
+        raise InvalidParameter(f"{name}: true or false")
+    return text == "true"

@@ -1,0 +1,50 @@
+"""A message of very many segments or repetitions takes as long as it is, and no longer.
+
+Function calls are counted, because they are the same on every machine.
+"""
+
+import sys
+
+from conversion_parts import converted, lines, of_type
+
+MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5.1"
+PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
+
+
+def calls(text):
+    """Return how many functions a conversion calls."""
+    count = 0
+
+    def counted(frame, event, argument):
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(counted)
+    try:
+        converted(text)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def orders(count):
+    """Return a message of orders, each with a doctor of its own, and a field that no row reads."""
+    segments = [MSH.format("ORU^R01^ORU_R01"), PID]
+    segments += [
+        f"OBR|{n}|P{n}|F{n}|X^Y|||20250314||||||||||||||||||F||D{n}^周^明" for n in range(count)
+    ]
+    return lines(*segments)
+
+
+def test_twice_as_many_orders_take_twice_as_many_steps():
+    converted(orders(2))  # what is remembered of the maps and codes
+
+    assert calls(orders(120)) < 2.1 * calls(orders(60))
+
+
+def test_of_very_many_repetitions_each_is_kept():
+    numbers = "~".join(f"T{n}^^^TEST01^PI" for n in range(300))
+    text = lines(MSH.format("ADT^A08^ADT_A01"), f"PID|1||{numbers}||沈^桂芳")
+    (patient,) = of_type(converted(text), "Patient")
+
+    assert [one["value"] for one in patient["identifier"]] == [f"T{n}" for n in range(300)]
