@@ -6,6 +6,9 @@ contained Medication stand under `medication#Medication.code`, and `medication#M
 its id. A chain `medication.code=abc` asks for either. What a contained resource refers to inside
 the same resource is reached in the same way, one link further; after that it ends.
 
+Where one parameter leads to several of a type, each also stands under a number of its own
+(`performer#Practitioner~2`): who asks for more than one thing asks it of one of them.
+
 Spec: https://hl7.org/fhir/R4/search.html#contained
 """
 
@@ -16,9 +19,11 @@ from fhir_hub.search.entry import Entry, is_part_name
 from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan, Together
 
 Resource = dict[str, Any]
+_Inner = Mapping[str, Sequence[Entry]]
 
 MOST_TYPES = 40  # of a reference to more, such as List.item, a chain names the type
 _DEEPEST = 2
+_MOST_ALIKE = 8
 _GROUPS = 10_000  # what is in one contained resource is no group with what is in another
 _NOTHING = Or()
 
@@ -37,30 +42,38 @@ def within_entries(
 ) -> list[Entry]:
     """Return what the contained resources say that `said`, the resource's own entries, refer to."""
     known = _by_reference(resource.get("contained"))
-    inner: dict[str, list[Entry]] = {}
-    seen: set[tuple[str, str]] = set()
+    inner = {code: list(entries_of(one)) for code, one in known.items()}
+    return _inside(said, known, inner, _DEEPEST)
+
+
+def _inside(
+    said: Iterable[Entry], known: Mapping[str, Resource], inner: _Inner, depth: int
+) -> list[Entry]:
+    found: dict[str, dict[str, None]] = {}
+    for entry in said:
+        if entry.kind == "reference" and entry.code in known and not is_part_name(entry.parameter):
+            name = name_of(entry.parameter, str(known[entry.code].get("resourceType")))
+            found.setdefault(name, {})[entry.code] = None
     out: list[Entry] = []
-    todo = [(entry.parameter, entry.code) for entry in said if _leads_inside(entry, known)]
-    for _ in range(_DEEPEST):
-        further = []
-        for parameter, code in todo:
-            one = known[code]
-            name = name_of(parameter, str(one.get("resourceType")))
-            if (name, code) in seen:
-                continue
-            seen.add((name, code))
-            if code not in inner:
-                inner[code] = list(entries_of(one))
-            out.append(Entry(name, "token", code[1:]))
-            first = len(seen) * _GROUPS
-            for entry in inner[code]:
-                group = entry.group and entry.group + first
-                named = entry._replace(parameter=f"{name}.{entry.parameter}", group=group)
-                out.append(named)
-                if _leads_inside(entry, known):
-                    further.append((named.parameter, entry.code))
-        todo = further
+    for name, codes in found.items():
+        places: list[tuple[str, Collection[str]]] = [(name, codes)]
+        if len(codes) > 1:
+            places += ((one, (code,)) for one, code in zip(_numbered(name), codes, strict=False))
+        for place, some in places:
+            out += [Entry(place, "token", code[1:]) for code in some]
+            own = [
+                entry._replace(group=entry.group and entry.group + number * _GROUPS)
+                for number, code in enumerate(some, start=1)
+                for entry in inner[code]
+            ]
+            own += _inside(own, known, inner, depth - 1) if depth > 1 else ()
+            out += [entry._replace(parameter=f"{place}.{entry.parameter}") for entry in own]
     return out
+
+
+def _numbered(name: str) -> list[str]:
+    """Return the names under which one of several alike stands by itself."""
+    return [f"{name}~{number}" for number in range(1, _MOST_ALIKE + 1)]
 
 
 def _by_reference(contained: Any) -> dict[str, Resource]:
@@ -68,11 +81,6 @@ def _by_reference(contained: Any) -> dict[str, Resource]:
     return {
         f"#{one['id']}": one for one in listed if type(one) is dict and type(one.get("id")) is str
     }
-
-
-def _leads_inside(entry: Entry, known: dict[str, Resource]) -> bool:
-    is_reference = entry.kind == "reference" and entry.code in known
-    return is_reference and not is_part_name(entry.parameter)
 
 
 def contained_plans(parameters: Iterable[str], plans: Mapping[Plan, Collection[str]]) -> list[Plan]:
@@ -88,8 +96,11 @@ def contained_plans(parameters: Iterable[str], plans: Mapping[Plan, Collection[s
 
 def _plan(parameter: str, resource_type: str, plan: Plan) -> Plan:
     name = name_of(parameter, resource_type)
-    asked = _within(plan, name)
-    return And((Has(name, "token"), asked)) if _denies(plan) else asked
+    if _is_one(plan):
+        return _within(plan, name)
+    several = _numbered(name)
+    alone = And((Has(name, "token"), Not(Has(several[0], "token")), _within(plan, name)))
+    return Or((alone, *(And((Has(one, "token"), _within(plan, one))) for one in several)))
 
 
 def _within(plan: Plan, name: str) -> Plan:
@@ -112,12 +123,12 @@ def _within(plan: Plan, name: str) -> Plan:
             return _NOTHING
 
 
-def _denies(plan: Plan) -> bool:
-    """Say whether a plan may be met by what is not there."""
+def _is_one(plan: Plan) -> bool:
+    """Say whether a plan is met by what one entry says, whatever else there is."""
     match plan:
-        case And(plans) | Or(plans):
-            return not plans or any(map(_denies, plans))
-        case Not():
-            return True
-        case _:
+        case Or(plans):
+            return all(map(_is_one, plans))
+        case And() | Not():
             return False
+        case _:
+            return True

@@ -121,3 +121,35 @@ async def test_it_follows_updates_and_deletes(client):
     assert await found("medication.code=new") == ["in"]
     assert await found("medication.code=xyz") == []
     assert await found("medication.manufacturer.name=maker") == []
+
+
+TEAM = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": {"text": "c"},
+    "contained": [
+        {"resourceType": "Practitioner", "id": "a", "name": [{"family": "Shen", "given": ["Wei"]}]},
+        {"resourceType": "Practitioner", "id": "b", "name": [{"family": "Li", "given": ["Min"]}]},
+    ],
+    "performer": [{"reference": "#a"}, {"reference": "#b"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "is_found"),
+    [
+        ("_filter=performer[family eq shen].given eq wei", True),
+        ("_filter=performer[family eq shen].given eq min", False),
+        ("_filter=performer[not (family eq shen)].given eq min", True),
+        ("_filter=performer[not (family eq shen)].given eq wei", False),
+        ("performer:Practitioner._id:not=a", True),
+        ("performer.family=shen&performer.given=min", True),
+    ],
+)
+async def test_what_is_asked_of_one_resource_is_not_told_by_two_that_are_contained(
+    client, query, is_found
+):
+    assert (await client.put("Observation/team", json=TEAM | {"id": "team"})).status_code == 201
+    answer = await client.get(f"Observation?{query}")
+
+    assert answer.json()["total"] == is_found, answer.text
