@@ -43,7 +43,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 WHOLE = "fhir_hub.whole"  # what sends an answer at once, where the server has such a way
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _MEDIA = {
     "json": f"{JSON}; charset=utf-8".encode(),
     "xml": f"{XML}; charset=utf-8".encode(),
@@ -173,8 +172,6 @@ class FhirApp:
         self, scope: Scope, headers: dict[str, str], query: Pairs, content: bytes
     ) -> FhirRequest:
         method = scope["method"]
-        if method not in _METHODS:
-            raise MethodNotAllowed(f"the methods are {', '.join(_METHODS)}")
         path = _path(scope, self.prefix)
         resource = None
         if content:

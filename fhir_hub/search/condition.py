@@ -7,13 +7,14 @@ in the table of the parameter's kind.
 Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple, ParamSpec
 
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.r4.references import is_id
+from fhir_hub.search.absence import missing
 from fhir_hub.search.contained import contained_plans
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
@@ -35,6 +36,7 @@ from fhir_hub.search.plan import (
     Or,
     Plan,
     Test,
+    any_of,
     gathered,
     kind_of,
 )
@@ -132,7 +134,7 @@ class Conditions:
         lists = Has("_id", "token", gathered(tuple(Is(one) for one in ids)))
         self._count(len(ids))
         item = self.parameter("List", "item")
-        return _any_of(LinkedBy("List", index, lists) for index in item.indexes)
+        return any_of(LinkedBy("List", index, lists) for index in item.indexes)
 
     def parameter(self, resource_type: str, code: str) -> Parameter:
         """Return the parameter of the type; raises `UnknownParameter` with the nearest ones."""
@@ -184,9 +186,9 @@ class Conditions:
                 raise UnknownParameter(_no_modifier(modifier, ("missing",)))
             if parameter.kind == "text":
                 return self._words(parameter, text)
-            return _any_of(self._pairs(parameter, value) for value in _values(text))
+            return any_of(self._pairs(parameter, value) for value in _values(text))
         if parameter.kind == "uri" and parameter.code == URL and "|" in text and not modifier:
-            return _any_of(self._named_so(parameter, value) for value in _values(text))
+            return any_of(self._named_so(parameter, value) for value in _values(text))
         rules = KINDS[parameter.kind]
         if parameter.kind == "reference" and modifier in self._types():
             parameter, modifier = _narrowed(parameter, modifier), ""
@@ -225,7 +227,7 @@ class Conditions:
         for test in tests:
             by_kind.setdefault(kind_of(test, kind), {})[test] = None
         kinds = {one: gathered(tuple(asked)) for one, asked in by_kind.items()}
-        return _any_of(Has(n, one, asked) for n in names for one, asked in kinds.items())
+        return any_of(Has(n, one, asked) for n in names for one, asked in kinds.items())
 
     def meaning(self, parameter: Parameter) -> Meaning:
         """Return what the meaning of the parameter's values depends on."""
@@ -237,7 +239,7 @@ class Conditions:
     def _words(self, parameter: Parameter, text: str) -> Plan:
         values = _values(text)
         self._count(len(values))
-        return _any_of(words_plan(parameter.code, value) for value in values)
+        return any_of(words_plan(parameter.code, value) for value in values)
 
     def _pairs(self, parameter: Parameter, text: str) -> Plan:
         parts = parameter.pairs[0].parts
@@ -290,7 +292,7 @@ class Conditions:
             for index in parameter.indexes
             for plan, types in plans.items()
         ]
-        return _any_of((*links, *contained_plans(parameter.indexes, plans)))
+        return any_of((*links, *contained_plans(parameter.indexes, plans)))
 
     def _reverse_chain(self, resource_type: str, name: str, ask: Ask, depth: int) -> Plan:
         parts = name.split(":", 3)
@@ -305,7 +307,7 @@ class Conditions:
         if resource_type != "Resource" and resource_type not in parameter.targets:
             raise UnknownParameter(f"{HAS}: {source}.{code} does not refer to {resource_type}")
         plan = self.named(source, rest, ask, depth + 1)
-        return _any_of(
+        return any_of(
             LinkedBy(source, index, plan, is_canonical)
             for is_canonical in _forms(parameter)
             for index in parameter.indexes
@@ -335,21 +337,6 @@ def _named(code: str, read: Callable[P, Plan], *given: P.args, **named: P.kwargs
 def _is_for(row: Modifier, parameter: Parameter) -> bool:
     """Say whether a modifier is for the types that the parameter's values have."""
     return not row.types or any(path.type in row.types for path in parameter.paths)
-
-
-def missing(parameter: Parameter, text: str) -> Plan:
-    """Return what `:missing` asks; raises `InvalidResource` but for true and false."""
-    if text not in ("true", "false"):
-        raise InvalidResource(":missing is true or false")
-    plans: Iterable[Plan]
-    if parameter.kind == "composite":
-        kind = parameter.pairs[0].parts[0].kind
-        plans = (Has(composite.part_name(i, 0), kind) for i in parameter.indexes)  # type: ignore[arg-type]  # no composite in a composite
-    else:
-        tests = reference.of_types(parameter.targets) if parameter.is_restricted else ()
-        plans = (Has(index, parameter.kind, tests) for index in parameter.indexes)
-    plan = _any_of(plans)
-    return Not(plan) if text == "true" else plan
 
 
 def _typed(parameter: Parameter, modifier: str, types: frozenset[str]) -> Parameter:
@@ -392,8 +379,3 @@ def _values(text: str) -> list[str]:
     if not all(values):
         raise InvalidResource("a value between commas is empty")
     return values
-
-
-def _any_of(plans: Iterable[Plan]) -> Plan:
-    found = tuple(plans)
-    return found[0] if len(found) == 1 else Or(found)

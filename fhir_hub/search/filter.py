@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
-from fhir_hub.search.condition import Ask, Conditions, missing
+from fhir_hub.search.absence import missing
+from fhir_hub.search.condition import Ask, Conditions
 from fhir_hub.search.filter_text import Comparison, Joined, Negated, Node, read_filter
 from fhir_hub.search.kinds import string
 from fhir_hub.search.kinds.date import overlaps

@@ -68,7 +68,8 @@ def parse_search(
         try:
             reading.take(name, value)
         except (UnknownParameter, InvalidParameter) as error:
-            if not lenient:
+            # R4 search.html#query: an unknown query SHALL be refused
+            if not lenient or name.partition(":")[0] == "_query":
                 raise
             reading.ignored.append(place)
             reading.issues.append(_ignored(error))

@@ -9,7 +9,7 @@ no entry is stored for them: a store answers them from its own columns.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -200,6 +200,12 @@ class Not:
 Plan = And | Or | Not | Has | Together | Links | LinkedBy
 
 EVERYTHING = And()
+
+
+def any_of(plans: Iterable[Plan]) -> Plan:
+    """Return what meets one of the plans."""
+    found = tuple(plans)
+    return found[0] if len(found) == 1 else Or(found)
 
 
 def conditions_of(plan: Plan) -> Iterator[Plan]:

@@ -191,7 +191,12 @@ async def test_head_says_what_get_would_send(client):
 
 @pytest.mark.parametrize(
     ("method", "address", "allowed"),
-    [("DELETE", "metadata", "GET, HEAD"), ("PUT", "Patient/1/_history", "GET, HEAD")],
+    [
+        ("DELETE", "metadata", "GET, HEAD"),
+        ("PUT", "Patient/1/_history", "GET, HEAD"),
+        ("OPTIONS", "Patient/1/_history", "GET, HEAD"),
+        ("TRACE", "metadata", "GET, HEAD"),
+    ],
 )
 async def test_an_address_that_takes_other_methods_names_them(client, method, address, allowed):
     answer = await client.request(method, address)

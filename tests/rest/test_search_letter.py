@@ -79,3 +79,23 @@ async def test_of_a_versioned_reference_the_version_that_it_names_is_included(cl
     assert await included("_id=old&_include=Observation:subject") == [("1", "male")]
     assert await included("_id=old&_include=*") == [("1", "male")]
     assert await included("_id=never&_include=Observation:subject") == [("2", "female")]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("Observation?subject:below=Patient/1", "not supported"),
+        ("Observation?encounter:below=", "no value"),
+        ("Patient?general-practitioner:under=1", "not known"),
+        ("Observation?derived-from:below=1", "not supported"),
+        ("Patient?_query=x", "no named queries"),
+    ],
+)
+async def test_search_refuses(client, address, said):
+    answer = await client.get(address)
+    lenient = await client.get(address, headers={"Prefer": "handling=lenient"})
+
+    assert answer.status_code == 400
+    assert said in answer.json()["issue"][0]["diagnostics"]
+    # R4 search.html#query: an unknown query SHALL be refused
+    assert lenient.status_code == (400 if "_query" in address else 200)
