@@ -21,7 +21,7 @@ help:
 	@echo "make bench-scale        the same searches over 10^4, 10^5 and 10^6 resources"
 	@echo "make bench-identity     how often 100,000 made people are recognised, and taken for others"
 	@echo "make try-examples       store R4's own examples (EXAMPLES=FILE.tar.xz) and compare"
-	@echo "make try-terminology  ask the public terminology tests (TERMINOLOGY=FILE.tar.xz)"
+	@echo "make try-terminology    ask the public terminology tests (TERMINOLOGY=FILE.tar.xz)"
 	@echo "make definitions-check  compile the R4 definitions again and compare"
 
 # A stamp is newer than what it was made from: installing again takes no time.
