@@ -54,6 +54,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `order_timing` | TQ1-3 to TQ1-14 | Timing |
 | `quantity_timing`, `quantity_occurrence` | TQ: ORC-7, OBR-27, RXE-1 | Timing |
 | `administered_at` | RXA-27, RXA-28 | Location |
+| `task_changed` | RF1-9, MSH-7, RF1-7 | dateTime, not before RF1-7 |
+| `document_order` | TXA-14, TXA-15 | Reference to the order, by its number |
 | `strength` | RXO-18, RXO-19, RXO-25, RXO-26 | Quantity, or Ratio to a volume |
 | `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
 | `narrative` | PV2-12 | Narrative |
@@ -102,6 +104,8 @@ UNCONDITIONAL = frozenset(
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
         "administered_at": calls_given.administered_at,
+        "task_changed": calls_source.task_changed,
+        "document_order": calls_given.document_order,
         "strength": calls_given.strength,
         "assigned_place": calls_visits.assigned_place,
         "narrative": calls_visits.narrative,

@@ -7,7 +7,7 @@ import base64
 from typing import Any
 
 from fhir_hub.hl7v2 import calls_orders
-from fhir_hub.hl7v2.datatypes import codes, places, texts
+from fhir_hub.hl7v2.datatypes import codes, identifiers, places, texts
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
@@ -74,6 +74,14 @@ def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
     text = "\n".join(whole(line.whole(content.field)) for line in lines)
     data = base64.b64encode(text.encode()).decode("ascii") if text.strip() else ""
     return compact({"contentType": "text/plain", "data": data, "title": called}) if data else None
+
+
+def document_order(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return the order that a document answers, by the placer's or the filler's number."""
+    context = place.run.context
+    numbers = (identifiers.ei(value, context) for path in paths if (value := place.value(path)))
+    found = next((number for number in numbers if number), None)
+    return [{"type": "ServiceRequest", "identifier": found}] if found else None
 
 
 def document_of_values(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -3,6 +3,7 @@
 Spec: https://hl7.org/fhir/R4/provenance.html; HL7v2 chapter 2, MSH
 """
 
+from datetime import datetime
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import times
@@ -46,6 +47,29 @@ def recorded(place: Place, draft: Draft, paths: Paths) -> str | None:
             whole = moment if moment.has_time else moment._replace(hour=0)
             return times.write_datetime(whole, context.zone)
     return place.run.received or None
+
+
+def task_changed(place: Place, draft: Draft, paths: tuple[Path, ...]) -> str | None:
+    """Return when a referral was last changed: RF1-9, else MSH-7, but not before it was written.
+
+    R4 wants an order of both (Task inv-1), and RF1-7 is when a referral takes effect.
+    """
+    processed, sent, written = (place.value(path) for path in paths)
+    context = place.run.context
+    authored = times.date_time(written, context) if written else None
+    for value in (processed, sent):
+        moment = times.date_time(value, context) if value else None
+        if moment and not (authored and _is_before(moment, authored)):
+            return moment
+    return authored
+
+
+def _is_before(moment: str, other: str) -> bool:
+    """Say whether a FHIR dateTime is before another, as far as both are precise."""
+    shorter = min(len(moment), len(other), len("2025-03-10"))
+    if moment[:shorter] != other[:shorter] or "T" not in moment or "T" not in other:
+        return moment[:shorter] < other[:shorter]
+    return datetime.fromisoformat(moment) < datetime.fromisoformat(other)
 
 
 def kept(place: Place, draft: Draft, paths: Paths) -> None:

@@ -107,9 +107,18 @@ def _part(child: Any, message: str, path: str) -> Part:
         return Part(name, None, repeats, required)
     name = name.removeprefix(f"{message}_")
     inner = f"{path}.{name}" if path else name
-    group = Group(inner, tuple(_part(part, message, inner) for part in content[1]))
+    inside = (part for part in content[1] if not _is_a_result(part[0], message))
+    group = Group(inner, tuple(_part(part, message, inner) for part in inside))
     # A group whose parts are all optional may be left out, whatever the table says.
     return Part(name, group, repeats, required and any(part.required for part in group.parts))
+
+
+def _is_a_result(group: str, message: str) -> bool:
+    """Say whether what a group would hold is a result: the OBX behind the ORC of an OUL.
+
+    2.8 lets a document of the order (OBX, TXA) stand there; who sends an OBX sends a result.
+    """
+    return message.startswith("OUL_") and group == f"{message}_ORDER_DOCUMENT"
 
 
 def _table(version: str, module: str, name: str) -> dict[str, Any]:

@@ -264,6 +264,7 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "reference_range": _each(write_quantities.reference_range),
         "requester": _requester,
         "requisition": _group_number,
+        "task_changed": _each(write_times.date),
     }
 )
 # What comes back by itself where its field is not beside the row's segment.

@@ -128,9 +128,10 @@ def _holder(draft: Draft, place: Place, index: int, parents: tuple[Step, ...]) -
 def decorator(target: Target) -> Put:
     """Return the function that puts a constant into every item that other rows have made."""
     parents, last = target.parents, target.last
+    in_list = any(step.is_list for step in parents)
 
     def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
-        if not draft.items:
+        if in_list and not draft.items:
             return False
         holders = [draft.resource]
         for step in parents:
@@ -144,7 +145,7 @@ def decorator(target: Target) -> Put:
 def _made(draft: Draft, place: Place, node: Json, step: Step) -> list[Json]:
     """Return what a step leads to that is there: of a label all items, else the segment's own."""
     if not step.is_list:
-        return [node.setdefault(step.name, {})]
+        return [node[step.name]] if step.name in node else []
     if not step.label:
         item = draft.items.get((id(node), step.name, "", place.segment.index))
         return [] if item is None else [item]
