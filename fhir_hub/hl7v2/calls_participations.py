@@ -14,46 +14,101 @@ from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
+_PREFERRED = {
+    "url": "http://hl7.org/fhir/StructureDefinition/iso21090-preferred",
+    "valueBoolean": True,
+}
+# HL7 table 0185 (PRT-23): of which system and use the preferred ContactPoint is.
+_METHODS = {
+    "B": ("pager", ""),
+    "C": ("phone", "mobile"),
+    "E": ("email", ""),
+    "F": ("fax", ""),
+    "H": ("phone", "home"),
+    "O": ("phone", "work"),
+}
 
 
 def participation(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return who takes part, of ROL or PRT.
 
     The paths are number, role, person, kind of provider, institution, place, begin, end,
-    address and phone.
+    address, phone, kind of institution; of PRT also how to reach whom best, and other numbers.
     """
-    number, role, who, kind, institution, where, begin, end, address, phone = paths
+    number, role, who, kind, institution, where, begin, end, address, phone, unit, *more = paths
     context = place.run.context
     person: Json | None = _made("Practitioner", place.value(who), place)
     facility: Json | None = _made("Organization", place.value(institution), place)
     if not place.run.by_table:
         return person or facility
-    at = [places.address(value, context) for value in place.values(address)][:1]
-    if person and at and at[0]:
-        person = {**person, "address": at}
     reached: list[Json] = []
     for value in place.values(phone):
         point = contacts.contact_point(value, context)
         reached += point if isinstance(point, list) else [point] if point else []
-    given = place.value(number)
-    location = _made("Location", place.value(where), place)
+    location: Json | None = _made("Location", place.value(where), place)
+    at = [places.address(value, context) for value in place.values(address)][:1]
+    person, facility, location = _at(at[0] if at else None, person, facility, location)
+    acts = person or facility or location or reached
+    if of_kind := _concept(place, unit):
+        facility = {"resourceType": "Organization"} | (facility or {}) | {"type": of_kind}
     parts = compact(
         {
-            "identifier": [one] if given and (one := identifiers.ei(given, context)) else [],
+            "identifier": _numbers(place, number, more[1:]),
             "period": compact({"start": _time(place, begin), "end": _time(place, end)}),
             "practitioner": person,
             "organization": facility,
             "code": _concept(place, role),
             "specialty": _concept(place, kind),
             "location": [location] if location else [],
-            "telecom": reached,
+            "telecom": _preferring(reached, place.text(more[0]) if more else ""),
         }
     )
-    acts = person or facility or location or reached
     return {"resourceType": "PractitionerRole"} | parts if parts and acts else None
+
+
+def _at(address: Json | None, *whose: Json | None) -> tuple[Json | None, Json | None, Json | None]:
+    """Return person, institution and place, the first that there is with the address."""
+    person, facility, location = whose
+    if address and person:
+        person = {**person, "address": [address]}
+    elif address and facility:
+        facility = {**facility, "address": [address]}
+    elif address and location:
+        location = {**location, "address": address}
+    return person, facility, location
+
+
+def _numbers(place: Place, number: Path, others: list[Path]) -> list[Json]:
+    """Return the number of the participation (EI), and others of the person (PLN, PRT-24)."""
+    context, given = place.run.context, place.value(number)
+    found = [one] if given and (one := identifiers.ei(given, context)) else []
+    for value in (value for path in others for value in place.values(path)):
+        kind, until = value.component(2), value.component(4)
+        number_of_kind = compact(
+            {
+                "value": one_line(part(value, 1)),
+                "type": codes.codeable_concept(kind, context) if kind else None,
+                "period": compact({"end": times.date_time(until, context) if until else ""}),
+            }
+        )
+        found += [number_of_kind] if number_of_kind and "value" in number_of_kind else []
+    return found
+
+
+def _preferring(points: list[Json], method: str) -> list[Json]:
+    """Return ways to reach somebody, the one that PRT-23 prefers (table 0185) marked as such."""
+    system, use = _METHODS.get(method, ("", ""))
+    fits = [one for one in points if system and one.get("system") == system]
+    best = next((one for one in fits if one.get("use") == use), fits[0] if len(fits) == 1 else None)
+    return [_preferred(one) if one is best else one for one in points]
+
+
+def _preferred(point: Json) -> Json:
+    return point | {"extension": [*point.get("extension", ()), _PREFERRED]}
 
 
 def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -64,6 +119,7 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """
     beside = place.node.segments.get("PV1", ())
     if all(by is not None for _, by in beside):
+        place.run.pass_over()
         return None
     found = participation(place, draft, paths)
     if found is None or found["resourceType"] == "Organization":
@@ -71,7 +127,7 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
     individual = place.run.support(found, place.segment)
     if individual is None:
         return None
-    _, role, *_, begin, end, _, _ = paths
+    _, role, _, _, _, _, begin, end, *_ = paths
     period = compact({"start": _time(place, begin), "end": _time(place, end)})
     return compact({"type": _concept(place, role), "period": period, "individual": individual})
 
@@ -89,7 +145,7 @@ def participating_device(place: Place, draft: Draft, paths: Paths) -> Json | Non
     parts = compact(
         {
             "identifier": [found] if found else [],
-            "udiCarrier": [{"deviceIdentifier": one_line(part(carrier, 1))}] if carrier else [],
+            "udiCarrier": _carrier(carrier) if carrier else [],
             "distinctIdentifier": one_line(place.text(donation)),
             "manufactureDate": _time(place, made),
             "expirationDate": _time(place, expires),
@@ -103,6 +159,13 @@ def participating_device(place: Place, draft: Draft, paths: Paths) -> Json | Non
     if not place.run.by_table and not found:
         return None  # nothing would find it again
     return {"resourceType": "Device"} | parts
+
+
+def _carrier(value: Value) -> list[Json]:
+    """Return the UDI of EI, and who issued it where that is an OID or the like."""
+    issuer = systems.universal(part(value, 3), part(value, 4))
+    found = compact({"deviceIdentifier": one_line(part(value, 1)), "issuer": issuer})
+    return [found] if found else []
 
 
 def _made(kind: str, value: Value | None, place: Place) -> Any:

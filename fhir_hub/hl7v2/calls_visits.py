@@ -30,6 +30,8 @@ def assigned_place(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json 
     if location and told and (part(value, 2) or part(value, 3)):
         found = codes.table_coding(told, context, context.table(_BED_STATUS))
         return location | {"operationalStatus": found} if found else location
+    if place.text(state):
+        place.run.keep(place.segment, state.field)
     return location
 
 

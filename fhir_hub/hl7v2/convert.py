@@ -217,12 +217,15 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 draft.mode = entry.mode
                 run.drafts.append(draft)
                 node.add_draft(entry.name, draft)
-            left &= ~entry.takes
             now, later = entry.plan(filled)
             resource = draft.resource
             for alone, act in now:
                 if alone not in resource:
                     act(place, draft)
+            if run.is_passed_over:
+                run.is_passed_over = False
+            else:
+                left &= ~entry.takes
             late.append((place, entry, draft))
             if later:
                 acts.append((place, draft, later))

@@ -164,6 +164,7 @@ class Run:
         "control_id",
         "drafts",
         "facility",
+        "is_passed_over",
         "issues",
         "left",
         "memory",
@@ -215,6 +216,7 @@ class Run:
             (code, text, None) for code, text in message.issues
         ]
         self.row: Row | None = None
+        self.is_passed_over = False
         self._numbers: dict[str, int] = {}
 
     def issue(self, code: str, text: str) -> None:
@@ -228,6 +230,10 @@ class Run:
     def keep(self, segment: Segment, number: int) -> None:
         """Have a field that was read kept as one that is not: nothing that is made has it whole."""
         self.untaken[segment.index] = self.untaken.get(segment.index, 0) | 1 << number
+
+    def pass_over(self) -> None:
+        """Have the segment as one that the entry at work did not read: it is of something else."""
+        self.is_passed_over = True
 
     def full_url(self, name: str) -> str:
         """Return the next reproducible full url of a resource of that name."""

@@ -154,3 +154,75 @@ def test_a_document_answers_the_order_that_it_names_and_says_who_changed_it():
     (edited,) = [one for one in of_type(conversion, "Provenance") if "occurredDateTime" in one]
     assert target(conversion, edited["target"][0]) == document
     assert values(target(conversion, edited["agent"][0]["who"])) == ["D1"]
+
+
+def taking_part(**fields):
+    prt = segment("PRT", f1="N1", f2="AD", f4="PO^performer", **fields)
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|A^a", prt)
+    (performer,) = only(conversion, "DiagnosticReport")["performer"]
+    return target(conversion, performer), conversion
+
+
+def test_who_takes_part_is_reached_best_and_known_as_she_says():
+    ways = "^PRN^PH^^^021^1111~^WPN^PH^^^021^2222"
+    found, _ = taking_part(f5="D1^李", f15=ways, f23="O", f24="123456^SL^上海^20300101")
+    preferred = [
+        one["value"]
+        for one in found["telecom"]
+        if any(extension.get("valueBoolean") for extension in one["extension"])
+    ]
+    assert preferred == ["0212222"]
+    _, licence = found["identifier"]
+    assert (licence["value"], licence["period"]) == ("123456", {"end": "2030-01-01"})
+    assert licence["type"]["coding"][0]["code"] == "SL"
+
+
+@pytest.mark.parametrize(
+    ("fields", "element"),
+    [
+        ({"f5": "D1^李", "f8": "甲院^^^^^^^^^77"}, "practitioner"),
+        ({"f8": "甲院^^^^^^^^^77"}, "organization"),
+        ({"f9": "W^1^2"}, "location"),
+    ],
+)
+def test_an_address_is_that_of_whoever_takes_part(fields, element):
+    found, conversion = taking_part(f14="路1^^上海", f7="H^Hospital", **fields)
+    reference = found[element][0] if element == "location" else found[element]
+    address = target(conversion, reference)["address"]
+    assert (address if element == "location" else address[0])["city"] == "上海"
+    organization = target(conversion, found["organization"])
+    assert organization["type"][0]["coding"][0]["code"] == "H"
+
+
+def test_who_takes_part_in_what_nothing_is_made_of_is_kept_word_for_word():
+    prt = "PRT|1|AD||AD^Admitting|D7^王"
+    message = lines(
+        TABLE_MSH.format("OUL^R22^OUL_R22"), PID, prt, "SPM|1|S1||SER", "OBR|1|P1|F1|X^Y"
+    )
+    fields = {one.path: one.state for one in converted(message).report.fields()}
+    assert {fields["PRT-4.1"], fields["PRT-5.1"]} == {"preserved"}
+
+
+def test_each_order_of_a_document_keeps_what_no_observation_has():
+    orders = [f"OBR|{at}|P{at}||X^Y||||||||||||||||||||RAD|F" for at in (1, 2)]
+    txa = "TXA|1|DS|TX|||||||||DOC1"
+    conversion = by_table("MDM^T02^MDM_T02", *orders, txa, "OBX|1|NM|A^a||5||||||F")
+    kept = [one for one in conversion.report.fields() if one.path in ("OBR-24", "OBR-25")]
+    assert {one.state for one in kept} <= {"mapped", "preserved"}
+    assert len(kept) == 4
+
+
+def test_a_header_that_names_no_sender_loses_nothing():
+    header = "MSH|^~\\&||TEST01|||20250315101500|secret|ORU^R01^ORU_R01|C1|P|2.5"
+    conversion = converted(lines(header, PID, "OBR|1|P1|F1|X^Y"), by_table=True)
+    assert of_type(conversion, "MessageHeader") == []
+    fields = {one.path: one.state for one in conversion.report.fields()}
+    assert (fields["MSH-8"], fields["MSH-11"]) == ("preserved", "preserved")
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_bed_state_that_no_place_shows_is_kept(stored):
+    pv1 = segment("PV1", f2="I", f3="W^^^H", f19="V1", f40="K")
+    message = lines(TABLE_MSH.format("ADT^A01^ADT_A01"), PID, pv1)
+    conversion = converted(message, by_table=not stored)
+    assert {one.path: one.state for one in conversion.report.fields()}["PV1-40"] == "preserved"
