@@ -178,7 +178,7 @@ async def _find_others(
             by_type.setdefault(thing.resource["resourceType"], []).append(thing)
     for resource_type, of_type in by_type.items():
         keys = {key for thing in of_type for key in numbers_of(keys_of(thing.resource))}
-        wanted = {number for thing in of_type for number in numbers_of(thing.converted.match)}
+        wanted = {number for thing in of_type for number in thing.numbers}
         found: list[Stored] = []
         if numbers := sorted(wanted - keys):
             is_named = resource_type in _NAMED and all(
@@ -230,7 +230,7 @@ def _held(resource: Resource) -> set[Number]:
 
 
 def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> None:
-    for number in numbers_of(thing.converted.match):
+    for number in thing.numbers:
         found = list(holders.get(number, {}).values())
         if len(found) > 1:
             resource_type = thing.resource["resourceType"]
@@ -252,10 +252,10 @@ async def _stage(
 ) -> None:
     if thing.is_left:
         return
-    converted = thing.converted._replace(
-        resource=rewritten(thing.resource, addresses),
-        removes=rewritten(dict(thing.converted.removes), addresses),
-    )
+    converted = thing.converted._replace(resource=rewritten(thing.resource, addresses))
+    if converted.removes:
+        removes = rewritten(dict(converted.removes), addresses)
+        converted = converted._replace(removes=removes)
     if thing.stored is None:
         unit.create(_routed(telling.told(converted), routes), thing.logical_id)
     elif thing.is_replaced or is_placeholder(thing.stored):
@@ -288,14 +288,24 @@ def rewritten(node: Resource, addresses: Mapping[str, str]) -> Resource:
             new: Any = addresses[value]
         elif kind not in _HOLDERS or name in _HOLD_NONE:
             continue
+        elif kind is not dict:
+            new = _each(value, addresses)
         else:
-            new = rewritten(value, addresses) if kind is dict else _each(value, addresses)
-            if new is value:
-                continue
+            new = _reference(value, addresses) or rewritten(value, addresses)
+        if new is value:
+            continue
         if changed is None:
             changed = dict(node)
         changed[name] = new
     return node if changed is None else changed
+
+
+def _reference(node: Resource, addresses: Mapping[str, str]) -> Resource | None:
+    """Return what a Reference that is nothing but a full url becomes, as nearly all are."""
+    if len(node) != 1:
+        return None
+    address = addresses.get(text) if type(text := node.get("reference")) is str else None
+    return {"reference": address} if address else None
 
 
 def _each(items: Sequence[Any], addresses: Mapping[str, str]) -> Sequence[Any]:
@@ -303,7 +313,7 @@ def _each(items: Sequence[Any], addresses: Mapping[str, str]) -> Sequence[Any]:
     for item in items:
         kind, new = type(item), item
         if kind is dict:
-            new = rewritten(item, addresses)
+            new = _reference(item, addresses) or rewritten(item, addresses)
         elif kind is list or kind is tuple:
             new = _each(item, addresses)
         elif kind is str:

@@ -5,7 +5,7 @@ A doctor who attends, orders and signs stands in three places of a message and i
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fhir_hub.hl7v2.convert import Converted
@@ -21,7 +21,7 @@ class Thing:
 
     `full_urls` are the places of the message that stand for it. With `is_left` what is stored
     stays as it is, with `is_replaced` nothing of it does. `through` is the logical id of a record
-    merged away by which it was found.
+    merged away by which it was found. What is found by identifiers or keys is so by its `numbers`.
     """
 
     converted: Converted
@@ -31,6 +31,7 @@ class Thing:
     is_left: bool = False
     through: str = ""
     is_replaced: bool = False
+    numbers: Sequence[Number] = ()
 
     @property
     def resource(self) -> Resource:
@@ -60,14 +61,16 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
     for converted in resources:
         resource_type = converted.resource["resourceType"]
         is_prior = bool(replacement(converted.resource))
-        numbers = [] if is_prior else [(resource_type, n) for n in numbers_of(converted.match)]
+        own = numbers_of(converted.match)
+        numbers = [] if is_prior else [(resource_type, number) for number in own]
         thing = next((known[number] for number in numbers if number in known), None)
         if thing is None:
-            thing = Thing(converted, [converted.full_url])
+            thing = Thing(converted, [converted.full_url], numbers=own)
             things.append(thing)
         else:
             thing.full_urls.append(converted.full_url)
             thing.converted = _united(thing.converted, converted)
+            thing.numbers = tuple(dict.fromkeys((*thing.numbers, *own)))
         for number in numbers:
             known.setdefault(number, thing)
     return things

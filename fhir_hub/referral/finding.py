@@ -4,7 +4,7 @@ Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
 """
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
@@ -45,6 +45,7 @@ async def find(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]
     return await unit.find(resource_type, plan_for(resource_type, **wanted))
 
 
+@lru_cache(maxsize=1024, typed=True)  # the rules ask the same of each of a message's results
 def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     """Return the plan that `find` asks."""
     plans = []

@@ -70,5 +70,6 @@ def stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Res
     }
     if "id" in resource and "meta" in resource:
         return {**resource, "id": logical_id, "meta": meta}
-    head = {"resourceType": resource["resourceType"], "id": logical_id, "meta": meta}
-    return head | {name: value for name, value in resource.items() if name not in head}
+    stamped = {"resourceType": resource["resourceType"], "id": logical_id, "meta": meta}
+    stamped.update(resource)
+    return stamped | {"id": logical_id, "meta": meta}

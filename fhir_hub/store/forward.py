@@ -6,7 +6,8 @@ its changes to the process that writes, which checks and commits them in groups 
 the other workers. The answer comes after the COMMIT, so a worker that then reads finds them.
 
 What travels is plain tuples in the interpreter's own form (`marshal`, a few microseconds a
-change), between processes of one hub only. Guards, which few writes have, are pickled.
+change), between processes of one hub only. A guard whose parts ask for codes alone, as all of a
+message do, is a tuple too; any other is pickled.
 
 Spec: https://www.sqlite.org/wal.html
 """
@@ -18,7 +19,7 @@ from operator import attrgetter
 from typing import Any
 
 from fhir_hub.search.entry import Entry
-from fhir_hub.search.plan import Query
+from fhir_hub.search.plan import And, Has, Is, Query
 from fhir_hub.store.base import (
     PARAMETERS,
     Change,
@@ -64,10 +65,10 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
     """
     if kind == "write":
         changes, generation, guards, finish, targets = value
-        conditions = pickle.loads(guards) if guards else ()
+        conditions = list(map(_guard, guards))
         stored = await backend.store.write(
             [_change(*plain) for plain in changes],
-            conditions if generation is None else (Generation(generation), *conditions),
+            conditions if generation is None else [Generation(generation), *conditions],
             _finish(*finish) if finish else None,
             None if targets is None else list(map(Target._make, targets)),
         )
@@ -145,7 +146,7 @@ class ForwardingStore:
             (
                 [(tuple(change[:-1]), list(map(tuple, change.entries))) for change in changes],
                 generation,
-                pickle.dumps(plain) if plain else b"",
+                [_plain_guard(one) for one in plain],
                 _plain(finish) if finish else None,
                 None if targets is None else list(map(tuple, targets)),
             ),
@@ -289,8 +290,33 @@ class ForwardingJournal:
         return await self._near.select(selection, **options)
 
 
-def _change(plain: Plain, entries: list[Plain]) -> Change:
-    return Change._make((*plain, tuple(map(Entry._make, entries))))
+def _change(plain: Plain, entries: Any) -> Change:
+    return Change._make((*plain, entries))  # who writes takes entries apart: tuples are enough
+
+
+def _plain_guard(guard: Guard) -> Plain | bytes:
+    """Return a guard as plain tuples; pickled where it asks for more than codes."""
+    plan = guard.plan
+    parts = []
+    for part in plan.plans if type(plan) is And else (plan,):
+        if type(part) is not Has or any(type(test) is not Is for test in part.tests):
+            return pickle.dumps(guard)
+        tests = [(test.code, test.system) for test in part.tests if type(test) is Is]
+        parts.append((part.parameter, part.kind, tests))
+    ids = list(guard.logical_ids)
+    return guard.resource_type, type(plan) is And, parts, ids, guard.as_of
+
+
+def _guard(plain: Any) -> Guard:
+    if type(plain) is bytes:
+        guard: Guard = pickle.loads(plain)
+        return guard
+    resource_type, is_and, parts, ids, as_of = plain
+    plans = tuple(
+        Has(parameter, kind, tuple([Is(code, system) for code, system in tests]))
+        for parameter, kind, tests in parts
+    )
+    return Guard(resource_type, And(plans) if is_and else plans[0], frozenset(ids), as_of)
 
 
 def _indexed(key: Plain, version_id: int, entries: list[Plain]) -> Indexed:
