@@ -63,9 +63,11 @@ def _places(raw: bytes, name: bytes) -> Iterator[int]:
 
 def _begins_line(raw: bytes, at: int) -> bool:
     """Say whether a segment begins at a place: before it are an end of a line, blanks, a BOM."""
+    if at and raw[at - 1] not in _BETWEEN:
+        return False
     before = raw[max(0, at - 64) : at]
     gap = before[len(before.rstrip(_BETWEEN)) :]
-    return gap == raw[:at] or any(end in gap for end in _ENDS)
+    return len(gap) == at or any(end in gap for end in _ENDS)
 
 
 def parts_of(raw: bytes | Iterable[bytes]) -> Iterator[Part]:

@@ -269,22 +269,22 @@ def unescape(text: str, encoding: Encoding) -> str:
         return text
     parts = text.split(mark)
     out: list[str] = [parts[0]]
-    pending = b""
+    pending: list[bytes] = []
     position = 1
     while position < len(parts):
         body = parts[position]
         closed = position + 1 < len(parts)
         if closed and body[:1] == "X" and (octets := _hex(body[1:])) is not None:
-            pending += octets
+            pending.append(octets)
             after = parts[position + 1]
             if after or position + 2 >= len(parts):
-                out.append(_decode(pending, encoding.charset) + after)
-                pending = b""
+                out.append(_decode(b"".join(pending), encoding.charset) + after)
+                pending.clear()
             position += 2
             continue
         if pending:
-            out.append(_decode(pending, encoding.charset))
-            pending = b""
+            out.append(_decode(b"".join(pending), encoding.charset))
+            pending.clear()
         if closed and body[:1] in _SPANS and (span := _span(body, parts[position + 1], mark)):
             out.append(span)
             position += 2

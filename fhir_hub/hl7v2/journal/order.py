@@ -8,12 +8,14 @@ one number are served one after the other, which costs a little and is never wro
 Spec: HL7v2 chapter 3, PID and MRG
 """
 
+import re
 from collections.abc import Iterator
 
 from fhir_hub.hl7v2.ack import Header
 
 _FIELDS = {"PID": (2, 3, 4, 19), "MRG": (1, 4)}
 _NULLS = ("", '""')
+_LINE_END = re.compile("[\r\n]")
 
 
 def patient_numbers(text: str, header: Header) -> tuple[str, ...]:
@@ -47,8 +49,8 @@ def _lines(text: str) -> Iterator[str]:
     """Yield the segments of `_FIELDS`; of a message that brings a file nothing else is read."""
     for at in sorted(at for name in _FIELDS for at in _places(text, name)):
         if not (before := text[max(0, at - 80) : at].rstrip(" \t")) or before[-1] in "\r\n":
-            ends = [end for end in (text.find("\r", at), text.find("\n", at)) if end >= 0]
-            yield text[at : min(ends, default=len(text))]
+            end = _LINE_END.search(text, at)
+            yield text[at : end.start() if end else len(text)]
 
 
 def _places(text: str, name: str) -> Iterator[int]:
