@@ -84,6 +84,15 @@ narratives = texts.map(
     }
 )
 
+INSIDE = record(  # a Patient that an Observation contains
+    resourceType=st.just("Patient"),
+    id=st.just("in"),
+    name=some(names),
+    gender=st.sampled_from(("female", "male", None)),
+    birthDate=st.none() | days,
+    managingOrganization=st.none() | reference("Organization"),
+)
+
 RESOURCES: dict[str, st.SearchStrategy[Resource]] = {
     "Patient": record(
         meta=st.none() | metas,
@@ -107,7 +116,8 @@ RESOURCES: dict[str, st.SearchStrategy[Resource]] = {
         meta=st.none() | metas,
         status=st.sampled_from(("final", "preliminary")),
         code=concepts,
-        subject=st.none() | reference("Patient"),
+        contained=some(INSIDE, 1),
+        subject=st.none() | reference("Patient") | st.just({"reference": "#in"}),
         encounter=st.none() | reference("Encounter"),
         performer=some(reference("Organization", "Patient")),
         effectiveDateTime=st.none() | dates,
