@@ -6,7 +6,7 @@ that follows the links sees every version once.
 Spec: https://hl7.org/fhir/R4/http.html#history
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
@@ -88,43 +88,37 @@ def _of_one(version: Stored, asked: _Asked) -> Page:
 
 
 def _parameters(request: FhirRequest, service: Service) -> _Asked:
-    """Return what the address asks for; each parameter but `_at` stands once."""
+    """Return what the address asks for; R4 http.html#history: each parameter stands once."""
     request.require_no_query((*PARAMETERS, CURSOR))
     asked = dict(request.query)
-    periods = [value for name, value in request.query if name == "_at"]
-    if len(asked) + len(periods[1:]) < len(request.query):
-        raise InvalidParameter("each parameter of a history stands once, but _at")
+    if len(asked) < len(request.query):
+        raise InvalidParameter("each parameter of a history stands once")
     count = _number("_count", asked.get("_count", str(service.page_size)))
     summary = asked.get("_summary", "")
     return _Asked(
         min(count, service.max_page_size) or 1,
         date_interval(_written(asked["_since"]), service.zone).start if "_since" in asked else 0,
-        _period(periods, service.zone) if periods else None,
+        _period(asked["_at"], service.zone) if "_at" in asked else None,
         _number(CURSOR, asked.get(CURSOR, "0")),
         subset(summary, listed(asked.get("_elements", "")), service.definitions),
         is_counted=summary == "count" or not count,
     )
 
 
-def _period(values: Sequence[str], zone: tzinfo) -> tuple[int, int]:
-    """Return the first and the last microsecond of what all the values have in common.
+def _period(text: str, zone: tzinfo) -> tuple[int, int]:
+    """Return the first and the last microsecond of the period that `_at` names.
 
-    A prefix opens or closes a period as it does in a search: `ge2024` is from 2024 on, `gt2024`
-    what comes after it. Raises `InvalidParameter` for values that have nothing in common.
+    A prefix opens it as it does in a search: `ge2024` is from 2024 on, `gt2024` what comes after
+    it. Raises `InvalidParameter` for one that names no period.
 
     Spec: https://hl7.org/fhir/R4/http.html#history, search.html#prefix
     """
-    first, last = -_EVER, _EVER
-    for text in values:
-        prefix, rest = prefixed(text)
-        if prefix not in _PERIODS:
-            known = ", ".join(_PERIODS)
-            raise InvalidParameter(f"_at is one period: it takes the prefixes {known}")
-        start, end = _PERIODS[prefix](*date_interval(_written(rest), zone))
-        first, last = max(first, start), min(last, end - 1)
-    if first > last:
-        raise InvalidParameter("the values of _at have no moment in common")
-    return first, last
+    prefix, rest = prefixed(text)
+    if prefix not in _PERIODS:
+        known = ", ".join(_PERIODS)
+        raise InvalidParameter(f"_at is one period: it takes the prefixes {known}")
+    start, end = _PERIODS[prefix](*date_interval(_written(rest), zone))
+    return start, end - 1
 
 
 def _written(text: str) -> str:

@@ -110,8 +110,8 @@ async def test_since_and_at_choose_by_time(client):
         ("_at=le2024-02-29T10:00:01Z", P[2:]),
         ("_at=eq2024-02", P),
         ("_at=lt2024", []),
-        ("_at=gt0001&_at=lt9999", P),
-        ("_at=ge2024-02-29T10:00:01Z&_at=lt2024-02-29T10:00:03Z", P[2:3]),
+        ("_at=gt0001", P),
+        ("_at=lt9999", P),
     ],
 )
 @pytest.mark.usefixtures("versions")
@@ -129,7 +129,7 @@ async def test_at_takes_the_prefixes_of_a_date(client, asked, found):
         ("Patient/_history?_at=ap2024", 400),
         ("Patient/_history?_at=xx2024", 400),
         ("Patient/_history?_at=ge", 400),
-        ("Patient/_history?_at=gt2024&_at=lt2024", 400),
+        ("Patient/_history?_at=ge2024&_at=lt2025", 400),
         ("Patient/_history?_since=2024&_since=2025", 400),
         ("Patient/_history?_count=-1", 400),
         ("Patient/_history?name=x", 400),
