@@ -14,6 +14,7 @@ from typing import Any
 from fhir_hub.identity import systems
 from fhir_hub.identity.match import same_number
 from fhir_hub.identity.names import is_han
+from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]
 Rule = Callable[[Any, Any, str], Any]
@@ -174,12 +175,16 @@ def _member(participant: Json) -> Any:
 
 
 def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
-    """Replace who is in a team already; since when she is holds until another time is told."""
+    """Replace who is in a team already; since when she is holds until another time is told.
+
+    Who is taken out before she was to begin has no beginning any more.
+    """
     begun = {hashable(_member(one)): one.get("period", {}).get("start") for one in old}
     told = []
     for one in new:
         start, period = begun.get(hashable(_member(one))), one.get("period", {})
-        kept = {"period": {"start": start, **period}} if start and period else {}
+        is_held = start and period and not is_after(start, period.get("end", start))
+        kept = {"period": {"start": start, **period}} if is_held else {}
         told.append({**one, **kept})
     joined: list[Json] = _united(_member)(old, told, day)
     return joined

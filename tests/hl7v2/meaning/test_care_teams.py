@@ -43,6 +43,14 @@ async def test_who_leaves_a_team_was_in_it_until_then(say, only, ends, day):
     assert period == {"start": "2025-03-01", "end": day}
 
 
+async def test_who_is_taken_out_before_she_was_to_begin_has_no_beginning(say, only):
+    await say("ADT^A01", "0900", person(), member("AD", "RN", "7^王^芳", "20250501"), visit())
+    await say("ADT^A08", "1000", person(), member("DE", "RN", "7^王^芳"), visit())
+
+    ((_, _, period),) = told(await only("CareTeam"))
+    assert period == {"end": "2025-03-14"}
+
+
 async def test_each_institution_has_a_team_of_its_own_beside_the_contract(say, every):
     contract = "ZQY|1|QY-1|ACTIVE|20250301|20260228|ZJJCHC^x|QPDCH^y|SHTH01^z|D1^戴慧"
     await say("ADT^A01", "0900", person(), member("AD", "RN", "7^王^芳"), visit(), contract)
