@@ -119,6 +119,42 @@ async def test_files_are_taken_in_the_order_in_which_they_were_written(open_fold
     assert [one.message.control_id for one in reversed(found)] == ["C0", "C1", "C2"]
 
 
+async def test_files_of_different_patients_are_taken_at_once(open_folder, path):
+    both = asyncio.Barrier(2)  # neither is answered before both are under way
+
+    async def take(block):
+        await both.wait()
+        return b"MSH|^~\\&\rMSA|AA|C1\r"
+
+    folder = open_folder(take)
+    for number in range(2):
+        (path / f"{number}.hl7").write_bytes(adt(f"C{number}").replace(b"T1", b"T%d" % number))
+    async with asyncio.timeout(30):
+        assert await look(folder) == 2
+
+
+@pytest.mark.parametrize("kind", ["one patient's", "batches"])
+async def test_files_that_must_not_overtake_are_taken_one_after_the_other(open_folder, path, kind):
+    under_way, most = [], []
+
+    async def take(block):
+        under_way.append(block)
+        most.append(len(under_way))
+        await asyncio.to_thread(len, under_way)
+        under_way.remove(block)
+        return b"MSH|^~\\&\rMSA|AA|C1\r"
+
+    folder = open_folder(take)
+    for number in range(4):
+        raw = adt(f"C{number}")
+        if kind == "batches":
+            raw = b"BHS|^~\\&\r" + raw.replace(b"T1", b"T%d" % number) + b"BTS|1\r"
+        (path / f"{number}.hl7").write_bytes(raw)
+
+    assert await look(folder) == 4
+    assert most == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("step", ["before", "after"])
 async def test_a_crash_around_the_taking_leaves_the_file_for_the_next_start(
     open_folder, path, ways, step

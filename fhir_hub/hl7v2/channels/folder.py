@@ -6,6 +6,9 @@ last: first its messages are taken, then the ACK is written beside where it goes
 moved there. So whatever is interrupted is done again from the file, and the journal knows the
 messages that were taken: they get the ACK that they got, and have no second effect.
 
+Files of one message each are taken some at once, those of one patient one after the other; a file
+that holds a batch, or a large one, is taken alone.
+
 Spec: HL7v2 chapter 2, 2.10.3 (a file may hold a batch); rename(2)
 """
 
@@ -16,6 +19,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from fhir_hub.hl7v2.answers.together import AT_ONCE, Together
+from fhir_hub.hl7v2.batches import is_batch
 from fhir_hub.hl7v2.channels.channel import Configured
 from fhir_hub.hl7v2.channels.http_status import status_of
 from fhir_hub.hl7v2.listener import Log
@@ -23,6 +28,8 @@ from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.store.ending import end_tasks
 
+_LARGE_BYTES = 1 << 20
+_LEAVING = 2 * AT_ONCE
 _ON_ITS_WAY = (".tmp", ".part", ".filepart", ".ack")
 Take = Callable[[Block], Awaitable[bytes]]
 Stamp = tuple[int, int, int]
@@ -58,22 +65,49 @@ class Folder:
         now = await asyncio.to_thread(self._stamps)
         whole = [name for name, stamp in now.items() if self._seen.get(name) == stamp]
         self._seen = now
-        taken = 0
-        for name in sorted(whole, key=lambda name: (now[name][1], name)):
-            if stop.is_set():
-                break
-            try:
-                await self._one(name)
-                taken += 1
-            except OSError as error:  # the others are none the worse for it
-                self._log("folder_fault", channel=self._name, fault=error)
-        return taken
+        names = sorted(whole, key=lambda name: (now[name][1], name))
+        together = Together(lambda raw: self._take(Block(raw)))
+        leaving: list[asyncio.Task[bool]] = []
+        try:
+            for name in names:
+                if stop.is_set():
+                    break
+                await self._begin(name, together, leaving)
+            return sum(await asyncio.gather(*leaving))
+        finally:
+            await together.close()
+            await end_tasks(*leaving)
 
-    async def _one(self, name: str) -> None:
-        raw = await asyncio.to_thread((self._path / name).read_bytes)
-        answer = await self._take(Block(raw))
+    async def _begin(
+        self, name: str, together: Together, leaving: list[asyncio.Task[bool]]
+    ) -> None:
+        """Begin to take a file, when there is room for one more; `leaving` are those before it."""
+        try:
+            raw = await asyncio.to_thread((self._path / name).read_bytes)
+        except OSError as error:
+            self._log("folder_fault", channel=self._name, fault=error)
+            return
+        is_alone = len(raw) > _LARGE_BYTES or is_batch(raw)
+        if is_alone:
+            await asyncio.gather(*leaving)
+        task = asyncio.create_task(self._leave(name, await together.begin(raw)))
+        leaving.append(task)
+        if is_alone:
+            await task
+        busy = [one for one in leaving[-2 * _LEAVING :] if not one.done()]
+        if len(busy) >= _LEAVING:
+            await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _leave(self, name: str, taken: asyncio.Task[bytes]) -> bool:
+        """Move a file when it is answered, the answer beside it; say whether it left."""
+        answer = await taken
         place = "done" if status_of(answer) == 200 else "failed"
-        await asyncio.to_thread(self._move, name, self._path / place, answer)
+        try:
+            await asyncio.to_thread(self._move, name, self._path / place, answer)
+        except OSError as error:  # the others are none the worse for it
+            self._log("folder_fault", channel=self._name, fault=error)
+            return False
+        return True
 
     def _stamps(self) -> dict[str, Stamp]:
         """Return the files that may be whole: size, time of the last change, and which it is."""
