@@ -44,9 +44,10 @@ class _Pairs(NamedTuple):
 
 
 class _Composite(NamedTuple):
-    """One composite."""
+    """One composite, and the keys of which a resource needs one to have a pair."""
 
     pairs: tuple[_Pairs, ...]
+    needs: frozenset[str]
 
     def add(self, resource: Resource, out: list[Entry]) -> None:
         first = 1
@@ -65,6 +66,13 @@ class _Plan(NamedTuple):
     composites: tuple[_Composite, ...]
     derive: Derive | None
     is_by_element: bool
+
+    def add_pairs(self, resource: Resource, out: list[Entry]) -> None:
+        """Add what the composites have; most of them a resource lacks."""
+        keys = resource.keys()
+        for composite in self.composites:
+            if not keys.isdisjoint(composite.needs):
+                composite.add(resource, out)
 
 
 class Extractor:
@@ -161,8 +169,7 @@ class Extractor:
         self, plan: _Plan, resource: Resource, targets: Collection[Literal], out: list[Entry]
     ) -> tuple[Entry, ...]:
         """Return the entries of a resource's elements and what is about more than one of them."""
-        for composite in plan.composites:
-            composite.add(resource, out)
+        plan.add_pairs(resource, out)
         inside: list[Entry] = []
         if "contained" in resource:
             inside = within_entries(resource, out, self._said)
@@ -184,8 +191,7 @@ class Extractor:
         plan = self._plan_of(resource)
         out: list[Entry] = []
         plan.root.visit(resource, resource, out)
-        for composite in plan.composites:
-            composite.add(resource, out)
+        plan.add_pairs(resource, out)
         return out
 
     def references(
@@ -250,12 +256,11 @@ class Extractor:
         return self._parameters.indexed(resource_type)
 
     def _composite(self, parameter: Parameter) -> _Composite:
-        return _Composite(
-            tuple(
-                _Pairs(pair.path, tuple(map(self._collector, pair.parts)), _needs(pair))
-                for pair in parameter.pairs
-            )
+        pairs = tuple(
+            _Pairs(pair.path, tuple(map(self._collector, pair.parts)), _needs(pair))
+            for pair in parameter.pairs
         )
+        return _Composite(pairs, frozenset().union(*(pair.needs for pair in pairs)))
 
     def _collector(self, part: Parameter) -> Collect:
         adder = KINDS[part.kind].adder  # type: ignore[index]  # no composite in a composite

@@ -259,6 +259,14 @@ async def test_a_cursor_belongs_to_its_query(filled):
             await filled.search(other)
 
 
+async def test_one_code_of_two_systems_is_found_once(store, change):
+    both = (Entry("identifier", "token", "7", "urn:a"), Entry("identifier", "token", "7", "urn:b"))
+    await store.write([change("p", *both)])
+
+    page = await store.search(Query(("Patient",), token("identifier", Is("7")), with_total=True))
+    assert ([stored.logical_id for stored in page.matches], page.total) == (["p"], 1)
+
+
 async def test_thousands_of_alternatives_are_one_search(filled):
     many = tuple(Is(f"x{number}") for number in range(3000))
 

@@ -171,6 +171,8 @@ def _one_each(
     choices: Mapping[str, str], value: dict[str, Any], found: list[Issue] | None
 ) -> list[Issue] | None:
     """Return `found` and the issues of choice elements that stand in more than one form."""
+    if len(value.keys() & choices.keys()) < 2:
+        return found
     steps: dict[str, str] = {}
     for name in value:
         step = choices.get(name)

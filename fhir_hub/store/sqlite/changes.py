@@ -15,9 +15,9 @@ import apsw
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.full_text import CONTENT
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
-from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, beside, walk_of
+from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
-from fhir_hub.store.sqlite.rows import SHAPE, Rows
+from fhir_hub.store.sqlite.rows import SHAPE, Row, Rows
 from fhir_hub.store.sqlite.sql import bounded
 from fhir_hub.store.sqlite.touched import Touched
 
@@ -212,14 +212,14 @@ class Changes:
     def _add_entries(self, rows: Rows, of: _Owner, entries: Iterable[Entry]) -> int:
         """Put the rows of a resource without entries until now; return its shape."""
         type_id, rid = of.type, of.rid
-        make_system = self._names.make_system
+        parameters, systems = self._parameters, self._names.systems
+        add_entry, add_code, first = rows.entry.append, rows.code.append, len(rows.entry)
         numbers = set()
-        systems: dict[tuple[int, str], int] = {}
         people: list[tuple[int, str, int, int]] = []
         codes: list[tuple[int, str, int]] = []
         spans: list[tuple[float, float]] = []
         for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
-            parameter, walk = self._parameters.get((type_id, name, kind)) or self._parameter(
+            parameter, walk = parameters.get((type_id, name, kind)) or self._parameter(
                 type_id, name, kind
             )
             if kind == "text":
@@ -227,7 +227,9 @@ class Changes:
                 said = rows.texts.get(rid, (f"t{type_id}", "", ""))
                 rows.texts[rid] = (*said[:2], code) if name == CONTENT else (said[0], code, said[2])
                 continue
-            system_id = make_system(system) if system else 0
+            system_id = systems.get(system)
+            if system_id is None:
+                system_id, systems = self._names.make_system(system), self._names.systems
             if kind in INTERVALS:
                 low = -_INFINITY if low is None else bounded(low)
                 high = _INFINITY if high is None else bounded(high)
@@ -236,9 +238,7 @@ class Changes:
                     self._widen(parameter, high - low, is_many or parameter in numbers)
             else:
                 low = high = None
-                if systems.setdefault((parameter, code), system_id) != system_id:
-                    self._widen(parameter, 0, is_many=True)
-            rows.entry.append((rid, parameter, place, code, system_id, low, high, text, group))
+            add_entry((rid, parameter, place, code, system_id, low, high, text, group))
             numbers.add(parameter)
             if low is not None and high is not None:
                 if walk:
@@ -249,12 +249,22 @@ class Changes:
             elif walk == "reference" and code.startswith(PATIENT):
                 people.append((parameter, code, rid, system_id))
             elif walk:
-                rows.code.append((parameter, code, rid, system_id, *SILENT))
+                add_code((parameter, code, rid, system_id, None, None, None, None, None))
                 if walk == "told":
                     codes.append((parameter, code, system_id))
+        if len(rows.entry) - first > len(numbers):
+            self._note_systems(rows.entry[first:])
         if people:
             rows.code += beside(people, codes, spans, (of.sequence, of.logical_id))
         return self._shape(type_id, frozenset(numbers))
+
+    def _note_systems(self, entries: Iterable[Row]) -> None:
+        """Record for each parameter whether one code of a resource is of two systems."""
+        systems: dict[tuple[Any, Any], Any] = {}
+        for _, parameter, _, code, system, low, *_ in entries:
+            if low is None and systems.setdefault((parameter, code), system) != system:
+                assert isinstance(parameter, int)
+                self._widen(parameter, 0, is_many=True)
 
     def _replace_entries(self, rows: Rows, of: _Owner, entries: Iterable[Entry]) -> int:
         """Put the rows that differ from those that the resource has, and remove the others."""

@@ -5,7 +5,7 @@ keeps what it has looked up; what it has not found it asks again, since another 
 may have added it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -78,6 +78,11 @@ class Names:
         sql = f"SELECT ({'), ('.join(ends)})"
         row: Any = self._connection.execute(sql, (parameter, parameter)).fetchone()
         return None if row[0] is None else row
+
+    @property
+    def systems(self) -> Mapping[str, int]:
+        """Return the systems whose numbers are at hand; no system is among them, as 0."""
+        return self._systems
 
     def system(self, uri: str) -> int | None:
         """Return the number of a system, or None if no entry has it."""
