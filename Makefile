@@ -8,7 +8,7 @@ PORT   ?= 8000
 MLLP_PORT ?= 2575
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-mongo lint bench bench-checks bench-scale bench-identity try-examples try-terminology definitions-check clean
+.PHONY: help run test test-faults test-mongo lint bench bench-checks bench-scale bench-identity try-examples try-terminology try-tables definitions-check clean
 
 help:
 	@echo "make run                start the hub (FHIR on $(PORT), HL7v2 on $(MLLP_PORT))"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-identity     how often 100,000 made people are recognised, and taken for others"
 	@echo "make try-examples       store R4's own examples (EXAMPLES=FILE.tar.xz) and compare"
 	@echo "make try-terminology    ask the public terminology tests (TERMINOLOGY=FILE.tar.xz)"
+	@echo "make try-tables         compare the HL7v2 maps with HL7's own tables (TABLES=FOLDER)"
 	@echo "make definitions-check  compile the R4 definitions again and compare"
 
 # A stamp is newer than what it was made from: installing again takes no time.
@@ -95,6 +96,11 @@ try-examples: $(VENV)/installed-tests
 TERMINOLOGY ?= terminology-tests.tar.xz
 try-terminology: $(VENV)/installed-tests
 	$(BIN)/python tools/try_terminology.py --tests $(TERMINOLOGY) --verbose
+
+# where HL7's v2-to-FHIR tables are (the guide's CSV sheets)
+TABLES ?= ig-maps
+try-tables: $(VENV)/installed
+	$(BIN)/python tools/try_tables.py --tables $(TABLES)
 
 definitions-check: $(VENV)/installed
 	$(BIN)/python tools/compile_definitions.py --check

@@ -18,6 +18,7 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
+_ROLES = "ProviderRole"
 _PREFERRED = {
     "url": "http://hl7.org/fhir/StructureDefinition/iso21090-preferred",
     "valueBoolean": True,
@@ -129,7 +130,10 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
         return None
     _, role, _, _, _, _, begin, end, *_ = paths
     period = compact({"start": _time(place, begin), "end": _time(place, end)})
-    return compact({"type": _concept(place, role), "period": period, "individual": individual})
+    value, context = place.value(role), place.run.context
+    table = context.table(_ROLES)
+    kind = codes.table_codeable_concept(value, context, table) if value else None
+    return compact({"type": [kind] if kind else [], "period": period, "individual": individual})
 
 
 def participating_device(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -212,6 +212,40 @@ def test_whether_a_patient_fasted_is_of_the_specimen(told, code):
     assert (status["coding"][0]["code"] if status else None) == code
 
 
+def test_each_note_of_a_booking_has_its_author():
+    note = segment("NTE", f1="1", f3="空腹", f4="PI", f5="E1^录", f6="20250301", f9="X1^y")
+    message = by_table("SIU^S12^SIU_S12", BOOKING, note, "AIP|1|A|D1")
+    found = only(message, "Appointment")
+    (told,) = [one["valueAnnotation"] for one in found["extension"] if "valueAnnotation" in one]
+    assert (told["text"], told["time"]) == ("空腹", "2025-03-01")
+    assert values(target(message, told["authorReference"])) == ["E1"]
+    kinds = [one["valueCodeableConcept"]["coding"][0]["code"] for one in told["extension"]]
+    assert kinds == ["PI", "X1"]
+
+
+@pytest.mark.parametrize(("told", "labels"), [("Y", ["R"]), ("N", [])])
+def test_a_protected_visit_is_restricted(told, labels):
+    pv2 = segment("PV2", f22=told)
+    visit = only(by_table("ADT^A01^ADT_A01", segment("PV1", f2="I", f19="V1"), pv2), "Encounter")
+    assert [one["code"] for one in visit.get("meta", {}).get("security", ())] == labels
+
+
+def test_codes_of_hl7_tables_are_named_as_such_and_a_hospitals_own_are_not():
+    pv1 = segment("PV1", f2="I", f19="V1", f15="A2~B6~X9")
+    visit = only(by_table("ADT^A01^ADT_A01", pv1, segment("PV2", f38="A")), "Encounter")
+    arranged = visit["hospitalization"]["specialArrangement"]
+    assert [one["coding"][0]["code"] for one in arranged] == ["wheel", "B6", "X9"]
+    assert coded(arranged[1]["coding"][0]) == (V2 + "0009", "B6")
+    assert arranged[2]["coding"][0]["system"].startswith(BASE)
+    (arrival,) = [one["valueCodeableConcept"] for one in visit["extension"]]
+    assert coded(arrival["coding"][0]) == (V2 + "0430", "A")
+
+
+def test_the_header_says_which_software_sent_it():
+    header = only(by_table("ADT^A01^ADT_A01", "SFT|厂商|2.1|HIS"), "MessageHeader")
+    assert (header["source"]["version"], header["source"]["software"]) == ("2.1", "HIS")
+
+
 def test_a_label_is_stored_with_the_order_and_says_nothing_of_other_orders():
     message = lines(
         TABLE_MSH.format("OML^O21^OML_O21"),

@@ -33,7 +33,7 @@ def test_a_role_beside_the_visit_takes_part_in_it_for_its_time():
     role = f"ROL|R1|AD|AT^主治^HL70443|{DOCTOR}|202503150800|202503160800"
     conversion = made("ADT^A01^ADT_A01", PV1, role)
     (participant,) = only(conversion, "Encounter")["participant"]
-    assert participant["type"][0]["coding"][0]["code"] == "AT"
+    assert participant["type"][0]["coding"][0]["code"] == "ATND"
     assert participant["period"]["start"] == "2025-03-15T08:00:00+08:00"
     assert numbers(target(conversion, participant["individual"])) == ["D1"]
     assert "generalPractitioner" not in only(conversion, "Patient")
