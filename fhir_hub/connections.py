@@ -128,7 +128,15 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # weak, else an answered request would be garbage that only the collector finds
         cycle.scope["extensions"] = {WHOLE: {"send": partial(self._answer, weakref.ref(cycle))}}
-        super()._start_asgi_task(cycle, app)
+        if self.pipeline:  # one that is answered begins the next: many would be a deep recursion
+            super()._start_asgi_task(cycle, app)
+            return
+        try:
+            rest = app.begin(cycle.scope, cycle.receive, cycle.send)
+        except Exception as error:  # in a task it is logged, and the client hears of it
+            rest = _failed(error)
+        if rest is not None:
+            super()._start_asgi_task(cycle, lambda *_: rest)
 
     def _answer(
         self,
@@ -173,6 +181,10 @@ class Connection(HttpToolsProtocol):
         if is_idle and self._is_begun:  # its head did not come
             self.transport.write(_TOO_SLOW)
         self.transport.close()
+
+
+async def _failed(error: Exception) -> None:
+    raise error
 
 
 class Adopted(Connection):
