@@ -8,10 +8,12 @@ Spec: https://hl7.org/fhir/R4/http.html#capabilities and capabilitystatement.htm
 
 from collections.abc import Iterable
 from typing import Any
+from zlib import crc32
 
+from fhir_hub import fhirjson
 from fhir_hub.clock import instant
 from fhir_hub.errors import InvalidParameter
-from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse, answer
+from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse
 from fhir_hub.rest.service import Operation, Service
 from fhir_hub.rest.subset import parse_subset
 from fhir_hub.rest.terminology_capabilities import terminology_statement
@@ -55,7 +57,13 @@ async def capabilities(request: FhirRequest, service: Service) -> FhirResponse:
         shown = await terminology_statement(request.base, service)
     else:
         shown = statement(request.base, service)
-    return answer(200, subset.reduce(shown) if subset else shown)
+    content = fhirjson.dumps(subset.reduce(shown) if subset else shown)
+    # it has no version: the tag is that of its bytes
+    headers = {"ETag": f'W/"{crc32(content):08x}"'}
+    known = request.headers.get("if-none-match", "").split(",")
+    if headers["ETag"] in map(str.strip, known):
+        return FhirResponse(304, b"", headers)
+    return FhirResponse(200, content, headers)
 
 
 def statement(base: str, service: Service) -> dict[str, Any]:

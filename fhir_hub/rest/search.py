@@ -20,13 +20,14 @@ from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operation_definitions import RESOURCE_TYPE
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, subset
-from fhir_hub.search.compartment import compartment_plan
+from fhir_hub.search.compartment import compartment_plan, whole_plan
 from fhir_hub.search.parse import parse_search
 from fhir_hub.search.plan import EVERYTHING, And, Plan
 from fhir_hub.search.request import SearchRequest
 from fhir_hub.search.shown import shown_plan, shown_sort
 from fhir_hub.store.base import Page, Stored
 
+_ALL = "*"
 # the end of an entry, and the comma before the next
 _MATCH, _INCLUDE = b',"search":{"mode":"match"}},', b',"search":{"mode":"include"}},'
 
@@ -45,15 +46,23 @@ async def search_system(request: FhirRequest, service: Service) -> FhirResponse:
 async def search_compartment(request: FhirRequest, service: Service) -> FhirResponse:
     """Return a page of one type's resources that match and are in the compartment of a resource.
 
+    Of all types for `*`.
+
     Raises `NotFound` for a type that has no compartment, or whose compartment has no such type.
 
     Spec: https://hl7.org/fhir/R4/http.html#vsearch
     """
     owner, logical_id, member = request.path[:3]
-    if member not in service.definitions.compartment(service.known_type(owner)):
-        raise NotFound(f"{owner} has no compartment with such a type; of all types: $everything")
+    known = service.definitions.compartment(service.known_type(owner))
+    path = "/".join(request.path[:3])
+    if member == _ALL and known:
+        types = tuple(sorted(known))
+        plan = whole_plan(service.parameters, owner, logical_id, types)
+        return await _search(request, service, types, path, plan)
+    if member not in known:
+        raise NotFound(f"{owner} has no compartment with such a type; of all types: {_ALL}")
     plan = compartment_plan(service.parameters, owner, logical_id, member)
-    return await _search(request, service, (member,), "/".join(request.path[:3]), plan)
+    return await _search(request, service, (member,), path, plan)
 
 
 async def _search(

@@ -6,8 +6,10 @@ members of a type are a plan like any other search.
 Spec: https://hl7.org/fhir/R4/compartmentdefinition.html
 """
 
+from collections.abc import Iterable
+
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.search.plan import Has, Is, Or, Plan
+from fhir_hub.search.plan import And, Has, Is, Or, Plan
 
 _ITSELF = "{def}"
 
@@ -30,3 +32,16 @@ def compartment_plan(
                 plans[Has(index, "reference", (address,))] = None
     found = tuple(plans)
     return found[0] if len(found) == 1 else Or(found)
+
+
+def whole_plan(
+    parameters: Parameters, compartment: str, logical_id: str, members: Iterable[str]
+) -> Plan:
+    """Return what finds the resources of all of the types `members` in the compartment."""
+    plans: dict[Plan, list[Is]] = {}
+    for one in members:
+        plan = compartment_plan(parameters, compartment, logical_id, one)
+        plans.setdefault(plan, []).append(Is(one))
+    return Or(
+        tuple(And((Has("_type", "token", tuple(types)), plan)) for plan, types in plans.items())
+    )

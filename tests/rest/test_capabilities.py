@@ -64,3 +64,13 @@ async def test_parts_of_the_statement_can_be_asked_for(client, mode):
     assert "rest" not in elements
     assert elements["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert "documentation" not in str(summary.get("rest", ""))
+
+
+async def test_its_tag_says_whether_it_is_still_the_same(client):
+    first = await client.get("metadata")
+    tag = first.headers["ETag"]
+    again = await client.get("metadata", headers={"If-None-Match": f'"x", {tag}'})
+    part = await client.get("metadata?_elements=status", headers={"If-None-Match": tag})
+
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    assert (part.status_code, part.headers["ETag"] != tag) == (200, True)

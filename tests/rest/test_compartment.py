@@ -30,6 +30,11 @@ async def stored(client):
         ("Patient/nobody/Observation", []),
         ("Patient/p/Patient", ["p"]),
         ("Patient/p/Condition", []),
+        ("Patient/p/*", ["p", "o0", "o1"]),
+        ("Patient/p/*?_id=o1,o2,q", ["o1"]),
+        ("Patient/p/*?_sort=-_id", ["p", "o1", "o0"]),
+        ("Patient/nobody/*", []),
+        ("Encounter/p/*", []),
     ],
 )
 @pytest.mark.usefixtures("stored")
@@ -42,12 +47,13 @@ async def test_a_compartment_is_searched_alone(client, address, ids):
 
 @pytest.mark.usefixtures("stored")
 async def test_a_compartment_is_searched_by_post_and_page_by_page(client):
-    form = {"_count": "1"}
-    bundle = (await client.post("Patient/p/Observation/_search", data=form)).json()
-    following = {link["relation"]: link["url"] for link in bundle["link"]}["next"]
+    for member, first, second, number in (("Observation", "o0", "o1", 2), ("*", "p", "o0", 3)):
+        form = {"_count": "1", "_total": "accurate"}
+        bundle = (await client.post(f"Patient/p/{member}/_search", data=form)).json()
+        following = {link["relation"]: link["url"] for link in bundle["link"]}["next"]
 
-    assert bundle["entry"][0]["resource"]["id"] == "o0"
-    assert (await client.get(following)).json()["entry"][0]["resource"]["id"] == "o1"
+        assert (bundle["total"], bundle["entry"][0]["resource"]["id"]) == (number, first)
+        assert (await client.get(following)).json()["entry"][0]["resource"]["id"] == second
 
 
 @pytest.mark.parametrize(
@@ -59,6 +65,8 @@ async def test_a_compartment_is_searched_by_post_and_page_by_page(client):
         ("Nothing/p/Observation", 404),
         ("Patient/p/Observation/o0", 404),
         ("Patient/p/Observation?colour=red", 400),
+        ("Patient/p/*?status=final", 400),
+        ("Observation/o0/*", 404),
     ],
 )
 async def test_what_is_no_compartment_is_refused(client, address, status):

@@ -66,7 +66,7 @@ def prepare(query: Query, conditions: Conditions, count: Count, limits: Limits) 
     scopes = conditions.scopes(query.resource_types)
     query = replace(query, plan=pruned(query.plan, scopes, conditions))
     walks = Walks(conditions, count, limits)
-    found = [walks.best(query.plan, scope) for scope in scopes]
+    found = [walks.best(pruned(query.plan, [one], conditions), one) for one in scopes]
     arms = [arm for walk in found for arm in walk.arms]
     is_unique = all(walk.is_unique for walk in found)
     total = total_of(query.plan, scopes, found, walks) if query.with_total else None

@@ -9,7 +9,9 @@ Spec: https://hl7.org/fhir/R4/search.html#contained
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan
+from fhir_hub.search.predicate import passes_any
 from fhir_hub.store.sqlite.conditions import Conditions, Scope
 
 
@@ -40,7 +42,10 @@ def _may_be_met(plan: Plan, scopes: Sequence[Scope], conditions: Conditions) -> 
         case Or(plans):
             return any(_may_be_met(part, scopes, conditions) for part in plans)
         case Has(parameter, kind):
-            is_own = parameter == "_type" or conditions.own_columns(plan, "") is not None
+            if parameter == "_type":
+                names = [Entry("_type", "token", scope.name) for scope in scopes]
+                return not plan.tests or any(passes_any(plan.tests, name) for name in names)
+            is_own = conditions.own_columns(plan, "") is not None
             return is_own or _is_named(parameter, kind, scopes, conditions)
         case Links(parameter):
             return _is_named(parameter, "reference", scopes, conditions)
