@@ -80,6 +80,15 @@ def test_the_header_says_how_the_message_is_to_be_treated():
     assert found["language"] == "en"
 
 
+@pytest.mark.parametrize("marks", ["^~\\&", "*!%$"])
+def test_where_a_message_comes_from_does_not_depend_on_its_delimiters(marks):
+    header = "MSH|^~\\&|XIS^2.16.TBD^ISO|TEST01|||20250315101500||ORU^R01^ORU_R01|C1|P|2.9"
+    text = lines(header, PID, segment("OBR", f1="1", f4="X^Y"))
+    conversion = converted(text.translate(str.maketrans("^~\\&", marks)), by_table=True)
+    endpoint = only(conversion, "MessageHeader")["source"]["endpoint"]
+    assert endpoint == "XIS%5E2.16.TBD%5EISO"
+
+
 @pytest.mark.parametrize(
     ("code", "label"),
     [

@@ -90,6 +90,12 @@ def test_a_document_in_data_keeps_its_type():
     }
 
 
+@pytest.mark.parametrize("encoding", ["Base64", "A", "HEX"])
+def test_a_document_whose_data_was_left_out_has_its_type_alone(encoding):
+    found, _ = document(f"OBX|1|ED|R^报告||^application^pdf^{encoding}^||||||F")
+    assert found["content"][0]["attachment"] == {"contentType": "application/pdf", "title": "报告"}
+
+
 def test_a_document_of_values_alone_has_them_as_its_text():
     found, conversion = document(
         "OBX|1|NM|W^体重||90|kg|||||F|||20250314", "OBX|2|CE|K^结论||N^正常||||||F"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, half_width, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import read_decimal
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.er7 import Value, unescape
 from fhir_hub.identity.systems import universal
 
 _MEDIA_TYPES = {
@@ -36,6 +36,7 @@ _MEDIA_TYPES = {
     "ZIP": "application/zip",
     "X-HL7-CDA-LEVEL-ONE": "application/xml",
 }
+_ENCODINGS = ("A", "HEX", "BASE64")
 _TYPES = {
     "AP": "application",
     "APPLICATION": "application",
@@ -119,13 +120,25 @@ def uri(value: Value, context: Context) -> str | None:
     """Return a text as a URI, or the URI of an HD's universal id."""
     if part(value, 2) and (system := universal(part(value, 2), part(value, 3))):
         return system
-    return quote(whole(value), safe="-._~:/?#[]@!$&'()*+,;=%") or None
+    return quote(_usual(value), safe="-._~:/?#[]@!$&'()*+,;=%") or None
+
+
+def _usual(value: Value) -> str:
+    """Return all of a value as one text, with HL7's usual delimiters between its parts."""
+    encoding = value.encoding
+    if encoding.as_parsed or (encoding.component, encoding.subcomponent) == ("^", "&"):
+        return whole(value)
+    numbers = range(1, len(value.components) + 1) if whole(value) else ()
+    parts = (value.component(number).components for number in numbers)
+    return "^".join("&".join(unescape(one, encoding).strip() for one in held) for held in parts)
 
 
 def attachment(value: Value, context: Context) -> dict[str, Any] | None:
-    """Return the Attachment of ED (its data) or of RP (its address)."""
+    """Return the Attachment of ED (its data, or its type alone if it has none) or of RP."""
     if part(value, 5):
         return _encapsulated(value, context)
+    if not part(value, 1) and part(value, 4).upper() in _ENCODINGS:
+        return {"contentType": _media_type(part(value, 2), part(value, 3))}
     if len(value.components) > 1 and part(value, 1) and not part(value, 4).startswith("Base"):
         kind = _media_type(part(value, 3), part(value, 4))
         address = quote(part(value, 1), safe="-._~:/?#[]@!$&'()*+,;=%")
