@@ -230,9 +230,15 @@ def _held(resource: Resource) -> set[Number]:
 
 
 def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> None:
+    """Have a thing found that its key or number finds; a number of several says nothing of one.
+
+    That is so where it has a key of its own; without one nobody knows which is meant.
+    """
     for number in thing.numbers:
         found = list(holders.get(number, {}).values())
         if len(found) > 1:
+            if keys_of(thing.resource):
+                continue
             resource_type = thing.resource["resourceType"]
             raise PreconditionFailed(
                 f"one identifier is held by {len(found)} resources",

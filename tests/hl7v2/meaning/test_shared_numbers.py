@@ -37,3 +37,10 @@ async def test_a_number_of_one_result_finds_it_under_another_order(say, only):
     await say("ORU^R01", "0900", PID, "OBR|1|P1|F1|A^a", result("718-7", "120", "R1^LIS"))
     await say("ORU^R01", "0930", PID, "OBR|1|P1|F2|A^a", result("718-7", "121", "R1^LIS"))
     assert str((await only("Observation"))["valueQuantity"]["value"]) == "121"
+
+
+async def test_a_number_that_several_results_have_finds_none_of_them(say, every):
+    await say("ORU^R01", "0900", *report(result("718-7", "120"), result("8867-4", "60")))
+    await say("ORU^R01", "0930", PID, "OBR|1|P2|F2|A^a", result("718-7", "121"))
+    found = [str(one["valueQuantity"]["value"]) for one in await every("Observation")]
+    assert found == ["120", "60", "121"]
