@@ -135,6 +135,17 @@ def test_a_medicine_was_given_somewhere_with_something():
 
 
 @pytest.mark.parametrize(
+    ("dose", "told"), [("5", "value"), ("999", "extension"), ("", "extension")]
+)
+def test_a_route_is_told_though_nobody_recorded_the_dose(dose, told):
+    rxa = segment("RXA", f1="0", f2="1", f3="20250310", f5="A^a", f6=dose, f20="CP")
+    conversion = by_table("RAS^O17^RAS_O17", "ORC|RE|R1", "RXO|A^a", rxa, "RXR|IM")
+    dosage = only(conversion, "MedicationAdministration")["dosage"]
+    assert "IM" in codes(dosage["route"])
+    assert told in dosage["dose"]
+
+
+@pytest.mark.parametrize(
     ("told", "status"), [("ACTIVE", "active"), ("已愈", "resolved"), ("?", "active")]
 )
 def test_a_problem_is_where_it_is_in_its_life(told, status):
