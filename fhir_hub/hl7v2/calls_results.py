@@ -161,7 +161,8 @@ def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | No
         return None
     run, whole = place.run, segment.whole(text.field)
     if run.by_table:
-        return [{"text": texts.string(whole, run.context)}]
+        told = texts.string(whole, run.context) if not whole.is_null else ""
+        return [{"text": told}] if told else None
     key = ("range", whole.raw, segment.field(unit.field))
 
     def make() -> list[Json] | None:

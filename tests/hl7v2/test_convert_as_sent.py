@@ -237,3 +237,18 @@ def test_a_bed_state_that_no_place_shows_is_kept(stored):
     message = lines(TABLE_MSH.format("ADT^A01^ADT_A01"), PID, pv1)
     conversion = converted(message, by_table=not stored)
     assert {one.path: one.state for one in conversion.report.fields()}["PV1-40"] == "preserved"
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        pytest.param(["OBR|1|P1|F1|A^a", 'OBX|1|NM|B^b||5||""||||F'], id="a range taken back"),
+        pytest.param([segment("OBR", f1="1", f2="P1", f4='""', f46="X^x", f47="Y^y")], id="prr-1"),
+    ],
+)
+def test_what_is_taken_back_leaves_nothing_invalid(segments):
+    conversion = by_table("ORU^R01^ORU_R01", "ORC|RE|P1|F1", *segments)  # which checks it
+    for one in of_type(conversion, "Observation"):
+        assert "referenceRange" not in one
+    for one in of_type(conversion, "ServiceRequest"):
+        assert "orderDetail" not in one
