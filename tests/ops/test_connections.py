@@ -84,6 +84,33 @@ async def test_any_number_of_reads_behind_a_write_are_answered(start):
     assert [status for status, _, _ in answers] == [201] + [200] * many
 
 
+async def test_others_have_their_turn_between_the_reads_of_one_packet(start):
+    many, turns = 500, 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with start() as hub:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(hub.home.rpartition(":")[2])
+        )
+        writer.write(asked(b"PUT", b"/fhir/Patient/p", PATIENT))
+        await read_answer(reader)
+        beside = asyncio.create_task(other())
+        writer.write(asked(b"GET", b"/fhir/Patient/p") * many)
+        await read_answer(reader)
+        first = turns
+        for _ in range(many - 1):
+            await read_answer(reader)
+        beside.cancel()
+        writer.close()
+
+    assert turns - first >= many // 2
+
+
 async def test_a_reading_that_has_to_wait_goes_on_in_a_task(start, tmp_path):
     async with start(store=f"sqlite:{tmp_path}/hub.sqlite") as hub, hub.client() as client:
         made = (await client.post("/fhir/Basic", json=BASIC)).json()
