@@ -19,12 +19,14 @@ from fhir_hub.errors import (
     InvalidParameter,
     InvalidResource,
     MethodNotAllowed,
+    NotAcceptable,
     TooLarge,
+    UnsupportedMediaType,
     outcome,
 )
 from fhir_hub.r4.xml_read import from_xml
 from fhir_hub.r4.xml_write import XmlWriter, indented
-from fhir_hub.rest import routes
+from fhir_hub.rest import raw, routes
 from fhir_hub.rest.media import (
     JSON,
     XML,
@@ -66,6 +68,7 @@ _SAID = frozenset(
         b"prefer",
         b"content-type",
         b"x-request-id",
+        raw.SECURITY_CONTEXT.encode(),
         b"host",
     )
 )
@@ -116,10 +119,16 @@ class FhirApp:
             # RFC 9110, 5.3: a header that comes twice says both
             headers = {k: ", ".join(v for name, v in said if name == k) for k in headers}
         request_id = headers.get("x-request-id", "")[:64] or self.new_request_id()
-        interaction, fault, shown = "", None, Shown()
+        interaction, fault, shown, is_raw = "", None, Shown(), False
         try:
             content = await self._body(scope, receive)
-            query, shown = _asked(scope["query_string"], headers)
+            try:
+                query, shown = _asked(scope["query_string"], headers)
+            except NotAcceptable:
+                if not raw.is_read(scope["method"], _path(scope, self.prefix)):
+                    raise
+                is_raw = True
+                query, shown = _asked(scope["query_string"], {**headers, "accept": ""})
             request = self._request(scope, headers, query, content)
             if request.path[-1:] == ("_search",) and any(n in request.content for n in _SHOWING):
                 # what a search asks of the answer may stand in its form, as all of it may
@@ -127,7 +136,10 @@ class FhirApp:
             row = routes.route(request)
             interaction = row.interaction
             response = await row.function(request, self.service)
-            content = self._content(response, shown)
+            if is_raw:
+                response = raw.answered(response, headers["accept"])
+            is_own = "Content-Type" in response.headers
+            content = response.content if is_own else self._content(response, shown)
         except Exception as error:
             fault = error
             shown = shown._replace(is_pretty=True, encodings="")
@@ -176,11 +188,18 @@ class FhirApp:
         resource = None
         if content:
             is_form = path[-1:] == ("_search",)
-            kind = body_format(headers.get("content-type", ""), method, is_form=is_form)
+            kind: Format | None = None
+            try:
+                kind = body_format(headers.get("content-type", ""), method, is_form=is_form)
+            except UnsupportedMediaType:
+                if not raw.is_write(method, path):
+                    raise
             if "content-encoding" in headers:
                 content = unpacked(content, headers["content-encoding"], self.max_body_bytes)
             if kind == "xml":
                 resource = from_xml(content, self.service.definitions)
+            elif kind is None:
+                resource = raw.binary_of(content, headers, path)
         return FhirRequest(
             method="GET" if method == "HEAD" else method,
             path=path,
@@ -217,7 +236,8 @@ class FhirApp:
         headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
         headers.append((b"x-request-id", request_id.encode("latin-1", "replace")))
         if content:
-            headers.append((b"content-type", _MEDIA[shown.format]))
+            if "Content-Type" not in response.headers:
+                headers.append((b"content-type", _MEDIA[shown.format]))
             if shown.encodings and wants_gzip(shown.encodings, len(content)):
                 is_large = len(content) > _PACK_ASIDE
                 content = await asyncio.to_thread(packed, content) if is_large else packed(content)

@@ -12,7 +12,7 @@ import pytest
 
 from fhir_hub.rest.http import FhirApp
 
-XML = "application/fhir+xml"
+XML, JSON = "application/fhir+xml", "application/fhir+json"
 PATIENT = (
     b'<Patient xmlns="http://hl7.org/fhir"><id value="p"/><active value="true"/>'
     b'<text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml">'
@@ -211,3 +211,49 @@ async def test_not_modified_has_a_tag_and_no_body(client):
 
     assert (answer.status_code, answer.content) == (304, b"")
     assert answer.headers["ETag"] == 'W/"1"'
+
+
+PDF = {"resourceType": "Binary", "id": "pdf", "contentType": "application/pdf", "data": "JVBERg=="}
+
+
+@pytest.mark.parametrize("address", ["Binary/pdf", "Binary/pdf/_history/1"])
+async def test_a_binary_is_read_as_what_it_holds(client, address):
+    await client.put("Binary/pdf", json=PDF)
+    for accept in ("application/pdf", "application/*;q=0.1, application/pdf"):
+        answer = await client.get(address, headers={"Accept": "application/pdf"})
+        head = await client.head(address, headers={"Accept": accept})
+        assert (answer.status_code, answer.content) == (200, b"%PDF")
+        assert (answer.headers["Content-Type"], answer.headers["ETag"]) == (
+            "application/pdf",
+            'W/"1"',
+        )
+    known = await client.get(address, headers={"Accept": "application/pdf", "If-None-Match": "*"})
+    as_json = await client.get(address, headers={"Accept": JSON})
+    other = await client.get(address, headers={"Accept": "image/png"})
+    missing = await client.get("Binary/none", headers={"Accept": "image/png"})
+    for number, kind in enumerate(("text/plain;\nX-Evil:1", "text/plain;名")):  # no header
+        odd = PDF | {"id": f"odd{number}", "contentType": kind}
+        await client.put(f"Binary/odd{number}", json=odd)
+        refused = await client.get(f"Binary/odd{number}", headers={"Accept": "text/plain"})
+        assert (refused.status_code, "X-Evil" in refused.headers) in ((406, False), (404, False))
+
+    assert (head.status_code, known.status_code, other.status_code) == (200, 304, 406)
+    assert (missing.status_code, missing.json()["resourceType"]) == (404, "OperationOutcome")
+    assert as_json.json()["data"] == "JVBERg=="
+
+
+async def test_what_is_sent_to_binary_as_it_is_becomes_one(client):
+    await client.put("Patient/p", json={"resourceType": "Patient", "id": "p"})
+    headers = {"Content-Type": "image/png", "X-Security-Context": "Patient/p"}
+    created = await client.post("Binary", content=b"PNG", headers=headers)
+    stored = await client.put("Binary/b", content=gzip.compress(b"text"), headers=PACKED)
+    elsewhere = await client.post("Patient", content=b"PNG", headers=headers)
+    read = await client.get(created.headers["Location"], headers={"Accept": "image/png"})
+    shown = (await client.get("Binary/b", headers={"Accept": JSON})).json()
+
+    assert (created.status_code, stored.status_code, elsewhere.status_code) == (201, 201, 415)
+    assert (read.content, read.headers["X-Security-Context"]) == (b"PNG", "Patient/p")
+    assert (shown["contentType"], shown["data"]) == ("text/plain; charset=gbk", "dGV4dA==")
+
+
+PACKED = {"Content-Type": "text/plain; charset=gbk", "Content-Encoding": "gzip"}
