@@ -270,3 +270,12 @@ def test_a_label_is_stored_with_the_order_and_says_nothing_of_other_orders():
     assert first["meta"]["security"][0]["code"] == "R"
     assert "meta" not in second
     assert first["identifier"][0]["system"].startswith(BASE)
+
+
+def test_a_doctors_number_has_its_check_digit_and_her_name_the_time_that_it_holds():
+    doctor = "D1^Li^^^^^^^HIS^L^3^M10^^^^^20200101&20210101"
+    visit = by_table("ADT^A01^ADT_A01", segment("PV1", f2="I", f7=doctor, f19="V1"))
+    (found,) = of_type(visit, "Practitioner")
+    told = [one.get("valueString") for one in found["identifier"][0]["extension"]]
+    assert told[-2:] == ["3", "M10"]
+    assert found["name"][0]["period"] == {"start": "2020-01-01", "end": "2021-01-01"}

@@ -155,7 +155,10 @@ def _staff(person: Value, context: Context) -> list[Json]:
     found = identifiers.staff(person, context)
     if found is None:
         return []
-    return [_authority(person, _XCN_AUTHORITY, found, Context(""))]
+    number = _authority(person, _XCN_AUTHORITY, found, Context(""))
+    checks = ((identifiers.CHECK_DIGIT, 11), (_SCHEME, 12))
+    said = [{"url": url, "valueString": text} for url, at in checks if (text := part(person, at))]
+    return [{**number, "extension": [*number.get("extension", ()), *said]} if said else number]
 
 
 def _reader(person: Value, context: Context) -> Json | None:

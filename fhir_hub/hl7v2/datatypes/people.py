@@ -51,8 +51,10 @@ def person_name(value: Value, context: Context) -> Json | list[Json] | None:
         "suffix": _list(part(person, 5), part(person, 21)),
         "use": _use(part(person, 10), context),
     }
-    if len(person.components) >= 19:
-        rest["period"] = period_of(person.component(19), person.component(20), context)
+    if len(person.components) >= 17:
+        rest["period"] = period_of(person.component(19), person.component(20), context) or period(
+            person.component(17), context
+        )
     family, given = _family(person, 2, context), _given(part(person, 3))
     return _named(family, given, _given(part(person, 4)), part(person, 15), rest, context)
 
