@@ -28,7 +28,8 @@ _Key = tuple[str, str, bytes]  # the type, the element's name, its JSON
 _KEPT = 1024  # in each of two generations
 _LARGE = 1024  # bytes of an element that is not kept
 _AROUND = ("%resource", "%rootResource", "%context")
-_AROUND_IT = ("contained", "reference")  # the second is no object, and yet may be a reference
+# the second is no object, and yet may be a reference
+_AROUND_IT = frozenset(("contained", "reference"))
 _META = "meta"  # the hub writes into it
 
 
@@ -62,18 +63,24 @@ class Elements:
 
     def known(self, resource_type: str, resource: Resource) -> Known:
         """Return what is known of the elements of a resource of a type that `stands_alone`."""
+        if not _AROUND_IT.isdisjoint(resource):
+            return WHOLE
         young, old = self._young, self._old
         found: dict[str, Found] = {}
         new: dict[str, _Key] = {}
         for name, value in resource.items():
-            if name[:1] == "_" or name in _AROUND_IT:
-                return WHOLE
-            if name == _META or (type(value) is not dict and type(value) is not list):
+            if type(value) is not dict and type(value) is not list:
                 continue
+            if name == _META:
+                continue
+            if name[:1] == "_":
+                return WHOLE
             key = (resource_type, name, fhirjson.dumps(value))
-            one = young.get(key) if len(key[2]) <= _LARGE else None
-            if one is None and (one := old.get(key)) is not None:
-                self.keep(key, one)
+            one = None
+            if len(key[2]) <= _LARGE:
+                one = young.get(key)
+                if one is None and (one := old.get(key)) is not None:
+                    self.keep(key, one)
             if one is not None:
                 found[name] = one
             else:

@@ -127,17 +127,21 @@ class Extractor:
             targets = self.targets(resource["resourceType"], content)
             return targets, self.entries(resource, targets)
         plan = self._plan_of(resource)
+        children, known_of, new = plan.root.children, known.found, known.new
         out: list[Entry] = []
         targets = []
         for name, value in resource.items():
-            found = known.found.get(name)
-            if found is not None:
-                out += found.entries
-                targets += found.literals
+            if name in known_of:
+                entries, literals = known_of[name]
+                out += entries
+                if literals:
+                    targets += literals
                 continue
-            first, key = len(out), known.new.get(name)
-            plan.root.visit_child(name, value, resource, out)
-            if key is not None:
+            first = len(out)
+            if name in children:
+                children[name].visit_value(value, resource, out)
+            if name in new:
+                key = new[name]
                 literals = self._own.find(key[2])
                 targets += literals
                 if is_right:

@@ -49,31 +49,22 @@ class Node:
 
     def visit(self, item: Any, resource: Resource, out: list[Entry]) -> None:
         """Add the entries of one item here and below."""
-        for add in self.adds:
-            add(item, 0, out)
-        if self.children and type(item) is dict:
-            children = self.children
-            for key, inner in item.items():
-                node = children.get(key)
-                if node is not None:
-                    node._visit_all(inner, resource, out)
-        self.visit_around(item, resource, out)
+        self._visit((item,), resource, out)
 
-    def visit_child(self, key: str, inner: Any, resource: Resource, out: list[Entry]) -> None:
-        """Add the entries of what stands under one key here."""
-        node = self.children.get(key)
-        if node is not None:
-            node._visit_all(inner, resource, out)
+    def visit_value(self, value: Any, resource: Resource, out: list[Entry]) -> None:
+        """Add the entries of what stands under the key of this place: an item, or a list."""
+        items = value if type(value) is list else (value,)
+        self._visit(items, resource, out)
+        if self.positions:
+            self._visit_positions(items, resource, out)
 
     def visit_around(self, item: Any, resource: Resource, out: list[Entry]) -> None:
         """Add what an item has by what it is as a whole."""
-        if self.filters:
-            for passes, node in self.filters.values():
-                if passes(item, resource):
-                    node.visit(item, resource, out)
-        if self.computed:
-            for condition, node in self.computed.values():
-                node.visit(condition(item, resource), resource, out)
+        for passes, node in self.filters.values():
+            if passes(item, resource):
+                node.visit(item, resource, out)
+        for condition, node in self.computed.values():
+            node.visit(condition(item, resource), resource, out)
 
     def looks_around(self) -> bool:
         """Say whether what is added for an element may depend on the resource around it."""
@@ -88,14 +79,18 @@ class Node:
         for node in (*self.children.values(), *self.positions.values(), *below):
             yield from node._conditions()
 
-    def _visit_all(self, inner: Any, resource: Resource, out: list[Entry]) -> None:
-        """Add the entries of one item, or of each of a list."""
-        if type(inner) is not list:
-            inner = (inner,)
-        for one in inner:
-            self.visit(one, resource, out)
-        if self.positions:
-            self._visit_positions(inner, resource, out)
+    def _visit(self, items: Sequence[Any], resource: Resource, out: list[Entry]) -> None:
+        adds, children = self.adds, self.children
+        for item in items:
+            for add in adds:
+                add(item, 0, out)
+            if children and type(item) is dict:
+                for key, value in item.items():
+                    node = children.get(key)
+                    if node is not None:
+                        node.visit_value(value, resource, out)
+            if self.filters or self.computed:
+                self.visit_around(item, resource, out)
 
     def _visit_positions(self, items: Sequence[Any], resource: Resource, out: list[Entry]) -> None:
         for number, node in self.positions.items():
