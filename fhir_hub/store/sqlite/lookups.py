@@ -33,6 +33,11 @@ class Lookup(NamedTuple):
     parts: tuple[tuple[Has, _Codes], ...]
     most: int
 
+    @property
+    def is_step(self) -> bool:
+        """Whether it is one step into the index."""
+        return not self.own and len(self.parts[0][1]) == 1
+
 
 def lookup_of(query: Query) -> Lookup | None:
     """Return the query as a lookup, None if it is of another form."""
