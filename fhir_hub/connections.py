@@ -44,7 +44,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._limit_s = limit_s
         self._is_whole = self._is_begun = self._is_over = self._is_refused = False
-        self._is_for_nobody = self._is_first = False
+        self._is_for_nobody = False
         self._received = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -67,7 +67,6 @@ class Connection(HttpToolsProtocol):
         if self._is_refused:  # closed at once, what is unread would take the answer away with it
             return
         self._received += len(data)
-        self._is_first = True
         super().data_received(data)
         if self._is_refused:
             return
@@ -129,16 +128,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # weak, else an answered request would be garbage that only the collector finds
         cycle.scope["extensions"] = {WHOLE: {"send": partial(self._answer, weakref.ref(cycle))}}
-        if not self._is_first:  # of many in one packet each has its turn, as other clients have
-            super()._start_asgi_task(cycle, app)
-            return
-        self._is_first = False
-        try:
-            rest = app.begin(cycle.scope, cycle.receive, cycle.send)
-        except Exception as error:  # in a task it is logged, and the client hears of it
-            rest = _failed(error)
-        if rest is not None:
-            super()._start_asgi_task(cycle, lambda *_: rest)
+        super()._start_asgi_task(cycle, app)
 
     def _answer(
         self,
@@ -183,10 +173,6 @@ class Connection(HttpToolsProtocol):
         if is_idle and self._is_begun:  # its head did not come
             self.transport.write(_TOO_SLOW)
         self.transport.close()
-
-
-async def _failed(error: Exception) -> None:
-    raise error
 
 
 class Adopted(Connection):

@@ -229,5 +229,4 @@ class Hub:
         )
         pages = ops_app(probe, self.trials, self.codes, version=__version__, prefix=PREFIX)
         add_journal(pages, self.desk(), settings.zone)
-        is_prompt = self.backend.crew is None  # a store of many machines is asked over the network
-        return Front(fhir, pages, settings.request_timeout_s, observe, is_prompt=is_prompt)
+        return Front(fhir, pages, settings.request_timeout_s, observe)

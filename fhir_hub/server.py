@@ -12,8 +12,7 @@ import contextlib
 import gc
 import math
 import socket
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -29,7 +28,6 @@ from fhir_hub.telemetry import Metrics
 
 PREFIX = "/fhir"
 _LENIENCE = 1.5
-_READING = ("GET", "HEAD")
 
 
 class CannotListen(OSError):
@@ -58,46 +56,20 @@ class Attendance(Protocol):
 
 
 class Front:
-    """The ASGI application: what is below `/fhir` to FHIR, the rest to the operator's pages.
-
-    `is_prompt`: the store answers most reads and searches without having to be waited for.
-    """
+    """The ASGI application: what is below `/fhir` to FHIR, the rest to the operator's pages."""
 
     def __init__(
-        self,
-        fhir: FhirApp,
-        pages: Any,
-        timeout_s: float,
-        observe: Callable[[Exchange], None],
-        *,
-        is_prompt: bool = False,
+        self, fhir: FhirApp, pages: Any, timeout_s: float, observe: Callable[[Exchange], None]
     ) -> None:
         self._fhir, self._pages = fhir, pages
-        self._timeout_s, self._observe, self._is_prompt = timeout_s, observe, is_prompt
+        self._timeout_s, self._observe = timeout_s, observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; one that takes too long with 503."""
-        if _is_fhir(scope):
-            await self._in_time(self._fhir(scope, receive, send), send)
-        else:
+        path = scope["path"]
+        if not (path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")):
             await self._pages(scope, receive, send)
-
-    def begin(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None] | None:
-        """Answer a request now, as far as nothing has to be waited for; None: it is answered.
-
-        Else the rest is for a task. What has no task yet must not ask for it: nothing does that
-        reads from a store which is prompt.
-        """
-        if not (self._is_prompt and scope["method"] in _READING and _is_fhir(scope)):
-            return self(scope, receive, send)
-        work = self._fhir(scope, receive, send)
-        try:
-            waits_for = work.send(None)
-        except StopIteration:
-            return None
-        return self._in_time(_rest(work, waits_for), send)
-
-    async def _in_time(self, work: Awaitable[None], send: Send) -> None:
+            return
         task, is_late = asyncio.current_task(), False
         assert task is not None
 
@@ -109,7 +81,7 @@ class Front:
         # what asyncio.timeout does, for a third of its cost
         timer = asyncio.get_running_loop().call_later(self._timeout_s, cut)
         try:
-            await work
+            await self._fhir(scope, receive, send)
         except asyncio.CancelledError:
             if not is_late or task.uncancel() > 0:
                 raise
@@ -126,27 +98,6 @@ class Front:
             await send({"type": "http.response.body", "body": body})
         finally:
             timer.cancel()
-
-
-def _is_fhir(scope: Scope) -> bool:
-    path = scope["path"]
-    return bool(path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/"))
-
-
-@types.coroutine
-def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that was begun, from what it waits for."""
-    while True:
-        try:
-            got = yield waits_for
-        except BaseException as error:
-            go_on = partial(work.throw, error)
-        else:
-            go_on = partial(work.send, got)
-        try:
-            waits_for = go_on()
-        except StopIteration:
-            return
 
 
 def observer(metrics: Metrics, log: Any, *, is_debug: bool) -> Callable[[Exchange], None]:

@@ -7,9 +7,6 @@ import asyncio
 
 import pytest
 
-from fhir_hub.server import Front
-
-BASIC = {"resourceType": "Basic", "code": {"text": "note"}}
 PATIENT = b'{"resourceType": "Patient", "id": "p", "active": true}'
 
 
@@ -68,70 +65,3 @@ async def test_an_answer_of_any_size_comes_whole(start, size):
 
     assert status == 201
     assert body.count(b"x") >= size
-
-
-async def test_any_number_of_reads_behind_a_write_are_answered(start):
-    many = 1500
-    read = b"GET /fhir/Patient/p HTTP/1.1\r\nhost: hub\r\n\r\n"
-    async with start() as hub:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", int(hub.home.rpartition(":")[2])
-        )
-        writer.write(asked(b"PUT", b"/fhir/Patient/p", PATIENT) + read * many)
-        answers = [await read_answer(reader) for _ in range(1 + many)]
-        writer.close()
-
-    assert [status for status, _, _ in answers] == [201] + [200] * many
-
-
-async def test_others_have_their_turn_between_the_reads_of_one_packet(start):
-    many, turns = 500, 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    async with start() as hub:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", int(hub.home.rpartition(":")[2])
-        )
-        writer.write(asked(b"PUT", b"/fhir/Patient/p", PATIENT))
-        await read_answer(reader)
-        beside = asyncio.create_task(other())
-        writer.write(asked(b"GET", b"/fhir/Patient/p") * many)
-        await read_answer(reader)
-        first = turns
-        for _ in range(many - 1):
-            await read_answer(reader)
-        beside.cancel()
-        writer.close()
-
-    assert turns - first >= many // 2
-
-
-async def test_a_reading_that_has_to_wait_goes_on_in_a_task(start, tmp_path):
-    async with start(store=f"sqlite:{tmp_path}/hub.sqlite") as hub, hub.client() as client:
-        made = (await client.post("/fhir/Basic", json=BASIC)).json()
-        answer = await client.get("/fhir/_history?_since=2024")  # read in a thread
-
-    assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == [made["id"]]
-
-
-async def test_a_reading_that_was_begun_and_waits_too_long_gets_503():
-    seen, sent = [], []
-
-    async def endless(scope, receive, send):
-        await asyncio.Event().wait()
-
-    async def send(event):
-        sent.append(event)
-
-    front = Front(endless, None, 0.01, seen.append, is_prompt=True)
-    rest = front.begin({"method": "GET", "path": "/fhir/Patient"}, None, send)
-    assert rest is not None
-    await asyncio.create_task(rest)
-
-    assert sent[0]["status"] == 503
-    assert [exchange.status for exchange in seen] == [503]
