@@ -223,6 +223,50 @@ def test_a_single_elements_further_repetitions_are_told():
     assert [one.code for one in converted(text).report.issues()] == ["repeated-value"]
 
 
+def test_of_fifty_repetitions_each_is_told():
+    numbers = "~".join(f"{7000 + number}^^^TEST01^PI" for number in range(50))
+    told = by_path(converted(lines(MSH.format("ADT^A08^ADT_A01"), f"PID|1||{numbers}||沈^桂芳")))
+
+    for number in range(50):
+        at = f"Patient.identifier[{number}]"
+        assert told[f"PID-3[{number + 1}].1"].to == (f"{at}.value",)
+        assert told[f"PID-3[{number + 1}].4"].to == (f"{at}.system",)
+
+
+@pytest.mark.parametrize("field", ["{}^^^TEST01^PI", "{}"])
+def test_a_field_of_hundreds_of_repetitions_is_told_as_a_whole(field):
+    numbers = "~".join(field.format(f"T{number}") for number in range(300))
+    conversion = converted(lines(MSH.format("ADT^A08^ADT_A01"), f"PID|1||{numbers}||沈^桂芳"))
+    told = by_path(conversion)
+
+    assert not any(path.startswith("PID-3[") for path in told)
+    assert told["PID-3"].state == "mapped"
+    assert told["PID-3"].reason == "too many parts to tell one by one"
+    values = [f"Patient.identifier[{number}].value" for number in range(300)]
+    assert [path for path in told["PID-3"].to if path.endswith("].value")] == values
+    assert all(path.startswith("Patient.identifier[") for path in told["PID-3"].to)
+    assert element(conversion, values[-1]) == "T299"
+    assert told["PID-5.1"].to == ("Patient.name[0].text", "Patient.name[0].family")
+    assert told["PID-5.1"].reason == ""
+
+
+def test_a_field_of_hundreds_of_repetitions_that_nobody_reads_is_kept_as_a_whole():
+    words = "~".join(f"w{number}^x" for number in range(300))
+    text = lines(MSH.format("ADT^A08^ADT_A01"), PID, f"ZZ9|{words}")
+    told = by_path(converted(text))["ZZ9-1"]
+
+    assert (told.state, told.reason) == ("preserved", "no map for this segment")
+
+
+def test_a_repetition_of_hundreds_of_components_is_told_as_a_whole():
+    parts = "^".join(f"p{number}" for number in range(301))
+    text = lines(MSH.format("ADT^A08^ADT_A01"), PID.replace("沈^桂芳", parts))
+    told = by_path(converted(text))["PID-5"]
+
+    assert told.state == "mapped"
+    assert "Patient.name[0].family" in told.to
+
+
 def test_an_issue_of_a_code_comes_with_every_message_that_has_it():
     text = lines(MSH.format("ORU^R01"), PID, "OBR|1|P1|F1|X|Q9")
     for _ in range(2):

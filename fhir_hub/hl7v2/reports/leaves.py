@@ -1,5 +1,8 @@
 """The leaves of a message: every part that holds something, down to subcomponents, and its name.
 
+A field of very many parts is one leaf as a whole: each leaf is left out in turn, and what is left
+is converted again and compared, which takes the square or the cube of their number.
+
 Spec: HL7v2 chapter 2, 2.5 (fields, repetitions, components, subcomponents)
 """
 
@@ -10,12 +13,15 @@ from fhir_hub.hl7v2.er7 import Encoding, Segment, unescape
 from fhir_hub.hl7v2.path import Path
 
 _HEADERS = ("MSH", "BHS", "FHS")
+_MOST_REPETITIONS = 50
+_MOST_PARTS = 300
 
 
 class Leaf(NamedTuple):
     """One part: its segment's index, its numbers from 1, its text. `name` is as one writes it.
 
     A number is in the name where the field has more than one such part: `PID-7`, `PID-3[2].4`.
+    That of a field as a whole has the numbers 0.
     """
 
     segment: int
@@ -26,17 +32,22 @@ class Leaf(NamedTuple):
     text: str
     name: str
 
+    @property
+    def is_whole(self) -> bool:
+        """Say whether it is a field as a whole, because that has too many parts to try each."""
+        return self.component == 0
+
     def is_in(self, path: Path) -> bool:
         """Say whether it stands at a path of its segment, or within."""
-        return (
-            path.field == self.field
-            and path.component in (0, self.component)
-            and path.subcomponent in (0, self.subcomponent)
+        if path.field != self.field:
+            return False
+        return self.is_whole or (
+            path.component in (0, self.component) and path.subcomponent in (0, self.subcomponent)
         )
 
 
 def leaves_of(segment: Segment, number: int) -> list[Leaf]:
-    """Return the leaves of a field."""
+    """Return the leaves of a field: its parts, or itself where these are more than can be tried."""
     text = segment.field(number)
     if not text.strip():
         return []
@@ -47,6 +58,9 @@ def leaves_of(segment: Segment, number: int) -> list[Leaf]:
         for places, raw in _pieces(text, segment.encoding)
     ]
     found = [(places, text) for places, text in found if text]
+    if _is_long(found):
+        whole = unescape(text, segment.encoding).strip()
+        return [Leaf(segment.index, number, 0, 0, 0, whole, f"{segment.name}-{number}")]
     repeats = any(places[0] > 1 for places, _ in found)
     has_parts = any(places[1] > 1 or places[2] > 1 for places, _ in found)
     divided = {places[:2] for places, _ in found if places[2] > 1}
@@ -59,6 +73,10 @@ def leaves_of(segment: Segment, number: int) -> list[Leaf]:
         name += f".{subcomponent}" if places[:2] in divided else ""
         leaves.append(Leaf(segment.index, number, *places, text, name))
     return leaves
+
+
+def _is_long(found: list[tuple[tuple[int, int, int], str]]) -> bool:
+    return len(found) > _MOST_PARTS or len({places[0] for places, _ in found}) > _MOST_REPETITIONS
 
 
 def _pieces(text: str, encoding: Encoding) -> Iterator[tuple[tuple[int, int, int], str]]:
@@ -77,6 +95,8 @@ def replaced(segment: Segment, leaf: Leaf, text: str) -> Segment:
     encoding = segment.encoding
     if leaf.field <= 2 and segment.name in _HEADERS:
         return segment
+    if leaf.is_whole:
+        return segment.with_field(leaf.field, text)
     repetitions = _split(segment.field(leaf.field), encoding.repetition)
     components = _split(repetitions[leaf.repetition - 1], encoding.component)
     parts = _split(components[leaf.component - 1], encoding.subcomponent)

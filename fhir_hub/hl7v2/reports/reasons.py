@@ -21,6 +21,7 @@ NO_MAP = "no map for this segment"
 NOWHERE = "nothing in this message that it could belong to"
 NOT_READ = "no row reads this field"
 NO_EFFECT = "it changes nothing in what is made"
+WHOLE = "too many parts to tell one by one"
 NO_VALUE = "no value for it, or another field was taken"
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
@@ -38,6 +39,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         NOWHERE: "消息中没有它所属的对象",
         NOT_READ: "没有映射行读取该字段",
         NO_EFFECT: "对结果没有影响",
+        WHOLE: "部分过多, 未逐一说明",
         NO_VALUE: "无法取值, 或已采用其他字段",
         "left out as incomplete": "因不完整而略去",
     }

@@ -1,11 +1,12 @@
 """What became of each part of a message: mapped, preserved or dropped with the reason.
 
 Every part that holds something (a field, or each component and repetition of it) is in the report
-once. *Mapped*: `to` are the elements of the Bundle that it became. *Preserved*: it is kept word for
-word, in an extension of the message's Provenance where no map reads it, or in the journal alone
-where the hub read it for itself; `reason` says what for. *Dropped*: no resource has it, and why;
-it is still in the journal's bytes. The report holds paths and reasons, never a value. It is worked
-out when somebody asks, by doing the conversion again under watch.
+once; a field of very many parts is as a whole. *Mapped*: `to` are the elements of the Bundle that
+it became. *Preserved*: it is kept word for word, in an extension of the message's Provenance where
+no map reads it, or in the journal alone where the hub read it for itself; `reason` says what for.
+*Dropped*: no resource has it, and why; it is still in the journal's bytes. The report holds paths
+and reasons, never a value. It is worked out when somebody asks, by doing the conversion again
+under watch.
 
 Spec: DESIGN 5 (nothing lost from a message)
 """
@@ -18,7 +19,7 @@ from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.reports.elements import path_of, paths_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, standard
-from fhir_hub.hl7v2.reports.reasons import Reasons
+from fhir_hub.hl7v2.reports.reasons import WHOLE, Reasons
 from fhir_hub.hl7v2.reports.tracing import Became, Tracer
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED
 from fhir_hub.identity.systems import BASE
@@ -130,7 +131,7 @@ class Report:
         found = [path_of(one, paths) for made in became for one in made.elements]
         to = tuple(dict.fromkeys(filter(None, found)))
         if to:
-            return FieldReport(leaf.name, segment.index, MAPPED, to)
+            return FieldReport(leaf.name, segment.index, MAPPED, to, WHOLE if leaf.is_whole else "")
         if became and segment.index not in self._kept:
             reason = next(filter(None, map(self._why_not, became)), "left out as incomplete")
             return FieldReport(leaf.name, segment.index, DROPPED, (), reason)

@@ -150,7 +150,7 @@ class Tracer:
     ) -> None:
         whole, decides = tried
         shown = {
-            leaf: [at for at in changed if says(whole[at].value, leaf.text)]
+            leaf: [at for at in changed if not leaf.is_whole and says(whole[at].value, leaf.text)]
             for leaf, changed in decides.items()
         }
         said = {at for found in shown.values() for at in found}
@@ -209,7 +209,7 @@ class _Trial:
             alone = _str_keys(self._probe({segment.index: _without(segment, rest)})) if rest else []
             back = [key for key in alone if key not in nothing]
             same = [at for at, key in enumerate(self._keys) if str(key) in back]
-            if not same and len(leaf.text) > 1:
+            if not same and not leaf.is_whole and len(leaf.text) > 1:
                 same = [at for at, el in enumerate(self._whole) if says(el.value, leaf.text)]
             if same:
                 found[leaf] = same
