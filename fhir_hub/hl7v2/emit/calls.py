@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from fhir_hub.hl7v2.calls import CALLS
+from fhir_hub.hl7v2.calls.table import CALLS
 from fhir_hub.hl7v2.datatypes.observed import DIASTOLIC, SYSTOLIC
 from fhir_hub.hl7v2.emit import (
     write_codes,

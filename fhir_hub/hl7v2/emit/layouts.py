@@ -10,7 +10,7 @@ Spec: HL7v2 chapters 3 (ADT), 7 (ORU), 10 (SIU) and 11 (REF, RRI)
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fhir_hub.hl7v2.calls_results import VITAL_SIGNS
+from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
 from fhir_hub.hl7v2.emit.fill import Spot
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources

@@ -8,7 +8,7 @@ Spec: DESIGN 2a
 from collections.abc import Callable, Mapping
 
 from fhir_hub.hl7v2 import structure
-from fhir_hub.hl7v2.calls import CALLS
+from fhir_hub.hl7v2.calls.table import CALLS
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Segment, Value

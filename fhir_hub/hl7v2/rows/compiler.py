@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2 import structure
-from fhir_hub.hl7v2.calls import CALLS, UNCONDITIONAL
+from fhir_hub.hl7v2.calls.table import CALLS, UNCONDITIONAL
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, by_type, calling, constant, linking, reading

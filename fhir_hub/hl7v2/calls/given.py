@@ -6,7 +6,7 @@ Spec: HL7v2 chapter 4A, RXA-6 (999: not recorded), chapter 9, OBX of a document
 import base64
 from typing import Any
 
-from fhir_hub.hl7v2 import calls_orders
+from fhir_hub.hl7v2.calls import orders
 from fhir_hub.hl7v2.datatypes import codes, identifiers, places, texts
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, whole
@@ -27,7 +27,7 @@ def dose_given(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Quantity of RXA-6 and RXA-7; nothing of 999, by which a dose is not recorded."""
     if place.text(paths[0]).strip() in ("999", "999.0"):
         return None
-    return calls_orders.quantity(place, draft, paths)
+    return orders.quantity(place, draft, paths)
 
 
 def administered_at(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -45,8 +45,8 @@ def strength(place: Place, draft: Draft, paths: Paths) -> Typed | None:
 
     The paths are the strength, its unit, the volume and its unit.
     """
-    amount = calls_orders.quantity(place, draft, paths[:2])
-    volume = calls_orders.quantity(place, draft, paths[2:]) if place.text(paths[2]) else None
+    amount = orders.quantity(place, draft, paths[:2])
+    volume = orders.quantity(place, draft, paths[2:]) if place.text(paths[2]) else None
     if amount and volume:
         return Typed("Ratio", {"numerator": amount, "denominator": volume})
     return Typed("Quantity", amount) if amount else None
