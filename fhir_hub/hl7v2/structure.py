@@ -22,6 +22,7 @@ _LAST_FIELDS = {
     **{"SCH": 27, "SPM": 35},
 }
 _OPTIONAL, _MANY = 0, -1
+_WITHDRAWN = (("leaf", None, "WD", None, None, -1), (0, 0), "FIE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,18 @@ def _content(segment: str, field: int) -> tuple[int, Any]:
 
 
 def _rows(segment: str, version: str) -> Sequence[Any]:
-    """Return hl7apy's rows of a segment's fields; none where a version has withdrawn it."""
+    """Return hl7apy's rows of a segment's fields; none where a version has withdrawn it.
+
+    From 2.6 on its tables leave out some withdrawn fields: these come as rows of no datatype.
+    """
     found = _table(version, "segments", "SEGMENTS").get(segment, ())
-    return found[1] if len(found) > 1 else ()
+    rows = {_number(row[0]): row for row in found[1]} if len(found) > 1 else {}
+    last = max(rows, default=0)
+    return [rows.get(number, (f"{segment}_{number}", *_WITHDRAWN)) for number in range(1, last + 1)]
+
+
+def _number(field: str) -> int:
+    return int(field.rpartition("_")[2])
 
 
 class Shape(NamedTuple):

@@ -65,3 +65,12 @@ def test_an_allergys_unknown_state_is_left_out():
 def test_a_version_has_the_fields_that_it_has_not_withdrawn(name, number):
     assert len(structure.fields(name, "2.7")) == number
     assert structure.problem(parse_path(f"{name}-2")) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "version", "datatype"),
+    [("PID-29", "2.8.2", "DTM"), ("PID-28", "2.8.2", "WD"), ("SCH-16", "2.7", "XCN")],
+)
+def test_a_field_behind_one_that_a_version_left_out_has_its_own_datatype(path, version, datatype):
+    segment, _, number = path.partition("-")
+    assert structure.fields(segment, version)[int(number) - 1].datatype == datatype

@@ -192,3 +192,13 @@ def test_since_when_staff_has_a_name_is_in_the_zone_of_the_message(by_table):
         found.append(next(period["start"] for period in named if period))
 
     assert found == ["2020-01-01T08:00:00-05:00", "2020-01-01T08:00:00+08:00"]
+
+
+@pytest.mark.parametrize("by_table", [True, False])
+def test_a_participation_that_ends_before_it_begins_has_no_end(by_table):
+    visit = made("ADT^A01^ADT_A01", PV1, f"ROL|R1|AD|AT|{DOCTOR}|2026|2025", by_table=by_table)
+    (participant,) = only(visit, "Encounter")["participant"]
+    assert participant["period"] == {"start": "2026"}
+    order = ("ORC|RE|P1", "OBR|1|P1||X^Y", "OBX|1|NM|K^k||4|||||F", f"PRT|1|AD||AT|{DOCTOR}")
+    result = made("ORU^R01^ORU_R01", *order, by_table=by_table)
+    assert errors(result) == []

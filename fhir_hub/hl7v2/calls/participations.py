@@ -59,7 +59,7 @@ def participation(place: Place, draft: Draft, paths: Paths) -> Json | None:
     parts = compact(
         {
             "identifier": _numbers(place, number, more[1:]),
-            "period": compact({"start": _time(place, begin), "end": _time(place, end)}),
+            "period": _period(place, begin, end),
             "practitioner": person,
             "organization": facility,
             "code": _concept(place, role),
@@ -129,7 +129,7 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
     if individual is None:
         return None
     _, role, _, _, _, _, begin, end, *_ = paths
-    period = compact({"start": _time(place, begin), "end": _time(place, end)})
+    period = _period(place, begin, end)
     value, context = place.value(role), place.run.context
     table = context.table(_ROLES)
     kind = codes.table_codeable_concept(value, context, table) if value else None
@@ -179,6 +179,12 @@ def _made(kind: str, value: Value | None, place: Place) -> Any:
 def _time(place: Place, path: Path) -> str:
     value = place.value(path)
     return (times.date_time(value, place.run.context) or "") if value else ""
+
+
+def _period(place: Place, begin: Path, end: Path) -> Json | None:
+    none = Value("", place.segment.encoding)
+    first, last = place.value(begin) or none, place.value(end) or none
+    return times.period_of(first, last, place.run.context)
 
 
 def _concept(place: Place, path: Path) -> list[Json]:
