@@ -9,8 +9,10 @@ import pytest
 from conversion_parts import converted, element, lines, story, text_of
 
 from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.reports.effort import Effort
 from fhir_hub.hl7v2.reports.elements import says
 from fhir_hub.hl7v2.reports.leaves import leaves_of
+from fhir_hub.hl7v2.reports.text import as_text
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
@@ -31,7 +33,7 @@ def test_every_part_is_told_once_and_each_element_named_is_there(name, by_table)
         leaf.name
         for segment in message.segments
         for number in range(1, len(segment.fields))
-        for leaf in leaves_of(segment, number)
+        for leaf in leaves_of(segment, number, lambda parts: True)
     ]
 
     fields = conversion.report.fields()
@@ -48,7 +50,11 @@ def test_every_part_is_told_once_and_each_element_named_is_there(name, by_table)
 
 def test_parts_are_named_as_far_as_they_differ():
     segment = er7.parse("MSH|^~\\&|A|B^C&D~E|\r").header
-    names = [leaf.name for number in (1, 2, 3, 4) for leaf in leaves_of(segment, number)]
+    names = [
+        leaf.name
+        for number in (1, 2, 3, 4)
+        for leaf in leaves_of(segment, number, lambda parts: True)
+    ]
 
     assert names == [
         "MSH-1",
@@ -265,6 +271,56 @@ def test_a_repetition_of_hundreds_of_components_is_told_as_a_whole():
 
     assert told.state == "mapped"
     assert "Patient.name[0].family" in told.to
+
+
+def obxs(count: int) -> str:
+    results = (f"OBX|{n}|NM|T{n}^Test^L||7.{n}|mmol/L|3-6|H|||F" for n in range(1, count + 1))
+    return lines(MSH.format("ORU^R01"), PID, "OBR|1|P1|F1|CBC^x^L", *results)
+
+
+def test_a_report_costs_no_more_than_its_effort_and_says_what_it_left_out():
+    report = converted(obxs(40)).report
+    whole, some = report.as_data(), report.as_data(Effort(4_000))
+    left = some["left_out"]
+
+    assert "left_out" not in whole
+    as_told = [(one["path"], one["segment"], one["state"]) for one in whole["fields"]]
+    told = [(one["path"], one["segment"], one["state"]) for one in some["fields"]]
+    assert told == as_told[: len(told)]
+    first = some["fields"][-1]["segment"] + 1
+    assert 3 < first < 40
+    assert left["where"] == [f"{first}-42"]
+    assert left["segments"] == 43 - first
+    assert left["fields"] == left["segments"] * 8  # populated ones of each OBX
+    assert left["reason"] == "more parts in all than a report tries"
+    much = f"{left['segments']} segments 段, {left['fields']} fields 字段 ({first}-42)"
+    assert f"! left out 未列出: {much}" in as_text(some)
+
+
+def test_the_reports_of_a_batch_share_one_effort():
+    effort = Effort(1_500)
+    first, second = (converted(obxs(2)).report.as_data(effort) for _ in range(2))
+
+    assert "left_out" not in first
+    assert (second["fields"], second["left_out"]["where"]) == ([], ["0-4"])
+
+
+def test_of_many_fields_of_many_repetitions_some_are_told_as_a_whole():
+    numbers = "~".join(f"T{number}^^^TEST01^PI" for number in range(40))
+    names = "~".join(f"沈{number}^桂芳" for number in range(40))
+    phones = "~".join(f"138{number:08}^PRN^PH" for number in range(40))
+    person = f"PID|1||{numbers}||{names}||19530412|F|||||{phones}|{phones}"
+    report = converted(lines(MSH.format("ADT^A08^ADT_A01"), person)).report
+
+    fields, left = report.told(Effort(40_000))
+
+    assert left.segments == ()
+    told = {one.path: one for one in fields}
+    whole = [name for name in ("PID-3", "PID-5", "PID-13", "PID-14") if name in told]
+    assert whole != []
+    assert {told[name].reason for name in whole} == {"too many parts to tell one by one"}
+    assert told["PID-8"].to == ("Patient.gender",)
+    assert [one.path for one in fields if one.state == "dropped" and not one.reason] == []
 
 
 def test_an_issue_of_a_code_comes_with_every_message_that_has_it():

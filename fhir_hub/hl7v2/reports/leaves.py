@@ -6,7 +6,7 @@ is converted again and compared, which takes the square or the cube of their num
 Spec: HL7v2 chapter 2, 2.5 (fields, repetitions, components, subcomponents)
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from fhir_hub.hl7v2.er7 import Encoding, Segment, unescape
@@ -46,8 +46,11 @@ class Leaf(NamedTuple):
         )
 
 
-def leaves_of(segment: Segment, number: int) -> list[Leaf]:
-    """Return the leaves of a field: its parts, or itself where these are more than can be tried."""
+def leaves_of(segment: Segment, number: int, may_divide: Callable[[int], bool]) -> list[Leaf]:
+    """Return the leaves of a field: its parts, or itself where these are more than can be tried.
+
+    `may_divide` says whether so many parts are few enough beside what else there is.
+    """
     text = segment.field(number)
     if not text.strip():
         return []
@@ -58,7 +61,7 @@ def leaves_of(segment: Segment, number: int) -> list[Leaf]:
         for places, raw in _pieces(text, segment.encoding)
     ]
     found = [(places, text) for places, text in found if text]
-    if _is_long(found):
+    if _is_long(found) or not may_divide(len(found)):
         whole = unescape(text, segment.encoding).strip()
         return [Leaf(segment.index, number, 0, 0, 0, whole, f"{segment.name}-{number}")]
     repeats = any(places[0] > 1 for places, _ in found)

@@ -22,6 +22,7 @@ NOWHERE = "nothing in this message that it could belong to"
 NOT_READ = "no row reads this field"
 NO_EFFECT = "it changes nothing in what is made"
 WHOLE = "too many parts to tell one by one"
+LONG = "more parts in all than a report tries"
 NO_VALUE = "no value for it, or another field was taken"
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
@@ -40,6 +41,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         NOT_READ: "没有映射行读取该字段",
         NO_EFFECT: "对结果没有影响",
         WHOLE: "部分过多, 未逐一说明",
+        LONG: "总数过多, 报告未逐一尝试",
         NO_VALUE: "无法取值, 或已采用其他字段",
         "left out as incomplete": "因不完整而略去",
     }

@@ -1,7 +1,8 @@
 """What became of each part of a message: mapped, preserved or dropped with the reason.
 
 Every part that holds something (a field, or each component and repetition of it) is in the report
-once; a field of very many parts is as a whole. *Mapped*: `to` are the elements of the Bundle that
+once; a field of very many parts is as a whole, and of a very long message segments are left out,
+which the report says. *Mapped*: `to` are the elements of the Bundle that
 it became. *Preserved*: it is kept word for word, in an extension of the message's Provenance where
 no map reads it, or in the journal alone where the hub read it for itself; `reason` says what for.
 *Dropped*: no resource has it, and why; it is still in the journal's bytes. The report holds paths
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fhir_hub.hl7v2.datatypes.parts import clean
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.reports.effort import Effort, ranges
 from fhir_hub.hl7v2.reports.elements import path_of, paths_of
-from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, standard
-from fhir_hub.hl7v2.reports.reasons import WHOLE, Reasons
+from fhir_hub.hl7v2.reports.leaves import Leaf, standard
+from fhir_hub.hl7v2.reports.reasons import LONG, WHOLE, Reasons
 from fhir_hub.hl7v2.reports.tracing import Became, Tracer
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED
 from fhir_hub.identity.systems import BASE
@@ -51,6 +53,13 @@ class IssueReport(NamedTuple):
     text: str
     paths: tuple[str, ...]
     row: str
+
+
+class LeftOut(NamedTuple):
+    """The segments that are not told, because to try all of so much would take too long."""
+
+    segments: tuple[int, ...] = ()
+    fields: int = 0
 
 
 class Report:
@@ -101,27 +110,36 @@ class Report:
 
     def fields(self) -> list[FieldReport]:
         """Return every part that holds something, in the message's order."""
-        tracer = Tracer()
+        return self.told(Effort())[0]
+
+    def told(self, effort: Effort) -> tuple[list[FieldReport], LeftOut]:
+        """Return the parts that are told for so much effort, and what is left out."""
+        tracer = Tracer(effort)
         conversion = self._again(tracer.watched(self._program))
         return conversion.report._told(tracer, conversion)
 
-    def _told(self, tracer: Tracer, conversion: "Conversion") -> list[FieldReport]:
+    def _told(self, tracer: Tracer, conversion: "Conversion") -> tuple[list[FieldReport], LeftOut]:
         """Return the parts as `tracer` saw them in this conversion."""
         paths = paths_of(one.resource for one in conversion.resources)
         ran = {place.segment.index for place, _, _ in self._late}
         reasons = Reasons(self._program, ran, by_table=self._run.by_table)
         keeper = _keeper(conversion, paths)
         found: list[FieldReport] = []
+        left: list[Segment] = []
         for segment in self._run.message.segments:
+            if not tracer.tells(segment):
+                left.append(segment)
+                continue
             for number in range(1, len(segment.fields)):
-                leaves = leaves_of(segment, number)
+                leaves = tracer.leaves(segment, number)
                 told = [self._leaf(segment, leaf, tracer, paths) for leaf in leaves]
                 is_read = any(one is not None for one in told)
                 for leaf, one in zip(leaves, told, strict=True):
                     found.append(
                         one or self._other(leaf, segment, tracer, reasons, is_read, keeper)
                     )
-        return found
+        fields = sum(1 for one in left for text in one.fields[1:] if text.strip())
+        return found, LeftOut(tuple(one.index for one in left), fields)
 
     def _leaf(
         self, segment: Segment, leaf: Leaf, tracer: Tracer, paths: dict[int, str]
@@ -165,9 +183,10 @@ class Report:
         reason = reasons.why(segment, leaf, is_read)
         return FieldReport(leaf.name, segment.index, DROPPED, (), reason)
 
-    def as_data(self) -> dict[str, Any]:
-        """Return the report as JSON-able data."""
-        run, fields = self._run, self.fields()
+    def as_data(self, effort: Effort | None = None) -> dict[str, Any]:
+        """Return the report as JSON-able data, for what is left of `effort`."""
+        run = self._run
+        fields, left = self.told(effort or Effort())
         header = run.message.header
         states = [one.state for one in fields]
         return {
@@ -183,7 +202,16 @@ class Report:
             "counts": {state: states.count(state) for state in (MAPPED, PRESERVED, DROPPED)},
             "fields": [_shown(one._asdict()) for one in fields],
             "issues": [_shown(one._asdict()) for one in self.issues()],
-        }
+        } | ({"left_out": _left_out(left)} if left.segments else {})
+
+
+def _left_out(left: LeftOut) -> dict[str, Any]:
+    return {
+        "segments": len(left.segments),
+        "fields": left.fields,
+        "where": ranges(left.segments),
+        "reason": LONG,
+    }
 
 
 def _shown(data: dict[str, Any]) -> dict[str, Any]:

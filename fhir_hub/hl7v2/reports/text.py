@@ -43,6 +43,9 @@ def _lines(report: Json) -> Iterator[str]:
             filter(None, (", ".join(one.get("to", ())), _both(one.get("reason", ""))))
         )
         yield f"  {_place(one):{widest}}  {state}{' ' * (17 - _columns(state))}{told}"
+    if left := report.get("left_out"):
+        much = f"{left['segments']} segments 段, {left['fields']} fields 字段"
+        yield f"  ! left out 未列出: {much} ({', '.join(left['where'])}): {_both(left['reason'])}"
     for one in report.get("issues", ()):
         yield f"  ! {one['code']}: {one['text']} ({', '.join(one.get('paths', ())) or '-'})"
     for one in report.get("invalid", ()):

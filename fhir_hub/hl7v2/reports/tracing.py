@@ -3,7 +3,8 @@
 A row is tried beside the conversion: as the message is, and with one part of its field left out
 (or, where that changes nothing, with another text in its place). What is then missing or other is
 what the part became. So no datatype need tell what it reads, and the report cannot say more than
-is so. It takes some times as long as the conversion, and is done when somebody asks.
+is so. It takes some times as long as the conversion, up to a bound (`effort.py`), and is done when
+somebody asks.
 
 Spec: DESIGN 5 (nothing lost from a message)
 """
@@ -20,6 +21,7 @@ from fhir_hub.hl7v2.groups import Node
 from fhir_hub.hl7v2.memory import Memory
 from fhir_hub.hl7v2.programs import Entry, Program
 from fhir_hub.hl7v2.reads import read_by
+from fhir_hub.hl7v2.reports.effort import Effort
 from fhir_hub.hl7v2.reports.elements import Element, elements_of, says
 from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, replaced
 from fhir_hub.hl7v2.rows.acts import Act
@@ -27,6 +29,7 @@ from fhir_hub.hl7v2.rows.compiler import Compiled
 from fhir_hub.hl7v2.rows.row import Row
 
 _OTHER = "Zq7"
+_PER_TRIAL = 5  # what it costs beside the values that it makes
 _LONGEST = 100_000  # a longer text is not tried again and again: it is what the row made
 Key = tuple[int, int, int, int, int]
 
@@ -42,9 +45,12 @@ class Became(NamedTuple):
 class Tracer:
     """Watches one conversion. `became` says of each leaf what it became, row by row."""
 
-    def __init__(self) -> None:
+    def __init__(self, effort: Effort) -> None:
         self.became: dict[Key, list[Became]] = {}
         self.nulls: dict[tuple[int, int], str] = {}
+        self._effort = effort
+        self._begun: set[int] = set()
+        self._untold: set[int] = set()
         self._memory = Memory()
         self._leaves: dict[tuple[int, int], list[Leaf]] = {}
 
@@ -70,10 +76,15 @@ class Tracer:
         act, row, alone = compiled.act, compiled.row, compiled.alone
 
         def watched(place: Place, draft: Draft) -> None:
+            if not self.tells(place.segment):
+                if alone not in draft.resource:
+                    act(place, draft)
+                return
             parts = self._parts(row, place)
             tried = self._tried(act, place, draft, parts)
             run, nulls = place.run, len(draft.nulls)
             before, noted = _Before(draft, run), len(run.trace)
+            self._effort.spend(before.size)
             if alone not in draft.resource:
                 act(place, draft)
             if len(run.trace) > noted:
@@ -100,15 +111,29 @@ class Tracer:
         found: dict[tuple[int, ...], tuple[Segment, Leaf]] = {}
         for path in row.sources:
             for segment in read_by(row, path.segment, place.segment, place.node):
-                for leaf in self._of(segment, path.field):
+                for leaf in self.leaves(segment, path.field) if self.tells(segment) else ():
                     if leaf.is_in(path):
                         found[leaf[:5]] = (segment, leaf)
         return list(found.values())
 
-    def _of(self, segment: Segment, number: int) -> list[Leaf]:
+    def tells(self, segment: Segment) -> bool:
+        """Say whether a segment is told; one is from the first time on, while effort is left."""
+        index = segment.index
+        if index in self._untold:
+            return False
+        if index not in self._begun and self._effort.may_begin:
+            self._begun.add(index)
+            self._effort.spend(len(segment.fields))
+        if index in self._begun and self._effort.may_go_on:
+            return True
+        self._untold.add(index)
+        return False
+
+    def leaves(self, segment: Segment, number: int) -> list[Leaf]:
+        """Return the parts by which a field is told."""
         key = (segment.index, number)
         if key not in self._leaves:
-            self._leaves[key] = leaves_of(segment, number)
+            self._leaves[key] = leaves_of(segment, number, self._effort.may_divide)
         return self._leaves[key]
 
     def _tried(
@@ -139,7 +164,9 @@ class Tracer:
         segment = other.get(place.segment.index, place.segment)
         node: Any = _Other(place.node, other) if other else place.node
         act(Place(segment, node, run), scratch)
-        return list(_all(scratch, run))
+        made = list(_all(scratch, run))
+        self._effort.spend(len(made) + _PER_TRIAL)
+        return made
 
     def _attribute(
         self,
@@ -284,6 +311,7 @@ class _Before:
 
     def __init__(self, draft: Draft, run: Run) -> None:
         self._held = {one.place: one.value for one in _own(draft)}
+        self.size = len(self._held) + len(run.supports)
         self._supports = {key: len(one.resource) for key, one in run.supports.items()}
         self._mentions = len(run.mentions)
 

@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
 from fhir_hub.hl7v2.bundle import to_bundle
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.reports.effort import Effort
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.store.journal import Journal
 
@@ -77,7 +78,7 @@ class Trials:
         tally.close()
         faults = [fault._asdict() for fault in tally.faults] if messages else []
         batch = {"batch": {"messages": len(messages), "faults": faults}} if faults else {}
-        options = (sender, forced, by_table, with_report, received)
+        options = (sender, forced, by_table, Effort() if with_report else None, received)
         done = [self._one(message, *options) for message in messages or [raw]]
         if len(done) == 1:
             return Trial(done[0].bundle, done[0].report | batch)
@@ -101,7 +102,13 @@ class Trials:
         return await asyncio.to_thread(self.run, kept.raw, received=received, **options)
 
     def _one(
-        self, raw: bytes, sender: str, forced: str, by_table: bool, with_report: bool, received: str
+        self,
+        raw: bytes,
+        sender: str,
+        forced: str,
+        by_table: bool,
+        effort: Effort | None,
+        received: str,
     ) -> Trial:
         if self.most_bytes and len(raw) > self.most_bytes:
             raise TooLarge(f"a message may have {self.most_bytes} bytes")
@@ -120,7 +127,9 @@ class Trials:
             by_table=by_table,
         )
         bundle = to_bundle(conversion)
-        report = conversion.report.as_data() | self._invalid(bundle) if with_report else {}
+        if effort is None:
+            return Trial(bundle, {})
+        report = conversion.report.as_data(effort) | self._invalid(bundle)
         return Trial(bundle, report)
 
     def _charset(self, raw: bytes, sender: str) -> str:
