@@ -81,6 +81,8 @@ ROWS = (
     ('{ to = "birthDate", links = "Patient" }', "is no Reference"),
     ('{ to = "managingOrganization", links = "Patient" }', "may not refer to Patient"),
     ('{ to = "managingOrganization", from = "PID-3", as = "Device" }', "may not refer to"),
+    ('{ to = "managingOrganization", value = { resourceType = "Patient" } }', "may not refer to"),
+    ('{ to = "gender", value = { resourceType = "Patient" } }', "may not refer to"),
     ('{ to = "gender" }', "write one of"),
     ('{ to = "gender", value = "male", call = "dose" }', "write one of"),
     ('{ to = "gender", as = "code", from = ["PID-8", "PID-7"] }', "one path in `from`"),
@@ -235,6 +237,33 @@ def test_a_sites_map_replaces_the_built_in_one_of_the_same_name(tmp_path):
     message = lines(MSH.format("ADT^A08^ADT_A01"), PID, "AL1|1|DA|J01CA^x^ATC")
     allergy = only(convert(er7.parse(message), maps), "AllergyIntolerance")
     assert set(allergy) == {"resourceType", "code", "patient"}
+
+
+def test_a_senders_file_says_who_makes_fhir_of_its_messages(tmp_path):
+    """The standard's Provenance of the transformation names who did it: no message knows that."""
+    row = (
+        'map = "MSH-Provenance-Transformation"\nto = "agent[hub].who"\nvalue = { resourceType = '
+        '"Organization", name = "青浦区卫生健康信息中心", identifier = [{ value = "QPRHP" }] }'
+    )
+    message = er7.parse(lines(MSH.format("ADT^A08^ADT_A01"), PID))
+    maps = load(tmp_path, {"senders/x.toml": sender(row)})
+    first, second = (convert(message, maps, by_table=True).resources for _ in range(2))
+    assert first == second
+    made = {one.full_url: one.resource for one in first}
+    who = [
+        made[agent["who"]["reference"]]
+        for resource in made.values()
+        if resource["resourceType"] == "Provenance"
+        for agent in resource["agent"]
+        if agent["type"]["coding"][0]["code"] == "assembler"
+    ]
+    assert who == [
+        {
+            "resourceType": "Organization",
+            "name": "青浦区卫生健康信息中心",
+            "identifier": [{"value": "QPRHP"}],
+        }
+    ]
 
 
 # structures

@@ -154,11 +154,6 @@ def sending_facility(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return (found or {"resourceType": "Organization"}) | {"address": [{"country": named}]}
 
 
-def transformer(place: Place, draft: Draft, paths: Paths) -> Json:
-    """Return the Organization that makes FHIR of the message."""
-    return {"resourceType": "Organization", "name": "fhir-hub"}
-
-
 def requisition(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the placer's number of the order's group, of an EI or of an EIP (ORC-4)."""
     value = place.value(paths[0])

@@ -69,7 +69,6 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `laboratory` | OBX-23, OBX-24, OBX-25 | Organization, or its director's role |
 | `facility_performer` | MSH-4 | Organization, where the hub keeps the result |
 | `sending_facility` | MSH-4, MSH-17 | Organization |
-| `transformer` | | Organization: this hub |
 | `requisition` | ORC-4 | Identifier of the order's group by the placer |
 | `group_number` | ORC-4, ORC-38 | Identifiers of the order's group |
 
@@ -98,7 +97,7 @@ Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 
 # These have something to say whatever is in the fields that they read.
 UNCONDITIONAL = frozenset(
-    {"message_entity", "sending_application", "transformer", "recorded", "appointment_status"}
+    {"message_entity", "sending_application", "recorded", "appointment_status"}
 )
 
 CALLS: Mapping[str, Call] = MappingProxyType(
@@ -140,7 +139,6 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "requester": roles.requester,
         "requisition": roles.requisition,
         "sending_facility": roles.sending_facility,
-        "transformer": roles.transformer,
         "report_status": results.report_status,
         "observation_category": results.observation_category,
         "observation_code": results.observation_code,

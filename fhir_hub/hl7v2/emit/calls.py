@@ -35,7 +35,7 @@ Paths = tuple[Path, ...]
 Inverse = Callable[[Seat, Paths, list[Found], Outbound], list[Found]]
 SILENT = frozenset(
     {"natural_key", "observation_key", "facility_performer", "local_number", "recorded"}
-    | {"sending_application", "message_entity", "sending_facility", "transformer"}
+    | {"sending_application", "message_entity", "sending_facility"}
 )
 
 

@@ -8,7 +8,7 @@ Spec: DESIGN 2a
 from collections.abc import Callable, Mapping
 
 from fhir_hub.hl7v2 import structure
-from fhir_hub.hl7v2.calls.table import CALLS
+from fhir_hub.hl7v2.calls.table import CALLS, Call
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Segment, Value
@@ -162,8 +162,20 @@ def constant(row: Row, put: Put, test: conditions.Condition | None) -> Act:
 
 
 def calling(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
-    """Return the function of a row that leaves its value to a function of `calls.py`."""
-    call, sources = CALLS[row.call], row.sources
+    """Return the function of a row that leaves its value to a function of `calls/`."""
+    return _supplied(row, goal, test, CALLS[row.call])
+
+
+def supporting(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
+    """Return the function of a row that refers to the resource that it says."""
+    name, make = row.value["resourceType"], maker(row.value)
+    if "Reference" not in goal.types or not goal.may_refer_to(name):
+        raise ValueError(f"{goal.last.name} may not refer to {name}")
+    return _supplied(row, goal, test, lambda place, draft, paths: make())
+
+
+def _supplied(row: Row, goal: Target, test: conditions.Condition | None, call: Call) -> Act:
+    sources = row.sources
     put = setter(goal, "" if goal.choice else goal.types[0])
     refer = "Reference" in goal.types
 

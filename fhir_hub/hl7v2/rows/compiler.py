@@ -10,7 +10,7 @@ from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.calls.table import CALLS, UNCONDITIONAL
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.rows import conditions
-from fhir_hub.hl7v2.rows.acts import Act, by_type, calling, constant, linking, reading
+from fhir_hub.hl7v2.rows.acts import Act, by_type, calling, constant, linking, reading, supporting
 from fhir_hub.hl7v2.rows.elements import Target, target
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import decorator, setter
@@ -56,6 +56,8 @@ def compile_row(
         free = calling(row, goal, None) if empties else None
         filled, act = _sources(row, segment), calling(row, goal, test)
         return Compiled(row, act, 0, filled, demanded, "", empties, free, test)
+    if isinstance(row.value, Mapping) and "resourceType" in row.value:
+        return Compiled(row, supporting(row, goal, test), 0, 0, demanded, test=test)
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
         act = constant(row, put, test)
