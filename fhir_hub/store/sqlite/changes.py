@@ -15,9 +15,9 @@ import apsw
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.full_text import CONTENT
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
-from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, beside, walk_of
+from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
-from fhir_hub.store.sqlite.rows import SHAPE, Row, Rows
+from fhir_hub.store.sqlite.rows import SHAPE, WIDTH, Row, Rows, by_row, index
 from fhir_hub.store.sqlite.sql import bounded
 from fhir_hub.store.sqlite.touched import Touched
 
@@ -33,6 +33,8 @@ _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_
 _SEQUENCE = "SELECT sequence FROM resource WHERE rid = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
+_CODE, _INTERVAL, _TEXT = range(3)
+_Parameter = tuple[int, str, int]  # its number, the index that has its values, and their form
 _Key = tuple[int | None, str]  # the number of the type, and the logical id
 
 
@@ -65,12 +67,13 @@ class Changes:
         self.touched = Touched()
         self._counts: dict[int, int] = {}
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
-        self._parameters: dict[tuple[int, str, str], tuple[int, str]] = {}
+        self._parameters: dict[int, dict[tuple[str, str], _Parameter]] = {}  # by type
         self._walks: dict[int, str] = {}
         self._spreads: dict[int, tuple[float, bool]] = {}
         self._has_texts = False
         self._late = Rows()  # what is not inserted yet
         self._waiting: set[_Key] = set()  # whose rows those are
+        self._span: tuple[int, int] | None = None  # the resources that are in no index yet
         self.there: set[_Key] = set()  # resources, by type and id, that surely are not deleted
 
     def begin(self) -> None:
@@ -89,7 +92,12 @@ class Changes:
         self._has_texts = self._last("SELECT 1 FROM full_text_docsize LIMIT 1") > 0
 
     def settle(self) -> None:
-        """Insert what waits."""
+        """Insert what waits, to be found."""
+        self.put()
+        self._index()
+
+    def put(self) -> None:
+        """Insert what waits, but for what the indexes have of new resources: that is `end`'s."""
         rows = self._late
         if not rows.version:
             return
@@ -99,9 +107,11 @@ class Changes:
             self.there.clear()
         self._has_texts = self._has_texts or bool(rows.texts)
         rows.write(self._connection)
+        self._span = rows.span()
 
     def end(self) -> None:
-        """Write how many resources of each shape were added or removed."""
+        """Write what the indexes have, and how many of each shape were added or removed."""
+        self._index()
         if self._counts:
             self._connection.executemany(
                 "UPDATE shape SET resources = resources + ? WHERE id = ?",
@@ -114,6 +124,7 @@ class Changes:
         self._names.forget()
         self._late = Rows()
         self._waiting.clear()
+        self._span = None
         self.there.clear()
         self._data_version = -1
         self._counts.clear()
@@ -140,6 +151,12 @@ class Changes:
     def apply(self, changes: Sequence[Change], places: Sequence[Place]) -> list[Stored]:
         """Store the checked `changes`; return them as stored."""
         return [self._stage(*pair) for pair in zip(changes, places, strict=True)]
+
+    def _index(self) -> None:
+        if self._span is not None:
+            apart = [number for number, walk in self._walks.items() if not walk]
+            index(self._connection, self._span, apart)
+            self._span = None
 
     def reindex(self, items: Sequence[Indexed]) -> None:
         """Replace the entries of the resources that are still at the version that is said."""
@@ -210,19 +227,22 @@ class Changes:
         )
 
     def _add_entries(self, rows: Rows, of: _Owner, entries: Iterable[Entry]) -> int:
-        """Put the rows of a resource without entries until now; return its shape."""
-        type_id, rid = of.type, of.rid
-        parameters, systems = self._parameters, self._names.systems
-        add_entry, add_code, first = rows.entry.append, rows.code.append, len(rows.entry)
+        """Put the rows of a resource without entries until now; return its shape.
+
+        What the indexes have of them is told by the rows, once those are in (`index`).
+        """
+        type_id, rid, sequence, logical_id = of
+        flat, first = rows.entry, len(rows.entry)
+        parameters, systems = self._parameters.setdefault(type_id, {}), self._names.systems
         numbers = set()
         people: list[tuple[int, str, int, int]] = []
         codes: list[tuple[int, str, int]] = []
         spans: list[tuple[float, float]] = []
         for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
-            parameter, walk = parameters.get((type_id, name, kind)) or self._parameter(
+            parameter, walk, form = parameters.get((name, kind)) or self._parameter(
                 type_id, name, kind
             )
-            if kind == "text":
+            if form == _TEXT:
                 numbers.add(parameter)
                 said = rows.texts.get(rid, (f"t{type_id}", "", ""))
                 rows.texts[rid] = (*said[:2], code) if name == CONTENT else (said[0], code, said[2])
@@ -230,32 +250,25 @@ class Changes:
             system_id = systems.get(system)
             if system_id is None:
                 system_id, systems = self._names.make_system(system), self._names.systems
-            if kind in INTERVALS:
-                low = -_INFINITY if low is None else bounded(low)
-                high = _INFINITY if high is None else bounded(high)
+            if form == _INTERVAL:
+                start, end = _ends(low, high)
                 width, is_many = self._spreads[parameter]
-                if high - low > width or (not is_many and parameter in numbers):
-                    self._widen(parameter, high - low, is_many or parameter in numbers)
-            else:
-                low = high = None
-            add_entry((rid, parameter, place, code, system_id, low, high, text, group))
-            numbers.add(parameter)
-            if low is not None and high is not None:
-                if walk:
-                    rows.low.append((parameter, low, rid))
-                    rows.high.append((parameter, high, rid))
+                if end - start > width or (not is_many and parameter in numbers):
+                    self._widen(parameter, end - start, is_many or parameter in numbers)
+                flat += (rid, parameter, place, code, system_id, start, end, text, group)
                 if walk == "date":
-                    spans.append((low, high))
-            elif walk == "reference" and code.startswith(PATIENT):
-                people.append((parameter, code, rid, system_id))
-            elif walk:
-                add_code((parameter, code, rid, system_id, None, None, None, None, None))
+                    spans.append((start, end))
+            else:
+                flat += (rid, parameter, place, code, system_id, None, None, text, group)
                 if walk == "told":
                     codes.append((parameter, code, system_id))
-        if len(rows.entry) - first > len(numbers):
-            self._note_systems(rows.entry[first:])
+                elif walk == "reference" and code.startswith(PATIENT):
+                    people.append((parameter, code, rid, system_id))
+            numbers.add(parameter)
+        if len(flat) - first > len(numbers) * WIDTH:
+            self._note_systems(by_row(flat[first:]))
         if people:
-            rows.code += beside(people, codes, spans, (of.sequence, of.logical_id))
+            rows.people += beside(people, codes, spans, (sequence, logical_id))
         return self._shape(type_id, frozenset(numbers))
 
     def _note_systems(self, entries: Iterable[Row]) -> None:
@@ -275,36 +288,43 @@ class Changes:
         rows.texts.update(new.texts)
         old: list[Any] = self._connection.execute(_ENTRIES, (rid,)).fetchall()
         there = {row[1:3]: row for row in old}
-        rows.put_entry += [row for row in new.entry if there.pop(row[1:3], None) != row]
+        wanted = by_row(new.entry)
+        rows.put_entry += [row for row in wanted if there.pop(row[1:3], None) != row]
         emptied, gone_entries, gone_codes, gone_low, gone_high = rows.gone
-        if new.entry:
+        if wanted:
             gone_entries += [(rid, *key) for key in there]
         elif there:
             emptied.append((rid,))
-        # of what is in no index nothing is removed from one
-        walked = [row for row in old if self._walks.get(row[1], "unknown")]
-        codes = {(row[1], row[3], rid, row[4]) for row in walked if row[5] is None}
-        lows = {(row[1], row[5], rid) for row in walked if row[5] is not None}
-        highs = {(row[1], row[6], rid) for row in walked if row[5] is not None}
-        for row in new.code:
-            if row[7] is not None:  # what stands beside it differs, for the version does
-                rows.put_code.append(row)
-            elif row[:4] not in codes:
-                rows.code.append(row)
-            codes.discard(row[:4])
-        rows.low += [row for row in new.low if row not in lows]
-        rows.high += [row for row in new.high if row not in highs]
-        gone_codes += codes
-        gone_low += lows.difference(new.low)
-        gone_high += highs.difference(new.high)
+        codes, lows, highs = self._walked(old)
+        new_codes, new_lows, new_highs = self._walked(wanted)
+        rows.put_code += new.people  # what stands beside it differs, for the version does
+        people = {row[:4] for row in new.people}
+        rows.code += [(*key, *SILENT) for key in new_codes - codes - people]
+        rows.low += new_lows - lows
+        rows.high += new_highs - highs
+        gone_codes += codes - new_codes
+        gone_low += lows - new_lows
+        gone_high += highs - new_highs
         return shape
 
-    def _parameter(self, type_id: int, name: str, kind: str) -> tuple[int, str]:
-        """Return a parameter's number, and the index that has its values."""
-        found = self._names.make_parameter(type_id, name, kind), walk_of(name, kind)
-        self._parameters[type_id, name, kind] = found
-        self._walks[found[0]] = found[1]
-        self._spreads[found[0]] = self._names.spread(found[0])
+    def _walked(self, entries: Iterable[Row]) -> tuple[set[Any], set[Any], set[Any]]:
+        """Return the keys of what the three indexes have of the entries of a resource."""
+        # of what is in no index nothing is removed from one
+        walks: dict[Any, str] = self._walks
+        walked = [row for row in entries if walks.get(row[1], "unknown")]
+        return (
+            {(row[1], row[3], row[0], row[4]) for row in walked if row[5] is None},
+            {(row[1], row[5], row[0]) for row in walked if row[5] is not None},
+            {(row[1], row[6], row[0]) for row in walked if row[5] is not None},
+        )
+
+    def _parameter(self, type_id: int, name: str, kind: str) -> _Parameter:
+        """Return a parameter's number, the index that has its values, and their form."""
+        number, walk = self._names.make_parameter(type_id, name, kind), walk_of(name, kind)
+        form = _TEXT if kind == "text" else _INTERVAL if kind in INTERVALS else _CODE
+        found = self._parameters[type_id][name, kind] = number, walk, form
+        self._walks[number] = walk
+        self._spreads[number] = self._names.spread(number)
         return found
 
     def _widen(self, parameter: int, width: float, is_many: bool) -> None:
@@ -357,9 +377,13 @@ class Changes:
 def entry_row(entry: Entry) -> tuple[Any, ...]:
     """Return an entry as its row has it, with names for numbers."""
     name, kind, code, system, low, high, text, group = entry
-    if kind in INTERVALS:
-        low = -_INFINITY if low is None else bounded(low)
-        high = _INFINITY if high is None else bounded(high)
-    else:
-        low = high = None
-    return name, kind, code, system, low, high, text, group
+    start, end = _ends(low, high) if kind in INTERVALS else (None, None)
+    return name, kind, code, system, start, end, text, group
+
+
+def _ends(low: float | None, high: float | None) -> tuple[float, float]:
+    """Return the ends of an interval as SQLite can hold them."""
+    return (
+        -_INFINITY if low is None else bounded(low),
+        _INFINITY if high is None else bounded(high),
+    )

@@ -3,10 +3,15 @@
 They go in together, table by table, what is gone first. So a group of sixteen updates is a dozen
 statements, and a row that did not change is not touched.
 
-Spec: https://www.sqlite.org/lang_replace.html
+What the indexes have of new resources is not sent row by row: SQLite takes it out of `entry`, where
+it has just come. That is one step of a statement an index, without Python: it costs half, and may
+be done in another thread.
+
+Spec: https://www.sqlite.org/lang_replace.html, https://www.sqlite.org/lang_insert.html
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import apsw
 
@@ -17,7 +22,19 @@ Row = tuple[int | float | str | bytes | None, ...]
 # the shape is in indexes of its own, which are written anew if it is set, to what it was too
 SHAPE = "UPDATE resource SET shape = ? WHERE rid = ?"
 _MOVE = "UPDATE resource SET version_id = ?, sequence = ?, last_updated = ? WHERE rid = ?"
+_ADD_CODE = "INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_TEXT = "INSERT INTO full_text (rowid, type, narrative, content) VALUES (?, ?, ?, ?)"
+WIDTH = 9  # columns of `entry`
+_TOGETHER = 32  # rows of `entry` in a statement: it goes on where the last one went in
+_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRIES = _ENTRY + ", (?, ?, ?, ?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
+_INDEX = (
+    # what says more of a patient's resource is there, and stays
+    "INSERT OR IGNORE INTO by_code (parameter, code, rid, system)"
+    " SELECT parameter, code, rid, system FROM entry WHERE low IS NULL",
+    "INSERT OR IGNORE INTO by_low SELECT parameter, low, rid FROM entry WHERE low IS NOT NULL",
+    "INSERT OR IGNORE INTO by_high SELECT parameter, high, rid FROM entry WHERE low IS NOT NULL",
+)
 _GONE = (
     "DELETE FROM entry WHERE rid = ?",
     "DELETE FROM entry WHERE rid = ? AND parameter = ? AND place = ?",
@@ -32,12 +49,13 @@ class Rows:
 
     `moved` are resources at another version, `shaped` of another shape; `gone` has the keys of rows
     to remove: all entries of a resource, an entry, rows of `by_code`, `by_low` and `by_high`;
-    `texts` are by resource.
+    `texts` are by resource. `entry` has the values of one row after the other; `people` are rows of
+    `by_code` that say more, of resources that are new, and `index` is for their other rows.
     """
 
     __slots__ = (
-        *("code", "entry", "gone", "high", "low", "moved", "put_code", "put_entry"),
-        *("resource", "shaped", "texts", "version"),
+        *("code", "entry", "gone", "high", "low", "moved", "people", "put_code"),
+        *("put_entry", "resource", "shaped", "texts", "version"),
     )
 
     def __init__(self) -> None:
@@ -46,8 +64,9 @@ class Rows:
         self.moved: list[Row] = []
         self.shaped: list[Row] = []
         self.gone: tuple[list[Row], ...] = ([], [], [], [], [])
-        self.entry: list[Row] = []
+        self.entry: list[int | float | str | None] = []
         self.put_entry: list[Row] = []
+        self.people: list[CodeRow] = []
         self.code: list[CodeRow] = []
         self.put_code: list[CodeRow] = []
         self.low: list[Row] = []
@@ -63,9 +82,10 @@ class Rows:
             (_MOVE, self.moved),
             (SHAPE, self.shaped),
             *zip(_GONE, self.gone, strict=True),
-            ("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self.entry),
+            *self._entries(),
             ("REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self.put_entry),
-            ("INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self.code),
+            (_ADD_CODE, self.people),
+            (_ADD_CODE, self.code),
             ("REPLACE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self.put_code),
             ("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", self.low),
             ("INSERT OR IGNORE INTO by_high VALUES (?, ?, ?)", self.high),
@@ -74,3 +94,39 @@ class Rows:
         for sql, rows in every:
             if rows:
                 connection.executemany(sql, rows)
+
+    def span(self) -> tuple[int, int] | None:
+        """Return the first and the last of the resources that are new, None if none are.
+
+        Their numbers follow each other.
+        """
+        new = self.resource
+        return (_number(new[0]), _number(new[-1])) if new else None
+
+    def _entries(self) -> Iterable[tuple[str, Sequence[Any]]]:
+        values, size = self.entry, WIDTH * _TOGETHER
+        whole = len(values) - len(values) % size
+        yield _ENTRIES, [values[at : at + size] for at in range(0, whole, size)]
+        yield _ENTRY, by_row(values[whole:])
+
+
+def by_row(values: Sequence[int | float | str | None]) -> list[Row]:
+    """Return the rows of `entry` whose values follow each other."""
+    return list(zip(*[iter(values)] * WIDTH, strict=True))
+
+
+def index(connection: apsw.Connection, span: tuple[int, int], apart: Iterable[int]) -> None:
+    """Put into the indexes what they have of the resources of a span, by what `entry` says.
+
+    What is under the parameters `apart` is in no index.
+    """
+    without = ", ".join(map(str, sorted(apart)))
+    for statement in _INDEX:
+        connection.execute(
+            f"{statement} AND rid BETWEEN ? AND ? AND parameter NOT IN ({without})", span
+        )
+
+
+def _number(row: Row) -> int:
+    assert isinstance(row[0], int)
+    return row[0]

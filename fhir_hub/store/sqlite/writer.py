@@ -1,8 +1,9 @@
 """The one writer: what waits is written as one group and made durable by one COMMIT.
 
 The INSERTs of a group run on the loop's thread, which is fast because no other thread holds
-the interpreter. COMMIT, with its sync of the disk, runs in a thread; meanwhile the next group
-gathers. Nobody is answered before the COMMIT of his group has returned.
+the interpreter. What SQLite does by itself runs in a thread: the indexes, and COMMIT with its sync
+of the disk; meanwhile the next group gathers. Nobody is answered before the COMMIT of his group
+has returned.
 
 A work that is refused (`Conflict`, `Broken`, a `FhirError`) is so before it has changed
 anything, so its neighbours do not notice. After any other error the group is rolled back, and
@@ -34,11 +35,11 @@ class Book(Protocol):
     def begin(self) -> None:
         """Start from what the database says, at the begin of a transaction."""
 
-    def settle(self) -> None:
-        """Write what waits for the end of the group."""
+    def put(self) -> None:
+        """Write what waits for the end of the group, row by row."""
 
     def end(self) -> None:
-        """Write what is about the whole group, before COMMIT."""
+        """Write what follows from all of that, and what is about the whole group, before COMMIT."""
 
     def forget(self) -> None:
         """Drop what is kept: the transaction was rolled back."""
@@ -114,7 +115,7 @@ class Writer:
                     job.result = job.work()
                 except (Broken, Conflict, FhirError) as error:
                     job.error = error
-            self._book.settle()
+            self._book.put()
         except Exception as error:
             self._roll_back()
             job.error = (
