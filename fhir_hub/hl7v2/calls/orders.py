@@ -3,11 +3,13 @@
 Spec: HL7v2 chapter 4A (RXO, RXE) and chapter 6 (IN1)
 """
 
+import re
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import (
     by_table,
     codes,
+    coding_systems,
     contacts,
     identifiers,
     people,
@@ -24,6 +26,15 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
+_PER_TIME = re.compile(r"([SMHDWL])(\d{0,4})")
+_TIMES = {
+    "S": ("s", "s"),
+    "M": ("min", "min"),
+    "H": ("h", "h"),
+    "D": ("d", "d"),
+    "W": ("wk", "wk"),
+    "L": ("mo", "mo"),
+}
 
 
 def quantity(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -52,6 +63,18 @@ def dose(place: Place, draft: Draft, paths: Paths) -> Typed | None:
         return Typed("Range", {"low": low, "high": high})
     only = low or high
     return Typed("Quantity", only) if only else None
+
+
+def dose_rate(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Ratio of a dose to the time in which it is given (RXE-22: `H8` is 8 hours)."""
+    amount, unit, time = paths
+    told = _PER_TIME.fullmatch(place.text(time).strip().upper())
+    dose = _amount(place, amount, units.unit_of(place.value(unit))) if told else None
+    if not told or not dose:
+        return None
+    code, name = _TIMES[told[1]]
+    per = {"value": int(told[2] or 1), "unit": name, "system": coding_systems.UCUM, "code": code}
+    return {"numerator": dose, "denominator": per}
 
 
 def prior_order(place: Place, draft: Draft, paths: Paths) -> Json | None:

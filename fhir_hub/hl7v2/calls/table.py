@@ -56,6 +56,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `administered_at` | RXA-27, RXA-28 | Location |
 | `task_changed` | RF1-9, MSH-7, RF1-7 | dateTime, not before RF1-7 |
 | `document_order` | TXA-14, TXA-15 | Reference to the order, by its number |
+| `dose_rate` | RXE-3, RXE-5, RXE-22 | Ratio: the dose in a time |
 | `strength` | RXO-18, RXO-19, RXO-25, RXO-26 | Quantity, or Ratio to a volume |
 | `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
 | `narrative` | PV2-12 | Narrative |
@@ -125,6 +126,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "document_of_values": given.document_of_values,
         "dose": orders.dose,
         "dose_given": given.dose_given,
+        "dose_rate": orders.dose_rate,
         "facility_performer": roles.facility_performer,
         "group_number": roles.group_number,
         "home_county": roles.home_county,
