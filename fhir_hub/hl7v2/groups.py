@@ -2,8 +2,8 @@
 
 A segment goes to the next place that the structure has for it, seen from the one before: first
 in the innermost open group, then outwards, beginning a group again where it may repeat. What is
-out of place goes where the structure has it at all; what the structure does not know (a
-Z-segment) stays with the segment before it. So nothing is dropped.
+out of place goes where the structure has it at all; a note, and what the structure does not know
+(a Z-segment), stays with the segment before it. So nothing is dropped.
 
 Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
 """
@@ -19,14 +19,28 @@ class Node:
     """One occurrence of a group in a message.
 
     `segments` and `drafts` hold, by name, what is in it at any depth, in the message's order;
-    each with the inner group by which it came (`None`: it stands in this one).
+    each with the inner group by which it came (`None`: it stands in this one). Who looks for what
+    is near goes on in `outer`, past what came by `within`: from a result of before that is the
+    message, because the order around it is another.
     """
 
-    __slots__ = ("children", "drafts", "group", "parent", "position", "segments")
+    __slots__ = (
+        "children",
+        "drafts",
+        "group",
+        "outer",
+        "parent",
+        "position",
+        "segments",
+        "within",
+    )
 
     def __init__(self, group: Group, parent: "Node | None" = None) -> None:
-        self.group = group
-        self.parent = parent
+        self.group = self.within = group
+        self.parent = self.outer = parent
+        if group.is_prior:
+            while self.outer is not None and self.outer.parent is not None:
+                self.within, self.outer = self.outer.group, self.outer.parent
         self.position = -1
         self.children: dict[int, Node] = {}
         self.segments: dict[str, list[tuple[Segment, Group | None]]] = {}
@@ -38,15 +52,19 @@ class Node:
         by: Group | None = None
         while node is not None:
             node.segments.setdefault(segment.name, []).append((segment, by))
-            by, node = node.group, node.parent
+            by, node = node.group, None if node.group.is_prior else node.parent
 
     def add_draft(self, name: str, draft: Any) -> None:
-        """Put a resource that is being made into this group."""
+        """Put a resource that is being made into this group.
+
+        Of a result of before the orders around it know what was observed.
+        """
         node: Node | None = self
         by: Group | None = None
         while node is not None:
             node.drafts.setdefault(name, []).append((draft, by))
-            by, node = node.group, node.parent
+            is_last = node.group.is_prior and name != "Observation"
+            by, node = node.group, None if is_last else node.parent
 
     def forget(self, name: str, draft: Any) -> None:
         """Take a resource that is not made after all out of this group and those around it."""
@@ -70,7 +88,7 @@ class Node:
             for segment, by in node.segments.get(name, ()):
                 if by is None or by is not inside:
                     return segment
-            inside, node = node.group, node.parent
+            inside, node = node.within, node.outer
         return None
 
     def nearest_all(self, name: str) -> list[Segment]:
@@ -86,7 +104,7 @@ class Node:
                 near = [one for one, by in found if by is None or by is not inside]
                 if near:
                     return near
-            inside, node = node.group, node.parent
+            inside, node = node.within, node.outer
         return []
 
     def nearest_drafts(self, name: str) -> list[Any]:
@@ -99,12 +117,12 @@ class Node:
                     one, by = found[0]
                     if by is None or by is not inside:
                         return [one]
-                    inside, node = node.group, node.parent
+                    inside, node = node.within, node.outer
                     continue
                 near = [one for one, by in found if by is None or by is not inside]
                 if near:
                     return near
-            inside, node = node.group, node.parent
+            inside, node = node.within, node.outer
         return []
 
 
@@ -130,7 +148,7 @@ def _next(current: Node, name: str) -> Node:
             if node.parent is not None and name in node.group.firsts and _repeats(node):
                 return _begin(node.parent, node.parent.position, name)
         node = node.parent
-    node = current
+    node = current if name != "NTE" else None  # a note is of what it stands behind
     while node is not None:
         if name in node.group.holds:
             return _anywhere(node, name)

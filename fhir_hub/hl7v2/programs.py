@@ -26,6 +26,7 @@ from fhir_hub.hl7v2.structure import GENERIC, Group
 
 _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
 GENERIC_NAME = "*"
+_TOP = "."  # the message itself, outside all groups
 
 _MOST_PLANS = 1024
 # Each with the element that it need not make where it is there.
@@ -179,9 +180,9 @@ def _checked(
 def _groups_of(names: Sequence[str]) -> frozenset[str]:
     """Return the groups of structures by each name that an entry may give them.
 
-    `A.B.C` is that group; also `B.C` or `C`, wherever in the structure it is.
+    `A.B.C` is that group; also `B.C` or `C`, wherever in the structure it is; `.` is none of them.
     """
-    found: set[str] = set()
+    found = {_TOP}
     for name in names:
         groups = GENERIC if name == GENERIC_NAME else structure.structure(name) or GENERIC
         for path in groups.paths():
@@ -194,6 +195,8 @@ def _depth(path: str, group: str) -> int:
     """Return how deep in `path` the group of that name is, 0 if it is not on the way."""
     if not group:
         return 0
+    if group == _TOP:
+        return 0 if path else 1
     at = f".{path}.".find(f".{group}.")
     return 0 if at < 0 else f".{path}."[: at + len(group) + 1].count(".")
 

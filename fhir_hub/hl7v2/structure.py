@@ -39,13 +39,15 @@ class Part:
 class Group:
     """A group of segments; `path` is its name with those of its parents, empty for the message.
 
-    `holds` are all segments in it at any depth, `firsts` those that may begin it.
+    `holds` are all segments in it at any depth, `firsts` those that may begin it; one that
+    `is_prior` is a result of before beside the order that it is told with.
     """
 
     path: str
     parts: tuple[Part, ...]
     holds: frozenset[str] = field(init=False)
     firsts: frozenset[str] = field(init=False)
+    is_prior: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Collect what the group holds."""
@@ -57,7 +59,8 @@ class Group:
             if not begun:
                 firsts |= part.group.firsts if part.group else {part.name}
                 begun = part.required
-        if self.path.endswith("PRIOR_RESULT") and "PID" in holds:
+        object.__setattr__(self, "is_prior", self.path.endswith("PRIOR_RESULT"))
+        if self.is_prior and "PID" in holds:
             firsts = {"PID"}  # an ORC without PID before it begins the next order
         object.__setattr__(self, "holds", frozenset(holds))
         object.__setattr__(self, "firsts", frozenset(firsts))

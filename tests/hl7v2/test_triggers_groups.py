@@ -1,0 +1,167 @@
+"""Each segment leads to the resource of its own group: the second order's results to the second.
+
+Spec: HL7v2 chapters 3, 4, 6, 7, 10, 11 and 12 (message structures); v2-to-FHIR IG, message maps
+"""
+
+import pytest
+from conversion_parts import converted, errors, lines, of_type, only, target, values
+
+MSH = "MSH|^~\\&|HIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|{}"
+PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F||||||||||A1"
+PV1 = "PV1|1|I|||||||||||||||||M1"
+
+
+def made(event, *segments, version="2.8", by_table=False):
+    text = lines(MSH.format(event, version), PID, *segments)
+    conversion = converted(text, by_table=by_table)
+    assert errors(conversion) == []
+    return conversion
+
+
+def notes(resource):
+    return [one["text"] for one in resource.get("note", ())]
+
+
+def by_text(conversion, resource_type, element="code"):
+    return {
+        resource[element]["coding"][0]["code"]: resource
+        for resource in of_type(conversion, resource_type)
+    }
+
+
+@pytest.mark.parametrize("structure", ["OML^O21^OML_O21", "OMG^O19^OMG_O19", "OML^O33^OML_O33"])
+def test_a_result_of_before_has_its_own_order_and_the_order_its_own(structure):
+    specimen = ["SPM|1|S1||BLD"] if "O33" in structure else []
+    before = ["PID|1||T1^^^TEST01^PI", "OBR|1|||OLD^o", "OBX|1|NM|K^k||4|||||F", "NTE|1||before"]
+    more = ["ORC|RE|P2|F2", "OBR|2|||OLDER^o", "OBX|1|NM|L^l||5|||||F"]
+    order = ["ORC|NW|P1|F1", "OBR|1|||NEW^n", "NTE|1||now", *before, *more]
+    conversion = made(structure, *specimen, *order)
+    found = by_text(conversion, "ServiceRequest")
+    assert values(found["NEW"]) == ["P1", "F1"]
+    assert "identifier" not in found["OLD"]
+    assert values(found["OLDER"]) == ["P2", "F2"]
+    assert (notes(found["NEW"]), notes(found["OLD"])) == (["now"], [])
+    assert notes(by_text(conversion, "Observation")["K"]) == ["before"]
+
+
+def test_notes_of_a_vaccination_and_of_what_was_observed_are_kept_apart():
+    person = ["OBX|1|ST|P^p||x||||||F", "NTE|1||of the person"]
+    dose = ["ORC|RE|P1|F1", "RXA|0|1|20250315|20250315|X^Y|1|mL", "NTE|1||of the dose"]
+    seen = ["OBX|1|ST|O^o||y||||||F", "NTE|1||of the value"]
+    conversion = made("VXU^V04^VXU_V04", *dose, *seen)
+    assert notes(only(conversion, "Immunization")) == ["of the dose"]
+    assert notes(only(conversion, "Observation")) == ["of the value"]
+    found = by_text(made("VXU^V04^VXU_V04", *person, *dose[:2], *seen), "Observation")
+    assert (notes(found["P"]), notes(found["O"])) == (["of the person"], ["of the value"])
+
+
+@pytest.mark.parametrize(
+    ("event", "given", "kind"),
+    [
+        ("RAS^O17^RAS_O17", "RXA|0|1|20250315|20250315|X^Y|1|mg", "MedicationAdministration"),
+        ("RDS^O13^RDS_O13", "RXD|1|X^Y|20250315|10|tab|||R1", "MedicationDispense"),
+    ],
+)
+def test_notes_of_an_order_of_what_was_given_and_of_a_value_are_kept_apart(event, given, kind):
+    order = ["ORC|RE|P1|F1", "RXO|X^Y|1||mg", "NTE|1||of the order"]
+    seen = ["OBX|1|NM|K^k||4|||||F", "NTE|1||of the value"]
+    conversion = made(event, *order, given, "NTE|1||of the gift", *seen)
+    assert notes(only(conversion, "MedicationRequest")) == ["of the order"]
+    assert notes(only(conversion, kind)) == ["of the gift"]
+    assert notes(only(conversion, "Observation")) == ["of the value"]
+
+
+def test_an_order_within_a_problem_has_its_notes_and_values():
+    problem = ["PRB|AD|20250315|X^Y|PR1", "NTE|1||of the problem"]
+    order = ["ORC|RE|P1|F1", "OBR|1|P1|F1|X^Y", "NTE|1||of the order"]
+    seen = ["OBX|1|NM|K^k||4|||||F", "NTE|1||of the value"]
+    conversion = made("PPR^PC1^PPR_PC1", *problem, *order, *seen)
+    assert notes(only(conversion, "Condition")) == ["of the problem"]
+    assert notes(only(conversion, "ServiceRequest")) == ["of the order"]
+    assert notes(only(conversion, "Observation")) == ["of the value"]
+
+
+def test_what_is_seen_of_a_goal_and_a_pathway_has_its_own_notes():
+    goal = ["GOL|AD|20250315|X^Y|G1", "OBX|1|NM|K^k||4|||||F", "NTE|1||of the value"]
+    conversion = made("PGL^PC6^PGL_PC6", *goal)
+    assert notes(only(conversion, "Goal")) == []
+    assert notes(only(conversion, "Observation")) == ["of the value"]
+    pathway = made("PPP^PCB^PPP_PCB", "PTH|AD|X^Y|H1", "NTE|1||of the pathway")
+    assert notes(only(pathway, "CarePlan")) == ["of the pathway"]
+
+
+@pytest.mark.parametrize("event", ["PRR^PC5", "PPV^PCA", "PTR^PCF", "PPT^PCL"])
+def test_an_answer_with_problems_and_goals_tells_them(event):
+    told = ["PTH|AD|X^Y|H1", "PRB|AD|20250315|X^Y|PR1", "GOL|AD|20250315|X^Y|G1"]
+    conversion = made(event, *told, version="2.5")
+    found = {one.resource["resourceType"] for one in conversion.resources}
+    assert {"CarePlan", "Condition", "Goal"} <= found
+
+
+def test_charges_orders_and_values_of_a_bill_have_their_own_notes_and_doctors():
+    charge = ["FT1|1|T1||20250315||CG|X^Y", "NTE|1||of the charge"]
+    done = ["PR1|1||P^p||20250315", "ROL|R1|AD|SU|D1^周^明德^^^^^^TEST01"]
+    order = ["ORC|RE|P1|F1", "OBR|1|P1|F1|X^Y", "NTE|1||of the order"]
+    seen = ["OBX|1|NM|K^k||4|||||F", "NTE|1||of the value"]
+    conversion = made("DFT^P03^DFT_P03", *charge, *done, *order, *seen)
+    assert notes(only(conversion, "ChargeItem")) == ["of the charge"]
+    assert notes(only(conversion, "ServiceRequest")) == ["of the order"]
+    assert notes(only(conversion, "Observation")) == ["of the value"]
+    (performer,) = only(conversion, "Procedure")["performer"]
+    assert values(target(conversion, performer["actor"])) == ["D1"]
+
+
+@pytest.mark.parametrize("event", ["ADT^A18^ADT_A18", "ADT^A40^ADT_A39", "ADT^A36^ADT_A30"])
+def test_a_merge_keeps_who_cares_and_names_the_visit(event):
+    doctor = "PD1||||D1^周^明德^^^^^^TEST01"
+    conversion = made(event, doctor, "MRG|T2^^^TEST01^PI", PV1, version="2.5")
+    (survivor,) = [one for one in of_type(conversion, "Patient") if one.get("active", True)]
+    assert values(target(conversion, survivor["generalPractitioner"][0])) == ["D1"]
+    visits = of_type(conversion, "Encounter")
+    assert event.startswith("ADT^A36") or values(visits[0]) == ["M1"]
+
+
+@pytest.mark.parametrize("event", ["ADT^A06", "ADT^A07"])
+def test_who_changes_between_in_and_out_keeps_the_account_of_before(event):
+    conversion = made(event, "MRG|T1^^^TEST01^PI||A0", PV1, version="2.5")
+    assert sorted(values(one)[0] for one in of_type(conversion, "Account")) == ["A0", "A1"]
+    patient = next(one for one in conversion.resources if one.segment == "PID").full_url
+    subjects = {one["subject"][0]["reference"] for one in of_type(conversion, "Account")}
+    assert subjects == {patient}
+
+
+@pytest.mark.parametrize("event", ["SIU^S12^SIU_S12", "ORU^R30^ORU_R30"])
+def test_what_was_observed_of_the_patient_is_an_observation(event):
+    seen = "OBX|1|NM|K^k||4|||||F"
+    rest = ["SCH|P1|F1"] if "SIU" in event else ["ORC|RE|P1", "OBR|1|P1||X^Y", "NTE|1||of all"]
+    text = [MSH.format(event, "2.8"), PID, seen, *rest]
+    if "SIU" in event:
+        text = [MSH.format(event, "2.8"), *rest, PID, seen]
+    conversion = converted(lines(*text))
+    patient = next(one for one in conversion.resources if one.segment == "PID").full_url
+    assert only(conversion, "Observation")["subject"] == {"reference": patient}
+    assert errors(conversion) == []
+
+
+@pytest.mark.parametrize("event", ["ORU^R30^ORU_R30", "ORU^R01^ORU_R01"])
+def test_each_note_of_a_report_is_the_reports_and_its_orders(event):
+    conversion = made(event, "ORC|RE|P1", "OBR|1|P1||X^Y", "NTE|1||first", "NTE|2||second")
+    told = [
+        one["valueAnnotation"]["text"]
+        for one in only(conversion, "DiagnosticReport")["extension"]
+        if one["url"].endswith("DiagnosticReport.note")
+    ]
+    assert told == notes(only(conversion, "ServiceRequest")) == ["first", "second"]
+
+
+@pytest.mark.parametrize(("code", "kind"), [("REF", "ServiceRequest"), ("RRI", "Task")])
+def test_a_referral_and_its_answer_bring_findings_with_their_own_notes(code, kind):
+    header = [MSH.format(f"{code}^I12^{code}_I12", "2.5"), "RF1|A|S|SP|||R1^TEST01"]
+    found = ["DG1|1||I10^高血压^I10", "AL1|1|DA|X^Y", "PR1|1||P^p||20250315"]
+    seen = ["OBR|1|||X^Y", "OBX|1|NM|K^k||4|||||F", "NTE|1||of the value"]
+    conversion = converted(lines(*header, PID, *found, *seen, PV1, "NTE|1||of the whole"))
+    assert errors(conversion) == []
+    assert notes(only(conversion, kind)) == ["of the whole"]
+    assert notes(only(conversion, "Observation")) == ["of the value"]
+    for one in ("Condition", "AllergyIntolerance", "Procedure", "Encounter"):
+        assert len(of_type(conversion, one)) == 1
