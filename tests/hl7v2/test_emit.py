@@ -96,6 +96,17 @@ def test_a_time_is_the_receivers_clock_without_an_offset():
     assert segments(emitted, "SCH")[0][11] == "^^M15^20250314093000^20250314094500"
 
 
+def test_a_phone_that_has_ended_is_told_to_nobody():
+    ends = {"13000000001": "2025-03-01", "13000000002": "2025-03-16", "13000000003": None}
+    phones = [
+        {"system": "phone", "value": number} | ({"period": {"end": end}} if end else {})
+        for number, end in ends.items()
+    ]
+    emitted = emit_parts.written(given(PATIENT | {"telecom": phones}))
+
+    assert segments(emitted, "PID")[0][13] == "13000000002^^PH~13000000003^^PH"
+
+
 def test_who_takes_part_no_more_is_told_to_be_deleted():
     parts = [BOOKED["participant"][0], {"actor": {"display": "方晓岚"}, "status": "accepted"}]
 

@@ -4,7 +4,7 @@ Spec: HL7v2 chapter 3, PID, PD1; DESIGN 2a, read from right to left
 """
 
 from collections.abc import Callable
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from fhir_hub.hl7v2.emit.emit import VERSIONS
@@ -20,8 +20,8 @@ Json = dict[str, Any]
 Write = Callable[[Json, int], list[list[str]]]
 
 
-def writer(message: Message, mappings: Mappings, zone: tzinfo) -> Write:
-    """Return what writes a Patient, and her number in the answer, as segments of fields.
+def writer(message: Message, mappings: Mappings, zone: tzinfo, moment: datetime) -> Write:
+    """Return what writes a Patient as of a moment, and her number in the answer, as segments.
 
     Codes and the order of names are those of the asker's file; each number names who gave it.
     """
@@ -36,6 +36,7 @@ def writer(message: Message, mappings: Mappings, zone: tzinfo) -> Write:
         out = Outbound(
             "",
             Resources([("", patient)]),
+            moment,
             scope.settings.zone or zone,
             scope.tables,
             version if version in VERSIONS else "2.5",

@@ -148,7 +148,7 @@ class Queries:
         context = Context(message.header.value(4), zone, program.scope.tables)
         conditions = Conditions(self._parameters, SearchContext(zone))
         found = await Searcher(self._store, conditions).find(message, asked, context)
-        write = people.writer(message, self._mappings, zone)
+        write = people.writer(message, self._mappings, zone, self._clock())
         segments = _echo(message, "OK" if found.patients else "NF", asked, found)
         for number, patient in enumerate(found.patients, start=1):
             told = identifiers(patient, found)

@@ -112,6 +112,7 @@ def emit(
     out = Outbound(
         senders.facility_of(about, resources) or receiver.sending_facility,
         resources,
+        moment,
         settings.zone or CHINA,
         program.scope.tables,
         receiver.version,

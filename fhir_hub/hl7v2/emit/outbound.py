@@ -6,7 +6,7 @@ by a text that holds nothing of the patient.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import CHINA, Table
@@ -21,10 +21,14 @@ def no_issue(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """`facility` is MSH-4: its own numbers and codes need no authority, as a reader has it."""
+    """`facility` is MSH-4: its own numbers and codes need no authority, as a reader has it.
+
+    `moment` is when the message is written.
+    """
 
     facility: str
     resources: Resources
+    moment: datetime
     zone: tzinfo = CHINA
     tables: Mapping[str, Table] = field(default_factory=dict)
     version: str = "2.4"

@@ -5,6 +5,7 @@ Spec: HL7v2 chapter 2A, XON, HD, PL, XAD, XTN; DOMAIN 3.6
 
 from typing import Any
 
+from fhir_hub.clock import instant
 from fhir_hub.hl7v2.datatypes.places import DIVISION
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import numbers
@@ -155,7 +156,10 @@ def _county(value: Json) -> str | list[str]:
 
 
 def contact_point(value: Any, out: Outbound) -> Written | None:
-    """Return XTN of a ContactPoint."""
+    """Return XTN of a ContactPoint; None of one that has ended, which XTN cannot say before 2.7."""
+    end = moment(value.get("period", {}).get("end"), out)
+    if end and end <= moment(instant(out.moment), out)[: len(end)]:
+        return None
     number, system, use = value.get("value"), value.get("system", "phone"), value.get("use", "")
     if not number:
         return None

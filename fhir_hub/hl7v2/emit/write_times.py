@@ -17,7 +17,8 @@ def moment(text: Any, out: Outbound) -> str:
     """Return a FHIR date, dateTime or instant as digits, as precise as it is, in `out.zone`.
 
     >>> from fhir_hub.hl7v2.emit.resources import Resources
-    >>> moment("2025-03-10T01:40:00Z", Outbound("", Resources([])))
+    >>> out = Outbound("", Resources([]), datetime(2025, 3, 10))
+    >>> moment("2025-03-10T01:40:00Z", out)
     '20250310094000'
     """
     if not isinstance(text, str):

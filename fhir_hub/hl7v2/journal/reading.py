@@ -45,9 +45,16 @@ class Reading:
         """Return what can be read of a message of the journal."""
         return self.read(entered.message.raw, self.way(entered))
 
-    def message(self, entered: Entered) -> er7.Message | None:
-        """Return a message of the journal, None if it cannot be read."""
-        read = self.kept(entered)
+    def message(self, entered: Entered, most: int = 0) -> er7.Message | None:
+        """Return a message of the journal, None if it cannot be read.
+
+        With `most` it is its first segments alone, of one that has more bytes.
+        """
+        raw = entered.message.raw
+        if most and len(raw) > most:
+            end = max(raw.rfind(b"\r", 0, most), raw.rfind(b"\n", 0, most))
+            raw = raw[: end + 1] or raw
+        read = self.read(raw, self.way(entered))
         return None if read.fault else er7.parse(read.text, read.charset)
 
     def way(self, entered: Entered) -> Channel:

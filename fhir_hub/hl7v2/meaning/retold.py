@@ -16,12 +16,14 @@ from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
-from fhir_hub.hl7v2.meaning.updates import snapshots_in
+from fhir_hub.hl7v2.meaning.updates import may_have_snapshots, snapshots_in
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.store.base import Key
 from fhir_hub.store.journal import Entered, Journal, Selection
 
-_PAGE, _MOST = 20, 10  # how many messages about a resource are looked at together, how often
+_PAGE, _MOST = 20, 200  # how many messages about a resource are looked at together, how many at all
+_HEAD = 8192  # bytes of a message that say who tells it, and when
+_LARGE = 1 << 20  # bytes: others of its kind are as large, so they are looked at one by one
 
 
 class Told(NamedTuple):
@@ -41,15 +43,16 @@ async def nothing(key: Key) -> Told:
 
 @dataclass(frozen=True, slots=True)
 class Retold:
-    """Asks the journal, for the message at hand: `read` gives the message of an entry, or None.
+    """Asks the journal, for the message at hand.
 
+    `read` gives the message of an entry, or so much of its beginning, or None.
     `settings_of` says how the sender of a message is read. What was asked is `known`, until
     it is cleared.
     """
 
     journal: Journal
     at_hand: Entered
-    read: Callable[[Entered], Message | None]
+    read: Callable[[Entered, int], Message | None]
     context: Context
     settings_of: Callable[[Message], Settings]
     known: dict[Key, Told] = field(default_factory=dict)
@@ -61,8 +64,9 @@ class Retold:
         return self.known[key]
 
     async def _ask(self, key: Key) -> Told:
-        now = self._teller(self.read(self.at_hand), self.at_hand)
+        now = self._teller(self.at_hand)
         is_told, lists, beyond = False, set[str](), 0
+        page = _PAGE if len(self.at_hand.message.raw) < _LARGE else 1
         if not now.time:
             return Told()
         selection = Selection(
@@ -72,21 +76,25 @@ class Retold:
             since=now.time,
             link=key,
         )
-        for _ in range(_MOST):
-            found = await self.journal.select(selection, count=_PAGE, beyond=beyond, with_raw=True)
+        for _ in range(0, _MOST, page):
+            found = await self.journal.select(selection, count=page, beyond=beyond, with_raw=True)
             for one in found:
-                message = self.read(one) if one.number != self.at_hand.number else None
-                teller = self._teller(message, one)
-                if message is not None and teller[:2] == now[:2] and teller.time > now.time:
+                teller = self._teller(one) if one.number != self.at_hand.number else NOBODY
+                if teller[:2] == now[:2] and teller.time > now.time:
                     is_told = True
-                    event = (teller.message_type, teller.event)
-                    lists |= snapshots_in(message, event, self.settings_of(message))
-            if len(found) < _PAGE:
+                    lists |= self._lists(one, teller)
+            if len(found) < page:
                 break
             beyond = found[-1].number
         return Told(is_told, frozenset(lists))
 
-    def _teller(self, message: Message | None, entered: Entered) -> Teller:
+    def _lists(self, entered: Entered, teller: Teller) -> frozenset[str]:
+        event = (teller.message_type, teller.event)
+        message = self.read(entered, 0) if may_have_snapshots(event) else None
+        return snapshots_in(message, event, self.settings_of(message)) if message else frozenset()
+
+    def _teller(self, entered: Entered) -> Teller:
+        message = self.read(entered, _HEAD)
         if message is None:
             return NOBODY
         came = instant(from_microseconds(entered.message.received))

@@ -42,6 +42,11 @@ def says_none(segment: Segment) -> bool:
     return bool(texts) and all(text == '""' for text in texts)
 
 
+def may_have_snapshots(event: tuple[str, str]) -> bool:
+    """Say whether messages of this type and trigger event tell all that there is of something."""
+    return event in _GROUPS
+
+
 def snapshots_in(message: Message, event: tuple[str, str], settings: Settings) -> frozenset[str]:
     """Return the names of the segments of which the message tells all that there are.
 

@@ -42,6 +42,21 @@ async def test_of_what_was_told_again_by_another_kind_of_message_nothing_is_know
     assert phones(await only("Patient")) == {"13000000002"}
 
 
+async def test_of_a_long_message_too_the_journal_knows_when_it_was_told_and_what_it_listed(
+    say, every, log
+):
+    notes = [segment("NTE", f1=str(n), f3="x" * 400) for n in range(40)]
+    await say("ADT^A08", "1200", person(), *notes, segment("AL1", f1="1", f3="A^青霉素^L"))
+    await say("ADT^A08", "1100", person(), *notes, segment("AL1", f1="1", f3="B^花粉^L"))
+
+    kept = {
+        one["code"]["text"]: one["clinicalStatus"]["coding"][0]["code"]
+        for one in await every("AllergyIntolerance")
+    }
+    assert kept == {"青霉素": "active", "花粉": "inactive"}
+    assert "message_older" in log.lines[0]
+
+
 async def test_an_older_message_adds_what_nobody_has_said(say, only, every, log):
     await say("ADT^A08", "1200", person(phone="13000000003"))
     numbers = "T1^^^SHTH01^PI~Y7^^^YB&2.16.156.10011.1.15&ISO^SB"
