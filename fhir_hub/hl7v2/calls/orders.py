@@ -90,8 +90,8 @@ def prior_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Organization that pays: number of IN1-3, name of IN1-4."""
-    number_path, name_path, address_path = paths
+    """Return the Organization that pays: number of IN1-3, name of IN1-4, whom to ask there."""
+    number_path, name_path, address_path, *reached = paths
     number, name = place.value(number_path), place.value(name_path)
     called = one_line(part(name, 1)) if name else ""
     identifier = None
@@ -107,7 +107,20 @@ def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
         return None
     at = place.value(address_path)
     address = places.address(at, place.run.context) if at else None
-    return {"resourceType": "Organization"} | parts | ({"address": [address]} if address else {})
+    found = parts | ({"address": [address]} if address else {})
+    return {"resourceType": "Organization"} | found | _asked(place, *reached)
+
+
+def _asked(place: Place, person: Path | None = None, phone: Path | None = None) -> Json:
+    """Return whom to ask at an institution, and by which phones."""
+    context, found = place.run.context, []
+    for value in place.values(phone) if phone else ():
+        point = contacts.contact_point(value, context)
+        found += point if isinstance(point, list) else [point] if point else []
+    said = place.value(person) if person else None
+    name = people.human_name(said, context) if said else None
+    first = name[0] if isinstance(name, list) else name
+    return compact({"telecom": found, "contact": [{"name": first}] if first else []}) or {}
 
 
 def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:

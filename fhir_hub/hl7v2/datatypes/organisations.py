@@ -72,10 +72,11 @@ def device(value: Value, context: Context) -> Json | None:
 
 
 def coded_device(value: Value, context: Context) -> Json | None:
-    """Return the Device resource of CWE: code and name (ORC-18)."""
+    """Return the Device resource of CWE: code and name (ORC-18, AIG-3)."""
     number, name, named = (one_line(part(value, at)) for at in (1, 2, 3))
     system = coding_systems.system_of(named, context.facility) if named else ""
-    system = system or systems.device(context.facility)
+    if not system or system == coding_systems.local(context.facility):
+        system = systems.device(context.facility)
     parts = compact(
         {
             "identifier": [{"system": system, "value": number}] if number else [],
