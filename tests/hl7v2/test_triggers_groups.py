@@ -165,3 +165,24 @@ def test_a_referral_and_its_answer_bring_findings_with_their_own_notes(code, kin
     assert notes(only(conversion, "Observation")) == ["of the value"]
     for one in ("Condition", "AllergyIntolerance", "Procedure", "Encounter"):
         assert len(of_type(conversion, one)) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "given", "kind"),
+    [
+        ("RAS^O17^RAS_O17", "RXA|0|1|20250315|20250315|X^Y|1|mg", "MedicationAdministration"),
+        ("RDS^O13^RDS_O13", "RXD|1|X^Y|20250315|10|tab|||R1", "MedicationDispense"),
+    ],
+)
+def test_how_it_was_given_says_nothing_of_how_it_was_ordered(event, given, kind):
+    first = ["ORC|RE|P1|F1", "RXO|X^Y|1||mg", "RXR|PO^口服^HL70162", given, "RXR|IV^静脉^HL70162"]
+    second = ["ORC|RE|P2|F2", "RXO|X^Y|1||mg", "RXR|IM^肌注^HL70162", given.replace("|1|", "|2|")]
+    conversion = made(event, *first, *second)
+    ordered = [
+        one["dosageInstruction"][0]["route"]["coding"][-1]["code"]
+        for one in of_type(conversion, "MedicationRequest")
+    ]
+    assert ordered == ["PO", "IM"]
+    dosage = of_type(conversion, kind)[0]["dosage" if "Admin" in kind else "dosageInstruction"]
+    one = dosage if isinstance(dosage, dict) else dosage[0]
+    assert one["route"]["coding"][-1]["code"] == "IV"

@@ -6,7 +6,7 @@ of it, a text exactly that, `true` and `false` valued and not valued. A bare pat
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html (conditions)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.drafts import Place
@@ -21,18 +21,20 @@ def paths(written: Any) -> Iterator[Path]:
     return (parse_path(key) for key in keys)
 
 
-def condition(when: Any, unless: Any, before: str = "") -> Condition | None:
+def condition(when: Any, unless: Any, before: str | Sequence[str] = ()) -> Condition | None:
     """Return the function that says whether all hold, `None` where nothing is asked.
 
-    `before` names a segment that must not have come yet.
+    `before` names segments of which none must have come yet, of those that are near.
     """
     said = _both(when, unless)
     if not before:
         return said
 
+    names = (before,) if isinstance(before, str) else tuple(before)
+
     def is_before(place: Place) -> bool:
-        other = place.run.message.first(before)
-        is_early = other is None or place.segment.index < other.index
+        others = [place.node.nearest(name) for name in names]
+        is_early = all(one is None or place.segment.index < one.index for one in others)
         return is_early and (said is None or said(place))
 
     return is_before
