@@ -15,10 +15,12 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from fhir_hub.hl7v2.mllp import Block, Framer, frame
+from fhir_hub.hl7v2.unfinished import Unfinished
 
 Handle = Callable[[Block], Awaitable[bytes]]
 # What a client is told apart by comes in; who handles its blocks goes out, None if nobody will.
@@ -28,6 +30,7 @@ Log = Callable[..., None]
 _READ_BYTES = 1 << 16
 _BACKLOG = 1024
 _HANDSHAKE_S = 10.0
+_UNFINISHED_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class Listener:
     """An MLLP server. `meet` says who handles the blocks of a client; that should not raise.
 
     The handler returns what to answer, which is nothing if it is empty. `on_change` hears of each
-    connection that begins (1) or ends (-1).
+    connection that begins (1) or ends (-1). What has begun and not ended is in `unfinished`, which
+    several may share.
     """
 
     def __init__(
@@ -96,11 +100,13 @@ class Listener:
         log: Log = no_log,
         tls: ssl.SSLContext | None = None,
         on_change: Callable[[int], None] = lambda change: None,
+        unfinished: Unfinished | None = None,
     ) -> None:
         self._meet = meet
         self._limits = limits or Limits()
         self._log = log
         self._tls, self._on_change = tls, on_change
+        self._unfinished = unfinished or Unfinished(_UNFINISHED_BYTES)
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._is_closing = False
@@ -217,6 +223,7 @@ class Listener:
         except Exception as error:
             self._log("mllp_fault", fault=error)
         finally:
+            self._unfinished.release(connection)
             caller.ended.set_result(is_broken)
             if later := caller.later:
                 with contextlib.suppress(asyncio.CancelledError):  # as above
@@ -241,6 +248,11 @@ class Listener:
             connection.is_busy = True
             was_inside = connection.framer.is_inside
             blocks = connection.framer.feed(data)
+            if was_inside and blocks:
+                self._unfinished.release(connection)
+            if connection.framer.is_inside:
+                held = connection.framer.held_bytes
+                self._unfinished.hold(connection, held, partial(self._cut_off, connection))
             for block in blocks:
                 if answer := await connection.handle(block):
                     connection.writer.write(frame(answer))
@@ -252,6 +264,11 @@ class Listener:
             # a message that comes byte by byte may not hold its connection for ever
             if blocks or not (was_inside and connection.framer.is_inside):
                 deadline = loop.time() + self._limits.idle_s
+
+    def _cut_off(self, connection: "_Connection") -> None:
+        self._log("mllp_unfinished", size_bytes=connection.framer.held_bytes)
+        connection.framer.forget()
+        connection.writer.transport.abort()
 
 
 class _Adopted(asyncio.StreamReaderProtocol):

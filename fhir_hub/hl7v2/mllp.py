@@ -38,6 +38,11 @@ class Framer:
         """Say whether a block has begun and not ended."""
         return self._block is not None
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes are kept of a block that has not ended."""
+        return len(self._block or b"")
+
     def feed(self, data: bytes) -> list[Block]:
         """Return the blocks that `data` completes, in order; empty blocks are left out."""
         blocks: list[Block] = []
@@ -60,6 +65,10 @@ class Framer:
                 self._end(blocks)
                 position += 1
         return blocks
+
+    def forget(self) -> None:
+        """Let go of a block that has not ended."""
+        self._block, self._size_bytes = None, 0
 
     def _begin(self, data: bytes, position: int) -> int:
         """Skip to the start of the next block; return the position behind it."""

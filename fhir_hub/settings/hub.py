@@ -114,6 +114,11 @@ class Settings(BaseSettings):
     mllp_max_message_bytes: Bytes = 64 << 20
     """The largest HL7v2 message; a larger one is refused with AE."""
 
+    mllp_unfinished_bytes: Bytes = 256 << 20
+    """How many bytes of HL7v2 messages that have begun and not ended one process holds, over all
+    connections; beyond that the connection whose message began first is closed. One alone may be
+    as large as a message may."""
+
     mllp_idle_s: Seconds = 600
     """How long an MLLP connection may be silent, and one message be on its way, before the
     connection is closed."""

@@ -7,6 +7,7 @@ import pytest
 
 from fhir_hub.hl7v2.listener import Limits, Listener, everyone
 from fhir_hub.hl7v2.mllp import Block, frame
+from fhir_hub.hl7v2.unfinished import Unfinished
 
 Handle = Callable[[Block], Awaitable[bytes]]
 
@@ -75,8 +76,10 @@ async def start(log):
     """Start listeners; close them at the end."""
     listeners: list[Listener] = []
 
-    async def make(handle: Handle = echo, **limits: float) -> Listener:
-        listener = Listener(everyone(handle), Limits(**limits), log)
+    async def make(
+        handle: Handle = echo, unfinished: Unfinished | None = None, **limits: float
+    ) -> Listener:
+        listener = Listener(everyone(handle), Limits(**limits), log, unfinished=unfinished)
         await listener.start()
         listeners.append(listener)
         return listener
@@ -221,6 +224,39 @@ async def test_a_connection_that_breaks_in_a_message_harms_no_other(start, log, 
     gate.open.set()
     other.write(frame(b"b"))
     assert await other.answer() == b"b"
+
+
+async def test_of_messages_that_never_end_the_first_to_begin_goes_beyond_the_bound(
+    start, log, connect
+):
+    unfinished = Unfinished(2_000)
+    listener = await start(unfinished=unfinished)
+    clients = [await connect(listener) for _ in range(3)]
+    for number, client in enumerate(clients[:2], start=1):
+        client.write(frame(b"whole") + b"\x0b" + b"h" * 900)
+        assert await client.answer() == b"whole"
+        while unfinished.size_bytes < number * 900:
+            await asyncio.sleep(0)
+
+    clients[2].write(b"\x0b" + b"h" * 900)
+
+    assert await clients[0].is_closed()
+    for client in clients[1:]:
+        client.write(b"\x1c\r")
+        assert await client.answer() == b"h" * 900
+    assert log.events.count("mllp_unfinished") == 1
+    assert unfinished.size_bytes == 0
+
+
+async def test_one_message_alone_may_be_larger_than_the_bound(start, connect):
+    unfinished = Unfinished(100)
+    client = await connect(await start(unfinished=unfinished))
+    for _ in range(2):
+        client.write(b"\x0b" + b"h" * 500)
+        while unfinished.size_bytes < 500:
+            await asyncio.sleep(0)
+        client.write(b"h" * 500 + b"\x1c\r")
+        assert await client.answer() == b"h" * 1000
 
 
 async def test_connections_over_the_limit_are_refused(start, log, connect):

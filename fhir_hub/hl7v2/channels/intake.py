@@ -32,6 +32,7 @@ from fhir_hub.hl7v2.channels.ports import (
 )
 from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
 from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.unfinished import Unfinished
 from fhir_hub.settings import Settings
 from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.open import Backend
@@ -77,6 +78,7 @@ class Intake:
         self._take, self._refuse, self._metrics, self._log = take, refuse, metrics.channels, log
         self._mllp_port, self._drain_s = settings.mllp_port, settings.drain_s
         self._stop, self._is_listening = asyncio.Event(), False
+        self._unfinished = Unfinished(settings.mllp_unfinished_bytes)
         self._ports = [self._port(plan) for plan in ports_of(channels, self._mllp_port)]
         self._folders = Folders(self._take_from, log)
         self._debts = Debts(backend.journal, {}, log)
@@ -155,6 +157,7 @@ class Intake:
             self._log,
             tls_of(plan),
             partial(self._metrics.observe_connection, plan.channels[0].name),
+            self._unfinished,
         )
         port = _Port(plan, listener)
         return port
