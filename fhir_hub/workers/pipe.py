@@ -2,7 +2,8 @@
 
 A frame is its length (four bytes) and a tuple: a number, a kind, a value. A question has a
 number above 0, its answer the same number below 0. What is sent while the loop is at one step
-goes out in one write, so the answers of a commit group cost one system call.
+goes out in one write, so the answers of a commit group cost one system call. What comes is read
+into one buffer, which is used again: a message's question is 40 KB, and no memory is asked for it.
 
 The two ends are the same program on a private socket pair, so the interpreter's own `marshal`
 is form enough, and an error that the asker is to raise is pickled.
@@ -26,13 +27,15 @@ Handle = Callable[[str, Any], Awaitable[Any]]
 _TOLD = (Broken, Conflict, FhirError, CannotOpen, InvalidMapping, InvalidPackage, InvalidSettings)
 _LENGTH = 4
 _BUFFER_BYTES = 1 << 20
+_ROOM_BYTES = 1 << 18  # of what is read into, unless a frame is longer
+_READ_BYTES = 1 << 16  # that is free, at least, when something is read
 
 
 class Fault(Exception):
     """The other process failed; the text is the type and place of its error."""
 
 
-class Pipe(asyncio.Protocol):
+class Pipe(asyncio.BufferedProtocol):
     """One end. `handle` answers a question; `on_lost` is called when the other end is gone."""
 
     def __init__(self, handle: Handle, on_lost: Callable[[], None]) -> None:
@@ -42,9 +45,10 @@ class Pipe(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._last = 0
-        self._received = bytearray()
+        self._room = memoryview(bytearray(_ROOM_BYTES))
+        self._first = self._end = 0  # where what was received and not taken is in it
         self._unsent: list[bytes] = []
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering: dict[int, asyncio.Task[None]] = {}
 
     async def ask(self, kind: str, value: Any = None) -> Any:
         """Return the answer to a question. Raises what the other end raised.
@@ -81,26 +85,45 @@ class Pipe(asyncio.Protocol):
             if not future.done():
                 future.set_exception(Unavailable("another process of the hub is gone"))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read into."""
+        self._make_room(self._end - self._first + _READ_BYTES)
+        return self._room[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take the frames that are whole."""
-        received = self._received
-        received += data
-        start = 0
-        while len(received) - start >= _LENGTH:
+        room, start = self._room, self._first
+        self._end = received = self._end + nbytes
+        while received - start >= _LENGTH:
             begin = start + _LENGTH
-            end = begin + int.from_bytes(received[start:begin])
-            if len(received) < end:
-                break
-            self._take(*marshal.loads(memoryview(received)[begin:end]))
+            end = begin + int.from_bytes(room[start:begin])
+            if received < end:
+                self._first = start
+                self._make_room(end - start)
+                return
             start = end
-        if start:
-            del received[:start]
+            self._take(*marshal.loads(room[begin:end]))
+        self._first = start
+        if start == received:
+            self._first = self._end = 0
+            if len(room) > _ROOM_BYTES:
+                self._room = memoryview(bytearray(_ROOM_BYTES))
+
+    def _make_room(self, size: int) -> None:
+        """Have `size` bytes, of which the first are there, stand one after the other."""
+        first, end = self._first, self._end
+        if first + size <= len(self._room):
+            return
+        rest = self._room[first:end]
+        if size > len(self._room):
+            self._room = memoryview(bytearray(size))
+        self._room[: end - first] = rest
+        self._first, self._end = 0, end - first
 
     def _take(self, number: int, kind: str, value: Any) -> None:
         if number > 0:
-            task = self._loop.create_task(self._answer(number, kind, value))
-            self._answering.add(task)
-            task.add_done_callback(self._answering.discard)
+            answering = self._answer(number, kind, value)
+            self._answering[number] = self._loop.create_task(answering)
             return
         future = self._asked.get(-number)
         if future is not None and not future.done():
@@ -117,6 +140,8 @@ class Pipe(asyncio.Protocol):
             self._send(-number, "error", pickle.dumps(told))
         else:
             self._send(-number, "", answer)
+        finally:
+            del self._answering[number]
 
     def _send(self, number: int, kind: str, value: Any) -> None:
         content = marshal.dumps((number, kind, value))
