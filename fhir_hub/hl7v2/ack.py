@@ -62,7 +62,9 @@ class Header(NamedTuple):
     def field(self, number: int) -> str:
         """Return field `number` as it stands, without control characters, `""` where absent."""
         text = self.fields[number - 1] if number <= len(self.fields) else ""
-        return text[:_MOST_ECHO].translate(_CONTROLS).strip()
+        if not text.isprintable() or len(text) > _MOST_ECHO:
+            text = text[:_MOST_ECHO].translate(_CONTROLS)
+        return text.strip()
 
     def component(self, number: int, component: int) -> str:
         """Return one component of a field, `""` where absent."""
@@ -173,11 +175,6 @@ class _Writer:
         marks = header.marks
         self._component = marks[0]
         self._escape = marks[2:3]
-        delimiters = zip("FSRET", (header.separator, *marks[:4]), strict=False)
-        self._escapes = {
-            ord(mark): f"{self._escape}{letter}{self._escape}" if self._escape else " "
-            for letter, mark in delimiters
-        }
         self._is_wide = False
 
     def header(self, moment: datetime, control_id: str, conditions: tuple[str, str]) -> list[str]:
@@ -233,7 +230,12 @@ class _Writer:
         fits = text.encode(self._charset, "ignore").decode(self._charset)
         self._is_wide |= not fits.isascii()
         plain = " ".join(fits[:_MOST_TEXT].split())
-        return plain.translate(self._escapes).translate(_CONTROLS)
+        delimiters = zip("FSRET", (self._header.separator, *self._header.marks[:4]), strict=False)
+        escapes = {
+            ord(mark): f"{self._escape}{letter}{self._escape}" if self._escape else " "
+            for letter, mark in delimiters
+        }
+        return plain.translate(escapes).translate(_CONTROLS)
 
 
 def _place(location: str) -> tuple[str, ...]:

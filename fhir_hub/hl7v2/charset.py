@@ -13,6 +13,7 @@ Spec: HL7v2 chapter 2, MSH-18 and table 0211; DOMAIN 3.5
 import codecs
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -64,6 +65,7 @@ _CODECS = MappingProxyType(
 # Bytes between ASCII that are UTF-8 of ideographs and of full-width marks, and nothing else.
 _WIDE_RUN = re.compile(rb"(?<![\x80-\xff])(?:[\xe3-\xe9\xef][\x80-\xbf]{2})+(?![\x80-\xff])")
 _FEWEST_IDEOGRAPHS = 3
+_SHORT = 40  # a longer name is none, and not kept
 
 # What MSH-18 says of the text that we write.
 _NAMES = MappingProxyType(
@@ -186,6 +188,11 @@ def codec(name: str) -> str:
     >>> codec("GB 18030-2000"), codec("utf8"), codec("CHN")
     ('gb18030', 'utf-8', '')
     """
+    return (_codec if len(name) < _SHORT else _codec.__wrapped__)(name)
+
+
+@lru_cache(maxsize=256)
+def _codec(name: str) -> str:
     plain = "".join(letter for letter in name.upper() if letter.isalnum())
     return _CODECS.get(plain.removeprefix("ISOIEC"), _CODECS.get(plain, ""))
 

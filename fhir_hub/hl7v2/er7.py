@@ -22,6 +22,7 @@ _is_control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 _PICTURES = {n: 0x2400 + n for n in range(0x20) if chr(n) not in "\t\n\r"}
 _UNFRAMED = {**_PICTURES, 0x0B: None, 0x1C: None}  # the bytes of a block are no text
 _SHIFT = re.compile(r"[CM]((?:[0-9A-Fa-f]{2}){2,4})")
+_MOST_MARKS = 8  # more are no delimiters, and not kept
 Issues = tuple[tuple[str, str], ...]
 
 
@@ -248,6 +249,13 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
 
 def are_delimiters(field: str, marks: str) -> bool:
     """Say whether MSH-1 and MSH-2 can be what they should: ASCII signs, and each another."""
+    return (_are_delimiters if len(marks) < _MOST_MARKS else _are_delimiters.__wrapped__)(
+        field, marks
+    )
+
+
+@lru_cache(maxsize=64)  # those of a feed are always the same
+def _are_delimiters(field: str, marks: str) -> bool:
     signs = field + marks
     are_signs = all("!" <= sign <= "~" and not sign.isalnum() for sign in signs)
     return bool(marks) and are_signs and len(set(signs)) == len(signs)

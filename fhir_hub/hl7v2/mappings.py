@@ -85,6 +85,7 @@ class Mappings:
         self._senders = [_sender(name, files, problems) for name in sorted(files.senders)]
         self._fields_told = sorted({path.field for one in self._senders for path in one.match})
         self._known: dict[tuple[str, Encoding, tuple[str, ...]], tuple[str, ...]] = {}
+        self._settings_known: dict[tuple[str, ...], Settings] = {}
         self._structures = {
             structure
             for document in files.messages.values()
@@ -169,7 +170,11 @@ class Mappings:
 
     def settings(self, message: Message, sender: str = "") -> Settings:
         """Return how the sender of a message is to be read; `sender` names its file."""
-        return self._settings(self._chosen(message, sender))
+        chosen = self._chosen(message, sender)
+        known = self._settings_known.get(chosen)
+        if known is None:
+            known = self._settings_known[chosen] = self._settings(chosen)
+        return known
 
     def structure_of(self, message: Message) -> str:
         """Return the message structure: MSH-9.3, else that of the event; `""` if unknown.

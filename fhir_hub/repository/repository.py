@@ -56,6 +56,7 @@ class Repository:
         self._rules = rules
         self._extractor = extractor
         self._rules_of = rules_of or (lambda *sources: rules)
+        self._others: dict[tuple[str, ...], Repository] = {}
         self._queue = asyncio.Lock()
         self._indexing = indexing
         self._terminology = terminology
@@ -65,8 +66,10 @@ class Repository:
 
         A later source says more exactly where it comes from (`hl7v2`, then the sender's file).
         """
-        other = copy(self)
-        other._rules = self._rules_of(*sources)
+        other = self._others.get(sources)
+        if other is None:
+            other = self._others[sources] = copy(self)
+            other._rules = self._rules_of(*sources)
         return other
 
     @property

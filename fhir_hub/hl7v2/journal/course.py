@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
 from fhir_hub.hl7v2 import ack, charset, er7
@@ -119,12 +120,17 @@ def received(read: Read, raw: bytes, now: int, *, owes: bool = False) -> Receive
 
 def day_of(read: Read, now: datetime) -> str:
     """Return the date of MSH-7 as FHIR writes it; today if it is none."""
-    written = read.header.field(7)
-    digits = "".join(letter for letter in written[:10] if letter.isdigit() and letter.isascii())[:8]
+    day = _day(read.header.field(7)[:10])
+    return day or now.astimezone(read.channel.zone).date().isoformat()
+
+
+@lru_cache(maxsize=64)  # a feed tells of today
+def _day(written: str) -> str:
+    digits = "".join(letter for letter in written if letter.isdigit() and letter.isascii())[:8]
     try:
         day = datetime(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
-        return now.astimezone(read.channel.zone).date().isoformat()
+        return ""
     return day.date().isoformat()
 
 
