@@ -22,6 +22,8 @@ _LOOSE_COLON = re.compile(rb'"[ \t\r\n]+:|\\":|\\u0022')
 # what it needs: quick to look for
 _LOOSE_MARKS = (b'\\":', b"\\u0022", b" :", b"\t:", b"\r:", b"\n:")
 
+_MINUS_NOTHING = (b":-0", b",-0", b"[-0")  # `-0` is no whole number of Python's
+
 
 class ExactDecimal(Decimal):
     """A decimal that Python would write differently (`1e3`, `0.00000001`): keeps its own text."""
@@ -80,6 +82,16 @@ def loads(raw: bytes) -> Any:
         if raw.count(b"-0") != again.count(b"-0"):
             value = json.loads(raw, parse_float=_decimal, parse_int=_whole)
     return value
+
+
+def reread(content: bytes) -> Any:
+    """Return what `dumps` wrote: as `loads`, without looking again for what it never writes.
+
+    What is stored was checked when it came.
+    """
+    if any(mark in content for mark in _MINUS_NOTHING):
+        return loads(content)
+    return _decoder.decode(content)
 
 
 def dumps(value: Any) -> bytes:

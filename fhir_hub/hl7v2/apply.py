@@ -8,6 +8,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from fhir_hub import fhirjson
@@ -177,9 +178,14 @@ async def _find_others(
         if thing.converted.match and thing.resource["resourceType"] != "Patient":
             by_type.setdefault(thing.resource["resourceType"], []).append(thing)
     for resource_type, of_type in by_type.items():
-        keys = {key for thing in of_type for key in numbers_of(keys_of(thing.resource))}
-        wanted = {number for thing in of_type for number in thing.numbers}
+        keys: set[Number] = set()
+        wanted: set[Number] = set()
+        for thing in of_type:
+            wanted.update(thing.numbers)
+            if own := keys_of(thing.resource):
+                keys.update(numbers_of(own))
         found: list[Stored] = []
+        known: Familiar | None = None
         if numbers := sorted(wanted - keys):
             is_named = resource_type in _NAMED and all(
                 t.converted.mode == "create" for t in of_type
@@ -189,9 +195,12 @@ async def _find_others(
         if keys:
             tests = tuple(Is(key.value, key.system) for key in sorted(keys))
             found += await unit.find(resource_type, Has("_tag", "token", tests))
+        if not found:
+            continue
         holders: dict[Number, dict[str, Resource]] = {}
-        for resource in map(_loaded, found):
-            for number in _held(resource):
+        read = _familiar_holder if known is not None and not keys else _holder
+        for resource, held in map(read, [stored.content for stored in found]):
+            for number in held:
                 holders.setdefault(number, {})[resource["id"]] = resource
         for thing in of_type:
             _choose(thing, holders)
@@ -215,6 +224,17 @@ async def _find_made(
     for thing in things:
         if not thing.logical_id:
             thing.logical_id = unit.made_up(thing.resource["resourceType"], new_id())
+
+
+def _holder(content: bytes) -> tuple[Resource, set[Number]]:
+    """Return a stored resource and the numbers that it is found by."""
+    resource = fhirjson.reread(content)
+    return resource, _held(resource)
+
+
+@lru_cache(maxsize=512)  # staff and wards, which the messages of a feed name again and again
+def _familiar_holder(content: bytes) -> tuple[Resource, set[Number]]:
+    return _holder(content)
 
 
 def _held(resource: Resource) -> set[Number]:
@@ -332,5 +352,5 @@ def _each(items: Sequence[Any], addresses: Mapping[str, str]) -> Sequence[Any]:
 
 
 def _loaded(stored: Stored) -> Resource:
-    resource: Resource = fhirjson.loads(stored.content)
+    resource: Resource = fhirjson.reread(stored.content)
     return resource

@@ -17,6 +17,7 @@ from fhir_hub.identity import resident_id, systems
 from fhir_hub.search.plan import Has, Is, Or, Plan
 
 Json = Mapping[str, Any]
+_NONE: frozenset[str] = frozenset()
 DIFFERENT_PERSONS = "identifiers point to different persons"
 
 
@@ -61,7 +62,7 @@ def numbers(identifiers: Iterable[Json]) -> tuple[Number, ...]:
                 continue
             number = Number(number.system, verdict.value)
         found.setdefault(number, _rank(number.system))
-    return tuple(sorted(found, key=lambda number: found[number]))
+    return tuple(sorted(found, key=found.__getitem__) if len(found) > 1 else found)
 
 
 def plan_of(wanted: Iterable[Number]) -> Plan:
@@ -76,9 +77,9 @@ def _is_of_visit(identifier: Json) -> bool:
     kind = identifier.get("type")
     if kind is None:
         return False
-    codings = kind.get("coding", []) if isinstance(kind, Mapping) else []
+    codings = kind.get("coding", []) if _is_object(kind) else []
     return any(
-        isinstance(one, Mapping) and one.get("code") in ("VN", "AN")
+        _is_object(one) and one.get("code") in ("VN", "AN")
         for one in (codings if isinstance(codings, list) else [])
     )
 
@@ -91,16 +92,21 @@ def _rank(system: str) -> int:
 
 def resident_ids(patient: Json) -> frozenset[str]:
     """Return the valid resident IDs that a Patient holds."""
-    return frozenset(
-        number.value
-        for number in numbers(_identifiers(patient))
-        if number.system == systems.RESIDENT_ID
-    )
+    cards = [one for one in _identifiers(patient) if _is_resident_id(one.get("system"))]
+    return frozenset([number.value for number in numbers(cards)]) if cards else _NONE
+
+
+def _is_resident_id(system: Any) -> bool:
+    return isinstance(system, str) and systems.canonical(system) == systems.RESIDENT_ID
 
 
 def _identifiers(patient: Json) -> list[Json]:
     found = patient.get("identifier", [])
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    return [one for one in found if _is_object(one)] if isinstance(found, list) else []
+
+
+def _is_object(value: Any) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def same_person(one: Json, other: Json) -> bool:

@@ -92,5 +92,5 @@ def plan_between(
 
 def read(stored: Stored) -> Resource:
     """Return the resource of a stored version."""
-    resource: Resource = fhirjson.loads(stored.content)
+    resource: Resource = fhirjson.reread(stored.content)
     return resource

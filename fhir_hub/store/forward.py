@@ -190,7 +190,7 @@ class ForwardingStore:
         """Return a page of current, not deleted resources that meet the query."""
         written = self._written
         page = await self._near.search(query)
-        return page._replace(as_of=written if page.as_of >= 0 else -1)
+        return Page(page.matches, page.cursor, page.total, written if page.as_of >= 0 else -1)
 
     async def explain(self, query: Query) -> list[str]:
         """Return how it would search."""

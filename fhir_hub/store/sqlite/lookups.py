@@ -43,7 +43,11 @@ def lookup_of(query: Query) -> Lookup | None:
     """Return the query as a lookup, None if it is of another form."""
     if query.sort or query.after or query.with_total or len(query.resource_types) != 1:
         return None
-    asked = list(conditions_of(query.plan))
+    plan, most = query.plan, query.count + 1
+    if type(plan) is Has and plan.parameter != "_id":
+        codes = _codes(plan)
+        return Lookup(query.resource_types[0], (), ((plan, codes),), most) if codes else None
+    asked = list(conditions_of(plan))
     if len(asked) != 1 and not any(type(one) is Has and one.parameter == "_id" for one in asked):
         return None
     own: _Codes = ()
@@ -61,7 +65,7 @@ def lookup_of(query: Query) -> Lookup | None:
             own = codes
     if not own and len(parts) != 1:
         return None
-    return Lookup(query.resource_types[0], own, tuple(parts), query.count + 1)
+    return Lookup(query.resource_types[0], own, tuple(parts), most)
 
 
 class Lookups:

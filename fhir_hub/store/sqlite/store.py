@@ -150,7 +150,7 @@ class SqliteStore:
             reader, as_of = self._here(), self._changes.committed
             sees_all, page = reader.sees_all(), reader.quick(query) or reader.glance(query)
             if page is not None:
-                return page._replace(as_of=as_of if sees_all else -1)
+                return Page(page.matches, page.cursor, page.total, as_of if sees_all else -1)
             sees_all, found = await self._readers.run(
                 lambda other: (other.sees_all(), other.search(query))
             )
