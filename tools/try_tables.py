@@ -6,6 +6,10 @@ resource, or of one that the row names in brackets, reads the field. What is rig
 stands with its reason in `table_rows_left_out.toml`; a reason for a row that is built, or that
 the tables do not have, is told too.
 
+A row of a message's table says that a segment, where it stands in the structure, makes or adds to
+a resource, and which resources then refer to which. That is built where the map of the message
+has an entry for the segment in that group and for that type, and a row that makes the reference.
+
     python tools/try_tables.py --tables ../shared/v2/ig-maps
 
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/segment_maps.html
@@ -20,10 +24,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.programs import Entry, Program
+from fhir_hub.hl7v2.rows.row import Row as MapRow
+from fhir_hub.hl7v2.structure import Group
+from fhir_hub.r4.definitions import load_definitions
+
 ROOT = Path(__file__).parent.parent
 LEFT_OUT = ROOT / "tools" / "table_rows_left_out.toml"
 FIELD = re.compile(r"([A-Z][A-Z0-9]{2}-\d+)(?:\.\d+)*")
 IDENTIFIER, ELEMENT = 1, 9
+PLACE, TARGET, SEGMENT_MAP, REFERENCES = 1, 9, 10, 11
+LABEL = re.compile(r"\[[^]]*\]")
+REFERENCE = re.compile(r"([A-Z][A-Za-z]+)\.([A-Za-z.]+?)(?:\.(?:reference|id))?=([A-Z][A-Za-z]+)")
 # What a call makes beside the resource whose row it is.
 MADE = {
     "participation": "PractitionerRole",
@@ -109,18 +122,124 @@ def problems(tables: Path, mappings: Path, left_out: dict[str, str]) -> list[str
     ]
 
 
+class Told(NamedTuple):
+    """One row of a message's table: where a segment stands, of what type it makes something.
+
+    `references` are (type, element, type that it refers to).
+    """
+
+    message: str
+    group: str
+    segment: str
+    made: str
+    references: tuple[tuple[str, str, str], ...]
+
+
+def rows_of_messages(tables: Path) -> Iterator[Told]:
+    """Return the rows of the messages' tables that name a resource and a map of the segment."""
+    for sheet in sorted((tables / "messages").glob("*.csv")):
+        message = sheet.name.partition("R4_ ")[2].partition(" - ")[0].strip()
+        with sheet.open(encoding="utf-8-sig", newline="") as file:
+            for cells in csv.reader(file):
+                if len(cells) <= REFERENCES or not cells[PLACE].startswith(message):
+                    continue
+                _, _, place = cells[PLACE].partition(".")
+                group, _, segment = place.rpartition(".")
+                types = re.findall(r"[A-Z][A-Za-z]+", LABEL.sub("", cells[TARGET]))
+                if types and cells[SEGMENT_MAP].strip():
+                    found = REFERENCE.findall(LABEL.sub("", cells[REFERENCES]))
+                    yield Told(message, group, segment, types[-1], tuple(found))
+
+
+def problems_of_messages(
+    tables: Path, mappings: Mappings, left_out: dict[str, str]
+) -> tuple[list[str], int]:
+    """Return what message maps lack, and reasons for nothing; and how many rows there are."""
+    missing: dict[str, str] = {}
+    known: set[str] = set()
+    number = 0
+    for row in rows_of_messages(tables):
+        number += 1
+        event = row.message.replace("_", "^")
+        program = mappings.program_of(mappings.structure_for(event) or row.message)
+        checked = {f"{row.segment} {row.made}": _is_made(row, program)}
+        for kind, element, other in row.references:
+            key = f"{kind}.{element} -> {other}"
+            checked[key] = _is_referred(kind, element, other, program)
+        known.update(checked)
+        for key, is_built in checked.items():
+            if not is_built:
+                missing.setdefault(key, f"{row.message} {row.group}".strip())
+    return [
+        *(f"{key} ({where})" for key, where in missing.items() if key not in left_out),
+        *(f"{key}: a reason for a row that the tables have not" for key in left_out.keys() - known),
+        *(
+            f"{key}: a reason for a row that is built"
+            for key in (left_out.keys() & known) - {*missing}
+        ),
+    ], number
+
+
+def _is_made(row: Told, program: Program) -> bool:
+    """Say whether the segment, where the table has it, makes or adds to that type."""
+    stands = [path for path in ("", *program.groups.paths()) if _stands(row, path, program.groups)]
+    named = [path for path in stands if f".{path}".endswith(f".{row.group}" if row.group else path)]
+    entries = [one for path in named or stands for one in program.entries_in(row.segment, path)]
+    if not stands:  # the hub's tables of structures have no such place: it stays where it comes
+        entries = [*program.entries.get(row.segment, ())]
+    others = (one for found in program.entries.values() for one in found)
+    return any(row.made in _makes(one) for one in entries) or any(
+        one.resource_type == row.made and row.segment in _reads(one) for one in others
+    )
+
+
+def _stands(row: Told, path: str, groups: Group) -> bool:
+    group = groups.find(path)
+    return bool(group) and any(not one.group and one.name == row.segment for one in group.parts)
+
+
+def _makes(entry: Entry) -> set[str]:
+    return {entry.resource_type, *(MADE.get(one.call, "") for one in _rows(entry))}
+
+
+def _reads(entry: Entry) -> set[str]:
+    """Return the segments beside its own that an entry makes something of."""
+    return {path.segment for one in _rows(entry) for path in one.sources} - {entry.segment}
+
+
+def _rows(entry: Entry) -> list[MapRow]:
+    return [one.row for one in (*entry.rows, *entry.late, *entry.last)]
+
+
+def _is_referred(kind: str, element: str, other: str, program: Program) -> bool:
+    """Say whether some entry of a type has a row that makes its element refer to the other."""
+    entries = (one for found in program.entries.values() for one in found)
+    rows = (row for one in entries if one.resource_type == kind for row in _rows(one))
+    return any(
+        LABEL.sub("", row.to).startswith(element)
+        and (row.links.partition("[")[0] in ("*", other) or row.call or row.kind)
+        for row in rows
+    )
+
+
 def main() -> int:
     """Print the difference; return 1 if there is any."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tables", type=Path, required=True, help="the folder of the tables")
     parser.add_argument("--mappings", type=Path, default=ROOT / "mappings")
     chosen = parser.parse_args()
-    left_out = tomllib.loads(LEFT_OUT.read_text("utf-8"))["segments"]
+    reasons = tomllib.loads(LEFT_OUT.read_text("utf-8"))
+    left_out = reasons["segments"]
     found = problems(chosen.tables, chosen.mappings, left_out)
+    more, number = problems_of_messages(
+        chosen.tables, load_mappings(load_definitions(), [chosen.mappings]), reasons["messages"]
+    )
+    found += more
     rows = {row.key for row in rows_of(chosen.tables)}
     print(*found, sep="\n", end="\n" if found else "")
     print(
-        f"{len(rows)} fields of tables, {len(left_out)} left out for a reason, {len(found)} amiss"
+        f"{len(rows)} fields of tables, {number} rows of messages, "
+        f"{len(left_out) + len(reasons['messages'])} left out for a reason, {len(found)} amiss"
     )
     return 1 if found or not rows else 0
 

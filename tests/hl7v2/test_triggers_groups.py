@@ -186,3 +186,15 @@ def test_how_it_was_given_says_nothing_of_how_it_was_ordered(event, given, kind)
     dosage = of_type(conversion, kind)[0]["dosage" if "Admin" in kind else "dosageInstruction"]
     one = dosage if isinstance(dosage, dict) else dosage[0]
     assert one["route"]["coding"][-1]["code"] == "IV"
+
+
+@pytest.mark.parametrize("by_table", [False, True])
+def test_what_was_asked_with_the_order_is_no_result_of_the_report(by_table):
+    order = ["ORC|RE|P1|F1", "OBR|1|P1|F1|X^Y", "OBX|1|NM|K^k||4|||||F", "NTE|1||of the value"]
+    asked = ["OBX|2|ST|Q^q||no||||||F||||||||||||||||||QST", "NTE|1||of the answer"]
+    conversion = made("ORU^R01^ORU_R01", *order, *asked, by_table=by_table)
+    report, request = only(conversion, "DiagnosticReport"), only(conversion, "ServiceRequest")
+    found = by_text(conversion, "Observation")
+    assert [target(conversion, one) for one in report["result"]] == [found["K"]]
+    assert [target(conversion, one) for one in request["supportingInfo"]] == [found["Q"]]
+    assert (notes(found["K"]), notes(found["Q"])) == (["of the value"], ["of the answer"])
