@@ -175,3 +175,20 @@ def test_a_pathway_is_in_the_state_that_its_life_cycle_says(action, told, status
     pth = segment("PTH", f1=action, f2="CP^临床路径", f3="PW1", f4="20250301", f5=told)
     conversion = by_table("PPP^PCB^PPP_PCB", pth)
     assert [one["status"] for one in of_type(conversion, "CarePlan")] == [status]
+
+
+def test_an_encoded_order_says_in_whose_name_it_is_given_and_for_whom():
+    orc = segment("ORC", f1="NW", f2="P1", f12="D1^李^强", f15="20250302", f21="甲院", f29="I")
+    rxe = segment("RXE", f1="1", f2=DRUG, f7="^饭后服")
+    conversion = by_table("RDE^O11^RDE_O11", orc, rxe)
+    order = only(conversion, "MedicationRequest")
+    role = target(conversion, order["requester"])
+    assert target(conversion, role["organization"])["name"] == "甲院"
+    assert target(conversion, role["practitioner"])["name"][0]["family"] == "李"
+    assert order["authoredOn"] == "2025-03-02"
+    assert order["category"][0]["coding"][0]["code"] == "inpatient"
+    assert order["dosageInstruction"][0]["additionalInstruction"] == [{"text": "饭后服"}]
+    stored = converted(lines(TABLE_MSH.format("RDE^O11^RDE_O11"), PID, orc, rxe))
+    assert errors(stored) == []
+    doctor = only(stored, "MedicationRequest")["requester"]
+    assert target(stored, doctor)["resourceType"] == "Practitioner"

@@ -129,3 +129,32 @@ def test_a_device_that_is_booked_has_its_name():
         if found["resourceType"] == "Device"
     ]
     assert (values(device), device["deviceName"][0]["name"]) == (["EQ1"], "血球仪")
+
+
+@pytest.mark.parametrize(
+    ("told", "insured", "code"),
+    [("03", "", "child"), ("18", "", "parent"), ("03", "SPO", "spouse")],
+)
+def test_cover_says_what_the_patient_is_to_the_insured(told, insured, code):
+    in1 = segment("IN1", f1="1", f2="P1", f3="C1", f4="平安", f17=insured)
+    conversion = by_table("ADT^A01^ADT_A01", "PV1|1|I", in1, segment("IN2", f72=told))
+    kinds = only(conversion, "Coverage")["relationship"]["coding"]
+    assert [one["code"] for one in kinds if one["system"].endswith("relationship")] == [code]
+
+
+def test_a_document_was_authenticated_by_who_signed_it():
+    txa = segment("TXA", f1="1", f2="DS", f12="T1", f17="AU", f22="D3^赵^平^^^^^^^^^^^^20250315")
+    conversion = by_table("MDM^T02^MDM_T02", txa, "OBX|1|TX|X^Y||text||||||F")
+    document = only(conversion, "DocumentReference")
+    assert target(conversion, document["authenticator"])["name"][0]["family"] == "赵"
+
+
+def test_a_device_takes_part_in_a_procedure():
+    prt = segment("PRT", f2="AD", f4="AD", f5="D1^李^强", f10="SCOPE1", f20="SN7")
+    pr1 = segment("PR1", f1="1", f3="X^Y", f5="20250315")
+    conversion = by_table("ADT^A01^ADT_A01", "PV1|1|I", pr1, prt)
+    actors = [one["actor"] for one in only(conversion, "Procedure")["performer"]]
+    found = [target(conversion, one) for one in actors]
+    (device,) = [one for one in found if one["resourceType"] == "Device"]
+    assert (values(device), device["serialNumber"]) == (["SCOPE1"], "SN7")
+    assert len(found) == 2
