@@ -10,7 +10,6 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -180,12 +179,6 @@ Late = list[tuple[Place, Entry, Draft]]
 LateActs = list[tuple[Place, Draft, Acts]]
 
 
-@lru_cache(maxsize=4096)
-def _filled(are_filled: bytes) -> int:
-    """Return the fields that hold something: bit n is field n. A feed has the same few hundred."""
-    return sum(1 << number for number, is_filled in enumerate(are_filled[:128]) if is_filled)
-
-
 def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]:
     """Run every segment's entries; return each with the draft that it made or added to.
 
@@ -199,12 +192,12 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             run.left.append((segment, -1))
             continue
         place = Place(segment, node, run)
-        filled = _filled(bytes(map(bool, place.fields)))
-        left = filled
+        left = segment.filled
         for entry in here:
             if entry.mode == "table" and not run.by_table:
                 continue
-            if entry.test and not entry.test(place):
+            plan = entry.plan(place)
+            if plan is None or (plan.test is not None and not plan.test(place)):
                 continue
             drafts = node.nearest_drafts(entry.name) if entry.adds or entry.joins else ()
             if drafts:
@@ -217,9 +210,8 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 draft.mode = entry.mode
                 run.drafts.append(draft)
                 node.add_draft(entry.name, draft)
-            now, later = entry.plan(filled)
             resource = draft.resource
-            for alone, act in now:
+            for alone, act in plan.now:
                 if alone not in resource:
                     act(place, draft)
             if run.is_passed_over:
@@ -227,8 +219,8 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             else:
                 left &= ~entry.takes
             late.append((place, entry, draft))
-            if later:
-                acts.append((place, draft, later))
+            if plan.later:
+                acts.append((place, draft, plan.later))
         run.left.append((segment, left))
     return late, acts
 

@@ -163,6 +163,7 @@ class Run:
         "context",
         "control_id",
         "drafts",
+        "event",
         "facility",
         "is_passed_over",
         "issues",
@@ -200,6 +201,8 @@ class Run:
         if campus is not None:
             self.facility = _with_campus(self.facility, message, campus)
         self.control_id = header.value(10)
+        event = header.value(9, 2)
+        self.event = "" if event == '""' else event
         self.memory = memories.of(self.facility, message.encoding, zone, by_table)
         self.received = received
         parts = (3, 4, 7, 9, 10)

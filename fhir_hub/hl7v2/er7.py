@@ -23,6 +23,7 @@ _PICTURES = {n: 0x2400 + n for n in range(0x20) if chr(n) not in "\t\n\r"}
 _UNFRAMED = {**_PICTURES, 0x0B: None, 0x1C: None}  # the bytes of a block are no text
 _SHIFT = re.compile(r"[CM]((?:[0-9A-Fa-f]{2}){2,4})")
 _MOST_MARKS = 8  # more are no delimiters, and not kept
+_HEADERS = frozenset(["MSH", "BHS", "FHS"])
 Issues = tuple[tuple[str, str], ...]
 
 
@@ -78,9 +79,12 @@ class Message:
 
 
 class Segment:
-    """One segment: `name`, `text`, its `index` in the message. Fields are numbered from 1."""
+    """One segment: `name`, `text`, its `index` in the message. Fields are numbered from 1.
 
-    __slots__ = ("_fields", "encoding", "index", "name", "text")
+    `fields` are their texts; `fields[0]` is the segment's name.
+    """
+
+    __slots__ = ("_filled", "encoding", "fields", "index", "name", "text")
 
     def __init__(self, text: str, encoding: Encoding, index: int = 0) -> None:
         self.text = text
@@ -89,36 +93,37 @@ class Segment:
         name = text[:3]
         is_plain = text[3:4] == encoding.field and name.isalnum()
         self.name = name if is_plain else text.partition(encoding.field)[0].strip()
-        self._fields: list[str] | None = None
+        self.fields = fields = text.split(encoding.field)
+        if self.name in _HEADERS:  # the separator itself is field 1
+            fields.insert(1, encoding.field)
+        self._filled = -1
 
     @property
-    def fields(self) -> list[str]:
-        """Return the fields' texts; `fields[n]` is field n, `fields[0]` the segment's name."""
-        if self._fields is None:
-            self._fields = self.text.split(self.encoding.field)
-            if self.name in ("MSH", "BHS", "FHS"):  # the separator itself is field 1
-                self._fields.insert(1, self.encoding.field)
-        return self._fields
+    def filled(self) -> int:
+        """Which fields hold something: bit n is field n."""
+        if self._filled < 0:
+            self._filled = _bits(bytes(map(bool, self.fields)))
+        return self._filled
 
     def field(self, number: int) -> str:
         """Return field `number` as it stands in the message, `""` where absent."""
-        fields = self._fields or self.fields
+        fields = self.fields
         return fields[number] if number < len(fields) else ""
 
     def with_field(self, number: int, text: str) -> "Segment":
         """Return the segment with another text as field `number`, which it has."""
         other = Segment(self.text, self.encoding, self.index)
-        other._fields = [*self.fields]
-        other._fields[number] = text
+        other.fields = [*self.fields]
+        other.fields[number] = text
         return other
 
     def repetitions(self, number: int) -> "list[Value]":
         """Return the repetitions of a field that are not empty."""
-        fields = self._fields or self.fields
+        fields = self.fields
         text = fields[number] if number < len(fields) else ""
         if not text:
             return []
-        if number <= 2 and self.name in ("MSH", "BHS", "FHS"):
+        if number <= 2 and self.name in _HEADERS:
             return [Value(text, self.encoding._replace(escape="", component="", subcomponent=""))]
         separator = self.encoding.repetition
         if not separator or separator not in text:
@@ -133,7 +138,7 @@ class Segment:
 
     def value(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
         """Return the unescaped text of one part of the first repetition, `""` where absent."""
-        fields = self._fields or self.fields
+        fields = self.fields
         text = fields[number] if number < len(fields) else ""
         if not text:
             return ""
@@ -144,6 +149,11 @@ class Segment:
             )
         values = self.repetitions(number)
         return values[0].text(component, subcomponent) if values else ""
+
+
+@lru_cache(maxsize=4096)  # a feed has the same few hundred
+def _bits(are_filled: bytes) -> int:
+    return sum(1 << number for number, is_filled in enumerate(are_filled[:1000]) if is_filled)
 
 
 class Value:

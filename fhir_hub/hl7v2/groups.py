@@ -25,6 +25,7 @@ class Node:
     """
 
     __slots__ = (
+        "_near",
         "children",
         "drafts",
         "group",
@@ -45,6 +46,7 @@ class Node:
         self.children: dict[int, Node] = {}
         self.segments: dict[str, list[tuple[Segment, Group | None]]] = {}
         self.drafts: dict[str, list[tuple[Any, Group | None]]] = {}
+        self._near: dict[str, Segment | None] = {}
 
     def add(self, segment: Segment) -> None:
         """Put a segment into this group."""
@@ -81,7 +83,17 @@ class Node:
             node = node.parent
 
     def nearest(self, name: str) -> Segment | None:
-        """Return the first segment of that name in the innermost group that has one."""
+        """Return the first segment of that name in the innermost group that has one.
+
+        It is looked for once: all segments must be in their groups.
+        """
+        try:
+            return self._near[name]
+        except KeyError:
+            found = self._near[name] = self._nearest(name)
+            return found
+
+    def _nearest(self, name: str) -> Segment | None:
         node: Node | None = self
         inside: Group | None = None
         while node is not None:

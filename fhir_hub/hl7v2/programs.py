@@ -11,9 +11,10 @@ Spec: DESIGN 2a
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2 import structure
+from fhir_hub.hl7v2.drafts import Place
 from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
@@ -22,6 +23,7 @@ from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act
 from fhir_hub.hl7v2.rows.compiler import Compiled, compile_row
 from fhir_hub.hl7v2.rows.row import Row, Scope, read_row
+from fhir_hub.hl7v2.rows.shapes import EVENT, Shape, asked
 from fhir_hub.hl7v2.structure import GENERIC, Group
 
 _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
@@ -31,15 +33,22 @@ _TOP = "."  # the message itself, outside all groups
 _MOST_PLANS = 1024
 # Each with the element that it need not make where it is there.
 Acts = tuple[tuple[str, Act], ...]
-Plan = tuple[Acts, Acts]
 
 
-def _needed(rows: Iterable[Compiled], filled: int) -> Acts:
-    return tuple(
-        (one.alone, one.free if one.free and not one.empties & filled else one.act)
-        for one in rows
-        if (not one.any_of or one.any_of & filled) and one.all_of & filled == one.all_of
-    )
+class Plan(NamedTuple):
+    """What an entry does for a shape: at once, and when all drafts are made.
+
+    `test` is what it asks before, None where the shape says that it holds.
+    """
+
+    test: conditions.Condition | None
+    now: Acts
+    later: Acts
+
+
+def _planned(rows: Iterable[Compiled], shape: Shape) -> Acts:
+    acts = ((one.alone, one.act_in(shape)) for one in rows)
+    return tuple((alone, act) for alone, act in acts if act is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +79,37 @@ class Entry:
     unless: Any = None
     joins: bool = False
     takes: int = 0
-    _plans: dict[int, Plan] = field(default_factory=dict)
+    before: str = ""
+    asks: tuple[str, ...] = ()
+    _plans: dict[tuple[Any, ...], Plan | None] = field(default_factory=dict)
 
-    def plan(self, filled: int) -> Plan:
-        """Return what there is to do at once, and what late, for a segment with these fields.
+    def plan(self, place: Place) -> Plan | None:
+        """Return what there is to do in a place; None if the entry does not run there.
 
-        Bit n of `filled` is field n. Most segments of a feed have the same few.
+        That depends on what is filled of the segment and of the nearest of those that it `asks`,
+        and on the event. Most segments of a feed have the same few of such shapes.
         """
-        found = self._plans.get(filled)
-        if found is None:
+        filled = [place.segment.filled]
+        for name in self.asks:
+            other = place.node.nearest(name)
+            filled.append(other.filled if other is not None else 0)
+        event = place.run.event
+        key = (event, *filled)
+        try:
+            return self._plans[key]
+        except KeyError:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            found = self._plans[filled] = (
-                _needed(self.rows, filled),
-                _needed(self.late, filled),
-            )
-        return found
+            shape = Shape(dict(zip((self.segment, *self.asks), filled, strict=True)), event)
+            found = self._plans[key] = self._plan(shape)
+            return found
+
+    def _plan(self, shape: Shape) -> Plan | None:
+        holds = shape.decides(asked(self.when), asked(self.unless))
+        if holds is False:
+            return None
+        test = None if holds and not self.before else self.test
+        return Plan(test, _planned(self.rows, shape), _planned(self.late, shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +334,18 @@ def _entry(
         written.get("unless"),
         written.get("call") == "join",
         taken_by(compiled, written["segment"]),
+        written.get("before", ""),
+        _asked(written, compiled),
     )
+
+
+def _asked(written: Document, rows: Iterable[Compiled]) -> tuple[str, ...]:
+    """Return the other segments of which it matters to an entry what is filled."""
+    segment = written["segment"]
+    paths = [path for one in rows for path in one.asks(segment)]
+    paths += [path for name in ("when", "unless") for path, _ in asked(written.get(name))]
+    names = {path.segment for path in paths if path != EVENT}
+    return tuple(sorted(names - {segment}))
 
 
 def _compiled(
@@ -339,12 +374,9 @@ def _with_makers(one: Compiled, others: Sequence[Compiled]) -> Compiled:
         return one
     item = _item(one.row.to)
     makers = [c for c in others if c.row.value is None and _item(c.row.to) == item]
-    if not makers or not all(c.any_of for c in makers):
+    if not makers or not all(c.needs for c in makers):
         return one
-    any_of = 0
-    for maker in makers:
-        any_of |= maker.any_of
-    return one._replace(any_of=any_of)
+    return one._replace(needs=tuple({path: None for c in makers for path in c.needs}))
 
 
 def _item(path: str) -> str:

@@ -100,6 +100,12 @@ Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 UNCONDITIONAL = frozenset(
     {"message_entity", "sending_application", "recorded", "appointment_status"}
 )
+# These read more than the nearest of their segments: what is filled there is not all they need.
+FURTHER = frozenset(
+    {"appointment_end", "appointment_minutes", "appointment_start", "booked_period", "document"}
+    | {"document_of_values", "joined_texts", "observation_category", "participation"}
+    | {"visit_participant"}
+)
 
 CALLS: Mapping[str, Call] = MappingProxyType(
     {

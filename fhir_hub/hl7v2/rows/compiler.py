@@ -3,38 +3,53 @@
 Spec: DESIGN 2a; https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from fhir_hub.hl7v2 import structure
-from fhir_hub.hl7v2.calls.table import CALLS, UNCONDITIONAL
-from fhir_hub.hl7v2.path import parse_path
+from fhir_hub.hl7v2.calls.table import CALLS, FURTHER, UNCONDITIONAL
+from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, by_type, calling, constant, linking, reading, supporting
 from fhir_hub.hl7v2.rows.elements import Target, target
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import decorator, setter
+from fhir_hub.hl7v2.rows.shapes import Asked, Shape, asked
 from fhir_hub.hl7v2.rows.values import converter, putter, type_of
 
 
 class Compiled(NamedTuple):
     """A row ready to run; `phase` 0: with its segment, 1: with all resources, 2: last.
 
-    It has nothing to do unless one of the fields of its segment in `any_of` is filled, and each
-    in `all_of`: bit n is field n, 0 asks for none; and nothing where the resource has the element
-    `alone`.
+    It has nothing to do unless one of the fields that it `needs` is filled (none: it needs none),
+    nor where the resource has the element `alone`. It asks `when` and `unless`; `free` does not ask
+    again, for where what is filled decides that already.
     """
 
     row: Row
     act: Act
     phase: int = 0
-    any_of: int = 0
-    all_of: int = 0
+    needs: tuple[Path, ...] = ()
     alone: str = ""
-    # what it does where none of these fields is filled, which is all that its condition asks
-    empties: int = 0
-    free: Act | None = None
+    when: Asked = ()
+    unless: Asked = ()
     test: conditions.Condition | None = None
+    free: Act | None = None
+
+    def act_in(self, shape: Shape) -> Act | None:
+        """Return what the row does where this is filled, None if that is nothing."""
+        if self.needs and all(map(shape.is_empty, self.needs)):
+            return None
+        holds = shape.decides(self.when, self.unless) if self.test else None
+        if holds is False:
+            return None
+        return self.free if holds and self.free else self.act
+
+    def asks(self, segment: str) -> Iterator[Path]:
+        """Yield the paths of which it matters whether they are filled, where it is `segment`'s."""
+        if not {segment, "MSH"} & {path.segment for path in self.needs}:
+            yield from self.needs
+        yield from (path for path, _ in (*self.when, *self.unless))
 
 
 def compile_row(
@@ -48,66 +63,55 @@ def compile_row(
     goal = target(scope.definitions, resource_type, row.to)
     _check(row, scope)
     test = conditions.condition(row.when, row.unless)
-    demanded = _demanded(row, segment)
+    made, phase, needs = _acting(row, goal, segment, scope, decorates=decorates)
+    return Compiled(
+        row,
+        made(test),
+        phase,
+        needs,
+        _alone(row, goal),
+        asked(row.when),
+        asked(row.unless),
+        test,
+        made(None) if test else None,
+    )
+
+
+Acting = Callable[[conditions.Condition | None], Act]
+
+
+def _acting(
+    row: Row, goal: Target, segment: str, scope: Scope, *, decorates: bool
+) -> tuple[Acting, int, tuple[Path, ...]]:
+    """Return what makes a row's function for a condition, its phase, and the fields it needs."""
     if row.links:
-        return Compiled(row, linking(row, goal, test), 2 if row.links == "*" else 1, test=test)
+        return lambda test: linking(row, goal, test), 2 if row.links == "*" else 1, ()
     if row.call:
-        empties = _empties(row, segment)
-        free = calling(row, goal, None) if empties else None
-        filled, act = _sources(row, segment), calling(row, goal, test)
-        return Compiled(row, act, 0, filled, demanded, "", empties, free, test)
+        return lambda test: calling(row, goal, test), 0, _needs(row, segment)
     if isinstance(row.value, Mapping) and "resourceType" in row.value:
-        return Compiled(row, supporting(row, goal, test), 0, 0, demanded, test=test)
+        return lambda test: supporting(row, goal, test), 0, ()
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
-        act = constant(row, put, test)
-        return Compiled(row, act, int(decorates), 0, demanded, _alone(goal), test=test)
-    filled = _sources(row, segment)
+        return lambda test: constant(row, put, test), int(decorates), ()
     if isinstance(row.kind, Mapping):
-        act = by_type(row, goal, test, scope)
-        return Compiled(row, act, 0, filled, demanded, _alone(goal), test=test)
+        return lambda test: by_type(row, goal, test, scope), 0, row.sources
     convert, fhir_type = converter(row.kind, row, scope)
-    act = reading(row, goal, test, putter(goal, fhir_type), convert)
-    return Compiled(row, act, 0, filled, demanded, _alone(goal), test=test)
+    put = putter(goal, fhir_type)
+    return lambda test: reading(row, goal, test, put, convert), 0, row.sources
 
 
-def _alone(goal: Target) -> str:
+def _alone(row: Row, goal: Target) -> str:
     """Return the element at the top that one value fills, `""` where a row may add to others'."""
+    is_resource = isinstance(row.value, Mapping) and "resourceType" in row.value
     is_list = goal.last.is_list or bool(goal.parents)
-    return "" if is_list or goal.choice else goal.last.name
+    return "" if row.links or row.call or is_resource or is_list or goal.choice else goal.last.name
 
 
-def _sources(row: Row, segment: str) -> int:
-    """Return the fields of which a row needs one; 0 where it reads others, or may need none."""
-    if row.call in UNCONDITIONAL or any(path.segment != segment for path in row.sources):
-        return 0
-    return sum({1 << path.field for path in row.sources})
-
-
-def _demanded(row: Row, segment: str) -> int:
-    """Return the fields that the condition of a row demands."""
-    when = {row.when: True} if isinstance(row.when, str) else row.when or {}
-    paths = [parse_path(key) for key, wanted in when.items() if not _may_be_empty(wanted)]
-    return sum({1 << path.field for path in paths if path.segment == segment})
-
-
-def _may_be_empty(wanted: Any) -> bool:
-    """Say whether an empty field can be what a condition wants."""
-    return wanted is False or (wanted is not True and "" in _listed(wanted))
-
-
-def _listed(wanted: Any) -> Sequence[str]:
-    return [wanted] if isinstance(wanted, str) else wanted
-
-
-def _empties(row: Row, segment: str) -> int:
-    """Return the fields that are empty if the condition of a row holds, where it asks no more."""
-    when = row.when if isinstance(row.when, Mapping) and not row.unless else {}
-    paths = [parse_path(key) for key, wanted in when.items() if wanted is False]
-    is_all = len(paths) == len(when)
-    if not is_all or any(path.segment != segment or path.component for path in paths):
-        return 0
-    return sum({1 << path.field for path in paths})
+def _needs(row: Row, segment: str) -> tuple[Path, ...]:
+    """Return the fields of which a call needs one; none where it reads others, or needs none."""
+    is_near = all(path.segment == segment for path in row.sources)
+    is_open = row.call in UNCONDITIONAL or (row.call in FURTHER and not is_near)
+    return () if is_open else row.sources
 
 
 def _check(row: Row, scope: Scope) -> None:
