@@ -298,7 +298,7 @@ def test_a_report_costs_no_more_than_its_effort_and_says_what_it_left_out():
 
 
 def test_the_reports_of_a_batch_share_one_effort():
-    effort = Effort(1_500)
+    effort = Effort(1_100)
     first, second = (converted(obxs(2)).report.as_data(effort) for _ in range(2))
 
     assert "left_out" not in first
