@@ -100,6 +100,22 @@ async def test_two_stores_on_one_file_see_each_other_and_leave_no_gap(url, chang
             assert page.total == 61
 
 
+async def test_what_was_stored_before_a_start_is_there_whatever_is_asked_first(url, change):
+    before = open_backend(url)
+    await before.store.write([change(one) for one in ("b", "d", "f")])
+    await before.close()
+
+    after = open_backend(url)
+    for version_id in (2, 3):
+        for one in ("d", "b", "f"):
+            await after.store.write([change(one, version_id=version_id)])
+    await after.store.write([change(one) for one in ("a", "c", "e", "g")])
+    for one in "abcdefg":
+        with pytest.raises(Conflict):
+            await after.store.write([change(one)])
+    await after.close()
+
+
 async def test_a_writer_elsewhere_is_waited_for_without_stopping_reads(url, change):
     async with open_backend(url) as backend:
         await backend.store.write([change("a")])

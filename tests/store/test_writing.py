@@ -90,6 +90,19 @@ async def test_a_version_that_is_not_the_next_is_a_conflict(store, change, versi
     assert (await store.status()).sequence == 1
 
 
+async def test_what_is_stored_is_not_created_again_wherever_its_id_lies(store, change, together):
+    own = [f"m{n:03}" for n in range(40)]  # as the hub gives them, one after the other
+    given = [f"{sign}{n:03}" for n in range(119, 0, -1) for sign in "cm"]  # and as clients do
+    ids = list(dict.fromkeys(["a", "z", *own, *given]))
+    await together(*(store.write([change(one)]) for one in ids))
+    await store.write([change("m007", version_id=2, method="DELETE")])
+
+    again = await together(*(store.write([change(one)]) for one in [*ids, "n", "n"]))
+
+    assert [isinstance(outcome, Conflict) for outcome in again] == [True] * len(ids) + [False, True]
+    assert (await store.status()).resources == {"Patient": len(ids)}
+
+
 async def test_a_resource_may_stand_in_the_changes_once(store, change):
     with pytest.raises(ValueError, match="twice"):
         await store.write([change("a"), change("a", version_id=2)])

@@ -15,6 +15,7 @@ Spec: https://hl7.org/fhir/R4/fivews.html
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import itemgetter
 
 from fhir_hub.search.plan import Has, Is, Range, Test
@@ -95,12 +96,20 @@ def beside(
     Of a code its parameter, itself and its system, in the order of extraction.
     """
     text = None
-    if sum(len(code) for _, code, _ in codes) < _LONGEST and all(is_markless(c[1]) for c in codes):
-        ordered = sorted(codes, key=itemgetter(0)) if len(codes) > 1 else codes
-        said = [f"{parameter}{_JOINT}{code}{_JOINT}{system}" for parameter, code, system in ordered]
-        text = _MARK.join(("", *said, ""))
+    if sum([len(code) for _, code, _ in codes]) < _LONGEST:
+        text = _tokens(tuple(codes))
     low, high = spans[0] if len(spans) == 1 else (None, None)
     return [(*one, text, low, high, *version) for one in people]
+
+
+@lru_cache(1024)
+def _tokens(codes: tuple[tuple[int, str, int], ...]) -> str | None:
+    """Return the codes as they stand beside, None if they cannot; the same come again and again."""
+    if not all(is_markless(code) for _, code, _ in codes):
+        return None
+    ordered = sorted(codes, key=itemgetter(0))
+    said = [f"{parameter}{_JOINT}{code}{_JOINT}{system}" for parameter, code, system in ordered]
+    return _MARK.join(("", *said, ""))
 
 
 def found_beside(code: str | Slot, system: int | None, parameter: int, alias: str) -> Sql:

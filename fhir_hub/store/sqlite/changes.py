@@ -17,11 +17,10 @@ from fhir_hub.search.full_text import CONTENT
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
 from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
-from fhir_hub.store.sqlite.rows import SHAPE, WIDTH, Row, Rows, by_row, index
-from fhir_hub.store.sqlite.sql import bounded
+from fhir_hub.store.sqlite.newcomers import Newcomers
+from fhir_hub.store.sqlite.rows import SHAPE, WIDTH, Row, Rows, by_row, ends, index
 from fhir_hub.store.sqlite.touched import Touched
 
-_INFINITY = float("inf")
 _KEPT = 50_000
 _DELETED = 0
 
@@ -33,8 +32,9 @@ _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_
 _SEQUENCE = "SELECT sequence FROM resource WHERE rid = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
-_CODE, _INTERVAL, _TEXT = range(3)
-_Parameter = tuple[int, str, int]  # its number, the index that has its values, and their form
+_CODE, _TOLD, _REFERENCE, _INTERVAL, _DATE, _TEXT = range(6)  # what there is to do for an entry
+_FORMS = {"told": _TOLD, "reference": _REFERENCE, "date": _DATE}
+_Parameter = tuple[int, int]  # its number, and the form of what is under it
 _Key = tuple[int | None, str]  # the number of the type, and the logical id
 
 
@@ -74,6 +74,7 @@ class Changes:
         self._late = Rows()  # what is not inserted yet
         self._waiting: set[_Key] = set()  # whose rows those are
         self._span: tuple[int, int] | None = None  # the resources that are in no index yet
+        self._newcomers = Newcomers(connection)
         self.there: set[_Key] = set()  # resources, by type and id, that surely are not deleted
 
     def begin(self) -> None:
@@ -103,6 +104,7 @@ class Changes:
             return
         self._late = Rows()
         self._waiting.clear()
+        self._newcomers.shrink()
         if len(self.there) > _KEPT:
             self.there.clear()
         self._has_texts = self._has_texts or bool(rows.texts)
@@ -125,6 +127,7 @@ class Changes:
         self._late = Rows()
         self._waiting.clear()
         self._span = None
+        self._newcomers.forget()
         self.there.clear()
         self._data_version = -1
         self._counts.clear()
@@ -138,15 +141,20 @@ class Changes:
         places = []
         for change in changes:
             type_id = self._names.type(change.resource_type)
-            key = (type_id, change.logical_id)
-            if key in self._waiting:
-                self.settle()
-            row = self._connection.execute(_FIND, key).fetchone() if type_id else None
+            row = self._find(type_id, change.logical_id) if type_id else None
             rid, current, shape = row or (0, 0, _DELETED)
             if change.version_id != current + 1:
                 raise Conflict(f"{change.resource_type} is at version {current}")
             places.append(Place(type_id or 0, rid, shape))
         return places
+
+    def _find(self, type_id: int, logical_id: str) -> Any:
+        key = (type_id, logical_id)
+        if key in self._waiting:
+            self.settle()
+        if self._newcomers.is_new(key):
+            return None
+        return self._connection.execute(_FIND, key).fetchone()
 
     def apply(self, changes: Sequence[Change], places: Sequence[Place]) -> list[Stored]:
         """Store the checked `changes`; return them as stored."""
@@ -190,11 +198,12 @@ class Changes:
         rid = place.rid
         is_deletion = change.method == "DELETE"
         entries = () if is_deletion else change.entries
+        key = (type_id, change.logical_id)
         if not rid:
             rid = self._rid = self._rid + 1
+            self._newcomers.add(key)
         put = self._replace_entries if place.rid else self._add_entries
         shape = put(rows, _Owner(type_id, rid, sequence, change.logical_id), entries)
-        key = (type_id, change.logical_id)
         self._waiting.add(key)
         if is_deletion:
             shape = _DELETED
@@ -232,49 +241,52 @@ class Changes:
         What the indexes have of them is told by the rows, once those are in (`index`).
         """
         type_id, rid, sequence, logical_id = of
-        flat, first = rows.entry, len(rows.entry)
+        flat: list[Any] = rows.entry
+        first = len(flat)
         parameters, systems = self._parameters.setdefault(type_id, {}), self._names.systems
-        numbers = set()
+        texts, intervals = set(), set()  # parameters
         people: list[tuple[int, str, int, int]] = []
         codes: list[tuple[int, str, int]] = []
         spans: list[tuple[float, float]] = []
         for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
-            parameter, walk, form = parameters.get((name, kind)) or self._parameter(
-                type_id, name, kind
-            )
-            if form == _TEXT:
-                numbers.add(parameter)
-                said = rows.texts.get(rid, (f"t{type_id}", "", ""))
-                rows.texts[rid] = (*said[:2], code) if name == CONTENT else (said[0], code, said[2])
-                continue
+            parameter, form = parameters.get((name, kind)) or self._parameter(type_id, name, kind)
             system_id = systems.get(system)
             if system_id is None:
                 system_id, systems = self._names.make_system(system), self._names.systems
-            if form == _INTERVAL:
-                start, end = _ends(low, high)
-                width, is_many = self._spreads[parameter]
-                if end - start > width or (not is_many and parameter in numbers):
-                    self._widen(parameter, end - start, is_many or parameter in numbers)
-                flat += (rid, parameter, place, code, system_id, start, end, text, group)
-                if walk == "date":
-                    spans.append((start, end))
-            else:
+            if form < _INTERVAL:
                 flat += (rid, parameter, place, code, system_id, None, None, text, group)
-                if walk == "told":
+                if form == _TOLD:
                     codes.append((parameter, code, system_id))
-                elif walk == "reference" and code.startswith(PATIENT):
+                elif form == _REFERENCE and code.startswith(PATIENT):
                     people.append((parameter, code, rid, system_id))
-            numbers.add(parameter)
+            elif form == _TEXT:
+                texts.add(parameter)
+                said = rows.texts.get(rid, (f"t{type_id}", "", ""))
+                rows.texts[rid] = (*said[:2], code) if name == CONTENT else (said[0], code, said[2])
+            else:
+                start, end = ends(low, high)
+                width, is_many = self._spreads[parameter]
+                if end - start > width or (not is_many and parameter in intervals):
+                    self._widen(parameter, end - start, is_many or parameter in intervals)
+                intervals.add(parameter)
+                flat += (rid, parameter, place, code, system_id, start, end, text, group)
+                if form == _DATE:
+                    spans.append((start, end))
+        numbers = frozenset(flat[first + 1 :: WIDTH])
         if len(flat) - first > len(numbers) * WIDTH:
-            self._note_systems(by_row(flat[first:]))
+            self._note_systems(flat[first:])
         if people:
             rows.people += beside(people, codes, spans, (sequence, logical_id))
-        return self._shape(type_id, frozenset(numbers))
+        return self._shape(type_id, numbers | texts if texts else numbers)
 
-    def _note_systems(self, entries: Iterable[Row]) -> None:
+    def _note_systems(self, flat: Sequence[Any]) -> None:
         """Record for each parameter whether one code of a resource is of two systems."""
+        codes = set(zip(flat[1::WIDTH], flat[3::WIDTH], strict=True))
+        coded = set(zip(flat[1::WIDTH], flat[3::WIDTH], flat[4::WIDTH], strict=True))
+        if len(codes) == len(coded):
+            return
         systems: dict[tuple[Any, Any], Any] = {}
-        for _, parameter, _, code, system, low, *_ in entries:
+        for _, parameter, _, code, system, low, *_ in by_row(flat):
             if low is None and systems.setdefault((parameter, code), system) != system:
                 assert isinstance(parameter, int)
                 self._widen(parameter, 0, is_many=True)
@@ -319,10 +331,10 @@ class Changes:
         )
 
     def _parameter(self, type_id: int, name: str, kind: str) -> _Parameter:
-        """Return a parameter's number, the index that has its values, and their form."""
+        """Return a parameter's number, and the form of what is under it."""
         number, walk = self._names.make_parameter(type_id, name, kind), walk_of(name, kind)
-        form = _TEXT if kind == "text" else _INTERVAL if kind in INTERVALS else _CODE
-        found = self._parameters[type_id][name, kind] = number, walk, form
+        plain = _TEXT if kind == "text" else _INTERVAL if kind in INTERVALS else _CODE
+        found = self._parameters[type_id][name, kind] = number, _FORMS.get(walk, plain)
         self._walks[number] = walk
         self._spreads[number] = self._names.spread(number)
         return found
@@ -372,18 +384,3 @@ class Changes:
     def _last(self, sql: str, *values: int) -> int:
         row: Any = self._connection.execute(sql, values).fetchone()
         return (row and row[0]) or 0
-
-
-def entry_row(entry: Entry) -> tuple[Any, ...]:
-    """Return an entry as its row has it, with names for numbers."""
-    name, kind, code, system, low, high, text, group = entry
-    start, end = _ends(low, high) if kind in INTERVALS else (None, None)
-    return name, kind, code, system, start, end, text, group
-
-
-def _ends(low: float | None, high: float | None) -> tuple[float, float]:
-    """Return the ends of an interval as SQLite can hold them."""
-    return (
-        -_INFINITY if low is None else bounded(low),
-        _INFINITY if high is None else bounded(high),
-    )

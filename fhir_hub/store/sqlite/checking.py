@@ -16,9 +16,9 @@ from fhir_hub.search.parameters import EVERY_TYPE
 from fhir_hub.store.base import Stored
 from fhir_hub.store.findings import EntriesOf, Finding, Progress, is_own
 from fhir_hub.store.sqlite.agreement import RULES, Rule
-from fhir_hub.store.sqlite.changes import entry_row
 from fhir_hub.store.sqlite.files import open_still, require_ours
 from fhir_hub.store.sqlite.migrations import MIGRATIONS
+from fhir_hub.store.sqlite.rows import entry_row
 
 _MOST = 1000  # of one kind, told; all are counted
 _ROWS = 500  # set right in one transaction

@@ -13,6 +13,7 @@ from typing import Any
 
 import apsw
 
+from fhir_hub import fhirjson
 from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import CORRECTABLE, COUNTED, Entered, Kept, Pruned, Received, Selection
 from fhir_hub.store.sqlite.adopting import adopt
@@ -283,7 +284,7 @@ def check_finish(connection: apsw.Connection, finish: Finish) -> None:
 
 def apply_finish(connection: apsw.Connection, finish: Finish) -> None:
     """Write the end of a message in the present transaction."""
-    links = json.dumps(finish.links, separators=(",", ":"), ensure_ascii=False)
+    links = fhirjson.dumps(finish.links).decode()
     connection.execute(
         "UPDATE message SET state = ?, ack = ?, error = ?, links = ?, finished = ?,"
         " attempts = attempts + ?, maps = ? WHERE number = ?",

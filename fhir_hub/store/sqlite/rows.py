@@ -15,7 +15,9 @@ from typing import Any
 
 import apsw
 
-from fhir_hub.store.sqlite.beside import CodeRow
+from fhir_hub.search.entry import Entry
+from fhir_hub.store.sqlite.beside import INTERVALS, CodeRow
+from fhir_hub.store.sqlite.sql import bounded
 
 Row = tuple[int | float | str | bytes | None, ...]
 
@@ -24,6 +26,7 @@ SHAPE = "UPDATE resource SET shape = ? WHERE rid = ?"
 _MOVE = "UPDATE resource SET version_id = ?, sequence = ?, last_updated = ? WHERE rid = ?"
 _ADD_CODE = "INSERT OR IGNORE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_TEXT = "INSERT INTO full_text (rowid, type, narrative, content) VALUES (?, ?, ?, ?)"
+_INFINITY = float("inf")
 WIDTH = 9  # columns of `entry`
 _TOGETHER = 32  # rows of `entry` in a statement: it goes on where the last one went in
 _ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -130,3 +133,18 @@ def index(connection: apsw.Connection, span: tuple[int, int], apart: Iterable[in
 def _number(row: Row) -> int:
     assert isinstance(row[0], int)
     return row[0]
+
+
+def entry_row(entry: Entry) -> tuple[Any, ...]:
+    """Return an entry as its row has it, with names for numbers."""
+    name, kind, code, system, low, high, text, group = entry
+    start, end = ends(low, high) if kind in INTERVALS else (None, None)
+    return name, kind, code, system, start, end, text, group
+
+
+def ends(low: float | None, high: float | None) -> tuple[float, float]:
+    """Return the ends of an interval as SQLite can hold them."""
+    return (
+        -_INFINITY if low is None else bounded(low),
+        _INFINITY if high is None else bounded(high),
+    )

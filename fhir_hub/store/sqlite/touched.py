@@ -9,8 +9,6 @@ since the search, it finds what it found: for what meets a plan has one of the c
 Who cannot tell says no, and the guard is searched for.
 """
 
-from collections.abc import Iterable
-
 from fhir_hub.search.plan import Has, Is, Plan, Together, conditions_of
 from fhir_hub.store.base import Change, Guard
 from fhir_hub.store.sqlite.conditions import CODED
@@ -55,29 +53,28 @@ class Touched:
 
     def holds(self, guard: Guard) -> bool:
         """Say whether the search of a guard surely still finds what it found."""
-        if guard.as_of < self._since:
+        resource_type, plan, logical_ids, as_of = guard
+        if as_of < self._since:
             return False
-        parts = list(conditions_of(guard.plan))
-        # a chain looks at other types
-        if not all(type(part) is Has or type(part) is Together for part in parts):
-            return False
-        own = ((guard.resource_type, _ID, one) for one in guard.logical_ids)
-        return any(self._is_untouched(guard, part) for part in parts) and self._are_old(guard, own)
+        parts = (plan,) if type(plan) is Has else tuple(conditions_of(plan))
+        for part in parts:
+            if type(part) is not Has and type(part) is not Together:  # a chain looks at other types
+                return False
+        last = self._last
+        for logical_id in logical_ids:
+            if last.get((resource_type, _ID, logical_id), 0) > as_of:
+                return False
+        return any(self._is_untouched(resource_type, part, as_of) for part in parts)
 
-    def _is_untouched(self, guard: Guard, part: Plan) -> bool:
-        """Say whether nothing was written that has a code that a part asks for."""
+    def _is_untouched(self, resource_type: str, part: Plan, as_of: int) -> bool:
+        """Say whether nothing was written after `as_of` that has a code that a part asks for."""
         if type(part) is not Has or part.kind not in CODED or part.parameter == "_type":
             return False
-        resource_type, name = guard.resource_type, part.parameter
-        keys = []
+        name, last, is_old = part.parameter, self._last, True
         for test in part.tests:
             if type(test) is not Is or test.code is None:
                 return False
-            keys.append((resource_type, name, test.code))
+            is_old = is_old and last.get((resource_type, name, test.code), 0) <= as_of
         watched = self._watched.setdefault(resource_type, {})
-        is_known = guard.as_of >= watched.setdefault(name, self._sequence)
-        return is_known and bool(keys) and self._are_old(guard, keys)
-
-    def _are_old(self, guard: Guard, keys: Iterable[tuple[str, str, str]]) -> bool:
-        last, as_of = self._last, guard.as_of
-        return all(last.get(key, 0) <= as_of for key in keys)
+        is_known = as_of >= watched.setdefault(name, self._sequence)
+        return is_known and is_old and bool(part.tests)
