@@ -8,8 +8,8 @@ Spec: https://hl7.org/fhir/R4/references.html#literal
 """
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 ID = r"[A-Za-z0-9\-.]{1,64}"
@@ -49,6 +49,10 @@ class Literal(NamedTuple):
     version_id: str = ""
 
 
+# `Literal` of all its parts, without a call of Python's own
+_literal_of: Callable[[tuple[str, str, str, str]], Literal] = partial(tuple.__new__, Literal)
+
+
 def parse_reference(text: str, base: str = "") -> Literal:
     """Return the parts of the literal reference `text`; never raises.
 
@@ -69,7 +73,8 @@ def _parsed(text: str, base: str) -> Literal:
             text = rest.removeprefix("/")
     if match := _local(text):
         resource_type, logical_id, version_id = match.groups("")
-        return Literal(f"{resource_type}/{logical_id}", resource_type, logical_id, version_id)
+        address = f"{resource_type}/{logical_id}"
+        return _literal_of((address, resource_type, logical_id, version_id))
     if match := _remote(text):
         address, resource_type, version_id = match.groups("")
         return Literal(address, resource_type, "", version_id)
@@ -85,7 +90,7 @@ class OwnReferences:
     def __init__(self, base: str = "") -> None:
         own = f"(?:{re.escape(base.rstrip('/'))}/)?" if base else ""
         literal = rf'"reference":"{own}([A-Z][A-Za-z]{{0,63}})(?:/({ID}){_VERSION}"|\?)'
-        self._all = re.compile(literal.encode()).findall
+        self._all = re.compile(literal).findall
 
     def find(self, content: bytes) -> list[Literal]:
         """Return each reference of the compact JSON `content` once.
@@ -98,10 +103,10 @@ class OwnReferences:
         """
         if b'"reference":"' not in content:
             return []
-        return [
-            Literal(f"{(name := kind.decode())}/{(own := one.decode())}", name, own, at.decode())
-            for kind, one, at in dict.fromkeys(self._all(content))
-        ]
+        found = self._all(content.decode())
+        if len(found) > 1:
+            found = list(dict.fromkeys(found))
+        return [_literal_of((f"{name}/{own}", name, own, at)) for name, own, at in found]
 
 
 def find_references(resource: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

@@ -6,22 +6,34 @@ after that an extraction is one walk.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.r4.fhirpath import Filter, Path, select
+from fhir_hub.r4.fhirpath import Filter, Path, Step
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
 from fhir_hub.search.contained import within_entries
 from fhir_hub.search.context import Context
-from fhir_hub.search.elements import WHOLE, Elements, Found, Known, stands_alone
+from fhir_hub.search.elements import (
+    META,
+    WHOLE,
+    ElementKey,
+    Elements,
+    Found,
+    Known,
+    found_of,
+    is_whole,
+    once,
+    stands_alone,
+)
 from fhir_hub.search.entry import UNNAMED, Entry
 from fhir_hub.search.full_text import text_entries
-from fhir_hub.search.kinds.composite import Collect, add_pairs
+from fhir_hub.search.kinds.composite import Collect
 from fhir_hub.search.kinds.table import KINDS
-from fhir_hub.search.parameters import Pair, Parameter, Parameters
+from fhir_hub.search.pairs import Add, Composites, Ready, put_together
+from fhir_hub.search.parameters import Parameter, Parameters
 from fhir_hub.search.plan import URL
 from fhir_hub.search.walk import Node, collector
 
@@ -33,46 +45,66 @@ _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _NOTHING_DERIVED: Mapping[str, Derive] = MappingProxyType({})
 # a store answers these from its own columns
 _OWN = ("_id", "_lastUpdated")
+_MOST_SHAPES = 500  # names of elements of one type, as resources have them
 
 
-class _Pairs(NamedTuple):
-    """Where a composite's pairs are, their parts, and the keys of which a resource needs one."""
+class _Shape(NamedTuple):
+    """What follows from the names of a resource's elements, of which there are few sets.
 
-    path: Path
-    parts: tuple[Collect, ...]
-    needs: frozenset[str]
+    `may_repeat`: two of the elements may have the same entry.
+    """
 
-
-class _Composite(NamedTuple):
-    """One composite, and the keys of which a resource needs one to have a pair."""
-
-    pairs: tuple[_Pairs, ...]
-    needs: frozenset[str]
-
-    def add(self, resource: Resource, out: list[Entry]) -> None:
-        first = 1
-        for path, parts, needs in self.pairs:
-            if resource.keys().isdisjoint(needs):
-                continue
-            items = select(path, resource, resource)
-            add_pairs(parts, items, resource, first, out)
-            first += len(items)
+    is_whole: bool
+    ready: tuple[Ready, ...]
+    may_repeat: bool
 
 
-class _Plan(NamedTuple):
-    """What to extract from one type; whether each of its elements can be looked at alone."""
+class _Plan:
+    """What to extract from one type; whether each of its elements can be looked at alone.
 
-    root: Node
-    composites: tuple[_Composite, ...]
-    derive: Derive | None
-    is_by_element: bool
+    `places` has, by the name of an element, the parameters that look at it.
+    """
 
-    def add_pairs(self, resource: Resource, out: list[Entry]) -> None:
-        """Add what the composites have; most of them a resource lacks."""
-        keys = resource.keys()
-        for composite in self.composites:
-            if not keys.isdisjoint(composite.needs):
-                composite.add(resource, out)
+    def __init__(
+        self,
+        root: Node,
+        composites: Composites,
+        derive: Derive | None,
+        places: Mapping[str, Collection[str]],
+        *,
+        is_by_element: bool,
+    ) -> None:
+        self.root, self.composites, self.derive = root, composites, derive
+        meta = root.children.get(META)
+        self.in_meta = meta.children if meta is not None else {}
+        is_plain = meta is None or meta.is_plain()
+        self.is_by_element = is_by_element and is_plain
+        self._places = places
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+
+    def shape_of(self, resource: Resource) -> _Shape:
+        """Return what follows from the names of the elements of a resource."""
+        names = tuple(resource)
+        shape = self._shapes.get(names)
+        if shape is None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            shape = self._shapes[names] = self._shape(names)
+        return shape
+
+    def _shape(self, names: Sequence[str]) -> _Shape:
+        ready = self.composites.ready(names)
+        said = [
+            code
+            for name, codes in self._places.items()
+            if name.partition(".")[0] in names or not name
+            for code in codes
+        ]
+        is_plain = len(said) == len(set(said)) and self.derive is None
+        is_single = all(
+            not one.others and all(len(part) == 1 for part in one.by_element) for one in ready
+        )
+        return _Shape(is_whole(names), ready, not (is_plain and is_single))
 
 
 class Extractor:
@@ -112,7 +144,7 @@ class Extractor:
     def known(self, resource: Resource) -> Known:
         """Return what is known of the elements of a resource before it is looked at."""
         plan = self._plan_of(resource)
-        if not plan.is_by_element:
+        if not plan.is_by_element or plan.shape_of(resource).is_whole:
             return WHOLE
         return self._elements.known(resource["resourceType"], resource)
 
@@ -127,30 +159,77 @@ class Extractor:
             targets = self.targets(resource["resourceType"], content)
             return targets, self.entries(resource, targets)
         plan = self._plan_of(resource)
-        children, known_of, new = plan.root.children, known.found, known.new
         out: list[Entry] = []
         targets = []
-        for name, value in resource.items():
-            if name in known_of:
-                entries, literals = known_of[name]
-                out += entries
-                if literals:
-                    targets += literals
-                continue
-            first = len(out)
-            if name in children:
-                children[name].visit_value(value, resource, out)
-            if name in new:
-                key = new[name]
-                literals = self._own.find(key[2])
+        parts: dict[str, Sequence[Sequence[Entry]]] = {}
+        is_named = True
+        for name, found in self._found(plan, resource, known, is_right):
+            entries, literals, of_composites, names_all = found
+            out += entries
+            if literals:
                 targets += literals
-                if is_right:
-                    self._elements.keep(key, Found(out[first:], literals))
-            elif type(value) is dict:
-                targets += self._own.find(fhirjson.dumps(value))
+                is_named = is_named and names_all
+            if of_composites:
+                parts[name] = of_composites
         plan.root.visit_around(resource, resource, out)
+        shape = plan.shape_of(resource)
+        put_together(shape.ready, parts, resource, out)
         targets = list(dict.fromkeys(targets))
-        return targets, self._finished(plan, resource, targets, out)
+        self._add_rest(plan, resource, () if is_named else targets, out)
+        may_repeat = shape.may_repeat or self._parameters.full_text
+        return targets, tuple(dict.fromkeys(out)) if may_repeat else tuple(out)
+
+    def _found(
+        self, plan: _Plan, resource: Resource, known: Known, is_right: bool
+    ) -> Iterator[tuple[str, Found]]:
+        """Yield what each element says that says anything, those of `meta` too."""
+        known_of, new, children = known.found, known.new, plan.root.children
+        for name, value in resource.items():
+            found = known_of.get(name)
+            if found is not None:
+                yield name, found
+            elif name == META:
+                for inner, its in value.items():
+                    place = f"meta.{inner}"
+                    found = known_of.get(place)
+                    if found is None and (inner in plan.in_meta or place in new):
+                        key = new.get(place)
+                        found = self._look(plan.in_meta.get(inner), (), its, resource, key)
+                        if key is not None and is_right:
+                            self._elements.keep(key, found)
+                    if found is not None:
+                        yield place, found
+            elif name in children or name in new:
+                key, adds = new.get(name), plan.composites.adds.get(name, ())
+                found = self._look(children.get(name), adds, value, resource, key)
+                if key is not None and is_right:
+                    self._elements.keep(key, found)
+                yield name, found
+
+    def _look(
+        self,
+        node: Node | None,
+        adds: Sequence[Add],
+        value: Any,
+        resource: Resource,
+        key: ElementKey | None,
+    ) -> Found:
+        """Return what an element says, which is not known."""
+        entries: list[Entry] = []
+        if node is not None:
+            node.visit_value(value, resource, entries)
+        parts = []
+        for add in adds:
+            part: list[Entry] = []
+            for item in value if type(value) is list else (value,):
+                add(item, 1, part)
+            parts.append(once(part))
+        literals = self._own.find(key[2]) if key is not None and type(key[2]) is bytes else ()
+        is_named = True
+        if literals:
+            named = {entry[2] for entry in entries if entry[1] == "reference"}
+            is_named = named.issuperset([literal[0] for literal in literals])
+        return found_of((once(entries), literals, parts, is_named))
 
     def entries(
         self, resource: Resource, targets: Collection[Literal] | None = None
@@ -173,10 +252,17 @@ class Extractor:
         self, plan: _Plan, resource: Resource, targets: Collection[Literal], out: list[Entry]
     ) -> tuple[Entry, ...]:
         """Return the entries of a resource's elements and what is about more than one of them."""
-        plan.add_pairs(resource, out)
+        plan.composites.add(resource, out)
         inside: list[Entry] = []
         if "contained" in resource:
             inside = within_entries(resource, out, self._said)
+        self._add_rest(plan, resource, targets, out)
+        return tuple(dict.fromkeys([*out, *inside]) if inside else dict.fromkeys(out))
+
+    def _add_rest(
+        self, plan: _Plan, resource: Resource, targets: Collection[Literal], out: list[Entry]
+    ) -> None:
+        """Add what the hub itself finds a resource by, and those targets that nothing names."""
         if plan.derive is not None:
             out += plan.derive(resource)
         if self._parameters.full_text:
@@ -188,14 +274,13 @@ class Extractor:
                 for target in targets
                 if target.address not in known
             ]
-        return tuple(dict.fromkeys([*out, *inside]) if inside else dict.fromkeys(out))
 
     def _said(self, resource: Resource) -> list[Entry]:
         """Return what a resource says under the parameters of its type."""
         plan = self._plan_of(resource)
         out: list[Entry] = []
         plan.root.visit(resource, resource, out)
-        plan.add_pairs(resource, out)
+        plan.composites.add(resource, out)
         return out
 
     def references(
@@ -239,38 +324,34 @@ class Extractor:
         return plan
 
     def _plan(self, resource_type: str) -> _Plan:
-        root, composites = Node(), []
+        root, composites, places = Node(), Composites(), dict[str, set[str]]()
         for parameter in self._known(resource_type).values():
             if not parameter.is_stored or parameter.code in _OWN:
                 continue
             if parameter.pairs:
-                composites.append(self._composite(parameter))
+                composites.insert(parameter.pairs, self._adder)
                 continue
             for path in parameter.paths:
                 add = KINDS[parameter.kind].adder(parameter.code, path.type, self._context)  # type: ignore[index]  # a composite has pairs
-                root.insert(_unrestricted(path).steps, add)
+                steps = _unrestricted(path).steps
+                root.insert(steps, add)
+                places.setdefault(_place(steps), set()).add(parameter.code)
         definitions = self._parameters.definitions
         is_by_element = stands_alone(resource_type, definitions) and not root.looks_around()
         derive = self._derived.get(resource_type)
-        return _Plan(root, tuple(composites), derive, is_by_element)
+        return _Plan(root, composites, derive, places, is_by_element=is_by_element)
 
     def _known(self, resource_type: str) -> Mapping[str, Parameter]:
         if resource_type not in self._parameters.definitions.resource_types:
             return {}
         return self._parameters.indexed(resource_type)
 
-    def _composite(self, parameter: Parameter) -> _Composite:
-        pairs = tuple(
-            _Pairs(pair.path, tuple(map(self._collector, pair.parts)), _needs(pair))
-            for pair in parameter.pairs
-        )
-        return _Composite(pairs, frozenset().union(*(pair.needs for pair in pairs)))
+    def _adder(self, part: Parameter, path: Path) -> Add:
+        """Return what adds the entries of a parameter for the values that a path leads to."""
+        return KINDS[part.kind].adder(part.index, path.type, self._context)  # type: ignore[index]  # no composite in a composite
 
     def _collector(self, part: Parameter) -> Collect:
-        adder = KINDS[part.kind].adder  # type: ignore[index]  # no composite in a composite
-        return collector(
-            [(path, adder(part.index, path.type, self._context)) for path in part.paths]
-        )
+        return collector([(path, self._adder(part, path)) for path in part.paths])
 
     def _finder(self, resource_type: str, name: str) -> Callable[[Resource], list[Entry]]:
         known = self._known(resource_type)
@@ -295,9 +376,10 @@ def _address(entry: Entry) -> str:
     return f"{entry.code}|{entry.system}" if is_versioned else entry.code
 
 
-def _needs(pair: Pair) -> frozenset[str]:
-    paths = [pair.path] if pair.path.steps else pair.parts[-1].paths
-    return frozenset(step for path in paths for step in path.steps[:1] if isinstance(step, str))
+def _place(steps: Sequence[Step]) -> str:
+    """Return the element that a path begins with; of one in `meta` also its name there."""
+    names = [step if isinstance(step, str) else "" for step in steps[:2]] or [""]
+    return ".".join(names) if names[0] == META else names[0]
 
 
 def _unrestricted(path: Path) -> Path:

@@ -78,6 +78,43 @@ def test_a_broken_resource_is_refused_with_the_same_words_beside_known_elements(
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"meta.tag": [{"code": "t"}]}, id="an element of that name"),
+        pytest.param({"meta": {"tag": {"code": "t"}}}, id="no list"),
+        pytest.param({"meta": {"_tag": [{"code": "t"}]}}, id="beside"),
+        pytest.param({"meta": [{"tag": [{"code": "t"}]}]}, id="a list of meta"),
+        pytest.param({"tag": [{"code": "t"}]}, id="beside meta"),
+        pytest.param({"status": ["final"]}, id="a text in a list"),
+        pytest.param({"status": {"status": "final"}}, id="an object for a text"),
+    ],
+)
+def test_what_is_known_in_one_place_is_not_known_in_another(extractor, other):
+    learn(extractor, observation(meta={"tag": [{"code": "t"}]}))
+    broken = observation(**other)
+
+    found = extractor.known(broken).found
+    assert CHECKS.check(broken, found) == CHECKS.check(broken) != []
+
+
+def test_what_stands_in_meta_is_known_by_element(extractor):
+    learn(extractor, observation(meta={"source": "urn:x", "tag": [{"code": "t"}]}))
+
+    known = extractor.known(observation(meta={"source": "urn:x", "tag": [{"code": "u"}]}))
+    assert ("meta.source" in known.found, "meta.tag" in known.found) == (True, False)
+
+
+def test_the_pairs_of_a_value_and_of_components_stay_what_they_were(extractor):
+    parts = [{"code": LOINC, "valueQuantity": {"value": number, "unit": "kg"}} for number in (2, 3)]
+    resource = observation(valueQuantity={"value": 1, "unit": "kg"}, component=parts)
+    for _ in range(2):
+        entries = learn(extractor, resource)[1]
+        own = [one for one in entries if one.parameter == "code-value-quantity.1"]
+        inner = [one for one in entries if one.parameter == "component-code-value-quantity.1"]
+        assert [(one.group, one.low) for one in own + inner] == [(1, 1), (1, 2), (2, 3)]
+
+
+@pytest.mark.parametrize(
     "around",
     [
         pytest.param({"contained": [{"resourceType": "Practitioner", "id": "p"}]}, id="contained"),

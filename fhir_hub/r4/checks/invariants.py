@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_hub.errors import Issue
 from fhir_hub.r4.checks.bundles import BUNDLE, ENTRY
-from fhir_hub.r4.checks.issues import NONE
+from fhir_hub.r4.checks.issues import NONE, Issues, Scope
 from fhir_hub.r4.checks.moments import is_after
 from fhir_hub.r4.checks.objects import Shortcut
 
@@ -48,9 +48,14 @@ def has_choice(node: Node, name: str) -> bool:
 
 def needs(key: str, name: str, other: str) -> Shortcut:
     """Return the rule that whoever gives `name` gives `other` too."""
-    return rule(
-        key, lambda node: not has(node, name) or has(node, other), f"give {other} with {name}"
-    )
+    issues = [Issue("invariant", f"give {other} with {name} ({key})")]
+
+    def check(node: Node, scope: Scope) -> Issues:
+        # a Quantity has both: its names are looked for before anything is called
+        is_wrong = (name in node or "_" + name in node) and other not in node
+        return issues if is_wrong and not has(node, other) else NONE
+
+    return Shortcut((key,), check)
 
 
 def excludes(key: str, name: str, other: str) -> Shortcut:

@@ -21,19 +21,25 @@ NONE: Issues = ()
 class Scope(NamedTuple):
     """Where a value is checked: in `resource`, which is `root` or contained in it.
 
-    `contained` is id → type of what the root contains; `right` names elements of the root that
-    are known to be right, so that they are passed over.
+    `contained` is id → type of what the root contains; `right` names elements of the root and
+    of its `meta` (`meta.tag`) that are known to be right, so that they are passed over.
     """
 
     contained: Mapping[str, str]
     resource: dict[str, Any]
     root: dict[str, Any]
     right: Collection[str] = ()
+    meta: Any = None
 
 
 NO_SCOPE = Scope({}, {}, {})
 
 Check = Callable[[Any, Scope], Issues]
+
+
+def right_in_meta(scope: Scope) -> Collection[str]:
+    """Return the names in the root's `meta` whose values are known to be right."""
+    return [name for name in scope.meta if f"meta.{name}" in scope.right]
 
 
 def within(step: str, issues: Issues) -> list[Issue]:

@@ -13,7 +13,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
-from fhir_hub.r4.checks.issues import LIMIT, NONE, Check, Issues, Scope, within, wrong_kind
+from fhir_hub.r4.checks.issues import (
+    LIMIT,
+    NONE,
+    Check,
+    Issues,
+    Scope,
+    right_in_meta,
+    within,
+    wrong_kind,
+)
 
 Rule = Callable[[dict[str, Any], Scope], Issues]
 
@@ -25,6 +34,9 @@ class Shortcut(NamedTuple):
     check: Rule
 
 
+_MOST_KEPT = 500
+_PAIRED: Issues = (Issue("structure", "a name and its _name are checked as a pair"),)
+_SAYS_NOTHING = Issue("invariant", "give more than an id, or leave the element out (ele-1)")
 _is_name = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}").fullmatch
 
 
@@ -48,7 +60,8 @@ class Shape(NamedTuple):
     """What an object may and must have. `label` is for messages: `Patient.contact`.
 
     `field` makes the field of a name, None if there is none; `advice` says why not.
-    `choices` is JSON name → step of the choice element that it is a form of.
+    `choices` is JSON name → step of the choice element that it is a form of. One that
+    `says_more` says more than an id.
     """
 
     label: str
@@ -58,57 +71,68 @@ class Shape(NamedTuple):
     choices: Mapping[str, str]
     rules: tuple[Rule, ...]
     extension: Check
+    says_more: bool
 
 
-class _Fields(dict[str, Check]):
-    """JSON name → check of its value, filled as names are met (known names only)."""
+class _Fields(dict[str, tuple[Check, str]]):
+    """JSON name → check of its value and its step, filled as names are met (known names only)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self._shape = shape
 
-    def __missing__(self, name: str) -> Check:
+    def __missing__(self, name: str) -> tuple[Check, str]:
         field = self._shape.field(name.removeprefix("_"))
         if field is None or (name.startswith("_") and not field.is_primitive):
-            return _unknown(self._shape, name)
+            return _unknown(self._shape, name), ""
         if name.startswith("_"):
-            check: Check = _pair
+            found: tuple[Check, str] = _pair, ""
         else:
-            check = _stepped(list_of(field.item) if field.is_list else field.item, field.step)
-        self[name] = check
-        return check
+            found = list_of(field.item) if field.is_list else field.item, field.step
+        self[name] = found
+        return found
 
 
 def object_of(shape: Shape) -> Check:
     """Return the check of an object that is as `shape` says."""
     fields = _Fields(shape)
     needed = tuple((each.names[0], each) for each in shape.needed)
-    choices, rules = shape.choices, shape.rules
+    choices, rules, says_more = shape.choices, shape.rules, shape.says_more
+    complete: set[tuple[str, ...]] = set()  # names that have all that is needed, each once
 
     def check(value: Any, scope: Scope) -> Issues:
         if type(value) is not dict:
             return wrong_kind("an object", value)
         found: list[Issue] | None = None
-        right = scope.right if value is scope.root else ()
+        right = scope.right
+        if right and value is not scope.root:
+            right = right_in_meta(scope) if value is scope.meta else ()
         for name, item in value.items():
             if name in right:
                 continue
-            field = fields[name]
-            if field is _pair:
-                return _carefully(shape, fields, value, scope)
-            issues = field(item, scope)
+            each_is_right, step = fields[name]
+            issues = each_is_right(item, scope)
             if issues:
-                found = [*found, *issues] if found else [*issues]
+                if issues is _PAIRED:
+                    return _carefully(shape, fields, value, scope)
+                found = [*(found or ()), *within(step, issues)]
                 if len(found) >= LIMIT:
                     return found
-        for name, each in needed:
-            if name not in value and not any(other in value for other in each.names):
-                found = [*(found or ()), _missing(shape, each)]
         if choices:
-            found = _one_each(choices, value, found)
+            names = tuple(value)
+            if names not in complete:
+                found = _one_each(choices, value, _all_needed(shape, value, found))
+                if not found and len(complete) < _MOST_KEPT:
+                    complete.add(names)
+        else:
+            for name, each in needed:
+                if name not in value and not any(other in value for other in each.names):
+                    found = [*(found or ()), _missing(shape, each)]
         if found:
             return found
-        if not value:
+        if says_more and len(value) == 1 and "id" in value:
+            found = [_SAYS_NOTHING]
+        elif not value:
             return [Issue("invalid", "leave the element out: an object must not be empty")]
         for rule in rules:
             issues = rule(value, scope)
@@ -139,14 +163,6 @@ def list_of(item: Check) -> Check:
     return check
 
 
-def _stepped(check: Check, step: str) -> Check:
-    def stepped(value: Any, scope: Scope) -> Issues:
-        issues = check(value, scope)
-        return within(step, issues) if issues else NONE
-
-    return stepped
-
-
 def _unknown(shape: Shape, name: str) -> Check:
     def check(value: Any, scope: Scope) -> Issues:
         if not _is_name(name):
@@ -158,8 +174,20 @@ def _unknown(shape: Shape, name: str) -> Check:
 
 
 def _pair(value: Any, scope: Scope) -> Issues:
-    """Stand for `_name`: the loop sees it and takes the careful way, which never calls it."""
-    raise AssertionError("a pair is checked by its object")  # pragma: no cover
+    """Stand for `_name`: the loop takes the careful way when it is told so."""
+    return _PAIRED
+
+
+def _all_needed(
+    shape: Shape, value: dict[str, Any], found: list[Issue] | None
+) -> list[Issue] | None:
+    """Return `found` and the issues of what is needed and not there."""
+    missing = [
+        _missing(shape, each)
+        for each in shape.needed
+        if not any(name in value for name in each.names)
+    ]
+    return [*(found or ()), *missing] if missing else found
 
 
 def _missing(shape: Shape, each: Needed) -> Issue:
@@ -189,17 +217,13 @@ def _carefully(shape: Shape, fields: _Fields, value: dict[str, Any], scope: Scop
         plain = name.removeprefix("_")
         field = shape.field(plain)
         if field is None or not field.is_primitive or "_" + plain not in value:
-            found += fields[name](item, scope)
+            check, step = fields[name]
+            found += within(step, check(item, scope))
         elif name == plain or plain not in value:
             found += within(field.step, _paired(field, shape.extension, value, plain, scope))
         if len(found) >= LIMIT:
             return found
-    found += [
-        _missing(shape, each)
-        for each in shape.needed
-        if not any(name in value for name in each.names)
-    ]
-    found = _one_each(shape.choices, value, found) or []
+    found = _one_each(shape.choices, value, _all_needed(shape, value, found)) or []
     for rule in shape.rules if not found else ():
         found += rule(value, scope)
     return found

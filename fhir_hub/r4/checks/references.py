@@ -19,6 +19,7 @@ _is_absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
 _is_relative = re.compile(
     rf"([A-Za-z]{{1,64}})(?:/{ID}(?:/_history/{ID})?|\?.+)", re.DOTALL
 ).fullmatch
+_is_plain = re.compile(rf"([A-Za-z]{{1,64}})/{ID}(?:/_history/{ID})?").fullmatch
 # R4's own example of a DeviceMetric has a DeviceDefinition as parent, against its definition
 ERRATA: Mapping[str, tuple[str, ...]] = {"DeviceMetric.parent": ("DeviceDefinition",)}
 
@@ -30,6 +31,10 @@ def reference(shape: Check, targets: tuple[str, ...], resource_types: frozenset[
         allowed = frozenset(targets)
 
     def check(value: Any, scope: Scope) -> Issues:
+        if type(value) is dict and len(value) == 1 and type(value.get("reference")) is str:
+            match = _is_plain(value["reference"])
+            if match and match[1] in allowed:
+                return NONE  # nearly all are so, and nothing in it can be wrong
         found = shape(value, scope)
         if found:
             return found

@@ -60,7 +60,8 @@ class Structures:
             advice = "give a resource type of R4 as resourceType (146 of them, case matters)"
             return [Issue("invalid", advice, ".resourceType")]
         if "contained" not in value:
-            return self.type(resource_type)(value, Scope({}, value, value, right))
+            meta = value.get("meta") if right else None
+            return self.type(resource_type)(value, Scope({}, value, value, right, meta))
         within = Scope(contained.scope_of(value), value, value)
         issues = self.type(resource_type)(value, within)
         return issues or contained.issues(value)
@@ -121,10 +122,9 @@ class Structures:
         family = self._family(path)
         rules = tuple(rule.check for name in family for rule in self._shortcuts.get(name, ()))
         rules += self._interpreted.rules(map(self._element, family))
-        if not is_resource and path != "Element":
-            rules = (_says_something, *rules)
+        says_more = not is_resource and path != "Element"
         extension = _later(self, "Element")
-        return object_of(Shape(path, field, advice, needed, choices, rules, extension))
+        return object_of(Shape(path, field, advice, needed, choices, rules, extension, says_more))
 
     def _family(self, path: str) -> list[str]:
         """Return `path` and the types that the type at `path` is derived from."""
@@ -226,12 +226,6 @@ def _later(structures: Structures, name: str) -> Check:
         return structures.type(name)(value, scope)
 
     return check
-
-
-def _says_something(value: dict[str, Any], scope: Scope) -> Issues:
-    if len(value) == 1 and "id" in value:
-        return [Issue("invariant", "give more than an id, or leave the element out (ele-1)")]
-    return NONE
 
 
 def _advice(structure: Structure, path: str, name: str) -> str:
