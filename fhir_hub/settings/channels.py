@@ -140,7 +140,8 @@ class ChannelSettings(BaseModel):
     """How many messages a minute one process takes; a faster sender is made to wait."""
 
     charset: str = ""
-    """The character set that its messages are in, whatever they say; else as docs/hl7v2.md says."""
+    """The character set that its messages are in, whatever they say; else as
+    docs/hl7v2-reading.md says."""
 
     timezone: Zone | None = None
     """The zone of its times without an offset; else the sender's (its file), else the hub's."""
