@@ -259,9 +259,10 @@ async def test_a_cursor_belongs_to_its_query(filled):
             await filled.search(other)
 
 
-async def test_one_code_of_two_systems_is_found_once(store, change):
-    both = (Entry("identifier", "token", "7", "urn:a"), Entry("identifier", "token", "7", "urn:b"))
-    await store.write([change("p", *both)])
+@pytest.mark.parametrize("words", [(), ("_text", "_content")], ids=["", "with its words"])
+async def test_one_code_of_two_systems_is_found_once(store, change, words):
+    both = [Entry("identifier", "token", "7", "urn:a"), Entry("identifier", "token", "7", "urn:b")]
+    await store.write([change("p", *both, *(Entry(name, "text", " a ") for name in words))])
 
     page = await store.search(Query(("Patient",), token("identifier", Is("7")), with_total=True))
     assert ([stored.logical_id for stored in page.matches], page.total) == (["p"], 1)
