@@ -198,3 +198,21 @@ def test_what_was_asked_with_the_order_is_no_result_of_the_report(by_table):
     assert [target(conversion, one) for one in report["result"]] == [found["K"]]
     assert [target(conversion, one) for one in request["supportingInfo"]] == [found["Q"]]
     assert (notes(found["K"]), notes(found["Q"])) == (["of the value"], ["of the answer"])
+
+
+@pytest.mark.parametrize("order", ["SCH first", "PID first"])
+def test_a_booking_is_of_all_its_patients_wherever_they_stand(order):
+    people = [PID, PID.replace("T1", "T2")]
+    booking = ["SCH|P1|F1|||||||||^^^202503200900^202503200930"]
+    body = [*booking, *people] if order == "SCH first" else [*people, *booking]
+    conversion = converted(lines(MSH.format("SIU^S12^SIU_S12", "2.5"), *body, "RGS|1", "AIS|1||X"))
+    assert errors(conversion) == []
+    came = [one["actor"] for one in only(conversion, "Appointment")["participant"]]
+    assert [values(target(conversion, one))[0] for one in came] == ["T1", "T2"]
+
+
+def test_a_deleted_person_is_not_active_and_an_account_that_moves_is():
+    assert only(made("ADT^A29^ADT_A21", PV1, version="2.5"), "Patient")["active"] is False
+    moved = made("ADT^A44^ADT_A43", "MRG|T2^^^TEST01^PI||A2|T2^^^TEST01^PI", version="2.5")
+    (account,) = [one for one in of_type(moved, "Account") if values(one) == ["A2"]]
+    assert account["status"] == "active"
