@@ -158,3 +158,27 @@ def test_a_device_takes_part_in_a_procedure():
     (device,) = [one for one in found if one["resourceType"] == "Device"]
     assert (values(device), device["serialNumber"]) == (["SCOPE1"], "SN7")
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        ("A06", "in-progress"),
+        ("A15", "in-progress"),
+        ("A16", "in-progress"),
+        ("A26", "in-progress"),
+        ("A05", "planned"),
+    ],
+)
+def test_who_is_moved_or_is_to_leave_is_there_already(event, status):
+    conversion = by_table(f"ADT^{event}^ADT_A01", "PV1|1|P|W1^R1^B1")
+    assert only(conversion, "Encounter")["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("told", "code"), [("CH^Chew^HL70165", "419747000"), ("IVP^IV Push", "IVP")]
+)
+def test_how_a_medicine_is_taken_has_the_codes_of_the_tables(told, code):
+    rxe, rxr = segment("RXE", f1="1", f2="M1^药^L"), segment("RXR", f1="PO", f4=told)
+    order = only(by_table("RDE^O11^RDE_O11", "ORC|NW|P1", rxe, rxr), "MedicationRequest")
+    assert order["dosageInstruction"][0]["method"]["coding"][0]["code"] == code
