@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-_KEPT = 50_000
+_KEPT = 10_000
 _MISSES = 100  # of a type, until its gap is read anew
 _END = "\U0010ffff"
 _GAP = (
