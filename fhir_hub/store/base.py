@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from fhir_hub.search.entry import Entry
-from fhir_hub.search.plan import Plan, Query
+from fhir_hub.search.entry import Entry, Kind
+from fhir_hub.search.plan import And, Has, Is, Plan, Query
 
 PARAMETERS = "SearchParameter"  # the type whose resources say what is indexed
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
@@ -79,6 +79,34 @@ class Guard(NamedTuple):
     plan: Plan
     logical_ids: frozenset[str] = frozenset()
     as_of: int = 0
+
+
+# A part of a plan: its parameter, the kind of that, and each code with its system, as in `Is`.
+Asked = tuple[str, Kind, Sequence[tuple[str | None, str | None]]]
+
+
+class CodeGuard(Guard):
+    """A guard whose parts ask for codes alone, as it comes from another process.
+
+    Its plan is made when somebody asks: hardly ever, for mostly nothing was written since.
+    """
+
+    __slots__ = ()
+
+    @property
+    def asked(self) -> Sequence[Asked]:
+        """Return the parts of the plan."""
+        parts: Sequence[Asked] = self[1]  # type: ignore[assignment]  # in the plan's stead
+        return parts
+
+    @property
+    def plan(self) -> Plan:
+        """Return the plan."""
+        parts = [
+            Has(name, kind, tuple([Is(code, system) for code, system in tests]))
+            for name, kind, tests in self.asked
+        ]
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)

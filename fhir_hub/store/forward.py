@@ -19,10 +19,11 @@ from operator import attrgetter
 from typing import Any
 
 from fhir_hub.search.entry import Entry
-from fhir_hub.search.plan import And, Has, Is, Query
+from fhir_hub.search.plan import Has, Is, Query, conditions_of
 from fhir_hub.store.base import (
     PARAMETERS,
     Change,
+    CodeGuard,
     Finish,
     Generation,
     Guard,
@@ -296,27 +297,25 @@ def _change(plain: Plain, entries: Any) -> Change:
 
 def _plain_guard(guard: Guard) -> Plain | bytes:
     """Return a guard as plain tuples; pickled where it asks for more than codes."""
-    plan = guard.plan
     parts = []
-    for part in plan.plans if type(plan) is And else (plan,):
-        if type(part) is not Has or any(type(test) is not Is for test in part.tests):
+    for part in conditions_of(guard.plan):
+        if type(part) is not Has:
             return pickle.dumps(guard)
         tests = [(test.code, test.system) for test in part.tests if type(test) is Is]
+        if len(tests) < len(part.tests):
+            return pickle.dumps(guard)
         parts.append((part.parameter, part.kind, tests))
-    ids = list(guard.logical_ids)
-    return guard.resource_type, type(plan) is And, parts, ids, guard.as_of
+    if not parts:
+        return pickle.dumps(guard)
+    return guard.resource_type, parts, list(guard.logical_ids), guard.as_of
 
 
 def _guard(plain: Any) -> Guard:
     if type(plain) is bytes:
         guard: Guard = pickle.loads(plain)
         return guard
-    resource_type, is_and, parts, ids, as_of = plain
-    plans = tuple(
-        Has(parameter, kind, tuple([Is(code, system) for code, system in tests]))
-        for parameter, kind, tests in parts
-    )
-    return Guard(resource_type, And(plans) if is_and else plans[0], frozenset(ids), as_of)
+    resource_type, asked, ids, as_of = plain
+    return CodeGuard(resource_type, asked, frozenset(ids), as_of)
 
 
 def _indexed(key: Plain, version_id: int, entries: list[Plain]) -> Indexed:

@@ -125,3 +125,22 @@ async def test_of_many_who_found_nothing_one_writes(store, change, tasks, togeth
     )
 
     assert sum(isinstance(one, Conflict) for one in outcomes) == 19
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(And((And((WANTED.plans[0],)), And((WANTED.plans[1],)))), id="an And of Ands"),
+        pytest.param(And((WANTED.plans[0],)), id="an And of one"),
+        pytest.param(And((WANTED, Not(Has("_id", "token", (Is("z"),))))), id="with a Not"),
+    ],
+)
+async def test_a_guard_of_whatever_form_holds_until_there_is_another_match(
+    store, change, tasks, plan
+):
+    guard = await found(store, plan)
+
+    assert await store.write([tasks("n", of("q"), OPEN)], [guard])
+    await store.write([tasks("o", of("p"), OPEN)], [guard])
+    with pytest.raises(Conflict):
+        await store.write([change("x")], [guard])

@@ -9,12 +9,15 @@ since the search, it finds what it found: for what meets a plan has one of the c
 Who cannot tell says no, and the guard is searched for.
 """
 
+from collections.abc import Sequence
+
 from fhir_hub.search.plan import Has, Is, Plan, Together, conditions_of
-from fhir_hub.store.base import Change, Guard
+from fhir_hub.store.base import Asked, Change, CodeGuard, Guard
 from fhir_hub.store.sqlite.conditions import CODED
 
 _KEPT = 50_000
 _ID = "_id"
+Test = tuple[str | None, str | None]
 
 
 class Touched:
@@ -56,25 +59,37 @@ class Touched:
         resource_type, plan, logical_ids, as_of = guard
         if as_of < self._since:
             return False
-        parts = (plan,) if type(plan) is Has else tuple(conditions_of(plan))
-        for part in parts:
-            if type(part) is not Has and type(part) is not Together:  # a chain looks at other types
-                return False
         last = self._last
         for logical_id in logical_ids:
             if last.get((resource_type, _ID, logical_id), 0) > as_of:
                 return False
-        return any(self._is_untouched(resource_type, part, as_of) for part in parts)
+        asked = guard.asked if type(guard) is CodeGuard else _asked(plan)
+        return any(self._is_untouched(resource_type, as_of, *part) for part in asked)
 
-    def _is_untouched(self, resource_type: str, part: Plan, as_of: int) -> bool:
+    def _is_untouched(
+        self, resource_type: str, as_of: int, name: str, kind: str, tests: Sequence[Test]
+    ) -> bool:
         """Say whether nothing was written after `as_of` that has a code that a part asks for."""
-        if type(part) is not Has or part.kind not in CODED or part.parameter == "_type":
+        if kind not in CODED or name == "_type":
             return False
-        name, last, is_old = part.parameter, self._last, True
-        for test in part.tests:
-            if type(test) is not Is or test.code is None:
+        last, is_old = self._last, True
+        for code, _ in tests:
+            if code is None:
                 return False
-            is_old = is_old and last.get((resource_type, name, test.code), 0) <= as_of
+            is_old = is_old and last.get((resource_type, name, code), 0) <= as_of
         watched = self._watched.setdefault(resource_type, {})
         is_known = as_of >= watched.setdefault(name, self._sequence)
-        return is_known and is_old and bool(part.tests)
+        return is_known and is_old and bool(tests)
+
+
+def _asked(plan: Plan) -> Sequence[Asked]:
+    """Return the parts of a plan that ask for codes; none if it looks at other types too."""
+    found = list[Asked]()
+    for part in (plan,) if type(plan) is Has else conditions_of(plan):
+        if type(part) is Has:
+            tests = [(test.code, test.system) for test in part.tests if type(test) is Is]
+            if len(tests) == len(part.tests):
+                found.append((part.parameter, part.kind, tests))
+        elif type(part) is not Together:  # a chain
+            return ()
+    return found
