@@ -36,9 +36,9 @@ from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Plan
 from fhir_hub.settings import BusinessRules, Settings
 from fhir_hub.settings.care import PoolSettings, PrescriptionSettings
-from fhir_hub.settings.programmes import Programmes, load_programmes
+from fhir_hub.settings.programmes import Programmes, Tables, load_programmes
 from fhir_hub.settings.referral import ReferralSettings
-from fhir_hub.store.base import Key
+from fhir_hub.store.base import Change, Key
 
 _MOST_ROUNDS = 20
 
@@ -75,6 +75,7 @@ class Conduct:
 
     def __init__(self, is_strict: bool, own: OwnRules | None = None) -> None:
         own = own or OwnRules()
+        tables = Tables(own.programmes)
         self._rules: Mapping[str, tuple[Rule, ...]] = {
             "Appointment": (
                 partial(slots.follow, tables=own.pools, is_strict=is_strict),
@@ -91,8 +92,8 @@ class Conduct:
                 partial(prescriptions.follow, tables=own.prescriptions, is_strict=is_strict),
             ),
             "Observation": (
-                partial(screening.follow, programmes=own.programmes),
-                partial(follow_up.follow_reading, programmes=own.programmes),
+                partial(screening.follow, programmes=own.programmes, tables=tables),
+                partial(follow_up.follow_reading, programmes=own.programmes, tables=tables),
             ),
             "Patient": (_review_patient,),
             "Slot": (
@@ -134,17 +135,15 @@ class Conduct:
     async def follow(self, unit: Unit) -> None:
         """Hold what is staged to the rules; raises `NotAllowed`, `NotInThisState`, `RuleBroken`."""
         last: dict[Key, bytes] = {}
-        passed: dict[Key, bytes] = {}  # what no rule is about
+        looked_at: dict[Key, Change] = {}
         for _ in range(_MOST_ROUNDS):
             due = []
             for key, change in unit.changes.items():
-                content = change.content
-                if content == last.get(key) or content == passed.get(key):
+                if looked_at.get(key) is change:
                     continue
-                if self._is_watched(key.resource_type, content):
+                looked_at[key], content = change, change.content
+                if content != last.get(key) and self._is_watched(key.resource_type, content):
                     due.append((key, content))
-                else:
-                    passed[key] = content
             if not due:
                 return
             for key, content in due:

@@ -28,7 +28,7 @@ from fhir_hub.referral.readings import (
 from fhir_hub.referral.screening import OPEN, PROGRAMMES, TASKS, programmes_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Is
-from fhir_hub.settings.programmes import Programme, Programmes
+from fhir_hub.settings.programmes import Programme, Programmes, Tables
 from fhir_hub.store.base import Key
 
 FOLLOW_UP = "follow-up"
@@ -49,20 +49,21 @@ async def follow_plan(unit: Unit, followed: Followed, *, programmes: Programmes)
         await require_task(unit, plan)
 
 
-async def follow_reading(unit: Unit, followed: Followed, *, programmes: Programmes) -> None:
+async def follow_reading(
+    unit: Unit, followed: Followed, *, programmes: Programmes, tables: Tables
+) -> None:
     """Move the schedules that a staged Observation is a reading for, and complete their Tasks."""
     key, before, observation = followed
     told = observation or before or {}
-    codes = codes_of(told)
-    names = {name for name, one in programmes.programme.items() if not codes.isdisjoint(one.codes)}
+    names = tables.about(codes_of(told)).programmes
     patient = key_of(told.get("subject")) if names else None
     if patient is None or patient.resource_type != "Patient":
         return
-    is_reading = (
-        observation is not None
-        and is_final(observation)
-        and not is_implausible(values(observation), programmes.plausible.values())
-    )
+    is_reading = observation is not None and is_final(observation)
+    if is_reading:
+        found = values(told)
+        plausible = tables.about({code for code, _ in found}).plausible
+        is_reading = not is_implausible(found, plausible)
     if not is_reading and before is None:
         return
     for plan in await programmes_of(unit, patient):

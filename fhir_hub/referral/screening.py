@@ -22,7 +22,7 @@ from fhir_hub.referral.reading import at, codings, each, has_code, key_of
 from fhir_hub.referral.readings import codes_of, effective, is_final, is_implausible, meets, values
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.search.plan import Is
-from fhir_hub.settings.programmes import Notification, Programmes, Screening
+from fhir_hub.settings.programmes import Notification, Programmes, Screening, Tables
 from fhir_hub.store.base import Key
 
 TASKS = f"{BASE}/CodeSystem/task-code"
@@ -40,22 +40,21 @@ _RESTRICTED = {
 }
 
 
-async def follow(unit: Unit, followed: Followed, *, programmes: Programmes) -> None:
+async def follow(unit: Unit, followed: Followed, *, programmes: Programmes, tables: Tables) -> None:
     """Stage what a staged Observation brings about, or takes back."""
     key, before, observation = followed
     is_told = observation is not None and is_final(observation)
     found = values(observation or {})
-    if is_told and is_implausible(found, programmes.plausible.values()):
+    about = tables.about({code for code, _ in found} | codes_of(observation or {}))
+    if is_told and is_implausible(found, about.plausible):
         await _mark(unit, key, observation or {})
         observation, is_told = None, False
     if before is not None and is_final(before):
         await _take_back(unit, key, observation if is_told else None, programmes)
     if observation is None or not is_told:
         return
-    findings = [one for one in programmes.screening.items() if meets(found, one[1].any)]
-    notifiable = [
-        one for one in programmes.notification.items() if _is_notifiable(observation, one[1])
-    ]
+    findings = [one for one in about.screening if meets(found, one[1].any)]
+    notifiable = [one for one in about.notification if _is_notifiable(observation, one[1])]
     if not findings and not notifiable:
         return
     patient = key_of(at(observation, "subject"))

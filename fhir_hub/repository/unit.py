@@ -335,9 +335,15 @@ class Unit:
         """Return what must be stored, and stay, for the staged references to lead somewhere."""
         found: dict[Target, None] = {}
         changes = self.changes
+        known: dict[bool, set[Literal]] = {False: set(), True: set()}
         for key, literals in self.literals.items():
             may_be_deleted = key.resource_type in RECORDS
-            for _, resource_type, logical_id, version_id in literals:
+            seen = known[may_be_deleted]
+            for literal in literals:
+                if literal in seen:  # ten results refer to one patient, visit, order and report
+                    continue
+                seen.add(literal)
+                _, resource_type, logical_id, version_id = literal
                 staged = changes.get((resource_type, logical_id))  # type: ignore[call-overload]  # a Key is this pair
                 is_own = staged is not None and staged.method != "DELETE"
                 if not is_own or version_id not in ("", str(staged.version_id)):

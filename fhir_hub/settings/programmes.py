@@ -7,14 +7,16 @@ Spec: docs/programmes.md; DOMAIN 1.3 S1, S9, S13
 """
 
 import tomllib
+from collections.abc import Set
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fhir_hub.settings.places import InvalidSettings
 
+_MOST_KNOWN = 512
 BUILT_IN = Path(__file__).with_name("programmes.toml")
 
 
@@ -101,6 +103,44 @@ class Programmes(BaseModel):
             | {one.code for one in self.notification.values()}
             | {limit.code for one in self.screening.values() for limit in one.any}
             | {code for one in self.programme.values() for code in one.codes}
+        )
+
+
+class About(NamedTuple):
+    """The tables that are about some codes, in their order; of the programmes the names."""
+
+    plausible: tuple[Plausible, ...]
+    screening: tuple[tuple[str, Screening], ...]
+    notification: tuple[tuple[str, Notification], ...]
+    programmes: frozenset[str]
+
+
+class Tables:
+    """The tables by code: of most codes there are none, and each reading asks."""
+
+    def __init__(self, programmes: Programmes) -> None:
+        self._programmes, self._codes = programmes, programmes.codes()
+        self._known: dict[frozenset[str], About] = {}
+
+    def about(self, codes: Set[str]) -> About:
+        """Return the tables that are about one of the codes."""
+        named = self._codes.intersection(codes)
+        known = self._known.get(named)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[named] = self._about(named)
+        return known
+
+    def _about(self, codes: frozenset[str]) -> About:
+        own = self._programmes
+        screening, notification = own.screening.items(), own.notification.items()
+        named = (name for name, one in own.programme.items() if not codes.isdisjoint(one.codes))
+        return About(
+            tuple([one for one in own.plausible.values() if one.code in codes]),
+            tuple([one for one in screening if any(limit.code in codes for limit in one[1].any)]),
+            tuple([one for one in notification if one[1].code in codes]),
+            frozenset(named),
         )
 
 
