@@ -287,7 +287,7 @@ async def _stage(
     elif thing.is_replaced or is_placeholder(thing.stored):
         await unit.update(telling.told(converted), thing.logical_id)
     elif (merged := await telling.laid_over(thing.stored, converted)) is not None:
-        await unit.update(merged, thing.logical_id)
+        await unit.update(merging.settled(merged), thing.logical_id)
 
 
 def _routed(resource: Resource, routes: Mapping[str, str]) -> Resource:

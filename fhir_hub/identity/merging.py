@@ -162,12 +162,23 @@ def tagged(resource: Resource, system: str, logical_id: str) -> Resource:
     return {**resource, "meta": {**meta, "tag": [*tags, tag]}}
 
 
-def _untagged(resource: Resource, gone: Sequence[str]) -> Resource:
+def settled(resource: Resource) -> Resource:
+    """Return the resource without tags of a record that it is about again: it came back there."""
+    tags = resource.get("meta", {}).get("tag", ())
+    routed = [tag["code"] for tag in tags if tag.get("system") == ROUTED]
+    if not routed:
+        return resource
+    there = {reference["reference"] for reference, _ in find_references(resource)}
+    gone = [code for code in routed if f"Patient/{code}" in there]
+    return _untagged(resource, gone, ROUTED) if gone else resource
+
+
+def _untagged(resource: Resource, gone: Sequence[str], system: str = RE_POINTED) -> Resource:
     meta = {**resource["meta"]}
     tags = [
         tag
         for tag in meta.pop("tag", ())
-        if not (tag.get("system") == RE_POINTED and tag.get("code") in gone)
+        if not (tag.get("system") == system and tag.get("code") in gone)
     ]
     return {**resource, "meta": {**meta, "tag": tags} if tags else meta}
 

@@ -7,6 +7,7 @@ import pytest
 from meaning_parts import person, segment
 
 RE_POINTED = "https://fhir-hub.example/CodeSystem/re-pointed-from"
+ROUTED = "https://fhir-hub.example/CodeSystem/came-by-merged"
 
 
 def result(number):
@@ -71,6 +72,24 @@ async def test_a_merge_undone_leaves_both_as_their_numbers_say(say, look, two, e
 
     await say("ORU^R01", "1300", person("T2"), *result("then"))
     assert (await look())[1]["then"] == "T2"
+
+
+async def test_what_is_told_again_after_an_unlink_is_where_its_number_says(
+    say, look, two, every, log
+):
+    await say("ADT^A40", "1000", person("T1"), merged("T2"))
+    await say("ORU^R01", "1100", person("T2"), *result("late"))
+    await say("ADT^A37", "1200", person("T1"), person("T2"))
+    log.lines.clear()
+
+    await say("ORU^R01", "1300", person("T2"), *result("late"))
+
+    assert (await look())[1]["late"] == "T2"
+    assert ROUTED not in str(await every("Observation") + await every("DiagnosticReport"))
+    await say("ADT^A40", "1400", person("T1"), merged("T2"))
+    await say("ADT^A37", "1500", person("T1"), person("T2"))
+    assert (await look())[1]["late"] == "T2"
+    assert log.lines == []
 
 
 async def test_an_unlink_again_or_of_what_was_never_merged_does_nothing(say, look, two, store):
