@@ -371,8 +371,12 @@ def pairs(identifiers: list[Json]) -> Pairs:
 
 def keys_of(resource: Json) -> Pairs:
     """Return system and code of the tags by which a resource without a number is found again."""
-    meta = resource.get("meta")
-    return tuple((tag["system"], tag["code"]) for tag in meta.get("tag", ())) if meta else ()
+    tags = resource["meta"].get("tag") if "meta" in resource else None
+    if not tags:
+        return ()
+    if len(tags) == 1:  # as nearly always
+        return ((tags[0]["system"], tags[0]["code"]),)
+    return tuple((tag["system"], tag["code"]) for tag in tags)
 
 
 def _away_from_home(organization: Json) -> None:

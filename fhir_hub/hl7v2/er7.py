@@ -81,10 +81,11 @@ class Message:
 class Segment:
     """One segment: `name`, `text`, its `index` in the message. Fields are numbered from 1.
 
-    `fields` are their texts; `fields[0]` is the segment's name.
+    `fields` are their texts; `fields[0]` is the segment's name. Bit n of `filled` says whether
+    field n holds something.
     """
 
-    __slots__ = ("_filled", "encoding", "fields", "index", "name", "text")
+    __slots__ = ("encoding", "fields", "filled", "index", "name", "text")
 
     def __init__(self, text: str, encoding: Encoding, index: int = 0) -> None:
         self.text = text
@@ -96,14 +97,7 @@ class Segment:
         self.fields = fields = text.split(encoding.field)
         if self.name in _HEADERS:  # the separator itself is field 1
             fields.insert(1, encoding.field)
-        self._filled = -1
-
-    @property
-    def filled(self) -> int:
-        """Which fields hold something: bit n is field n."""
-        if self._filled < 0:
-            self._filled = _bits(bytes(map(bool, self.fields)))
-        return self._filled
+        self.filled = _bits(bytes(map(bool, fields)))
 
     def field(self, number: int) -> str:
         """Return field `number` as it stands in the message, `""` where absent."""

@@ -52,9 +52,15 @@ class Node:
         """Put a segment into this group."""
         node: Node | None = self
         by: Group | None = None
+        name = segment.name
         while node is not None:
-            node.segments.setdefault(segment.name, []).append((segment, by))
-            by, node = node.group, None if node.group.is_prior else node.parent
+            held = node.segments.get(name)
+            if held is None:
+                node.segments[name] = [(segment, by)]
+            else:
+                held.append((segment, by))
+            by = node.group
+            node = None if by.is_prior else node.parent
 
     def add_draft(self, name: str, draft: Any) -> None:
         """Put a resource that is being made into this group.

@@ -24,12 +24,12 @@ def set_matches(made: Iterable[tuple[Entry, Draft]]) -> None:
         if entry.adds or not entry.match:
             continue
         held = draft.resource.get("identifier", [])
-        held = held if isinstance(held, list) else [held]
+        held = held if type(held) is list else [held]
         keys = keys_of(draft.resource)
         if entry.match == ("identity",):
             draft.match = tuple((one.system, one.value) for one in match.numbers(held))
         elif entry.match == ("identifier",):
-            numbers = pairs(held)
+            numbers = pairs(held) if held else ()
             draft.match = keys + numbers
             if keys and numbers:
                 _leave_shared(draft, numbers, owners)

@@ -7,6 +7,7 @@ Such a key is no number that anybody gave: it stands in `meta.tag`, not among th
 Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
 """
 
+import re
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,7 @@ CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
 PRESSURE_PANEL = "85354-9"
 NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"
 _PRESSURE_UNITS = ("mm[Hg]", "kPa")
+_plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 VITAL_SIGNS = frozenset(
     {"8867-4", "9279-1", "8310-5", "2708-6", "59408-5", "8302-2", "9843-4", "29463-7", "39156-5"}
     | {"85354-9", "8480-6", "8462-4"}
@@ -47,10 +49,11 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
     segment = place.find(value.segment)
     if "component" in draft.resource or segment is None:
         return None
-    raw, context = segment.field(value.field), place.run.context
+    raw, run = segment.field(value.field), place.run
+    context = run.context
     if _is_plain(raw) and place.text(kind) == "NM":
         made = quantities.of_number(Decimal(raw), _unit(place, unit), context)
-        return Typed("Quantity", _with_unit_text(made, place, unit))
+        return Typed("Quantity", _with_unit_text(made, place, unit) if run.by_table else made)
     values = segment.repetitions(value.field)
     if not values:
         return None
@@ -108,10 +111,7 @@ def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
 
 def _is_plain(text: str) -> bool:
     """Say whether a text is a mere number, as most results are: it need not be read again."""
-    if len(text) >= 20 or not text.isascii():
-        return False
-    whole, point, parts = text.partition(".")
-    return whole.isdigit() and (parts.isdigit() if point else True)
+    return len(text) < 20 and _plain(text) is not None
 
 
 def observed_attachment(place: Place, draft: Draft, paths: Paths) -> Any:
@@ -156,14 +156,18 @@ def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
 def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     """Return Observation.referenceRange of OBX-7, bounds in the unit of OBX-6."""
     text, unit = paths
-    segment = place.segment
+    segment, run = place.segment, place.run
     if not segment.field(text.field) or "component" in draft.resource:
         return None
-    run, whole = place.run, segment.whole(text.field)
+    whole = segment.whole(text.field)
     if run.by_table:
         told = texts.string(whole, run.context) if not whole.is_null else ""
         return [{"text": told}] if told else None
     key = ("range", whole.raw, segment.field(unit.field))
+    again = run.memory.ready.get(key)
+    if again is not None:
+        known: list[Json] = again()
+        return known
 
     def make() -> list[Json] | None:
         return ranges.reference_ranges(whole, run.context, units.unit_of(place.value(unit)))
@@ -177,6 +181,10 @@ def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
     (path,) = paths
     segment, run = place.find(path.segment), place.run
     raw = segment.field(path.field) if segment is not None else ""
+    again = run.memory.ready.get(("observation", raw))
+    if again is not None:
+        known: Json = again()
+        return known
 
     def make() -> Json | None:
         value, context = place.value(path), run.context
@@ -211,11 +219,16 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     The last two paths are code and sub-id, the ones before are numbers: the first filled counts.
     """
     *numbers, code_path, part_path = paths
-    value = place.value(code_path)
-    if value is None:
-        return None
-    code = _code(value.raw, value.encoding)
-    sub_id = one_line(place.text(part_path))
+    segment = place.segment
+    raw, encoding = segment.field(code_path.field), segment.encoding
+    if not raw[:1].isalnum() or encoding.repetition in raw:
+        value = place.value(code_path)
+        if value is None:
+            return None
+        raw = value.raw
+    code = _code(raw, encoding)
+    text = place.text(part_path)
+    sub_id = one_line(text) if text else ""
     pieces = [code, sub_id] if sub_id else [code]
     number = _order_number(place, tuple(numbers))
     if not number:

@@ -182,11 +182,12 @@ def _supplied(row: Row, goal: Target, test: conditions.Condition | None, call: C
     def act(place: Place, draft: Draft) -> None:
         if test is not None and not test(place):
             return
-        place.run.row = row
+        run = place.run
+        run.row = row
         made = call(place, draft, sources)
         if made is None:
             return
-        if place.run.by_table and type(made) is not Typed:
+        if run.by_table and type(made) is not Typed:
             made = place.run.settled(made, place.segment)
             if made is None:
                 return
@@ -225,14 +226,17 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
             found = place.node.nearest_drafts(name)
             if len(found) > 1:
                 found = _closest(found, place.segment, alone=not is_list)
+        if not found:
+            return
+        resource = draft.resource
+        if alone:
+            if found[0] is not draft and alone not in resource:
+                resource[alone] = {"reference": found[0].full_url}
+            return
         if many:
             references = [{"reference": one.full_url} for one in found if one is not draft]
             if references:
-                draft.resource.setdefault(many, []).extend(references)
-            return
-        if alone:
-            if found and found[0] is not draft and alone not in draft.resource:
-                draft.resource[alone] = {"reference": found[0].full_url}
+                resource.setdefault(many, []).extend(references)
             return
         for index, other in enumerate(found if is_list else found[:1]):
             if other is not draft:

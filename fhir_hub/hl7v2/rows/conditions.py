@@ -70,21 +70,22 @@ def _all(written: str | Mapping[str, Any] | None) -> Condition | None:
 
 
 def _one(path: Path, wanted: Any) -> Condition:
+    name, number, is_whole = path.segment, path.field, not path.component
     if wanted is True:
         return lambda place: place.is_valued(path)
     if wanted is False:
-        name, number, is_whole = path.segment, path.field, not path.component
 
         def is_empty(place: Place) -> bool:
             if is_whole and place.segment.name == name:
                 fields = place.fields
                 if number >= len(fields) or not fields[number]:
                     return True
+                if fields[number][0].isalnum():  # as nearly always
+                    return False
             return not place.is_valued(path)
 
         return is_empty
     among = frozenset([wanted] if isinstance(wanted, str) else wanted)
-    name, number = path.segment, path.field
     is_plain = path.component <= 1 and path.subcomponent <= 1
 
     def is_among(place: Place) -> bool:

@@ -61,7 +61,11 @@ def _remembering(row: Row, make: Convert) -> Convert:
 
     def convert(value: Value, place: Place) -> Any:
         run = place.run
-        return run.memory.get((token, value.raw), lambda: make(value, place), run.issues, row)
+        key = (token, value.raw)
+        again = run.memory.ready.get(key)
+        if again is not None:
+            return again()
+        return run.memory.get(key, lambda: make(value, place), run.issues, row)
 
     return convert
 
