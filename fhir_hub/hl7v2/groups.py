@@ -25,6 +25,7 @@ class Node:
     """
 
     __slots__ = (
+        "_linked",
         "_near",
         "children",
         "drafts",
@@ -47,6 +48,7 @@ class Node:
         self.segments: dict[str, list[tuple[Segment, Group | None]]] = {}
         self.drafts: dict[str, list[tuple[Any, Group | None]]] = {}
         self._near: dict[str, Segment | None] = {}
+        self._linked: dict[tuple[str, int], list[Any]] = {}
 
     def add(self, segment: Segment) -> None:
         """Put a segment into this group."""
@@ -124,6 +126,17 @@ class Node:
                     return near
             inside, node = node.within, node.outer
         return []
+
+    def linked_drafts(self, name: str) -> list[Any]:
+        """Return the nearest resources when no more of them come: found once for all results."""
+        outer = self.outer
+        if outer is None or name in self.drafts:
+            return self.nearest_drafts(name)
+        key = (name, id(self.within))
+        found = outer._linked.get(key)
+        if found is None:
+            found = outer._linked[key] = self.nearest_drafts(name)
+        return found
 
     def nearest_drafts(self, name: str) -> list[Any]:
         """Return the resources of that name in the innermost group that has any."""

@@ -34,6 +34,8 @@ CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
 PRESSURE_PANEL = "85354-9"
 NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"
 _PRESSURE_UNITS = ("mm[Hg]", "kPa")
+# A mere number, as most results are, need not be read again.
+_LONG = 20
 _plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 VITAL_SIGNS = frozenset(
     {"8867-4", "9279-1", "8310-5", "2708-6", "59408-5", "8302-2", "9843-4", "29463-7", "39156-5"}
@@ -51,7 +53,7 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
         return None
     raw, run = segment.field(value.field), place.run
     context = run.context
-    if _is_plain(raw) and place.text(kind) == "NM":
+    if len(raw) < _LONG and _plain(raw) and place.text(kind) == "NM":
         made = quantities.of_number(Decimal(raw), _unit(place, unit), context)
         return Typed("Quantity", _with_unit_text(made, place, unit) if run.by_table else made)
     values = segment.repetitions(value.field)
@@ -107,11 +109,6 @@ def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
             name = f"value{found.fhir_type[:1].upper()}{found.fhir_type[1:]}"
             components.append({"code": code, name: found.value})
     return components or None
-
-
-def _is_plain(text: str) -> bool:
-    """Say whether a text is a mere number, as most results are: it need not be read again."""
-    return len(text) < 20 and _plain(text) is not None
 
 
 def observed_attachment(place: Place, draft: Draft, paths: Paths) -> Any:
@@ -302,11 +299,12 @@ def observation_category(place: Place, draft: Draft, paths: Paths) -> Json | Non
     table = run.context.table(CATEGORIES)
     order = place.node.nearest("OBR")
     key = ("category", order.index if order is not None else -1)
-    if key not in run.moments:
+    try:
+        coded = run.moments[key]
+    except KeyError:
         values = (place.value(path) for path in paths)
-        found = (codes.look_up(value, table) for value in values if value)
-        run.moments[key] = next((one for one in found if one), None)
-    coded = run.moments[key]
+        told = (codes.look_up(value, table) for value in values if value)
+        coded = run.moments[key] = next((one for one in told if one), None)
     if coded:
         return {"coding": [coded.coding()]}
     held = draft.resource.get("code", {}).get("coding", ())

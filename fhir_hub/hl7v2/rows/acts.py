@@ -223,7 +223,7 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
         if name == "*":
             found = [one for one in place.run.everything() if not one.is_witness]
         else:
-            found = place.node.nearest_drafts(name)
+            found = place.node.linked_drafts(name)
             if len(found) > 1:
                 found = _closest(found, place.segment, alone=not is_list)
         if not found:

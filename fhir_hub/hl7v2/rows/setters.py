@@ -87,9 +87,27 @@ def _chosen(name: str, fhir_type: str) -> str:
 
 def _nested(target: Target) -> Put:
     parents, last = target.parents, target.last
+    if len(parents) == 1 and not parents[0].is_list and last.is_list:
+        return _inner_list(parents[0].name, last.name)
 
     def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
         return _set(_holder(draft, place, index, parents), last, value)
+
+    return put
+
+
+def _inner_list(outer: str, name: str) -> Put:
+    """Return the setter of a list in an object at the top: `meta.tag`."""
+
+    def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
+        holder = draft.resource.get(outer)
+        if holder is None:
+            draft.resource[outer] = {name: [value]}
+        elif name not in holder:
+            holder[name] = [value]
+        else:
+            _add(holder[name], value)
+        return True
 
     return put
 
