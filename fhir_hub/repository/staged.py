@@ -70,6 +70,6 @@ def stamp(resource: Resource, logical_id: str, version_id: int, now: str) -> Res
     }
     if "id" in resource and "meta" in resource:
         return {**resource, "id": logical_id, "meta": meta}
-    stamped = {"resourceType": resource["resourceType"], "id": logical_id, "meta": meta}
-    stamped.update(resource)
-    return stamped | {"id": logical_id, "meta": meta}
+    stamped = {"resourceType": "", "id": "", "meta": meta, **resource}
+    stamped["id"], stamped["meta"] = logical_id, meta
+    return stamped

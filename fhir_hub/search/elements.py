@@ -22,6 +22,7 @@ from fhir_hub import fhirjson
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.r4.references import ENVELOPES, Literal
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.pairs import ANY_SHAPE, Shape
 
 Resource = dict[str, Any]
 ElementKey = tuple[str, str, bytes | str]  # the type, the element's name, its JSON or text
@@ -58,13 +59,14 @@ found_of: Callable[
 class Known(NamedTuple):
     """The elements of one resource: what is known of some, by name, and the keys of the others.
 
-    The name of one in `meta` is `meta.tag`. Not `is_by_element`: the resource has to be looked
-    at as a whole.
+    The name of one in `meta` is `meta.tag`; `shape` is what follows from the names. Not
+    `is_by_element`: the resource has to be looked at as a whole.
     """
 
     found: Mapping[str, Found]
     new: Mapping[str, ElementKey]
     is_by_element: bool
+    shape: Shape = ANY_SHAPE
 
 
 WHOLE = Known(MappingProxyType({}), MappingProxyType({}), False)
@@ -77,7 +79,7 @@ class Elements:
         self._young: dict[ElementKey, Found] = {}
         self._old: dict[ElementKey, Found] = {}
 
-    def known(self, resource_type: str, resource: Resource) -> Known:
+    def known(self, resource_type: str, resource: Resource, shape: Shape = ANY_SHAPE) -> Known:
         """Return what is known of the elements of a resource that can be looked at by element."""
         found: dict[str, Found] = {}
         new: dict[str, ElementKey] = {}
@@ -109,7 +111,7 @@ class Elements:
                     new[place] = key
                 else:
                     found[place] = one
-        return Known(found, new, True)
+        return Known(found, new, True, shape)
 
     def _before(self, key: ElementKey) -> Found | None:
         """Return what is known of an element; what was known longer ago is kept on."""

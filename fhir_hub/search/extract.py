@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/search.html
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.r4.fhirpath import Filter, Path, Step
@@ -32,7 +32,7 @@ from fhir_hub.search.entry import UNNAMED, Entry
 from fhir_hub.search.full_text import text_entries
 from fhir_hub.search.kinds.composite import Collect
 from fhir_hub.search.kinds.table import KINDS
-from fhir_hub.search.pairs import Add, Composites, Ready, put_together
+from fhir_hub.search.pairs import Add, Composites, Shape, put_together
 from fhir_hub.search.parameters import Parameter, Parameters
 from fhir_hub.search.plan import URL
 from fhir_hub.search.walk import Node, collector
@@ -46,17 +46,6 @@ _NOTHING_DERIVED: Mapping[str, Derive] = MappingProxyType({})
 # a store answers these from its own columns
 _OWN = ("_id", "_lastUpdated")
 _MOST_SHAPES = 500  # names of elements of one type, as resources have them
-
-
-class _Shape(NamedTuple):
-    """What follows from the names of a resource's elements, of which there are few sets.
-
-    `may_repeat`: two of the elements may have the same entry.
-    """
-
-    is_whole: bool
-    ready: tuple[Ready, ...]
-    may_repeat: bool
 
 
 class _Plan:
@@ -80,19 +69,19 @@ class _Plan:
         is_plain = meta is None or meta.is_plain()
         self.is_by_element = is_by_element and is_plain
         self._places = places
-        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._shapes: dict[tuple[str, ...], Shape] = {}
 
-    def shape_of(self, resource: Resource) -> _Shape:
-        """Return what follows from the names of the elements of a resource."""
+    def shape_of(self, resource: Resource) -> Shape:
+        """Return what follows from the names of a resource's elements, and `id` and `meta`."""
         names = tuple(resource)
         shape = self._shapes.get(names)
         if shape is None:
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
-            shape = self._shapes[names] = self._shape(names)
+            shape = self._shapes[names] = self._shape((*names, "id", META))
         return shape
 
-    def _shape(self, names: Sequence[str]) -> _Shape:
+    def _shape(self, names: Sequence[str]) -> Shape:
         ready = self.composites.ready(names)
         said = [
             code
@@ -104,7 +93,7 @@ class _Plan:
         is_single = all(
             not one.others and all(len(part) == 1 for part in one.by_element) for one in ready
         )
-        return _Shape(is_whole(names), ready, not (is_plain and is_single))
+        return Shape(is_whole(names), ready, not (is_plain and is_single))
 
 
 class Extractor:
@@ -144,9 +133,9 @@ class Extractor:
     def known(self, resource: Resource) -> Known:
         """Return what is known of the elements of a resource before it is looked at."""
         plan = self._plan_of(resource)
-        if not plan.is_by_element or plan.shape_of(resource).is_whole:
+        if not plan.is_by_element or (shape := plan.shape_of(resource)).is_whole:
             return WHOLE
-        return self._elements.known(resource["resourceType"], resource)
+        return self._elements.known(resource["resourceType"], resource, shape)
 
     def read(
         self, resource: Resource, content: bytes, known: Known, *, is_right: bool
@@ -172,11 +161,10 @@ class Extractor:
             if of_composites:
                 parts[name] = of_composites
         plan.root.visit_around(resource, resource, out)
-        shape = plan.shape_of(resource)
-        put_together(shape.ready, parts, resource, out)
+        put_together(known.shape.ready, parts, resource, out)
         targets = list(dict.fromkeys(targets))
         self._add_rest(plan, resource, () if is_named else targets, out)
-        may_repeat = shape.may_repeat or self._parameters.full_text
+        may_repeat = known.shape.may_repeat or self._parameters.full_text
         return targets, tuple(dict.fromkeys(out)) if may_repeat else tuple(out)
 
     def _found(
@@ -224,7 +212,10 @@ class Extractor:
             for item in value if type(value) is list else (value,):
                 add(item, 1, part)
             parts.append(once(part))
-        literals = self._own.find(key[2]) if key is not None and type(key[2]) is bytes else ()
+        literals: Sequence[Literal] = ()
+        if key is not None and type(key[2]) is bytes:
+            plain = self._own.plain(value)
+            literals = self._own.find(key[2]) if plain is None else plain
         is_named = True
         if literals:
             named = {entry[2] for entry in entries if entry[1] == "reference"}

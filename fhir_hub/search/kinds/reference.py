@@ -37,15 +37,15 @@ def adder(parameter: str, fhir_type: str, context: Context) -> Add:
     def add(value: Any, group: int, out: list[Entry]) -> None:
         if type(value) is not dict:
             return
-        text, named = value.get("reference"), value.get("type")
+        text = value.get("reference")
         if type(text) is str:
-            found = parse_reference(text, base)
-            address, version = found.address, found.version_id
+            address, _, _, version = parse_reference(text, base)
         else:
             # a reference without an address is not `:missing`, and nothing that a query can name
+            named = value.get("type")
             address, version = f"{named}/" if named else "", ""
         out.append(entry_of((parameter, "reference", address, version, None, None, "", group)))
-        if is_part:
+        if is_part or (len(value) == 1 and type(text) is str):
             return
         if "identifier" in value:
             add_identifier(value["identifier"], 0, out)
