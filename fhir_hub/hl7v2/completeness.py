@@ -15,8 +15,9 @@ from fhir_hub.r4.definitions import Definitions, Element
 
 Json = dict[str, Any]
 _BACKBONES = ("BackboneElement", "Element")
-# Invariants that ask for one of several elements: org-1, pat-1, imm-1.
+# Invariants that ask for one of several elements: app-1, org-1, pat-1, imm-1.
 _ANY_OF = {
+    "Appointment.participant": ("type", "actor"),
     "Organization": ("identifier", "name"),
     "Patient.contact": ("name", "telecom", "address", "organization"),
     "Immunization.education": ("documentType", "reference"),

@@ -124,6 +124,12 @@ def test_a_person_is_booked_for_a_time_and_does_the_service():
     assert period == {"start": "2025-03-01T08:00:00+08:00", "end": "2025-03-01T08:50:00+08:00"}
 
 
+def test_nobody_takes_part_by_a_time_alone():
+    conversion = booked("RGS|1", "AIG|1|" + "|" * 6 + "20250301080000")
+    (patient,) = only(conversion, "Appointment")["participant"]
+    assert target(conversion, patient["actor"]) is only(conversion, "Patient")
+
+
 @pytest.mark.parametrize(("event", "status"), [("S15", "revoked"), ("S17", "entered-in-error")])
 def test_what_was_booked_goes_with_the_booking(event, status):
     conversion = booked("RGS|1", "AIS|1||58410-2^血常规^LN", event=event)

@@ -91,6 +91,12 @@ def test_the_rest_of_cx_is_kept():
     assert other["assigner"] == {"display": "CAMPUS"}
 
 
+def test_a_number_that_is_valid_until_before_it_was_has_no_end():
+    raw = "123^^^H^MR^^20240301^20240229"
+    assert parts.made("Identifier", raw)["period"] == {"start": "2024-03-01"}
+    assert parts.issues_of("Identifier", raw) == ["period-reversed"]
+
+
 @pytest.mark.parametrize(
     ("raw", "system", "code"),
     [

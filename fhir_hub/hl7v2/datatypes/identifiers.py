@@ -13,7 +13,7 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes import coding_systems
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import clean, compact, one_line, part
-from fhir_hub.hl7v2.datatypes.times import read_moment, write_datetime
+from fhir_hub.hl7v2.datatypes.times import period_of, read_moment, write_datetime
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity import resident_id, systems, uscc
 
@@ -86,17 +86,14 @@ def _type_of(type_code: str, context: Context) -> str:
 def _with_rest(identifier: Json, value: Value, context: Context) -> Json | None:
     if len(value.components) < 6 and not (part(value, 2) or part(value, 4, 2)):
         return compact(identifier)  # number, authority and type, as nearly always
-    dates = {
-        "start": _moment(part(value, 7), context),
-        "end": _moment(part(value, 8), context),
-    }
+    dates = period_of(value.component(7), value.component(8), context)
     if digit := part(value, 2):
         identifier["extension"] = [{"url": CHECK_DIGIT, "valueString": digit}]
     if part(value, 4, 1) and part(value, 4, 2):
         identifier["assigner"] = {"display": part(value, 4, 1)}
     elif part(value, 6, 1):
         identifier["assigner"] = {"display": part(value, 6, 1)}
-    return compact(identifier | {"period": compact(dates)})
+    return compact(identifier | {"period": dates})
 
 
 def _moment(text: str, context: Context) -> str:
