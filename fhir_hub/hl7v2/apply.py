@@ -131,7 +131,8 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         if not match.resident_ids(patient) and not match.resident_ids(thing.resource):
             # Held by two of whom neither has a resident ID, a number would lead to nobody.
             theirs |= _held_by([one for one in candidates if one["id"] in decision.others])
-        thing.converted = _without(thing.converted, theirs - _held_by([patient]))
+        if theirs:
+            thing.converted = _without(thing.converted, theirs - _held_by([patient]))
         thing.found(patient)
         if patient.get("active") is not False:
             _hold_active(unit, patient["id"])

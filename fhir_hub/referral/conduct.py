@@ -175,5 +175,5 @@ def _stored_before(unit: Unit, key: Key) -> bytes | None:
 
 def _read(content: bytes | None) -> Resource | None:
     """Return the resource, None for one that is not there, or not any more."""
-    resource: Resource | None = fhirjson.loads(content) if content else None
+    resource: Resource | None = fhirjson.reread(content) if content else None
     return resource
