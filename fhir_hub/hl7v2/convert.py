@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
-from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.er7 import Message, Segment
 from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.matches import set_matches
@@ -180,19 +180,18 @@ LateActs = list[tuple[Place, Draft, Acts]]
 
 
 def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]:
-    """Run every segment's entries; return each with the draft that it made or added to.
-
-    What there is to do when all drafts are made comes beside.
-    """
+    """Run every segment's entries; return each with its draft, and what is to do at the end."""
     late: Late = []
     acts: LateActs = []
-    for segment, node in assign(message.segments, program.groups):
+    placed = assign(message.segments, program.groups)
+    in_order = len(placed)
+    for at, (segment, node) in enumerate(placed):
         here = program.entries_in(segment.name, node.group.path)
         if not here:
             run.left.append((segment, -1))
             continue
         place = Place(segment, node, run)
-        left = segment.filled
+        left, ran, is_early = segment.filled, len(late), False
         for entry in here:
             if entry.mode == "table" and not run.by_table:
                 continue
@@ -201,8 +200,10 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 continue
             drafts = node.nearest_drafts(entry.name) if entry.adds or entry.joins else ()
             if drafts:
-                draft = drafts[-1].scratch() if entry.takes_out else drafts[-1]
+                draft = drafts[-1] if at < in_order else _behind(segment, drafts)
+                draft = draft.scratch() if entry.takes_out else draft
             elif entry.adds:
+                is_early = at < in_order
                 continue
             else:
                 made = {"resourceType": entry.resource_type}
@@ -221,8 +222,16 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             late.append((place, entry, draft))
             if plan.later:
                 acts.append((place, draft, plan.later))
-        run.left.append((segment, left))
+        if is_early and len(late) == ran:  # a note before its order comes last
+            placed.append((segment, node))
+        else:
+            run.left.append((segment, left))
     return late, acts
+
+
+def _behind(segment: Segment, drafts: Sequence[Draft]) -> Draft:
+    """Return the first of the drafts that a segment behind this one made, else the last."""
+    return next((one for one in drafts if one.segment.index > segment.index), drafts[-1])
 
 
 def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappings) -> None:

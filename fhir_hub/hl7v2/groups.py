@@ -208,6 +208,8 @@ def _advance(node: Node, name: str) -> Node | None:
         elif name in part.group.firsts:
             node.position = position
             return _begin(node, position, name)
+        if part.required and name == "NTE":  # it is not of an order that has not come
+            return None
     return None
 
 

@@ -216,3 +216,27 @@ def test_a_deleted_person_is_not_active_and_an_account_that_moves_is():
     moved = made("ADT^A44^ADT_A43", "MRG|T2^^^TEST01^PI||A2|T2^^^TEST01^PI", version="2.5")
     (account,) = [one for one in of_type(moved, "Account") if values(one) == ["A2"]]
     assert account["status"] == "active"
+
+
+@pytest.mark.parametrize("early", ["ORC", "OBR"])
+@pytest.mark.parametrize(("event", "seen"), [("ORU^R01^ORU_R01", True), ("ORM^O01^ORM_O01", False)])
+def test_a_note_before_its_order_is_the_orders(event, seen, early):
+    def order(number):
+        rest = [f"OBX|1|NM|K{number}^k||4|||||F"] if seen else []
+        note = f"NTE|1||of {number}"
+        detail = [f"OBR|1|P{number}|F{number}|X^Y"]
+        between = [note, *detail] if early == "OBR" else [*detail, note]
+        return [f"ORC|RE|P{number}|F{number}", *between, *rest]
+
+    conversion = made(event, PV1, *order(1), *order(2), version="2.5")
+    for one in of_type(conversion, "ServiceRequest"):
+        assert notes(one) == [f"of {values(one)[0][1:]}"]
+    assert all(not notes(one) for one in of_type(conversion, "Observation"))
+
+
+def test_what_comes_before_that_to_which_it_belongs_is_not_lost():
+    text = ["OBX|1|TX|K^k||text||||||F", "TXA|1|CN|TX|20250315||||||||D1^HIS|||||AU"]
+    document = only(made("MDM^T02^MDM_T02", PV1, *text, version="2.5"), "DocumentReference")
+    assert document["content"][0]["attachment"]["contentType"] == "text/plain"
+    visit = only(made("ADT^A01^ADT_A01", "PV2|||X^Y", PV1, version="2.5"), "Encounter")
+    assert visit["reasonCode"][0]["coding"][0]["code"] == "X"
