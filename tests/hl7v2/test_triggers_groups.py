@@ -56,6 +56,24 @@ def test_notes_of_a_vaccination_and_of_what_was_observed_are_kept_apart():
 
 
 @pytest.mark.parametrize(
+    ("event", "given"),
+    [
+        ("VXU^V04^VXU_V04", "RXA|0|1|20250315|20250315|X{}^Y|1|mL"),
+        ("RDE^O11^RDE_O11", "RXE||X{}^Y|1||mg"),
+        ("RAS^O17^RAS_O17", "RXA|0|1|20250315|20250315|X{}^Y|1|mg"),
+    ],
+)
+def test_a_value_has_the_number_of_its_own_order_where_no_obr_names_one(event, given):
+    orders = [
+        text
+        for number in (1, 2)
+        for text in (f"ORC|RE|P{number}|F{number}", given.format(number), "OBX|1|NM|K^k||4|||||F")
+    ]
+    found = of_type(made(event, *orders), "Observation")
+    assert [one["meta"]["tag"][0]["code"] for one in found] == ["F1/K", "F2/K"]
+
+
+@pytest.mark.parametrize(
     ("event", "given", "kind"),
     [
         ("RAS^O17^RAS_O17", "RXA|0|1|20250315|20250315|X^Y|1|mg", "MedicationAdministration"),

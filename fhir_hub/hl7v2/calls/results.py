@@ -246,8 +246,8 @@ def _code(raw: str, encoding: Encoding) -> str:
 
 def _order_number(place: Place, paths: Paths) -> str:
     """Return the first number of the order, read once for all of its results."""
-    order = place.node.nearest("OBR")
-    key = ("number", order.index if order is not None else -1)
+    near = [place.node.nearest(name) for name in ("OBR", "ORC")]
+    key = ("number", "/".join(str(one.index) if one is not None else "" for one in near))
     known: str | None = place.run.moments.get(key)
     if known is None:
         known = next((text for path in paths if (text := one_line(place.text(path)))), "")
