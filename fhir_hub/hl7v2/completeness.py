@@ -38,6 +38,9 @@ class Needs:
     any_of: tuple[str, ...] = ()
 
 
+_ANNOTATION = Needs((("text",),), (), ())
+
+
 class Completeness:
     """The needs of resource types, read from the definitions at first use."""
 
@@ -72,7 +75,9 @@ class Completeness:
             if element.min:
                 required.append(tuple(_names(name, element)))
             periods += [one for one in _names(name, element) if one.lower().endswith("period")]
-            if any(one.code in _BACKBONES for one in element.types):
+            if any(one.code == "Annotation" for one in element.types):
+                parts.append((name, _ANNOTATION))
+            elif any(one.code in _BACKBONES for one in element.types):
                 inner = self._of(element.path, children)
                 if inner.required or inner.parts or inner.periods or inner.any_of:
                     parts.append((name, inner))
@@ -118,13 +123,19 @@ def _lacks(node: Json, needs: Needs, path: str, leave_out: list[str]) -> str:
 
 
 def _straighten_bounds(resource: Json, leave_out: list[str]) -> None:
-    """Take the end off a timing's bounds that end before they start (per-1)."""
+    """Take off a timing what its bounds cannot have: an end before the start, a duration too.
+
+    Two segments that tell of one timing may each say one form.
+    """
     if "occurrenceTiming" not in resource and "dosageInstruction" not in resource:
         return
     held = [resource.get("occurrenceTiming")]
     held += [one.get("timing") for one in resource.get("dosageInstruction", ())]
     for timing in held:
-        bounds: Json = timing.get("repeat", {}).get("boundsPeriod", {}) if timing else {}
+        repeat: Json = timing.get("repeat", {}) if timing else {}
+        bounds: Json = repeat.get("boundsPeriod", {})
+        if bounds and repeat.pop("boundsDuration", None):
+            leave_out.append(f"{resource['resourceType']} timing: boundsDuration and boundsPeriod")
         if _is_reversed(bounds):
             del bounds["end"]
             leave_out.append(

@@ -118,3 +118,16 @@ def test_a_document_of_which_nothing_is_said_is_made_all_the_same():
     txa = "TXA|1|CN||20250315|||||||||D1^HIS"
     conversion = kept("MDM^T01^MDM_T02", "EVN|T01|20250315", "PV1|1|O", txa)
     assert only(conversion, "DocumentReference")["content"][0]["attachment"]
+
+
+def test_a_note_without_words_is_none():
+    seen = ("OBR|1||F1|X^Y", "OBX|1|NM|K^k||4|||||F", "NTE|1||||D7^李^明|20250315")
+    conversion = kept("ORU^R01^ORU_R01", *seen)
+    assert "note" not in only(conversion, "Observation")
+
+
+def test_a_prescription_of_two_timings_has_bounds_of_one_kind():
+    timings = ("TQ1|1|||||3^d", "TQ1|2||||||20250315080000|20250320080000")
+    conversion = kept("OMP^O09^OMP_O09", "ORC|NW|P1", *timings, "RXO|A^甲|1||mg")
+    (dose,) = only(conversion, "MedicationRequest")["dosageInstruction"]
+    assert [name for name in dose["timing"]["repeat"] if "bounds" in name] == ["boundsPeriod"]
