@@ -82,7 +82,7 @@ class Segment:
     """One segment: `name`, `text`, its `index` in the message. Fields are numbered from 1.
 
     `fields` are their texts; `fields[0]` is the segment's name. Bit n of `filled` says whether
-    field n holds something.
+    field n holds something, once it is counted.
     """
 
     __slots__ = ("encoding", "fields", "filled", "index", "name", "text")
@@ -97,7 +97,11 @@ class Segment:
         self.fields = fields = text.split(encoding.field)
         if self.name in _HEADERS:  # the separator itself is field 1
             fields.insert(1, encoding.field)
-        self.filled = _bits(bytes(map(bool, fields)))
+        self.filled = 0
+
+    def count(self) -> None:
+        """Note in `filled` which fields hold something: a conversion asks, other readers do not."""
+        self.filled = _bits(bytes(map(bool, self.fields)))
 
     def field(self, number: int) -> str:
         """Return field `number` as it stands in the message, `""` where absent."""

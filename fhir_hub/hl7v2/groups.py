@@ -158,10 +158,11 @@ class Node:
 
 
 def assign(segments: Iterable[Segment], root: Group) -> list[tuple[Segment, Node]]:
-    """Return every segment with the group that it is in."""
+    """Return every segment with the group that it is in, its filled fields counted."""
     current = Node(root)
     placed = []
     for segment in segments:
+        segment.count()
         current = _next(current, segment.name)
         current.add(segment)
         placed.append((segment, current))
