@@ -258,3 +258,10 @@ def test_what_comes_before_that_to_which_it_belongs_is_not_lost():
     assert document["content"][0]["attachment"]["contentType"] == "text/plain"
     visit = only(made("ADT^A01^ADT_A01", "PV2|||X^Y", PV1, version="2.5"), "Encounter")
     assert visit["reasonCode"][0]["coding"][0]["code"] == "X"
+
+
+def test_two_timings_of_a_prescription_have_one_choice_of_bounds():
+    order = ["ORC|NW|P1", "TQ1|1||BID|||5^d", "RXE||X^Y|1||mg", "TQ1|1||BID||||20250315|20250320"]
+    request = only(made("RDE^O11^RDE_O11", *order, version="2.5"), "MedicationRequest")
+    repeat = request["dosageInstruction"][0]["timing"]["repeat"]
+    assert [name for name in repeat if name.startswith("bounds")] == ["boundsPeriod"]
