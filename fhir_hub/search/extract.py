@@ -172,6 +172,7 @@ class Extractor:
     ) -> Iterator[tuple[str, Found]]:
         """Yield what each element says that says anything, those of `meta` too."""
         known_of, new, children = known.found, known.new, plan.root.children
+        of_composites = plan.composites.adds
         for name, value in resource.items():
             found = known_of.get(name)
             if found is not None:
@@ -187,8 +188,8 @@ class Extractor:
                             self._elements.keep(key, found)
                     if found is not None:
                         yield place, found
-            elif name in children or name in new:
-                key, adds = new.get(name), plan.composites.adds.get(name, ())
+            elif name in children or name in new or name in of_composites:
+                key, adds = new.get(name), of_composites.get(name, ())
                 found = self._look(children.get(name), adds, value, resource, key)
                 if key is not None and is_right:
                     self._elements.keep(key, found)

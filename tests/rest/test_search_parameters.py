@@ -209,6 +209,26 @@ async def test_a_composite_of_two_parameters_works(hub):
     assert await hub.found("Patient?name-gender=Shen$male") == []
 
 
+async def test_a_composite_of_what_no_parameter_looks_at_works(hub):
+    code = {"definition": "http://hl7.org/fhir/SearchParameter/clinical-code"}
+    value = {"definition": "http://hl7.org/fhir/SearchParameter/Observation-value-concept"}
+    await hub.post(
+        parameter(
+            "code-truth",
+            base=["Observation"],
+            type="composite",
+            expression="Observation",
+            component=[code | {"expression": "code"}, value | {"expression": "value.as(boolean)"}],
+        )
+    )
+    told = {"resourceType": "Observation", "status": "final", "code": {"coding": [{"code": "a"}]}}
+    seen = await hub.post(told | {"valueBoolean": True})
+    await hub.post(told | {"valueBoolean": False})
+    await hub.indexing.work()
+
+    assert await hub.found("Observation?code-truth=a$true") == [seen]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "element", "told"),
     [
