@@ -23,6 +23,7 @@ _PICTURES = {n: 0x2400 + n for n in range(0x20) if chr(n) not in "\t\n\r"}
 _UNFRAMED = {**_PICTURES, 0x0B: None, 0x1C: None}  # the bytes of a block are no text
 _SHIFT = re.compile(r"[CM]((?:[0-9A-Fa-f]{2}){2,4})")
 _MOST_MARKS = 8  # more are no delimiters, and not kept
+_MOST_FIELDS = 1000
 _HEADERS = frozenset(["MSH", "BHS", "FHS"])
 Issues = tuple[tuple[str, str], ...]
 
@@ -101,7 +102,8 @@ class Segment:
 
     def count(self) -> None:
         """Note in `filled` which fields hold something: a conversion asks, other readers do not."""
-        self.filled = _bits(bytes(map(bool, self.fields)))
+        # no standard segment has so many, and what is counted is kept
+        self.filled = _bits(bytes(map(bool, self.fields[:_MOST_FIELDS])))
 
     def field(self, number: int) -> str:
         """Return field `number` as it stands in the message, `""` where absent."""
@@ -151,7 +153,7 @@ class Segment:
 
 @lru_cache(maxsize=4096)  # a feed has the same few hundred
 def _bits(are_filled: bytes) -> int:
-    return sum(1 << number for number, is_filled in enumerate(are_filled[:1000]) if is_filled)
+    return sum(1 << number for number, is_filled in enumerate(are_filled) if is_filled)
 
 
 class Value:
