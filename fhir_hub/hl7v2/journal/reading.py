@@ -14,6 +14,8 @@ from fhir_hub.hl7v2.journal.course import Read, read_message
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.store.journal import Entered
 
+_WIDE = 8  # bytes of which one is zero where a letter has two or four of them: no place to cut
+
 
 class Reading:
     """Reads messages. `channel` is that of a message of which nothing else is known.
@@ -51,7 +53,7 @@ class Reading:
         With `most` it is its first segments alone, of one that has more bytes.
         """
         raw = entered.message.raw
-        if most and len(raw) > most:
+        if most and len(raw) > most and b"\0" not in raw[:_WIDE]:
             end = max(raw.rfind(b"\r", 0, most), raw.rfind(b"\n", 0, most))
             raw = raw[: end + 1] or raw
         read = self.read(raw, self.way(entered))

@@ -72,12 +72,12 @@ def say(receiver):
     """Deliver a message: its event, the time of it (`HHMM` of 14 March), its segments."""
     numbers = itertools.count(1)
 
-    async def run(event, at, *segments, by="HIS|SHTH01", ack="AA"):
+    async def run(event, at, *segments, by="HIS|SHTH01", ack="AA", encoding="utf-8"):
         kind, _, trigger = event.partition("^")
         time = at if len(at) > 4 else f"20250314{at}00"
         header = f"MSH|^~\\&|{by}|HUB|QPRHP|{time}||{event}|C{next(numbers)}|P|2.5"
         events = [f"EVN|{trigger}|{time}"] if kind == "ADT" else []
-        raw = "\r".join([header, *events, *segments, ""]).encode()
+        raw = "\r".join([header, *events, *segments, ""]).encode(encoding)
         answer = read_answer(await receiver.receive(raw))
         assert answer.ack_code == ack, (answer, raw)
         return answer

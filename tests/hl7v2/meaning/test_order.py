@@ -57,6 +57,17 @@ async def test_of_a_long_message_too_the_journal_knows_when_it_was_told_and_what
     assert "message_older" in log.lines[0]
 
 
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16-le", "utf-16-be"])
+async def test_of_a_long_message_in_any_character_set_it_is_known_when_it_was_told(
+    say, only, encoding
+):
+    notes = [segment("NTE", f1=str(n), f3="上海" * 200) for n in range(40)]
+    for time, number in (("1000", "1"), ("1200", "1"), ("1100", "2")):
+        await say("ADT^A08", time, person(phone=f"1300000000{number}"), *notes, encoding=encoding)
+
+    assert phones(await only("Patient")) == {"13000000001"}
+
+
 async def test_an_older_message_adds_what_nobody_has_said(say, only, every, log):
     await say("ADT^A08", "1200", person(phone="13000000003"))
     numbers = "T1^^^SHTH01^PI~Y7^^^YB&2.16.156.10011.1.15&ISO^SB"
