@@ -14,6 +14,7 @@ from conversion_parts import (
     of_type,
     only,
     segment,
+    states,
     target,
     values,
 )
@@ -118,6 +119,8 @@ def test_an_allergy_says_its_mechanism_and_who_first_recorded_it(told, kind):
     allergy = only(conversion, "AllergyIntolerance")
     assert (allergy["type"], allergy["recordedDate"]) == (kind, "2024-02-03")
     assert target(conversion, allergy["recorder"])["name"][0]["family"] == "张"
+    mechanism = {one for (path, _), one in states(conversion).items() if path.startswith("IAM-9")}
+    assert "dropped" not in mechanism
 
 
 def test_a_device_that_is_booked_has_its_name():
