@@ -131,3 +131,10 @@ def test_a_prescription_of_two_timings_has_bounds_of_one_kind():
     conversion = kept("OMP^O09^OMP_O09", "ORC|NW|P1", *timings, "RXO|A^甲|1||mg")
     (dose,) = only(conversion, "MedicationRequest")["dosageInstruction"]
     assert [name for name in dose["timing"]["repeat"] if "bounds" in name] == ["boundsPeriod"]
+
+
+def test_a_time_of_a_dose_that_is_none_is_kept_word_for_word():
+    rxe = "RXE||A^甲|1||mg" + "|" * 17 + "每周"
+    conversion = kept("RDE^O11^RDE_O11", "ORC|NW|P1", rxe)
+    assert "rateRatio" not in str(only(conversion, "MedicationRequest"))
+    assert states(conversion)["RXE-22", 3] == "preserved"
