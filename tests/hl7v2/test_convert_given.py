@@ -138,3 +138,10 @@ def test_a_time_of_a_dose_that_is_none_is_kept_word_for_word():
     conversion = kept("RDE^O11^RDE_O11", "ORC|NW|P1", rxe)
     assert "rateRatio" not in str(only(conversion, "MedicationRequest"))
     assert states(conversion)["RXE-22", 3] == "preserved"
+
+
+def test_a_problem_that_was_an_error_has_not_ended():
+    conversion = kept("PPR^PC3^PPR_PC1", "PRB|DE|20250315|X^Y|PR1|||20240101||20250301")
+    problem = only(conversion, "Condition")
+    assert "abatementDateTime" not in problem
+    assert problem["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
