@@ -284,13 +284,19 @@ def _overlaid(
             except ValueError as error:
                 problems.append(f"{where} row {number}: {error}")
                 continue
-            same = [(old.to, old.sources) for old in rows]
-            if row.sources and (row.to, row.sources) in same:
-                rows[same.index((row.to, row.sources))] = row
-            else:
+            at = next((at for at, old in enumerate(rows) if _stands_for(row, old)), None)
+            if at is None:
                 added.append(row)
+            else:
+                rows[at] = row
         rows = added + rows
     return rows
+
+
+def _stands_for(row: Row, old: Row) -> bool:
+    """Say whether a sender's row takes the place of one: of the same field, or resource it says."""
+    is_same = row.sources == old.sources if row.sources else row.is_resource and old.is_resource
+    return row.to == old.to and is_same
 
 
 def _entry(

@@ -257,6 +257,7 @@ def test_a_senders_file_says_who_makes_fhir_of_its_messages(tmp_path):
         for agent in resource["agent"]
         if agent["type"]["coding"][0]["code"] == "assembler"
     ]
+    assert "fhir-hub" not in [one.get("name") for one in made.values()]  # its place is taken
     assert who == [
         {
             "resourceType": "Organization",

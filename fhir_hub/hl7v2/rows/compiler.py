@@ -88,7 +88,7 @@ def _acting(
         return lambda test: linking(row, goal, test), 2 if row.links == "*" else 1, ()
     if row.call:
         return lambda test: calling(row, goal, test), 0, _needs(row, segment)
-    if isinstance(row.value, Mapping) and "resourceType" in row.value:
+    if row.is_resource:
         return lambda test: supporting(row, goal, test), 0, ()
     if row.value is not None:
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))

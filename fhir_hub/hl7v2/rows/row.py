@@ -33,6 +33,11 @@ class Row:
     when: Any = None
     unless: Any = None
 
+    @property
+    def is_resource(self) -> bool:
+        """Say whether the value is a resource, to which the element is to refer."""
+        return isinstance(self.value, Mapping) and "resourceType" in self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
