@@ -102,9 +102,9 @@ def _acting(
 
 def _alone(row: Row, goal: Target) -> str:
     """Return the element at the top that one value fills, `""` where a row may add to others'."""
-    is_resource = isinstance(row.value, Mapping) and "resourceType" in row.value
+    is_added = row.links or row.call or row.is_resource
     is_list = goal.last.is_list or bool(goal.parents)
-    return "" if row.links or row.call or is_resource or is_list or goal.choice else goal.last.name
+    return "" if is_added or is_list or goal.choice else goal.last.name
 
 
 def _needs(row: Row, segment: str) -> tuple[Path, ...]:
