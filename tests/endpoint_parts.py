@@ -35,12 +35,13 @@ class Endpoint:
                 outer.arrived.set()
                 outer.may_answer.wait(PATIENCE_S)
                 status = outer.answers.pop(0) if outer.answers else 200
+                # before it is answered: the answer lets the sender send the next
+                outer._came.put(Notified(self.command, self.path, self.headers, resource))
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", f"{outer.address}/elsewhere")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                outer._came.put(Notified(self.command, self.path, self.headers, resource))
 
             do_POST = do_PUT = do_GET = take  # noqa: N815 (names of the base class)
 
