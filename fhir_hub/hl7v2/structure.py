@@ -150,9 +150,13 @@ def _rows(segment: str, version: str) -> Sequence[Any]:
     """Return hl7apy's rows of a segment's fields; none where a version has withdrawn it.
 
     From 2.6 on its tables leave out some withdrawn fields: these come as rows of no datatype.
+    What is a choice of segments there (ANYHL7SEGMENT) has no fields.
     """
     found = _table(version, "segments", "SEGMENTS").get(segment, ())
-    rows = {_number(row[0]): row for row in found[1]} if len(found) > 1 else {}
+    if found and isinstance(found[0], tuple):  # ORO of 2.1: its fields stand there bare
+        found = ("sequence", found)
+    is_segment = len(found) > 1 and found[0] == "sequence"
+    rows = {_number(row[0]): row for row in found[1]} if is_segment else {}
     last = max(rows, default=0)
     return [rows.get(number, (f"{segment}_{number}", *_WITHDRAWN)) for number in range(1, last + 1)]
 

@@ -71,6 +71,8 @@ ROWS = (
     ('{ to = "identifier", from = "PID-3.77", as = "Identifier" }', "PID-3 has 12 components"),
     ('{ to = "identifier", from = "PID-0", as = "Identifier" }', "not an HL7v2 path"),
     ('{ to = "identifier", from = "QQQ-3", as = "Identifier" }', "no segment QQQ"),
+    ('{ to = "identifier", from = "ORO-5", as = "Identifier" }', "ORO has the fields 1 to 4"),
+    ('{ to = "identifier", from = "ANYHL7SEGMENT-1", as = "Identifier" }', "HL7v2"),
     ('{ to = "identifier", from = "pid3", as = "Identifier" }', "not an HL7v2 path"),
     ('{ to = "identifier", from = "PID-3", as = "Nonsense" }', "no datatype Nonsense"),
     ('{ to = "gender", from = "PID-8", table = "Nonsense" }', "no table Nonsense"),
