@@ -31,6 +31,16 @@ _COLUMNS = (
     " finished, attempts, maps, replaced_by, size"
 )
 _SOURCE = "message LEFT JOIN message_raw USING (number)"
+_OF_KEY = "SELECT 1 FROM message WHERE key = ? LIMIT 1"  # of nearly every message there is none
+_OTHER_OF_KEY = "SELECT 1 FROM message WHERE key = ? AND digest <> ? LIMIT 1"
+_ENTER = (
+    f"INSERT INTO message ({_OF_MESSAGE}, replaces, state, size)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_FINISH = (
+    "UPDATE message SET state = ?, ack = ?, error = ?, links = ?, finished = ?,"
+    " attempts = attempts + ?, maps = ? WHERE number = ? AND (state <> 'done' OR ?)"
+)
 _MOST_REPLACED = 1000  # a chain of corrected texts is short
 
 
@@ -63,11 +73,7 @@ class SqliteJournal:
     async def finish(self, finish: Finish) -> None:
         """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
 
-        def work() -> None:
-            check_finish(self._connection, finish)
-            apply_finish(self._connection, finish)
-
-        await self._writer.run(work)
+        await self._writer.run(lambda: apply_finish(self._connection, finish))
         self._turns.end(finish.number)
 
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
@@ -183,15 +189,13 @@ class SqliteJournal:
             old = self._one(message.replaces)
             if old is None or old.state not in CORRECTABLE:
                 raise Conflict("only a message that is not done may be replaced")
-        before = self._before(message)
-        if before is not None:
-            return Kept(before, is_duplicate=True)
-        is_changed = bool(message.key and not message.replaces) and bool(
-            self._connection.execute(
-                "SELECT 1 FROM message WHERE key = ? AND digest <> ? LIMIT 1",
-                (message.key, message.digest),
-            ).fetchall()
-        )
+        is_changed = False
+        if not message.key or self._finds(_OF_KEY, message.key):
+            before = self._before(message)
+            if before is not None:
+                return Kept(before, is_duplicate=True)
+            if message.key and not message.replaces:
+                is_changed = self._finds(_OTHER_OF_KEY, message.key, message.digest)
         entered = self._enter(message, is_changed=is_changed)
         if message.replaces:
             self._connection.execute(
@@ -203,8 +207,7 @@ class SqliteJournal:
     def _enter(self, message: Received, *, is_changed: bool) -> Entered:
         state: State = "quarantined" if is_changed else "received"
         self._connection.execute(
-            f"INSERT INTO message ({_OF_MESSAGE}, replaces, state, size)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _ENTER,
             (
                 message.channel,
                 message.key,
@@ -245,6 +248,9 @@ class SqliteJournal:
         assert again_open is not None
         return again_open
 
+    def _finds(self, text: str, *values: str) -> bool:
+        return self._connection.execute(text, values).fetchone() is not None
+
     def _one(self, number: int) -> Entered | None:
         found = _select(self._connection, "message.number = ?", (number,))
         return found[0] if found else None
@@ -273,32 +279,27 @@ class SqliteJournal:
         return None
 
 
-def check_finish(connection: apsw.Connection, finish: Finish) -> None:
-    """Raise `Conflict` unless there is such a message and it is not done."""
-    row = connection.execute(
-        "SELECT state FROM message WHERE number = ?", (finish.number,)
-    ).fetchone()
-    if row is None or (row[0] == "done" and not finish.is_again):
-        raise Conflict("the message is done already, or unknown")
-
-
 def apply_finish(connection: apsw.Connection, finish: Finish) -> None:
-    """Write the end of a message in the present transaction."""
-    links = fhirjson.dumps(finish.links).decode()
+    """Write the end of a message in the present transaction.
+
+    Raises `Conflict` if there is no such message or it is done, and then has changed nothing.
+    """
     connection.execute(
-        "UPDATE message SET state = ?, ack = ?, error = ?, links = ?, finished = ?,"
-        " attempts = attempts + ?, maps = ? WHERE number = ?",
+        _FINISH,
         (
             finish.state,
             finish.ack,
             finish.error,
-            links,
+            fhirjson.dumps(finish.links).decode(),
             finish.finished,
             finish.attempts,
             finish.maps,
             finish.number,
+            finish.is_again,
         ),
     )
+    if not connection.changes():
+        raise Conflict("the message is done already, or unknown")
 
 
 def _select(

@@ -28,7 +28,7 @@ from fhir_hub.store.sqlite.changes import GENERATION, Changes
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
 from fhir_hub.store.sqlite.connection import LOG_PAGES, open_reader, open_writer
 from fhir_hub.store.sqlite.integrity import Integrity
-from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish, check_finish
+from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish
 from fhir_hub.store.sqlite.migrations import migrate
 from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
@@ -97,11 +97,8 @@ class SqliteStore:
                     self._changes.settle()
                 self._integrity.check(changes, targets)
             if finish is not None:
-                check_finish(self._connection, finish)
-            stored = self._changes.apply(changes, places) if changes else []
-            if finish is not None:
                 apply_finish(self._connection, finish)
-            return stored
+            return self._changes.apply(changes, places) if changes else []
 
         try:
             stored = await self._writer.run(work, max(1, len(changes)))
