@@ -17,6 +17,7 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
+from fhir_hub.hl7v2.matches import PART, code_of
 from fhir_hub.hl7v2.meaning import answers, bookings, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.retold import Later
@@ -183,6 +184,8 @@ async def _find_others(
         wanted: set[Number] = set()
         for thing in of_type:
             wanted.update(thing.numbers)
+            if thing.converted.earlier:
+                wanted.update(numbers_of(thing.converted.earlier))
             if own := keys_of(thing.resource):
                 keys.update(numbers_of(own))
         found: list[Stored] = []
@@ -205,6 +208,9 @@ async def _find_others(
                 holders.setdefault(number, {})[resource["id"]] = resource
         for thing in of_type:
             _choose(thing, holders)
+        shared = [thing for thing in of_type if thing.converted.earlier and not thing.logical_id]
+        for thing in shared:
+            _choose_part(thing, holders, of_type)
 
 
 async def _find_made(
@@ -260,6 +266,12 @@ def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> N
         if len(found) > 1:
             if keys_of(thing.resource):
                 continue
+            if asked := code_of(thing.resource):
+                found = [one for one in found if code_of(one) == asked]
+                if len(found) == 1:
+                    thing.found(found[0])
+                if len(found) < 2:
+                    return
             resource_type = thing.resource["resourceType"]
             raise PreconditionFailed(
                 f"one identifier is held by {len(found)} resources",
@@ -268,6 +280,30 @@ def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> N
         if found:
             thing.found(found[0])
             return
+
+
+def _choose_part(
+    thing: Thing, holders: Mapping[Number, Mapping[str, Resource]], of_type: Sequence[Thing]
+) -> None:
+    """Have a thing found by a number that it shares: what has that alone, and the same code.
+
+    What a result only names (`create`) is the order of that number, whatever is asked for by it.
+    """
+    is_named = thing.converted.mode == "create"
+    taken = {one.logical_id for one in of_type if not is_named}
+    for number in numbers_of(thing.converted.earlier):
+        held = holders.get(number, {}).values()
+        found = [one for one in held if code_of(one) == code_of(thing.resource)]
+        if is_named and len(held) == 1:
+            found = list(held)
+        found = [one for one in found if one["id"] not in taken and not _is_part(one)]
+        if len(found) == 1:
+            thing.found(found[0])
+            return
+
+
+def _is_part(resource: Resource) -> bool:
+    return any(one.get("system") == PART for one in resource.get("meta", {}).get("tag", ()))
 
 
 async def _stage(

@@ -44,7 +44,8 @@ class Converted(NamedTuple):
     one as it is, `update` lays this over it. `nulls` are elements that the message deletes,
     parts too (`period.end`), `removes` items to take out of lists, `whole` lists of which all
     that the sender knows is here. `segment` is what made it, `action` what the action code of
-    that wants: `delete`, `leave` or, `""`, to add and update.
+    that wants: `delete`, `leave` or, `""`, to add and update. `earlier` are numbers that others of
+    the message have too: what is stored with one of them, and is of the same code, is this.
     """
 
     full_url: str
@@ -56,6 +57,7 @@ class Converted(NamedTuple):
     whole: tuple[str, ...] = ()
     segment: str = ""
     action: str = ""
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +357,7 @@ def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Conv
         whole if draft.name == "Patient" else (),
         draft.segment.name,
         action_of(draft.segment),
+        draft.earlier,
     )
 
 

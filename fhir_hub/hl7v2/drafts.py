@@ -43,11 +43,12 @@ class Draft:
 
     `items` finds the item of a list that several rows write to, `chosen` has the choices that have
     their value; `nulls` are the elements that the message deletes, `removes` the items that it
-    takes out.
+    takes out, `earlier` the numbers that it shares, by which it may be stored from before.
     """
 
     __slots__ = (
         "chosen",
+        "earlier",
         "full_url",
         "is_witness",
         "items",
@@ -70,9 +71,9 @@ class Draft:
         self.nulls: list[str] = []
         self.removes: dict[str, list[Any]] = {}
         self.match: Pairs = ()
+        self.earlier: Pairs = ()
         self.mode = "update"
-        # These tell about the others: they are made last.
-        self.is_witness = resource["resourceType"] in _WITNESSES
+        self.is_witness = resource["resourceType"] in _WITNESSES  # made last: of the others
 
     def scratch(self) -> "Draft":
         """Return an empty draft of the same thing."""

@@ -14,6 +14,8 @@ from typing import Any
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.structure import Group, Part
 
+_ORDERED = frozenset({"ORDER_DETAIL", "OBSERVATION_REQUEST"})
+
 
 class Node:
     """One occurrence of a group in a message.
@@ -177,7 +179,11 @@ def _next(current: Node, name: str) -> Node:
         if name in node.group.holds:
             if found := _advance(node, name):
                 return found
-            if node.parent is not None and name in node.group.firsts and _repeats(node):
+            if (
+                node.parent is not None
+                and name in node.group.firsts
+                and (_repeats(node) or (name == "OBR" and _is_ordered(node, current)))
+            ):
                 return _begin(node.parent, node.parent.position, name)
         node = node.parent
     node = current if name != "NTE" else None  # a note is of what it stands behind
@@ -186,6 +192,16 @@ def _next(current: Node, name: str) -> Node:
             return _anywhere(node, name)
         node = node.parent
     return current
+
+
+def _is_ordered(node: Node, current: Node) -> bool:
+    """Say whether an OBR begins a group again that the table has once: one more under one ORC."""
+    if node.group.path.rpartition(".")[2] not in _ORDERED:
+        return False
+    inner: Node | None = current
+    while inner is not None and inner is not node and not inner.group.is_prior:
+        inner = inner.parent
+    return inner is node
 
 
 def _repeats(node: Node) -> bool:

@@ -1,25 +1,32 @@
 """By what the resources of a message are found again: their numbers, or a key of their own.
 
 A number that several results of one message have is none of theirs: OBX-21 is to be one result's,
-and some write that of the panel into each. They are then found by their keys alone.
+and some write that of the panel into each. They are then found by their keys alone. So it is with
+orders and reports of one number, which a lab gives a whole tube: each has a key made of that and of
+what was asked for.
 
 Spec: https://hl7.org/fhir/R4/http.html#cond-update; HL7v2 chapter 7, OBX-21
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.drafts import Draft, Pairs, keys_of, pairs
 from fhir_hub.hl7v2.programs import Entry
 from fhir_hub.identity import match
+from fhir_hub.identity.systems import BASE
 
 Json = dict[str, Any]
 Owners = dict[tuple[str, tuple[str, str]], Draft]
+Ordered = dict[tuple[str, tuple[str, str]], list[Draft]]
+PART = f"{BASE}/CodeSystem/part-of-number"
 
 
 def set_matches(made: Iterable[tuple[Entry, Draft]]) -> None:
     """Say in each draft by what it is found, as its entry of the map has it."""
     owners: Owners = {}
+    ordered: Ordered = {}
     for entry, draft in made:
         if entry.adds or not entry.match:
             continue
@@ -35,6 +42,11 @@ def set_matches(made: Iterable[tuple[Entry, Draft]]) -> None:
                 _leave_shared(draft, numbers, owners)
         else:
             draft.match = keys + _of_types(held, entry.match)
+            for number in draft.match:
+                ordered.setdefault((draft.name, number), []).append(draft)
+    for (_, number), drafts in ordered.items():
+        if len(drafts) > 1:
+            _part(number, drafts)
 
 
 def _leave_shared(draft: Draft, numbers: Pairs, owners: Owners) -> None:
@@ -44,6 +56,36 @@ def _leave_shared(draft: Draft, numbers: Pairs, owners: Owners) -> None:
         if owner is not draft:
             for one in (owner, draft):
                 one.match = tuple(pair for pair in one.match if pair != number)
+
+
+def _part(number: tuple[str, str], drafts: Sequence[Draft]) -> None:
+    """Give what shares an order's number a key each: the number, and what was asked for.
+
+    What has number and code of another is the same; where OBR has no number of its own (ORC-2 is
+    that of all), each OBR is another one.
+    """
+    asked = [code_of(draft.resource) for draft in drafts]
+    is_own = [any(map(draft.segment.field, (2, 3))) for draft in drafts]
+    if not all(asked) or (all(is_own) and len(set(asked)) == 1):
+        return
+    times: Counter[str] = Counter()
+    for draft, code, has_number in zip(drafts, asked, is_own, strict=True):
+        if any(system == PART for system, _ in draft.match):
+            continue
+        times[code] += 0 if has_number and times[code] else 1
+        key = f"{number[0]}|{number[1]}/{code}"
+        key = key if times[code] == 1 else f"{key}#{times[code]}"
+        meta = draft.resource.get("meta", {})
+        tags = [*meta.get("tag", ()), {"system": PART, "code": key}]
+        draft.resource["meta"] = {**meta, "tag": tags}
+        draft.match, draft.earlier = ((PART, key),), draft.match
+
+
+def code_of(resource: Json) -> str:
+    """Return the code of what was asked for, or without one its text."""
+    code = resource.get("code", {})
+    told = next((one["code"] for one in code.get("coding", ()) if "code" in one), "")
+    return str(told or code.get("text", ""))
 
 
 def _of_types(held: list[Json], wanted: tuple[str, ...]) -> Pairs:

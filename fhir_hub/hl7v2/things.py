@@ -80,6 +80,7 @@ def _united(first: Converted, second: Converted) -> Converted:
     return first._replace(
         resource=unite(first.resource, second.resource),
         match=tuple(dict.fromkeys((*first.match, *second.match))),
+        earlier=tuple(dict.fromkeys((*first.earlier, *second.earlier))),
         mode="update" if "update" in (first.mode, second.mode) else "create",
         nulls=tuple(dict.fromkeys((*first.nulls, *second.nulls))),
         removes={

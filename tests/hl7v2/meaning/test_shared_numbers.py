@@ -44,3 +44,45 @@ async def test_a_number_that_several_results_have_finds_none_of_them(say, every)
     await say("ORU^R01", "0930", PID, "OBR|1|P2|F2|A^a", result("718-7", "121"))
     found = [str(one["valueQuantity"]["value"]) for one in await every("Observation")]
     assert found == ["120", "60", "121"]
+
+
+def asked(resources):
+    return sorted(one["code"]["coding"][0]["code"] for one in resources)
+
+
+async def test_what_is_ordered_under_one_number_is_each_an_order(say, every):
+    order = [PID, "ORC|NW|P1", "OBR|1|||A^a", segment("OBX", f1="1", f2="NM", f3="K^k", f5="4")]
+    more = [*order, "OBR|2|||B^b", "OBR|3|||B^b"]
+    await say("ORM^O01", "0900", *order)
+    await say("ORM^O01", "0910", *more)
+    await say("ORM^O01", "0920", *more)
+    first, second, third = await every("ServiceRequest")
+    assert asked([first, second, third]) == ["A", "B", "B"]
+    assert {one["identifier"][0]["value"] for one in (first, second, third)} == {"P1"}
+    assert ["supportingInfo" in one for one in (first, second, third)] == [True, False, False]
+    assert [one["meta"]["versionId"] for one in (second, third)] == ["1", "1"]
+
+
+async def test_reports_of_one_tube_are_each_a_report_of_the_one_order(say, every, only):
+    tube = [
+        *("OBR|1|P1|F1|A^a", result("718-7", "120", "")),
+        *("OBR|2|P1|F1|B^b", result("8867-4", "60", "")),
+    ]
+    await say("ORM^O01", "0800", PID, "ORC|NW|P1", "OBR|1|P1||PANEL^p")
+    await say("ORU^R01", "0900", PID, *tube[:2])
+    await say("ORU^R01", "0910", PID, *tube)
+    await say("ORU^R01", "0920", PID, tube[2], result("8867-4", "61", ""))
+    reports = await every("DiagnosticReport")
+    assert asked(reports) == ["A", "B"]
+    assert [len(one["result"]) for one in reports] == [1, 1]
+    assert told(await every("Observation")) == {"718-7": "120", "8867-4": "61"}
+    ordered = await only("ServiceRequest")
+    assert asked([ordered]) == ["PANEL"]
+    based = {one["basedOn"][0]["reference"] for one in reports}
+    assert based == {f"ServiceRequest/{ordered['id']}"}
+
+
+async def test_one_report_in_two_parts_is_one(say, only):
+    parts = ["OBR|1|P1|F1|A^a", result("718-7", "120", ""), "OBR|2|P1|F1|A^a"]
+    await say("ORU^R01", "0900", PID, *parts, result("8867-4", "60", ""))
+    assert "tag" not in (await only("DiagnosticReport"))["meta"]
