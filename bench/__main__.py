@@ -23,7 +23,7 @@ from pathlib import Path
 import uvloop
 
 from bench import budgets, data
-from bench.fill import fill, last_person
+from bench.fill import fill, last_person, note_file
 from bench.hub import Hub, machine
 from bench.load import drive, exchange, http
 from bench.table import HEAD, Row, keep, middle, row
@@ -99,6 +99,7 @@ def main() -> None:
         database = Path(folder) / "hub.sqlite"
         if asked.database:
             shutil.copyfile(asked.database, database)
+            note_file(database)
         else:
             fill(database, asked.prefill, is_quiet=True)
         sync(database)

@@ -18,9 +18,12 @@ from fhir_hub.clock import from_microseconds, instant, microseconds
 from fhir_hub.identity.blocks import DERIVED
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.r4.definitions import load_definitions
+from fhir_hub.repository.indexing import Indexing
 from fhir_hub.search.extract import Extractor
+from fhir_hub.search.extraction import extraction
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Change, Store
+from fhir_hub.store.notes import set_notes
 from fhir_hub.store.open import open_backend
 
 ZONE = timezone(timedelta(hours=8))
@@ -62,6 +65,24 @@ def fill_store(url: str, wanted: int, *, group: int = _GROUP, is_quiet: bool = F
     return asyncio.run(work())
 
 
+async def note_made(store: Store) -> None:
+    """Say that this program made all entries: the hub that is measured shall make none anew."""
+    parameters = Parameters(load_definitions())
+    made = extraction(parameters.definitions, ZONE, "", ALIASES)
+    indexing = Indexing(store, parameters, Extractor(parameters, ZONE), extraction=made)
+    await set_notes(store, indexing.portable({}))
+
+
+def note_file(path: Path) -> None:
+    """Say so in a file."""
+
+    async def work() -> None:
+        async with open_backend(f"sqlite:{path}") as backend:
+            await note_made(backend.store)
+
+    asyncio.run(work())
+
+
 async def _fill(store: Store, wanted: int, size: int, *, is_quiet: bool) -> int:
     extractor = Extractor(Parameters(load_definitions()), ZONE, aliases=ALIASES, derived=DERIVED)
     began = time.perf_counter()
@@ -76,6 +97,7 @@ async def _fill(store: Store, wanted: int, size: int, *, is_quiet: bool) -> int:
                 print(f"{done:,} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
     if group:
         await store.write(group)
+    await note_made(store)
     return done
 
 

@@ -40,6 +40,7 @@ from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
 from fhir_hub.rest.parts import service_of
 from fhir_hub.search.extract import Extractor
+from fhir_hub.search.extraction import extraction
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.server import (
     address,
@@ -199,6 +200,7 @@ def _repository(
             None if chosen.validation == "off" else orders.complete,
         )
 
-    indexing = Indexing(backend.store, parameters, extractor, log, backend.news)
+    made = extraction(parameters.definitions, settings.zone, settings.base_url, ALIASES)
+    indexing = Indexing(backend.store, parameters, extractor, log, backend.news, made)
     parts = (backend.store, rules_of(), extractor, rules_of, indexing, terminology)
     return Repository(*parts), indexing

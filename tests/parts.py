@@ -102,12 +102,13 @@ def indexed(
     new_id: Callable[[], str],
     *,
     full_text: bool = False,
+    extraction: str = "",
 ) -> tuple[Service, Indexing]:
     """Return a FHIR side that takes search parameters of the site's own, as one process has it."""
     own = Parameters(definitions(), full_text=full_text)
     extract = Extractor(own, ZONE)
     rules = Rules(checks().require, extract, clock, new_id, parameters=own)
-    indexing = Indexing(store, own, extract)
+    indexing = Indexing(store, own, extract, extraction=extraction)
     repository = Repository(store, rules, extract, indexing=indexing)
     return replace(service(repository), parameters=own), indexing
 

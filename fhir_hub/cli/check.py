@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = "fhir-hub check --store sqlite:data/hub.sqlite"
 _SHOWN = 5
+_OUTDATED = (
+    "the index was made by another version of the hub or by other settings (timezone, base_url):"
+    " a hub that starts makes it anew by itself, fhir-hub reindex at once"
+    " / 索引由其他版本或其他设置建立, 平台启动后自动重建"
+)
 
 
 def command(
@@ -83,8 +88,11 @@ async def _check(settings: "Settings", as_json: bool, quick: bool) -> int:
         hub = build(settings, backend, Logs("error", settings.log_format))
         await hub.indexing.refresh()
         passed_over = set(hub.indexing.unfinished)
+        if hub.indexing.is_outdated:
+            say(_OUTDATED)
+            passed_over &= set(hub.indexing.under_way)  # what it has is compared until then
         if passed_over:
-            names = ", ".join(sorted(passed_over))
+            names = ", ".join(sorted(name or "all types" for name in passed_over))
             say(f"not compared while they are being indexed / 索引重建中: {names}")
         parts = (settings.store, hub.indexing.entries_of, progress, passed_over)
         return await _tell(findings(*parts, is_quick=quick), as_json)

@@ -69,7 +69,6 @@ def command(
 
 async def _copy(settings: "Settings", target: str) -> "Copied":
     from fhir_hub.app import build
-    from fhir_hub.repository.indexing import portable
     from fhir_hub.store.copying import Copying
     from fhir_hub.store.open import open_backend
     from fhir_hub.telemetry import Logs
@@ -77,7 +76,7 @@ async def _copy(settings: "Settings", target: str) -> "Copied":
     async with open_backend(settings.store) as source, open_backend(target) as into:
         hub = build(settings, source, Logs(settings.log_level, settings.log_format))
         await hub.indexing.refresh()  # the search parameters of the site's own
-        told = (hub.indexing.entries_of, portable, hub.receiver.turns_of)
+        told = (hub.indexing.entries_of, hub.indexing.portable, hub.receiver.turns_of)
         with _shown() as on_step:
             return await Copying(source, into, *told, on_step).run()
 

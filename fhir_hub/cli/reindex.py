@@ -1,9 +1,10 @@
 """`fhir-hub reindex`: make every index entry anew from the stored contents.
 
-For a database whose resources were indexed by other settings (another `timezone`, `base_url`)
-or by an older hub that indexed less, or in which `fhir-hub check` found what disagrees. Nothing
-of a resource changes, nor its versions. It works in short transactions: a hub may run meanwhile,
-and whoever is stopped is gone on with by `--resume`, or by the next hub that starts.
+For a database in which `fhir-hub check` found what disagrees. What an older hub or one with other
+settings (`timezone`, `base_url`) indexed, a hub that starts indexes anew by itself: this does it
+before. Nothing of a resource changes, nor its versions. It works in short transactions: a hub may
+run meanwhile, and whoever is stopped is gone on with by `--resume`, or by the next hub that
+starts.
 """
 
 import asyncio
@@ -57,6 +58,7 @@ def command(
 
 async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> int:
     from fhir_hub.app import build
+    from fhir_hub.search.parameters import EVERY_TYPE
     from fhir_hub.store.checking import mend_after, mend_before
     from fhir_hub.store.open import open_backend
     from fhir_hub.telemetry import Logs
@@ -67,18 +69,18 @@ async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> i
             refuse(f"--type: {', '.join(unknown)} is no resource type of R4 / 未知的资源类型")
         mended = await mend_before(settings.store, progress, hub.receiver.turns_of)
         stored = (await backend.store.status()).resources
-        wanted = [name for name in stored if not only or name in only]
         await hub.indexing.refresh()
-        under_way = set(hub.indexing.unfinished) if is_resumed else set()
-        wanted = [name for name in wanted if not is_resumed or name in under_way]
-        if not is_resumed:
+        wanted = set(only or (EVERY_TYPE,))
+        if is_resumed:
+            wanted = set(hub.indexing.unfinished).intersection(only or hub.indexing.unfinished)
+        else:
             await hub.indexing.rebuild(wanted)
         batches = 0
-        while await hub.indexing.step():
+        while await hub.indexing.step(only):
             batches += 1
             if not batches % _EVERY:
                 say(f"{count(hub.indexing.left, 'resource')} left / 剩余 {hub.indexing.left}")
         mended += await mend_after(settings.store, progress)
         if mended:
             say(f"{count(mended, 'row')} mended / 已修复 {mended} 行")
-        return sum(stored[name] for name in wanted)
+        return sum(stored[name] for name in stored if not wanted.isdisjoint((name, EVERY_TYPE)))

@@ -9,13 +9,17 @@ each as durable as a write and refused for a resource that has changed meanwhile
 be searched by when the passes over its types are done. A note by type in the store says
 what is built and how far a pass is, so a pass that a crash ends goes on where it was.
 
+That of all types says by which extraction (`search/extraction.py`) the entries were made. If it
+is not this hub's, an older one or one with other settings made them, and a pass over everything
+makes them anew; searches go on meanwhile, and say that they may lack something.
+
 Spec: https://hl7.org/fhir/R4/searchparameter.html
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
@@ -32,6 +36,7 @@ _BATCH = 100
 _PAGE = 500
 _NOTE = "index/"
 _WATCH_S = 1.0
+_EXTRACTION = "extraction"
 Log = Callable[..., None]
 
 
@@ -72,8 +77,11 @@ class Indexing:
         extractor: Extractor,
         log: Log = no_log,
         news: News | None = None,
+        extraction: str = "",
     ) -> None:
+        """Keep `extraction` in the store, and index what is there anew where it was another."""
         self._log, self._news = log, news or NoNews()
+        self._extraction = extraction
         self._is_leading = False
         self._store, self._parameters, self._extractor = store, parameters, extractor
         self._refreshing = asyncio.Lock()
@@ -88,8 +96,19 @@ class Indexing:
 
     @property
     def unfinished(self) -> list[str]:
-        """Return the types that a pass is due over, `*` for every type."""
+        """Return the types that a pass is due over, an empty name for every type."""
         return self._due()
+
+    @property
+    def under_way(self) -> list[str]:
+        """Return the types over which a pass has begun and not ended."""
+        return [name for name in self._due() if self._note(name).until]
+
+    @property
+    def is_outdated(self) -> bool:
+        """Return whether entries of another extraction than this hub's may be stored."""
+        built = self._note(EVERY_TYPE).built
+        return bool(self._extraction) and built.get(_EXTRACTION) != self._extraction
 
     async def is_current(self) -> bool:
         """Return whether the parameters are those of the store."""
@@ -110,8 +129,17 @@ class Indexing:
                 for name, text in (await self._store.notes()).items()
                 if name.startswith(_NOTE)
             }
+            if self.is_outdated and EVERY_TYPE not in self._notes:
+                await self._begin_store()
             self._show()
             self._wake.set()
+
+    async def _begin_store(self) -> None:
+        """Note the extraction of a store that has nothing yet."""
+        if not (await self._store.status()).sequence:
+            note = Note(self._wanted(EVERY_TYPE), {})
+            with contextlib.suppress(Conflict):  # somebody writes just now: then it is looked at
+                await self._write(EVERY_TYPE, note, [], self._parameters.generation)
 
     def lead(self) -> None:
         """Let this process do the passes: one of several does."""
@@ -151,9 +179,9 @@ class Indexing:
             await asyncio.sleep(min(0.1, loop.time() - started))
             started = loop.time()
 
-    async def step(self) -> bool:
-        """Do the next batch that is due; return False if nothing is."""
-        due = self._due()
+    async def step(self, among: Collection[str] = ()) -> bool:
+        """Do the next batch that is due, of the types `among` if any; False if nothing is."""
+        due = [name for name in self._due() if not among or name in among]
         if due:
             try:
                 await self._step(due[0])
@@ -165,25 +193,31 @@ class Indexing:
         """Let passes index everything of the types anew. Searches go on meanwhile."""
         await self.refresh()
         for resource_type in resource_types:
-            note = self._notes.get(resource_type, Note({}, {}))
-            await self._begin(resource_type, note)
+            await self._begin(resource_type, self._note(resource_type))
         self._wake.set()
 
     def _due(self) -> list[str]:
-        """Return the types whose index is not what the parameters ask for."""
-        wanted = {name: self._parameters.marks(name) for name in self._parameters.own_types}
-        names = sorted({*wanted, *self._notes})
+        """Return the types whose index is not what the parameters ask for; all at once last."""
+        names = {*self._parameters.own_types, EVERY_TYPE, *self._notes}
         return [
             name
-            for name in names
-            for note in [self._notes.get(name, Note({}, {}))]
-            if note.until or note.built != wanted.get(name, {})
+            for name in sorted(names, key=lambda name: (name == EVERY_TYPE, name))
+            if self._note(name).until or self._note(name).built != self._wanted(name)
         ]
+
+    def _note(self, resource_type: str) -> Note:
+        return self._notes.get(resource_type, Note({}, {}))
+
+    def _wanted(self, resource_type: str) -> Marks:
+        """Return what the index of a type is to be built for."""
+        wanted = self._parameters.marks(resource_type)
+        if resource_type == EVERY_TYPE and self._extraction:
+            wanted[_EXTRACTION] = self._extraction
+        return wanted
 
     async def _step(self, resource_type: str) -> None:
         """Begin a pass over a type, or do its next batch."""
-        wanted = self._parameters.marks(resource_type)
-        note = self._notes.get(resource_type, Note({}, {}))
+        wanted, note = self._wanted(resource_type), self._note(resource_type)
         if not note.until or note.wanted != wanted:
             await self._begin(resource_type, note)
             return
@@ -197,6 +231,8 @@ class Indexing:
             stored.version_id == 1 and stored.sequence > note.until for stored in page.matches
         )
         if is_last:
+            if self.is_outdated and resource_type == EVERY_TYPE:
+                self._log("index_made_anew", resources=note.total)
             note = Note(wanted, {})
         else:
             note = note._replace(cursor=page.cursor, done=note.done + len(page.matches))
@@ -204,11 +240,14 @@ class Indexing:
 
     async def _begin(self, resource_type: str, note: Note) -> None:
         status = await self._store.status()
-        wanted = self._parameters.marks(resource_type)
+        wanted = self._wanted(resource_type)
         built = {code: mark for code, mark in note.built.items() if wanted.get(code) == mark}
         total = status.resources.get(resource_type, 0)
         if resource_type == EVERY_TYPE:
             total = sum(status.resources.values())
+            if self.is_outdated:
+                was = note.built.get(_EXTRACTION, "unknown")
+                self._log("index_outdated", resources=total, was=was, now=self._extraction)
         fresh = Note(built, wanted, max(1, status.sequence), total=total)
         await self._write(resource_type, fresh, [], self._parameters.generation)
 
@@ -236,10 +275,25 @@ class Indexing:
         """Return what a resource is found by; nothing for one that no check ever saw."""
         return next((one.entries for one in self.indexed([stored])), ())
 
+    def portable(self, notes: Mapping[str, str]) -> dict[str, str]:
+        """Return a store's notes as another one may go on by them that this hub has filled.
+
+        A pass begins anew there: where it is at is said by a cursor, which is of one store alone.
+        What all resources are indexed by is built there: every entry was made here.
+        """
+        found = dict(notes)
+        for name, text in notes.items():
+            if name.startswith(_NOTE):
+                note = Note(**json.loads(text))._replace(cursor="", done=0)
+                found[name] = json.dumps(note._asdict())
+        made = Note(self._wanted(EVERY_TYPE), {})
+        return found | {f"{_NOTE}{EVERY_TYPE}": json.dumps(made._asdict())}
+
     def _show(self) -> None:
         self._parameters.set_built(
             {name: note.built for name, note in self._notes.items()},
             {name: note.percent for name, note in self._notes.items() if note.until},
+            self._note(EVERY_TYPE).percent if self.is_outdated else None,
         )
 
     async def _read(self, known: int) -> None:
@@ -275,18 +329,6 @@ class Indexing:
             if not page.cursor:
                 return OwnParameter(stored.logical_id, row, since)
             before = int(page.cursor)
-
-
-def portable(notes: Mapping[str, str]) -> dict[str, str]:
-    """Return a store's notes as another one may go on by them: a pass there begins anew.
-
-    Where a pass is at is said by a cursor, which is of one store alone.
-    """
-    found = dict(notes)
-    for name, text in notes.items():
-        if name.startswith(_NOTE):
-            found[name] = json.dumps(Note(**json.loads(text))._replace(cursor="", done=0)._asdict())
-    return found
 
 
 def _row_of(resource: dict[str, Any]) -> Any:

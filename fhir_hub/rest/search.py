@@ -31,6 +31,11 @@ _ALL = "*"
 # the end of an entry, and the comma before the next
 _MATCH, _INCLUDE = b',"search":{"mode":"match"}},', b',"search":{"mode":"include"}},'
 
+_RENEWED = (
+    "the index was made by another version of the hub or by other settings and is being made anew,"
+    " {} % done: matches may be missing"
+)
+
 
 async def search_type(request: FhirRequest, service: Service) -> FhirResponse:
     """Return a page of one type's resources that match."""
@@ -147,6 +152,9 @@ def searchset(
     issues = list(asked.issues)
     if included.is_cut:
         issues.append(Issue("too-costly", "not all included resources fit", severity="warning"))
+    renewed = service.parameters.renewed
+    if renewed is not None and asked.query.plan != EVERYTHING:
+        issues.append(Issue("incomplete", _RENEWED.format(renewed), severity="warning"))
     if issues:
         pieces += (_note(issues), b",")
     total = page.total

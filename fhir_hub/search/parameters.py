@@ -84,6 +84,8 @@ class Parameters:
     def __init__(self, definitions: Definitions, *, full_text: bool = False) -> None:
         self.definitions = definitions
         self.generation = -1  # of the store, as far as `set_own` was told
+        # while entries of another hub may be stored: how many percent are this one's
+        self.renewed: int | None = None
         self.own: tuple[OwnParameter, ...] = ()
         self._types: dict[str, Mapping[str, Parameter]] = {}
         self._with_own: dict[str, Mapping[str, Parameter]] = {}
@@ -141,9 +143,14 @@ class Parameters:
                 if all(one.row.code != other.row.code for other in mine):
                     mine.append(one)
 
-    def set_built(self, built: Mapping[str, Mapping[str, str]], percent: Mapping[str, int]) -> None:
+    def set_built(
+        self,
+        built: Mapping[str, Mapping[str, str]],
+        percent: Mapping[str, int],
+        renewed: int | None = None,
+    ) -> None:
         """Take type → code → mark of the parameters that are built, and how far passes are."""
-        self._percent = percent
+        self._percent, self.renewed = percent, renewed
         if built != self._built:
             self._built, self._with_own = built, {}
 
@@ -218,8 +225,7 @@ class Parameters:
 
     def _texts(self, resource_type: str) -> Mapping[str, Parameter]:
         """Return the parameters of the full text, once that is built."""
-        marks = self.marks(EVERY_TYPE)
-        if not marks or self._built.get(EVERY_TYPE) != marks:
+        if not self.full_text or not self._has_texts:
             return {}
         return {
             code: Parameter(code, "text", (), INDEXES[code])
@@ -230,6 +236,11 @@ class Parameters:
         bases = (_ANY, *((resource_type,) if resource_type == _ANY else _BASES[1:]))
         rows = (row for base in bases for row in self._by_base.get(base, ()))
         return tuple(row.code for row in rows if row.code in INDEXES)
+
+    @property
+    def _has_texts(self) -> bool:
+        """Whether the full text is built."""
+        return self.marks(EVERY_TYPE).items() <= self._built.get(EVERY_TYPE, {}).items()
 
     def _is_built(self, resource_type: str, code: str) -> bool:
         names = self.definitions.resource_types if resource_type == _ANY else (resource_type,)

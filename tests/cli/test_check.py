@@ -228,3 +228,14 @@ def test_the_tables_of_an_older_hub_are_not_changed_by_a_look(run, path):
     connection = apsw.Connection(str(path))
     assert connection.pragma("user_version") == 3
     connection.close()
+
+
+def test_an_index_that_another_hub_made_is_told_and_reindexed(run, path, monkeypatch):
+    monkeypatch.setenv("FHIR_HUB_TIMEZONE", "+09:00")
+    ended = run("check", "--store", f"sqlite:{path}")
+    assert "made by another version of the hub or by other settings" in ended.err
+    assert "entries" in ended.out  # of the days that begin at another moment
+
+    assert run("reindex", "--store", f"sqlite:{path}").code == 0
+    ended = run("check", "--store", f"sqlite:{path}")
+    assert (ended.code, ended.err) == (0, "fhir-hub: everything agrees / 检查通过\n")
