@@ -2,11 +2,13 @@
 
 A message asks whether any of twenty numbers is known, finds that most are not, and its commit
 asks again. Such a plan (one part, plain codes or references) needs no statement of its own: each
-code is one step into `by_code`. With a part for `_id` the resource is found by its key, and its
-other codes are looked up.
+code is one step into `by_code`, and those of one system are one statement. Where that is all, it
+also brings what is found: one statement sees one state by itself. With a part for `_id` the
+resource is found by its key, and its other codes are looked up.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import apsw
@@ -14,13 +16,22 @@ import apsw
 from fhir_hub.search.plan import Has, Is, Plan, Query, conditions_of
 from fhir_hub.store.sqlite.conditions import CODED, is_walked
 from fhir_hub.store.sqlite.names import Names
+from fhir_hub.store.sqlite.pages import STORED
 
 _MOST = 400  # codes; more are a matter for one statement
 _OWN = "SELECT rid FROM resource WHERE type = ? AND logical_id = ? AND shape <> 0"
-_HOLDS = "SELECT rid FROM by_code WHERE parameter = ? AND code = ?"
-_OF_SYSTEM = " AND system = ?"
-_FIRST = " ORDER BY rid LIMIT ?"
+_HOLDERS = "SELECT by_code.rid FROM by_code WHERE parameter = ? AND "
+_HELD = (
+    f"SELECT by_code.rid, {STORED} FROM by_code"
+    " CROSS JOIN resource r ON r.rid = by_code.rid"
+    " CROSS JOIN version v ON v.sequence = r.sequence"
+    " WHERE parameter = ? AND "
+)
+_HOLDS, _OF_SYSTEM = "code = ?", " AND system = ?"
+_FIRST = " ORDER BY by_code.rid LIMIT ?"
+_SOME = " LIMIT ?"
 _IS_ONE = " AND rid = ?"
+_SIZES = (4, 16, 64, _MOST)  # of how many codes a statement is compiled
 
 _Codes = tuple[tuple[str, str | None], ...]  # each with its system, as in `Is`
 
@@ -32,11 +43,6 @@ class Lookup(NamedTuple):
     own: _Codes
     parts: tuple[tuple[Has, _Codes], ...]
     most: int
-
-    @property
-    def is_step(self) -> bool:
-        """Whether it is one step into the index."""
-        return not self.own and len(self.parts[0][1]) == 1
 
 
 def lookup_of(query: Query) -> Lookup | None:
@@ -74,11 +80,35 @@ class Lookups:
     def __init__(self, connection: apsw.Connection, names: Names) -> None:
         self._connection, self._names = connection, names
 
+    def held(self, lookup: Lookup) -> list[Any] | None:
+        """Return what is found if one statement tells: rows of the number and what is stored.
+
+        They are in the order of creation. None if it takes several statements, or finds `most`.
+        """
+        if lookup.own:
+            return None
+        number = self._names.type(lookup.resource_type)
+        steps = [] if number is None else list(self._steps(number, *lookup.parts[0]))
+        if not steps:
+            return []
+        if len(steps) > 1:
+            return None
+        where, bound = steps[0]
+        sql = _HELD + where + _SOME
+        rows: list[Any] = self._connection.execute(sql, (*bound, lookup.most)).fetchall()
+        if len(rows) < 2:
+            return rows
+        if len(rows) == lookup.most:
+            return None
+        return sorted({row[0]: row for row in rows}.values())
+
     def run(self, lookup: Lookup) -> list[int]:
         """Return the numbers of the resources found, in the order of creation, at most `most`."""
         found: set[int] = set()
         for sql, bound in self.leading(lookup):
-            rows: Iterable[Any] = self._connection.execute(sql, bound)
+            rows: list[Any] = self._connection.execute(sql, bound).fetchall()
+            if len(rows) == lookup.most and sql.endswith(_SOME):
+                rows = list(self._one_by_one(lookup))
             found.update([rid for (rid,) in rows])
         if lookup.own:
             others = lookup.parts
@@ -93,28 +123,56 @@ class Lookups:
         if lookup.own:
             yield from ((_OWN, (number, code)) for code, system in lookup.own if not system)
             return
-        for sql, bound in self._steps(number, *lookup.parts[0]):
-            yield sql + _FIRST, (*bound, lookup.most)
+        for where, bound in self._steps(number, *lookup.parts[0]):
+            is_one = where.startswith(_HOLDS)
+            yield _HOLDERS + where + (_FIRST if is_one else _SOME), (*bound, lookup.most)
+
+    def _one_by_one(self, lookup: Lookup) -> Iterator[tuple[int]]:
+        """Yield the first who hold each code: of many it is not known which were created first."""
+        number, (part, codes) = self._names.type(lookup.resource_type), lookup.parts[0]
+        for code in codes if number is not None else ():
+            for where, bound in self._steps(number or 0, part, (code,)):
+                sql = _HOLDERS + where + _FIRST
+                rows: Iterable[Any] = self._connection.execute(sql, (*bound, lookup.most))
+                yield from rows
 
     def _has(self, lookup: Lookup, rid: int, part: Has, codes: _Codes) -> bool:
         number = self._names.type(lookup.resource_type)
         execute = self._connection.execute
         return number is not None and any(
-            execute(sql + _IS_ONE, (*bound, rid)).fetchone()
-            for sql, bound in self._steps(number, part, codes)
+            execute(_HOLDERS + where + _IS_ONE, (*bound, rid)).fetchone()
+            for where, bound in self._steps(number, part, codes)
         )
 
     def _steps(
         self, number: int, part: Has, codes: _Codes
     ) -> Iterator[tuple[str, tuple[int | str, ...]]]:
+        """Yield the conditions that find who holds one of the codes, one for those of a system."""
         parameter = self._names.parameter(number, part.parameter, part.kind)
         if parameter is None:
             return
+        grouped: dict[str | None, list[str]] = {}
         for code, system in codes:
+            grouped.setdefault(system, []).append(code)
+        for system, some in grouped.items():
+            holds = _HOLDS
+            if len(some) > 1:
+                holds, some = _among(some)
             if system is None:
-                yield _HOLDS, (parameter, code)
+                yield holds, (parameter, *some)
             elif (system_id := self._names.system(system)) is not None:
-                yield _HOLDS + _OF_SYSTEM, (parameter, code, system_id)
+                yield holds + _OF_SYSTEM, (parameter, *some, system_id)
+
+
+def _among(codes: list[str]) -> tuple[str, list[str]]:
+    """Return the condition that asks for one of some codes, and what it binds."""
+    size = next(size for size in _SIZES if size >= len(codes))
+    return _slots(size), [*codes, *codes[-1:] * (size - len(codes))]
+
+
+@cache
+def _slots(size: int) -> str:
+    return f"code IN ({', '.join('?' * size)})"
 
 
 def _codes(part: Plan) -> _Codes:

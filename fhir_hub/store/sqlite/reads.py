@@ -102,9 +102,8 @@ class Reader:
 
     def _held(self, query: Query, lookup: Lookup) -> Page:
         """Return the page of all that hold some codes."""
-        # nearly always nothing, and one statement sees one state by itself
-        if lookup.is_step and not self._lookups.run(lookup):
-            return self._page_of(query, [])
+        if (rows := self._lookups.held(lookup)) is not None:
+            return self._page_of(query, rows)
         with self._snapshot():
             execute = self.connection.execute
             found = [execute(_BY_NUMBER, (rid,)).fetchone() for rid in self._lookups.run(lookup)]
