@@ -8,12 +8,13 @@ out of place goes where the structure has it at all; a note, and what the struct
 Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.structure import Group, Part
 
+_OF_CONTAINER = frozenset({"SAC", "SID", "OBX", "NTE"})
 _ORDERED = frozenset({"ORDER_DETAIL", "OBSERVATION_REQUEST"})
 
 
@@ -163,14 +164,39 @@ def assign(segments: Iterable[Segment], root: Group) -> list[tuple[Segment, Node
     """Return every segment with the group that it is in, its filled fields counted."""
     current = Node(root)
     placed = []
-    for segment in segments:
+    segments = tuple(segments)
+    for at, segment in enumerate(segments):
         segment.count()
-        current = _next(current, segment.name)
+        if segment.name == "SAC" and _comes_first(segments, at):
+            current = _order_of(current) or _next(current, "SAC")
+        else:
+            current = _next(current, segment.name)
         current.add(segment)
         placed.append((segment, current))
     for _, node in placed:
         node.close()
     return placed
+
+
+def _comes_first(segments: Sequence[Segment], at: int) -> bool:
+    """Say whether a container stands before its order, as OML^O21 has it in 2.4: SAC, OBX, ORC."""
+    if any(one.name == "SPM" for one in segments[:at]):
+        return False
+    behind = (one.name for one in segments[at + 1 :])
+    return next((name for name in behind if name not in _OF_CONTAINER), "") == "ORC"
+
+
+def _order_of(current: Node) -> Node | None:
+    """Begin the order that comes behind its container: the ORC finds it begun."""
+    top = current
+    while top.parent is not None:
+        top = top.parent
+    for position, part in enumerate(top.group.parts):
+        if part.group is not None and part.repeats and part.group.firsts == {"ORC"}:
+            top.position = position
+            child = top.children[position] = Node(part.group, top)
+            return child
+    return None
 
 
 def _next(current: Node, name: str) -> Node:
@@ -181,7 +207,7 @@ def _next(current: Node, name: str) -> Node:
                 return found
             if (
                 node.parent is not None
-                and name in node.group.firsts
+                and (name in node.group.firsts or _began_with(node, name))
                 and (_repeats(node) or (name == "OBR" and _is_ordered(node, current)))
             ):
                 return _begin(node.parent, node.parent.position, name)
@@ -192,6 +218,16 @@ def _next(current: Node, name: str) -> Node:
             return _anywhere(node, name)
         node = node.parent
     return current
+
+
+def _began_with(node: Node, name: str) -> bool:
+    """Say whether a group began with a segment of it that the table has once, its first left out.
+
+    So a prescription (RXE) that comes without ORC is an order of its own.
+    """
+    return next(iter(node.segments), "") == name and any(
+        part.required and not part.repeats and part.name == name for part in node.group.parts
+    )
 
 
 def _is_ordered(node: Node, current: Node) -> bool:

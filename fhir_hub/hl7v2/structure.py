@@ -90,8 +90,21 @@ def structure(name: str) -> Group | None:
     """Return the groups of a message structure (`ORU_R01`), `None` if no version has it."""
     for version in _VERSIONS:
         if found := _table(version, "messages", "MESSAGES").get(name):
-            return Group("", tuple(_part(child, name, "") for child in found[1]))
+            return Group("", _by_person([_part(child, name, "") for child in found[1]]))
     return None
+
+
+def _by_person(parts: list[Part]) -> tuple[Part, ...]:
+    """Put each patient of a message about two (A17, A24, A37) into a group of her own.
+
+    The table writes the same segments twice, without a group.
+    """
+    begins = [at for at, part in enumerate(parts) if part.name == "PID" and part.group is None]
+    if len(begins) < 2:
+        return tuple(parts)
+    first, second = begins[:2]
+    person = Group("PATIENT", tuple(parts[first:second]))
+    return (*parts[:first], Part("PATIENT", person, repeats=True, required=True))
 
 
 @lru_cache(maxsize=256)

@@ -265,3 +265,66 @@ def test_two_timings_of_a_prescription_have_one_choice_of_bounds():
     request = only(made("RDE^O11^RDE_O11", *order, version="2.5"), "MedicationRequest")
     repeat = request["dosageInstruction"][0]["timing"]["repeat"]
     assert [name for name in repeat if name.startswith("bounds")] == ["boundsPeriod"]
+
+
+def test_prescriptions_that_come_without_orc_are_each_one():
+    said = [
+        *("RXE|^BID|A^a|500||mg|||||20|CAP||||RX1", "RXR|PO^Oral", "NTE|1||first"),
+        *("RXE|^TID|B^b|200||mg|||||30|CAP|||||", "NTE|1||second"),
+    ]
+    one, other = of_type(made("RDE^O11^RDE_O11", *said, version="2.5"), "MedicationRequest")
+    assert (values(one), notes(one)) == (["RX1"], ["first"])
+    assert one["dosageInstruction"][0]["route"]["coding"][0]["code"] == "PO"
+    assert (notes(other), "route" in other["dosageInstruction"][0]) == (["second"], False)
+    assert other["meta"]["tag"]
+
+
+def test_a_container_and_what_obr_says_of_it_are_one_specimen():
+    runs = [
+        "SAC|||C1^LAB",
+        "OBR|1|P1|F1|A^a|||||||||||BLD^Blood",
+        "SAC|||C2^LAB",
+        "OBR|2|P2|F2|B^b",
+    ]
+    conversion = made("OUL^R21^OUL_R21", *runs, version="2.5")
+    one, other = of_type(conversion, "Specimen")
+    assert [tube(one), tube(other)] == ["C1", "C2"]
+    assert (one["type"]["coding"][0]["code"], "type" in other) == ("BLD", False)
+    reports = of_type(conversion, "DiagnosticReport")
+    assert [target(conversion, report["specimen"][0]) for report in reports] == [one, other]
+
+
+def tube(specimen):
+    return specimen["container"][0]["identifier"][0]["value"]
+
+
+def test_a_container_before_its_order_is_that_orders():
+    orders = [
+        text
+        for number in (1, 2)
+        for text in (
+            f"SAC|||C{number}^LAB",
+            f"OBX|1|NM|V{number}^v||4|mL|||||F",
+            f"ORC|NW|P{number}",
+            f"OBR|1|P{number}||A{number}^a|||||||||||BLD^Blood",
+        )
+    ]
+    conversion = made("OML^O21", *orders, version="2.4")
+    found = by_text(conversion, "ServiceRequest")
+    tubes = {code: tube(target(conversion, one["specimen"][0])) for code, one in found.items()}
+    assert tubes == {"A1": "C1", "A2": "C2"}
+    keys = [one["meta"]["tag"][0]["code"] for one in of_type(conversion, "Observation")]
+    assert keys == ["P1/V1", "P2/V2"]
+
+
+def test_who_cares_for_the_second_of_two_patients_is_not_of_the_first():
+    second = ["PID|1||T2^^^TEST01^PI||李^四", "ROL|1|AD|RP^r|R3^Third^A"]
+    first = ["ROL|1|AD|RP^r|R1^First^A", PV1, "ROL|1|AD|AT^a|R2^Second^A"]
+    more = [*second, PV1.replace("M1", "M2"), "ROL|1|AD|AT^a|R4^Fourth^A"]
+    conversion = made("ADT^A17^ADT_A17", *first, *more, version="2.5")
+    teams = of_type(conversion, "CareTeam")
+    assert [values(target(conversion, one["subject"]))[0] for one in teams] == ["T1", "T2"]
+    members = [target(conversion, one["participant"][0]["member"]) for one in teams]
+    assert [values(one) for one in members] == [["R1"], ["R3"]]
+    visits = of_type(conversion, "Encounter")
+    assert [len(one["participant"]) for one in visits] == [1, 1]
