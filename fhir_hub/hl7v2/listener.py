@@ -250,9 +250,6 @@ class Listener:
             blocks = connection.framer.feed(data)
             if was_inside and blocks:
                 self._unfinished.release(connection)
-            if connection.framer.is_inside:
-                held = connection.framer.held_bytes
-                self._unfinished.hold(connection, held, partial(self._cut_off, connection))
             for block in blocks:
                 if answer := await connection.handle(block):
                     connection.writer.write(frame(answer))
@@ -260,6 +257,10 @@ class Listener:
                         await connection.writer.drain()
                 if self._is_closing:
                     return
+            # not before: what is begun behind a message that is being answered cannot grow, nor end
+            if connection.framer.is_inside:
+                held = connection.framer.held_bytes
+                self._unfinished.hold(connection, held, partial(self._cut_off, connection))
             connection.is_busy = False
             # a message that comes byte by byte may not hold its connection for ever
             if blocks or not (was_inside and connection.framer.is_inside):

@@ -248,6 +248,32 @@ async def test_of_messages_that_never_end_the_first_to_begin_goes_beyond_the_bou
     assert unfinished.size_bytes == 0
 
 
+async def test_who_sends_ahead_is_not_cut_off_while_an_earlier_message_is_answered(
+    start, log, connect
+):
+    gate, unfinished = Gate(), Unfinished(2_000)
+    listener = await start(gate, unfinished=unfinished)
+    ahead, *others = [await connect(listener) for _ in range(3)]
+    ahead.write(frame(b"whole") + b"\x0b" + b"h" * 900)
+    await gate.entered.wait()
+    for number, client in enumerate(others, start=1):
+        client.write(b"\x0b" + b"i" * 900)
+        while unfinished.size_bytes < number * 900:
+            await asyncio.sleep(0)
+    for client in others:
+        client.write(b"\x1c\r")
+    while unfinished.size_bytes:
+        await asyncio.sleep(0)
+    gate.open.set()
+
+    assert await ahead.answer() == b"whole"
+    ahead.write(b"\x1c\r")
+    assert await ahead.answer() == b"h" * 900
+    for client in others:
+        assert await client.answer() == b"i" * 900
+    assert log.events == []
+
+
 async def test_one_message_alone_may_be_larger_than_the_bound(start, connect):
     unfinished = Unfinished(100)
     client = await connect(await start(unfinished=unfinished))
