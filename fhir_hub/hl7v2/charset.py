@@ -29,7 +29,9 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (b"\x84\x31\x95\x33", _GB),
 )
-_WIDE = ((b"M\0S\0H\0", "utf-16-le"), (b"\0M\0S\0H", "utf-16-be"))
+_WIDE = tuple(
+    ("MSH".encode(name), name) for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+)
 _FIELDS = (18, 17, 19, 16, 20)  # where senders write it, the right place first
 _LATIN_PARTS = (*range(1, 12), 13, 14, 15, 16)
 _REGISTERED = {100: 1, 101: 2, 109: 3, 110: 4, 144: 5, 127: 6, 126: 7, 138: 8, 148: 9}

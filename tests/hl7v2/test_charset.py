@@ -63,8 +63,8 @@ def test_a_byte_order_mark_decides_and_is_cut_off(mark, name):
     assert decode(mark + text.encode(name)) == (text, name, ())
 
 
-@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
-def test_utf_16_is_known_without_a_mark(name):
+@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_utf_16_and_32_are_known_without_a_mark(name):
     assert decode(message().encode(name)).text == message()
 
 

@@ -77,6 +77,19 @@ def test_a_block_over_the_limit_is_cut_to_its_head_and_the_next_is_whole():
     assert found == [Block(b"MSH|" + b"x" * 4092, is_cut=True), Block(b"next")]
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_letters_that_have_the_marks_of_a_block_in_them_do_not_end_it(name, mark, size):
+    text = f"{mark}MSH|^~\\&|\rPID|1||7||沈^桂芳\rNK1|1|东方^下\rNK1|2|丛东\r".encode(name)
+    stream = frame(text) + frame(b"MSH|next") + frame(text)
+    assert {b"\x1c", b"\x0b"} <= {stream[n : n + 1] for n in range(1, len(text))}
+
+    assert blocks(*(stream[i : i + size] for i in range(0, len(stream), size))) == [
+        *(text, b"MSH|next", text)
+    ]
+
+
 def test_a_block_of_the_limits_size_is_whole():
     assert Framer(5).feed(frame(b"12345")) == [Block(b"12345")]
     assert Framer(5).feed(frame(b"123456")) == [Block(b"12345", is_cut=True)]
