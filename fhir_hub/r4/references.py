@@ -88,7 +88,6 @@ class OwnReferences:
     """
 
     def __init__(self, base: str = "") -> None:
-        self._base = base
         own = f"(?:{re.escape(base.rstrip('/'))}/)?" if base else ""
         literal = rf'"reference":"{own}([A-Z][A-Za-z]{{0,63}})(?:/({ID}){_VERSION}"|\?)'
         self._all = re.compile(literal).findall
@@ -108,24 +107,6 @@ class OwnReferences:
         if len(found) > 1:
             found = list(dict.fromkeys(found))
         return [_literal_of((f"{name}/{own}", name, own, at)) for name, own, at in found]
-
-    def plain(self, value: Any) -> list[Literal] | None:
-        """Return what `find` does for a Reference or a list of them that say a place here alone.
-
-        None for what says more, or another place.
-
-        >>> len(OwnReferences().plain([{"reference": "Patient/1"}, {"reference": "Patient/1"}]))
-        1
-        """
-        found: dict[Literal, None] = {}
-        for item in value if type(value) is list else (value,):
-            if type(item) is not dict or len(item) != 1 or type(item.get("reference")) is not str:
-                return None
-            literal = parse_reference(item["reference"], self._base)
-            if not literal[2]:
-                return None
-            found[literal] = None
-        return list(found)
 
 
 def find_references(resource: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fhir_hub.clock import Clock, IdMaker
+from fhir_hub.r4.checks.issues import Unknown
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Plan
@@ -49,7 +50,7 @@ class Rules:
     """What every write obeys: the checks, the extraction, the clock.
 
     `require` raises `InvalidResource` for a resource that must not be stored; it may pass over
-    the elements named, which R4 finds right, and says whether R4 finds all the others right too.
+    elements but those named, which R4 finds right, and says whether R4 finds those right too.
     `references` says what happens to a reference that points to nothing. With `parameters` a
     SearchParameter must be one that can work, and what is written is indexed by all there are.
     Where there is a `placeholder`, it makes what is missing (None where it cannot), given the key
@@ -58,7 +59,7 @@ class Rules:
     the one before, and raises a `FhirError` if it cannot be done.
     """
 
-    require: Callable[[Any, Collection[str]], bool]
+    require: Callable[[Any, Unknown | None], bool]
     extractor: Extractor
     clock: Clock
     new_id: IdMaker

@@ -318,7 +318,7 @@ class Unit:
     def _stage(self, resource: Resource, logical_id: str, version_id: int, method: Method) -> Key:
         rules = self._rules
         known = rules.extractor.known(resource)
-        is_right = rules.require(resource, known.found)
+        is_right = rules.require(resource, known.unknown)
         stamped = stamp(resource, logical_id, version_id, self._instant)
         if resource["resourceType"] == PARAMETERS and rules.parameters is not None:
             rules.parameters.require_own(stamped, self._staged_parameters(logical_id))

@@ -6,7 +6,7 @@ after that an extraction is one walk.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -16,84 +16,24 @@ from fhir_hub.r4.fhirpath import Filter, Path, Step
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
 from fhir_hub.search.contained import within_entries
 from fhir_hub.search.context import Context
-from fhir_hub.search.elements import (
-    META,
-    WHOLE,
-    ElementKey,
-    Elements,
-    Found,
-    Known,
-    found_of,
-    is_whole,
-    once,
-    stands_alone,
-)
+from fhir_hub.search.elements import Elements
 from fhir_hub.search.entry import UNNAMED, Entry
 from fhir_hub.search.full_text import text_entries
 from fhir_hub.search.kinds.composite import Collect
 from fhir_hub.search.kinds.table import KINDS
-from fhir_hub.search.pairs import Add, Composites, Shape, put_together
+from fhir_hub.search.pairs import Add, Composites, put_together
 from fhir_hub.search.parameters import Parameter, Parameters
 from fhir_hub.search.plan import URL
+from fhir_hub.search.shapes import META, WHOLE, Derive, Known, TypePlan, known_of, read_new
 from fhir_hub.search.walk import Node, collector
 
 Resource = dict[str, Any]
-
-Derive = Callable[[Resource], Sequence[Entry]]
 
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _NOTHING_DERIVED: Mapping[str, Derive] = MappingProxyType({})
 # a store answers these from its own columns
 _OWN = ("_id", "_lastUpdated")
-_MOST_SHAPES = 500  # names of elements of one type, as resources have them
-
-
-class _Plan:
-    """What to extract from one type; whether each of its elements can be looked at alone.
-
-    `places` has, by the name of an element, the parameters that look at it.
-    """
-
-    def __init__(
-        self,
-        root: Node,
-        composites: Composites,
-        derive: Derive | None,
-        places: Mapping[str, Collection[str]],
-        *,
-        is_by_element: bool,
-    ) -> None:
-        self.root, self.composites, self.derive = root, composites, derive
-        meta = root.children.get(META)
-        self.in_meta = meta.children if meta is not None else {}
-        is_plain = meta is None or meta.is_plain()
-        self.is_by_element = is_by_element and is_plain
-        self._places = places
-        self._shapes: dict[tuple[str, ...], Shape] = {}
-
-    def shape_of(self, resource: Resource) -> Shape:
-        """Return what follows from the names of a resource's elements, and `id` and `meta`."""
-        names = tuple(resource)
-        shape = self._shapes.get(names)
-        if shape is None:
-            if len(self._shapes) >= _MOST_SHAPES:
-                self._shapes.clear()
-            shape = self._shapes[names] = self._shape((*names, "id", META))
-        return shape
-
-    def _shape(self, names: Sequence[str]) -> Shape:
-        ready = self.composites.ready(names)
-        said = [
-            code
-            for name, codes in self._places.items()
-            if name.partition(".")[0] in names or not name
-            for code in codes
-        ]
-        is_plain = len(said) == len(set(said)) and self.derive is None
-        is_single = all(
-            not one.others and all(len(part) == 1 for part in one.by_element) for one in ready
-        )
-        return Shape(is_whole(names), ready, not (is_plain and is_single))
+_PLAIN = ("reference", "Reference")
 
 
 class Extractor:
@@ -119,7 +59,7 @@ class Extractor:
         self._generation = parameters.generation
         self._own = OwnReferences(base)
         self._elements = Elements()
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, TypePlan] = {}
         self._references: dict[tuple[str, str], Callable[[Resource], list[Entry]]] = {}
 
     def targets(self, resource_type: str, content: bytes) -> list[Literal]:
@@ -132,10 +72,8 @@ class Extractor:
 
     def known(self, resource: Resource) -> Known:
         """Return what is known of the elements of a resource before it is looked at."""
-        plan = self._plan_of(resource)
-        if not plan.is_by_element or (shape := plan.shape_of(resource)).is_whole:
-            return WHOLE
-        return self._elements.known(resource["resourceType"], resource, shape)
+        shape = self._plan_of(resource).shape_of(resource)
+        return WHOLE if shape is None else known_of(shape, resource)
 
     def read(
         self, resource: Resource, content: bytes, known: Known, *, is_right: bool
@@ -144,7 +82,8 @@ class Extractor:
 
         `known` is what was known of it; what was not is kept if it `is_right` by R4.
         """
-        if not known.is_by_element:
+        shape = known.shape
+        if shape is None:
             targets = self.targets(resource["resourceType"], content)
             return targets, self.entries(resource, targets)
         plan = self._plan_of(resource)
@@ -152,76 +91,19 @@ class Extractor:
         targets = []
         parts: dict[str, Sequence[Sequence[Entry]]] = {}
         is_named = True
-        for name, found in self._found(plan, resource, known, is_right):
-            entries, literals, of_composites, names_all = found
+        for entries, literals, of_composites, names_all in read_new(known, resource, is_right):
             out += entries
             if literals:
                 targets += literals
                 is_named = is_named and names_all
             if of_composites:
-                parts[name] = of_composites
+                parts.update(of_composites)
         plan.root.visit_around(resource, resource, out)
-        put_together(known.shape.ready, parts, resource, out)
+        put_together(shape.ready, parts, resource, out)
         targets = list(dict.fromkeys(targets))
         self._add_rest(plan, resource, () if is_named else targets, out)
-        may_repeat = known.shape.may_repeat or self._parameters.full_text
+        may_repeat = shape.may_repeat or self._parameters.full_text
         return targets, tuple(dict.fromkeys(out)) if may_repeat else tuple(out)
-
-    def _found(
-        self, plan: _Plan, resource: Resource, known: Known, is_right: bool
-    ) -> Iterator[tuple[str, Found]]:
-        """Yield what each element says that says anything, those of `meta` too."""
-        known_of, new, children = known.found, known.new, plan.root.children
-        of_composites = plan.composites.adds
-        for name, value in resource.items():
-            found = known_of.get(name)
-            if found is not None:
-                yield name, found
-            elif name == META:
-                for inner, its in value.items():
-                    place = f"meta.{inner}"
-                    found = known_of.get(place)
-                    if found is None and (inner in plan.in_meta or place in new):
-                        key = new.get(place)
-                        found = self._look(plan.in_meta.get(inner), (), its, resource, key)
-                        if key is not None and is_right:
-                            self._elements.keep(key, found)
-                    if found is not None:
-                        yield place, found
-            elif name in children or name in new or name in of_composites:
-                key, adds = new.get(name), of_composites.get(name, ())
-                found = self._look(children.get(name), adds, value, resource, key)
-                if key is not None and is_right:
-                    self._elements.keep(key, found)
-                yield name, found
-
-    def _look(
-        self,
-        node: Node | None,
-        adds: Sequence[Add],
-        value: Any,
-        resource: Resource,
-        key: ElementKey | None,
-    ) -> Found:
-        """Return what an element says, which is not known."""
-        entries: list[Entry] = []
-        if node is not None:
-            node.visit_value(value, resource, entries)
-        parts = []
-        for add in adds:
-            part: list[Entry] = []
-            for item in value if type(value) is list else (value,):
-                add(item, 1, part)
-            parts.append(once(part))
-        literals: Sequence[Literal] = ()
-        if key is not None and type(key[2]) is bytes:
-            plain = self._own.plain(value)
-            literals = self._own.find(key[2]) if plain is None else plain
-        is_named = True
-        if literals:
-            named = {entry[2] for entry in entries if entry[1] == "reference"}
-            is_named = named.issuperset([literal[0] for literal in literals])
-        return found_of((once(entries), literals, parts, is_named))
 
     def entries(
         self, resource: Resource, targets: Collection[Literal] | None = None
@@ -241,7 +123,7 @@ class Extractor:
         return self._finished(plan, resource, targets, out)
 
     def _finished(
-        self, plan: _Plan, resource: Resource, targets: Collection[Literal], out: list[Entry]
+        self, plan: TypePlan, resource: Resource, targets: Collection[Literal], out: list[Entry]
     ) -> tuple[Entry, ...]:
         """Return the entries of a resource's elements and what is about more than one of them."""
         plan.composites.add(resource, out)
@@ -252,7 +134,7 @@ class Extractor:
         return tuple(dict.fromkeys([*out, *inside]) if inside else dict.fromkeys(out))
 
     def _add_rest(
-        self, plan: _Plan, resource: Resource, targets: Collection[Literal], out: list[Entry]
+        self, plan: TypePlan, resource: Resource, targets: Collection[Literal], out: list[Entry]
     ) -> None:
         """Add what the hub itself finds a resource by, and those targets that nothing names."""
         if plan.derive is not None:
@@ -302,9 +184,9 @@ class Extractor:
         self._generation = self._parameters.generation
         self._plans.clear()
         self._references.clear()
-        self._elements.forget()
+        self._elements = Elements()
 
-    def _plan_of(self, resource: Resource) -> _Plan:
+    def _plan_of(self, resource: Resource) -> TypePlan:
         """Return what to extract from a resource, by the parameters that there are now."""
         if self._generation != self._parameters.generation:
             self._forget()
@@ -315,8 +197,8 @@ class Extractor:
             plan = self._plans[resource_type] = self._plan(resource_type)
         return plan
 
-    def _plan(self, resource_type: str) -> _Plan:
-        root, composites, places = Node(), Composites(), dict[str, set[str]]()
+    def _plan(self, resource_type: str) -> TypePlan:
+        root, composites, places = Node(), Composites(), dict[str, dict[str, bool]]()
         for parameter in self._known(resource_type).values():
             if not parameter.is_stored or parameter.code in _OWN:
                 continue
@@ -327,11 +209,12 @@ class Extractor:
                 add = KINDS[parameter.kind].adder(parameter.code, path.type, self._context)  # type: ignore[index]  # a composite has pairs
                 steps = _unrestricted(path).steps
                 root.insert(steps, add)
-                places.setdefault(_place(steps), set()).add(parameter.code)
-        definitions = self._parameters.definitions
-        is_by_element = stands_alone(resource_type, definitions) and not root.looks_around()
+                at = places.setdefault(_place(steps), {})
+                is_plain = len(steps) == 1 and (parameter.kind, path.type) == _PLAIN
+                at[parameter.code] = is_plain and at.get(parameter.code, True)
         derive = self._derived.get(resource_type)
-        return _Plan(root, composites, derive, places, is_by_element=is_by_element)
+        definitions, paths = self._parameters.definitions, (root, composites, places)
+        return TypePlan(resource_type, definitions, paths, derive, self._own, self._elements)
 
     def _known(self, resource_type: str) -> Mapping[str, Parameter]:
         if resource_type not in self._parameters.definitions.resource_types:

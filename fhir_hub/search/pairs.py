@@ -48,21 +48,6 @@ class Ready(NamedTuple):
     first: int
 
 
-class Shape(NamedTuple):
-    """What follows from the names of a resource's elements, of which there are few sets.
-
-    `is_whole`: it is to be looked at as a whole. `may_repeat`: two of the elements may have the
-    same entry.
-    """
-
-    is_whole: bool
-    ready: tuple[Ready, ...]
-    may_repeat: bool
-
-
-ANY_SHAPE = Shape(False, (), True)
-
-
 class Composites:
     """The composites of one type; `adds` are what each of its elements adds to their parts."""
 

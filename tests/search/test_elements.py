@@ -21,10 +21,12 @@ from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidResource
 from fhir_hub.r4.checks.required import requirement
 from fhir_hub.r4.checks.site_rules import SiteRules
+from fhir_hub.r4.definitions import Structure
 from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.unit import Unit
-from fhir_hub.search.elements import Elements, Found
+from fhir_hub.search.elements import Elements, Place
 from fhir_hub.search.extract import Extractor
+from fhir_hub.search.found import NOTHING
 from fhir_hub.search.own import OwnParameter, read_row
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.memory.store import open_memory
@@ -49,7 +51,7 @@ def examples() -> Iterator[dict[str, Any]]:
 def learn(extractor: Extractor, resource: dict[str, Any]) -> tuple[Any, Any]:
     """Have a resource looked at as a write does; return what it refers to and its entries."""
     known = extractor.known(resource)
-    is_right = not CHECKS.check(resource, known.found)
+    is_right = not CHECKS.check(resource, known.unknown)
     return extractor.read(resource, fhirjson.dumps(resource), known, is_right=is_right)
 
 
@@ -59,7 +61,7 @@ def test_a_resource_says_the_same_however_often_its_elements_were_seen(extractor
         content = fhirjson.dumps(resource)
         whole = extractor.targets(resource["resourceType"], content), extractor.entries(resource)
         assert learn(extractor, resource) == whole
-        known += len(extractor.known(resource).found)
+        known += len(resource) - len(extractor.known(resource).unknown.names)
         assert learn(extractor, resource) == whole
 
     assert known > 100
@@ -73,8 +75,8 @@ def test_a_broken_resource_is_refused_with_the_same_words_beside_known_elements(
     for broken in (*(sample for sample, _, _ in samples), patient(**{"": {"a": 1}})):
         if isinstance(broken, dict):
             for _ in range(2):  # what was refused once is not known the second time
-                found = extractor.known(broken).found
-                assert CHECKS.check(broken, found) == CHECKS.check(broken) != []
+                unknown = extractor.known(broken).unknown
+                assert CHECKS.check(broken, unknown) == CHECKS.check(broken) != []
 
 
 @pytest.mark.parametrize(
@@ -93,15 +95,15 @@ def test_what_is_known_in_one_place_is_not_known_in_another(extractor, other):
     learn(extractor, observation(meta={"tag": [{"code": "t"}]}))
     broken = observation(**other)
 
-    found = extractor.known(broken).found
-    assert CHECKS.check(broken, found) == CHECKS.check(broken) != []
+    unknown = extractor.known(broken).unknown
+    assert CHECKS.check(broken, unknown) == CHECKS.check(broken) != []
 
 
 def test_what_stands_in_meta_is_known_by_element(extractor):
     learn(extractor, observation(meta={"source": "urn:x", "tag": [{"code": "t"}]}))
 
     known = extractor.known(observation(meta={"source": "urn:x", "tag": [{"code": "u"}]}))
-    assert ("meta.source" in known.found, "meta.tag" in known.found) == (True, False)
+    assert known.unknown.in_meta == ["tag"]
 
 
 def test_the_pairs_of_a_value_and_of_components_stay_what_they_were(extractor):
@@ -125,7 +127,7 @@ def test_what_is_around_an_element_may_say_what_it_means(extractor, around):
     learn(extractor, observation(**around, **REFERRING))
     alone = observation(**REFERRING)
 
-    refused = {issue.expression for issue in CHECKS.check(alone, extractor.known(alone).found)}
+    refused = {issue.expression for issue in CHECKS.check(alone, extractor.known(alone).unknown)}
     assert refused == {"Observation.performer[0].reference"}
 
 
@@ -136,7 +138,7 @@ def test_of_a_type_whose_elements_look_around_nothing_is_known(extractor, resour
     resource = {"resourceType": resource_type, "code": LOINC}
     for _ in range(2):
         known = extractor.known(resource)
-        assert not known.is_by_element
+        assert known.unknown is None
         extractor.read(resource, fhirjson.dumps(resource), known, is_right=True)
 
 
@@ -180,13 +182,116 @@ def test_new_search_parameters_are_asked_of_known_elements():
     }
 
 
-def test_what_comes_again_stays_known_and_what_comes_once_makes_room():
-    elements = Elements()
-    often = {"code": LOINC}
-    elements.keep(elements.known("Observation", often).new["code"], Found([], []))
-    for number in range(5000):
-        once = {"identifier": [{"value": str(number)}]}
-        elements.keep(elements.known("Observation", once).new["identifier"], Found([], []))
-        assert elements.known("Observation", often).found
+def test_what_comes_again_stays_known_and_what_comes_once_makes_room(extractor):
+    def unknown(resource: dict[str, Any]) -> list[str]:
+        return extractor.known(resource).unknown.names
 
-    assert not elements.known("Observation", {"identifier": [{"value": "0"}]}).found
+    learn(extractor, observation())
+    for number in range(3000):
+        once = observation(identifier=[{"value": str(number)}])
+        assert unknown(once) == ["identifier"]
+        learn(extractor, once)
+
+    assert unknown(observation(identifier=[{"value": "2999"}])) == []
+    assert unknown(observation(identifier=[{"value": "2900"}])) == ["identifier"]
+
+
+def test_a_place_keeps_the_more_the_more_comes_again_and_all_places_keep_some_thousand():
+    elements = Elements()
+    again, once, *others = [elements.place(lambda *_: NOTHING, None) for _ in range(8)]
+
+    def ask(place: Place, content: str) -> bool:
+        if place.young.get(content) or place.before(content, content):
+            return True
+        place.keep(content, content, NOTHING)
+        return False
+
+    for number in range(9000):
+        ask(once, str(number))
+        ask(again, str(number * 7 % 900))
+        assert elements.kept <= 4096
+    known = [ask(again, str(number)) for number in range(900)]
+    assert all(known)
+
+    for number in range(2000):
+        for place in others:
+            ask(place, str(number))
+            assert elements.kept <= 4096
+    assert all(ask(place, "1999") for place in others)
+
+
+def references(structure: Structure) -> Iterator[tuple[str, bool, str]]:
+    """Yield each Reference of a resource: its name, whether it is a list, a type it may be to."""
+    for path, element in structure.elements.items():
+        name = path.partition(".")[2].replace("[x]", "Reference")
+        for one in element.types if "." not in name else ():
+            if one.code == "Reference":
+                yield name, element.is_list, (*one.targets, "Patient")[0]
+
+
+def test_a_reference_to_what_was_never_named_says_what_one_says_that_is_read():
+    extractor = Extractor(parts.parameters(), parts.ZONE, base="http://hub.example/fhir")
+    seen = 0
+    for resource_type in sorted(parts.definitions().resource_types):
+        structure = parts.definitions().structure(resource_type)
+        for name, is_list, target in references(structure):
+            target = "Patient" if target == "Resource" else target
+            for number in range(2):
+                own = [{"reference": f"{target}/{number}{k}"} for k in range(3 if is_list else 1)]
+                resource = {"resourceType": resource_type, name: own if is_list else own[0]}
+                content = fhirjson.dumps(resource)
+                known = extractor.known(resource)
+                seen += known.unknown is not None and not known.unknown.names
+                targets = extractor.targets(resource_type, content)
+                whole = targets, extractor.entries(resource)
+                assert extractor.read(resource, content, known, is_right=True) == whole
+    assert seen > 500
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        pytest.param("Medication/1", id="another type"),
+        pytest.param("Patient/", id="no id"),
+        pytest.param("Patient/a_b", id="no id of R4"),
+        pytest.param(f"Patient/{'1' * 65}", id="too long"),
+        pytest.param("Patient/1/2", id="more"),
+        pytest.param("#p", id="contained"),
+        pytest.param("patient/1", id="small"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_what_was_right_of_one_reference_is_asked_of_another_kind(extractor, reference):
+    learn(extractor, observation(subject={"reference": "Patient/1"}))
+    right = observation(subject={"reference": "Patient/2"})
+    assert not extractor.known(right).unknown.names
+
+    for subject in (reference, [{"reference": "Patient/2"}], {"reference": "Patient/2", "x": 1}):
+        value = {"reference": subject} if isinstance(subject, str) else subject
+        broken = observation(subject=value)
+        unknown = extractor.known(broken).unknown
+        assert CHECKS.check(broken, unknown) == CHECKS.check(broken) != []
+
+
+def test_an_empty_list_of_references_stays_refused(extractor):
+    learn(extractor, observation(performer=[{"reference": "Patient/1"}]))
+    broken = observation(performer=[])
+
+    assert CHECKS.check(broken, extractor.known(broken).unknown) == CHECKS.check(broken) != []
+
+
+def test_a_parameter_that_reads_the_text_of_a_reference_is_asked_of_each():
+    definition = {
+        "url": "http://a.example/subject-text",
+        "code": "subject-text",
+        "base": ["Observation"],
+        "type": "string",
+        "expression": "Observation.subject.reference",
+    }
+    parameters = Parameters(parts.definitions())
+    parameters.set_own([OwnParameter("1", read_row(definition), 1)], 1)
+    extractor = Extractor(parameters, parts.ZONE)
+
+    for name in ("Patient/first", "Patient/second"):
+        entries = learn(extractor, observation(subject={"reference": name}))[1]
+        assert [one.text for one in entries if one.parameter == "subject-text"] == [name]

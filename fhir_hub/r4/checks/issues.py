@@ -18,28 +18,33 @@ Issues = Sequence[Issue]
 NONE: Issues = ()
 
 
+class Unknown(NamedTuple):
+    """The names of a resource's elements, and of those in its `meta`, that may not be right.
+
+    All others are known to be right, so that they are passed over.
+    """
+
+    names: Collection[str]
+    in_meta: Collection[str] = ()
+
+
 class Scope(NamedTuple):
     """Where a value is checked: in `resource`, which is `root` or contained in it.
 
-    `contained` is id → type of what the root contains; `right` names elements of the root and
-    of its `meta` (`meta.tag`) that are known to be right, so that they are passed over.
+    `contained` is id → type of what the root contains; `unknown` is what to look at of the root and
+    of its `meta`, None for all.
     """
 
     contained: Mapping[str, str]
     resource: dict[str, Any]
     root: dict[str, Any]
-    right: Collection[str] = ()
+    unknown: Unknown | None = None
     meta: Any = None
 
 
 NO_SCOPE = Scope({}, {}, {})
 
 Check = Callable[[Any, Scope], Issues]
-
-
-def right_in_meta(scope: Scope) -> Collection[str]:
-    """Return the names in the root's `meta` whose values are known to be right."""
-    return [name for name in scope.meta if f"meta.{name}" in scope.right]
 
 
 def within(step: str, issues: Issues) -> list[Issue]:

@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/json.html
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
@@ -19,7 +19,6 @@ from fhir_hub.r4.checks.issues import (
     Check,
     Issues,
     Scope,
-    right_in_meta,
     within,
     wrong_kind,
 )
@@ -104,12 +103,13 @@ def object_of(shape: Shape) -> Check:
         if type(value) is not dict:
             return wrong_kind("an object", value)
         found: list[Issue] | None = None
-        right = scope.right
-        if right and value is not scope.root:
-            right = right_in_meta(scope) if value is scope.meta else ()
-        for name, item in value.items():
-            if name in right:
-                continue
+        looked: Iterable[tuple[str, Any]] = value.items()
+        if (unknown := scope.unknown) is not None:
+            if value is scope.root:
+                looked = [(name, value[name]) for name in unknown.names]
+            elif value is scope.meta:
+                looked = [(name, value[name]) for name in unknown.in_meta]
+        for name, item in looked:
             each_is_right, step = fields[name]
             issues = each_is_right(item, scope)
             if issues:

@@ -3,11 +3,12 @@
 Spec: docs/profiles.md
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
+from fhir_hub.r4.checks.issues import Unknown
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions
@@ -23,8 +24,8 @@ def requirement(
 ) -> Callable[..., bool]:
     """Return what raises `InvalidResource` for a resource from `sources`, as a setting wants.
 
-    It is given the names of elements that R4 is known to find right, and says whether R4 finds
-    nothing at all to say of the others.
+    It is given the names of what R4 is not known to find right, None if of nothing it is known,
+    and says whether R4 finds nothing at all to say of that.
     """
     if validation == "profiles":
         return partial(_require, checks, site_rules, sources)
@@ -36,7 +37,7 @@ def _require(
     site_rules: SiteRules,
     sources: Sequence[str],
     resource: Any,
-    right: Collection[str] = (),
+    unknown: Unknown | None = None,
 ) -> bool:
     """Raise `InvalidResource` with every error of R4, profiles, identifiers and schemas.
 
@@ -48,7 +49,7 @@ def _require(
     return not issues
 
 
-def _known(definitions: Definitions, resource: Any, right: Collection[str] = ()) -> bool:
+def _known(definitions: Definitions, resource: Any, unknown: Unknown | None = None) -> bool:
     """Raise `InvalidResource` unless the hub can handle `resource`: the check of `off`."""
     resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
     if not isinstance(resource_type, str) or resource_type not in definitions.resource_types:

@@ -3,14 +3,14 @@
 Spec: https://hl7.org/fhir/R4/validation.html
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fhir_hub.errors import InvalidResource, Issue
 from fhir_hub.r4.checks.advised_codes import AdvisedCodes
 from fhir_hub.r4.checks.chinese import with_chinese
-from fhir_hub.r4.checks.issues import LIMIT, within
+from fhir_hub.r4.checks.issues import LIMIT, Unknown, within
 from fhir_hub.r4.checks.profiles.bindings import ListedCodes
 from fhir_hub.r4.checks.profiles.run import Profiles
 from fhir_hub.r4.checks.structure import Structures
@@ -49,13 +49,13 @@ class Checks:
         self._profiles = Profiles(definitions, find, membership, unknown=unknown)
         self._codes = AdvisedCodes(definitions, membership)
 
-    def check(self, resource: Any, right: Collection[str] = ()) -> list[Issue]:
+    def check(self, resource: Any, unknown: Unknown | None = None) -> list[Issue]:
         """Return what R4 finds wrong with `resource`, at most 100 issues; empty if it is valid.
 
-        Elements named in `right` are known to be right, and not looked at.
+        Of its elements only what is `unknown` is looked at, if that is given.
         """
         try:
-            issues = self._structures.resource(resource, right=right)
+            issues = self._structures.resource(resource, unknown=unknown)
         except RecursionError:
             deep = [Issue("structure", "nest less deeply: no resource needs so many levels")]
             return with_chinese(deep)
@@ -93,13 +93,13 @@ class Checks:
             return []
         return self._placed(resource, self._structures.advice(resource))
 
-    def require(self, resource: Any, right: Collection[str] = ()) -> bool:
+    def require(self, resource: Any, unknown: Unknown | None = None) -> bool:
         """Raise `InvalidResource` with every error that `resource` has, if it has one.
 
-        Say whether there is nothing at all to say of it. Elements named in `right` are known to
-        be right, and not looked at.
+        Say whether there is nothing at all to say of it. Of its elements only what is `unknown` is
+        looked at, if that is given.
         """
-        issues = self.check(resource, right)
+        issues = self.check(resource, unknown)
         _raise_errors(issues)
         return not issues
 

@@ -6,14 +6,13 @@ circles (an extension has extensions), which is no matter as nothing is looked u
 Spec: https://hl7.org/fhir/R4/elementdefinition.html and json.html
 """
 
-from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
 from fhir_hub.r4.checks import codes, contained, narrative, references
 from fhir_hub.r4.checks.interpreted import Interpreted, Shortcuts
 from fhir_hub.r4.checks.invariants import INVARIANTS
-from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, wrong_kind
+from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, Unknown, wrong_kind
 from fhir_hub.r4.checks.objects import Field, Needed, Shape, object_of
 from fhir_hub.r4.checks.primitives import PRIMITIVES, element_id
 from fhir_hub.r4.definitions import Definitions, Element, ElementType, Structure
@@ -44,12 +43,12 @@ class Structures:
         self._types: dict[str, Check] = {}
 
     def resource(
-        self, value: Any, scope: Scope | None = None, right: Collection[str] = ()
+        self, value: Any, scope: Scope | None = None, unknown: Unknown | None = None
     ) -> Issues:
         """Return the issues of a resource that stands by itself; `scope` is of what it stands in.
 
         A resource in a Bundle or in Parameters is such a resource too: what it contains is its own.
-        Its elements named in `right` are known to be right.
+        Of its elements only what is `unknown` is looked at, if that is given.
         """
         if type(value) is not dict:
             return wrong_kind("a resource (a JSON object)", value)
@@ -60,8 +59,8 @@ class Structures:
             advice = "give a resource type of R4 as resourceType (146 of them, case matters)"
             return [Issue("invalid", advice, ".resourceType")]
         if "contained" not in value:
-            meta = value.get("meta") if right else None
-            return self.type(resource_type)(value, Scope({}, value, value, right, meta))
+            meta = value.get("meta") if unknown is not None else None
+            return self.type(resource_type)(value, Scope({}, value, value, unknown, meta))
         within = Scope(contained.scope_of(value), value, value)
         issues = self.type(resource_type)(value, within)
         return issues or contained.issues(value)
