@@ -98,6 +98,34 @@ async def test_what_cannot_be_kept_or_taken_is_refused_at_commit(start, kind):
         assert await ways.backend.journal.owed() == []
 
 
+@pytest.mark.parametrize(
+    ("accept", "application", "told"),
+    [
+        ("NE", "AL", ["AR"]),
+        ("", "ER", ["AR"]),
+        ("NE", "SU", []),
+        ("SU", "NE", []),
+        ("ER", "", ["CR"]),
+    ],
+)
+async def test_who_wants_no_commit_hears_of_a_refusal_as_msh_16_asks(
+    start, accept, application, told
+):
+    channel = {"ack_mode": "enhanced", "processing_ids": "P"}
+    async with start(channels={"mllp": channel}) as ways:
+        client = await ways.connect()
+        assert await codes(client, message("C1", accept, application, msh_11="T")) == told
+
+
+async def test_a_message_that_no_channel_takes_is_refused_at_commit(start):
+    only = {"ack_mode": "enhanced", "match": {"MSH-3": "LIS"}}
+    async with start(channels={"mllp": {"enabled": False}, "lab": only | {"port": 0}}) as ways:
+        client = await ways.connect("lab")
+        assert read_answer(await client.send(message("C1"))).ack_code == "CR"
+        assert read_answer(await client.send(adt("C2"))).ack_code == "AR"
+        assert await ways.kept() == []
+
+
 async def test_a_message_that_comes_again_is_committed_and_acknowledged_again(start):
     async with start(channels=ENHANCED) as ways:
         client = await ways.connect()

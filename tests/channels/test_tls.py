@@ -68,6 +68,24 @@ async def test_a_certificate_says_who_may_be_sent_as(start, certificates, client
 
 
 @pytest.mark.parametrize(
+    ("accept", "application", "told"),
+    [("AL", "AL", b"CR"), ("ER", "NE", b"CR"), ("NE", "AL", b"AR"), ("", "ER", b"AR")],
+)
+async def test_in_enhanced_mode_a_sender_that_the_certificate_does_not_name_hears_what_it_asks_for(
+    start, certificates, client_tls, accept, application, told
+):
+    more = {"ack_mode": "enhanced", "senders": {"lis.hospital.example": ["LIS|*"]}}
+    async with start(channels=secured(certificates, **more)) as ways:
+        client = await ways.connect("lab", client_tls("lis.hospital.example"))
+        answer = await client.send(adt("C1", msh_3="HIS", msh_15=accept, msh_16=application))
+        assert b"MSA|%b|C1" % told in answer
+        quiet = adt("C2", msh_3="HIS", msh_15="NE", msh_16="NE")
+        await client.send_only(quiet)
+        assert b"MSA|CA|C3" in await client.send(adt("C3", msh_3="LIS", msh_15="AL", msh_16="NE"))
+        assert len(await ways.kept()) == 1
+
+
+@pytest.mark.parametrize(
     ("key", "told"),
     [
         ("certificate", "channels.lab.certificate: No such file or directory"),

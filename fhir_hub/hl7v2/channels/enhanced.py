@@ -61,17 +61,16 @@ class Enhanced:
             refused = work.result()
             if code(refused) in ("AA", ""):
                 return refused
-            committed, is_good = _as_commit(refused), False
-        else:
-            number, committed = kept.result()
-            is_good = True
-            before, self._written = self._written, asyncio.Event()
-            turn = (before, self._written)
-            later = asyncio.create_task(self._follow(number, header, work, turn))
-            self._caller.later.add(later)
-            later.add_done_callback(self._caller.later.discard)
+            self._observe(self.channel.name, _as_commit(refused))
+            return refusal(header, refused)
+        number, committed = kept.result()
+        before, self._written = self._written, asyncio.Event()
+        turn = (before, self._written)
+        later = asyncio.create_task(self._follow(number, header, work, turn))
+        self._caller.later.add(later)
+        later.add_done_callback(self._caller.later.discard)
         self._observe(self.channel.name, committed)
-        return committed if ack.is_wanted(header.field(15), is_good=is_good) else b""
+        return committed if ack.is_wanted(header.field(15), is_good=True) else b""
 
     def acknowledged(self, raw: bytes) -> None:
         """Take the sender's acknowledgment of what it was told."""
@@ -126,6 +125,17 @@ class Enhanced:
             return False
         self._does_acknowledge = False  # it does not: nobody waits for that again
         return True
+
+
+def refusal(header: ack.Header, refused: bytes) -> bytes:
+    """Return what the sender of a message that is not kept hears, `refused` being its AE or AR.
+
+    It is the commit acknowledgment, or the application's if only that is asked for: else nobody
+    would hear of it.
+    """
+    if ack.is_wanted(header.field(15), is_good=False):
+        return _as_commit(refused)
+    return refused if ack.is_wanted(header.field(16), is_good=False) else b""
 
 
 def is_due(header: ack.Header, answer: bytes) -> bool:

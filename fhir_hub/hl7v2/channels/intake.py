@@ -17,7 +17,7 @@ from fhir_hub.hl7v2 import ack, charset
 from fhir_hub.hl7v2.batches import MESSAGE, is_batch, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
 from fhir_hub.hl7v2.channels.debts import Debts
-from fhir_hub.hl7v2.channels.enhanced import Enhanced
+from fhir_hub.hl7v2.channels.enhanced import Enhanced, refusal
 from fhir_hub.hl7v2.channels.folder import Folders
 from fhir_hub.hl7v2.channels.pace import Pace
 from fhir_hub.hl7v2.channels.ports import (
@@ -225,12 +225,12 @@ class Intake:
         if channel is None:
             self._log("message_of_no_channel", channel=channels[0].name)
             unknown = NotSupported("no channel takes this message here")
-            return self._refuse(block.raw, unknown, channels[0])
+            return self._refused(channels[0], block, unknown, caller)
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
             error = NotAllowed("the client's certificate does not stand for MSH-3 and MSH-4")
-            answer = self._refuse(block.raw, error, channel)
+            answer = self._refused(channel, block, error, caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):
             if channel.name not in enhanced:
                 one = Enhanced(channel, caller, self._take, self._debts, self._count)
@@ -242,8 +242,19 @@ class Intake:
             return await enhanced[channel.name].answer(block, read())
         else:
             answer = await self._take(block, channel)
-        self._metrics.observe_message(channel.name, _code(answer), elapsed())
+        if answer:
+            self._metrics.observe_message(channel.name, _code(answer), elapsed())
         return answer
+
+    def _refused(
+        self, channel: Channel, block: Block, error: FhirError, caller: Caller | None
+    ) -> bytes:
+        """Return the answer to what a channel does not even keep, in its mode."""
+        refused = self._refuse(block.raw, error, channel)
+        header = _header(block.raw)
+        if caller is None or not _is_enhanced(channel, block, lambda: header):
+            return refused
+        return refusal(header, refused)
 
     async def _take_from(self, channel: str, block: Block) -> bytes:
         """Return the answer to what a file of a folder holds."""
@@ -266,7 +277,7 @@ class Intake:
             if not channels:
                 self._log("mllp_address_refused", channel=plan.channels[0].name)
                 error = NotAllowed("messages from this address are not taken any more")
-                return self._refuse(block.raw, error, first.channels[0])
+                return self._refused(first.channels[0], block, error, caller)
             return await self.take(channels, caller, block, enhanced)
 
         return handle
