@@ -20,14 +20,15 @@ from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Message, Segment
-from fhir_hub.hl7v2.groups import assign
+from fhir_hub.hl7v2.groups import Node, assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.matches import set_matches
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
-from fhir_hub.hl7v2.programs import GENERIC_NAME, Acts, Entry, Program
+from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
 from fhir_hub.hl7v2.reads import unread
 from fhir_hub.hl7v2.reports.report import Report, kept_segments
+from fhir_hub.hl7v2.rows.acts import Acts
 from fhir_hub.hl7v2.senders import strict
 from fhir_hub.hl7v2.senders.local_codes import LocalCode, LocalCodes, unmapped
 from fhir_hub.hl7v2.settings import Settings
@@ -200,6 +201,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             plan = entry.plan(place)
             if plan is None or (plan.test is not None and not plan.test(place)):
                 continue
+            now = plan.now
             drafts = node.nearest_drafts(entry.name) if entry.adds or entry.joins else ()
             if drafts:
                 draft = drafts[-1] if at < in_order else _behind(segment, drafts)
@@ -208,13 +210,11 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 is_early = at < in_order
                 continue
             else:
-                made = {"resourceType": entry.resource_type}
-                draft = Draft(entry.name, made, run.full_url(entry.name), segment)
-                draft.mode = entry.mode
-                run.drafts.append(draft)
-                node.add_draft(entry.name, draft)
+                draft = _begun(entry, segment, node, run)
+                if plan.recipes is not None and not run.by_table:
+                    now = plan.recipes.acts(place, draft)
             resource = draft.resource
-            for alone, act in plan.now:
+            for alone, act in now:
                 if alone not in resource:
                     act(place, draft)
             if run.is_passed_over:
@@ -229,6 +229,15 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
         else:
             run.left.append((segment, left))
     return late, acts
+
+
+def _begun(entry: Entry, segment: Segment, node: Node, run: Run) -> Draft:
+    made = {"resourceType": entry.resource_type}
+    draft = Draft(entry.name, made, run.full_url(entry.name), segment)
+    draft.mode = entry.mode
+    run.drafts.append(draft)
+    node.add_draft(entry.name, draft)
+    return draft
 
 
 def _behind(segment: Segment, drafts: Sequence[Draft]) -> Draft:

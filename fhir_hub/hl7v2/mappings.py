@@ -24,6 +24,7 @@ from fhir_hub.hl7v2.map_files import (
     entries_of,
     read_files,
 )
+from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path as FieldPath
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
@@ -92,6 +93,7 @@ class Mappings:
             for structure in structures_of(document)
         }
         self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
+        self._memories: dict[tuple[str, ...], Memories] = {}
         if problems:
             raise InvalidMapping(problems)
         digest = files.digest.hexdigest()
@@ -110,8 +112,8 @@ class Mappings:
     def learn(self, stored: Iterable[Mapping[str, Any]]) -> None:
         """Take what stored ConceptMaps say of local codes, after those of the files."""
         self.local_codes = LocalCodes([*self._files.concept_maps, *stored])
-        for program in self._programs.values():
-            program.memories.clear()
+        for memories in self._memories.values():
+            memories.clear()
 
     def described(self) -> list[dict[str, Any]]:
         """Return each sender's file: its name, its version, by which fields it is known."""
@@ -265,7 +267,8 @@ class Mappings:
         if key not in self._programs:
             scope = self._scope(senders)
             program = compile_program(name, self._files, scope, senders, problems)
-            self._programs[key] = program
+            memories = self._memories.setdefault(senders, Memories())
+            self._programs[key] = replace(program, memories=memories)
         return self._programs[key]
 
     def _check_overlays(self, problems: list[str]) -> None:

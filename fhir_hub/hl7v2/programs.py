@@ -20,8 +20,9 @@ from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.reads import Reads, reads_of, taken_by
 from fhir_hub.hl7v2.rows import conditions
-from fhir_hub.hl7v2.rows.acts import Act
+from fhir_hub.hl7v2.rows.acts import Acts
 from fhir_hub.hl7v2.rows.compiler import Compiled, compile_row
+from fhir_hub.hl7v2.rows.recipes import Recipes, recipes_of
 from fhir_hub.hl7v2.rows.row import Row, Scope, read_row
 from fhir_hub.hl7v2.rows.shapes import EVENT, Shape, asked
 from fhir_hub.hl7v2.structure import GENERIC, Group
@@ -30,20 +31,21 @@ _NAME = re.compile(r"([A-Za-z]+)(?:\[[A-Za-z0-9-]+\])?")
 GENERIC_NAME = "*"
 _TOP = "."  # the message itself, outside all groups
 
-_MOST_PLANS = 1024
-# Each with the element that it need not make where it is there.
-Acts = tuple[tuple[str, Act], ...]
+_MOST_PLANS, _MOST_READS = 4096, 512  # of all entries of a scope, of all its programs
+_LONGEST_EVENT = 20
 
 
 class Plan(NamedTuple):
     """What an entry does for a shape: at once, and when all drafts are made.
 
-    `test` is what it asks before, None where the shape says that it holds.
+    `test` is what it asks before, None where the shape says that it holds. `recipes` say what is to
+    do at once for a new resource.
     """
 
     test: conditions.Condition | None
     now: Acts
     later: Acts
+    recipes: Recipes | None = None
 
 
 def _planned(rows: Iterable[Compiled], shape: Shape) -> Acts:
@@ -94,14 +96,16 @@ class Entry:
             other = place.node.nearest(name)
             filled.append(other.filled if other is not None else 0)
         event = place.run.event
-        key = (event, *filled)
+        key = (self.where, event, *filled)
         try:
             return self._plans[key]
         except KeyError:
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
             shape = Shape(dict(zip((self.segment, *self.asks), filled, strict=True)), event)
-            found = self._plans[key] = self._plan(shape)
+            found = self._plan(shape)
+            if len(event) <= _LONGEST_EVENT:
+                if len(self._plans) >= _MOST_PLANS:
+                    self._plans.clear()
+                self._plans[key] = found
             return found
 
     def _plan(self, shape: Shape) -> Plan | None:
@@ -109,7 +113,11 @@ class Entry:
         if holds is False:
             return None
         test = None if holds and not self.before else self.test
-        return Plan(test, _planned(self.rows, shape), _planned(self.late, shape))
+        now = _planned(self.rows, shape)
+        held = [one for one in self.rows if one.act_in(shape) is not None]
+        is_new = not self.adds and not self.takes_out
+        recipes = recipes_of(self.segment, held, shape, now) if is_new else None
+        return Plan(test, now, _planned(self.late, shape), recipes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +131,18 @@ class Program:
     senders: tuple[str, ...] = ()
     memories: Memories = field(default_factory=Memories)
     _here: dict[tuple[str, str], tuple[Entry, ...]] = field(default_factory=dict)
-    _reads: dict[tuple[frozenset[str], bool], Mapping[str, Reads]] = field(default_factory=dict)
 
     def reads(self, ran: frozenset[str], by_table: bool) -> Mapping[str, Reads]:
         """Return what is read of each segment where these entries run, by where they are written.
 
         A feed has the same few sets of them.
         """
-        found = self._reads.get((ran, by_table))
+        known, key = self.scope.reads, (self.structure, ran, by_table)
+        found: Mapping[str, Reads] | None = known.get(key)
         if found is None:
-            if len(self._reads) >= _MOST_PLANS:
-                self._reads.clear()
-            found = reads_of(self.entries, ran, by_table=by_table)
-            self._reads[ran, by_table] = found
+            if len(known) >= _MOST_READS:
+                known.clear()
+            found = known[key] = reads_of(self.entries, ran, by_table=by_table)
         return found
 
     def entries_in(self, segment: str, path: str) -> tuple[Entry, ...]:
@@ -342,6 +349,7 @@ def _entry(
         taken_by(compiled, written["segment"]),
         written.get("before", ""),
         _asked(written, compiled),
+        scope.plans,
     )
 
 

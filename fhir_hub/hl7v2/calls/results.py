@@ -36,6 +36,7 @@ NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"
 _PRESSURE_UNITS = ("mm[Hg]", "kPa")
 # A mere number, as most results are, need not be read again.
 _LONG = 20
+NUMBER, TEXT, PARTS = "number", "text", "parts"
 _plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 VITAL_SIGNS = frozenset(
     {"8867-4", "9279-1", "8310-5", "2708-6", "59408-5", "8302-2", "9843-4", "29463-7", "39156-5"}
@@ -81,6 +82,13 @@ def _with_unit_text(quantity: Json, place: Place, unit: Path) -> Json:
     value = place.value(unit)
     name = part(value, 2) if value else ""
     return quantity | {"unit": name} if name and "code" in quantity else quantity
+
+
+def kind_of(text: str, encoding: Encoding) -> str:
+    """Return what the text of OBX-5 is: a mere NUMBER, TEXT that is no two pressures, or PARTS."""
+    if len(text) < _LONG and _plain(text):
+        return NUMBER
+    return PARTS if "/" in text or encoding.repetition in text else TEXT
 
 
 _ONE_VALUE = frozenset({"", "TX", "FT", "ST", "ED", "RP", "NA"})

@@ -107,6 +107,29 @@ FURTHER = frozenset(
     | {"visit_participant"}
 )
 
+# What these make of a new resource follows from the texts of the fields that they read, which are
+# codes, and from these elements of it.
+OF_CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "observation_category": ("code",),
+        "observation_code": (),
+        "reference_range": ("component",),
+        "report_status": ("status",),
+        "specimen_source": (),
+    }
+)
+# These make nothing where the text of their first field is of such a kind.
+IDLE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "pressure_components": frozenset([results.NUMBER, results.TEXT]),
+        "repeated_components": frozenset([results.NUMBER, results.TEXT]),
+    }
+)
+# These make of a number in their first field a Quantity of it: the rest follows from the others.
+OF_NUMBERS: Mapping[str, tuple[str, ...]] = MappingProxyType({"observed_value": ("component",)})
+# Elements that these change besides the one to which the row goes.
+CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"pressure_components": ("code",)})
+
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
         "administered_at": given.administered_at,

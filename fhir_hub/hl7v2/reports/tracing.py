@@ -70,7 +70,7 @@ class Tracer:
 
     def _watched(self, compiled: Compiled) -> Compiled:
         """Return the row under watch: what it would make is looked at though another did before."""
-        return compiled._replace(act=self._act(compiled), alone="", free=None)
+        return compiled._replace(act=self._act(compiled), alone="", free=None, follows=None)
 
     def _act(self, compiled: Compiled) -> Act:
         act, row, alone = compiled.act, compiled.row, compiled.alone

@@ -21,6 +21,8 @@ from fhir_hub.hl7v2.rows.setters import Put, setter
 from fhir_hub.hl7v2.rows.values import Convert, converter, putter
 
 Act = Callable[[Place, Draft], None]
+# Each with the element that it need not make where it is there.
+Acts = tuple[tuple[str, Act], ...]
 Each = Callable[[Place, Draft, list[Value]], None]
 _WHOLE = ("string", "markdown", "Annotation")
 

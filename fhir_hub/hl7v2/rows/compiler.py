@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from fhir_hub.hl7v2 import structure
-from fhir_hub.hl7v2.calls.table import CALLS, FURTHER, UNCONDITIONAL
+from fhir_hub.hl7v2.calls.table import CALLS, FURTHER, OF_CODES, UNCONDITIONAL
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, by_type, calling, constant, linking, reading, supporting
@@ -15,7 +15,7 @@ from fhir_hub.hl7v2.rows.elements import Target, target
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import decorator, setter
 from fhir_hub.hl7v2.rows.shapes import Asked, Shape, asked
-from fhir_hub.hl7v2.rows.values import converter, putter, type_of
+from fhir_hub.hl7v2.rows.values import converter, is_of_codes, putter, type_of
 
 
 class Compiled(NamedTuple):
@@ -23,7 +23,9 @@ class Compiled(NamedTuple):
 
     It has nothing to do unless one of the fields that it `needs` is filled (none: it needs none),
     nor where the resource has the element `alone`. It asks `when` and `unless`; `free` does not ask
-    again, for where what is filled decides that already.
+    again, for where what is filled decides that already. It `goes` to an element of the resource (a
+    choice: `is_choice`). What it makes of a new one follows from the texts of its fields and from
+    the elements in `follows`; None: from more than those, or from what is no code.
     """
 
     row: Row
@@ -35,6 +37,9 @@ class Compiled(NamedTuple):
     unless: Asked = ()
     test: conditions.Condition | None = None
     free: Act | None = None
+    goes: str = ""
+    is_choice: bool = False
+    follows: tuple[str, ...] | None = None
 
     def act_in(self, shape: Shape) -> Act | None:
         """Return what the row does where this is filled, None if that is nothing."""
@@ -74,6 +79,9 @@ def compile_row(
         asked(row.unless),
         test,
         made(None) if test else None,
+        (*goal.parents, goal.last)[0].name,
+        goal.choice and not goal.parents,
+        None if phase or goal.parents or goal.choice else _follows(row),
     )
 
 
@@ -105,6 +113,14 @@ def _alone(row: Row, goal: Target) -> str:
     is_added = row.links or row.call or row.is_resource
     is_list = goal.last.is_list or bool(goal.parents)
     return "" if is_added or is_list or goal.choice else goal.last.name
+
+
+def _follows(row: Row) -> tuple[str, ...] | None:
+    """Return the elements that decide beside the texts of codes what a row makes, None if more."""
+    if row.call:
+        return OF_CODES.get(row.call)
+    is_constant = row.value is not None and not row.is_resource
+    return () if is_constant or is_of_codes(row) else None
 
 
 def _needs(row: Row, segment: str) -> tuple[Path, ...]:

@@ -44,7 +44,8 @@ class Scope:
     """What rows are compiled against: the definitions, the code tables, the sender's settings.
 
     `compiled` keeps each row that is compiled, and `entries` each entry by where it is written:
-    maps share their segments' rows, messages the entries of their parts.
+    maps share their segments' rows, messages the entries of their parts. `plans` has what entries
+    do for the shapes that came, `reads` what is read where certain of them run.
     """
 
     definitions: Definitions
@@ -52,6 +53,8 @@ class Scope:
     settings: Settings
     compiled: dict[Any, Any] = field(default_factory=dict)
     entries: dict[str, Any] = field(default_factory=dict)
+    plans: dict[Any, Any] = field(default_factory=dict)
+    reads: dict[Any, Any] = field(default_factory=dict)
 
 
 def read_row(where: str, document: Mapping[str, Any]) -> Row:

@@ -8,7 +8,7 @@ whatever the fields say is called without asking it.
 Spec: DESIGN 2a
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.path import Path, parse_path
@@ -18,10 +18,16 @@ Asked = tuple[tuple[Path, Any], ...]
 
 
 class Shape(NamedTuple):
-    """What is `filled` of the segments, by name: bit n is field n, 0 for one that is not there."""
+    """What is `filled` of the segments, by name: bit n is field n, 0 for one that is not there.
+
+    Where texts are known too, `text` is what stands at a path that a condition compares with
+    something, and `is_valued` says whether anything does, None where that is not known.
+    """
 
     filled: Mapping[str, int]
     event: str = ""
+    text: Callable[[Path], str] | None = None
+    is_valued: Callable[[Path], bool | None] | None = None
 
     def is_empty(self, path: Path) -> bool:
         """Say whether nothing at all stands in the field of a path, as far as that is known."""
@@ -44,10 +50,15 @@ class Shape(NamedTuple):
 
     def _one(self, path: Path, wanted: Any) -> bool | None:
         if isinstance(wanted, bool):
-            return not wanted if self.is_empty(path) else None
+            if self.is_empty(path):
+                return not wanted
+            is_valued = self.is_valued(path) if self.is_valued is not None else None
+            return None if is_valued is None else is_valued is wanted
         among = [wanted] if isinstance(wanted, str) else wanted
         if path == EVENT:
             return self.event in among
+        if self.text is not None:
+            return self.text(path) in among
         return "" in among if self.is_empty(path) else None
 
 

@@ -54,6 +54,11 @@ def converter(kind: str, row: Row, scope: Scope) -> tuple[Convert, str]:
     return made, fhir_type
 
 
+def is_of_codes(row: Row) -> bool:
+    """Say whether a row reads a code, and nothing but what was made of it is remembered."""
+    return bool(row.table) or (isinstance(row.kind, str) and row.kind in _CODES)
+
+
 def _remembering(row: Row, make: Convert) -> Convert:
     """Return `make` with what it made of each code kept for as long as the maps are."""
 
