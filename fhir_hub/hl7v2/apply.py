@@ -28,7 +28,6 @@ from fhir_hub.identity import doubles, match, merging, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.r4.references import RECORDS, find_references
-from fhir_hub.repository.familiar import Familiar
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
@@ -53,12 +52,11 @@ async def apply(
     new_id: IdMaker,
     parameters: Parameters,
     made: Sequence[Key] = (),
-    familiar: Familiar | None = None,
 ) -> tuple[Key, ...]:
     """Stage what the message says; return the resources that it is about.
 
     `telling` says who tells it, and takes notes; `parameters` tell who may refer to a merged
-    Patient, `made` is what it was about when it was done before, `familiar` are staff found before.
+    Patient, `made` is what it was about when it was done before.
     Raises a `FhirError` where what is stored and the message cannot be brought together.
     """
     things = joined(conversion.resources)
@@ -69,7 +67,7 @@ async def apply(
         await unlinks.find(unit, patients)
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
-    await _find_others(unit, things, familiar)
+    await _find_others(unit, things)
     await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
@@ -111,7 +109,8 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
     }
     known: list[Resource] = []
     if wanted:
-        known = [_loaded(s) for s in await unit.find("Patient", match.plan_of(sorted(wanted)))]
+        plan = match.plan_of(sorted(wanted))
+        known = [_loaded(s) for s in await unit.find("Patient", plan, familiar="whole")]
     survivors = await merged_patients.survivors(unit, known)
     for thing in patients:
         resource = thing.resource
@@ -171,9 +170,7 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
     unit.require_none("Patient", is_gone)
 
 
-async def _find_others(
-    unit: Unit, things: Sequence[Thing], familiar: Familiar | None = None
-) -> None:
+async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
     """Find what is no Patient by identifier and by key, with a search of each a resource type."""
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
@@ -189,20 +186,21 @@ async def _find_others(
             if own := keys_of(thing.resource):
                 keys.update(numbers_of(own))
         found: list[Stored] = []
-        known: Familiar | None = None
+        is_named = False
         if numbers := sorted(wanted - keys):
             is_named = resource_type in _NAMED and all(
                 t.converted.mode == "create" for t in of_type
             )
-            plan, known = match.plan_of(numbers), familiar if is_named else None
-            found += await unit.find(resource_type, plan, familiar=known)
+            found += await unit.find(
+                resource_type, match.plan_of(numbers), familiar="name" if is_named else "whole"
+            )
         if keys:
             tests = tuple(Is(key.value, key.system) for key in sorted(keys))
             found += await unit.find(resource_type, Has("_tag", "token", tests))
         if not found:
             continue
         holders: dict[Number, dict[str, Resource]] = {}
-        read = _familiar_holder if known is not None and not keys else _holder
+        read = _familiar_holder if is_named and not keys else _holder
         for resource, held in map(read, [stored.content for stored in found]):
             for number in held:
                 holders.setdefault(number, {})[resource["id"]] = resource

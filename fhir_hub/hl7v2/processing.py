@@ -11,7 +11,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -29,7 +29,6 @@ from fhir_hub.hl7v2.listener import Log
 from fhir_hub.hl7v2.meaning.retold import Retold
 from fhir_hub.hl7v2.meaning.telling import counted
 from fhir_hub.hl7v2.reports import origin
-from fhir_hub.repository.familiar import Familiar
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
@@ -66,7 +65,6 @@ class Processing:
     on_invalid: Callable[[], None]
     on_retry: Callable[[], None]
     start: Start
-    familiar: Familiar = field(default_factory=Familiar)
 
     async def process(self, course: Course) -> bytes:
         """Do a kept message when its turn comes; return its acknowledgment."""
@@ -128,8 +126,6 @@ class Processing:
             warnings = unit.warnings
             telling.notes.clear()
             later.known.clear()
-            if attempts > 1:  # somebody is known by another record by now, perhaps
-                self.familiar.clear()
             # another process may have finished it: then its finish is what conflicts, for ever
             if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
                 return done
@@ -140,7 +136,6 @@ class Processing:
                 new_id=self.new_id,
                 parameters=self.parameters,
                 made=course.entered.links if course.is_redone else (),
-                familiar=self.familiar,
             )
             error = "" if not course.is_late else reason(late())
             unit.finish = self._finish(course, "done", answer, error, links)

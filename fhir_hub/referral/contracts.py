@@ -142,7 +142,7 @@ def plan_of_active() -> Plan:
 async def contracts_of(unit: Unit, patient: Key) -> list[Resource]:
     """Return the active contracts of a patient, of whatever term."""
     of_patient = And((plan_for("CareTeam", patient=patient), plan_of_active()))
-    found = await unit.find("CareTeam", of_patient)
+    found = await unit.find("CareTeam", of_patient, familiar="whole")
     return [read(one) for one in found]
 
 

@@ -45,6 +45,12 @@ async def find(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]
     return await unit.find(resource_type, plan_for(resource_type, **wanted))
 
 
+async def find_again(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]:
+    """Return what `find` does, of what is asked again and again of the same patient."""
+    plan = plan_for(resource_type, **wanted)
+    return await unit.find(resource_type, plan, familiar="whole")
+
+
 @lru_cache(maxsize=1024, typed=True)  # the rules ask the same of each of a message's results
 def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     """Return the plan that `find` asks."""

@@ -16,7 +16,7 @@ from fhir_hub.clock import instant
 from fhir_hub.errors import Issue
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.contracts import contracts_of, holds, members
-from fhir_hub.referral.finding import Followed, find, read
+from fhir_hub.referral.finding import Followed, find, find_again, read
 from fhir_hub.referral.places import resource_at
 from fhir_hub.referral.reading import at, codings, each, has_code, key_of
 from fhir_hub.referral.readings import codes_of, effective, is_final, is_implausible, meets, values
@@ -104,7 +104,7 @@ async def _say(
         "valueReference": {"reference": "/".join(key)},
     }
     code = Is(SCREENING, TASKS)
-    tasks = [read(one) for one in await find(unit, "Task", patient=patient, code=code)]
+    tasks = [read(one) for one in await find_again(unit, "Task", patient=patient, code=code)]
     if any(_is_about(one, key, name) for one in tasks):
         return None  # the same reading again: its Task is there, or was done
     there = next((one for one in tasks if one.get("status") in OPEN), None)
@@ -131,7 +131,8 @@ async def _say(
 
 async def programmes_of(unit: Unit, patient: Key, name: str = "") -> list[Resource]:
     """Return the active CarePlans of a patient that are of a programme, of the one named."""
-    found = [read(one) for one in await find(unit, "CarePlan", patient=patient, status="active")]
+    plans = await find_again(unit, "CarePlan", patient=patient, status="active")
+    found = [read(one) for one in plans]
     return [
         one
         for one in found
@@ -158,7 +159,7 @@ async def family_doctor(unit: Unit, patient: Key, day: date) -> Key | None:
 async def _flag(unit: Unit, patient: Key, name: str, screening: Screening, day: str) -> Key:
     """Stage a Flag for whoever sees the patient next, where there is no family doctor."""
     code = {"coding": [{"system": RULES, "code": name}], "text": screening.chinese}
-    for stored in await find(unit, "Flag", patient=patient):
+    for stored in await find_again(unit, "Flag", patient=patient):
         flag = read(stored)
         if flag.get("status") == "active" and has_code(flag.get("code"), name, RULES):
             return Key("Flag", flag["id"])

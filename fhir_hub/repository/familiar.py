@@ -1,43 +1,64 @@
 """What searches of a unit need not be run: of what is well known, and of what nobody knows yet.
 
-A feed names the same few hundred doctors, wards and institutions again and again. Which resource
-one is found as is kept, and as of when. It is found again if what was found is as it was then; and
-the unit is written only if the search would still find the same, which so is known as of that
-write. Of what was asked for by one number that says all; what was found by one of several is read
-by id, to see that it has them still. And of a resource that a unit has just made under an id of
-its own nothing can be stored that refers to it.
+A feed names the same few hundred doctors, wards and institutions again and again, and of a patient
+come several messages in a row, each of which asks the same. What was found is kept, and as of
+when. It is found again if each of it is still the version that it was; and the unit is written
+only if the search would still find the same, which so is known as of that write: where nothing
+was written that could change the answer, nobody searches. If it is wrong, the unit is done again
+and searches. And of a resource that a unit has just made under an id of its own nothing can be
+stored that refers to it.
 
 Spec: DESIGN 3
 """
 
 from collections.abc import Collection, Sequence
+from itertools import islice
+from typing import Literal
 
 from fhir_hub.search.plan import Has, Is, Plan, conditions_of
 from fhir_hub.store.base import Key, Store, Stored
 
-_MOST = 512
+_MOST = 4096
+Asked = tuple[str, Plan]
+By = Literal["", "name", "whole"]
 Found = tuple[Sequence[Stored], int]
 
 
-class Familiar(dict[tuple[str, Plan], Found]):
-    """What was found by a type and a plan, and as of when; at most some hundred answers."""
+class Familiar:
+    """What was found by a type and a plan, and as of when; of the answers the last 4,096 used."""
 
-    def keep(self, resource_type: str, plan: Plan, matches: Sequence[Stored], as_of: int) -> None:
+    def __init__(self) -> None:
+        self._known: dict[Asked, Found] = {}
+
+    def keep(self, asked: Asked, matches: Sequence[Stored], as_of: int) -> None:
         """Keep what a search found."""
-        if len(self) >= _MOST:
-            self.clear()
-        self[resource_type, plan] = (matches, as_of)
+        known = self._known
+        known.pop(asked, None)  # the last used is the last in it
+        known[asked] = (matches, as_of)
+        if len(known) > _MOST:
+            for oldest in list(islice(known, len(known) - _MOST)):
+                del known[oldest]
 
-    async def again(self, resource_type: str, plan: Plan, store: Store) -> Found | None:
-        """Return what was found, None if it is not known or no more as it was."""
-        known = self.get((resource_type, plan))
-        if known is None or (type(plan) is Has and len(plan.tests) == 1):
+    def forget(self, asked: Asked) -> None:
+        """Have it searched for the next time."""
+        self._known.pop(asked, None)
+
+    async def again(self, asked: Asked, store: Store, by: By) -> Found | None:
+        """Return what was found, None if it is not known or no more as it was.
+
+        By `name` it only matters which resource has the one number that was asked for.
+        """
+        known = self._known.get(asked)
+        if known is None or not known[0]:
+            return known
+        plan = asked[1]
+        if by == "name" and type(plan) is Has and len(plan.tests) == 1:
             return known
         then = [(one.logical_id, one.version_id) for one in known[0]]
-        current = await store.read_many([Key(resource_type, logical_id) for logical_id, _ in then])
+        current = await store.read_many([Key(asked[0], logical_id) for logical_id, _ in then])
         if then == [(one.logical_id, one.version_id) for one in current]:
             return known
-        self.pop((resource_type, plan), None)
+        self._known.pop(asked, None)
         return None
 
 

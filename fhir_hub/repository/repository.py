@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import Contended, Gone, Issue, NotFound
+from fhir_hub.repository.familiar import Familiar
 from fhir_hub.repository.indexing import Indexing
 from fhir_hub.repository.integrity import deletion_issues, prepare, refusal
 from fhir_hub.repository.links import Included, include
@@ -60,6 +61,7 @@ class Repository:
         self._queue = asyncio.Lock()
         self._indexing = indexing
         self._terminology = terminology
+        self._familiar = Familiar()
 
     def of(self, *sources: str) -> "Repository":
         """Return this repository, with the rules of what comes from `sources`.
@@ -141,7 +143,7 @@ class Repository:
         raise Contended("too many others write the same resource; try again")
 
     async def _attempt(self, work: Callable[[Unit], Awaitable[Result]]) -> tuple[bool, Result]:
-        unit = Unit(self.store, self._rules)
+        unit = Unit(self.store, self._rules, self._familiar)
         result = await work(unit)
         if not unit.changes and unit.finish is None:
             return True, result
@@ -152,6 +154,7 @@ class Repository:
         try:
             unit.written(await self.store.write(changes, unit.guards, unit.finish, targets))
         except Conflict:
+            unit.refused()
             await self._look_again()
             return False, result
         except Broken as broken:

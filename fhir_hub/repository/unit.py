@@ -17,7 +17,7 @@ from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds, instant_at, microseconds
 from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
 from fhir_hub.r4.references import RECORDS, Literal, is_id
-from fhir_hub.repository.familiar import Familiar, asks_of
+from fhir_hub.repository.familiar import Asked, By, Familiar, asks_of
 from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.staged import Staged, as_stored, same, stamp
 from fhir_hub.search.plan import Plan, Query
@@ -56,7 +56,7 @@ class Unit:
     the unit is written.
     """
 
-    def __init__(self, store: Store, rules: Rules) -> None:
+    def __init__(self, store: Store, rules: Rules, familiar: Familiar | None = None) -> None:
         self.finish: Finish | None = None
         self.changes: dict[Key, Change] = {}
         self.guards: list[Guard | Generation] = []
@@ -74,8 +74,9 @@ class Unit:
         self._store = store
         self._rules = rules
         self._seen: dict[Key, Stored | None] = {}
-        self._asked: dict[tuple[str, Plan], Sequence[Stored]] = {}
-        self._familiar: list[tuple[Familiar, str, Plan, Sequence[Stored]]] = []
+        self._asked: dict[Asked, Sequence[Stored]] = {}
+        self._familiar = familiar
+        self._recalled: dict[Asked, Sequence[Stored]] = {}  # what is familiar, found again here
         self._new: set[str] = set()  # addresses that were made up here: nobody refers to them yet
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
@@ -94,26 +95,27 @@ class Unit:
         resource_type: str,
         plan: Plan,
         among: Collection[Key] | None = None,
-        familiar: Familiar | None = None,
+        familiar: By = "",
     ) -> list[Stored]:
         """Return what meets `plan`, staged resources too; the commit holds only if that stays so.
 
         Of what is staged only `among` is looked at, if that is given. What is `familiar` is not
-        searched for.
+        searched for if it was found before: by its `name`, where what it says does not matter.
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
-        matches = self._asked.get((resource_type, plan))  # rules ask the same of each of ten
+        asked = (resource_type, plan)
+        matches = self._asked.get(asked)  # rules ask the same of each of ten
         if matches is None and self._new and asks_of(plan, self._new):
-            matches = self._asked[resource_type, plan] = ()
+            matches = self._asked[asked] = ()
         if matches is None:
-            known = None
-            if familiar is not None:
-                known = await familiar.again(resource_type, plan, self._store)
+            known, kept = None, self._familiar if familiar else None
+            if kept is not None:
+                known = await kept.again(asked, self._store, familiar)
             if known is None:
                 known = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
-            if familiar is not None and known[0]:
-                self._familiar.append((familiar, resource_type, plan, known[0]))
+            if kept is not None:
+                self._recalled[asked] = known[0]
             matches = self._hold(resource_type, plan, *known)
         found = []
         for stored in matches:
@@ -145,10 +147,20 @@ class Unit:
 
     def written(self, stored: Sequence[Stored]) -> None:
         """Take note that all is written: what is familiar was found again just before."""
-        if stored:
-            before = stored[0].sequence - 1
-            for familiar, resource_type, plan, matches in self._familiar:
-                familiar.keep(resource_type, plan, matches, before)
+        if self._familiar is None or not stored:
+            return
+        before, changed = stored[0].sequence - 1, {one.resource_type for one in stored}
+        for asked, matches in self._recalled.items():
+            if asked[0] in changed:  # it may be found from now on, or say something else
+                self._familiar.forget(asked)
+            else:
+                self._familiar.keep(asked, matches, before)
+
+    def refused(self) -> None:
+        """Take note that something is not as it was found: it may be what seemed familiar."""
+        if self._familiar is not None:
+            for asked in self._recalled:
+                self._familiar.forget(asked)
 
     def _hold(
         self, resource_type: str, plan: Plan, matches: Sequence[Stored], as_of: int

@@ -3,7 +3,6 @@
 import pytest
 
 from fhir_hub.errors import InvalidResource, PreconditionFailed, VersionConflict
-from fhir_hub.repository.familiar import Familiar
 from fhir_hub.search.plan import EVERYTHING, Has, Is, LinkedBy, Links
 from fhir_hub.store.base import Key
 
@@ -151,19 +150,41 @@ async def test_a_logical_id_must_be_one(repository):
 
 
 async def test_what_is_familiar_is_known_as_of_the_last_write_that_held_it_true(repository):
-    familiar, known = Familiar(), []
+    known = []
     await repository.commit(_create("p"))
 
     async def work(unit):
-        found = await unit.find("Patient", BY_NUMBER, familiar=familiar)
+        found = await unit.find("Patient", BY_NUMBER, familiar="name")
         assert [one.logical_id for one in found] == ["p"]
-        unit.create({"resourceType": "Patient"})
+        known.append(unit.guards[-1].as_of)
+        unit.create({"resourceType": "Person"})
 
     for _ in range(3):
         await repository.commit(work)
-        known.append(familiar["Patient", BY_NUMBER][1])
 
-    assert known == [1, 2, 3]
+    assert known == [0, 1, 2]
+
+
+@pytest.mark.parametrize("resource_type", ["Person", "Patient"])
+async def test_what_is_familiar_is_found_as_it_is_now(repository, resource_type):
+    found = []
+
+    async def work(unit):
+        matches = await unit.find("Patient", BY_NUMBER, familiar="whole")
+        found.append([(one.logical_id, one.version_id) for one in matches])
+        unit.create({"resourceType": resource_type})
+
+    async def change(unit):
+        await unit.update(PATIENT | {"gender": "female"}, "p")
+
+    for write in (_create("p"), change, _create("q")):
+        await repository.commit(work)
+        await repository.commit(write)
+    await repository.commit(work)
+
+    # what was unknown at the search is found by the second attempt
+    ended = [one for one, after in zip(found, [*found[1:], None], strict=True) if one != after]
+    assert ended == [[], [("p", 1)], [("p", 2)], [("p", 2), ("q", 1)]]
 
 
 async def test_a_unit_is_done_again_if_by_its_end_there_is_what_it_requires_none_of(repository):
