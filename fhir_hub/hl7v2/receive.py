@@ -1,8 +1,9 @@
 """A message from its bytes to its acknowledgment, exactly once.
 
 The bytes are kept before anything is made of them, and what they make is written together with
-the acknowledgment in one atomic step. So after a crash a message was either finished, and is
-answered as before, or was not, and is done again: `replay` at the start does that. A message
+the acknowledgment in one atomic step. Nobody is answered before both are durable. So after a crash
+a message was either finished, and is answered as before, or was not, and is done again: `replay`
+at the start does that, and the sender, if he is not answered. A message
 that was seen before gets the acknowledgment that it got then, and has no second effect. What is
 about one patient is done in the order in which it came, over all connections and processes.
 
@@ -158,7 +159,8 @@ class Receiver:
     async def _keep(self, message: Received, course: Course) -> Kept:
         while True:
             try:
-                return await self._journal.keep(message)
+                # who is answered when it has ended need not know earlier that it is durable
+                return await self._journal.keep(message, is_early=not message.owes)
             except Exception as error:
                 if not is_transient(error) or not await course.tries.again():
                     raise

@@ -97,7 +97,8 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
         number, turns, again = value
         return (await backend.journal.reopen(number, turns, again=again)).is_free
     assert kind == "keep", kind
-    kept = await backend.journal.keep(Received(*value))
+    message, is_early = value
+    kept = await backend.journal.keep(Received(*message), is_early=is_early)
     return kept.entered.number, kept.is_duplicate, kept.is_changed, kept.is_free
 
 
@@ -216,9 +217,10 @@ class ForwardingJournal:
     def __init__(self, near: Journal, ask: Ask) -> None:
         self._near, self._ask = near, ask
 
-    async def keep(self, message: Received) -> Kept:
+    async def keep(self, message: Received, *, is_early: bool = False) -> Kept:
         """Have the message stored durably, unless it is a duplicate."""
-        number, is_duplicate, is_changed, is_free = await self._ask("keep", _RECEIVED(message))
+        asked = _RECEIVED(message), is_early
+        number, is_duplicate, is_changed, is_free = await self._ask("keep", asked)
         if is_duplicate:
             return Kept(await self._found(number), is_duplicate)
         state: State = "quarantined" if is_changed else "received"

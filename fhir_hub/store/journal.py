@@ -112,9 +112,11 @@ class Pruned(NamedTuple):
 class Journal(Protocol):
     """Where received messages are kept, from before their acknowledgment on."""
 
-    async def keep(self, message: Received) -> Kept:
+    async def keep(self, message: Received, *, is_early: bool = False) -> Kept:
         """Store the message durably, unless it is a duplicate. Atomic: one of two is the first.
 
+        With `is_early` it may return before a new message is durable. Its end, and whatever else
+        is written from now on, becomes durable together with it or after it, or not at all.
         One that `replaces` another makes that one `replaced`, and is never `quarantined`. Raises
         `Conflict` if the other one may not be replaced.
         """

@@ -307,7 +307,11 @@ class Supervisor:
         alive.held.update(numbers)
 
         self._log.info("messages_replayed", messages=len(numbers))
-        self._run(alive.ask("replay", numbers))
+        self._run(self._replay(alive, numbers))
+
+    async def _replay(self, alive: Worker, numbers: list[int]) -> None:
+        await self._backend.store.write(())  # so what was kept early is there for who reads now
+        await alive.ask("replay", numbers)
 
     async def _watch(self, name: str) -> None:
         """Start a worker again whenever it ends."""

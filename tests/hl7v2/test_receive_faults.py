@@ -82,13 +82,14 @@ async def test_a_journal_that_keeps_nothing_means_no_promise(url, convert, clock
 async def test_an_end_that_cannot_be_recorded_is_logged_and_the_sender_answered(
     url, convert, clock, log
 ):
-    def lose_the_table(message, received, zone):
-        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:"))) as connection:
-            connection.execute("DROP TABLE message")
-        raise NotSupported("no map")
-
+    convert.fault = NotSupported("no map")
     async with open_backend(url) as backend:
-        answer = await receiver_of(backend, lose_the_table, clock, log).receive(oru())
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:"))) as connection:
+            connection.execute(
+                "CREATE TRIGGER no_end BEFORE UPDATE ON message"
+                " BEGIN SELECT RAISE(ABORT, 'no message ends'); END"
+            )
+        answer = await receiver_of(backend, convert, clock, log).receive(oru())
 
     assert read_answer(answer)[:2] == ("C1", "AR")
     assert log.lines == ["message_not_finished {'number': 1, 'fault': 'Unavailable'}"]
@@ -99,6 +100,7 @@ async def test_what_a_crash_interrupted_is_done_at_the_next_start(url, convert, 
         convert.fault = Crash()
         with pytest.raises(Crash):
             await receiver_of(backend, convert, clock, log).receive(oru())
+        await backend.store.write(())  # what was kept before is durable with this
         (pending,) = await backend.journal.pending()
         assert pending.message.raw == oru()
 
@@ -158,6 +160,7 @@ async def test_two_processes_that_replay_one_message_do_it_once(url, convert, cl
         with pytest.raises(Crash):
             await receiver_of(backend, convert, clock, log).receive(oru())
         convert.fault = None
+        await backend.store.write(())
         first, second = (receiver_of(backend, convert, clock, log) for _ in range(2))
         await asyncio.gather(first.replay(), second.replay())
 

@@ -11,6 +11,8 @@ CLIENTS = 8
 class Disk:
     """Takes what is to be made durable, and says how many works were in each group."""
 
+    groups: Groups[Any]
+
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.returns = asyncio.Event()
@@ -63,3 +65,91 @@ def test_a_group_is_as_large_as_allowed_and_everybody_gets_his_own_answer() -> N
     sizes, answers = asyncio.run(run())
     assert (max(sizes), sum(sizes)) == (2, 7)
     assert answers == list(range(7))
+
+
+class Answers:
+    """Goes on when its work is done, and notes if it is lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[Any] = []
+
+    def goes_on(self, result: Any) -> bool:
+        return True
+
+    def is_lost(self, result: Any) -> None:
+        self.lost.append(result)
+
+
+class OpenDisk(Disk):
+    """Takes who joins a group that is not durable yet."""
+
+    async def write(self, group: list[Job[Any]]) -> None:
+        joined, until = group, asyncio.get_running_loop().time() + 60
+        while joined:
+            for job in joined:
+                job.result = job.work
+                job.go_on()
+            joined = await self.groups.company(group, until)
+        await super().write(group)
+
+
+def test_who_went_on_comes_into_the_same_group_and_hurry_ends_the_waiting() -> None:
+    async def run() -> list[int]:
+        disk, coming = OpenDisk(), [1]
+        groups = disk.groups = Groups(disk.write, expected=lambda: coming[0])
+        assert await groups.run("kept", 1, early=Answers(), is_patient=True) == "kept"
+        assert disk.sizes == []  # it went on though nothing is durable
+        coming[0] = 0
+        end = asyncio.create_task(groups.run("end", 1, is_patient=True))
+        await settled()
+        assert disk.sizes == [2]
+        disk.returns.set()
+        assert await end == "end"
+
+        coming[0] = 1
+        await groups.run("kept", 1, early=Answers(), is_patient=True)
+        hurried = asyncio.create_task(groups.run("hurried", 1))
+        await settled()
+        disk.returns.set()
+        assert await hurried == "hurried"
+        return disk.sizes
+
+    assert asyncio.run(run()) == [2, 2]
+
+
+def test_a_group_waits_for_who_is_about_to_come_but_not_for_ever() -> None:
+    async def run() -> list[int]:
+        disk = OpenDisk()
+        groups = disk.groups = Groups(disk.write, expected=lambda: 4)
+
+        async def write(group: list[Job[Any]]) -> None:
+            assert await groups.company(group, asyncio.get_running_loop().time() + 0.001) == []
+            await disk.write(group)
+
+        groups._write = write
+        alone = asyncio.create_task(groups.run("alone", 1, is_patient=True))
+        while not disk.sizes:
+            await asyncio.sleep(0.001)
+        disk.returns.set()
+        assert await alone == "alone"
+        return disk.sizes
+
+    assert asyncio.run(run()) == [1]
+
+
+def test_what_was_not_made_durable_is_lost_to_who_went_on() -> None:
+    async def run() -> list[Any]:
+        answers = Answers()
+
+        async def write(group: list[Job[Any]]) -> None:
+            for job in group:
+                job.result = job.work
+                job.go_on()
+            raise OSError("the disk is gone")
+
+        groups: Groups[Any] = Groups(write)
+        assert await groups.run("kept", 1, early=answers) == "kept"
+        await settled()
+        return answers.lost
+
+    assert asyncio.run(run()) == ["kept"]

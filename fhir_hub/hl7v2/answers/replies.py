@@ -84,7 +84,7 @@ class Queries:
         header = ack.read_header(charset.first_line(raw))
         came = received(Read(channel, header, "utf-8"), raw, microseconds(self._clock()))
         try:  # without a key: the same question again is asked again
-            kept = await self._journal.keep(replace(came, key=""))
+            kept = await self._journal.keep(replace(came, key=""), is_early=True)
         except Exception as error:
             self._log("query_not_kept", fault=error)
             return 0

@@ -17,7 +17,7 @@ class MemoryJournal:
         self._turns = Turns()
         self._owed: set[int] = set()
 
-    async def keep(self, message: Received) -> Kept:
+    async def keep(self, message: Received, *, is_early: bool = False) -> Kept:
         """Store the message, unless it is a duplicate."""
         if message.replaces:
             old = self._entered.get(message.replaces)

@@ -42,7 +42,7 @@ class MongoJournal:
         self._keeper = Keeper(connection, lambda: crew.name)
         self._waiting = Waiting(connection)
 
-    async def keep(self, message: Received) -> Kept:
+    async def keep(self, message: Received, *, is_early: bool = False) -> Kept:
         """Store the message durably, unless it is a duplicate. Atomic: one of two is the first."""
         await self._crew.join()
         return await self._keeper.keep(message)

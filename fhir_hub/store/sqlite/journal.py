@@ -34,8 +34,8 @@ _SOURCE = "message LEFT JOIN message_raw USING (number)"
 _OF_KEY = "SELECT 1 FROM message WHERE key = ? LIMIT 1"  # of nearly every message there is none
 _OTHER_OF_KEY = "SELECT 1 FROM message WHERE key = ? AND digest <> ? LIMIT 1"
 _ENTER = (
-    f"INSERT INTO message ({_OF_MESSAGE}, replaces, state, size)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO message (number, {_OF_MESSAGE}, replaces, state, size)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _FINISH = (
     "UPDATE message SET state = ?, ack = ?, error = ?, links = ?, finished = ?,"
@@ -54,26 +54,42 @@ class SqliteJournal:
         reader: Reader,
         readers: Readers,
         turns: Turns,
+        under_way: set[int],
     ) -> None:
         self._connection, self._writer = connection, writer
         self._reader, self._readers, self._turns = reader, readers, turns
+        self._under_way = under_way
+        self._given = 0  # the last number that a message got, if it became durable or not
 
-    async def keep(self, message: Received) -> Kept:
+    async def keep(self, message: Received, *, is_early: bool = False) -> Kept:
         """Store the message durably, unless it is a duplicate. Atomic: one of two is the first."""
-        kept = await self._writer.run(lambda: self._keep(message))
-        if kept.is_duplicate or kept.is_changed:
+        keeping = _Keeping(self._turns, self._under_way, message, is_early=is_early)
+
+        def work() -> Kept:
+            kept = self._keep(message, keeping.number)
+            if not kept.is_duplicate:
+                keeping.number = kept.entered.number
             return kept
-        # the writer answers in the order of numbers, so messages enter in it
-        return kept._replace(is_free=self._turns.enter(kept.entered.number, message.turns))
+
+        kept = await self._writer.run(work, early=keeping, is_patient=is_early)
+        return kept._replace(is_free=keeping.is_free)
+
+    def _next_number(self) -> int:
+        """Return a number that no message has, nor had one that was given up with its group."""
+        row: Any = self._connection.execute("SELECT max(number) FROM message").fetchone()
+        self._given = max(self._given, row[0] or 0) + 1
+        return self._given
 
     async def turn(self, number: int) -> None:
         """Wait until what came before and shares a turn with the message is finished."""
         await self._turns.wait(number)
+        self._under_way.add(number)
 
     async def finish(self, finish: Finish) -> None:
         """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
 
-        await self._writer.run(lambda: apply_finish(self._connection, finish))
+        self._under_way.discard(finish.number)
+        await self._writer.run(lambda: apply_finish(self._connection, finish), is_patient=True)
         self._turns.end(finish.number)
 
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
@@ -184,7 +200,7 @@ class SqliteJournal:
     def _find(self, where: str, values: Sequence[Bound]) -> list[Entered]:
         return _select(self._reader.connection, where, values)
 
-    def _keep(self, message: Received) -> Kept:
+    def _keep(self, message: Received, number: int) -> Kept:
         if message.replaces:
             old = self._one(message.replaces)
             if old is None or old.state not in CORRECTABLE:
@@ -196,7 +212,7 @@ class SqliteJournal:
                 return Kept(before, is_duplicate=True)
             if message.key and not message.replaces:
                 is_changed = self._finds(_OTHER_OF_KEY, message.key, message.digest)
-        entered = self._enter(message, is_changed=is_changed)
+        entered = self._enter(message, number, is_changed=is_changed)
         if message.replaces:
             self._connection.execute(
                 "UPDATE message SET state = 'replaced', replaced_by = ? WHERE number = ?",
@@ -204,11 +220,13 @@ class SqliteJournal:
             )
         return Kept(entered, is_changed=is_changed)
 
-    def _enter(self, message: Received, *, is_changed: bool) -> Entered:
+    def _enter(self, message: Received, number: int, *, is_changed: bool) -> Entered:
         state: State = "quarantined" if is_changed else "received"
+        number = number or self._next_number()
         self._connection.execute(
             _ENTER,
             (
+                number,
                 message.channel,
                 message.key,
                 message.digest,
@@ -223,7 +241,6 @@ class SqliteJournal:
                 len(message.raw),
             ),
         )
-        number = self._connection.last_insert_rowid()
         self._connection.execute("INSERT INTO message_raw VALUES (?, ?)", (number, message.raw))
         if message.owes and not is_changed:
             self._connection.execute("INSERT INTO owed_answer VALUES (?)", (number,))
@@ -277,6 +294,34 @@ class SqliteJournal:
             if state in ("received", "done"):
                 return self._one(int(number))
         return None
+
+
+class _Keeping:
+    """A message that is being kept: its number once it has one, and whether its turn is now.
+
+    It enters the turns when it is done, in the order of numbers, whether it goes on then or not.
+    """
+
+    def __init__(
+        self, turns: Turns, under_way: set[int], message: Received, *, is_early: bool
+    ) -> None:
+        self._turns, self._under_way = turns, under_way
+        self._message, self._is_early = message, is_early
+        self.number, self.is_free = 0, True
+
+    def goes_on(self, result: Kept) -> bool:
+        """Enter the turns; only a message that is new goes on before it is durable."""
+        if result.is_duplicate or result.is_changed:
+            return False
+        self.is_free = self._turns.enter(self.number, self._message.turns)
+        if self._is_early and self.is_free:
+            self._under_way.add(self.number)
+        return self._is_early
+
+    def is_lost(self, result: Kept) -> None:
+        """Let go of it: its number is known no more, and nobody gets it again."""
+        self._turns.end(self.number)
+        self._under_way.discard(self.number)
 
 
 def apply_finish(connection: apsw.Connection, finish: Finish) -> None:

@@ -51,11 +51,13 @@ class SqliteStore:
         reader: Reader,
         readers: Readers,
         turns: Turns,
+        under_way: set[int],
     ) -> None:
         self._guarding, self._changes, self._writer = guarding, changes, writer
         self._connection = guarding.connection
         self._integrity = Integrity(guarding.connection, guarding.names, changes.there)
         self._reader, self._readers, self._turns = reader, readers, turns
+        self._under_way = under_way
         self._is_open = True
 
     async def read(self, key: Key) -> Stored | None:
@@ -100,8 +102,11 @@ class SqliteStore:
                 apply_finish(self._connection, finish)
             return self._changes.apply(changes, places) if changes else []
 
+        if finish is not None:
+            self._under_way.discard(finish.number)
         try:
-            stored = await self._writer.run(work, max(1, len(changes)))
+            size, is_patient = max(1, len(changes)), finish is not None
+            stored = await self._writer.run(work, size, is_patient=is_patient)
         except UnicodeEncodeError:
             raise InvalidResource("a text of the content is not valid Unicode") from None
         if finish is not None:
@@ -238,7 +243,8 @@ def open_sqlite(
     changes = Changes(connection, guarding.names)
     checkpoints = Checkpoints(path, LOG_PAGES)
     checkpoints.watch(connection)
-    writer = Writer(connection, changes, checkpoints)
+    under_way: set[int] = set()  # messages that went on early, and whose end is about to come
+    writer = Writer(connection, changes, checkpoints, expected=lambda: len(under_way))
     turns = Turns()
-    store = SqliteStore(guarding, changes, writer, reader, readers, turns)
-    return store, SqliteJournal(connection, writer, reader, readers, turns)
+    store = SqliteStore(guarding, changes, writer, reader, readers, turns, under_way)
+    return store, SqliteJournal(connection, writer, reader, readers, turns, under_way)

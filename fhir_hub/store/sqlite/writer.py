@@ -3,7 +3,7 @@
 The INSERTs of a group run on the loop's thread, which is fast because no other thread holds
 the interpreter. What SQLite does by itself runs in a thread: the indexes, and COMMIT with its sync
 of the disk; meanwhile the next group gathers. Nobody is answered before the COMMIT of his group
-has returned.
+has returned, but who brought an early work (`groups.py`).
 
 A work that is refused (`Conflict`, `Broken`, a `FhirError`) is so before it has changed
 anything, so its neighbours do not notice. After any other error the group is rolled back, and
@@ -19,7 +19,7 @@ import apsw
 
 from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.store.base import Broken, Conflict
-from fhir_hub.store.groups import GROUP_SIZE, Groups, Job
+from fhir_hub.store.groups import COMPANY_S, GROUP_SIZE, Early, Groups, Job
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
 
 T = TypeVar("T")
@@ -48,19 +48,33 @@ class Book(Protocol):
 class Writer:
     """Runs works, each all or nothing, and answers when they are durable."""
 
-    def __init__(self, connection: apsw.Connection, book: Book, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        book: Book,
+        checkpoints: Checkpoints,
+        expected: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._connection, self._book, self._checkpoints = connection, book, checkpoints
-        self._groups = Groups(self._write)
+        self._groups = Groups(self._write, expected=expected)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-hub-commit")
 
-    async def run(self, work: Callable[[], T], size: int = 1) -> T:
+    async def run(
+        self,
+        work: Callable[[], T],
+        size: int = 1,
+        early: Early | None = None,
+        *,
+        is_patient: bool = False,
+    ) -> T:
         """Run `work` in a write transaction and return what it returns, once that is durable.
 
-        `work` raises `Conflict`, `Broken` or a `FhirError` only before it has changed anything.
-        `size` is how many resources it writes. Raises `Unavailable` if the database cannot be
-        written or is closed.
+        `work` raises `Conflict`, `Broken` or a `FhirError` only before it has changed anything; it
+        may be run again, after all was rolled back. `size` is how many resources it writes;
+        `early` may let it return when it is done, `is_patient` lets it wait for company. Raises
+        `Unavailable` if the database cannot be written or is closed.
         """
-        result: T = await self._groups.run(work, size)
+        result: T = await self._groups.run(work, size, (), early, is_patient=is_patient)
         return result
 
     async def write_back(self) -> None:
@@ -75,18 +89,31 @@ class Writer:
         self._connection.close()
 
     async def _write(self, group: list[Job[Work]]) -> None:
+        if not await self._write_together(group) and len(group) > 1:
+            for job in list(group):
+                await self._write_together([job], is_open=False)
+
+    async def _write_together(self, group: list[Job[Work]], *, is_open: bool = True) -> bool:
+        """Write a group, and who joins it if it is open; False if one failed: none is written."""
         loop = asyncio.get_running_loop()
         # at most that many on the loop's thread
-        is_small = sum(job.size for job in group) <= GROUP_SIZE
-        if is_small and self._begin(wait_ms=0):
-            is_filled = self._fill(group)
+        if sum(job.size for job in group) <= GROUP_SIZE and self._begin(wait_ms=0):
+            joined, until = group, loop.time() + COMPANY_S
+            while joined:
+                if not self._fill(joined):
+                    return False
+                for job in joined:
+                    job.go_on()
+                joined = await self._groups.company(group, until) if is_open else []
+            if not self._put(group):
+                return False
+        elif not await loop.run_in_executor(self._thread, self._begin_and_fill, group):
+            return False
         else:
-            is_filled = await loop.run_in_executor(self._thread, self._begin_and_fill, group)
-        if is_filled:
-            await loop.run_in_executor(self._thread, self._commit, group)
-        elif len(group) > 1:
             for job in group:
-                await self._write([job])
+                job.go_on()
+        await loop.run_in_executor(self._thread, self._commit, group)
+        return True
 
     def _begin(self, wait_ms: int) -> bool:
         """Say whether a transaction has begun; False if another process is writing."""
@@ -101,30 +128,37 @@ class Writer:
 
     def _begin_and_fill(self, group: list[Job[Work]]) -> bool:
         if self._begin(_BUSY_MS):
-            return self._fill(group)
+            return self._fill(group) and self._put(group)
         for job in group:
             job.error = Unavailable("the database cannot be written now")
         return True
 
     def _fill(self, group: list[Job[Work]]) -> bool:
         """Run the works; False if one failed midway: it has its error, and nothing is written."""
+        for job in group:
+            job.error = None
+            try:
+                job.result = job.work()
+            except (Broken, Conflict, FhirError) as error:
+                job.error = error
+            except Exception as error:
+                self._fail(job, error)
+                return False
+        return True
+
+    def _put(self, group: list[Job[Work]]) -> bool:
+        """Write what waits for the end of the group; False if that failed."""
         try:
-            for job in group:
-                job.error = None
-                try:
-                    job.result = job.work()
-                except (Broken, Conflict, FhirError) as error:
-                    job.error = error
             self._book.put()
         except Exception as error:
-            self._roll_back()
-            job.error = (
-                Unavailable("the database cannot be written now")
-                if isinstance(error, apsw.Error)
-                else error
-            )
+            self._fail(group[-1], error)
             return False
         return True
+
+    def _fail(self, job: Job[Work], error: Exception) -> None:
+        self._roll_back()
+        is_of_store = isinstance(error, apsw.Error)
+        job.error = Unavailable("the database cannot be written now") if is_of_store else error
 
     def _commit(self, group: list[Job[Work]]) -> None:
         if not self._connection.in_transaction:
