@@ -3,8 +3,8 @@
 Most of what a resource says others have said before it: its status, its category, its code, who
 performed it, when, what is usual. An element directly in a resource or in its `meta` is known by
 its text, or by the bytes of its JSON: that R4 finds nothing wrong with it, its index entries, and
-what it refers to. Each place keeps as much as comes again there: of a code or a value much, of an
-identifier, which comes once, hardly anything.
+what it refers to. What comes for the first time is only noted, by a number; what comes again is
+kept. So what comes once, such as an identifier, takes no room from codes and values.
 
 That holds because such an element means the same in every resource of its type. Where it may
 mean another thing, the resource is looked at as a whole (`shapes.py`).
@@ -23,10 +23,10 @@ Content = bytes | str  # of an element: its JSON, or its text
 Look = Callable[[Any, Resource, Content | None], Found]
 
 LARGE = 1024  # bytes of an element that is not kept
-# a place keeps twice so many
-_FEWEST, _FIRST, _MOST = 16, 512, 1024
-_OFTEN = 16  # one of so many that came again is worth more room
+# at a place, and at one whose references are known anyway; all keep twice so many
+_MOST, _FEW = 1024, 64
 _ALL = 4096  # that all places keep
+_NOTED = 4096  # in each of two generations
 
 
 class Elements:
@@ -34,6 +34,8 @@ class Elements:
 
     def __init__(self) -> None:
         self._places: list[Place] = []
+        self._noted: set[int] = set()
+        self._noted_before: set[int] = set()
         self.kept = 0
 
     def place(self, look: Look, plain: PlainReferences | None) -> "Place":
@@ -41,6 +43,15 @@ class Elements:
         place = Place(self, look, plain)
         self._places.append(place)
         return place
+
+    def comes_again(self, number: int) -> bool:
+        """Say whether what has this number was noted of late, and note it."""
+        if number in self._noted or number in self._noted_before:
+            return True
+        if len(self._noted) >= _NOTED:
+            self._noted_before, self._noted = self._noted, set()
+        self._noted.add(number)
+        return False
 
     def make_room(self) -> None:
         """Forget what has not come again of late, at all places."""
@@ -57,38 +68,35 @@ class Place:
     What was known longer ago is `old`, until the young are as many as the place keeps.
     """
 
-    __slots__ = ("_elements", "_most", "_old", "_plain", "_seen_again", "look", "young")
+    __slots__ = ("_elements", "_most", "_old", "_plain", "look", "young")
 
     def __init__(self, elements: Elements, look: Look, plain: PlainReferences | None) -> None:
         self.look = look
         self.young: dict[Content, Found] = {}
         self._old: dict[Content, Found] = {}
         self._elements, self._plain = elements, plain
-        self._most, self._seen_again = _FIRST, 0
+        self._most = _MOST if plain is None else _FEW
 
     def before(self, content: Content, value: Any) -> Found | None:
         """Return what was known longer ago of an element, or follows from what is right there."""
+        if len(content) > LARGE:
+            return self._plain.found(value) if self._plain is not None else None
         found = self._old.get(content)
-        if found is not None:
-            self._seen_again += 1
-        elif self._plain is None or (found := self._plain.found(value)) is None:
+        if found is None and (self._plain is None or (found := self._plain.found(value)) is None):
             return None
         self._keep(content, found)
         return found
 
     def keep(self, content: Content, value: Any, found: Found) -> None:
-        """Keep what was found of an element with which nothing is wrong."""
-        if self._plain is not None:
-            self._plain.learn(value)
-        self._keep(content, found)
+        """Keep what was found of an element with which nothing is wrong, if it came before."""
+        is_plain = self._plain is not None and self._plain.learn(value)
+        if len(content) > LARGE or is_plain:
+            return
+        if self._elements.comes_again(hash(content) ^ id(self)):
+            self._keep(content, found)
 
     def _keep(self, content: Content, found: Found) -> None:
-        if len(content) > LARGE:
-            return
         if len(self.young) >= self._most:
-            if self._old:  # the more of it came again, the more room it is worth
-                often = self._seen_again * _OFTEN > self._most
-                self._most = min(_MOST, self._most * 2) if often else max(_FEWEST, self._most // 2)
             self.turn()
         self.young[content] = found
         self._elements.kept += 1
@@ -98,4 +106,4 @@ class Place:
     def turn(self) -> None:
         """Forget what is old; what was young is old."""
         self._elements.kept -= len(self._old)
-        self._old, self.young, self._seen_again = self.young, {}, 0
+        self._old, self.young = self.young, {}

@@ -48,12 +48,12 @@ class PlainReferences:
         ]
         return found_of((entries, list(literals), NO_PARTS, bool(parameters)))
 
-    def learn(self, value: Any) -> None:
-        """Take note of a value with which nothing is wrong."""
+    def learn(self, value: Any) -> bool:
+        """Take note of a value with which nothing is wrong; say whether all of it is plain."""
         is_list = type(value) is list
-        for item in value if is_list else (value,):
-            if (literal := _plain(item)) is not None:
-                self._right[is_list].add(literal[1])
+        literals = [_plain(item) for item in (value if is_list else (value,))]
+        self._right[is_list].update(one[1] for one in literals if one is not None)
+        return None not in literals
 
 
 def _plain(item: Any) -> Literal | None:
