@@ -100,7 +100,12 @@ def told(path: Path) -> dict:
         " LEFT JOIN system s ON s.id = e.system ORDER BY 1, 2, 3"
     )
     found["entries"] = connection.execute(sql).fetchall()
-    for table, value in (("by_code", "code"), ("by_low", "low"), ("by_high", "high")):
+    for table, value in (
+        ("by_code", "code"),
+        ("by_point", "low"),
+        ("by_low", "low"),
+        ("by_high", "high"),
+    ):
         sql = (
             f"SELECT p.name, w.{value}, w.rid FROM {table} w JOIN parameter p ON p.id = w.parameter"
             " ORDER BY 1, 2, 3"

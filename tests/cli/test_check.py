@@ -17,14 +17,15 @@ from fhir_hub.telemetry import Logs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TABLES = (
-    "resource", "version", "entry", "by_code", "by_low", "by_high", "shape", "shape_parameter",
-    "message", "message_raw", "owed_answer", "note",
+    "resource", "version", "entry", "by_code", "by_point", "by_low", "by_high", "shape",
+    "shape_parameter", "message", "message_raw", "owed_answer", "note",
 )  # fmt: skip
 SOME = (
     "(SELECT min(rid) FROM resource WHERE shape <> 0"
     " AND type = (SELECT id FROM type WHERE name = '{0}'))"
 )
 PATIENT, REPORT = SOME.format("Patient"), SOME.format("DiagnosticReport")
+PERIOD = "(SELECT min(rid) FROM by_high)"  # who has an interval that is no point
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,11 @@ MENDABLE = {
     "by_code-surplus": "INSERT INTO by_code (parameter, code, rid, system)"
     " SELECT parameter, 'x', rid, 0 FROM by_code LIMIT 1",
     "by_code-says": "UPDATE by_code SET low = 7 WHERE code LIKE 'Patient/%' AND tokens <> ''",
-    "by_low-missing": f"DELETE FROM by_low WHERE rid = {REPORT}",
+    "by_point-missing": f"DELETE FROM by_point WHERE rid = {REPORT}",
+    "by_point-surplus": "INSERT INTO by_point SELECT parameter, low, rid FROM by_low LIMIT 1",
+    "by_low-missing": f"DELETE FROM by_low WHERE rid = {PERIOD}",
     "by_low-surplus": "INSERT INTO by_low SELECT parameter, 5, rid FROM by_low LIMIT 1",
-    "by_high-missing": f"DELETE FROM by_high WHERE rid = {REPORT}",
+    "by_high-missing": f"DELETE FROM by_high WHERE rid = {PERIOD}",
     "by_high-surplus": "INSERT INTO by_high SELECT parameter, 5, rid FROM by_high LIMIT 1",
     "width": "UPDATE parameter SET width = 0 WHERE width > 0",
     "many": "UPDATE parameter SET many = 0 WHERE many = 1",

@@ -29,6 +29,9 @@ ALTER TABLE by_code DROP COLUMN low;
 ALTER TABLE by_code DROP COLUMN high;
 ALTER TABLE by_code DROP COLUMN sequence;
 ALTER TABLE by_code DROP COLUMN logical_id;
+INSERT INTO by_low SELECT * FROM by_point;
+INSERT INTO by_high SELECT parameter, low + 1000000, rid FROM by_point;
+DROP TABLE by_point;
 PRAGMA user_version = 6;
 """
 UNTOLD = "UPDATE by_code SET tokens = NULL, low = NULL, high = NULL, sequence = NULL"

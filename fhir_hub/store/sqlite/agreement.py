@@ -8,6 +8,7 @@ is not there) is what backups are for.
 from typing import NamedTuple
 
 from fhir_hub.store.sqlite.beside import OF_PEOPLE, SAID, SPAN, TOKENS, VERSION
+from fhir_hub.store.sqlite.points import IS_POINT
 
 _LIVE = "SELECT 1 FROM resource r WHERE r.rid = {0} AND r.shape <> 0"
 _LAST = "SELECT {0} FROM version v WHERE v.rid = r.rid ORDER BY v.version_id DESC LIMIT 1"
@@ -33,43 +34,38 @@ class Rule(NamedTuple):
     mend: str = ""
 
 
-def _walk(table: str, column: str, is_interval: bool) -> tuple[Rule, Rule]:
-    """Return the rules that the walked copies of entries are those that entries ask for."""
-    kind = "e.low IS NOT NULL" if is_interval else "e.low IS NULL AND p.kind <> 'text'"
-    system = "" if is_interval else ", system"
-    same = f"w.parameter = e.parameter AND w.{column} = e.{column} AND w.rid = e.rid"
-    if not is_interval:
-        same += " AND w.system = e.system"
-    columns = f"parameter, {column}{system}"
-    asks = (
-        f"SELECT 1 FROM entry e WHERE e.rid = w.rid AND e.parameter = w.parameter"
-        f" AND e.{column} = w.{column}{'' if is_interval else ' AND e.system = w.system'}"
-        f" AND e.low IS {'NOT ' if is_interval else ''}NULL"
-    )
-    own = f"rid, {columns}"
-    bound = ", ".join(f"?{n}" for n in range(2, 4 if is_interval else 5))
-    keyed = (
-        f"rid = ?1 AND parameter = ?2 AND {column} = ?3{'' if is_interval else ' AND system = ?4'}"
-    )
+def _walk(table: str, column: str, kind: str) -> tuple[Rule, Rule]:
+    """Return the rules that the walked copies of entries are those that entries ask for.
+
+    `kind` is what is so of their entries `e`, under the parameters `p`.
+    """
+    keys = ("parameter", column) if "NOT NULL" in kind else ("parameter", column, "system")
+    columns = ", ".join(keys)
+    same = " AND ".join(f"w.{key} = e.{key}" for key in keys)
+    entry = f"entry e CROSS JOIN parameter p ON p.id = e.parameter WHERE {kind}"
+    asks = f"SELECT 1 FROM {entry} AND e.rid = w.rid AND {same}"
+    bound = [f"{key} = ?{n}" for n, key in enumerate(("rid", *keys), 1)]
+    values = ", ".join(f"?{n}" for n in range(1, len(bound) + 1))
     return (
         Rule(
             f"{table}-missing",
             f"an entry is not in the index {table}: searches do not find it",
             "索引缺行",
             "rid",
-            f"SELECT DISTINCT {', '.join(f'e.{name}' for name in own.split(', '))} FROM entry e"
-            f" CROSS JOIN parameter p ON p.id = e.parameter WHERE {kind}"
-            f" AND {_WALKED.format('e')} AND NOT EXISTS (SELECT 1 FROM {table} w WHERE {same})",
-            f"INSERT OR IGNORE INTO {table} (rid, {columns}) SELECT ?1, {bound} WHERE EXISTS"
-            f" (SELECT 1 FROM entry WHERE {keyed})",
+            f"SELECT DISTINCT e.rid, {', '.join(f'e.{key}' for key in keys)} FROM {entry}"
+            f" AND {_WALKED.format('e')} AND NOT EXISTS"
+            f" (SELECT 1 FROM {table} w WHERE w.rid = e.rid AND {same})",
+            f"INSERT OR IGNORE INTO {table} (rid, {columns}) SELECT {values} WHERE EXISTS"
+            f" (SELECT 1 FROM {entry} AND {' AND '.join(f'e.{one}' for one in bound)})",
         ),
         Rule(
             f"{table}-surplus",
             f"the index {table} has a row that no entry asks for: searches find too much",
             "索引多余行",
             "rid",
-            f"SELECT {own} FROM {table} w WHERE NOT EXISTS ({asks}) OR NOT {_WALKED.format('w')}",
-            f"DELETE FROM {table} AS w WHERE {keyed.replace('rid', 'w.rid', 1)}"
+            f"SELECT rid, {columns} FROM {table} w WHERE NOT EXISTS ({asks})"
+            f" OR NOT {_WALKED.format('w')}",
+            f"DELETE FROM {table} AS w WHERE {' AND '.join(f'w.{one}' for one in bound)}"
             f" AND (NOT EXISTS ({asks}) OR NOT {_WALKED.format('w')})",
         ),
     )
@@ -144,7 +140,7 @@ ENTRIES = (
         f"SELECT DISTINCT rid FROM entry e WHERE NOT EXISTS ({_LIVE.format('e.rid')})",
         f"DELETE FROM entry WHERE rid = ?1 AND NOT EXISTS ({_LIVE.format('?1')})",
     ),
-    *_walk("by_code", "code", is_interval=False),
+    *_walk("by_code", "code", "e.low IS NULL AND p.kind <> 'text'"),
     Rule(
         "by_code-says",
         "beside a reference to a patient stands what its resource does not say: searches are wrong",
@@ -156,8 +152,9 @@ ENTRIES = (
         f"UPDATE by_code SET {SAID}"
         " WHERE rid = ?1 AND parameter = ?2 AND code = ?3 AND system = ?4",
     ),
-    *_walk("by_low", "low", is_interval=True),
-    *_walk("by_high", "high", is_interval=True),
+    *_walk("by_point", "low", f"e.low IS NOT NULL AND {IS_POINT}"),
+    *_walk("by_low", "low", f"e.low IS NOT NULL AND NOT {IS_POINT}"),
+    *_walk("by_high", "high", f"e.low IS NOT NULL AND NOT {IS_POINT}"),
     Rule(
         "width",
         "an interval is wider than its parameter says: searches miss it",

@@ -7,7 +7,7 @@ the group's together.
 """
 
 from collections.abc import Iterable, Sequence
-from math import frexp, isinf
+from math import frexp, isinf, nan
 from typing import Any, NamedTuple
 
 import apsw
@@ -18,7 +18,16 @@ from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
 from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, beside, walk_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.newcomers import Newcomers
-from fhir_hub.store.sqlite.rows import SHAPE, WIDTH, Row, Rows, by_row, ends, index
+from fhir_hub.store.sqlite.points import point_width
+from fhir_hub.store.sqlite.rows import (
+    SHAPE,
+    WIDTH,
+    Rows,
+    by_row,
+    ends,
+    index_statements,
+    walked,
+)
 from fhir_hub.store.sqlite.touched import Touched
 
 _KEPT = 50_000
@@ -69,6 +78,8 @@ class Changes:
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
         self._parameters: dict[int, dict[tuple[str, str], _Parameter]] = {}  # by type
         self._walks: dict[int, str] = {}
+        self._points: dict[int, float] = {}  # how wide they are, NaN: none is in an index
+        self._indexing: tuple[str, ...] = ()  # statements, none: they have to be made
         self._spreads: dict[int, tuple[float, bool]] = {}
         self._has_texts = False
         self._late = Rows()  # what is not inserted yet
@@ -134,6 +145,8 @@ class Changes:
         self._shapes.clear()
         self._parameters.clear()
         self._walks.clear()
+        self._points.clear()
+        self._indexing = ()
         self._spreads.clear()
 
     def check(self, changes: Sequence[Change]) -> list[Place]:
@@ -161,10 +174,14 @@ class Changes:
         return [self._stage(*pair) for pair in zip(changes, places, strict=True)]
 
     def _index(self) -> None:
-        if self._span is not None:
+        if self._span is None:
+            return
+        if not self._indexing:
             apart = [number for number, walk in self._walks.items() if not walk]
-            index(self._connection, self._span, apart)
-            self._span = None
+            self._indexing = index_statements(apart, self._points)
+        for statement in self._indexing:
+            self._connection.execute(statement, self._span)
+        self._span = None
 
     def reindex(self, items: Sequence[Indexed]) -> None:
         """Replace the entries of the resources that are still at the version that is said."""
@@ -269,6 +286,9 @@ class Changes:
                 if end - start > width or (not is_many and parameter in intervals):
                     self._widen(parameter, end - start, is_many or parameter in intervals)
                 intervals.add(parameter)
+                if end != start + self._points[parameter] and self._walks[parameter]:
+                    rows.low.append((parameter, start, rid))
+                    rows.high.append((parameter, end, rid))
                 flat += (rid, parameter, place, code, system_id, start, end, text, group)
                 if form == _DATE:
                     spans.append((start, end))
@@ -302,33 +322,24 @@ class Changes:
         there = {row[1:3]: row for row in old}
         wanted = by_row(new.entry)
         rows.put_entry += [row for row in wanted if there.pop(row[1:3], None) != row]
-        emptied, gone_entries, gone_codes, gone_low, gone_high = rows.gone
+        emptied, gone_entries, gone_codes, gone_points, gone_low, gone_high = rows.gone
         if wanted:
             gone_entries += [(rid, *key) for key in there]
         elif there:
             emptied.append((rid,))
-        codes, lows, highs = self._walked(old)
-        new_codes, new_lows, new_highs = self._walked(wanted)
+        codes, points, lows, highs = walked(old, self._walks, self._points)
+        new_codes, new_points, new_lows, new_highs = walked(wanted, self._walks, self._points)
         rows.put_code += new.people  # what stands beside it differs, for the version does
         people = {row[:4] for row in new.people}
         rows.code += [(*key, *SILENT) for key in new_codes - codes - people]
+        rows.point += new_points - points
         rows.low += new_lows - lows
         rows.high += new_highs - highs
         gone_codes += codes - new_codes
+        gone_points += points - new_points
         gone_low += lows - new_lows
         gone_high += highs - new_highs
         return shape
-
-    def _walked(self, entries: Iterable[Row]) -> tuple[set[Any], set[Any], set[Any]]:
-        """Return the keys of what the three indexes have of the entries of a resource."""
-        # of what is in no index nothing is removed from one
-        walks: dict[Any, str] = self._walks
-        walked = [row for row in entries if walks.get(row[1], "unknown")]
-        return (
-            {(row[1], row[3], row[0], row[4]) for row in walked if row[5] is None},
-            {(row[1], row[5], row[0]) for row in walked if row[5] is not None},
-            {(row[1], row[6], row[0]) for row in walked if row[5] is not None},
-        )
 
     def _parameter(self, type_id: int, name: str, kind: str) -> _Parameter:
         """Return a parameter's number, and the form of what is under it."""
@@ -336,6 +347,8 @@ class Changes:
         plain = _TEXT if kind == "text" else _INTERVAL if kind in INTERVALS else _CODE
         found = self._parameters[type_id][name, kind] = number, _FORMS.get(walk, plain)
         self._walks[number] = walk
+        self._points[number] = point_width(kind) if walk else nan
+        self._indexing = ()
         self._spreads[number] = self._names.spread(number)
         return found
 

@@ -13,6 +13,7 @@ from fhir_hub.search.plan import Among, Compare, Except, Has, Is, Near, Range, T
 from fhir_hub.store.ranges import is_parted
 from fhir_hub.store.sqlite.beside import is_person
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, code_columns, is_walked
+from fhir_hub.store.sqlite.points import usual_width
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, bounded, one_of, starts_with
 
 _PREFIXES = 300
@@ -59,7 +60,7 @@ class Indexes:
         if number is None:
             return Walk((), True, True)
         tests = [single for test in has.tests for single in _alternatives(test)]
-        walks = [self._test(test, number, has) for test in tests]
+        walks = [self._test(test, number, has, scope) for test in tests]
         known = [walk for walk in walks if walk]
         if len(known) < len(walks):
             return None
@@ -150,12 +151,12 @@ class Indexes:
         arm = Arm(f"resource {alias} INDEXED BY resource_shape", where, f"{alias}.rid")
         return Walk((arm,), False, True, is_unique=True)
 
-    def _test(self, test: Test, number: int, has: Has) -> Walk | None:
+    def _test(self, test: Test, number: int, has: Has, scope: Scope) -> Walk | None:
         """Return the walk of one test, or None if it needs more than a range of an index."""
+        if isinstance(test, Range):
+            return self._range(test, number, has, scope) if has.kind not in CODED else None
         alias = self._conditions.alias()
         code = f"{alias}.code"
-        if isinstance(test, Range):
-            return self._range(test, number, alias) if has.kind not in CODED else None
         if isinstance(test, Near):
             return _band(test, number, alias)
         if has.kind not in CODED or isinstance(test, Except):
@@ -181,25 +182,42 @@ class Indexes:
             return _coded(alias, number, one_of(code, prefixes), is_ordered=False)
         return None
 
-    def _range(self, test: Range, number: int, alias: str) -> Walk | None:
-        arms = []
+    def _range(self, test: Range, number: int, has: Has, scope: Scope) -> Walk | None:
+        """Return the walk of a range: points by one end or by both, other intervals by one."""
+        have_points, have_others = self._names.intervals(number)
         is_unit = any(part is not None for part in (test.system, test.code, test.unit))
-        is_exact = not is_unit
+        arms = []
         for comparisons in test.any_of:
-            bound = "low" if any(c.bound == "low" for c in comparisons) else "high"
-            inside = [c for c in comparisons if c.bound == bound]
             if not comparisons:
                 return None
-            is_exact = is_exact and len(inside) == len(comparisons)
-            where = all_of(
-                (
-                    Sql(f"{alias}.parameter = ?", (number,)),
-                    *(_compare(f"{alias}.{bound}", c) for c in inside),
-                    *(self._derived(number, alias, comparisons) if bound == "low" else ()),
-                )
-            )
-            arms.append(Arm(f"by_{bound} {alias}", where, f"{alias}.rid"))
-        return Walk(tuple(arms), False, is_exact)
+            bound = "low" if any(c.bound == "low" for c in comparisons) else "high"
+            others = [c for c in comparisons if c.bound == bound]
+            if have_points:
+                alias = self._conditions.alias()
+                width = usual_width(has.kind)
+                ends = [_compare(f"{alias}.low", _low(c, width)) for c in comparisons]
+                arms.append((self._arm("point", alias, number, ends), True))
+            if have_others:
+                alias = self._conditions.alias()
+                ends = [_compare(f"{alias}.{bound}", c) for c in others]
+                ends += self._derived(number, alias, comparisons) if bound == "low" else ()
+                is_whole = len(others) == len(comparisons)
+                arms.append((self._arm(bound, alias, number, ends), is_whole))
+        asked = replace(has, tests=(test,))
+        return Walk(
+            tuple(
+                arm
+                if is_whole and not is_unit
+                else arm.also(self._conditions.meets(asked, scope, arm.rid))
+                for arm, is_whole in arms
+            ),
+            False,
+            True,
+        )
+
+    def _arm(self, table: str, alias: str, number: int, ends: Sequence[Sql]) -> Arm:
+        where = all_of((Sql(f"{alias}.parameter = ?", (number,)), *ends))
+        return Arm(f"by_{table} {alias}", where, f"{alias}.rid")
 
     def _derived(self, number: int, alias: str, comparisons: Sequence[Compare]) -> Iterator[Sql]:
         """Yield bounds of low that follow from bounds of high, so that the walk has two ends."""
@@ -240,3 +258,9 @@ def _coded(alias: str, number: int, found: Sql, *, is_ordered: bool) -> Walk:
 
 def _compare(column: str, compare: Compare) -> Sql:
     return Sql(f"{column} {compare.operator} ?", (bounded(compare.value),))
+
+
+def _low(compare: Compare, width: int) -> Compare:
+    """Return the comparison as one of the low end of an interval of that width."""
+    by = width if compare.bound == "high" else 0
+    return Compare("low", compare.operator, compare.value - by)

@@ -3,8 +3,9 @@
 A resource is a short row; its versions, contents included, are a log that only grows, in the
 order of the commit sequence, so nothing is stored twice and history needs no sorting. What a
 resource says stands in `entry`, in the order of resources. The same once more, in the order of
-values, are the indexes that searches walk: `by_code`, `by_low`, `by_high`. Their keys end with
-the resource's number, so that new rows go to the right edge of each value.
+values, are the indexes that searches walk: `by_code`, and of intervals `by_point`, `by_low` and
+`by_high` (`points.py`). Their keys end with the resource's number, so that new rows go to the
+right edge of each value.
 
 `shape` is the set of parameters under which a resource has entries. There are few shapes, so
 "has no birth date", the number of a type's resources and statistics cost next to nothing.
@@ -15,7 +16,7 @@ from typing import Any
 import apsw
 
 from fhir_hub.store.base import CannotOpen
-from fhir_hub.store.sqlite import beside
+from fhir_hub.store.sqlite import beside, points
 
 APPLICATION_ID = 0x46484952  # "FHIR"
 
@@ -153,6 +154,7 @@ MIGRATIONS: tuple[str, ...] = (
     _OWED,
     beside.MIGRATION,
     beside.MIGRATION_OF_VERSIONS,
+    points.MIGRATION,
 )
 
 

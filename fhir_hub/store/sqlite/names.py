@@ -11,6 +11,9 @@ from typing import Any
 import apsw
 
 _ENDS = ("min", "max")
+_HAVE = "SELECT " + ", ".join(
+    f"EXISTS (SELECT 1 FROM by_{table} WHERE parameter = ?)" for table in ("point", "low")
+)
 _KEPT = 100_000  # systems come from content: what is kept of them is bounded
 
 
@@ -23,6 +26,7 @@ class Names:
         self._type_names: dict[int, str] = {}
         self._parameters: dict[tuple[int, str, str], int] = {}
         self._systems: dict[str, int] = {"": 0}
+        self._intervals: dict[int, tuple[bool, bool]] = {}
 
     def forget(self) -> None:
         """Drop what is kept: after a rollback, numbers given meanwhile are void."""
@@ -72,9 +76,31 @@ class Names:
         ).fetchall()
         return rows[0][0], bool(rows[0][1])
 
-    def bounds(self, parameter: int, column: str) -> tuple[float, float] | None:
-        """Return the least and the greatest `low` or `high` under a parameter, if it has any."""
-        ends = (f"SELECT {one}({column}) FROM by_{column} WHERE parameter = ?" for one in _ENDS)
+    def intervals(self, parameter: int) -> tuple[bool, bool]:
+        """Return if any resource has a point under a parameter, and if any has another interval."""
+        known = self._intervals.get(parameter, (False, False))
+        if False in known:  # that there were some does no harm, that there are none may change
+            row: Any = self._connection.execute(_HAVE, (parameter, parameter)).fetchone()
+            known = self._intervals[parameter] = bool(row[0]), bool(row[1])
+        return known
+
+    def bounds(self, parameter: int, column: str, width: int) -> tuple[float, float] | None:
+        """Return the least and the greatest `low` or `high` under a parameter, if it has any.
+
+        Points are as wide as is said.
+        """
+        points, others = (
+            self._extent(parameter, "point", "low"),
+            self._extent(parameter, column, column),
+        )
+        if points and column == "high":
+            points = points[0] + width, points[1] + width
+        if not points or not others:
+            return points or others
+        return min(points[0], others[0]), max(points[1], others[1])
+
+    def _extent(self, parameter: int, table: str, column: str) -> tuple[float, float] | None:
+        ends = (f"SELECT {one}({column}) FROM by_{table} WHERE parameter = ?" for one in _ENDS)
         sql = f"SELECT ({'), ('.join(ends)})"
         row: Any = self._connection.execute(sql, (parameter, parameter)).fetchone()
         return None if row[0] is None else row

@@ -22,8 +22,9 @@ from fhir_hub.store.sqlite.conditions import (
     entry_columns,
     is_walked,
 )
+from fhir_hub.store.sqlite.points import usual_width
 from fhir_hub.store.sqlite.pruning import pruned
-from fhir_hub.store.sqlite.sql import FALSE, TRUE, Arm, Bound, Sql, all_of, any_of, union
+from fhir_hub.store.sqlite.sql import TRUE, Arm, Bound, Sql, all_of, any_of, bounded, union
 from fhir_hub.store.sqlite.totals import total as total_of
 from fhir_hub.store.sqlite.walks import Count, Limits, Walks
 
@@ -145,51 +146,101 @@ def _by_index(
     absent = And((query.plan, key.absence))
     arms = walks.best(absent, scope).arms
     last = (collected(query.sort, [scope], arms, conditions, after),) if arms else ()
-    arm, column = _index(key, scope, conditions)
-    low, high = walks.ends(query.plan, key, scope)
-    if arm.where == FALSE or (after and after[0] is None):
+    if after and after[0] is None:
         return last
-    condition = conditions.meets(query.plan, scope, arm.rid)
-    values = [_value(other, [scope], conditions, arm.rid) for other in others]
-    columns = "".join(f", {value.text} AS k{n}" for n, value in enumerate(values, 1))
+    low, high = walks.ends(query.plan, key, scope)
     if after:
         low, high = (low, after[0]) if key.descending else (after[0], high)
-    ends = [Sql(f"{column} >= ?", (low,))] if low is not None else []
-    ends += [Sql(f"{column} <= ?", (high,))] if high is not None else []
-    where = all_of((arm.where, *ends, condition))
-    inner = Sql(
-        f"SELECT {column} AS k0{columns}, {arm.rid} AS rid FROM {arm.tables} WHERE {where.text}",
-        tuple(v for value in values for v in value.values) + where.values,
-    )
+    found = []
+    for arm, column, by in _index(key, scope, conditions):
+        ends = [Sql(f"{column} >= ?", (_less(low, by),))] if low is not None else []
+        ends += [Sql(f"{column} <= ?", (_less(high, by),))] if high is not None else []
+        meets = conditions.meets(query.plan, scope, arm.rid)
+        values = [_value(other, [scope], conditions, arm.rid) for other in others]
+        columns = "".join(f", {value.text} AS k{n}" for n, value in enumerate(values, 1))
+        where = all_of((arm.where, *ends, meets))
+        inner = Sql(
+            f"SELECT {column} AS k0{columns}, {arm.rid} AS rid FROM {arm.tables}"
+            f" WHERE {where.text}",
+            tuple(v for value in values for v in value.values) + where.values,
+        )
+        if after:
+            later = _later(query.sort, (_less(after[0], by), *after[1:]))
+            text = f"SELECT * FROM ({inner.text}) WHERE {later.text}"
+            inner = Sql(text, inner.values + later.values)
+        found.append((inner, by))
+    return (_merged(found, query), *last) if found else last
+
+
+def _less(value: Value, by: int) -> Value:
+    """Return a sort value less what is added to those of its column."""
+    return bounded(value - by) if by and isinstance(value, int | float) else value
+
+
+def _merged(found: Sequence[tuple[Sql, int]], query: Query) -> Found:
+    """Return the page of the first of what several walks find in the order of the sort keys.
+
+    To the first key of each is added what is said with it.
+    """
+    key, *others = query.sort
     order = ", ".join([f"k0{' DESC' if key.descending else ''}", *_orders(others, 1), "rid"])
-    if not after:
-        return (Found(f"{inner.text} ORDER BY {order} LIMIT ?", inner.values), *last)
-    later = _later(query.sort, after)
-    text = f"SELECT * FROM ({inner.text}) WHERE {later.text} ORDER BY {order} LIMIT ?"
-    return (Found(text, inner.values + later.values), *last)
+    rest = "".join(f", k{n}" for n in range(1, len(query.sort)))
+    parts = [
+        Sql(
+            f"SELECT k0 + ? AS k0{rest}, rid FROM ({one.text} ORDER BY {order} LIMIT ?)",
+            (by, *one.values),
+        )
+        if by
+        else Sql(f"{one.text} ORDER BY {order} LIMIT ?", one.values)
+        for one, by in found
+    ]
+    if len(parts) == 1:
+        return Found(*parts[0])
+    # a resource with two intervals may be found by both: UNION tells it once
+    text = " UNION ".join(f"SELECT * FROM ({part.text})" for part in parts)
+    values = tuple(value for part in parts for value in (*part.values, query.count + 1))
+    return Found(f"SELECT * FROM ({text}) ORDER BY {order} LIMIT ?", values)
 
 
-def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str]:
-    """Return the walk of a sort key's index, at each resource's first value, and its column."""
-    alias = conditions.alias()
+def _index(key: SortKey, scope: Scope, conditions: Conditions) -> list[tuple[Arm, str, int]]:
+    """Return the walks of a sort key's index, at each resource's first value, and their columns.
+
+    To a column is to be added what stands behind it.
+    """
     if key.parameter == "_lastUpdated":
+        alias = conditions.alias()
         where = Sql(f"{alias}.type = ? AND {alias}.shape <> 0", (scope.number,))
         tables = f"resource {alias} INDEXED BY resource_updated"
-        return Arm(tables, where, f"{alias}.rid"), f"{alias}.last_updated"
+        return [(Arm(tables, where, f"{alias}.rid"), f"{alias}.last_updated", 0)]
     number = conditions.names.parameter(scope.number, key.parameter, key.kind)
-    column = _column(key)
     if number is None:
-        return Arm("", FALSE, ""), ""
+        return []
+    column = _column(key)
+    if column == "code":
+        return [_first_of(key, number, "by_code", column, 0, conditions)]
+    have_points, have_others = conditions.names.intervals(number)
+    by = usual_width(key.kind) if column == "high" else 0
+    found = [_first_of(key, number, "by_point", "low", by, conditions)] if have_points else []
+    if have_others:
+        found.append(_first_of(key, number, f"by_{column}", column, 0, conditions))
+    return found
+
+
+def _first_of(
+    key: SortKey, number: int, table: str, column: str, by: int, conditions: Conditions
+) -> tuple[Arm, str, int]:
+    """Return the walk of an index at each resource's first value, with its column, as `_index`."""
+    alias, tables = conditions.alias(), f"{table} "
     if column != "code" and not conditions.names.spread(number)[1]:  # one interval is the first
         where = Sql(f"{alias}.parameter = ?", (number,))
-        return Arm(f"by_{column} {alias}", where, f"{alias}.rid"), f"{alias}.{column}"
+        return Arm(tables + alias, where, f"{alias}.rid"), f"{alias}.{column}", by
     other = conditions.alias()
     others = conditions.any_test(key.tests, entry_columns(other))
     where = Sql(
         f"{alias}.parameter = ? AND NOT EXISTS (SELECT 1 FROM entry {other}"
         f" WHERE {other}.rid = {alias}.rid AND {other}.parameter = ?"
-        f" AND {other}.{column} {'>' if key.descending else '<'} {alias}.{column}"
-        f" AND {others.text})",
+        f" AND {other}.{_column(key)} {'>' if key.descending else '<'} {alias}.{column}"
+        f"{f' + {by}' if by else ''} AND {others.text})",
         (number, number, *others.values),
     )
     if column == "code":  # the same code of two systems is two rows
@@ -201,7 +252,7 @@ def _index(key: SortKey, scope: Scope, conditions: Conditions) -> tuple[Arm, str
             f" AND {other}.rid = {alias}.rid AND {other}.system < {alias}.system)",
             (*where.values, number),
         )
-    return Arm(f"by_{column} {alias}", where, f"{alias}.rid"), f"{alias}.{column}"
+    return Arm(tables + alias, where, f"{alias}.rid"), f"{alias}.{column}", by
 
 
 def _is_indexed(key: SortKey) -> bool:

@@ -10,7 +10,7 @@ be done in another thread.
 Spec: https://www.sqlite.org/lang_replace.html, https://www.sqlite.org/lang_insert.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -31,17 +31,22 @@ WIDTH = 9  # columns of `entry`
 _TOGETHER = 32  # rows of `entry` in a statement: it goes on where the last one went in
 _ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ENTRIES = _ENTRY + ", (?, ?, ?, ?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
-_INDEX = (
+_INDEX_CODES = (
     # what says more of a patient's resource is there, and stays
     "INSERT OR IGNORE INTO by_code (parameter, code, rid, system)"
-    " SELECT parameter, code, rid, system FROM entry WHERE low IS NULL",
-    "INSERT OR IGNORE INTO by_low SELECT parameter, low, rid FROM entry WHERE low IS NOT NULL",
-    "INSERT OR IGNORE INTO by_high SELECT parameter, high, rid FROM entry WHERE low IS NOT NULL",
+    " SELECT parameter, code, rid, system FROM entry"
+    " WHERE rid BETWEEN ? AND ? AND low IS NULL AND parameter NOT IN ({})"
+)
+_INDEX_POINTS = (
+    "INSERT OR IGNORE INTO by_point SELECT parameter, low, rid FROM entry"
+    " WHERE rid BETWEEN ? AND ? AND low IS NOT NULL AND high = low +"
+    " CASE {} END"
 )
 _GONE = (
     "DELETE FROM entry WHERE rid = ?",
     "DELETE FROM entry WHERE rid = ? AND parameter = ? AND place = ?",
     "DELETE FROM by_code WHERE parameter = ? AND code = ? AND rid = ? AND system = ?",
+    "DELETE FROM by_point WHERE parameter = ? AND low = ? AND rid = ?",
     "DELETE FROM by_low WHERE parameter = ? AND low = ? AND rid = ?",
     "DELETE FROM by_high WHERE parameter = ? AND high = ? AND rid = ?",
 )
@@ -51,14 +56,15 @@ class Rows:
     """Rows to add, by table; `put_*` take the place of those with their key, if there are any.
 
     `moved` are resources at another version, `shaped` of another shape; `gone` has the keys of rows
-    to remove: all entries of a resource, an entry, rows of `by_code`, `by_low` and `by_high`;
-    `texts` are by resource. `entry` has the values of one row after the other; `people` are rows of
-    `by_code` that say more, of resources that are new, and `index` is for their other rows.
+    to remove: all entries of a resource, an entry, rows of `by_code`, `by_point`, `by_low` and
+    `by_high`; `texts` are by resource. `entry` has the values of one row after the other. Of
+    resources that are new, `people` are rows of `by_code` that say more, `low` and `high` those of
+    intervals that are no points; the others are for `index_statements`.
     """
 
     __slots__ = (
-        *("code", "entry", "gone", "high", "low", "moved", "people", "put_code"),
-        *("put_entry", "resource", "shaped", "texts", "version"),
+        *("code", "entry", "gone", "high", "low", "moved", "people", "point"),
+        *("put_code", "put_entry", "resource", "shaped", "texts", "version"),
     )
 
     def __init__(self) -> None:
@@ -66,12 +72,13 @@ class Rows:
         self.resource: list[Row] = []
         self.moved: list[Row] = []
         self.shaped: list[Row] = []
-        self.gone: tuple[list[Row], ...] = ([], [], [], [], [])
+        self.gone: tuple[list[Row], ...] = ([], [], [], [], [], [])
         self.entry: list[int | float | str | None] = []
         self.put_entry: list[Row] = []
         self.people: list[CodeRow] = []
         self.code: list[CodeRow] = []
         self.put_code: list[CodeRow] = []
+        self.point: list[Row] = []
         self.low: list[Row] = []
         self.high: list[Row] = []
         self.texts: dict[int, tuple[str, str, str]] = {}
@@ -90,6 +97,7 @@ class Rows:
             (_ADD_CODE, self.people),
             (_ADD_CODE, self.code),
             ("REPLACE INTO by_code VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self.put_code),
+            ("INSERT OR IGNORE INTO by_point VALUES (?, ?, ?)", self.point),
             ("INSERT OR IGNORE INTO by_low VALUES (?, ?, ?)", self.low),
             ("INSERT OR IGNORE INTO by_high VALUES (?, ?, ?)", self.high),
             (_ADD_TEXT, texts),
@@ -118,16 +126,42 @@ def by_row(values: Sequence[int | float | str | None]) -> list[Row]:
     return list(zip(*[iter(values)] * WIDTH, strict=True))
 
 
-def index(connection: apsw.Connection, span: tuple[int, int], apart: Iterable[int]) -> None:
-    """Put into the indexes what they have of the resources of a span, by what `entry` says.
+def index_statements(apart: Iterable[int], points: Mapping[int, float]) -> tuple[str, ...]:
+    """Return what puts into the indexes what they have of the resources of a span, by `entry`.
 
-    What is under the parameters `apart` is in no index.
+    What is under the parameters `apart` is in no index; `points` has the width of points by
+    parameter, NaN if there are none under it.
     """
-    without = ", ".join(map(str, sorted(apart)))
-    for statement in _INDEX:
-        connection.execute(
-            f"{statement} AND rid BETWEEN ? AND ? AND parameter NOT IN ({without})", span
-        )
+    widths: dict[float, list[str]] = {}
+    for parameter, width in points.items():
+        if width == width:
+            widths.setdefault(width, []).append(str(parameter))
+    cases = [f"WHEN parameter IN ({', '.join(of)}) THEN {width}" for width, of in widths.items()]
+    codes = _INDEX_CODES.format(", ".join(map(str, apart)))
+    return (codes, _INDEX_POINTS.format(" ".join(cases))) if cases else (codes,)
+
+
+def walked(
+    entries: Iterable[Any], walks: Mapping[int, str], points: Mapping[int, float]
+) -> tuple[set[Any], set[Any], set[Any], set[Any]]:
+    """Return the keys of what `by_code`, `by_point`, `by_low` and `by_high` have of some entries.
+
+    `walks` and `points` are of the parameters that are known: an interval of another may be in any.
+    """
+    codes, moments, lows, highs = set(), set(), set(), set()
+    for rid, parameter, _, code, system, low, high, *_ in entries:
+        if not walks.get(parameter, "unknown"):
+            continue  # of what is in no index nothing is removed from one
+        if low is None:
+            codes.add((parameter, code, rid, system))
+            continue
+        end = low + points[parameter] if parameter in points else None
+        if end is None or high == end:
+            moments.add((parameter, low, rid))
+        if end is None or high != end:
+            lows.add((parameter, low, rid))
+            highs.add((parameter, high, rid))
+    return codes, moments, lows, highs
 
 
 def _number(row: Row) -> int:

@@ -38,6 +38,7 @@ from fhir_hub.store.ranges import (
 from fhir_hub.store.sqlite.canonicals import Way, named, naming
 from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope
 from fhir_hub.store.sqlite.indexes import Indexes, Walk
+from fhir_hub.store.sqlite.points import usual_width
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Sql, all_of, any_of, bounded, starts_with
 
 Count = Callable[[Arm, int], int]
@@ -188,14 +189,14 @@ class Walks:
             if walk is None:
                 return []
             rest = None
-            if other and self._is_most(alternative[0], number):
+            if other and self._is_most(alternative[0], number, usual_width(has.kind)):
                 rest = self._indexes.has(replace(has, tests=(Range((other,)),)), scope)
             found.append((walk, rest))
         return found
 
-    def _is_most(self, compare: Compare, number: int) -> bool:
+    def _is_most(self, compare: Compare, number: int, width: int) -> bool:
         """Say whether a comparison seems to leave out less than half, were values spread evenly."""
-        bounds = self._names.bounds(number, compare.bound)
+        bounds = self._names.bounds(number, compare.bound, width)
         if bounds is None or not isfinite(bounds[1] - bounds[0]):
             return False
         above = bounds[1] - compare.value
