@@ -195,7 +195,7 @@ class Run:
         header = message.header
         self.by_table = by_table
         self.mentions: list[Draft] = []
-        self.moments: dict[tuple[str, str | int], Any] = {}
+        self.moments: dict[tuple[str | int, str | int], Any] = {}
         self.references: dict[tuple[str, str], Json] = {}
         self.message = message
         self.application, self.facility = header.value(3), header.value(4)

@@ -28,6 +28,7 @@ class Node:
     """
 
     __slots__ = (
+        "_from_inside",
         "_linked",
         "_near",
         "children",
@@ -51,6 +52,7 @@ class Node:
         self.segments: dict[str, list[tuple[Segment, Group | None]]] = {}
         self.drafts: dict[str, list[tuple[Any, Group | None]]] = {}
         self._near: dict[str, Segment | None] = {}
+        self._from_inside: dict[tuple[str, int], Segment | None] = {}
         self._linked: dict[tuple[str, int], list[Any]] = {}
 
     def add(self, segment: Segment) -> None:
@@ -105,8 +107,22 @@ class Node:
             return found
 
     def _nearest(self, name: str) -> Segment | None:
-        node: Node | None = self
-        inside: Group | None = None
+        held = self.segments.get(name)
+        if held:
+            return held[0][0]
+        outer = self.outer
+        if outer is None:
+            return None
+        key = (name, id(self.within))  # what is outside is the same for all results
+        known = outer._from_inside
+        if key in known:
+            return known[key]
+        found = known[key] = self._outside(name)
+        return found
+
+    def _outside(self, name: str) -> Segment | None:
+        """Return the first segment of that name in the innermost group around this one."""
+        inside, node = self.within, self.outer
         while node is not None:
             for segment, by in node.segments.get(name, ()):
                 if by is None or by is not inside:

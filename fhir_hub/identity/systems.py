@@ -130,6 +130,8 @@ def universal(identifier: str, kind: str = "") -> str:
     >>> universal("2.16.156.10011.1.19", "ISO")
     'urn:oid:2.16.156.10011.1.19'
     """
+    if not identifier:  # as nearly always
+        return ""
     bare = identifier.removeprefix("urn:oid:")
     if _OID.fullmatch(bare):
         return "" if bare in _KIND_OIDS else canonical(bare)

@@ -36,6 +36,7 @@ NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"
 _PRESSURE_UNITS = ("mm[Hg]", "kPa")
 # A mere number, as most results are, need not be read again.
 _LONG = 20
+_SHORT = 500  # a longer code is not remembered
 NUMBER, TEXT, PARTS = "number", "text", "parts"
 _plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 VITAL_SIGNS = frozenset(
@@ -223,7 +224,7 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
     The last two paths are code and sub-id, the ones before are numbers: the first filled counts.
     """
-    *numbers, code_path, part_path = paths
+    code_path, part_path = paths[-2:]
     segment = place.segment
     raw, encoding = segment.field(code_path.field), segment.encoding
     if not raw[:1].isalnum() or encoding.repetition in raw:
@@ -231,11 +232,11 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
         if value is None:
             return None
         raw = value.raw
-    code = _code(raw, encoding)
+    code = (_code if len(raw) < _SHORT else _code.__wrapped__)(raw, encoding)
     text = place.text(part_path)
     sub_id = one_line(text) if text else ""
     pieces = [code, sub_id] if sub_id else [code]
-    number = _order_number(place, tuple(numbers))
+    number = _order_number(place, paths)
     if not number:
         moments = [place.text(path) for path in (Path("OBX", 14), Path("OBR", 7), Path("OBX", 18))]
         return _natural(place, draft, [*pieces, *moments])
@@ -253,13 +254,17 @@ def _code(raw: str, encoding: Encoding) -> str:
 
 
 def _order_number(place: Place, paths: Paths) -> str:
-    """Return the first number of the order, read once for all of its results."""
-    near = [place.node.nearest(name) for name in ("OBR", "ORC")]
-    key = ("number", "/".join(str(one.index) if one is not None else "" for one in near))
-    known: str | None = place.run.moments.get(key)
+    """Return the first number of the order, read once for all of its results.
+
+    The last two paths are none of a number.
+    """
+    node, moments = place.node, place.run.moments
+    order, control = node.nearest("OBR"), node.nearest("ORC")
+    key = (order.index if order is not None else -1, control.index if control is not None else -1)
+    known: str | None = moments.get(key)
     if known is None:
-        known = next((text for path in paths if (text := one_line(place.text(path)))), "")
-        place.run.moments[key] = known
+        known = next((text for path in paths[:-2] if (text := one_line(place.text(path)))), "")
+        moments[key] = known
     return known
 
 

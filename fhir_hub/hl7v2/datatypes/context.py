@@ -13,6 +13,7 @@ from datetime import timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+_SHORT = 500  # a longer text is not remembered
 CHINA = timezone(timedelta(hours=8))
 
 
@@ -66,13 +67,17 @@ class Table:
         return table_key(code) in self.rows
 
 
-@lru_cache(maxsize=4096)
 def table_key(code: str) -> str:
     """Return `code` as tables look it up: full width as half width, upper case, no blanks around.
 
     >>> table_key(" ｍ")
     'M'
     """
+    return (_table_key if len(code) < _SHORT else _table_key.__wrapped__)(code)
+
+
+@lru_cache(maxsize=4096)
+def _table_key(code: str) -> str:
     return unicodedata.normalize("NFKC", code).strip().upper()
 
 

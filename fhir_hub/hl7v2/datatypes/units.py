@@ -71,6 +71,7 @@ _CODES = MappingProxyType(
     }
 )  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_SHORT = 500  # a longer text is not remembered
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _POWER = re.compile(r"^[x×*✕]?\s*10\s*(?:[\^*e]|exp)?\s*(-?\d{1,2})(?=\D|$)", re.IGNORECASE)
 _ATOM = re.compile(
@@ -89,9 +90,13 @@ def unit_of(value: Value | None) -> Unit:
     return Unit() if value is None else unit_written(value.raw, value.encoding)
 
 
-@lru_cache(maxsize=2048)
 def unit_written(raw: str, encoding: Encoding) -> Unit:
     """Return the unit of a field's one value, as it stands in the message."""
+    return (_written if len(raw) < _SHORT else _written.__wrapped__)(raw, encoding)
+
+
+@lru_cache(maxsize=2048)
+def _written(raw: str, encoding: Encoding) -> Unit:
     value = Value(raw, encoding)
     first, second = part(value, 1), part(value, 2)
     is_bare = first.endswith("10") and second[:1].isdigit()  # 10^9/L, not escaped
@@ -116,15 +121,17 @@ def named(text: str) -> Unit:
     return Unit(text, to_ucum(text))
 
 
-@lru_cache(maxsize=2048)
 def to_ucum(text: str) -> str:
     """Return the UCUM code of a unit as senders write it, `""` if there is none.
 
     >>> to_ucum("μmol/L"), to_ucum("×10⁹/L"), to_ucum("次/分"), to_ucum("一撮")
     ('umol/L', '10*9/L', '/min', '')
     """
-    if len(text) > 64:
-        return ""
+    return _to_ucum(text) if len(text) <= 64 else ""
+
+
+@lru_cache(maxsize=2048)
+def _to_ucum(text: str) -> str:
     spelled = _spelling(text)
     if known := _CODES.get(spelled) or _CODES.get(spelled.lower()):
         return known

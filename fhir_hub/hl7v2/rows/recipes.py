@@ -26,7 +26,8 @@ from fhir_hub.hl7v2.rows.shapes import EVENT, Shape
 
 Json = dict[str, Any]
 OFTEN = 2
-_FEWEST = 2  # rows of codes; with fewer nothing is saved
+_FEWEST = 3  # rows of codes that make something; with fewer nothing is saved
+_MOST_IDLE = 4  # recipes that save nothing; then the shape has none
 _numbers = count()
 
 
@@ -34,6 +35,7 @@ class Recipes:
     """The recipes of the rows that a new resource has in one shape, by the texts of its codes."""
 
     __slots__ = (
+        "_idle",
         "_known",
         "_near",
         "_number",
@@ -48,7 +50,7 @@ class Recipes:
 
     def __init__(self, segment: str, rows: Sequence[Compiled], shape: Shape, plain: Acts) -> None:
         self._rows, self._shape, self._plain = rows, shape, plain
-        self._segment, self._seen = segment, 0
+        self._segment, self._seen, self._idle = segment, 0, 0
 
     def _prepare(self) -> None:
         """Find out what to ask of a segment: it is done for shapes that come again."""
@@ -70,7 +72,7 @@ class Recipes:
 
     def acts(self, place: Place, draft: Draft) -> Acts:
         """Return what is to do for a new resource, nothing where that is done already."""
-        if self._seen < OFTEN:
+        if self._seen < OFTEN or self._idle > _MOST_IDLE:
             self._seen += 1
             if self._seen == OFTEN:
                 self._prepare()
@@ -86,7 +88,9 @@ class Recipes:
         if found < OFTEN:
             memory.note(key, found + 1)
             return self._plain
-        memory.note(key, _Watch(place, draft, value, self._in(place)).of(self._rows))
+        watch = _Watch(place, draft, value, self._in(place))
+        memory.note(key, watch.of(self._rows))
+        self._idle = 0 if watch.count >= _FEWEST else self._idle + 1
         return ()
 
     def _in(self, place: Place) -> Shape:
@@ -128,6 +132,7 @@ class _Watch:
         self._acts: list[tuple[str, Act]] = []
         self._put: Json = {}
         self._issues: list[Any] = []
+        self.count = 0  # rows that the recipe spares
 
     def of(self, rows: Iterable[Compiled]) -> Acts:
         """Run the rows; return what does the same where the codes are the same."""
@@ -164,6 +169,7 @@ class _Watch:
             return
         self._issues += issues[noted:]
         if is_changed:
+            self.count += 1
             self._put[name] = copied(made)
             self._sure.add(name)
 
@@ -236,4 +242,4 @@ def recipes_of(segment: str, rows: Sequence[Compiled], shape: Shape, plain: Acts
     `plain` is what they do where there is no recipe yet.
     """
     of_codes = [one for one in rows if one.follows is not None and one.row.sources]
-    return Recipes(segment, rows, shape, plain) if len(of_codes) >= _FEWEST else None
+    return Recipes(segment, rows, shape, plain) if len(of_codes) > 1 else None
