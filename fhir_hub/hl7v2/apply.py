@@ -180,11 +180,14 @@ async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
         keys: set[Number] = set()
         wanted: set[Number] = set()
         for thing in of_type:
-            wanted.update(thing.numbers)
+            own = keys_of(thing.resource)
+            if own == thing.converted.match:  # as every result is found
+                keys.update(thing.numbers)
+            else:
+                wanted.update(thing.numbers)
+                keys.update(numbers_of(own))
             if thing.converted.earlier:
                 wanted.update(numbers_of(thing.converted.earlier))
-            if own := keys_of(thing.resource):
-                keys.update(numbers_of(own))
         found: list[Stored] = []
         is_named = False
         if numbers := sorted(wanted - keys):

@@ -7,7 +7,6 @@ entry and an HL7v2 message obey the same rules, and all or nothing is written.
 Spec: DOMAIN 2
 """
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
@@ -31,6 +30,7 @@ from fhir_hub.referral import (
 from fhir_hub.referral.completing import complete
 from fhir_hub.referral.finding import Followed
 from fhir_hub.referral.numbers import number_of
+from fhir_hub.referral.readings import told_codes
 from fhir_hub.referral.states import is_referral
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Plan
@@ -110,8 +110,7 @@ class Conduct:
         self._if_match = settings.if_match
         self.versioned: Collection[str] = () if settings.if_match == "off" else ("Task",)
         self._complete = partial(complete, is_strict=is_strict, valid_days=settings.valid_days)
-        codes = "|".join(map(re.escape, sorted(own.programmes.codes())))
-        self._watched = re.compile(f'"(?:{codes})"'.encode()) if codes else None
+        self._watched = own.programmes.codes()
         self.types: Collection[str] = ("Appointment", "Task")  # what `complete` adds to
 
     def complete(self, before: Resource | None, after: Resource, now: datetime) -> Resource:
@@ -142,7 +141,7 @@ class Conduct:
                 if looked_at.get(key) is change:
                     continue
                 looked_at[key], content = change, change.content
-                if content != last.get(key) and self._is_watched(key.resource_type, content):
+                if content != last.get(key) and self._is_watched(unit, key):
                     due.append((key, content))
             if not due:
                 return
@@ -153,11 +152,12 @@ class Conduct:
                 for rule in self._rules[key.resource_type]:
                     await rule(unit, followed)
 
-    def _is_watched(self, resource_type: str, content: bytes) -> bool:
-        """Say whether some rule is about what is staged: most Observations are not even read."""
-        if resource_type != "Observation":
-            return resource_type in self._rules
-        return self._watched is not None and self._watched.search(content) is not None
+    def _is_watched(self, unit: Unit, key: Key) -> bool:
+        """Say whether some rule is about what is staged: of most codes there is none."""
+        if key[0] != "Observation":
+            return key[0] in self._rules
+        observation = unit.staged(key)
+        return observation is not None and not self._watched.isdisjoint(told_codes(observation))
 
 
 async def _review_patient(unit: Unit, followed: Followed) -> None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
 from fhir_hub.referral.finding import Followed, find, find_naming
-from fhir_hub.referral.institutions import institution_of
+from fhir_hub.referral.institutions import institution_of, resource_at
 from fhir_hub.referral.reading import at, each, key_of
 from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
 from fhir_hub.referral.tasks import (
@@ -109,10 +109,12 @@ async def follow_report(unit: Unit, followed: Followed) -> None:
     """Add a report of a referral's visit to the Task's output: the visit has begun to tell."""
     key, report = followed.key, followed.after or {}
     visit = key_of(report.get("encounter")) or key_of(at(report, "context", "encounter", 0))
-    stored = await unit.current(visit) if visit is not None else None
-    if stored is None or stored.is_deleted:
+    encounter = None if visit is None else unit.staged(visit)
+    if encounter is None and (encounter := await resource_at(unit, visit)) is None:
         return
-    async for order in _orders(unit, fhirjson.loads(stored.content)):
+    if "basedOn" not in encounter:  # as of nearly all visits
+        return
+    async for order in _orders(unit, encounter):
         await _move(unit, order, "seen", key, "report")
 
 
@@ -145,8 +147,10 @@ def _living(found: list[Stored | None]) -> Iterator[Resource]:
 async def _orders_met(unit: Unit, encounter: Resource) -> AsyncIterator[Resource]:
     """Yield the referral of the patient to this institution that is booked for this day."""
     patient, day = key_of(encounter.get("subject")), str(at(encounter, "period", "start"))[:10]
+    if patient is None or len(day) < 10:
+        return
     place = await institution_of(unit, encounter.get("serviceProvider"))
-    if patient is None or place is None or len(day) < 10:
+    if place is None:
         return
     orders = await find(
         unit, "ServiceRequest", patient=patient, status="active", category="referral"

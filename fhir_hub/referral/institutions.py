@@ -37,5 +37,5 @@ async def resource_at(unit: Unit, key: Key | None) -> Resource | None:
     stored = await unit.current(key) if key is not None else None
     if stored is None or stored.is_deleted:
         return None
-    resource: Resource = fhirjson.loads(stored.content)
+    resource: Resource = fhirjson.reread(stored.content)
     return resource

@@ -31,6 +31,14 @@ def codes_of(observation: Resource) -> set[str]:
     return {code for system, code in codings(observation.get("code")) if system == LOINC}
 
 
+def told_codes(observation: Resource) -> set[str]:
+    """Return the codes that an Observation is told under: its own and its components'."""
+    codes = {code for _, code in codings(observation.get("code"))}
+    for component in each(observation, "component") if "component" in observation else ():
+        codes.update([code for _, code in codings(component.get("code"))])
+    return codes
+
+
 def values(observation: Resource) -> list[Value]:
     """Return each LOINC code with its Quantity, of the Observation and of its components."""
     found: list[Value] = []
@@ -97,7 +105,7 @@ def _in_unit(quantity: Resource, unit: str) -> Decimal | None:
     value, code = quantity.get("value"), quantity.get("code") or quantity.get("unit")
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    number = Decimal(str(value))
+    number = value if type(value) is Decimal else Decimal(str(value))
     if code == unit:
         return number
     own, other = unit_of(str(code)), unit_of(unit)

@@ -12,43 +12,44 @@ Spec: DESIGN 3
 """
 
 from collections.abc import Collection, Sequence
-from itertools import islice
 from typing import Literal
 
 from fhir_hub.search.plan import Has, Is, Plan, conditions_of
 from fhir_hub.store.base import Key, Store, Stored
 
-_MOST = 4096
+_MOST = 2048
 Asked = tuple[str, Plan]
 By = Literal["", "name", "whole"]
 Found = tuple[Sequence[Stored], int]
 
 
 class Familiar:
-    """What was found by a type and a plan, and as of when; of the answers the last 4,096 used."""
+    """What was found by a type and a plan, and as of when.
+
+    Of the answers those that were used lately: the last 2,048, and the 2,048 before them.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Asked, Found] = {}
+        self._before: dict[Asked, Found] = {}
 
     def keep(self, asked: Asked, matches: Sequence[Stored], as_of: int) -> None:
         """Keep what a search found."""
-        known = self._known
-        known.pop(asked, None)  # the last used is the last in it
-        known[asked] = (matches, as_of)
-        if len(known) > _MOST:
-            for oldest in list(islice(known, len(known) - _MOST)):
-                del known[oldest]
+        if len(self._known) >= _MOST:
+            self._known, self._before = {}, self._known
+        self._known[asked] = (matches, as_of)
 
     def forget(self, asked: Asked) -> None:
         """Have it searched for the next time."""
         self._known.pop(asked, None)
+        self._before.pop(asked, None)
 
     async def again(self, asked: Asked, store: Store, by: By) -> Found | None:
         """Return what was found, None if it is not known or no more as it was.
 
         By `name` it only matters which resource has the one number that was asked for.
         """
-        known = self._known.get(asked)
+        known = self._known.get(asked) or self._before.get(asked)
         if known is None or not known[0]:
             return known
         plan = asked[1]
@@ -58,7 +59,7 @@ class Familiar:
         current = await store.read_many([Key(asked[0], logical_id) for logical_id, _ in then])
         if then == [(one.logical_id, one.version_id) for one in current]:
             return known
-        self._known.pop(asked, None)
+        self.forget(asked)
         return None
 
 

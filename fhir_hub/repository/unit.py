@@ -76,7 +76,7 @@ class Unit:
         self._seen: dict[Key, Stored | None] = {}
         self._asked: dict[Asked, Sequence[Stored]] = {}
         self._familiar = familiar
-        self._recalled: dict[Asked, Sequence[Stored]] = {}  # what is familiar, found again here
+        self._recalled: list[tuple[Asked, Sequence[Stored]]] = []  # what is familiar, found here
         self._new: set[str] = set()  # addresses that were made up here: nobody refers to them yet
         # a millisecond is what `lastUpdated` can say, so the index says no more
         self._now = microseconds(rules.clock()) // 1000 * 1000
@@ -115,7 +115,7 @@ class Unit:
             if known is None:
                 known = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
             if kept is not None:
-                self._recalled[asked] = known[0]
+                self._recalled.append((asked, known[0]))
             matches = self._hold(resource_type, plan, *known)
         found = []
         for stored in matches:
@@ -150,7 +150,7 @@ class Unit:
         if self._familiar is None or not stored:
             return
         before, changed = stored[0].sequence - 1, {one.resource_type for one in stored}
-        for asked, matches in self._recalled.items():
+        for asked, matches in self._recalled:
             if asked[0] in changed:  # it may be found from now on, or say something else
                 self._familiar.forget(asked)
             else:
@@ -159,7 +159,7 @@ class Unit:
     def refused(self) -> None:
         """Take note that something is not as it was found: it may be what seemed familiar."""
         if self._familiar is not None:
-            for asked in self._recalled:
+            for asked, _ in self._recalled:
                 self._familiar.forget(asked)
 
     def _hold(

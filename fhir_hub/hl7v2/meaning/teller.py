@@ -160,10 +160,18 @@ def stamped(resource: Json, teller: Teller) -> Json:
     if not teller.time:
         return resource
     meta = resource.get("meta", {})
+    source, stamp = _told_by(teller)
+    if "extension" not in meta:
+        return {**resource, "meta": {**meta, "source": source, "extension": [stamp]}}
     others = [
         one
         for one in meta.get("extension", ())
         if one.get("url") != TOLD_BY or not teller.is_told(one)
     ]
-    stamps = [*others, teller.stamp()]
-    return {**resource, "meta": {**meta, "source": teller.source, "extension": stamps}}
+    return {**resource, "meta": {**meta, "source": source, "extension": [*others, stamp]}}
+
+
+@lru_cache(maxsize=64)  # a message tells of some dozen resources
+def _told_by(teller: Teller) -> tuple[str, Json]:
+    """Return the source and the stamp of all that a message tells; nobody changes them."""
+    return teller.source, teller.stamp()
