@@ -19,7 +19,7 @@ _VERSIONS = ("2_8_2", "2_7", "2_6", "2_5_1", "2_5", "2_4", "2_3_1", "2_3", "2_2"
 # Fields that 2.9 appended; hl7apy ends with 2.8.2.
 _LAST_FIELDS = {
     **{"MSH": 28, "NTE": 9, "OBR": 55, "OBX": 33, "ORC": 38, "PID": 40, "PRT": 26, "PV1": 54},
-    **{"SCH": 27, "SPM": 35},
+    **{"SCH": 27, "SPM": 35, "ARV": 10},
 }
 _OPTIONAL, _MANY = 0, -1
 _WITHDRAWN = (("leaf", None, "WD", None, None, -1), (0, 0), "FIE")

@@ -5,7 +5,7 @@ v2-to-FHIR are silent about these but for DG1[EpisodeOfCare] and AL1
 """
 
 import pytest
-from conversion_parts import converted, errors, lines, of_type, only, target
+from conversion_parts import converted, errors, lines, of_type, only, segment, target, values
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.8"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
@@ -157,3 +157,58 @@ def test_an_order_after_a_specimen_is_not_a_result_of_before():
         for order in of_type(conversion, "ServiceRequest")
     ]
     assert found == [["S1"], ["S2"]]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "ended", "status"),
+    [("C01", "", "on-study"), ("C01", "20250401", "off-study"), ("C02", "", "not-registered")],
+)
+def test_who_takes_part_in_a_study_is_its_subject(trigger, ended, status):
+    said = segment("CSR", f1="PROTO-1^S", f4="SUBJ-7^^^S", f6="20250310", f12="A^Arm A", f15=ended)
+    conversion = made(f"CRM^{trigger}^CRM_C01", said)
+    subject = only(conversion, "ResearchSubject")
+    assert (subject["status"], subject["assignedArm"]) == (status, "Arm A")
+    assert subject["period"] == {"start": "2025-03-10"} | ({"end": "2025-04-01"} if ended else {})
+    assert values(target(conversion, subject["study"])) == ["PROTO-1"]
+    assert target(conversion, subject["individual"])["resourceType"] == "Patient"
+
+
+def test_a_bed_has_its_state():
+    place = only(converted(lines(MSH.format("ADT^A20"), "EVN|A20", "NPU|3W^301^2^H|H")), "Location")
+    visit = converted(lines(MSH.format("ADT^A01"), PID, "PV1|1|I|3W^301^2^H"))
+    assert place["identifier"] == only(visit, "Location")["identifier"]
+    assert place["operationalStatus"]["code"] == "H"
+
+
+def test_how_a_record_may_be_seen_is_its_label():
+    labels = ["ARV|1|A|||||R", "PV1|1|I", "ARV|1|A|||||V~PSY", "ARV|2|D|||||N"]
+    conversion = made("ADT^A01^ADT_A01", *labels)
+    found = [
+        [one["code"] for one in only(conversion, kind)["meta"]["security"]]
+        for kind in ("Patient", "Encounter")
+    ]
+    assert found == [["R"], ["V", "PSY"]]
+
+
+def test_a_variance_is_a_note_of_what_went_otherwise():
+    problem = ["PRB|AD|20250301|I10^高血压^I10|PB1^HIS", "VAR|V1|20250302||D1^戴|M^Med|no sleep"]
+    goal = ["GOL|AD|20250301|G1^less^L|GI1^HIS", "VAR|V2|20250303||D1^戴|PAT^Patient refused"]
+    conversion = made("PPR^PC1^PPR_PC1", *problem, *goal)
+    (first,), (second,) = (only(conversion, kind)["note"] for kind in ("Condition", "Goal"))
+    assert (first["text"], first["time"]) == ("no sleep", "2025-03-02")
+    assert target(conversion, first["authorReference"])["resourceType"] == "Practitioner"
+    assert second["text"] == "Patient refused"
+
+
+def test_each_reaction_of_an_allergy_is_one():
+    allergy = only(made("ADT^A60^ADT_A60", "AL1|1|DA|P^p|SV|hives~swelling"), "AllergyIntolerance")
+    (reaction,) = allergy["reaction"]
+    assert reaction["manifestation"] == [{"text": "hives"}, {"text": "swelling"}]
+    assert reaction["severity"] == "severe"
+
+
+def test_whoever_is_insured_herself_is_the_subscriber():
+    said = segment("IN1", f1="1", f2="P^Plan", f3="I1", f16="沈^桂芳", f17="SLF")
+    conversion = made("ADT^A01^ADT_A01", said)
+    cover = only(conversion, "Coverage")
+    assert target(conversion, cover["subscriber"]) is only(conversion, "Patient")

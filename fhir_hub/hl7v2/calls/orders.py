@@ -320,6 +320,12 @@ def local_number(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return {"system": system, "value": number}
 
 
+def manifestations(place: Place, draft: Draft, paths: Paths) -> list[Json]:
+    """Return what an allergy shows itself by: a text for each repetition (AL1-5, IAM-5)."""
+    texts = (whole(value) for value in place.values(paths[0]) if not value.is_null)
+    return [{"text": text} for text in texts if text]
+
+
 def joined_texts(place: Place, draft: Draft, paths: Paths) -> str | None:
     """Return the texts of all segments of a name nearby, a line each (NTE-3)."""
     (path,) = paths

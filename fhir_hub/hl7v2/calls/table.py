@@ -60,6 +60,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `strength` | RXO-18, RXO-19, RXO-25, RXO-26 | Quantity, or Ratio to a volume |
 | `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
 | `narrative` | PV2-12 | Narrative |
+| `place_identifier`, `place_name`, `place_kind` | NPU-1 | Identifier, name, kind of a bed |
+| `manifestations` | AL1-5 | a CodeableConcept of each repetition's text |
 | `service_end` | TQ1-7, TQ1-6 | dateTime |
 | `occurrence_length` | TQ1-13 | decimal, with its unit alone |
 | `occurrence_unit` | TQ1-13 | code |
@@ -138,6 +140,10 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "strength": given.strength,
         "assigned_place": visits.assigned_place,
         "narrative": visits.narrative,
+        "place_identifier": visits.place_identifier,
+        "place_name": visits.place_name,
+        "place_kind": visits.place_kind,
+        "manifestations": orders.manifestations,
         "service_end": timings.service_end,
         "occurrence_length": timings.occurrence_length,
         "occurrence_unit": timings.occurrence_unit,

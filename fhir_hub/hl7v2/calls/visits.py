@@ -6,7 +6,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (PV1[Encounter], PV2[Encounter]);
 from html import escape
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes
+from fhir_hub.hl7v2.datatypes import codes, places
 from fhir_hub.hl7v2.datatypes.parts import part, whole
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
@@ -33,6 +33,27 @@ def assigned_place(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json 
     if place.text(state):
         place.run.keep(place.segment, state.field)
     return location
+
+
+def place_identifier(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:
+    """Return the number of the bed that a message is about (NPU-1), as visits name it."""
+    found: Json | None = _place(place, paths).get("identifier", [None])[0]
+    return found
+
+
+def place_name(place: Place, draft: Draft, paths: tuple[Path, ...]) -> str | None:
+    """Return the name of the bed that a message is about."""
+    return _place(place, paths).get("name")
+
+
+def place_kind(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:
+    """Return what kind of place it is: room or bed."""
+    return _place(place, paths).get("physicalType")
+
+
+def _place(place: Place, paths: tuple[Path, ...]) -> Json:
+    value = place.value(paths[0])
+    return (places.location(value, place.run.context) if value else None) or {}
 
 
 def narrative(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:

@@ -251,6 +251,7 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "group_number": _group_number,
         "insurer": _insurer,
         "joined_texts": _joined_texts,
+        "manifestations": _each(write_quantities.annotation),
         "laboratory": _laboratory,
         "observation_category": _category,
         "observation_code": _each(write_codes.concept),
