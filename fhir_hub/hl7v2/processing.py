@@ -10,6 +10,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -21,7 +22,7 @@ from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.journal.course import Course, day_of, held_up, interrupted, late
+from fhir_hub.hl7v2.journal.course import Course, NotKept, day_of, held_up, interrupted, late
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import reason
@@ -67,7 +68,10 @@ class Processing:
     start: Start
 
     async def process(self, course: Course) -> bytes:
-        """Do a kept message when its turn comes; return its acknowledgment."""
+        """Do a kept message when its turn comes; return its acknowledgment.
+
+        Raises `NotKept` if it was kept early and has got lost.
+        """
         if not course.is_free:
             try:
                 async with asyncio.timeout(course.tries.left_s):
@@ -80,6 +84,8 @@ class Processing:
             course.attempts += 1
             try:
                 return await self._attempt(course)
+            except NotKept:
+                raise
             except Exception as error:
                 if is_transient(error):
                     self.log("message_tried", number=course.number, fault=error)
@@ -189,6 +195,9 @@ class Processing:
         except Exception as fault:  # after a crash it would be tried again at the next start
             self.log("message_not_finished", number=course.number, fault=fault)
             self.start(until_done(lambda: self.journal.finish(finish), self.patience))
+            with contextlib.suppress(FhirError):
+                await self.repository.store.write(())  # what was kept before is there, or lost
+                await self._done(course.number)
         return answer
 
     async def give_up(self, number: int) -> None:
@@ -198,6 +207,11 @@ class Processing:
         await self.journal.finish(Finish(number, "answered", b"", error, (), now, 1, self.maps()))
 
     async def _done(self, number: int) -> bytes:
-        """Return the acknowledgment of a message that was finished meanwhile."""
+        """Return the acknowledgment of a message that was finished meanwhile.
+
+        Ask when a write has failed: the group of the message is durable by then, or was lost.
+        """
         entered = await self.journal.find(number)
-        return entered.ack if entered is not None and entered.state != "received" else b""
+        if entered is None:
+            raise NotKept
+        return entered.ack if entered.state != "received" else b""

@@ -24,6 +24,7 @@ from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.course import (
     QUERIES,
     Course,
+    NotKept,
     OnKept,
     Read,
     changed,
@@ -140,27 +141,32 @@ class Receiver:
     async def _receive(self, raw: bytes, course: Course) -> bytes:
         message = self._received(course.read, raw, owes=course.on_kept is not None)
         try:
-            kept = await self._keep(message, course)
-            course.entered = kept.entered
-            if kept.is_changed:
-                return await self.processing.fail(
-                    course, changed(course.read.is_strict), "quarantined"
-                )
-            if course.on_kept is not None and course.read.fault is None:
-                course.on_kept(course.number, self.reading.answer(course.read, ack.COMMITTED))
-            if kept.is_duplicate and kept.entered.state == "done":
-                return kept.entered.ack
-            course.is_again, course.is_free = kept.is_duplicate, kept.is_free
-            return await self._once(course)
+            try:  # who is answered when it has ended need not know earlier that it is durable
+                return await self._do(message, course, is_early=course.on_kept is None)
+            except NotKept:
+                self._log("message_not_taken", number=course.number)
+                return await self._do(message, course)
         except Exception as error:  # the journal itself failed: nothing is promised
             self._log("message_not_kept", fault=error)
             return self.reading.answer(course.read, ack_for(error))
 
-    async def _keep(self, message: Received, course: Course) -> Kept:
+    async def _do(self, message: Received, course: Course, *, is_early: bool = False) -> bytes:
+        """Keep the message and do what it says. Raises `NotKept` of one that `is_early`."""
+        kept = await self._keep(message, course, is_early=is_early)
+        course.entered = kept.entered
+        if kept.is_changed:
+            return await self.processing.fail(course, changed(course.read.is_strict), "quarantined")
+        if course.on_kept is not None and course.read.fault is None:
+            course.on_kept(course.number, self.reading.answer(course.read, ack.COMMITTED))
+        if kept.is_duplicate and kept.entered.state == "done":
+            return kept.entered.ack
+        course.is_again, course.is_free = kept.is_duplicate, kept.is_free
+        return await self._once(course)
+
+    async def _keep(self, message: Received, course: Course, *, is_early: bool = False) -> Kept:
         while True:
             try:
-                # who is answered when it has ended need not know earlier that it is durable
-                return await self._journal.keep(message, is_early=not message.owes)
+                return await self._journal.keep(message, is_early=is_early)
             except Exception as error:
                 if not is_transient(error) or not await course.tries.again():
                     raise

@@ -60,9 +60,9 @@ class Job(Generic[W]):
 
     def go_on(self) -> None:
         """Let who brought an early work go on, now that it is done."""
-        if self.early is None or self.error is not None:
-            return
-        if self.early.goes_on(self.result) and not self.future.done():
+        if self.early is None or self.error is not None or self.future.done():
+            return  # one that went on already, before its group was rolled back, does not again
+        if self.early.goes_on(self.result):
             self.future.set_result(self.result)
 
     def answer(self) -> None:

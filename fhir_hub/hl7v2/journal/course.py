@@ -144,6 +144,10 @@ def held_up() -> Unavailable:
     return Unavailable("earlier messages about the same patient are not finished; send it again")
 
 
+class NotKept(Exception):
+    """The message is not in the journal: what went on early did not become durable."""
+
+
 def interrupted(error: BaseException) -> Exception:
     """Return what those are told who wait for a message that did not end."""
     return error if isinstance(error, Exception) else Unavailable("the hub is closing")
