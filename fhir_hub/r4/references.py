@@ -81,6 +81,22 @@ def _parsed(text: str, base: str) -> Literal:
     return Literal(text)
 
 
+def plain_reference(text: str) -> Literal | None:
+    """Return the parts of a reference that says `Type/id` and no more, None for any other.
+
+    >>> plain_reference("Patient/1").logical_id, plain_reference("Patient/1/_history/2")
+    ('1', None)
+    """
+    return _plain(text) if len(text) < _SHORT else None
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> Literal | None:
+    if (match := _local(text)) is None or match[3]:
+        return None
+    return _literal_of((text, match[1], match[2], ""))
+
+
 class OwnReferences:
     """Finds in a resource's JSON what it refers to on this server, whose base is `base`.
 

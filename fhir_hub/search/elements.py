@@ -21,6 +21,7 @@ from fhir_hub.search.plain_references import PlainReferences
 Resource = dict[str, Any]
 Content = bytes | str  # of an element: its JSON, or its text
 Look = Callable[[Any, Resource, Content | None], Found]
+Get = Callable[[Content], Found | None]
 
 LARGE = 1024  # bytes of an element that is not kept
 # at a place, and at one whose references are known anyway; all keep twice so many
@@ -65,20 +66,24 @@ class Elements:
 class Place:
     """What is known of the elements of one name of one type, by their content.
 
-    What was known longer ago is `old`, until the young are as many as the place keeps.
+    `get` finds what is known of late; what was known longer ago is `old`, until the young are as
+    many as the place keeps.
     """
 
-    __slots__ = ("_elements", "_most", "_old", "_plain", "look", "young")
+    __slots__ = ("_elements", "_most", "_old", "_plain", "_young", "get", "look")
 
     def __init__(self, elements: Elements, look: Look, plain: PlainReferences | None) -> None:
         self.look = look
-        self.young: dict[Content, Found] = {}
+        self._young: dict[Content, Found] = {}
+        self.get: Get = self._young.get  # for as long as the place is there
         self._old: dict[Content, Found] = {}
         self._elements, self._plain = elements, plain
         self._most = _MOST if plain is None else _FEW
 
-    def before(self, content: Content, value: Any) -> Found | None:
+    def before(self, content: Content | None, value: Any) -> Found | None:
         """Return what was known longer ago of an element, or follows from what is right there."""
+        if content is None:
+            return None
         if len(content) > LARGE:
             return self._plain.found(value) if self._plain is not None else None
         found = self._old.get(content)
@@ -96,9 +101,9 @@ class Place:
             self._keep(content, found)
 
     def _keep(self, content: Content, found: Found) -> None:
-        if len(self.young) >= self._most:
+        if len(self._young) >= self._most:
             self.turn()
-        self.young[content] = found
+        self._young[content] = found
         self._elements.kept += 1
         if self._elements.kept > _ALL:
             self._elements.make_room()
@@ -106,4 +111,5 @@ class Place:
     def turn(self) -> None:
         """Forget what is old; what was young is old."""
         self._elements.kept -= len(self._old)
-        self._old, self.young = self.young, {}
+        self._old = self._young.copy()
+        self._young.clear()

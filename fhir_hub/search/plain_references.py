@@ -10,7 +10,7 @@ Spec: https://hl7.org/fhir/R4/references.html#literal
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_hub.r4.references import Literal, parse_reference
+from fhir_hub.r4.references import Literal, plain_reference
 from fhir_hub.search.entry import Entry, entry_of
 from fhir_hub.search.found import NO_PARTS, Found, found_of
 
@@ -29,24 +29,25 @@ class PlainReferences:
     def found(self, value: Any) -> Found | None:
         """Return what a value says, None for what is no plain reference that is surely right."""
         is_list = type(value) is list
-        right = self._right[is_list]
+        right, parameters = self._right[is_list], self._parameters
         if not right:
             return None
-        literals: dict[Literal, None] = {}
+        literals = []
+        entries: list[Entry] = []
         for item in value if is_list else (value,):
             literal = _plain(item)
             if literal is None or literal[1] not in right:
                 return None
-            literals[literal] = None
-        if not literals:
-            return None
-        parameters = self._parameters
-        entries: list[Entry] = [
-            entry_of((parameter, "reference", literal[0], "", None, None, "", 0))
-            for literal in literals
-            for parameter in parameters
-        ]
-        return found_of((entries, list(literals), NO_PARTS, bool(parameters)))
+            literals.append(literal)
+            for parameter in parameters:
+                entries.append(
+                    entry_of((parameter, "reference", literal[0], "", None, None, "", 0))
+                )
+        if len(literals) != 1:
+            if not literals:
+                return None
+            entries, literals = [*dict.fromkeys(entries)], [*dict.fromkeys(literals)]
+        return found_of((entries, literals, NO_PARTS, bool(parameters)))
 
     def learn(self, value: Any) -> bool:
         """Take note of a value with which nothing is wrong; say whether all of it is plain."""
@@ -61,7 +62,4 @@ def _plain(item: Any) -> Literal | None:
     if type(item) is not dict or len(item) != 1:
         return None
     text = item.get("reference")
-    if type(text) is not str:
-        return None
-    literal = parse_reference(text)
-    return literal if literal[0] == text and literal[2] else None
+    return plain_reference(text) if type(text) is str else None

@@ -18,7 +18,7 @@ from fhir_hub.r4.checks.issues import Unknown
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.r4.element_names import ElementNames
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
-from fhir_hub.search.elements import LARGE, Content, Elements, Place
+from fhir_hub.search.elements import LARGE, Content, Elements, Get, Place
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.found import NO_PARTS, NOTHING, Found, found_of, once
 from fhir_hub.search.pairs import Add, Composites, Ready
@@ -45,7 +45,7 @@ class Shape(NamedTuple):
     have the same entry. Not `has_id`: it comes without one.
     """
 
-    elements: tuple[tuple[str, Place], ...]
+    elements: tuple[tuple[str, Place, Get], ...]
     meta: Mapping[str, Place] | None
     has_id: bool
     ready: tuple[Ready, ...]
@@ -67,6 +67,9 @@ class Known(NamedTuple):
 
 
 WHOLE = Known([], (), None, None)
+_NOTHING_UNKNOWN = Unknown(())
+# as `Found` of all its values
+_unknown_of: Callable[[tuple[list[str], list[str]]], Unknown] = partial(tuple.__new__, Unknown)
 _known_of: Callable[[tuple[list[Found], Sequence[New], Unknown, Shape]], Known] = partial(
     tuple.__new__, Known
 )
@@ -119,7 +122,7 @@ class TypePlan:
             place = None if name in _AROUND_IT else self._place(name)
             if place is None:
                 return None
-            elements.append((name, place))
+            elements.append((name, place, place.get))
         ready = self.composites.ready(names)
         there = (*names, "id", META)
         said = [
@@ -183,6 +186,8 @@ def known_of(shape: Shape, resource: Resource) -> Known:
     new: list[New] = []
     names = ["id"] if shape.has_id else []
     in_meta: list[str] = []
+    dumps, say = fhirjson.dumps, said.append
+    content: Content | None
     if shape.meta is not None:
         if type(meta := resource[META]) is not dict:
             return WHOLE
@@ -193,36 +198,35 @@ def known_of(shape: Shape, resource: Resource) -> Known:
                     return WHOLE
                 in_meta.append(name)
                 continue
-            content = value if type(value) is str else fhirjson.dumps(value)
-            found = place.young.get(content) if len(content) <= LARGE else None
+            content = value if type(value) is str else dumps(value)
+            found = place.get(content)
             if found is None and (found := place.before(content, value)) is None:
                 in_meta.append(name)
                 new.append((len(said), place, value, content))
-                said.append(NOTHING)
+                say(NOTHING)
             elif found is not NOTHING:
-                said.append(found)
+                say(found)
         if in_meta or not meta:
             names.append(META)
-    for name, place in shape.elements:
+    for name, place, get in shape.elements:
         value = resource[name]
         kind = type(value)
         if kind is str:
             content = value
+            found = get(content)
         elif kind is dict or kind is list or kind is bool:
-            content = fhirjson.dumps(value)
+            content = dumps(value)
+            found = get(content) if len(content) <= LARGE else None
         else:
-            names.append(name)
-            new.append((len(said), place, value, None))
-            said.append(NOTHING)
-            continue
-        found = place.young.get(content) if len(content) <= LARGE else None
+            content = found = None
         if found is None and (found := place.before(content, value)) is None:
             names.append(name)
             new.append((len(said), place, value, content))
-            said.append(NOTHING)
+            say(NOTHING)
         elif found is not NOTHING:
-            said.append(found)
-    return _known_of((said, new, Unknown(names, in_meta), shape))
+            say(found)
+    unknown = _unknown_of((names, in_meta)) if names else _NOTHING_UNKNOWN
+    return _known_of((said, new, unknown, shape))
 
 
 def read_new(known: Known, resource: Resource, is_right: bool) -> list[Found]:

@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/operationoutcome.html
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
@@ -43,6 +44,10 @@ class Scope(NamedTuple):
 
 
 NO_SCOPE = Scope({}, {}, {})
+# `Scope` of all its values, without a call of Python's own
+scope_of: Callable[
+    [tuple[Mapping[str, str], dict[str, Any], dict[str, Any], Unknown | None, Any]], Scope
+] = partial(tuple.__new__, Scope)
 
 Check = Callable[[Any, Scope], Issues]
 

@@ -12,7 +12,7 @@ from fhir_hub.errors import Issue
 from fhir_hub.r4.checks import codes, contained, narrative, references
 from fhir_hub.r4.checks.interpreted import Interpreted, Shortcuts
 from fhir_hub.r4.checks.invariants import INVARIANTS
-from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, Unknown, wrong_kind
+from fhir_hub.r4.checks.issues import NONE, Check, Issues, Scope, Unknown, scope_of, wrong_kind
 from fhir_hub.r4.checks.objects import Field, Needed, Shape, object_of
 from fhir_hub.r4.checks.primitives import PRIMITIVES, element_id
 from fhir_hub.r4.definitions import Definitions, Element, ElementType, Structure
@@ -60,7 +60,7 @@ class Structures:
             return [Issue("invalid", advice, ".resourceType")]
         if "contained" not in value:
             meta = value.get("meta") if unknown is not None else None
-            return self.type(resource_type)(value, Scope({}, value, value, unknown, meta))
+            return self.type(resource_type)(value, scope_of(({}, value, value, unknown, meta)))
         within = Scope(contained.scope_of(value), value, value)
         issues = self.type(resource_type)(value, within)
         return issues or contained.issues(value)
