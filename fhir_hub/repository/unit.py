@@ -33,6 +33,8 @@ from fhir_hub.store.base import (
     Store,
     Stored,
     Target,
+    change_of,
+    key_of,
 )
 
 _AT_ONCE = 1000
@@ -332,14 +334,15 @@ class Unit:
         known = rules.extractor.known(resource)
         is_right = rules.require(resource, known.unknown)
         stamped = stamp(resource, logical_id, version_id, self._instant)
-        if resource["resourceType"] == PARAMETERS and rules.parameters is not None:
+        resource_type = resource["resourceType"]
+        if resource_type == PARAMETERS and rules.parameters is not None:
             rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
-        key = Key(resource["resourceType"], logical_id)
+        key = key_of((resource_type, logical_id))
         content = fhirjson.dumps(stamped)
         literals, entries = rules.extractor.read(stamped, content, known, is_right=is_right)
         self.literals[key] = literals
-        change = Change(*key, version_id, self._now, method, content, entries)
-        self.changes[key] = self._staged.setdefault(key.resource_type, {})[key] = change
+        change = change_of((*key, version_id, self._now, method, content, entries))
+        self.changes[key] = self._staged.setdefault(resource_type, {})[key] = change
         self._resources[key] = stamped
         return key
 

@@ -86,7 +86,6 @@ class Extractor:
         if shape is None:
             targets = self.targets(resource["resourceType"], content)
             return targets, self.entries(resource, targets)
-        plan = self._plan_of(resource)
         out: list[Entry] = []
         targets = []
         parts: dict[str, Sequence[Sequence[Entry]]] = {}
@@ -98,11 +97,16 @@ class Extractor:
                 is_named = is_named and names_all
             if of_composites:
                 parts.update(of_composites)
-        plan.root.visit_around(resource, resource, out)
-        put_together(shape.ready, parts, resource, out)
-        targets = list(dict.fromkeys(targets))
-        self._add_rest(plan, resource, () if is_named else targets, out)
-        may_repeat = shape.may_repeat or self._parameters.full_text
+        if shape.ready:
+            put_together(shape.ready, parts, resource, out)
+        if len(targets) > 1:
+            targets = list(dict.fromkeys(targets))
+        full_text = self._parameters.full_text
+        if shape.says_more or full_text or not is_named:
+            plan = self._plan_of(resource)
+            plan.root.visit_around(resource, resource, out)
+            self._add_rest(plan, resource, () if is_named else targets, out)
+        may_repeat = shape.may_repeat or full_text
         return targets, tuple(dict.fromkeys(out)) if may_repeat else tuple(out)
 
     def entries(

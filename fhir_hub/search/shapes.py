@@ -42,7 +42,8 @@ class Shape(NamedTuple):
     """The places of a resource's elements, and what to put together of what these say.
 
     `meta` has the places in its `meta`, None if it has none. `may_repeat`: two of the elements may
-    have the same entry. Not `has_id`: it comes without one.
+    have the same entry. Not `has_id`: it comes without one. `says_more`: it has entries by what it
+    is as a whole.
     """
 
     elements: tuple[tuple[str, Place, Get], ...]
@@ -50,6 +51,7 @@ class Shape(NamedTuple):
     has_id: bool
     ready: tuple[Ready, ...]
     may_repeat: bool
+    says_more: bool
 
 
 class Known(NamedTuple):
@@ -136,7 +138,9 @@ class TypePlan:
             not one.others and all(len(part) == 1 for part in one.by_element) for one in ready
         )
         meta = self._meta if META in names else None
-        return Shape(tuple(elements), meta, "id" in names, ready, not (is_plain and is_single))
+        may_repeat = not (is_plain and is_single)
+        says_more = self.root.looks_at_whole() or self.derive is not None
+        return Shape(tuple(elements), meta, "id" in names, ready, may_repeat, says_more)
 
     def _place(self, name: str) -> Place | None:
         """Return the place of a name, None if R4 has no such element."""

@@ -71,6 +71,10 @@ class Node:
         texts = [text for node in self.children.values() for text in node._conditions()]
         return bool(self.adds) or any(_RESOURCE in text for text in texts)
 
+    def looks_at_whole(self) -> bool:
+        """Say whether an item here may have something by what it is as a whole."""
+        return bool(self.filters or self.computed)
+
     def is_plain(self) -> bool:
         """Say whether each element here can be looked at by itself."""
         return not (self.adds or self.filters or self.computed or self.positions)

@@ -8,8 +8,9 @@ hub is built on its conditions: the expected version, the guard, and that refere
 Every store passes the one contract suite in `tests/store/`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
 from fhir_hub.search.entry import Entry, Kind
@@ -29,6 +30,10 @@ class Key(NamedTuple):
 
     resource_type: str
     logical_id: str
+
+
+# `Key` of its two values, without a call of Python's own: a message makes some hundred
+key_of: Callable[[tuple[str, str]], Key] = partial(tuple.__new__, Key)
 
 
 class Stored(NamedTuple):
@@ -65,6 +70,12 @@ class Change(NamedTuple):
     method: Method
     content: bytes = b""
     entries: tuple[Entry, ...] = ()
+
+
+# as `key_of`
+change_of: Callable[[tuple[str, str, int, int, Method, bytes, tuple[Entry, ...]]], Change] = (
+    partial(tuple.__new__, Change)
+)
 
 
 class Guard(NamedTuple):

@@ -99,8 +99,8 @@ class Checks:
         Say whether there is nothing at all to say of it. Of its elements only what is `unknown` is
         looked at, if that is given.
         """
-        issues = self.check(resource, unknown)
-        _raise_errors(issues)
+        if issues := self.check(resource, unknown):
+            _raise_errors(issues)
         return not issues
 
     def _placed(self, resource: Any, issues: Iterable[Issue]) -> list[Issue]:
@@ -120,6 +120,6 @@ def make_checks(
 
 
 def _raise_errors(issues: list[Issue]) -> None:
-    errors = [issue for issue in issues if issue.severity == "error"] if issues else issues
+    errors = [issue for issue in issues if issue.severity == "error"]
     if errors:
         raise InvalidResource(errors[0].diagnostics, *errors)
