@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from fhir_hub import fhirjson
+from fhir_hub.clock import instant, now
 from fhir_hub.errors import InvalidParameter
 from fhir_hub.hl7v2.journal.asked import NAMES, read_number, read_selection, require_known
 from fhir_hub.hl7v2.journal.desk import JournalDesk, Page, Row
@@ -55,6 +56,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
             asked = await _body(request)
             again, dry_run = (read_flag(n, asked.pop(n, "false")) for n in ("again", "dry_run"))
             who, paging = _who(request, asked.pop("who", "")), _paging(asked)
+            until = asked.get("until") or instant(now())
             page = await desk.replay(
                 read_selection(asked, zone),
                 who=who,
@@ -63,7 +65,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
                 count=paging["count"],
                 beyond=paging["beyond"],
             )
-            return _page(page)
+            return _page(page) | ({"until": until} if page.beyond else {})
 
         return await answered(work)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
+from whole.running import Mllp
 
 from fhir_hub.cli import journal
 
@@ -121,3 +123,30 @@ async def test_the_command_line_does_messages_again_through_the_hub(hub, monkeyp
     assert await asyncio.to_thread(run, "messages", "ignore", "1", "--hub", hub.home) == 1
     assert "409 the message is done" in capsys.readouterr().err
     assert journal.who() in hub.logged.getvalue()
+
+
+async def test_what_comes_while_a_selection_is_done_again_is_not_done_again(
+    hub, monkeypatch, capsys
+):
+    from fhir_hub.cli import main, replay
+
+    ask, coming = urllib.request.urlopen, iter(range(10))
+
+    def after_another(*request, **options):
+        for number in coming:
+            with Mllp(hub.addresses.mllp) as mllp:
+                assert b"MSA|AA" in mllp.send(FIRST.replace(b"ZJJ20250310", b"N%d" % number))
+            break
+        return ask(*request, **options)
+
+    def run() -> None:
+        with pytest.raises(SystemExit):
+            main()
+
+    monkeypatch.setattr(replay, "_PAGE", 1)
+    monkeypatch.setattr(urllib.request, "urlopen", after_another)
+    arguments = ["fhir-hub", "replay", "--again", "--hub", hub.addresses.fhir]
+    monkeypatch.setattr(sys, "argv", arguments)
+    await asyncio.to_thread(run)
+    # the first of them came before it began
+    assert capsys.readouterr().out.splitlines()[-1] == "3 messages: 2 done, 1 not"
