@@ -111,28 +111,6 @@ def canonical(value: Any) -> bytes:
     return _sorted.encode(value)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Say whether two values are equal, digit for digit: their `canonical` is the same.
-
-    What both share is not looked at.
-
-    >>> same({"a": [1]}, {"a": [1]}), same(Decimal("1.0"), Decimal("1.00"))
-    (True, False)
-    """
-    if one is other:
-        return True
-    kind = type(one)
-    if kind is not type(other):
-        return canonical(one) == canonical(other)
-    if kind is dict:
-        return one.keys() == other.keys() and all(map(same, one.values(), map(other.get, one)))
-    if kind is list:
-        return len(one) == len(other) and all(map(same, one, other))
-    if kind is str:
-        return bool(one == other)
-    return canonical(one) == canonical(other)
-
-
 def pretty(value: Any) -> bytes:
     """Return `value` as JSON to be read by people, two blanks a level."""
     return pretty_bytes(dumps(value))

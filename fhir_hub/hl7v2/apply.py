@@ -128,7 +128,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
             thing.through = next(
                 (str(one["id"]) for one in merged if decision.by in _held_by([one])), ""
             )
-        if not match.resident_ids(patient) and not match.resident_ids(thing.resource):
+        if decision.others and not any(map(match.resident_ids, (patient, thing.resource))):
             # Held by two of whom neither has a resident ID, a number would lead to nobody.
             theirs |= _held_by([one for one in candidates if one["id"] in decision.others])
         if theirs:

@@ -57,13 +57,15 @@ class Thing:
 def joined(resources: Iterable[Converted]) -> list[Thing]:
     """Return the things of a message: two resources that share an identifier are one thing."""
     things: list[Thing] = []
-    known: dict[tuple[str, Number], Thing] = {}
+    known: dict[str, dict[Number, Thing]] = {}
     for converted in resources:
-        resource_type = converted.resource["resourceType"]
-        is_prior = bool(replacement(converted.resource))
         own = numbers_of(converted.match)
-        numbers = [] if is_prior else [(resource_type, number) for number in own]
-        thing = next((known[number] for number in numbers if number in known), None)
+        numbers = [] if replacement(converted.resource) else own
+        of_type = known.setdefault(converted.resource["resourceType"], {})
+        thing = None
+        for number in numbers:
+            if thing := of_type.get(number):
+                break
         if thing is None:
             thing = Thing(converted, [converted.full_url], numbers=own)
             things.append(thing)
@@ -72,7 +74,7 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
             thing.converted = _united(thing.converted, converted)
             thing.numbers = tuple(dict.fromkeys((*thing.numbers, *own)))
         for number in numbers:
-            known.setdefault(number, thing)
+            of_type.setdefault(number, thing)
     return things
 
 

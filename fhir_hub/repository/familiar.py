@@ -18,9 +18,30 @@ from fhir_hub.search.plan import Has, Is, Plan, conditions_of
 from fhir_hub.store.base import Key, Store, Stored
 
 _MOST = 2048
-Asked = tuple[str, Plan]
 By = Literal["", "name", "whole"]
 Found = tuple[Sequence[Stored], int]
+
+
+class Asked:
+    """A type and a plan, as a key: a plan is many objects, whose hash is worked out once."""
+
+    __slots__ = ("_hash", "plan", "resource_type")
+
+    def __init__(self, resource_type: str, plan: Plan) -> None:
+        self.resource_type, self.plan = resource_type, plan
+        self._hash = hash((resource_type, plan))
+
+    def __hash__(self) -> int:
+        """Return the hash of both."""
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether the other asks the same."""
+        return (
+            type(other) is Asked
+            and self.resource_type == other.resource_type
+            and self.plan == other.plan
+        )
 
 
 class Familiar:
@@ -52,11 +73,13 @@ class Familiar:
         known = self._known.get(asked) or self._before.get(asked)
         if known is None or not known[0]:
             return known
-        plan = asked[1]
+        plan = asked.plan
         if by == "name" and type(plan) is Has and len(plan.tests) == 1:
             return known
         then = [(one.logical_id, one.version_id) for one in known[0]]
-        current = await store.read_many([Key(asked[0], logical_id) for logical_id, _ in then])
+        current = await store.read_many(
+            [Key(asked.resource_type, logical_id) for logical_id, _ in then]
+        )
         if then == [(one.logical_id, one.version_id) for one in current]:
             return known
         self.forget(asked)

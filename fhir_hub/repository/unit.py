@@ -106,7 +106,7 @@ class Unit:
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
-        asked = (resource_type, plan)
+        asked = Asked(resource_type, plan)
         matches = self._asked.get(asked)  # rules ask the same of each of ten
         if matches is None and self._new and asks_of(plan, self._new):
             matches = self._asked[asked] = ()
@@ -118,7 +118,7 @@ class Unit:
                 known = await self._matches(Query((resource_type,), plan, count=_AT_ONCE))
             if kept is not None:
                 self._recalled.append((asked, known[0]))
-            matches = self._hold(resource_type, plan, *known)
+            matches = self._hold(asked, *known)
         found = []
         for stored in matches:
             key = Key(resource_type, stored.logical_id)
@@ -134,13 +134,14 @@ class Unit:
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
         """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
-        asked = self._asked.get((resource_type, plan))
-        if asked is None:
+        asked = Asked(resource_type, plan)
+        matches = self._asked.get(asked)
+        if matches is None:
             page = await self._store.search(Query((resource_type,), plan, count=most))
             if page.cursor:
                 return None
-            asked = self._hold(resource_type, plan, page.matches, page.as_of)
-        return None if len(asked) > most else await self.find(resource_type, plan)
+            matches = self._hold(asked, page.matches, page.as_of)
+        return None if len(matches) > most else await self.find(resource_type, plan)
 
     def require_none(self, resource_type: str, plan: Plan) -> None:
         """Have the commit hold only if nothing meets a plan, as nothing that was read does."""
@@ -153,7 +154,7 @@ class Unit:
             return
         before, changed = stored[0].sequence - 1, {one.resource_type for one in stored}
         for asked, matches in self._recalled:
-            if asked[0] in changed:  # it may be found from now on, or say something else
+            if asked.resource_type in changed:  # it may be found from now on, or say something else
                 self._familiar.forget(asked)
             else:
                 self._familiar.keep(asked, matches, before)
@@ -164,13 +165,11 @@ class Unit:
             for asked, _ in self._recalled:
                 self._familiar.forget(asked)
 
-    def _hold(
-        self, resource_type: str, plan: Plan, matches: Sequence[Stored], as_of: int
-    ) -> Sequence[Stored]:
+    def _hold(self, asked: Asked, matches: Sequence[Stored], as_of: int) -> Sequence[Stored]:
         """Have the commit hold only if these stay the matches; return them."""
         ids = frozenset([stored.logical_id for stored in matches])
-        self.guards.append(Guard(resource_type, plan, ids, as_of))
-        self._asked[resource_type, plan] = matches
+        self.guards.append(Guard(asked.resource_type, asked.plan, ids, as_of))
+        self._asked[asked] = matches
         return matches
 
     async def _matches(self, query: Query) -> tuple[list[Stored], int]:

@@ -96,14 +96,14 @@ class Telling:
         if is_older or (is_foreign and self._is_outranked(stored)):
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
-            return None if fhirjson.same(filled, stored) else filled
+            return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
             merged = visits.adjusted(stored, merged, converted.resource, teller)
         if teller.time and not is_foreign:
             merged = withdrawing(before, merged, converted, teller)
-        if fhirjson.same(merged, stored):
+        if _same(merged, stored):
             return None
         return stamped(merged, teller) if teller.time else merged
 
@@ -118,14 +118,14 @@ class Telling:
         teller = self.teller
         if teller.message_type != "ADT" and is_told_by_another(stored, teller):
             united = merge(stored, converted, self.day, self.choices, is_foreign=True)
-            if fhirjson.same(united, stored):
+            if _same(united, stored):
                 return None
         if is_older:
             converted = without_withdrawn(converted, stored, teller)
         result = patients.told(stored, converted, teller, self.day, self.trust, is_older=is_older)
         if teller.time and not is_older:
             result = withdrawing(patients.own(stored, teller), result, converted, teller)
-        if fhirjson.same(result, stored):
+        if _same(result, stored):
             return None
         return result if is_older else stamped(result, teller)
 
@@ -153,3 +153,8 @@ def _in_error(converted: Converted) -> Converted:
     states = ("resourceType", "verificationStatus", "lifecycleStatus", "status", "meta")
     resource = {name: v for name, v in converted.resource.items() if name in states}
     return converted._replace(resource=resource, nulls=(), removes={})
+
+
+def _same(one: Resource, other: Resource) -> bool:
+    """Say whether two resources are equal, digit for digit."""
+    return one is other or fhirjson.canonical(one) == fhirjson.canonical(other)
