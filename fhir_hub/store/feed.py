@@ -28,8 +28,7 @@ class Feed:
         while self._ahead and self._ahead[0].sequence <= after:
             self._ahead.popleft()
         if not self._ahead or self._ahead[0].sequence != after + 1:
-            page = await self._store.history(count=1)
-            self.last = page.matches[0].sequence if page.matches else 0
+            await self.look()
             self._ahead.clear()
             await self._read(after)
         if not self._ahead:
@@ -38,6 +37,11 @@ class Feed:
         while self._ahead[-1].last_updated == moment and self._ahead[-1].sequence < self.last:
             await self._read(self._ahead[-1].sequence)
         return list(takewhile(partial(_is_of, moment), self._ahead))
+
+    async def look(self) -> None:
+        """See how far the sequence is now: `last`."""
+        page = await self._store.history(count=1)
+        self.last = page.matches[0].sequence if page.matches else 0
 
     async def _read(self, after: int) -> None:
         """Read the page of versions behind a sequence."""

@@ -177,6 +177,24 @@ async def test_where_nobody_listens_nothing_is_lost_and_the_breaker_opens(
     assert told("fhir_hub_outbound_messages_total", silent) >= 2
 
 
+async def test_how_much_waits_is_told_of_the_partner_who_hangs_and_no_other_waits_for_him(
+    client, delivering, peer, metrics
+):
+    peer.answers = ["silent"]
+    other = Peer()
+    await other.start()
+    async with delivering(his=partner(peer, timeout_s=60), lis=partner(other)) as running:
+        await put(client, patient(1))
+        await peer.messages(1)
+        await put(client, *(patient(number) for number in range(2, 6)))
+        await other.messages(5)
+        await running.look()
+        waiting = metrics.registry.get_sample_value
+        assert waiting("fhir_hub_outbound_waiting", {"partner": "his"}) == 5
+    await other.stop()
+    assert numbers(peer) == ["T1"]
+
+
 async def test_after_an_end_in_between_the_same_bytes_go_again_and_then_the_rest(
     client, delivering, peer, store
 ):

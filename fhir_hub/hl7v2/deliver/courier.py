@@ -81,6 +81,12 @@ class Courier:
         """Return how many versions were stored that are still to be looked at for him."""
         return max(0, self._feed.last - self._progress.sequence) if self._progress else 0
 
+    async def look(self) -> None:
+        """Look how much has come meanwhile, while he does not take what is on its way."""
+        if self._progress and self._progress.pending:
+            with suppress(FhirError):  # the store does not answer: as it was
+                await self._feed.look()
+
     async def run(self) -> None:
         """Deliver what there is and what comes. Endless."""
         self._progress, self._unsaved, self.is_busy = None, 0, False  # as the notes say

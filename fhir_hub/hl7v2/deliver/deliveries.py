@@ -140,10 +140,15 @@ class Deliveries:
         for courier in self._couriers.values():
             courier.wake()
 
+    async def look(self) -> None:
+        """Tell the metrics how it stands."""
+        for name, courier in self._couriers.items():
+            await courier.look()
+            state = STATES.index(self._breakers[name].state)
+            self._metrics.set_partner(name, state, courier.waiting)
+
     async def _watch(self) -> None:
-        """Tell the metrics how it stands. Endless."""
+        """Tell the metrics how it stands, again and again. Endless."""
         while True:
-            for name, courier in self._couriers.items():
-                state = STATES.index(self._breakers[name].state)
-                self._metrics.set_partner(name, state, courier.waiting)
+            await self.look()
             await asyncio.sleep(_WATCH_S)
