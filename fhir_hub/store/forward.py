@@ -39,6 +39,7 @@ from fhir_hub.store.base import (
 )
 from fhir_hub.store.journal import Entered, Journal, Kept, Pruned, Received, Selection
 from fhir_hub.store.open import Backend
+from fhir_hub.store.packing import Packing
 
 Ask = Callable[[str, Any], Awaitable[Any]]
 Plain = tuple[Any, ...]
@@ -55,7 +56,7 @@ _ENTERED = attrgetter(*_ENTERED_FIELDS)
 
 def forwarding(near: Backend, ask: Ask) -> Backend:
     """Return a backend that reads from `near` and asks another process to write."""
-    store = ForwardingStore(near.store, ask)
+    store = ForwardingStore(near.store, ask, near.packing)
     return Backend(store, ForwardingJournal(near.journal, ask), near.close)
 
 
@@ -65,10 +66,10 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
     Raises what the store or the journal raises.
     """
     if kind == "write":
-        changes, generation, guards, finish, targets = value
+        heads, entries, generation, guards, finish, targets = value
         conditions = list(map(_guard, guards))
         stored = await backend.store.write(
-            [_change(*plain) for plain in changes],
+            backend.packing.unpacked(heads, entries),
             conditions if generation is None else [Generation(generation), *conditions],
             _finish(*finish) if finish else None,
             None if targets is None else list(map(Target._make, targets)),
@@ -105,20 +106,20 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
 def changes_parameters(kind: str, value: Any) -> bool:
     """Return whether a question changes what is searched by."""
     changed = value[0] if kind == "write" else ()
-    return kind == "reindex" or any(plain[0][0] == PARAMETERS for plain in changed)
+    return kind == "reindex" or any(head[0] == PARAMETERS for head in changed)
 
 
 def finished(kind: str, value: Any) -> int:
     """Return the number of the message that a question finishes, 0 if it finishes none."""
-    finish = value[3] if kind == "write" else value if kind == "finish" else None
+    finish = value[4] if kind == "write" else value if kind == "finish" else None
     return int(finish[0]) if finish else 0
 
 
 class ForwardingStore:
     """The resources, as a worker reads and changes them."""
 
-    def __init__(self, near: Store, ask: Ask) -> None:
-        self._near, self._ask = near, ask
+    def __init__(self, near: Store, ask: Ask, packing: Packing) -> None:
+        self._near, self._ask, self._packing = near, ask, packing
         self._written = 0  # the last sequence of which this worker knows that it is durable
 
     async def read(self, key: Key) -> Stored | None:
@@ -146,7 +147,8 @@ class ForwardingStore:
         sequences = await self._ask(
             "write",
             (
-                [(tuple(change[:-1]), list(map(tuple, change.entries))) for change in changes],
+                [change[:-1] for change in changes],
+                self._packing.packed(changes),
                 generation,
                 [_plain_guard(one) for one in plain],
                 _plain(finish) if finish else None,
@@ -291,10 +293,6 @@ class ForwardingJournal:
     async def select(self, selection: Selection, **options: Any) -> list[Entered]:
         """Return the first messages of a selection."""
         return await self._near.select(selection, **options)
-
-
-def _change(plain: Plain, entries: Any) -> Change:
-    return Change._make((*plain, entries))  # who writes takes entries apart: tuples are enough
 
 
 def _plain_guard(guard: Guard) -> Plain | bytes:

@@ -14,6 +14,7 @@ from fhir_hub.store.base import CannotOpen, Store
 from fhir_hub.store.crew import Crew
 from fhir_hub.store.journal import Journal
 from fhir_hub.store.news import News, NoNews
+from fhir_hub.store.packing import Packing, Unpacked
 from fhir_hub.store.terminology.codes_seen import Codes
 
 
@@ -23,6 +24,7 @@ class Backend:
 
     With a `crew` any number of processes may write to it, each by itself. `codes` are local codes
     that came, where the store keeps them itself. `news` tells of what other processes write.
+    `packing` is how a process that only reads best sends changes to the one that writes.
     """
 
     store: Store
@@ -31,6 +33,7 @@ class Backend:
     crew: Crew | None = None
     codes: Codes | None = None
     news: News = field(default_factory=NoNews)
+    packing: Packing = field(default_factory=Unpacked)
 
     async def __aenter__(self) -> Self:
         """Return the backend itself."""
@@ -80,7 +83,7 @@ def _sqlite(rest: str, mapped_mb: int) -> Backend:
     if not rest:
         raise CannotOpen("sqlite: needs a path, such as sqlite:hub.db / sqlite: 后面要写文件路径")
     store, journal = open_sqlite(Path(rest), mapped_mb=mapped_mb)
-    return Backend(store, journal, store.close)
+    return Backend(store, journal, store.close, packing=store.packing)
 
 
 def _mongo(scheme: str) -> Callable[[str, int], Backend]:

@@ -31,6 +31,12 @@ def forwarded(opened: Backend) -> Backend:
 
 
 @pytest.fixture
+def as_worker() -> Callable[[Backend], Backend]:
+    """Make of an open backend that of a worker."""
+    return forwarded
+
+
+@pytest.fixture
 def store(backend):
     return backend.store
 

@@ -27,11 +27,13 @@ TOLD = frozenset(("category", "class", "clinical-status", "code", "status", "typ
 _MARK, _JOINT = "\x1e", "\x1f"  # around each code, and between its parts
 _LONGEST = 200  # characters of codes
 
+Beside = tuple[str | None, float | None, float | None]  # codes, and the ends of the date
 # parameter, code, resource, system; then the codes, the interval, the sequence of the current
 # version and the logical id, that stand beside
 _Said = tuple[str | None, float | None, float | None, int | None, str | None]
 CodeRow = tuple[int, str, int, int, str | None, float | None, float | None, int | None, str | None]
 SILENT: _Said = (None, None, None, None, None)
+NOTHING: Beside = (None, None, None)
 
 
 def is_told(parameter: str, kind: str) -> bool:
@@ -83,15 +85,10 @@ def walk_of(parameter: str, kind: str) -> str:
     return "told" if is_told(parameter, kind) else "code"
 
 
-def beside(
-    people: Sequence[tuple[int, str, int, int]],
-    codes: Sequence[tuple[int, str, int]],
-    spans: Sequence[tuple[float, float]],
-    version: tuple[int, str],
-) -> list[CodeRow]:
-    """Return the rows of a resource's references to patients, with its codes and its date.
-
-    `version` is the sequence of its current version, and its logical id.
+def said_beside(
+    codes: Sequence[tuple[int, str, int]], spans: Sequence[tuple[float, float]]
+) -> Beside:
+    """Return what stands beside a resource's references to patients: its codes and its date.
 
     Of a code its parameter, itself and its system, in the order of extraction.
     """
@@ -99,7 +96,7 @@ def beside(
     if sum([len(code) for _, code, _ in codes]) < _LONGEST:
         text = _tokens(tuple(codes))
     low, high = spans[0] if len(spans) == 1 else (None, None)
-    return [(*one, text, low, high, *version) for one in people]
+    return text, low, high
 
 
 @lru_cache(1024)
@@ -128,7 +125,7 @@ def unless_told(column: str, asked: Sql, said: Sql) -> Sql:
     )
 
 
-# what `beside` returns, from the entries of the row {0}
+# what `said_beside` returns, from the entries of the row {0}
 TOKENS = f"""(
   SELECT CASE WHEN total(instr(e.code, char(30)) + instr(e.code, char(31))) = 0
     AND total(length(e.code)) < {_LONGEST} THEN char(30) || coalesce(group_concat(

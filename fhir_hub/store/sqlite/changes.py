@@ -6,28 +6,18 @@ table by table. An update touches only the rows that differ: those that are gone
 the group's together.
 """
 
-from collections.abc import Iterable, Sequence
-from math import frexp, isinf, nan
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import apsw
 
-from fhir_hub.search.entry import Entry
-from fhir_hub.search.full_text import CONTENT
+from fhir_hub.search.full_text import CONTENT, NARRATIVE
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
-from fhir_hub.store.sqlite.beside import INTERVALS, PATIENT, SILENT, beside, walk_of
+from fhir_hub.store.sqlite.beside import SILENT
+from fhir_hub.store.sqlite.coding import NO_ENTRIES, Coded, CodedChange, Coder
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.newcomers import Newcomers
-from fhir_hub.store.sqlite.points import point_width
-from fhir_hub.store.sqlite.rows import (
-    SHAPE,
-    WIDTH,
-    Rows,
-    by_row,
-    ends,
-    index_statements,
-    walked,
-)
+from fhir_hub.store.sqlite.rows import SHAPE, WIDTH, Rows, by_row, index_statements, walked
 from fhir_hub.store.sqlite.touched import Touched
 
 _KEPT = 50_000
@@ -41,9 +31,6 @@ _FIND = "SELECT rid, version_id, shape FROM resource WHERE type = ? AND logical_
 _SEQUENCE = "SELECT sequence FROM resource WHERE rid = ?"
 _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 
-_CODE, _TOLD, _REFERENCE, _INTERVAL, _DATE, _TEXT = range(6)  # what there is to do for an entry
-_FORMS = {"told": _TOLD, "reference": _REFERENCE, "date": _DATE}
-_Parameter = tuple[int, int]  # its number, and the form of what is under it
 _Key = tuple[int | None, str]  # the number of the type, and the logical id
 
 
@@ -58,10 +45,10 @@ class Place(NamedTuple):
 class _Owner(NamedTuple):
     """Whose entries they are: a resource, and the sequence of its current version."""
 
-    type: int
     rid: int
     sequence: int
     logical_id: str
+    type: int
 
 
 class Changes:
@@ -69,18 +56,16 @@ class Changes:
 
     def __init__(self, connection: apsw.Connection, names: Names) -> None:
         self._connection, self._names = connection, names
+        self._coder = Coder(names, makes=True)
         self._data_version = -1
         self._rid = self._sequence = self._newest = 0
         self.generation = 0  # the sequence of the last SearchParameter
         self.committed = 0  # up to this sequence all is durable, and seen by who reads now
-        self.touched = Touched()
+        self.touched = Touched(names)
         self._counts: dict[int, int] = {}
         self._shapes: dict[tuple[int, frozenset[int]], int] = {}
-        self._parameters: dict[int, dict[tuple[str, str], _Parameter]] = {}  # by type
-        self._walks: dict[int, str] = {}
-        self._points: dict[int, float] = {}  # how wide they are, NaN: none is in an index
-        self._indexing: tuple[str, ...] = ()  # statements, none: they have to be made
-        self._spreads: dict[int, tuple[float, bool]] = {}
+        self._indexing: tuple[str, ...] = ()  # statements
+        self._indexed = -1  # for so many parameters
         self._has_texts = False
         self._late = Rows()  # what is not inserted yet
         self._waiting: set[_Key] = set()  # whose rows those are
@@ -143,11 +128,8 @@ class Changes:
         self._data_version = -1
         self._counts.clear()
         self._shapes.clear()
-        self._parameters.clear()
-        self._walks.clear()
-        self._points.clear()
-        self._indexing = ()
-        self._spreads.clear()
+        self._coder.forget()
+        self._indexed = -1
 
     def check(self, changes: Sequence[Change]) -> list[Place]:
         """Return where each change goes. Raises `Conflict` if a version is not as expected."""
@@ -176,9 +158,11 @@ class Changes:
     def _index(self) -> None:
         if self._span is None:
             return
-        if not self._indexing:
-            apart = [number for number, walk in self._walks.items() if not walk]
-            self._indexing = index_statements(apart, self._points)
+        walks = self._coder.walks
+        if len(walks) != self._indexed:
+            apart = [number for number, walk in walks.items() if not walk]
+            self._indexing = index_statements(apart, self._coder.points)
+            self._indexed = len(walks)
         for statement in self._indexing:
             self._connection.execute(statement, self._span)
         self._span = None
@@ -195,8 +179,10 @@ class Changes:
             if before == _DELETED or version_id != item.version_id:
                 continue
             assert type_id is not None
-            of = _Owner(type_id, rid, self._last(_SEQUENCE, rid), item.key.logical_id)
-            shape = self._replace_entries(rows, of, item.entries)
+            of = _Owner(rid, self._last(_SEQUENCE, rid), item.key.logical_id, type_id)
+            coded = self._coder.code(type_id, item.entries, rid)
+            self._replace_entries(rows, of, coded)
+            shape = self._shape(type_id, coded[1])
             if shape != before:
                 self._count(before, shape)
                 rows.shaped.append((shape, rid))
@@ -205,116 +191,75 @@ class Changes:
 
     def _stage(self, change: Change, place: Place) -> Stored:
         """Put one change's rows to those that wait (a deletion is seen at once)."""
-        rows = self._late
-        type_id = place.type or self._names.make_type(change.resource_type)
+        resource_type, logical_id, version, moment, method, content, _ = change
+        rows, is_deletion = self._late, method == "DELETE"
+        type_id, rid, before = place
+        type_id = type_id or self._names.make_type(resource_type)
         sequence = self._sequence = self._sequence + 1
-        self.touched.note(change, sequence)
-        if change.resource_type == PARAMETERS:
+        if resource_type == PARAMETERS:
             self.generation = sequence
-        self._newest = max(self._newest, change.last_updated)
-        rid = place.rid
-        is_deletion = change.method == "DELETE"
-        entries = () if is_deletion else change.entries
-        key = (type_id, change.logical_id)
+        if moment > self._newest:
+            self._newest = moment
+        key = (type_id, logical_id)
         if not rid:
             rid = self._rid = self._rid + 1
             self._newcomers.add(key)
+        coded = NO_ENTRIES if is_deletion else self._coded(type_id, rid, change)
+        self.touched.note(resource_type, logical_id, sequence, coded[0])
         put = self._replace_entries if place.rid else self._add_entries
-        shape = put(rows, _Owner(type_id, rid, sequence, change.logical_id), entries)
+        put(rows, _Owner(rid, sequence, logical_id, type_id), coded)
         self._waiting.add(key)
         if is_deletion:
             shape = _DELETED
             self.there.discard(key)
         else:
+            shape = self._shape(type_id, coded[1])
             self.there.add(key)
-        self._count(place.shape, shape)
-        version, moment = change.version_id, change.last_updated
+        if shape != before:
+            self._count(before, shape)
         if place.rid:
             rows.moved.append((version, sequence, moment, rid))
             if is_deletion:
                 self._connection.execute(SHAPE, (shape, rid))
-            elif shape != place.shape:
+            elif shape != before:
                 rows.shaped.append((shape, rid))
         else:
-            rows.resource.append(
-                (rid, type_id, change.logical_id, version, sequence, moment, shape)
-            )
+            rows.resource.append((rid, type_id, logical_id, version, sequence, moment, shape))
         rows.version.append(
-            (sequence, type_id, rid, version, moment, self._newest, change.method, change.content)
+            (sequence, type_id, rid, version, moment, self._newest, method, content)
         )
-        return Stored(
-            change.resource_type,
-            change.logical_id,
-            version,
-            sequence,
-            moment,
-            change.method,
-            change.content,
-        )
+        return Stored(resource_type, logical_id, version, sequence, moment, method, content)
 
-    def _add_entries(self, rows: Rows, of: _Owner, entries: Iterable[Entry]) -> int:
-        """Put the rows of a resource without entries until now; return its shape.
+    def _coded(self, type_id: int, rid: int, change: Change) -> Coded:
+        if type(change) is not CodedChange:
+            return self._coder.code(type_id, change.entries, rid)
+        coded = change.coded
+        values = coded[0]
+        values[::WIDTH] = [rid] * (len(values) // WIDTH)
+        return coded
+
+    def _add_entries(self, rows: Rows, of: _Owner, coded: Coded) -> None:
+        """Put the rows of a resource without entries until now.
 
         What the indexes have of them is told by the rows, once those are in (`index`).
         """
-        type_id, rid, sequence, logical_id = of
-        flat: list[Any] = rows.entry
-        first = len(flat)
-        parameters, systems = self._parameters.setdefault(type_id, {}), self._names.systems
-        texts, intervals = set(), set()  # parameters
-        people: list[tuple[int, str, int, int]] = []
-        codes: list[tuple[int, str, int]] = []
-        spans: list[tuple[float, float]] = []
-        for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
-            parameter, form = parameters.get((name, kind)) or self._parameter(type_id, name, kind)
-            system_id = systems.get(system)
-            if system_id is None:
-                system_id, systems = self._names.make_system(system), self._names.systems
-            if form < _INTERVAL:
-                flat += (rid, parameter, place, code, system_id, None, None, text, group)
-                if form == _TOLD:
-                    codes.append((parameter, code, system_id))
-                elif form == _REFERENCE and code.startswith(PATIENT):
-                    people.append((parameter, code, rid, system_id))
-            elif form == _TEXT:
-                texts.add(parameter)
-                said = rows.texts.get(rid, (f"t{type_id}", "", ""))
-                rows.texts[rid] = (*said[:2], code) if name == CONTENT else (said[0], code, said[2])
-            else:
-                start, end = ends(low, high)
-                width, is_many = self._spreads[parameter]
-                if end - start > width or (not is_many and parameter in intervals):
-                    self._widen(parameter, end - start, is_many or parameter in intervals)
-                intervals.add(parameter)
-                if end != start + self._points[parameter] and self._walks[parameter]:
-                    rows.low.append((parameter, start, rid))
-                    rows.high.append((parameter, end, rid))
-                flat += (rid, parameter, place, code, system_id, start, end, text, group)
-                if form == _DATE:
-                    spans.append((start, end))
-        numbers = frozenset(flat[first + 1 :: WIDTH])
-        if len(flat) - first > len(numbers) * WIDTH:
-            self._note_systems(flat[first:])
+        values, _, people, beside, texts, ranges = coded
+        rows.entry += values
+        if ranges:
+            rows.low += [(number, start, of.rid) for number, start, _ in ranges]
+            rows.high += [(number, end, of.rid) for number, _, end in ranges]
         if people:
-            rows.people += beside(people, codes, spans, (sequence, logical_id))
-        return self._shape(type_id, numbers | texts if texts else numbers)
+            rid, sequence, logical_id, _ = of
+            said = (*beside, sequence, logical_id)
+            rows.people += [(number, code, rid, system, *said) for number, code, system in people]
+        if texts:
+            words = texts.get(NARRATIVE, ""), texts.get(CONTENT, "")
+            rows.texts[of.rid] = (f"t{of.type}", *words)
 
-    def _note_systems(self, flat: Sequence[Any]) -> None:
-        """Record for each parameter whether one code of a resource is of two systems."""
-        codes = set(zip(flat[1::WIDTH], flat[3::WIDTH], strict=True))
-        coded = set(zip(flat[1::WIDTH], flat[3::WIDTH], flat[4::WIDTH], strict=True))
-        if len(codes) == len(coded):
-            return
-        systems: dict[tuple[Any, Any], Any] = {}
-        for _, parameter, _, code, system, low, *_ in by_row(flat):
-            if low is None and systems.setdefault((parameter, code), system) != system:
-                assert isinstance(parameter, int)
-                self._widen(parameter, 0, is_many=True)
-
-    def _replace_entries(self, rows: Rows, of: _Owner, entries: Iterable[Entry]) -> int:
+    def _replace_entries(self, rows: Rows, of: _Owner, coded: Coded) -> None:
         """Put the rows that differ from those that the resource has, and remove the others."""
         new, rid = Rows(), of.rid
-        shape = self._add_entries(new, of, entries)
+        self._add_entries(new, of, coded)
         if self._has_texts:
             self._connection.execute("DELETE FROM full_text WHERE rowid = ?", (rid,))
         rows.texts.update(new.texts)
@@ -327,8 +272,9 @@ class Changes:
             gone_entries += [(rid, *key) for key in there]
         elif there:
             emptied.append((rid,))
-        codes, points, lows, highs = walked(old, self._walks, self._points)
-        new_codes, new_points, new_lows, new_highs = walked(wanted, self._walks, self._points)
+        known = self._coder.walks, self._coder.points
+        codes, points, lows, highs = walked(old, *known)
+        new_codes, new_points, new_lows, new_highs = walked(wanted, *known)
         rows.put_code += new.people  # what stands beside it differs, for the version does
         people = {row[:4] for row in new.people}
         rows.code += [(*key, *SILENT) for key in new_codes - codes - people]
@@ -339,28 +285,6 @@ class Changes:
         gone_points += points - new_points
         gone_low += lows - new_lows
         gone_high += highs - new_highs
-        return shape
-
-    def _parameter(self, type_id: int, name: str, kind: str) -> _Parameter:
-        """Return a parameter's number, and the form of what is under it."""
-        number, walk = self._names.make_parameter(type_id, name, kind), walk_of(name, kind)
-        plain = _TEXT if kind == "text" else _INTERVAL if kind in INTERVALS else _CODE
-        found = self._parameters[type_id][name, kind] = number, _FORMS.get(walk, plain)
-        self._walks[number] = walk
-        self._points[number] = point_width(kind) if walk else nan
-        self._indexing = ()
-        self._spreads[number] = self._names.spread(number)
-        return found
-
-    def _widen(self, parameter: int, width: float, is_many: bool) -> None:
-        """Record that intervals may be so wide: in steps of two, so that it happens rarely."""
-        known, was_many = self._spreads[parameter]
-        if width <= known and is_many == was_many:
-            return
-        if width > known:
-            known = width if isinf(width) else 2.0 ** (frexp(width)[1] + 1)
-        self._spreads[parameter] = known, is_many
-        self._names.widen(parameter, known, is_many=is_many)
 
     def _shape(self, type_id: int, parameters: frozenset[int]) -> int:
         key = (type_id, parameters)
@@ -372,6 +296,7 @@ class Changes:
         return shape
 
     def _make_shape(self, type_id: int, parameters: list[int]) -> int:
+        self._coder.learn(parameters)
         key = (type_id, ",".join(map(str, parameters)))
         row = self._connection.execute(
             "SELECT id FROM shape WHERE type = ? AND parameters = ?", key

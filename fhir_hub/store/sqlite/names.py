@@ -66,6 +66,13 @@ class Names:
                 self._parameters[key] = number
         return number
 
+    def parameter_of(self, number: int) -> tuple[int, str, str]:
+        """Return the type, name and kind of the parameter of `number`, which is in use."""
+        rows: list[Any] = self._connection.execute(
+            "SELECT type, name, kind FROM parameter WHERE id = ?", (number,)
+        ).fetchall()
+        return rows[0][0], rows[0][1], rows[0][2]
+
     def spread(self, parameter: int) -> tuple[float, bool]:
         """Return the width that no interval of a parameter exceeds, and if any resource has many.
 

@@ -26,6 +26,7 @@ from fhir_hub.store.base import (
 )
 from fhir_hub.store.sqlite.changes import GENERATION, Changes
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
+from fhir_hub.store.sqlite.coding import Sender
 from fhir_hub.store.sqlite.connection import LOG_PAGES, open_reader, open_writer
 from fhir_hub.store.sqlite.integrity import Integrity
 from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish
@@ -58,6 +59,7 @@ class SqliteStore:
         self._integrity = Integrity(guarding.connection, guarding.names, changes.there)
         self._reader, self._readers, self._turns = reader, readers, turns
         self._under_way = under_way
+        self.packing = Sender(reader.names)
         self._is_open = True
 
     async def read(self, key: Key) -> Stored | None:

@@ -10,25 +10,30 @@ Who cannot tell says no, and the guard is searched for.
 """
 
 from collections.abc import Sequence
+from itertools import compress, repeat
+from typing import Any
 
 from fhir_hub.search.plan import Has, Is, Plan, Together, conditions_of
-from fhir_hub.store.base import Asked, Change, CodeGuard, Guard
+from fhir_hub.store.base import Asked, CodeGuard, Guard
 from fhir_hub.store.sqlite.conditions import CODED
+from fhir_hub.store.sqlite.names import Names
+from fhir_hub.store.sqlite.rows import WIDTH
 
 _KEPT = 50_000
-_ID = "_id"
 Test = tuple[str | None, str | None]
 
 
 class Touched:
     """What the one who writes remembers of what was written."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._since = 1  # of what came before this sequence, nobody knows
         self._sequence = 0
-        # by type, since when it is noted under which codes of a parameter something was written
-        self._watched: dict[str, dict[str, int]] = {}
-        self._last: dict[tuple[str, str, str], int] = {}
+        # since when it is noted under which codes of a parameter, by number, something was written
+        self._watched: dict[int | str, int] = {}  # or of ids, by type
+        self._types: set[str] = set()  # of which one of the parameters is
+        self._last: dict[tuple[int | str, str], int] = {}  # by parameter and code, type and id
 
     def forget(self, sequence: int) -> None:
         """Know nothing of what was written until now, where the last sequence is this one.
@@ -37,22 +42,25 @@ class Touched:
         """
         self._since, self._sequence = sequence + 1, sequence
         self._watched.clear()
+        self._types.clear()
         self._last.clear()
 
-    def note(self, change: Change, sequence: int) -> None:
-        """Note that a change is written, at this sequence."""
+    def note(
+        self, resource_type: str, logical_id: str, sequence: int, values: Sequence[Any]
+    ) -> None:
+        """Note that a resource is written, at this sequence, with these rows of `entry`."""
         self._sequence = sequence
-        resource_type = change.resource_type
-        watched = self._watched.get(resource_type)
-        if not watched:
+        if resource_type not in self._types:
             return
-        if len(self._last) > _KEPT:
-            self._last.clear()
+        last = self._last
+        if len(last) > _KEPT:
+            last.clear()
             self._since = sequence
-        self._last[resource_type, _ID, change.logical_id] = sequence
-        for entry in change.entries:
-            if entry[0] in watched:
-                self._last[resource_type, entry[0], entry[2]] = sequence
+        last[resource_type, logical_id] = sequence
+        parameters = values[1::WIDTH]
+        watched = map(self._watched.__contains__, parameters)
+        codes = compress(zip(parameters, values[3::WIDTH], strict=True), watched)
+        last.update(zip(codes, repeat(sequence)))
 
     def holds(self, guard: Guard) -> bool:
         """Say whether the search of a guard surely still finds what it found."""
@@ -61,25 +69,37 @@ class Touched:
             return False
         last = self._last
         for logical_id in logical_ids:
-            if last.get((resource_type, _ID, logical_id), 0) > as_of:
+            if last.get((resource_type, logical_id), 0) > as_of:
                 return False
         asked = guard.asked if type(guard) is CodeGuard else _asked(plan)
-        return any(self._is_untouched(resource_type, as_of, *part) for part in asked)
+        for name, kind, tests in asked:
+            if kind not in CODED or name == "_type" or not tests:
+                continue
+            under = resource_type if name == "_id" else self._number(resource_type, name, kind)
+            if under is None:  # nothing ever had it
+                if not logical_ids:
+                    return True
+            elif self._is_untouched(resource_type, as_of, under, tests):
+                return True
+        return False
 
     def _is_untouched(
-        self, resource_type: str, as_of: int, name: str, kind: str, tests: Sequence[Test]
+        self, resource_type: str, as_of: int, under: int | str, tests: Sequence[Test]
     ) -> bool:
         """Say whether nothing was written after `as_of` that has a code that a part asks for."""
-        if kind not in CODED or name == "_type":
-            return False
-        last, is_old = self._last, True
+        last = self._last
         for code, _ in tests:
-            if code is None:
+            if code is None or last.get((under, code), 0) > as_of:
                 return False
-            is_old = is_old and last.get((resource_type, name, code), 0) <= as_of
-        watched = self._watched.setdefault(resource_type, {})
-        is_known = as_of >= watched.setdefault(name, self._sequence)
-        return is_known and is_old and bool(tests)
+        since = self._watched.get(under)
+        if since is None:
+            since = self._watched[under] = self._sequence
+            self._types.add(resource_type)
+        return as_of >= since
+
+    def _number(self, resource_type: str, name: str, kind: str) -> int | None:
+        type_id = self._names.type(resource_type)
+        return None if type_id is None else self._names.parameter(type_id, name, kind)
 
 
 def _asked(plan: Plan) -> Sequence[Asked]:
