@@ -60,6 +60,10 @@ class Turns:
             own.awaited.append(future)
             await future
 
+    def __contains__(self, number: int) -> bool:
+        """Say whether a message has entered and not ended."""
+        return number in self._turns
+
     def end(self, number: int) -> None:
         """Let go of a message that has ended, if it is there."""
         own = self._turns.pop(number, None)

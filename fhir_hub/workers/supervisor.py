@@ -310,7 +310,8 @@ class Supervisor:
         self._run(self._replay(alive, numbers))
 
     async def _replay(self, alive: Worker, numbers: list[int]) -> None:
-        await self._backend.store.write(())  # so what was kept early is there for who reads now
+        with contextlib.suppress(Unavailable):  # what was kept early is there then, or was lost
+            await self._backend.store.write(())
         await alive.ask("replay", numbers)
 
     async def _watch(self, name: str) -> None:

@@ -94,6 +94,20 @@ async def test_one_that_was_lost_ends_no_other_and_holds_up_nobody(failing, chan
     assert (await failing.journal.find(next_kept.entered.number)).state == "received"
 
 
+async def test_one_that_is_not_waited_for_any_more_is_not_waited_for(path):
+    async with open_backend(f"sqlite:{path}") as backend:
+        journal = backend.journal
+        for number in (1, 2):
+            await journal.keep(message(number, turns=("P1",)), is_early=True)
+        turn = asyncio.create_task(journal.turn(2))
+        await asyncio.sleep(0)
+        await journal.finish(Finish(2, "dead", b"AE"))  # its sender waits no longer
+        await turn
+        await journal.finish(Finish(1, "done", b"AA"))
+
+        assert journal._under_way == set()  # or each group waits for it, for ever
+
+
 async def test_one_beside_another_who_fails_keeps_its_number(path, change):
     async with open_backend(f"sqlite:{path}") as backend:
         with closing(sqlite3.connect(path)) as connection:

@@ -83,7 +83,8 @@ class SqliteJournal:
     async def turn(self, number: int) -> None:
         """Wait until what came before and shares a turn with the message is finished."""
         await self._turns.wait(number)
-        self._under_way.add(number)
+        if number in self._turns:  # else it has ended meanwhile
+            self._under_way.add(number)
 
     async def finish(self, finish: Finish) -> None:
         """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
