@@ -18,7 +18,8 @@ from fhir_hub.hl7v2.er7 import Encoding
 Issues = tuple[tuple[str, str], ...]
 _MOST, _FACILITIES, _OFTEN = 4096, 256, 8
 _IN_ALL = 16_384  # of all facilities
-_LONGEST = 1000  # characters of what is held; a longer text hardly comes again
+_MOST_RECIPES = 2048
+_LONGEST = 500  # characters of what is held; a longer text hardly comes again
 _NO_ARGUMENTS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
 
 
@@ -56,7 +57,7 @@ class Memory:
         key = repr(value)
         found = self._makers.get(key)
         if found is None:
-            if len(self._makers) >= _MOST:
+            if len(self._makers) >= _MOST_RECIPES:
                 self._makers.clear()
             found = self._makers[key] = maker(value)
             self._room.take()
@@ -67,7 +68,7 @@ class Memory:
         if key not in self.recipes:
             if _is_long(key):
                 return
-            if len(self.recipes) >= _MOST:
+            if len(self.recipes) >= _MOST_RECIPES:
                 self.recipes.clear()
             self._room.take()
         self.recipes[key] = found

@@ -91,16 +91,15 @@ class Entry:
         That depends on what is filled of the segment and of the nearest of those that it `asks`,
         and on the event. Most segments of a feed have the same few of such shapes.
         """
-        filled = [place.segment.filled]
-        for name in self.asks:
-            other = place.node.nearest(name)
-            filled.append(other.filled if other is not None else 0)
         event = place.run.event
-        key = (self.where, event, *filled)
+        key: tuple[Any, ...] = (self.where, event, place.segment.filled)
+        if self.asks:
+            near = [place.node.nearest(name) for name in self.asks]
+            key += tuple([one.filled if one is not None else 0 for one in near])
         try:
             return self._plans[key]
         except KeyError:
-            shape = Shape(dict(zip((self.segment, *self.asks), filled, strict=True)), event)
+            shape = Shape(dict(zip((self.segment, *self.asks), key[2:], strict=True)), event)
             found = self._plan(shape)
             if len(event) <= _LONGEST_EVENT:
                 if len(self._plans) >= _MOST_PLANS:

@@ -246,7 +246,11 @@ def kept_segments(run: Run, unread: Sequence[tuple[Segment, int]]) -> dict[int, 
         if not mask >> 1:
             continue
         fields = segment.fields
-        numbers = [n for n in range(1, len(fields)) if mask >> n & 1 and fields[n].strip("^&~ ")]
+        numbers = [
+            n
+            for n, text in enumerate(fields)
+            if text and n and mask >> n & 1 and text.strip("^&~ ")
+        ]
         if not numbers:
             continue
         first = 3 if segment.name in ("MSH", "BHS", "FHS") else 1

@@ -23,11 +23,12 @@ from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.rows.acts import Act, Acts
 from fhir_hub.hl7v2.rows.compiler import Compiled
 from fhir_hub.hl7v2.rows.shapes import EVENT, Shape
+from fhir_hub.hl7v2.rows.values import MOMENTS
 
 Json = dict[str, Any]
 OFTEN = 2
-_FEWEST = 3  # rows of codes that make something; with fewer nothing is saved
-_MOST_IDLE = 4  # recipes that save nothing; then the shape has none
+_FEWEST = 3  # rows of codes; with fewer nothing is saved
+_MOST_IDLE = 2  # recipes in turn that save nothing; then the shape has none
 _numbers = count()
 
 
@@ -35,6 +36,7 @@ class Recipes:
     """The recipes of the rows that a new resource has in one shape, by the texts of its codes."""
 
     __slots__ = (
+        "_asked",
         "_idle",
         "_known",
         "_near",
@@ -64,7 +66,17 @@ class Recipes:
                 found.setdefault(path.segment, []).append(path.field)
         own = sorted({*found.pop(segment, ())})
         self._own: Callable[[Any], Any] = itemgetter(*own) if own else lambda fields: ()
-        self._near = tuple((name, tuple(sorted({*held}))) for name, held in found.items())
+        # of what the shape knows each of these is filled
+        self._asked = tuple(
+            (name, itemgetter(*sorted({*held})))
+            for name, held in found.items()
+            if shape.filled.get(name)
+        )
+        self._near = tuple(
+            (name, tuple(sorted({*held})))
+            for name, held in found.items()
+            if name not in shape.filled
+        )
         values = {one.row.sources[0] for one in rows if _reads_value(one)}
         value = values.pop() if len(values) == 1 else None
         is_own = value is not None and value.segment == segment and not shape.is_empty(value)
@@ -72,13 +84,21 @@ class Recipes:
 
     def acts(self, place: Place, draft: Draft) -> Acts:
         """Return what is to do for a new resource, nothing where that is done already."""
-        if self._seen < OFTEN or self._idle > _MOST_IDLE:
-            self._seen += 1
-            if self._seen == OFTEN:
+        if self._idle > _MOST_IDLE:
+            return self._plain
+        if self._seen < OFTEN:
+            if self._seen == OFTEN - 1:  # before it counts: another thread may look
                 self._prepare()
+            self._seen += 1
             return self._plain
         texts = self._own(place.fields)
-        near = [_texts(place, name, numbers) for name, numbers in self._near]
+        node = place.node
+        near: list[Any] = []
+        for name, get in self._asked:
+            other = node.nearest(name)
+            near.append(get(other.fields) if other is not None else ())
+        if self._near:
+            near += [_texts(place, name, numbers) for name, numbers in self._near]
         value = kind_of(place.fields[self._value], place.segment.encoding) if self._value else ""
         key = (self._number, value, texts, *near)
         memory = place.run.memory
@@ -185,8 +205,18 @@ class _Watch:
             field = one.row.sources[0].field
             made = _quantity(one.goes, draft.resource, self._place.fields[field], field)
             act = made or act
+        elif self._is_moment(one, act):
+            act = _moment(one.alone, str(one.row.kind), one.row.sources[0].field, act)
         self._keep(one.alone, act, one.goes)
         self._open.update(CHANGES.get(one.row.call, ()))
+
+    def _is_moment(self, one: Compiled, act: Act) -> bool:
+        """Say whether a row makes a time of a whole field of the segment itself."""
+        kind, is_free = one.row.kind, one.test is None or act is one.free
+        if not (one.alone and is_free and isinstance(kind, str) and kind in MOMENTS):
+            return False
+        source = one.row.sources[0]
+        return source.segment == self._place.segment.name and not source.component
 
     def _keep(self, alone: str, act: Act, name: str) -> None:
         self._close()
@@ -236,10 +266,23 @@ def _quantity(name: str, resource: Json, text: str, field: int) -> Act | None:
     return act
 
 
+def _moment(name: str, kind: str, field: int, act: Act) -> Act:
+    """Return the function that puts a time which the message has told before, else asks its row."""
+
+    def again(place: Place, draft: Draft) -> None:
+        made = place.run.moments.get((kind, place.fields[field]))
+        if made is None:
+            act(place, draft)
+        else:
+            draft.resource[name] = made
+
+    return again
+
+
 def recipes_of(segment: str, rows: Sequence[Compiled], shape: Shape, plain: Acts) -> Recipes | None:
     """Return the recipes for the rows that have something to do in a shape, None if few are sure.
 
     `plain` is what they do where there is no recipe yet.
     """
     of_codes = [one for one in rows if one.follows is not None and one.row.sources]
-    return Recipes(segment, rows, shape, plain) if len(of_codes) > 1 else None
+    return Recipes(segment, rows, shape, plain) if len(of_codes) >= _FEWEST else None

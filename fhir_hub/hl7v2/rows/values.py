@@ -22,7 +22,7 @@ _TEXTS = frozenset(
 _NUMBERS = frozenset(["integer", "positiveInt", "unsignedInt", "decimal"])
 _QUANTITIES = frozenset(["Quantity", "Duration", "Age", "Distance", "Count"])
 _CODES = frozenset({"CodeableConcept", "Coding", "code", "CodeText"})
-_MOMENTS = frozenset({"date", "dateTime", "instant"})
+MOMENTS = frozenset({"date", "dateTime", "instant"})
 _NAMED = {"HumanName": 0, "PersonName": 1, "Practitioner": 1, "CodedPractitioner": 1}
 
 
@@ -47,7 +47,7 @@ def converter(kind: str, row: Row, scope: Scope) -> tuple[Convert, str]:
 
     if kind in _CODES:
         return _remembering(row, made), fhir_type
-    if kind in _MOMENTS:
+    if kind in MOMENTS:
         return _once_a_message(kind, made), fhir_type
     if scope.definitions.kind(fhir_type) == "resource":
         return _referring(kind, _remembering(row, made)), fhir_type
