@@ -57,6 +57,12 @@ class Stored(NamedTuple):
         return self.method == "DELETE"
 
 
+# `Stored` of all its values, without a call of Python's own
+stored_of: Callable[[tuple[str, str, int, int, int, Method, bytes]], Stored] = partial(
+    tuple.__new__, Stored
+)
+
+
 class Change(NamedTuple):
     """One new version to store. `version_id` - 1 must be the current one (0: never existed).
 

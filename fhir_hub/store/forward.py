@@ -36,6 +36,7 @@ from fhir_hub.store.base import (
     Store,
     Stored,
     Target,
+    stored_of,
 )
 from fhir_hub.store.journal import Entered, Journal, Kept, Pruned, Received, Selection
 from fhir_hub.store.open import Backend
@@ -144,10 +145,11 @@ class ForwardingStore:
         """Have all `changes` and `finish` stored, atomically and durably."""
         plain = [one for one in guards if not isinstance(one, Generation)]
         generation = next((one.number for one in guards if isinstance(one, Generation)), None)
+        heads = [change[:-1] for change in changes]
         sequences = await self._ask(
             "write",
             (
-                [change[:-1] for change in changes],
+                heads,
                 self._packing.packed(changes),
                 generation,
                 [_plain_guard(one) for one in plain],
@@ -157,16 +159,8 @@ class ForwardingStore:
         )
         self._written = max((self._written, *sequences))
         return [
-            Stored(
-                change.resource_type,
-                change.logical_id,
-                change.version_id,
-                sequence,
-                change.last_updated,
-                change.method,
-                change.content,
-            )
-            for change, sequence in zip(changes, sequences, strict=True)
+            stored_of((*head[:3], sequence, *head[3:]))
+            for head, sequence in zip(heads, sequences, strict=True)
         ]
 
     async def reindex(

@@ -7,12 +7,12 @@ the group's together.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
 from fhir_hub.search.full_text import CONTENT, NARRATIVE
-from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored
+from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored, stored_of
 from fhir_hub.store.sqlite.beside import SILENT
 from fhir_hub.store.sqlite.coding import NO_ENTRIES, Coded, CodedChange, Coder
 from fhir_hub.store.sqlite.names import Names
@@ -34,21 +34,10 @@ _ENTRIES = "SELECT * FROM entry WHERE rid = ? ORDER BY parameter, place"
 _Key = tuple[int | None, str]  # the number of the type, and the logical id
 
 
-class Place(NamedTuple):
-    """Where a change goes: the resource's number (0: it is new), and its shape until now."""
-
-    type: int
-    rid: int
-    shape: int
-
-
-class _Owner(NamedTuple):
-    """Whose entries they are: a resource, and the sequence of its current version."""
-
-    rid: int
-    sequence: int
-    logical_id: str
-    type: int
+# where a change goes: its type, the resource's number (0: it is new), and its shape until now
+Place = tuple[int, int, int]
+# whose entries they are: a resource, the sequence of its current version, its logical id
+_Owner = tuple[int, int, str]
 
 
 class Changes:
@@ -140,7 +129,7 @@ class Changes:
             rid, current, shape = row or (0, 0, _DELETED)
             if change.version_id != current + 1:
                 raise Conflict(f"{change.resource_type} is at version {current}")
-            places.append(Place(type_id or 0, rid, shape))
+            places.append((type_id or 0, rid, shape))
         return places
 
     def _find(self, type_id: int, logical_id: str) -> Any:
@@ -179,9 +168,9 @@ class Changes:
             if before == _DELETED or version_id != item.version_id:
                 continue
             assert type_id is not None
-            of = _Owner(rid, self._last(_SEQUENCE, rid), item.key.logical_id, type_id)
             coded = self._coder.code(type_id, item.entries, rid)
-            self._replace_entries(rows, of, coded)
+            of = rid, self._last(_SEQUENCE, rid), item.key.logical_id
+            self._replace_entries(rows, of, type_id, coded)
             shape = self._shape(type_id, coded[1])
             if shape != before:
                 self._count(before, shape)
@@ -193,7 +182,7 @@ class Changes:
         """Put one change's rows to those that wait (a deletion is seen at once)."""
         resource_type, logical_id, version, moment, method, content, _ = change
         rows, is_deletion = self._late, method == "DELETE"
-        type_id, rid, before = place
+        type_id, there, before = place
         type_id = type_id or self._names.make_type(resource_type)
         sequence = self._sequence = self._sequence + 1
         if resource_type == PARAMETERS:
@@ -201,13 +190,15 @@ class Changes:
         if moment > self._newest:
             self._newest = moment
         key = (type_id, logical_id)
-        if not rid:
+        if there:
+            rid = there
+        else:
             rid = self._rid = self._rid + 1
             self._newcomers.add(key)
         coded = NO_ENTRIES if is_deletion else self._coded(type_id, rid, change)
         self.touched.note(resource_type, logical_id, sequence, coded[0])
-        put = self._replace_entries if place.rid else self._add_entries
-        put(rows, _Owner(rid, sequence, logical_id, type_id), coded)
+        put = self._replace_entries if there else self._add_entries
+        put(rows, (rid, sequence, logical_id), type_id, coded)
         self._waiting.add(key)
         if is_deletion:
             shape = _DELETED
@@ -217,7 +208,7 @@ class Changes:
             self.there.add(key)
         if shape != before:
             self._count(before, shape)
-        if place.rid:
+        if there:
             rows.moved.append((version, sequence, moment, rid))
             if is_deletion:
                 self._connection.execute(SHAPE, (shape, rid))
@@ -228,7 +219,7 @@ class Changes:
         rows.version.append(
             (sequence, type_id, rid, version, moment, self._newest, method, content)
         )
-        return Stored(resource_type, logical_id, version, sequence, moment, method, content)
+        return stored_of((resource_type, logical_id, version, sequence, moment, method, content))
 
     def _coded(self, type_id: int, rid: int, change: Change) -> Coded:
         if type(change) is not CodedChange:
@@ -238,28 +229,28 @@ class Changes:
         values[::WIDTH] = [rid] * (len(values) // WIDTH)
         return coded
 
-    def _add_entries(self, rows: Rows, of: _Owner, coded: Coded) -> None:
+    def _add_entries(self, rows: Rows, of: _Owner, type_id: int, coded: Coded) -> None:
         """Put the rows of a resource without entries until now.
 
         What the indexes have of them is told by the rows, once those are in (`index`).
         """
         values, _, people, beside, texts, ranges = coded
+        rid, sequence, logical_id = of
         rows.entry += values
         if ranges:
-            rows.low += [(number, start, of.rid) for number, start, _ in ranges]
-            rows.high += [(number, end, of.rid) for number, _, end in ranges]
+            rows.low += [(number, start, rid) for number, start, _ in ranges]
+            rows.high += [(number, end, rid) for number, _, end in ranges]
         if people:
-            rid, sequence, logical_id, _ = of
             said = (*beside, sequence, logical_id)
             rows.people += [(number, code, rid, system, *said) for number, code, system in people]
         if texts:
             words = texts.get(NARRATIVE, ""), texts.get(CONTENT, "")
-            rows.texts[of.rid] = (f"t{of.type}", *words)
+            rows.texts[rid] = (f"t{type_id}", *words)
 
-    def _replace_entries(self, rows: Rows, of: _Owner, coded: Coded) -> None:
+    def _replace_entries(self, rows: Rows, of: _Owner, type_id: int, coded: Coded) -> None:
         """Put the rows that differ from those that the resource has, and remove the others."""
-        new, rid = Rows(), of.rid
-        self._add_entries(new, of, coded)
+        new, rid = Rows(), of[0]
+        self._add_entries(new, of, type_id, coded)
         if self._has_texts:
             self._connection.execute("DELETE FROM full_text WHERE rowid = ?", (rid,))
         rows.texts.update(new.texts)
