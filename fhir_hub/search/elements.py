@@ -26,8 +26,8 @@ Get = Callable[[Content], Found | None]
 LARGE = 1024  # bytes of an element that is not kept
 # at a place, and at one whose references are known anyway; all keep twice so many
 _MOST, _FEW = 1024, 64
-_ALL = 4096  # that all places keep
-_NOTED = 4096  # in each of two generations
+_ALL = 2560  # that all places keep
+_NOTED = 2048  # in each of two generations
 
 
 class Elements:

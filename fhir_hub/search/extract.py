@@ -96,7 +96,8 @@ class Extractor:
                 targets += literals
                 is_named = is_named and names_all
             if of_composites:
-                parts.update(of_composites)
+                name, added = of_composites
+                parts[name] = added
         if shape.ready:
             put_together(shape.ready, parts, resource, out)
         if len(targets) > 1:

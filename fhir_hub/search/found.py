@@ -5,36 +5,35 @@ Spec: https://hl7.org/fhir/R4/search.html
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import NamedTuple
 
 from fhir_hub.r4.references import Literal
 from fhir_hub.search.entry import Entry
-from fhir_hub.search.pairs import Parts
+
+Added = Sequence[Sequence[Entry]]
 
 
 class Found(NamedTuple):
     """What an element says, each entry once, and what it refers to on this server.
 
-    `parts` are the entries under the parts of composites, by the element's name. Not `is_named`:
-    it may refer to what no parameter finds.
+    `parts` are the element's name and its entries under the parts of composites, empty if it is in
+    none. Not `is_named`: it may refer to what no parameter finds.
     """
 
     entries: Sequence[Entry]
     literals: Sequence[Literal]
-    parts: Parts
+    parts: tuple[str, Added] | tuple[()]
     is_named: bool
 
 
 # `Found` of all its values, without a call of Python's own
-found_of: Callable[[tuple[Sequence[Entry], Sequence[Literal], Parts, bool]], Found] = partial(
-    tuple.__new__, Found
-)
+found_of: Callable[
+    [tuple[Sequence[Entry], Sequence[Literal], tuple[str, Added] | tuple[()], bool]], Found
+] = partial(tuple.__new__, Found)
 
-NO_PARTS: Parts = MappingProxyType({})
-NOTHING = Found((), (), NO_PARTS, True)
+NOTHING = Found((), (), (), True)
 
 
 def once(entries: list[Entry]) -> Sequence[Entry]:
     """Return each of some entries once."""
-    return entries if len(entries) < 2 else list(dict.fromkeys(entries))
+    return tuple(entries) if len(entries) < 2 else tuple(dict.fromkeys(entries))

@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_hub.r4.references import Literal, plain_reference
 from fhir_hub.search.entry import Entry, entry_of
-from fhir_hub.search.found import NO_PARTS, Found, found_of
+from fhir_hub.search.found import Found, found_of
 
 
 class PlainReferences:
@@ -47,7 +47,7 @@ class PlainReferences:
             if not literals:
                 return None
             entries, literals = [*dict.fromkeys(entries)], [*dict.fromkeys(literals)]
-        return found_of((entries, literals, NO_PARTS, bool(parameters)))
+        return found_of((entries, literals, (), bool(parameters)))
 
     def learn(self, value: Any) -> bool:
         """Take note of a value with which nothing is wrong; say whether all of it is plain."""

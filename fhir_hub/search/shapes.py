@@ -20,7 +20,7 @@ from fhir_hub.r4.element_names import ElementNames
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
 from fhir_hub.search.elements import LARGE, Content, Elements, Get, Place
 from fhir_hub.search.entry import Entry
-from fhir_hub.search.found import NO_PARTS, NOTHING, Found, found_of, once
+from fhir_hub.search.found import NOTHING, Found, found_of, once
 from fhir_hub.search.pairs import Add, Composites, Ready
 from fhir_hub.search.plain_references import PlainReferences
 from fhir_hub.search.walk import Node
@@ -256,20 +256,21 @@ def _look(
     entries: list[Entry] = []
     if node is not None:
         node.visit_value(value, resource, entries)
-    parts = []
+    added = []
     for add in adds:
         part: list[Entry] = []
         for item in value if type(value) is list else (value,):
             add(item, 1, part)
-        parts.append(once(part))
+        added.append(once(part))
+    parts = (name, tuple(added)) if added else ()
     literals: Sequence[Literal] = ()
     if type(content) is bytes and (literals := own.find(content)):
         named = {entry[2] for entry in entries if entry[1] == "reference"}
         is_named = named.issuperset([literal[0] for literal in literals])
-        return found_of((once(entries), literals, {name: parts} if parts else NO_PARTS, is_named))
+        return found_of((once(entries), literals, parts, is_named))
     if not entries and not parts:
         return NOTHING
-    return found_of((once(entries), literals, {name: parts} if parts else NO_PARTS, True))
+    return found_of((once(entries), literals, parts, True))
 
 
 def _stands_alone(resource_type: str, definitions: Definitions) -> bool:
