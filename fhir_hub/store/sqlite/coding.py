@@ -34,6 +34,7 @@ class Unknown(LookupError):
 # one can search, by parameter; the intervals that are no points, as parameter, low and high.
 _Ranges = Sequence[tuple[int, float, float]]
 Coded = tuple[list[Any], frozenset[int], Sequence[Person], Beside, Mapping[str, str], _Ranges]
+_NO_TEXTS: dict[str, str] = {}
 NO_ENTRIES: Coded = ([], frozenset(), (), NOTHING, {}, ())
 
 
@@ -81,7 +82,8 @@ class Coder:
         """
         values: list[Any] = []
         parameters, systems = self._parameters.setdefault(type_id, {}), self._names.systems
-        intervals, texts = set[int](), dict[int, tuple[str, str]]()  # by parameter
+        intervals: set[int] = set()  # parameters
+        texts: dict[int, tuple[str, str]] = {}  # by parameter
         people: list[Person] = []
         codes: list[tuple[int, str, int]] = []
         spans: list[tuple[float, float]] = []
@@ -116,7 +118,7 @@ class Coder:
         said = said_beside(codes, spans) if people else NOTHING
         if texts:
             numbers = numbers.union(texts)
-        return values, numbers, people, said, dict(texts.values()), ranges
+        return values, numbers, people, said, dict(texts.values()) if texts else _NO_TEXTS, ranges
 
     def _parameter(self, type_id: int, name: str, kind: str) -> _Parameter:
         """Return a parameter's number, and the form of what is under it."""
