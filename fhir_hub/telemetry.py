@@ -73,6 +73,7 @@ FIELDS = frozenset(
         "reason",
         "request_id",
         "resource_type",
+        "resources",
         "seconds",
         "signal",
         "size_bytes",

@@ -247,7 +247,8 @@ class Indexing:
             total = sum(status.resources.values())
             if self.is_outdated:
                 was = note.built.get(_EXTRACTION, "unknown")
-                self._log("index_outdated", resources=total, was=was, now=self._extraction)
+                reason = f"it was made by {was}, this hub is {self._extraction}"
+                self._log("index_outdated", resources=total, reason=reason)
         fresh = Note(built, wanted, max(1, status.sequence), total=total)
         await self._write(resource_type, fresh, [], self._parameters.generation)
 

@@ -26,3 +26,4 @@ async def test_a_hub_with_another_zone_says_so_and_indexes_anew_what_is_stored(s
         assert len(events) == 2, events
         assert '"index_outdated"' in events[0]
         assert '"index_made_anew"' in events[1]
+        assert all('"resources": 1' in one and '"dropped"' not in one for one in events)
