@@ -7,14 +7,13 @@ Spec: DESIGN 2a
 """
 
 import pytest
-from conversion_parts import definitions, lines, of_type
+from conversion_parts import lines, mappings, of_type
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.mappings import load_mappings
 from fhir_hub.hl7v2.memory import Memories
 
 OFTEN = 6
@@ -50,7 +49,7 @@ results = st.tuples(*map(st.sampled_from, (KINDS, CODES, VALUES, UNITS, RANGES, 
 
 @pytest.fixture(scope="module")
 def maps():
-    return load_mappings(definitions())
+    return mappings()
 
 
 def message(result, order="CH|F", code="S^生化^L"):
