@@ -273,6 +273,7 @@ GENERIC = _group(
             "PATIENT",
             "ORDER",
             "ORC",
+            "TQ1*",
             "OBR",
             "RXO",
             "RXE",

@@ -328,3 +328,34 @@ def test_who_cares_for_the_second_of_two_patients_is_not_of_the_first():
     assert [values(one) for one in members] == [["R1"], ["R3"]]
     visits = of_type(conversion, "Encounter")
     assert [len(one["participant"]) for one in visits] == [1, 1]
+
+
+def test_the_answer_of_a_vaccination_register_has_its_vaccinations():
+    seen = ["OBX|1|CE|69764-9^T^LN|1|D1^VIS||||||F", "OBX|2|DT|29769-7^V^LN|1|20240502||||||F"]
+    doses = [
+        text
+        for code in ("08", "998")
+        for text in (f"ORC|RE||I{code}^IIS", f"RXA|0|1|20240501||{code}^V^CVX|999", "RXR|IM", *seen)
+    ]
+    conversion = made("RSP^K11^RSP_K11", *doses, version="2.5.1")
+    found = by_text(conversion, "Immunization", "vaccineCode")
+    assert {code: values(one) for code, one in found.items()} == {"08": ["I08"], "998": ["I998"]}
+    assert found["08"]["education"] == [{"documentType": "VIS", "presentationDate": "2024-05-02"}]
+    assert found["08"]["route"]["coding"][0]["code"] == "IM"
+    partly = [target(conversion, one["partOf"][0]) for one in of_type(conversion, "Observation")]
+    assert partly == [found["08"]] * 2 + [found["998"]] * 2
+
+
+@pytest.mark.parametrize("event", ["OMI^O23^OMI_O23", "OPL^O37^OPL_O37"])
+def test_when_a_service_is_wanted_stands_between_its_order_and_what_it_is(event):
+    said = [
+        "ORC|NW|P1|||||||20240512",
+        "TQ1|1|||||||||R",
+        "OBR|1|P1||A^a",
+        "IPC|ACC1|RP1|1.2.3|S1",
+    ]
+    conversion = made(event, *said, version="2.5.1")
+    order = only(conversion, "ServiceRequest")
+    assert (order["status"], order["authoredOn"]) == ("active", "2024-05-12")
+    numbers = {"P1", "ACC1"} if "OMI" in event else {"P1"}
+    assert set(values(order)) == numbers
