@@ -17,12 +17,13 @@ from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.matches import PART, code_of
+from fhir_hub.hl7v2.matches import code_of
 from fhir_hub.hl7v2.meaning import answers, bookings, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
+from fhir_hub.hl7v2.parted import choose_part
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import doubles, match, merging, systems
 from fhir_hub.identity.match import Number
@@ -112,8 +113,15 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         plan = match.plan_of(sorted(wanted))
         known = [_loaded(s) for s in await unit.find("Patient", plan, familiar="whole")]
     survivors = await merged_patients.survivors(unit, known)
+    moved = {
+        number
+        for thing in patients
+        for number in match.numbers(thing.converted.removes.get("identifier", ()))
+    }
     for thing in patients:
         resource = thing.resource
+        if moved and not thing.converted.removes:
+            resource = _without(thing.converted, moved).resource
         candidates = [one for one in known if not doubles.shows_anothers_card(resource, one)]
         decision = match.decide(resource, candidates, survivors)
         if decision.patient is None:
@@ -131,6 +139,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         if decision.others and not any(map(match.resident_ids, (patient, thing.resource))):
             # Held by two of whom neither has a resident ID, a number would lead to nobody.
             theirs |= _held_by([one for one in candidates if one["id"] in decision.others])
+        theirs -= moved
         if theirs:
             thing.converted = _without(thing.converted, theirs - _held_by([patient]))
         thing.found(patient)
@@ -158,10 +167,11 @@ def _without(converted: Converted, numbers: set[Number]) -> Converted:
         return converted
     kept = [
         identifier
-        for identifier in converted.resource["identifier"]
+        for identifier in converted.resource.get("identifier", ())
         if numbers.isdisjoint(match.numbers([identifier]))
     ]
-    return converted._replace(resource={**converted.resource, "identifier": kept})
+    rest = {name: part for name, part in converted.resource.items() if name != "identifier"}
+    return converted._replace(resource={**rest, "identifier": kept} if kept else rest)
 
 
 def _hold_active(unit: Unit, logical_id: str) -> None:
@@ -211,7 +221,7 @@ async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
             _choose(thing, holders)
         shared = [thing for thing in of_type if thing.converted.earlier and not thing.logical_id]
         for thing in shared:
-            _choose_part(thing, holders, of_type)
+            choose_part(thing, holders, of_type)
 
 
 async def _find_made(
@@ -283,30 +293,6 @@ def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> N
             return
 
 
-def _choose_part(
-    thing: Thing, holders: Mapping[Number, Mapping[str, Resource]], of_type: Sequence[Thing]
-) -> None:
-    """Have a thing found by a number that it shares: what has that alone, and the same code.
-
-    What a result only names (`create`) is the order of that number, whatever is asked for by it.
-    """
-    is_named = thing.converted.mode == "create"
-    taken = {one.logical_id for one in of_type if not is_named}
-    for number in numbers_of(thing.converted.earlier):
-        held = holders.get(number, {}).values()
-        found = [one for one in held if code_of(one) == code_of(thing.resource)]
-        if is_named and len(held) == 1:
-            found = list(held)
-        found = [one for one in found if one["id"] not in taken and not _is_part(one)]
-        if len(found) == 1:
-            thing.found(found[0])
-            return
-
-
-def _is_part(resource: Resource) -> bool:
-    return any(one.get("system") == PART for one in resource.get("meta", {}).get("tag", ()))
-
-
 async def _stage(
     unit: Unit,
     thing: Thing,
@@ -314,10 +300,12 @@ async def _stage(
     telling: Telling,
     routes: Mapping[str, str],
 ) -> None:
-    if thing.is_left:
+    if thing.is_left and not thing.converted.removes:
         return
     converted = thing.converted._replace(resource=rewritten(thing.resource, addresses))
     if converted.removes:
+        gone = match.numbers(converted.removes.get("identifier", ()))
+        converted = _without(converted, set(gone))
         removes = rewritten(dict(converted.removes), addresses)
         converted = converted._replace(removes=removes)
     if thing.stored is None:

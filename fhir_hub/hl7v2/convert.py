@@ -22,7 +22,7 @@ from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Message, Segment
 from fhir_hub.hl7v2.groups import Node, assign
 from fhir_hub.hl7v2.mappings import Mappings
-from fhir_hub.hl7v2.matches import set_matches
+from fhir_hub.hl7v2.matches import leave_moved, set_matches
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
@@ -125,6 +125,7 @@ def _convert(
                 act(place, draft)
     set_matches((entry, draft) for _, entry, draft in late)
     _take_out(late)
+    leave_moved(run.drafts)
     dropped = _drop_incomplete(late, run, mappings.completeness)
     for place, entry, draft in late:
         for row in entry.last:

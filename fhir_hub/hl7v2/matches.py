@@ -81,6 +81,15 @@ def _part(number: tuple[str, str], drafts: Sequence[Draft]) -> None:
         draft.match, draft.earlier = ((PART, key),), draft.match
 
 
+def leave_moved(drafts: Iterable[Draft]) -> None:
+    """Have nobody found by a number that this message takes off another (A43)."""
+    patients = [one for one in drafts if one.resource["resourceType"] == "Patient"]
+    moved = {pair for one in patients for pair in pairs(one.removes.get("identifier", []))}
+    for one in patients if moved else ():
+        if len(patients) > 1 and "identifier" not in one.removes:
+            one.match = tuple(pair for pair in one.match if pair not in moved)
+
+
 def code_of(resource: Json) -> str:
     """Return the code of what was asked for, or without one its text."""
     code = resource.get("code", {})

@@ -94,6 +94,28 @@ def contact_organization(place: Place, draft: Draft, paths: Paths) -> Json | Non
     return {"resourceType": "Organization"} | (found or {}) | {"contact": [contact]}
 
 
+def moved_number(place: Place, draft: Draft, paths: Paths) -> list[Json]:
+    """Return the numbers that go to another patient (A43): those of MRG-1 that PID-3 has, or all.
+
+    Before 2.7 MRG-4 says whose they were, and MRG-1 has no others.
+    """
+    said, here = (_numbers(place, path) for path in paths)
+    values = {one["value"] for one in here}
+    both = [one for one in said if one["value"] in values]
+    return said if place.text(Path("MRG", 4)) else both or said
+
+
+def number_moved_here(place: Place, draft: Draft, paths: Paths) -> list[Json]:
+    """Return those of them that PID-3 does not have anyway."""
+    values = {one["value"] for one in _numbers(place, paths[1])}
+    return [one for one in moved_number(place, draft, paths) if one["value"] not in values]
+
+
+def _numbers(place: Place, path: Path) -> list[Json]:
+    found = (DATATYPES["Identifier"](one, place.run.context) for one in place.values(path))
+    return [one for one in found if isinstance(one, dict) and "value" in one]
+
+
 def home_county(place: Place, draft: Draft, paths: Paths) -> None:
     """Have the county of PID-12 as the district of the only address, if that says none.
 

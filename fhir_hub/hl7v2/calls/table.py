@@ -61,6 +61,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
 | `narrative` | PV2-12 | Narrative |
 | `place_identifier`, `place_name`, `place_kind` | NPU-1 | Identifier, name, kind of a bed |
+| `moved_number`, `number_moved_here` | MRG-1, PID-3 | Identifiers that A43 moves, and PID lacks |
 | `manifestations` | AL1-5 | a CodeableConcept of each repetition's text |
 | `service_end` | TQ1-7, TQ1-6 | dateTime |
 | `occurrence_length` | TQ1-13 | decimal, with its unit alone |
@@ -144,6 +145,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "place_name": visits.place_name,
         "place_kind": visits.place_kind,
         "manifestations": orders.manifestations,
+        "moved_number": roles.moved_number,
+        "number_moved_here": roles.number_moved_here,
         "service_end": timings.service_end,
         "occurrence_length": timings.occurrence_length,
         "occurrence_unit": timings.occurrence_unit,

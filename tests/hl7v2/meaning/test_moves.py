@@ -49,3 +49,28 @@ async def test_a_visit_merged_into_another_leaves_its_results_there(
     assert visits[states["V1"]["partOf"]["reference"]] == "V2"
     assert states["V1"]["class"]["code"] == "AMB"
     assert visits[(await only("Observation"))["encounter"]["reference"]] == "V2"
+
+
+def numbered(*numbers, name="沈^桂芳"):
+    return f"PID|1||{'~'.join(f'{one}^^^SHTH01^PI' for one in numbers)}||{name}"
+
+
+@pytest.mark.parametrize(
+    ("here", "mrg"),
+    [
+        (["T1"], "MRG|T9^^^SHTH01^PI|||T2^^^SHTH01^PI"),
+        (["T9", "T1"], "MRG|T9^^^SHTH01^PI|||T2^^^SHTH01^PI"),
+        (["T1", "T9"], "MRG|T9^^^SHTH01^PI"),
+        (["T9", "T1"], "MRG|T9^^^SHTH01^PI~T2^^^SHTH01^PI"),
+    ],
+)
+async def test_a_number_goes_to_the_patient_whose_it_is(say, every, here, mrg):
+    await say("ADT^A04", "0800", numbered("T9", "T2", name="李^四"))
+    await say("ADT^A04", "0810", numbered("T1"))
+    await say("ADT^A43", "0900", numbered(*here), mrg)
+    await say("ADT^A08", "0910", numbered("T9"))
+    found = [
+        (one["name"][0]["text"], sorted(number["value"] for number in one["identifier"]))
+        for one in await every("Patient")
+    ]
+    assert found == [("李四", ["T2"]), ("沈桂芳", ["T1", "T9"])]
