@@ -24,8 +24,8 @@ Look = Callable[[Any, Resource, Content | None], Found]
 Get = Callable[[Content], Found | None]
 
 LARGE = 1024  # bytes of an element that is not kept
-# at a place, and at one whose references are known anyway; all keep twice so many
-_MOST, _FEW = 1024, 64
+# at a place, and at one whose references are known anyway; each keeps twice so many
+_MOST, _FEW = 1024, 16
 _ALL = 2560  # that all places keep
 _NOTED = 2048  # in each of two generations
 
@@ -98,6 +98,7 @@ class Place:
         if len(content) > LARGE or is_plain:
             return
         if self._elements.comes_again(hash(content) ^ id(self)):
+            self._most = _MOST  # not all references there are plain
             self._keep(content, found)
 
     def _keep(self, content: Content, found: Found) -> None:
