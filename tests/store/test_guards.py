@@ -79,6 +79,25 @@ async def test_a_guard_does_not_hold_when_the_search_would_find_others(
     assert await store.read(Key("Patient", "x")) is None
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2, 5])
+async def test_a_guard_knows_what_was_written_however_little_is_remembered(
+    store, change, tasks, monkeypatch, kept
+):
+    monkeypatch.setattr("fhir_hub.store.sqlite.touched._KEPT", kept)
+    guards = [await found(store, WANTED)]
+    for n in range(6):
+        await store.write([tasks(f"q{n}", of("q"), OPEN)])
+        guards.append(await found(store, WANTED))
+    assert await store.write([change("x")], guards)
+
+    await store.write([tasks("n", of("p"), OPEN)])
+    for n in range(6):
+        for number, guard in enumerate(guards):
+            with pytest.raises(Conflict):
+                await store.write([change(f"y{n}-{number}")], [guard])
+        await store.write([tasks(f"r{n}", of("q"), OPEN)])
+
+
 @pytest.mark.parametrize(
     "plan",
     [

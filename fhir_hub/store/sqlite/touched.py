@@ -19,7 +19,7 @@ from fhir_hub.store.sqlite.conditions import CODED
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.rows import WIDTH
 
-_KEPT = 50_000
+_KEPT = 25_000  # and as many before them
 Test = tuple[str | None, str | None]
 
 
@@ -34,6 +34,9 @@ class Touched:
         self._watched: dict[int | str, int] = {}  # or of ids, by type
         self._types: set[str] = set()  # of which one of the parameters is
         self._last: dict[tuple[int | str, str], int] = {}  # by parameter and code, type and id
+        # the same of what was noted before `_began`; when `_last` is full, this is dropped for it
+        self._older: dict[tuple[int | str, str], int] = {}
+        self._began = 1
 
     def forget(self, sequence: int) -> None:
         """Know nothing of what was written until now, where the last sequence is this one.
@@ -43,7 +46,7 @@ class Touched:
         self._since, self._sequence = sequence + 1, sequence
         self._watched.clear()
         self._types.clear()
-        self._last.clear()
+        self._last, self._older, self._began = {}, {}, self._since
 
     def note(
         self, resource_type: str, logical_id: str, sequence: int, values: Sequence[Any]
@@ -52,10 +55,10 @@ class Touched:
         self._sequence = sequence
         if resource_type not in self._types:
             return
+        if len(self._last) > _KEPT:
+            self._older, self._last = self._last, {}
+            self._since, self._began = self._began, sequence
         last = self._last
-        if len(last) > _KEPT:
-            last.clear()
-            self._since = sequence
         last[resource_type, logical_id] = sequence
         parameters = values[1::WIDTH]
         watched = map(self._watched.__contains__, parameters)
@@ -67,9 +70,8 @@ class Touched:
         resource_type, plan, logical_ids, as_of = guard
         if as_of < self._since:
             return False
-        last = self._last
         for logical_id in logical_ids:
-            if last.get((resource_type, logical_id), 0) > as_of:
+            if self._sequence_of(resource_type, logical_id) > as_of:
                 return False
         asked = guard.asked if type(guard) is CodeGuard else _asked(plan)
         for name, kind, tests in asked:
@@ -87,15 +89,19 @@ class Touched:
         self, resource_type: str, as_of: int, under: int | str, tests: Sequence[Test]
     ) -> bool:
         """Say whether nothing was written after `as_of` that has a code that a part asks for."""
-        last = self._last
         for code, _ in tests:
-            if code is None or last.get((under, code), 0) > as_of:
+            if code is None or self._sequence_of(under, code) > as_of:
                 return False
         since = self._watched.get(under)
         if since is None:
             since = self._watched[under] = self._sequence
             self._types.add(resource_type)
         return as_of >= since
+
+    def _sequence_of(self, under: int | str, code: str) -> int:
+        """Return when something was last written under a code, 0 if that is not known."""
+        key = (under, code)
+        return self._last.get(key) or self._older.get(key, 0)
 
     def _number(self, resource_type: str, name: str, kind: str) -> int | None:
         type_id = self._names.type(resource_type)
