@@ -5,16 +5,16 @@ as for one. Nobody is answered before the group that he is in is durable. A work
 (`Conflict`, `Broken`, a `FhirError`) is so before it has changed anything, so its neighbours do
 not notice; how a group is written, and what becomes of it after any other error, is the store's.
 
-A work from which another follows (a message is kept, then ends) may be early: who brought it goes
-on when it is done, before it is durable. What follows comes into the same group or a later one, so
-it is never durable without it. And where nobody of a group is in a hurry, it waits some
+A work from which another follows (a message is kept, then ends) may be early: it is done before all
+that waits, and who brought it goes on meanwhile. What follows comes into the same group or a later
+one, so it is never durable without it. And where nobody of a group is in a hurry, it waits some
 milliseconds for those who went on, to be made durable together with what they bring.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fhir_hub.errors import Closing
 
@@ -25,23 +25,13 @@ COMPANY_S = 0.01  # so long a group waits that is in no hurry
 _SHARE = 3  # a third of those who are about to come is company enough
 
 
-class Early(Protocol):
-    """What becomes of an early work, told on the loop's thread."""
-
-    def goes_on(self, result: Any) -> bool:
-        """Hear that it is done; say whether who brought it goes on before it is durable."""
-
-    def is_lost(self, result: Any) -> None:
-        """Hear that who brought it went on, and that it did not become durable."""
-
-
 class Job(Generic[W]):
     """A work that waits: `size` is how much it writes, `keys` are which resources, if known.
 
-    `is_patient`: it may wait for company.
+    `is_early`: it takes no time, and others follow from it; `is_patient`: it may wait for company.
     """
 
-    __slots__ = ("early", "error", "future", "is_patient", "keys", "result", "size", "work")
+    __slots__ = ("error", "future", "is_early", "is_patient", "keys", "result", "size", "work")
 
     def __init__(
         self,
@@ -49,26 +39,17 @@ class Job(Generic[W]):
         size: int,
         keys: Collection[tuple[str, str]],
         future: asyncio.Future[Any],
-        early: Early | None = None,
         *,
+        is_early: bool = False,
         is_patient: bool = False,
     ) -> None:
         self.work, self.size, self.keys, self.future = work, size, keys, future
-        self.early, self.is_patient = early, is_patient
+        self.is_early, self.is_patient = is_early, is_patient
         self.result: Any = None
         self.error: Exception | None = None
 
-    def go_on(self) -> None:
-        """Let who brought an early work go on, now that it is done."""
-        if self.early is None or self.error is not None or self.future.done():
-            return  # one that went on already, before its group was rolled back, does not again
-        if self.early.goes_on(self.result):
-            self.future.set_result(self.result)
-
     def answer(self) -> None:
         """Resolve the future; one that was cancelled meanwhile stays so."""
-        if self.early is not None and self.error is not None and self.result is not None:
-            self.early.is_lost(self.result)
         if self.future.done():
             return
         if self.error is not None:
@@ -98,29 +79,38 @@ class Groups(Generic[W]):
         self._serving: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def run(
+    async def run(self, work: W, size: int, keys: Collection[tuple[str, str]] = ()) -> Any:
+        """Return the result of a work when it is durable, or raise its error.
+
+        Raises `Closing` after `close`.
+        """
+        return await self.bring(work, size, keys)
+
+    def bring(
         self,
         work: W,
         size: int,
         keys: Collection[tuple[str, str]] = (),
-        early: Early | None = None,
         *,
+        is_early: bool = False,
         is_patient: bool = False,
-    ) -> Any:
-        """Return the result of a work when it is durable, or raise its error.
+    ) -> asyncio.Future[Any]:
+        """Return what has the result of a work when it is durable, or its error.
 
-        One that is early may return when it is done. Raises `Closing` after `close`.
+        What is early is done before all that waits, and in the order in which it is brought. Raises
+        `Closing` after `close`.
         """
         if self._closed:
             raise Closing("the store is closed")
         loop = asyncio.get_running_loop()
-        job = Job(work, size, keys, loop.create_future(), early, is_patient=is_patient)
-        (self._waiting if early is None else self._early).append(job)
+        future = loop.create_future()
+        job = Job(work, size, keys, future, is_early=is_early, is_patient=is_patient)
+        (self._early if is_early else self._waiting).append(job)
         if self._serving is None:
             self._serving = loop.create_task(self._serve())
         elif self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(True)
-        return await job.future
+        return future
 
     async def company(self, group: list[Job[W]], until: float) -> list[Job[W]]:
         """Add who joins a group that is done, up to the loop's time `until`; return them.
@@ -128,14 +118,14 @@ class Groups(Generic[W]):
         Nobody joins one that is to be made durable now.
         """
         while True:
-            room = self._most - sum(job.size for job in group)
+            room = self._most - sum(job.size for job in group if not job.is_early)
             is_complete = self._is_complete(group)
-            joined = self._take(self._early, len(self._early), room)
+            joined = self._take_early()
             if not is_complete:
-                joined += self._take(self._waiting, len(self._waiting), room - len(joined))
+                joined += self._take(self._waiting, len(self._waiting), room)
             if joined:
                 group += joined
-                self._last += sum(job.early is None for job in joined)
+                self._last += sum(not job.is_early for job in joined)
                 return joined
             if is_complete or self._waiting or not await self._comes(until):
                 return []
@@ -144,7 +134,7 @@ class Groups(Generic[W]):
         """Say whether somebody is in a hurry, or there is company enough."""
         if not all(job.is_patient for job in group):
             return True
-        brought = sum(job.early is None for job in group)
+        brought = sum(not job.is_early for job in group)
         return _SHARE * brought >= self._expected() + len(self._waiting)
 
     async def _comes(self, until: float) -> bool:
@@ -195,8 +185,13 @@ class Groups(Generic[W]):
         half = (len(self._waiting) + self._last + 1) // 2
         group = self._take(self._waiting, half, self._most, is_first=True)
         self._last = len(group)
-        room = self._most - sum(job.size for job in group)
-        return group + self._take(self._early, len(self._early), room, is_first=not group)
+        return self._take_early() + group
+
+    def _take_early(self) -> list[Job[W]]:
+        """Return all that is early: what follows from any of it must not be done before it."""
+        taken = [job for job in self._early if not job.future.done()]
+        self._early.clear()
+        return taken
 
     def _take(
         self, waiting: deque[Job[W]], most: int, room: int, *, is_first: bool = False

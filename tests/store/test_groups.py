@@ -67,58 +67,61 @@ def test_a_group_is_as_large_as_allowed_and_everybody_gets_his_own_answer() -> N
     assert answers == list(range(7))
 
 
-class Answers:
-    """Goes on when its work is done, and notes if it is lost."""
-
-    def __init__(self) -> None:
-        self.lost: list[Any] = []
-
-    def goes_on(self, result: Any) -> bool:
-        return True
-
-    def is_lost(self, result: Any) -> None:
-        self.lost.append(result)
-
-
 class OpenDisk(Disk):
     """Takes who joins a group that is not durable yet, for so many seconds."""
 
     def __init__(self, open_s: float = 60) -> None:
         super().__init__()
         self.open_s = open_s
+        self.done: list[Any] = []
 
     async def write(self, group: list[Job[Any]]) -> None:
         joined, until = group, asyncio.get_running_loop().time() + self.open_s
         while joined:
             for job in joined:
                 job.result = job.work
-                job.go_on()
+                self.done.append(job.work)
             joined = await self.groups.company(group, until)
         await super().write(group)
 
 
-def test_who_went_on_comes_into_the_same_group_and_hurry_ends_the_waiting() -> None:
+def test_who_goes_on_comes_into_the_same_group_and_hurry_ends_the_waiting() -> None:
     async def run() -> list[int]:
         disk, coming = OpenDisk(), [1]
         groups = disk.groups = Groups(disk.write, expected=lambda: coming[0])
-        assert await groups.run("kept", 1, early=Answers(), is_patient=True) == "kept"
-        assert disk.sizes == []  # it went on though nothing is durable
-        coming[0] = 0
-        end = asyncio.create_task(groups.run("end", 1, is_patient=True))
+        kept = groups.bring("kept", 1, is_early=True, is_patient=True)
         await settled()
-        assert disk.sizes == [2]
+        assert disk.sizes == []
+        coming[0] = 0
+        end = groups.bring("end", 1, is_patient=True)
+        await settled()
+        assert (disk.sizes, disk.done) == ([2], ["kept", "end"])
         disk.returns.set()
-        assert await end == "end"
+        assert [await kept, await end] == ["kept", "end"]
 
         coming[0] = 1
-        await groups.run("kept", 1, early=Answers(), is_patient=True)
-        hurried = asyncio.create_task(groups.run("hurried", 1))
+        kept = groups.bring("kept", 1, is_early=True, is_patient=True)
+        hurried = groups.bring("hurried", 1)
         await settled()
         disk.returns.set()
-        assert await hurried == "hurried"
+        assert [await kept, await hurried] == ["kept", "hurried"]
         return disk.sizes
 
     assert asyncio.run(run()) == [2, 2]
+
+
+def test_what_is_early_is_done_before_what_waits_however_much_it_is() -> None:
+    async def run() -> list[Any]:
+        disk = OpenDisk()
+        groups = disk.groups = Groups(disk.write, most=2)
+        brought = [groups.bring(number, 1) for number in range(2)]
+        brought += [groups.bring(number, 1, is_early=True) for number in range(2, 8)]
+        while not all(one.done() for one in brought):
+            await settled()
+            disk.returns.set()
+        return disk.done
+
+    assert asyncio.run(run()) == [2, 3, 4, 5, 6, 7, 0, 1]
 
 
 def test_a_group_waits_for_who_is_about_to_come_but_not_for_ever() -> None:
@@ -126,25 +129,7 @@ def test_a_group_waits_for_who_is_about_to_come_but_not_for_ever() -> None:
         disk = OpenDisk(open_s=0.001)
         groups = disk.groups = Groups(disk.write, expected=lambda: 4)
         disk.returns.set()
-        assert await groups.run("alone", 1, is_patient=True) == "alone"
+        assert await groups.bring("alone", 1, is_patient=True) == "alone"
         return disk.sizes
 
     assert asyncio.run(run()) == [1]
-
-
-def test_what_was_not_made_durable_is_lost_to_who_went_on() -> None:
-    async def run() -> list[Any]:
-        answers = Answers()
-
-        async def write(group: list[Job[Any]]) -> None:
-            for job in group:
-                job.result = job.work
-                job.go_on()
-            raise OSError("the disk is gone")
-
-        groups: Groups[Any] = Groups(write)
-        assert await groups.run("kept", 1, early=answers) == "kept"
-        await settled()
-        return answers.lost
-
-    assert asyncio.run(run()) == ["kept"]

@@ -7,8 +7,10 @@ that they leave hold the next messages, or are given back (`shrink`).
 Spec: HL7v2 chapter 2, message control id (MSH-10) and acknowledgments
 """
 
+import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import apsw
@@ -32,6 +34,7 @@ _COLUMNS = (
 )
 _SOURCE = "message LEFT JOIN message_raw USING (number)"
 _OF_KEY = "SELECT 1 FROM message WHERE key = ? LIMIT 1"  # of nearly every message there is none
+_IS_NEW = f"SELECT (SELECT max(number) FROM message), EXISTS ({_OF_KEY})"
 _OTHER_OF_KEY = "SELECT 1 FROM message WHERE key = ? AND digest <> ? LIMIT 1"
 _ENTER = (
     f"INSERT INTO message (number, {_OF_MESSAGE}, replaces, state, size)"
@@ -60,19 +63,63 @@ class SqliteJournal:
         self._reader, self._readers, self._turns = reader, readers, turns
         self._under_way = under_way
         self._given = 0  # the last number that a message got, if it became durable or not
+        self._unseen: set[str] = set()  # keys of messages that are not durable yet
+        self._asked = 0  # how many wait to hear from the writer whether they came before
 
     async def keep(self, message: Received, *, is_early: bool = False) -> Kept:
         """Store the message durably, unless it is a duplicate. Atomic: one of two is the first."""
-        keeping = _Keeping(self._turns, self._under_way, message, is_early=is_early)
+        if not self._is_surely_new(message):
+            return await self._ask(message)
+        number = self._given = self._given + 1
+        is_free = self._turns.enter(number, message.turns)
+        self._unseen.add(message.key)
+        durable = self._writer.bring(lambda: self._enter_new(message, number), is_patient=is_early)
+        durable.add_done_callback(partial(self._seen, number, message.key))
+        if not is_early:
+            await durable
+        elif is_free:
+            self._under_way.add(number)
+        return Kept(
+            Entered(number, message, "received", size_bytes=len(message.raw)), is_free=is_free
+        )
 
-        def work() -> Kept:
-            kept = self._keep(message, keeping.number)
-            if not kept.is_duplicate:
-                keeping.number = kept.entered.number
+    def _is_surely_new(self, message: Received) -> bool:
+        """Say whether nothing has the message's key, so that its number can be given at once.
+
+        What comes while it is asked of another must not overtake that.
+        """
+        key = message.key
+        if not key or message.replaces or self._asked or key in self._unseen:
+            return False
+        try:
+            row: Any = self._reader.connection.execute(_IS_NEW, (key,)).fetchone()
+        except apsw.Error:  # the writer tells
+            return False
+        self._given = max(self._given, row[0] or 0)
+        return not row[1]
+
+    async def _ask(self, message: Received) -> Kept:
+        """Keep a message of which only the writer can say what it is."""
+        self._asked += 1
+        try:
+            kept = await self._writer.bring(lambda: self._keep(message))
+        finally:
+            self._asked -= 1
+        if kept.is_duplicate or kept.is_changed:
             return kept
+        return kept._replace(is_free=self._turns.enter(kept.entered.number, message.turns))
 
-        kept = await self._writer.run(work, early=keeping, is_patient=is_early)
-        return kept._replace(is_free=keeping.is_free)
+    def _enter_new(self, message: Received, number: int) -> None:
+        if self._finds(_OF_KEY, message.key):
+            raise Conflict("the message came to another process meanwhile")
+        self._enter(message, number, "received")
+
+    def _seen(self, number: int, key: str, durable: "asyncio.Future[None]") -> None:
+        """Forget of a message that it is not durable yet; of one that is lost, that it came."""
+        self._unseen.discard(key)
+        if durable.cancelled() or durable.exception() is not None:
+            self._turns.end(number)
+            self._under_way.discard(number)
 
     def _next_number(self) -> int:
         """Return a number that no message has, nor had one that was given up with its group."""
@@ -201,7 +248,7 @@ class SqliteJournal:
     def _find(self, where: str, values: Sequence[Bound]) -> list[Entered]:
         return _select(self._reader.connection, where, values)
 
-    def _keep(self, message: Received, number: int) -> Kept:
+    def _keep(self, message: Received) -> Kept:
         if message.replaces:
             old = self._one(message.replaces)
             if old is None or old.state not in CORRECTABLE:
@@ -213,7 +260,8 @@ class SqliteJournal:
                 return Kept(before, is_duplicate=True)
             if message.key and not message.replaces:
                 is_changed = self._finds(_OTHER_OF_KEY, message.key, message.digest)
-        entered = self._enter(message, number, is_changed=is_changed)
+        state: State = "quarantined" if is_changed else "received"
+        entered = self._enter(message, self._next_number(), state)
         if message.replaces:
             self._connection.execute(
                 "UPDATE message SET state = 'replaced', replaced_by = ? WHERE number = ?",
@@ -221,9 +269,7 @@ class SqliteJournal:
             )
         return Kept(entered, is_changed=is_changed)
 
-    def _enter(self, message: Received, number: int, *, is_changed: bool) -> Entered:
-        state: State = "quarantined" if is_changed else "received"
-        number = number or self._next_number()
+    def _enter(self, message: Received, number: int, state: State) -> Entered:
         self._connection.execute(
             _ENTER,
             (
@@ -243,7 +289,7 @@ class SqliteJournal:
             ),
         )
         self._connection.execute("INSERT INTO message_raw VALUES (?, ?)", (number, message.raw))
-        if message.owes and not is_changed:
+        if message.owes and state == "received":
             self._connection.execute("INSERT INTO owed_answer VALUES (?)", (number,))
         return Entered(number, message, state, size_bytes=len(message.raw))
 
@@ -295,34 +341,6 @@ class SqliteJournal:
             if state in ("received", "done"):
                 return self._one(int(number))
         return None
-
-
-class _Keeping:
-    """A message that is being kept: its number once it has one, and whether its turn is now.
-
-    It enters the turns when it is done, in the order of numbers, whether it goes on then or not.
-    """
-
-    def __init__(
-        self, turns: Turns, under_way: set[int], message: Received, *, is_early: bool
-    ) -> None:
-        self._turns, self._under_way = turns, under_way
-        self._message, self._is_early = message, is_early
-        self.number, self.is_free = 0, True
-
-    def goes_on(self, result: Kept) -> bool:
-        """Enter the turns; only a message that is new goes on before it is durable."""
-        if result.is_duplicate or result.is_changed:
-            return False
-        self.is_free = self._turns.enter(self.number, self._message.turns)
-        if self._is_early and self.is_free:
-            self._under_way.add(self.number)
-        return self._is_early
-
-    def is_lost(self, result: Kept) -> None:
-        """Let go of it: its number is known no more, and nobody gets it again."""
-        self._turns.end(self.number)
-        self._under_way.discard(self.number)
 
 
 def apply_finish(connection: apsw.Connection, finish: Finish) -> None:

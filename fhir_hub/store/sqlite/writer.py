@@ -3,7 +3,7 @@
 The INSERTs of a group run on the loop's thread, which is fast because no other thread holds
 the interpreter. What SQLite does by itself runs in a thread: the indexes, and COMMIT with its sync
 of the disk; meanwhile the next group gathers. Nobody is answered before the COMMIT of his group
-has returned, but who brought an early work (`groups.py`).
+has returned.
 
 A work that is refused (`Conflict`, `Broken`, a `FhirError`) is so before it has changed
 anything, so its neighbours do not notice. After any other error the group is rolled back, and
@@ -19,7 +19,7 @@ import apsw
 
 from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.store.base import Broken, Conflict
-from fhir_hub.store.groups import COMPANY_S, GROUP_SIZE, Early, Groups, Job
+from fhir_hub.store.groups import COMPANY_S, GROUP_SIZE, Groups, Job
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
 
 T = TypeVar("T")
@@ -59,23 +59,20 @@ class Writer:
         self._groups = Groups(self._write, expected=expected)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-hub-commit")
 
-    async def run(
-        self,
-        work: Callable[[], T],
-        size: int = 1,
-        early: Early | None = None,
-        *,
-        is_patient: bool = False,
-    ) -> T:
+    async def run(self, work: Callable[[], T], size: int = 1, *, is_patient: bool = False) -> T:
         """Run `work` in a write transaction and return what it returns, once that is durable.
 
         `work` raises `Conflict`, `Broken` or a `FhirError` only before it has changed anything; it
         may be run again, after all was rolled back. `size` is how many resources it writes;
-        `early` may let it return when it is done, `is_patient` lets it wait for company. Raises
-        `Unavailable` if the database cannot be written or is closed.
+        `is_patient` lets it wait for company. Raises `Unavailable` if the database cannot be
+        written or is closed.
         """
-        result: T = await self._groups.run(work, size, (), early, is_patient=is_patient)
+        result: T = await self._groups.bring(work, size, is_patient=is_patient)
         return result
+
+    def bring(self, work: Callable[[], T], *, is_patient: bool = False) -> "asyncio.Future[T]":
+        """Have `work` done before all that waits; return what has its result when it is durable."""
+        return self._groups.bring(work, 1, is_early=True, is_patient=is_patient)
 
     async def write_back(self) -> None:
         """Have the log go back into the database beside the writing."""
@@ -102,16 +99,11 @@ class Writer:
             while joined:
                 if not self._fill(joined):
                     return False
-                for job in joined:
-                    job.go_on()
                 joined = await self._groups.company(group, until) if is_open else []
             if not self._put(group):
                 return False
         elif not await loop.run_in_executor(self._thread, self._begin_and_fill, group):
             return False
-        else:
-            for job in group:
-                job.go_on()
         await loop.run_in_executor(self._thread, self._commit, group)
         return True
 
