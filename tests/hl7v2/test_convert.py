@@ -36,7 +36,7 @@ PID = "PID|1||T1^^^SHTH01^PI||沈^桂芳||19530412|F"
 
 
 def test_an_event_without_a_map_of_its_own_gives_what_its_segments_say():
-    text = lines(MSH.format("OMI^O23"), "EVN||20250315", PID, "PV1|1|I|W1^01^02||||||||||||||||V1")
+    text = lines(MSH.format("RPA^I08"), "EVN||20250315", PID, "PV1|1|I|W1^01^02||||||||||||||||V1")
     conversion = converted(text)
     assert conversion.report.structure == "*"
     assert "T1" in identifiers(only(conversion, "Patient"))
