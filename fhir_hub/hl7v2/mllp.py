@@ -12,6 +12,7 @@ anew: these two bytes follow each other in no letters but of a few scripts (U+0D
 Spec: HL7 Minimal Lower Layer Protocol, release 1; https://www.hl7.org/documentcenter/public/wg/inm/mllp_transport_specification.PDF
 """
 
+import re
 from typing import NamedTuple
 
 START = b"\x0b"
@@ -25,6 +26,7 @@ _WIDE = (
     *(letter + b"\0" for letter in (b"M", b"F", b"B")),
     *(zeros + letter for letter in (b"M", b"F", b"B") for zeros in (b"\0", b"\0\0\0")),
 )
+_PERHAPS_WIDE = re.compile(rb"\x0b(?=[\xff\xfe\0]|[MFB]\0)")
 _MARK_BYTES = 4
 _PLAIN = b"MSH"
 
@@ -63,6 +65,7 @@ class Framer:
         """Return the blocks that `data` completes, in order; empty blocks are left out."""
         blocks: list[Block] = []
         position, size = 0, len(data)
+        end = -1  # the next FS, where there is none the end of what came; looked for once
         while position < size:
             if self._block is None:
                 position = self._begin(data, position)
@@ -75,17 +78,19 @@ class Framer:
             if self._is_wide:
                 position = self._feed_wide(data, position, blocks)
                 continue
-            end = data.find(END, position)
-            stop = size if end < 0 else end
-            again = data.rfind(START, position, stop)
+            if end < position:
+                end = size if (later := data.find(END, position)) < 0 else later
+            again = data.rfind(START, position, end)
             if again >= 0:  # the sender gave up and began anew: so do we
+                wide = _PERHAPS_WIDE.search(data, position, end)
+                again = wide.start() if wide else again
                 self.junk += 1 + self._size_bytes + again - position
                 self._open()
                 position = again + 1
                 continue
-            self._keep(data, position, stop)
-            position = stop
-            if end >= 0:
+            self._keep(data, position, end)
+            position = end
+            if end < size:
                 self._end(blocks)
                 position += 1
         return blocks

@@ -123,6 +123,8 @@ async def test_every_message_is_answered_by_an_acknowledgment(hub):
         tried += [spoilt(rng, rng.choice(MESSAGES)) for _ in range(5)]
         for message in tried:
             answer = await hub.receiver.receive(message)
+            # in the letters of the sender, of two or four bytes perhaps
+            answer = answer.lstrip(b"\xff\xfe\0").replace(b"\0", b"")
             assert answer.startswith(b"MSH"), message
             assert b"\rMSA|" in answer, message
             assert [one for one in faults if one[0] == "message_fault"] == [], message

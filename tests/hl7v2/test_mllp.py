@@ -149,3 +149,15 @@ def test_any_pieces_make_the_blocks_of_the_whole(pieces, limit, size):
 def test_what_is_framed_comes_back(messages):
     clean = [m.translate(None, b"\x0b\x1c") for m in messages]
     assert blocks(b"".join(frame(m) for m in clean)) == [m for m in clean if m]
+
+
+def test_a_block_begun_anew_in_wide_letters_is_the_same_in_any_pieces():
+    stream = b"\x0bMSH\x0b\xff\xfeM\0S\0\x0b\x4e\x0bH\0\x1cN\x1c\r\x0bMSH|2\x1c\r"
+    whole = Framer(200)
+    expected = whole.feed(stream)
+    for step in (1, 2, 3, 5):
+        pieces, found = Framer(200), []
+        for place in range(0, len(stream), step):
+            found += pieces.feed(stream[place : place + step])
+        assert (found, pieces.junk) == (expected, whole.junk)
+    assert [one.raw[:2] for one in expected] == [b"\xff\xfe", b"MS"]
