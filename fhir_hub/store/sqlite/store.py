@@ -38,7 +38,7 @@ from fhir_hub.store.sqlite.writer import Writer
 from fhir_hub.store.turns import Turns
 
 _SEARCHERS = 4
-_LOOP_CACHE_KIB, _SEARCHER_CACHE_KIB = 32_768, 4_096
+_LOOP_CACHE_KIB, _SEARCHER_CACHE_KIB = 24_576, 4_096
 
 
 class SqliteStore:
