@@ -78,7 +78,7 @@ class Processing:
                     await self.journal.turn(course.number)
             except TimeoutError:
                 return await self.fail(course, held_up(), "dead")
-        if course.is_again and (answer := await self._done(course.number)):
+        if course.is_again and (answer := await self._done(course)):
             return answer
         while True:
             course.attempts += 1
@@ -133,7 +133,7 @@ class Processing:
             telling.notes.clear()
             later.known.clear()
             # another process may have finished it: then its finish is what conflicts, for ever
-            if attempts > 1 and not course.is_redone and (done := await self._done(course.number)):
+            if attempts > 1 and not course.is_redone and (done := await self._done(course)):
                 return done
             links = await apply(
                 unit,
@@ -191,13 +191,13 @@ class Processing:
         try:
             await self.journal.finish(finish)
         except Conflict:  # another process has done it
-            return await self._done(course.number) or answer
+            return await self._done(course) or answer
         except Exception as fault:  # after a crash it would be tried again at the next start
             self.log("message_not_finished", number=course.number, fault=fault)
             self.start(until_done(lambda: self.journal.finish(finish), self.patience))
             with contextlib.suppress(FhirError):
                 await self.repository.store.write(())  # what was kept before is there, or lost
-                await self._done(course.number)
+                await self._done(course)
         return answer
 
     async def give_up(self, number: int) -> None:
@@ -206,12 +206,13 @@ class Processing:
         now = microseconds(self.clock())
         await self.journal.finish(Finish(number, "answered", b"", error, (), now, 1, self.maps()))
 
-    async def _done(self, number: int) -> bytes:
+    async def _done(self, course: Course) -> bytes:
         """Return the acknowledgment of a message that was finished meanwhile.
 
         Ask when a write has failed: the group of the message is durable by then, or was lost.
         """
-        entered = await self.journal.find(number)
-        if entered is None:
+        entered = await self.journal.find(course.number)
+        digest = course.entered.message.digest
+        if entered is None or entered.message.digest != digest:  # its number is another's
             raise NotKept
         return entered.ack if entered.state != "received" else b""

@@ -105,7 +105,7 @@ async def test_one_that_is_not_waited_for_any_more_is_not_waited_for(path):
         await turn
         await journal.finish(Finish(1, "done", b"AA"))
 
-        assert journal._under_way == set()  # or each group waits for it, for ever
+        assert journal._early.coming == set()  # or each group waits for it, for ever
 
 
 async def test_one_beside_another_who_fails_keeps_its_number(path, change):
@@ -128,3 +128,27 @@ async def test_one_beside_another_who_fails_keeps_its_number(path, change):
             await journal.finish(Finish(one.entered.number, "done", b"AA"))
         states = {one.number: one.state for one in await journal.recent()}
         assert states == {1: "received", 2: "done", 3: "done"}
+
+
+async def test_one_whose_number_another_process_took_ends_not_that_ones_message(path):
+    async with open_backend(f"sqlite:{path}") as backend, open_backend(f"sqlite:{path}") as other:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            taken = ("mllp", "HIS|other", "d9", 9, "", "", "", "", "in", 0, "received", 3)
+            connection.execute(
+                "INSERT INTO message (number, channel, key, digest, received, type, application,"
+                " facility, control_id, direction, replaces, state, size)"
+                f" VALUES (1, {', '.join('?' * len(taken))})",
+                taken,
+            )
+            kept = await backend.journal.keep(message(1), is_early=True)
+            assert kept.entered.number == 1
+            connection.execute("COMMIT")
+        with pytest.raises(Conflict):
+            await backend.journal.finish(Finish(1, "done", b"AA"))
+        with pytest.raises(Conflict):
+            await backend.store.write((), (), Finish(1, "done", b"AA"))
+        found = await other.journal.find(1)
+        assert (found.message.key, found.state) == ("HIS|other", "received")
+        again = await backend.journal.keep(message(1))
+        assert again.entered.number == 2

@@ -20,6 +20,7 @@ from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import CORRECTABLE, COUNTED, Entered, Kept, Pruned, Received, Selection
 from fhir_hub.store.sqlite.adopting import adopt
 from fhir_hub.store.sqlite.compacting import free_pages
+from fhir_hub.store.sqlite.early import Early
 from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
 from fhir_hub.store.sqlite.selections import condition, first_since
@@ -57,11 +58,11 @@ class SqliteJournal:
         reader: Reader,
         readers: Readers,
         turns: Turns,
-        under_way: set[int],
+        early: Early,
     ) -> None:
         self._connection, self._writer = connection, writer
         self._reader, self._readers, self._turns = reader, readers, turns
-        self._under_way = under_way
+        self._early = early
         self._given = 0  # the last number that a message got, if it became durable or not
         self._unseen: set[str] = set()  # keys of messages that are not durable yet
         self._asked = 0  # how many wait to hear from the writer whether they came before
@@ -78,7 +79,7 @@ class SqliteJournal:
         if not is_early:
             await durable
         elif is_free:
-            self._under_way.add(number)
+            self._early.coming.add(number)
         return Kept(
             Entered(number, message, "received", size_bytes=len(message.raw)), is_free=is_free
         )
@@ -110,16 +111,19 @@ class SqliteJournal:
         return kept._replace(is_free=self._turns.enter(kept.entered.number, message.turns))
 
     def _enter_new(self, message: Received, number: int) -> None:
+        self._early.lost.add(number)
         if self._finds(_OF_KEY, message.key):
             raise Conflict("the message came to another process meanwhile")
         self._enter(message, number, "received")
+        self._early.lost.discard(number)
 
     def _seen(self, number: int, key: str, durable: "asyncio.Future[None]") -> None:
         """Forget of a message that it is not durable yet; of one that is lost, that it came."""
         self._unseen.discard(key)
         if durable.cancelled() or durable.exception() is not None:
             self._turns.end(number)
-            self._under_way.discard(number)
+            self._early.coming.discard(number)
+            self._early.lost.add(number)
 
     def _next_number(self) -> int:
         """Return a number that no message has, nor had one that was given up with its group."""
@@ -131,13 +135,13 @@ class SqliteJournal:
         """Wait until what came before and shares a turn with the message is finished."""
         await self._turns.wait(number)
         if number in self._turns:  # else it has ended meanwhile
-            self._under_way.add(number)
+            self._early.coming.add(number)
 
     async def finish(self, finish: Finish) -> None:
         """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
-
-        self._under_way.discard(finish.number)
-        await self._writer.run(lambda: apply_finish(self._connection, finish), is_patient=True)
+        self._early.coming.discard(finish.number)
+        work = partial(apply_finish, self._connection, finish, self._early)
+        await self._writer.run(work, is_patient=True)
         self._turns.end(finish.number)
 
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
@@ -343,11 +347,13 @@ class SqliteJournal:
         return None
 
 
-def apply_finish(connection: apsw.Connection, finish: Finish) -> None:
+def apply_finish(connection: apsw.Connection, finish: Finish, early: Early) -> None:
     """Write the end of a message in the present transaction.
 
     Raises `Conflict` if there is no such message or it is done, and then has changed nothing.
     """
+    if finish.number in early.lost:
+        raise Conflict("the message is not in the journal")
     connection.execute(
         _FINISH,
         (

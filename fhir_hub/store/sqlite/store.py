@@ -28,6 +28,7 @@ from fhir_hub.store.sqlite.changes import GENERATION, Changes
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
 from fhir_hub.store.sqlite.coding import Sender
 from fhir_hub.store.sqlite.connection import LOG_PAGES, open_reader, open_writer
+from fhir_hub.store.sqlite.early import Early
 from fhir_hub.store.sqlite.integrity import Integrity
 from fhir_hub.store.sqlite.journal import SqliteJournal, apply_finish
 from fhir_hub.store.sqlite.migrations import migrate
@@ -52,13 +53,13 @@ class SqliteStore:
         reader: Reader,
         readers: Readers,
         turns: Turns,
-        under_way: set[int],
+        early: Early,
     ) -> None:
         self._guarding, self._changes, self._writer = guarding, changes, writer
         self._connection = guarding.connection
         self._integrity = Integrity(guarding.connection, guarding.names, changes.there)
         self._reader, self._readers, self._turns = reader, readers, turns
-        self._under_way = under_way
+        self._early = early
         self.packing = Sender(reader.names)
         self._is_open = True
 
@@ -101,11 +102,11 @@ class SqliteStore:
                     self._changes.settle()
                 self._integrity.check(changes, targets)
             if finish is not None:
-                apply_finish(self._connection, finish)
+                apply_finish(self._connection, finish, self._early)
             return self._changes.apply(changes, places) if changes else []
 
         if finish is not None:
-            self._under_way.discard(finish.number)
+            self._early.coming.discard(finish.number)
         try:
             size, is_patient = max(1, len(changes)), finish is not None
             stored = await self._writer.run(work, size, is_patient=is_patient)
@@ -245,8 +246,8 @@ def open_sqlite(
     changes = Changes(connection, guarding.names)
     checkpoints = Checkpoints(path, LOG_PAGES)
     checkpoints.watch(connection)
-    under_way: set[int] = set()  # messages that went on early, and whose end is about to come
-    writer = Writer(connection, changes, checkpoints, expected=lambda: len(under_way))
+    early = Early()
+    writer = Writer(connection, changes, checkpoints, expected=lambda: len(early.coming))
     turns = Turns()
-    store = SqliteStore(guarding, changes, writer, reader, readers, turns, under_way)
-    return store, SqliteJournal(connection, writer, reader, readers, turns, under_way)
+    store = SqliteStore(guarding, changes, writer, reader, readers, turns, early)
+    return store, SqliteJournal(connection, writer, reader, readers, turns, early)
