@@ -227,6 +227,8 @@ def _next(current: Node, name: str) -> Node:
                 and (_repeats(node) or (name == "OBR" and _is_ordered(node, current)))
             ):
                 return _begin(node.parent, node.parent.position, name)
+            if name == "OBR" and _has_order(node) and _is_inside(node, current):
+                return _begin_under(node)
         node = node.parent
     node = current if name != "NTE" else None  # a note is of what it stands behind
     while node is not None:
@@ -248,8 +250,31 @@ def _began_with(node: Node, name: str) -> bool:
 
 def _is_ordered(node: Node, current: Node) -> bool:
     """Say whether an OBR begins a group again that the table has once: one more under one ORC."""
-    if node.group.path.rpartition(".")[2] not in _ORDERED:
-        return False
+    return node.group.path.rpartition(".")[2] in _ORDERED and _is_inside(node, current)
+
+
+def _has_order(node: Node) -> bool:
+    """Say whether a group that repeats has its ORC and its one OBR already, as OMG^O19 has them."""
+    return (
+        node.parent is not None
+        and _repeats(node)
+        and all(any(by is None for _, by in node.segments.get(one, ())) for one in ("ORC", "OBR"))
+    )
+
+
+def _begin_under(node: Node) -> Node:
+    """Begin a group again for one more OBR: what came before the first one, its ORC, is of both."""
+    assert node.parent is not None
+    child = _begin(node.parent, node.parent.position, "OBR")
+    first = next(one.index for one, by in node.segments["OBR"] if by is None)
+    for name, held in node.segments.items():
+        if before := [(one, by) for one, by in held if one.index < first]:
+            child.segments[name] = before
+    return child
+
+
+def _is_inside(node: Node, current: Node) -> bool:
+    """Say whether a place is in a group, and not in a result of before."""
     inner: Node | None = current
     while inner is not None and inner is not node and not inner.group.is_prior:
         inner = inner.parent

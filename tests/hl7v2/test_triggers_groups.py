@@ -44,6 +44,31 @@ def test_a_result_of_before_has_its_own_order_and_the_order_its_own(structure):
     assert notes(by_text(conversion, "Observation")["K"]) == ["before"]
 
 
+@pytest.mark.parametrize("structure", ["OMG^O19^OMG_O19", "OMI^O23^OMI_O23", "ORM^O01^ORM_O01"])
+def test_each_order_under_one_orc_has_what_was_observed_for_it(structure):
+    order = ["ORC|NW|P1||G1^g", "NTE|1||of both", "OBR|1|P1||A^a", "NTE|1||of A"]
+    order += ["OBX|1|ST|FOR-A^x||1||||||F", "OBR|2|P2||B^b", "OBX|1|ST|FOR-B^x||2||||||F"]
+    conversion = made(structure, *order, "OBR|3|||C^c", "ORC|NW|P4", "OBR|1|||D^d")
+    found = by_text(conversion, "ServiceRequest")
+    observed = {
+        code: [
+            target(conversion, one)["code"]["coding"][0]["code"]
+            for one in order.get("supportingInfo", ())
+        ]
+        for code, order in found.items()
+    }
+    assert observed == {"A": ["FOR-A"], "B": ["FOR-B"], "C": [], "D": []}
+    assert [one["requisition"]["value"] for one in list(found.values())[:3]] == ["G1"] * 3
+    assert {code: values(order)[0] for code, order in found.items()} == {
+        "A": "P1",
+        "B": "P1",
+        "C": "P1",
+        "D": "P4",
+    }
+    assert "of A" in notes(found["A"])
+    assert "of A" not in notes(found["B"])
+
+
 def test_notes_of_a_vaccination_and_of_what_was_observed_are_kept_apart():
     person = ["OBX|1|ST|P^p||x||||||F", "NTE|1||of the person"]
     dose = ["ORC|RE|P1|F1", "RXA|0|1|20250315|20250315|X^Y|1|mL", "NTE|1||of the dose"]
