@@ -47,6 +47,9 @@ lint: $(VENV)/installed-tests
 
 # what CI asks for besides: COVER="--cov --cov-report=term" (a half more time)
 COVER ?=
+# Python keeps what it compiles, whatever the shell says: a worker, and each hub that a test
+# starts, would compile it all again
+test: export PYTHONDONTWRITEBYTECODE :=
 test: lint
 	$(BIN)/python -m pytest -n auto --durations=10 $(COVER)
 
