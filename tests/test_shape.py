@@ -1,15 +1,16 @@
 """The house keeps its shape: sizes, imports that go down only, one door a package, plain names.
 
 STYLE §1: what a machine can check is checked here, and a fault names the file and the line.
+Each file is read and parsed once, for all rules; each rule is one test, which tells every fault.
 """
 
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fhir_hub"
@@ -74,98 +75,7 @@ def modules(*folders: str) -> list[Path]:
     )
 
 
-def shown(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
-
-
-CODE = modules("fhir_hub", "tools", "bench")
-each_module = pytest.mark.parametrize("path", CODE, ids=shown)
-
-
-def imported(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the line and the full name of everything that a module imports."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{shown(path)}:{node.lineno}: a relative import"
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
-
-
-def room(parts: list[str]) -> str:
-    """Return the room of a path or dotted name below `fhir_hub`."""
-    return parts[0].removesuffix(".py") if parts else "__init__"
-
-
-def step(name: str) -> int:
-    found = [number for number, names in enumerate(STEPS) if name in names]
-    assert found, f"{name}: no room of the house (STYLE §1)"
-    return found[0]
-
-
-@each_module
-def test_a_file_is_short_and_so_is_each_function(path):
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = node.end_lineno - node.lineno + 1
-            assert length <= LONGEST_FUNCTION, f"{node.name} (line {node.lineno}) has {length}"
-
-
-@pytest.mark.parametrize("path", modules("tests"), ids=shown)
-def test_a_test_file_is_short(path):
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE
-
-
-@each_module
-def test_a_module_says_what_it_is_for(path):
-    said = ast.get_docstring(tree(path))
-    assert said, "no module docstring"
-    assert len(said) > 30
-
-
-@pytest.mark.parametrize("path", modules("fhir_hub"), ids=shown)
-def test_imports_go_down_only(path):
-    own = room(list(path.relative_to(PACKAGE).parts))
-    for line, name in imported(path):
-        if not name.startswith("fhir_hub."):
-            continue
-        other = room(name.split(".")[1:])
-        if other == "__version__":
-            continue
-        fine = other == own or step(other) < step(own) or step(other) == step(own) == 0
-        assert fine, f"line {line}: {own} may not import from {other}"
-
-
-@pytest.mark.parametrize("path", modules("fhir_hub"), ids=shown)
-def test_an_outside_package_enters_by_its_door(path):
-    here = path.relative_to(PACKAGE).as_posix()
-    for line, name in imported(path):
-        package = name.split(".")[0]
-        if package == "fhir_hub" or package in sys.stdlib_module_names:
-            continue
-        assert package in DOORS, f"line {line}: {package} has no door"
-        assert here.startswith(DOORS[package]), f"line {line}: the door of {package} is elsewhere"
-
-
-@each_module
-def test_names_are_words_in_full(path):
-    assert path.stem not in SHORT_NAMES
-    for node in ast.walk(tree(path)):
-        name = getattr(node, "name", None) or getattr(node, "arg", None) or getattr(node, "id", "")
-        assert name not in SHORT_NAMES, f"line {node.lineno}: {name}"
-
-
-@each_module
-def test_a_suppression_names_its_rule_and_the_reason(path):
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        assert not BARE.search(line), f"line {number}: {line.strip()}"
-
-
+CODE, HUB, TESTS = modules("fhir_hub", "tools", "bench"), modules("fhir_hub"), modules("tests")
 TEXTS = [
     path
     for pattern in ("*", ".ci/*", "docs/**/*", "tools/**/*", "bench/**/*", "fhir_hub/**/*.py")
@@ -176,14 +86,154 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("path", [*TEXTS, *modules("tests")], ids=shown)
-def test_no_file_names_a_machine(path):
-    if path == Path(__file__):
-        return
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        assert not MACHINE_PATH.search(line), f"line {number}: {line.strip()}"
+class Said(NamedTuple):
+    """What the rules ask of a module; what is found in it comes with its line."""
+
+    docstring: str
+    imports: list[tuple[int, str]]
+    names: list[tuple[int, str]]
+    functions: list[tuple[int, str, int]]  # and how many lines it has
 
 
-@pytest.mark.parametrize("name", ["Makefile", ".ci/run", "constraints.txt", "pyproject.toml"])
-def test_the_build_names_no_registry(name):
-    assert not REGISTRY.search((ROOT / name).read_text("utf-8"))
+@cache
+def lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines()
+
+
+@cache
+def said(path: Path) -> Said:
+    tree = ast.parse(path.read_text("utf-8"))
+    found = Said(ast.get_docstring(tree) or "", [], [], [])
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        found.imports.extend((line, name) for name in imported(node))
+        name = getattr(node, "name", None) or getattr(node, "arg", None) or getattr(node, "id", "")
+        if name:
+            found.names.append((line, name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.functions.append((line, node.name, node.end_lineno - line + 1))
+    return found
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """Yield the full name of everything that a statement imports; "." for a relative import."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from ("." if node.level else f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def told(faults: Iterable[tuple[Path, int, str]]) -> list[str]:
+    return [f"{path.relative_to(ROOT).as_posix()}:{line}: {fault}" for path, line, fault in faults]
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def step(name: str) -> int:
+    found = [number for number, names in enumerate(STEPS) if name in names]
+    assert found, f"{name}: no room of the house (STYLE §1)"
+    return found[0]
+
+
+def below(own: str, name: str) -> bool:
+    """Tell whether the room `own` may import `name`, a dotted name of ours."""
+    other = name.split(".")[1]
+    return other in ("__version__", own) or step(other) < step(own) or step(other) == step(own) == 0
+
+
+def test_the_files_are_found():
+    assert min(len(CODE), len(HUB), len(TESTS), len(TEXTS)) > 200
+
+
+def test_a_file_is_short():
+    lengths = ((path, len(lines(path))) for path in CODE + TESTS)
+
+    assert told((path, n, "too long") for path, n in lengths if n > LONGEST_FILE) == []
+
+
+def test_a_function_is_short():
+    functions = ((path, *function) for path in CODE for function in said(path).functions)
+
+    assert (
+        told(
+            (path, line, f"{name} has {length} lines")
+            for path, line, name, length in functions
+            if length > LONGEST_FUNCTION
+        )
+        == []
+    )
+
+
+def test_a_module_says_what_it_is_for():
+    short = (path for path in CODE if len(said(path).docstring) <= 30)
+
+    assert told((path, 1, "no module docstring") for path in short) == []
+
+
+def test_no_import_is_relative():
+    found = ((path, *name) for path in HUB for name in said(path).imports)
+
+    assert told((path, line, name) for path, line, name in found if name == ".") == []
+
+
+def test_imports_go_down_only():
+    assert (
+        told(
+            (path, line, f"{room(path)} may not import {name}")
+            for path in HUB
+            for line, name in said(path).imports
+            if name.startswith("fhir_hub.") and not below(room(path), name)
+        )
+        == []
+    )
+
+
+def test_an_outside_package_enters_by_its_door():
+    found = (
+        (path, line, name.split(".")[0])
+        for path in HUB
+        for line, name in said(path).imports
+        if name.split(".")[0] not in ("", "fhir_hub")
+    )
+
+    assert (
+        told(
+            (path, line, f"the door of {package} is elsewhere")
+            for path, line, package in found
+            if package not in sys.stdlib_module_names
+            and not path.relative_to(PACKAGE).as_posix().startswith(DOORS.get(package, ("none",)))
+        )
+        == []
+    )
+
+
+def test_names_are_words_in_full():
+    files = ((path, 1, path.stem) for path in CODE)
+    names = ((path, *name) for path in CODE for name in said(path).names)
+
+    assert told(fault for fault in [*files, *names] if fault[2] in SHORT_NAMES) == []
+
+
+def test_a_suppression_names_its_rule_and_the_reason():
+    assert found_in(CODE, BARE) == []
+
+
+def test_no_file_names_a_machine():
+    assert found_in({*TEXTS, *TESTS} - {Path(__file__)}, MACHINE_PATH) == []
+
+
+def test_the_build_names_no_registry():
+    build = [ROOT / name for name in ("Makefile", ".ci/run", "constraints.txt", "pyproject.toml")]
+
+    assert found_in(build, REGISTRY) == []
+
+
+def found_in(paths: Iterable[Path], pattern: re.Pattern[str]) -> list[str]:
+    return told(
+        (path, number, line.strip())
+        for path in paths
+        for number, line in enumerate(lines(path), start=1)
+        if pattern.search(line)
+    )
