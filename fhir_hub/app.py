@@ -24,6 +24,7 @@ from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.hl7v2.senders.reloading import Reloading
 from fhir_hub.hub import Hub
 from fhir_hub.identity.blocks import DERIVED
+from fhir_hub.identity.organization import own_organization
 from fhir_hub.identity.rules import IDENTIFIER_RULES
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.r4.checks.required import requirement
@@ -78,7 +79,8 @@ def build(
     unknown = _SEVERITIES[settings.unknown_profiles]
     checks = Checks(definitions, profiles, terminology, unknown=unknown)
     parameters = Parameters(definitions, full_text=settings.full_text)
-    mappings = load_mappings(definitions, settings.mappings_folders)
+    own = own_organization(settings, checks)
+    mappings = load_mappings(definitions, settings.mappings_folders, own)
     sources = (*_SOURCES, *mappings.senders)
     settings.require_sources(sources)
     site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas, sources)
@@ -88,18 +90,17 @@ def build(
     rules = (partial(requirement, checks, site_rules, definitions), clock)
     base = settings.base_url or address(settings.host, settings.port)
     orders = Orders(parameters, settings.zone, base, ALIASES, settings.subscriptions_allow)
-    known = (parameters, stored, orders)
-    repository, indexing = _repository(settings, backend, rules, known, warn)
+    repository, indexing = _repository(settings, backend, rules, (parameters, stored, orders), warn)
     definers = (profiles, terminology, stored)
-    service = service_of(settings, definers, checks, site_rules, parameters, repository.of("rest"))
+    of_rest = (parameters, repository.of("rest"), own)
+    service = service_of(settings, definers, checks, site_rules, *of_rest)
     metrics = Metrics(__version__, is_shared=figures is not None)
     channels = configured(settings)
     kept = backend.codes or CodesFile(settings.local_codes_path)
     codes = CodesSeen(kept, mappings, stored, settings.trusted_facilities)
     outer = (settings, backend, logs, metrics)
     receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
-    warn = logs.get_logger("mllp").warning
-    stores = (backend.store, backend.journal)
+    warn, stores = logs.get_logger("mllp").warning, (backend.store, backend.journal)
     answers = Answers(receiver, *stores, parameters, mappings, settings.zone, warn, clock)
     intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
     trials = Trials(mappings, checks, settings.zone, clock, settings.mllp_max_message_bytes)

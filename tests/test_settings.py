@@ -85,7 +85,10 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
         ("page_size = 500\nmax_page_size = 100", "page_size is above max_page_size"),
         ("references = 1", "references: input should be 'enforce', 'warn' or 'off'"),
         ('[sources.rest]\nreferences = "no"', "sources.rest.references: input should be 'enforce'"),
-        ("[sources.rest]\nport = 1", "sources.rest.port: extra inputs are not permitted"),
+        (
+            "[sources.rest]\nport = 1",
+            "sources.rest.port: there is no such key; see docs/settings.md",
+        ),
         ("port = ", "not TOML"),
         (b"\xff", "it is not UTF-8"),
     ],

@@ -55,7 +55,7 @@ def command(
         ),
     ] = "",
     config: Annotated[
-        Path | None, typer.Option(help="Settings in TOML: timezone, mappings_folder.")
+        Path | None, typer.Option(help="Settings in TOML: timezone, mappings_folder, organization.")
     ] = None,
 ) -> None:
     """Print the transaction Bundle of an HL7v2 message. 将 HL7v2 消息转换为 FHIR Bundle。"""
@@ -135,6 +135,7 @@ def _converter(sender: str, config: Path | None, report: str) -> Converter:
     from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.hl7v2.mappings import load_mappings
     from fhir_hub.hl7v2.reports.trial import Trials
+    from fhir_hub.identity.organization import own_organization
     from fhir_hub.r4.checks.run import Checks
     from fhir_hub.r4.definitions import load_definitions
     from fhir_hub.settings import InvalidSettings, load_settings
@@ -143,12 +144,13 @@ def _converter(sender: str, config: Path | None, report: str) -> Converter:
         settings = load_settings(config, {}, os.environ)
         folders = [settings.mappings_folder] if settings.mappings_folder else []
         definitions = load_definitions()
-        mappings = load_mappings(definitions, folders)
+        checks = Checks(definitions)
+        mappings = load_mappings(definitions, folders, own_organization(settings, checks))
     except InvalidSettings as error:
         refuse(str(error))
     except InvalidMapping as error:
         fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
-    trials = Trials(mappings, Checks(definitions), settings.zone, now)
+    trials = Trials(mappings, checks, settings.zone, now)
     if sender and sender not in mappings.senders:
         shown = ", ".join(mappings.senders) or "none"
         refuse(f"--sender: no file for this sender; there are: {shown} / 没有该发送方的配置")

@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from fhir_hub.clock import Clock, IdMaker, microseconds
 from fhir_hub.errors import InvalidResource
+from fhir_hub.identity import match
 from fhir_hub.r4.dates import date_interval
 from fhir_hub.referral.finding import read
 from fhir_hub.referral.reading import at
@@ -61,7 +62,10 @@ _MOMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Where documents come from. `zone` is that of times without an offset, `base` this server."""
+    """Where documents come from. `zone` is that of times without an offset, `base` this server.
+
+    `organization` runs the hub, as an Organization; None: nobody says which.
+    """
 
     store: Store
     parameters: Parameters
@@ -69,6 +73,7 @@ class Archive:
     base: str
     clock: Clock
     new_id: IdMaker
+    organization: Resource | None = None
 
     def urn(self) -> str:
         """Return a new name for what is nowhere stored: `urn:uuid:…`."""
@@ -114,6 +119,15 @@ class Archive:
     async def read_many(self, keys: Iterable[Key]) -> list[Resource]:
         """Return the resources that are there."""
         return [read(stored) for stored in await self.store.read_many(keys)]
+
+    async def own_organization(self) -> Resource | None:
+        """Return who runs the hub: as it is stored, if one has a number of his; else as told."""
+        own = self.organization
+        if own is None:
+            return None
+        plan = match.plan_of(match.numbers(own.get("identifier", ())))
+        found = await self._all(Query(("Organization",), plan, count=2)) if plan != Or() else []
+        return found[0] if len(found) == 1 else own
 
     def moment(self, resource: Resource) -> int | None:
         """Return when it took place or was written, microseconds since 1970; None: not told."""

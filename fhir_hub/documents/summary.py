@@ -11,7 +11,7 @@ from datetime import date
 
 from fhir_hub.documents.archive import MOST, Archive
 from fhir_hub.documents.assembly import Contents
-from fhir_hub.documents.composing import NEWEST_ONLY, Part, moment_text, write
+from fhir_hub.documents.composing import NEWEST_ONLY, Part, key_in, moment_text, write
 from fhir_hub.documents.disclosure import RESULTS_FOR, Ground, permission
 from fhir_hub.documents.people import Person
 from fhir_hub.documents.sameness import Fact, told_once
@@ -37,8 +37,14 @@ async def summary(archive: Archive, person: Person, version: str) -> Resource:
         record[name] = await archive.of_patients(name, person.ids, since)
     today = now.astimezone(archive.zone).date()
     parts = [part for one in SECTIONS if (part := _part(one, record, contents, person, today))]
+    own = await archive.own_organization()
+    if own is not None and "id" in own:
+        contents.put(own)
     await contents.follow()
     composition = _composition(contents, archive, person, version)
+    if own is not None:
+        address = contents.address(key_in(own)) if "id" in own else contents.make(own)
+        composition["custodian"] = {"reference": address}
     return await write(contents, archive, composition, parts)
 
 

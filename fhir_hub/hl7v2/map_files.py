@@ -27,6 +27,7 @@ from fhir_hub.r4.definitions import load_definitions
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ROW = re.compile(r"/(field|resource)/(\d+)((?:/.*)?)")
 Document = Mapping[str, Any]
+HUB = {"resourceType": "Organization", "name": "fhir-hub"}  # in a map: who runs this hub
 
 
 class InvalidMapping(Exception):
@@ -44,7 +45,7 @@ class MapFiles:
 
     `structures` says which message structure an event has, `ranks` in which of the folders a
     sender's file is. `version` is what a folder's `version.toml` says; `digest` is of all that
-    was read.
+    was read. `organization` runs the hub: it stands where a segment map says `HUB`.
     """
 
     segments: dict[str, Document] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class MapFiles:
     structures: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     version: str = ""
+    organization: Document | None = None
     digest: Any = field(default_factory=hashlib.sha256)
 
 
@@ -66,9 +68,12 @@ def built_in_folder() -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / "mappings"
 
 
-def read_files(folders: Sequence[Path]) -> MapFiles:
-    """Return what the folders hold, later ones before earlier ones; problems are collected."""
-    files = MapFiles()
+def read_files(folders: Sequence[Path], organization: Document | None = None) -> MapFiles:
+    """Return what the folders hold, later ones before earlier ones; problems are collected.
+
+    `organization` is the Organization that runs the hub, None if nobody says which.
+    """
+    files = MapFiles(organization=organization)
     schemas = {
         kind: json.loads((built_in_folder() / f"{kind}.schema.json").read_text("utf-8"))
         for kind in ("message", "part", "segment", "sender", "structures", "version")
@@ -77,7 +82,7 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
         if not folder.is_dir():
             files.problems.append(f"{folder}: there is no such folder")
         for path, document in _documents(folder, "segments/*.toml", schemas["segment"], files):
-            files.segments[path.stem] = document
+            files.segments[path.stem] = _with_hub(document, organization)
         for path, document in _documents(folder, "messages/*/map.toml", schemas["message"], files):
             files.messages[path.parent.name] = document
         for path, document in _documents(folder, "parts/*.toml", schemas["part"], files):
@@ -96,7 +101,21 @@ def read_files(folders: Sequence[Path]) -> MapFiles:
                 files.tables[path.stem] = read_table(path.stem, document)
             except ValueError as error:
                 files.problems.append(f"{_shown(path)}: {error}")
+    if organization is not None:
+        files.digest.update(fhirjson.canonical(organization))
     return files
+
+
+def _with_hub(document: Document, organization: Document | None) -> Document:
+    """Return a segment map with the Organization that runs the hub in its place."""
+    rows = document["field"]
+    if organization is None or all(row.get("value") != HUB for row in rows):
+        return document
+    own = {"value": organization}
+    return {
+        **document,
+        "field": [{**row, **own} if row.get("value") == HUB else row for row in rows],
+    }
 
 
 def _concept_maps(folder: Path, files: MapFiles) -> Iterator[Document]:

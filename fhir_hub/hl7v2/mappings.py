@@ -127,6 +127,11 @@ class Mappings:
         ]
 
     @property
+    def organization(self) -> Mapping[str, Any] | None:
+        """The Organization that runs the hub, None if nobody says which."""
+        return self._files.organization
+
+    @property
     def structures(self) -> frozenset[str]:
         """The message structures that have a map of their own."""
         return frozenset(self._structures - {GENERIC_NAME})
@@ -287,12 +292,17 @@ class Mappings:
             problems.append(f"segments/{name}.toml: no message uses this map")
 
 
-def load_mappings(definitions: Definitions, folders: Sequence[Path] = ()) -> Mappings:
+def load_mappings(
+    definitions: Definitions,
+    folders: Sequence[Path] = (),
+    organization: Mapping[str, Any] | None = None,
+) -> Mappings:
     """Return the built-in maps with those of a site's `folders`; of one name the last file holds.
 
-    Raises `InvalidMapping` with all that is wrong, each with file and row.
+    `organization` is the Organization that runs the hub, None if nobody says which. Raises
+    `InvalidMapping` with all that is wrong, each with file and row.
     """
-    return Mappings(read_files([built_in_folder(), *folders]), definitions)
+    return Mappings(read_files([built_in_folder(), *folders], organization), definitions)
 
 
 def _listed(written: str | list[str]) -> list[str]:

@@ -87,6 +87,7 @@ def statement(base: str, service: Service) -> dict[str, Any]:
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": instant(service.started),
+        **_published_by(service),
         "kind": "instance",
         "software": {"name": "fhir-hub", "version": service.version},
         "implementation": {"description": "fhir-hub", "url": base},
@@ -95,6 +96,15 @@ def statement(base: str, service: Service) -> dict[str, Any]:
         "patchFormat": [JSON_PATCH, "application/fhir+json", "application/fhir+xml"],
         "rest": [rest],
     }
+
+
+def _published_by(service: Service) -> dict[str, Any]:
+    """Return who runs the server and how to reach it, as far as the settings say."""
+    organization = service.organization or {}
+    shown = {"publisher": organization["name"]} if "name" in organization else {}
+    if "telecom" in organization:
+        shown["contact"] = [{"telecom": organization["telecom"]}]
+    return shown
 
 
 def _resource(

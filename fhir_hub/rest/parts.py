@@ -3,6 +3,8 @@
 Spec: https://hl7.org/fhir/R4/http.html
 """
 
+from typing import Any
+
 from fhir_hub import __version__
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.r4.checks.run import Checks
@@ -25,8 +27,9 @@ def service_of(
     site_rules: SiteRules,
     parameters: Parameters,
     repository: Repository,
+    organization: dict[str, Any] | None,
 ) -> Service:
-    """Return the parts of the REST API."""
+    """Return the parts of the REST API; `organization` runs the hub."""
     profiles, terminology, stored = definers
     return Service(
         repository=repository,
@@ -49,5 +52,6 @@ def service_of(
         reminders=settings.reminders,
         profiles=profiles,
         pools=settings.pools,
+        organization=organization,
         shown=Delivery(repository, settings.referral).shown,
     )

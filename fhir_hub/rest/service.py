@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fhir_hub.errors import NotFound
 from fhir_hub.r4.checks.run import Checks
@@ -44,7 +44,8 @@ class Service:
 
     `dispatch`, `interactions` and `operations` are those of `routes.py`, so that a
     bundle can ask for any interaction and the CapabilityStatement can name them without importing
-    the table. `shown` is told which Tasks a search showed.
+    the table. `shown` is told which Tasks a search showed. `organization` runs the hub, as an
+    Organization.
     """
 
     repository: Repository
@@ -68,6 +69,7 @@ class Service:
     profiles: Packages = field(default_factory=Packages)
     shown: Callable[[Pairs, Sequence[Stored]], Awaitable[None]] | None = None
     pools: Mapping[str, PoolSettings] = field(default_factory=dict)
+    organization: dict[str, Any] | None = None
 
     def terms(self, base: str) -> SearchTerms:
         """Return what knows the codes that a search means; `base` is the server's own address."""

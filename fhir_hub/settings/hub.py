@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_hub.settings.care import PoolSettings, PrescriptionSettings
 from fhir_hub.settings.channels import ChannelSettings
+from fhir_hub.settings.organization import OrganizationSettings
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.settings.places import PREFIX, InvalidSettings, nearest
 from fhir_hub.settings.referral import ReferralSettings
@@ -89,6 +90,10 @@ class Settings(BaseSettings):
     base_url: WebAddress = ""
     """The public address of the FHIR API, for links in answers, such as
     `https://hub.example.org/fhir`; empty: the host that the client asked for."""
+
+    organization: OrganizationSettings | None = None
+    """Who runs this hub, in a table `[organization]` ([below](#who-runs-the-hub)); without it what
+    the hub makes of messages names an Organization "fhir-hub"."""
 
     timezone: Zone = "+08:00"
     """The zone of times without an offset, in messages, resources and searches alike: an offset

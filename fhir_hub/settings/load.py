@@ -7,12 +7,12 @@ Spec: https://toml.io/en/v1.0.0
 
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from fhir_hub.settings.channels import check_channels
@@ -54,7 +54,7 @@ def load_settings(
         settings = _Given(**(file | variables | given))
     except ValidationError as error:
         wrong = error.errors(include_url=False)
-        reasons = told(wrong, given, variables, config)
+        reasons = told(wrong, given, variables, config, _keys_at)
         raise InvalidSettings("\n".join(reasons)) from None
     if settings.page_size > settings.max_page_size:
         raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
@@ -67,6 +67,22 @@ def load_settings(
     if settings.workers > 1 and not hasattr(socket, "send_fds"):
         raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
     return settings
+
+
+def _keys_at(path: Sequence[Any]) -> Iterable[str]:
+    """Return the keys of the table in which the last key of `path` stands."""
+    table: type[BaseModel] = Settings
+    for key in path[:-1]:
+        if key in table.model_fields:
+            table = _table_in(table.model_fields[key].annotation) or table
+    return table.model_fields
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the table that a setting is, or of which it has several."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _table_in(one))), None)
 
 
 class _Given(Settings):

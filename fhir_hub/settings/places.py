@@ -5,7 +5,7 @@ Spec: https://toml.io/en/v1.0.0
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,12 @@ def told(
     given: Mapping[str, Any],
     variables: Mapping[str, str],
     config: Path | None,
+    keys_at: Callable[[Sequence[Any]], Iterable[str]],
 ) -> Iterator[str]:
-    """Yield what is wrong, each with where it was set: an option, a variable, or the file."""
+    """Yield what is wrong, each with where it was set: an option, a variable, or the file.
+
+    `keys_at` says which keys the table has that a path ends in.
+    """
     for one in errors:
         name, path = str(one["loc"][0]), ".".join(map(str, one["loc"]))
         if name in given:
@@ -48,6 +52,8 @@ def told(
         else:
             where = place(config, path)
         reason = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            reason = f"there is no such key{nearest(str(one['loc'][-1]), keys_at(one['loc']))}"
         yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"
 
 

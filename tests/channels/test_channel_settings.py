@@ -12,7 +12,11 @@ CERTIFICATE = 'certificate = "a.pem"\n'
 @pytest.mark.parametrize(
     ("text", "row", "told"),
     [
-        ("[channels.lab]\nprot = 1", 3, "channels.lab.prot: extra inputs are not permitted"),
+        (
+            "[channels.lab]\nprot = 1",
+            3,
+            "channels.lab.prot: there is no such key; did you mean port",
+        ),
         ("[channels.lab]\nport = 99999", 3, "channels.lab.port: input should be less than"),
         ("[ channels . lab ]\n\n  port = -1", 4, "channels.lab.port: input should be greater"),
         ('[channels.lab]\ntransport = "ftp"', 3, "channels.lab.transport: input should be 'mllp'"),

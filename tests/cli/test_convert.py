@@ -198,3 +198,51 @@ def test_the_report_says_what_r4_forbids_in_what_a_map_makes(run, first, tmp_pat
     (issue,) = json.loads(ended.out)["report"]["invalid"]
     assert (ended.code, issue["code"]) == (0, "invalid")
     assert issue["expression"][0].endswith(".maritalStatus.text")
+
+
+ORGANIZATION = """[organization]
+name = "青浦区卫生健康信息中心"
+identifier = [{ system = "https://fhir-hub.example/sid/uscc", value = "12310118DEM0000149" }]
+"""
+
+
+def organizations(printed):
+    """Return the Organizations of a Bundle by name: what is asked before it is made."""
+    return {
+        entry["resource"].get("name"): entry["request"].get("ifNoneExist")
+        for entry in json.loads(printed)["entry"]
+        if entry["resource"]["resourceType"] == "Organization"
+    }
+
+
+def test_a_config_says_which_organization_makes_fhir_of_messages(run, first, tmp_path):
+    config = tmp_path / "hub.toml"
+    config.write_text(ORGANIZATION, "utf-8")
+
+    named = organizations(run("convert", "--config", config, first).out)
+    unnamed = organizations(run("convert", first).out)
+
+    assert "fhir-hub" in unnamed
+    assert unnamed.keys() - named.keys() == {"fhir-hub"}
+    asked = "identifier=https://fhir-hub.example/sid/uscc|12310118DEM0000149"
+    assert named["青浦区卫生健康信息中心"] == asked
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("name", "nmae"), "organization.nmae: there is no such key; did you mean name?"),
+        (("system", "systm"), "identifier.0.systm: there is no such key; did you mean system?"),
+        (("0149", "0148"), "identifier[0].value: the check character of the unified social credit"),
+        (("https:", "https "), "organization.identifier.0.system: string should match"),
+        ((ORGANIZATION[15:], ""), "organization: say its name or an identifier"),
+    ],
+)
+def test_an_organization_that_cannot_be_is_refused(run, first, tmp_path, wrong, told):
+    config = tmp_path / "hub.toml"
+    config.write_text(ORGANIZATION.replace(*wrong), "utf-8")
+
+    ended = run("convert", "--config", config, first)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err

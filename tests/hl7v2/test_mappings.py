@@ -16,7 +16,7 @@ from conversion_parts import (
 
 from fhir_hub.hl7v2 import er7, structure
 from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.map_files import InvalidMapping, built_in_folder, read_files
+from fhir_hub.hl7v2.map_files import HUB, InvalidMapping, built_in_folder, read_files
 from fhir_hub.hl7v2.mappings import load_mappings
 from fhir_hub.hl7v2.path import parse_path
 
@@ -24,13 +24,13 @@ MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
 
 
-def load(folder, files):
+def load(folder, files, organization=None):
     """Write files into a site's folder and load the maps with them."""
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-    return load_mappings(definitions(), [folder])
+    return load_mappings(definitions(), [folder], organization)
 
 
 def problems(folder, files):
@@ -248,7 +248,7 @@ def test_a_senders_file_says_who_makes_fhir_of_its_messages(tmp_path):
         '"Organization", name = "青浦区卫生健康信息中心", identifier = [{ value = "QPRHP" }] }'
     )
     message = er7.parse(lines(MSH.format("ADT^A08^ADT_A01"), PID))
-    maps = load(tmp_path, {"senders/x.toml": sender(row)})
+    maps = load(tmp_path, {"senders/x.toml": sender(row)}, {**HUB, "name": "who runs the hub"})
     first, second = (convert(message, maps, by_table=True).resources for _ in range(2))
     assert first == second
     made = {one.full_url: one.resource for one in first}
@@ -259,7 +259,9 @@ def test_a_senders_file_says_who_makes_fhir_of_its_messages(tmp_path):
         for agent in resource["agent"]
         if agent["type"]["coding"][0]["code"] == "assembler"
     ]
-    assert "fhir-hub" not in [one.get("name") for one in made.values()]  # its place is taken
+    names = str([one.get("name") for one in made.values()])
+    assert "fhir-hub" not in names  # its place is taken
+    assert "who runs the hub" not in names
     assert who == [
         {
             "resourceType": "Organization",

@@ -39,7 +39,8 @@ class Reloading:
         also: Sequence[Callable[[bool], Awaitable[None]]] = (),
     ) -> None:
         self._mappings, self._count, self._also = mappings, count, also
-        self._load = partial(load_mappings, definitions, settings.mappings_folders)
+        own = (settings.mappings_folders, mappings.organization)
+        self._load = partial(load_mappings, definitions, *own)
         self._log = logs.get_logger("hl7v2").warning
         self._folders = (built_in_folder(), *settings.mappings_folders)
         self._every_s = settings.mappings_watch_s

@@ -54,6 +54,7 @@ def archive_of(request: FhirRequest, service: Service) -> Archive:
         request.base,
         repository.clock,
         repository.new_id,
+        service.organization,
     )
 
 
