@@ -23,7 +23,7 @@ from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
-from fhir_hub.hl7v2.parted import choose_part
+from fhir_hub.hl7v2.parted import choose_named, choose_part, names_part
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import doubles, match, merging, systems
 from fhir_hub.identity.match import Number
@@ -180,7 +180,7 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
     unit.require_none("Patient", is_gone)
 
 
-async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
+async def _find_others(unit: Unit, things: list[Thing]) -> None:
     """Find what is no Patient by identifier and by key, with a search of each a resource type."""
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
@@ -210,18 +210,22 @@ async def _find_others(unit: Unit, things: Sequence[Thing]) -> None:
         if keys:
             tests = tuple(Is(key.value, key.system) for key in sorted(keys))
             found += await unit.find(resource_type, Has("_tag", "token", tests))
-        if not found:
+        if not found and resource_type != "ServiceRequest":
             continue
         holders: dict[Number, dict[str, Resource]] = {}
         read = _familiar_holder if is_named and not keys else _holder
         for resource, held in map(read, [stored.content for stored in found]):
             for number in held:
                 holders.setdefault(number, {})[resource["id"]] = resource
-        for thing in of_type:
+        named = [thing for thing in of_type if names_part(thing, holders)]
+        told = [thing for thing in of_type if thing not in named] if named else of_type
+        for thing in told:
             _choose(thing, holders)
-        shared = [thing for thing in of_type if thing.converted.earlier and not thing.logical_id]
-        for thing in shared:
-            choose_part(thing, holders, of_type)
+        for thing in told:
+            if thing.converted.earlier and not thing.logical_id:
+                choose_part(thing, holders, told)
+        for thing in await choose_named(unit, named, holders) if named else ():
+            things.remove(thing)
 
 
 async def _find_made(

@@ -8,7 +8,6 @@ what was asked for.
 Spec: https://hl7.org/fhir/R4/http.html#cond-update; HL7v2 chapter 7, OBX-21
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -61,24 +60,38 @@ def _leave_shared(draft: Draft, numbers: Pairs, owners: Owners) -> None:
 def _part(number: tuple[str, str], drafts: Sequence[Draft]) -> None:
     """Give what shares an order's number a key each: the number, and what was asked for.
 
-    What has number and code of another is the same; where OBR has no number of its own (ORC-2 is
-    that of all), each OBR is another one.
+    What has number and code of another is the same where both say the same (`_told`).
     """
-    asked = [code_of(draft.resource) for draft in drafts]
-    is_own = [any(map(draft.segment.field, (2, 3))) for draft in drafts]
-    if not all(asked) or (all(is_own) and len(set(asked)) == 1):
+    asked = [(code_of(draft.resource), _told(draft)) for draft in drafts]
+    if not all(code for code, _ in asked) or len(set(asked)) == 1:
         return
-    times: Counter[str] = Counter()
-    for draft, code, has_number in zip(drafts, asked, is_own, strict=True):
+    known: dict[str, list[str]] = {}
+    for draft, (code, said) in zip(drafts, asked, strict=True):
         if any(system == PART for system, _ in draft.match):
             continue
-        times[code] += 0 if has_number and times[code] else 1
+        of_code = known.setdefault(code, [])
+        if said not in of_code:
+            of_code.append(said)
         key = f"{number[0]}|{number[1]}/{code}"
-        key = key if times[code] == 1 else f"{key}#{times[code]}"
+        key = key if said == of_code[0] else f"{key}#{of_code.index(said) + 1}"
         meta = draft.resource.get("meta", {})
         tags = [*meta.get("tag", ()), {"system": PART, "code": key}]
         draft.resource["meta"] = {**meta, "tag": tags}
         draft.match, draft.earlier = ((PART, key),), draft.match
+
+
+def _told(draft: Draft) -> str:
+    """Return what tells an order or report from others of its number and code.
+
+    That is its filler's number; without one all that OBR says but its place in the message. Where
+    OBR has no number of its own (ORC-2 is that of all), each OBR is another one.
+    """
+    segment = draft.segment
+    if not segment.field(2) and not segment.field(3):
+        return f"#{segment.index}"
+    held = draft.resource.get("identifier", [])
+    filled = [one["value"] for one in held if "FILL" in _types(one)]
+    return filled[0] if filled else "|".join(segment.fields[2:])
 
 
 def leave_moved(drafts: Iterable[Draft]) -> None:
@@ -104,6 +117,11 @@ def _of_types(held: list[Json], wanted: tuple[str, ...]) -> Pairs:
         if found:
             return pairs(found)
     return pairs([one for one in held if not _types(one)])
+
+
+def pairs_of_type(resource: Json, type_code: str) -> set[tuple[str, str]]:
+    """Return system and value of the identifiers of a type (`FILL`)."""
+    return set(pairs([one for one in resource.get("identifier", ()) if type_code in _types(one)]))
 
 
 def _types(identifier: Json) -> list[str]:

@@ -135,8 +135,16 @@ def _added(old: Sequence[Json], new: Sequence[Json], key: Callable[[Json], Any])
 
 
 def unite(first: Resource, second: Resource) -> Resource:
-    """Return the one resource that two of a message stand for; where both speak, the first."""
-    return {**second, **first}
+    """Return the one resource that two of a message stand for; where both speak, the first.
+
+    What either refers to (the results of a report in two parts) and their notes are of it.
+    """
+    both = {**second, **first}
+    for element in first.keys() & second.keys():
+        old, new = first[element], second[element]
+        if isinstance(old, list) and (element == "note" or all("reference" in one for one in new)):
+            both[element] = [*old, *(one for one in new if one not in old)]
+    return both
 
 
 def _without(

@@ -3,35 +3,100 @@
 A message that told only one of them stored it with the number alone: the others of the number do
 not take its place, the one of its code is it.
 
+What a result only names (`create`) is the order of that number, whatever is asked for by it. Where
+several orders of the number ask for the same, that is the one whose filler's number it has, or
+which has a report of that, or the first one without any; where none is known, one is made.
+
 Spec: HL7v2 chapter 4, ORC-2 and OBR-2; R4 http.html#cond-update
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from fhir_hub.hl7v2.matches import PART, code_of
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.matches import PART, code_of, pairs_of_type
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, numbers_of
 from fhir_hub.identity.match import Number
+from fhir_hub.repository.unit import Unit
+from fhir_hub.search.plan import Has, Is
+
+Holders = Mapping[Number, Mapping[str, Resource]]
 
 
-def choose_part(
-    thing: Thing, holders: Mapping[Number, Mapping[str, Resource]], of_type: Sequence[Thing]
-) -> None:
-    """Have a thing found by a number that it shares: what has that alone, and the same code.
+def names_part(thing: Thing, holders: Holders) -> bool:
+    """Say whether a thing is an order that a result names by a number of several orders."""
+    return (
+        thing.converted.mode == "create"
+        and thing.resource["resourceType"] == "ServiceRequest"
+        and (
+            bool(thing.converted.earlier) or any(len(holders.get(n, ())) > 1 for n in thing.numbers)
+        )
+    )
 
-    What a result only names (`create`) is the order of that number, whatever is asked for by it.
-    """
-    is_named = thing.converted.mode == "create"
-    taken = {one.logical_id for one in of_type if not is_named}
+
+def choose_part(thing: Thing, holders: Holders, of_type: Sequence[Thing]) -> None:
+    """Have a thing found by a number that it shares: what has that alone, and the same code."""
+    taken = {one.logical_id for one in of_type}
     for number in numbers_of(thing.converted.earlier):
         held = holders.get(number, {}).values()
         found = [one for one in held if code_of(one) == code_of(thing.resource)]
-        if is_named and len(held) == 1:
-            found = list(held)
         found = [one for one in found if one["id"] not in taken and not _is_part(one)]
         if len(found) == 1:
             thing.found(found[0])
             return
+
+
+async def choose_named(unit: Unit, named: Sequence[Thing], holders: Holders) -> list[Thing]:
+    """Have each order that a result names found; return those that another of them stands for."""
+    folded: list[Thing] = []
+    for at, thing in enumerate(named):
+        numbers = numbers_of(thing.converted.earlier) or thing.numbers
+        held = {id_: one for number in numbers for id_, one in holders.get(number, {}).items()}
+        asked = code_of(thing.resource)
+        found = [one for one in held.values() if asked and code_of(one) == asked]
+        if not found and len(held) == 1:
+            found = [one for one in held.values() if not _is_part(one)]
+        if len(found) > 1:
+            taken = {one.logical_id for one in named[:at]}
+            found = await _own(unit, thing, found, taken)
+        if found:
+            thing.found(found[0])
+            continue
+        others = (one for one in named[:at] if not one.logical_id and one not in folded)
+        if first := next((one for one in others if _is_same(one, thing)), None):
+            first.full_urls += thing.full_urls
+            folded.append(thing)
+    return folded
+
+
+def _is_same(first: Thing, second: Thing) -> bool:
+    """Say whether two orders that are named have a number in common, and ask for the same."""
+    shared = set(first.converted.earlier) & set(second.converted.earlier)
+    return bool(shared) and code_of(first.resource) == code_of(second.resource)
+
+
+async def _own(
+    unit: Unit, thing: Thing, found: Iterable[Resource], taken: set[str]
+) -> list[Resource]:
+    """Return the order of several that a result is of: by its filler's number, or a free one."""
+    wanted = pairs_of_type(thing.resource, "FILL")
+    free: list[Resource] = []
+    for order in sorted(found, key=_rank):
+        plan = Has("based-on", "reference", (Is(f"ServiceRequest/{order['id']}"),))
+        reports = [fhirjson.loads(one.content) for one in await unit.find("DiagnosticReport", plan)]
+        filled = [pairs_of_type(one, "FILL") for one in (order, *reports)]
+        if any(wanted & one for one in filled):
+            return [order]
+        if order["id"] not in taken and not any(filled):
+            free.append(order)
+    return free[:1]
+
+
+def _rank(order: Resource) -> tuple[int, str]:
+    """Return the place of an order among those of its number and code, as its key has it."""
+    keys = [tag["code"] for tag in order.get("meta", {}).get("tag", ()) if tag["system"] == PART]
+    place = keys[0].rpartition("#")[2] if keys else ""
+    return int(place) if place.isdecimal() else 1, str(order["id"])
 
 
 def _is_part(resource: Resource) -> bool:

@@ -206,3 +206,14 @@ def group_number(place: Place, draft: Draft, paths: Paths) -> Json | list[Json] 
         identifiers.typed(identifiers.ei(value.component(2), context), "FGN"),
     )
     return [one for one in pair if one] or None
+
+
+def own_number(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the placer's number of an OBR that has another than the ORC that it shares (ORC-2).
+
+    The standard's tables have only that of ORC.
+    """
+    own, shared = map(place.value, paths)
+    if own is None or shared is None or part(own, 1) == part(shared, 1) or place.run.by_table:
+        return None
+    return identifiers.typed(identifiers.ei(own, place.run.context), "PLAC")

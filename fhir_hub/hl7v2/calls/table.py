@@ -28,6 +28,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `repeated_components` | OBX-5, OBX-2, OBX-6 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
+| `own_number` | OBR-2, ORC-2 | Identifier of an OBR that is not that of its ORC |
 | `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
 | `provider` | PRD-2, PRD-7, PRD-4, PRD-10 | Practitioner, in the name of an institution |
@@ -176,6 +177,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "message_entity": source.message_entity,
         "natural_key": results.natural_key,
         "observers": roles.observers,
+        "own_number": roles.own_number,
         "requester": roles.requester,
         "requisition": roles.requisition,
         "sending_facility": roles.sending_facility,

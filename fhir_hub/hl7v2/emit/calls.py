@@ -34,7 +34,14 @@ Json = dict[str, Any]
 Paths = tuple[Path, ...]
 Inverse = Callable[[Seat, Paths, list[Found], Outbound], list[Found]]
 SILENT = frozenset(
-    {"natural_key", "observation_key", "facility_performer", "local_number", "recorded"}
+    {
+        "natural_key",
+        "observation_key",
+        "facility_performer",
+        "local_number",
+        "recorded",
+        "own_number",
+    }
     | {"sending_application", "message_entity", "sending_facility"}
 )
 

@@ -3,6 +3,7 @@
 Spec: HL7v2 chapter 7, OBX-21 (unique to the observation); R4 observation.html, obs-7
 """
 
+import pytest
 from meaning_parts import segment
 
 PID = "PID|1||T1^^^SHTH01^PI||沈^桂芳"
@@ -85,4 +86,69 @@ async def test_reports_of_one_tube_are_each_a_report_of_the_one_order(say, every
 async def test_one_report_in_two_parts_is_one(say, only):
     parts = ["OBR|1|P1|F1|A^a", result("718-7", "120", ""), "OBR|2|P1|F1|A^a"]
     await say("ORU^R01", "0900", PID, *parts, result("8867-4", "60", ""))
-    assert "tag" not in (await only("DiagnosticReport"))["meta"]
+    report = await only("DiagnosticReport")
+    assert "tag" not in report["meta"]
+    assert len(report["result"]) == 2
+
+
+HANDS = [f"OBR|{at}|P1||CT^ct|||||||||{hand}" for at, hand in ((1, "left"), (2, "right"))]
+
+
+def scan(filler, value):
+    return [f"OBR|1|P1|{filler}|CT^ct", result("8867-4", value, "")]
+
+
+@pytest.fixture
+def values_by_hand(every):
+    """Return for each order what its reports found."""
+
+    async def run():
+        hands = {
+            f"ServiceRequest/{one['id']}": one["extension"][0]["valueString"]
+            for one in await every("ServiceRequest")
+        }
+        values = {
+            f"Observation/{one['id']}": str(one["valueQuantity"]["value"])
+            for one in await every("Observation")
+        }
+        found = {hand: [] for hand in hands.values()}
+        for report in await every("DiagnosticReport"):
+            (order,) = report["basedOn"]
+            found[hands[order["reference"]]] += [values[x["reference"]] for x in report["result"]]
+        return found
+
+    return run
+
+
+async def test_two_orders_of_one_number_and_code_live_and_each_has_its_results(say, values_by_hand):
+    await say("ORM^O01", "0800", PID, "ORC|NW|P1", HANDS[0], "ORC|NW|P1", HANDS[1])
+    await say("ORM^O01", "0810", PID, "ORC|NW|P1", HANDS[0], "ORC|NW|P1", HANDS[1])
+    assert await values_by_hand() == {"left": [], "right": []}
+    await say("ORU^R01", "0900", PID, *scan("F1", "1"), *scan("F2", "2"))
+    await say("ORU^R01", "0910", PID, *scan("F2", "4"))
+    await say("ORU^R01", "0920", PID, *scan("F2", "5"), *scan("F1", "3"))
+    assert await values_by_hand() == {"left": ["3"], "right": ["5"]}
+
+
+async def test_results_that_come_apart_go_to_an_order_each(say, values_by_hand):
+    await say("ORM^O01", "0800", PID, "ORC|NW|P1", HANDS[0], "ORC|NW|P1", HANDS[1])
+    await say("ORU^R01", "0900", PID, *scan("F1", "1"))
+    await say("ORU^R01", "0910", PID, *scan("F2", "2"))
+    assert await values_by_hand() == {"left": ["1"], "right": ["2"]}
+
+
+async def test_two_reports_of_one_order_are_both_its(say, only, every):
+    await say("ORU^R01", "0900", PID, *scan("F1", "1"), *scan("F2", "2"))
+    await say("ORM^O01", "0910", PID, "ORC|NW|P1", HANDS[0])
+    order = f"ServiceRequest/{(await only('ServiceRequest'))['id']}"
+    reports = await every("DiagnosticReport")
+    assert [one["basedOn"][0]["reference"] for one in reports] == [order, order]
+
+
+async def test_a_result_finds_its_order_by_the_number_that_obr_alone_has(say, every, only):
+    orders = ["ORC|NW|P1", "OBR|1|P1||A^a", "OBR|2|P2||B^b"]
+    await say("OMG^O19", "0800", PID, *orders)
+    await say("ORU^R01", "0900", PID, "OBR|1|P2|F2|B^b", result("8867-4", "60", ""))
+    ordered = {one["id"]: asked([one]) for one in await every("ServiceRequest")}
+    based = (await only("DiagnosticReport"))["basedOn"][0]["reference"]
+    assert (len(ordered), ordered[based.partition("/")[2]]) == (2, ["B"])
