@@ -36,6 +36,7 @@ from fhir_hub.store.base import Key, Stored
 
 # Of these a message mostly tells no more than who and where: which one it is, is all that matters.
 _NAMED = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "Device"})
+_SMALL = 16_384  # bytes of a resource that is kept as it was read
 _HOLDERS = frozenset({dict, list, tuple})
 # Objects and arrays of these names are codes, quantities and the like: no full url is in them.
 _HOLD_NONE = frozenset(
@@ -254,9 +255,14 @@ def _holder(content: bytes) -> tuple[Resource, set[Number]]:
     return resource, _held(resource)
 
 
-@lru_cache(maxsize=512)  # staff and wards, which the messages of a feed name again and again
-def _familiar_holder(content: bytes) -> tuple[Resource, set[Number]]:
+@lru_cache(maxsize=512)
+def _known_holder(content: bytes) -> tuple[Resource, set[Number]]:
     return _holder(content)
+
+
+def _familiar_holder(content: bytes) -> tuple[Resource, set[Number]]:
+    """Return it of staff and wards, which the messages of a feed name again and again."""
+    return (_known_holder if len(content) < _SMALL else _holder)(content)
 
 
 def _held(resource: Resource) -> set[Number]:

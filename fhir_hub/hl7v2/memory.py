@@ -153,7 +153,9 @@ class Memories:
         if memory is None:
             if len(self._held) >= _FACILITIES:
                 self.clear()
-            memory = self._held[key] = Memory(self)
+            memory = Memory(self)
+            if len(facility) <= _LONGEST:
+                self._held[key] = memory
         return memory
 
 

@@ -22,6 +22,7 @@ _LAST_FIELDS = {
     **{"SCH": 27, "SPM": 35, "ARV": 10},
 }
 _OPTIONAL, _MANY = 0, -1
+_SHORT = 40  # a longer name is none, and not kept
 _WITHDRAWN = (("leaf", None, "WD", None, None, -1), (0, 0), "FIE")
 
 
@@ -85,9 +86,13 @@ class Group:
         return next((found for group in inner if (found := group.find(path))), None)
 
 
-@lru_cache(maxsize=256)
 def structure(name: str) -> Group | None:
     """Return the groups of a message structure (`ORU_R01`), `None` if no version has it."""
+    return _structure(name) if len(name) < _SHORT else None
+
+
+@lru_cache(maxsize=256)
+def _structure(name: str) -> Group | None:
     for version in _VERSIONS:
         if found := _table(version, "messages", "MESSAGES").get(name):
             return Group("", _by_person([_part(child, name, "") for child in found[1]]))
@@ -107,10 +112,14 @@ def _by_person(parts: list[Part]) -> tuple[Part, ...]:
     return (*parts[:first], Part("PATIENT", person, repeats=True, required=True))
 
 
-@lru_cache(maxsize=256)
 def is_message_type(code: str) -> bool:
     """Say whether HL7 has messages of that type (`QBP`), in any version."""
-    return bool(code) and any(
+    return 0 < len(code) < _SHORT and _is_message_type(code)
+
+
+@lru_cache(maxsize=256)
+def _is_message_type(code: str) -> bool:
+    return any(
         name.partition("_")[0] == code
         for version in _VERSIONS
         for name in _table(version, "messages", "MESSAGES")

@@ -48,7 +48,6 @@ def _new_years() -> tuple[date, ...]:
 _NEW_YEARS = _new_years()
 
 
-@lru_cache(maxsize=4096)
 def others(text: str) -> tuple[str, ...]:
     """Return what a full date is in the other calendar, read either way, as written dates.
 
@@ -58,6 +57,11 @@ def others(text: str) -> tuple[str, ...]:
     >>> others("1953-03-01")
     ('1953-04-14', '1953-01-16')
     """
+    return _others(text) if len(text) == len("1953-03-01") else ()
+
+
+@lru_cache(maxsize=4096)
+def _others(text: str) -> tuple[str, ...]:
     try:
         year, month, day = (int(part) for part in text.split("-"))
         solar = date(year, month, day)

@@ -118,9 +118,13 @@ def aliases(system: str) -> tuple[str, ...]:
     return (first, *_OTHERS.get(first, ()))
 
 
-@lru_cache(maxsize=1024)
 def namespace(text: str) -> str:
     """Return an authority's name as one segment of an address, `unknown` if it is empty."""
+    return (_namespace if len(text) < _SHORT else _namespace.__wrapped__)(text)
+
+
+@lru_cache(maxsize=1024)
+def _namespace(text: str) -> str:
     return quote(text.strip(), safe="-._~") or "unknown"
 
 
@@ -169,9 +173,13 @@ def kind_of_oid(identifier: str) -> str:
     return _KIND_OIDS.get(identifier.removeprefix("urn:oid:"), "")
 
 
-@lru_cache(maxsize=1024)
 def authority_system(authority: str) -> str:
     """Return the namespace of an authority's numbers of orders, appointments, prescriptions."""
+    return (_authority if len(authority) < _SHORT else _authority.__wrapped__)(authority)
+
+
+@lru_cache(maxsize=1024)
+def _authority(authority: str) -> str:
     return f"{BASE}/sid/{namespace(authority)}"
 
 

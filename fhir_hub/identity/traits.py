@@ -168,7 +168,7 @@ def _address(address: Json) -> Address | None:
     lines = [one for one in _list(address.get("line")) if isinstance(one, str)]
     parts = [_text(address, name) for name in ("state", "city", "district")]
     text = "".join([*parts, *lines]) if lines else _text(address, "text")
-    return _place(text[:200], parts[2])
+    return _place(text[:200], parts[2][:_LONGEST])
 
 
 @lru_cache(16_384)

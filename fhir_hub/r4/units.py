@@ -74,7 +74,6 @@ class Unit(NamedTuple):
         return found if isfinite(found) else None
 
 
-@lru_cache(8192)
 def unit_of(code: str) -> Unit | None:
     """Return the unit that a UCUM code names, None for one that is not converted.
 
@@ -84,10 +83,15 @@ def unit_of(code: str) -> Unit | None:
     >>> unit_of("[degF]").number(Decimal("98.6")), unit_of("{score}")
     (37.0, None)
     """
+    return _unit_of(code) if len(code) <= _LONGEST else None
+
+
+@lru_cache(8192)
+def _unit_of(code: str) -> Unit | None:
     if temperature := TEMPERATURES.get(code):
         add, multiply, divide = temperature
         return Unit(_scale(Fraction(multiply, divide), add), "Cel", _temperatures(), code == "Cel")
-    if not code or len(code) > _LONGEST or _only_annotations(code):
+    if not code or _only_annotations(code):
         return None
     try:
         measure = _Reading(code).read()
@@ -183,15 +187,16 @@ def _atom(text: str) -> _Measure:
     raise ValueError("no unit")
 
 
-@cache
 def _known(code: str) -> tuple[_Measure, bool] | None:
     """Return an atom, and whether it takes prefixes."""
+    return _known_atom(code) if code in BASES or code in _atoms() else None
+
+
+@cache
+def _known_atom(code: str) -> tuple[_Measure, bool]:
     if code in BASES:
         return _Measure(Fraction(1), ((code, 1),)), code in METRIC_BASES
-    row = _atoms().get(code)
-    if row is None:
-        return None
-    number, unit, is_metric = row
+    number, unit, is_metric = _atoms()[code]
     of = _Reading(unit).read() if unit != "1" else _ONE
     return _Measure(Fraction(Decimal(number)) * of.factor, of.dimension), is_metric
 

@@ -15,6 +15,7 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Range
 from fhir_hub.store.base import Key, Stored
 
+_SHORT = 500  # what is longer is not kept, so that what is kept is small
 Wanted = Key | str | Is | tuple[str, ...] | tuple[Key, ...]
 
 
@@ -51,9 +52,20 @@ async def find_again(unit: Unit, resource_type: str, **wanted: Wanted) -> list[S
     return await unit.find(resource_type, plan, familiar="whole")
 
 
-@lru_cache(maxsize=1024, typed=True)  # the rules ask the same of each of a message's results
 def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     """Return the plan that `find` asks."""
+    is_short = sum(map(_length, wanted.values())) < _SHORT
+    return (_plan_for if is_short else _plan_for.__wrapped__)(resource_type, **wanted)
+
+
+def _length(wanted: Wanted) -> int:
+    if isinstance(wanted, tuple) and not isinstance(wanted, Key):
+        return sum(map(_length, wanted))
+    return len(str(wanted.code if isinstance(wanted, Is) else wanted))
+
+
+@lru_cache(maxsize=1024, typed=True)  # the rules ask the same of each of a message's results
+def _plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     plans = []
     for name, value in wanted.items():
         index = _index(resource_type, name.replace("_", "-"))

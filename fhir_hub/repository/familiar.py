@@ -18,6 +18,8 @@ from fhir_hub.search.plan import Has, Is, Plan, conditions_of
 from fhir_hub.store.base import Key, Store, Stored
 
 _MOST = 2048
+_LARGE = 65_536  # bytes of an answer that is not kept
+_LONG = 500  # characters of a code; what is asked by a longer one is not kept
 By = Literal["", "name", "whole"]
 Found = tuple[Sequence[Stored], int]
 
@@ -43,11 +45,19 @@ class Asked:
             and self.plan == other.plan
         )
 
+    @property
+    def is_long(self) -> bool:
+        """Say whether it asks for a code that is so long that it is not kept."""
+        parts = [part for part in conditions_of(self.plan) if type(part) is Has]
+        codes = [one.code for part in parts for one in part.tests if type(one) is Is]
+        return any(len(code) > _LONG for code in codes if code)
+
 
 class Familiar:
     """What was found by a type and a plan, and as of when.
 
-    Of the answers those that were used lately: the last 2,048, and the 2,048 before them.
+    Of the answers those that were used lately: the last 2,048, and the 2,048 before them, but
+    none that is large, such as of doctors with their pictures.
     """
 
     def __init__(self) -> None:
@@ -56,6 +66,9 @@ class Familiar:
 
     def keep(self, asked: Asked, matches: Sequence[Stored], as_of: int) -> None:
         """Keep what a search found."""
+        if sum([len(one.content) for one in matches]) > _LARGE or asked.is_long:
+            self.forget(asked)
+            return
         if len(self._known) >= _MOST:
             self._known, self._before = {}, self._known
         self._known[asked] = (matches, as_of)

@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.identity import systems
 
 Json = dict[str, Any]
+_SHORT = 500  # what is longer is not kept, so that what is kept is small
 TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
 
 
@@ -114,9 +115,13 @@ def _time_of_event(written: list[str], context: Context, latest: int) -> int:
     return microseconds_of(times.write_datetime(whole, context.zone)) or latest
 
 
-@lru_cache(maxsize=1024)
 def microseconds_of(text: str) -> int:
     """Return an instant or dateTime with offset in microseconds since 1970; 0 if it is none."""
+    return _microseconds_of(text) if len(text) < _SHORT else 0
+
+
+@lru_cache(maxsize=1024)
+def _microseconds_of(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -160,7 +165,8 @@ def stamped(resource: Json, teller: Teller) -> Json:
     if not teller.time:
         return resource
     meta = resource.get("meta", {})
-    source, stamp = _told_by(teller)
+    is_short = sum([len(part) for part in teller if type(part) is str]) < _SHORT
+    source, stamp = (_told_by if is_short else _told_by.__wrapped__)(teller)
     if "extension" not in meta:
         return {**resource, "meta": {**meta, "source": source, "extension": [stamp]}}
     others = [

@@ -20,6 +20,7 @@ from fhir_hub.r4.fhirpath_text import CannotCompile, parse_expression
 
 _CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
 _MOST = 20_000
+_LONGEST = 10_000  # a longer one, as a patch may have, is not kept
 
 __all__ = ["CannotCompile", "Expression", "Expressions", "Node", "Wrong"]
 
@@ -55,7 +56,7 @@ class Expressions:
         found = self._compiled.get(text)
         if found is None:
             found = Expression(text, self._compiler.compile(parse_expression(text)))
-            if len(self._compiled) < _MOST:
+            if len(self._compiled) < _MOST and len(text) < _LONGEST:
                 self._compiled[text] = found
         return found
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import re2
 
+_SHORT = 500  # what is longer is not kept, so that what is kept is small
+
 
 class NoPattern(ValueError):
     """The text is no regular expression, or one that needs going back."""
 
 
-@lru_cache(1024)
 def pattern(text: str) -> Any:
     """Return the matcher of `text`, with `search`, `fullmatch` and `sub`; raises `NoPattern`.
 
@@ -25,6 +26,11 @@ def pattern(text: str) -> Any:
     >>> pattern("(a+)+b").search("a" * 100_000) is None
     True
     """
+    return (_compiled if len(text) < _SHORT else _compiled.__wrapped__)(text)
+
+
+@lru_cache(1024)
+def _compiled(text: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.dot_nl = True

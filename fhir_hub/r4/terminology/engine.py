@@ -21,6 +21,7 @@ from fhir_hub.r4.terminology.sources import Catalogue, OwnSource, Shelf, Source
 from fhir_hub.r4.terminology.versions import Rules
 
 _KEPT = 500
+_LONGEST = 500  # characters of an address that is kept
 
 
 class Terminology:
@@ -93,6 +94,8 @@ class Terminology:
                 composed = Composer(self.catalogue, Rules()).by_url(value_set)
             except FhirError:
                 composed = None  # what is unknown or faulty decides nothing
+            if len(value_set) > _LONGEST:
+                return composed
             self._composed[value_set] = composed
         return self._composed[value_set]
 

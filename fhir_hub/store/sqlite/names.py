@@ -15,6 +15,7 @@ _HAVE = "SELECT " + ", ".join(
     f"EXISTS (SELECT 1 FROM by_{table} WHERE parameter = ?)" for table in ("point", "low")
 )
 _KEPT = 100_000  # systems come from content: what is kept of them is bounded
+_SHORT = 200  # and so is each
 
 
 class Names:
@@ -122,7 +123,7 @@ class Names:
         number = self._systems.get(uri)
         if number is None:
             number = self._one("SELECT id FROM system WHERE uri = ?", (uri,))
-            if number is not None:
+            if number is not None and len(uri) < _SHORT:
                 if len(self._systems) > _KEPT:
                     self._systems = {"": 0}
                 self._systems[uri] = number

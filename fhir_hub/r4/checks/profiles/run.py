@@ -27,6 +27,8 @@ from fhir_hub.r4.terminology.membership import Membership
 
 _ANY = ("Resource", "DomainResource")
 _SHOWN = 200
+_SHORT = 500  # what is longer is not kept, so that what is kept is small
+_MOST_KNOWN = 10_000
 _MOST = 20  # profiles of one resource; more would be work without end
 
 
@@ -123,7 +125,9 @@ class Profiles:
             check = self._made(self._snapshots.snapshot(canonical), canonical.partition("|")[0])
         except (UnknownProfile, BrokenProfile):
             check = None
-        if len(self._checks) < 10_000:
+        if len(canonical) < _SHORT:
+            if len(self._checks) >= _MOST_KNOWN:
+                self._checks.clear()
             self._checks[canonical] = check
         return check
 
