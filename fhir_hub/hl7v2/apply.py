@@ -198,7 +198,8 @@ async def _find_others(unit: Unit, things: list[Thing]) -> None:
                 wanted.update(thing.numbers)
                 keys.update(numbers_of(own))
             if thing.converted.earlier:
-                wanted.update(numbers_of(thing.converted.earlier))
+                by = keys if resource_type == "Observation" else wanted
+                by.update(numbers_of(thing.converted.earlier))
         found: list[Stored] = []
         is_named = False
         if numbers := sorted(wanted - keys):

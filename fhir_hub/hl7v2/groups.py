@@ -51,7 +51,9 @@ class Node:
         self.children: dict[int, Node] = {}
         self.segments: dict[str, list[tuple[Segment, Group | None]]] = {}
         self.drafts: dict[str, list[tuple[Any, Group | None]]] = {}
-        self._near: dict[str, Segment | None] = {}
+        self._near: dict[str, Segment | None] = (
+            {"ORC": None, "OBR": None} if group.is_of_no_order else {}
+        )
         self._from_inside: dict[tuple[str, int], Segment | None] = {}
         self._linked: dict[tuple[str, int], list[Any]] = {}
 

@@ -20,6 +20,7 @@ from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.plan import Has, Is
 
+_SAID = ("value", "effective", "component")
 Holders = Mapping[Number, Mapping[str, Resource]]
 
 
@@ -35,12 +36,16 @@ def names_part(thing: Thing, holders: Holders) -> bool:
 
 
 def choose_part(thing: Thing, holders: Holders, of_type: Sequence[Thing]) -> None:
-    """Have a thing found by a number that it shares: what has that alone, and the same code."""
+    """Have a thing found by a number that it shares: what has that alone, and the same code.
+
+    A result is so found by a key of before, if it says the same.
+    """
     taken = {one.logical_id for one in of_type}
     for number in numbers_of(thing.converted.earlier):
         held = holders.get(number, {}).values()
         found = [one for one in held if code_of(one) == code_of(thing.resource)]
         found = [one for one in found if one["id"] not in taken and not _is_part(one)]
+        found = [one for one in found if _says_the_same(one, thing.resource)]
         if len(found) == 1:
             thing.found(found[0])
             return
@@ -101,3 +106,9 @@ def _rank(order: Resource) -> tuple[int, str]:
 
 def _is_part(resource: Resource) -> bool:
     return any(one.get("system") == PART for one in resource.get("meta", {}).get("tag", ()))
+
+
+def _says_the_same(stored: Resource, resource: Resource) -> bool:
+    """Say whether two results have one value and time; of what is no result nothing is asked."""
+    told = ({k: v for k, v in one.items() if k.startswith(_SAID)} for one in (stored, resource))
+    return resource["resourceType"] != "Observation" or next(told) == next(told)

@@ -23,6 +23,7 @@ _LAST_FIELDS = {
 }
 _OPTIONAL, _MANY = 0, -1
 _SHORT = 40  # a longer name is none, and not kept
+_OF_NO_ORDER = tuple(f"{one}_OBSERVATION" for one in ("PATIENT", "PERSON", "PROBLEM", "GOAL"))
 _WITHDRAWN = (("leaf", None, "WD", None, None, -1), (0, 0), "FIE")
 
 
@@ -41,7 +42,8 @@ class Group:
     """A group of segments; `path` is its name with those of its parents, empty for the message.
 
     `holds` are all segments in it at any depth, `firsts` those that may begin it; one that
-    `is_prior` is a result of before beside the order that it is told with.
+    `is_prior` is a result of before beside the order that it is told with, one that
+    `is_of_no_order` what was observed of a patient or a problem, though orders stand beside it.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Group:
     holds: frozenset[str] = field(init=False)
     firsts: frozenset[str] = field(init=False)
     is_prior: bool = field(init=False)
+    is_of_no_order: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Collect what the group holds."""
@@ -61,6 +64,7 @@ class Group:
                 firsts |= part.group.firsts if part.group else {part.name}
                 begun = part.required
         object.__setattr__(self, "is_prior", self.path.endswith("PRIOR_RESULT"))
+        object.__setattr__(self, "is_of_no_order", self.path.endswith(_OF_NO_ORDER))
         if self.is_prior and "PID" in holds:
             firsts = {"PID"}  # an ORC without PID before it begins the next order
         object.__setattr__(self, "holds", frozenset(holds))

@@ -238,12 +238,44 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     pieces = [code, sub_id] if sub_id else [code]
     number = _order_number(place, paths)
     if not number:
-        moments = [place.text(path) for path in (Path("OBX", 14), Path("OBR", 7), Path("OBX", 18))]
-        return _natural(place, draft, [*pieces, *moments])
-    key = "/".join([number, *pieces])
-    again = place.run.occurrence(key)
+        return _numberless(place, draft, pieces)
+    if place.node.nearest("OBR") is None:
+        _was_known(place, draft, number, pieces)
+    return _numbered(place, "/".join([number, *pieces]))
+
+
+def _numbered(place: Place, key: str, asked: str = "") -> Json:
+    """Return the tag of a key made of an order's number; `asked` tells other uses of it apart."""
+    again = place.run.occurrence(asked + key)
     system = f"{systems.authority_system(place.run.facility)}/observation"
     return {"system": system, "code": key if again == 1 else f"{key}#{again}"}
+
+
+def _numberless(place: Place, draft: Draft, pieces: list[str]) -> Json:
+    """Return the key of a result whose order has no number: by its moments, and what was asked for.
+
+    Without a moment it is that of its visit.
+    """
+    moments = [place.text(path) for path in (Path("OBX", 14), Path("OBR", 7), Path("OBX", 18))]
+    asked = place.value(Path("OBR", 4))
+    visit = "" if any(moments) else one_line(place.text(Path("PV1", 19)))
+    more = [_code(asked.raw, asked.encoding) if asked else "", visit]
+    before = _natural(place, draft, [*pieces, *moments])
+    if not any(more):
+        return before
+    draft.earlier = ((before["system"], before["code"]),)  # of a build before 27 November 2026
+    return _natural(place, draft, [*pieces, *moments, *more])
+
+
+def _was_known(place: Place, draft: Draft, number: str, pieces: list[str]) -> None:
+    """Have a result under no OBR found by the key of a build before 26 November 2026.
+
+    All of a message had the number of the first there.
+    """
+    first = place.run.moments.setdefault(("number", "first"), number)
+    was = _numbered(place, "/".join([first, *pieces]), "was ")
+    if first != number:
+        draft.earlier = ((was["system"], was["code"]),)
 
 
 @lru_cache(maxsize=4096)
