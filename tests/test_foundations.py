@@ -1,5 +1,6 @@
 """Errors, JSON, clock and ids: what every room builds on."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -16,6 +17,38 @@ def test_an_instant_is_utc_to_the_millisecond():
     eight = timezone(timedelta(hours=8))
     assert clock.instant(MOMENT.astimezone(eight)) == "2024-02-29T10:00:00.123Z"
     assert clock.from_microseconds(clock.microseconds(MOMENT)) == MOMENT
+
+
+async def test_rounds_go_on_after_a_fault_and_while_this_process_leads():
+    done, faults, again = [], [], asyncio.Event()
+
+    async def work():
+        done.append(len(done))
+        again.set()
+        if len(done) == 1:
+            raise OSError("the disk is full")
+
+    async def until_again():
+        again.clear()
+        await again.wait()
+
+    rounds = clock.Rounds(work, 0, faults.append)
+    watching = asyncio.create_task(rounds.watch())
+    await asyncio.sleep(0)
+    assert not done
+    rounds.lead()
+    await until_again()
+    await until_again()
+    await rounds.rest()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    rested = len(done)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (len(done), [str(fault) for fault in faults]) == (rested, ["the disk is full"])
+    rounds.lead()
+    await until_again()
+    watching.cancel()
 
 
 def test_logical_ids_are_valid_differ_and_sort_by_time():

@@ -74,8 +74,9 @@ class Kept(NamedTuple):
 
     A message is a duplicate if one with the same key and digest is `received`, `done` or was
     replaced by one that is; a failed one may be sent again. `is_changed`: the same key came
-    before with other bytes, and the message is `quarantined`. `is_free`: nothing that came
-    before it and shares one of its turns is under way; else wait for its `turn`.
+    before with other bytes, and the message is `quarantined`. One that is does not hold the key
+    itself: a sender who counts anew is taken when what he said first is forgotten. `is_free`:
+    nothing that came before it and shares one of its turns is under way; else wait for its `turn`.
     """
 
     entered: Entered

@@ -38,7 +38,9 @@ def hub(tmp_path_factory, patience):
     path = tmp_path_factory.mktemp("faults") / "hub.sqlite"
     with RunningHub(f"sqlite:{path}", "--config", str(patience)) as running:
         running.path = path
-        with running.client() as client:  # the first of all reads the definitions
-            while client.post("Patient", json={"resourceType": "Patient"}).status_code == 503:
+        # the first of all reads the definitions, and how Han is read
+        first = {"resourceType": "Patient", "name": [{"family": "沈"}]}
+        with running.client() as client:
+            while client.post("Patient", json=first).status_code == 503:
                 pass
         yield running

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from fhir_hub.app import build
+from fhir_hub.clock import Clock, now
 from fhir_hub.hub import Hub
 from fhir_hub.server import Addresses
 from fhir_hub.settings import load_settings
@@ -47,7 +48,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*, load: Path | None = None, **options: Any) -> AsyncIterator[Running]:
+async def running(
+    *, load: Path | None = None, clock: Clock = now, **options: Any
+) -> AsyncIterator[Running]:
     """A hub with the settings `options`, on a store in memory unless they say otherwise."""
     given = {"port": 0, "mllp_port": 0, "store": "memory:", "drain_s": 5, **options}
     settings = load_settings(None, given, {})
@@ -55,7 +58,7 @@ async def running(*, load: Path | None = None, **options: Any) -> AsyncIterator[
     stop = asyncio.Event()
     ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
     async with open_backend(settings.store) as backend:
-        hub = build(settings, backend, Logs(settings.log_level, "json", logged))
+        hub = build(settings, backend, Logs(settings.log_level, "json", logged), clock=clock)
         ended = asyncio.create_task(hub.run(stop, ready.set_result, load))
         await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():

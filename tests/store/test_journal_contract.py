@@ -43,6 +43,19 @@ async def test_other_content_under_a_known_control_id_is_never_pending(journal):
     assert (await journal.find(2)).state == "quarantined"
 
 
+async def test_what_is_quarantined_does_not_hold_its_key_when_the_first_is_forgotten(journal):
+    await journal.keep(message(digest="of last year"))
+    await end(journal, 1)
+    for number in (2, 3):
+        kept = await journal.keep(message(digest="of this year", received=number * 1_000_000))
+        assert (kept.is_changed, kept.entered.number) == (True, number)
+    while any(await journal.prune({"done": 2_000_000}, 2_000_000)):
+        pass
+
+    assert not (await journal.keep(message(digest="of next year", received=9_000_000))).is_changed
+    assert (await journal.keep(message(digest="of this year", received=9_000_000))).is_changed
+
+
 async def test_messages_that_share_a_number_wait_for_each_other_in_order(journal):
     first, second, other, third = [
         await journal.keep(message(n, turns=turns))

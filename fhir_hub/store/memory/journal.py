@@ -32,6 +32,7 @@ class MemoryJournal:
             and any(
                 one.message.key == message.key and one.message.digest != message.digest
                 for one in self._entered.values()
+                if one.state != "quarantined"
             )
         )
         self._last = number = self._last + 1

@@ -95,6 +95,7 @@ class _Group:
             and any(
                 one["key"] == message.key and one["digest"] != message.digest
                 for one in self._known.values()
+                if one["state"] != "quarantined"
             )
         )
         state: State = "quarantined" if is_changed else "received"

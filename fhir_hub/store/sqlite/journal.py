@@ -36,7 +36,9 @@ _COLUMNS = (
 _SOURCE = "message LEFT JOIN message_raw USING (number)"
 _OF_KEY = "SELECT 1 FROM message WHERE key = ? LIMIT 1"  # of nearly every message there is none
 _IS_NEW = f"SELECT (SELECT max(number) FROM message), EXISTS ({_OF_KEY})"
-_OTHER_OF_KEY = "SELECT 1 FROM message WHERE key = ? AND digest <> ? LIMIT 1"
+_OTHER_OF_KEY = (
+    "SELECT 1 FROM message WHERE key = ? AND digest <> ? AND state <> 'quarantined' LIMIT 1"
+)
 _ENTER = (
     f"INSERT INTO message (number, {_OF_MESSAGE}, replaces, state, size)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
