@@ -154,6 +154,35 @@ def test_a_referral_says_its_kind_who_may_do_it_and_why():
     assert len(only(kept, "ServiceRequest")["category"]) == 1
 
 
+def test_a_provider_is_told_with_all_that_is_said_of_her_by_the_tables():
+    """PRD-3, 5, 7 to 11 and 13; the hub keeps them beside the person whom it stores."""
+    prd = (
+        "PRD|RT|李^明|示范路1号^^青浦^^201700|^^^JY|^WPN^PH^^^^^^^^^59240001||D8^SL^^20301231"
+        "|20200101|20291231|甲院|示范路2号^^上海||^WPN^PH^^^^^^^^^59240002"
+    )
+    for event, element in (("REF^I12^REF_I12", "performer"), ("RRI^I12^RRI_I12", "owner")):
+        conversion = made(event, "RF1|P|R||||N1", prd)
+        holder = only(conversion, "ServiceRequest" if element == "performer" else "Task")
+        found = holder[element]
+        role = target(conversion, found[-1] if isinstance(found, list) else found)
+        assert role["code"] == [
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0286", "code": "RT"}]}
+        ]
+        assert role["period"] == {"start": "2020-01-01", "end": "2029-12-31"}
+        person = target(conversion, role["practitioner"])
+        number = person["identifier"][0]
+        assert number["type"]["coding"][0]["code"] == "SL"
+        assert number["period"] == {"end": "2030-12-31"}
+        assert person["address"][0]["line"] == ["示范路1号"]
+        assert person["telecom"][0]["value"] == "59240001"
+        institution = target(conversion, role["organization"])
+        assert (institution["name"], institution["telecom"][0]["value"]) == ("甲院", "59240002")
+        assert target(conversion, role["location"][0])["identifier"][0]["value"] == "JY"
+    kept = str(only(made("REF^I12^REF_I12", "RF1|P|R||||N1", prd, by_table=False), "Provenance"))
+    assert "示范路1号" in kept
+    assert "59240002" in kept
+
+
 def test_a_document_tells_what_it_documents_and_where_it_is_filed():
     txa = "TXA|1|DS||20250301080000||20250302||||||U1||||file.pdf|AU|||||||放射报告|标题"
     found = only(made("OUL^R22^OUL_R22", "SPM|1|S1||BLD", "OBR|1|P1||X", txa), "DocumentReference")

@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import (
-    by_table,
     codes,
     coding_systems,
     contacts,
@@ -331,33 +330,6 @@ def joined_texts(place: Place, draft: Draft, paths: Paths) -> str | None:
     (path,) = paths
     texts = (whole(one.whole(path.field)) for one in place.node.nearest_all(path.segment))
     return "\n".join(text for text in texts if text) or None
-
-
-def provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Practitioner of PRD: name of PRD-2, number of PRD-7, of the place of PRD-4.
-
-    By the tables in the name of the institution of a fourth path, PRD-10.
-    """
-    name_path, number_path, location_path, *employers = paths
-    context = place.run.context
-    number, value = one_line(place.text(number_path)), place.value(name_path)
-    name = people.human_name(value, context) if value else None
-    at = place.value(location_path)
-    facility = (part(at, 4, 1) if at else "") or place.run.facility
-    identifier = {"system": systems.practitioner(facility), "value": number}
-    parts = compact(
-        {
-            "identifier": [identifier] if number else [],
-            "name": name if isinstance(name, list) else [name] if name else [],
-        }
-    )
-    person = {"resourceType": "Practitioner"} | parts if parts else None
-    employer = place.value(employers[0]) if employers and place.run.by_table else None
-    institution = by_table.organization(employer, context) if employer and person else None
-    if institution is None:
-        return person
-    acts = {"practitioner": person, "organization": institution}
-    return {"resourceType": "PractitionerRole"} | acts
 
 
 def described_code(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -8,6 +8,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ROL, PRT); HL7v2 chapters 7 (PRT
 
 from typing import Any
 
+from fhir_hub.hl7v2.calls.providers import kind_of_number
 from fhir_hub.hl7v2.datatypes import codes, contacts, identifiers, places, times
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
@@ -88,12 +89,12 @@ def _numbers(place: Place, number: Path, others: list[Path]) -> list[Json]:
     context, given = place.run.context, place.value(number)
     found = [one] if given and (one := identifiers.ei(given, context)) else []
     for value in (value for path in others for value in place.values(path)):
-        kind, until = value.component(2), value.component(4)
+        kind, (known, period) = value.component(2), kind_of_number(value, place)
         number_of_kind = compact(
             {
                 "value": one_line(part(value, 1)),
-                "type": codes.codeable_concept(kind, context) if kind else None,
-                "period": compact({"end": times.date_time(until, context) if until else ""}),
+                "type": known or (codes.codeable_concept(kind, context) if kind else None),
+                "period": period,
             }
         )
         found += [number_of_kind] if number_of_kind and "value" in number_of_kind else []

@@ -55,9 +55,9 @@ def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
     person = _made("Practitioner", said[0] if said else None, place)
     institution = _made("Organization", place.value(facility), place)
     if institution:
-        institution |= _reached(place, address, phone)
+        institution |= reached(place, address, phone)
     elif place.value(address) or place.value(phone):
-        institution = {"resourceType": "Organization"} | _reached(place, address, phone)
+        institution = {"resourceType": "Organization"} | reached(place, address, phone)
     if institution is None or not place.run.by_table:
         return person or (institution if institution and "name" in institution else None)
     if person and (home := _made("Address", place.value(own_address), place)):
@@ -65,7 +65,8 @@ def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return _role(place, person, institution)
 
 
-def _reached(place: Place, address: Path, phone: Path) -> Json:
+def reached(place: Place, address: Path, phone: Path) -> Json:
+    """Return the first address of one path and the phones of another."""
     found: list[Json] = []
     for value in place.values(phone):
         point = contacts.contact_point(value, place.run.context)
@@ -80,12 +81,12 @@ def contact_organization(place: Place, draft: Draft, paths: Paths) -> Json | Non
     found: Json | None = _made("Organization", place.value(institution), place)
     context = place.run.context
     called, at = place.value(name), place.value(address)
-    reached = _reached(place, address, phone)
+    ways = reached(place, address, phone)
     named = people.human_name(called, context) if called else None
     contact = compact(
         {
             "name": named[0] if isinstance(named, list) else named,
-            "telecom": reached.get("telecom", []),
+            "telecom": ways.get("telecom", []),
             "address": places.address(at, context) if at else None,
         }
     )

@@ -31,7 +31,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `own_number` | OBR-2, ORC-2 | Identifier of an OBR that is not that of its ORC |
 | `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
-| `provider` | PRD-2, PRD-7, PRD-4, PRD-10 | Practitioner, in the name of an institution |
+| `provider` | PRD-2, PRD-7, PRD-4 | Practitioner; by the tables none |
+| `provider_role` | PRD-2, PRD-7, PRD-4, PRD-1 … | PractitionerRole, by the tables |
 | `annotation` | any CWE | Annotation of each text |
 | `specimen_method` | OBR-15.3 | string of SPS.3 |
 | `specimen_source` | OBR-15.1, OBR-15.2 … | CodeableConcept of a component of SPS |
@@ -89,6 +90,7 @@ from fhir_hub.hl7v2.calls import (
     given,
     orders,
     participations,
+    providers,
     results,
     roles,
     source,
@@ -205,7 +207,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "parent_specimen": orders.parent_specimen,
         "repeated_components": results.repeated_components,
         "prior_order": orders.prior_order,
-        "provider": orders.provider,
+        "provider": providers.provider,
+        "provider_role": providers.provider_role,
         "quantity": orders.quantity,
         "recorded": source.recorded,
         "reference_range": results.reference_range,
