@@ -80,6 +80,7 @@ async def apply(
     await snapshots.compare(things, conversion.snapshots, telling)
     moves.keep_class(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
+    moves.name_numbers(records, patients)
     for thing in (one for one in things if id(one) not in priors and one not in records):
         await _stage(unit, thing, addresses, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way

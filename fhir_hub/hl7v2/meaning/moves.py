@@ -1,21 +1,30 @@
-"""What belongs to a visit goes with it: to another patient (A45), or into another visit (A42).
+"""What belongs to a visit, an account or a number goes with it, to another patient or visit.
 
-A visit merged away stays readable, entered in error and part of the one that survives.
+A45 takes a visit to another patient, A44 an account, A43 a number: what was told under it is from
+then on the patient's who has it. A42 takes a visit into another one: it stays readable, entered
+in error and part of that. So that a number can take along what is its, the Provenance of a message
+says by which numbers it named the patient, where she has others too.
 
-Spec: HL7v2 chapter 3, A42 and A45
+Spec: HL7v2 chapter 3, A42 to A45; 3.6.2.1.4, move: all that is subordinate moves along
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.things import Thing
+from fhir_hub.identity import match, review_tasks, systems
+from fhir_hub.identity.match import Number
 from fhir_hub.r4.references import RECORDS, find_references
-from fhir_hub.repository.unit import Unit
+from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is, Or
+from fhir_hub.store.base import Stored
 
-EVENTS = ("A42", "A45")
+BY_NUMBER = f"{systems.BASE}/StructureDefinition/patient-by-number"
+_MOVED = {"A43": "Patient", "A44": "Account", "A45": "Encounter"}
+_AT_ONCE = 500  # addresses in one search
 
 
 def keep_class(things: Sequence[Thing], event: str) -> None:
@@ -26,41 +35,162 @@ def keep_class(things: Sequence[Thing], event: str) -> None:
             thing.converted = thing.converted._replace(resource=rest)
 
 
+def name_numbers(records: Sequence[Thing], patients: Sequence[Thing]) -> None:
+    """Say in the message's Provenance by which numbers it names a patient who has others too."""
+    if len(patients) != 1 or not (stored := patients[0].stored):
+        return
+    named = match.numbers(patients[0].resource.get("identifier", ()))
+    if not set(match.numbers(stored.get("identifier", ()))) - set(named):
+        return
+    said = [
+        {"url": BY_NUMBER, "valueIdentifier": {"system": one.system, "value": one.value}}
+        for one in named
+    ]
+    for thing in records if said else ():
+        if thing.resource["resourceType"] == "Provenance":
+            extensions = [*thing.resource.get("extension", ()), *said]
+            resource = {**thing.resource, "extension": extensions}
+            thing.converted = thing.converted._replace(resource=resource)
+
+
 async def follow(
     unit: Unit, things: Sequence[Thing], addresses: dict[str, str], event: str, known: Parameters
 ) -> None:
-    """Stage what refers to a visit that moved: with its patient, or with the visit it went into."""
-    for thing in things if event in EVENTS else ():
-        if thing.key[0] != "Encounter" or not thing.stored:
-            continue
-        changes = {}
-        if event == "A45":
-            old, new = _target(thing.stored, "subject"), _target(thing.resource, "subject")
-            changes = {old: addresses.get(new, new)} if old and new else {}
-        elif thing.converted.segment == "MRG":
-            into = _target(thing.resource, "partOf")
-            changes = {thing.address: addresses.get(into, into)} if into else {}
-        if any(old != new for old, new in changes.items()):
-            await _re_point(unit, thing.address, changes, known)
+    """Stage what refers to a visit or an account that moved, or came under a number that did."""
+    if event == "A42":
+        for thing in things:
+            if thing.key[0] == "Encounter" and thing.stored and thing.converted.segment == "MRG":
+                into = _target(thing.resource, "partOf")
+                if into:
+                    changes = {thing.address: addresses.get(into, into)}
+                    await _re_point(unit, thing, changes, known)
+    elif event == "A43":
+        for move in _moves(things):
+            await _take_along(unit, move, known)
+    elif event in _MOVED:
+        for thing in things:
+            if thing.key[0] == _MOVED[event] and thing.stored:
+                old, new = _target(thing.stored, "subject"), _target(thing.resource, "subject")
+                if old and new:
+                    await _re_point(unit, thing, {old: addresses.get(new, new)}, known)
 
 
 def _target(resource: dict[str, Any], element: str) -> str:
-    return str(resource.get(element, {}).get("reference", ""))
+    value = resource.get(element, {})
+    one = next(iter(value), {}) if isinstance(value, list | tuple) else value
+    return str(one.get("reference", ""))
 
 
-async def _re_point(unit: Unit, visit: str, changes: dict[str, str], known: Parameters) -> None:
+async def _re_point(
+    unit: Unit, thing: Thing, changes: Mapping[str, str], known: Parameters
+) -> None:
+    """Stage what refers to a thing with its references changed, if any is."""
+    if all(old == new for old, new in changes.items()):
+        return
+    kind, address = thing.key[0], thing.address
+    async for resource_type, stored in _referring(unit, kind, address, known):
+        if resource_type != kind:
+            await _change(unit, stored, changes)
+
+
+async def _referring(
+    unit: Unit, kind: str, address: str, known: Parameters
+) -> AsyncIterator[tuple[str, Stored]]:
+    """Yield the type of each resource that refers to one of a kind, and the resource."""
     for resource_type in sorted(known.definitions.resource_types):
         indexes = {
             index
             for parameter in known.of(resource_type).values()
-            if parameter.kind == "reference" and "Encounter" in parameter.targets
+            if parameter.kind == "reference" and kind in parameter.targets
             for index in parameter.indexes
         }
-        if not indexes or resource_type in RECORDS or resource_type == "Encounter":
+        if not indexes or resource_type in RECORDS:
             continue
-        plan = Or(tuple(Has(index, "reference", (Is(visit),)) for index in sorted(indexes)))
+        plan = Or(tuple(Has(index, "reference", (Is(address),)) for index in sorted(indexes)))
         for stored in await unit.find(resource_type, plan):
-            resource = fhirjson.loads(stored.content)
-            for reference, _ in find_references(resource):
-                reference["reference"] = changes.get(reference["reference"], reference["reference"])
-            await unit.update(resource, stored.logical_id)
+            yield resource_type, stored
+
+
+async def _change(unit: Unit, stored: Stored, changes: Mapping[str, str]) -> None:
+    resource = fhirjson.loads(stored.content)
+    for reference, _ in find_references(resource):
+        reference["reference"] = changes.get(reference["reference"], reference["reference"])
+    await unit.update(resource, stored.logical_id)
+
+
+class _Move(NamedTuple):
+    """The record that loses `numbers`, and the address of the one that they go to."""
+
+    loser: Thing
+    to: str
+    numbers: frozenset[Number]
+
+
+def _moves(things: Sequence[Thing]) -> list[_Move]:
+    """Return what moves by an A43: its patient comes before each whose numbers it has now."""
+    found, to = [], ""
+    for thing in (one for one in things if one.key[0] == "Patient"):
+        gone = frozenset(match.numbers(thing.converted.removes.get("identifier", ())))
+        if not gone:
+            to = thing.address
+        elif to and thing.stored and thing.address != to:
+            found.append(_Move(thing, to, gone))
+    return found
+
+
+async def _take_along(unit: Unit, move: _Move, known: Parameters) -> None:
+    """Stage what was told under the numbers as the patient's who has them now."""
+    old = move.loser.address
+    held = {
+        f"{resource_type}/{stored.logical_id}": stored
+        async for resource_type, stored in _referring(unit, "Patient", old, known)
+        if resource_type != "Patient" and not review_tasks.is_review(fhirjson.loads(stored.content))
+    }
+    told = await _told(unit, [*held])
+    for address, stored in held.items():
+        if _is_theirs(move, told.get(address, [])):
+            await _change(unit, stored, {old: move.to})
+
+
+async def _told(unit: Unit, addresses: Sequence[str]) -> dict[str, list[Resource]]:
+    """Return the Provenances of the messages about each resource, the newest first."""
+    found: dict[str, Resource] = {}
+    for at in range(0, len(addresses), _AT_ONCE):
+        tests = tuple(Is(one) for one in addresses[at : at + _AT_ONCE])
+        for stored in await unit.find("Provenance", Has("target", "reference", tests)):
+            found[stored.logical_id] = fhirjson.loads(stored.content)
+    told: dict[str, list[Resource]] = {}
+    for one in sorted(found.values(), key=_recorded, reverse=True):
+        for target in one["target"]:
+            told.setdefault(str(target.get("reference", "")), []).append(one)
+    return told
+
+
+def _recorded(provenance: Resource) -> datetime:
+    return datetime.fromisoformat(provenance["recorded"])
+
+
+def _is_theirs(move: _Move, told: Sequence[Resource]) -> bool:
+    """Say whether the newest message about a resource that tells named the patient by the numbers.
+
+    One that names both what goes and what stays does not tell; one that names none came when she
+    had no other than her first.
+    """
+    stored = (move.loser.stored or {}).get("identifier", ())
+    every = [number for one in stored for number in match.numbers([one])]
+    kinds = {number.system for number in move.numbers}
+    own = {number for number in every if number.system in kinds}
+    first = [*(one for one in every if one.system not in systems.STRONG), *own][:1]
+    for one in told:
+        said = {*_said(one)} or {*first}
+        goes, stays = said & move.numbers, (said & own) - move.numbers
+        if bool(goes) != bool(stays):
+            return bool(goes)
+    return False
+
+
+def _said(provenance: Resource) -> Iterator[Number]:
+    for extension in provenance.get("extension", ()):
+        if extension["url"] == BY_NUMBER:
+            number = extension["valueIdentifier"]
+            yield Number(number["system"], number["value"])

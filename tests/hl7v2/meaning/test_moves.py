@@ -74,3 +74,77 @@ async def test_a_number_goes_to_the_patient_whose_it_is(say, every, here, mrg):
         for one in await every("Patient")
     ]
     assert found == [("李四", ["T2"]), ("沈桂芳", ["T1", "T9"])]
+
+
+@pytest.fixture
+def told_of(every):
+    """Return, of each resource of the kinds that move, whose it is."""
+
+    async def run():
+        people = {f"Patient/{one['id']}": one["name"][0]["text"] for one in await every("Patient")}
+        return {
+            one.get("identifier", one.get("meta", {}).get("tag"))[0].get("value", kind): people[
+                one["subject"]["reference"]
+            ]
+            for kind in ("Encounter", "ServiceRequest", "DiagnosticReport", "DocumentReference")
+            for one in await every(kind)
+        }
+
+    return run
+
+
+def result(filler):
+    order = segment("OBR", f3=filler, f4="GLU^Glucose", f25="F")
+    return [order, segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="5.1", f11="F")]
+
+
+LI, SHEN = "李四", "沈桂芳"
+MOVE = "MRG|T9^^^SHTH01^PI|||T2^^^SHTH01^PI"
+
+
+async def test_what_was_told_under_a_number_goes_with_it(say, told_of):
+    nine, two, both = (numbered(*one, name="李^四") for one in (["T9"], ["T2"], ["T9", "T2"]))
+    await say("ADT^A04", "0800", numbered("T2", name="李^四"), visit(f19="V0"))
+    await say("ADT^A04", "0801", both)
+    await say("ADT^A04", "0805", numbered("T1"), visit(f19="V1"))
+    await say("ADT^A01", "0810", nine, visit(f19="V9"))
+    await say("ADT^A01", "0812", two, visit(f19="V2"))
+    await say("ADT^A08", "0814", both, visit(f19="V2"))
+    await say("ORM^O01", "0820", nine, "ORC|NW|P9", "OBR|1|P9||GLU^Glucose")
+    await say("ORU^R01", "0822", nine, visit(f19="V9"), *result("F9"))
+    await say("ORU^R01", "0824", two, *result("F2"))
+    await say("MDM^T02", "0826", nine, "TXA|1|DS|TX|20250314||||||||D9", "OBX|1|TX|||text||||||F")
+    before = await told_of()
+    assert {before.pop("V1")} | {*before.values()} == {LI, SHEN}
+    await say("ADT^A43", "0900", numbered("T1"), MOVE)
+    assert await told_of() == {
+        **dict.fromkeys(["V0", "V2", "F2"], LI),
+        **dict.fromkeys(["V1", "V9", "P9", "F9", "D9"], SHEN),
+    }
+    await say("ORU^R01", "0823", nine, *result("F8"))  # late
+    await say("ADT^A08", "0910", numbered("T9"), visit(f19="V9"))
+    await say("ADT^A08", "0912", two, visit(f19="V2"))
+    after = await told_of()
+    assert (after["F8"], after["V9"], after["V2"]) == (SHEN, SHEN, LI)
+
+
+async def test_the_only_number_takes_all_along_and_an_earlier_message_follows(say, told_of):
+    nine = numbered("T9", name="李^四")
+    await say("ADT^A01", "0810", nine, visit(f19="V9"))
+    await say("ADT^A04", "0820", numbered("T1"), visit(f19="V1"))
+    await say("ADT^A43", "0900", numbered("T1"), "MRG|T9^^^SHTH01^PI")
+    await say("ADT^A01", "0800", numbered("T9"), visit(f19="V8"))
+    assert await told_of() == dict.fromkeys(["V1", "V8", "V9"], SHEN)
+
+
+async def test_a_moved_account_takes_its_charges_along(say, only, numbers):
+    charge = segment("FT1", f1="1", f2="X1", f4="20250314", f6="CG", f7="A^a", f10="1")
+    await say("ADT^A04", "0800", person("T1", f18="A1"))
+    await say("ADT^A04", "0810", person("T2"))
+    await say("DFT^P03", "0820", person("T1", f18="A1"), charge)
+    await say("ADT^A44", "0900", person("T2"), segment("MRG", f1="T1^^^SHTH01^PI", f3="A1"))
+    people = await numbers("Patient")
+    for kind in ("Account", "ChargeItem"):
+        subject = (await only(kind))["subject"]
+        subject = subject[0] if isinstance(subject, list) else subject
+        assert people[subject["reference"]] == "T2", kind
