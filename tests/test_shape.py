@@ -123,8 +123,10 @@ def imported(node: ast.AST) -> Iterator[str]:
         yield from ("." if node.level else f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def told(faults: Iterable[tuple[Path, int, str]]) -> list[str]:
-    return [f"{path.relative_to(ROOT).as_posix()}:{line}: {fault}" for path, line, fault in faults]
+def refuse(faults: Iterable[tuple[Path, int, str]]) -> None:
+    """Fail with every fault, each with its file and line."""
+    told = [f"{path.relative_to(ROOT).as_posix()}:{line}: {fault}" for path, line, fault in faults]
+    assert not told, "\n".join(["", *told])
 
 
 def room(path: Path) -> str:
@@ -150,43 +152,37 @@ def test_the_files_are_found():
 def test_a_file_is_short():
     lengths = ((path, len(lines(path))) for path in CODE + TESTS)
 
-    assert told((path, n, "too long") for path, n in lengths if n > LONGEST_FILE) == []
+    refuse((path, n, "too long") for path, n in lengths if n > LONGEST_FILE)
 
 
 def test_a_function_is_short():
     functions = ((path, *function) for path in CODE for function in said(path).functions)
 
-    assert (
-        told(
-            (path, line, f"{name} has {length} lines")
-            for path, line, name, length in functions
-            if length > LONGEST_FUNCTION
-        )
-        == []
+    refuse(
+        (path, line, f"{name} has {length} lines")
+        for path, line, name, length in functions
+        if length > LONGEST_FUNCTION
     )
 
 
 def test_a_module_says_what_it_is_for():
     short = (path for path in CODE if len(said(path).docstring) <= 30)
 
-    assert told((path, 1, "no module docstring") for path in short) == []
+    refuse((path, 1, "no module docstring") for path in short)
 
 
 def test_no_import_is_relative():
     found = ((path, *name) for path in HUB for name in said(path).imports)
 
-    assert told((path, line, name) for path, line, name in found if name == ".") == []
+    refuse((path, line, name) for path, line, name in found if name == ".")
 
 
 def test_imports_go_down_only():
-    assert (
-        told(
-            (path, line, f"{room(path)} may not import {name}")
-            for path in HUB
-            for line, name in said(path).imports
-            if name.startswith("fhir_hub.") and not below(room(path), name)
-        )
-        == []
+    refuse(
+        (path, line, f"{room(path)} may not import {name}")
+        for path in HUB
+        for line, name in said(path).imports
+        if name.startswith("fhir_hub.") and not below(room(path), name)
     )
 
 
@@ -198,14 +194,11 @@ def test_an_outside_package_enters_by_its_door():
         if name.split(".")[0] not in ("", "fhir_hub")
     )
 
-    assert (
-        told(
-            (path, line, f"the door of {package} is elsewhere")
-            for path, line, package in found
-            if package not in sys.stdlib_module_names
-            and not path.relative_to(PACKAGE).as_posix().startswith(DOORS.get(package, ("none",)))
-        )
-        == []
+    refuse(
+        (path, line, f"the door of {package} is elsewhere")
+        for path, line, package in found
+        if package not in sys.stdlib_module_names
+        and not path.relative_to(PACKAGE).as_posix().startswith(DOORS.get(package, ("none",)))
     )
 
 
@@ -213,25 +206,25 @@ def test_names_are_words_in_full():
     files = ((path, 1, path.stem) for path in CODE)
     names = ((path, *name) for path in CODE for name in said(path).names)
 
-    assert told(fault for fault in [*files, *names] if fault[2] in SHORT_NAMES) == []
+    refuse(fault for fault in [*files, *names] if fault[2] in SHORT_NAMES)
 
 
 def test_a_suppression_names_its_rule_and_the_reason():
-    assert found_in(CODE, BARE) == []
+    refuse_text(CODE, BARE)
 
 
 def test_no_file_names_a_machine():
-    assert found_in({*TEXTS, *TESTS} - {Path(__file__)}, MACHINE_PATH) == []
+    refuse_text({*TEXTS, *TESTS} - {Path(__file__)}, MACHINE_PATH)
 
 
 def test_the_build_names_no_registry():
     build = [ROOT / name for name in ("Makefile", ".ci/run", "constraints.txt", "pyproject.toml")]
 
-    assert found_in(build, REGISTRY) == []
+    refuse_text(build, REGISTRY)
 
 
-def found_in(paths: Iterable[Path], pattern: re.Pattern[str]) -> list[str]:
-    return told(
+def refuse_text(paths: Iterable[Path], pattern: re.Pattern[str]) -> None:
+    refuse(
         (path, number, line.strip())
         for path in paths
         for number, line in enumerate(lines(path), start=1)
