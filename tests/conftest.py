@@ -14,12 +14,15 @@ from hypothesis import HealthCheck, settings
 
 from fhir_hub.repository.repository import Repository
 from fhir_hub.rest.http import Exchange
+from fhir_hub.server import calm_collector
 from fhir_hub.store.base import Store
 from fhir_hub.store.open import Backend, open_backend
 
 # whether an example holds does not depend on how fast the machine is
 settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
+
+calm_collector()  # collecting makes a million objects that stay
 
 # of tests/rest, what depends most on the store; `make test-mongo` runs all of it
 ON_MONGO = ("test_bundle", "test_conditional_delete", "test_explain")
@@ -40,6 +43,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     yield
     sys.settrace(traces[0])
     threading.settrace(traces[1])
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the tests that were collected, and their modules."""
+    calm_collector()
 
 
 @pytest.fixture(scope="session", autouse=True)
