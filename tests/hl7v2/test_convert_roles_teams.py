@@ -69,3 +69,15 @@ def test_an_answer_says_to_what_and_how():
     conversion = by_table("ORL^O22^ORL_O22", "MSA|AE|C9", "ORC|OK|P1", "OBR|1|P1||X^Y")
     header = only(conversion, "MessageHeader")
     assert header["response"] == {"identifier": "C9", "code": "transient-error"}
+
+
+def test_a_charge_tells_who_cares_for_the_patient_too_and_not_who_did_the_procedure():
+    account = lines(TABLE_MSH.format("BAR^P01^BAR_P01"), PID, PRT, "PV1|1|I")
+    assert list(members(converted(account, by_table=True))) == ["赵强"]
+
+    charge = lines(
+        TABLE_MSH.format("DFT^P03^DFT_P03"), PID, "FT1|1|||20250310||CG|A^a", "PR1|1||B^b"
+    )
+    conversion = converted(f"{charge}{AFTER}\r", by_table=True)
+    assert of_type(conversion, "CareTeam") == []
+    assert len(only(conversion, "Procedure")["performer"]) == 1
