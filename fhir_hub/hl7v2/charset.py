@@ -215,14 +215,18 @@ def _bom(raw: bytes) -> tuple[str, bytes]:
 
 
 def _declared(raw: bytes, issues: list[tuple[str, str]]) -> str:
-    """Return the codec of the first field that names one; note what is wrong with it."""
-    for number, name in _named(raw):
-        if found := codec(name):
+    """Return the codec of the first field that names one; note what is wrong with it.
+
+    Of several in a field it is the first that is not ASCII, which all others hold.
+    """
+    for number, named in _named(raw):
+        known = [found for name in named if (found := codec(name))]
+        if number == 18 and len(known) < len(named):
+            issues.append(("charset-unknown", "MSH-18 names no character set that is known"))
+        if known:
             if number != 18:
                 issues.append(("charset-misplaced", f"MSH-{number} holds the character set"))
-            return found
-        if number == 18:
-            issues.append(("charset-unknown", "MSH-18 names no character set that is known"))
+            return next((found for found in known if found != "ascii"), known[0])
     return ""
 
 
@@ -232,7 +236,8 @@ def _line(raw: bytes) -> bytes:
     return head.replace(b"\n", b"\r").partition(b"\r")[0]
 
 
-def _named(raw: bytes) -> Iterator[tuple[int, str]]:
+def _named(raw: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Yield each field in which character sets may stand, with the names that do."""
     line = _line(raw)
     if len(line) < 8:
         return
@@ -240,8 +245,8 @@ def _named(raw: bytes) -> Iterator[tuple[int, str]]:
     again = line[5:6]
     for number in _FIELDS:
         if number <= len(fields) and (value := fields[number - 1].strip()):
-            for name in value.split(again) if again else [value]:
-                yield number, name.decode("ascii", "replace")
+            names = value.split(again) if again else [value]
+            yield number, [one.decode("ascii", "replace") for one in names if one.strip()]
 
 
 def _try(raw: bytes, name: str) -> str | None:

@@ -138,6 +138,21 @@ def test_a_shifted_japanese_message_is_read_as_declared():
     assert decode(text.encode("iso2022_jp_2")).text == text
 
 
+@pytest.mark.parametrize(
+    ("declared", "name", "wire"),
+    [
+        ("ASCII~ISO IR87", "山田", "iso2022_jp_2"),
+        ("~ISO IR87", "山田", "iso2022_jp_2"),
+        ("ASCII~8859/1", "Müller", "latin-1"),
+        ("ASCII~BIG-5", "沈桂", "cp950"),
+    ],
+)
+def test_of_several_declared_ascii_gives_way_to_the_set_that_holds_it(declared, name, wire):
+    decoded = decode(message(declared, name=name).encode(wire))
+
+    assert (decoded.text, decoded.issues) == (message(declared, name=name), ())
+
+
 @pytest.mark.parametrize("field", [16, 17, 19, 20])
 def test_a_declaration_in_the_wrong_field_counts_and_is_reported(field):
     decoded = decode(message("GBK", field=field).encode("gbk"))
