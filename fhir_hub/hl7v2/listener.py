@@ -30,6 +30,7 @@ Log = Callable[..., None]
 _READ_BYTES = 1 << 16
 _BACKLOG = 1024
 _HANDSHAKE_S = 10.0
+_FAREWELL_S = 1.0  # how long TLS waits for a client to say that it has heard the end
 _UNFINISHED_BYTES = 1 << 28
 
 
@@ -122,6 +123,7 @@ class Listener:
             ssl=self._tls,
             backlog=_BACKLOG,
             ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
+            ssl_shutdown_timeout=_FAREWELL_S if self._tls else None,
         )
 
     def become(self, limits: Limits) -> None:
@@ -152,6 +154,7 @@ class Listener:
             connection,
             ssl=self._tls,
             ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
+            ssl_shutdown_timeout=_FAREWELL_S if self._tls else None,
         )
 
     @property
@@ -213,7 +216,9 @@ class Listener:
             await self._converse(connection)
             is_broken = False
         except TimeoutError:
-            self._log("mllp_idle", seconds=self._limits.idle_s, inside=connection.framer.is_inside)
+            if not self._is_closing:  # else it is TLS whose end the client did not say
+                inside = connection.framer.is_inside
+                self._log("mllp_idle", seconds=self._limits.idle_s, inside=inside)
             writer.transport.abort()  # it may have answers that nobody reads
         except (ConnectionError, ssl.SSLError):
             self._log("mllp_connection_lost")

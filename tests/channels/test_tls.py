@@ -55,6 +55,17 @@ async def test_a_client_need_not_show_a_certificate_where_that_is_optional_or_no
             assert b"MSA|AA|C1" in await client.send(adt())
 
 
+async def test_a_client_that_says_nothing_more_does_not_hold_up_the_end(
+    start, certificates, client_tls
+):
+    async with start(channels=secured(certificates)) as ways:
+        client = await ways.connect("lab", client_tls("lis.hospital.example"))
+        assert b"MSA|AA|C1" in await client.send(adt())
+        client.writer.transport.pause_reading()  # as one that waits and does not read
+        await ways.intake.close()
+        assert ways.seen.events == []
+
+
 async def test_a_certificate_says_who_may_be_sent_as(start, certificates, client_tls):
     senders = {"LIS.hospital.example": ["LIS|SHTH01", "LIS2|*"]}
     async with start(channels=secured(certificates, senders=senders)) as ways:
