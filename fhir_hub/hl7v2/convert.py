@@ -247,7 +247,10 @@ def _behind(segment: Segment, drafts: Sequence[Draft]) -> Draft:
 
 
 def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappings) -> None:
-    """Raise `InvalidMessage` where nothing can be made, or the structure's patient is missing."""
+    """Raise `InvalidMessage` where nothing can be made, or the structure's patient is missing.
+
+    Of a merge that is also the prior one: without MRG nothing would be merged.
+    """
     if all(draft.is_witness for draft in run.drafts):
         code = message.header.value(9)
         known = program.structure != GENERIC_NAME
@@ -263,9 +266,11 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
                 location="MSH-9",
                 ack_code="AR",
             )
-    lacks_patient = message.first("PID") is None and program.groups.demands("PID")
-    if lacks_patient and program.structure != GENERIC_NAME and "PID" in program.entries:
-        raise InvalidMessage("the message has no PID segment", error_code="100", location="PID")
+    for name in ("PID", "MRG"):
+        is_lacking = message.first(name) is None and program.groups.demands(name)
+        if is_lacking and program.structure != GENERIC_NAME and name in program.entries:
+            told = f"the message has no {name} segment"
+            raise InvalidMessage(told, error_code="100", location=name)
 
 
 def _take_out(late: Late) -> None:

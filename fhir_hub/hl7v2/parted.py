@@ -40,10 +40,10 @@ def choose_part(thing: Thing, holders: Holders, of_type: Sequence[Thing]) -> Non
 
     A result is so found by a key of before, if it says the same.
     """
-    taken = {one.logical_id for one in of_type}
     for number in numbers_of(thing.converted.earlier):
         held = holders.get(number, {}).values()
         found = [one for one in held if code_of(one) == code_of(thing.resource)]
+        taken = {one.logical_id for one in of_type} if found else ()
         found = [one for one in found if one["id"] not in taken and not _is_part(one)]
         found = [one for one in found if _says_the_same(one, thing.resource)]
         if len(found) == 1:

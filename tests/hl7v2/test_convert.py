@@ -66,6 +66,8 @@ def test_an_unknown_event_with_known_segments_is_converted():
         pytest.param(
             lines(MSH.format("ADT^A04^ADT_A01"), "PV1|1|O"), "AE", "100", "PID", id="patient"
         ),
+        pytest.param(lines(MSH.format("ADT^A40^ADT_A39"), PID), "AE", "100", "MRG", id="prior"),
+        pytest.param(lines(MSH.format("ADT^A43"), PID), "AE", "100", "MRG", id="moved"),
     ],
 )
 def test_a_message_that_no_map_can_make_anything_of_is_refused(
