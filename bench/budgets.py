@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bench import data
 from bench.fill import ZONE
 from fhir_hub import fhirjson
+from fhir_hub.collector import calm_collector
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.er7 import parse
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
@@ -15,7 +16,6 @@ from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.server import calm_collector
 
 HEAD = "| step | µs | budget µs |\n|---|---|---|"
 _OVER = 1.3

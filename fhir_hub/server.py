@@ -9,7 +9,6 @@ Spec: https://asgi.readthedocs.io/en/latest/specs/www.html
 
 import asyncio
 import contextlib
-import gc
 import math
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -237,15 +236,3 @@ def allow_connections() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # a system may not mean the limit that it names
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def calm_collector() -> None:
-    """Spare the garbage collector what lives as long as the process, and what dies at once.
-
-    A transaction makes and drops a hundred thousand small objects and no cycles: looking for
-    cycles after every 700 of them was a third of its time. Sixteen messages under way hold as
-    many: after every 20,000 it was a thirtieth of theirs. Call it once the hub is built.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 10, 10)

@@ -12,9 +12,9 @@ import parts
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fhir_hub.collector import calm_collector, collect_rarely
 from fhir_hub.repository.repository import Repository
 from fhir_hub.rest.http import Exchange
-from fhir_hub.server import calm_collector
 from fhir_hub.store.base import Store
 from fhir_hub.store.open import Backend, open_backend
 
@@ -22,7 +22,7 @@ from fhir_hub.store.open import Backend, open_backend
 settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
 
-calm_collector()  # collecting makes a million objects that stay
+collect_rarely()  # to collect the tests makes a million objects that stay
 
 # of tests/rest, what depends most on the store; `make test-mongo` runs all of it
 ON_MONGO = ("test_bundle", "test_conditional_delete", "test_explain")

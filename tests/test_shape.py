@@ -17,7 +17,16 @@ PACKAGE = ROOT / "fhir_hub"
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 STEPS = (
-    {"__init__", "errors", "clock", "fhirjson", "settings", "metric_sources", "telemetry"},
+    {
+        "__init__",
+        "errors",
+        "clock",
+        "fhirjson",
+        "settings",
+        "metric_sources",
+        "telemetry",
+        "collector",
+    },
     {"r4"},
     {"search"},
     {"store"},

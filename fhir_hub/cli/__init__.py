@@ -30,6 +30,7 @@ from fhir_hub.cli import (
     validate,
 )
 from fhir_hub.cli.say import say
+from fhir_hub.collector import collect_rarely
 
 EXIT_FAILED = 1
 
@@ -87,6 +88,7 @@ app.add_typer(messages.app, name="messages", epilog=f"Example: {messages.EXAMPLE
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
+    collect_rarely()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

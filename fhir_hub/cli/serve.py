@@ -134,7 +134,8 @@ async def _serve(
         await run_workers(settings, given, logs, stop, ready, load)
         return
     from fhir_hub.app import build
-    from fhir_hub.server import calm_collector, open_socket
+    from fhir_hub.collector import calm_collector
+    from fhir_hub.server import open_socket
     from fhir_hub.store.open import open_backend
 
     with contextlib.ExitStack() as opened:

@@ -22,11 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fhir_hub.collector import calm_collector
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.intake import PortTaken
 from fhir_hub.hl7v2.channels.rereading import Rereading
 from fhir_hub.metric_sources import forget_process
-from fhir_hub.server import Addresses, address, calm_collector, not_listening, open_socket
+from fhir_hub.server import Addresses, address, not_listening, open_socket
 from fhir_hub.settings import Given, Settings
 from fhir_hub.settings.channels import DEFAULT_MLLP
 from fhir_hub.store import forward

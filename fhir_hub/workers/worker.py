@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from fhir_hub.app import build
+from fhir_hub.collector import calm_collector, collect_rarely
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.rereading import become
 from fhir_hub.hub import Hub
-from fhir_hub.server import calm_collector, new_event_loop
+from fhir_hub.server import new_event_loop
 from fhir_hub.settings import load_settings
 from fhir_hub.store.forward import forwarding
 from fhir_hub.store.open import Backend, open_backend
@@ -149,6 +150,7 @@ def _give_up() -> None:
 
 def main() -> None:
     """Run the worker whose descriptors are the arguments."""
+    collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the supervisor, which tells us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the hub is built that reads maps anew
     pipe, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
