@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from fhir_hub.hl7v2.calls import narratives
 from fhir_hub.hl7v2.datatypes import (
     codes,
     coding_systems,
@@ -187,25 +188,41 @@ def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
     (path,) = paths
     segment, run = place.find(path.segment), place.run
     raw = segment.field(path.field) if segment is not None else ""
+    if segment is not None and segment.encoding.subcomponent in raw:
+        value = place.value(path)
+        if value is not None and (suffix := narratives.suffix_of(value)):
+            return _part_of_report(place, value, suffix)
     again = run.memory.ready.get(("observation", raw))
     if again is not None:
         known: Json = again()
         return known
 
     def make() -> Json | None:
-        value, context = place.value(path), run.context
-        if value is None:
-            return None
-        found = codes.codings(value, context) or _by_name(value, context)
-        coded = codes.look_up(value, context.table(CODES))
-        if coded is None:
-            codes.ask_meaning(found, context)
-        if coded and all(one["code"] != coded.code for one in found):
-            found.insert(0, coded.coding())
-        return compact({"coding": found, "text": codes.text_of(value)})
+        value = place.value(path)
+        return _concept(value, run.context) if value is not None else None
 
     concept: Json | None = run.memory.get(("observation", raw), make, run.issues, run.row)
     return concept
+
+
+def _concept(value: Value, context: Context) -> Json | None:
+    found = codes.codings(value, context) or _by_name(value, context)
+    coded = codes.look_up(value, context.table(CODES))
+    if coded is None:
+        codes.ask_meaning(found, context)
+    if coded and all(one["code"] != coded.code for one in found):
+        found.insert(0, coded.coding())
+    return compact({"coding": found, "text": codes.text_of(value)})
+
+
+def _part_of_report(place: Place, value: Value, suffix: str) -> Json:
+    """Return the code of a part of a report in words; the impression is its conclusion too."""
+    study = narratives.without_suffix(value)
+    if not part(study, 1):
+        study = place.value(Path("OBR", 4)) or study
+    if suffix == narratives.IMPRESSION:
+        narratives.conclude(place)
+    return narratives.of_suffix(_concept(study, place.run.context) if study else None, suffix)
 
 
 def _by_name(value: Value, context: Context) -> list[Json]:
@@ -282,6 +299,8 @@ def _was_known(place: Place, draft: Draft, number: str, pieces: list[str]) -> No
 def _code(raw: str, encoding: Encoding) -> str:
     """Return the code of a result, or without one its text."""
     value = Value(raw, encoding)
+    if encoding.subcomponent in raw and (suffix := narratives.suffix_of(value)):
+        return f"{one_line(value.text(1))}&{suffix}"
     return one_line(value.text(1) or value.text(4) or value.text(2) or value.text(5))
 
 

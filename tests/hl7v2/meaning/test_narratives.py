@@ -1,0 +1,55 @@
+"""Reports in words, whose parts the suffix of OBX-3 names (`71020&IMP`).
+
+Spec: HL7v2 chapter 7, 7.1.3; R4 diagnosticreport.conclusion
+"""
+
+from meaning_parts import person, segment
+
+ORDER = segment("OBR", f2="P1", f3="F1", f4="71020^Chest X-ray^C4", f25="F")
+
+
+def part(code, text, kind="TX", status="F", sub_id=""):
+    return segment("OBX", f1="1", f2=kind, f3=code, f4=sub_id, f5=text, f11=status)
+
+
+async def parts_of(every):
+    """Return suffix → text of each part; all are of the study."""
+    found = {}
+    for one in await every("Observation"):
+        study, suffix = one["code"]["coding"]
+        assert (study["code"], suffix["system"].rpartition("/")[2]) == (
+            "71020",
+            "observation-suffix",
+        )
+        found[suffix["code"]] = one["valueString"]
+    return found
+
+
+async def test_each_part_is_an_observation_and_the_impression_the_conclusion(say, every, only):
+    body = [part("&GDT", "Opacity."), part("71020&IMP^Chest X-ray^C4", "Pneumonia.~See below.")]
+    await say("ORU^R01", "0900", person(), ORDER, *body, part("&adt", "Read again."))
+    assert await parts_of(every) == {
+        "GDT": "Opacity.",
+        "IMP": "Pneumonia.\nSee below.",
+        "ADT": "Read again.",
+    }
+    report = await only("DiagnosticReport")
+    assert report["conclusion"] == "Pneumonia.\nSee below."
+    assert len(report["result"]) == 3
+
+
+async def test_a_corrected_impression_changes_no_other_part(say, every, only):
+    await say("ORU^R01", "0900", person(), ORDER, part("&GDT", "Opacity."), part("&IMP", "A."))
+    await say("ORU^R01", "0910", person(), ORDER, part("&IMP", "B.", status="C"))
+    await say("ORU^R01", "0920", person(), ORDER, part("&GDT", "Clear.", status="C"))
+    assert await parts_of(every) == {"GDT": "Clear.", "IMP": "B."}
+    assert (await only("DiagnosticReport"))["conclusion"] == "B."
+
+
+async def test_coded_impressions_are_coded_conclusions_and_texts_among_them_lines(say, only):
+    said = [part("&IMP", "J18.9^Pneumonia^I10", "CE", sub_id="1")]
+    said += [part("&IMP", "^old fracture", "CE", sub_id="2"), part("&IMP", "wrong", status="W")]
+    await say("ORU^R01", "0900", person(), ORDER, *said)
+    report = await only("DiagnosticReport")
+    assert [one["coding"][0]["code"] for one in report["conclusionCode"]] == ["J18.9"]
+    assert report["conclusion"] == "Pneumonia\nold fracture"
