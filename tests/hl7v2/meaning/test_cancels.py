@@ -161,3 +161,16 @@ async def test_a_prescription_cancelled_keeps_what_was_prescribed(say, only, cod
     found = await only("MedicationRequest")
     assert found["status"] == status
     assert "dosageInstruction" in found
+
+
+@pytest.mark.parametrize("event", ["P02", "P06"])
+async def test_an_account_that_ends_is_inactive_and_another_message_does_not_open_it(
+    say, every, event
+):
+    account = person(f18="A1^^^SHTH01^AN")
+    await say("BAR^P01", "1000", account)
+    assert [one["status"] for one in await every("Account")] == ["active"]
+
+    await say(f"BAR^{event}", "1100", account)
+    await say("ADT^A08", "1200", account)
+    assert [one["status"] for one in await every("Account")] == ["inactive"]
