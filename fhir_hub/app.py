@@ -6,6 +6,7 @@ meet. `hub.py` has the hub itself: how it serves, and how it stops.
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
+from typing import Any, NamedTuple
 
 from fhir_hub import __version__
 from fhir_hub.clock import Clock, new_logical_id, now
@@ -30,8 +31,8 @@ from fhir_hub.identity.systems import ALIASES
 from fhir_hub.r4.checks.required import requirement
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
-from fhir_hub.r4.definitions import load_definitions
-from fhir_hub.r4.packages import built_in_profiles, load_profiles
+from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.referral.conduct import conduct, own_rules
 from fhir_hub.referral.delivery import Delivery
@@ -59,6 +60,27 @@ _SOURCES = ("rest", SOURCE, "load")
 _SEVERITIES = {"warn": "warning", "refuse": "error"}
 
 
+class Known(NamedTuple):
+    """What a hub reads before it is built: the half of its start, and of its memory."""
+
+    definitions: Definitions
+    profiles: Packages
+    own: dict[str, Any] | None
+    mappings: Mappings
+
+
+def read(settings: Settings) -> Known:
+    """Return what a hub of these settings reads, and the organization that runs it.
+
+    Raises `InvalidPackage`, `InvalidSettings`, `InvalidMapping`.
+    """
+    definitions = load_definitions()
+    profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
+    own = own_organization(settings, Checks(definitions))
+    mappings = load_mappings(definitions, settings.mappings_folders, own)
+    return Known(definitions, profiles, own, mappings)
+
+
 def build(
     settings: Settings,
     backend: Backend,
@@ -66,21 +88,19 @@ def build(
     figures: Ask | None = None,
     clock: Clock = now,
     given: Given | None = None,
+    known: Known | None = None,
 ) -> Hub:
     """Return the hub over an open store; `clock` says what time it is to it.
 
     `figures` asks how the processes of the hub are, where there are several; `given` is what the
-    settings were read from, so that channels can be read again. Raises
-    `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
+    settings were read from, so that channels can be read again; `known` what was read already.
+    Raises `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
     """
-    definitions = load_definitions()
-    profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
+    definitions, profiles, own, mappings = known or read(settings)
     stored, terminology = hub_terminology(backend.store, settings.terminology_path, profiles.all())
     unknown = _SEVERITIES[settings.unknown_profiles]
     checks = Checks(definitions, profiles, terminology, unknown=unknown)
     parameters = Parameters(definitions, full_text=settings.full_text)
-    own = own_organization(settings, checks)
-    mappings = load_mappings(definitions, settings.mappings_folders, own)
     sources = (*_SOURCES, *mappings.senders)
     settings.require_sources(sources)
     site_rules = SiteRules(definitions, IDENTIFIER_RULES, profiles.schemas, sources)
@@ -90,7 +110,8 @@ def build(
     rules = (partial(requirement, checks, site_rules, definitions), clock)
     base = settings.base_url or address(settings.host, settings.port)
     orders = Orders(parameters, settings.zone, base, ALIASES, settings.subscriptions_allow)
-    repository, indexing = _repository(settings, backend, rules, (parameters, stored, orders), warn)
+    searched = (parameters, stored, orders)
+    repository, indexing = _repository(settings, backend, rules, searched, warn)
     definers = (profiles, terminology, stored)
     of_rest = (parameters, repository.of("rest"), own)
     service = service_of(settings, definers, checks, site_rules, *of_rest)

@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#instant and #id
 """
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM = random.Random()  # begun by the system's; a call of the system an id would cost more
 _LETTERS = _ALPHABET * 8  # five bits of each byte
+if hasattr(os, "register_at_fork"):  # a copy of this process would make the same ids
+    os.register_at_fork(after_in_child=_RANDOM.seed)
 
 
 def now() -> datetime:

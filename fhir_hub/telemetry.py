@@ -9,6 +9,7 @@ Nothing here is global: `app.py` makes one `Logs` and one `Metrics` and passes t
 """
 
 import logging
+import os
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     generate_latest,
+    values,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -81,6 +83,7 @@ FIELDS = frozenset(
         "store",
         "time",
         "version",
+        "workers",
         "who",
     }
 )
@@ -192,11 +195,20 @@ class Figures(NamedTuple):
     mllp_connections: int
 
 
+def share_metrics(folder: str) -> None:
+    """Have the metrics that this process makes from now on count in files in `folder`.
+
+    prometheus_client decides that when it is imported, which may have been in another process.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # without types
+
+
 class Metrics:
     """The metrics of one hub; `observe_…` is cheap enough for every request.
 
     Where several processes serve (`is_shared`), each counts in files of its own in the folder
-    that the variable PROMETHEUS_MULTIPROC_DIR names, and any of them tells the sums.
+    that `share_metrics` was told, and any of them tells the sums.
     """
 
     def __init__(self, version: str, *, is_shared: bool = False) -> None:

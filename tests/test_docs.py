@@ -5,6 +5,7 @@ code; each must stand in the docs. Every `console` block is run against a hub th
 starts and must print what it shows (`…` stands for anything), and every `GET …` is asked.
 """
 
+import json
 import re
 import shlex
 import subprocess
@@ -32,6 +33,7 @@ from fhir_hub.settings.care import PoolSettings, PrescriptionSettings
 from fhir_hub.settings.channels import ChannelSettings
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.settings.referral import ReferralSettings
+from fhir_hub.workers.count import counted, usable_cores
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/README.md"]
@@ -60,8 +62,17 @@ def requests_of(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     store = f"sqlite:{tmp_path_factory.mktemp('docs') / 'hub.sqlite'}"
-    with RunningHub(store, "--load", str(ROOT / "examples/institutions.json")) as hub:
+    institutions = str(ROOT / "examples/institutions.json")
+    with RunningHub(store, "--load", institutions, as_installed=True) as hub:
         yield hub
+
+
+def test_a_hub_that_is_told_nothing_has_a_process_for_each_core(hub):
+    workers = counted(load_settings(None, {}, {}), usable_cores()).workers
+    told = [json.loads(line) for line in hub.logged().splitlines()]
+
+    assert len(hub.ready.get("workers", "1")) == workers
+    assert [one["workers"] for one in told if one["event"] == "workers"] == [workers]
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Errors, JSON, clock and ids: what every room builds on."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -58,6 +61,14 @@ def test_logical_ids_are_valid_differ_and_sort_by_time():
     assert all(len(one) == 22 and one.isalnum() for one in made)
     assert made[0][:9] <= made[-1][:9]
     assert clock.now().tzinfo is UTC
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be copied")
+def test_a_copy_of_the_process_makes_other_logical_ids():
+    make = "import os; from fhir_hub.clock import *; os.fork(); print(new_logical_id()[9:])"
+    made = subprocess.run([sys.executable, "-c", make], capture_output=True, check=True).stdout
+
+    assert len(set(made.split())) == 2
 
 
 @pytest.mark.parametrize(

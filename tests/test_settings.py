@@ -81,7 +81,7 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
         ('validation = "r5"', "validation: input should be 'r4', 'profiles' or 'off'"),
         ("drain_s = inf", "drain_s: input should be a finite number"),
         ('workers = 2\nstore = "memory:"', "workers above 1 need a store that they can share"),
-        ("workers = 0", "workers: input should be greater than or equal to 1"),
+        ("workers = 0", "workers: write auto or a number from 1 to 64"),
         ("page_size = 500\nmax_page_size = 100", "page_size is above max_page_size"),
         ("references = 1", "references: input should be 'enforce', 'warn' or 'off'"),
         ('[sources.rest]\nreferences = "no"', "sources.rest.references: input should be 'enforce'"),

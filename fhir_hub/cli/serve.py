@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fhir_hub.server import Addresses
     from fhir_hub.settings import Given, Settings
     from fhir_hub.telemetry import Logs
+    from fhir_hub.workers.launch import Launch
 
 EXAMPLE = "fhir-hub serve --port 8000 --mllp-port 2575 --store sqlite:data/hub.sqlite"
 
@@ -39,7 +40,11 @@ def command(
         typer.Option(help="sqlite:PATH or memory: (sqlite:data/hub.sqlite if not set)"),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that serve; 1 if not set; not with memory:.")
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Processes that serve; if not set auto: one for each core, at most 4.",
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings in TOML; see docs/settings.md.")
@@ -80,6 +85,7 @@ def _run(settings: "Settings", given: "Given", load: Path | None, *, is_for_prog
     from fhir_hub.settings.places import located
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.telemetry import LIBRARIES, Logs
+    from fhir_hub.workers.count import counted, usable_cores
 
     logs = Logs(settings.log_level, settings.log_format)
     log = logs.get_logger("hub")
@@ -88,6 +94,8 @@ def _run(settings: "Settings", given: "Given", load: Path | None, *, is_for_prog
     if given.config is None:
         reason = "every local client is allowed / 未使用配置文件: 允许所有本地客户端访问"
         log.warning("no_config_file", reason=reason, host=settings.host)
+    count = counted(settings, usable_cores())
+    log.info("workers", workers=count.workers, reason=count.reason)
 
     def ready(addresses: "Addresses") -> None:
         log.info("ready", host=settings.host, mllp_port=addresses.mllp, version=__version__)
@@ -95,12 +103,13 @@ def _run(settings: "Settings", given: "Given", load: Path | None, *, is_for_prog
         print(shown, flush=True)
 
     allow_connections()
+    _open_standard()
     try:
-        with (
-            logs.taking_over(*LIBRARIES),
-            asyncio.Runner(loop_factory=new_event_loop) as runner,
-        ):
-            runner.run(_serve((settings, given), logs, ready, load))
+        with contextlib.ExitStack() as parts:
+            launch = parts.enter_context(_launching(settings, count.workers))
+            parts.enter_context(logs.taking_over(*LIBRARIES))
+            runner = parts.enter_context(asyncio.Runner(loop_factory=new_event_loop))
+            runner.run(_serve((settings, given), logs, ready, load, launch))
     except CannotOpen as error:
         fail(f"{settings.shown_store}: {error}")
     except InvalidSettings as error:
@@ -115,11 +124,30 @@ def _run(settings: "Settings", given: "Given", load: Path | None, *, is_for_prog
         fail(f"{load}: {error}" if load else str(error))
 
 
+def _open_standard() -> None:
+    """Have standard input, output and error open: else what is opened next has their numbers."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(opened)
+
+
+def _launching(
+    settings: "Settings", workers: int
+) -> contextlib.AbstractContextManager["Launch | None"]:
+    """Return the workers to begin with, None if one process does everything."""
+    if workers == 1:
+        return contextlib.nullcontext()
+    from fhir_hub.workers.launch import launching
+
+    return launching(settings, workers)
+
+
 async def _serve(
     read: tuple["Settings", "Given"],
     logs: "Logs",
     ready: Callable[["Addresses"], None],
     load: Path | None,
+    launch: "Launch | None",
 ) -> None:
     settings, given = read
     stop = asyncio.Event()
@@ -128,10 +156,12 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     if hasattr(signal, "SIGHUP"):  # until there is a hub that reads its maps anew
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    if settings.workers > 1:
+    if launch is not None:
         from fhir_hub.workers.supervisor import run_workers
+        from fhir_hub.workers.worker import hear
 
-        await run_workers(settings, given, logs, stop, ready, load)
+        hear()
+        await run_workers(settings, given, logs, stop, ready, load, launch)
         return
     from fhir_hub.app import build
     from fhir_hub.collector import calm_collector

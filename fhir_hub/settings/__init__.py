@@ -4,7 +4,7 @@ Spec: https://toml.io/en/v1.0.0
 """
 
 from fhir_hub.settings.hub import BusinessRules, References, Settings, Validation
-from fhir_hub.settings.load import Given, load_settings, unknown_variables
+from fhir_hub.settings.load import Given, is_for_several, load_settings, unknown_variables
 from fhir_hub.settings.places import InvalidSettings
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "References",
     "Settings",
     "Validation",
+    "is_for_several",
     "load_settings",
     "unknown_variables",
 ]

@@ -32,6 +32,7 @@ from fhir_hub.settings.types import (
     StoreAddress,
     WebAddress,
     WebAddresses,
+    Workers,
     Zone,
     read_zone,
     shown_address,
@@ -79,9 +80,10 @@ class Settings(BaseSettings):
     mllp_port: Port = 2575
     """The port of MLLP; 0 takes a free one."""
 
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    workers: Workers = "auto"
     """How many processes serve the ports; above 1 each writes to MongoDB by itself, or another one
-    writes to the file for them all. One for each core is the most that helps."""
+    writes to the file for them all. `auto`: one for each core that the hub may use, at most 4;
+    with `memory:` and on Windows one."""
 
     store: StoreAddress = "sqlite:data/hub.sqlite"
     """Where resources and messages are kept: `sqlite:PATH`, `mongodb://…` or `mongodb+srv://…`

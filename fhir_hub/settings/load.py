@@ -58,13 +58,14 @@ def load_settings(
         raise InvalidSettings("\n".join(reasons)) from None
     if settings.page_size > settings.max_page_size:
         raise InvalidSettings("page_size is above max_page_size / page_size 大于 max_page_size")
-    if settings.workers > 1 and settings.store.startswith("memory:"):
+    are_several = settings.workers not in (1, "auto")
+    if are_several and settings.store.startswith("memory:"):
         why = "workers above 1 need a store that they can share: sqlite:PATH or mongodb://…"
         raise InvalidSettings(f"{why} / workers 大于 1 时不能用内存存储")
     if found := check_channels(settings.channels, settings.mllp_port):
         lines = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())
         raise InvalidSettings(located(config, lines))
-    if settings.workers > 1 and not hasattr(socket, "send_fds"):
+    if are_several and not is_for_several(settings.store):
         raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
     return settings
 
@@ -83,6 +84,11 @@ def _table_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for one in get_args(annotation) if (found := _table_in(one))), None)
+
+
+def is_for_several(store: str) -> bool:
+    """Return whether several processes may serve: they share the store, and the ports' sockets."""
+    return not store.startswith("memory:") and hasattr(socket, "send_fds")
 
 
 class _Given(Settings):

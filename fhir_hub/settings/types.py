@@ -7,10 +7,10 @@ import os
 import re
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 CHINA = timezone(timedelta(hours=8))
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
@@ -51,6 +51,16 @@ def _store(text: str) -> str:
     return text
 
 
+def _workers(value: Any) -> Any:
+    if value == "auto":
+        return value
+    if isinstance(value, int | str) and re.fullmatch("[1-9][0-9]?", str(value), re.ASCII):
+        number = int(value)
+        if number <= 64:
+            return number
+    raise ValueError("write auto or a number from 1 to 64")
+
+
 def _base_url(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
         raise ValueError("write an address such as https://hub.example.org/fhir")
@@ -80,6 +90,7 @@ def _folders(value: Any) -> Any:
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
+Workers = Annotated[int | Literal["auto"], PlainValidator(_workers)]
 StoreAddress = Annotated[str, AfterValidator(_store)]
 WebAddress = Annotated[str, AfterValidator(_base_url)]
 WebAddresses = Annotated[

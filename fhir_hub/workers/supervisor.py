@@ -12,11 +12,7 @@ finishes what was under way, as with one process.
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-import socket
-import sys
-import tempfile
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +30,7 @@ from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import Logs, stopwatch
 from fhir_hub.workers.doorway import HTTP
+from fhir_hub.workers.launch import Launch, Process
 from fhir_hub.workers.pipe import Pipe, open_pipe
 from fhir_hub.workers.ports import Ports, Ways
 from fhir_hub.workers.reception import Door, Reception
@@ -48,7 +45,7 @@ _LAST_S = 10.0  # beyond `drain_s`, before a worker that does not end is killed
 class Worker:
     """One worker process, as the supervisor sees it."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, door: Door) -> None:
+    def __init__(self, name: str, process: Process, door: Door) -> None:
         self.name, self.process, self.door = name, process, door
         self.pipe: Pipe | None = None
         self.held: set[int] = set()
@@ -67,33 +64,30 @@ async def run_workers(
     logs: Logs,
     stop: asyncio.Event,
     on_ready: Callable[[Addresses], None],
-    load: Path | None = None,
+    load: Path | None,
+    launch: Launch,
 ) -> None:
-    """Serve with `settings.workers` processes until `stop` is set, then drain.
+    """Serve with the workers of `launch` until `stop` is set, then drain.
 
     Raises `CannotOpen`, `CannotListen`, `InvalidMapping`, or `FhirError` for the file `load`.
     """
-    folder = Path(tempfile.mkdtemp(prefix="fhir-hub-"))
-    try:
-        async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
-            with contextlib.ExitStack() as opened:
-                http = opened.enter_context(open_socket(settings.host, settings.port))
-                try:
-                    ports = Ports().changed(settings)
-                except PortTaken as taken:
-                    raise not_listening(*taken.args) from None
-                opened.callback(ports.close)
-                settings = settings.on_port(http.getsockname()[1])
-                here, numbers = address(settings.host, settings.port), ports.by_channel()
-                addresses = Addresses(here, numbers.get(DEFAULT_MLLP, 0), channels=numbers)
-                warn = logs.get_logger("supervisor").warning
-                reception = Reception({HTTP: http, **ports.listening()}, ports.most(), warn)
-                parts = (logs, backend, folder, reception, addresses, ports)
-                supervisor = Supervisor(settings, given, *parts)
-                calm_collector()
-                await supervisor.run(stop, on_ready, load)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
+        with contextlib.ExitStack() as opened:
+            http = opened.enter_context(open_socket(settings.host, settings.port))
+            try:
+                ports = Ports().changed(settings)
+            except PortTaken as taken:
+                raise not_listening(*taken.args) from None
+            opened.callback(ports.close)
+            settings = settings.on_port(http.getsockname()[1])
+            here, numbers = address(settings.host, settings.port), ports.by_channel()
+            addresses = Addresses(here, numbers.get(DEFAULT_MLLP, 0), channels=numbers)
+            warn = logs.get_logger("supervisor").warning
+            reception = Reception({HTTP: http, **ports.listening()}, ports.most(), warn)
+            parts = (logs, backend, launch, reception, addresses, ports)
+            supervisor = Supervisor(settings, given, *parts)
+            calm_collector()
+            await supervisor.run(stop, on_ready, load)
 
 
 class Supervisor:
@@ -105,13 +99,13 @@ class Supervisor:
         given: Given,
         logs: Logs,
         backend: Backend,
-        folder: Path,
+        launch: Launch,
         reception: Reception,
         addresses: Addresses,
         ports: Ports,
     ) -> None:
         self._settings, self._ports = settings, ports
-        self._backend, self._folder = backend, folder
+        self._backend, self._launch = backend, launch
         self._log = logs.get_logger("supervisor")
         self._reception, self._addresses = reception, addresses
         self._workers: dict[str, Worker] = {}
@@ -127,7 +121,7 @@ class Supervisor:
         self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None
     ) -> None:
         """Serve until `stop` is set, then drain."""
-        names = [f"worker-{number}" for number in range(1, self._settings.workers + 1)]
+        names = [f"worker-{number}" for number in range(1, self._launch.workers + 1)]
         watching: list[asyncio.Task[None]] = []
         try:
             started = await asyncio.gather(
@@ -171,17 +165,7 @@ class Supervisor:
 
     async def _start(self, name: str) -> Worker:
         """Start a worker and wait until it is built. Raises what it cannot be built for."""
-        own, other = socket.socketpair()
-        door = Door(*socket.socketpair())
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "fhir_hub.workers.worker", str(other.fileno()), str(door.other.fileno())),
-            pass_fds=(other.fileno(), door.other.fileno()),
-            env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._folder)},
-            stdin=asyncio.subprocess.DEVNULL,
-        )
-        other.close()
-        door.other.close()
+        process, own, door = await self._launch.begin()
         self._workers[name] = worker = Worker(name, process, door)
 
         async def handle(kind: str, value: Any) -> Any:
@@ -360,7 +344,7 @@ class Supervisor:
         """Let go of a worker that has ended; what it had kept goes to another."""
         if self._workers.get(worker.name) is worker:
             del self._workers[worker.name]
-            forget_process(worker.process.pid, self._folder)
+            forget_process(worker.process.pid, Path(self._launch.folder))
         self._reception.close(worker.door)
         worker.door.own.close()
         if worker.pipe is not None:

@@ -1,11 +1,11 @@
 """One worker: a hub that is handed its connections, and has its changes written for it.
 
-The supervisor starts it as `python -m fhir_hub.workers.worker PIPE DOOR`, two descriptors of
-socket pairs. It is told what to do over the first: `build` with the settings, `prepare` (one
-worker does: finish what a crash interrupted, load a file), `lead` (one indexes for new search
-parameters, and delivers), `refresh` what it knows of those, `replay` some messages, take other
-`channels`, `count` how that ended, give a sign of life (`pulse`). SIGTERM makes it drain and
-end; the end of the supervisor makes it end at once.
+It begins (`launch.py`) as a copy, or as `python -m fhir_hub.workers.worker PIPE DOOR FOLDER`, two
+descriptors of socket pairs and a folder for metrics. It is told what to do over the first: `build`
+with the settings, `prepare` (one worker does: finish what a crash interrupted, load a file), `lead`
+(one indexes for new search parameters, and delivers), `refresh` what it knows of those, `replay`
+some messages, take other `channels`, `count` how that ended, give a sign of life (`pulse`). SIGTERM
+makes it drain and end; the end of the supervisor makes it end at once.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fhir_hub.app import build
+from fhir_hub.app import Known, build
 from fhir_hub.collector import calm_collector, collect_rarely
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.rereading import become
@@ -26,18 +26,20 @@ from fhir_hub.server import new_event_loop
 from fhir_hub.settings import load_settings
 from fhir_hub.store.forward import forwarding
 from fhir_hub.store.open import Backend, open_backend
-from fhir_hub.telemetry import LIBRARIES, Figures, Logs
+from fhir_hub.telemetry import LIBRARIES, Figures, Logs, share_metrics
 from fhir_hub.workers.doorway import HTTP, Adopt, Doorway, mllp_kind
 from fhir_hub.workers.pipe import Pipe, open_pipe
+
+HELD = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # while copies are made
 
 
 class Worker:
     """What the supervisor's questions are about."""
 
-    def __init__(self, door: socket.socket) -> None:
+    def __init__(self, door: socket.socket, known: Known | None) -> None:
         self.stop = asyncio.Event()
         self.pipe: Pipe | None = None
-        self._door = door
+        self._door, self._known = door, known
         self._backend: Backend | None = None
         self._hub: Hub | None = None
         self._options: dict[str, Any] = {}
@@ -92,7 +94,7 @@ class Worker:
         near = open_backend(settings.store, settings.sqlite_mapped_mb)
         # where every process may write there is nothing to forward
         self._backend = near if near.crew else forwarding(near, self.pipe.ask)
-        self._hub = build(settings, self._backend, logs, self._figures)
+        self._hub = build(settings, self._backend, logs, self._figures, known=self._known)
         calm_collector()
         ready = asyncio.Event()
         serving = self._hub.attend(self.stop, mllp_port, self._take, ready.set)
@@ -122,9 +124,9 @@ class Worker:
         return Figures(*await self.pipe.ask("figures"))
 
 
-async def serve(pipe: socket.socket, door: socket.socket) -> None:
+async def serve(pipe: socket.socket, door: socket.socket, known: Known | None) -> None:
     """Serve until told to stop."""
-    worker = Worker(door)
+    worker = Worker(door, known)
     leaving: list[asyncio.Task[None]] = []
 
     async def leave() -> None:
@@ -135,9 +137,15 @@ async def serve(pipe: socket.socket, door: socket.socket) -> None:
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: leaving.append(loop.create_task(leave())))
+    hear()
     worker.pipe = await open_pipe(pipe, worker.handle, _give_up)
     await worker.stop.wait()
     await worker.close()
+
+
+def hear() -> None:
+    """Hear from now on that we are to stop, and what came of it while it was held back."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
 def _give_up() -> None:
@@ -148,15 +156,16 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def main() -> None:
-    """Run the worker whose descriptors are the arguments."""
+def work(pipe: socket.socket, door: socket.socket, folder: str, known: Known | None = None) -> None:
+    """Be the worker with these ends of socket pairs; `known` is what was read for it already."""
     collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the supervisor, which tells us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the hub is built that reads maps anew
-    pipe, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    share_metrics(folder)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve(pipe, door))
+        runner.run(serve(pipe, door, known))
 
 
 if __name__ == "__main__":
-    main()
+    *_, pipe, door, folder = sys.argv
+    work(socket.socket(fileno=int(pipe)), socket.socket(fileno=int(door)), folder)

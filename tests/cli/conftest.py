@@ -28,6 +28,9 @@ def run(monkeypatch, capfdbinary) -> Run:
     """Return what runs `fhir-hub` with arguments."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv(
+        "FHIR_HUB_WORKERS", "1"
+    )  # workers begin as copies of the process: of the test
 
     def call(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["fhir-hub", *(str(one) for one in arguments)])

@@ -17,12 +17,18 @@ START, END = b"\x0b", b"\x1c\r"
 
 
 class RunningHub:
-    """`fhir-hub serve` on free ports; `kill` ends it as a power cut would."""
+    """`fhir-hub serve` on free ports; `kill` ends it as a power cut would.
 
-    def __init__(self, store: str, *arguments: str) -> None:
+    One process, which starts soonest, unless `--workers` is given or left out (`as_installed`).
+    """
+
+    def __init__(self, store: str, *arguments: str, as_installed: bool = False) -> None:
         command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
         command += ["--store", store, "--ready-json", *arguments]
-        measured = parts.measured if "--workers" in arguments else {}
+        is_of_several = "--workers" in arguments
+        if not (is_of_several or as_installed):
+            command += ["--workers", "1"]
+        measured = parts.measured if is_of_several else {}
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
