@@ -267,8 +267,8 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
                 ack_code="AR",
             )
     for name in ("PID", "MRG"):
-        is_lacking = message.first(name) is None and program.groups.demands(name)
-        if is_lacking and program.structure != GENERIC_NAME and name in program.entries:
+        is_lacking = name in program.entries and message.first(name) is None
+        if is_lacking and program.structure != GENERIC_NAME and program.groups.demands(name):
             told = f"the message has no {name} segment"
             raise InvalidMessage(told, error_code="100", location=name)
 
