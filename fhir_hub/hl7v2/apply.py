@@ -127,7 +127,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         candidates = [one for one in known if not doubles.shows_anothers_card(resource, one)]
         decision = match.decide(resource, candidates, survivors)
         if decision.patient is None:
-            await _find_described(unit, thing)
+            await _find_described(unit, thing, resource)
             continue
         patient = dict(decision.patient)
         merged = [one for one in candidates if one["id"] in decision.merged]
@@ -149,11 +149,14 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
             _hold_active(unit, patient["id"])
 
 
-async def _find_described(unit: Unit, thing: Thing) -> None:
-    """Find who certainly is the patient that no number leads to; else it is a new one."""
-    if is_placeholder(thing.resource):
+async def _find_described(unit: Unit, thing: Thing, resource: Resource) -> None:
+    """Find who certainly is the patient that no number leads to; else it is a new one.
+
+    `resource` is what the message says of her, without the numbers that go to her (A43).
+    """
+    if is_placeholder(resource):
         return
-    double = await doubles.the_one(thing.resource, doubles.OfUnit(unit))
+    double = await doubles.the_one(resource, doubles.OfUnit(unit))
     if double is not None:
         thing.found(double.patient)
         _hold_active(unit, double.stored.logical_id)

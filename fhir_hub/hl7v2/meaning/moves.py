@@ -8,7 +8,7 @@ says by which numbers it named the patient, where she has others too.
 Spec: HL7v2 chapter 3, A42 to A45; 3.6.2.1.4, move: all that is subordinate moves along
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -42,14 +42,21 @@ def name_numbers(records: Sequence[Thing], patients: Sequence[Thing]) -> None:
     named = match.numbers(patients[0].resource.get("identifier", ()))
     if not set(match.numbers(stored.get("identifier", ()))) - set(named):
         return
+    if named:
+        _say(records, named)
+
+
+def _say(records: Sequence[Thing], numbers: Iterable[Number], taken: Sequence[str] = ()) -> None:
+    """Say in the message's Provenance by which numbers it names the patient, and what it took."""
     said = [
         {"url": BY_NUMBER, "valueIdentifier": {"system": one.system, "value": one.value}}
-        for one in named
+        for one in sorted(numbers)
     ]
-    for thing in records if said else ():
+    for thing in records:
         if thing.resource["resourceType"] == "Provenance":
             extensions = [*thing.resource.get("extension", ()), *said]
-            resource = {**thing.resource, "extension": extensions}
+            targets = [*thing.resource["target"], *({"reference": one} for one in taken)]
+            resource = {**thing.resource, "target": targets, "extension": extensions}
             thing.converted = thing.converted._replace(resource=resource)
 
 
@@ -66,7 +73,8 @@ async def follow(
                     await _re_point(unit, thing, changes, known)
     elif event == "A43":
         for move in _moves(things):
-            await _take_along(unit, move, known)
+            if taken := await _take_along(unit, move, known):
+                _say(things, move.numbers, taken)  # should the number move on, they go with it
     elif event in _MOVED:
         for thing in things:
             if thing.key[0] == _MOVED[event] and thing.stored:
@@ -138,8 +146,8 @@ def _moves(things: Sequence[Thing]) -> list[_Move]:
     return found
 
 
-async def _take_along(unit: Unit, move: _Move, known: Parameters) -> None:
-    """Stage what was told under the numbers as the patient's who has them now."""
+async def _take_along(unit: Unit, move: _Move, known: Parameters) -> list[str]:
+    """Stage what was told under the numbers as the patient's who has them now; return what is."""
     old = move.loser.address
     held = {
         f"{resource_type}/{stored.logical_id}": stored
@@ -147,9 +155,10 @@ async def _take_along(unit: Unit, move: _Move, known: Parameters) -> None:
         if resource_type != "Patient" and not review_tasks.is_review(fhirjson.loads(stored.content))
     }
     told = await _told(unit, [*held])
-    for address, stored in held.items():
-        if _is_theirs(move, told.get(address, [])):
-            await _change(unit, stored, {old: move.to})
+    theirs = [address for address in held if _is_theirs(move, told.get(address, []))]
+    for address in theirs:
+        await _change(unit, held[address], {old: move.to})
+    return theirs
 
 
 async def _told(unit: Unit, addresses: Sequence[str]) -> dict[str, list[Resource]]:

@@ -137,6 +137,16 @@ async def test_the_only_number_takes_all_along_and_an_earlier_message_follows(sa
     assert await told_of() == dict.fromkeys(["V1", "V8", "V9"], SHEN)
 
 
+async def test_what_went_along_with_a_number_goes_on_with_it(say, told_of):
+    await say("ADT^A01", "0810", numbered("T9"), visit(f19="V9"))
+    await say("ORU^R01", "0820", numbered("T9"), *result("F9"))
+    await say("ADT^A01", "0830", numbered("T2", name="李^四"), visit(f19="V2"))
+    await say("ADT^A43", "0900", numbered("T2", name="李^四"), "MRG|T9^^^SHTH01^PI")
+    assert await told_of() == dict.fromkeys(["V2", "V9", "F9"], LI)
+    await say("ADT^A43", "0910", numbered("T3", name="王^五"), "MRG|T9^^^SHTH01^PI")
+    assert await told_of() == {"V2": LI, **dict.fromkeys(["V9", "F9"], "王五")}
+
+
 async def test_a_moved_account_takes_its_charges_along(say, only, numbers):
     charge = segment("FT1", f1="1", f2="X1", f4="20250314", f6="CG", f7="A^a", f10="1")
     await say("ADT^A04", "0800", person("T1", f18="A1"))
