@@ -264,7 +264,11 @@ class Mappings:
             tables = dict(self._files.tables)
             for one in self._named(senders):
                 tables |= {at: _joined(tables.get(at), more) for at, more in one.tables.items()}
-            self._scopes[senders] = Scope(self._definitions, tables, self._settings(senders))
+            own = (row for name in senders for row in self._files.senders[name].get("field", []))
+            changed = frozenset(row["map"] for row in own)
+            base = self._scope(()) if senders else None
+            parts = (self._definitions, tables, self._settings(senders))
+            self._scopes[senders] = Scope(*parts, base=base, changed=changed)
         return self._scopes[senders]
 
     def _program(self, name: str, senders: tuple[str, ...], problems: list[str]) -> Program:

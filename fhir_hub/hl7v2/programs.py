@@ -181,7 +181,9 @@ def compile_program(
             problems.append(f"{where}: the structure has no group {wanted}")
             continue
         if where not in scope.entries:  # messages share the entries of their parts
-            scope.entries[where] = _checked(where, written, files, scope, senders, problems)
+            scope.entries[where] = scope.as_in_base(where, written.get("map", ())) or _checked(
+                where, written, files, scope, senders, problems
+            )
         if (entry := scope.entries[where]) is not None:
             entries.setdefault(entry.segment, []).append(entry)
     compiled = {segment: tuple(found) for segment, found in entries.items()}

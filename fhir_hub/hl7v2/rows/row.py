@@ -6,7 +6,7 @@ Instead of a field it may have a constant `value`, a reference by `links`, or a 
 Spec: DESIGN 2a
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,9 @@ class Scope:
 
     `compiled` keeps each row that is compiled, and `entries` each entry by where it is written:
     maps share their segments' rows, messages the entries of their parts. `plans` has what entries
-    do for the shapes that came, `reads` what is read where certain of them run.
+    do for the shapes that came, `reads` what is read where certain of them run. A sender's scope
+    takes from its `base`, that of no sender, the entries that are the same there; those of the maps
+    in `changed` have rows of his own.
     """
 
     definitions: Definitions
@@ -55,6 +57,23 @@ class Scope:
     entries: dict[str, Any] = field(default_factory=dict)
     plans: dict[Any, Any] = field(default_factory=dict)
     reads: dict[Any, Any] = field(default_factory=dict)
+    base: "Scope | None" = None
+    changed: frozenset[str] = frozenset()
+
+    def as_in_base(self, where: str, maps: str | Sequence[str]) -> Any:
+        """Return the base's entry there if it is the same for the sender, else None.
+
+        It is unless he has rows of his own for one of its `maps`, or reads names or a table's codes
+        otherwise.
+        """
+        base = self.base
+        entry = base.entries.get(where) if base else None
+        if base is None or entry is None or self.settings.name_order != base.settings.name_order:
+            return None
+        if not self.changed.isdisjoint([maps] if isinstance(maps, str) else maps):
+            return None
+        tables = {one.row.table for one in (*entry.rows, *entry.late, *entry.last)} - {""}
+        return entry if all(self.tables[name] is base.tables[name] for name in tables) else None
 
 
 def read_row(where: str, document: Mapping[str, Any]) -> Row:
