@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.hl7v2.senders.reloading import Reloading
 from fhir_hub.ops.journal import add_journal
 from fhir_hub.ops.probe import Probe
+from fhir_hub.ops.pulse import Pulse
 from fhir_hub.ops.routes import ops_app
 from fhir_hub.r4.packages import Packages
 from fhir_hub.referral.conduct import own_rules
@@ -222,6 +223,7 @@ class Hub:
             self.backend.journal,
             self.intake,
             self.metrics,
+            Pulse(self.backend.store, self.service.repository.clock),
             lambda: self.is_taking,
             mllp_port,
             lambda: self.indexing.left,

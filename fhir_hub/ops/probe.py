@@ -1,7 +1,7 @@
 """What the operator's pages ask of a running hub: is it up, is it ready, what are its figures.
 
-Ready means that a request sent now would be answered: the store can be read and both listeners
-take connections. A hub that is draining is live and not ready, so a balancer sends the next
+Ready means that a request sent now would be answered: the store can be read and written, and both
+listeners take connections. A hub that is draining is live and not ready, so a balancer sends the next
 client elsewhere.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fhir_hub.hl7v2.channels.intake import Intake
+from fhir_hub.ops.pulse import Pulse
 from fhir_hub.store.base import Store
 from fhir_hub.store.journal import Journal
 from fhir_hub.telemetry import Figures, Metrics
@@ -19,7 +20,8 @@ _TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The parts that are asked. `is_taking` says whether requests are taken.
+    """The parts that are asked. `is_taking` says whether requests are taken, `pulse` whether the
+    store can be written.
 
     `left` says how many resources passes have still to index. `figures` asks for those of all
     processes of the hub, where there are several.
@@ -29,6 +31,7 @@ class Probe:
     journal: Journal
     intake: Intake
     metrics: Metrics
+    pulse: Pulse
     is_taking: Callable[[], bool]
     mllp_port: int
     left: Callable[[], int]
@@ -62,4 +65,4 @@ class Probe:
                 await self.store.status()
         except Exception as error:  # whatever it is, the answer is that it does not answer
             return f"not reachable ({type(error).__name__})"
-        return "ok"
+        return await self.pulse.state()

@@ -27,6 +27,11 @@ Work = Callable[[], Any]
 
 ALONE = GROUP_SIZE + 1  # the size of a work that is a group by itself, in the thread
 _BUSY_MS = 10_000
+_REASONS = (
+    (apsw.FullError, ": the disk is full"),
+    (apsw.IOError, ": the disk takes no more"),
+    (apsw.ReadOnlyError, ": it is read-only"),
+)
 
 
 class Book(Protocol):
@@ -149,8 +154,7 @@ class Writer:
 
     def _fail(self, job: Job[Work], error: Exception) -> None:
         self._roll_back()
-        is_of_store = isinstance(error, apsw.Error)
-        job.error = Unavailable("the database cannot be written now") if is_of_store else error
+        job.error = _unavailable(error) if isinstance(error, apsw.Error) else error
 
     def _commit(self, group: list[Job[Work]]) -> None:
         if not self._connection.in_transaction:
@@ -158,12 +162,17 @@ class Writer:
         try:
             self._book.end()
             self._connection.execute("COMMIT")
-        except apsw.Error:
+        except apsw.Error as error:
             self._roll_back()
             for job in group:
-                job.error = Unavailable("the database cannot be written now")
+                job.error = _unavailable(error)
 
     def _roll_back(self) -> None:
         self._book.forget()
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def _unavailable(error: apsw.Error) -> Unavailable:
+    why = next((text for kind, text in _REASONS if isinstance(error, kind)), "")
+    return Unavailable(f"the database cannot be written now{why}")
