@@ -15,6 +15,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from fhir_hub.clock import Clock, IdMaker, microseconds
@@ -32,8 +33,9 @@ from fhir_hub.hl7v2.journal.course import (
     late,
     received,
 )
+from fhir_hub.hl7v2.journal.line import Line
 from fhir_hub.hl7v2.journal.order import patient_numbers
-from fhir_hub.hl7v2.journal.patience import Patience, is_transient
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.mllp import Block
@@ -103,6 +105,7 @@ class Receiver:
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
+        self._line, self._came = Line(), 0
 
     async def take(
         self, block: Block, channel: Channel | None = None, on_kept: OnKept | None = None
@@ -164,12 +167,10 @@ class Receiver:
         return await self._once(course)
 
     async def _keep(self, message: Received, course: Course, *, is_early: bool = False) -> Kept:
-        while True:
-            try:
-                return await self._journal.keep(message, is_early=is_early)
-            except Exception as error:
-                if not is_transient(error) or not await course.tries.again():
-                    raise
+        if not course.place:
+            self._came = course.place = self._came + 1
+        keep = partial(self._journal.keep, message, is_early=is_early)
+        return await self._line.keep(course.place, keep, course.tries)
 
     async def again(self, number: int, *, though_done: bool = False) -> Entered:
         """Do a message again that ended; return it as it ended now.

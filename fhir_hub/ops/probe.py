@@ -1,8 +1,8 @@
 """What the operator's pages ask of a running hub: is it up, is it ready, what are its figures.
 
 Ready means that a request sent now would be answered: the store can be read and written, and both
-listeners take connections. A hub that is draining is live and not ready, so a balancer sends the next
-client elsewhere.
+listeners take connections. A hub that is draining is live and not ready, so a balancer sends the
+next client elsewhere.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """A receiver over a real journal, with a conversion by hand, and the messages that it takes."""
 
+import asyncio
 from pathlib import Path
 
 import parts
@@ -58,7 +59,15 @@ class Log:
         self.lines.append(f"{event} {shown}")
 
 
-def receiver_of(backend, convert, clock, log, settings_of=lambda header: Settings(), **channel):
+def receiver_of(
+    backend,
+    convert,
+    clock,
+    log,
+    settings_of=lambda header: Settings(),
+    pause=asyncio.sleep,
+    **channel,
+):
     ids = parts.ids()
     return Receiver(
         parts.repository(backend.store, clock, ids),
@@ -69,7 +78,7 @@ def receiver_of(backend, convert, clock, log, settings_of=lambda header: Setting
         clock=clock,
         new_id=ids,
         settings_of=settings_of,
-        patience=Patience(120),  # the stand-in for MongoDB is slow
+        patience=Patience(120, pause),  # the stand-in for MongoDB is slow
         log=log,
     )
 

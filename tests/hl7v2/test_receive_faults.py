@@ -8,6 +8,7 @@ import contextlib
 import random
 import sqlite3
 
+import apsw
 import parts
 import pytest
 from apply_parts import conversion, identifier, patient
@@ -21,6 +22,7 @@ from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer, send, split_messages
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.search.plan import EVERYTHING, Query
+from fhir_hub.store.journal import Selection
 from fhir_hub.store.open import open_backend
 
 
@@ -93,6 +95,45 @@ async def test_an_end_that_cannot_be_recorded_is_logged_and_the_sender_answered(
 
     assert read_answer(answer)[:2] == ("C1", "AR")
     assert log.lines == ["message_not_finished {'number': 1, 'fault': 'Unavailable'}"]
+
+
+async def test_what_a_full_disk_did_not_take_is_done_in_the_order_in_which_it_came(
+    url, convert, clock, log
+):
+    paused: list[asyncio.Future[None]] = []
+
+    async def pause(seconds):
+        paused.append(asyncio.get_running_loop().create_future())
+        await paused[-1]
+
+    async def others_go_on():
+        for _ in range(300):
+            await asyncio.sleep(0)
+
+    def run(text):
+        with contextlib.closing(apsw.Connection(url.removeprefix("sqlite:"))) as connection:
+            connection.execute(text)
+
+    async with open_backend(url) as backend:
+        receiver = receiver_of(backend, convert, clock, log, pause=pause)
+        run("CREATE TRIGGER full BEFORE INSERT ON message BEGIN SELECT RAISE(ABORT, 'full'); END")
+        answers = []
+        for number in range(1, 5):
+            answers.append(asyncio.create_task(receiver.receive(oru(f"C{number}"))))
+            await others_go_on()
+        run("DROP TRIGGER full")
+        answers.append(asyncio.create_task(receiver.receive(oru("C5"))))
+        await others_go_on()
+        while not all(answer.done() for answer in answers):
+            if paused and not (last := paused.pop()).done():
+                last.set_result(None)  # who came last is the first to try again
+            await asyncio.sleep(0)
+        kept = await backend.journal.select(Selection(), is_oldest_first=True)
+
+    assert [read_answer(await answer)[:2] for answer in answers] == [
+        (f"C{number}", "AA") for number in range(1, 6)
+    ]
+    assert [one.message.control_id for one in kept] == ["C1", "C2", "C3", "C4", "C5"]
 
 
 async def test_what_a_crash_interrupted_is_done_at_the_next_start(url, convert, clock, log):

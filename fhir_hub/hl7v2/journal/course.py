@@ -67,8 +67,9 @@ OnKept = Callable[[int, bytes], None]
 
 @dataclass(slots=True)
 class Course:
-    """How one message fares: its place in the journal once it is kept, and what was tried.
+    """How one message fares: its entry in the journal once it is kept, and what was tried.
 
+    `place` is where it stands among those that came to this process, 0 before it is to be kept.
     `is_again`: somebody may have finished it; `is_free`: it need not wait for its turn;
     `is_redone`: it was done before; `is_late`: its sender was told that it takes too long.
     With `on_kept` the sender waits for no more than that the message is kept.
@@ -82,6 +83,7 @@ class Course:
     is_redone: bool = False
     is_late: bool = False
     attempts: int = 0
+    place: int = 0
     on_kept: OnKept | None = None
 
     @property
