@@ -36,7 +36,7 @@ from fhir_hub.r4.packages import Packages, built_in_profiles, load_profiles
 from fhir_hub.r4.placeholders import placeholder
 from fhir_hub.referral.conduct import conduct, own_rules
 from fhir_hub.referral.delivery import Delivery
-from fhir_hub.repository.indexing import Indexing
+from fhir_hub.repository.indexing import Indexing, Others, nobody
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
@@ -191,6 +191,14 @@ def _deliveries(
     return Deliveries(settings.partners, mappings, desk, *parts, news=backend.news)
 
 
+def _others(backend: Backend, made: str) -> Others:
+    """Return what says by which extractions other processes on the store index."""
+    if backend.crew is None:
+        return nobody
+    backend.crew.extraction = made
+    return backend.crew.extractions
+
+
 def _repository(
     settings: Settings,
     backend: Backend,
@@ -223,6 +231,7 @@ def _repository(
         )
 
     made = extraction(parameters.definitions, settings.zone, settings.base_url, ALIASES)
-    indexing = Indexing(backend.store, parameters, extractor, log, backend.news, made)
+    told = (log, backend.news, made)
+    indexing = Indexing(backend.store, parameters, extractor, *told, _others(backend, made))
     parts = (backend.store, rules_of(), extractor, rules_of, indexing, terminology)
     return Repository(*parts), indexing

@@ -13,7 +13,7 @@ from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.terminology.engine import own_terminology
-from fhir_hub.repository.indexing import Indexing
+from fhir_hub.repository.indexing import Indexing, Others, nobody
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.rules import Conduct, Rules
 from fhir_hub.repository.stored_terminology import StoredTerminology
@@ -103,12 +103,13 @@ def indexed(
     *,
     full_text: bool = False,
     extraction: str = "",
+    others: Others = nobody,
 ) -> tuple[Service, Indexing]:
     """Return a FHIR side that takes search parameters of the site's own, as one process has it."""
     own = Parameters(definitions(), full_text=full_text)
     extract = Extractor(own, ZONE)
     rules = Rules(checks().require, extract, clock, new_id, parameters=own)
-    indexing = Indexing(store, own, extract, extraction=extraction)
+    indexing = Indexing(store, own, extract, extraction=extraction, others=others)
     repository = Repository(store, rules, extract, indexing=indexing)
     return replace(service(repository), parameters=own), indexing
 

@@ -11,7 +11,9 @@ what is built and how far a pass is, so a pass that a crash ends goes on where i
 
 That of all types says by which extraction (`search/extraction.py`) the entries were made. If it
 is not this hub's, an older one or one with other settings made them, and a pass over everything
-makes them anew; searches go on meanwhile, and say that they may lack something.
+makes them anew; searches go on meanwhile, and say that they may lack something. While processes
+of several extractions write (a rolling upgrade) none makes them anew, or each would undo what the
+other did: what is said of the store is taken away, and who is left at the end makes all anew.
 
 Spec: https://hl7.org/fhir/R4/searchparameter.html
 """
@@ -19,7 +21,7 @@ Spec: https://hl7.org/fhir/R4/searchparameter.html
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
@@ -38,10 +40,16 @@ _NOTE = "index/"
 _WATCH_S = 1.0
 _EXTRACTION = "extraction"
 Log = Callable[..., None]
+Others = Callable[[], Awaitable[Collection[str]]]
 
 
 def no_log(event: str, **fields: object) -> None:
     """Log nothing."""
+
+
+async def nobody() -> Collection[str]:
+    """Return the extractions of the other processes that write: there are none."""
+    return ()
 
 
 Marks = dict[str, str]
@@ -78,8 +86,13 @@ class Indexing:
         log: Log = no_log,
         news: News | None = None,
         extraction: str = "",
+        others: Others = nobody,
     ) -> None:
-        """Keep `extraction` in the store, and index what is there anew where it was another."""
+        """Keep `extraction` in the store, and index what is there anew where it was another.
+
+        `others` says those of the other processes that write, empty for one that does not say.
+        """
+        self._others, self._is_mixed = others, False
         self._log, self._news = log, news or NoNews()
         self._extraction = extraction
         self._is_leading = False
@@ -129,7 +142,8 @@ class Indexing:
                 for name, text in (await self._store.notes()).items()
                 if name.startswith(_NOTE)
             }
-            if self.is_outdated and EVERY_TYPE not in self._notes:
+            await self._look_at_others()
+            if self.is_outdated and not self._is_mixed and EVERY_TYPE not in self._notes:
                 await self._begin_store()
             self._show()
             self._wake.set()
@@ -140,6 +154,20 @@ class Indexing:
             note = Note(self._wanted(EVERY_TYPE), {})
             with contextlib.suppress(Conflict):  # somebody writes just now: then it is looked at
                 await self._write(EVERY_TYPE, note, [], self._parameters.generation)
+
+    async def _look_at_others(self) -> None:
+        """See whether processes of several extractions write, and then say none of the store."""
+        others = await self._others() if self._extraction else ()
+        was_mixed = self._is_mixed
+        self._is_mixed = any(one != self._extraction for one in others)
+        if self._is_mixed and not was_mixed:
+            self._log("index_mixed", reason="other processes index by another extraction")
+        note = self._note(EVERY_TYPE)
+        # one that does not say knows nothing of this, and would make all anew by itself
+        if self._is_mixed and "" not in others and _EXTRACTION in {**note.built, **note.wanted}:
+            built = {code: mark for code, mark in note.built.items() if code != _EXTRACTION}
+            with contextlib.suppress(Conflict):  # at the next look
+                await self._write(EVERY_TYPE, Note(built, {}), [], self._parameters.generation)
 
     def lead(self) -> None:
         """Let this process do the passes: one of several does."""
@@ -212,7 +240,9 @@ class Indexing:
         """Return what the index of a type is to be built for."""
         wanted = self._parameters.marks(resource_type)
         if resource_type == EVERY_TYPE and self._extraction:
-            wanted[_EXTRACTION] = self._extraction
+            built = self._note(EVERY_TYPE).built.get(_EXTRACTION, "")
+            if mark := built if self._is_mixed else self._extraction:
+                wanted[_EXTRACTION] = mark
         return wanted
 
     async def _step(self, resource_type: str) -> None:
@@ -294,7 +324,7 @@ class Indexing:
         self._parameters.set_built(
             {name: note.built for name, note in self._notes.items()},
             {name: note.percent for name, note in self._notes.items() if note.until},
-            self._note(EVERY_TYPE).percent if self.is_outdated else None,
+            self._note(EVERY_TYPE).percent if self.is_outdated or self._is_mixed else None,
         )
 
     async def _read(self, known: int) -> None:

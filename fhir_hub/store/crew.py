@@ -5,7 +5,7 @@ delivery to partners). If it dies another leads. What a process held of messages
 given to one that lives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 
@@ -23,10 +23,18 @@ class Duties(Protocol):
 
 
 class Crew(Protocol):
-    """The processes on one store, as one of them sees it."""
+    """The processes on one store, as one of them sees it.
+
+    `extraction` is by which this one indexes (`search/extraction.py`), said before it writes.
+    """
+
+    extraction: str
 
     async def serve(self, duties: Duties, lease_s: float) -> None:
         """Be one that may lead, until cancelled. Gone is who shows no life for `lease_s`."""
+
+    async def extractions(self) -> Collection[str]:
+        """Return by which extractions the others index; empty: one does not say."""
 
     async def leave(self) -> None:
         """Tell the others that this process is no more at work: they need not wait."""

@@ -260,3 +260,15 @@ async def test_a_message_over_what_a_document_holds_is_kept_in_pieces_and_remove
     await journal.finish(Finish(1, "done", b""))
     assert (await journal.prune({"done": 9}, 0)).emptied == 1
     assert [one["_id"] for one in await posts[0].connection.find(RAW, {})] == [2]
+
+
+async def test_each_knows_by_which_extractions_the_others_index(posts):
+    first, second = posts
+    assert await first.crew.extractions() == frozenset()
+    second.crew.extraction = "2-new"
+    await second.look()
+    await first.look()
+    assert await first.crew.extractions() == {"2-new"}
+    assert await second.crew.extractions() == {""}  # it does not say
+    await second.crew.leave()
+    assert await first.crew.extractions() == frozenset()

@@ -12,14 +12,28 @@ from fhir_hub.repository import indexing as passes
 from fhir_hub.store.base import Change
 
 COUNT = 5
+BORN = {"resourceType": "Patient", "birthDate": "1953-04-12"}
 
 
 @pytest.fixture
-def process(store, clock):
+def at_work():
+    """The extractions of the processes that write, where there are several."""
+    return set()
+
+
+@pytest.fixture
+def process(store, clock, at_work):
     """Return a function that starts a process: its client and its indexing."""
 
+    new_id = parts.ids()
+
     async def start(extraction):
-        service, indexing = parts.indexed(store, clock, parts.ids(), extraction=extraction)
+        async def others():
+            return [one for one in at_work if one != extraction]
+
+        service, indexing = parts.indexed(
+            store, clock, new_id, extraction=extraction, others=others
+        )
         await indexing.refresh()
         transport = httpx.ASGITransport(app=parts.fhir_app(service, []))
         return httpx.AsyncClient(transport=transport, base_url="http://hub.test/fhir/"), indexing
@@ -33,7 +47,7 @@ async def older(store, process, monkeypatch):
     monkeypatch.setattr(passes, "_BATCH", 2)
     _, indexing = await process("1-old")
     for number in range(COUNT):
-        patient = {"resourceType": "Patient", "id": f"p{number}", "birthDate": "1953-04-12"}
+        patient = {**BORN, "id": f"p{number}"}
         change = Change("Patient", f"p{number}", 1, 1, "PUT", fhirjson.dumps(patient))
         await store.write([change])
     return indexing
@@ -95,3 +109,61 @@ async def test_a_new_store_is_this_hubs(process, store):
     assert (indexing.is_outdated, await indexing.step()) == (False, False)
     assert await told(client) == (0, [])
     assert list(await store.notes()) == ["index/"]
+
+
+async def test_processes_of_two_extractions_do_not_undo_what_the_other_did(
+    older, process, at_work, store
+):
+    at_work |= {"1-old", "2-new"}
+    client, newer = await process("2-new")
+    await older.refresh()
+    for indexing in (newer, older):
+        for _ in range(3):
+            await indexing.refresh()
+            assert await indexing.step() is False
+    assert (newer.unfinished, older.unfinished) == ([], [])
+    assert await store.notes() == {}  # neither made what the store holds
+    found, (said,) = await told(client)
+    assert (found, "matches may be missing" in said) == (0, True)
+    assert (await client.post("Patient", json=BORN)).status_code == 201
+    assert (await told(client))[0] == 1
+
+    at_work.discard("1-old")
+    await newer.refresh()
+    assert newer.is_outdated
+    await newer.work()
+    assert await told(client) == (COUNT + 1, [])
+
+    at_work.add("1-old")  # it was held up, and writes again
+    await older.refresh()
+    await newer.refresh()
+    assert len((await told(client))[1]) == 1
+    at_work.discard("1-old")
+    await newer.refresh()
+    await newer.work()
+    assert await told(client) == (COUNT + 1, [])
+
+
+async def test_a_pass_ends_where_another_extraction_begins_to_write(older, process, at_work):
+    _, newer = await process("2-new")
+    await newer.step()
+    await newer.step()
+    assert newer.under_way == [""]
+    at_work |= {"1-old", "2-new"}
+    await newer.refresh()
+    assert (newer.under_way, await newer.step()) == ([], False)
+
+
+async def test_a_process_that_does_not_say_how_it_indexes_is_waited_for(
+    older, process, at_work, store
+):
+    before = await store.notes()
+    at_work |= {"", "2-new"}
+    client, newer = await process("2-new")
+    assert await newer.step() is False
+    assert await store.notes() == before
+    assert len((await told(client))[1]) == 1
+    at_work.discard("")
+    await newer.refresh()
+    await newer.work()
+    assert await told(client) == (COUNT, [])

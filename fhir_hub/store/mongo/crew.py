@@ -46,7 +46,7 @@ class MongoCrew:
         self._connection, self._clock = connection, clock
         self._machine, self._lease_s = _machine(), _LEASE_S
         self.name = self._new_name()
-        self.is_leading = False
+        self.is_leading, self.extraction = False, ""
         self._joining: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
         self._last = clock()
@@ -91,6 +91,12 @@ class MongoCrew:
             self.replays.add(task)
             task.add_done_callback(self.replays.discard)
 
+    async def extractions(self) -> frozenset[str]:
+        """Return by which extractions the others index; empty: one does not say."""
+        others = {"_id": {"$ne": self.name}}
+        found = await self._connection.find(PROCESS, others, fields=["extraction"])
+        return frozenset(one.get("extraction", "") for one in found)
+
     async def leave(self) -> None:
         """Tell the others that this process is no more at work."""
         # waited for: a transaction that is cut off would keep its locks for a minute
@@ -128,6 +134,7 @@ class MongoCrew:
             "pid": os.getpid(),
             "beat": 0,
             "lease_s": self._lease_s,
+            "extraction": self.extraction,
             "sessions": list(self._connection.sessions),
         }
         with told(), contextlib.suppress(DuplicateKeyError):  # an answer was lost
