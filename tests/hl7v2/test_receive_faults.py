@@ -110,18 +110,24 @@ async def test_what_a_full_disk_did_not_take_is_done_in_the_order_in_which_it_ca
         for _ in range(300):
             await asyncio.sleep(0)
 
-    def run(text):
+    async def run(text):
         with contextlib.closing(apsw.Connection(url.removeprefix("sqlite:"))) as connection:
-            connection.execute(text)
+            while True:
+                try:
+                    return connection.execute(text)
+                except apsw.BusyError:  # who has begun waits for the loop
+                    await asyncio.sleep(0)
 
     async with open_backend(url) as backend:
         receiver = receiver_of(backend, convert, clock, log, pause=pause)
-        run("CREATE TRIGGER full BEFORE INSERT ON message BEGIN SELECT RAISE(ABORT, 'full'); END")
+        await run(
+            "CREATE TRIGGER full BEFORE INSERT ON message BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
         answers = []
         for number in range(1, 5):
             answers.append(asyncio.create_task(receiver.receive(oru(f"C{number}"))))
             await others_go_on()
-        run("DROP TRIGGER full")
+        await run("DROP TRIGGER full")
         answers.append(asyncio.create_task(receiver.receive(oru("C5"))))
         await others_go_on()
         while not all(answer.done() for answer in answers):

@@ -93,6 +93,7 @@ class MongoCrew:
 
     async def extractions(self) -> frozenset[str]:
         """Return by which extractions the others index; empty: one does not say."""
+        await self.join()  # so that they know of this one before it says anything of the store
         others = {"_id": {"$ne": self.name}}
         found = await self._connection.find(PROCESS, others, fields=["extraction"])
         return frozenset(one.get("extraction", "") for one in found)
