@@ -89,7 +89,8 @@ class Connection(HttpToolsProtocol):
         Raises `ValueError` for one that is too large, or does not name one host (RFC 9112, 3.2).
         """
         if self._received > _MOST_HEAD:
-            head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            # each header with its ": " and line end, as it was sent, in however many pieces
+            head = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if head > _MOST_HEAD:
                 self._is_over = True
                 raise ValueError("the head of a request is too large")

