@@ -46,7 +46,8 @@ def made(tmp_path_factory):
     from fhir_hub.store.backups import make_backup
 
     here = Made(tmp_path_factory.mktemp("backup"))
-    with RunningHub(f"sqlite:{here.path}") as hub, hub.client() as client, hub.mllp() as mllp:
+    running = RunningHub(f"sqlite:{here.path}", "--workers", "2")
+    with running as hub, hub.client() as client, hub.mllp() as mllp:
 
         def create(name: str) -> None:
             body = {"resourceType": "Patient", "name": [{"family": name}]}

@@ -6,6 +6,9 @@ DESIGN §5, promise 1.
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from abc import ABC, abstractmethod
 from itertools import count
@@ -197,3 +200,20 @@ def test_workers_that_are_asked_to_stop_answer_what_is_under_way_and_exit_0(hub,
         sender.join(60)
         assert sender.broke
     assert stored(path, senders) == (set(), 0)
+
+
+def test_a_start_that_fails_leaves_no_worker_and_no_file(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = ["--port", str(other.getsockname()[1]), "--mllp-port", "0", "--workers", "2"]
+        ended = subprocess.run(
+            [sys.executable, "-m", "fhir_hub", "serve", "--store", f"sqlite:{tmp_path}/x", *taken],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,  # whose end is that of every process that has it
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+            timeout=120,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert "cannot listen on 127.0.0.1" in ended.stderr.decode()
+    assert list(tmp_path.glob("fhir-hub-*")) == []
