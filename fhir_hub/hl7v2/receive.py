@@ -48,6 +48,7 @@ from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.journal import Entered, Journal, Kept, Received
 
 T = TypeVar("T")
+_SET_BACK_US = 2 * 3_600_000_000  # a clock that goes back further was wrong before
 
 
 def _nobody(message: er7.Message) -> tuple[str, ...]:
@@ -106,6 +107,7 @@ class Receiver:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
         self._line, self._came = Line(), 0
+        self._latest = 0  # when the last message came; microseconds
 
     async def take(
         self, block: Block, channel: Channel | None = None, on_kept: OnKept | None = None
@@ -249,7 +251,12 @@ class Receiver:
         return len(pending)
 
     def _received(self, read: Read, raw: bytes, *, owes: bool = False) -> Received:
-        return received(read, raw, microseconds(self._clock()), owes=owes)
+        now = microseconds(self._clock())
+        # a clock that was just set back: what is told now is newer than what was told before, and
+        # nobody tells anything later than it came
+        if not 0 < self._latest - now <= _SET_BACK_US:
+            self._latest = now
+        return received(read, raw, self._latest, owes=owes)
 
     async def _once(self, course: Course) -> bytes:
         """Process the message when its turn comes, or wait for who already does."""

@@ -288,7 +288,8 @@ class Unit:
         self.literals.pop(key, None)
         self._resources.pop(key, None)
         self._staged.get(key.resource_type, {}).pop(key, None)
-        self.changes[key] = Change(*key, version_id, self._now, "DELETE")
+        now = max(self._now, self._last(key))
+        self.changes[key] = Change(*key, version_id, now, "DELETE")
         return version_id
 
     def before(self, key: Key) -> Stored | None:
@@ -332,18 +333,29 @@ class Unit:
         rules = self._rules
         known = rules.extractor.known(resource)
         is_right = rules.require(resource, known.unknown)
-        stamped = stamp(resource, logical_id, version_id, self._instant)
         resource_type = resource["resourceType"]
+        key = key_of((resource_type, logical_id))
+        now, told = self._now, self._instant
+        if (last := self._last(key)) > now:
+            now, told = last, instant_at(last)
+        stamped = stamp(resource, logical_id, version_id, told)
         if resource_type == PARAMETERS and rules.parameters is not None:
             rules.parameters.require_own(stamped, self._staged_parameters(logical_id))
-        key = key_of((resource_type, logical_id))
         content = fhirjson.dumps(stamped)
         literals, entries = rules.extractor.read(stamped, content, known, is_right=is_right)
         self.literals[key] = literals
-        change = change_of((*key, version_id, self._now, method, content, entries))
+        change = change_of((*key, version_id, now, method, content, entries))
         self.changes[key] = self._staged.setdefault(resource_type, {})[key] = change
         self._resources[key] = stamped
         return key
+
+    def _last(self, key: Key) -> int:
+        """Return when a resource was last updated, 0 if it is new: no version is older than that.
+
+        The clock may have been set back since.
+        """
+        stored = self._seen.get(key)
+        return 0 if stored is None else stored.last_updated
 
     def targets(self) -> list[Target]:
         """Return what must be stored, and stay, for the staged references to lead somewhere."""

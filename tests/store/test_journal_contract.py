@@ -191,6 +191,21 @@ async def test_messages_are_selected_by(full, selection, numbers):
     assert all(one.message.raw for one in oldest)
 
 
+async def test_messages_are_selected_by_time_though_the_clock_was_set_back(journal):
+    hour = 3_600_000_000
+    for number, at in enumerate((2, 3, 12, 12, 12, 12, 4, 5), 1):
+        await journal.keep(message(number, received=at * hour))
+
+    async def between(since, until):
+        selection = Selection(since=since * hour, until=until * hour)
+        return [one.number for one in await journal.select(selection, is_oldest_first=True)]
+
+    assert await between(4, 6) == [7, 8]
+    assert await between(3, 12) == [2, 7, 8]
+    assert await between(12, 0) == [3, 4, 5, 6]
+    assert await between(0, 5) == [1, 2, 7]
+
+
 async def test_a_selection_comes_in_pages(full):
     assert [one.number for one in await full.select(Selection(), count=2, beyond=4)] == [3, 2]
     page = await full.select(Selection(), count=2, beyond=4, is_oldest_first=True)

@@ -23,7 +23,7 @@ from fhir_hub.store.sqlite.compacting import free_pages
 from fhir_hub.store.sqlite.early import Early
 from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
-from fhir_hub.store.sqlite.selections import condition, first_since
+from fhir_hub.store.sqlite.selections import condition, first_since, latest
 from fhir_hub.store.sqlite.sql import Bound
 from fhir_hub.store.sqlite.writer import ALONE, Writer
 from fhir_hub.store.turns import Turns
@@ -67,6 +67,7 @@ class SqliteJournal:
         self._early = early
         self._given = 0  # the last number that a message got, if it became durable or not
         self._unseen: set[str] = set()  # keys of messages that are not durable yet
+        self._latest = 0  # when the latest message came
         self._asked = 0  # how many wait to hear from the writer whether they came before
 
     async def keep(self, message: Received, *, is_early: bool = False) -> Kept:
@@ -276,6 +277,7 @@ class SqliteJournal:
         return Kept(entered, is_changed=is_changed)
 
     def _enter(self, message: Received, number: int, state: State) -> Entered:
+        self._latest = latest(self._connection, message.received, self._latest)
         self._connection.execute(
             _ENTER,
             (
