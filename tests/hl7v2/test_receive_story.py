@@ -66,7 +66,8 @@ async def deliver(receiver):
         await listener.start()
 
         async def run(raw):
-            return [r async for r in send(split_messages(raw), "127.0.0.1", listener.port)]
+            messages, here = split_messages(raw), ("127.0.0.1", listener.port)
+            return [one async for one in send(messages, *here, timeout_s=120)]  # as the receiver
 
         yield run
 
