@@ -65,7 +65,7 @@ class ScenarioHub:
     def __init__(self, hub: Hub, addresses: Addresses, clock: StoryClock, loop: Any) -> None:
         self.addresses, self.clock = addresses, clock
         self._hub, self._loop = hub, loop
-        self.client = httpx.Client(base_url=f"{addresses.fhir}/", timeout=30)
+        self.client = httpx.Client(base_url=f"{addresses.fhir}/", verify=False, timeout=30)
         self._mllp = MllpClient(addresses.mllp)
 
     def send(self, message: bytes | str) -> bytes:

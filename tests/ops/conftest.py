@@ -35,7 +35,7 @@ class Running:
         return self.addresses.fhir.removesuffix("/fhir")
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.home, timeout=30)
+        return httpx.AsyncClient(base_url=self.home, verify=False, timeout=30)
 
     async def send(self, message: bytes) -> bytes:
         """Send one HL7v2 message; return the acknowledgment without its frame."""

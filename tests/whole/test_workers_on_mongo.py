@@ -56,8 +56,12 @@ def on_all(hubs: list[RunningHub], work: Callable[..., Awaitable[int]]) -> list[
     async def run() -> list[int]:
         limits = httpx.Limits(max_connections=CLIENTS)
         async with (
-            httpx.AsyncClient(base_url=f"{hubs[0].fhir}/", timeout=60, limits=limits) as one,
-            httpx.AsyncClient(base_url=f"{hubs[1].fhir}/", timeout=60, limits=limits) as other,
+            httpx.AsyncClient(
+                base_url=f"{hubs[0].fhir}/", verify=False, timeout=60, limits=limits
+            ) as one,
+            httpx.AsyncClient(
+                base_url=f"{hubs[1].fhir}/", verify=False, timeout=60, limits=limits
+            ) as other,
         ):
             calls = (work((one, other)[number % 2], number) for number in range(CLIENTS))
             return await asyncio.gather(*calls)
