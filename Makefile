@@ -50,8 +50,13 @@ COVER ?=
 # Python keeps what it compiles, whatever the shell says: a worker, and each hub that a test
 # starts, would compile it all again
 test: export PYTHONDONTWRITEBYTECODE :=
-test: lint
-	$(BIN)/python -m pytest -n auto --durations=10 $(COVER)
+test: $(VENV)/installed-tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@echo "types and tests, side by side"
+	@$(BIN)/mypy --strict fhir_hub & types=$$!; \
+	  $(BIN)/python -m pytest -n auto --durations=10 $(COVER); tests=$$?; \
+	  wait $$types && exit $$tests
 
 # FHIR_HUB_TEST_MONGODB=mongodb://… names a real MongoDB; each worker makes and drops a database
 test-mongo: $(VENV)/installed-tests
