@@ -35,7 +35,9 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "VIW": "Views",
     }
 )
-_NOT_SAID = ("D", "N", "O", "W", "X")  # OBX-11: deleted, wrong, not done, only ordered
+_NOT_SAID = ("N", "O")  # OBX-11: not done, only ordered
+_TAKEN_BACK = ("D", "W", "X")  # deleted, wrong, not to be had
+_CONCLUSIONS = ("conclusion", "conclusionCode")
 _is_suffix = re.compile(r"[A-Za-z]{3}").fullmatch
 Json = dict[str, Any]
 
@@ -66,12 +68,20 @@ def of_suffix(study: Json | None, suffix: str) -> Json:
 
 
 def conclude(place: Place) -> None:
-    """Have the impression that OBX-5 holds among the conclusions of its report."""
+    """Have the impression that OBX-5 holds among the conclusions of its report.
+
+    One that is taken back leaves the report those that the message has beside it, or none.
+    """
     segment, context = place.segment, place.run.context
     reports = place.node.nearest_drafts("DiagnosticReport")
-    if segment.name != "OBX" or not reports or place.text(Path("OBX", 11)).upper() in _NOT_SAID:
+    status = place.text(Path("OBX", 11)).upper()
+    if segment.name != "OBX" or not reports or status in _NOT_SAID:
         return
-    report, kind = reports[-1].resource, place.text(Path("OBX", 2)).upper()
+    draft = reports[-1]
+    report, kind = draft.resource, place.text(Path("OBX", 2)).upper()
+    if status in _TAKEN_BACK:
+        draft.nulls += (one for one in _CONCLUSIONS if one not in (*report, *draft.nulls))
+        return
     values = [one for one in segment.repetitions(5) if one and not one.is_null]
     lines = []
     if kind in ("CE", "CWE", "CNE", "CF"):
@@ -86,3 +96,4 @@ def conclude(place: Place) -> None:
         report["conclusion"] = text
     if not report.get("conclusionCode", True):
         del report["conclusionCode"]
+    draft.nulls[:] = (one for one in draft.nulls if one not in _CONCLUSIONS or one not in report)

@@ -191,6 +191,7 @@ def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
     if segment is not None and segment.encoding.subcomponent in raw:
         value = place.value(path)
         if value is not None and (suffix := narratives.suffix_of(value)):
+            draft.items["suffix"] = suffix  # not by the code alone: OBR-4 and the report count
             return _part_of_report(place, value, suffix)
     again = run.memory.ready.get(("observation", raw))
     if again is not None:

@@ -46,6 +46,27 @@ async def test_a_corrected_impression_changes_no_other_part(say, every, only):
     assert (await only("DiagnosticReport"))["conclusion"] == "B."
 
 
+async def test_each_of_many_reports_has_its_own_study_and_conclusion(say, every):
+    for n in range(10):
+        study = f"S{n % 2}"
+        order = segment("OBR", f2=f"P{n}", f3=f"F{n}", f4=f"{study}^Study^C4", f25="F")
+        await say("ORU^R01", f"09{n:02}", person(), order, part("&IMP", f"A{n}."))
+    texts = [f"A{n}." for n in range(10)]
+    reports = await every("DiagnosticReport")
+    assert sorted(one.get("conclusion", "") for one in reports) == texts
+    found = {one["valueString"]: one["code"]["coding"][0] for one in await every("Observation")}
+    assert [found[text]["code"] for text in texts] == ["S0", "S1"] * 5
+
+
+async def test_an_impression_that_is_taken_back_is_no_conclusion(say, every, only):
+    await say("ORU^R01", "0900", person(), ORDER, part("&GDT", "Opacity."), part("&IMP", "A."))
+    await say("ORU^R01", "0910", person(), ORDER, part("&IMP", "A.", status="W"))
+    assert "conclusion" not in await only("DiagnosticReport")
+    wrong = part("&IMP", "A.", status="W", sub_id="1")
+    await say("ORU^R01", "0920", person(), ORDER, wrong, part("&IMP", "B.", sub_id="2"))
+    assert (await only("DiagnosticReport"))["conclusion"] == "B."
+
+
 async def test_coded_impressions_are_coded_conclusions_and_texts_among_them_lines(say, only):
     said = [part("&IMP", "J18.9^Pneumonia^I10", "CE", sub_id="1")]
     said += [part("&IMP", "^old fracture", "CE", sub_id="2"), part("&IMP", "wrong", status="W")]
