@@ -15,6 +15,7 @@ from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.structure import Group, Part
 
 _OF_CONTAINER = frozenset({"SAC", "SID", "OBX", "NTE"})
+_ACTS = frozenset({"OBR", "RXA"})
 _ORDERED = frozenset({"ORDER_DETAIL", "OBSERVATION_REQUEST"})
 
 
@@ -229,8 +230,8 @@ def _next(current: Node, name: str) -> Node:
                 and (_repeats(node) or (name == "OBR" and _is_ordered(node, current)))
             ):
                 return _begin(node.parent, node.parent.position, name)
-            if name == "OBR" and _has_order(node) and _is_inside(node, current):
-                return _begin_under(node)
+            if name in _ACTS and _has_order(node, name) and _is_inside(node, current):
+                return _begin_under(node, name)
         node = node.parent
     node = current if name != "NTE" else None  # a note is of what it stands behind
     while node is not None:
@@ -255,20 +256,20 @@ def _is_ordered(node: Node, current: Node) -> bool:
     return node.group.path.rpartition(".")[2] in _ORDERED and _is_inside(node, current)
 
 
-def _has_order(node: Node) -> bool:
-    """Say whether a group that repeats has its ORC and its one OBR already, as OMG^O19 has them."""
+def _has_order(node: Node, name: str) -> bool:
+    """Say whether a group that repeats has its ORC and its one OBR or RXA already (OMG, VXU)."""
     return (
         node.parent is not None
         and _repeats(node)
-        and all(any(by is None for _, by in node.segments.get(one, ())) for one in ("ORC", "OBR"))
+        and all(any(by is None for _, by in node.segments.get(one, ())) for one in ("ORC", name))
     )
 
 
-def _begin_under(node: Node) -> Node:
-    """Begin a group again for one more OBR: what came before the first one, its ORC, is of both."""
+def _begin_under(node: Node, name: str) -> Node:
+    """Begin a group again for one more act: what came before the first one, its ORC, is of both."""
     assert node.parent is not None
-    child = _begin(node.parent, node.parent.position, "OBR")
-    first = next(one.index for one, by in node.segments["OBR"] if by is None)
+    child = _begin(node.parent, node.parent.position, name)
+    first = next(one.index for one, by in node.segments[name] if by is None)
     for name, held in node.segments.items():
         if before := [(one, by) for one, by in held if one.index < first]:
             child.segments[name] = before

@@ -11,15 +11,15 @@ Spec: https://hl7.org/fhir/R4/http.html#cond-update; HL7v2 chapter 7, OBX-21
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from fhir_hub.hl7v2.calls.orders import PART
 from fhir_hub.hl7v2.drafts import Draft, Pairs, keys_of, pairs
 from fhir_hub.hl7v2.programs import Entry
 from fhir_hub.identity import match
-from fhir_hub.identity.systems import BASE
 
 Json = dict[str, Any]
 Owners = dict[tuple[str, tuple[str, str]], Draft]
 Ordered = dict[tuple[str, tuple[str, str]], list[Draft]]
-PART = f"{BASE}/CodeSystem/part-of-number"
+_CODES = ("code", "vaccineCode", "medicationCodeableConcept")
 
 
 def set_matches(made: Iterable[tuple[Entry, Draft]]) -> None:
@@ -37,7 +37,9 @@ def set_matches(made: Iterable[tuple[Entry, Draft]]) -> None:
         elif entry.match == ("identifier",):
             numbers = pairs(held) if held else ()
             draft.match = keys + numbers
-            if keys and numbers:
+            if keys and keys[0][0] == PART:
+                draft.match, draft.earlier = keys, numbers
+            elif keys and numbers:
                 _leave_shared(draft, numbers, owners)
         else:
             draft.match = keys + _of_types(held, entry.match)
@@ -104,8 +106,8 @@ def leave_moved(drafts: Iterable[Draft]) -> None:
 
 
 def code_of(resource: Json) -> str:
-    """Return the code of what was asked for, or without one its text."""
-    code = resource.get("code", {})
+    """Return the code of what was asked for or given, or without one its text."""
+    code: Json = next((resource[name] for name in _CODES if name in resource), {})
     told = next((one["code"] for one in code.get("coding", ()) if "code" in one), "")
     return str(told or code.get("text", ""))
 

@@ -13,7 +13,8 @@ Spec: HL7v2 chapter 4, ORC-2 and OBR-2; R4 http.html#cond-update
 from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.matches import PART, code_of, pairs_of_type
+from fhir_hub.hl7v2.calls.orders import PART
+from fhir_hub.hl7v2.matches import code_of, pairs_of_type
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, numbers_of
 from fhir_hub.identity.match import Number

@@ -198,6 +198,15 @@ def test_a_field_is_kept_where_the_condition_of_its_row_does_not_hold():
         assert found[path].state == "preserved", path
 
 
+def test_a_unit_that_no_value_can_have_is_kept():
+    text = lines(
+        "MSH|^~\\&|LIS|H|||20250314||ORU^R01|C1|P|2.5",
+        "PID|1||T1",
+        "OBX|1|ST|A^a||5 to 10|mg|||||F",
+    )
+    assert by_path(converted(text))["OBX-6"].state == "preserved"
+
+
 def test_a_null_is_reported_as_a_deletion():
     found = by_path(converted(lines(MSH.format("ADT^A08^ADT_A01"), PID.replace("19530412", '""'))))
     assert found["PID-7"].to == ("deletes Patient.birthDate",)

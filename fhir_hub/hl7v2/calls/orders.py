@@ -25,6 +25,7 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
+PART = f"{systems.BASE}/CodeSystem/part-of-number"
 _PER_TIME = re.compile(r"([SMHDWL])(\d{0,4})")
 _TIMES = {
     "S": ("s", "s"),
@@ -317,6 +318,14 @@ def local_number(place: Place, draft: Draft, paths: Paths) -> Json | None:
     kind = draft.resource["resourceType"].lower()
     system = f"{systems.authority_system(place.run.facility)}/{kind}"
     return {"system": system, "value": number}
+
+
+def supply_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the key of a supply: the prescription's number, and which of its supplies it is."""
+    number, counted = local_number(place, draft, paths[:1]), one_line(place.text(paths[1]))
+    if number is None or not counted:
+        return None
+    return {"system": PART, "code": f"{number['system']}|{number['value']}/{counted}"}
 
 
 def manifestations(place: Place, draft: Draft, paths: Paths) -> list[Json]:

@@ -65,6 +65,8 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
     found = observed.observed_value(place.text(kind), values, place.value(unit), context)
     if found and found.fhir_type == "Quantity":
         return Typed("Quantity", _with_unit_text(found.value, place, unit))
+    if found and found.fhir_type == "String" and unit.segment == place.segment.name:
+        run.keep(place.segment, unit.field)  # no text of R4 has a unit
     return found
 
 

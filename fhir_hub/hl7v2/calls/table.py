@@ -29,6 +29,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
 | `own_number` | OBR-2, ORC-2 | Identifier of an OBR that is not that of its ORC |
+| `supply_key` | RXD-7, RXD-1 | tag: the number, and which supply of it |
 | `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
 | `provider` | PRD-2, PRD-7, PRD-4 | Practitioner; by the tables none |
@@ -180,6 +181,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "natural_key": results.natural_key,
         "observers": roles.observers,
         "own_number": roles.own_number,
+        "supply_key": orders.supply_key,
         "requester": roles.requester,
         "requisition": roles.requisition,
         "sending_facility": roles.sending_facility,

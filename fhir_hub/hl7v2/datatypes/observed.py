@@ -53,6 +53,8 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
     if data_type == "SN":
         found = quantities.structured_numeric(value, unit, context)
         return Typed("String", found.value) if found and found.fhir_type == "string" else found
+    if data_type == "NR" and (ends := _ends(value, unit, context)):
+        return Typed("Range", ends)
     if data_type in _DATES:
         return _typed("DateTime", times.date_time(value, context)) or _as_text(value)
     if data_type == "TM":
@@ -69,6 +71,16 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
         first = name[0] if isinstance(name, list) else name
         return _typed("String", first.get("text") if first else None) or _as_text(value)
     return _number_or_text(data_type, value, unit, context)
+
+
+def _ends(value: Value, unit: Unit, context: Context) -> Json | None:
+    """Return the Range of NR, whose components are its ends; none of ends that are no numbers."""
+    numbers = [quantities.read_decimal(part(value, at)) for at in (1, 2)]
+    if any(part(value, at) and number is None for at, number in zip((1, 2), numbers, strict=True)):
+        return None
+    ends = zip(("low", "high"), numbers, strict=True)
+    found = {end: quantities.of_number(one, unit, context) for end, one in ends if one is not None}
+    return found or None
 
 
 def _number_or_text(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:
@@ -91,7 +103,7 @@ def _typed(fhir_type: str, found: Any) -> Typed | None:
     return Typed(fhir_type, found) if found else None
 
 
-_KNOWN = _CODED | _DATES | {"NM", "SN", "TM", "DR", "CQ", "XCN", "XPN", "ED", "RP"}
+_KNOWN = _CODED | _DATES | {"NM", "NR", "SN", "TM", "DR", "CQ", "XCN", "XPN", "ED", "RP"}
 
 
 def read_pressure(text: str, *, is_named: bool = False) -> tuple[Decimal, Decimal] | None:

@@ -152,3 +152,48 @@ async def test_a_result_finds_its_order_by_the_number_that_obr_alone_has(say, ev
     ordered = {one["id"]: asked([one]) for one in await every("ServiceRequest")}
     based = (await only("DiagnosticReport"))["basedOn"][0]["reference"]
     assert (len(ordered), ordered[based.partition("/")[2]]) == (2, ["B"])
+
+
+def called(resources, element):
+    return [one[element]["text"] for one in resources]
+
+
+async def test_two_vaccines_under_one_order_are_two_and_each_has_what_was_seen(say, every):
+    doses = [
+        text
+        for code in ("HepB", "DTaP")
+        for text in (
+            f"RXA|0|1|20250314|20250314|{code}^{code}^CVX|1|mL",
+            segment("OBX", f1="1", f2="ST", f3=f"{code}-seen^x^L", f5="well", f11="F"),
+        )
+    ]
+    await say("VXU^V04", "0900", PID, "ORC|RE||I1", *doses)
+    await say("VXU^V04", "0910", PID, "ORC|RE||I1", *doses)
+    await say("VXU^V04", "0920", PID, "ORC|RE||I1", *doses[2:])
+    given = await every("Immunization")
+    assert called(given, "vaccineCode") == ["HepB", "DTaP"]
+    seen = {
+        f"Immunization/{one['id']}": asked_of for one, asked_of in zip(given, "HD", strict=True)
+    }
+    assert [
+        (one["code"]["coding"][0]["code"][:1], seen[one["partOf"][0]["reference"]])
+        for one in await every("Observation")
+    ] == [("H", "H"), ("D", "D")]
+
+
+async def test_each_supply_of_a_prescription_is_its_own(say, every):
+    order, supply = "ORC|RE|P1", "RXD|{}|{}^{}^L|20250314|30|TAB|TAB|RX1"
+    both = [supply.format(1, "A", "A"), supply.format(2, "B", "B")]
+    await say("RDS^O13", "0900", PID, order, *both)
+    await say("RDS^O13", "0910", PID, order, supply.format(3, "A", "A"))
+    await say("RDS^O13", "0920", PID, order, both[1])
+    found = await every("MedicationDispense")
+    assert called(found, "medicationCodeableConcept") == ["A", "B", "A"]
+    assert {one["identifier"][0]["value"] for one in found} == {"RX1"}
+
+
+async def test_two_medicines_of_one_number_are_two_orders(say, every):
+    drugs = [f"RXO|{one}^{one}^L|1||mg" for one in "AB"]
+    await say("OMP^O09", "0900", PID, "ORC|NW|P1", drugs[0], "ORC|NW|P1", drugs[1])
+    found = await every("MedicationRequest")
+    assert called(found, "medicationCodeableConcept") == ["A", "B"]
