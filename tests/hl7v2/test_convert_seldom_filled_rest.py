@@ -185,3 +185,21 @@ def test_how_a_medicine_is_taken_has_the_codes_of_the_tables(told, code):
     rxe, rxr = segment("RXE", f1="1", f2="M1^药^L"), segment("RXR", f1="PO", f4=told)
     order = only(by_table("RDE^O11^RDE_O11", "ORC|NW|P1", rxe, rxr), "MedicationRequest")
     assert order["dosageInstruction"][0]["method"]["coding"][0]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("written", "method", "system"),
+    [
+        ("250.00", "I9C", "http://hl7.org/fhir/sid/icd-9-cm"),
+        ("250.00^DM", "I9C", "http://hl7.org/fhir/sid/icd-9-cm"),
+        ("E11.9^DM^I10", "I9C", "http://hl7.org/fhir/sid/icd-10"),
+    ],
+)
+def test_a_coding_method_says_of_which_system_a_code_is_that_names_none(written, method, system):
+    diagnosis = segment("DG1", f1="1", f2=method, f3=written, f6="F")
+    procedure = segment("PR1", f1="1", f2="C4", f3="47562", f5="20250315")
+    text = lines(TABLE_MSH.format("ADT^A01^ADT_A01"), PID, "PV1|1|I", diagnosis, procedure)
+    conversion = converted(text)
+    assert only(conversion, "Condition")["code"]["coding"][0]["system"] == system
+    coding = only(conversion, "Procedure")["code"]["coding"][0]
+    assert coding["system"] == "http://www.ama-assn.org/go/cpt"

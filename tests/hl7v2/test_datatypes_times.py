@@ -56,6 +56,7 @@ def test_a_time_keeps_its_precision_and_is_read_in_the_zone(raw, expected):
         ("1900-01-01 00:00:00", "placeholder-date"),
         ("20250231", "unreadable-date"),
         ("20251301", "unreadable-date"),
+        ("530412", "unreadable-date"),
         ("20250314256000", "unreadable-date"),
         ("99991231240000", "placeholder-date"),
         ("2025023024", "unreadable-date"),

@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.datatypes import (
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.identity import systems
 
@@ -342,8 +343,15 @@ def joined_texts(place: Place, draft: Draft, paths: Paths) -> str | None:
 
 
 def described_code(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the CodeableConcept of a code, called as another field describes it (DG1-4)."""
-    coded, described = (place.value(path) for path in paths)
+    """Return the CodeableConcept of a code, called as another field describes it (DG1-4).
+
+    Where the code names no system a third field does (DG1-2), as it was until 2.3.
+    """
+    coded, described, *methods = (place.value(path) for path in paths)
+    if coded and methods and methods[0] and part(coded, 1) and not part(coded, 3):
+        pieces = [*coded.components, "", ""]
+        pieces[2] = part(methods[0], 1)
+        coded = Value(coded.encoding.component.join(pieces), coded.encoding)
     found = codes.codeable_concept(coded, place.run.context) if coded else None
     text = whole(described) if described else ""
     if not text or (coded and part(coded, 9)):

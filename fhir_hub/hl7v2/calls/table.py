@@ -18,7 +18,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `contact_organization` | NK1-13, NK1-30, NK1-31, NK1-32 | Organization with whom to ask there |
 | `insurer` | IN1-3, IN1-4, IN1-5 | Organization that pays |
 | `employer` | IN1-10, IN1-11 | Organization that holds the policy |
-| `described_code` | PR1-3, PR1-4 | CodeableConcept with the text of another field |
+| `described_code` | PR1-3, PR1-4, PR1-2 | CodeableConcept with text and system of other fields |
 | `subscriber` | IN1-16, IN1-49 … | RelatedPerson whose policy it is |
 | `whole_procedure` | PR1-25 | Procedure that this one is part of |
 | `parent_diagnosis` | DG1-22 | diagnosis to which this one is due |

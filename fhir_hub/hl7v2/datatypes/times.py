@@ -30,6 +30,7 @@ _WRITTEN = re.compile(
 )
 _TIME = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(\.\d{1,9})?)?(?:[+-]\d{4})?", re.ASCII)
 _ZONED = re.compile(r"\d{4}(?:\.\d+)?([+-]\d{4})\s*$", re.ASCII)
+_LAST_YEAR = 2199  # what is later and has six digits is YYMMDD, not YYYYMM
 _SENTINELS = {(1900, 1, 1), (9999, 12, 31), (1753, 1, 1), (1, 1, 1)}
 
 
@@ -105,6 +106,9 @@ def _written(text: str, zone: tzinfo) -> str:
 def _known(moment: Moment, context: Context) -> Moment | None:
     if moment.year == 0 or moment[:3] in _SENTINELS:
         context.issue("placeholder-date", "a date is a placeholder; it was left out")
+        return None
+    if moment.year > _LAST_YEAR and moment.month and not moment.day:
+        context.issue("unreadable-date", "a date of six digits has no century; it was left out")
         return None
     return _valid(moment, context)
 
