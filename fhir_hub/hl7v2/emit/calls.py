@@ -41,6 +41,7 @@ SILENT = frozenset(
         "local_number",
         "recorded",
         "own_number",
+        "supply_key",
     }
     | {"sending_application", "message_entity", "sending_facility"}
 )
