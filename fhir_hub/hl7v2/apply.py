@@ -15,7 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.clock import IdMaker
 from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2 import merged_patients
-from fhir_hub.hl7v2.convert import Conversion, Converted
+from fhir_hub.hl7v2.convert import Conversion, Converted, with_resource
 from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.matches import code_of
 from fhir_hub.hl7v2.meaning import answers, bookings, moves, snapshots, unlinks
@@ -62,7 +62,7 @@ async def apply(
     Raises a `FhirError` where what is stored and the message cannot be brought together.
     """
     things = joined(conversion.resources)
-    patients = [thing for thing in things if thing.resource["resourceType"] == "Patient"]
+    patients = [thing for thing in things if thing.resource_type == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
     is_linking = conversion.teller.event in unlinks.EVENTS
     if is_linking:
@@ -75,14 +75,19 @@ async def apply(
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.find(unit, prior, by_url)
     await _find_made(unit, things, made, new_id)
-    addresses = {url: thing.address for url, thing in by_url.items()}
+    addresses: dict[str, str] = {}
+    for thing in things:
+        address = thing.address
+        for url in thing.full_urls:
+            addresses[url] = address
     routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
     moves.keep_class(things, conversion.teller.event)
-    records = [thing for thing in things if thing.resource["resourceType"] in RECORDS]
+    records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
-    for thing in (one for one in things if id(one) not in priors and one not in records):
-        await _stage(unit, thing, addresses, telling, routes)
+    for thing in things:
+        if id(thing) not in priors and thing.resource_type not in RECORDS:
+            await _stage(unit, thing, addresses, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
         answers.require_same_order(unit, things, conversion.teller)
     await bookings.free_slots(unit, things)
@@ -95,7 +100,7 @@ async def apply(
         await _stage(unit, thing, addresses, telling, routes)
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
-    return tuple(dict.fromkeys(thing.key for thing in things))
+    return tuple(dict.fromkeys([thing.key for thing in things]))
 
 
 def telling_of(conversion: Conversion, day: str, parameters: Parameters, later: Later) -> Telling:
@@ -189,8 +194,8 @@ async def _find_others(unit: Unit, things: list[Thing]) -> None:
     """Find what is no Patient by identifier and by key, with a search of each a resource type."""
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
-        if thing.converted.match and thing.resource["resourceType"] != "Patient":
-            by_type.setdefault(thing.resource["resourceType"], []).append(thing)
+        if thing.converted.match and thing.resource_type != "Patient":
+            by_type.setdefault(thing.resource_type, []).append(thing)
     for resource_type, of_type in by_type.items():
         keys: set[Number] = set()
         wanted: set[Number] = set()
@@ -251,7 +256,7 @@ async def _find_made(
             thing.is_replaced = True
     for thing in things:
         if not thing.logical_id:
-            thing.logical_id = unit.made_up(thing.resource["resourceType"], new_id())
+            thing.logical_id = unit.made_up(thing.resource_type, new_id())
 
 
 def _holder(content: bytes) -> tuple[Resource, set[Number]]:
@@ -298,10 +303,9 @@ def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> N
                     thing.found(found[0])
                 if len(found) < 2:
                     return
-            resource_type = thing.resource["resourceType"]
             raise PreconditionFailed(
                 f"one identifier is held by {len(found)} resources",
-                expression=f"{resource_type}.identifier",
+                expression=f"{thing.resource_type}.identifier",
             )
         if found:
             thing.found(found[0])
@@ -317,7 +321,7 @@ async def _stage(
 ) -> None:
     if thing.is_left and not thing.converted.removes:
         return
-    converted = thing.converted._replace(resource=rewritten(thing.resource, addresses))
+    converted = with_resource(thing.converted, rewritten(thing.resource, addresses))
     if converted.removes:
         gone = match.numbers(converted.removes.get("identifier", ()))
         converted = _without(converted, set(gone))
@@ -349,16 +353,22 @@ def rewritten(node: Resource, addresses: Mapping[str, str]) -> Resource:
     changed = None
     for name, value in node.items():
         kind = type(value)
+        new: Any
         if kind is str:
             if value not in addresses:
                 continue
-            new: Any = addresses[value]
+            new = addresses[value]
         elif kind not in _HOLDERS or name in _HOLD_NONE:
             continue
         elif kind is not dict:
             new = _each(value, addresses)
+        elif len(value) == 1 and type(url := value.get("reference")) is str:
+            # a Reference that is nothing but a full url, as nearly all are
+            if url not in addresses:
+                continue
+            new = {"reference": addresses[url]}
         else:
-            new = _reference(value, addresses) or rewritten(value, addresses)
+            new = rewritten(value, addresses)
         if new is value:
             continue
         if changed is None:
@@ -367,27 +377,27 @@ def rewritten(node: Resource, addresses: Mapping[str, str]) -> Resource:
     return node if changed is None else changed
 
 
-def _reference(node: Resource, addresses: Mapping[str, str]) -> Resource | None:
-    """Return what a Reference that is nothing but a full url becomes, as nearly all are."""
-    if len(node) != 1:
-        return None
-    address = addresses.get(text) if type(text := node.get("reference")) is str else None
-    return {"reference": address} if address else None
-
-
 def _each(items: Sequence[Any], addresses: Mapping[str, str]) -> Sequence[Any]:
-    made, is_same = [], type(items) is list
+    made: list[Any] = []
+    is_same, refer = type(items) is list, len(items) > 1
     for item in items:
         kind, new = type(item), item
         if kind is dict:
-            new = _reference(item, addresses) or rewritten(item, addresses)
-        elif kind is list or kind is tuple:
-            new = _each(item, addresses)
-        elif kind is str:
-            new = addresses.get(item, item)
+            if len(item) == 1 and type(url := item.get("reference")) is str:
+                if url in addresses:
+                    new = {"reference": addresses[url]}
+            else:
+                new = rewritten(item, addresses)
+                refer = refer and "reference" in new
+        else:
+            refer = False
+            if kind is list or kind is tuple:
+                new = _each(item, addresses)
+            elif kind is str:
+                new = addresses.get(item, item)
         is_same = is_same and new is item
         made.append(new)
-    if len(made) > 1 and all(type(one) is dict and "reference" in one for one in made):
+    if refer:
         return list({one["reference"]: one for one in made}.values())
     return items if is_same else made
 

@@ -25,6 +25,7 @@ class Thing:
     """
 
     converted: Converted
+    resource_type: str
     full_urls: list[str]
     logical_id: str = ""
     stored: Resource | None = None
@@ -41,12 +42,12 @@ class Thing:
     @property
     def key(self) -> Key:
         """Which resource it is; known when everything is found."""
-        return Key(self.resource["resourceType"], self.logical_id)
+        return Key(self.resource_type, self.logical_id)
 
     @property
     def address(self) -> str:
         """How others refer to it."""
-        return "/".join(self.key)
+        return f"{self.resource_type}/{self.logical_id}"
 
     def found(self, stored: Resource) -> None:
         """Set what is stored of it."""
@@ -59,15 +60,18 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
     things: list[Thing] = []
     known: dict[str, dict[Number, Thing]] = {}
     for converted in resources:
-        own = numbers_of(converted.match)
-        numbers = [] if replacement(converted.resource) else own
-        of_type = known.setdefault(converted.resource["resourceType"], {})
+        own, resource_type = numbers_of(converted.match), converted.resource["resourceType"]
+        is_prior = resource_type == "Patient" and replacement(converted.resource)
+        numbers = [] if is_prior else own
+        of_type = known.get(resource_type)
+        if of_type is None:
+            of_type = known[resource_type] = {}
         thing = None
         for number in numbers:
             if thing := of_type.get(number):
                 break
         if thing is None:
-            thing = Thing(converted, [converted.full_url], numbers=own)
+            thing = Thing(converted, resource_type, [converted.full_url], numbers=own)
             things.append(thing)
         else:
             thing.full_urls.append(converted.full_url)

@@ -16,12 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_hub.search.found import Found
+from fhir_hub.search.plain_codings import PlainCodings
 from fhir_hub.search.plain_references import PlainReferences
 
 Resource = dict[str, Any]
 Content = bytes | str  # of an element: its JSON, or its text
 Look = Callable[[Any, Resource, Content | None], Found]
 Get = Callable[[Content], Found | None]
+Plain = PlainReferences | PlainCodings
 
 LARGE = 1024  # bytes of an element that is not kept
 # at a place, and at one whose references are known anyway; each keeps twice so many
@@ -39,7 +41,7 @@ class Elements:
         self._noted_before: set[int] = set()
         self.kept = 0
 
-    def place(self, look: Look, plain: PlainReferences | None) -> "Place":
+    def place(self, look: Look, plain: Plain | None) -> "Place":
         """Return a place of which nothing is known; `look` says what an element there says."""
         place = Place(self, look, plain)
         self._places.append(place)
@@ -67,34 +69,30 @@ class Place:
     """What is known of the elements of one name of one type, by their content.
 
     `get` finds what is known of late; what was known longer ago is `old`, until the young are as
-    many as the place keeps.
+    many as the place keeps. What is `plain` there need not be known by its content.
     """
 
-    __slots__ = ("_elements", "_most", "_old", "_plain", "_young", "get", "look")
+    __slots__ = ("_elements", "_most", "_old", "_young", "get", "look", "plain")
 
-    def __init__(self, elements: Elements, look: Look, plain: PlainReferences | None) -> None:
+    def __init__(self, elements: Elements, look: Look, plain: Plain | None) -> None:
         self.look = look
         self._young: dict[Content, Found] = {}
         self.get: Get = self._young.get  # for as long as the place is there
         self._old: dict[Content, Found] = {}
-        self._elements, self._plain = elements, plain
+        self._elements, self.plain = elements, plain
         self._most = _MOST if plain is None else _FEW
 
-    def before(self, content: Content | None, value: Any) -> Found | None:
-        """Return what was known longer ago of an element, or follows from what is right there."""
-        if content is None:
+    def before(self, content: Content | None) -> Found | None:
+        """Return what was known longer ago of an element."""
+        if content is None or len(content) > LARGE:
             return None
-        if len(content) > LARGE:
-            return self._plain.found(value) if self._plain is not None else None
-        found = self._old.get(content)
-        if found is None and (self._plain is None or (found := self._plain.found(value)) is None):
-            return None
-        self._keep(content, found)
+        if (found := self._old.get(content)) is not None:
+            self._keep(content, found)
         return found
 
     def keep(self, content: Content, value: Any, found: Found) -> None:
         """Keep what was found of an element with which nothing is wrong, if it came before."""
-        is_plain = self._plain is not None and self._plain.learn(value)
+        is_plain = self.plain is not None and self.plain.learn(value, found)
         if len(content) > LARGE or is_plain:
             return
         if self._elements.comes_again(hash(content) ^ id(self)):

@@ -33,7 +33,7 @@ _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _NOTHING_DERIVED: Mapping[str, Derive] = MappingProxyType({})
 # a store answers these from its own columns
 _OWN = ("_id", "_lastUpdated")
-_PLAIN = ("reference", "Reference")
+_PLAIN, _PLAIN_TAG, _TAG = ("reference", "Reference"), ("token", "Coding"), (META, "tag")
 
 
 class Extractor:
@@ -215,7 +215,9 @@ class Extractor:
                 steps = _unrestricted(path).steps
                 root.insert(steps, add)
                 at = places.setdefault(_place(steps), {})
-                is_plain = len(steps) == 1 and (parameter.kind, path.type) == _PLAIN
+                kind = (parameter.kind, path.type)
+                is_plain = len(steps) == 1 and kind == _PLAIN
+                is_plain = is_plain or (steps == _TAG and kind == _PLAIN_TAG)
                 at[parameter.code] = is_plain and at.get(parameter.code, True)
         derive = self._derived.get(resource_type)
         definitions, paths = self._parameters.definitions, (root, composites, places)

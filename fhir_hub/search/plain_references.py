@@ -14,6 +14,8 @@ from fhir_hub.r4.references import Literal, plain_reference
 from fhir_hub.search.entry import Entry, entry_of
 from fhir_hub.search.found import Found, found_of
 
+_MOST_LATELY = 16
+
 
 class PlainReferences:
     """What plain References at one place say, to types to which one has been right there.
@@ -25,6 +27,8 @@ class PlainReferences:
         self._parameters = parameters
         # alone, and in a list: R4 allows a place one of the two
         self._right: tuple[set[str], set[str]] = (set(), set())
+        # what one reference said of late: ten results of a message refer to the same
+        self._lately: tuple[dict[str, Found], dict[str, Found]] = ({}, {})
 
     def found(self, value: Any) -> Found | None:
         """Return what a value says, None for what is no plain reference that is surely right."""
@@ -32,6 +36,11 @@ class PlainReferences:
         right, parameters = self._right[is_list], self._parameters
         if not right:
             return None
+        one = value if not is_list else value[0] if len(value) == 1 else None
+        text = one.get("reference") if type(one) is dict and len(one) == 1 else None
+        lately = self._lately[is_list]
+        if type(text) is str and (known := lately.get(text)) is not None:
+            return known
         literals = []
         entries: list[Entry] = []
         for item in value if is_list else (value,):
@@ -47,9 +56,14 @@ class PlainReferences:
             if not literals:
                 return None
             entries, literals = [*dict.fromkeys(entries)], [*dict.fromkeys(literals)]
-        return found_of((entries, literals, (), bool(parameters)))
+        found = found_of((entries, literals, (), bool(parameters)))
+        if type(text) is str:
+            if len(lately) >= _MOST_LATELY:
+                lately.clear()
+            lately[text] = found
+        return found
 
-    def learn(self, value: Any) -> bool:
+    def learn(self, value: Any, _: Found) -> bool:
         """Take note of a value with which nothing is wrong; say whether all of it is plain."""
         is_list = type(value) is list
         literals = [_plain(item) for item in (value if is_list else (value,))]

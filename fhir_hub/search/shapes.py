@@ -18,10 +18,11 @@ from fhir_hub.r4.checks.issues import Unknown
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.r4.element_names import ElementNames
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
-from fhir_hub.search.elements import LARGE, Content, Elements, Get, Place
+from fhir_hub.search.elements import LARGE, Content, Elements, Get, Place, Plain
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.found import NOTHING, Found, found_of, once
 from fhir_hub.search.pairs import Add, Composites, Ready
+from fhir_hub.search.plain_codings import PlainCodings
 from fhir_hub.search.plain_references import PlainReferences
 from fhir_hub.search.walk import Node
 
@@ -29,7 +30,7 @@ Resource = dict[str, Any]
 Derive = Callable[[Resource], Sequence[Entry]]
 New = tuple[int, Place, Any, Content | None]
 
-META = "meta"
+META, _TAG = "meta", "tag"
 # the hub writes them into each resource
 _SET, _SET_IN_META = ("resourceType", "id", META), ("id", "versionId", "lastUpdated")
 # the second is no object, and yet may be a reference
@@ -46,7 +47,7 @@ class Shape(NamedTuple):
     is as a whole.
     """
 
-    elements: tuple[tuple[str, Place, Get], ...]
+    elements: tuple[tuple[str, Place, Get, Plain | None], ...]
     meta: Mapping[str, Place] | None
     has_id: bool
     ready: tuple[Ready, ...]
@@ -124,7 +125,7 @@ class TypePlan:
             place = None if name in _AROUND_IT else self._place(name)
             if place is None:
                 return None
-            elements.append((name, place, place.get))
+            elements.append((name, place, place.get, place.plain))
         ready = self.composites.ready(names)
         there = (*names, "id", META)
         said = [
@@ -165,7 +166,9 @@ class TypePlan:
             name = path.partition(".")[2]
             if name and name not in _SET_IN_META:
                 look = partial(_look, name, self._nodes_in_meta().get(name), (), self._own)
-                found[name] = self._elements.place(look, None)
+                at = self._at.get(f"{META}.{name}", {})
+                plain = PlainCodings(tuple(at)) if name == _TAG and all(at.values()) else None
+                found[name] = self._elements.place(look, plain)
         return found
 
     def _nodes_in_meta(self) -> Mapping[str, Node]:
@@ -202,9 +205,12 @@ def known_of(shape: Shape, resource: Resource) -> Known:
                     return WHOLE
                 in_meta.append(name)
                 continue
+            if (plain := place.plain) is not None and (found := plain.found(value)) is not None:
+                say(found)
+                continue
             content = value if type(value) is str else dumps(value)
             found = place.get(content)
-            if found is None and (found := place.before(content, value)) is None:
+            if found is None and (found := place.before(content)) is None:
                 in_meta.append(name)
                 new.append((len(said), place, value, content))
                 say(NOTHING)
@@ -212,8 +218,11 @@ def known_of(shape: Shape, resource: Resource) -> Known:
                 say(found)
         if in_meta or not meta:
             names.append(META)
-    for name, place, get in shape.elements:
+    for name, place, get, plain in shape.elements:
         value = resource[name]
+        if plain is not None and (found := plain.found(value)) is not None:
+            say(found)
+            continue
         kind = type(value)
         if kind is str:
             content = value
@@ -223,7 +232,7 @@ def known_of(shape: Shape, resource: Resource) -> Known:
             found = get(content) if len(content) <= LARGE else None
         else:
             content = found = None
-        if found is None and (found := place.before(content, value)) is None:
+        if found is None and (found := place.before(content)) is None:
             names.append(name)
             new.append((len(said), place, value, content))
             say(NOTHING)

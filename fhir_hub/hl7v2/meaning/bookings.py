@@ -14,7 +14,7 @@ from fhir_hub.store.base import Key
 async def free_slots(unit: Unit, things: Sequence[Thing]) -> None:
     """Stage the slots of each Appointment that the message cancels as free again."""
     for thing in things:
-        if thing.resource.get("status") != "cancelled" or thing.key[0] != "Appointment":
+        if thing.resource_type != "Appointment" or thing.resource.get("status") != "cancelled":
             continue
         if (thing.stored or {}).get("status") == "cancelled":  # somebody may have it since
             continue

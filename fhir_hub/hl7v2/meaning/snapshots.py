@@ -81,7 +81,7 @@ async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telli
 async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
     for thing in things:
         group = thing.converted.segment
-        if thing.key[0] != _LISTED.get(group, ("", ""))[0]:
+        if group not in _LISTED or thing.resource_type != _LISTED[group][0]:
             continue
         owner_type = _owner_of(group)
         owner = next((one for one in things if one.key[0] == owner_type and one.stored), None)

@@ -115,7 +115,8 @@ def _is_time(text: str) -> bool:
     return len(text) <= _MAX_MOMENT and _is_time_form(text) is not None
 
 
-def _is_code(text: str) -> bool:
+def is_code(text: str) -> bool:
+    """Return whether `text` is a FHIR code: not empty, single blanks inside at most."""
     if not 0 < len(text) <= _MAX_STRING:
         return False
     return _has_no_blank(text) or not _ill_spaced(text)
@@ -163,7 +164,7 @@ PRIMITIVES: Mapping[str, Check] = {
     "base64Binary": formatted(_is_base64, "give base64: A-Z a-z 0-9 + /, padded with ="),
     "boolean": _boolean,
     "canonical": _uri,
-    "code": formatted(_is_code, "give a code: not empty, no blanks around it, single ones in it"),
+    "code": formatted(is_code, "give a code: not empty, no blanks around it, single ones in it"),
     "date": formatted(is_date, "give a date that exists: YYYY, YYYY-MM or YYYY-MM-DD"),
     "dateTime": formatted(
         is_date_time,
