@@ -26,6 +26,7 @@ from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.matches import leave_moved, set_matches
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
+from fhir_hub.hl7v2.plans import Plans
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
 from fhir_hub.hl7v2.reads import unread
 from fhir_hub.hl7v2.reports.report import Report, kept_segments
@@ -198,7 +199,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
     late: Late = []
     acts: LateActs = []
     placed = assign(message.segments, program.groups)
-    in_order = len(placed)
+    in_order, plans = len(placed), Plans()
     for at, (segment, node) in enumerate(placed):
         here = program.entries_in(segment.name, node.group.path)
         if not here:
@@ -206,11 +207,8 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             continue
         place = Place(segment, node, run)
         left, ran, is_early = segment.filled, len(late), False
-        for entry in here:
-            if entry.mode == "table" and not run.by_table:
-                continue
-            plan = entry.plan(place)
-            if plan is None or (plan.test is not None and not plan.test(place)):
+        for entry, plan in plans.of(here, place):
+            if plan.test is not None and not plan.test(place):
                 continue
             now = plan.now
             drafts = node.nearest_drafts(entry.name) if entry.adds or entry.joins else ()

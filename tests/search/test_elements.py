@@ -210,7 +210,7 @@ def test_all_places_keep_some_thousand_and_note_not_many_more():
     places = [elements.place(lambda *_: NOTHING, None) for _ in range(8)]
 
     def ask(place: Place, content: str) -> bool:
-        if place.get(content) or place.before(content, content):
+        if place.get(content) or place.before(content):
             return True
         place.keep(content, content, NOTHING)
         return False
