@@ -256,6 +256,45 @@ def test_a_reference_to_what_was_never_named_says_what_one_says_that_is_read():
     assert seen > 500
 
 
+TAGGED = [{"system": "urn:oid:2.16.156.10011.1.3", "code": "a/1"}]
+
+
+def test_a_tag_of_a_system_that_was_right_says_what_one_says_that_is_read():
+    extractor = Extractor(parts.parameters(), parts.ZONE, aliases={"urn:old": "urn:new"})
+    for system in ("urn:old", "urn:x", ""):
+        for number in range(3):
+            tag = [{"system": system or "urn:x", "code": f"k/{number}"}]
+            resource = observation(meta={"tag": tag})
+            content, known = fhirjson.dumps(resource), extractor.known(resource)
+            assert bool(known.unknown.in_meta) is (number == 0 and system != "")
+            _, entries = extractor.read(resource, content, known, is_right=True)
+            assert sorted(entries) == sorted(extractor.entries(resource))
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        pytest.param([TAGGED[0] | {"code": "two  blanks"}], id="two blanks"),
+        pytest.param([TAGGED[0] | {"code": ""}], id="empty"),
+        pytest.param([TAGGED[0] | {"code": 1}], id="no text"),
+        pytest.param([TAGGED[0] | {"system": ""}], id="another system"),
+        pytest.param([{"system": TAGGED[0]["system"], "x": "a/1"}], id="no code"),
+        pytest.param([TAGGED[0] | {"x": 1}], id="more"),
+        pytest.param(TAGGED[0], id="no list"),
+        pytest.param([*TAGGED, {}], id="two"),
+        pytest.param([], id="none"),
+    ],
+)
+def test_what_was_right_of_one_tag_is_asked_of_another_kind(extractor, tag):
+    learn(extractor, observation(meta={"tag": TAGGED}))
+    right = observation(meta={"tag": [TAGGED[0] | {"code": "b/2"}]})
+    assert not extractor.known(right).unknown.in_meta
+
+    broken = observation(meta={"tag": tag})
+    unknown = extractor.known(broken).unknown
+    assert CHECKS.check(broken, unknown) == CHECKS.check(broken) != []
+
+
 @pytest.mark.parametrize(
     "reference",
     [
