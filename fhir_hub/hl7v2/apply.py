@@ -69,19 +69,14 @@ async def apply(
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.find(unit, prior, by_url)
     await _find_made(unit, things, made, new_id)
-    addresses: dict[str, str] = {}
-    for thing in things:
-        address = thing.address
-        for url in thing.full_urls:
-            addresses[url] = address
+    addresses = {url: thing.address for thing in things for url in thing.full_urls}
     routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
     moves.keep_class(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
-    for thing in things:
-        if id(thing) not in priors and thing.resource_type not in RECORDS:
-            await _stage(unit, thing, addresses, telling, routes)
+    for thing in [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]:
+        await _stage(unit, thing, addresses, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
         answers.require_same_order(unit, things, conversion.teller)
     await bookings.free_slots(unit, things)

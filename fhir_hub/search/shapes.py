@@ -199,8 +199,7 @@ def known_of(shape: Shape, resource: Resource) -> Known:
         if type(meta := resource[META]) is not dict:
             return WHOLE
         for name, value in meta.items():
-            place = shape.meta.get(name)
-            if place is None:
+            if (place := shape.meta.get(name)) is None:
                 if name not in _SET_IN_META:
                     return WHOLE
                 in_meta.append(name)
@@ -208,8 +207,7 @@ def known_of(shape: Shape, resource: Resource) -> Known:
             if (plain := place.plain) is not None and (found := plain.found(value)) is not None:
                 say(found)
                 continue
-            content = value if type(value) is str else dumps(value)
-            found = place.get(content)
+            found = place.get(content := value if type(value) is str else dumps(value))
             if found is None and (found := place.before(content)) is None:
                 in_meta.append(name)
                 new.append((len(said), place, value, content))
@@ -225,8 +223,7 @@ def known_of(shape: Shape, resource: Resource) -> Known:
             continue
         kind = type(value)
         if kind is str:
-            content = value
-            found = get(content)
+            found = get(content := value)
         elif kind is dict or kind is list or kind is bool:
             content = dumps(value)
             found = get(content) if len(content) <= LARGE else None
