@@ -45,14 +45,13 @@ class Reloading:
         self._folders = (built_in_folder(), *settings.mappings_folders)
         self._every_s = settings.mappings_watch_s
         self._asked = asyncio.Event()
-        self._seen: Print = ()
+        self._seen = self._print()  # what changes from here on is new, also before `watch` begins
 
     async def watch(self) -> None:
         """Look, and take what is new, until cancelled."""
         loop = asyncio.get_running_loop()
         if hears := _hears_signals():
             loop.add_signal_handler(signal.SIGHUP, self._asked.set)
-        self._seen = await asyncio.to_thread(self._print)
         try:
             while True:
                 await self._wait()
