@@ -17,7 +17,7 @@ from fhir_hub.store.sqlite.beside import SILENT
 from fhir_hub.store.sqlite.coding import NO_ENTRIES, Coded, CodedChange, Coder
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.newcomers import Newcomers
-from fhir_hub.store.sqlite.rows import SHAPE, Rows, by_row, index_statements, walked
+from fhir_hub.store.sqlite.rows import SHAPE, WIDTH, Rows, by_row, index_statements, walked
 from fhir_hub.store.sqlite.touched import Touched
 
 _KEPT = 50_000
@@ -168,10 +168,10 @@ class Changes:
             if before == _DELETED or version_id != item.version_id:
                 continue
             assert type_id is not None
-            coded = self._coder.code(type_id, item.entries)
+            coded = self._coder.code(type_id, item.entries, rid)
             of = rid, self._last(_SEQUENCE, rid), item.key.logical_id
             self._replace_entries(rows, of, type_id, coded)
-            shape = self._shape(type_id, coded.frame.numbers)
+            shape = self._shape(type_id, coded[1])
             if shape != before:
                 self._count(before, shape)
                 rows.shaped.append((shape, rid))
@@ -195,8 +195,8 @@ class Changes:
         else:
             rid = self._rid = self._rid + 1
             self._newcomers.add(key)
-        coded = NO_ENTRIES if is_deletion else self._coded(type_id, change)
-        self.touched.note(resource_type, logical_id, sequence, coded)
+        coded = NO_ENTRIES if is_deletion else self._coded(type_id, rid, change)
+        self.touched.note(resource_type, logical_id, sequence, coded[0])
         put = self._replace_entries if there else self._add_entries
         put(rows, (rid, sequence, logical_id), type_id, coded)
         self._waiting.add(key)
@@ -204,7 +204,7 @@ class Changes:
             shape = _DELETED
             self.there.discard(key)
         else:
-            shape = self._shape(type_id, coded.frame.numbers)
+            shape = self._shape(type_id, coded[1])
             self.there.add(key)
         if shape != before:
             self._count(before, shape)
@@ -221,24 +221,27 @@ class Changes:
         )
         return stored_of((resource_type, logical_id, version, sequence, moment, method, content))
 
-    def _coded(self, type_id: int, change: Change) -> Coded:
-        if type(change) is CodedChange:
-            return change.coded
-        return self._coder.code(type_id, change.entries)
+    def _coded(self, type_id: int, rid: int, change: Change) -> Coded:
+        if type(change) is not CodedChange:
+            return self._coder.code(type_id, change.entries, rid)
+        coded = change.coded
+        values = coded[0]
+        values[::WIDTH] = [rid] * (len(values) // WIDTH)
+        return coded
 
     def _add_entries(self, rows: Rows, of: _Owner, type_id: int, coded: Coded) -> None:
         """Put the rows of a resource without entries until now.
 
         What the indexes have of them is told by the rows, once those are in (`index`).
         """
-        people, texts, ranges = coded.people, coded.words, coded.ranges
+        values, _, people, beside, texts, ranges = coded
         rid, sequence, logical_id = of
-        rows.entry += coded.rows(rid)
+        rows.entry += values
         if ranges:
             rows.low += [(number, start, rid) for number, start, _ in ranges]
             rows.high += [(number, end, rid) for number, _, end in ranges]
         if people:
-            said = (*coded.beside, sequence, logical_id)
+            said = (*beside, sequence, logical_id)
             rows.people += [(number, code, rid, system, *said) for number, code, system in people]
         if texts:
             words = texts.get(NARRATIVE, ""), texts.get(CONTENT, "")

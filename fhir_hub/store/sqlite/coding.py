@@ -6,67 +6,36 @@ that the one writer, for whom all others wait, has only to say whose they are. W
 (a new parameter, an interval wider than any before) it leaves to the writer: `Unknown`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from itertools import compress
+from collections.abc import Iterable, Mapping, Sequence
 from math import frexp, isinf, nan
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.store.base import Change
 from fhir_hub.store.sqlite.beside import INTERVALS, NOTHING, PATIENT, Beside, said_beside, walk_of
-from fhir_hub.store.sqlite.frames import LONGEST, Form, Frame, Interval, frame_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.points import point_width
-from fhir_hub.store.sqlite.rows import ends
+from fhir_hub.store.sqlite.rows import WIDTH, by_row, ends
 
 _CODE, _TOLD, _REFERENCE, _INTERVAL, _DATE, _TEXT = range(6)  # what there is to do for an entry
 _FORMS = {"told": _TOLD, "reference": _REFERENCE, "date": _DATE}
-_KEPT = 500  # outlines
 _Parameter = tuple[int, int]  # its number, and the form of what is under it
 Person = tuple[int, str, int]  # a reference to a patient: parameter, code, system
-_Row = tuple[int, int, int]  # its number, parameter and system
-# of entries the number of their type, and their names, kinds, systems and groups
-_Key = tuple[int, tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[int, ...]]
 
 
 class Unknown(LookupError):
     """Only the process that writes can code these entries."""
 
 
+# What a resource's entries come to: the values of their rows, one row after the other; the numbers
+# of their parameters; the references to patients, and what stands beside each; the words in which
+# one can search, by parameter; the intervals that are no points, as parameter, low and high.
 _Ranges = Sequence[tuple[int, float, float]]
+Coded = tuple[list[Any], frozenset[int], Sequence[Person], Beside, Mapping[str, str], _Ranges]
 _NO_TEXTS: dict[str, str] = {}
-
-
-class Coded(NamedTuple):
-    """What a resource's entries come to.
-
-    Of the rows their frame, codes, texts and intervals; the references to patients, and what
-    stands beside each; the words in which one can search, by parameter; the intervals that are no
-    points, as parameter, low and high.
-    """
-
-    frame: Frame
-    codes: Sequence[str]
-    texts: Sequence[str]
-    intervals: Sequence[Interval]
-    people: Sequence[Person]
-    beside: Beside
-    words: Mapping[str, str]
-    ranges: _Ranges
-
-    def rows(self, rid: int) -> list[Any]:
-        """Return the values of the rows of `entry`, one row after the other."""
-        return self.frame.rows(rid, self.codes, self.texts, self.intervals)
-
-
-NO_ENTRIES = Coded(frame_of(((), (), (), (), ())), (), (), (), (), NOTHING, _NO_TEXTS, ())
-
-
-# `Coded` of all its values, without a call of Python's own
-_coded: Callable[[Iterable[Any]], Coded] = partial(tuple.__new__, Coded)
+NO_ENTRIES: Coded = ([], frozenset(), (), NOTHING, {}, ())
 
 
 class CodedChange(Change):
@@ -76,31 +45,10 @@ class CodedChange(Change):
 
     @property
     def coded(self) -> Coded:
-        """Return what its entries come to."""
+        """Return what its entries come to, for a resource without a number."""
         sent: Any = self[6]  # in the entries' stead
-        coded: Coded = sent
-        return coded
-
-
-_coded_change: Callable[[Iterable[Any]], CodedChange] = partial(tuple.__new__, CodedChange)
-
-
-class _Outline(NamedTuple):
-    """What is known of entries by their names, kinds, systems and groups.
-
-    `has_row` of each entry, None if each has one. Of rows those with codes that are told, and with
-    references; those of a parameter that has several systems here. Of intervals which entry and
-    which row it is, its parameter, and whether there was one under that before. `words` are
-    the places and names of entries without rows.
-    """
-
-    frame: Frame
-    has_row: tuple[bool, ...] | None
-    told: tuple[_Row, ...]
-    references: tuple[_Row, ...]
-    mixed: tuple[_Row, ...]
-    intervals: tuple[tuple[int, int, int, bool], ...]
-    words: tuple[tuple[int, str], ...]
+        values, numbers, *about = sent
+        return values, frozenset(numbers), *about
 
 
 class Coder:
@@ -113,7 +61,6 @@ class Coder:
         self.points: dict[int, float] = {}  # how wide they are, NaN: none is in an index
         self._parameters: dict[int, dict[tuple[str, str], _Parameter]] = {}  # by type
         self._spreads: dict[int, tuple[float, bool]] = {}
-        self._outlines: dict[_Key, _Outline] = {}
 
     def forget(self) -> None:
         """Know nothing any more: what was numbered is void."""
@@ -121,7 +68,6 @@ class Coder:
         self.points.clear()
         self._parameters.clear()
         self._spreads.clear()
-        self._outlines.clear()
 
     def learn(self, parameters: Iterable[int]) -> None:
         """Know these parameters, which another process has read."""
@@ -129,81 +75,50 @@ class Coder:
             if number not in self.walks:
                 self._parameter(*self._names.parameter_of(number))
 
-    def code(self, type_id: int, entries: Sequence[Entry]) -> Coded:
+    def code(self, type_id: int, entries: Iterable[Entry], rid: int = 0) -> Coded:
         """Return what the entries of a resource come to.
 
         Raises `Unknown` if numbers have to be made and are not made here.
         """
-        if not entries:
-            return NO_ENTRIES
-        names, kinds, codes, systems, lows, highs, texts, groups = zip(*entries, strict=True)
-        key = (type_id, names, kinds, systems, groups)
-        outline = self._outlines.get(key) or self._outline(key)
-        frame, has_row, told, references, mixed, intervals, words = outline
-        said = {name: codes[at] for at, name in words} if words else _NO_TEXTS
-        if has_row:
-            codes, texts = tuple(compress(codes, has_row)), tuple(compress(texts, has_row))
-        ends_of, spans, ranges = [], [], []
-        for at, row, parameter, is_again in intervals:
-            start, end = ends(lows[at], highs[at])
-            width, is_many = self._spreads[parameter]
-            if end - start > width or (is_again and not is_many):
-                self._widen(parameter, end - start, is_many or is_again)
-            walk = self.walks[parameter]
-            if walk and end != start + self.points[parameter]:
-                ranges.append((parameter, start, end))
-            ends_of.append((row, start, end))
-            if walk == "date":
-                spans.append((start, end))
-        if mixed:
-            self._note_systems(mixed, codes)
-        people = [
-            (n, codes[row], of) for row, n, of in references if codes[row].startswith(PATIENT)
-        ]
-        beside = NOTHING
-        if people:
-            beside = said_beside([(n, codes[row], system) for row, n, system in told], spans)
-        return _coded((frame, codes, texts, ends_of, people, beside, said, ranges))
-
-    def _outline(self, key: _Key) -> _Outline:
-        """Return what is known of entries by all but their values."""
-        type_id, names, *_ = key
-        known, numbers = self._parameters.setdefault(type_id, {}), self._names.systems
-        rows: list[tuple[int, int, int, int]] = []  # parameters, places, systems, groups
-        of: dict[int, list[_Row]] = {_TOLD: [], _REFERENCE: []}
-        coded: list[_Row] = []
-        intervals, words, others = list[tuple[int, int, int, bool]](), [], []
-        seen: set[int] = set()  # parameters of those
-        for place, (name, kind, system, group) in enumerate(zip(*key[1:], strict=True)):
-            parameter, form = known.get((name, kind)) or self._parameter(type_id, name, kind)
-            system_id = numbers.get(system)
+        values: list[Any] = []
+        parameters, systems = self._parameters.setdefault(type_id, {}), self._names.systems
+        intervals: set[int] = set()  # parameters
+        texts: dict[int, tuple[str, str]] = {}  # by parameter
+        people: list[Person] = []
+        codes: list[tuple[int, str, int]] = []
+        spans: list[tuple[float, float]] = []
+        ranges: list[tuple[int, float, float]] = []
+        for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
+            parameter, form = parameters.get((name, kind)) or self._parameter(type_id, name, kind)
+            system_id = systems.get(system)
             if system_id is None:
-                system_id, numbers = self._system(system), self._names.systems
-            if form == _TEXT:
-                words.append((place, name))
-                others.append(parameter)
-                continue
-            row = len(rows), parameter, system_id
-            rows.append((parameter, place, system_id, group))
+                system_id, systems = self._system(system), self._names.systems
             if form < _INTERVAL:
-                coded.append(row)
-                of.setdefault(form, []).append(row)
+                values += (rid, parameter, place, code, system_id, None, None, text, group)
+                if form == _TOLD:
+                    codes.append((parameter, code, system_id))
+                elif form == _REFERENCE and code.startswith(PATIENT):
+                    people.append((parameter, code, system_id))
+            elif form == _TEXT:
+                texts[parameter] = name, code
             else:
-                intervals.append((place, row[0], parameter, parameter in seen))
-                seen.add(parameter)
-        frame = frame_of(_form(rows, others))
-        has_row = None
-        if words:
-            without = {place for place, _ in words}
-            has_row = tuple(place not in without for place in range(len(rows) + len(words)))
-        told, references = tuple(of[_TOLD]), tuple(of[_REFERENCE])
-        mixed = tuple(_mixed(coded))
-        outline = _Outline(frame, has_row, told, references, mixed, tuple(intervals), tuple(words))
-        if len(names) <= LONGEST:
-            if len(self._outlines) >= _KEPT:
-                self._outlines.clear()
-            self._outlines[key] = outline
-        return outline
+                start, end = ends(low, high)
+                width, is_many = self._spreads[parameter]
+                if end - start > width or (not is_many and parameter in intervals):
+                    self._widen(parameter, end - start, is_many or parameter in intervals)
+                intervals.add(parameter)
+                if end != start + self.points[parameter] and self.walks[parameter]:
+                    ranges.append((parameter, start, end))
+                values += (rid, parameter, place, code, system_id, start, end, text, group)
+                if form == _DATE:
+                    spans.append((start, end))
+        numbers = frozenset(values[1::WIDTH])
+        if len(values) > len(numbers) * WIDTH:
+            self._note_systems(values)
+        said = said_beside(codes, spans) if people else NOTHING
+        if texts:
+            numbers = numbers.union(texts)
+        return values, numbers, people, said, dict(texts.values()) if texts else _NO_TEXTS, ranges
 
     def _parameter(self, type_id: int, name: str, kind: str) -> _Parameter:
         """Return a parameter's number, and the form of what is under it."""
@@ -229,11 +144,18 @@ class Coder:
             raise Unknown
         return number
 
-    def _note_systems(self, mixed: Sequence[_Row], codes: Sequence[str]) -> None:
+    def _note_systems(self, values: Sequence[Any]) -> None:
         """Record for each parameter whether one code of a resource is of two systems."""
-        systems: dict[tuple[int, str], int] = {}
-        for row, parameter, system in mixed:
-            if systems.setdefault((parameter, codes[row]), system) != system:
+        parameters, codes = values[1::WIDTH], values[3::WIDTH]
+        different = len(set(zip(parameters, codes, strict=True)))
+        if different == len(codes):
+            return
+        if different == len(set(zip(parameters, codes, values[4::WIDTH], strict=True))):
+            return
+        systems: dict[tuple[Any, Any], Any] = {}
+        for _, parameter, _, code, system, low, *_ in by_row(values):
+            if low is None and systems.setdefault((parameter, code), system) != system:
+                assert isinstance(parameter, int)
                 self._widen(parameter, 0, is_many=True)
 
     def _widen(self, parameter: int, width: float, is_many: bool) -> None:
@@ -268,40 +190,17 @@ class Sender:
 
     def unpacked(self, heads: Sequence[Sequence[Any]], sent: Sequence[Any]) -> list[Change]:
         """Return the changes that were sent: of each its first values, and what was packed."""
-        frames: dict[int, Frame] = {}  # what is said of two resources came as one object
-        changes: list[Change] = []
-        for head, what in zip(heads, sent, strict=True):
-            if type(what) is tuple:
-                form = what[0]
-                frame = frames.get(id(form))
-                if frame is None:
-                    frame = frames[id(form)] = frame_of(form)
-                entries: Any = _coded((frame, *what[1:]))
-                changes.append(_coded_change((*head, entries)))
-            else:
-                changes.append(Change._make((*head, what)))
-        return changes
+        return [
+            (CodedChange if type(what) is tuple else Change)._make((*head, what))
+            for head, what in zip(heads, sent, strict=True)
+        ]
 
     def _packed(self, change: Change) -> Any:
         try:
             type_id = self._names.type(change.resource_type)
             if type_id is not None:
-                frame, *rest = self._coder.code(type_id, change.entries)
-                return frame.form, *rest
+                values, numbers, *about = self._coder.code(type_id, change.entries)
+                return values, tuple(numbers), *about  # of a set `marshal` would make an order
         except (Unknown, UnicodeEncodeError, apsw.Error):  # the last two: he says what it means
             pass
         return list(map(tuple, change.entries))
-
-
-def _form(rows: Sequence[tuple[int, int, int, int]], others: Sequence[int]) -> Form:
-    """Return the form of rows, each with its parameter, place, system and group."""
-    parameters, places, systems, groups = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return parameters, places, systems, groups, tuple(others)
-
-
-def _mixed(rows: Sequence[_Row]) -> Iterable[_Row]:
-    """Yield the rows of parameters of which not all rows are of one system."""
-    systems: dict[int, set[int]] = {}
-    for _, parameter, system in rows:
-        systems.setdefault(parameter, set()).add(system)
-    return [row for row in rows if len(systems[row[1]]) > 1]

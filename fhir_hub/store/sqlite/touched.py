@@ -10,16 +10,16 @@ Who cannot tell says no, and the guard is searched for.
 """
 
 from collections.abc import Sequence
+from itertools import compress, repeat
+from typing import Any
 
 from fhir_hub.search.plan import Has, Is, Plan, Together, conditions_of
 from fhir_hub.store.base import Asked, CodeGuard, Guard
-from fhir_hub.store.sqlite.coding import Coded
 from fhir_hub.store.sqlite.conditions import CODED
-from fhir_hub.store.sqlite.frames import LONGEST
 from fhir_hub.store.sqlite.names import Names
+from fhir_hub.store.sqlite.rows import WIDTH
 
 _KEPT = 25_000  # and as many before them
-_FORMS = 1_000
 Test = tuple[str | None, str | None]
 
 
@@ -32,8 +32,6 @@ class Touched:
         self._sequence = 0
         # since when it is noted under which codes of a parameter, by number, something was written
         self._watched: dict[int | str, int] = {}  # or of ids, by type
-        # by the parameters of a resource's rows: which of the rows are watched, and as what
-        self._rows: dict[tuple[int, ...], list[tuple[int, int]]] = {}
         self._types: set[str] = set()  # of which one of the parameters is
         self._last: dict[tuple[int | str, str], int] = {}  # by parameter and code, type and id
         # the same of what was noted before `_began`; when `_last` is full, this is dropped for it
@@ -47,12 +45,13 @@ class Touched:
         """
         self._since, self._sequence = sequence + 1, sequence
         self._watched.clear()
-        self._rows.clear()
         self._types.clear()
         self._last, self._older, self._began = {}, {}, self._since
 
-    def note(self, resource_type: str, logical_id: str, sequence: int, coded: Coded) -> None:
-        """Note that a resource is written, at this sequence, with these entries."""
+    def note(
+        self, resource_type: str, logical_id: str, sequence: int, values: Sequence[Any]
+    ) -> None:
+        """Note that a resource is written, at this sequence, with these rows of `entry`."""
         self._sequence = sequence
         if resource_type not in self._types:
             return
@@ -61,17 +60,10 @@ class Touched:
             self._since, self._began = self._began, sequence
         last = self._last
         last[resource_type, logical_id] = sequence
-        parameters, codes = coded.frame.parameters, coded.codes
-        rows = self._rows.get(parameters)
-        if rows is None:
-            watched = self._watched
-            rows = [(row, under) for row, under in enumerate(parameters) if under in watched]
-            if len(self._rows) >= _FORMS:
-                self._rows.clear()
-            if len(parameters) <= LONGEST:
-                self._rows[parameters] = rows
-        for row, under in rows:
-            last[under, codes[row]] = sequence
+        parameters = values[1::WIDTH]
+        watched = map(self._watched.__contains__, parameters)
+        codes = compress(zip(parameters, values[3::WIDTH], strict=True), watched)
+        last.update(zip(codes, repeat(sequence)))
 
     def holds(self, guard: Guard) -> bool:
         """Say whether the search of a guard surely still finds what it found."""
@@ -103,7 +95,6 @@ class Touched:
         since = self._watched.get(under)
         if since is None:
             since = self._watched[under] = self._sequence
-            self._rows.clear()
             self._types.add(resource_type)
         return as_of >= since
 
