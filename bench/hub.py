@@ -17,8 +17,7 @@ class Hub:
         command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
         store = f"sqlite:{database}" if isinstance(database, Path) else database
         command += ["--store", store, "--ready-json"]
-        if workers > 1:
-            command += ["--workers", str(workers)]
+        command += ["--workers", str(workers)]
         started = time.perf_counter()
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
