@@ -252,3 +252,14 @@ def test_what_is_taken_back_leaves_nothing_invalid(segments):
         assert "referenceRange" not in one
     for one in of_type(conversion, "ServiceRequest"):
         assert "orderDetail" not in one
+
+
+@pytest.mark.parametrize("is_by_table", [True, False])
+def test_an_address_of_mail_in_the_place_of_a_number_is_kept(is_by_table):
+    patient = segment("PID", f3="1^^^B^MR", f5="沈^桂芳", f13="021-59720001~x@y.example")
+    message = lines(TABLE_MSH.format("ADT^A08^ADT_A01"), patient)
+    telecom = only(converted(message, by_table=is_by_table), "Patient")["telecom"]
+    assert [(one["system"], one["value"], one["use"]) for one in telecom] == [
+        ("phone", "02159720001", "home"),
+        ("email", "x@y.example", "home"),
+    ]

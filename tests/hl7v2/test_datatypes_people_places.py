@@ -201,6 +201,20 @@ def test_a_telephone_has_system_value_and_use(raw, expected):
     assert [(one["system"], one["value"], one.get("use")) for one in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("(021)59720001", {"HomePhone": "home", "WorkPhone": "work"}),
+        ("x@y.example", {"HomePhone": "home", "WorkPhone": "work"}),
+        ("13000000001", {"HomePhone": "mobile", "WorkPhone": "mobile"}),
+        ("59720001^WPN", {"HomePhone": "work", "WorkPhone": "work"}),
+        ("59720001^NET", {"HomePhone": None, "WorkPhone": None}),
+    ],
+)
+def test_a_telephone_without_a_use_has_that_of_its_field(raw, expected):
+    assert {name: parts.made(name, raw).get("use") for name in expected} == expected
+
+
 def test_the_pieces_of_a_number_and_its_rank_are_kept():
     raw = "^PRN^PH^^1^555^5552004^12^^^^^20200101^^^^^2"
     found = parts.made("ContactPoint", raw)

@@ -28,6 +28,23 @@ def contact_point(value: Value, context: Context) -> Json | list[Json] | None:
     return found[0] if len(found) == 1 else found or None
 
 
+def home_phone(value: Value, context: Context) -> Json | list[Json] | None:
+    """Return the same, of use home where the sender says none and it is no mobile (PID-13)."""
+    return _used(value, context, "home")
+
+
+def work_phone(value: Value, context: Context) -> Json | list[Json] | None:
+    """Return the same, of use work where the sender says none and it is no mobile (PID-14)."""
+    return _used(value, context, "work")
+
+
+def _used(value: Value, context: Context, use: str) -> Json | list[Json] | None:
+    found = [point for point in _points(value, context) if point]
+    if not part(value, 2):
+        found = [point if "use" in point else {**point, "use": use} for point in found]
+    return found[0] if len(found) == 1 else found or None
+
+
 def _points(value: Value, context: Context) -> list[Json | None]:
     address = one_line(part(value, 4)) or _email(part(value, 1))
     shared = {
@@ -54,9 +71,11 @@ def _by_table(
     Of several writings the unformatted one (XTN.12) goes before the pieces, and XTN.1 is last.
     An e-mail address beside a number is a point of its own: the table would lose it.
     """
-    address, number = one_line(part(value, 4)), one_line(part(value, 12))
+    address = one_line(part(value, 4)) or _email(part(value, 1))
+    number = one_line(part(value, 12))
     is_address = equipment.upper() in _ADDRESSED
-    only_address = is_address or not (number or part(value, 7) or part(value, 1))
+    has_number = number or part(value, 7) or (part(value, 1) and not _email(part(value, 1)))
+    only_address = is_address or not has_number
     spoken: list[Json | None] = []
     if address and (only_address or "@" in address):
         system = (_system(equipment, context) if only_address else "") or "email"

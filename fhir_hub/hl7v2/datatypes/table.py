@@ -36,6 +36,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `Address` | XAD, AD, SAD, ST | Address |
 | `HomeAddress` | the same (PID-11) | Address, of use home where the sender says none |
 | `ContactPoint` | XTN, TN, ST | ContactPoint, or several |
+| `HomePhone`, `WorkPhone` | the same (PID-13, PID-14) | the same, of use home or work where the sender says none and it is no mobile |
 | `CodeableConcept` | CWE CE CNE CF IS ID ST | CodeableConcept with all its codings |
 | `Coding` | CWE … | its first coding |
 | `code` | CWE IS ID ST | the code as it stands |
@@ -149,6 +150,8 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "Address": places.address,
         "HomeAddress": places.home_address,
         "ContactPoint": contacts.contact_point,
+        "HomePhone": contacts.home_phone,
+        "WorkPhone": contacts.work_phone,
         "CodeableConcept": codes.codeable_concept,
         "Coding": codes.coding,
         "code": codes.code,
@@ -227,6 +230,8 @@ _OTHER_TYPES = {
     "CodedOrganization": "Organization",
     "CodedDevice": "Device",
     "HomeAddress": "Address",
+    "HomePhone": "ContactPoint",
+    "WorkPhone": "ContactPoint",
     "CodeText": "string",
     "firstString": "string",
     "MessageType": "string",

@@ -65,6 +65,8 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "Address": write_places.address,
         "HomeAddress": write_places.address,
         "ContactPoint": write_places.contact_point,
+        "HomePhone": write_places.contact_point,
+        "WorkPhone": write_places.contact_point,
         "CodeableConcept": write_codes.concept,
         "Coding": write_codes.coding,
         "code": write_codes.code,
