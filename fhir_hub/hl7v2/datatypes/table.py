@@ -36,7 +36,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `Address` | XAD, AD, SAD, ST | Address |
 | `HomeAddress` | the same (PID-11) | Address, of use home where the sender says none |
 | `ContactPoint` | XTN, TN, ST | ContactPoint, or several |
-| `HomePhone`, `WorkPhone` | the same (PID-13, PID-14) | the same, of use home or work where the sender says none and it is no mobile |
+| `HomePhone`, `WorkPhone` | the same | the same, of use home or work unless the sender says one |
 | `CodeableConcept` | CWE CE CNE CF IS ID ST | CodeableConcept with all its codings |
 | `Coding` | CWE … | its first coding |
 | `code` | CWE IS ID ST | the code as it stands |
