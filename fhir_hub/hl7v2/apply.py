@@ -18,7 +18,7 @@ from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted, with_resource
 from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.matches import code_of
-from fhir_hub.hl7v2.meaning import answers, bookings, moves, snapshots, unlinks
+from fhir_hub.hl7v2.meaning import answers, bookings, conclusions, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
@@ -79,8 +79,7 @@ async def apply(
         await _stage(unit, thing, addresses, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
         answers.require_same_order(unit, things, conversion.teller)
-    await bookings.free_slots(unit, things)
-    await moves.follow(unit, things, addresses, conversion.teller.event, parameters)
+    await _follow(unit, things, addresses, conversion.teller.event, parameters)
     await snapshots.end_unlisted(unit, things, conversion.snapshots, telling, parameters)
     if is_linking:
         told = await unlinks.stage(unit, patients, telling, [*merging.referrers(parameters)])
@@ -90,6 +89,15 @@ async def apply(
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
     return tuple(dict.fromkeys([thing.key for thing in things]))
+
+
+async def _follow(
+    unit: Unit, things: Sequence[Thing], addresses: dict[str, str], event: str, known: Parameters
+) -> None:
+    """Stage what follows from what is staged now, for what the message itself does not tell."""
+    await bookings.free_slots(unit, things)
+    await conclusions.restate(unit, things, addresses)
+    await moves.follow(unit, things, addresses, event, known)
 
 
 def telling_of(conversion: Conversion, day: str, parameters: Parameters, later: Later) -> Telling:

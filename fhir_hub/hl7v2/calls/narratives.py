@@ -37,7 +37,7 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 )
 _NOT_SAID = ("N", "O")  # OBX-11: not done, only ordered
 _TAKEN_BACK = ("D", "W", "X")  # deleted, wrong, not to be had
-_CONCLUSIONS = ("conclusion", "conclusionCode")
+CONCLUSIONS = ("conclusion", "conclusionCode")
 _is_suffix = re.compile(r"[A-Za-z]{3}").fullmatch
 Json = dict[str, Any]
 
@@ -80,7 +80,7 @@ def conclude(place: Place) -> None:
     draft = reports[-1]
     report, kind = draft.resource, place.text(Path("OBX", 2)).upper()
     if status in _TAKEN_BACK:
-        draft.nulls += (one for one in _CONCLUSIONS if one not in (*report, *draft.nulls))
+        draft.nulls += (one for one in CONCLUSIONS if one not in (*report, *draft.nulls))
         return
     values = [one for one in segment.repetitions(5) if one and not one.is_null]
     lines = []
@@ -96,4 +96,4 @@ def conclude(place: Place) -> None:
         report["conclusion"] = text
     if not report.get("conclusionCode", True):
         del report["conclusionCode"]
-    draft.nulls[:] = (one for one in draft.nulls if one not in _CONCLUSIONS or one not in report)
+    draft.nulls[:] = (one for one in draft.nulls if one not in CONCLUSIONS or one not in report)

@@ -3,6 +3,7 @@
 Spec: HL7v2 chapter 7, 7.1.3; R4 diagnosticreport.conclusion
 """
 
+import pytest
 from meaning_parts import person, segment
 
 ORDER = segment("OBR", f2="P1", f3="F1", f4="71020^Chest X-ray^C4", f25="F")
@@ -65,6 +66,35 @@ async def test_an_impression_that_is_taken_back_is_no_conclusion(say, every, onl
     wrong = part("&IMP", "A.", status="W", sub_id="1")
     await say("ORU^R01", "0920", person(), ORDER, wrong, part("&IMP", "B.", sub_id="2"))
     assert (await only("DiagnosticReport"))["conclusion"] == "B."
+
+
+@pytest.mark.parametrize(
+    ("again", "conclusion"),
+    [
+        ([part("&IMP", "A.", status="W", sub_id="1")], "B.\nC."),
+        ([part("&IMP", "C.", status="D", sub_id="3")], "A.\nB."),
+        ([part("&IMP", "B2.", status="C", sub_id="2")], "A.\nB2.\nC."),
+        ([part("&IMP", f"{n}.", status="W", sub_id=str(n)) for n in (1, 2, 3)], None),
+        ([part("&IMP", "", status="X", sub_id="2"), part("&IMP", "D.", sub_id="4")], "A.\nC.\nD."),
+        ([part("&IMP", "All.", status="C")], "All."),
+    ],
+)
+async def test_the_impressions_that_a_message_leaves_alone_stay_in_the_conclusion(
+    say, only, again, conclusion
+):
+    first = [part("&IMP", f"{text}.", sub_id=str(n)) for n, text in enumerate("ABC", 1)]
+    await say("ORU^R01", "0900", person(), ORDER, part("&GDT", "Opacity."), *first)
+    await say("ORU^R01", "0910", person(), ORDER, *again)
+    assert (await only("DiagnosticReport")).get("conclusion") == conclusion
+
+
+async def test_one_of_several_unnumbered_impressions_is_taken_back(say, only):
+    coded = part("&IMP", "J18.9^Pneumonia^I10", "CE", sub_id="9")
+    await say("ORU^R01", "0900", person(), ORDER, part("&IMP", "A."), part("&IMP", "B."), coded)
+    await say("ORU^R01", "0910", person(), ORDER, part("&IMP", "A.", status="D"))
+    report = await only("DiagnosticReport")
+    assert report["conclusion"] == "B.\nPneumonia"
+    assert [one["coding"][0]["code"] for one in report["conclusionCode"]] == ["J18.9"]
 
 
 async def test_coded_impressions_are_coded_conclusions_and_texts_among_them_lines(say, only):
