@@ -54,14 +54,18 @@ def retry(
     config: Config = None,
 ) -> None:
     """Have dead messages made and sent anew, by a running hub at once. 重新发送失败消息。"""
-    from fhir_hub.hl7v2.deliver.outbox import dead_messages, try_again
+    from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
 
+    settings = settings_of(store, config)
     wanted = set(control_ids or ())
     if bool(wanted) is is_all:
         refuse("name the messages, or write --all / 请指定消息编号或 --all")
 
     async def work(backend: "Backend") -> int:
         dead = [one for one in await dead_messages(backend.store) if one.partner == partner]
+        known = sorted({*await progresses(backend.store), *settings.partners})
+        if partner not in known:
+            fail(f"no partner {partner}; there are: {', '.join(known)} / 没有该合作方")
         if unknown := sorted(wanted - {one.control_id for one in dead}):
             fail(f"{partner} has no dead message {', '.join(unknown)} / 没有该失败消息")
         chosen = [one for one in dead if is_all or one.control_id in wanted]
@@ -69,5 +73,5 @@ def retry(
             await try_again(backend.store, one)
         return len(chosen)
 
-    done = run_on_store(settings_of(store, config), work)
+    done = run_on_store(settings, work)
     print(f"{count(done, 'message')} to be sent again")

@@ -17,7 +17,7 @@ from datetime import tzinfo
 from typing import Any
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
-from fhir_hub.errors import FhirError, InvalidResource, Unavailable, ack_for
+from fhir_hub.errors import FhirError, InvalidResource, Issue, Unavailable, ack_for
 from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.convert import Conversion
@@ -148,14 +148,21 @@ class Processing:
             return answer
 
         result = await repository.commit(work)
-        if warnings:
-            places = " ".join(warned.issue.expression for warned in warnings)
-            self.log("references_to_nothing", number=course.number, expressions=places)
+        self._warn(course, [warned.issue for warned in warnings])
         for why, resources in counted(telling.notes):
             self.log(f"message_{why}", number=course.number, resources=resources)
         if course.is_late:
             self.log("message_done_late", number=course.number)
         return result
+
+    def _warn(self, course: Course, warnings: Sequence[Issue]) -> None:
+        """Log what was stored though it refers to nothing, or lacks what a rule asks for."""
+        for event, is_lost in (("references_to_nothing", True), ("message_flagged", False)):
+            told = [one for one in warnings if (one.code == "not-found") is is_lost]
+            if told:
+                places = " ".join(dict.fromkeys(one.expression for one in told))
+                codes = {} if is_lost else {"codes": " ".join(sorted({one.code for one in told}))}
+                self.log(event, number=course.number, expressions=places, **codes)
 
     def _later(self, course: Course) -> Retold:
         context, reading = Context("", course.read.channel.zone), self.reading

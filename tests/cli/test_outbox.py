@@ -57,7 +57,8 @@ def test_retry_has_dead_messages_sent_anew(run, store, which):
         (["hospital"], 2, "--all"),
         (["hospital", "E1-7", "--all"], 2, "--all"),
         (["hospital", "E1-8"], 1, "no dead message E1-8"),
-        (["centre", "E1-7"], 1, "no dead message E1-7"),
+        (["hospitol", "E1-7"], 1, "no partner hospitol; there are: hospital"),
+        (["hospitol", "--all"], 1, "no partner hospitol; there are: hospital"),
     ],
 )
 def test_retry_says_what_it_cannot_do(run, store, words, code, said):

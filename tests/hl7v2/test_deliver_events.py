@@ -128,6 +128,35 @@ async def test_a_referral_is_told_to_who_is_asked_and_its_answer_to_who_asks(cli
     assert "MSH|^~\\&|FHIRHUB|SHTH01||ZJJCHC|" in answered[0]
 
 
+def told_by(control_id, sent, *targets):
+    """The Provenance of a message of the centre."""
+    who = {"system": "https://fhir-hub.example/sid/ZJJCHC/application", "value": "CHIS"}
+    number = {"system": "https://fhir-hub.example/sid/ZJJCHC/message", "value": control_id}
+    return {
+        "resourceType": "Provenance",
+        "id": control_id,
+        "recorded": sent,
+        "agent": [{"who": {"type": "Device", "identifier": who}}],
+        "entity": [{"role": "source", "what": {"identifier": number}}],
+        "target": [{"reference": f"{one['resourceType']}/{one['id']}"} for one in targets],
+    }
+
+
+async def test_an_answer_names_the_last_message_that_asked(put, partners, clock):
+    centre, _ = partners
+    await put(CENTRE, HOSPITAL, PATIENT, REQUEST, TASK)
+    await put(told_by("REF-2", "2025-03-12T09:00:00+08:00", REQUEST, TASK))
+    await put(told_by("REF-1", "2025-03-11T09:00:00+08:00", REQUEST, TASK))
+    await put(told_by("SIU-3", "2025-03-13T09:00:00+08:00", TASK))
+    clock.tick()
+
+    await put(TASK, status="accepted")
+    (answer,) = await centre.messages(1)
+
+    assert answer.split("\r")[1] == "MSA|AA|REF-2"
+    assert answer.split("\r")[2].startswith("RF1|A|")
+
+
 BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
 OWN = "https://fhir-hub.example/CodeSystem/referral-business-status"
 

@@ -32,6 +32,7 @@ from fhir_hub.store.base import Key, Stored
 Json = dict[str, Any]
 _ASKED = ("requested", "received", "cancelled")
 _ANSWERED = ("accepted", "rejected", "in-progress", "completed", "on-hold", "failed")
+_MOST = 50  # messages about one referral
 _KIN = (
     ("RelatedPerson", "patient"),
     ("AllergyIntolerance", "patient"),
@@ -40,13 +41,17 @@ _KIN = (
 
 
 class Choice(NamedTuple):
-    """A message to make: its event, what it is about, the change that it tells of."""
+    """A message to make: its event, what it is about, the change that it tells of.
+
+    `answers` is the control id of the partner's own message that it answers, where there is one.
+    """
 
     event: str
     main: Json
     before: Json | None
     resources: Resources
     change: Stored
+    answers: str = ""
 
 
 def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Stored]:
@@ -87,10 +92,14 @@ def _from(commit: Sequence[Stored], partner: PartnerSettings) -> set[str]:
         if change.resource_type != "Provenance" or change.is_deleted or not partner.facility:
             continue
         provenance = fhirjson.loads(change.content)
-        if any(_is_his(agent.get("who", {}), partner) for agent in provenance.get("agent", ())):
+        if _is_told_by(provenance, partner):
             targets = provenance.get("target", ())
             found |= {one.get("reference", "").partition("/_history/")[0] for one in targets}
     return found
+
+
+def _is_told_by(provenance: Json, partner: PartnerSettings) -> bool:
+    return any(_is_his(agent.get("who", {}), partner) for agent in provenance.get("agent", ()))
 
 
 def _is_his(who: Json, partner: PartnerSettings) -> bool:
@@ -177,8 +186,23 @@ async def _referral(
         if _is_at(_asked(before), partner, there):  # it went to another institution
             return Choice("REF^I14", request, before, resources, change)
     if _is_answer(task, before) and _is_at(task.get("requester"), partner, resources):
-        return Choice(answer_event(task, before), task, before, resources, change)
+        asking = await _asking(task, partner, desk)
+        return Choice(answer_event(task, before), task, before, resources, change, asking)
     return None
+
+
+async def _asking(task: Json, partner: PartnerSettings, desk: Desk) -> str:
+    """Return the control id (MSH-10) of the last message by which the partner told a referral.
+
+    Empty where none did. Of his messages that is one whose Provenance has both Task and order.
+    """
+    order = (task.get("focus") or {}).get("reference", "")
+    criteria = f"target=Task/{task['id']}" + (f"&target={order}" if order.count("/") == 1 else "")
+    told = [fhirjson.loads(one.content) for one in await desk.find("Provenance", criteria, _MOST)]
+    his = [one for one in told if _is_told_by(one, partner)]
+    last: Json = max(his, key=lambda one: str(one.get("recorded", "")), default={})
+    whats = (entity.get("what", {}) for entity in last.get("entity", ()))
+    return next((str(what.get("identifier", {}).get("value", "")) for what in whats), "")
 
 
 def _told_event(request: Json, task: Json | None, before: Json | None, was: Json | None) -> str:

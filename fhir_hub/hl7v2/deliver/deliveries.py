@@ -57,6 +57,7 @@ def write(mappings: Mappings, receiver: Receiver, choice: Choice, control_id: st
         event=choice.event,
         main=choice.main,
         before=choice.before,
+        answers=choice.answers,
     )
 
 

@@ -96,12 +96,14 @@ def emit(
     event: str = "",
     main: Json | None = None,
     before: Json | None = None,
+    answers: str = "",
 ) -> Emitted:
     """Return the message that tells of `resources`.
 
     `event` (`REF^I12`) is found by what they are if it is not given, as is the resource `main`
-    that it is about. `before` is the version of `main` that the receiver knows. Raises
-    `InvalidResource` if no message can be made of them.
+    that it is about. `before` is the version of `main` that the receiver knows, `answers` the
+    control id of his message that this one answers (MSA-2). Raises `InvalidResource` if no message
+    can be made of them.
     """
     about = events.about(resources, event, main, before)
     told = _Told()
@@ -127,7 +129,7 @@ def emit(
     if about.code == "RRI":
         filler.has_told(about.main, "owner")  # by MSH-4
     first = _header(about, receiver, out, moment, control_id, program.structure)
-    lines = [first, *_event(about, out, moment), *_numbered(sheets)]
+    lines = [first, *_answering(answers, out), *_event(about, out, moment), *_numbered(sheets)]
     text = "".join(f"{_line(sheet)}\r" for sheet in lines)
     left_out = tuple(dict.fromkeys(_left_out(spots, filler)))
     raw = _encoded(text, receiver, told)
@@ -171,6 +173,14 @@ def _header(
     for number, value in values.items():
         sheet.put(Path("MSH", number), value)
     return sheet
+
+
+def _answering(control_id: str, out: Outbound) -> list[Sheet]:
+    """Return MSA, which an answer to a message has: that it was taken stands in MSA-1."""
+    sheet = Sheet("MSA", out.version, out.issue)
+    sheet.put(Path("MSA", 1), ["AA"])
+    sheet.put(Path("MSA", 2), [control_id])
+    return [sheet] if control_id else []
 
 
 def _event(about: "events.About", out: Outbound, moment: datetime) -> list[Sheet]:
