@@ -322,11 +322,21 @@ def local_number(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def supply_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the key of a supply: the prescription's number, and which of its supplies it is."""
+    """Return the key of a supply: the prescription's number, and which of its supplies it is.
+
+    Some senders do not count (RXD-1), or say 1 of each, as of each drug of one number: its day
+    (RXD-3) and the drug (RXD-2) then tell it apart.
+    """
     number, counted = local_number(place, draft, paths[:1]), one_line(place.text(paths[1]))
-    if number is None or not counted:
+    pieces = [counted or "1"]
+    if pieces == ["1"]:
+        drug = place.value(paths[3])
+        told = (part(drug, at) for at in (1, 4, 2, 5)) if drug else ()
+        pieces += [place.text(paths[2])[:8], next(filter(None, told), "")]
+    which = "/".join(one_line(one) for one in pieces if one)
+    if number is None or not (counted or which != "1"):
         return None
-    return {"system": PART, "code": f"{number['system']}|{number['value']}/{counted}"}
+    return {"system": PART, "code": f"{number['system']}|{number['value']}/{which}"}
 
 
 def manifestations(place: Place, draft: Draft, paths: Paths) -> list[Json]:

@@ -29,7 +29,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
 | `own_number` | OBR-2, ORC-2 | Identifier of an OBR that is not that of its ORC |
-| `supply_key` | RXD-7, RXD-1 | tag: the number, and which supply of it |
+| `supply_key` | RXD-7, RXD-1, RXD-3, RXD-2 | tag: the number, and which supply of it |
 | `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
 | `provider` | PRD-2, PRD-7, PRD-4 | Practitioner; by the tables none |

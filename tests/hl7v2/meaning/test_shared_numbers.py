@@ -197,3 +197,15 @@ async def test_two_medicines_of_one_number_are_two_orders(say, every):
     await say("OMP^O09", "0900", PID, "ORC|NW|P1", drugs[0], "ORC|NW|P1", drugs[1])
     found = await every("MedicationRequest")
     assert called(found, "medicationCodeableConcept") == ["A", "B"]
+
+
+@pytest.mark.parametrize("counted", ["1", ""])
+async def test_supplies_that_nobody_counts_are_told_apart_by_day_and_drug(say, every, counted):
+    supply = f"RXD|{counted}|{{0}}^{{0}}^L|{{1}}|{{2}}|TAB|TAB|RX1"
+    both = [supply.format(drug, "202503140850", 30) for drug in "AB"]
+    await say("RDS^O13", "0800", PID, "ORC|RE|P1", supply.format("A", "20250301", 30))
+    await say("RDS^O13", "0900", PID, "ORC|RE|P1", *both)
+    await say("RDS^O13", "0910", PID, "ORC|RE|P1", supply.format("A", "202503140855", 28))
+    found = await every("MedicationDispense")
+    assert called(found, "medicationCodeableConcept") == ["A", "A", "B"]
+    assert [one["quantity"]["value"] for one in found] == [30, 28, 30]
