@@ -8,8 +8,9 @@ from typing import Any
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.convert import Conversion, Converted, convert
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
-from fhir_hub.r4.checks.run import Checks
+from fhir_hub.r4.checks.run import Checks, make_checks
 from fhir_hub.r4.definitions import Definitions, load_definitions
+from fhir_hub.r4.packages import built_in_profiles, load_profiles
 
 MESSAGES = Path(__file__).parent / "hl7v2" / "messages"
 BASE = "https://fhir-hub.example"
@@ -28,7 +29,7 @@ def mappings() -> Mappings:
 
 @cache
 def checks() -> Checks:
-    return Checks(definitions())
+    return make_checks(definitions(), load_profiles([built_in_profiles()]))
 
 
 def text_of(name: str) -> str:
@@ -88,11 +89,11 @@ def by_code(conversion: Conversion, resource_type: str = "Observation") -> dict[
 
 
 def errors(conversion: Conversion) -> list[str]:
-    """Return what R4 says against the resources of a conversion."""
+    """Return what R4 and the hub's own profiles say against the resources of a conversion."""
     return [
         f"{one.resource['resourceType']} {issue.expression}: {issue.diagnostics}"
         for one in conversion.resources
-        for issue in checks().check(one.resource)
+        for issue in checks().check_profiles(one.resource, [])
         if issue.severity == "error"
     ]
 

@@ -246,8 +246,8 @@ def test_codes_of_hl7_tables_are_named_as_such_and_a_hospitals_own_are_not():
     assert [one["coding"][0]["code"] for one in arranged] == ["wheel", "B6", "X9"]
     assert coded(arranged[1]["coding"][0]) == (V2 + "0009", "B6")
     assert arranged[2]["coding"][0]["system"].startswith(BASE)
-    (arrival,) = [one["valueCodeableConcept"] for one in visit["extension"]]
-    assert coded(arrival["coding"][0]) == (V2 + "0430", "A")
+    (arrival,) = [one["valueCoding"] for one in visit["extension"]]
+    assert coded(arrival) == (V2 + "0430", "A")
 
 
 def test_the_header_says_which_software_sent_it():

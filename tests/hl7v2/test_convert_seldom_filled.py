@@ -192,3 +192,12 @@ def test_an_encoded_order_says_in_whose_name_it_is_given_and_for_whom():
     assert errors(stored) == []
     doctor = only(stored, "MedicationRequest")["requester"]
     assert target(stored, doctor)["resourceType"] == "Practitioner"
+
+
+@pytest.mark.parametrize(
+    ("volume", "kind"), [({}, "valueQuantity"), ({"f25": "5", "f26": "mL"}, "valueRatio")]
+)
+def test_the_strength_asked_for_may_be_in_a_volume(volume, kind):
+    rxo = segment("RXO", f1=DRUG, f18="250", f19="mg", **volume)
+    order = only(by_table("OMP^O09^OMP_O09", ORDER, rxo), "MedicationRequest")
+    assert [one for one in order["extension"] if kind in one]

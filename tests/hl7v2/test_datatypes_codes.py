@@ -186,7 +186,6 @@ def test_a_tables_answer_stands_before_the_senders_own(table, raw, codings, text
         ("EthnicGroup", "HA^汉族^GB3304", "HA", "汉族"),
         ("EthnicGroup", "01^汉族", "HA", "汉族"),
         ("EthnicGroup", "壮", "ZH", "壮族"),
-        ("EthnicGroup", "N^Not Hispanic^HL70189", "N", "Not Hispanic"),
     ],
 )
 def test_a_coding_comes_from_the_table_else_from_the_sender(table, raw, code, display):

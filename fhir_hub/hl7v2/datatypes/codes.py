@@ -95,6 +95,12 @@ def codeable_concept(value: Value, context: Context) -> dict[str, Any] | None:
     return compact({"coding": found, "text": text_of(value)})
 
 
+def ethnicity(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the CodeableConcept of what is no ethnic group that the table lists."""
+    is_listed = look_up(value, context.table("EthnicGroup")) is not None
+    return None if is_listed else codeable_concept(value, context)
+
+
 def coding(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the first Coding of a value; one with only a text has only a display."""
     found = codings(value, context)
@@ -148,8 +154,10 @@ def table_code(value: Value, context: Context, table: Table) -> str | None:
 
 
 def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
-    """Return the Coding that a table has for a value, else the sender's own."""
+    """Return the Coding that a table has for a value, else the sender's own, if it may be another."""
     coded = _looked_up(value, context, table)
+    if coded is None and table.is_closed:
+        return None
     return _coding_of(coded, value, context) if coded else coding(value, context)
 
 

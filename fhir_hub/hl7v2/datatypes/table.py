@@ -39,6 +39,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `HomePhone`, `WorkPhone` | the same | the same, of use home or work unless the sender says one |
 | `CodeableConcept` | CWE CE CNE CF IS ID ST | CodeableConcept with all its codings |
 | `Coding` | CWE … | its first coding |
+| `Ethnicity` | CWE (PID-22) | CodeableConcept of what is no ethnic group of GB 3304 |
 | `code` | CWE IS ID ST | the code as it stands |
 | `CodeText` | CWE | string: original text, else display, else code |
 | `date` | DT DTM TS | date |
@@ -70,7 +71,7 @@ default), `Coding`, `CodeableConcept`, `Timing`): the first of identifier, alter
 and texts that the table lists is mapped. `code` is absent when the table has no answer; the
 others fall back to the sender's own coding, and `CodeableConcept` keeps it beside the mapped one.
 
-The functions themselves use the tables NameUse, AddressUse, AddressType, TelecomUse,
+The functions themselves use the tables NameUse, AddressUse, AddressType, EthnicGroup, TelecomUse,
 TelecomSystem, IdentifierType and TimingRepeat: `Context.tables` must hold these.
 
 OBX-5 needs three fields at once: see `observed.observed_value`, `observed.pressure_components`
@@ -154,6 +155,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "WorkPhone": contacts.work_phone,
         "CodeableConcept": codes.codeable_concept,
         "Coding": codes.coding,
+        "Ethnicity": codes.ethnicity,
         "code": codes.code,
         "CodeText": codes.code_text,
         "date": times.date,
@@ -233,6 +235,7 @@ _OTHER_TYPES = {
     "HomePhone": "ContactPoint",
     "WorkPhone": "ContactPoint",
     "CodeText": "string",
+    "Ethnicity": "CodeableConcept",
     "firstString": "string",
     "MessageType": "string",
     "PeriodStart": "Period",

@@ -69,6 +69,7 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "WorkPhone": write_places.contact_point,
         "CodeableConcept": write_codes.concept,
         "Coding": write_codes.coding,
+        "Ethnicity": write_codes.concept,
         "code": write_codes.code,
         "CodeText": write_quantities.text,
         "date": write_times.day,

@@ -24,6 +24,7 @@ def of_patient(resource):
         ("f15", "zh", "communication"),
         ("f16", "M", "maritalStatus"),
         ("f22", "01", "ethnic-group"),
+        ("f22", "N^Not Hispanic^HL70189", "ethnicity"),
         ("f25", "2", "multipleBirthInteger"),
         ("f29", "20250101", "deceasedDateTime"),
     ],
