@@ -154,7 +154,7 @@ def table_code(value: Value, context: Context, table: Table) -> str | None:
 
 
 def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
-    """Return the Coding that a table has for a value, else the sender's own, if it may be another."""
+    """Return the Coding that a table has, else the sender's own unless no other may be."""
     coded = _looked_up(value, context, table)
     if coded is None and table.is_closed:
         return None
