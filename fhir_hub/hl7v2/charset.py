@@ -4,8 +4,9 @@ The bytes decide before the declaration does: text in GBK is practically never v
 what is valid UTF-8 is UTF-8, even where MSH-18 says GBK. Only then comes what the interface is
 configured for, what the message declares (in MSH-18, or by mistake in a field beside it), and
 last GB 18030. GB2312 and GBK are read as GB 18030, which holds them and the characters that
-Python's own `gbk` refuses. A message that is UTF-8 in one field and GBK in another is text in no
-character set: read as either it would be destroyed, so it is refused and kept as it came.
+Python's own `gbk` refuses; where one of them is named, 0x80 is the euro sign of Windows. A
+message that is UTF-8 in one field and GBK in another is text in no character set: read as either
+it would be destroyed, so it is refused and kept as it came.
 
 Spec: HL7v2 chapter 2, MSH-18 and table 0211; DOMAIN 3.5
 """
@@ -67,6 +68,10 @@ _CODECS = MappingProxyType(
 # Bytes between ASCII that are UTF-8 of ideographs and of full-width marks, and nothing else.
 _WIDE_RUN = re.compile(rb"(?<![\x80-\xff])(?:[\xe3-\xe9\xef][\x80-\xbf]{2})+(?![\x80-\xff])")
 _FEWEST_IDEOGRAPHS = 3
+# The characters of GB 18030, and what stands alone: Windows' CP936 has the euro sign at 0x80.
+_SINGLE = re.compile(
+    rb"[\x00-\x7f]+|[\x81-\xfe](?:[\x40-\x7e\x80-\xfe]|[0-9][\x81-\xfe][0-9])|\x80"
+)
 _SHORT = 40  # a longer name is none, and not kept
 
 # What MSH-18 says of the text that we write.
@@ -119,7 +124,12 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
 
 def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str, str]]) -> Decoded:
     for name in dict.fromkeys(filter(None, (configured, declared, _GB))):
-        if (text := _try(rest, name)) is not None:
+        text = _try(rest, name)
+        if text is None and name in (configured, declared) and name == _GB and b"\x80" in rest:
+            text = _try(_SINGLE.sub(_euro, rest), name)
+            if text is not None:
+                issues.append(("charset-windows", "0x80 was read as the euro sign of CP936"))
+        if text is not None:
             if name == _GB:
                 _refuse_mixed(rest)
             return Decoded(_repaired(text, issues), name, tuple(issues))
@@ -132,6 +142,10 @@ def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str
         error_code="102",
         location="MSH-18",
     )
+
+
+def _euro(found: re.Match[bytes]) -> bytes:
+    return b"\xa2\xe3" if found[0] == b"\x80" else found[0]
 
 
 def _refuse_mixed(raw: bytes) -> None:

@@ -191,6 +191,19 @@ def test_bytes_that_are_no_text_are_refused(raw):
     assert (caught.value.error_code, caught.value.location) == ("102", "MSH-18")
 
 
+@pytest.mark.parametrize("declared", ["CP936", "GBK", "GB 18030-2000"])
+def test_the_euro_sign_of_windows_is_read_where_gb_is_named(declared):
+    raw = message(declared, name="沈€镁€€").encode("gb18030").replace(b"\xa2\xe3", b"\x80")
+    decoded = decode(raw)
+    assert (decoded.text, decoded.charset) == (message(declared, name="沈€镁€€"), "gb18030")
+    assert [code for code, _ in decoded.issues] == ["charset-windows"]
+    undeclared = message(name="沈芳").encode("gbk")[:-1] + b"\x80|\r"
+    assert decode(undeclared, "GBK").text == message(name="沈芳€|")
+    for bad in (undeclared, raw + b"\xff|\r", raw + b"\x81\xff\x80"):
+        with pytest.raises(InvalidMessage):
+            decode(bad)
+
+
 def test_a_character_that_the_senders_set_lacks_becomes_a_question_mark():
     assert encode("é女", "iso8859-1") == b"\xe9?"
 
