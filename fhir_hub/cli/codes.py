@@ -68,7 +68,10 @@ def messages(
         numbers = [n for one in found for n in await affected(hub.backend.journal, one)]
         return sorted(set(numbers))
 
-    print(*_with_hub(store, config, work))
+    numbers = _with_hub(store, config, work)
+    if not numbers:
+        fail(f"no message of {sender} has a code {code} / 没有相关消息")
+    print(*numbers)
 
 
 @app.command("import", epilog=f"Example: {IMPORT}")
@@ -76,7 +79,9 @@ def import_(
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, help="A CSV with columns code, target, and display, name, equivalence."
+            exists=True,
+            help="A CSV with columns code, target; and display of the code, name of the target, "
+            "equivalence.",
         ),
     ],
     target: Annotated[str, typer.Option(help="The system of the standard codes.")],

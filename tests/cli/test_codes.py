@@ -46,6 +46,9 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
         "2 codes",
     ]
     assert run("codes", "messages", "XIS@TEST01", "NA1", "--store", store).out == "2 3\n"
+    none = run("codes", "messages", "XIS@TEST01", "NA2", "--store", store)
+    assert (none.code, none.out) == (1, "")
+    assert run("replay", "--again", "--store", store).code == 1  # and so not all of them
 
     table, out = tmp_path / "lab.csv", tmp_path / "maps" / "conceptmaps" / "lab.json"
     table.write_bytes(TABLE.encode("gb18030"))

@@ -101,7 +101,7 @@ async def test_messages_are_done_again_corrected_and_let_rest(client, hub):
     assert (await post("3/$ignore"))[0] == 409
     assert (await post("2/$correct"))[0] == 400
     assert (await post("9/$correct", content=MERGE))[0] == 404
-    for body in (b"[]", b"{", b'{"again": "perhaps"}', b'{"states": "failed"}'):
+    for body in (b"[]", b"{", b'{"again": "perhaps"}', b'{"states": "failed"}', b'{"again": true}'):
         assert (await post("$replay", content=body))[0] == 400
     assert b"\rMSA|AA|" in await hub.send(WITHOUT)  # the sender's own text, once more
 
@@ -145,7 +145,7 @@ async def test_what_comes_while_a_selection_is_done_again_is_not_done_again(
 
     monkeypatch.setattr(replay, "_PAGE", 1)
     monkeypatch.setattr(urllib.request, "urlopen", after_another)
-    arguments = ["fhir-hub", "replay", "--again", "--hub", hub.addresses.fhir]
+    arguments = ["fhir-hub", "replay", "--again", "--since", "2000", "--hub", hub.addresses.fhir]
     monkeypatch.setattr(sys, "argv", arguments)
     await asyncio.to_thread(run)
     # the first of them came before it began

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_hub.clock import from_microseconds, instant
-from fhir_hub.errors import NotFound, VersionConflict
+from fhir_hub.errors import InvalidParameter, NotFound, VersionConflict
 from fhir_hub.hl7v2.ack import read_header
 from fhir_hub.hl7v2.journal.masked import masked
 from fhir_hub.hl7v2.journal.reasons import shown
@@ -102,7 +102,11 @@ class JournalDesk:
 
         Without states in the selection those that failed or are dead, by number also others;
         with `again` those that are done too, which makes nothing twice. `dry_run` does nothing.
+        Raises `InvalidParameter` for `again` without a selection: a list of numbers that came out
+        empty must not mean every message there is.
         """
+        if again and selection == Selection():
+            raise InvalidParameter("again: say which messages, by number, type, since …")
         wanted = selection
         if not wanted.states and not wanted.numbers:
             states = (*_REPLAYED, "done") if again else _REPLAYED
