@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.matches import code_of
 from fhir_hub.hl7v2.meaning import answers, bookings, conclusions, moves, snapshots, unlinks
 from fhir_hub.hl7v2.meaning.patients import trust_in
+from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
@@ -100,10 +101,19 @@ async def _follow(
     await moves.follow(unit, things, addresses, event, known)
 
 
-def telling_of(conversion: Conversion, day: str, parameters: Parameters, later: Later) -> Telling:
-    """Return how the message tells: `day` is its date, `later` knows what was told since."""
+def telling_of(
+    conversion: Conversion,
+    day: str,
+    parameters: Parameters,
+    later: Later,
+    repeats: Repeats | None = None,
+) -> Telling:
+    """Return how the message tells: `day` is its date, `later` knows what was told since.
+
+    `repeats` are what changed nothing when others told it.
+    """
     choices, trust = choices_of(parameters.definitions), trust_in(conversion.trusted)
-    return Telling(conversion.teller, day, choices, [], trust, later)
+    return Telling(conversion.teller, day, choices, [], trust, later, repeats or Repeats())
 
 
 async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:

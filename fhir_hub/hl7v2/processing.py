@@ -12,7 +12,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -27,6 +27,7 @@ from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.hl7v2.listener import Log
+from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Retold
 from fhir_hub.hl7v2.meaning.telling import counted
 from fhir_hub.hl7v2.reports import origin
@@ -49,7 +50,7 @@ class Processing:
     `senders_of` says which senders' files hold for a message, whose rules it obeys; `maps` is the
     version of the maps now; `patience` says how long a sender waits. `on_invalid` hears of a
     message whose resources break a rule; the message is kept as failed; `on_retry` of one that
-    is tried again.
+    is tried again. `repeats` are what messages told that changed nothing.
     """
 
     repository: Repository
@@ -66,6 +67,7 @@ class Processing:
     on_invalid: Callable[[], None]
     on_retry: Callable[[], None]
     start: Start
+    repeats: Repeats = field(default_factory=Repeats)
 
     async def process(self, course: Course) -> bytes:
         """Do a kept message when its turn comes; return its acknowledgment.
@@ -124,7 +126,7 @@ class Processing:
         attempts, warnings = 0, list[Warned]()
         day = day_of(course.read, self.clock())
         later = self._later(course)
-        telling = telling_of(conversion, day, self.parameters, later)
+        telling = telling_of(conversion, day, self.parameters, later, self.repeats)
 
         async def work(unit: Unit) -> bytes:
             nonlocal attempts, warnings

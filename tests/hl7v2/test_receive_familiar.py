@@ -1,4 +1,4 @@
-"""Staff whom every message names are not looked up each time, and are still who they are now.
+"""Whom every message names again is not looked up and laid over each time, and still is as told.
 
 Spec: DESIGN 3
 """
@@ -21,11 +21,11 @@ def practitioner(number):
 
 
 def convert(message, received, zone):
-    """A result of doctor D1; a message whose number begins with B names D2 too."""
+    """A result of a man and of doctor D1; a number that begins with B names D2 too, F a woman."""
     number = message.header.value(10)
     names = ("D1", "D2") if number.startswith("B") else ("D1",)
     return conversion(
-        patient(identifier("T1")),
+        patient(identifier("T1"), gender="female" if number.startswith("F") else "male"),
         observation(number, performer=[{"reference": url("D1")}]),
         *(converted(practitioner(n), (STAFF, n), name=n, mode="create") for n in names),
     )
@@ -108,3 +108,14 @@ async def test_a_number_that_two_doctors_exchanged_leads_to_who_has_it_now(send,
     named, there = await doctors(store)
     assert named == {"B1": first, "B2": first, "B3": second}
     assert there == both
+
+
+async def test_a_patient_told_as_before_stays_and_told_as_once_before_that_is_changed(send, store):
+    versions = []
+    for control_id in ("F1", "F2", "F3", "C1", "C2", "F4", "F5"):
+        await send(control_id)
+        page = await store.search(Query(("Patient",), EVERYTHING, count=2))
+        (told,) = page.matches
+        versions.append((told.version_id, fhirjson.loads(told.content)["gender"]))
+
+    assert versions == [(1, "female")] * 3 + [(2, "male")] * 2 + [(3, "female")] * 2

@@ -8,13 +8,14 @@ Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12 and 4 (out-of-order A08)
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.hl7v2.meaning import patients, visits
 from fhir_hub.hl7v2.meaning.patients import Trust
+from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
 from fhir_hub.hl7v2.meaning.retold import Later, nothing
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
@@ -49,7 +50,8 @@ def counted(notes: Sequence[Note]) -> Iterator[tuple[str, str]]:
 class Telling:
     """A message on its way into the store: who tells it, its date, and what is noted of it.
 
-    `later` says what the teller told of a resource later than this message.
+    `later` says what the teller told of a resource later than this message, `repeats` which
+    messages before it changed nothing.
     """
 
     teller: Teller
@@ -58,6 +60,7 @@ class Telling:
     notes: list[Note]
     trust: Trust
     later: Later = nothing
+    repeats: Repeats = field(default_factory=Repeats)
 
     def told(self, converted: Converted) -> Resource:
         """Return the resource as it is first stored: stamped, unless it is only mentioned."""
@@ -73,12 +76,21 @@ class Telling:
     async def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
         is_older = told_at(stored, self.teller) > self.teller.time > 0
-        if not is_older and (laid := self._laid_over(stored, converted, is_older=False)) is None:
+        if not is_older and (laid := self._laid_newly(stored, converted)) is None:
             return None
         later = await self.later(Key(stored["resourceType"], stored["id"]))
         if not is_older and not later.is_told:
             return laid
         return self._laid_over(stored, unlisted(converted, later.lists), is_older=True)
+
+    def _laid_newly(self, stored: Resource, converted: Converted) -> Resource | None:
+        digest = digest_of(stored, converted, self.teller, self.day)
+        if digest is not None and digest in self.repeats:
+            return None
+        laid = self._laid_over(stored, converted, is_older=False)
+        if laid is None and digest is not None:
+            self.repeats.add(digest)
+        return laid
 
     def _laid_over(
         self, stored: Resource, converted: Converted, *, is_older: bool
