@@ -9,7 +9,7 @@ nothing about the referral.
 Spec: DOMAIN 2.5
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
@@ -54,7 +54,7 @@ async def follow_appointment(unit: Unit, followed: Followed) -> None:
     target = _OF_APPOINTMENT.get(str(appointment.get("status")))
     if target is None or (before and before.get("status") == appointment.get("status")):
         return
-    for order in [one async for one in _orders(unit, appointment)]:
+    for order in await _orders(unit, appointment):
         await _require_patient(unit, appointment, order)
         await _move(unit, order, target, key, "appointment", must=target == "scheduled")
 
@@ -95,9 +95,9 @@ async def follow_encounter(unit: Unit, followed: Followed) -> None:
     target = _OF_ENCOUNTER.get(str(encounter.get("status")))
     if target is None:
         return
-    orders = [one async for one in _orders(unit, encounter)]
+    orders = await _orders(unit, encounter)
     if not orders:
-        orders = [one async for one in _orders_met(unit, encounter)]
+        orders = await _orders_met(unit, encounter)
         if orders:
             based = [{"reference": f"ServiceRequest/{one['id']}"} for one in orders]
             await unit.update(encounter | {"basedOn": based}, key.logical_id)
@@ -114,12 +114,13 @@ async def follow_report(unit: Unit, followed: Followed) -> None:
         return
     if "basedOn" not in encounter:  # as of nearly all visits
         return
-    async for order in _orders(unit, encounter):
+    for order in await _orders(unit, encounter):
         await _move(unit, order, "seen", key, "report")
 
 
-async def _orders(unit: Unit, resource: Resource) -> AsyncIterator[Resource]:
-    """Yield the referrals that a resource is based on, by their ids or by their numbers."""
+async def _orders(unit: Unit, resource: Resource) -> list[Resource]:
+    """Return the referrals that a resource is based on, by their ids or by their numbers."""
+    orders: list[Resource] = []
     for reference in each(resource, "basedOn"):
         key = key_of(reference)
         found: list[Stored | None] = []
@@ -128,8 +129,8 @@ async def _orders(unit: Unit, resource: Resource) -> AsyncIterator[Resource]:
         elif isinstance(value := at(reference, "identifier", "value"), str):
             number = Is(value, at(reference, "identifier", "system"))
             found += await find(unit, "ServiceRequest", identifier=number)
-        for order in _living(found):
-            yield order
+        orders += _living(found)
+    return orders
 
 
 def _living(found: list[Stored | None]) -> Iterator[Resource]:
@@ -144,17 +145,18 @@ def _living(found: list[Stored | None]) -> Iterator[Resource]:
                 yield order
 
 
-async def _orders_met(unit: Unit, encounter: Resource) -> AsyncIterator[Resource]:
-    """Yield the referral of the patient to this institution that is booked for this day."""
+async def _orders_met(unit: Unit, encounter: Resource) -> list[Resource]:
+    """Return the referral of the patient to this institution that is booked for this day."""
     patient, day = key_of(encounter.get("subject")), str(at(encounter, "period", "start"))[:10]
     if patient is None or len(day) < 10:
-        return
+        return []
     place = await institution_of(unit, encounter.get("serviceProvider"))
     if place is None:
-        return
+        return []
     orders = await find(
         unit, "ServiceRequest", patient=patient, status="active", category="referral"
     )
+    met: list[Resource] = []
     for stored in orders:
         for task in await tasks_of(unit, Key("ServiceRequest", stored.logical_id)):
             content = fhirjson.loads(task.content)
@@ -162,7 +164,8 @@ async def _orders_met(unit: Unit, encounter: Resource) -> AsyncIterator[Resource
                 await institution_of(unit, one) for one in each(content, "restriction", "recipient")
             ]
             if place in to and day in await _days(unit, content):
-                yield fhirjson.loads(stored.content)
+                met.append(fhirjson.loads(stored.content))
+    return met
 
 
 async def _days(unit: Unit, task: Resource) -> set[str]:

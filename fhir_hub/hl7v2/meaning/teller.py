@@ -165,7 +165,8 @@ def stamped(resource: Json, teller: Teller) -> Json:
     if not teller.time:
         return resource
     meta = resource.get("meta", {})
-    is_short = sum([len(part) for part in teller if type(part) is str]) < _SHORT
+    application, facility, _, event, message_type = teller
+    is_short = len(application) + len(facility) + len(event) + len(message_type) < _SHORT
     source, stamp = (_told_by if is_short else _told_by.__wrapped__)(teller)
     if "extension" not in meta:
         return {**resource, "meta": {**meta, "source": source, "extension": [stamp]}}
