@@ -32,6 +32,7 @@ from fhir_hub.hl7v2.rows.row import Scope
 from fhir_hub.hl7v2.senders.local_codes import LocalCodes
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.hl7v2.structure import problem, structure
+from fhir_hub.hl7v2.table_codes import wrong_codes
 from fhir_hub.r4.definitions import Definitions
 
 
@@ -292,6 +293,9 @@ class Mappings:
                 if row["map"] not in used:
                     where = f"senders/{sender}.toml row {number}"
                     problems.append(f"{where}: no message uses a map {row['map']}")
+        tables = {f"tables/{name}.toml": {name: one} for name, one in self._files.tables.items()}
+        tables |= {f"senders/{one.name}.toml": dict(one.tables) for one in self._senders}
+        problems += wrong_codes(self._files.segments.values(), tables, self._definitions)
         for name in sorted(set(self._files.segments) - used):
             problems.append(f"segments/{name}.toml: no message uses this map")
 

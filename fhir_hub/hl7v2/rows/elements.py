@@ -28,13 +28,15 @@ class Step(NamedTuple):
 
 class Target(NamedTuple):
     """Where a value goes. `types` are the FHIR types that it may have, `choice` says that the
-    type is appended to the last step's name; `references` the resource types it may refer to."""
+    type is appended to the last step's name; `references` the resource types it may refer to;
+    `codes` are those that R4 allows where it lists all (a required binding of a `code`)."""
 
     parents: tuple[Step, ...]
     last: Step
     types: tuple[str, ...]
     references: tuple[str, ...] = ()
     choice: bool = False
+    codes: frozenset[str] = frozenset()
 
     def may_refer_to(self, resource_type: str) -> bool:
         """Say whether a Reference there may be to that type; one without targets may to any."""
@@ -62,7 +64,8 @@ def target(definitions: Definitions, resource_type: str, path: str) -> Target:
             raise ValueError(f"{prefix}.{name} is no list: an item of it cannot be named")
         step = Step(name, element.is_list, label)
         if number == len(steps) - 1:
-            return _target(tuple(parents), step, element, kind)
+            found = _target(tuple(parents), step, element, kind)
+            return found._replace(codes=_codes(definitions, element, found.types))
         parents.append(step)
         structure, prefix = _inside(definitions, structure, element, kind)
     raise AssertionError("a path has a last step")
@@ -93,6 +96,14 @@ def _target(parents: tuple[Step, ...], step: Step, element: Element, kind: str) 
         target for one in element.types if one.code == "Reference" for target in one.targets
     )
     return Target(parents, step, types, references, kind == "*")
+
+
+def _codes(definitions: Definitions, element: Element, types: tuple[str, ...]) -> frozenset[str]:
+    binding = element.binding
+    if types != ("code",) or binding is None or binding.strength != "required":
+        return frozenset()
+    listed = definitions.codes(binding.value_set) or {}
+    return frozenset(code for codes in listed.values() for code in codes)
 
 
 def _simple(code: str) -> str:
