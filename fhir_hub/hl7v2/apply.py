@@ -65,6 +65,7 @@ async def apply(
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
     await _find_others(unit, things)
+    await moves.find_renumbered(unit, things, conversion.teller.event)
     await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
@@ -304,6 +305,8 @@ def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> N
         if len(found) > 1:
             if keys_of(thing.resource):
                 continue
+            found = [one for one in found if one.get("status") != "entered-in-error"] or found
+        if len(found) > 1:
             if asked := code_of(thing.resource):
                 found = [one for one in found if code_of(one) == asked]
                 if len(found) == 1:

@@ -24,6 +24,8 @@ from fhir_hub.store.base import Stored
 
 BY_NUMBER = f"{systems.BASE}/StructureDefinition/patient-by-number"
 _MOVED = {"A43": "Patient", "A44": "Account", "A45": "Encounter"}
+_NUMBERED = ("A50", "A51")
+_IN_ERROR = "entered-in-error"
 _AT_ONCE = 500  # addresses in one search
 
 
@@ -33,6 +35,26 @@ def keep_class(things: Sequence[Thing], event: str) -> None:
         if thing.converted.segment == "MRG" and thing.stored and "class" in thing.resource:
             rest = {name: value for name, value in thing.resource.items() if name != "class"}
             thing.converted = thing.converted._replace(resource=rest)
+
+
+async def find_renumbered(unit: Unit, things: Sequence[Thing], event: str) -> None:
+    """Have a visit that gets another number (A50, A51) found by the one that it had.
+
+    What came early under its new number may have made a visit of its own, which goes into it.
+    """
+    for thing in _renumbered(things, event):
+        for stored in await unit.find("Encounter", match.plan_of(thing.numbers[-1:])):
+            prior = fhirjson.loads(stored.content)
+            if prior["status"] != _IN_ERROR and prior["id"] != thing.logical_id:
+                thing.found(prior)
+
+
+def _renumbered(things: Sequence[Thing], event: str) -> list[Thing]:
+    return [
+        one
+        for one in (things if event in _NUMBERED else ())
+        if one.resource_type == "Encounter" and one.stored and len(one.numbers) > 1
+    ]
 
 
 def name_numbers(records: Sequence[Thing], patients: Sequence[Thing]) -> None:
@@ -71,6 +93,9 @@ async def follow(
                 if into:
                     changes = {thing.address: addresses.get(into, into)}
                     await _re_point(unit, thing, changes, known)
+    elif event in _NUMBERED:
+        for thing in _renumbered(things, event):
+            await _take_in(unit, thing, known)
     elif event == "A43":
         for move in _moves(things):
             if taken := await _take_along(unit, move, known):
@@ -81,6 +106,17 @@ async def follow(
                 old, new = _target(thing.stored, "subject"), _target(thing.resource, "subject")
                 if old and new:
                     await _re_point(unit, thing, {old: addresses.get(new, new)}, known)
+
+
+async def _take_in(unit: Unit, visit: Thing, known: Parameters) -> None:
+    """Stage other visits of the numbers that a visit has now as part of it, made in error."""
+    for stored in await unit.find("Encounter", match.plan_of(visit.numbers)):
+        early: Resource = fhirjson.loads(stored.content)
+        if stored.logical_id != visit.logical_id and early["status"] != _IN_ERROR:
+            part = {"status": _IN_ERROR, "partOf": {"reference": visit.address}}
+            await unit.update(early | part, stored.logical_id)
+            address = f"Encounter/{stored.logical_id}"
+            await _lead(unit, "Encounter", address, {address: visit.address}, known)
 
 
 def _target(resource: dict[str, Any], element: str) -> str:
@@ -95,7 +131,13 @@ async def _re_point(
     """Stage what refers to a thing with its references changed, if any is."""
     if all(old == new for old, new in changes.items()):
         return
-    kind, address = thing.key[0], thing.address
+    await _lead(unit, thing.key[0], thing.address, changes, known)
+
+
+async def _lead(
+    unit: Unit, kind: str, address: str, changes: Mapping[str, str], known: Parameters
+) -> None:
+    """Stage what refers to an address of a kind with its references changed."""
     async for resource_type, stored in _referring(unit, kind, address, known):
         if resource_type != kind:
             await _change(unit, stored, changes)

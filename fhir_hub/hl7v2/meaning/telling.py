@@ -108,6 +108,9 @@ class Telling:
         if is_older or (is_foreign and self._is_outranked(stored)):
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
+            if is_older and stored["resourceType"] == "Encounter":
+                at = told_at(stored, teller)
+                filled = visits.remembered(filled, converted.resource, teller, at)
             return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)

@@ -22,6 +22,7 @@ _OF_STATE = frozenset(
 )
 _BACK = frozenset({"A13", "A32", "A33", "A52", "A53"})
 _BEFORE: Mapping[str, str] = {"A13": "in-progress", "A52": "in-progress", "A53": "onleave"}
+_OVER = ("finished", "cancelled", "entered-in-error")
 _OF_DISCHARGE = ("dischargeDisposition", "destination")
 
 
@@ -41,8 +42,10 @@ def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) 
         result["location"] = _without_end(stored.get("location", []), event)
     elif "location" in new:
         result["location"] = _moved(stored.get("location", []), new["location"], at)
-    if event == "A13":
-        result["period"] = _without(result.get("period", {}), ("end",))
+    opens = event in _OF_STATE and new.get("status", "finished") not in _OVER
+    if event == "A13" or (opens and stored.get("status") == "finished"):
+        end = {"end": new["period"]["end"]} if "end" in new.get("period", {}) else {}
+        result["period"] = _without(result.get("period", {}), ("end",)) | end
         result["hospitalization"] = _without(result.get("hospitalization", {}), _OF_DISCHARGE)
     if event == "A55":
         result["participant"] = _attended_before(stored.get("participant", []))
@@ -52,6 +55,26 @@ def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) 
     if result.get("status") == "finished":
         result["location"] = [_left(one, at) for one in result.get("location", ())]
     return {name: value for name, value in result.items() if value not in ([], {})}
+
+
+def remembered(filled: Resource, new: Resource, teller: Teller, told_at: int) -> Resource:
+    """Return a stored Encounter with the state that an older message tells: it was before.
+
+    `told_at` is as of when the teller told the state that holds. Where states before that are
+    known it is not certain between which this one was.
+    """
+    status = new.get("status", filled.get("status"))
+    if (
+        teller.message_type != "ADT"
+        or teller.event not in _OF_STATE - _BACK
+        or status == filled.get("status")
+        or "statusHistory" in filled
+        or teller.time >= told_at
+    ):
+        return filled
+    start, end = (instant(from_microseconds(at)) for at in (teller.time, told_at))
+    before = {"status": status, "period": {"start": start, "end": end}}
+    return {**filled, "statusHistory": [before]}
 
 
 def _set_status(result: Resource, stored: Resource, new: Resource, event: str, at: str) -> None:

@@ -81,6 +81,32 @@ async def test_an_update_after_the_discharge_does_not_open_the_visit(say, only):
     assert (await only("Encounter"))["status"] == "finished"
 
 
+async def test_a_visit_begun_again_under_its_number_goes_on(say, only):
+    await say("ADT^A01", "0900", person(), inpatient("B1", f44="20250314090000"))
+    await say("ADT^A03", "1000", person(), inpatient(f36="01", f45="20250314100000"))
+    await say("ADT^A01", "1100", person(), inpatient("B1", f44="20250314110000"))
+    found = await only("Encounter")
+    assert found["period"] == {"start": "2025-03-14T11:00:00+08:00"}
+    assert "hospitalization" not in found
+    states = [one["status"] for one in (*found["statusHistory"], found)]
+    assert states == ["in-progress", "finished", "in-progress"]
+
+
+async def test_a_state_that_is_told_late_was_before_the_one_that_holds(say, only):
+    await say("ADT^A11", "1000", person(), inpatient())
+    await say("ADT^A08", "0930", person(), inpatient(f10="MED"))
+    await say("ADT^A01", "0900", person(), inpatient())
+    for at in ("1100", "1200"):
+        found = await only("Encounter")
+        assert (found["status"], found["statusHistory"][0]["status"]) == (
+            "cancelled",
+            "in-progress",
+        )
+        period = found["statusHistory"][0]["period"]
+        assert period == {"start": "2025-03-14T01:00:00Z", "end": "2025-03-14T02:00:00Z"}
+        await say("ADT^A08", at, person(), inpatient(f10=at))
+
+
 async def test_a_leave_and_a_return_are_cancelled(say, only):
     await say("ADT^A01", "0900", person(), inpatient())
     states = []

@@ -158,3 +158,21 @@ async def test_a_moved_account_takes_its_charges_along(say, only, numbers):
         subject = (await only(kind))["subject"]
         subject = subject[0] if isinstance(subject, list) else subject
         assert people[subject["reference"]] == "T2", kind
+
+
+async def test_a_visit_takes_in_what_came_early_under_its_new_number(say, every, visited):
+    found = segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="6.1", f11="F")
+    order = segment("OBR", f3="F2", f4="GLU^Glucose", f25="F")
+    await say("ORU^R01", "0910", person("T1"), visit(f19="V2"), order, found)
+    mrg = segment("MRG", f1="T1^^^SHTH01^PI", f5="V1")
+    for at in ("0920", "0930"):
+        await say("ADT^A50", at, person("T1"), mrg, visit(f19="V2"))
+    await say("ADT^A08", "0940", person("T1"), visit(f10="MED"))
+    await say("ADT^A03", "0950", person("T1"), visit(f19="V2"))
+
+    first, early = await every("Encounter")
+    assert [one["value"] for one in first["identifier"]] == ["V1", "V2"]
+    assert (first["status"], first["serviceType"]["coding"][0]["code"]) == ("finished", "MED")
+    whole = {"reference": f"Encounter/{first['id']}"}
+    assert (early["status"], early["partOf"]) == ("entered-in-error", whole)
+    assert [one["encounter"] for one in await every("Observation")] == [whole] * 2
