@@ -198,22 +198,33 @@ class Processing:
         if course.is_redone:
             finish = replace(finish, state="done", ack=entered.ack, links=entered.links)
         try:
-            await self.journal.finish(finish)
+            await self._end(course.number, finish)
         except Conflict:  # another process has done it
             return await self._done(course) or answer
-        except Exception as fault:  # after a crash it would be tried again at the next start
-            self.log("message_not_finished", number=course.number, fault=fault)
-            self.start(until_done(lambda: self.journal.finish(finish), self.patience))
+        except Exception:
             with contextlib.suppress(FhirError):
                 await self.repository.store.write(())  # what was kept before is there, or lost
                 await self._done(course)
         return answer
 
+    async def _end(self, number: int, finish: Finish) -> None:
+        """Record an end. Raises why it cannot be recorded now; that is tried on meanwhile."""
+        try:
+            await self.journal.finish(finish)
+        except Conflict:
+            raise
+        except Exception as fault:  # after a crash it would be tried again at the next start
+            self.log("message_not_finished", number=number, fault=fault)
+            self.start(until_done(lambda: self.journal.finish(finish), self.patience))
+            raise
+
     async def give_up(self, number: int) -> None:
         """Record that a query was interrupted: nobody waits for its answer any more."""
         error = reason(interrupted(Unavailable("the hub ended before the query was answered")))
         now = microseconds(self.clock())
-        await self.journal.finish(Finish(number, "answered", b"", error, (), now, 1, self.maps()))
+        finish = Finish(number, "answered", b"", error, (), now, 1, self.maps())
+        with contextlib.suppress(Exception):
+            await self._end(number, finish)
 
     async def _done(self, course: Course) -> bytes:
         """Return the acknowledgment of a message that was finished meanwhile.

@@ -246,8 +246,12 @@ class Receiver:
             if entered.message.message_type.partition("^")[0] in QUERIES:
                 await self.processing.give_up(entered.number)
                 continue
-            read = self.reading.kept(entered)
-            await self._once(Course(read, self._patience.tries(), entered, is_again=True))
+            course = Course(self.reading.kept(entered), self._patience.tries(), entered)
+            course.is_again = True
+            try:
+                await self._once(course)
+            except Exception as fault:  # the next start does it; those behind it are done now
+                self._log("message_not_replayed", number=entered.number, fault=fault)
         return len(pending)
 
     def _received(self, read: Read, raw: bytes, *, owes: bool = False) -> Received:

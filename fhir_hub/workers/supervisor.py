@@ -38,7 +38,9 @@ from fhir_hub.workers.reception import Door, Reception
 _PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a start, by how often it died young
 _YOUNG_S = 60.0
 _PULSES = 4  # questions to a worker within the time in which it must answer one
+_BUILT_S = 300.0  # a worker that is not built then hangs: 4 s of CPU, on a machine that is busy
 _TELL_S = 5.0  # a worker that hangs is not waited for longer
+_AGAIN_S = 5.0  # before what a worker could not do is asked of it again
 _LAST_S = 10.0  # beyond `drain_s`, before a worker that does not end is killed
 
 
@@ -164,7 +166,10 @@ class Supervisor:
         self._appoint()
 
     async def _start(self, name: str) -> Worker:
-        """Start a worker and wait until it is built. Raises what it cannot be built for."""
+        """Start a worker and wait until it is built. Raises what it cannot be built for.
+
+        One that hangs on the way is killed: `TimeoutError`.
+        """
         process, own, door = await self._launch.begin()
         self._workers[name] = worker = Worker(name, process, door)
 
@@ -173,7 +178,12 @@ class Supervisor:
 
         worker.pipe = await open_pipe(own, handle, lambda: None)
         settings, ways = self._settings.model_dump(mode="json"), self._ports.ways
-        await worker.ask("build", (settings, self._addresses.mllp, ways.numbers))
+        try:
+            async with asyncio.timeout(_BUILT_S):
+                await worker.ask("build", (settings, self._addresses.mllp, ways.numbers))
+        except TimeoutError:
+            worker.process.kill()
+            raise
         worker.ways = ways
         while worker.ways is not self._ports.ways:  # they changed meanwhile
             await _tell_channels(worker, self._ports.ways)
@@ -295,9 +305,17 @@ class Supervisor:
         self._run(self._replay(alive, numbers))
 
     async def _replay(self, alive: Worker, numbers: list[int]) -> None:
-        with contextlib.suppress(Unavailable):  # what was kept early is there then, or was lost
+        with contextlib.suppress(Exception):  # what was kept early is there then, or was lost
             await self._backend.store.write(())
-        await alive.ask("replay", numbers)
+        while True:
+            try:
+                await alive.ask("replay", numbers)
+                return
+            except Exception as fault:  # of one that died another has them already
+                if self._workers.get(alive.name) is not alive:
+                    return
+                self._log.error("messages_not_replayed", messages=len(numbers), fault=fault)
+            await asyncio.sleep(_AGAIN_S)
 
     async def _watch(self, name: str) -> None:
         """Start a worker again whenever it ends."""

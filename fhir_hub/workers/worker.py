@@ -99,7 +99,10 @@ class Worker:
         ready = asyncio.Event()
         serving = self._hub.attend(self.stop, mllp_port, self._take, ready.set)
         self._serving = asyncio.create_task(serving)
+        self._serving.add_done_callback(lambda _: ready.set())
         await ready.wait()
+        if self._serving.done():  # it could not begin
+            await self._serving
 
     def _take(self, hub: Hub, server: Any) -> Doorway:
         self._adopt_http = server.adopt

@@ -6,6 +6,7 @@ Spec: HL7v2 chapter 2, 2.9.2
 import asyncio
 import contextlib
 import random
+import resource
 import sqlite3
 
 import apsw
@@ -282,3 +283,31 @@ async def test_the_date_of_a_message_is_what_its_header_says(receiver, convert, 
     assert '"end":"2025-03-14"' in await ends("2025-03-14 08:12:05", "b")
     assert '"end":"2025-03-15"' in await ends("20250315081205.12+0800", "c")
     assert '"end":"2024-02-29"' in await ends("tomorrow", "d")
+
+
+async def test_replay_on_a_full_disk_ends_a_query_later_and_does_what_came_after_it(
+    tmp_path, convert, clock, log
+):
+    query = oru("Q1").replace(b"ORU^R01^ORU_R01", b"QBP^Q11^QBP_Q11")
+    async with open_backend(f"sqlite:{tmp_path}/hub.sqlite") as backend:
+        convert.fault = Crash()
+        for message in (query, oru("C2", "T2")):
+            with pytest.raises(Crash):
+                await receiver_of(backend, convert, clock, log).receive(message)
+        await backend.store.write(())
+        convert.fault = None
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        async def pause(seconds):
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+        receiver = receiver_of(backend, convert, clock, log, pause=pause)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+        try:
+            assert await receiver.replay() == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await receiver.close()
+
+        states = [one.state for one in await backend.journal.recent()]
+        assert states == ["done", "answered"]

@@ -1,22 +1,46 @@
-"""A worker that answers nothing any more, though it lives, is killed and replaced."""
+"""A worker that does not work is replaced: it answers nothing any more, or cannot begin."""
 
 import os
 import signal
 
+import apsw
+import pytest
 from whole.running import RunningHub
 from whole.workers import PATIENT, figures, pids, processes, until
 
 
-def test_a_worker_that_hangs_is_replaced(tmp_path):
-    config = tmp_path / "hub.toml"
-    config.write_text("worker_timeout_s = 3\n")
-    options = ("--workers", "2", "--config", str(config))
-    with RunningHub(f"sqlite:{tmp_path}/hub.sqlite", *options) as hub:
-        first, second = pids(hub)
-        os.kill(first, signal.SIGSTOP)
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("hanging") / "hub.sqlite"
 
-        until(lambda: first not in pids(hub) and len(pids(hub)) == 2)
-        assert second in pids(hub)
-        until(lambda: len(processes(figures(hub))) == 3)
-        with hub.client() as client:
-            assert client.post("Patient", json=PATIENT).status_code == 201
+
+@pytest.fixture(scope="module")
+def hub(path):
+    config = path.with_name("hub.toml")
+    config.write_text("worker_timeout_s = 3\n")
+    with RunningHub(f"sqlite:{path}", "--workers", "2", "--config", str(config)) as hub:
+        yield hub
+
+
+def test_a_worker_that_cannot_begin_is_started_again_until_it_can(hub, path):
+    before, database = set(pids(hub)), apsw.Connection(str(path))
+    database.execute("ALTER TABLE note RENAME TO other")
+    os.kill(min(before), signal.SIGKILL)
+
+    until(lambda: "worker_not_started" in hub.logged())
+    database.execute("ALTER TABLE other RENAME TO note")
+    database.close()
+
+    until(lambda: len(processes(figures(hub))) == 3)
+    assert min(before) not in pids(hub)
+
+
+def test_a_worker_that_hangs_is_replaced(hub):
+    first, second = pids(hub)
+    os.kill(first, signal.SIGSTOP)
+
+    until(lambda: first not in pids(hub) and len(pids(hub)) == 2)
+    assert second in pids(hub)
+    until(lambda: len(processes(figures(hub))) == 3)
+    with hub.client() as client:
+        assert client.post("Patient", json=PATIENT).status_code == 201
