@@ -141,3 +141,11 @@ def test_who_is_of_no_visit_is_not_made_for_nothing():
     )
     conversion = converted(message, by_table=True)
     assert of_type(conversion, "Practitioner") == []
+
+
+@pytest.mark.parametrize(("text", "told"), [("怕狗", ["怕狗"]), ("", [])])
+def test_a_note_about_a_patient_without_a_text_is_none(text, told):
+    note = segment("NTE", f1="1", f3=text, f5="E1^录^入", f6="20250301")
+    conversion = by_table("ORU^R01^ORU_R01", note, "OBR|1|P1||X^Y", "OBX|1|NM|A^B||5")
+    notes = [one["valueAnnotation"] for one in only(conversion, "Patient").get("extension", ())]
+    assert [one["text"] for one in notes] == told

@@ -201,3 +201,10 @@ def test_the_strength_asked_for_may_be_in_a_volume(volume, kind):
     rxo = segment("RXO", f1=DRUG, f18="250", f19="mg", **volume)
     order = only(by_table("OMP^O09^OMP_O09", ORDER, rxo), "MedicationRequest")
     assert [one for one in order["extension"] if kind in one]
+
+
+def test_what_is_given_has_its_form_and_strength():
+    rxg = segment("RXG", f1="1", f3="1", f4=DRUG, f5="1", f8="TAB^片^L", f17="250", f18="mg")
+    given = only(by_table("RGV^O15^RGV_O15", ORDER, rxg), "MedicationDispense")
+    values = [value for one in given["extension"] for name, value in one.items() if name != "url"]
+    assert [one.get("text", one.get("unit")) for one in values] == ["片", "mg"]

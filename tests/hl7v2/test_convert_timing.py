@@ -69,6 +69,12 @@ def test_a_pattern_says_more_than_the_time_that_it_replaced():
     assert (plain["occurrenceDateTime"], "occurrenceTiming" in plain) == ("2025-03-17", False)
 
 
+def test_how_long_an_order_lasts_says_more_than_when_it_is_scheduled():
+    obr = segment("OBR", f1="1", f2="P1", f4="X^Y", f36="20250401")
+    order = only(made("OML^O21^OML_O21", "ORC|NW|P1", "TQ1|1|||||10^d", obr), "ServiceRequest")
+    assert order["occurrenceTiming"]["repeat"]["boundsDuration"]["value"] == 10
+
+
 def test_who_orders_in_the_name_of_an_institution_may_stand_in_obr():
     order = ("ORC|NW|P1" + "|" * 19 + "甲院", "OBR|1|P1||X^Y" + "|" * 12 + "D7^李^明")
     conversion = made("OML^O21^OML_O21", *order)
