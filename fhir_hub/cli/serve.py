@@ -156,13 +156,27 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     if hasattr(signal, "SIGHUP"):  # until there is a hub that reads its maps anew
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    if launch is not None:
-        from fhir_hub.workers.supervisor import run_workers
-        from fhir_hub.workers.worker import hear
+    from fhir_hub.store.open import claimed
 
-        hear()
-        await run_workers(settings, given, logs, stop, ready, load, launch)
-        return
+    async with claimed(settings.store):
+        if launch is not None:
+            from fhir_hub.workers.supervisor import run_workers
+            from fhir_hub.workers.worker import hear
+
+            hear()
+            await run_workers(settings, given, logs, stop, ready, load, launch)
+        else:
+            await _serve_alone(settings, given, logs, stop, ready, load)
+
+
+async def _serve_alone(
+    settings: "Settings",
+    given: "Given",
+    logs: "Logs",
+    stop: asyncio.Event,
+    ready: Callable[["Addresses"], None],
+    load: Path | None,
+) -> None:
     from fhir_hub.app import build
     from fhir_hub.collector import calm_collector
     from fhir_hub.server import open_socket

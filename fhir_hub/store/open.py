@@ -5,6 +5,7 @@ store does not pay for the driver of another.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +67,19 @@ def open_backend(url: str, mapped_mb: int = 0) -> Backend:
             f"unknown store {scheme[:20]!r}: write one of {known} / 未知的存储地址,可用:{known}"
         )
     return opener(rest, mapped_mb)
+
+
+def claimed(url: str) -> AbstractAsyncContextManager[None]:
+    """Be the one hub on the store at `url`, where it is for one; raises `CannotOpen` if it is not.
+
+    For who serves: other commands may work on the store beside a hub.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme != "sqlite" or not rest:
+        return nullcontext()
+    from fhir_hub.store.sqlite.claim import claimed
+
+    return claimed(Path(rest))
 
 
 def _memory(rest: str, _: int) -> Backend:

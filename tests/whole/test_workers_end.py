@@ -38,6 +38,24 @@ def hub(path):
         yield hub
 
 
+def test_another_hub_on_the_same_file_is_refused_in_both_languages(hub, path):
+    ports = ("--port", "0", "--mllp-port", "0", "--workers", "1")
+    ended = subprocess.run(
+        [sys.executable, "-m", "fhir_hub", "serve", "--store", f"sqlite:{path}", *ports],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+    told, pid = ended.stderr.decode(), hub.ready["pid"]
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert f"{path}: another hub works on this file (process {pid}): stop it" in told
+    assert f"另一个平台正在使用该文件(进程 {pid}):请先停止它" in told
+    with hub.client() as client:
+        assert client.post("Basic", json=BASIC).status_code == 201
+
+
 class Sender(threading.Thread, ABC):
     """Writes until its connection breaks or it is told to stop; remembers what was answered."""
 
