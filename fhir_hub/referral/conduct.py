@@ -30,7 +30,7 @@ from fhir_hub.referral import (
 from fhir_hub.referral.completing import complete
 from fhir_hub.referral.finding import Followed
 from fhir_hub.referral.numbers import number_of
-from fhir_hub.referral.readings import told_codes
+from fhir_hub.referral.readings import is_told_under, reading_of
 from fhir_hub.referral.states import is_referral
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Plan
@@ -92,8 +92,7 @@ class Conduct:
                 partial(prescriptions.follow, tables=own.prescriptions, is_strict=is_strict),
             ),
             "Observation": (
-                partial(screening.follow, programmes=own.programmes, tables=tables),
-                partial(follow_up.follow_reading, programmes=own.programmes, tables=tables),
+                partial(_follow_observation, programmes=own.programmes, tables=tables),
             ),
             "Patient": (_review_patient,),
             "Slot": (
@@ -157,7 +156,17 @@ class Conduct:
         if key[0] != "Observation":
             return key[0] in self._rules
         observation = unit.staged(key)
-        return observation is not None and not self._watched.isdisjoint(told_codes(observation))
+        return observation is not None and is_told_under(observation, self._watched)
+
+
+async def _follow_observation(
+    unit: Unit, followed: Followed, *, programmes: Programmes, tables: Tables
+) -> None:
+    """Read a staged Observation, once for both: what it brings about, and whose it is to have."""
+    observation = followed.after or followed.before or {}
+    reading = reading_of(observation, tables, is_there=followed.after is not None)
+    await screening.follow(unit, followed, reading, programmes=programmes)
+    await follow_up.follow_reading(unit, followed, reading, programmes=programmes)
 
 
 async def _review_patient(unit: Unit, followed: Followed) -> None:

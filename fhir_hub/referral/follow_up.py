@@ -18,7 +18,7 @@ from fhir_hub.referral.finding import Followed, find, plan_between, read
 from fhir_hub.referral.places import resource_at
 from fhir_hub.referral.reading import at, codings, each, has_code, key_of
 from fhir_hub.referral.readings import (
-    codes_of,
+    Reading,
     effective,
     is_final,
     is_implausible,
@@ -28,7 +28,7 @@ from fhir_hub.referral.readings import (
 from fhir_hub.referral.screening import OPEN, PROGRAMMES, TASKS, programmes_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Is
-from fhir_hub.settings.programmes import Programme, Programmes, Tables
+from fhir_hub.settings.programmes import Programme, Programmes
 from fhir_hub.store.base import Key
 
 FOLLOW_UP = "follow-up"
@@ -50,20 +50,15 @@ async def follow_plan(unit: Unit, followed: Followed, *, programmes: Programmes)
 
 
 async def follow_reading(
-    unit: Unit, followed: Followed, *, programmes: Programmes, tables: Tables
+    unit: Unit, followed: Followed, reading: Reading, *, programmes: Programmes
 ) -> None:
     """Move the schedules that a staged Observation is a reading for, and complete their Tasks."""
     key, before, observation = followed
-    told = observation or before or {}
-    names = tables.about(codes_of(told)).programmes
-    patient = key_of(told.get("subject")) if names else None
+    names = reading.programmes
+    patient = key_of((observation or before or {}).get("subject")) if names else None
     if patient is None or patient.resource_type != "Patient":
         return
-    is_reading = observation is not None and is_final(observation)
-    if is_reading:
-        found = values(told)
-        plausible = tables.about({code for code, _ in found}).plausible
-        is_reading = not is_implausible(found, plausible)
+    is_reading = reading.is_told and not reading.is_implausible
     if not is_reading and before is None:
         return
     for plan in await programmes_of(unit, patient):

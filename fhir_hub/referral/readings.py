@@ -6,19 +6,44 @@ one dimension are compared in their canonical unit; a value in another dimension
 Spec: https://hl7.org/fhir/R4/observation.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from fhir_hub.r4.units import unit_of
 from fhir_hub.referral.reading import at, codings, each
 from fhir_hub.repository.unit import Resource
-from fhir_hub.settings.programmes import Limit, Plausible
+from fhir_hub.settings.programmes import About, Limit, Plausible, Tables
 
 Value = tuple[str, Resource]  # a LOINC code and the Quantity under it
 
 LOINC = "http://loinc.org"
 _FINAL = ("final", "amended", "corrected")
+
+
+class Reading(NamedTuple):
+    """What an Observation tells: its `values`, the tables that are `about` its codes.
+
+    `programmes` are those that its own codes, not its components', are a reading for. Without
+    `is_told` it is none that holds, with `is_implausible` none that can be true.
+    """
+
+    values: list[Value]
+    about: About
+    programmes: Set[str]
+    is_told: bool
+    is_implausible: bool
+
+
+def reading_of(observation: Resource, tables: Tables, *, is_there: bool) -> Reading:
+    """Return what an Observation tells, or told before it was deleted: then it `is_there` not."""
+    own, found = codes_of(observation), values(observation)
+    about = tables.about({code for code, _ in found} | own)
+    programmes = tables.about(own).programmes if about.programmes else about.programmes
+    is_told = is_there and is_final(observation)
+    is_wrong = is_told and is_implausible(found, about.plausible)
+    return Reading(found, about, programmes, is_told, is_wrong)
 
 
 def is_final(observation: Resource | None) -> bool:
@@ -31,12 +56,14 @@ def codes_of(observation: Resource) -> set[str]:
     return {code for system, code in codings(observation.get("code")) if system == LOINC}
 
 
-def told_codes(observation: Resource) -> set[str]:
-    """Return the codes that an Observation is told under: its own and its components'."""
-    codes = {code for _, code in codings(observation.get("code"))}
-    for component in each(observation, "component") if "component" in observation else ():
-        codes.update([code for _, code in codings(component.get("code"))])
-    return codes
+def is_told_under(observation: Resource, codes: Set[str]) -> bool:
+    """Say whether one of the codes is the Observation's own, or a component's."""
+    components = each(observation, "component") if "component" in observation else ()
+    for holder in (observation, *components):
+        for _, code in codings(holder.get("code")):
+            if code in codes:
+                return True
+    return False
 
 
 def values(observation: Resource) -> list[Value]:
@@ -62,11 +89,11 @@ def effective(observation: Resource) -> datetime | None:
 
 def meets(found: Sequence[Value], limits: Iterable[Limit]) -> bool:
     """Say whether one of the values meets one of the limits."""
-    return any(
-        code == limit.code and _is_within(quantity, limit)
-        for limit in limits
-        for code, quantity in found
-    )
+    for limit in limits:
+        for code, quantity in found:
+            if code == limit.code and _is_within(quantity, limit):
+                return True
+    return False
 
 
 def is_on_target(found: Sequence[Value], targets: Iterable[Limit]) -> bool:

@@ -19,10 +19,10 @@ from fhir_hub.referral.contracts import contracts_of, holds, members
 from fhir_hub.referral.finding import Followed, find, find_again, read
 from fhir_hub.referral.places import resource_at
 from fhir_hub.referral.reading import at, codings, each, has_code, key_of
-from fhir_hub.referral.readings import codes_of, effective, is_final, is_implausible, meets, values
+from fhir_hub.referral.readings import Reading, codes_of, effective, is_final, meets, values
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.search.plan import Is
-from fhir_hub.settings.programmes import Notification, Programmes, Screening, Tables
+from fhir_hub.settings.programmes import Notification, Programmes, Screening
 from fhir_hub.store.base import Key
 
 TASKS = f"{BASE}/CodeSystem/task-code"
@@ -40,13 +40,13 @@ _RESTRICTED = {
 }
 
 
-async def follow(unit: Unit, followed: Followed, *, programmes: Programmes, tables: Tables) -> None:
+async def follow(
+    unit: Unit, followed: Followed, reading: Reading, *, programmes: Programmes
+) -> None:
     """Stage what a staged Observation brings about, or takes back."""
     key, before, observation = followed
-    is_told = observation is not None and is_final(observation)
-    found = values(observation or {})
-    about = tables.about({code for code, _ in found} | codes_of(observation or {}))
-    if is_told and is_implausible(found, about.plausible):
+    found, about, is_told = reading.values, reading.about, reading.is_told
+    if reading.is_implausible:
         await _mark(unit, key, observation or {})
         observation, is_told = None, False
     if before is not None and is_final(before):
