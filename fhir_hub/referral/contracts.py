@@ -13,10 +13,10 @@ from datetime import date
 from fhir_hub.errors import Issue, RuleBroken
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.contract_ends import end_with
-from fhir_hub.referral.finding import Followed, plan_for, read
+from fhir_hub.referral.finding import Followed, find_again, plan_for, read
 from fhir_hub.referral.reading import at, each, has_code, key_of
 from fhir_hub.repository.unit import Resource, Unit, Warned
-from fhir_hub.search.plan import And, Is, Plan
+from fhir_hub.search.plan import Is, Plan
 from fhir_hub.store.base import Key
 
 CATEGORY = "one-plus-one-plus-one"
@@ -141,8 +141,8 @@ def plan_of_active() -> Plan:
 
 async def contracts_of(unit: Unit, patient: Key) -> list[Resource]:
     """Return the active contracts of a patient, of whatever term."""
-    of_patient = And((plan_for("CareTeam", patient=patient), plan_of_active()))
-    found = await unit.find("CareTeam", of_patient, familiar="whole")
+    category = Is(CATEGORY, CATEGORIES)
+    found = await find_again(unit, "CareTeam", patient=patient, status="active", category=category)
     return [read(one) for one in found]
 
 

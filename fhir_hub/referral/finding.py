@@ -3,6 +3,7 @@
 Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.clock import microseconds
 from fhir_hub.r4.definitions import load_definitions
+from fhir_hub.repository.familiar import Asked
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Range
@@ -43,19 +45,22 @@ async def find(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]
     An underscore in a name stands for its hyphen. What the unit staged counts; the commit
     holds only if the answer stays as it is.
     """
-    return await unit.find(resource_type, plan_for(resource_type, **wanted))
+    return await unit.answer(_asked_for(resource_type, wanted))
 
 
 async def find_again(unit: Unit, resource_type: str, **wanted: Wanted) -> list[Stored]:
     """Return what `find` does, of what is asked again and again of the same patient."""
-    plan = plan_for(resource_type, **wanted)
-    return await unit.find(resource_type, plan, familiar="whole")
+    return await unit.answer(_asked_for(resource_type, wanted), familiar="whole")
 
 
 def plan_for(resource_type: str, **wanted: Wanted) -> Plan:
     """Return the plan that `find` asks."""
+    return _asked_for(resource_type, wanted).plan
+
+
+def _asked_for(resource_type: str, wanted: Mapping[str, Wanted]) -> Asked:
     is_short = sum(map(_length, wanted.values())) < _SHORT
-    return (_plan_for if is_short else _plan_for.__wrapped__)(resource_type, **wanted)
+    return (_asked if is_short else _asked.__wrapped__)(resource_type, *wanted.items())
 
 
 def _length(wanted: Wanted) -> int:
@@ -64,10 +69,10 @@ def _length(wanted: Wanted) -> int:
     return len(str(wanted.code if isinstance(wanted, Is) else wanted))
 
 
-@lru_cache(maxsize=1024, typed=True)  # the rules ask the same of each of a message's results
-def _plan_for(resource_type: str, **wanted: Wanted) -> Plan:
+@lru_cache(maxsize=4096, typed=True)  # the rules ask the same of each of a patient's results
+def _asked(resource_type: str, *wanted: tuple[str, Wanted]) -> Asked:
     plans = []
-    for name, value in wanted.items():
+    for name, value in wanted:
         index = _index(resource_type, name.replace("_", "-"))
         tests = value if isinstance(value, tuple) and not isinstance(value, Key) else (value,)
         keys = [one for one in tests if isinstance(one, Key)]
@@ -77,7 +82,7 @@ def _plan_for(resource_type: str, **wanted: Wanted) -> Plan:
         else:
             found = tuple(one if isinstance(one, Is) else Is(str(one)) for one in tests)
             plans.append(Has(index, "token", found))
-    return And(tuple(plans))
+    return Asked(resource_type, And(tuple(plans)))
 
 
 async def find_naming(unit: Unit, resource_type: str, parameter: str, number: Is) -> list[Stored]:

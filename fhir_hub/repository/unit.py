@@ -106,7 +106,13 @@ class Unit:
 
         Raises `PreconditionFailed` for more than 20,000 matches.
         """
-        asked = Asked(resource_type, plan)
+        return await self.answer(Asked(resource_type, plan), among, familiar)
+
+    async def answer(
+        self, asked: Asked, among: Collection[Key] | None = None, familiar: By = ""
+    ) -> list[Stored]:
+        """Return what `find` does, of what was asked before: its hash is known."""
+        resource_type, plan = asked.resource_type, asked.plan
         matches = self._asked.get(asked)  # rules ask the same of each of ten
         if matches is None and self._new and asks_of(plan, self._new):
             matches = self._asked[asked] = ()
