@@ -69,12 +69,12 @@ class Client:
         return await self.answer()
 
     async def answer(self) -> bytes:
-        raw = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), 10)
+        raw = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), parts.PATIENCE_S)
         return raw[1:-2]
 
     async def is_closed(self) -> bool:
         try:
-            return await asyncio.wait_for(self.reader.read(), 10) == b""
+            return await asyncio.wait_for(self.reader.read(), parts.PATIENCE_S) == b""
         except (ConnectionError, ssl.SSLError):
             return True
 

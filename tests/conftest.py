@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -28,21 +28,25 @@ collect_rarely()  # to collect the tests makes a million objects that stay
 ON_MONGO = ("test_bundle", "test_conditional_delete", "test_explain")
 
 
-@pytest.hookimpl(hookwrapper=True, trylast=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Trace nothing in a test that is marked `no_cover`.
+def untraced(item: pytest.Item) -> Generator[None, object, object]:
+    """Trace nothing in a test that is marked `no_cover`, nor in what it is given.
 
     In a worker of pytest-xdist pytest-cov measures twice, and pauses one of the two.
     """
     if item.get_closest_marker("no_cover") is None:
-        yield
-        return
+        return (yield)
     traces = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
     threading.settrace(None)
-    yield
-    sys.settrace(traces[0])
-    threading.settrace(traces[1])
+    try:
+        return (yield)
+    finally:
+        sys.settrace(traces[0])
+        threading.settrace(traces[1])
+
+
+pytest_runtest_setup = pytest.hookimpl(untraced, wrapper=True, trylast=True)
+pytest_runtest_call = pytest.hookimpl(untraced, wrapper=True, trylast=True)
 
 
 def pytest_collection_finish() -> None:

@@ -5,21 +5,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from parts import definitions
+
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.convert import Conversion, Converted, convert
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.r4.checks.run import Checks, make_checks
-from fhir_hub.r4.definitions import Definitions, load_definitions
 from fhir_hub.r4.packages import built_in_profiles, load_profiles
 
 MESSAGES = Path(__file__).parent / "hl7v2" / "messages"
 BASE = "https://fhir-hub.example"
 LOINC = "http://loinc.org"
-
-
-@cache
-def definitions() -> Definitions:
-    return load_definitions()
 
 
 @cache

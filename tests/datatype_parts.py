@@ -5,12 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from parts import checks
+
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Context, Table
 from fhir_hub.hl7v2.datatypes.table import CODED, DATATYPES
 from fhir_hub.hl7v2.er7 import Encoding, Value
-from fhir_hub.r4.checks.run import Checks
-from fhir_hub.r4.definitions import load_definitions
 
 TABLES = Path(__file__).parents[1] / "mappings" / "tables"
 
@@ -57,11 +57,6 @@ def issues_of(name: str, raw: str) -> list[str]:
     issues = Issues()
     DATATYPES[name](value(raw), context(issues))
     return issues.codes
-
-
-@cache
-def checks() -> Checks:
-    return Checks(load_definitions())
 
 
 def errors(resource: dict[str, Any]) -> list[str]:

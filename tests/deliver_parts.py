@@ -17,8 +17,6 @@ from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Store
 from fhir_hub.telemetry import Metrics
 
-PATIENCE_S = 10
-
 
 def ack(code: str, number: str, *more: str) -> bytes:
     lines = ["MSH|^~\\&|THEIRS|THERE|||20250315||ACK|9|P|2.4", f"MSA|{code}|{number}", *more]
@@ -53,7 +51,7 @@ class Peer:
             self._server = None
 
     async def until(self, is_enough: Callable[["Peer"], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S), self._news:
+        async with asyncio.timeout(parts.PATIENCE_S), self._news:
             await self._news.wait_for(lambda: is_enough(self))
 
     async def messages(self, count: int) -> list[str]:

@@ -5,12 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from parts import definitions
+
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.convert import Conversion, convert
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.mappings import Mappings, load_mappings
-from fhir_hub.r4.definitions import load_definitions
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "messages"
 MOMENT = datetime(2025, 3, 15, 2, 30, tzinfo=UTC)
@@ -19,7 +20,7 @@ _WITNESSES = ("Provenance", "AuditEvent", "MessageHeader")
 
 @cache
 def mappings(*folders: Path) -> Mappings:
-    return load_mappings(load_definitions(), folders)
+    return load_mappings(definitions(), folders)
 
 
 def example(number: str) -> bytes:

@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-PATIENCE_S = 5
+import parts
 
 
 class Notified(NamedTuple):
@@ -33,7 +33,7 @@ class Endpoint:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 resource = json.loads(body) if body else None
                 outer.arrived.set()
-                outer.may_answer.wait(PATIENCE_S)
+                outer.may_answer.wait(parts.PATIENCE_S)
                 status = outer.answers.pop(0) if outer.answers else 200
                 # before it is answered: the answer lets the sender send the next
                 outer._came.put(Notified(self.command, self.path, self.headers, resource))
@@ -54,7 +54,7 @@ class Endpoint:
 
     def next(self) -> Notified:
         """Return the next request that came or comes."""
-        return self._came.get(timeout=PATIENCE_S)
+        return self._came.get(timeout=parts.PATIENCE_S)
 
     def is_quiet(self) -> bool:
         """Say whether nothing came that was not looked at."""

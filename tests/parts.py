@@ -27,6 +27,7 @@ from fhir_hub.store.base import Store
 
 ZONE = timezone(timedelta(hours=8))
 START = datetime(2024, 2, 29, 10, tzinfo=UTC)
+PATIENCE_S = 120  # for what must come and does at once, but on a busy machine
 MEASURE = "COVERAGE_PROCESS_CONFIG"  # what makes coverage follow into a process
 measured: dict[str, str] = {}  # that, for the processes that are to be followed into
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import parts
 from mongo_server import store_asked_for
 
 from fhir_hub.app import build
@@ -65,7 +66,9 @@ class ScenarioHub:
     def __init__(self, hub: Hub, addresses: Addresses, clock: StoryClock, loop: Any) -> None:
         self.addresses, self.clock = addresses, clock
         self._hub, self._loop = hub, loop
-        self.client = httpx.Client(base_url=f"{addresses.fhir}/", verify=False, timeout=30)
+        self.client = httpx.Client(
+            base_url=f"{addresses.fhir}/", verify=False, timeout=parts.PATIENCE_S
+        )
         self._mllp = MllpClient(addresses.mllp)
 
     def send(self, message: bytes | str) -> bytes:
@@ -116,7 +119,7 @@ class ScenarioHub:
         """Go to a moment and do what the hub's clock does every minute."""
         self.clock.set(moment)
         deadlines = self._hub.deadlines.expire()
-        asyncio.run_coroutine_threadsafe(deadlines, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(deadlines, self._loop).result(parts.PATIENCE_S)
 
     @property
     def is_taking(self) -> bool:
@@ -143,7 +146,9 @@ class MllpClient:
 
     def send(self, message: bytes) -> bytes:
         if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+            self._socket = socket.create_connection(
+                ("127.0.0.1", self._port), timeout=parts.PATIENCE_S
+            )
         self._socket.sendall(b"\x0b" + message + b"\x1c\r")
         answer = b""
         while not answer.endswith(b"\x1c\r"):
@@ -203,4 +208,4 @@ def _running(load: Path | None, options: Mapping[str, Any]) -> Iterator[Scenario
     finally:
         hub.close()
         stopping[0]()
-        thread.join(30)
+        thread.join(parts.PATIENCE_S)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import parts
 import pytest
 import typer
 from whole.running import RunningHub
@@ -129,7 +130,7 @@ def run(hub):
             capture_output=True,
             cwd=ROOT,
             encoding="utf-8",
-            timeout=60,
+            timeout=parts.PATIENCE_S,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -6,6 +6,7 @@ Spec: issue D, Transport; HL7v2 chapter 2, 2.10.3
 import asyncio
 import os
 
+import parts
 import pytest
 from channel_parts import adt
 
@@ -129,7 +130,7 @@ async def test_files_of_different_patients_are_taken_at_once(open_folder, path):
     folder = open_folder(take)
     for number in range(2):
         (path / f"{number}.hl7").write_bytes(adt(f"C{number}").replace(b"T1", b"T%d" % number))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(parts.PATIENCE_S):
         assert await look(folder) == 2
 
 
@@ -194,7 +195,7 @@ async def test_a_channel_of_the_settings_watches_until_the_hub_closes(start, pat
         ways.intake.lead()
         (path / "part.tmp").write_bytes(adt())
         (path / "part.tmp").replace(path / "a.hl7")
-        await asyncio.wait_for(ways.seen.came.wait(), 10)
+        await asyncio.wait_for(ways.seen.came.wait(), parts.PATIENCE_S)
         await ways.intake.close()
         assert await ways.kept() == [("night", "done")]
     assert files(path) == ["done/a.hl7", "done/a.hl7.ack"]

@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from functools import partial
 
+import parts
 import pytest
 import trustme
 from channel_parts import SERVER, adt
@@ -201,7 +202,7 @@ async def test_folders_begin_and_end_to_be_watched(start, tmp_path):
 
     async def taken(name):
         (tmp_path / name / "a.hl7").write_bytes(adt(name))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(parts.PATIENCE_S):
             while not (tmp_path / name / "done" / "a.hl7").exists():
                 await asyncio.sleep(0)
 
@@ -218,7 +219,7 @@ async def test_folders_begin_and_end_to_be_watched(start, tmp_path):
 async def taken_again(ways, tmp_path):
     """Let the folder that is watched be looked at once more."""
     (tmp_path / "second" / "c.hl7").write_bytes(adt("more"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(parts.PATIENCE_S):
         while not (tmp_path / "second" / "done" / "c.hl7").exists():
             await asyncio.sleep(0)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import parts
 import pytest
 
 from fhir_hub.hl7v2.listener import Listener, everyone
@@ -33,12 +34,12 @@ def receiver(ack_code: str) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(parts.PATIENCE_S)
     try:
         yield ports[0]
     finally:
         loop.call_soon_threadsafe(end.set)
-        thread.join(10)
+        thread.join(parts.PATIENCE_S)
         loop.close()
 
 

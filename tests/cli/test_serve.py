@@ -30,7 +30,7 @@ def stop_when_ready(port: int, number: signal.Signals) -> threading.Thread:
 
     def work() -> None:
         pause = threading.Event()
-        for _ in range(600):
+        for _ in range(2400):
             try:
                 httpx.get(f"http://127.0.0.1:{port}/health/ready", verify=False).raise_for_status()
                 break

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 import httpx
+import parts
 from whole.running import RunningHub
 from whole.test_durability import oru
 
@@ -39,12 +40,14 @@ class Load:
 
     def join(self) -> None:
         for thread in self.threads:
-            thread.join(60)
+            thread.join(parts.PATIENCE_S)
             assert not thread.is_alive()
 
     def _guarded(self, work, number: int) -> None:
         try:
-            with httpx.Client(base_url=f"{self.hub.fhir}/", verify=False, timeout=60) as client:
+            with httpx.Client(
+                base_url=f"{self.hub.fhir}/", verify=False, timeout=parts.PATIENCE_S
+            ) as client:
                 for turn in itertools.count():
                     if self.stop.is_set():
                         return
@@ -105,7 +108,7 @@ class Load:
 def require_everything(load: Load, hub: RunningHub) -> None:
     """Ask `hub` for all that was answered to `load`."""
     with (
-        httpx.Client(base_url=f"{hub.fhir}/", verify=False, timeout=60) as client,
+        httpx.Client(base_url=f"{hub.fhir}/", verify=False, timeout=parts.PATIENCE_S) as client,
         hub.mllp() as mllp,
     ):
 

@@ -5,6 +5,7 @@ import threading
 import time
 
 import httpx
+import parts
 import pytest
 from faults.linearizable import FOREVER, Call, is_linearizable
 from faults.rounds import SECONDS, rounds
@@ -60,7 +61,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         rng = random.Random(f"{self.name_} {self.number}")
-        with httpx.Client(verify=False, timeout=30) as client:
+        with httpx.Client(verify=False, timeout=parts.PATIENCE_S) as client:
             for turn in range(CALLS):
                 value, version = f"{self.number}.{turn}", self._known()
                 kind = rng.choice(("create", "write", "swap", "read", "read"))

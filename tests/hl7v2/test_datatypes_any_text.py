@@ -54,53 +54,55 @@ _VALUE_SETS = [
     "request-status",
     "request-priority",
 ]
+_OBSERVED = ("NM", "ST", "SN", "CWE", "TX", "FT", "TS", "TM", "DR", "CQ", "XPN", "XCN", "", "??")
 _OTHER = Encoding("#", "*", "~", "\\", "&")
 
 
-@pytest.mark.parametrize("name", sorted(table.DATATYPES))
-@settings(max_examples=60)
+# One text is given to every datatype: to draw it takes longer than to read it.
+@pytest.mark.no_cover  # many rounds of what other tests cover, as those below
+@settings(max_examples=100)
 @given(raw=_RAW)
-def test_any_text_gives_nothing_or_what_r4_takes(name, raw):
+def test_any_text_gives_nothing_or_what_r4_takes(raw):
     for encoding in (Encoding(), _OTHER):
-        found = table.DATATYPES[name](Value(raw, encoding), parts.context())
+        for name, read in table.DATATYPES.items():
+            found = read(Value(raw, encoding), parts.context())
 
-        if found is not None:
-            assert parts.empty_parts(found) == []
-            assert parts.judged(table.FHIR_TYPES[name], found) == []
+            if found is not None:
+                assert parts.empty_parts(found) == [], name
+                assert parts.judged(table.FHIR_TYPES[name], found) == [], name
 
 
-@pytest.mark.parametrize("name", sorted(table.CODED))
-@pytest.mark.parametrize("code_table", ["MaritalStatus", "TimingRepeat", "AdministrativeSex"])
-@settings(max_examples=40)
+@pytest.mark.no_cover
+@settings(max_examples=100)
 @given(raw=_RAW)
-def test_any_code_through_a_table_gives_nothing_or_what_r4_takes(name, code_table, raw):
-    found = parts.looked_up(name, code_table, raw)
+def test_any_code_through_a_table_gives_nothing_or_what_r4_takes(raw):
+    for code_table in ("MaritalStatus", "TimingRepeat", "AdministrativeSex"):
+        for name in table.CODED:
+            found = parts.looked_up(name, code_table, raw)
 
-    if found is not None:
-        assert parts.empty_parts(found) == []
-        assert parts.judged(name, found) == []
+            if found is not None:
+                assert parts.empty_parts(found) == [], (name, code_table)
+                assert parts.judged(name, found) == [], (name, code_table)
 
 
-@pytest.mark.parametrize(
-    "data_type",
-    ["NM", "ST", "SN", "CWE", "TX", "FT", "TS", "TM", "DR", "CQ", "XPN", "XCN", "", "??"],
-)
-@settings(max_examples=60)
+@pytest.mark.no_cover
+@settings(max_examples=100)
 @given(raws=st.lists(_RAW, max_size=3), unit=_RAW, text=_RAW)
-def test_any_observation_has_a_value_that_r4_takes(data_type, raws, unit, text):
+def test_any_observation_has_a_value_that_r4_takes(raws, unit, text):
     values = [parts.value(raw) for raw in raws]
-    found = observed.observed_value(data_type, values, parts.value(unit), parts.context())
     bounds = ranges.reference_ranges(
         parts.value(text), parts.context(), units.unit_of(parts.value(unit))
     )
+    for data_type in _OBSERVED:
+        found = observed.observed_value(data_type, values, parts.value(unit), parts.context())
 
-    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
-    if found:
-        observation[f"value{found.fhir_type}"] = found.value
-    if bounds:
-        observation["referenceRange"] = bounds
-    assert parts.empty_parts(observation) == []
-    assert parts.errors(observation) == []
+        observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+        if found:
+            observation[f"value{found.fhir_type}"] = found.value
+        if bounds:
+            observation["referenceRange"] = bounds
+        assert parts.empty_parts(observation) == [], data_type
+        assert parts.errors(observation) == [], data_type
 
 
 @pytest.mark.parametrize("name", sorted(table.DATATYPES))
@@ -109,20 +111,22 @@ def test_nothing_and_null_give_nothing(name, raw):
     assert parts.made(name, raw) in (None, [])
 
 
-@pytest.mark.parametrize("name", sorted(table.DATATYPES))
-@settings(max_examples=30)
+@pytest.mark.no_cover
+@settings(max_examples=50)
 @given(secret=_SECRETS, at=st.integers(0, 9))
-def test_an_issue_never_holds_what_the_sender_wrote(name, secret, at):
-    issues = parts.Issues()
+def test_an_issue_never_holds_what_the_sender_wrote(secret, at):
     raw = "^".join([secret] * (at + 1))
-    table.DATATYPES[name](parts.value(raw), parts.context(issues))
+    for name, read in table.DATATYPES.items():
+        issues = parts.Issues()
+        read(parts.value(raw), parts.context(issues))
 
-    assert not any(secret in text for text in issues.texts)
+        assert not any(secret in text for text in issues.texts), name
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", sorted(table.DATATYPES))
-def test_a_megabyte_of_text_is_read_quickly(name):
-    for raw in ("9" * 1_000_000, "市" * 200_000, "a b " * 200_000, "1-" * 400_000, "x@" * 300_000):
+def test_a_quarter_of_a_megabyte_of_text_is_read_quickly(name):
+    for raw in ("9" * 250_000, "市" * 50_000, "a b " * 50_000, "1-" * 100_000, "x@" * 75_000):
         found = table.DATATYPES[name](parts.value(raw), parts.context())
         assert found is None or parts.empty_parts(found) == []
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import parts
 import pytest
 
 from fhir_hub.hl7v2.listener import Limits, Listener, everyone
@@ -22,13 +23,13 @@ class Client:
         self.writer.write(raw)
 
     async def answer(self) -> bytes:
-        raw = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), 10)
+        raw = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), parts.PATIENCE_S)
         assert raw[:1] == b"\x0b"
         return raw[1:-2]
 
     async def is_closed(self) -> bool:
         try:
-            return await asyncio.wait_for(self.reader.read(), 10) == b""
+            return await asyncio.wait_for(self.reader.read(), parts.PATIENCE_S) == b""
         except ConnectionResetError:
             return True
 
@@ -63,7 +64,7 @@ class Log:
     async def has(self, event: str) -> None:
         while event not in self.events:
             self._came.clear()
-            await asyncio.wait_for(self._came.wait(), 10)
+            await asyncio.wait_for(self._came.wait(), parts.PATIENCE_S)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ Spec: HL7 Minimal Lower Layer Protocol, release 1
 import asyncio
 import socket
 
+import parts
+
 from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import frame
 
@@ -25,4 +27,4 @@ async def test_an_adopted_connection_is_answered_and_its_end_is_told():
         assert await reader.readexactly(len(expected)) == expected
         assert (listener.connections, ended.is_set()) == (1, False)
         writer.close()
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), parts.PATIENCE_S)

@@ -111,12 +111,13 @@ def test_a_block_without_end_costs_no_memory():
     assert framer.feed(b"\x1c")[0].is_cut
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.parametrize(
     ("stream", "blocks"),
-    [(b"\x0b" * 2_000_000, 0), (b"\x0ba\x1c\r" * 300_000, 300_000), (b"\x1c" * 2_000_000, 0)],
+    [(b"\x0b" * 1_000_000, 0), (b"\x0ba\x1c\r" * 100_000, 100_000), (b"\x1c" * 1_000_000, 0)],
     ids=["starts", "frames", "ends"],
 )
-def test_millions_of_marks_are_read_to_the_end(stream, blocks):
+def test_a_million_marks_are_read_to_the_end(stream, blocks):
     assert len(Framer(LIMIT).feed(stream)) == blocks
 
 

@@ -4,18 +4,18 @@ Spec: DOMAIN 4.1; DESIGN 5
 """
 
 import asyncio
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import parts
 import pytest
+from conversion_parts import mappings
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.listener import Listener, everyone
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer, send, split_messages
 from fhir_hub.search.plan import EVERYTHING, Query
@@ -23,11 +23,6 @@ from fhir_hub.search.plan import EVERYTHING, Query
 MESSAGES = Path(__file__).parent / "messages"
 ORDER = ["01", "09", "11", "04", "05", "07", "02", "08", "03", "06", "10", "12"]
 BROKEN = sorted([*MESSAGES.glob("quirks/*.hl7"), *MESSAGES.glob("wire/*.hl7")])
-
-
-@cache
-def mappings() -> Mappings:
-    return load_mappings(parts.definitions())
 
 
 class Log:
@@ -130,6 +125,7 @@ async def test_the_same_facts_again_under_another_control_id_change_only_the_tra
     assert after == before
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 async def test_fifty_connections_about_an_unknown_patient_make_one(deliver, all_of):
     raw = story("08")
     results = await asyncio.gather(

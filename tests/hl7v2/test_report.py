@@ -4,6 +4,7 @@ Spec: DESIGN 5 (nothing lost from a message)
 """
 
 import json
+from functools import cache
 
 import pytest
 from conversion_parts import converted, element, lines, story, text_of
@@ -67,6 +68,11 @@ def test_parts_are_named_as_far_as_they_differ():
     ]
 
 
+@cache
+def told_of_01():
+    return by_path(story("01"))
+
+
 @pytest.mark.parametrize(
     ("path", "to"),
     [
@@ -91,17 +97,14 @@ def test_parts_are_named_as_far_as_they_differ():
     ],
 )
 def test_01_which_element_a_part_became(path, to):
-    conversion = story("01")
-    told = by_path(conversion)[path]
-
-    assert list(told.to) == to
+    assert list(told_of_01()[path].to) == to
 
 
 def test_each_element_says_what_its_part_does_where_both_are_texts():
     conversion = story("08")
     message = er7.parse(text_of("08"))
+    told = {(one.path, one.segment): one for one in conversion.report.fields()}
     for segment in message.all("OBX"):
-        told = {(one.path, one.segment): one for one in conversion.report.fields()}
         for name, number, element_name in (("OBX-6", 6, "unit"), ("OBX-3.2", 3, "display")):
             one = told.get((name, segment.index))
             if one is None:
@@ -238,6 +241,7 @@ def test_a_single_elements_further_repetitions_are_told():
     assert [one.code for one in converted(text).report.issues()] == ["repeated-value"]
 
 
+@pytest.mark.no_cover
 def test_of_fifty_repetitions_each_is_told():
     numbers = "~".join(f"{7000 + number}^^^TEST01^PI" for number in range(50))
     told = by_path(converted(lines(MSH.format("ADT^A08^ADT_A01"), f"PID|1||{numbers}||沈^桂芳")))

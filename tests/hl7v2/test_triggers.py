@@ -62,6 +62,7 @@ def message_of(event, version):
     return lines(header, *person, *visit, *BODIES.get(code, ("DG1|1||I10^高血压^I10",)))
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_event_has_a_map_and_makes_valid_resources(event):
     for version in VERSIONS:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import parts
 import pytest
 
 from fhir_hub.app import build
@@ -35,7 +36,7 @@ class Running:
         return self.addresses.fhir.removesuffix("/fhir")
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.home, verify=False, timeout=30)
+        return httpx.AsyncClient(base_url=self.home, verify=False, timeout=parts.PATIENCE_S)
 
     async def send(self, message: bytes) -> bytes:
         """Send one HL7v2 message; return the acknowledgment without its frame."""

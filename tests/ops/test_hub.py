@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import parts
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -266,7 +267,7 @@ async def unended(port):
 async def test_a_request_that_takes_too_long_gets_503_and_the_hub_goes_on(start):
     async with start(request_timeout_s=0.2) as hub, hub.client() as client:
         # a machine that is busy may need more than the 0.2 s for anything else, too
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(parts.PATIENCE_S):
             while not (told := await unended(_port(hub.addresses.fhir))).startswith(
                 b"HTTP/1.1 503 "
             ):

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 
+import parts
 import pytest
 
 GOOD = """
@@ -40,7 +41,7 @@ async def maps_of(hub):
 
 async def until(hub, holds):
     """Wait for what a signal has asked for."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(parts.PATIENCE_S):
         while not holds(found := await maps_of(hub)):
             await asyncio.sleep(0)
     return found

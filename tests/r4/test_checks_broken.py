@@ -6,6 +6,7 @@ Spec: https://hl7.org/fhir/R4/validation.html
 import re
 from typing import Any
 
+import parts
 import pytest
 from r4.broken_elements import ELEMENTS
 from r4.broken_invariants import INVARIANTS
@@ -15,10 +16,8 @@ from r4.broken_values import VALUES
 from r4.samples import extended, patient
 
 from fhir_hub.errors import InvalidResource
-from fhir_hub.r4.checks.run import Checks
-from fhir_hub.r4.definitions import load_definitions
 
-CHECKS = Checks(load_definitions())
+CHECKS = parts.checks()
 BROKEN = ELEMENTS + VALUES + INVARIANTS + RULES + SHORTCUTS
 
 

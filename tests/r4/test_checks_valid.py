@@ -6,6 +6,7 @@ Spec: https://hl7.org/fhir/R4/json.html
 from decimal import Decimal
 from typing import Any
 
+import parts
 import pytest
 from r4.samples import (
     ABSENT,
@@ -25,10 +26,8 @@ from r4.samples import (
 )
 
 from fhir_hub import fhirjson
-from fhir_hub.r4.checks.run import Checks
-from fhir_hub.r4.definitions import load_definitions
 
-CHECKS = Checks(load_definitions())
+CHECKS = parts.checks()
 
 PERSON = patient(id="p")
 OTHER_CODE = {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]}
@@ -125,7 +124,7 @@ def test_a_right_resource_has_no_issue(resource: dict[str, Any]) -> None:
 
 
 def test_every_type_of_r4_is_known() -> None:
-    types = load_definitions().resource_types
+    types = parts.definitions().resource_types
 
     assert len(types) == 146
     for name in sorted(types):

@@ -56,6 +56,7 @@ A = ("POST", "Patient", "201", 'W/"1"')
 O = ("PUT", "Observation/o", "201", 'W/"1"')  # noqa: E741 (the Observation)
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.parametrize("level", ["Patient/p/_history", "Patient/_history", "_history"])
 async def test_a_walk_beside_writers_misses_nothing_and_repeats_nothing(client, level):
     async def write(number):

@@ -61,6 +61,7 @@ async def all_of(client, query, between=None):
     return found
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.parametrize("query", SORTS)
 async def test_pages_are_stable_while_others_create_and_delete(client, clock, query):
     dice = random.Random(query)

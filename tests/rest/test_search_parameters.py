@@ -337,6 +337,7 @@ async def test_other_words_about_it_leave_it_as_it_is(hub):
     assert await hub.found("Patient?contact-name=Shen") == []
 
 
+@pytest.mark.no_cover
 async def test_a_build_goes_on_after_a_crash(hub, store, clock, new_id):
     ids = [await hub.post(patient("Shen")) for _ in range(350)]
     await hub.post(parameter())

@@ -98,10 +98,11 @@ async def test_a_value_set_that_changes_is_what_it_is_now(filled):
     assert await found(filled, "Condition", **{"code:in": "ValueSet/fevers"}) == {"low"}
 
 
+@pytest.mark.no_cover
 async def test_a_value_set_of_many_codes_is_one_value_of_the_query(filled):
     many = {"include": [{"system": FINDINGS, "concept": [{"code": "cough"}]}]}
     many["include"].append(
-        {"system": "http://c.example", "concept": [{"code": str(n)} for n in range(40_000)]}
+        {"system": "http://c.example", "concept": [{"code": str(n)} for n in range(10_000)]}
     )
     big = {"resourceType": "ValueSet", "id": "big", "status": "active", "compose": many}
     await filled.put("ValueSet/big", json=big)

@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 
+import parts
 import pytest
 from scenario_parts import scenario_hub
 
@@ -22,7 +23,7 @@ class Hospital:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def next(self):
-        return self._came.get(timeout=20)
+        return self._came.get(timeout=parts.PATIENCE_S)
 
     def close(self):
         self._listening.close()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import apsw
+import parts
 import pytest
 
 from fhir_hub.store.base import Finish
@@ -89,7 +90,7 @@ asyncio.run(run())
 @pytest.mark.parametrize(("steps", "instructions"), [(0, 40), (2, 1)])
 async def test_killed_in_the_middle_it_is_whole_and_goes_on(path, steps, instructions):
     command = [sys.executable, "-c", KILLED, str(path), str(steps), str(instructions)]
-    ended = subprocess.run(command, env=os.environ, timeout=60, check=False)
+    ended = subprocess.run(command, env=os.environ, timeout=parts.PATIENCE_S, check=False)
     assert ended.returncode == -signal.SIGKILL
 
     await require_whole(path)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import parts
 import pytest
 
 from fhir_hub.store import ending
@@ -194,7 +195,7 @@ async def test_who_leaves_ends_in_whatever_turn_of_the_loop_its_heart_is(
     address, name, driver = read_address(f"{mongo_url}?driver={driver}")
     prepare(address, name)
     connection = connect(address, name, driver)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(parts.PATIENCE_S):
         for turns in range(12):
             one = MongoCrew(connection)
             await one.join()

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import contextmanager
 
+import parts
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
@@ -107,7 +108,7 @@ async def test_a_change_stream_that_was_refused_is_asked_for_again(
     stream = streams.Stream(connection, "hub", [], heard.set)
     with failing(mongodb, 40573, "aggregate", times=1):
         stream.start()
-        await asyncio.wait_for(heard.wait(), 30)
+        await asyncio.wait_for(heard.wait(), parts.PATIENCE_S)
     assert stream.is_open
     await stream.close()
 

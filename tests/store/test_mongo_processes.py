@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import parts
 import pytest
 
 from fhir_hub.search.plan import Has, Is, Query
@@ -43,7 +44,7 @@ def processes(mongo_url) -> Iterator[list[Clients]]:
     assert [clients.answer() for clients in started] == ["ready\n"] * 2
     yield started
     for clients in started:
-        clients.process.communicate(timeout=30)
+        clients.process.communicate(timeout=parts.PATIENCE_S)
         assert clients.process.returncode == 0
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import parts
+
 from fhir_hub.store.open import open_backend
 
 
@@ -10,7 +12,7 @@ async def test_who_listens_hears_of_each_commit_or_of_those_of_search_parameters
     async with (
         open_backend(mongo_url) as here,
         open_backend(mongo_url) as elsewhere,
-        asyncio.timeout(30),
+        asyncio.timeout(parts.PATIENCE_S),
     ):
         here.news.hear(lambda: everything.put_nowait(1))
         here.news.hear(lambda: parameters.put_nowait(1), of_parameters=True)

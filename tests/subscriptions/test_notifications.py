@@ -5,6 +5,7 @@ Spec: https://hl7.org/fhir/R4/subscription.html
 
 import threading
 
+import parts
 import pytest
 from endpoint_parts import Endpoint, subscription
 from scenario_parts import scenario_hub
@@ -154,7 +155,7 @@ def test_a_hub_that_is_stopped_waits_for_the_answer_and_does_not_notify_again(en
     with running(endpoint, store=store) as hub:
         hub.post("Subscription", subscription("Patient", endpoint.address, payload=PAYLOAD))
         hub.post("Patient", patient("One"))
-        assert endpoint.arrived.wait(5)
+        assert endpoint.arrived.wait(parts.PATIENCE_S)
         threading.Thread(target=answer, args=(hub,)).start()
     assert families(endpoint, 1) == ["One"]
 

@@ -44,7 +44,7 @@ class RunningHub:
 
     def client(self) -> httpx.Client:
         # to read the certificates costs 28 ms of CPU, and a hub of the tests speaks plain HTTP
-        return httpx.Client(base_url=f"{self.fhir}/", verify=False, timeout=30)
+        return httpx.Client(base_url=f"{self.fhir}/", verify=False, timeout=parts.PATIENCE_S)
 
     def mllp(self) -> "Mllp":
         return Mllp(self.ready["mllp"])
@@ -68,7 +68,7 @@ class RunningHub:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=parts.PATIENCE_S)
         return self.process.returncode
 
     def __enter__(self) -> "RunningHub":
@@ -87,7 +87,7 @@ class Mllp:
     """A client of one MLLP connection."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=parts.PATIENCE_S)
         self.rest = b""
 
     def send(self, message: bytes) -> bytes:

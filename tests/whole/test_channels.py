@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hl7
 import httpx
+import parts
 import pytest
 import trustme
 from hl7.client import MLLPClient
@@ -88,7 +89,7 @@ def test_mllp_send_is_answered(hub, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", script, "-p", port, "-f", str(file), "127.0.0.1"],
         capture_output=True,
-        timeout=60,
+        timeout=parts.PATIENCE_S,
     )
     assert b"MSA|AA|SENT" in done.stdout, done.stderr
 
@@ -100,7 +101,7 @@ async def test_python_hl7s_asyncio_client_is_answered_over_tls(hub, authority):
     reader, writer = await open_hl7_connection("127.0.0.1", port, ssl=context, encoding="utf-8")
     writer.writemessage(hl7.parse(named("TLS").decode()))
     await writer.drain()
-    answer = await asyncio.wait_for(reader.readmessage(), 30)
+    answer = await asyncio.wait_for(reader.readmessage(), parts.PATIENCE_S)
     assert str(answer.segment("MSA")) == "MSA|AA|TLS"
     writer.close()
     await writer.wait_closed()
@@ -134,7 +135,9 @@ def test_a_thousand_idle_connections_and_half_a_message_hold_up_nobody(hub):
     idle = []
     try:
         for number in range(IDLE):
-            one = socket.create_connection(("127.0.0.1", hub.ready["mllp"]), timeout=30)
+            one = socket.create_connection(
+                ("127.0.0.1", hub.ready["mllp"]), timeout=parts.PATIENCE_S
+            )
             idle.append(one)
             if number % 10 == 0:
                 one.sendall(b"\x0b" + FIRST[:100])

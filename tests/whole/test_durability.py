@@ -6,6 +6,7 @@ DESIGN §5, promises 1 and 2.
 import threading
 
 import httpx
+import parts
 from whole.running import RunningHub
 
 PATIENT = "PID|1||T{who}^^^SHTH01^PI||沈^桂芳^^^^^L^I||19530412|F"
@@ -64,10 +65,10 @@ class Load:
     def run_until_killed(self) -> None:
         for thread in self.threads:
             thread.start()
-        assert self.enough.wait(60)
+        assert self.enough.wait(parts.PATIENCE_S)
         self.hub.kill()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(parts.PATIENCE_S)
             assert not thread.is_alive()
 
 

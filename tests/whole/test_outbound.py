@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import parts
 from deliver_parts import Peer
 from whole.running import RunningHub
 
@@ -29,7 +30,7 @@ def put(hub, *numbers):
 async def retried(store):
     """Have the dead message sent again, when the hub that runs has noted that it is dead."""
     async with open_backend(store) as backend:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(parts.PATIENCE_S):
             while not (dead := await dead_messages(backend.store)):
                 await asyncio.sleep(0.01)
     assert [one.ack_code for one in dead] == ["AR"]

@@ -10,6 +10,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
+import parts
 import pytest
 from whole.running import Mllp, RunningHub, message
 from whole.test_durability import oru
@@ -130,7 +131,7 @@ def test_messages_about_unknown_patients_that_come_at_once_make_each_of_them_onc
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(parts.PATIENCE_S)
 
     with hub.client() as client:
         assert client.get("DiagnosticReport?_count=0").json()["total"] >= 24

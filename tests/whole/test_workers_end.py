@@ -16,6 +16,7 @@ from pathlib import Path
 
 import apsw
 import httpx
+import parts
 import pytest
 from whole.running import END, START, RunningHub
 from whole.test_durability import oru
@@ -107,7 +108,7 @@ def under_load(hub: RunningHub) -> list[Sender]:
     senders = [kind(hub, first + n) for kind in (Creator, Reporter) for n in range(4)]
     for sender in senders:
         sender.start()
-        assert sender.has_begun.wait(60)
+        assert sender.has_begun.wait(parts.PATIENCE_S)
     return senders
 
 
@@ -119,7 +120,7 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_the_other_goes_on(
     until(lambda: all(len(s.answered) > known[s] + 5 for s in senders if s.is_alive()))
     for sender in senders:
         sender.is_enough.set()
-        sender.join(60)
+        sender.join(parts.PATIENCE_S)
 
     # each worker had half of the connections of each kind
     assert [s.broke for s in senders[:4]].count(True) == 2
@@ -189,7 +190,7 @@ def test_one_worker_that_is_asked_to_stop_drains_and_another_takes_its_place(hub
     until(lambda: len(set(pids(hub)) - set(old)) == 1 and is_over(old[0]))
     for sender in senders:
         sender.is_enough.set()
-        sender.join(60)
+        sender.join(parts.PATIENCE_S)
     until(lambda: len(processes(figures(hub))) == 3)
 
     assert figures(hub)["fhir_hub_journal_pending"] == 0
@@ -205,7 +206,7 @@ def test_workers_end_with_their_supervisor_and_nothing_answered_is_lost(tmp_path
         workers = pids(hub)
         hub.kill()
         for sender in senders:
-            sender.join(60)
+            sender.join(parts.PATIENCE_S)
         until(lambda: all(map(is_over, workers)))
         missing, _ = stored(path, senders)
         assert missing == set()
@@ -215,7 +216,7 @@ def test_workers_that_are_asked_to_stop_answer_what_is_under_way_and_exit_0(hub,
     senders = under_load(hub)
     assert hub.stop() == 0
     for sender in senders:
-        sender.join(60)
+        sender.join(parts.PATIENCE_S)
         assert sender.broke
     assert stored(path, senders) == (set(), 0)
 

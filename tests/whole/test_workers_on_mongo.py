@@ -16,6 +16,7 @@ from contextlib import ExitStack
 
 import httpx
 import mongo_server
+import parts
 import pytest
 from faults.load import Load, require_everything
 from whole.running import END, START, RunningHub
@@ -57,10 +58,10 @@ def on_all(hubs: list[RunningHub], work: Callable[..., Awaitable[int]]) -> list[
         limits = httpx.Limits(max_connections=CLIENTS)
         async with (
             httpx.AsyncClient(
-                base_url=f"{hubs[0].fhir}/", verify=False, timeout=60, limits=limits
+                base_url=f"{hubs[0].fhir}/", verify=False, timeout=parts.PATIENCE_S, limits=limits
             ) as one,
             httpx.AsyncClient(
-                base_url=f"{hubs[1].fhir}/", verify=False, timeout=60, limits=limits
+                base_url=f"{hubs[1].fhir}/", verify=False, timeout=parts.PATIENCE_S, limits=limits
             ) as other,
         ):
             calls = (work((one, other)[number % 2], number) for number in range(CLIENTS))
@@ -102,7 +103,7 @@ def test_messages_about_unknown_patients_that_come_everywhere_make_each_of_them_
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(parts.PATIENCE_S)
 
     assert [f"MSA|AA|K{number}".encode() in answers[number] for number in range(24)] == [True] * 24
     with hubs[0].client() as client:
@@ -120,7 +121,7 @@ def test_a_process_killed_at_a_random_moment_under_load_loses_nothing_that_was_a
     moment, reached = random.randint(5, 25), threading.Event()
     load = Load(hubs[0], "7", lambda number: number >= moment and reached.set())
     load.start()
-    assert reached.wait(60)
+    assert reached.wait(parts.PATIENCE_S)
     os.kill(random.choice(pids(hubs[0])), signal.SIGKILL)
     load.stop.set()
     load.join()

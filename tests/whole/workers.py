@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import parts
 from whole.running import RunningHub
 
 BASIC = {"resourceType": "Basic", "code": {"text": "load"}}
@@ -19,7 +20,7 @@ def together(hub: RunningHub, work: Callable, count: int, clients: int = 200) ->
     async def run() -> list:
         limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
         async with httpx.AsyncClient(
-            base_url=f"{hub.fhir}/", verify=False, timeout=60, limits=limits
+            base_url=f"{hub.fhir}/", verify=False, timeout=parts.PATIENCE_S, limits=limits
         ) as client:
             return await asyncio.gather(*(work(client, number) for number in range(count)))
 

@@ -2,22 +2,16 @@
 
 import itertools
 from datetime import UTC, datetime
-from functools import cache
 
 import parts
 import pytest
+from conversion_parts import mappings
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.receive import Channel, Receiver
 from fhir_hub.hl7v2.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
-
-
-@cache
-def mappings() -> Mappings:
-    return load_mappings(parts.definitions())
 
 
 class Log:

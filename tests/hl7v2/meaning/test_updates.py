@@ -197,6 +197,7 @@ def maps(tmp_path):
     return make
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
