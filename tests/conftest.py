@@ -104,21 +104,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("store_kind", asked.split(",") if asked else kinds)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave most of the listed plans and pages on MongoDB to `make test-mongo`.
-
-    Each of them writes its resources anew, and generated plans are compared in any case.
-    """
-    if "FHIR_HUB_TEST_STORES" in os.environ:
-        return
-    listed = [
-        item for item in items if item.path.name == "test_searching.py" and "[mongo-" in item.name
-    ]
-    left = set(listed) - set(listed[::5])
-    config.hook.pytest_deselected(items=list(left))
-    items[:] = [item for item in items if item not in left]
-
-
 @pytest.fixture
 def store_url(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The address of an empty store of a kind."""

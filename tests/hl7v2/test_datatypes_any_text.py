@@ -105,10 +105,10 @@ def test_any_observation_has_a_value_that_r4_takes(raws, unit, text):
         assert parts.errors(observation) == [], data_type
 
 
-@pytest.mark.parametrize("name", sorted(table.DATATYPES))
 @pytest.mark.parametrize("raw", ["", '""', "^^^", '""^""^""', " ", "&&^&"])
-def test_nothing_and_null_give_nothing(name, raw):
-    assert parts.made(name, raw) in (None, [])
+def test_nothing_and_null_give_nothing(raw):
+    for name in table.DATATYPES:
+        assert parts.made(name, raw) in (None, []), name
 
 
 @pytest.mark.no_cover

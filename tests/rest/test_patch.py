@@ -346,6 +346,7 @@ async def test_a_bad_patch_fails_the_transaction_by_name(client, url, resource, 
     assert (await client.get("Patient?_summary=count")).json()["total"] == 1
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("count", [18, 40, 1000])
 async def test_copies_of_copies_are_refused_before_they_are_made(client, count):

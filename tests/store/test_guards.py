@@ -79,6 +79,7 @@ async def test_a_guard_does_not_hold_when_the_search_would_find_others(
     assert await store.read(Key("Patient", "x")) is None
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.parametrize("kept", [0, 1, 2, 5])
 async def test_a_guard_knows_what_was_written_however_little_is_remembered(
     store, change, tasks, monkeypatch, kept

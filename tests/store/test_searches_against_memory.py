@@ -193,6 +193,7 @@ def asked_at_boundaries() -> list:
     ]
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.parametrize("limits", [Limits(), Limits(0, 1, 1)], ids=["usual", "small limits"])
 def test_every_prefix_and_operator_agrees_at_every_boundary(limits):
     told = asyncio.run(compare_sqlite(boundaries(), asked_at_boundaries(), limits))

@@ -102,20 +102,19 @@ def said(n: int) -> tuple[Entry, ...]:
     )
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-async def test_no_table_is_scanned(store, shape):
-    plan, sort = SHAPES[shape]
-    first = Query(("Observation",), plan, sort, 5, with_total=True)
-    cursor = (await store.search(first)).cursor
-    queries = [first]
-    if cursor:
-        queries.append(Query(("Observation",), plan, sort, 5, cursor))
+async def test_no_table_is_scanned(store):
+    for shape, (plan, sort) in SHAPES.items():
+        first = Query(("Observation",), plan, sort, 5, with_total=True)
+        cursor = (await store.search(first)).cursor
+        queries = [first]
+        if cursor:
+            queries.append(Query(("Observation",), plan, sort, 5, cursor))
 
-    for query in queries:
-        for line in await store.explain(query):
-            # p, found and subquery-n are rows of this search; t1, t2 ... are tables
-            assert not re.search(r"^SCAN t\d", line), line
-            assert "AUTOMATIC" not in line
+        for query in queries:
+            for line in await store.explain(query):
+                # p, found and subquery-n are rows of this search; t1, t2 ... are tables
+                assert not re.search(r"^SCAN t\d", line), (shape, line)
+                assert "AUTOMATIC" not in line, shape
 
 
 @pytest.mark.parametrize("shape", ["type", "patient", "code", "codes", "type by date"])

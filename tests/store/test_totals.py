@@ -39,6 +39,7 @@ def _plans() -> list[Has]:
     return plans
 
 
+@pytest.mark.no_cover  # many rounds of what other tests cover
 @pytest.mark.parametrize("limits", [LIMITS, Limits(0, 1, 1), Limits(1, 7, 9)])
 @pytest.mark.parametrize("is_many", [False, True])
 async def test_a_total_is_exact_whichever_side_is_counted(tmp_path, limits, is_many):
