@@ -5,7 +5,6 @@ Spec: https://hl7.org/fhir/R4/validation.html
 
 from collections.abc import Callable
 
-import carebundle
 import fhirkit
 import parts
 import pytest
@@ -144,11 +143,14 @@ def test_every_disagreement_has_its_reason(faults: Faults, why: dict[tuple[str, 
     assert met == set(why)
 
 
-@pytest.mark.parametrize("profile", sorted(carebundle.PROFILES))
-def test_what_carebundle_makes_raises_no_false_alarm(profile: str) -> None:
-    checks = make_checks(parts.definitions(), load_profiles([built_in_profiles()]))
-    bundle = carebundle.to_json(carebundle.generate_bundle(profile=profile, seed=7))
-    issues = checks.check_profiles(fhirjson.loads(bundle.encode()))
+def test_what_carebundle_makes_raises_no_false_alarm() -> None:
+    import carebundle  # its classes take a second, which each worker would pay to collect the tests
 
-    # it claims profiles of the US, which are not here
-    assert {(issue.severity, issue.code) for issue in issues} <= {("warning", "not-found")}
+    checks = make_checks(parts.definitions(), load_profiles([built_in_profiles()]))
+    for profile in sorted(carebundle.PROFILES):
+        bundle = carebundle.to_json(carebundle.generate_bundle(profile=profile, seed=7))
+        issues = checks.check_profiles(fhirjson.loads(bundle.encode()))
+
+        # it claims profiles of the US, which are not here
+        found = {(issue.severity, issue.code) for issue in issues}
+        assert found <= {("warning", "not-found")}, profile
