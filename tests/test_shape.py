@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from fhir_hub.telemetry import FIELDS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fhir_hub"
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
@@ -102,6 +104,7 @@ class Said(NamedTuple):
     imports: list[tuple[int, str]]
     names: list[tuple[int, str]]
     functions: list[tuple[int, str, int]]  # and how many lines it has
+    logged: list[tuple[int, str]]  # the fields of log lines
 
 
 @cache
@@ -112,13 +115,15 @@ def lines(path: Path) -> list[str]:
 @cache
 def said(path: Path) -> Said:
     tree = ast.parse(path.read_text("utf-8"))
-    found = Said(ast.get_docstring(tree) or "", [], [], [])
+    found = Said(ast.get_docstring(tree) or "", [], [], [], [])
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         found.imports.extend((line, name) for name in imported(node))
         name = getattr(node, "name", None) or getattr(node, "arg", None) or getattr(node, "id", "")
         if name:
             found.names.append((line, name))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("log", "_log"):
+            found.logged.extend((line, one.arg) for one in node.keywords if one.arg)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found.functions.append((line, node.name, node.end_lineno - line + 1))
     return found
@@ -208,6 +213,15 @@ def test_an_outside_package_enters_by_its_door():
         for path, line, package in found
         if package not in sys.stdlib_module_names
         and not path.relative_to(PACKAGE).as_posix().startswith(DOORS.get(package, ("none",)))
+    )
+
+
+def test_a_log_line_has_known_fields_only():
+    refuse(
+        (path, line, f"telemetry.FIELDS has no {name}: the log would drop it")
+        for path in HUB
+        for line, name in said(path).logged
+        if name not in FIELDS
     )
 
 

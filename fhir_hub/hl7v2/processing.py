@@ -163,8 +163,8 @@ class Processing:
             told = [one for one in warnings if (one.code == "not-found") is is_lost]
             if told:
                 places = " ".join(dict.fromkeys(one.expression for one in told))
-                codes = {} if is_lost else {"codes": " ".join(sorted({one.code for one in told}))}
-                self.log(event, number=course.number, expressions=places, **codes)
+                codes = " ".join(sorted({one.code for one in told}))
+                self.log(event, number=course.number, expressions=places, reason=codes)
 
     def _later(self, course: Course) -> Retold:
         context, reading = Context("", course.read.channel.zone), self.reading

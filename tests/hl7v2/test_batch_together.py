@@ -106,3 +106,16 @@ async def test_where_one_cannot_be_taken_at_all_none_goes_on_unseen():
         await answered(batch(message("a", "1"), message("b", "2")), take)
     assert seen == ["a", "b"]
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_is_wrong_with_a_batch_is_told_in_the_character_set_of_its_messages():
+    async def take(raw):
+        return b"MSA|AA|" + name_of(raw).encode() + b"\r"
+
+    wrong = batch(message("a", "T1", "丁一")).replace(b"BTS|1", b"BTS|2")
+    answers = [await answered(wrong.decode().encode(name), take) for name in ("gbk", "utf-8")]
+
+    assert "MSA|AE|" in answers[0].decode("gb18030")
+    assert "批次计数有误" in answers[0].decode("gb18030")
+    assert "GB 18030" in answers[0].decode("gb18030")
+    assert "批次计数有误" in answers[1].decode()

@@ -60,9 +60,10 @@ class Answers:
         return await self._receiver.take(block, *way)
 
     async def _batch(self, raw: bytes, way: tuple[Any, ...]) -> bytes:
-        answer = BatchAnswer(self._clock, self._new_id, self._zone)
+        forced = way[0].charset if way else ""
+        answer = BatchAnswer(self._clock, self._new_id, self._zone, forced)
         written = await answer.write(parts_of(raw), lambda message: self._one(Block(message), way))
         if answer.tally.faults:
             places = " ".join(fault.location for fault in answer.tally.faults)
-            self._log("batch_wrong", messages=answer.tally.messages, places=places)
+            self._log("batch_wrong", messages=answer.tally.messages, expressions=places)
         return written

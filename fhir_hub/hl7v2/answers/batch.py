@@ -4,7 +4,7 @@ Each message is taken for itself, with its own entry in the journal, several at 
 (`together.py`), and answered in its place; so after a crash the sender
 sends the batch again, and what was done is answered as before and not done again. What is wrong
 with the batch itself (a count, a missing trailer) is an acknowledgment more, AE, whose MSA-2 is
-the batch's control id.
+the batch's control id, in the character set of the messages.
 
 Spec: HL7v2 chapter 2, 2.10.3.3 (acknowledging batches)
 """
@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from fhir_hub.clock import Clock, IdMaker
-from fhir_hub.errors import Ack
-from fhir_hub.hl7v2 import ack
+from fhir_hub.errors import Ack, InvalidMessage
+from fhir_hub.hl7v2 import ack, charset
 from fhir_hub.hl7v2.answers.together import Take, Together
 from fhir_hub.hl7v2.batches import MESSAGE, Fault, Part, Tally
 
@@ -23,10 +23,11 @@ _DEFAULT = b"BHS|^~\\&|\r"
 
 
 class BatchAnswer:
-    """Writes the answer to one batch while its parts come."""
+    """Writes the answer to a batch while its parts come; `forced` is its channel's charset."""
 
-    def __init__(self, clock: Clock, new_id: IdMaker, zone: tzinfo) -> None:
-        self._clock, self._new_id, self._zone = clock, new_id, zone
+    def __init__(self, clock: Clock, new_id: IdMaker, zone: tzinfo, forced: str = "") -> None:
+        self._clock, self._new_id, self._zone, self._forced = clock, new_id, zone, forced
+        self._sample = b""
         self.tally = Tally()
         self._out: list[bytes] = []
         self._batch: Part | None = None
@@ -54,6 +55,8 @@ class BatchAnswer:
 
     async def _write(self, part: Part, answer: "asyncio.Task[bytes] | None") -> None:
         faults = self.tally.take(part)
+        if part.kind == MESSAGE and self._sample.isascii():
+            self._sample = part.raw
         if answer is not None:
             self._begin()
             if written := await answer:
@@ -102,7 +105,7 @@ class BatchAnswer:
             self._out.append(
                 ack.acknowledge(
                     header,
-                    "utf-8",
+                    self._charset(),
                     verdict,
                     moment=self._clock(),
                     control_id=self._new_id(),
@@ -111,6 +114,13 @@ class BatchAnswer:
             )
             self._in_batch += 1
             self._texts.append(fault.text)
+
+    def _charset(self) -> str:
+        """Return the character set of the first message that has other letters than ASCII."""
+        try:
+            return charset.decode(self._sample, self._forced).charset
+        except InvalidMessage:
+            return "utf-8"
 
     def _header(self, part: Part) -> bytes:
         """Return FHS or BHS of the answer: from the receiver, with the control id in field 12."""
