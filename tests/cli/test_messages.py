@@ -106,6 +106,10 @@ def test_what_failed_is_done_again_and_what_fails_again_says_so(run, store):
     listed = run("replay", "--dry-run", "--store", store)
     assert listed.out.splitlines()[-1] == "2 messages would be done again"
 
+    missing = run("replay", "3", "99", "--store", store)
+    assert (missing.code, missing.out) == (1, "")
+    assert "no message has the number 99" in missing.err
+
     ended = run("replay", "--store", store)
     assert ended.code == 1
     assert ended.out.splitlines()[-1] == "2 messages: 1 done, 1 not"

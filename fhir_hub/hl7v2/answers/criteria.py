@@ -86,7 +86,7 @@ def plan_of_fields(fields: Fields, conditions: Conditions, context: Context) -> 
             continue
         plan = _plan(field, component if subcomponent < 2 else 99, text, conditions, context)
         if plan is None:
-            raise _not_searched(f"PID-{field}.{component}")
+            raise _not_searched(f"PID-{field}" + (f".{component}" if component else ""))
         plans.append(plan)
     if len(plans) == 1:
         raise InvalidMessage("nothing is asked", error_code="101", location="QPD-3")

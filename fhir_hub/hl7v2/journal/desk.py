@@ -103,10 +103,12 @@ class JournalDesk:
         Without states in the selection those that failed or are dead, by number also others;
         with `again` those that are done too, which makes nothing twice. `dry_run` does nothing.
         Raises `InvalidParameter` for `again` without a selection: a list of numbers that came out
-        empty must not mean every message there is.
+        empty must not mean every message there is; `NotFound` for a number that there is not.
         """
         if again and selection == Selection():
             raise InvalidParameter("again: say which messages, by number, type, since …")
+        for number in selection.numbers if not beyond else ():
+            await self.found(number)
         wanted = selection
         if not wanted.states and not wanted.numbers:
             states = (*_REPLAYED, "done") if again else _REPLAYED
