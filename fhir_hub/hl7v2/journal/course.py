@@ -121,9 +121,12 @@ def received(read: Read, raw: bytes, now: int, *, owes: bool = False) -> Receive
 
 
 def day_of(read: Read, now: datetime) -> str:
-    """Return the date of MSH-7 as FHIR writes it; today if it is none."""
-    day = _day(read.header.field(7)[:10])
-    return day or now.astimezone(read.channel.zone).date().isoformat()
+    """Return the date of MSH-7 as FHIR writes it; today if it is none, or one to come.
+
+    What a message ends (a phone) has ended then: not in the future by a sender's wrong clock.
+    """
+    today = now.astimezone(read.channel.zone).date().isoformat()
+    return min(_day(read.header.field(7)[:10]) or today, today)
 
 
 @lru_cache(maxsize=64)  # a feed tells of today

@@ -23,6 +23,14 @@ async def test_an_older_message_overwrites_nothing_and_the_log_says_so(say, only
     assert log.lines == ["message_older resources=Patient:1"]
 
 
+async def test_what_a_clock_that_is_ahead_ends_has_ended_when_it_was_told(say, only):
+    await say("ADT^A08", "1000", person(phone="13000000001"))
+    await say("ADT^A08", "20990101100000", person(phone="13000000002"))
+
+    ended = {one["value"]: one.get("period") for one in (await only("Patient"))["telecom"]}
+    assert ended == {"13000000001": {"end": "2026-01-01"}, "13000000002": None}
+
+
 async def test_what_was_told_again_meanwhile_is_as_new_as_the_last_time(say, only, log):
     await say("ADT^A08", "1000", person(phone="13000000001"), visit(f2="I"))
     await say("ADT^A08", "1200", person(phone="13000000001"), visit(f2="I"))
