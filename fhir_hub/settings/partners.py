@@ -47,7 +47,7 @@ class PartnerSettings(BaseModel):
 
     facility: str = ""
     """MSH-6, and the MSH-4 of his own messages; referrals go to who owns the Task, answers to who
-    asked, by this code."""
+    asked, by this code: Task and ServiceRequest need it."""
 
     version: Literal["2.3.1", "2.4", "2.5", "2.5.1", "2.6"] = "2.4"
     """The HL7v2 version of his messages."""

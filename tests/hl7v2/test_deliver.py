@@ -323,7 +323,15 @@ async def test_a_commit_of_more_than_a_page_is_told_of_in_order(client, deliveri
         ({"charset": "utf-9"}, "partners.his.charset"),
         ({"sends": {"Task": ""}}, "partners.his.facility"),
         ({"sends": {"Patient": "gendre=male"}}, "partners.his.sends.Patient"),
-        ({"address": "mllps://a.example:1", "tls_ca": "/none"}, "partners.his.tls"),
+        (
+            {"address": "mllps://a.example:1", "tls_ca": "/none"},
+            "partners.his.tls_ca: there is no file /none",
+        ),
+        (
+            {"address": "mllps://a.example:1", "tls_ca": __file__},
+            "partners.his.tls_ca: cannot be used: ",
+        ),
+        ({"tls_ca": __file__}, "partners.his.address: tls_ca: for mllps:// only"),
     ],
 )
 def test_a_partner_to_whom_nothing_could_be_delivered_stops_the_start(

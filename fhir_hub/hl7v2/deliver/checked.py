@@ -42,8 +42,26 @@ def _problems(partner: PartnerSettings, mappings: Mappings, desk: Desk) -> list[
             desk.plan(kind, condition)
         except FhirError as error:
             found.append(f"sends.{kind}: {error} / 检索条件有误")
+    return found + _tls_problems(partner)
+
+
+def _tls_problems(partner: PartnerSettings) -> list[str]:
+    named = {name: getattr(partner, name) for name in ("tls_ca", "tls_certificate", "tls_key")}
+    files = {name: path for name, path in named.items() if path is not None}
+    if files and not partner.is_tls:
+        # it would be taken for encrypted
+        why = f"{', '.join(files)}: for mllps:// only / 仅用于 mllps://"
+        return [f"address: {why}"]
+    missing = [
+        f"{name}: there is no file {path} / 文件不存在"
+        for name, path in files.items()
+        if not path.is_file()
+    ]
+    if missing:
+        return missing
     try:
         tls_of(partner)
     except (OSError, ssl.SSLError) as error:
-        found.append(f"tls: {type(error).__name__}: the files cannot be used / 证书文件无法使用")
-    return found
+        reason = getattr(error, "reason", None) or type(error).__name__
+        return [f"{', '.join(files)}: cannot be used: {reason} / 证书文件无法使用"]
+    return []
