@@ -246,3 +246,24 @@ async def test_results_go_with_their_report_and_a_visit_with_its_patient(client,
     assert centre.events == ["ORU^R01", "ORU^R01", "ADT^A04", "ADT^A08"]
     assert "|8.7 %|" in told[1]
     assert "\rPV1|1|O" in told[2]
+
+
+async def test_what_has_no_number_has_its_id_in_the_hub(put, partners):
+    centre, _ = partners
+    subject = {"subject": {"reference": "Patient/p9"}}
+    here = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
+    actor = [{"actor": {"reference": "Patient/p9"}, "status": "accepted"}]
+    numberless = {name: value for name, value in BOOKED.items() if name != "identifier"}
+    visit = {"resourceType": "Encounter", "id": "e9", "status": "finished", "class": here}
+    found = {"resourceType": "Observation", "id": "o9", "status": "final", "valueString": "阴性"}
+
+    await put({"resourceType": "Patient", "id": "p9", "name": [{"text": "钱一"}]})
+    await put(numberless | {"participant": actor})
+    await put(visit | subject, found | subject | {"code": {"text": "尿蛋白"}})
+    booked, seen, result = await centre.messages(3)
+
+    assert "\rSCH||a1^FHIRHUB|" in booked
+    assert "|e9^^^FHIRHUB^VN" in seen.split("\rPV1|")[1].partition("\r")[0]
+    assert "\rOBR|1||o9^FHIRHUB|" in result
+    for one in (booked, seen, result):
+        assert "\rPID|1||p9^^^FHIRHUB^PI|" in one

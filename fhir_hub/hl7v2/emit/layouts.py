@@ -13,7 +13,7 @@ from typing import Any
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
 from fhir_hub.hl7v2.emit.fill import Spot
 from fhir_hub.hl7v2.emit.outbound import Outbound
-from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.resources import Resources, numbers
 from fhir_hub.hl7v2.emit.write_codes import concept, table_sources
 from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.write_times import moment
@@ -31,7 +31,7 @@ def person(patient: Json | None, group: str, resources: Resources) -> Iterator[S
     """Return who it is about: PID, PD1 and NK1."""
     if patient is None:
         return
-    yield Spot("PID", group, {"Patient": patient})
+    yield Spot("PID", group, {"Patient": patient}, _own_number("PID-3", patient, "PI"))
     yield Spot("PD1", group, {"Patient": patient})
     related = resources.referring("RelatedPerson", "patient", patient)
     for one in related:
@@ -43,6 +43,17 @@ def person(patient: Json | None, group: str, resources: Resources) -> Iterator[S
         yield Spot("NK1", group, named_by, is_extract=True)
 
 
+def _own_number(path: str, resource: Json, kind: str = "") -> dict[str, Written]:
+    """Return the id in the hub as the number of what has none: by it a partner knows it again.
+
+    With `kind` (table 0203) it is written as CX, else as EI.
+    """
+    if any(one.get("value") for one in numbers(resource)) or not resource.get("id"):
+        return {}
+    number = str(resource["id"])
+    return {path: [number, "", "", "FHIRHUB", kind] if kind else [number, "FHIRHUB"]}
+
+
 def _called(name: Any) -> str:
     if not isinstance(name, dict):
         return ""
@@ -52,7 +63,8 @@ def _called(name: Any) -> str:
 def visit(encounter: Json | None, group: str, *, is_demanded: bool = False) -> Iterator[Spot]:
     """Return the visit: PV1 and PV2."""
     if encounter is not None:
-        yield Spot("PV1", group, {"Encounter": encounter})
+        number = _own_number("PV1-19", encounter, "VN")
+        yield Spot("PV1", group, {"Encounter": encounter}, number)
         yield Spot("PV2", group, {"Encounter": encounter})
     elif is_demanded:
         yield Spot("PV1", group, {}, _NO_VISIT)
@@ -76,8 +88,9 @@ def registration(resources: Resources, patient: Json, encounter: Json | None) ->
 
 def merge(survivor: Json, merged: Json) -> Iterator[Spot]:
     """Return ADT^A40: whose number holds, and whose it replaces."""
-    yield Spot("PID", "PATIENT", {"Patient": survivor})
-    yield Spot("MRG", "PATIENT", {"Patient[merged]": merged})
+    number, prior = _own_number("PID-3", survivor, "PI"), _own_number("MRG-1", merged, "PI")
+    yield Spot("PID", "PATIENT", {"Patient": survivor}, number)
+    yield Spot("MRG", "PATIENT", {"Patient[merged]": merged}, prior)
 
 
 def results(resources: Resources, report: Json, out: Outbound) -> Iterator[Spot]:
@@ -105,7 +118,10 @@ def reported(resources: Resources, report: Json, group: str, out: Outbound) -> I
         told["Specimen"] = specimen
     # an order of unknown state has no ORC: its order control would say one
     beside = ("ORC",) if order is not None and order.get("status") != "unknown" else ()
-    yield Spot("OBR", group, told, _order(report, found, is_report, out), before=beside)
+    fixed = _order(report, found, is_report, out)
+    if order is None or not numbers(order):
+        fixed |= _own_number("OBR-3", report)
+    yield Spot("OBR", group, told, fixed, before=beside)
     yield Spot("NTE", group, {"DiagnosticReport": report} if is_report else {})
     if order is not None:
         yield Spot("NTE", group, {"ServiceRequest": order})
@@ -156,10 +172,11 @@ def booking(
     actors = [one.get("actor") for one in parts]
     patient = next((one for one in resources.resolved(actors) if _is(one, "Patient")), None)
     slot = next(iter(resources.resolved(appointment.get("slot"))), None)
-    yield Spot("SCH", "", {"Appointment": appointment}, _why(appointment, before), after=("NTE",))
+    head = _why(appointment, before) | _own_number("SCH-2", appointment)
+    yield Spot("SCH", "", {"Appointment": appointment}, head, after=("NTE",))
     if patient is not None:
         told = {"Patient": patient, "Appointment": appointment}
-        yield Spot("PID", "PATIENT", told)
+        yield Spot("PID", "PATIENT", told, _own_number("PID-3", patient, "PI"))
     yield Spot("RGS", "RESOURCES", {}, {"RGS-1": ["1"], "RGS-2": [action]})
     start, minutes = moment(appointment.get("start"), out), _minutes(appointment, out)
     when: dict[str, Written] = {"AIS-2": [action], "AIS-4": [start]}
