@@ -145,8 +145,10 @@ def told_by(control_id, sent, *targets):
 async def test_an_answer_names_the_last_message_that_asked(put, partners, clock):
     centre, _ = partners
     await put(CENTRE, HOSPITAL, PATIENT, REQUEST, TASK)
+    await put(told_by("REF-1", "2025-03-12T09:00:00+08:00", REQUEST, TASK))
+    clock.tick()
     await put(told_by("REF-2", "2025-03-12T09:00:00+08:00", REQUEST, TASK))
-    await put(told_by("REF-1", "2025-03-11T09:00:00+08:00", REQUEST, TASK))
+    await put(told_by("REF-0", "2025-03-11T09:00:00+08:00", REQUEST, TASK))
     await put(told_by("SIU-3", "2025-03-13T09:00:00+08:00", TASK))
     clock.tick()
 

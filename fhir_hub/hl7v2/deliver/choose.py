@@ -200,9 +200,13 @@ async def _asking(task: Json, partner: PartnerSettings, desk: Desk) -> str:
     criteria = f"target=Task/{task['id']}" + (f"&target={order}" if order.count("/") == 1 else "")
     told = [fhirjson.loads(one.content) for one in await desk.find("Provenance", criteria, _MOST)]
     his = [one for one in told if _is_told_by(one, partner)]
-    last: Json = max(his, key=lambda one: str(one.get("recorded", "")), default={})
+    last: Json = max(his, key=_told_at, default={})
     whats = (entity.get("what", {}) for entity in last.get("entity", ()))
     return next((str(what.get("identifier", {}).get("value", "")) for what in whats), "")
+
+
+def _told_at(provenance: Json) -> tuple[str, str]:
+    return str(provenance.get("recorded", "")), str(provenance["meta"]["lastUpdated"])
 
 
 def _told_event(request: Json, task: Json | None, before: Json | None, was: Json | None) -> str:
