@@ -13,6 +13,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -45,7 +46,7 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Conflict
 from fhir_hub.store.ending import end_tasks
-from fhir_hub.store.journal import Entered, Journal, Kept, Received
+from fhir_hub.store.journal import Entered, Journal, Kept, Received, Selection
 
 T = TypeVar("T")
 _SET_BACK_US = 2 * 3_600_000_000  # a clock that goes back further was wrong before
@@ -144,6 +145,9 @@ class Receiver:
         return self.reading.answer(course.read, ack_for(late()))
 
     async def _receive(self, raw: bytes, course: Course) -> bytes:
+        if not self._latest:  # the first one since the start
+            with contextlib.suppress(Exception):  # then it cannot be kept either
+                await self._remember_latest()
         message = self._received(course.read, raw, owes=course.on_kept is not None)
         try:
             try:  # who is answered when it has ended need not know earlier that it is durable
@@ -254,9 +258,13 @@ class Receiver:
                 self._log("message_not_replayed", number=entered.number, fault=fault)
         return len(pending)
 
+    async def _remember_latest(self) -> None:
+        for last in await self._journal.select(Selection(), count=1):
+            self._latest = max(self._latest, last.message.received)
+
     def _received(self, read: Read, raw: bytes, *, owes: bool = False) -> Received:
         now = microseconds(self._clock())
-        # a clock that was just set back: what is told now is newer than what was told before, and
+        # a clock that was set back: what is told now is newer than what was told before, and
         # nobody tells anything later than it came
         if not 0 < self._latest - now <= _SET_BACK_US:
             self._latest = now

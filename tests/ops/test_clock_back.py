@@ -53,3 +53,19 @@ async def test_a_hub_whose_clock_is_set_back_goes_on_in_order(start, tmp_path):
         listed = (await client.get("/ops/messages")).json()["messages"]
         assert [one["number"] for one in listed] == [3, 2, 1]
         assert [one["state"] for one in listed] == ["done"] * 3
+
+
+async def test_a_clock_that_was_set_back_while_the_hub_was_stopped_changes_no_order(
+    start, tmp_path
+):
+    now = START + timedelta(seconds=30)
+    options = {"store": f"sqlite:{tmp_path}/hub.sqlite", "clock": lambda: now}
+    async with start(**options) as hub:
+        assert b"MSA|AA|" in await hub.send(numbered(20))
+
+    now = START - timedelta(hours=1)
+    async with start(**options) as hub, hub.client() as client:
+        assert b"MSA|AA|" in await hub.send(numbered(21, "桂花"))
+        assert (await client.get("/fhir/Patient?name=沈桂花")).json()["total"] == 1
+        listed = (await client.get("/ops/messages")).json()["messages"]
+        assert [one["received"] for one in listed] == ["2026-03-10T08:01:00Z"] * 2
