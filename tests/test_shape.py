@@ -26,6 +26,7 @@ STEPS = (
         "fhirjson",
         "settings",
         "metric_sources",
+        "locking",
         "telemetry",
         "collector",
     },

@@ -11,11 +11,9 @@ Spec: fork(2), pidfd_open(2)
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -23,6 +21,7 @@ from typing import NamedTuple, Protocol
 from fhir_hub.app import Known, read
 from fhir_hub.collector import calm_collector
 from fhir_hub.settings import Settings
+from fhir_hub.workers.folder import metrics_folder
 from fhir_hub.workers.reception import Door
 from fhir_hub.workers.worker import HELD, hear, work
 
@@ -164,14 +163,16 @@ def launching(settings: Settings, workers: int) -> Iterator[Launch]:
     Signals to stop are held back until someone will `hear` them: so nothing is left behind.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
-    launch = Launch(workers, tempfile.mkdtemp(prefix="fhir-hub-"))
     try:
-        if _can_be_copied():
-            launch.copy(settings)
-        yield launch
+        with metrics_folder() as folder:
+            launch = Launch(workers, folder)
+            try:
+                if _can_be_copied():
+                    launch.copy(settings)
+                yield launch
+            finally:
+                launch.close()
     finally:
-        launch.close()
-        shutil.rmtree(launch.folder, ignore_errors=True)
         hear()
 
 

@@ -4,6 +4,7 @@ DESIGN §5, promise 1.
 """
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -221,8 +222,17 @@ def test_workers_that_are_asked_to_stop_answer_what_is_under_way_and_exit_0(hub,
     assert stored(path, senders) == (set(), 0)
 
 
-def test_a_start_that_fails_leaves_no_worker_and_no_file(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as other:
+def test_a_start_that_fails_leaves_no_worker_and_no_file_and_removes_what_a_killed_one_left(
+    tmp_path,
+):
+    for name in ("fhir-hub-left", "fhir-hub-used"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "owner").touch()
+    with (
+        (tmp_path / "fhir-hub-used" / "owner").open("w") as used,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        fcntl.lockf(used, fcntl.LOCK_EX)
         taken = ["--port", str(other.getsockname()[1]), "--mllp-port", "0", "--workers", "2"]
         ended = subprocess.run(
             [sys.executable, "-m", "fhir_hub", "serve", "--store", f"sqlite:{tmp_path}/x", *taken],
@@ -235,4 +245,4 @@ def test_a_start_that_fails_leaves_no_worker_and_no_file(tmp_path):
 
     assert ended.returncode == 1
     assert "cannot listen on 127.0.0.1" in ended.stderr.decode()
-    assert list(tmp_path.glob("fhir-hub-*")) == []
+    assert list(tmp_path.glob("fhir-hub-*")) == [tmp_path / "fhir-hub-used"]

@@ -1,25 +1,23 @@
 """One hub on a database file: a lock beside it, which the system lets go of when the process ends.
 
-It is a file's lock (`fcntl`), not the file's being there: nothing is left behind by `kill -9`, and
-a copy of the process (`fork`) does not have it. It is on a file of its own, for to close the
-database's takes SQLite's locks. Commands that read or write beside a hub do not ask for it.
+The lock (`locking.py`) is on a file of its own, for to close the database's takes SQLite's locks.
+Commands that read or write beside a hub do not ask for it.
 
-Spec: fcntl(2), https://www.sqlite.org/howtocorrupt.html
+Spec: https://www.sqlite.org/howtocorrupt.html
 """
 
 import asyncio
 import contextlib
-import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from fhir_hub.locking import is_locked
 from fhir_hub.store.base import CannotOpen
 
 _END = ".lock"
 _WAIT_S = 3.0  # a hub that was just asked to stop, or killed, has ended by then
 _PAUSE_S = 0.1
-_HELD = (errno.EACCES, errno.EAGAIN)
 
 
 @contextlib.asynccontextmanager
@@ -59,16 +57,10 @@ def _opened(database: Path) -> int | None:
 
 
 def _is_had(descriptor: int) -> bool:
-    """Take the lock and say whether it is ours, or there is none to be had."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in _HELD
-    with contextlib.suppress(OSError):  # a full disk: then it is not said whose it is
+    """Take the lock, say in the file whose it is, and return whether it is ours."""
+    if not is_locked(descriptor):
+        return False
+    with contextlib.suppress(OSError):  # a full disk: then it is not said
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return True
