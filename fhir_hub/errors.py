@@ -227,6 +227,10 @@ class Unavailable(FhirError):
     ack = ("AE", "207")
 
 
+class OutOfTime(Unavailable):
+    """It was tried for as long as its sender waits: trying on is the sender's."""
+
+
 class Closing(Unavailable):
     """The store is closed: trying again will not help."""
 

@@ -107,7 +107,7 @@ class Receiver:
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}
-        self._line, self._came = Line(), 0
+        self._line = Line()
         self._latest = 0  # when the last message came; microseconds
 
     async def take(
@@ -173,10 +173,8 @@ class Receiver:
         return await self._once(course)
 
     async def _keep(self, message: Received, course: Course, *, is_early: bool = False) -> Kept:
-        if not course.place:
-            self._came = course.place = self._came + 1
         keep = partial(self._journal.keep, message, is_early=is_early)
-        return await self._line.keep(course.place, keep, course.tries)
+        return await self._line.keep(message.place, keep, course.tries)
 
     async def again(self, number: int, *, though_done: bool = False) -> Entered:
         """Do a message again that ended; return it as it ended now.

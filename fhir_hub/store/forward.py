@@ -48,6 +48,7 @@ Plain = tuple[Any, ...]
 KINDS = frozenset(
     ("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle", "adopt", "shrink")
 )
+_PLACE = [field.name for field in fields(Received)].index("place")
 _RECEIVED = attrgetter(*(field.name for field in fields(Received)))
 _ENTERED_FIELDS = tuple(
     field.name for field in fields(Entered) if field.name not in ("message", "links")
@@ -108,6 +109,11 @@ def changes_parameters(kind: str, value: Any) -> bool:
     """Return whether a question changes what is searched by."""
     changed = value[0] if kind == "write" else ()
     return kind == "reindex" or any(head[0] == PARAMETERS for head in changed)
+
+
+def place(kept: Any) -> int:
+    """Return the `place` of the message that the question `keep` asks to keep."""
+    return int(kept[0][_PLACE])
 
 
 def finished(kind: str, value: Any) -> int:

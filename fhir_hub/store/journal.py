@@ -28,6 +28,7 @@ class Received:
     bytes) tells that it was seen before. What its header says is there to find it by. `turns`
     are what orders it, such as patients' numbers, and are not kept. `replaces` is the number of
     the message whose corrected text this is. `owes`: its end is to be told to the sender later.
+    `place` is when it came by the machine's clock that nobody sets (monotonic nanoseconds).
     """
 
     channel: str
@@ -43,6 +44,7 @@ class Received:
     replaces: int = 0
     turns: tuple[str, ...] = field(default=(), compare=False)
     owes: bool = field(default=False, compare=False)
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

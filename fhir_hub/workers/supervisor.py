@@ -22,6 +22,7 @@ from fhir_hub.collector import calm_collector
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.intake import PortTaken
 from fhir_hub.hl7v2.channels.rereading import Rereading
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.metric_sources import forget_process
 from fhir_hub.server import Addresses, address, not_listening, open_socket
 from fhir_hub.settings import Given, Settings
@@ -30,6 +31,7 @@ from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import Logs, stopwatch
 from fhir_hub.workers.doorway import HTTP
+from fhir_hub.workers.keeping import Keeping
 from fhir_hub.workers.launch import Launch, Process
 from fhir_hub.workers.pipe import Pipe, open_pipe
 from fhir_hub.workers.ports import Ports, Ways
@@ -108,6 +110,7 @@ class Supervisor:
     ) -> None:
         self._settings, self._ports = settings, ports
         self._backend, self._launch = backend, launch
+        self._keeping = Keeping(backend, Patience(settings.message_answer_s))
         self._log = logs.get_logger("supervisor")
         self._reception, self._addresses = reception, addresses
         self._workers: dict[str, Worker] = {}
@@ -238,10 +241,13 @@ class Supervisor:
 
     async def _handle(self, worker: Worker, kind: str, value: Any) -> Any:
         """Answer a worker's question."""
+        if kind == "keep":
+            answer = await self._keeping.answer(value)
+            if not answer[1]:
+                self._hold(worker, answer[0])
+            return answer
         if kind in forward.KINDS:
             answer = await forward.answer(self._backend, kind, value)
-            if kind == "keep" and not answer[1]:
-                self._hold(worker, answer[0])
             if kind == "reopen":
                 self._hold(worker, value[0])
             if forward.changes_parameters(kind, value):

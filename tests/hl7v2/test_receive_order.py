@@ -6,6 +6,7 @@ Spec: issue D, "parallel across patients, ordered per patient, merges as barrier
 import asyncio
 import marshal
 import random
+import resource
 
 import parts
 import pytest
@@ -14,11 +15,13 @@ from apply_parts import conversion, identifier, observation, patient, replaced
 from fhir_hub.hl7v2.ack import read_header
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.order import patient_numbers
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store import forward
 from fhir_hub.store.open import open_backend
+from fhir_hub.workers.keeping import Keeping
 
 LARGE = 300  # resources: written in a thread, and what comes meanwhile is faster
 
@@ -125,6 +128,37 @@ async def test_order_holds_over_two_worker_processes(url, clock):
         own = [n for n in done if numbers[n] == who]
         assert own == sorted(own)
         assert len(own) == numbers.count(who)
+
+
+async def test_order_holds_over_two_worker_processes_on_a_full_disk(tmp_path, clock):
+    waiting, before = set(), resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def pause(seconds):
+        await asyncio.sleep(0)
+        if len(waiting) == 8:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    async with open_backend(f"sqlite:{tmp_path}/hub.sqlite") as backend:
+        keeping = Keeping(backend, Patience(120, pause))
+
+        async def ask(kind, value):
+            if kind != "keep":
+                return await forward.answer(backend, kind, value)
+            received, is_early = value
+            if not is_early:  # it could not be written, and comes again
+                waiting.add(received)
+            return await keeping.answer(value)
+
+        workers = [receiver_of(forward.forwarding(backend, ask), clock) for _ in range(2)]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+        try:
+            came = [workers[n % 2].receive(message(f"C{n}", "T1")) for n in range(8)]
+            answers = await asyncio.gather(*came)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+        assert {read_answer(answer).ack_code for answer in answers} == {"AA"}
+        assert await order(backend) == [f"C{n}" for n in range(8)]
 
 
 class Crash(BaseException):

@@ -5,6 +5,7 @@ Spec: HL7v2 chapter 2, MSH and 2.9.2
 
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,7 +70,6 @@ OnKept = Callable[[int, bytes], None]
 class Course:
     """How one message fares: its entry in the journal once it is kept, and what was tried.
 
-    `place` is where it stands among those that came to this process, 0 before it is to be kept.
     `is_again`: somebody may have finished it; `is_free`: it need not wait for its turn;
     `is_redone`: it was done before; `is_late`: its sender was told that it takes too long.
     With `on_kept` the sender waits for no more than that the message is kept.
@@ -83,7 +83,6 @@ class Course:
     is_redone: bool = False
     is_late: bool = False
     attempts: int = 0
-    place: int = 0
     on_kept: OnKept | None = None
 
     @property
@@ -117,6 +116,7 @@ def received(read: Read, raw: bytes, now: int, *, owes: bool = False) -> Receive
         header.field(10),
         turns=patient_numbers(read.text, header),
         owes=owes and read.fault is None and ack.owes(header),
+        place=time.monotonic_ns(),
     )
 
 

@@ -3,7 +3,8 @@
 While nothing can be written (a full disk) every message that comes waits here behind those that
 came before it, and only the first is tried again. When that is kept the others are, one after the
 other begun in their order; so what comes by several connections about one patient is done in the
-order in which it came, however long that took. Of several processes each keeps its own.
+order in which it came, however long that took. Where one process writes for several it keeps the
+line for all of them (`workers/keeping.py`), else each keeps its own.
 
 Spec: HL7v2 chapter 2, 2.9.2
 """
@@ -11,14 +12,13 @@ Spec: HL7v2 chapter 2, 2.9.2
 import asyncio
 from bisect import insort
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
-from fhir_hub.errors import Unavailable
+from fhir_hub.errors import OutOfTime
 from fhir_hub.hl7v2.journal.patience import Tries, is_transient
 from fhir_hub.store.ending import end_tasks
-from fhir_hub.store.journal import Kept
 
-Keep = Callable[[], Awaitable[Kept]]
+T = TypeVar("T")
 
 
 class _Waiter:
@@ -36,8 +36,8 @@ class Line:
     def __init__(self) -> None:
         self._waiting: list[_Waiter] = []
 
-    async def keep(self, place: int, keep: Keep, tries: Tries) -> Kept:
-        """Return what `keep` returns, at once or in turn; raise its error when time is up."""
+    async def keep(self, place: int, keep: Callable[[], Awaitable[T]], tries: Tries) -> T:
+        """Return what `keep` returns, at once or in turn; raise `OutOfTime` when time is up."""
         fault: Exception | None = None
         if not self._waiting:
             try:
@@ -61,7 +61,7 @@ class Line:
                     return kept
         finally:
             self._leave(own)
-        raise fault or Unavailable("earlier messages could not be kept; send it again")
+        raise OutOfTime(str(fault or "earlier messages could not be kept; send it again"))
 
     async def _turn(self, own: _Waiter, tries: Tries, *, is_tired: bool) -> bool:
         """Wait until this one is to be tried; False if time is up first."""

@@ -10,7 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fhir_hub.errors import Closing, Contended, Unavailable
+from fhir_hub.errors import Closing, Contended, OutOfTime, Unavailable
 
 _FIRST_S, _LONGEST_S = 0.05, 2.0
 _SHARE = 2 / 3
@@ -18,7 +18,8 @@ _SHARE = 2 / 3
 
 def is_transient(error: BaseException) -> bool:
     """Say whether what failed may succeed if it is tried again."""
-    return isinstance(error, Unavailable | Contended | OSError) and not isinstance(error, Closing)
+    may = isinstance(error, Unavailable | Contended | OSError)
+    return may and not isinstance(error, Closing | OutOfTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +29,17 @@ class Patience:
     answer_s: float = 30.0
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    def tries(self) -> "Tries":
-        """Return what counts the tries of one message from now on."""
-        return Tries(self)
+    def tries(self, since_s: float | None = None) -> "Tries":
+        """Return what counts the tries of one message, from now on or since a loop's time."""
+        return Tries(self, asyncio.get_running_loop().time() if since_s is None else since_s)
 
 
 class Tries:
     """The tries of one message."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, since_s: float) -> None:
         self._pause = patience.pause
-        self._end = asyncio.get_running_loop().time() + patience.answer_s * _SHARE
+        self._end = since_s + patience.answer_s * _SHARE
         self._next_s = _FIRST_S
 
     @property
