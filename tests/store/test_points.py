@@ -12,6 +12,7 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import And, Compare, Has, Is, Not, Plan, Query, Range, SortKey
 from fhir_hub.store.base import Change, Store
 from fhir_hub.store.memory.store import open_memory
+from fhir_hub.store.open import open_backend
 from fhir_hub.store.sqlite.agreement import ENTRIES
 from fhir_hub.store.sqlite.store import open_sqlite
 from fhir_hub.store.sqlite.walks import Limits
@@ -133,3 +134,19 @@ async def test_a_resource_whose_intervals_are_in_two_indexes_is_on_one_page_once
         found = await pages(store, Query(("Observation",), And(()), sort, 9, "", True))
         assert found == [(["a", "b"], 2)]
     await store.close()
+
+
+async def test_what_a_worker_changes_first_after_a_start_is_in_no_index_of_points(
+    tmp_path, as_worker
+):
+    path = tmp_path / "hub.db"
+    term = Entry("date", "date", low=5, high=5 + DAY)
+    async with open_backend(f"sqlite:{path}") as opened:
+        await opened.store.write([change("a", 1, [term])])
+    async with open_backend(f"sqlite:{path}") as opened:
+        later = term._replace(low=7, high=7 + DAY)
+        await as_worker(opened).store.write([change("a", 2, [later])])
+
+    assert rows(path, "SELECT low FROM by_point") == []
+    assert rows(path, "SELECT low FROM by_low") == [(7,)]
+    assert [(rule.name, found) for rule in ENTRIES if (found := rows(path, rule.find))] == []

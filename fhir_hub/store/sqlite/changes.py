@@ -250,6 +250,7 @@ class Changes:
     def _replace_entries(self, rows: Rows, of: _Owner, type_id: int, coded: Coded) -> None:
         """Put the rows that differ from those that the resource has, and remove the others."""
         new, rid = Rows(), of[0]
+        self._coder.learn(coded[1])  # what came from another process may be unknown here
         self._add_entries(new, of, type_id, coded)
         if self._has_texts:
             self._connection.execute("DELETE FROM full_text WHERE rowid = ?", (rid,))
