@@ -18,7 +18,15 @@ from fhir_hub.hl7v2 import merged_patients
 from fhir_hub.hl7v2.convert import Conversion, Converted, with_resource
 from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.matches import code_of
-from fhir_hub.hl7v2.meaning import answers, bookings, conclusions, moves, snapshots, unlinks
+from fhir_hub.hl7v2.meaning import (
+    answers,
+    bookings,
+    conclusions,
+    moves,
+    numbers_moved,
+    snapshots,
+    unlinks,
+)
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Later
@@ -64,6 +72,7 @@ async def apply(
         await unlinks.find(unit, patients)
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
+        numbers_moved.settle(things)
     await _find_others(unit, things)
     await moves.find_renumbered(unit, things, conversion.teller.event)
     await answers.require(unit, things, conversion.teller)
@@ -128,19 +137,15 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         plan = match.plan_of(sorted(wanted))
         known = [_loaded(s) for s in await unit.find("Patient", plan, familiar="whole")]
     survivors = await merged_patients.survivors(unit, known)
-    moved = {
-        number
-        for thing in patients
-        for number in match.numbers(thing.converted.removes.get("identifier", ()))
-    }
-    for thing in patients:
-        resource = thing.resource
-        if moved and not thing.converted.removes:
+    for thing in sorted(patients, key=lambda one: not one.converted.removes):
+        resource, moved = thing.resource, set[Number]()
+        if not thing.converted.removes and (moved := numbers_moved.moving(patients)):
             resource = _without(thing.converted, moved).resource
         candidates = [one for one in known if not doubles.shows_anothers_card(resource, one)]
         decision = match.decide(resource, candidates, survivors)
         if decision.patient is None:
             await _find_described(unit, thing, resource)
+            numbers_moved.find_holder(thing, resource, patients)
             continue
         patient = dict(decision.patient)
         merged = [one for one in candidates if one["id"] in decision.merged]

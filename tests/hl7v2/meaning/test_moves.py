@@ -176,3 +176,37 @@ async def test_a_visit_takes_in_what_came_early_under_its_new_number(say, every,
     whole = {"reference": f"Encounter/{first['id']}"}
     assert (early["status"], early["partOf"]) == ("entered-in-error", whole)
     assert [one["encounter"] for one in await every("Observation")] == [whole] * 2
+
+
+async def people(every):
+    return [
+        (one["name"][0]["text"], sorted(number["value"] for number in one.get("identifier", ())))
+        for one in await every("Patient")
+    ]
+
+
+@pytest.mark.parametrize("mrg", [MOVE, "MRG|T9^^^SHTH01^PI"])
+async def test_a_number_that_goes_off_an_unknown_record_makes_none(say, every, mrg):
+    for at in ("0900", "0910"):  # the second time the number is where it goes to
+        await say("ADT^A43", at, numbered("T1"), mrg)
+        assert await people(every) == [(SHEN, ["T1", "T9"])]
+    targets = [one["reference"] for one in (await every("Provenance"))[0]["target"]]
+    assert len([one for one in targets if one.startswith("Patient/")]) == 1
+
+
+@pytest.mark.parametrize("mrg", [MOVE, "MRG|T9^^^SHTH01^PI"])
+async def test_a_number_that_goes_to_nobody_else_stays(say, every, told_of, mrg):
+    await say("ADT^A01", "0800", numbered("T9"), visit(f19="V9"))
+    await say("ADT^A43", "0900", numbered("T9"), mrg)
+    assert await people(every) == [(SHEN, ["T9"])]
+    assert await told_of() == {"V9": SHEN}
+
+
+async def test_a_number_goes_to_who_is_told_by_pid_2_or_has_another_name(say, every, told_of):
+    await say("ADT^A01", "0800", numbered("T9", "T2", name="李^四"), visit(f19="V9"))
+    target = segment("PID", f2="T1^^^SHTH01^PI", f3="T9^^^SHTH01^PI", f5="沈^桂芳")
+    await say("ADT^A43", "0900", target, MOVE)
+    assert await people(every) == [(LI, ["T2"]), (SHEN, ["T1", "T9"])]
+    await say("ADT^A43", "0910", numbered("T9", name="王^五"), "MRG|T9^^^SHTH01^PI")
+    assert await people(every) == [(LI, ["T2"]), (SHEN, ["T1"]), ("王五", ["T9"])]
+    assert await told_of() == {"V9": "王五"}
