@@ -20,7 +20,7 @@ from fhir_hub.r4.references import RECORDS, find_references
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is, Or
-from fhir_hub.store.base import Stored
+from fhir_hub.store.base import Key, Stored
 
 BY_NUMBER = f"{systems.BASE}/StructureDefinition/patient-by-number"
 _MOVED = {"A43": "Patient", "A44": "Account", "A45": "Encounter"}
@@ -105,7 +105,10 @@ async def follow(
             if thing.key[0] == _MOVED[event] and thing.stored:
                 old, new = _target(thing.stored, "subject"), _target(thing.resource, "subject")
                 if old and new:
-                    await _re_point(unit, thing, {old: addresses.get(new, new)}, known)
+                    changes = {old: addresses.get(new, new)}
+                    await _re_point(unit, thing, changes, known)
+                    if event == "A44":
+                        await _take_visits(unit, thing, changes, known)
 
 
 async def _take_in(unit: Unit, visit: Thing, known: Parameters) -> None:
@@ -123,6 +126,26 @@ def _target(resource: dict[str, Any], element: str) -> str:
     value = resource.get(element, {})
     one = next(iter(value), {}) if isinstance(value, list | tuple) else value
     return str(one.get("reference", ""))
+
+
+async def _take_visits(
+    unit: Unit, account: Thing, changes: Mapping[str, str], known: Parameters
+) -> None:
+    """Stage an account's visits, and what refers to them, with their references changed.
+
+    Its visits name it; one that a charge of it names is of it too, if it names no other.
+    """
+    visits: dict[str, None] = {}
+    async for resource_type, stored in _referring(unit, "Account", account.address, known):
+        named = find_references(fhirjson.loads(stored.content))
+        every = f"{resource_type}/{stored.logical_id}", *(one["reference"] for one, _ in named)
+        visits |= dict.fromkeys(one for one in every if one.startswith("Encounter/"))
+    for address in visits:
+        visit = await unit.current(Key("Encounter", address.partition("/")[2]))
+        of = _target(fhirjson.loads(visit.content), "account") if visit else "none"
+        if visit and of in ("", account.address):
+            await _change(unit, visit, changes)
+            await _lead(unit, "Encounter", address, changes, known)
 
 
 async def _re_point(

@@ -151,10 +151,11 @@ async def test_a_moved_account_takes_its_charges_along(say, only, numbers):
     charge = segment("FT1", f1="1", f2="X1", f4="20250314", f6="CG", f7="A^a", f10="1")
     await say("ADT^A04", "0800", person("T1", f18="A1"))
     await say("ADT^A04", "0810", person("T2"))
-    await say("DFT^P03", "0820", person("T1", f18="A1"), charge)
+    await say("ADT^A04", "0815", person("T1"), visit())
+    await say("DFT^P03", "0820", person("T1", f18="A1"), visit(), charge)
     await say("ADT^A44", "0900", person("T2"), segment("MRG", f1="T1^^^SHTH01^PI", f3="A1"))
     people = await numbers("Patient")
-    for kind in ("Account", "ChargeItem"):
+    for kind in ("Account", "ChargeItem", "Encounter"):
         subject = (await only(kind))["subject"]
         subject = subject[0] if isinstance(subject, list) else subject
         assert people[subject["reference"]] == "T2", kind
@@ -210,3 +211,23 @@ async def test_a_number_goes_to_who_is_told_by_pid_2_or_has_another_name(say, ev
     await say("ADT^A43", "0910", numbered("T9", name="王^五"), "MRG|T9^^^SHTH01^PI")
     assert await people(every) == [(LI, ["T2"]), (SHEN, ["T1"]), ("王五", ["T9"])]
     assert await told_of() == {"V9": "王五"}
+
+
+async def test_a_moved_account_takes_its_visits_along_and_what_was_told_of_them(say, every):
+    one, other = person("T1", f18="A1"), person("T1", f18="A2")
+    await say("ADT^A01", "0800", one, visit())
+    await say("ADT^A01", "0805", other, visit(f19="V2"))
+    await say("ADT^A04", "0810", person("T2"), visit(f19="V3"))
+    await say("ORU^R01", "0822", person("T1"), visit(), *result("F1"))
+    await say("ORU^R01", "0824", person("T1"), visit(f19="V2"), *result("F2"))
+    moved = segment("MRG", f1="T1^^^SHTH01^PI", f3="A1")
+    await say("ADT^A44", "0900", person("T2", f18="A9"), moved)
+    await say("ADT^A08", "0910", person("T2", f18="A9"), visit(f10="MED"))
+
+    first, second = (f"Patient/{one['id']}" for one in await every("Patient"))
+    subjects = [second, first, second], [second, first]
+    kinds = "Encounter", "DiagnosticReport"
+    for kind, wanted in zip(kinds, subjects, strict=True):
+        assert [one["subject"]["reference"] for one in await every(kind)] == wanted
+    accounts = [[one["value"] for one in of["identifier"]] for of in await every("Account")]
+    assert accounts == [["A1", "A9"], ["A2"]]
