@@ -72,9 +72,7 @@ async def apply(
         await unlinks.find(unit, patients)
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
-        numbers_moved.settle(things)
-    await _find_others(unit, things)
-    await moves.find_renumbered(unit, things, conversion.teller.event)
+    await _find_others(unit, things, conversion.teller.event)
     await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
@@ -203,8 +201,9 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
     unit.require_none("Patient", is_gone)
 
 
-async def _find_others(unit: Unit, things: list[Thing]) -> None:
+async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
     """Find what is no Patient by identifier and by key, with a search of each a resource type."""
+    numbers_moved.settle(things)
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
         if thing.converted.match and thing.resource_type != "Patient":
@@ -250,6 +249,7 @@ async def _find_others(unit: Unit, things: list[Thing]) -> None:
                 choose_part(thing, holders, told)
         for thing in await choose_named(unit, named, holders) if named else ():
             things.remove(thing)
+    await moves.find_renumbered(unit, things, event)
 
 
 async def _find_made(
