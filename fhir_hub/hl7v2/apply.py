@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.meaning import (
     answers,
     bookings,
     conclusions,
+    documents,
     moves,
     numbers_moved,
     snapshots,
@@ -106,6 +107,7 @@ async def _follow(
     """Stage what follows from what is staged now, for what the message itself does not tell."""
     await bookings.free_slots(unit, things)
     await conclusions.restate(unit, things, addresses)
+    await documents.supersede(unit, things)
     await moves.follow(unit, things, addresses, event, known)
 
 

@@ -1,0 +1,53 @@
+"""A document that another one replaces is obsolete, in whichever order the two come.
+
+Spec: HL7v2 chapter 9, T09 and T10; R4 documentreference.relatesTo
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.things import Thing
+from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.search.plan import Has, Is
+from fhir_hub.store.base import Stored
+
+
+async def supersede(unit: Unit, things: Sequence[Thing]) -> None:
+    """Stage as superseded what a document of the message replaces, and one replaced before."""
+    for thing in things:
+        if thing.resource_type != "DocumentReference":
+            continue
+        replaced = _tests(_replaced(thing.resource))
+        for stored in await _found(unit, "identifier", replaced):
+            if stored.logical_id != thing.logical_id:
+                await _end(unit, stored)
+        own = _tests(thing.resource.get("identifier", ()))
+        later = await _found(unit, "relatesto:identifier", own)
+        if any(_replaced(fhirjson.loads(one.content)) for one in later):
+            await _end(unit, await unit.current(thing.key))
+
+
+async def _found(unit: Unit, parameter: str, tests: tuple[Is, ...]) -> list[Stored]:
+    plan = Has(parameter, "token", tests)
+    return await unit.find("DocumentReference", plan) if tests else []
+
+
+def _replaced(document: Resource) -> list[Any]:
+    """Return the numbers of the documents that one replaces, if it holds."""
+    if document.get("status") != "current":
+        return []
+    related = (one for one in document.get("relatesTo", ()) if one.get("code") == "replaces")
+    return [one["target"]["identifier"] for one in related if "identifier" in one.get("target", {})]
+
+
+def _tests(identifiers: Iterable[Any]) -> tuple[Is, ...]:
+    return tuple(
+        Is(one["value"], one["system"]) for one in identifiers if {"value", "system"} <= {*one}
+    )
+
+
+async def _end(unit: Unit, stored: Stored | None) -> None:
+    document: Resource = fhirjson.loads(stored.content) if stored else {}
+    if stored and document.get("status") == "current":
+        await unit.update({**document, "status": "superseded"}, stored.logical_id)

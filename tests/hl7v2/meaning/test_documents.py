@@ -1,0 +1,40 @@
+"""Documents that are edited, added to, replaced and cancelled.
+
+Spec: HL7v2 chapter 9, T02, T06, T08, T10 and T11
+"""
+
+import pytest
+from meaning_parts import person, segment
+
+
+@pytest.fixture
+def tell(say, every):
+    """Tell of a document; return the states of all by their numbers."""
+
+    async def run(event, at, number, parent="", text="text"):
+        document = segment("TXA", f1="1", f2="DS", f3="TX", f4="20250314", f12=number, f13=parent)
+        await say(f"MDM^{event}", at, person(), document, f"OBX|1|TX|||{text}||||||F")
+        found = await every("DocumentReference")
+        return {one["identifier"][0]["value"]: one["status"] for one in found}
+
+    return run
+
+
+async def test_a_document_that_is_replaced_is_superseded(tell):
+    await tell("T02", "0800", "D1")
+    await tell("T08", "0805", "D1", text="edited")
+    assert await tell("T06", "0810", "D2", "D1") == {"D1": "current", "D2": "current"}
+    assert await tell("T10", "0820", "D3", "D1") == {
+        "D1": "superseded",
+        "D2": "current",
+        "D3": "current",
+    }
+    states = await tell("T10", "0830", "D4", "D3")
+    assert states == {"D1": "superseded", "D2": "current", "D3": "superseded", "D4": "current"}
+    assert await tell("T04", "0840", "D3") == states
+    assert (await tell("T11", "0850", "D4"))["D4"] == "entered-in-error"
+
+
+async def test_a_document_that_comes_after_what_replaces_it_is_superseded(tell):
+    await tell("T10", "0900", "D2", "D1")
+    assert await tell("T02", "0800", "D1") == {"D2": "current", "D1": "superseded"}
