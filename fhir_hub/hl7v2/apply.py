@@ -83,6 +83,7 @@ async def apply(
     routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
     moves.keep_class(things, conversion.teller.event)
+    bookings.keep_over(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
     for thing in [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]:

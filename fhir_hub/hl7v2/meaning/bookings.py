@@ -1,32 +1,63 @@
 """A booking that is cancelled gives its slot back, even where the message does not name it.
 
-Spec: HL7v2 chapter 10, S15 to S17; DOMAIN 2.5 (slot back to the pool)
+Only a new booking or another time (S12, S13) books again what is over: a change of it (S14) does
+not. A message that comes late, of a booking that is cancelled by then, takes no slot.
+
+Spec: HL7v2 chapter 10, S12 to S17; DOMAIN 2.5 (slot back to the pool)
 """
 
 from collections.abc import Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.things import Thing
-from fhir_hub.repository.unit import Unit
+from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
+
+_GONE = ("cancelled", "entered-in-error")
+_OVER = (*_GONE, "noshow", "fulfilled")
+
+
+def keep_over(things: Sequence[Thing], event: str) -> None:
+    """Leave a booking that is over its state where a message changes something else of it (S14)."""
+    for thing in things if event == "S14" else ():
+        said, held = thing.resource, thing.stored or {}
+        is_over = held.get("status") in _OVER and said.get("status") not in _OVER
+        if thing.resource_type == "Appointment" and is_over:
+            rest = {name: part for name, part in said.items() if name != "status"}
+            thing.converted = thing.converted._replace(resource=rest)
 
 
 async def free_slots(unit: Unit, things: Sequence[Thing]) -> None:
-    """Stage the slots of each Appointment that the message cancels as free again."""
+    """Stage the slots of each Appointment that the message cancels as free again.
+
+    Those that it would take for one that is cancelled already are as they were.
+    """
     for thing in things:
-        if thing.resource_type != "Appointment" or thing.resource.get("status") != "cancelled":
-            continue
-        if (thing.stored or {}).get("status") == "cancelled":  # somebody may have it since
+        if thing.resource_type != "Appointment":
             continue
         current = await unit.current(thing.key)
         held = fhirjson.loads(current.content) if current and current.content else {}
-        if held.get("status") != "cancelled":  # an older message cancelled nothing
+        if held.get("status") not in _GONE:
             continue
-        for reference in held.get("slot", ()):
-            key = Key("Slot", str(reference.get("reference", "")).partition("/")[2])
-            stored = await unit.current(key)
-            if stored is None or stored.is_deleted:
-                continue
-            slot = fhirjson.loads(stored.content)
-            if slot["status"] == "busy":
-                await unit.update({**slot, "status": "free"}, key.logical_id)
+        if thing.resource.get("status") not in _GONE:
+            await _give_back(unit, things)
+        elif (thing.stored or {}).get("status") not in _GONE:  # else somebody may have it since
+            for reference in held.get("slot", ()):
+                address = str(reference.get("reference", ""))
+                await _set(unit, address.partition("/")[2], "free")
+
+
+async def _give_back(unit: Unit, things: Sequence[Thing]) -> None:
+    for thing in things:
+        if thing.resource_type == "Slot":
+            before: Resource = thing.stored or {"status": "free"}
+            await _set(unit, thing.logical_id, before["status"])
+
+
+async def _set(unit: Unit, logical_id: str, status: str) -> None:
+    stored = await unit.current(Key("Slot", logical_id))
+    if stored is None or stored.is_deleted:
+        return
+    slot = fhirjson.loads(stored.content)
+    if slot["status"] == "busy":
+        await unit.update({**slot, "status": status}, logical_id)

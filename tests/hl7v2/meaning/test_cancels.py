@@ -167,6 +167,35 @@ async def test_a_booking_cancelled_frees_its_slot_and_can_be_booked_again(say, o
     assert (await only("Slot"))["status"] == "busy"
 
 
+def booking(at="20250320090000"):
+    return f"SCH|P1^ZJJCHC|A1^SHTH01|||||||15|min|^^15^{at}", person()
+
+
+SLOT = ("AIP|1||D1^顾^文清", "ZHY|1|SLOT-1|COMMUNITY^社区优先号源^99QPSL")
+
+
+@pytest.mark.parametrize(("event", "status"), [("S15", "cancelled"), ("S26", "noshow")])
+async def test_a_change_of_a_booking_that_is_over_does_not_book_again(say, only, event, status):
+    await say("SIU^S12", "0900", *booking(), *SLOT)
+    await say(f"SIU^{event}", "1000", *booking())
+    before = (await only("Slot"))["status"]
+    await say("SIU^S14", "1100", *booking("20250320093000"), *SLOT)
+    found = await only("Appointment")
+    assert (found["status"], found["start"]) == (status, "2025-03-20T09:30:00+08:00")
+    assert (await only("Slot"))["status"] == before
+    await say("SIU^S13", "1200", *booking("20250321090000"), *SLOT)
+    assert (await only("Appointment"))["status"] == "booked"
+    assert (await only("Slot"))["status"] == "busy"
+
+
+@pytest.mark.parametrize("event", ["S15", "S17"])
+async def test_a_booking_that_comes_after_its_cancel_takes_no_slot(say, only, event):
+    await say(f"SIU^{event}", "1000", *booking())
+    await say("SIU^S12", "0900", *booking(), *SLOT)
+    assert (await only("Appointment"))["status"] in ("cancelled", "entered-in-error")
+    assert (await only("Slot"))["status"] == "free"
+
+
 @pytest.mark.parametrize(("code", "status"), [("OC", "revoked"), ("CR", "revoked")])
 async def test_an_order_cancelled_keeps_what_was_ordered(say, only, code, status):
     order = segment("OBR", f2="P1^ZJJCHC", f4="GLU^血糖", f13="空腹")
