@@ -211,7 +211,8 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
     for thing in things:
         if thing.converted.match and thing.resource_type != "Patient":
             by_type.setdefault(thing.resource_type, []).append(thing)
-    for resource_type, of_type in by_type.items():
+    for resource_type in sorted(by_type, key="DiagnosticReport".__eq__):  # after its results
+        of_type = by_type[resource_type]
         keys: set[Number] = set()
         wanted: set[Number] = set()
         for thing in of_type:
@@ -249,7 +250,7 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
             _choose(thing, holders)
         for thing in told:
             if thing.converted.earlier and not thing.logical_id:
-                choose_part(thing, holders, told)
+                choose_part(thing, holders, told, things)
         for thing in await choose_named(unit, named, holders) if named else ():
             things.remove(thing)
     await moves.find_renumbered(unit, things, event)

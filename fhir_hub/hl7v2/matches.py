@@ -45,6 +45,8 @@ def set_matches(made: Iterable[tuple[Entry, Draft]]) -> None:
             draft.match = keys + _of_types(held, entry.match)
             for number in draft.match:
                 ordered.setdefault((draft.name, number), []).append(draft)
+        if len(keys) > 1 and draft.earlier:
+            draft.match = tuple(pair for pair in draft.match if pair not in draft.earlier)
     for (_, number), drafts in ordered.items():
         if len(drafts) > 1:
             _part(number, drafts)

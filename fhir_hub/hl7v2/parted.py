@@ -14,13 +14,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.calls.orders import PART
+from fhir_hub.hl7v2.convert import with_resource
+from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.matches import code_of, pairs_of_type
+from fhir_hub.hl7v2.meaning.teller import stamps_of, time_of
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, numbers_of
 from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.plan import Has, Is
 
+_OF_RESULTS = ("Observation", "DiagnosticReport")
+_CORRECTED = ("corrected", "amended", "entered-in-error", "cancelled")
+_OPEN = ("registered", "preliminary", "partial")
 _SAID = ("value", "effective", "component")
 Holders = Mapping[Number, Mapping[str, Resource]]
 
@@ -36,19 +42,25 @@ def names_part(thing: Thing, holders: Holders) -> bool:
     )
 
 
-def choose_part(thing: Thing, holders: Holders, of_type: Sequence[Thing]) -> None:
+def choose_part(
+    thing: Thing, holders: Holders, of_type: Sequence[Thing], things: Sequence[Thing]
+) -> None:
     """Have a thing found by a number that it shares: what has that alone, and the same code.
 
-    A result is so found by a key of before, if it says the same.
+    A result is so found by a key of before or of its kind, and a report of its kind by its results:
+    the newest that it goes on.
     """
+    said = {one["reference"] for one in thing.resource.get("result", ())}
+    own = {one.address for one in things if not said.isdisjoint(one.full_urls)} if said else set()
     for number in numbers_of(thing.converted.earlier):
         held = holders.get(number, {}).values()
         found = [one for one in held if code_of(one) == code_of(thing.resource)]
         taken = {one.logical_id for one in of_type} if found else ()
         found = [one for one in found if one["id"] not in taken and not _is_part(one)]
-        found = [one for one in found if _says_the_same(one, thing.resource)]
-        if len(found) == 1:
-            thing.found(found[0])
+        found = [one for one in found if _goes_on(one, thing, own)]
+        if found and (len(found) == 1 or thing.resource_type in _OF_RESULTS):
+            thing.found(max(found, key=_last_told))
+            _keep_keys(thing)
             return
 
 
@@ -109,7 +121,29 @@ def _is_part(resource: Resource) -> bool:
     return any(one.get("system") == PART for one in resource.get("meta", {}).get("tag", ()))
 
 
-def _says_the_same(stored: Resource, resource: Resource) -> bool:
-    """Say whether two results have one value and time; of what is no result nothing is asked."""
+def _goes_on(stored: Resource, thing: Thing, own: set[str]) -> bool:
+    """Say whether a message goes on with a result: corrects it, ends it, or says the same again.
+
+    A report says the same if all of its results, `own`, are the stored one's.
+    """
+    resource = thing.resource
+    if thing.resource_type not in _OF_RESULTS or _is_part(resource):
+        return True
+    if resource.get("status") in _CORRECTED or stored.get("status") in _OPEN:
+        return True
+    if thing.resource_type == "DiagnosticReport":
+        return own <= {one.get("reference") for one in stored.get("result", ())}
     told = ({k: v for k, v in one.items() if k.startswith(_SAID)} for one in (stored, resource))
-    return resource["resourceType"] != "Observation" or next(told) == next(told)
+    return next(told) == next(told)
+
+
+def _keep_keys(thing: Thing) -> None:
+    """Leave what was found by its kind the keys that it has: nothing new is said by another."""
+    meta = (thing.stored or {}).get("meta", {})
+    if len(keys_of(thing.resource)) > 1 and "tag" in meta:
+        own = {**thing.resource["meta"], "tag": meta["tag"]}
+        thing.converted = with_resource(thing.converted, {**thing.resource, "meta": own})
+
+
+def _last_told(stored: Resource) -> int:
+    return max(map(time_of, stamps_of(stored)), default=0)

@@ -239,10 +239,11 @@ def _by_name(value: Value, context: Context) -> list[Json]:
     return [dict(one) for one in meant or ()]
 
 
-def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
+def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | list[Json] | None:
     """Return the key of a result, a tag: its order's number, code and sub-id.
 
-    The last two paths are code and sub-id, the ones before are numbers: the first filled counts.
+    Of one that nothing tells from others of its kind there are two (`_unplaced`). The last two
+    paths are code and sub-id, the ones before are numbers: the first filled counts.
     """
     code_path, part_path = paths[-2:]
     segment = place.segment
@@ -271,7 +272,7 @@ def _numbered(place: Place, key: str, asked: str = "") -> Json:
     return {"system": system, "code": key if again == 1 else f"{key}#{again}"}
 
 
-def _numberless(place: Place, draft: Draft, pieces: list[str]) -> Json:
+def _numberless(place: Place, draft: Draft, pieces: list[str]) -> Json | list[Json]:
     """Return the key of a result whose order has no number: by its moments, and what was asked for.
 
     Without a moment it is that of its visit.
@@ -281,10 +282,23 @@ def _numberless(place: Place, draft: Draft, pieces: list[str]) -> Json:
     visit = "" if any(moments) else one_line(place.text(Path("PV1", 19)))
     more = [_code(asked.raw, asked.encoding) if asked else "", visit]
     before = _natural(place, draft, [*pieces, *moments])
+    if not any((*moments, visit)):
+        return _unplaced(place, draft, [*pieces, *moments, *more], before)
     if not any(more):
         return before
     draft.earlier = ((before["system"], before["code"]),)  # of a build before 27 November 2026
     return _natural(place, draft, [*pieces, *moments, *more])
+
+
+def _unplaced(place: Place, draft: Draft, texts: list[str], kind: Json) -> list[Json]:
+    """Return both keys of what has no number, time or visit: of its message, and of its kind.
+
+    By the second one that says the same again, or corrects it, finds the newest (`parted.py`).
+    """
+    kind = _natural(place, draft, texts) if any(texts[-2:]) else kind
+    draft.earlier = ((kind["system"], kind["code"]),)
+    sent = place.text(Path("MSH", 7)) or place.run.control_id
+    return [_natural(place, draft, ["sent", sent, *texts]), kind]
 
 
 def _was_known(place: Place, draft: Draft, number: str, pieces: list[str]) -> None:
@@ -326,6 +340,12 @@ def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the key, a tag, of what has no number: by sender, patient and the given fields."""
     texts = ["~".join(map(_told, place.values(path))) for path in paths]
     return _natural(place, draft, texts) if any(texts) else None
+
+
+def unplaced_key(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return both keys of a report that nothing but the given fields tells from others."""
+    kind = natural_key(place, draft, paths)
+    return _unplaced(place, draft, [kind["code"], "", ""], kind) if kind else None
 
 
 def _told(value: Value) -> str:

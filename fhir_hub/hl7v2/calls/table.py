@@ -46,6 +46,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `report_status` | OBR-25 | code of a result that tells none, where the hub keeps it |
 | `observation_category` | OBR-24, OBR-4 … | category by a field that the table knows, or by code |
 | `natural_key` | what tells it from others | tag of what has no number of its own |
+| `unplaced_key` | the same | tags of what has no time either: its message's, its kind's |
 | `appointment_start` | paths to try | instant |
 | `appointment_end` | two ends, (duration, unit) …, `M15` | instant |
 | `appointment_minutes` | duration, unit | positiveInt |
@@ -179,6 +180,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "local_number": orders.local_number,
         "message_entity": source.message_entity,
         "natural_key": results.natural_key,
+        "unplaced_key": results.unplaced_key,
         "observers": roles.observers,
         "own_number": roles.own_number,
         "supply_key": orders.supply_key,

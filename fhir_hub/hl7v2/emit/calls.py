@@ -36,6 +36,7 @@ Inverse = Callable[[Seat, Paths, list[Found], Outbound], list[Found]]
 SILENT = frozenset(
     {
         "natural_key",
+        "unplaced_key",
         "observation_key",
         "facility_performer",
         "local_number",

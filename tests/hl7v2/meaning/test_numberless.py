@@ -3,6 +3,7 @@
 Spec: HL7v2 chapter 7, ORU_R01 (PATIENT_OBSERVATION, OBX); docs/hl7v2-maps.md, keys
 """
 
+import pytest
 from meaning_parts import person, segment, visit
 
 
@@ -68,3 +69,36 @@ async def test_a_resend_finds_what_a_build_of_before_stored_under_another_key(sa
     await say("ORU^R01", "0830", person("T2"), glucose("7", at))
     await say("ORU^R01", "0840", person("T2"), panel("A"), glucose("7", at, "C"))
     assert (await current(every))[2:] == [("7", "2")]
+
+
+def numberless(value, status="F"):
+    weight = segment("OBX", f1="2", f2="NM", f3="WT^x^L", f5="70", f11="F")
+    return person(), panel("A"), glucose(value, status=status), weight
+
+
+@pytest.mark.parametrize("is_panel", [True, False])
+async def test_results_without_number_time_or_visit_are_those_of_their_message(
+    say, every, is_panel
+):
+    async def tell(at, value, status="F"):
+        pid, order, *results = numberless(value, status)
+        await say("ORU^R01", at, pid, *([order] if is_panel else []), results[0])
+        return await current(every)
+
+    assert await tell("0800", "5") == [("5", "1")]
+    assert await tell("0900", "9") == [("5", "1"), ("9", "1")]
+    assert await tell("0900", "9") == [("5", "1"), ("9", "1")]
+    assert await tell("0930", "9") == [("5", "1"), ("9", "1")]  # the same again
+    assert await tell("1000", "8", "C") == [("5", "1"), ("8", "2")]
+    assert await tell("1010", "7", "P") == [("5", "1"), ("8", "2"), ("7", "1")]
+    assert await tell("1020", "6") == [("5", "1"), ("8", "2"), ("6", "2")]
+    assert len(await every("DiagnosticReport")) == (3 if is_panel else 0)
+
+
+async def test_a_report_without_number_time_or_visit_is_that_of_its_results(say, every):
+    for at, value in (("0800", "5"), ("0810", "9"), ("0820", "5")):
+        await say("ORU^R01", at, *numberless(value))
+    first, second = await every("DiagnosticReport")
+    assert first["result"][0] != second["result"][0]
+    await say("ORU^R01", "0830", *numberless("8", "C")[:3])
+    assert sorted(value for value, _ in await current(every)) == ["5", "70", "8"]
