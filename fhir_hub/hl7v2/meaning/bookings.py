@@ -1,12 +1,13 @@
 """A booking that is cancelled gives its slot back, even where the message does not name it.
 
 Only a new booking or another time (S12, S13) books again what is over: a change of it (S14) does
-not. A message that comes late, of a booking that is cancelled by then, takes no slot.
+not, nor does that of a referral (I13) open one that was cancelled. A message that comes late, of
+a booking that is cancelled by then, takes no slot.
 
-Spec: HL7v2 chapter 10, S12 to S17; DOMAIN 2.5 (slot back to the pool)
+Spec: HL7v2 chapter 10, S12 to S17, chapter 11, I13; DOMAIN 2.5 (slot back to the pool)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.things import Thing
@@ -14,16 +15,21 @@ from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 
 _GONE = ("cancelled", "entered-in-error")
-_OVER = (*_GONE, "noshow", "fulfilled")
+_STATE = ("status", "businessStatus", "statusReason")
+# By the event of a change: the states in which it leaves what it changes.
+_CHANGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "S14": {"Appointment": (*_GONE, "noshow", "fulfilled")},
+    "I13": {"ServiceRequest": ("revoked", _GONE[1]), "Task": _GONE},
+}
 
 
 def keep_over(things: Sequence[Thing], event: str) -> None:
-    """Leave a booking that is over its state where a message changes something else of it (S14)."""
-    for thing in things if event == "S14" else ():
-        said, held = thing.resource, thing.stored or {}
-        is_over = held.get("status") in _OVER and said.get("status") not in _OVER
-        if thing.resource_type == "Appointment" and is_over:
-            rest = {name: part for name, part in said.items() if name != "status"}
+    """Leave a booking or referral that is over its state where a message changes the rest of it."""
+    states = _CHANGES.get(event, {})
+    for thing in things if states else ():
+        said, over = thing.resource, states.get(thing.resource_type, ())
+        if (thing.stored or {}).get("status") in over and said.get("status") not in over:
+            rest = {name: part for name, part in said.items() if name not in _STATE}
             thing.converted = thing.converted._replace(resource=rest)
 
 

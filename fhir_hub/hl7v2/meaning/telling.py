@@ -110,7 +110,7 @@ class Telling:
             filled = fill(stored, left, self.choices)
             if is_older and stored["resourceType"] == "Encounter":
                 at = told_at(stored, teller)
-                filled = visits.remembered(filled, converted.resource, teller, at)
+                filled = visits.remembered(stored, filled, converted.resource, teller, at)
             return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)

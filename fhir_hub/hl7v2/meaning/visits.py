@@ -57,24 +57,31 @@ def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) 
     return {name: value for name, value in result.items() if value not in ([], {})}
 
 
-def remembered(filled: Resource, new: Resource, teller: Teller, told_at: int) -> Resource:
-    """Return a stored Encounter with the state that an older message tells: it was before.
+def remembered(
+    stored: Resource, filled: Resource, new: Resource, teller: Teller, told_at: int
+) -> Resource:
+    """Return an Encounter with what an older message tells of it as what was before.
 
-    `told_at` is as of when the teller told the state that holds. Where states before that are
-    known it is not certain between which this one was.
+    That is its state, and who attended; `told_at` is as of when the teller told what holds. Where
+    states before that are known it is not certain between which this one was.
     """
-    status = new.get("status", filled.get("status"))
-    if (
-        teller.message_type != "ADT"
-        or teller.event not in _OF_STATE - _BACK
-        or status == filled.get("status")
-        or "statusHistory" in filled
-        or teller.time >= told_at
-    ):
+    if teller.message_type != "ADT" or teller.time >= told_at:
         return filled
     start, end = (instant(from_microseconds(at)) for at in (teller.time, told_at))
-    before = {"status": status, "period": {"start": start, "end": end}}
-    return {**filled, "statusHistory": [before]}
+    result, status = dict(filled), new.get("status", filled.get("status"))
+    known = stored.get("participant", [])
+    if any(_is_attending(one) and "end" not in one.get("period", {}) for one in known):
+        result["participant"] = [
+            one
+            if one in known or not _is_attending(one)
+            else {**one, "period": {**one.get("period", {}), "end": end}}
+            for one in filled["participant"]
+        ]
+    is_state = teller.event in _OF_STATE - _BACK and status != filled.get("status")
+    if is_state and "statusHistory" not in filled:
+        before = {"status": status, "period": {"start": start, "end": end}}
+        result["statusHistory"] = [before]
+    return result
 
 
 def _set_status(result: Resource, stored: Resource, new: Resource, event: str, at: str) -> None:

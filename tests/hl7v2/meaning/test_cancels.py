@@ -188,6 +188,36 @@ async def test_a_change_of_a_booking_that_is_over_does_not_book_again(say, only,
     assert (await only("Slot"))["status"] == "busy"
 
 
+async def test_a_change_of_a_referral_that_was_cancelled_does_not_open_it(say, only):
+    async def refer(event, at):
+        sent = segment("RF1", f1="A", f2="R", f6="REF1^ZJJCHC")
+        await say(f"REF^{event}", at, sent, "PRD|RP|张^三", "PRD|RT|李^四", person())
+        states = [(await only(kind))["status"] for kind in ("ServiceRequest", "Task")]
+        return states, (await only("Task"))["businessStatus"]["coding"][0]["code"]
+
+    assert await refer("I12", "0900") == (["active", "requested"], "2.0")
+    for event, at in (("I14", "0910"), ("I13", "0920")):
+        assert await refer(event, at) == (["revoked", "cancelled"], "6.0")
+
+
+async def test_who_attended_before_a_late_message_came_attends_no_more(say, every, only):
+    await say("ADT^A08", "1000", person(), inpatient(f7="D2^方^晓岚"))
+    await say("ADT^A08", "0900", person(), inpatient(f7="D1^顾^文清", f8="D3^钱^正"))
+    ended = [one.get("period") for one in (await only("Encounter"))["participant"]]
+    assert ended == [None, {"end": "2025-03-14T02:00:00Z"}, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("CG", "billable"), ("CD", "aborted"), ("CR", "aborted"), ("PY", "not-billable")],
+)
+async def test_a_credit_takes_the_charge_of_its_number_back(say, only, kind, status):
+    charge = {"f1": "1", "f2": "X1", "f4": "20250314", "f7": "A^a", "f10": "1"}
+    for at, of in (("0900", "CG"), ("0910", kind)):
+        await say("DFT^P03", at, person(f18="A1"), segment("FT1", f6=of, **charge))
+    assert (await only("ChargeItem"))["status"] == status
+
+
 @pytest.mark.parametrize("event", ["S15", "S17"])
 async def test_a_booking_that_comes_after_its_cancel_takes_no_slot(say, only, event):
     await say(f"SIU^{event}", "1000", *booking())
