@@ -60,6 +60,7 @@ async def test_a_guard_holds_whatever_else_is_written(store, change, tasks, writ
     "written",
     [
         pytest.param(lambda task: task("n", of("p"), OPEN), id="a new one"),
+        pytest.param(lambda task: task("n", of("q"), of("p"), DONE, OPEN), id="of two each"),
         pytest.param(lambda task: task("b", of("p"), OPEN, version_id=2), id="comes to be one"),
         pytest.param(lambda task: task("a", of("p"), DONE, version_id=2), id="is one no more"),
         pytest.param(lambda task: task("a", of("q"), OPEN, version_id=2), id="another's now"),

@@ -10,7 +10,6 @@ Who cannot tell says no, and the guard is searched for.
 """
 
 from collections.abc import Sequence
-from itertools import compress, repeat
 from typing import Any
 
 from fhir_hub.search.plan import Has, Is, Plan, Together, conditions_of
@@ -49,9 +48,17 @@ class Touched:
         self._last, self._older, self._began = {}, {}, self._since
 
     def note(
-        self, resource_type: str, logical_id: str, sequence: int, values: Sequence[Any]
+        self,
+        resource_type: str,
+        logical_id: str,
+        sequence: int,
+        values: Sequence[Any],
+        numbers: frozenset[int],
     ) -> None:
-        """Note that a resource is written, at this sequence, with these rows of `entry`."""
+        """Note that a resource is written, at this sequence, with these rows of `entry`.
+
+        `numbers` are those of all its parameters.
+        """
         self._sequence = sequence
         if resource_type not in self._types:
             return
@@ -60,10 +67,13 @@ class Touched:
             self._since, self._began = self._began, sequence
         last = self._last
         last[resource_type, logical_id] = sequence
-        parameters = values[1::WIDTH]
-        watched = map(self._watched.__contains__, parameters)
-        codes = compress(zip(parameters, values[3::WIDTH], strict=True), watched)
-        last.update(zip(codes, repeat(sequence)))
+        watched = self._watched.keys() & numbers  # one or two of sixteen
+        parameters = values[1::WIDTH] if watched else ()
+        for number in watched:
+            at = -1
+            for _ in range(parameters.count(number)):
+                at = parameters.index(number, at + 1)
+                last[number, values[at * WIDTH + 3]] = sequence
 
     def holds(self, guard: Guard) -> bool:
         """Say whether the search of a guard surely still finds what it found."""
