@@ -21,8 +21,7 @@ from fhir_hub.errors import Closing
 W = TypeVar("W")
 
 GROUP_SIZE = 256  # changes in one group
-COMPANY_S = 0.01  # so long a group waits that is in no hurry
-_SHARE = 3  # a third of those who are about to come is company enough
+COMPANY_S = 0.02  # so long a group waits that is in no hurry
 
 
 class Job(Generic[W]):
@@ -131,11 +130,11 @@ class Groups(Generic[W]):
                 return []
 
     def _is_complete(self, group: list[Job[W]]) -> bool:
-        """Say whether somebody is in a hurry, or there is company enough."""
+        """Say whether somebody is in a hurry, or as many are there as are about to come."""
         if not all(job.is_patient for job in group):
             return True
         brought = sum(not job.is_early for job in group)
-        return _SHARE * brought >= self._expected() + len(self._waiting)
+        return brought >= self._expected() + len(self._waiting)
 
     async def _comes(self, until: float) -> bool:
         """Wait for who comes next, up to `until`."""

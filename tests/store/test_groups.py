@@ -110,6 +110,26 @@ def test_who_goes_on_comes_into_the_same_group_and_hurry_ends_the_waiting() -> N
     assert asyncio.run(run()) == [2, 2]
 
 
+def test_a_group_waits_until_half_of_those_under_way_are_there() -> None:
+    async def run() -> list[list[int]]:
+        disk, coming = OpenDisk(), [4]
+        groups = disk.groups = Groups(disk.write, expected=lambda: coming[0])
+        disk.returns.set()
+        seen, brought = [], []
+        for number in range(2):
+            coming[0] -= 1
+            brought.append(groups.bring(number, 1, is_patient=True))
+            await settled()
+            seen.append(list(disk.sizes))
+        while not all(one.done() for one in brought):
+            coming[0] = 0
+            disk.returns.set()
+            await settled()
+        return seen
+
+    assert asyncio.run(run()) == [[], [2]]
+
+
 def test_what_is_early_is_done_before_what_waits_however_much_it_is() -> None:
     async def run() -> list[Any]:
         disk = OpenDisk()
