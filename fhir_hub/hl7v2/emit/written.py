@@ -16,7 +16,6 @@ from fhir_hub.hl7v2.er7 import Encoding
 Component = str | Sequence[str]
 # One repetition of a field.
 Written = list[Component]
-_BREAK = "\\.br\\"
 
 
 def subcomponents(component: Component) -> list[str]:

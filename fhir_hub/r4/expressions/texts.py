@@ -88,9 +88,6 @@ def _joined(items: Items, by: Items = ()) -> Items:  # type: ignore[assignment] 
     return [separator.join(text for text in texts if text is not None)] if items else []
 
 
-_CODINGS = ("base64", "urlbase64", "hex")
-
-
 def _encoded(text: str, coding: str) -> str | None:
     raw = text.encode()
     if coding == "hex":

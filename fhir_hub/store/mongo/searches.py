@@ -152,9 +152,6 @@ def _inside(plan: Plan) -> Sequence[Plan]:
     return getattr(plan, "plans", ()) if inner is None else (inner,)
 
 
-_OPERANDS = ("$match", "$lookup", "$sort", "$limit", "$project", "$set", "$count", "pipeline")
-
-
 def shown(value: Any, key: str = "") -> str:
     """Return a pipeline as text, with `?` for each value."""
     if isinstance(value, dict):
