@@ -45,8 +45,9 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict fhir_hub
 
-# what CI asks for besides: COVER="--cov --cov-report=term" (a half more time)
+# what CI asks for besides: COVER="--cov --cov-report=term" (twice the time: each line is noted)
 COVER ?=
+# Each worker begins with half of the files, so what the tests of a file share is mostly made once.
 # Python keeps what it compiles, whatever the shell says: a worker, and each hub that a test
 # starts, would compile it all again
 test: export PYTHONDONTWRITEBYTECODE :=
@@ -55,7 +56,7 @@ test: $(VENV)/installed-tests
 	$(BIN)/ruff check .
 	@echo "types and tests, side by side"
 	@$(BIN)/mypy --strict fhir_hub & types=$$!; \
-	  $(BIN)/python -m pytest -n auto --durations=10 $(COVER); tests=$$?; \
+	  $(BIN)/python -m pytest -n auto --dist worksteal --durations=10 $(COVER); tests=$$?; \
 	  wait $$types && exit $$tests
 
 # FHIR_HUB_TEST_MONGODB=mongodb://… names a real MongoDB; each worker makes and drops a database
