@@ -61,6 +61,13 @@ def plan(hub):
     return enrolled(hub)
 
 
+@pytest.fixture(scope="module")
+def on_target(hub, plan):
+    """Her next reading is on target; return the plan."""
+    hub.tell(reading("20250618", "128/78", 31))
+    return plan
+
+
 def test_s13_step_1_whose_last_reading_is_100_days_old_is_overdue_at_the_centre(hub, plan):
     (task,) = overdue(hub)
 
@@ -68,18 +75,17 @@ def test_s13_step_1_whose_last_reading_is_100_days_old_is_overdue_at_the_centre(
     assert due(hub, plan) == ("2025-03-24", "off target / 未达标")
 
 
-def test_s13_step_2_a_new_reading_removes_her(hub, plan):
-    hub.tell(reading("20250618", "128/78", 31))
-
+def test_s13_step_2_a_new_reading_removes_her(hub, on_target):
     assert overdue(hub) == []
     done = hub.one("Task?code=follow-up")
     reading_id = done["output"][0]["valueReference"]["reference"]
     assert done["status"] == "completed"
     assert hub.get(reading_id)["component"][0]["valueQuantity"]["value"] == 128
-    assert due(hub, plan) == ("2025-09-16", "on target / 达标")
+    assert due(hub, on_target) == ("2025-09-16", "on target / 达标")
 
 
-def test_s13_step_3_after_three_months_the_clock_puts_her_on_the_list_again(hub, plan):
+@pytest.mark.usefixtures("on_target")
+def test_s13_step_3_after_three_months_the_clock_puts_her_on_the_list_again(hub):
     hub.pass_time("2025-09-16T23:00+08:00")
     assert overdue(hub) == []
     hub.pass_time("2025-09-17T00:30+08:00")

@@ -151,8 +151,9 @@ def test_s3b_120_days_and_a_drug_never_prescribed_upstairs_are_flagged(
     assert finding in findings(hub, patient)
 
 
-def test_s3b_a_command_of_120_days_is_refused(hub, patient):
-    long = by_drug(hub, patient)["A10BA02"]
+@pytest.mark.usefixtures("patient")
+def test_s3b_a_command_of_120_days_is_refused(hub):
+    long = hub.one("MedicationRequest?identifier=CF20250310-0021-1")
     supply = {"value": 120, "unit": "d", "system": "http://unitsofmeasure.org", "code": "d"}
     changed = long | {
         "dispenseRequest": long["dispenseRequest"] | {"expectedSupplyDuration": supply}

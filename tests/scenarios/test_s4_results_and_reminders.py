@@ -40,6 +40,27 @@ CORRECTED = "4548-4^糖化血红蛋白^LN^HBA1C^糖化血红蛋白^L||8.4|%|4.0-
 OF_THE_DISTRICT = "QP-GHB^糖化血红蛋白A1c^L||7.9|%|4.0-6.0|H|||F|||20250601080000"
 
 
+@pytest.fixture(scope="module")
+def corrected(told):
+    """The laboratory corrected its result; return what that was before."""
+    before = told.one(f"Observation?patient.identifier={SHEN}&code={A1C}")
+    again = ("20250315090000", "LIS20250315-000001", "L20250314-3321")
+    told.tell(laboratory("SHTH01", *again, CORRECTED))
+    return before
+
+
+@pytest.fixture(scope="module")
+def of_two(told, corrected):
+    """The district's hospital reported too, by a code of its own that a ConceptMap knows."""
+    target = {"code": "4548-4", "display": "HbA1c", "equivalence": "equivalent"}
+    element = [{"code": "QP-GHB", "target": [target]}]
+    group = [{"source": LOCAL, "target": LOINC, "element": element}]
+    told.post("ConceptMap", {"resourceType": "ConceptMap", "status": "active", "group": group})
+    new = ("20250601100000", "QPLIS20250601-1", "QP-L1")
+    told.tell(laboratory("QPDCH", *new, OF_THE_DISTRICT))
+    return told
+
+
 def test_s4_1_the_family_doctor_sees_the_result_of_another_hospital_with_its_source(told):
     sugar = told.one(f"Observation?patient.identifier={SHEN}&code={A1C}")  # signed in: ZJJCHC
 
@@ -89,44 +110,34 @@ def test_s4_3_a_new_order_ten_days_later_is_reminded_of_what_was_done(told):
     assert later["parameter"][0]["valueBoolean"] is False
 
 
-def test_s4_4_a_corrected_result_is_the_same_observation_and_keeps_its_history(told):
-    before = told.one(f"Observation?patient.identifier={SHEN}&code={A1C}")
-    again = ("20250315090000", "LIS20250315-000001", "L20250314-3321")
-    told.tell(laboratory("SHTH01", *again, CORRECTED))
-
+def test_s4_4_a_corrected_result_is_the_same_observation_and_keeps_its_history(told, corrected):
     after = told.one(f"Observation?patient.identifier={SHEN}&code={A1C}")
-    assert after["id"] == before["id"]
+
+    assert after["id"] == corrected["id"]
     assert after["status"] == "corrected"
     assert after["meta"]["versionId"] == "2"
-    versions = told.history(f"Observation/{before['id']}")
+    versions = told.history(f"Observation/{after['id']}")
     assert [(one["status"], str(one["valueQuantity"]["value"])) for one in versions] == [
         ("final", "8.6"),
         ("corrected", "8.4"),
     ]
-    assert len(told.found(f"Provenance?target=Observation/{before['id']}")) == 2
+    assert len(told.found(f"Provenance?target=Observation/{after['id']}")) == 2
 
 
-def test_s4_5_a_trend_by_one_code_over_institutions_with_codes_of_their_own(told):
-    target = {"code": "4548-4", "display": "HbA1c", "equivalence": "equivalent"}
-    element = [{"code": "QP-GHB", "target": [target]}]
-    group = [{"source": LOCAL, "target": LOINC, "element": element}]
-    told.post("ConceptMap", {"resourceType": "ConceptMap", "status": "active", "group": group})
-    new = ("20250601100000", "QPLIS20250601-1", "QP-L1")
-    told.tell(laboratory("QPDCH", *new, OF_THE_DISTRICT))
-
-    trend = told.found(HISTORY)
+def test_s4_5_a_trend_by_one_code_over_institutions_with_codes_of_their_own(of_two):
+    trend = of_two.found(HISTORY)
 
     assert [str(one["valueQuantity"]["value"]) for one in trend] == ["8.4", "7.9"]
-    places = [told.get(one["performer"][0]["reference"])["identifier"][0] for one in trend]
+    places = [of_two.get(one["performer"][0]["reference"])["identifier"][0] for one in trend]
     assert [one["value"] for one in places] == ["SHTH01", "QPDCH"]
     assert {one["code"] for one in trend[1]["code"]["coding"]} == {"QP-GHB", "4548-4"}
 
 
-def test_s4_6_the_example_prints_the_record_and_the_reminder(told):
+def test_s4_6_the_example_prints_the_record_and_the_reminder(of_two):
     script = EXAMPLES / "record.py"
     number = SHEN.partition("|")[2]
-    told.clock.set("2025-06-10T09:00+08:00")
-    command = [sys.executable, str(script), told.addresses.fhir, number, "4548-4"]
+    of_two.clock.set("2025-06-10T09:00+08:00")
+    command = [sys.executable, str(script), of_two.addresses.fhir, number, "4548-4"]
     ran = subprocess.run(command, capture_output=True, encoding="utf-8")
 
     assert ran.returncode == 0, ran.stderr
