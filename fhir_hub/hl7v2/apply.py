@@ -40,6 +40,7 @@ from fhir_hub.identity import doubles, match, merging, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.r4.references import RECORDS, find_references
+from fhir_hub.repository.familiar import Asked
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
@@ -47,6 +48,7 @@ from fhir_hub.store.base import Key, Stored
 
 # Of these a message mostly tells no more than who and where: which one it is, is all that matters.
 _NAMED = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "Device"})
+_SHORT = 500  # characters of numbers; what asks for longer ones is not kept
 _SMALL = 16_384  # bytes of a resource that is kept as it was read
 
 
@@ -135,8 +137,8 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
     }
     known: list[Resource] = []
     if wanted:
-        plan = match.plan_of(sorted(wanted))
-        known = [_loaded(s) for s in await unit.find("Patient", plan, familiar="whole")]
+        asked = _asked_again("Patient", sorted(wanted))
+        known = [_loaded(s) for s in await unit.answer(asked, familiar="whole")]
     survivors = await merged_patients.survivors(unit, known)
     for thing in sorted(patients, key=lambda one: not one.converted.removes):
         resource, moved = thing.resource, set[Number]()
@@ -204,6 +206,22 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
     unit.require_none("Patient", is_gone)
 
 
+def _asked(resource_type: str, numbers: Iterable[Number]) -> Asked:
+    """Return the question who has one of the numbers."""
+    return Asked(resource_type, match.plan_of(numbers))
+
+
+def _asked_again(resource_type: str, numbers: Sequence[Number]) -> Asked:
+    """Return it of whom the messages of a feed name again and again."""
+    is_short = sum([len(system) + len(value) for system, value in numbers]) < _SHORT
+    return _asked_before(resource_type, *numbers) if is_short else _asked(resource_type, numbers)
+
+
+@lru_cache(maxsize=2048)
+def _asked_before(resource_type: str, *numbers: Number) -> Asked:
+    return _asked(resource_type, numbers)
+
+
 async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
     """Find what is no Patient by identifier and by key, with a search of each a resource type."""
     numbers_moved.settle(things)
@@ -231,9 +249,8 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
             is_named = resource_type in _NAMED and all(
                 t.converted.mode == "create" for t in of_type
             )
-            found += await unit.find(
-                resource_type, match.plan_of(numbers), familiar="name" if is_named else "whole"
-            )
+            asked = (_asked_again if is_named else _asked)(resource_type, numbers)
+            found += await unit.answer(asked, familiar="name" if is_named else "whole")
         if keys:
             tests = tuple(Is(key.value, key.system) for key in sorted(keys))
             found += await unit.find(resource_type, Has("_tag", "token", tests))
@@ -257,12 +274,12 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
 
 
 async def _find_made(
-    unit: Unit, things: Sequence[Thing], made: Iterable[Key], new_id: IdMaker
+    unit: Unit, things: Sequence[Thing], made: Sequence[Key], new_id: IdMaker
 ) -> None:
     """Find again what cannot be found by a number, such as a record; the rest is new."""
-    found = {thing.key for thing in things if thing.logical_id}
+    found = {thing.key for thing in things if thing.logical_id} if made else ()
     left = [key for key in made if key not in found]
-    for thing in things:
+    for thing in things if left else ():
         if thing.logical_id or thing.converted.match:
             continue
         key = next((one for one in left if one.resource_type == thing.key.resource_type), None)

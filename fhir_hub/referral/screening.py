@@ -17,7 +17,6 @@ from fhir_hub.errors import Issue
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.contracts import contracts_of, holds, members
 from fhir_hub.referral.finding import Followed, find, find_again, read
-from fhir_hub.referral.places import resource_at
 from fhir_hub.referral.reading import at, codings, each, has_code, key_of
 from fhir_hub.referral.readings import Reading, codes_of, effective, is_final, meets, values
 from fhir_hub.repository.unit import Resource, Unit, Warned
@@ -31,6 +30,7 @@ PROGRAMMES = f"{BASE}/CodeSystem/programme"
 ROLES = f"{BASE}/CodeSystem/public-health-role"
 DOUBTS = f"{BASE}/CodeSystem/reading-doubt"
 SCREENING, NOTIFICATION = "screening", "public-health-notification"
+_DOCTOR = b'"generalPractitioner"'
 _SAID = "findings that are said"
 OPEN = ("requested", "received", "accepted", "ready", "in-progress", "on-hold")
 _RESTRICTED = {
@@ -149,8 +149,10 @@ async def family_doctor(unit: Unit, patient: Key, day: date) -> Key | None:
         is_held = holds(contract, day) or holds(contract, unit.today)
         if is_held and (doctors := members(contract, "family-doctor")):
             return doctors[0]
-    person = await resource_at(unit.current, patient)
-    named = [key_of(one) for one in each(person, "generalPractitioner")]
+    stored = await unit.current(patient)
+    if stored is None or _DOCTOR not in stored.content:  # as in nearly all: it need not be read
+        return None
+    named = [key_of(one) for one in each(read(stored), "generalPractitioner")]
     known = [key for key in named if key is not None]
     known.sort(key=lambda key: key.resource_type == "Organization")  # a person first
     return known[0] if known else None
