@@ -184,7 +184,9 @@ def _is_made(row: Told, program: Program) -> bool:
     """Say whether the segment, where the table has it, makes or adds to that type."""
     stands = [path for path in ("", *program.groups.paths()) if _stands(row, path, program.groups)]
     named = [path for path in stands if f".{path}".endswith(f".{row.group}" if row.group else path)]
-    entries = [one for path in named or stands for one in program.entries_in(row.segment, path)]
+    entries = [
+        one for path in named or stands for one in program.entries_in(row.segment, path).entries
+    ]
     if not stands:  # the hub's tables of structures have no such place: it stays where it comes
         entries = [*program.entries.get(row.segment, ())]
     others = (one for found in program.entries.values() for one in found)

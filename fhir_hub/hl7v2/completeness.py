@@ -57,7 +57,8 @@ class Completeness:
         needs = self._needs.get(resource_type)
         if needs is None:
             needs = self._needs[resource_type] = self._read(resource_type)
-        _straighten_bounds(resource, leave_out)
+        if "occurrenceTiming" in resource or "dosageInstruction" in resource:
+            _straighten_bounds(resource, leave_out)
         return _lacks(resource, needs, resource_type, leave_out)
 
     def _read(self, resource_type: str) -> Needs:
@@ -127,8 +128,6 @@ def _straighten_bounds(resource: Json, leave_out: list[str]) -> None:
 
     Two segments that tell of one timing may each say one form.
     """
-    if "occurrenceTiming" not in resource and "dosageInstruction" not in resource:
-        return
     held = [resource.get("occurrenceTiming")]
     held += [one.get("timing") for one in resource.get("dosageInstruction", ())]
     for timing in held:

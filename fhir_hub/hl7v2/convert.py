@@ -134,7 +134,7 @@ def _convert(
         for alone, act in later:
             if alone not in resource:
                 act(place, draft)
-    set_matches((entry, draft) for _, entry, draft in late)
+    set_matches(late)
     _take_out(late)
     leave_moved(run.drafts)
     dropped = _drop_incomplete(late, run, mappings.completeness)
@@ -158,7 +158,7 @@ def _convert(
     whole = ("contact",) if "NK1" in snapshots else ()
     if not ignore_nulls:
         _delete_items(late)
-    found = tuple(_converted(draft, ignore_nulls, whole) for draft in run.everything())
+    found = tuple([_converted(draft, ignore_nulls, whole) for draft in run.everything()])
     codes = unmapped(run.issues)
     return Conversion(found, report, settings, teller, trusted, snapshots, codes)
 
@@ -202,7 +202,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
     in_order, plans = len(placed), Plans()
     for at, (segment, node) in enumerate(placed):
         here = program.entries_in(segment.name, node.group.path)
-        if not here:
+        if not here.entries:
             run.left.append((segment, -1))
             continue
         place = Place(segment, node, run)
@@ -288,7 +288,7 @@ def _take_out(late: Late) -> None:
             loser = place.node.nearest_drafts(entry.name)[-1]
             for element, items in draft.resource.items():
                 if element != "resourceType":
-                    loser.removes.setdefault(element, []).extend(items)
+                    loser.remove(element, items)
 
 
 Dropped = list[tuple[Draft, str]]
@@ -364,29 +364,30 @@ def _delete_items(late: Late) -> None:
                     if row.value is not None and row.to.startswith(f"{name}.")
                 }
                 if pattern:
-                    draft.removes.setdefault(element, []).append(pattern)
+                    draft.remove(element, [pattern])
                 else:  # nothing tells its items from others
                     draft.nulls.append(element)
 
 
 def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Converted:
-    return Converted(
-        draft.full_url,
-        draft.resource,
-        draft.match,
-        draft.mode,
-        () if ignore_nulls else _deleted(draft),
-        draft.removes,
-        whole if draft.name == "Patient" else (),
-        draft.segment.name,
-        action_of(draft.segment),
-        draft.earlier,
+    made: Converted = _converted_of(
+        (
+            draft.full_url,
+            draft.resource,
+            draft.match,
+            draft.mode,
+            () if ignore_nulls or not draft.nulls else _deleted(draft),
+            draft.removes,
+            whole if draft.name == "Patient" else (),
+            draft.segment.name,
+            action_of(draft.segment),
+            draft.earlier,
+        )
     )
+    return made
 
 
 def _deleted(draft: Draft) -> tuple[str, ...]:
-    if not draft.nulls:
-        return ()
     return tuple(
         dict.fromkeys(
             name for name in draft.nulls if name not in draft.resource and "[" not in name

@@ -7,17 +7,19 @@ back to what holds it, so that all are freed when the last one is: a third of th
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import tzinfo
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.er7 import Message, Segment, Value
+from fhir_hub.hl7v2.er7 import Encoding, Message, Segment, Value
 from fhir_hub.hl7v2.groups import Node
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
+from fhir_hub.hl7v2.urns import Urns
 from fhir_hub.identity import match
 
 if TYPE_CHECKING:
@@ -33,9 +35,11 @@ _UNKNOWN = {
         }
     ]
 }
-_VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
+_SHORT = 500  # a longer text is not remembered
 _WITNESSES = frozenset({"Provenance", "AuditEvent", "MessageHeader"})
-_NAMESPACE = bytes.fromhex("5b1c1f0e6f0a5c1e9a556a3f7d0f2c11")
+
+
+_NONE: Mapping[str, list[Any]] = MappingProxyType({})
 
 
 class Draft:
@@ -67,13 +71,17 @@ class Draft:
         self.full_url = full_url
         self.segment = segment
         self.items: dict[Any, Any] = {}
-        self.chosen: set[tuple[int, str]] = set()
+        self.chosen: tuple[tuple[int, str], ...] = ()
         self.nulls: list[str] = []
-        self.removes: dict[str, list[Any]] = {}
+        self.removes: Mapping[str, list[Any]] = _NONE
         self.match: Pairs = ()
         self.earlier: Pairs = ()
         self.mode = "update"
         self.is_witness = resource["resourceType"] in _WITNESSES  # made last: of the others
+
+    def remove(self, element: str, items: list[Any]) -> None:
+        """Take note of items of a list that the message takes out."""
+        self.removes = {**self.removes, element: [*self.removes.get(element, ()), *items]}
 
     def scratch(self) -> "Draft":
         """Return an empty draft of the same thing."""
@@ -158,7 +166,6 @@ class Run:
 
     __slots__ = (
         "_numbers",
-        "_seeded",
         "application",
         "by_table",
         "context",
@@ -180,6 +187,7 @@ class Run:
         "supports",
         "trace",
         "untaken",
+        "urns",
     )
 
     def __init__(
@@ -208,8 +216,7 @@ class Run:
         self.received = received
         parts = (3, 4, 7, 9, 10)
         self.seed = "|".join([_first_three(header, number) for number in parts])
-        name = f"{self.seed}|".encode()
-        self._seeded = hashlib.sha1(_NAMESPACE + name, usedforsecurity=False)
+        self.urns = Urns(f"{self.seed}|")
         self.context: Context = Context("")
         self.drafts: list[Draft] = []
         self.supports: dict[tuple[str, str, str], Draft] = {}
@@ -242,20 +249,12 @@ class Run:
     def full_url(self, name: str) -> str:
         """Return the next reproducible full url of a resource of that name."""
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
-        digest = self._seeded.copy()
-        digest.update(f"{name}|{number}".encode())
-        return _urn(digest.hexdigest())
+        return self.urns.of(f"{name}|{number}")
 
     def occurrence(self, key: str) -> int:
         """Return how often this key was asked for in this message, this time included."""
         number = self._numbers[key] = self._numbers.get(key, 0) + 1
         return number
-
-    def url_of(self, key: str) -> str:
-        """Return the full url of something in this message, always the same."""
-        digest = self._seeded.copy()
-        digest.update(key.encode())
-        return _urn(digest.hexdigest())
 
     def support(self, resource: Json, segment: Segment) -> Json | None:
         """Return the Reference to a resource that a field names in passing (a doctor, a room).
@@ -276,7 +275,7 @@ class Run:
         key = (resource_type, first.get("system", ""), first["value"])
         known = self.supports.get(key)
         if known is None:
-            draft = Draft(resource_type, resource, self.url_of("|".join(key)), segment)
+            draft = Draft(resource_type, resource, self.urns.of("|".join(key)), segment)
             draft.mode = "create"
             draft.match = pairs(identifiers)
             known = self.supports[key] = draft
@@ -318,12 +317,11 @@ class Run:
                 return f"{number.system}|{number.value}"
         return ""
 
-    def everything(self) -> Iterator[Draft]:
+    def everything(self) -> list[Draft]:
         """Return all resources: those that the message tells, those it names, its witnesses."""
-        yield from (draft for draft in self.drafts if not draft.is_witness)
-        yield from self.supports.values()
-        yield from self.mentions
-        yield from (draft for draft in self.drafts if draft.is_witness)
+        told = [draft for draft in self.drafts if not draft.is_witness]
+        witnesses = [draft for draft in self.drafts if draft.is_witness]
+        return [*told, *self.supports.values(), *self.mentions, *witnesses]
 
 
 def _first_three(header: Segment, number: int) -> str:
@@ -331,7 +329,17 @@ def _first_three(header: Segment, number: int) -> str:
     raw = header.field(number)
     if raw.isalnum():
         return f"{raw}^^"
-    return "^".join([header.value(number, component) for component in (1, 2, 3)])
+    if len(raw) > _SHORT:
+        return _three_of.__wrapped__(raw, header.encoding)
+    return _three_of(raw, header.encoding)
+
+
+@lru_cache(maxsize=256)  # a feed has the same few senders and types
+def _three_of(raw: str, encoding: Encoding) -> str:
+    parted = encoding.repetition and encoding.repetition in raw
+    texts = [one for one in raw.split(encoding.repetition) if one] if parted else [raw]
+    first = Value(texts[0] if texts else "", encoding)
+    return "^".join([first.text(component) for component in (1, 2, 3)])
 
 
 def _with_campus(facility: str, message: Message, campus: Path) -> str:
@@ -341,33 +349,14 @@ def _with_campus(facility: str, message: Message, campus: Path) -> str:
     return f"{facility}-{site}" if site and site not in (facility, '""') else facility
 
 
-def name_based_urn(name: str) -> str:
-    """Return the `urn:uuid:` of a name: a UUID of version 5, made faster than `uuid` makes it.
-
-    Spec: RFC 9562, 5.5
-    """
-    return _urn(hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest())
-
-
-def _urn(digest: str) -> str:
-    variant = _VARIANTS[digest[16]]
-    return (
-        f"urn:uuid:{digest[:8]}-{digest[8:12]}-5{digest[13:16]}"
-        f"-{variant}{digest[17:20]}-{digest[20:32]}"
-    )
-
-
 def pairs(identifiers: list[Json]) -> Pairs:
     """Return system and value of the identifiers by which something can be found again."""
-    if not identifiers:
-        return ()
-    return tuple(
-        dict.fromkeys(
-            (one["system"], one["value"])
-            for one in identifiers
-            if "system" in one and "value" in one and one.get("use") not in ("temp", "old")
-        )
-    )
+    found = [
+        (one["system"], one["value"])
+        for one in identifiers
+        if "system" in one and "value" in one and one.get("use") not in ("temp", "old")
+    ]
+    return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
 
 
 def keys_of(resource: Json) -> Pairs:

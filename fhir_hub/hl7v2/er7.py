@@ -17,9 +17,9 @@ from typing import NamedTuple
 from fhir_hub.errors import InvalidMessage
 
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
-_is_control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 # no text of FHIR may hold a control character: each becomes the sign that pictures it (BEL is ␇)
 _PICTURES = {n: 0x2400 + n for n in range(0x20) if chr(n) not in "\t\n\r"}
+_CONTROLS = bytes([n for n in range(0x20) if n in _PICTURES])
 _UNFRAMED = {**_PICTURES, 0x0B: None, 0x1C: None}  # the bytes of a block are no text
 _SHIFT = re.compile(r"[CM]((?:[0-9A-Fa-f]{2}){2,4})")
 _MOST_MARKS = 8  # more are no delimiters, and not kept
@@ -56,10 +56,8 @@ class Message:
         self.encoding = encoding
         self.issues = issues
         lines = _LINE_ENDS.split(text) if "\n" in text else text.split("\r")
-        self.segments = [
-            Segment(line, encoding, index)
-            for index, line in enumerate(line for line in lines if line and not line.isspace())
-        ]
+        held = [line for line in lines if line and not line.isspace()]
+        self.segments = [Segment(line, encoding, index) for index, line in enumerate(held)]
 
     def first(self, name: str) -> "Segment | None":
         """Return the first segment of that name."""
@@ -231,14 +229,14 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
     `InvalidMessage` (AR 100) if there is no MSH at its start or MSH-2 has no delimiters.
     """
     text = text.lstrip("\ufeff\x0b\r\n \t")
-    if not text.replace("\r", "").isprintable() and _is_control(text):
+    if _has_controls(text):
         text = text.translate(_UNFRAMED)
         issues = (*issues, ("control-character", "control characters became their pictures"))
     if not text.startswith("MSH") or len(text) < 8:
         raise InvalidMessage("no MSH segment at the start", error_code="100", ack_code="AR")
     field = text[3]
-    line = _LINE_ENDS.search(text)
-    marks = text[4 : line.start() if line else None].partition(field)[0].rstrip(" ")
+    end = text.find(field, 4)
+    marks = _LINE_ENDS.split(text[4 : end if end >= 0 else None], 1)[0].rstrip(" ")
     if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`: a doubled backslash, seen in feeds
         marks = marks[:3] + marks[4:]
     if not are_delimiters(field, marks):
@@ -255,6 +253,12 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
     subcomponent = marks[3] if len(marks) > 3 else defaults.subcomponent
     encoding = Encoding(field, component, repetition, escape, subcomponent, charset)
     return Message(text, encoding, issues)
+
+
+def _has_controls(text: str) -> bool:
+    """Say whether a control character is in a text that is no blank: bytes are quickest to see."""
+    octets = text.encode("utf-8", "surrogatepass")
+    return len(octets.translate(None, _CONTROLS)) != len(octets)
 
 
 def are_delimiters(field: str, marks: str) -> bool:

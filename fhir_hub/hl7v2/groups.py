@@ -80,7 +80,11 @@ class Node:
         node: Node | None = self
         by: Group | None = None
         while node is not None:
-            node.drafts.setdefault(name, []).append((draft, by))
+            held = node.drafts.get(name)
+            if held is None:
+                node.drafts[name] = [(draft, by)]
+            else:
+                held.append((draft, by))
             is_last = node.group.is_prior and name != "Observation"
             by, node = node.group, None if is_last else node.parent
 
@@ -219,6 +223,8 @@ def _order_of(current: Node) -> Node | None:
 
 
 def _next(current: Node, name: str) -> Node:
+    if name == current.group.again and current.position == 0 and _repeats(current):
+        return _again(current)
     node: Node | None = current
     while node is not None:
         if name in node.group.holds:
@@ -285,9 +291,20 @@ def _is_inside(node: Node, current: Node) -> bool:
 
 
 def _repeats(node: Node) -> bool:
-    assert node.parent is not None
-    part = node.parent.group.parts[node.parent.position]
+    parent = node.parent
+    if parent is None:
+        return False
+    part = parent.group.parts[parent.position]
     return part.group is node.group and part.repeats
+
+
+def _again(node: Node) -> Node:
+    """Begin a group again whose first segment came right behind itself: one more result."""
+    parent = node.parent
+    assert parent is not None
+    child = parent.children[parent.position] = Node(node.group, parent)
+    child.position = 0
+    return child
 
 
 def _advance(node: Node, name: str) -> Node | None:

@@ -12,26 +12,28 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.calls.orders import PART
-from fhir_hub.hl7v2.drafts import Draft, Pairs, keys_of, pairs
+from fhir_hub.hl7v2.drafts import Draft, Pairs, Place, keys_of, pairs
 from fhir_hub.hl7v2.programs import Entry
 from fhir_hub.identity import match
 
 Json = dict[str, Any]
 Owners = dict[tuple[str, tuple[str, str]], Draft]
 Ordered = dict[tuple[str, tuple[str, str]], list[Draft]]
+_NO_NUMBERS: list[Json] = []
 _CODES = ("code", "vaccineCode", "medicationCodeableConcept")
 
 
-def set_matches(made: Iterable[tuple[Entry, Draft]]) -> None:
+def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
     """Say in each draft by what it is found, as its entry of the map has it."""
     owners: Owners = {}
     ordered: Ordered = {}
-    for entry, draft in made:
+    for _, entry, draft in made:
         if entry.adds or not entry.match:
             continue
-        held = draft.resource.get("identifier", [])
+        resource = draft.resource
+        held = resource.get("identifier", _NO_NUMBERS)
         held = held if type(held) is list else [held]
-        keys = keys_of(draft.resource)
+        keys = keys_of(resource) if "meta" in resource else ()
         if entry.match == ("identity",):
             draft.match = tuple((one.system, one.value) for one in match.numbers(held))
         elif entry.match == ("identifier",):

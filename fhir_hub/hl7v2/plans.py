@@ -1,19 +1,52 @@
-"""What the entries of each segment of one message have to do, which is the same for most results.
+"""What the entries of each segment of a message have to do, which is the same for most messages.
 
-What an entry does depends on what is filled of its segment and of those near it. Where two that
-come one after the other are alone in their groups and filled alike, what is near is the same.
+What an entry does depends on what is filled of its segment and of those near it, and on the event.
+A feed has the same few of such shapes: what all entries of a place do there is found at once. Where
+two that come one after the other are alone in their groups and filled alike, what is near is the
+same.
 
 Spec: DESIGN 2a
 """
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from fhir_hub.hl7v2.drafts import Place
 from fhir_hub.hl7v2.groups import Node
-from fhir_hub.hl7v2.programs import Entry, Plan
 from fhir_hub.hl7v2.structure import Group
 
-Planned = list[tuple[Entry, Plan]]
+if TYPE_CHECKING:
+    from fhir_hub.hl7v2.programs import Entry, Plan
+
+_MOST, _LONGEST_EVENT = 256, 20
+
+
+class Here:
+    """The `entries` for a segment in a group, and what they do in the shapes that came of late."""
+
+    __slots__ = ("_asks", "_known", "entries")
+
+    def __init__(self, entries: "tuple[Entry, ...]") -> None:
+        self.entries = entries
+        self._asks = tuple(dict.fromkeys(name for entry in entries for name in entry.asks))
+        self._known: dict[tuple[Any, ...], list[tuple[Entry, Plan]]] = {}
+
+    def plans(self, place: Place) -> "list[tuple[Entry, Plan]]":
+        """Return those of the entries that run in a place, each with its plan."""
+        nearest, run = place.node.nearest, place.run
+        near = [one.filled if (one := nearest(name)) is not None else 0 for name in self._asks]
+        key = (run.by_table, run.event, place.segment.filled, *near)
+        found = self._known.get(key)
+        if found is None:
+            found = []
+            for entry in self.entries:
+                plan = entry.plan(place) if run.by_table or entry.mode != "table" else None
+                if plan is not None:
+                    found.append((entry, plan))
+            if len(run.event) <= _LONGEST_EVENT:
+                if len(self._known) >= _MOST:
+                    self._known.clear()
+                self._known[key] = found
+        return found
 
 
 class Plans:
@@ -22,13 +55,13 @@ class Plans:
     __slots__ = ("_filled", "_here", "_outer", "_planned", "_within")
 
     def __init__(self) -> None:
-        self._here: Sequence[Entry] | None = None
+        self._here: Here | None = None
         self._filled = 0
         self._outer: Node | None = None
         self._within: Group | None = None
-        self._planned: Planned = []
+        self._planned: list[tuple[Entry, Plan]] = []
 
-    def of(self, here: Sequence[Entry], place: Place) -> Planned:
+    def of(self, here: Here, place: Place) -> "list[tuple[Entry, Plan]]":
         """Return those entries of a place that run there, each with its plan."""
         node, segment = place.node, place.segment
         held = node.segments
@@ -41,11 +74,7 @@ class Plans:
             and node.within is self._within
         ):
             return self._planned
-        by_table, planned = place.run.by_table, []
-        for entry in here:
-            plan = entry.plan(place) if by_table or entry.mode != "table" else None
-            if plan is not None:
-                planned.append((entry, plan))
+        planned = here.plans(place)
         self._here = here if is_alone else None
         self._filled, self._outer, self._within = segment.filled, node.outer, node.within
         self._planned = planned

@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.drafts import Place
 from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
 from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.plans import Here
 from fhir_hub.hl7v2.reads import Reads, reads_of, taken_by
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Acts
@@ -92,10 +93,9 @@ class Entry:
         and on the event. Most segments of a feed have the same few of such shapes.
         """
         event = place.run.event
-        key: tuple[Any, ...] = (self.where, event, place.segment.filled)
-        if self.asks:
-            near = [place.node.nearest(name) for name in self.asks]
-            key += tuple([one.filled if one is not None else 0 for one in near])
+        nearest = place.node.nearest
+        near = [one.filled if (one := nearest(name)) is not None else 0 for name in self.asks]
+        key: tuple[Any, ...] = (self.where, event, place.segment.filled, *near)
         try:
             return self._plans[key]
         except KeyError:
@@ -129,7 +129,7 @@ class Program:
     scope: Scope
     senders: tuple[str, ...] = ()
     memories: Memories = field(default_factory=Memories)
-    _here: dict[tuple[str, str], tuple[Entry, ...]] = field(default_factory=dict)
+    _here: dict[tuple[str, str], Here] = field(default_factory=dict)
 
     def reads(self, ran: frozenset[str], by_table: bool) -> Mapping[str, Reads]:
         """Return what is read of each segment where these entries run, by where they are written.
@@ -144,7 +144,7 @@ class Program:
             found = known[key] = reads_of(self.entries, ran, by_table=by_table)
         return found
 
-    def entries_in(self, segment: str, path: str) -> tuple[Entry, ...]:
+    def entries_in(self, segment: str, path: str) -> Here:
         """Return the entries for a segment in the group of that path.
 
         Of those for a group the ones for the innermost hold; an entry without group always does.
@@ -154,12 +154,12 @@ class Program:
             entries = self.entries.get(segment, ())
             depths = [_depth(path, entry.group) for entry in entries]
             deepest = max(depths, default=0)
-            found = tuple(
+            held = [
                 entry
                 for entry, depth in zip(entries, depths, strict=True)
                 if not entry.group or (depth and depth == deepest)
-            )
-            self._here[segment, path] = found
+            ]
+            found = self._here[segment, path] = Here(tuple(held))
         return found
 
 

@@ -112,18 +112,22 @@ def unread(
     """
     known = reads(frozenset([entry.where for _, entry, _ in late]), run.by_table)
     doubtful: dict[str, dict[int, int]] = {}
-    for segment, remains in run.left:
-        if remains >= 0:  # else no entry is for it
+    some: list[tuple[Segment, int]] = []
+    untaken = run.untaken
+    for segment, left in run.left:
+        if left >= 0:  # else no entry is for it
             taken, perhaps, _ = known.get(segment.name, _NOTHING)
-            if doubt := remains & ~taken & perhaps:
+            left &= ~taken
+            if doubt := left & perhaps:
                 doubtful.setdefault(segment.name, {})[segment.index] = doubt
+        if left or segment.index in untaken:
+            some.append((segment, left))
     met = _met(doubtful, known, late) if doubtful else {}
     found = []
-    for segment, remains in run.left:
-        left = remains
+    for segment, left in some:
         if left >= 0:
-            left &= ~known.get(segment.name, _NOTHING).taken & ~met.get(segment.index, 0)
-        if left := left | run.untaken.get(segment.index, 0):
+            left &= ~met.get(segment.index, 0)
+        if left := left | untaken.get(segment.index, 0):
             found.append((segment, left))
     return found
 

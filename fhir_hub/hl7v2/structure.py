@@ -44,6 +44,8 @@ class Group:
     `holds` are all segments in it at any depth, `firsts` those that may begin it; one that
     `is_prior` is a result of before beside the order that it is told with, one that
     `is_of_no_order` what was observed of a patient or a problem, though orders stand beside it.
+    Where it repeats, its first segment right behind itself begins it `again`, `""` if that may be
+    elsewhere in it.
     """
 
     path: str
@@ -52,6 +54,7 @@ class Group:
     firsts: frozenset[str] = field(init=False)
     is_prior: bool = field(init=False)
     is_of_no_order: bool = field(init=False)
+    again: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Collect what the group holds."""
@@ -69,6 +72,13 @@ class Group:
             firsts = {"PID"}  # an ORC without PID before it begins the next order
         object.__setattr__(self, "holds", frozenset(holds))
         object.__setattr__(self, "firsts", frozenset(firsts))
+        first, *others = self.parts
+        is_once = first.name in firsts and first.group is None and not first.repeats
+        elsewhere = {
+            name for one in others for name in (one.group.firsts if one.group else {one.name})
+        }
+        again = first.name if is_once and first.name not in elsewhere else ""
+        object.__setattr__(self, "again", again)
 
     def demands(self, segment: str) -> bool:
         """Say whether a segment must be in every occurrence of the group."""

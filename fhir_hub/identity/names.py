@@ -26,7 +26,7 @@ _COMPOUND = frozenset(_COMPOUND_TEXT.split())
 _TITLES = ("医师", "药师", "护士", "技师", "检验师", "主任", "医生", "大夫")
 _DOTS = "·•・‧∙⋅．"
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
-_LONG, _LEADS = 4096, (b"\xee", b"\xef", b"\xf3", b"\xf4")  # how `_PRIVATE` begins in UTF-8
+_LONG, _LEADS = 64, (b"\xee", b"\xef", b"\xf3", b"\xf4")  # how `_PRIVATE` begins in UTF-8
 _HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af\u3007"
 _HAN = re.compile(f"[{_HAN_RANGES}]")
 _ALL_HAN = re.compile(f"[{_HAN_RANGES}]+")
@@ -79,7 +79,7 @@ def has_han(text: str) -> bool:
 
 def has_private_use(text: str) -> bool:
     """Say whether a private-use character is in `text`: what it means is agreed nowhere."""
-    if len(text) > _LONG:  # a file in base64 with a name in Chinese: quick to see in UTF-8
+    if len(text) > _LONG:  # a message, or a file in base64: quick to see in UTF-8
         octets = text.encode("utf-8", "replace")
         if not any(lead in octets for lead in _LEADS):
             return False

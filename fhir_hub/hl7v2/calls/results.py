@@ -26,17 +26,17 @@ from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.quantities import Typed
-from fhir_hub.hl7v2.drafts import Draft, Place, name_based_urn
+from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Encoding, Value
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.urns import name_based_urn
 from fhir_hub.identity import systems
 
 CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
 PRESSURE_PANEL = "85354-9"
 NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"
 _PRESSURE_UNITS = ("mm[Hg]", "kPa")
-# A mere number, as most results are, need not be read again.
-_LONG = 20
+_LONG = 20  # a shorter text may be a mere number, as most results are: it need not be read again
 _SHORT = 500  # a longer code is not remembered
 NUMBER, TEXT, PARTS = "number", "text", "parts"
 _plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch

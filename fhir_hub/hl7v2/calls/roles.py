@@ -23,8 +23,8 @@ _OBSERVER = {"system": _ROLES, "code": "responsibleObserver"}
 _DIRECTOR = {"system": coding_systems.v2_table("912"), "code": "MDIR"}
 
 
-def _made(kind: str, value: Value | None, place: Place) -> Any:
-    """Return what a datatype makes of staff, an institution or an address: once, then a copy."""
+def made(kind: str, value: Value | None, place: Place) -> Any:
+    """Return what a datatype makes of staff, an institution or a place: once, then a copy."""
     if not value:
         return None
     run, datatype = place.run, DATATYPES[kind]
@@ -52,15 +52,15 @@ def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return who ordered: ORC-12, else OBR-16, in the name of ORC-21, with addresses and phones."""
     who, facility, address, phone, own_address, *others = paths
     said = [value for path in (who, *others) if (value := place.value(path))]
-    person = _made("Practitioner", said[0] if said else None, place)
-    institution = _made("Organization", place.value(facility), place)
+    person = made("Practitioner", said[0] if said else None, place)
+    institution = made("Organization", place.value(facility), place)
     if institution:
         institution |= reached(place, address, phone)
     elif place.value(address) or place.value(phone):
         institution = {"resourceType": "Organization"} | reached(place, address, phone)
     if institution is None or not place.run.by_table:
         return person or (institution if institution and "name" in institution else None)
-    if person and (home := _made("Address", place.value(own_address), place)):
+    if person and (home := made("Address", place.value(own_address), place)):
         person |= {"address": [home]}
     return _role(place, person, institution)
 
@@ -78,7 +78,7 @@ def reached(place: Place, address: Path, phone: Path) -> Json:
 def contact_organization(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the institution of NK1-13 with whom to ask there: NK1-30, NK1-31, NK1-32."""
     institution, name, phone, address = paths
-    found: Json | None = _made("Organization", place.value(institution), place)
+    found: Json | None = made("Organization", place.value(institution), place)
     context = place.run.context
     called, at = place.value(name), place.value(address)
     ways = reached(place, address, phone)
@@ -130,18 +130,18 @@ def home_county(place: Place, draft: Draft, paths: Paths) -> None:
 
 def observers(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     """Return the responsible observers of OBX-16."""
-    people = [_made("Practitioner", value, place) for value in place.values(paths[0])]
+    people = [made("Practitioner", value, place) for value in place.values(paths[0])]
     return [role for one in people if one and (role := _role(place, one, None, _OBSERVER))] or None
 
 
 def laboratory(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the laboratory of OBX-23 at OBX-24, or its director of OBX-25 in its name."""
     facility, address, director = paths
-    institution: Json | None = _made("Organization", place.value(facility), place)
+    institution: Json | None = made("Organization", place.value(facility), place)
     at = [places.address(value, place.run.context) for value in place.values(address)][:1]
     if at and at[0]:
         institution = (institution or {"resourceType": "Organization"}) | {"address": at}
-    person = _made("Practitioner", place.value(director), place)
+    person = made("Practitioner", place.value(director), place)
     if person and place.run.by_table:
         return _role(place, person, institution, _DIRECTOR)
     return institution if institution and len(institution) > 1 and "name" in institution else person
@@ -159,7 +159,7 @@ def facility_performer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     key = ("facility_performer", run.facility)
     known = run.references.get(key)
     if known is None:
-        found = _made("FacilityOrganization", place.value(paths[0]), place)
+        found = made("FacilityOrganization", place.value(paths[0]), place)
         known = run.support(found, place.segment) if found else None
         if known is None:
             return None
@@ -170,7 +170,7 @@ def facility_performer(place: Place, draft: Draft, paths: Paths) -> Json | None:
 def sending_facility(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Organization of MSH-4 in the country of MSH-17."""
     facility, country = paths
-    found: Json | None = _made("FacilityOrganization", place.value(facility), place)
+    found: Json | None = made("FacilityOrganization", place.value(facility), place)
     named = one_line(place.text(country))
     if not named.isalpha() or len(named) > 3 or charset.codec(named):
         return found  # some write MSH-18 one field too early

@@ -31,7 +31,7 @@ def message_entity(place: Place, draft: Draft, paths: Paths) -> Json:
     system = f"{systems.authority_system(run.facility)}/message"
     if not run.control_id:
         system = "urn:ietf:rfc:3986"
-    return {"identifier": {"system": system, "value": run.control_id or run.url_of("message")}}
+    return {"identifier": {"system": system, "value": run.control_id or run.urns.of("message")}}
 
 
 def recorded(place: Place, draft: Draft, paths: Paths) -> str | None:

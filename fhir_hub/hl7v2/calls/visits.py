@@ -6,9 +6,9 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (PV1[Encounter], PV2[Encounter]);
 from html import escape
 from typing import Any
 
+from fhir_hub.hl7v2.calls.roles import made
 from fhir_hub.hl7v2.datatypes import codes, places
 from fhir_hub.hl7v2.datatypes.parts import part, whole
-from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
 
@@ -25,7 +25,7 @@ def assigned_place(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json 
     value, context = place.value(where), place.run.context
     if value is None:
         return None
-    location: Json | None = DATATYPES["Location"](value, context)
+    location: Json | None = made("Location", value, place)
     told = place.value(state) if place.run.by_table else None
     if location and told and (part(value, 2) or part(value, 3)):
         found = codes.table_coding(told, context, context.table(_BED_STATUS))

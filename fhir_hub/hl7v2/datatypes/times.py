@@ -159,7 +159,7 @@ def zone_of(text: str) -> tzinfo | None:
 
     Spec: HL7v2 chapter 2, MSH-7
     """
-    found = _ZONED.search(text)
+    found = None if text.isdigit() else _ZONED.search(text)
     offset = _offset(found[1]) if found else ""
     if not offset:
         return None

@@ -15,6 +15,7 @@ from fhir_hub.hl7v2.path import Path
 _HEADERS = ("MSH", "BHS", "FHS")
 _MOST_REPETITIONS = 50
 _MOST_PARTS = 300
+_USUAL = Encoding()
 
 
 class Leaf(NamedTuple):
@@ -111,7 +112,7 @@ def replaced(segment: Segment, leaf: Leaf, text: str) -> Segment:
 
 def standard(text: str, encoding: Encoding) -> str:
     """Return a field as it is written with HL7's usual delimiters."""
-    usual = Encoding()
+    usual = _USUAL
     if encoding[:5] == usual[:5]:
         return text
     marks = {sign: f"\\{letter}\\" for sign, letter in zip("|^~\\&", "FSRET", strict=True)}

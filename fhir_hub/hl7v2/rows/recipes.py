@@ -260,7 +260,7 @@ def _quantity(name: str, resource: Json, text: str, field: int) -> Act | None:
 
     def act(place: Place, draft: Draft) -> None:
         resource = draft.resource
-        draft.chosen.add((id(resource), name))
+        draft.chosen += ((id(resource), name),)
         resource[element] = {"value": Decimal(place.fields[field]), **rest}
 
     return act

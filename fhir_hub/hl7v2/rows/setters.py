@@ -67,7 +67,7 @@ def _choice(target: Target, fhir_type: str) -> Put:
         marker = (id(holder), name)
         if marker in draft.chosen:
             return False
-        draft.chosen.add(marker)
+        draft.chosen += (marker,)
         if type(value) is Typed:
             kind = value.fhir_type
             chosen = names.get(kind)
