@@ -160,3 +160,21 @@ def test_times_without_a_zone_are_in_that_of_the_message(sent, offset):
     report = only(converted(lines(header, PID, obr)), "DiagnosticReport")
     assert report["effectiveDateTime"] == f"2025-03-15T08:00:00{offset}"
     assert report["issued"] == "2025-03-15T09:00:00+09:00"
+
+
+@pytest.mark.parametrize("kind", ["ORU^R01^ORU_R01", "OML^O21^OML_O21", "OUL^R22^OUL_R22"])
+def test_a_note_is_of_the_specimen_or_of_what_was_seen_of_it_where_it_stands_behind_it(kind):
+    order = ("ORC|NW|P1|F1", "OBR|1|P1|F1|X^Y", "NTE|1||of the order", "OBX|1|NM|A^a||5")
+    spm = segment("SPM", f1="1", f2="S1&A", f4="BLD")
+    behind = ("NTE|1||of the specimen", "OBX|1|NM|VOL^v||3", "NTE|1||of the volume")
+    conversion = by_table(kind, *order, spm, *behind)
+    told = [
+        (one.resource["resourceType"], [note["text"] for note in one.resource["note"]])
+        for one in conversion.resources
+        if "note" in one.resource
+    ]
+    assert sorted(told) == [
+        ("Observation", ["of the volume"]),
+        ("ServiceRequest", ["of the order"]),
+        ("Specimen", ["of the specimen"]),
+    ]
