@@ -178,3 +178,19 @@ def test_a_note_is_of_the_specimen_or_of_what_was_seen_of_it_where_it_stands_beh
         ("ServiceRequest", ["of the order"]),
         ("Specimen", ["of the specimen"]),
     ]
+
+
+@pytest.mark.parametrize("kind", ["ORU^R01^ORU_R01", "OML^O21^OML_O21"])
+def test_who_collected_may_stand_in_a_segment_of_her_own(kind):
+    told = []
+    for number in ("1", "2"):
+        prt = segment("PRT", f1=number, f2="AD", f4="SC^Collector^HL70443", f5=f"N{number}^顾^秀")
+        obr = segment("OBR", f1=number, f2=f"P{number}", f4=f"X{number}^Y", f7="20250315")
+        told += [f"ORC|RE|P{number}", obr, prt, "OBX|1|NM|A^a||5"]
+    conversion = by_table(kind, *told)
+    roles = [
+        target(conversion, one["collection"]["collector"])
+        for one in of_type(conversion, "Specimen")
+    ]
+    people = [target(conversion, one["practitioner"]) for one in roles]
+    assert [values(one) for one in people] == [["N1"], ["N2"]]
