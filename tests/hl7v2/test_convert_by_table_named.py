@@ -194,3 +194,19 @@ def test_who_collected_may_stand_in_a_segment_of_her_own(kind):
     ]
     people = [target(conversion, one["practitioner"]) for one in roles]
     assert [values(one) for one in people] == [["N1"], ["N2"]]
+
+
+@pytest.mark.parametrize(("kind", "raw"), [("ST", "5"), ("ST", "<0.5"), ("TX", "5")])
+def test_a_number_that_is_called_a_text_is_one(kind, raw):
+    obx = segment("OBX", f1="1", f2=kind, f3="A^a", f5=raw, f6="mg/L")
+    found = only(by_table("ORU^R01^ORU_R01", "OBR|1|P1||X^Y", obx), "Observation")
+    assert found["valueString"] == raw
+
+
+def test_both_parts_of_a_ratio_have_the_unit():
+    obx = segment("OBX", f1="1", f2="SN", f3="A^a", f5="^1^:^128", f6="mg")
+    found = only(by_table("ORU^R01^ORU_R01", "OBR|1|P1||X^Y", obx), "Observation")["valueRatio"]
+    assert {part: (one["value"], one["unit"]) for part, one in found.items()} == {
+        "numerator": (1, "mg"),
+        "denominator": (128, "mg"),
+    }

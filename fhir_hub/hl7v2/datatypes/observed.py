@@ -1,7 +1,8 @@
 """OBX-5 as Observation.value[x]: by the type that OBX-2 names, corrected by what is written.
 
 Senders call `<0.5` and `148/92` NM, and write numbers as ST. A number with a unit is a quantity,
-whatever it is called; what is called a number and is none is a text, with an issue.
+whatever it is called (by the standard's tables ST is a text); what is called a number and is none
+is a text, with an issue.
 
 Spec: https://hl7.org/fhir/R4/observation-definitions.html#Observation.value_x_; DOMAIN 4
 """
@@ -24,6 +25,7 @@ _MM_HG = Unit("mmHg", "mm[Hg]")
 _PRESSURE = re.compile(r"(\d{2,4})\s*/\s*(\d{2,4})", re.ASCII)
 _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
 _DATES = {"DT", "DTM", "TS"}
+_TEXTS = {"TX", "FT"}
 Json = dict[str, Any]
 
 
@@ -63,7 +65,7 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
         return _typed("Period", times.period(value, context))
     if data_type == "CQ" and (found_quantity := quantities.quantity(value, context)):
         return Typed("Quantity", found_quantity)
-    if data_type in ("TX", "FT"):
+    if data_type in _TEXTS or (data_type == "ST" and context.by_table):
         return _as_text(value)
     if data_type in ("XCN", "XPN"):
         at = 2 if data_type == "XCN" else 1

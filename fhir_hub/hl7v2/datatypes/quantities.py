@@ -143,8 +143,11 @@ def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | No
             low, high = (of_number(number, unit, context) for number in (first, second))
             return Typed("Range", {"low": low, "high": high})
     elif first is not None and second is not None and separator in (":", "/"):
-        above = of_number(first, Unit(), context, comparator)
-        return Typed("Ratio", {"numerator": above, "denominator": {"value": second}})
+        # the table gives OBX-6 to both; a titre's unit is of the whole, so the hub gives it to none
+        unit = unit if context.by_table else Unit()
+        above = of_number(first, unit, context, comparator)
+        below = of_number(second, unit, context)
+        return Typed("Ratio", {"numerator": above, "denominator": below})
     elif first is not None and second is None and separator in ("", "."):
         return Typed("Quantity", of_number(first, unit, context, comparator))
     if len(value.components) == 1 and (found := read_quantity(part(value, 1), unit, context)):
