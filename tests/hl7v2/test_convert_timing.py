@@ -69,6 +69,16 @@ def test_a_pattern_says_more_than_the_time_that_it_replaced():
     assert (plain["occurrenceDateTime"], "occurrenceTiming" in plain) == ("2025-03-17", False)
 
 
+@pytest.mark.parametrize("by_table", [True, False])
+def test_all_hours_and_instructions_of_a_dose_are_of_one_dose(by_table):
+    rxe = "RXE||M1^药^L|10||mg||1^饭后^L~2^睡前^L"
+    order = ("ORC|NW|P1", rxe, "TQ1|1||BID|0800~2000", "RXR|PO")
+    conversion = made("RDE^O11^RDE_O11", *order, by_table=by_table)
+    (dose,) = only(conversion, "MedicationRequest")["dosageInstruction"]
+    assert dose["timing"]["repeat"]["timeOfDay"] == ["08:00:00", "20:00:00"]
+    assert [one["text"] for one in dose["additionalInstruction"]] == ["饭后", "睡前"]
+
+
 def test_how_long_an_order_lasts_says_more_than_when_it_is_scheduled():
     obr = segment("OBR", f1="1", f2="P1", f4="X^Y", f36="20250401")
     order = only(made("OML^O21^OML_O21", "ORC|NW|P1", "TQ1|1|||||10^d", obr), "ServiceRequest")

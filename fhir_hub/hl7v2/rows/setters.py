@@ -90,8 +90,11 @@ def _nested(target: Target) -> Put:
     if len(parents) == 1 and not parents[0].is_list and last.is_list:
         return _inner_list(parents[0].name, last.name)
 
+    is_of_one = last.is_list  # the repetitions are its items, and not of the lists that hold it
+
     def put(draft: Draft, place: Place, index: int, value: Any) -> bool:
-        return _set(_holder(draft, place, index, parents), last, value)
+        holder = _holder(draft, place, 0 if is_of_one else index, parents)
+        return _set(holder, last, value)
 
     return put
 
