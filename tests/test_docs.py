@@ -115,7 +115,13 @@ def run(hub):
             else:
                 url = word.replace(SHOWN, base)
         answer = httpx.request(
-            method, url, params=fields or None, headers=headers, content=body, verify=False
+            method,
+            url,
+            params=fields or None,
+            headers=headers,
+            content=body,
+            verify=False,
+            timeout=parts.PATIENCE_S,
         )
         return answer.text.replace(base, SHOWN)
 
