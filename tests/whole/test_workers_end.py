@@ -156,8 +156,7 @@ def test_what_killed_workers_had_kept_is_done_when_they_are_back(hub, path):
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(ConnectionError):
             mllp.receive()
-    assert pending() == 1
-    until(lambda: pending() == 0)
+    until(lambda: pending() == 0)  # it may be done already: a worker is back in seconds
 
     with hub.client() as client:
         assert client.get("DiagnosticReport?identifier=F5000").json()["total"] == 1
