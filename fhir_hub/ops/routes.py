@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
 
+from fhir_hub.errors import FhirError, MethodNotAllowed, NotFound, outcome
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.ops import openapi, pages
@@ -45,6 +47,7 @@ def ops_app(
         content, media_type = await probe.exposition()
         return Response(content, headers={"content-type": media_type})
 
+    app.add_exception_handler(HTTPException, _refuse)
     add_convert(app, trials, probe.journal)
     add_codes(app, codes, probe.journal)
     add_maps(app, trials.mappings)
@@ -59,3 +62,14 @@ def ops_app(
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+async def _refuse(request: Request, refused: Exception) -> Response:
+    """Answer an address that is not there, or that takes another method, as FHIR does."""
+    assert isinstance(refused, HTTPException)
+    error: FhirError = NotFound("the hub has no such address; /docs lists those that it has")
+    if refused.status_code == MethodNotAllowed.status:
+        allowed = (refused.headers or {}).get("Allow", "")
+        error = MethodNotAllowed(f"this address takes {allowed}")
+    status, resource = outcome(error)
+    return JSONResponse(resource, status, refused.headers, "application/fhir+json")

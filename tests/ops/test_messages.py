@@ -78,3 +78,22 @@ async def test_what_is_not_taken_has_a_status_that_says_so(client):
     form = {"content-type": "application/json"}
     assert (await client.post("/hl7v2", content=adt(), headers=form)).status_code == 415
     assert (await client.get("/hl7v2")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        ("GET", "/hl7v2", 405, "takes POST"),
+        ("PUT", "/hl7v2/lab", 405, "takes POST"),
+        ("POST", "/health/live", 405, "takes GET"),
+        ("GET", "/nowhere", 404, "/docs"),
+    ],
+)
+async def test_an_address_or_method_that_is_not_there_has_an_outcome(
+    client, method, path, status, said
+):
+    answer = await client.request(method, path)
+    (issue,) = answer.json()["issue"]
+    assert (answer.status_code, said in issue["diagnostics"]) == (status, True)
+    assert "fhir+json" in answer.headers["content-type"]
+    assert answer.headers.get("allow", "") == (said.split()[-1] if status == 405 else "")
