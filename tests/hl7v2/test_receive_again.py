@@ -193,9 +193,10 @@ async def test_a_message_that_waits_too_long_for_its_turn_is_a_dead_letter(backe
     await asyncio.sleep(0)
     assert await hub.send("C2") == ("C2", "AE")
     hub.open_all()
-    assert (await first)[0] == "C1"
+    assert (await first)[0] == "C1"  # in time, or late and still under way
 
-    assert await hub.states() == ["done", "dead"]
+    while await hub.states() != ["done", "dead"]:
+        await asyncio.sleep(0)
     assert await hub.send("C1") == ("C1", "AA")
     assert await hub.observations() == [1]
 
