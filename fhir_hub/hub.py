@@ -126,8 +126,7 @@ class Hub:
         on_ready: Callable[[], None],
     ) -> None:
         """Serve the connections that `take` brings, as one process of several, until `stop`."""
-        await self.indexing.refresh()
-        await self.service.stored_terminology.refresh()
+        await self._begin()
         server = Server(self._application(mllp_port), self.settings)
         attendances: list[Attendance] = []
 
@@ -140,6 +139,12 @@ class Hub:
                 await attendance.close()
 
         await self._serve(stop, server, [], ready, close)
+
+    async def _begin(self) -> None:
+        """Read what the store has: search parameters, terminology, when the last message came."""
+        await self.indexing.refresh()
+        await self.service.stored_terminology.refresh()
+        await self.receiver.begin()
 
     def lead(self) -> None:
         """Do what one of several processes does for all, unless a crew agrees on who does."""
@@ -160,8 +165,7 @@ class Hub:
     async def prepare(self, load: Path | None) -> None:
         """Finish the messages that a crash interrupted; store the Bundle in the file `load`."""
         log = self.logs.get_logger("hub")
-        await self.indexing.refresh()
-        await self.service.stored_terminology.refresh()
+        await self._begin()
         is_alone = self.backend.crew is None  # else what is pending may be another process's
         if is_alone and (replayed := await self.receiver.replay()):
             log.info("messages_replayed", messages=replayed)

@@ -145,9 +145,6 @@ class Receiver:
         return self.reading.answer(course.read, ack_for(late()))
 
     async def _receive(self, raw: bytes, course: Course) -> bytes:
-        if not self._latest:  # the first one since the start
-            with contextlib.suppress(Exception):  # then it cannot be kept either
-                await self._remember_latest()
         message = self._received(course.read, raw, owes=course.on_kept is not None)
         try:
             try:  # who is answered when it has ended need not know earlier that it is durable
@@ -256,9 +253,11 @@ class Receiver:
                 self._log("message_not_replayed", number=entered.number, fault=fault)
         return len(pending)
 
-    async def _remember_latest(self) -> None:
-        for last in await self._journal.select(Selection(), count=1):
-            self._latest = max(self._latest, last.message.received)
+    async def begin(self) -> None:
+        """Read when the last message came: before the first one comes, as that keeps its place."""
+        with contextlib.suppress(Exception):  # then no message can be kept either
+            for last in await self._journal.select(Selection(), count=1):
+                self._latest = max(self._latest, last.message.received)
 
     def _received(self, read: Read, raw: bytes, *, owes: bool = False) -> Received:
         now = microseconds(self._clock())

@@ -286,3 +286,25 @@ async def test_closing_leaves_what_is_under_way_to_the_next_start(hub):
     hub.store.gates.clear()
     assert await hub.receiver.replay() == 1
     assert await hub.states() == ["done"]
+
+
+class SlowAtFirst:
+    """A gate whose first visitor waits longer than those who come behind him."""
+
+    def __init__(self):
+        self.rounds = 9
+
+    async def wait(self):
+        rounds, self.rounds = self.rounds, 0
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+
+
+async def test_the_first_messages_after_a_start_are_kept_as_they_came(backend, clock):
+    hub = Hub(backend, clock)
+    hub.journal.gates["select"] = SlowAtFirst()
+    ids = ["C1", "C2", "C3"]
+    await asyncio.gather(*(hub.send(control_id) for control_id in ids))
+
+    kept = reversed(await backend.journal.recent())
+    assert [one.message.control_id for one in kept] == ids
