@@ -15,8 +15,8 @@ with suppress(ImportError):  # Windows has none
 _HELD = (errno.EACCES, errno.EAGAIN)
 
 
-def is_locked(descriptor: int) -> bool:
-    """Lock the file, opened for writing, and say so; False if another process has it locked.
+def take_lock(descriptor: int) -> bool:
+    """Lock the file, opened for writing; return whether it is ours: another process may have it.
 
     Where files cannot be locked (Windows, some file servers) each has it.
     """

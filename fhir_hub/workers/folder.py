@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fhir_hub.locking import is_locked
+from fhir_hub.locking import take_lock
 
 _PREFIX, _OWNER = "fhir-hub-", "owner"
 
@@ -24,7 +24,7 @@ def metrics_folder() -> Iterator[str]:
     locked = folder / f"{_OWNER}.new"
     descriptor = os.open(locked, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        is_locked(descriptor)
+        take_lock(descriptor)
         locked.rename(folder / _OWNER)  # who sees it there sees it locked
         yield str(folder)
     finally:
@@ -38,7 +38,7 @@ def _remove_left() -> None:
         with contextlib.suppress(OSError):  # another user's, or another start removes it
             descriptor = os.open(owner, os.O_RDWR)
             try:
-                if is_locked(descriptor):
+                if take_lock(descriptor):
                     shutil.rmtree(owner.parent, ignore_errors=True)
             finally:
                 os.close(descriptor)

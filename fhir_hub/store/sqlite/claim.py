@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from fhir_hub.locking import is_locked
+from fhir_hub.locking import take_lock
 from fhir_hub.store.base import CannotOpen
 
 _END = ".lock"
@@ -32,7 +32,7 @@ async def claimed(path: Path) -> AsyncIterator[None]:
         return
     try:
         for _ in range(round(_WAIT_S / _PAUSE_S)):
-            if _is_had(descriptor):
+            if _take(descriptor):
                 break
             await asyncio.sleep(_PAUSE_S)
         else:
@@ -56,9 +56,9 @@ def _opened(database: Path) -> int | None:
     return None
 
 
-def _is_had(descriptor: int) -> bool:
+def _take(descriptor: int) -> bool:
     """Take the lock, say in the file whose it is, and return whether it is ours."""
-    if not is_locked(descriptor):
+    if not take_lock(descriptor):
         return False
     with contextlib.suppress(OSError):  # a full disk: then it is not said
         os.ftruncate(descriptor, 0)
