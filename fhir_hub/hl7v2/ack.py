@@ -146,15 +146,17 @@ def acknowledge(
     kind: Sequence[str] = (),
     more: Sequence[Sequence[str]] = (),
     conditions: tuple[str, str] = ("", ""),
+    words: str = "",
 ) -> bytes:
     """Return the acknowledgment that says `verdict` to the sender of `header`.
 
     `charset` is what `decode` found, `moment` and `control_id` (as much of it as MSH-10 takes in
     every version) are for MSH-7 and MSH-10. With
     `kind` it is another message than ACK, with `more` segments (fields, escaped) behind.
-    `conditions` are its own MSH-15 and MSH-16.
+    `conditions` are its own MSH-15 and MSH-16. `words` is the character set of what is said, where
+    `charset` is one that only echoes a sender's bytes.
     """
-    writer = _Writer(header, charset, kind)
+    writer = _Writer(header, charset, kind, words)
     writer.has(more)
     acknowledgment = ["MSA", verdict.ack_code, header.field(10)]
     answer = [acknowledgment]
@@ -168,9 +170,9 @@ def acknowledge(
 class _Writer:
     """Writes segments as lists of fields, in the sender's delimiters."""
 
-    def __init__(self, header: Header, charset: str, kind: Sequence[str] = ()) -> None:
+    def __init__(self, header: Header, charset: str, kind: Sequence[str], words: str) -> None:
         self._header = header
-        self._charset = charset
+        self._charset, self._words = charset, words or charset
         self._kind = kind
         marks = header.marks
         self._component = marks[0]
@@ -218,16 +220,16 @@ class _Writer:
     def _declaration(self) -> str:
         """Return MSH-18: the sender's own word where it is true, else HL7's where it matters."""
         theirs = self._header.field(18)
-        if theirs and codec(theirs.partition(self._header.marks[1:2] or "~")[0]) == self._charset:
+        if theirs and codec(theirs.partition(self._header.marks[1:2] or "~")[0]) == self._words:
             return theirs
-        return hl7_name(self._charset) if theirs or self._is_wide else ""
+        return hl7_name(self._words) if theirs or self._is_wide else ""
 
     def has(self, segments: Sequence[Sequence[str]]) -> None:
         """Take note of what segments will be written behind, for what MSH-18 says."""
         self._is_wide |= any(not field.isascii() for segment in segments for field in segment)
 
     def _text(self, text: str) -> str:
-        fits = text.encode(self._charset, "ignore").decode(self._charset)
+        fits = text.encode(self._words, "ignore").decode(self._words)
         self._is_wide |= not fits.isascii()
         plain = " ".join(fits[:_MOST_TEXT].split())
         delimiters = zip("FSRET", (self._header.separator, *self._header.marks[:4]), strict=False)
@@ -235,7 +237,9 @@ class _Writer:
             ord(mark): f"{self._escape}{letter}{self._escape}" if self._escape else " "
             for letter, mark in delimiters
         }
-        return plain.translate(escapes).translate(_CONTROLS)
+        written = plain.translate(escapes).translate(_CONTROLS)
+        is_echo = self._words != self._charset
+        return written.encode(self._words).decode(self._charset) if is_echo else written
 
 
 def _place(location: str) -> tuple[str, ...]:

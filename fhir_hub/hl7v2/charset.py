@@ -122,6 +122,12 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
     return _by_name(rest, configured, declared, issues)
 
 
+def of_answer(raw: bytes, forced: str = "") -> str:
+    """Return in what a sender whose bytes are text in nothing is told so: what it declares."""
+    named = codec(forced) or _declared(raw, [])
+    return named if named and "|".encode(named) == b"|" else "utf-8"
+
+
 def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str, str]]) -> Decoded:
     for name in dict.fromkeys(filter(None, (configured, declared, _GB))):
         text = _try(rest, name)

@@ -223,7 +223,7 @@ def fields(segment: str, version: str) -> tuple[Shape, ...]:
 def _shape(content: Any, cardinality: tuple[int, int]) -> Shape:
     least, most = cardinality
     # hl7apy's tables of 2.7 have no parts of some datatypes that 2.7 withdrew (TQ1, QRD)
-    parts = (content[1] or ()) if content[0] == "sequence" else ()
+    parts = _parts(content)
     datatype = content[2] or "" if len(content) > 2 else ""
     inner = tuple(_shape(one[1], one[2]) for one in parts)
     return Shape(datatype, inner, least > _OPTIONAL, most)
@@ -251,9 +251,20 @@ def problem(path: Path) -> str:
     last = max(count, _LAST_FIELDS.get(path.segment, 0))
     if path.field > last:
         return f"{path.segment} has the fields 1 to {last}"
-    if content and content[0] == "sequence" and path.component > len(content[1]):
-        return f"{path.segment}-{path.field} has {len(content[1])} components"
-    return ""
+    field = f"{path.segment}-{path.field}"
+    parts = _parts(content)
+    if parts and path.component > len(parts):
+        return f"{field} has {len(parts)} components"
+    if not parts or path.subcomponent < 2:  # senders do write components into a text
+        return ""
+    inner = len(_parts(parts[path.component - 1][1])) or 1
+    told = f"{inner} subcomponents" if inner > 1 else "no subcomponents"
+    return f"{field}.{path.component} has {told}" if path.subcomponent > inner else ""
+
+
+def _parts(content: Any) -> Sequence[Any]:
+    """Return hl7apy's rows of the parts of a datatype, none of one without."""
+    return (content[1] or ()) if content and content[0] == "sequence" else ()
 
 
 def _group(path: str, *parts: str | Part) -> Group:

@@ -69,6 +69,8 @@ ROWS = (
     ('{ to = "deceased.x", value = true }', "has several types"),
     ('{ to = "identifier", from = "PID-99", as = "Identifier" }', "fields 1 to 40"),
     ('{ to = "identifier", from = "PID-3.77", as = "Identifier" }', "PID-3 has 12 components"),
+    ('{ to = "active", from = "PID-3.1.9", as = "boolean" }', "PID-3.1 has no subcomponents"),
+    ('{ to = "active", from = "PID-3.4.4", as = "boolean" }', "PID-3.4 has 3 subcomponents"),
     ('{ to = "identifier", from = "PID-0", as = "Identifier" }', "not an HL7v2 path"),
     ('{ to = "identifier", from = "QQQ-3", as = "Identifier" }', "no segment QQQ"),
     ('{ to = "identifier", from = "ORO-5", as = "Identifier" }', "ORO has the fields 1 to 4"),

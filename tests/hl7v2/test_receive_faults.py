@@ -33,6 +33,19 @@ async def test_the_bytes_of_an_undecodable_sender_are_echoed_as_they_are(receive
     assert b"|LIS|\xff\xff|" in answer
 
 
+@pytest.mark.parametrize(
+    ("declared", "codec"),
+    [(b"", "utf-8"), (b"GB 18030-2000", "gb18030"), (b"UNICODE UTF-16", "utf-8")],
+)
+async def test_who_cannot_be_decoded_is_told_so_in_chinese_too(receiver, declared, codec):
+    head = b"MSH|^~\\&|LIS|\xff\xff|||||ADT|C1|P|2.5|||||CHN|"
+    answer = await receiver.receive(head + declared + b"\rPID|1||\x80\xff\r\r")
+
+    line, _, error = answer.decode(codec, "replace").split("\r")[:3]
+    assert "HL7v2 消息无效" in error
+    assert line.split("|")[17] == {"utf-8": "UNICODE UTF-8"}.get(codec, declared.decode())
+
+
 async def test_a_message_over_the_limit_is_refused_with_what_its_head_tells(receiver, backend):
     answer = await receiver.take(Block(oru()[:60], is_cut=True))
 

@@ -69,7 +69,19 @@ async def test_on_sighup_a_new_file_holds_from_the_next_message_on(hub, tmp_path
         after["version"],
         before["version"],
     ]
-    assert json.loads(hub.logged.getvalue().splitlines()[-1])["event"] == "maps_taken"
+    line = json.loads(hub.logged.getvalue().splitlines()[-1])
+    assert (line["event"], line["level"]) == ("maps_taken", "info")
+
+
+async def test_of_the_same_maps_asked_for_again_none_are_said_to_be_taken(hub):
+    before = await maps_of(hub)
+    await hub.hub.reloading.look(is_asked=True)
+
+    assert await maps_of(hub) == before
+    line = json.loads(hub.logged.getvalue().splitlines()[-1])
+    assert (line["event"], line["level"]) == ("maps_unchanged", "info")
+    async with hub.client() as client:
+        assert 'reloads_total{outcome="taken"}' not in (await client.get("/metrics")).text
 
 
 async def test_of_a_mistake_file_and_row_are_told_and_the_old_maps_stay(hub, tmp_path):

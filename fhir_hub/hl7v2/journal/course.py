@@ -26,7 +26,10 @@ _NOWHERE = Entered(0, Received("", "", "", 0, b""), "received")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A message as far as it can be read: its header always, and the text or why not."""
+    """A message as far as it can be read: its header always, and the text or why not.
+
+    It is answered in `charset`; what is said in `words`, where the rest is echoed byte for byte.
+    """
 
     channel: Channel
     header: ack.Header
@@ -35,6 +38,7 @@ class Read:
     fault: FhirError | None = None
     issues: er7.Issues = ()
     is_strict: bool = False
+    words: str = ""
 
 
 def read_message(
@@ -42,12 +46,13 @@ def read_message(
 ) -> Read:
     """Return what can be read of a message's bytes, as its sender's settings say."""
     settings = _settings(raw, settings_of)
+    forced = channel.charset or settings.charset
     try:
-        decoded = charset.decode(raw, channel.charset or settings.charset)
+        decoded = charset.decode(raw, forced)
     except FhirError as error:
         # as Latin-1 every byte stands for itself: what is echoed comes back as it was sent
         header = ack.read_header(raw.decode("latin-1"))
-        return Read(channel, header, "latin-1", fault=error)
+        return Read(channel, header, "latin-1", fault=error, words=charset.of_answer(raw, forced))
     header = ack.read_header(decoded.text, settings.version)
     # of what has no header `parse` says so better than a channel can
     fault = channel.fault(header) if header.fields else None

@@ -73,4 +73,5 @@ class Reading:
             control_id=self._new_id(),
             zone=read.channel.zone,
             conditions=ack.own_conditions(read.header, verdict, read.channel.ack_mode),
+            words=read.words,
         )

@@ -41,7 +41,7 @@ class Reloading:
         self._mappings, self._count, self._also = mappings, count, also
         own = (settings.mappings_folders, mappings.organization)
         self._load = partial(load_mappings, definitions, *own)
-        self._log = logs.get_logger("hl7v2").warning
+        self._logs = logs.get_logger("hl7v2")
         self._folders = (built_in_folder(), *settings.mappings_folders)
         self._every_s = settings.mappings_watch_s
         self._asked = asyncio.Event()
@@ -85,13 +85,17 @@ class Reloading:
         except OSError as error:
             self._refuse([f"the maps cannot be read: {error.strerror}"])
         else:
+            if found.version == self._mappings.version and not self._mappings.refused:
+                self._logs.info("maps_unchanged", version=found.version)
+                return
             self._mappings.become(found)
-            self._log("maps_taken", version=found.version)
+            self._logs.info("maps_taken", version=found.version)
             self._count("taken")
 
     def _refuse(self, problems: Sequence[str]) -> None:
         self._mappings.refused = tuple(problems)
-        self._log("maps_refused", version=self._mappings.version, problems="; ".join(problems))
+        version = self._mappings.version
+        self._logs.warning("maps_refused", version=version, problems="; ".join(problems))
         self._count("refused")
 
     def _print(self) -> Print:

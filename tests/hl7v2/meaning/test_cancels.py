@@ -258,4 +258,8 @@ async def test_an_account_that_ends_is_inactive_and_another_message_does_not_ope
 
     await say(f"BAR^{event}", "1100", account)
     await say("ADT^A08", "1200", account)
+    await say("BAR^P01", "1030", account)  # late
     assert [one["status"] for one in await every("Account")] == ["inactive"]
+
+    await say("BAR^P01", "1300", account)
+    assert [one["status"] for one in await every("Account")] == ["active"]
