@@ -10,7 +10,9 @@ import parts
 import pytest
 from channel_parts import adt
 
+from fhir_hub.errors import FhirError, OutOfTime, Unavailable
 from fhir_hub.hl7v2.channels.folder import Folder
+from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.settings import InvalidSettings
 
 
@@ -37,6 +39,11 @@ def open_folder(ways, path):
         return Folder("night", path, 0.01, take or ways.receiver.take, ways.seen.log)
 
     return make
+
+
+def refused(ways, raw: bytes, error: FhirError) -> bytes:
+    """Return the acknowledgment that says an error."""
+    return ways.receiver.refuse(raw, error, ways.receiver.reading.channel)
 
 
 async def look(folder: Folder, times: int = 2) -> int:
@@ -107,6 +114,70 @@ async def test_a_name_that_was_there_before_loses_nothing(open_folder, path):
     assert files(path / "done") == sorted([*names, *(f"{name}.ack" for name in names)])
     texts = {(path / "done" / name).read_bytes() for name in names}
     assert texts == {adt(f"C{number}") for number in range(3)}
+
+
+async def test_while_nothing_can_be_taken_files_stay_and_then_go_in_their_order(
+    open_folder, path, ways
+):
+    taken, is_full = [], True
+
+    async def take(block):
+        if is_full:
+            return refused(ways, block.raw, Unavailable("the disk is full"))
+        taken.append(block.raw)
+        return b"MSH|^~\\&\rMSA|AA|C1\r"
+
+    folder = open_folder(take)
+    for number in range(40):
+        (path / f"{number:02}.hl7").write_bytes(adt(f"C{number}"))
+    whole = files(path)
+    for _ in range(20):  # however long it takes
+        assert await look(folder) == 0
+    assert files(path) == whole
+
+    is_full = False
+    assert await look(folder) == 40
+    assert taken == [adt(f"C{number}") for number in range(40)]
+    assert len(files(path / "done")) == 80
+
+
+async def test_a_batch_of_which_a_message_waits_stays_whole_and_has_no_second_effect(
+    open_folder, path, ways
+):
+    first, second = adt("C1"), adt("C2")
+    full = [refused(ways, second, Unavailable("the disk is full"))]
+
+    async def take(block):
+        parts = [await ways.receiver.take(Block(first))]
+        parts += [full.pop() if full else await ways.receiver.take(Block(second))]
+        return b"BHS|^~\\&\r" + b"".join(parts) + b"BTS|2\r"
+
+    folder = open_folder(take)
+    (path / "a.hl7").write_bytes(b"BHS|^~\\&\r" + first + second + b"BTS|2\r")
+    assert await look(folder) == 0
+    assert files(path) == ["a.hl7"]
+    assert await look(folder, 1) == 1
+    assert files(path) == ["done/a.hl7", "done/a.hl7.ack"]
+    assert await ways.kept() == [("mllp", "done"), ("mllp", "done")]
+
+
+async def test_a_file_that_is_put_off_while_others_are_taken_does_not_hold_them_up_for_ever(
+    open_folder, path, ways
+):
+    async def take(block):
+        if b"|C0|" in block.raw:
+            return refused(ways, block.raw, OutOfTime("it takes too long"))
+        return b"MSH|^~\\&\rMSA|AA|C1\r"
+
+    folder = open_folder(take)
+    for number in range(40):
+        name = path / f"{number:02}.hl7"
+        name.write_bytes(adt(f"C{number}").replace(b"T1", b"T%d" % number))
+        os.utime(name, ns=(number, number))
+    await look(folder, 60)
+    assert {"failed/00.hl7", "failed/00.hl7.ack"} == set(files(path)) - {
+        f"done/{number:02}.hl7{end}" for number in range(1, 40) for end in ("", ".ack")
+    }
 
 
 async def test_files_are_taken_in_the_order_in_which_they_were_written(open_folder, path, ways):

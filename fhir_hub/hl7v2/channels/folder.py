@@ -9,6 +9,10 @@ messages that were taken: they get the ACK that they got, and have no second eff
 Files of one message each are taken some at once, those of one patient one after the other; a file
 that holds a batch, or a large one, is taken alone.
 
+While the hub cannot take messages (a full disk, a store that does not answer) a file stays where
+it is, and those behind it, until it can. A file that it cannot take again and again though it
+takes others is no reason to wait.
+
 Spec: HL7v2 chapter 2, 2.10.3 (a file may hold a batch); rename(2)
 """
 
@@ -22,7 +26,7 @@ from pathlib import Path
 from fhir_hub.hl7v2.answers.together import AT_ONCE, Together
 from fhir_hub.hl7v2.batches import is_batch
 from fhir_hub.hl7v2.channels.channel import Configured
-from fhir_hub.hl7v2.channels.http_status import status_of
+from fhir_hub.hl7v2.channels.http_status import is_for_later, status_of
 from fhir_hub.hl7v2.listener import Log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.settings import InvalidSettings
@@ -30,6 +34,7 @@ from fhir_hub.store.ending import end_tasks
 
 _LARGE_BYTES = 1 << 20
 _LEAVING = 2 * AT_ONCE
+_MOST_TIMES = 8  # that a file is put off while others are taken
 _ON_ITS_WAY = (".tmp", ".part", ".filepart", ".ack")
 Take = Callable[[Block], Awaitable[bytes]]
 Stamp = tuple[int, int, int]
@@ -43,6 +48,8 @@ class Folder:
         self._name, self._path, self._poll_s = name, path, poll_s
         self._take, self._log = take, log
         self._seen: dict[str, Stamp] = {}
+        self._put_off: dict[str, int] = {}  # how often, while others were taken
+        self._waits: set[str] = set()  # what was put off in this look
         try:
             for one in (path, path / "done", path / "failed"):
                 one.mkdir(parents=True, exist_ok=True)
@@ -68,12 +75,16 @@ class Folder:
         names = sorted(whole, key=lambda name: (now[name][1], name))
         together = Together(lambda raw: self._take(Block(raw)))
         leaving: list[asyncio.Task[bool]] = []
+        self._waits.clear()
         try:
             for name in names:
-                if stop.is_set():
+                if stop.is_set() or self._waits:
                     break
                 await self._begin(name, together, leaving)
-            return sum(await asyncio.gather(*leaving))
+            taken = sum(await asyncio.gather(*leaving))
+            put_off = self._put_off
+            self._put_off = {name: put_off.get(name, 0) + (taken > 0) for name in self._waits}
+            return taken
         finally:
             await together.close()
             await end_tasks(*leaving)
@@ -101,6 +112,10 @@ class Folder:
     async def _leave(self, name: str, taken: asyncio.Task[bytes]) -> bool:
         """Move a file when it is answered, the answer beside it; say whether it left."""
         answer = await taken
+        if is_for_later(answer) and self._put_off.get(name, 0) < _MOST_TIMES:
+            self._log("folder_waits", channel=self._name)
+            self._waits.add(name)
+            return False
         place = "done" if status_of(answer) == 200 else "failed"
         try:
             await asyncio.to_thread(self._move, name, self._path / place, answer)

@@ -1,15 +1,16 @@
-"""The HTTP status that says the same as an acknowledgment, for a client that looks at nothing else.
+"""The HTTP status that says the same as an acknowledgment, for who looks at nothing else.
 
 Spec: https://www.rfc-editor.org/rfc/rfc9110#name-status-codes; HL7v2 tables 0008 and 0357
 """
 
 from collections.abc import Iterator
 
-from fhir_hub.errors import FhirError
+from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.hl7v2 import batches
 from fhir_hub.hl7v2.sender import read_answer
 
 _ACCEPTED = ("AA", "CA")
+_LATER = Unavailable.status
 
 
 def status_of(answer: bytes) -> int:
@@ -18,6 +19,12 @@ def status_of(answer: bytes) -> int:
         if part.kind == batches.MESSAGE and (status := _status(part.raw)) != 200:
             return status
     return 200
+
+
+def is_for_later(answer: bytes) -> bool:
+    """Say whether a message was not taken for a reason that passes: it may be taken next time."""
+    parts = batches.parts_of(answer)
+    return any(p.kind == batches.MESSAGE and _status(p.raw) == _LATER for p in parts)
 
 
 def _status(raw: bytes) -> int:
