@@ -67,7 +67,7 @@ test-mongo: $(VENV)/installed-tests
 	  tests/rest tests/repository tests/hl7v2 tests/cli tests/whole
 	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 \
 	  tests/scenarios tests/referral tests/documents tests/identity tests/subscriptions \
-	  tests/hl7v2/test_deliver.py tests/hl7v2/test_deliver_events.py
+	  tests/hl7v2/deliver
 
 # each test of faults tries for so long; the suite runs them all for a moment
 SECONDS ?= 60

@@ -309,7 +309,7 @@ class Metrics:
         self._retries.inc()
 
     def observe_delivery(self, partner: str, outcome: str) -> None:
-        """Count a message to a partner: delivered, dead, again, no-answer, not-made."""
+        """Count a message to a partner: delivered, dead, skipped, again, no-answer, not-made."""
         self._deliveries.labels(partner, outcome).inc()
 
     def set_partner(self, partner: str, breaker: int, waiting: int) -> None:

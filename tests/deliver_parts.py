@@ -10,6 +10,7 @@ import parts
 
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.outbox import dead_messages
 from fhir_hub.hl7v2.mllp import Framer, frame
 from fhir_hub.hl7v2.sender import control_id
 from fhir_hub.identity.systems import ALIASES
@@ -27,7 +28,8 @@ class Peer:
     """Answers each message as the next of `answers` says, AA when there is none left.
 
     `silent`: not at all; `close`: ends the connection; `noise`: a block that is no message;
-    `wrong`: AA for another message, then nothing; `late`: that and then its own AA.
+    `wrong`: AA for another message, then nothing; `late`: that and then its own AA; `once`: its AA,
+    and then ends the connection; `nameless AR`: AR twice, of which neither names a message.
     """
 
     def __init__(self) -> None:
@@ -82,6 +84,11 @@ class Peer:
         kind = self.answers.pop(0) if self.answers else "AA"
         if kind == "close":
             writer.close()
+        elif kind == "once":
+            writer.write(ack("AA", number))
+            writer.close()
+        elif kind.startswith("nameless"):
+            writer.write(ack(kind.split()[1], "") * 2)
         elif kind == "noise":
             writer.write(b"junk" + frame(b"no message"))
         elif kind in ("wrong", "late"):
@@ -111,3 +118,26 @@ def deliveries(store: Store, metrics: Metrics, **partners: PartnerSettings) -> D
     )
 
     return made
+
+
+def patient(number: int, **more: Any) -> dict[str, Any]:
+    system = "https://fhir-hub.example/sid/SHTH01/patient-id"
+    named = {"identifier": [{"system": system, "value": f"T{number}"}]}
+    return {"resourceType": "Patient", "id": f"p{number}", **named, **more}
+
+
+async def put(client: Any, *resources: dict[str, Any]) -> None:
+    for one in resources:
+        answer = await client.put(f"{one['resourceType']}/{one['id']}", json=one)
+        assert answer.status_code in (200, 201), answer.text
+
+
+def numbers(peer: Peer) -> list[str]:
+    return [raw.decode().split("PID|1||")[1].split("^")[0] for raw in peer.distinct]
+
+
+async def until(store: Store, is_so: Callable[[Any], bool]) -> None:
+    """Wait until the dead messages of a store are as said."""
+    async with asyncio.timeout(parts.PATIENCE_S):
+        while not is_so(await dead_messages(store)):
+            await asyncio.sleep(0.01)

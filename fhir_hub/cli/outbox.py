@@ -9,6 +9,8 @@ from fhir_hub.cli.journal import run_on_store, settings_of
 from fhir_hub.cli.say import count, fail, refuse
 
 if TYPE_CHECKING:
+    from fhir_hub.hl7v2.deliver.outbox import Dead
+    from fhir_hub.settings.hub import Settings
     from fhir_hub.store.open import Backend
 
 EXAMPLE = "fhir-hub outbox list --store sqlite:data/hub.sqlite"
@@ -23,20 +25,31 @@ Store = Annotated[str | None, typer.Option(help="sqlite:PATH (sqlite:data/hub.sq
 Config = Annotated[Path | None, typer.Option(help="Settings in TOML, the same as the hub's.")]
 
 
+Partner = Annotated[str, typer.Argument(help="The partner's name in the settings.")]
+Numbers = Annotated[
+    list[str] | None, typer.Argument(metavar="CONTROL-ID…", help="Which dead messages.")
+]
+All = Annotated[bool, typer.Option("--all", help="All of this partner's.")]
+
+
 @app.command("list", epilog=f"Example: {EXAMPLE}")
 def list_(store: Store = None, config: Config = None) -> None:
     """Show how far each partner is, and the dead messages. 列出外发状态与失败消息。"""
-    from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses
+    from fhir_hub.hl7v2.deliver.outbox import dead_messages, paused, progresses
 
     async def work(backend: "Backend") -> None:
         last = (await backend.store.status()).sequence
+        resting = await paused(backend.store)
         for name, progress in (await progresses(backend.store)).items():
             pending = progress.pending
             under_way = f"  under way: {pending.event} {pending.control_id}" if pending else ""
-            print(f"{name}  told up to {progress.sequence} of {last}{under_way}")
+            refused = f" (refused {pending.attempts} times)" if pending and pending.attempts else ""
+            state = "  paused" if name in resting else ""
+            told = f"told up to {progress.sequence} of {last}"
+            print(f"{name}  {told}{state}{under_way}{refused}")
         dead = await dead_messages(backend.store)
         for one in dead:
-            what = f"{one.event}  {one.address}/_history/{one.version_id}"
+            what = f"{one.event}  {one.address}/_history/{one.version_id}  {one.at}"
             print(f"{one.partner}  {one.control_id}  {one.ack_code} {one.error_code}  {what}")
         print(count(len(dead), "dead message"))
 
@@ -45,33 +58,139 @@ def list_(store: Store = None, config: Config = None) -> None:
 
 @app.command("retry", epilog="Example: fhir-hub outbox retry hospital --all")
 def retry(
-    partner: Annotated[str, typer.Argument(help="The partner's name in the settings.")],
-    control_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="CONTROL-ID…", help="Which dead messages.")
-    ] = None,
-    is_all: Annotated[bool, typer.Option("--all", help="All of this partner's.")] = False,
+    partner: Partner,
+    control_ids: Numbers = None,
+    is_all: All = False,
     store: Store = None,
     config: Config = None,
 ) -> None:
     """Have dead messages made and sent anew, by a running hub at once. 重新发送失败消息。"""
-    from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
+    from fhir_hub.hl7v2.deliver.outbox import try_again
 
     settings = settings_of(store, config)
-    wanted = set(control_ids or ())
-    if bool(wanted) is is_all:
-        refuse("name the messages, or write --all / 请指定消息编号或 --all")
+    wanted = _wanted(control_ids, is_all)
 
     async def work(backend: "Backend") -> int:
-        dead = [one for one in await dead_messages(backend.store) if one.partner == partner]
-        known = sorted({*await progresses(backend.store), *settings.partners})
-        if partner not in known:
-            fail(f"no partner {partner}; there are: {', '.join(known)} / 没有该合作方")
-        if unknown := sorted(wanted - {one.control_id for one in dead}):
-            fail(f"{partner} has no dead message {', '.join(unknown)} / 没有该失败消息")
-        chosen = [one for one in dead if is_all or one.control_id in wanted]
+        chosen = await _chosen(backend, settings, partner, wanted)
         for one in chosen:
             await try_again(backend.store, one)
         return len(chosen)
 
     done = run_on_store(settings, work)
     print(f"{count(done, 'message')} to be sent again")
+
+
+@app.command("drop", epilog="Example: fhir-hub outbox drop hospital --all")
+def drop_(
+    partner: Partner,
+    control_ids: Numbers = None,
+    is_all: All = False,
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Forget dead messages that nobody is to send anew. 清除失败消息。"""
+    from fhir_hub.hl7v2.deliver.outbox import drop
+
+    settings = settings_of(store, config)
+    wanted = _wanted(control_ids, is_all)
+
+    async def work(backend: "Backend") -> int:
+        chosen = await _chosen(backend, settings, partner, wanted)
+        await drop(backend.store, chosen)
+        return len(chosen)
+
+    print(f"{count(run_on_store(settings, work), 'dead message')} dropped")
+
+
+@app.command("skip", epilog="Example: fhir-hub outbox skip hospital 7GH2K1-4711")
+def skip_(
+    partner: Partner,
+    control_id: Annotated[str, typer.Argument(metavar="CONTROL-ID", help="What is under way.")],
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Give up the message that is under way, so that those behind it go. 跳过正在发送的消息。"""
+    from fhir_hub.hl7v2.deliver.outbox import progresses, skip
+
+    settings = settings_of(store, config)
+
+    async def work(backend: "Backend") -> None:
+        await _check_partner(backend, settings, partner)
+        pending = (await progresses(backend.store))[partner].pending
+        if pending is None or pending.control_id != control_id:
+            now = pending.control_id if pending else "nothing / 无"
+            fail(f"{control_id} is not under way; under way: {now} / 该消息不在发送中")
+        await skip(backend.store, partner, control_id)
+
+    run_on_store(settings, work)
+    print(f"{control_id} to be skipped")
+
+
+@app.command("pause", epilog="Example: fhir-hub outbox pause hospital")
+def pause_(partner: Partner, store: Store = None, config: Config = None) -> None:
+    """Send a partner nothing until he is resumed; what there is for him waits. 暂停外发。"""
+    _set_paused(partner, settings_of(store, config), is_paused=True)
+    print(f"{partner} is paused")
+
+
+@app.command("resume", epilog="Example: fhir-hub outbox resume hospital")
+def resume(partner: Partner, store: Store = None, config: Config = None) -> None:
+    """Send a partner what has waited for him, and what comes. 恢复外发。"""
+    _set_paused(partner, settings_of(store, config), is_paused=False)
+    print(f"{partner} is resumed")
+
+
+@app.command("forget", epilog="Example: fhir-hub outbox forget hospital")
+def forget_(partner: Partner, store: Store = None, config: Config = None) -> None:
+    """Forget what waits for a partner who is not in the settings any more. 清除已移除的合作方。"""
+    from fhir_hub.hl7v2.deliver.outbox import forget
+
+    settings = settings_of(store, config)
+    if partner in settings.partners:
+        fail(f"{partner} is in the settings; take him out first / 该合作方仍在配置中")
+
+    async def work(backend: "Backend") -> None:
+        await _check_partner(backend, settings, partner)
+        await forget(backend.store, partner)
+
+    run_on_store(settings, work)
+    print(f"{partner} is forgotten")
+
+
+def _wanted(control_ids: list[str] | None, is_all: bool) -> set[str]:
+    """Return the messages that are named, none if all are meant."""
+    wanted = set(control_ids or ())
+    if bool(wanted) is is_all:
+        refuse("name the messages, or write --all / 请指定消息编号或 --all")
+    return wanted
+
+
+async def _check_partner(backend: "Backend", settings: "Settings", partner: str) -> None:
+    from fhir_hub.hl7v2.deliver.outbox import progresses
+
+    known = sorted({*await progresses(backend.store), *settings.partners})
+    if partner not in known:
+        fail(f"no partner {partner}; there are: {', '.join(known)} / 没有该合作方")
+
+
+async def _chosen(
+    backend: "Backend", settings: "Settings", partner: str, wanted: set[str]
+) -> "list[Dead]":
+    """Return a partner's dead messages that are named, all if none is."""
+    from fhir_hub.hl7v2.deliver.outbox import dead_messages
+
+    await _check_partner(backend, settings, partner)
+    dead = [one for one in await dead_messages(backend.store) if one.partner == partner]
+    if unknown := sorted(wanted - {one.control_id for one in dead}):
+        fail(f"{partner} has no dead message {', '.join(unknown)} / 没有该失败消息")
+    return [one for one in dead if not wanted or one.control_id in wanted]
+
+
+def _set_paused(partner: str, settings: "Settings", *, is_paused: bool) -> None:
+    from fhir_hub.hl7v2.deliver.outbox import pause
+
+    async def work(backend: "Backend") -> None:
+        await _check_partner(backend, settings, partner)
+        await pause(backend.store, partner, is_paused=is_paused)
+
+    run_on_store(settings, work)

@@ -24,10 +24,10 @@ def store(tmp_path):
     return address
 
 
-def again(store):
+def orders(store):
     async def found():
         async with open_backend(store) as backend:
-            return await Outbox(backend.store, "hospital", lambda: "E1").again()
+            return await Outbox(backend.store, "hospital", lambda: "E1").orders()
 
     return asyncio.run(found())
 
@@ -38,7 +38,7 @@ def test_list_shows_how_far_each_partner_is_and_what_is_dead(run, store):
     assert ended.code == 0
     assert ended.out.splitlines() == [
         "hospital  told up to 8 of 0  under way: SIU^S12 E1-9",
-        "hospital  E1-7  AR 200  REF^I12  Task/t1/_history/2",
+        "hospital  E1-7  AR 200  REF^I12  Task/t1/_history/2  2025-03-15T02:30:00Z",
         "1 dead message",
     ]
 
@@ -48,7 +48,7 @@ def test_retry_has_dead_messages_sent_anew(run, store, which):
     ended = run("outbox", "retry", "hospital", *which, "--store", store)
 
     assert (ended.code, ended.out) == (0, "1 message to be sent again\n")
-    assert again(store) == DEAD
+    assert orders(store).again == DEAD
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,46 @@ def test_retry_says_what_it_cannot_do(run, store, words, code, said):
 
     assert ended.code == code
     assert said in ended.err
-    assert again(store) is None
+    assert orders(store).again is None
 
 
 def test_a_store_that_is_not_there_is_said(run, tmp_path):
     ended = run("outbox", "list", "--store", f"sqlite:{tmp_path / 'none.sqlite'}")
 
     assert (ended.code, "no such database" in ended.err) == (1, True)
+
+
+def test_what_an_operator_says_of_a_partner_is_noted_for_the_hub(run, store):
+    for words in (["skip", "hospital", "E1-9"], ["pause", "hospital"]):
+        assert run("outbox", *words, "--store", store).code == 0
+    noted = orders(store)
+    listed = run("outbox", "list", "--store", store).out.splitlines()
+
+    assert (noted.skipped, noted.is_paused) == ({"E1-9"}, True)
+    assert listed[0] == "hospital  told up to 8 of 0  paused  under way: SIU^S12 E1-9"
+    assert run("outbox", "resume", "hospital", "--store", store).code == 0
+    assert not orders(store).is_paused
+
+
+def test_dead_messages_are_dropped_and_a_partner_who_is_gone_is_forgotten(run, store):
+    dropped = run("outbox", "drop", "hospital", "E1-7", "--store", store)
+    assert (dropped.code, dropped.out) == (0, "1 dead message dropped\n")
+    assert run("outbox", "list", "--store", store).out.splitlines()[-1] == "0 dead messages"
+
+    assert run("outbox", "forget", "hospital", "--store", store).code == 0
+    assert run("outbox", "list", "--store", store).out.splitlines() == ["0 dead messages"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["skip", "hospital", "E1-7"], "E1-7 is not under way; under way: E1-9"),
+        (["pause", "hospitol"], "no partner hospitol"),
+        (["forget", "hospitol"], "no partner hospitol"),
+        (["drop", "hospital", "E1-9"], "no dead message E1-9"),
+    ],
+)
+def test_what_cannot_be_done_is_said(run, store, words, said):
+    ended = run("outbox", *words, "--store", store)
+
+    assert (ended.code, said in ended.err) == (1, True)

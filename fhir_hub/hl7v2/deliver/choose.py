@@ -32,6 +32,7 @@ from fhir_hub.store.base import Key, Stored
 Json = dict[str, Any]
 _ASKED = ("requested", "received", "cancelled")
 _ANSWERED = ("accepted", "rejected", "in-progress", "completed", "on-hold", "failed")
+RESULTS = ("DiagnosticReport", "Observation")
 _MOST = 50  # messages about one referral
 _KIN = (
     ("RelatedPerson", "patient"),
@@ -52,6 +53,12 @@ class Choice(NamedTuple):
     resources: Resources
     change: Stored
     answers: str = ""
+
+    @property
+    def results(self) -> str:
+        """Return the report whose results it tells, empty for another message."""
+        kind = self.main["resourceType"]
+        return f"{kind}/{self.main['id']}" if kind in RESULTS else ""
 
 
 def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Stored]:

@@ -4,21 +4,23 @@ The next goes only when he has answered the one before: AA, or refused it for go
 noted with its bytes before it goes, so whatever happens it goes again, the same, under the same
 control id: he gets each at least once and, by MSH-10, can do each once. AE is tried again with
 growing pauses and given up after some attempts; AR is given up at once; given up means dead,
-listed, and sent anew when somebody says so. Where nobody answers, nothing is given up.
+listed, and sent anew when somebody says so. Where nobody answers, nothing is given up but what
+an operator skips. What is known is what is noted: a step that could not be noted is done again.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fhir_hub.clock import Clock, instant
 from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.hl7v2.deliver.breaker import Breaker
-from fhir_hub.hl7v2.deliver.choose import Choice, candidates, choice_in, choice_of
+from fhir_hub.hl7v2.deliver.choose import RESULTS, Choice, candidates, choice_in, choice_of
 from fhir_hub.hl7v2.deliver.desk import Desk
-from fhir_hub.hl7v2.deliver.link import Answer, Link, NoAnswer
-from fhir_hub.hl7v2.deliver.outbox import Dead, Outbox, Pending, Progress
+from fhir_hub.hl7v2.deliver.link import ACCEPTED, REFUSED, Answer, Link, NoAnswer
+from fhir_hub.hl7v2.deliver.outbox import SKIPPED, Dead, Orders, Outbox, Pending, Progress
 from fhir_hub.hl7v2.emit.emit import Emitted
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Stored
@@ -26,7 +28,6 @@ from fhir_hub.store.feed import Feed
 from fhir_hub.store.news import News
 from fhir_hub.telemetry import Log
 
-ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
 _IDLE_S = 0.5
 _UNSAVED = 500  # versions of which there was nothing to tell, looked at again after a crash
 Write = Callable[[Choice, str], Emitted]
@@ -64,6 +65,7 @@ class Courier:
         self._progress: Progress | None = None
         self._feed = Feed(given.desk.store)
         self._unsaved = 0
+        self._orders, self._asked_at = Orders(), 0.0
         self.is_busy = False
         self._is_stopping = False
         self.is_open, self._woken = asyncio.Event(), asyncio.Event()
@@ -90,6 +92,7 @@ class Courier:
     async def run(self) -> None:
         """Deliver what there is and what comes. Endless."""
         self._progress, self._unsaved, self.is_busy = None, 0, False  # as the notes say
+        self._asked_at = 0.0
         try:
             while True:
                 self._woken.clear()
@@ -115,51 +118,78 @@ class Courier:
 
     async def step(self) -> bool:
         """Do the next thing that there is to do; return False if there is nothing."""
-        given, progress = self._given, self._progress
+        progress = self._progress
         assert progress is not None
+        orders = await self._ordered()
+        if orders.is_paused:
+            self._asked_at = 0.0
+            return False
         if progress.pending is not None:
             await self._deliver(progress.pending)
             return True
-        if (dead := await given.outbox.again()) is not None:
-            await self._again(dead)
+        if orders.again is not None:
+            self._asked_at = 0.0
+            await self._again(orders.again)
             return True
         commit = await self._feed.commit(progress.sequence)
         if not commit:
-            await self._save(at_least=1)
+            if self._unsaved:
+                await self._note(progress)
+            self._asked_at = 0.0
             return False
-        for change in candidates(commit, given.partner):
-            if change.sequence > progress.done:
-                await self._tell(change, commit)
+        await self._tell_all(commit, progress.done)
         assert self._progress is not None
         self._progress = replace(self._progress, sequence=commit[-1].sequence, done=0)
         self._unsaved += len(commit)
         # what was told is noted already: the next message notes the rest with it
-        await self._save(at_least=_UNSAVED)
+        if self._unsaved >= _UNSAVED:
+            await self._note(self._progress)
         return True
 
-    async def _save(self, *, at_least: int) -> None:
-        """Note how far he is, if there is so much that is not noted."""
-        if self._unsaved >= at_least and self._progress is not None:
-            await self._given.outbox.save(self._progress)
-            self._unsaved = 0
+    async def _ordered(self) -> Orders:
+        """Return what an operator wants; while there is much to do it is asked now and then."""
+        now = asyncio.get_running_loop().time()
+        if not self._asked_at or now - self._asked_at >= _IDLE_S:
+            self._orders, self._asked_at = await self._given.outbox.orders(), now
+        return self._orders
 
-    async def _tell(self, change: Stored, commit: list[Stored]) -> None:
+    async def _note(
+        self, progress: Progress, dead: Dead | None = None, gone: str = "", taken: str = ""
+    ) -> None:
+        """Note how far he is: only then it is so."""
+        await self._given.outbox.save(progress, dead, gone, taken)
+        self._progress, self._unsaved = progress, 0
+
+    async def _tell_all(self, commit: list[Stored], done: int) -> None:
+        """Tell of a commit what is behind `done`; of the results of one report once."""
+        told: set[str] = set()
+        for change in candidates(commit, self._given.partner):
+            is_result = change.resource_type in RESULTS
+            if change.sequence > done or is_result:
+                await self._tell(change, commit, told, is_done=change.sequence <= done)
+
+    async def _tell(
+        self, change: Stored, commit: list[Stored], told: set[str], *, is_done: bool
+    ) -> None:
         """Make the message of a change, if there is one, note it, deliver it."""
         given, progress = self._given, self._progress
         assert progress is not None
         control_id = f"{progress.epoch}-{change.sequence}"
         try:
             choice = await choice_in(change, commit, given.partner, given.desk)
-            pending = self._pending(choice, control_id) if choice else None
+            is_told = choice is None or (choice.results != "" and choice.results in told)
+            if choice is not None:
+                told.add(choice.results)
+            pending = self._pending(choice, control_id) if choice and not is_told else None
         except Unavailable:
             raise
         except Exception as error:  # one change must not stop those behind it
-            await self._not_made(change, control_id, error)
+            if not is_done:
+                await self._not_made(change, control_id, error)
             return
-        if pending is None:
+        if pending is None or is_done:
             return
-        self._progress = replace(progress, pending=pending)
-        await given.outbox.save(self._progress)
+        await self._note(replace(progress, pending=pending))
         await self._deliver(pending)
 
     async def _not_made(self, change: Stored, control_id: str, error: Exception) -> None:
@@ -172,8 +202,7 @@ class Courier:
         numbers = (address, change.version_id, change.sequence)
         kind = "not-made" if isinstance(error, FhirError) else "fault"
         dead = Dead(control_id, "", *numbers, kind, "", instant(given.clock()))
-        self._progress = replace(progress, done=change.sequence)
-        await given.outbox.save(self._progress, dead)
+        await self._note(replace(progress, done=change.sequence), dead)
 
     def _pending(self, choice: Choice, control_id: str, again_of: str = "") -> Pending:
         change = choice.change
@@ -190,9 +219,8 @@ class Courier:
         change = await given.desk.store.vread(key, dead.version_id)
         # another id: what he refused may say something else now, and he may remember the first
         number, anew = dead.control_id, f"{dead.control_id}-R{dead.retries + 1}"
-        await given.outbox.taken(number)
         if change is None:
-            return
+            return await self._note(progress, taken=number)
         try:
             choice = await choice_of(change, given.partner, given.desk)
             pending = self._pending(choice, anew, number) if choice else None
@@ -200,19 +228,19 @@ class Courier:
             raise
         except Exception as error:  # it stays dead
             given.log("message_not_made", partner=given.name, control_id=number, fault=error)
-            return
+            return await self._note(progress, taken=number)
         if pending is None:  # he is not to be told of it any more
-            await given.outbox.save(progress, gone=number)
-            return
-        self._progress = replace(progress, pending=pending)
-        await given.outbox.save(self._progress)
+            return await self._note(progress, gone=number, taken=number)
+        await self._note(replace(progress, pending=pending), taken=number)
         await self._deliver(pending)
 
     async def _deliver(self, pending: Pending) -> None:
         """Send a message until it is answered for good."""
         given = self._given
         while True:
-            answer = await self._answer(pending)
+            if (answer := await self._answer(pending)) is None:
+                skipped = Answer(SKIPPED, pending.control_id)
+                return await self._done(pending, skipped, self._dead(pending, skipped))
             is_refused = answer.ack_code in REFUSED
             if answer.ack_code in ACCEPTED:
                 return await self._done(pending, answer, None)
@@ -221,18 +249,29 @@ class Courier:
             given.told(given.name, "again")
             pending = replace(pending, attempts=pending.attempts + 1)
             assert self._progress is not None
-            self._progress = replace(self._progress, pending=pending)
-            await given.outbox.save(self._progress)
+            await self._note(replace(self._progress, pending=pending))
             self.is_busy = False
             pause_s = given.partner.pause_s * 2 ** (pending.attempts - 1)
-            await given.sleep(min(pause_s, given.partner.max_pause_s))
+            await self._rest(min(pause_s, given.partner.max_pause_s), pending)
 
-    async def _answer(self, pending: Pending) -> Answer:
-        """Return what he answers, however long nobody does."""
+    async def _is_skipped(self, pending: Pending) -> bool:
+        return pending.control_id in (await self._ordered()).skipped
+
+    async def _rest(self, pause_s: float, pending: Pending) -> None:
+        """Wait, and while an operator pauses him; a message that is skipped waits no longer."""
+        while (await self._ordered()).is_paused or pause_s > 0:
+            if await self._is_skipped(pending):
+                return
+            await self._given.sleep(min(pause_s, _IDLE_S) if pause_s > 0 else _IDLE_S)
+            pause_s -= _IDLE_S
+
+    async def _answer(self, pending: Pending) -> Answer | None:
+        """Return what he answers, however long nobody does; None if an operator skips it."""
         given = self._given
         while True:
-            if (wait_s := given.breaker.wait_s) > 0:
-                await given.sleep(wait_s)
+            await self._rest(given.breaker.wait_s, pending)
+            if await self._is_skipped(pending):
+                return None
             if self._is_stopping:
                 await asyncio.Event().wait()  # until it is cancelled
             self.is_busy = True
@@ -244,27 +283,41 @@ class Courier:
                 given.told(given.name, "no-answer")
                 given.log("partner_silent", partner=given.name, reason=failure.reason)
                 if given.breaker.wait_s == 0:
-                    await given.sleep(given.partner.pause_s)
+                    await self._rest(given.partner.pause_s, pending)
                 continue
             given.breaker.succeed()
             return answer
 
     async def _done(self, pending: Pending, answer: Answer, dead: Dead | None) -> None:
+        """Note what became of a message that was answered; it does not go again meanwhile."""
         given, progress = self._given, self._progress
         assert progress is not None
-        if dead is None:
-            await given.delivered(pending.event, pending.address)
         done = progress.done if pending.again_of else pending.sequence
-        self._progress = replace(progress, pending=None, done=done)
         gone = pending.again_of if dead is None else ""
-        await given.outbox.save(self._progress, dead, gone)
+        if dead is None:
+            await self._persist(partial(given.delivered, pending.event, pending.address))
+        progress = replace(progress, pending=None, done=done)
+        await self._persist(partial(self._note, progress, dead, gone), is_needed=True)
         self.is_busy = False
-        given.told(given.name, "dead" if dead else "delivered")
+        given.told(given.name, _outcome(dead))
         if dead is not None:
             number = pending.control_id
             given.log(
                 "message_dead", partner=given.name, control_id=number, ack_code=answer.ack_code
             )
+
+    async def _persist(
+        self, work: Callable[[], Awaitable[None]], *, is_needed: bool = False
+    ) -> None:
+        """Write, as soon as the store takes it; what only our own fault hinders is passed over."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                self._given.log("delivery_fault", partner=self._given.name, fault=error)
+                if not is_needed and not isinstance(error, Unavailable):
+                    return
+                await self._given.sleep(_IDLE_S)
 
     def _dead(self, pending: Pending, answer: Answer) -> Dead:
         retries = pending.control_id.rpartition("-R")[2] if pending.again_of else "0"
@@ -279,3 +332,9 @@ class Courier:
             instant(self._given.clock()),
             int(retries),
         )
+
+
+def _outcome(dead: Dead | None) -> str:
+    if dead is None:
+        return "delivered"
+    return "skipped" if dead.is_skipped else "dead"

@@ -1,8 +1,10 @@
 """One MLLP connection to a partner: a message goes, the acknowledgment that names it comes back.
 
 Only an acknowledgment whose MSA-2 is the message's control id counts; one of an earlier message
-that comes late is passed over. Whatever else goes wrong ends the connection, so that a late
-answer is never taken for the next one's.
+that comes late is passed over. A refusal that names no message is of the one that is on its way:
+who cannot read a message cannot name it. Whatever else goes wrong ends the connection, so that a
+late answer is never taken for the next one's. Many systems end theirs after each answer, or when
+nothing has come for a while: that is no failure, the message goes by a new one.
 
 Spec: HL7v2 chapter 2, 2.9.2 (MSA-2) and 2.9.3; HL7 Minimal Lower Layer Protocol
 """
@@ -18,6 +20,8 @@ from fhir_hub.hl7v2.mllp import Framer, frame
 from fhir_hub.settings.partners import PartnerSettings
 
 _MOST_ANSWER = 1 << 20
+_CLOSING_S = 1.0
+ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
 
 
 class NoAnswer(Exception):
@@ -45,7 +49,8 @@ def read_answer(raw: bytes) -> Answer:
         return Answer("", "")
     error = message.first("ERR")
     code = (error.value(3) or error.value(1, 4)) if error is not None else ""
-    return Answer(acknowledgment.value(1), acknowledgment.value(2), code[:20])
+    ack_code = acknowledgment.value(1).strip().upper()
+    return Answer(ack_code, acknowledgment.value(2).strip(), code[:20])
 
 
 def tls_of(partner: PartnerSettings) -> ssl.SSLContext | None:
@@ -71,38 +76,65 @@ class Link:
         """Send a message and return the answer to it; raises `NoAnswer`."""
         try:
             async with asyncio.timeout(self._partner.timeout_s):
-                return await self._exchange(raw, control_id)
+                answer = await self._exchange(raw, control_id)
         except TimeoutError:
             await self.close()
             raise NoAnswer("no answer in time") from None
         except (OSError, FhirError) as error:
             await self.close()
-            is_noise = isinstance(error, FhirError)
-            raise NoAnswer("no acknowledgment" if is_noise else "no connection") from None
+            raise NoAnswer(_reason(error)) from None
         except BaseException:
             await self.close()
             raise
+        if not answer.control_id:
+            await self.close()  # if it comes twice, the other is not the next message's
+        return answer
 
     async def _exchange(self, raw: bytes, control_id: str) -> Answer:
-        if self._writer is None:
-            self._framer = Framer(_MOST_ANSWER)
-            self._reader, self._writer = await asyncio.open_connection(
-                self._partner.host, self._partner.port, ssl=self._tls
-            )
+        if self._reader is not None and self._reader.at_eof():
+            await self.close()
+        if self._writer is not None:
+            try:
+                return await self._sent(raw, control_id)
+            except ConnectionError:  # ended while nothing was on its way
+                await self.close()
+        self._framer = Framer(_MOST_ANSWER)
+        self._reader, self._writer = await asyncio.open_connection(
+            self._partner.host, self._partner.port, ssl=self._tls
+        )
+        return await self._sent(raw, control_id)
+
+    async def _sent(self, raw: bytes, control_id: str) -> Answer:
         assert self._reader is not None
+        assert self._writer is not None
         self._writer.write(frame(raw))
         await self._writer.drain()
         while data := await self._reader.read(1 << 16):
             for block in self._framer.feed(data):
                 answer = read_answer(block.raw)
-                if answer.control_id == control_id and answer.ack_code:
+                if answer.ack_code and _is_of(answer, control_id):
                     return answer
         raise ConnectionResetError
 
     async def close(self) -> None:
-        """End the connection."""
+        """End the connection; over TLS he may never say that he ends it too."""
         writer, self._reader, self._writer = self._writer, None, None
         if writer is not None:
             writer.close()
             with contextlib.suppress(OSError):
-                await writer.wait_closed()
+                try:
+                    async with asyncio.timeout(_CLOSING_S):
+                        await writer.wait_closed()
+                except TimeoutError:
+                    writer.transport.abort()
+
+
+def _is_of(answer: Answer, control_id: str) -> bool:
+    is_refusal = answer.ack_code not in ACCEPTED
+    return answer.control_id == control_id or (is_refusal and not answer.control_id)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FhirError):
+        return "no acknowledgment"
+    return "TLS refused" if isinstance(error, ssl.SSLError) else "no connection"

@@ -9,7 +9,7 @@ Spec: DESIGN 5 (gap-free order)
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from fhir_hub.store.base import Store
 from fhir_hub.store.notes import set_notes
 
 PREFIX = "outbound/"
+SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,20 @@ class Dead:
     retries: int = 0
     partner: str = field(default="", compare=False)
 
+    @property
+    def is_skipped(self) -> bool:
+        """Say whether an operator gave it up, not the partner."""
+        return self.ack_code == SKIPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What an operator wants: a dead message tried `again`, messages skipped, nothing sent."""
+
+    again: Dead | None = None
+    skipped: frozenset[str] = frozenset()
+    is_paused: bool = False
+
 
 class Outbox:
     """The notes of one partner."""
@@ -90,8 +105,13 @@ class Outbox:
         pending = Pending.of_data(data["pending"]) if data["pending"] else None
         return Progress(data["epoch"], data["sequence"], data["done"], pending)
 
-    async def save(self, progress: Progress, dead: Dead | None = None, gone: str = "") -> None:
-        """Note how far he is; with it a message that is `dead`, or one that is so no more."""
+    async def save(
+        self, progress: Progress, dead: Dead | None = None, gone: str = "", taken: str = ""
+    ) -> None:
+        """Note how far he is; with it a message that is `dead`, or one that is so no more.
+
+        `taken` is a dead message that was to be tried again and is being tried now.
+        """
         pending = progress.pending.as_data() if progress.pending else None
         told = {
             "epoch": progress.epoch,
@@ -102,24 +122,30 @@ class Outbox:
         notes = {self._key: json.dumps(told)}
         if gone:
             notes |= {f"{self._key}/dead/{gone}": ""}
+        if taken:
+            notes |= {f"{self._key}/again/{taken}": ""}
         if dead is not None:
             data = asdict(replace(dead, partner=self._name))
             notes |= {f"{self._key}/dead/{dead.control_id}": json.dumps(data)}
+            notes |= {f"{self._key}/skip/{dead.control_id}": ""} if dead.is_skipped else {}
         await set_notes(self._store, notes)
 
-    async def taken(self, control_id: str) -> None:
-        """Note that a dead message that was to be tried again is being tried."""
-        await set_notes(self._store, {f"{self._key}/again/{control_id}": ""})
-
-    async def again(self) -> Dead | None:
-        """Return the first dead message that is to be tried again."""
+    async def orders(self) -> Orders:
+        """Return what an operator wants."""
         notes = await self._store.notes()
-        for name in sorted(notes):
-            if name.startswith(f"{self._key}/again/"):
-                found = notes.get(f"{self._key}/dead/{name.rpartition('/')[2]}")
-                if found:
-                    return Dead(**json.loads(found))
-        return None
+        own = f"{self._key}/"
+        wanted = sorted(
+            name.removeprefix(own)
+            for name in notes
+            if name.startswith(own) and not name.startswith(f"{own}dead/")
+        )
+        again = (notes.get(f"{own}dead/{name[6:]}") for name in wanted if name[:6] == "again/")
+        found = next(filter(None, again), None)
+        return Orders(
+            Dead(**json.loads(found)) if found else None,
+            frozenset(name[5:] for name in wanted if name[:5] == "skip/"),
+            "paused" in wanted,
+        )
 
 
 async def restored(
@@ -174,3 +200,37 @@ async def progresses(store: Store) -> dict[str, Progress]:
 async def try_again(store: Store, dead: Dead) -> None:
     """Have a dead message made and sent anew."""
     await set_notes(store, {f"{PREFIX}{dead.partner}/again/{dead.control_id}": "1"})
+
+
+async def paused(store: Store) -> set[str]:
+    """Return the partners to whom nothing is sent for now."""
+    ending = "/paused"
+    return {
+        name.removeprefix(PREFIX).removesuffix(ending)
+        for name in await store.notes()
+        if name.startswith(PREFIX) and name.endswith(ending)
+    }
+
+
+async def pause(store: Store, partner: str, *, is_paused: bool) -> None:
+    """Have nothing sent to a partner for now, or again."""
+    await set_notes(store, {f"{PREFIX}{partner}/paused": "1" if is_paused else ""})
+
+
+async def skip(store: Store, partner: str, control_id: str) -> None:
+    """Have the message that is on its way given up, so that the next one goes."""
+    await set_notes(store, {f"{PREFIX}{partner}/skip/{control_id}": "1"})
+
+
+async def drop(store: Store, dead: Iterable[Dead]) -> None:
+    """Forget dead messages for good."""
+    kinds = ("dead", "again")
+    names = [f"{PREFIX}{one.partner}/{kind}/{one.control_id}" for one in dead for kind in kinds]
+    await set_notes(store, dict.fromkeys(names, ""))
+
+
+async def forget(store: Store, partner: str) -> None:
+    """Forget a partner: how far he was, what waited for him, what was given up."""
+    own = f"{PREFIX}{partner}"
+    names = [one for one in await store.notes() if one == own or one.startswith(f"{own}/")]
+    await set_notes(store, dict.fromkeys(names, ""))

@@ -269,3 +269,25 @@ async def test_what_has_no_number_has_its_id_in_the_hub(put, partners):
     assert "\rOBR|1||o9^FHIRHUB|" in result
     for one in (booked, seen, result):
         assert "\rPID|1||p9^^^FHIRHUB^PI|" in one
+
+
+async def test_results_of_one_report_that_change_together_are_told_once(client, put, partners):
+    centre, _ = partners
+    code = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
+    subject = {"subject": {"reference": "Patient/p1"}, "code": code}
+    found = [
+        {"resourceType": "Observation", "id": f"o{n}", "status": "final", **subject}
+        for n in range(3)
+    ]
+    results = [{"reference": f"Observation/o{n}"} for n in range(3)]
+    report = {"resourceType": "DiagnosticReport", "id": "d1", "status": "final", **subject}
+    await put(PATIENT)
+    await client.post("", json=together(*found, report | {"result": results}))
+    await centre.messages(1)
+
+    corrected = [one | {"status": "corrected", "valueString": "1"} for one in found]
+    await client.post("", json=together(*corrected))
+    await put(BOOKED)
+    await centre.messages(3)
+
+    assert centre.events == ["ORU^R01", "ORU^R01", "SIU^S12"]

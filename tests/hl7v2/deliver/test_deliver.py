@@ -1,73 +1,15 @@
 """Messages of changes, delivered to a partner on a real socket, who may misbehave."""
 
 import ssl
-from contextlib import asynccontextmanager
 
 import deliver_parts
 import pytest
 import trustme
-from deliver_parts import Peer, deliveries, partner
-from mongo_server import store_asked_for
+from deliver_parts import Peer, deliveries, numbers, partner, patient, put
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
 from fhir_hub.hl7v2.sender import control_id
 from fhir_hub.settings import InvalidSettings
-from fhir_hub.store.open import open_backend
-from fhir_hub.telemetry import Metrics
-
-
-@pytest.fixture
-async def backend():
-    """A store in memory, or on MongoDB: what a kill does is tested with a hub in a process."""
-    with store_asked_for() as url:
-        async with open_backend(url) as opened:
-            yield opened
-
-
-@pytest.fixture
-async def peer():
-    made = Peer()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-def metrics():
-    return Metrics("0")
-
-
-@pytest.fixture
-def delivering(store, metrics):
-    """Deliver to partners for a while."""
-
-    @asynccontextmanager
-    async def run(**partners):
-        made = deliveries(store, metrics, **partners)
-        made.lead()
-        try:
-            await made.opened()
-            yield made
-        finally:
-            await made.close(0.1)
-
-    return run
-
-
-def patient(number, **more):
-    system = "https://fhir-hub.example/sid/SHTH01/patient-id"
-    named = {"identifier": [{"system": system, "value": f"T{number}"}]}
-    return {"resourceType": "Patient", "id": f"p{number}", **named, **more}
-
-
-async def put(client, *resources):
-    for one in resources:
-        answer = await client.put(f"{one['resourceType']}/{one['id']}", json=one)
-        assert answer.status_code in (200, 201), answer.text
-
-
-def numbers(peer):
-    return [raw.decode().split("PID|1||")[1].split("^")[0] for raw in peer.distinct]
 
 
 async def test_changes_are_told_in_their_order(client, delivering, peer):
@@ -103,6 +45,35 @@ async def test_without_the_right_acknowledgment_the_same_bytes_go_again(
     assert len(peer.received) == 4
     assert peer.received[0] == peer.received[1] == peer.received[2]
     assert numbers(peer) == ["T1", "T2"]
+
+
+async def test_a_partner_who_ends_the_connection_after_each_answer_is_not_silent(
+    client, delivering, peer, metrics
+):
+    peer.answers = ["once"] * 5
+
+    async with delivering(his=partner(peer, failures=1, pause_s=60, max_pause_s=60)):
+        await put(client, *(patient(number) for number in range(5)))
+        await peer.messages(5)
+
+    assert numbers(peer) == [f"T{number}" for number in range(5)]
+    told = metrics.registry.get_sample_value
+    silent = {"partner": "his", "outcome": "no-answer"}
+    assert told("fhir_hub_outbound_messages_total", silent) is None
+
+
+async def test_a_refusal_that_names_no_message_is_of_the_one_on_its_way(
+    client, delivering, peer, store
+):
+    peer.answers = ["nameless AE", "nameless AR", "AA"]
+
+    async with delivering(his=partner(peer, timeout_s=60)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+        (dead,) = await dead_messages(store)
+
+    assert (dead.address, dead.ack_code) == ("Patient/p1", "AR")
+    assert len(peer.received) == 3
 
 
 async def test_a_late_answer_to_another_message_is_passed_over(client, delivering, peer):
