@@ -11,6 +11,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `dose_given` | RXA-6, RXA-7 | Quantity, nothing of 999 |
 | `document` | OBX-5, OBX-2, OBX-3 | Attachment of a document's OBX |
 | `document_of_values` | OBX-5, OBX-2, OBX-3, OBX-6 | Attachment of a document of values alone |
+| `replaced_status` | ORC-1 | status of an order that another of the message replaces (RP, RU, RQ; RO) |
+| `replaced_orders` | ORC-1, ORC-2, ORC-3 | References to the orders that one with RO replaces |
 | `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
 | `participation` | ROL-1, ROL-3 … | PractitionerRole, Practitioner or Organization |
 | `visit_participant` | ROL-1, ROL-3 … | participant of the visit that it stands beside |
@@ -93,6 +95,7 @@ from fhir_hub.hl7v2.calls import (
     orders,
     participations,
     providers,
+    replacements,
     results,
     roles,
     source,
@@ -211,6 +214,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "parent_specimen": orders.parent_specimen,
         "repeated_components": results.repeated_components,
         "prior_order": orders.prior_order,
+        "replaced_orders": replacements.replaced_orders,
+        "replaced_status": replacements.replaced_status,
         "provider": providers.provider,
         "provider_role": providers.provider_role,
         "quantity": orders.quantity,

@@ -1,0 +1,65 @@
+"""Calls for orders that take the place of others: RP, RQ or RU, and RO behind.
+
+What is replaced is treated as though it were cancelled. Without an RO behind it nothing is known
+to take its place: some senders write RP over an order that goes on under its number.
+
+Spec: HL7v2 chapter 4, ORC-1 and table 0119; R4 medicationrequest.priorPrescription,
+servicerequest.replaces
+"""
+
+from collections.abc import Mapping
+from itertools import dropwhile
+from types import MappingProxyType
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import identifiers
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.path import Path
+
+Json = dict[str, Any]
+_REPLACED, _REPLACEMENT = ("RP", "RQ", "RU"), "RO"
+_OVER: Mapping[str, str] = MappingProxyType(
+    {"MedicationRequest": "stopped", "ServiceRequest": "revoked"}
+)
+
+
+def replaced_status(place: Place, draft: Draft, paths: tuple[Path, ...]) -> str | None:
+    """Return the status of an order (ORC-1) in whose stead the message has another."""
+    own = place.find(paths[0].segment)
+    from_here = dropwhile(lambda one: one is not own, place.run.message.all(paths[0].segment))
+    behind = dropwhile(lambda code: code in _REPLACED, (one.value(1) for one in from_here))
+    is_replaced = place.text(paths[0]) in _REPLACED and next(behind, "") == _REPLACEMENT
+    return _OVER[draft.resource["resourceType"]] if is_replaced else None
+
+
+def replaced_orders(place: Place, draft: Draft, paths: tuple[Path, ...]) -> list[Json] | None:
+    """Return References to the orders in whose stead one is (ORC-1 RO); `paths` go on: numbers."""
+    control, *numbers = paths
+    own, gone, before = place.find(control.segment), list[Segment](), ""
+    for one in place.run.message.all(control.segment):
+        code = one.value(1)
+        if one is own:
+            break
+        if code != _REPLACEMENT:
+            kept = gone if before in _REPLACED else []
+            gone = [*kept, one] if code in _REPLACED else []
+        before = code
+    if place.text(control) != _REPLACEMENT:
+        return None
+    return [found for one in gone if (found := _reference(one, place, draft, numbers))] or None
+
+
+def _reference(order: Segment, place: Place, draft: Draft, numbers: list[Path]) -> Json | None:
+    """Return the Reference to what an ORC became, else to its number."""
+    kind, run = draft.resource["resourceType"], place.run
+    following = (one.index for one in run.message.all("ORC") if one.index > order.index)
+    end = next(following, len(run.message.segments))
+    for one in run.drafts:
+        if one.resource["resourceType"] == kind and order.index <= one.segment.index < end:
+            return {"reference": one.full_url}
+    for path, read in zip(numbers, (identifiers.placer_ei, identifiers.filler_ei), strict=True):
+        value = next(iter(order.repetitions(path.field)), None)
+        if value and (identifier := read(value, run.context)):
+            return {"type": kind, "identifier": identifier}
+    return None
