@@ -11,7 +11,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `dose_given` | RXA-6, RXA-7 | Quantity, nothing of 999 |
 | `document` | OBX-5, OBX-2, OBX-3 | Attachment of a document's OBX |
 | `document_of_values` | OBX-5, OBX-2, OBX-3, OBX-6 | Attachment of a document of values alone |
-| `replaced_status` | ORC-1 | status of an order that another of the message replaces (RP, RU, RQ; RO) |
+| `replaced_status` | ORC-1 | status of an order that another of the message replaces |
 | `replaced_orders` | ORC-1, ORC-2, ORC-3 | References to the orders that one with RO replaces |
 | `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
 | `participation` | ROL-1, ROL-3 … | PractitionerRole, Practitioner or Organization |
