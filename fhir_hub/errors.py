@@ -227,6 +227,22 @@ class Unavailable(FhirError):
     ack = ("AE", "207")
 
 
+class Interrupted(FhirError):
+    """A process begins to do a message alone: if it ends meanwhile, this is what is known."""
+
+    title = ("Interrupted", "处理曾中断")
+
+
+class Deadly(FhirError):
+    """A message that ended the processes that did it, one after the other."""
+
+    title = (
+        "The hub ended each time it did this message",
+        "每次处理该消息,平台进程都会终止",
+    )
+    ack = ("AE", "207")
+
+
 class OutOfTime(Unavailable):
     """It was tried for as long as its sender waits: trying on is the sender's."""
 

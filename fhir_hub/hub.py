@@ -167,7 +167,7 @@ class Hub:
         log = self.logs.get_logger("hub")
         await self._begin()
         is_alone = self.backend.crew is None  # else what is pending may be another process's
-        if is_alone and (replayed := await self.receiver.replay()):
+        if is_alone and (replayed := await self.receiver.replay(is_alone=True)):
             log.info("messages_replayed", messages=replayed)
         if load is not None:
             log.info(

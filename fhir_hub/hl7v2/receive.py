@@ -38,6 +38,14 @@ from fhir_hub.hl7v2.journal.line import Line
 from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.journal.reading import Reading
+from fhir_hub.hl7v2.journal.suspects import (
+    MOST,
+    deadly,
+    innocent_first,
+    noted,
+    pause_s,
+    times_noted,
+)
 from fhir_hub.hl7v2.listener import Log, no_log
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.processing import Convert, Processing
@@ -164,8 +172,10 @@ class Receiver:
             return await self.processing.fail(course, changed(course.read.is_strict), "quarantined")
         if course.on_kept is not None and course.read.fault is None:
             course.on_kept(course.number, self.reading.answer(course.read, ack.COMMITTED))
-        if kept.is_duplicate and kept.entered.state == "done":
-            return kept.entered.ack
+        if kept.is_duplicate:
+            if kept.entered.state != "received":
+                return kept.entered.ack
+            await self._journal.elsewhere(course.number)
         course.is_again, course.is_free = kept.is_duplicate, kept.is_free
         return await self._once(course)
 
@@ -231,27 +241,51 @@ class Receiver:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def replay(self, numbers: Sequence[int] | None = None) -> int:
+    async def replay(self, numbers: Sequence[int] | None = None, *, is_alone: bool = False) -> int:
         """Finish the messages that a crash interrupted, oldest first; return how many.
 
         Of several processes one does so for all, or for the `numbers` that another had kept, in
-        their order.
+        their order. `is_alone`: this one does nothing else, so what ends it is the message that it
+        does then; one that did so too often is a dead letter.
         """
         pending = await self._journal.pending()
         if numbers is not None:
             by_number = {entered.number: entered for entered in pending}
             pending = [by_number[number] for number in numbers if number in by_number]
-        for entered in pending:
+        for entered in innocent_first(pending, self.turns_of):
             if entered.message.message_type.partition("^")[0] in QUERIES:
                 await self.processing.give_up(entered.number)
                 continue
-            course = Course(self.reading.kept(entered), self._patience.tries(), entered)
-            course.is_again = True
+            work = self._begin(entered) if is_alone else self._replay(entered)
             try:
-                await self._once(course)
+                await self._start(work)
             except Exception as fault:  # the next start does it; those behind it are done now
                 self._log("message_not_replayed", number=entered.number, fault=fault)
         return len(pending)
+
+    async def _replay(self, entered: Entered) -> None:
+        course = Course(self.reading.kept(entered), self._patience.tries(), entered)
+        course.is_again = True
+        await self._once(course)
+
+    async def _begin(self, entered: Entered) -> None:
+        """Do a message while nothing else is done here; who finds the note later knows that."""
+        number, times = entered.number, times_noted(entered.error)
+        if times >= MOST:
+            self._log("message_deadly", number=number)
+            course = Course(self.reading.kept(entered), self._patience.tries(), entered)
+            await self.processing.fail(course, deadly(), "dead")
+            return
+        if times:
+            await self._patience.pause(pause_s(times))
+        with contextlib.suppress(Exception):  # a full disk: it is done all the same
+            await self._journal.note(number, noted(times + 1))
+        try:
+            await self._replay(entered)
+        except BaseException:  # it did not end this process
+            with contextlib.suppress(Exception):
+                await self._journal.note(number, entered.error)
+            raise
 
     async def begin(self) -> None:
         """Read when the last message came: before the first one comes, as that keeps its place."""

@@ -45,9 +45,8 @@ from fhir_hub.store.packing import Packing
 Ask = Callable[[str, Any], Awaitable[Any]]
 Plain = tuple[Any, ...]
 
-KINDS = frozenset(
-    ("write", "reindex", "keep", "finish", "turn", "reopen", "prune", "settle", "adopt", "shrink")
-)
+_JOURNAL = ("keep", "finish", "turn", "note", "elsewhere", "reopen", "settle", "adopt", "prune")
+KINDS = frozenset(("write", "reindex", "shrink", *_JOURNAL))
 _PLACE = [field.name for field in fields(Received)].index("place")
 _RECEIVED = attrgetter(*(field.name for field in fields(Received)))
 _ENTERED_FIELDS = tuple(
@@ -86,6 +85,10 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
         return None
     if kind == "turn":
         return await backend.journal.turn(value)
+    if kind == "elsewhere":
+        return await backend.journal.elsewhere(value)
+    if kind == "note":
+        return await backend.journal.note(*value)
     if kind == "shrink":
         return await backend.journal.shrink()
     if kind == "settle":
@@ -236,6 +239,14 @@ class ForwardingJournal:
     async def finish(self, finish: Finish) -> None:
         """Have the end of a message recorded."""
         await self._ask("finish", _plain(finish))
+
+    async def note(self, number: int, reason: str) -> None:
+        """Have it recorded what is known of a message that has not ended."""
+        await self._ask("note", (number, reason))
+
+    async def elsewhere(self, number: int) -> None:
+        """Wait until no other process does the message, as the one that writes knows."""
+        await self._ask("elsewhere", number)
 
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
         """Have an ended message made `received`; return it."""

@@ -17,6 +17,7 @@ from fhir_hub.store.base import Finish, Key, State
 COUNTED: tuple[State, ...] = (  # not `done` and `answered`: of these there are millions
     *("received", "failed", "dead", "quarantined", "ignored", "replaced"),
 )
+FINAL = "Deadly: "  # so begins the reason of a dead message that sent again stays what it is
 CORRECTABLE = ("failed", "dead", "quarantined", "ignored")  # ended, and nothing came of it
 
 
@@ -75,7 +76,8 @@ class Kept(NamedTuple):
     """What `keep` did: the message's place, or (`is_duplicate`) the place of the one before.
 
     A message is a duplicate if one with the same key and digest is `received`, `done` or was
-    replaced by one that is; a failed one may be sent again. `is_changed`: the same key came
+    replaced by one that is, or is dead for a reason that is `FINAL`; another that failed may be
+    sent again. `is_changed`: the same key came
     before with other bytes, and the message is `quarantined`. One that is does not hold the key
     itself: a sender who counts anew is taken when what he said first is forgotten. `is_free`:
     nothing that came before it and shares one of its turns is under way; else wait for its `turn`.
@@ -129,6 +131,12 @@ class Journal(Protocol):
 
     async def finish(self, finish: Finish) -> None:
         """Record the end of a message (one that wrote resources: by `Store.write` instead)."""
+
+    async def note(self, number: int, reason: str) -> None:
+        """Record durably, as its `error`, what is known of a message that has not ended."""
+
+    async def elsewhere(self, number: int) -> None:
+        """Wait until no other process does the message, or is to do it, any more."""
 
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
         """Make an ended message `received`, after all that is under way; return it.

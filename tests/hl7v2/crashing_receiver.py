@@ -97,7 +97,7 @@ async def live(path: str, steps: Steps) -> list[str]:
             new_id=lambda: prefix + ids(),
         )
         steps.reach("start")
-        await receiver.replay()
+        await receiver.replay(is_alone=True)
         steps.reach("replayed")
         answers = await asyncio.gather(*(_send(receiver, raw, steps) for raw in MESSAGES[:4]))
         answers.append(await _send(receiver, MESSAGES[4], steps))

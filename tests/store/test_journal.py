@@ -6,7 +6,7 @@ import pytest
 
 from fhir_hub.search.plan import EVERYTHING
 from fhir_hub.store.base import Conflict, Finish, Guard, Key
-from fhir_hub.store.journal import Received
+from fhir_hub.store.journal import FINAL, Received
 
 
 def message(
@@ -58,6 +58,31 @@ async def test_a_failed_message_may_be_sent_again(journal):
 
     assert (kept.is_duplicate, kept.is_changed, kept.entered.number) == (False, False, 2)
     assert (await journal.keep(message())).entered.number == 2
+
+
+async def test_what_is_known_of_a_message_that_has_not_ended_is_kept_until_it_does(journal):
+    await journal.keep(message())
+    await journal.note(1, "Interrupted: once")
+    assert [one.error for one in await journal.pending()] == ["Interrupted: once"]
+
+    await journal.finish(Finish(1, "failed", b"MSA|AE", error="no PID"))
+    await journal.note(1, "Interrupted: twice")
+    assert ((await journal.find(1)).state, (await journal.find(1)).error) == ("failed", "no PID")
+
+
+async def test_a_dead_letter_that_is_final_stays_what_it_is_until_it_is_opened_again(journal):
+    await journal.keep(message())
+    await journal.finish(Finish(1, "dead", b"MSA|AE", error=f"{FINAL}it ended the process"))
+
+    kept = await journal.keep(message())
+    assert (kept.is_duplicate, kept.entered.number, kept.entered.ack) == (True, 1, b"MSA|AE")
+    other = await journal.keep(message(digest="d2"))
+    assert (other.is_duplicate, other.is_changed) == (False, True)
+
+    assert (await journal.reopen(1, ())).entered.state == "received"
+    await journal.elsewhere(1)  # nobody else does it
+    await journal.finish(Finish(1, "dead", b"MSA|AE", error="Unavailable: disk full"))
+    assert not (await journal.keep(message())).is_duplicate
 
 
 async def test_the_same_key_with_other_bytes_is_changed(journal):

@@ -4,7 +4,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_hub.store.base import Conflict, Finish, State
-from fhir_hub.store.journal import CORRECTABLE, COUNTED, Entered, Kept, Pruned, Received, Selection
+from fhir_hub.store.journal import (
+    CORRECTABLE,
+    COUNTED,
+    FINAL,
+    Entered,
+    Kept,
+    Pruned,
+    Received,
+    Selection,
+)
 from fhir_hub.store.turns import Turns
 
 
@@ -53,7 +62,8 @@ class MemoryJournal:
             if (one.message.key, one.message.digest) == (message.key, message.digest):
                 while one.state == "replaced" and one.replaced_by in self._entered:
                     one = self._entered[one.replaced_by]
-                if one.state in ("received", "done"):
+                is_final = one.state == "dead" and one.error.startswith(FINAL)
+                if is_final or one.state in ("received", "done"):
                     return one
         return None
 
@@ -66,6 +76,14 @@ class MemoryJournal:
         self.check(finish)
         self.apply(finish)
 
+    async def note(self, number: int, reason: str) -> None:
+        """Record what is known of a message that has not ended."""
+        if (entered := self._entered.get(number)) and entered.state == "received":
+            self._entered[number] = replace(entered, error=reason)
+
+    async def elsewhere(self, number: int) -> None:
+        """Return at once: there is no other process."""
+
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
         """Make an ended message `received`, after all that is under way; return it."""
         entered = self._entered.get(number)
@@ -74,7 +92,8 @@ class MemoryJournal:
         if entered.state != "done":
             if entered.state not in CORRECTABLE:
                 raise Conflict(f"the message is {entered.state}")
-            if self._before(entered.message) is not None:
+            before = self._before(entered.message)
+            if before is not None and before.number != number:
                 raise Conflict("the same message is done under another number")
             entered = self._entered[number] = replace(entered, state="received")
         elif not again:

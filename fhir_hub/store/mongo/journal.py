@@ -21,6 +21,7 @@ from fhir_hub.store.mongo.messages import (
     RAW,
     UNDER_WAY,
     condition,
+    counts,
     document,
     entered,
     left_over,
@@ -65,6 +66,16 @@ class MongoJournal:
     def ended(self, number: int) -> None:
         """Let those go on who wait for a message: its end was written with its resources."""
         self._waiting.ended()
+
+    async def note(self, number: int, reason: str) -> None:
+        """Record durably what is known of a message that has not ended."""
+        where = {"_id": number, "state": "received"}
+        with told():
+            await self._connection[MESSAGE].update_one(where, {"$set": {"error": reason}})
+
+    async def elsewhere(self, number: int) -> None:
+        """Wait until no other process holds the message, which one that is gone may have left."""
+        await self._waiting.wait_while({"_id": number, "holder": {"$ne": self._crew.name}})
 
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
         """Make an ended message `received`, after all that is under way; return it."""
@@ -253,7 +264,7 @@ class MongoJournal:
 
     async def _is_elsewhere(self, session: Session, message: Document) -> bool:
         """Return whether a message that says the same counts, or one in the stead of such a one."""
-        alike = {"key": message["key"], "digest": message["digest"]}
+        alike = {"key": message["key"], "digest": message["digest"], "_id": {"$ne": message["_id"]}}
         for one in await self._connection.find(MESSAGE, alike, session=session):
             found: Document | None = one
             for _ in range(_MOST_REPLACED):
@@ -261,6 +272,6 @@ class MongoJournal:
                     break
                 where = {"_id": found["replaced_by"]}
                 found = await self._connection.find_one(MESSAGE, where, session=session)
-            if found is not None and found["state"] in ("received", "done"):
+            if found is not None and counts(found):
                 return True
         return False

@@ -18,6 +18,7 @@ from fhir_hub.store.mongo.messages import (
     NUMBERS,
     RAW,
     UNDER_WAY,
+    counts,
     document,
     pieces,
     with_bytes,
@@ -28,7 +29,7 @@ from fhir_hub.store.mongo.waiting import awaited_words, touch
 _GROUP_BYTES = 16 << 20
 _LEAST_BYTES = 256 << 10  # what a small message counts for: so 64 are a group
 _MOST_REPLACED = 1000  # a chain of corrected texts is short
-_OF_BEFORE = ("key", "digest", "state", "replaced_by")
+_OF_BEFORE = ("key", "digest", "state", "replaced_by", "error")
 
 
 class Keeper:
@@ -107,6 +108,7 @@ class _Group:
             "digest": message.digest,
             "state": state,
             "replaced_by": 0,
+            "error": "",
         }
         if message.replaces:
             became = {"state": "replaced", "replaced_by": number}
@@ -174,7 +176,7 @@ class _Group:
                 if one is None or one["state"] != "replaced":
                     break
                 one = await self._one(one["replaced_by"])
-            if one is not None and one["state"] in ("received", "done"):
+            if one is not None and counts(one):
                 return int(one["_id"])
         return None
 

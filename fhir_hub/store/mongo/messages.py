@@ -18,7 +18,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from fhir_hub.store.base import Finish, Key
-from fhir_hub.store.journal import Entered, Received, Selection
+from fhir_hub.store.journal import FINAL, Entered, Received, Selection
 from fhir_hub.store.mongo.driver import Connection, Document, Session
 
 MESSAGE, RAW, UNDER_WAY, PROCESS = "message", "message_raw", "under_way", "process"
@@ -68,6 +68,12 @@ def entered(found: Document, raw: bytes = b"") -> Entered:
     links = tuple(Key(*link.split("/", 1)) for link in found["links"])
     told = {name: found[name] for name in _OF_ENTERED}
     return Entered(found["_id"], message, links=links, **told)
+
+
+def counts(found: Document) -> bool:
+    """Return whether a message that says the same as this one is a duplicate of it."""
+    is_final = found["state"] == "dead" and found["error"].startswith(FINAL)
+    return is_final or found["state"] in ("received", "done")
 
 
 def pieces(number: int, raw: bytes) -> list[Document]:

@@ -13,9 +13,9 @@ Spec: https://www.mongodb.com/docs/manual/changeStreams/
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
-from fhir_hub.store.mongo.driver import Connection, Session
+from fhir_hub.store.mongo.driver import Connection, Document, Session
 from fhir_hub.store.mongo.messages import NUMBERS, UNDER_WAY
 from fhir_hub.store.mongo.schema import HUB
 from fhir_hub.store.mongo.streams import LOOK_S, Stream
@@ -58,13 +58,19 @@ class Waiting:
         if own is None:
             return
         before = {"words": {"$in": own["words"]}, "turn": {"$lt": own["turn"]}}
+        await self._until(lambda: self._is_turn(number, before))
+
+    async def wait_while(self, where: Document) -> None:
+        """Return when no message under way is as `where` says."""
+        await self._until(lambda: self._is_none(where))
+
+    async def _until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         self._stream.start()
         while True:
             awaited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._awaited.add(awaited)  # before the question: what ends meanwhile is heard of
             try:
-                first = await self._connection.find_one(UNDER_WAY, before, fields=["_id"])
-                if first is None or not await self._is_there(number):
+                if await holds():
                     return
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S if self._stream.is_open else _POLL_S):
@@ -82,6 +88,8 @@ class Waiting:
         """Watch no more."""
         await self._stream.close()
 
-    async def _is_there(self, number: int) -> bool:
-        found = await self._connection.find_one(UNDER_WAY, {"_id": number}, fields=["_id"])
-        return found is not None
+    async def _is_turn(self, number: int, before: Document) -> bool:
+        return await self._is_none(before) or await self._is_none({"_id": number})
+
+    async def _is_none(self, where: Document) -> bool:
+        return await self._connection.find_one(UNDER_WAY, where, fields=["_id"]) is None

@@ -20,6 +20,7 @@ from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import CORRECTABLE, COUNTED, Entered, Kept, Pruned, Received, Selection
 from fhir_hub.store.sqlite.adopting import adopt
 from fhir_hub.store.sqlite.compacting import free_pages
+from fhir_hub.store.sqlite.duplicates import number_before
 from fhir_hub.store.sqlite.early import Early
 from fhir_hub.store.sqlite.readers import Readers
 from fhir_hub.store.sqlite.reads import Reader
@@ -47,7 +48,6 @@ _FINISH = (
     "UPDATE message SET state = ?, ack = ?, error = ?, links = ?, finished = ?,"
     " attempts = attempts + ?, maps = ? WHERE number = ? AND (state <> 'done' OR ?)"
 )
-_MOST_REPLACED = 1000  # a chain of corrected texts is short
 
 
 class SqliteJournal:
@@ -146,6 +146,14 @@ class SqliteJournal:
         work = partial(apply_finish, self._connection, finish, self._early)
         await self._writer.run(work, is_patient=True)
         self._turns.end(finish.number)
+
+    async def note(self, number: int, reason: str) -> None:
+        """Record durably what is known of a message that has not ended."""
+        text = "UPDATE message SET error = ? WHERE number = ? AND state = 'received'"
+        await self._writer.run(lambda: self._connection.execute(text, (reason, number)).fetchall())
+
+    async def elsewhere(self, number: int) -> None:
+        """Return at once: what another process does its supervisor knows."""
 
     async def reopen(self, number: int, turns: tuple[str, ...], *, again: bool = False) -> Kept:
         """Make an ended message `received`, after all that is under way; return it."""
@@ -262,8 +270,7 @@ class SqliteJournal:
                 raise Conflict("only a message that is not done may be replaced")
         is_changed = False
         if not message.key or self._finds(_OF_KEY, message.key):
-            before = self._before(message)
-            if before is not None:
+            if before := self._one(number_before(self._connection, message)):
                 return Kept(before, is_duplicate=True)
             if message.key and not message.replaces:
                 is_changed = self._finds(_OTHER_OF_KEY, message.key, message.digest)
@@ -311,7 +318,7 @@ class SqliteJournal:
             return entered
         if entered.state not in CORRECTABLE:
             raise Conflict(f"the message is {entered.state}")
-        if self._before(entered.message) is not None:
+        if number_before(self._connection, entered.message) not in (0, number):
             raise Conflict("the same message is done under another number")
         self._connection.execute(
             "UPDATE message SET state = 'received' WHERE number = ?", (number,)
@@ -326,29 +333,6 @@ class SqliteJournal:
     def _one(self, number: int) -> Entered | None:
         found = _select(self._connection, "message.number = ?", (number,))
         return found[0] if found else None
-
-    def _before(self, message: Received) -> Entered | None:
-        """Return the message that came before and is the same, if there is one that counts."""
-        key = (message.key, message.digest)
-        rows: list[Any] = self._connection.execute(
-            "SELECT number, state, replaced_by FROM message WHERE key = ? AND digest = ?"
-            " AND state IN ('received', 'done', 'replaced') ORDER BY number",
-            key,
-        ).fetchall()
-        for number, state, replaced_by in rows:
-            for _ in range(_MOST_REPLACED):
-                if state != "replaced":
-                    break
-                found = self._connection.execute(
-                    "SELECT number, state, replaced_by FROM message WHERE number = ?",
-                    (replaced_by,),
-                ).fetchone()
-                if found is None:
-                    break
-                number, state, replaced_by = found
-            if state in ("received", "done"):
-                return self._one(int(number))
-        return None
 
 
 def apply_finish(connection: apsw.Connection, finish: Finish, early: Early) -> None:
