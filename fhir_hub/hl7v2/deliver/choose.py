@@ -20,7 +20,9 @@ from fhir_hub.hl7v2.emit.events import (
     is_question,
     is_referral,
     is_taken_back,
+    new_merges,
     referral_event,
+    visit_event,
 )
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
@@ -78,7 +80,9 @@ async def choice_in(
     `commit` is what was written together with it.
     """
     content = fhirjson.loads(change.content)
-    if is_placeholder(content) or _is_told_otherwise(change, content, commit, partner):
+    if is_placeholder(content):
+        return None
+    if await _is_told_otherwise(change, content, commit, partner, desk):
         return None
     key = Key(change.resource_type, change.logical_id)
     condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]  # any type may be asked
@@ -116,10 +120,10 @@ def _is_his(who: Json, partner: PartnerSettings) -> bool:
     return is_facility and partner.application in ("", number.get("value"))
 
 
-def _is_told_otherwise(
-    change: Stored, content: Json, commit: Sequence[Stored], partner: PartnerSettings
+async def _is_told_otherwise(
+    change: Stored, content: Json, commit: Sequence[Stored], partner: PartnerSettings, desk: Desk
 ) -> bool:
-    """Say whether another message of the same commit tells of it."""
+    """Say whether another message of the same commit tells of it: of one that he is told of."""
     others = [one for one in commit if one is not change and not one.is_deleted]
     address = f"{change.resource_type}/{change.logical_id}"
     holder, element = {
@@ -127,13 +131,14 @@ def _is_told_otherwise(
         "Observation": ("DiagnosticReport", "result"),
         "Patient": ("Encounter", "subject"),
     }.get(change.resource_type, ("", ""))
-    if holder in partner.sends:
-        for one in others:
-            if one.resource_type == holder:
-                held = fhirjson.loads(one.content).get(element, [])
-                listed = held if isinstance(held, list) else [held]
-                if any(other.get("reference") == address for other in listed):
-                    return True
+    for one in candidates(others, partner) if holder in partner.sends else ():
+        if one.resource_type == holder:
+            held = fhirjson.loads(one.content).get(element, [])
+            listed = held if isinstance(held, list) else [held]
+            condition = partner.sends[holder]  # type: ignore[index]  # one of its names
+            is_held = any(other.get("reference") == address for other in listed)
+            if is_held and await desk.meets(Key(holder, one.logical_id), condition):
+                return True
     return change.resource_type == "Patient" and any(
         link.get("type") == "replaced-by" for link in content.get("link", ())
     )
@@ -256,16 +261,12 @@ async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk)
     if patient is None:
         return None
     await _add_kin(patient, resources, desk)
-    event = "ADT^A08" if before else "ADT^A04"
-    return Choice(event, patient, before, resources, change)
+    return Choice(visit_event(content, before), patient, before, resources, change)
 
 
 async def _person(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:
     resources = await desk.gather(content)
-    links = [one for one in content.get("link", ()) if one.get("type") == "replaces"]
-    if links and links != [
-        one for one in (before or {}).get("link", ()) if one.get("type") == "replaces"
-    ]:
+    if new_merges(content, before):
         return Choice("ADT^A40", content, before, resources, change)
     await _add_kin(content, resources, desk)
     return Choice("ADT^A31", content, before, resources, change)

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from typing import Any
 
 from fhir_hub import fhirjson
+from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.parse import criteria_plan
@@ -13,7 +14,7 @@ from fhir_hub.search.plan import Plan, Query
 from fhir_hub.store.base import Key, Store, Stored
 
 Json = dict[str, Any]
-_DEEP, _MOST = 3, 400
+_DEEP, _MOST, _PAGE = 3, 10_000, 400
 _WITNESSES = frozenset({"Provenance", "AuditEvent"})
 
 
@@ -56,15 +57,24 @@ class Desk:
         return fhirjson.loads(found.content) if found and not found.is_deleted else None
 
     async def gather(self, *first: Json) -> Resources:
-        """Return resources with what they refer to, and what that does, three steps far."""
+        """Return resources with what they refer to, and what that does, three steps far.
+
+        Raises `InvalidResource` if that is too much for a message.
+        """
         known: dict[str, Json] = {}
         for one in first:
             known[f"{one['resourceType']}/{one['id']}"] = one
         edge = list(first)
         for _ in range(_DEEP):
             wanted = {address for one in edge for address in _references(one)} - known.keys()
-            keys = [Key(*address.split("/")) for address in sorted(wanted)][: _MOST - len(known)]
-            edge = [fhirjson.loads(one.content) for one in await self.store.read_many(keys)]
+            if len(known) + len(wanted) > _MOST:
+                raise InvalidResource(f"it refers to more than {_MOST} resources")
+            keys = [Key(*address.split("/")) for address in sorted(wanted)]
+            edge = [
+                fhirjson.loads(one.content)
+                for start in range(0, len(keys), _PAGE)
+                for one in await self.store.read_many(keys[start : start + _PAGE])
+            ]
             known |= {f"{one['resourceType']}/{one['id']}": one for one in edge}
             if not edge:
                 break

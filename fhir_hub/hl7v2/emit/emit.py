@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.emit.fill import Filler, Spot
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.sheets import Sheet
-from fhir_hub.hl7v2.emit.written import Written, render
+from fhir_hub.hl7v2.emit.written import Written, in_ascii, render
 from fhir_hub.hl7v2.er7 import Encoding
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.path import Path
@@ -249,6 +249,8 @@ def _encoded(text: str, receiver: Receiver, told: _Told) -> bytes:
     codec = charset.codec(receiver.charset)
     if not codec:
         raise InvalidResource(f"no character set is called {receiver.charset}")
+    if codec == "ascii" and not text.isascii():
+        text = in_ascii(text, Encoding())
     raw = charset.encode(text, codec)
     if raw.decode(codec, "replace") != text:
         told("the receiver's character set lacks some characters; they became ?")

@@ -18,7 +18,8 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 EVENTS = (
-    *("ADT^A04", "ADT^A08", "ADT^A31", "ADT^A40"),
+    *("ADT^A01", "ADT^A03", "ADT^A04", "ADT^A05", "ADT^A08", "ADT^A11", "ADT^A13", "ADT^A23"),
+    *("ADT^A31", "ADT^A40"),
     "ORU^R01",
     *("REF^I12", "REF^I13", "REF^I14", "RRI^I12", "RRI^I13", "RRI^I14"),
     *("SIU^S12", "SIU^S13", "SIU^S14", "SIU^S15", "SIU^S26"),
@@ -32,6 +33,7 @@ _MAIN = {
     "SIU": ("Appointment",),
 }
 _ANSWERED = ("accepted", "rejected", "received", "in-progress", "completed")
+_INPATIENT = ("IMP", "ACUTE", "NONAC")
 _SIU_BY_STATUS = {"cancelled": "SIU^S15", "entered-in-error": "SIU^S15", "noshow": "SIU^S26"}
 
 
@@ -44,7 +46,7 @@ class About:
     before: Json | None = None
     task: Json | None = None
     encounter: Json | None = None
-    merged: Json | None = None
+    merged: tuple[Json, ...] = ()
 
     @property
     def code(self) -> str:
@@ -56,14 +58,14 @@ class About:
         if self.code == "REF":
             return layouts.referral(resources, self.task, self.main, out)
         if self.code == "RRI":
-            return layouts.answer(resources, self.main)
+            return layouts.answer(resources, self.main, out)
         if self.code == "SIU":
             return layouts.booking(resources, self.main, self.before, out)
         if self.code == "ORU":
             return layouts.results(resources, self.main, out)
-        if self.merged is not None:
+        if self.merged:
             return layouts.merge(self.main, self.merged)
-        return layouts.registration(resources, self.main, self.encounter)
+        return layouts.registration(resources, self.main, self.encounter, self.event)
 
 
 def about(resources: Resources, event: str, main: Json | None, before: Json | None) -> About:
@@ -87,7 +89,7 @@ def about(resources: Resources, event: str, main: Json | None, before: Json | No
     if code == "RRI":
         return About(event, _placed(_answer(main)), before)
     if event == "ADT^A40":
-        survivor, merged = _merge(resources, main)
+        survivor, merged = _merge(resources, main, before)
         return About(event, survivor, before, merged=merged)
     if code == "ADT":
         visits = resources.referring("Encounter", "subject", main)
@@ -131,8 +133,30 @@ def _event_of(resources: Resources, main: Json | None, before: Json | None) -> s
     if "Patient" in kinds:
         if any(_replaces(one) for one in resources.of_type("Patient")):
             return "ADT^A40"
-        return "ADT^A04" if "Encounter" in kinds else "ADT^A31"
+        visits = resources.of_type("Encounter")
+        return visit_event(visits[0], before) if visits else "ADT^A31"
     raise InvalidResource(f"no message tells of {', '.join(sorted(kinds)) or 'nothing'}")
+
+
+def visit_event(encounter: Json, before: Json | None) -> str:
+    """Return what became of an Encounter: announced, begun, ended, cancelled, or changed.
+
+    What A08 cannot say is said again: that it is cancelled, or has ended at an unknown time.
+    """
+    status, was = encounter.get("status"), (before or {}).get("status")
+    if status in ("cancelled", "entered-in-error"):
+        return "ADT^A11" if status == "cancelled" else "ADT^A23"
+    if status == "planned":
+        return "ADT^A05"
+    if status == "finished":
+        is_told = was == "finished" and "end" in encounter.get("period", {})
+        return "ADT^A08" if is_told else "ADT^A03"
+    if was == "finished":
+        return "ADT^A13"
+    if was in (None, "planned", "cancelled", "entered-in-error"):
+        is_inpatient = encounter.get("class", {}).get("code") in _INPATIENT
+        return "ADT^A01" if is_inpatient else "ADT^A04"
+    return "ADT^A08"
 
 
 def booking_event(appointment: Json, before: Json | None) -> str:
@@ -204,14 +228,25 @@ def _replaces(patient: Json) -> list[Any]:
     return [one for one in patient.get("link", ()) if one.get("type") in wanted]
 
 
-def _merge(resources: Resources, patient: Json) -> tuple[Json, Json]:
-    """Return who survives and who is merged into her."""
+def new_merges(patient: Json, before: Json | None) -> list[Any]:
+    """Return the links to whom a Patient replaces since the version before."""
+    told = _replaces(before or {})
+    return [one for one in _replaces(patient) if one["type"] == "replaces" and one not in told]
+
+
+def _merge(
+    resources: Resources, patient: Json, before: Json | None
+) -> tuple[Json, tuple[Json, ...]]:
+    """Return who survives and who are merged into her, without those who were before."""
+    others = [resources.resolve(one.get("other")) for one in new_merges(patient, before)]
+    if merged := tuple(one for one in others if one is not None):
+        return patient, merged
     patients = [patient, *(one for one in resources.of_type("Patient") if one is not patient)]
     for one in patients:
         for link in _replaces(one):
             other = resources.resolve(link.get("other"))
             if other is not None:
-                return (one, other) if link["type"] == "replaces" else (other, one)
+                return (one, (other,)) if link["type"] == "replaces" else (other, (one,))
     raise InvalidResource("ADT^A40 needs two Patients, one of which replaces the other")
 
 

@@ -219,6 +219,7 @@ class _Run:
         # values that were written, by segment: they are the resource's own objects
         self._done = done if done is not None else set()
         self._singles: set[tuple[str, str]] = set()
+        self._by_event: set[str] = set()  # elements that the header says
 
     def write(self, ways: Sequence[Way]) -> bool:
         """Run the rows; return whether one of them wrote something."""
@@ -264,6 +265,8 @@ class _Run:
             return
         if conditions.allow(self._filler._header) and _assign(conditions, self._seat):
             self._singles.add(key)
+            if conditions.header and not (conditions.texts or conditions.present):
+                self._by_event.add(way.key)
         self._filler.has_told(self._resource, self._top(way))
 
     def _top(self, way: Way) -> str:
@@ -277,7 +280,7 @@ class _Run:
         wanted: dict[Path, list[list[str]]] = {}
         tables = self._out.tables
         for way in ways:
-            if not way.row.table or way.row.table not in tables:
+            if not way.row.table or way.row.table not in tables or way.key in self._by_event:
                 continue
             values = self._values(way)
             if values and (found := table_sources(values[0].value, tables[way.row.table])):
@@ -303,6 +306,8 @@ class _Run:
                 self._filler.has_told(self._resource, self._top(way))
             return False
         if way.is_single and (target, way.key) in self._singles and not again:
+            return False
+        if way.key in self._by_event:
             return False
         if row.kind == "CodeableConcept" and not row.table and self._has_better(way):
             return False

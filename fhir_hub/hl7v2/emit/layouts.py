@@ -10,6 +10,7 @@ Spec: HL7v2 chapters 3 (ADT), 7 (ORU), 10 (SIU) and 11 (REF, RRI)
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
 from fhir_hub.hl7v2.emit.fill import Spot
 from fhir_hub.hl7v2.emit.outbound import Outbound
@@ -23,6 +24,9 @@ Json = dict[str, Any]
 # A visit that is none, where a structure demands PV1 (table 0004).
 _NO_VISIT: dict[str, Written] = {"PV1-2": ["N"]}
 
+# PID-5 is demanded: a name of unspecified type is none (table 0200).
+_NO_NAME: dict[str, Written] = {"PID-5": ["", "", "", "", "", "", "U"]}
+
 # RF1-1 (table 0283) of a referral's Task; whatever else it is, it was accepted
 _ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"}
 
@@ -31,8 +35,7 @@ def person(patient: Json | None, group: str, resources: Resources) -> Iterator[S
     """Return who it is about: PID, PD1 and NK1."""
     if patient is None:
         return
-    yield Spot("PID", group, {"Patient": patient}, _own_number("PID-3", patient, "PI"))
-    yield Spot("PD1", group, {"Patient": patient})
+    yield from _who(patient, group)
     related = resources.referring("RelatedPerson", "patient", patient)
     for one in related:
         yield Spot("NK1", group, {"RelatedPerson": one})
@@ -41,6 +44,26 @@ def person(patient: Json | None, group: str, resources: Resources) -> Iterator[S
     if others:
         named_by = {"Patient": {**patient, "contact": others}}
         yield Spot("NK1", group, named_by, is_extract=True)
+
+
+def _who(patient: Json, group: str) -> Iterator[Spot]:
+    fixed = _own_number("PID-3", patient, "PI") | _NO_NAME
+    yield Spot("PID", group, {"Patient": patient}, fixed)
+    yield Spot("PD1", group, {"Patient": patient})
+
+
+def subject(reference: Any, out: Outbound, *, is_demanded: bool) -> Json | None:
+    """Return the Patient whom a message is about, as much as is known of one who is not here.
+
+    Raises `InvalidResource` if nothing is: a message without PID would be of nobody.
+    """
+    found = out.resource(reference, "Patient") if isinstance(reference, dict) else None
+    address = str((reference or {}).get("reference", ""))
+    if found is not None and not numbers(found) and out.resources.resolve(reference) is None:
+        found = None  # a name alone
+    if found is None and (is_demanded or "Patient/" in address):
+        raise InvalidResource("the patient whom it is about is not here")
+    return found
 
 
 def _own_number(path: str, resource: Json, kind: str = "") -> dict[str, Written]:
@@ -70,41 +93,63 @@ def visit(encounter: Json | None, group: str, *, is_demanded: bool = False) -> I
         yield Spot("PV1", group, {}, _NO_VISIT)
 
 
-def registration(resources: Resources, patient: Json, encounter: Json | None) -> Iterator[Spot]:
-    """Return ADT of a person and her visit: A04, A08, A31."""
-    yield from person(patient, "", resources)
+# What the structures of events have that end or take back a visit: less than the others'.
+_SHORT = ("ADT^A11", "ADT^A23")
+_WITHOUT_KIN = (*_SHORT, "ADT^A03")
+
+
+def registration(
+    resources: Resources, patient: Json, encounter: Json | None, event: str
+) -> Iterator[Spot]:
+    """Return ADT of a person and her visit."""
+    if event in _WITHOUT_KIN:
+        yield from _who(patient, "")
+    else:
+        yield from person(patient, "", resources)
     yield from visit(encounter, "", is_demanded=True)
-    for one in resources.referring("AllergyIntolerance", "patient", patient):
-        yield Spot("AL1", "", {"AllergyIntolerance": one})
+    if event in _SHORT:
+        return
+    if event not in _WITHOUT_KIN:
+        for one in resources.referring("AllergyIntolerance", "patient", patient):
+            yield Spot("AL1", "", {"AllergyIntolerance": one})
     for one in resources.referring("Condition", "subject", patient):
         yield Spot("DG1", "", {"Condition": one})
     for one in resources.referring("Procedure", "subject", patient):
         yield Spot("PR1", "PROCEDURE", {"Procedure": one})
+    if event in _WITHOUT_KIN:
+        return
     for one in resources.referring("Coverage", "beneficiary", patient):
         yield Spot("IN1", "INSURANCE", {"Coverage": one})
     for one in resources.referring("CareTeam", "subject", patient):
         yield Spot("ZQY", "", {"CareTeam": one})
 
 
-def merge(survivor: Json, merged: Json) -> Iterator[Spot]:
-    """Return ADT^A40: whose number holds, and whose it replaces."""
-    number, prior = _own_number("PID-3", survivor, "PI"), _own_number("MRG-1", merged, "PI")
-    yield Spot("PID", "PATIENT", {"Patient": survivor}, number)
-    yield Spot("MRG", "PATIENT", {"Patient[merged]": merged}, prior)
+def merge(survivor: Json, merged: Sequence[Json]) -> Iterator[Spot]:
+    """Return ADT^A40: whose number holds, and whose it replaces, a group for each."""
+    number = _own_number("PID-3", survivor, "PI") | _NO_NAME
+    for one in merged:
+        yield Spot("PID", "PATIENT", {"Patient": survivor}, number)
+        yield Spot("MRG", "PATIENT", {"Patient[merged]": one}, _own_number("MRG-1", one, "PI"))
 
 
 def results(resources: Resources, report: Json, out: Outbound) -> Iterator[Spot]:
     """Return ORU^R01 of a DiagnosticReport, or of an Observation that no report has."""
-    patient = resources.resolve(report.get("subject"))
+    patient = subject(report.get("subject"), out, is_demanded=False)
     encounter = resources.resolve(report.get("encounter"))
     yield from person(patient, "PATIENT_RESULT.PATIENT", resources)
     yield from visit(encounter, "PATIENT_RESULT.PATIENT.VISIT")
     yield from reported(resources, report, "PATIENT_RESULT.ORDER_OBSERVATION", out)
 
 
+# OBR-25 (table 0123) has no code of its own for these.
+_AS_STATUS = {"amended": "corrected", "appended": "corrected", "entered-in-error": "cancelled"}
+
+
 def reported(resources: Resources, report: Json, group: str, out: Outbound) -> Iterator[Spot]:
     """Return an order's group: ORC, OBR, and what was found."""
     is_report = report["resourceType"] == "DiagnosticReport"
+    if is_report:
+        report = report | {"status": _AS_STATUS.get(report.get("status", ""), report.get("status"))}
     order = next(
         (one for one in resources.resolved(report.get("basedOn")) if _is(one, "ServiceRequest")),
         None,
@@ -146,7 +191,9 @@ def _order(
     if not is_report:
         fixed["OBR-4"] = concept(report.get("code", {}), out) or []
         fixed["OBR-7"] = [moment(report.get("effectiveDateTime"), out)]
-        fixed["OBR-25"] = ["F" if report.get("status") == "final" else "R"]
+        status = str(report.get("status", "unknown"))
+        codes = table_sources(_AS_STATUS.get(status, status), out.table("DiagnosticReportStatus"))
+        fixed["OBR-25"] = [*codes[:1]] if status != "unknown" else []
     return fixed
 
 
@@ -176,7 +223,7 @@ def booking(
     yield Spot("SCH", "", {"Appointment": appointment}, head, after=("NTE",))
     if patient is not None:
         told = {"Patient": patient, "Appointment": appointment}
-        yield Spot("PID", "PATIENT", told, _own_number("PID-3", patient, "PI"))
+        yield Spot("PID", "PATIENT", told, _own_number("PID-3", patient, "PI") | _NO_NAME)
     yield Spot("RGS", "RESOURCES", {}, {"RGS-1": ["1"], "RGS-2": [action]})
     start, minutes = moment(appointment.get("start"), out), _minutes(appointment, out)
     when: dict[str, Written] = {"AIS-2": [action], "AIS-4": [start]}
@@ -221,7 +268,7 @@ def referral(
     resources: Resources, task: Json | None, request: Json, out: Outbound
 ) -> Iterator[Spot]:
     """Return REF of a referral: what is asked of whom, and what comes with it."""
-    patient = resources.resolve(request.get("subject"))
+    patient = subject(request.get("subject"), out, is_demanded=True)
     if "performer" not in request and task and "owner" in task:
         request = request | {"performer": [task["owner"]]}
     told = {"ServiceRequest": request} | ({"Task": task} if task else {})
@@ -260,7 +307,7 @@ def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:
     yield Spot("NTE", f"{group}.RESULTS_NOTES", {"Observation": observation})
 
 
-def answer(resources: Resources, task: Json) -> Iterator[Spot]:
+def answer(resources: Resources, task: Json, out: Outbound) -> Iterator[Spot]:
     """Return RRI of a referral's Task: its state, who took it, and what he says."""
     state = _ANSWERS.get(task.get("status", ""), "A")
     yield Spot("RF1", "", {"Task": task}, {"RF1-1": [state]})
@@ -271,6 +318,6 @@ def answer(resources: Resources, task: Json) -> Iterator[Spot]:
         fixed: dict[str, Written] = {"PRD-1": ["RT"], "PRD-2": [name or code], "PRD-4": place}
         yield Spot("PRD", "PROVIDER_CONTACT", {}, fixed)
     else:
-        yield Spot("PRD", "PROVIDER_CONTACT", {"Task": task})
-    yield from person(resources.resolve(task.get("for")), "", resources)
+        yield Spot("PRD", "PROVIDER_CONTACT", {"Task": task}, {"PRD-1": ["RT"]})
+    yield from person(subject(task.get("for"), out, is_demanded=True), "", resources)
     yield Spot("NTE", "", {"Task": task})

@@ -16,6 +16,7 @@ class Resources:
         self._all: list[Json] = []
         self._by_address: dict[str, Json] = {}
         self._by_number: dict[tuple[str, str, str], Json] = {}
+        self._contained: dict[int, Json] = {}  # by the Reference that leads to it
         for address, resource in items:
             self.add(address, resource)
 
@@ -31,6 +32,14 @@ class Resources:
                 (kind, number.get("system", ""), number.get("value", "")), resource
             )
 
+        held = {f"#{one.get('id', '')}": one for one in resource.get("contained", ())}
+        if held:
+            self._contained |= {
+                id(one): held[one["reference"]]
+                for one in _local(resource)
+                if one["reference"] in held
+            }
+
     def __iter__(self) -> Iterator[Json]:
         """Return all of them in order."""
         return iter(self._all)
@@ -44,6 +53,8 @@ class Resources:
         if not isinstance(reference, dict):
             return None
         address = str(reference.get("reference", ""))
+        if address.startswith("#"):
+            return self._contained.get(id(reference))
         if address:
             short = "/".join(address.partition("/_history/")[0].split("/")[-2:])
             return self._by_address.get(address) or self._by_address.get(short)
@@ -63,6 +74,19 @@ class Resources:
             for one in self.of_type(resource_type)
             if any(found is target for found in self.resolved(one.get(element)))
         ]
+
+
+def _local(node: Any) -> Iterator[Json]:
+    """Return the References of a resource that lead to what it contains."""
+    if isinstance(node, list):
+        for one in node:
+            yield from _local(one)
+    elif isinstance(node, dict):
+        if str(node.get("reference", "")).startswith("#"):
+            yield node
+        for one in node.values():
+            if isinstance(one, dict | list):
+                yield from _local(one)
 
 
 def numbers(resource: Json) -> list[Json]:

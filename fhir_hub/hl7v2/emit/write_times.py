@@ -31,7 +31,10 @@ def moment(text: Any, out: Outbound) -> str:
     except ValueError:
         out.issue("a time cannot be read; it was left out")
         return ""
-    local = read.astimezone(out.zone) if read.tzinfo else read
+    try:
+        local = read.astimezone(out.zone) if read.tzinfo else read
+    except OverflowError:  # the end of all time (9999-12-31T23:59:59Z) is so on every clock
+        local = read
     fraction = _FRACTION.search(text)
     tail = f".{fraction[1]}" if fraction and fraction[1].strip("0") else ""
     return local.strftime("%Y%m%d%H%M%S").rjust(14, "0") + tail

@@ -7,11 +7,13 @@ which would end a segment or a block, are left out.
 Spec: HL7v2 chapter 2, 2.5 (delimiters), 2.7 (escape sequences)
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from fhir_hub.hl7v2.er7 import Encoding
 
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 # A component: its text, or the texts of its subcomponents.
 Component = str | Sequence[str]
 # One repetition of a field.
@@ -70,3 +72,13 @@ def render(written: Written, encoding: Encoding) -> str:
             parts.pop()
         components.append(encoding.subcomponent.join(parts))
     return encoding.component.join(components)
+
+
+def in_ascii(text: str, encoding: Encoding) -> str:
+    r"""Return a message with what ASCII lacks as `\X..\` of its bytes in UTF-8.
+
+    >>> in_ascii("PID|1||7||沈", Encoding())
+    'PID|1||7||\\XE6B288\\'
+    """
+    mark = encoding.escape
+    return _BEYOND_ASCII.sub(lambda run: f"{mark}X{run[0].encode().hex().upper()}{mark}", text)

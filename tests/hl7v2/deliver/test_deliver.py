@@ -221,6 +221,25 @@ async def test_only_what_meets_the_condition_is_told(client, delivering, peer):
     assert numbers(peer) == ["T2"]
 
 
+async def test_what_another_message_does_not_tell_of_is_told_itself(client, delivering, peer):
+    act = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
+    visit = {"resourceType": "Encounter", "id": "e1", "status": "in-progress", "class": act}
+    visit |= {"subject": {"reference": "Patient/p1"}}
+    entries = [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+        for one in (patient(1), visit)
+    ]
+    his = partner(peer, sends={"Patient": "", "Encounter": "class=IMP"})
+
+    async with delivering(his=his):
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        answer = await client.post("", json=bundle)
+        assert answer.status_code == 200, answer.text
+        await peer.messages(1)
+
+    assert (peer.events, numbers(peer)) == (["ADT^A31"], ["T1"])
+
+
 async def test_a_partner_over_tls_sees_the_hubs_certificate(client, delivering, tmp_path):
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

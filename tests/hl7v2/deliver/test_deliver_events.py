@@ -245,7 +245,7 @@ async def test_results_go_with_their_report_and_a_visit_with_its_patient(client,
     await put(visit, subject={"reference": "Patient/p1"}, status="finished")
     told = await centre.messages(4)
 
-    assert centre.events == ["ORU^R01", "ORU^R01", "ADT^A04", "ADT^A08"]
+    assert centre.events == ["ORU^R01", "ORU^R01", "ADT^A04", "ADT^A03"]
     assert "|8.7 %|" in told[1]
     assert "\rPV1|1|O" in told[2]
 

@@ -1,0 +1,181 @@
+"""What a message says of states and of what is seldom there: read again, it says the same."""
+
+import emit_parts
+import pytest
+
+from fhir_hub.errors import InvalidResource
+from fhir_hub.hl7v2.emit.emit import Receiver
+from fhir_hub.hl7v2.emit.events import visit_event
+from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.validity import faults
+
+SID = "https://fhir-hub.example/sid"
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "identifier": [{"system": f"{SID}/SHTH01/patient-id", "value": "T1"}],
+    "name": [{"family": "沈", "given": ["桂芳"]}],
+}
+HBA1C = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
+RESULT = {
+    "resourceType": "Observation",
+    "id": "o1",
+    "status": "final",
+    "code": HBA1C,
+    "subject": {"reference": "Patient/p1"},
+    "valueString": "8.6 %",
+}
+REPORT = {
+    "resourceType": "DiagnosticReport",
+    "id": "d1",
+    "status": "final",
+    "code": HBA1C,
+    "subject": {"reference": "Patient/p1"},
+    "result": [{"reference": "Observation/o1"}],
+}
+VISIT = {"resourceType": "Encounter", "id": "e1", "subject": {"reference": "Patient/p1"}}
+
+
+def given(*resources):
+    return Resources(("", one) for one in resources)
+
+
+def read(emitted, resource_type):
+    again = (one.resource for one in emit_parts.read(emitted.raw).resources)
+    return [one for one in again if one["resourceType"] == resource_type]
+
+
+def segments(emitted, name):
+    return [line.split("|") for line in emitted.text.split("\r") if line.startswith(f"{name}|")]
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "kind", "event"),
+    [
+        ("planned", None, "AMB", "ADT^A05"),
+        ("in-progress", None, "IMP", "ADT^A01"),
+        ("in-progress", None, "AMB", "ADT^A04"),
+        ("in-progress", "planned", "EMER", "ADT^A04"),
+        ("in-progress", "in-progress", "IMP", "ADT^A08"),
+        ("finished", "in-progress", "IMP", "ADT^A03"),
+        ("finished", "finished", "IMP", "ADT^A03"),
+        ("in-progress", "finished", "IMP", "ADT^A13"),
+        ("cancelled", "planned", "AMB", "ADT^A11"),
+        ("entered-in-error", "in-progress", "AMB", "ADT^A23"),
+    ],
+)
+@pytest.mark.parametrize("version", ["2.3.1", "2.4", "2.6"])
+def test_a_visit_is_told_by_what_became_of_it(status, before, kind, event, version):
+    visit = VISIT | {"status": status, "class": {"system": ACT, "code": kind}}
+
+    made = visit_event(visit, {"status": before} if before else None)
+    emitted = emit_parts.written(given(PATIENT, visit), made, Receiver(version=version))
+
+    assert made == event
+    assert faults(emitted.text) == []
+    (again,) = read(emitted, "Encounter")
+    assert (again["status"], again["class"]["code"]) == (status, kind)
+
+
+def test_a_visit_whose_end_was_told_is_changed_by_a08():
+    visit = VISIT | {"status": "finished", "period": {"end": "2025-03-02"}}
+
+    assert visit_event(visit, visit) == "ADT^A08"
+
+
+@pytest.mark.parametrize(
+    ("status", "section", "result"),
+    [
+        ("registered", "registered", "registered"),
+        ("preliminary", "preliminary", "preliminary"),
+        ("final", "final", "final"),
+        ("corrected", "corrected", "corrected"),
+        ("amended", "corrected", "amended"),
+        ("cancelled", "cancelled", "cancelled"),
+        ("entered-in-error", "cancelled", "entered-in-error"),
+        ("unknown", "unknown", "unknown"),
+    ],
+)
+def test_a_result_alone_says_its_status_in_both_segments(status, section, result):
+    emitted = emit_parts.written(given(PATIENT, RESULT | {"status": status}))
+
+    assert [one["status"] for one in read(emitted, "DiagnosticReport")] == [section]
+    assert [one["status"] for one in read(emitted, "Observation")] == [result]
+
+
+@pytest.mark.parametrize("status", ["amended", "appended", "entered-in-error"])
+def test_a_reports_status_is_a_code_of_the_standards_table(status):
+    emitted = emit_parts.written(given(REPORT | {"status": status}, PATIENT, RESULT))
+
+    assert segments(emitted, "OBR")[0][25] == ("X" if status == "entered-in-error" else "C")
+
+
+def test_a_time_at_the_end_of_all_times_is_written_as_it_is():
+    named = {"family": "沈", "period": {"end": "9999-12-31T23:59:59Z"}}
+
+    emitted = emit_parts.written(given(PATIENT | {"name": [named]}), "", Receiver(version="2.5"))
+
+    assert "99991231235959" in segments(emitted, "PID")[0][5]
+
+
+def test_what_a_resource_contains_is_told():
+    laboratory = {"resourceType": "Organization", "id": "lab", "name": "中心实验室"}
+    result = RESULT | {"contained": [laboratory], "performer": [{"reference": "#lab"}]}
+
+    emitted = emit_parts.written(given(PATIENT, result))
+
+    assert segments(emitted, "OBX")[0][15] == "^中心实验室"
+
+
+@pytest.mark.parametrize(
+    ("resource", "event"),
+    [
+        (RESULT, "ORU^R01"),
+        (RESULT | {"subject": {"reference": "Patient/p1", "display": "沈桂芳"}}, "ORU^R01"),
+        ({"resourceType": "ServiceRequest", "id": "s1", "status": "active"}, "REF^I12"),
+        ({"resourceType": "Task", "id": "t1", "status": "accepted"}, "RRI^I12"),
+    ],
+)
+def test_no_message_is_of_nobody(resource, event):
+    with pytest.raises(InvalidResource, match="the patient"):
+        emit_parts.written(given(resource), event)
+
+
+def test_a_patient_who_is_known_by_a_number_alone_is_told_by_it():
+    subject = {"type": "Patient", "identifier": PATIENT["identifier"][0]}
+
+    emitted = emit_parts.written(given(RESULT | {"subject": subject}))
+
+    assert segments(emitted, "PID")[0][3] == "T1^^^SHTH01"
+    assert faults(emitted.text) == []
+
+
+def test_a_patient_without_a_name_has_none_when_she_is_read_again():
+    nameless = {name: value for name, value in PATIENT.items() if name != "name"}
+
+    emitted = emit_parts.written(given(nameless))
+
+    assert faults(emitted.text) == []
+    assert "name" not in read(emitted, "Patient")[0]
+
+
+def test_who_was_merged_before_is_not_told_again_and_all_who_are_new_are():
+    links = [{"type": "replaces", "other": {"reference": f"Patient/q{n}"}} for n in range(3)]
+    others = [
+        {"resourceType": "Patient", "id": f"q{n}", "identifier": [{"value": f"Q{n}"}]}
+        for n in range(3)
+    ]
+    before, survivor = PATIENT | {"link": links[:1]}, PATIENT | {"link": links}
+
+    emitted = emit_parts.written(given(survivor, *others), "ADT^A40", main=survivor, before=before)
+
+    assert faults(emitted.text) == []
+    assert [one[1] for one in segments(emitted, "MRG")] == ["Q1", "Q2"]
+
+
+def test_what_ascii_lacks_is_escaped_and_read_again():
+    emitted = emit_parts.written(given(PATIENT), receiver=Receiver(charset="ASCII"))
+
+    assert emitted.raw.isascii()
+    assert read(emitted, "Patient")[0]["name"][0]["text"] == "沈桂芳"
