@@ -221,7 +221,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             else:
                 draft = _begun(entry, segment, node, run)
                 if plan.recipes is not None and not run.by_table:
-                    now = plan.recipes.acts(place, draft)
+                    now = plan.recipes.acts(place, draft, plans.near)
             resource = draft.resource
             for alone, act in now:
                 if alone not in resource:
@@ -232,7 +232,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
                 left &= ~entry.takes
             late.append((place, entry, draft))
             if plan.later:
-                acts.append((place, draft, plan.later))
+                acts.append((place, draft, plan.again if plans.is_again else plan.later))
         if is_early and len(late) == ran:  # a note before its order comes last
             placed.append((segment, node))
         else:

@@ -25,16 +25,16 @@ class Node:
     `segments` and `drafts` hold, by name, what is in it at any depth, in the message's order;
     each with the inner group by which it came (`None`: it stands in this one). Who looks for what
     is near goes on in `outer`, past what came by `within`: from a result of before that is the
-    message, because the order around it is another.
+    message, because the order around it is another. `linked` has what those inside refer to.
     """
 
     __slots__ = (
         "_from_inside",
-        "_linked",
         "_near",
         "children",
         "drafts",
         "group",
+        "linked",
         "outer",
         "parent",
         "position",
@@ -56,7 +56,7 @@ class Node:
             {"ORC": None, "OBR": None} if group.is_of_no_order else {}
         )
         self._from_inside: dict[tuple[str, int], Segment | None] = {}
-        self._linked: dict[tuple[str, int], list[Any]] = {}
+        self.linked: dict[Any, Any] = {}
 
     def add(self, segment: Segment) -> None:
         """Put a segment into this group."""
@@ -159,9 +159,9 @@ class Node:
         if outer is None or name in self.drafts:
             return self.nearest_drafts(name)
         key = (name, id(self.within))
-        found = outer._linked.get(key)
+        found = outer.linked.get(key)
         if found is None:
-            found = outer._linked[key] = self.nearest_drafts(name)
+            found = outer.linked[key] = self.nearest_drafts(name)
         return found
 
     def nearest_drafts(self, name: str) -> list[Any]:

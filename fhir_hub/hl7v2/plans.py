@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.structure import Group
 
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.programs import Entry, Plan
+    from fhir_hub.hl7v2.rows.recipes import Recipes
 
 _MOST, _LONGEST_EVENT = 256, 20
 
@@ -50,9 +51,12 @@ class Here:
 
 
 class Plans:
-    """The plans of the segment before, and by what the next is known to have the same."""
+    """The plans of the segment before, and by what the next is known to have the same.
 
-    __slots__ = ("_filled", "_here", "_outer", "_planned", "_within")
+    `is_again` says that it had; `near` is then what recipes read around it.
+    """
+
+    __slots__ = ("_filled", "_here", "_outer", "_planned", "_within", "is_again", "near")
 
     def __init__(self) -> None:
         self._here: Here | None = None
@@ -60,6 +64,8 @@ class Plans:
         self._outer: Node | None = None
         self._within: Group | None = None
         self._planned: list[tuple[Entry, Plan]] = []
+        self.is_again = False
+        self.near: dict[Recipes, tuple[Any, ...]] = {}
 
     def of(self, here: Here, place: Place) -> "list[tuple[Entry, Plan]]":
         """Return those entries of a place that run there, each with its plan."""
@@ -73,7 +79,11 @@ class Plans:
             and node.outer is self._outer
             and node.within is self._within
         ):
+            self.is_again = True
             return self._planned
+        self.is_again = False
+        if self.near:
+            self.near.clear()
         planned = here.plans(place)
         self._here = here if is_alone else None
         self._filled, self._outer, self._within = segment.filled, node.outer, node.within

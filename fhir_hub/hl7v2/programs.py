@@ -22,7 +22,7 @@ from fhir_hub.hl7v2.plans import Here
 from fhir_hub.hl7v2.reads import Reads, reads_of, taken_by
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Acts
-from fhir_hub.hl7v2.rows.compiler import Compiled, compile_row
+from fhir_hub.hl7v2.rows.compiler import Compiled, compile_row, planned, planned_together
 from fhir_hub.hl7v2.rows.recipes import Recipes, recipes_of
 from fhir_hub.hl7v2.rows.row import Row, Scope, read_row
 from fhir_hub.hl7v2.rows.shapes import EVENT, Shape, asked
@@ -39,19 +39,15 @@ _LONGEST_EVENT = 20
 class Plan(NamedTuple):
     """What an entry does for a shape: at once, and when all drafts are made.
 
-    `test` is what it asks before, None where the shape says that it holds. `recipes` say what is to
-    do at once for a new resource.
+    `test` is what it asks before, None where the shape says that it holds. `again` does the same as
+    `later` for all of a group, `recipes` say what is to do at once for a new resource.
     """
 
     test: conditions.Condition | None
     now: Acts
     later: Acts
+    again: Acts
     recipes: Recipes | None = None
-
-
-def _planned(rows: Iterable[Compiled], shape: Shape) -> Acts:
-    acts = ((one.alone, one.act_in(shape)) for one in rows)
-    return tuple((alone, act) for alone, act in acts if act is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +108,12 @@ class Entry:
         if holds is False:
             return None
         test = None if holds and not self.before else self.test
-        now = _planned(self.rows, shape)
+        now = planned(self.rows, shape)
         held = [one for one in self.rows if one.act_in(shape) is not None]
         is_new = not self.adds and not self.takes_out
         recipes = recipes_of(self.segment, held, shape, now) if is_new else None
-        return Plan(test, now, _planned(self.late, shape), recipes)
+        later = planned(self.late, shape)
+        return Plan(test, now, later, planned_together(self.late, shape), recipes)
 
 
 @dataclass(frozen=True, slots=True)

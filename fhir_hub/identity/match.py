@@ -75,13 +75,12 @@ def plan_of(wanted: Iterable[Number]) -> Plan:
 
 def _is_of_visit(identifier: Json) -> bool:
     kind = identifier.get("type")
-    if kind is None:
-        return False
-    codings = kind.get("coding", []) if _is_object(kind) else []
-    return any(
-        _is_object(one) and one.get("code") in ("VN", "AN")
-        for one in (codings if isinstance(codings, list) else [])
-    )
+    codings = kind.get("coding") if kind is not None and _is_object(kind) else None
+    if isinstance(codings, list):
+        for one in codings:
+            if _is_object(one) and one.get("code") in ("VN", "AN"):
+                return True
+    return False
 
 
 def _rank(system: str) -> int:

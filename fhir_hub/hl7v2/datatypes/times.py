@@ -202,8 +202,22 @@ def after(begun: str, minutes: Decimal) -> str | None:
 
 def date(value: Value, context: Context) -> str | None:
     """Return the FHIR date of DT, DTM or TS."""
-    moment = read_moment(part(value), context)
+    text = part(value)
+    if known := _of_day(text):
+        return known
+    moment = read_moment(text, context)
     return write_date(moment) if moment else None
+
+
+def _of_day(text: str) -> str:
+    """Return the date of eight digits, `""` where there is more to say of a text."""
+    if len(text) != 8 or not (text.isascii() and text.isdigit()):
+        return ""
+    day = (int(text[:4]), int(text[4:6]), int(text[6:]))
+    try:
+        return "" if day in _SENTINELS else datetime(*day).date().isoformat()
+    except ValueError:
+        return ""
 
 
 def date_time(value: Value, context: Context) -> str | None:

@@ -3,15 +3,17 @@
 Spec: DESIGN 2a; https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.calls.table import CALLS, FURTHER, OF_CODES, UNCONDITIONAL
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.rows import conditions
-from fhir_hub.hl7v2.rows.acts import Act, by_type, calling, constant, linking, reading, supporting
+from fhir_hub.hl7v2.rows.acts import Act, Acts, by_type, calling, constant, reading, supporting
 from fhir_hub.hl7v2.rows.elements import Target, target
+from fhir_hub.hl7v2.rows.links import Link, link_of, linking, together
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import decorator, setter
 from fhir_hub.hl7v2.rows.shapes import Asked, Shape, asked
@@ -40,6 +42,7 @@ class Compiled(NamedTuple):
     goes: str = ""
     is_choice: bool = False
     follows: tuple[str, ...] | None = None
+    link: Link | None = None
 
     def act_in(self, shape: Shape) -> Act | None:
         """Return what the row does where this is filled, None if that is nothing."""
@@ -55,6 +58,24 @@ class Compiled(NamedTuple):
         if not {segment, "MSH"} & {path.segment for path in self.needs}:
             yield from self.needs
         yield from (path for path, _ in (*self.when, *self.unless))
+
+
+def planned(rows: Iterable[Compiled], shape: Shape) -> Acts:
+    """Return what rows do where this is filled, in their order."""
+    acts = ((one.alone, one.act_in(shape)) for one in rows)
+    return tuple((alone, act) for alone, act in acts if act is not None)
+
+
+def planned_together(rows: Iterable[Compiled], shape: Shape) -> Acts:
+    """Return what rows do at the end; those that link one behind the other do it together."""
+    acts: list[tuple[str, Act]] = []
+    for is_link, run in groupby(rows, lambda one: one.link is not None and not one.test):
+        held = tuple(run)
+        done = planned(held, shape)
+        if is_link:
+            done = together([one.link for one in held if one.link], done)
+        acts += done
+    return tuple(acts)
 
 
 def compile_row(
@@ -82,6 +103,7 @@ def compile_row(
         (*goal.parents, goal.last)[0].name,
         goal.choice and not goal.parents,
         None if phase or goal.parents or goal.choice else _follows(row),
+        link_of(row, goal),
     )
 
 

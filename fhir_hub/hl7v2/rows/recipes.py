@@ -82,8 +82,11 @@ class Recipes:
         is_own = value is not None and value.segment == segment and not shape.is_empty(value)
         self._value = value.field if value is not None and is_own else 0
 
-    def acts(self, place: Place, draft: Draft) -> Acts:
-        """Return what is to do for a new resource, nothing where that is done already."""
+    def acts(self, place: Place, draft: Draft, around: dict["Recipes", tuple[Any, ...]]) -> Acts:
+        """Return what is to do for a new resource, nothing where that is done already.
+
+        `around` has what was read near the segment before, where that is the same for this one.
+        """
         if self._idle > _MOST_IDLE:
             return self._plain
         if self._seen < OFTEN:
@@ -91,17 +94,12 @@ class Recipes:
                 self._prepare()
             self._seen += 1
             return self._plain
-        texts = self._own(place.fields)
-        node = place.node
-        near: list[Any] = []
-        for name, get in self._asked:
-            other = node.nearest(name)
-            near.append(get(other.fields) if other is not None else ())
-        if self._near:
-            near += [_texts(place, name, numbers) for name, numbers in self._near]
-        value = kind_of(place.fields[self._value], place.segment.encoding) if self._value else ""
-        key = (self._number, value, texts, *near)
-        memory = place.run.memory
+        fields, memory = place.fields, place.run.memory
+        near = around.get(self)
+        if near is None:
+            near = around[self] = self._around(place)
+        value = kind_of(fields[self._value], place.segment.encoding) if self._value else ""
+        key = (near, value, self._own(fields))
         found = memory.recipes.get(key, 0)
         if type(found) is tuple:
             return found
@@ -112,6 +110,15 @@ class Recipes:
         memory.note(key, watch.of(self._rows))
         self._idle = 0 if watch.count >= _FEWEST else self._idle + 1
         return ()
+
+    def _around(self, place: Place) -> tuple[Any, ...]:
+        """Return the number of the shape and the texts of other segments, by which it is known."""
+        near: list[Any] = [self._number]
+        for name, get in self._asked:
+            other = place.node.nearest(name)
+            near.append(get(other.fields) if other is not None else ())
+        near += [_texts(place, name, numbers) for name, numbers in self._near]
+        return tuple(near)
 
     def _in(self, place: Place) -> Shape:
         """Return the shape with what else is known where texts are the same as in a place."""
@@ -232,15 +239,10 @@ class _Watch:
 
 def _putting(made: Json, issues: tuple[Any, ...], memory: Memory) -> Act:
     """Return the function that puts what was made of codes, and the issues that came with it."""
-    parts = tuple(
-        (name, memory.maker_of(value) if isinstance(value, dict | list) else None, value)
-        for name, value in made.items()
-    )
+    make = memory.maker_of(made)
 
     def act(place: Place, draft: Draft) -> None:
-        resource = draft.resource
-        for name, make, value in parts:
-            resource[name] = value if make is None else make()
+        draft.resource.update(make())
         if issues:
             place.run.issues.extend(issues)
 

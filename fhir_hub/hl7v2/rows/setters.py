@@ -166,7 +166,12 @@ def decorator(target: Target) -> Put:
 def _made(draft: Draft, place: Place, node: Json, step: Step) -> list[Json]:
     """Return what a step leads to that is there: of a label all items, else the segment's own."""
     if not step.is_list:
-        return [node[step.name]] if step.name in node else []
+        held = node.get(step.name)
+        if held is None:
+            return []
+        if "reference" in held:  # another resource may have the same one
+            held = node[step.name] = dict(held)
+        return [held]
     if not step.label:
         item = draft.items.get((id(node), step.name, "", place.segment.index))
         return [] if item is None else [item]
