@@ -49,6 +49,10 @@ class PartnerSettings(BaseModel):
     """MSH-6, and the MSH-4 of his own messages; referrals go to who owns the Task, answers to who
     asked, by this code: Task and ServiceRequest need it."""
 
+    is_hub: bool = False
+    """Whether he also sends what is of other facilities, as a hub does: his own messages are
+    known by MSH-3 (`application`) alone, whatever MSH-4 says."""
+
     version: Literal["2.3.1", "2.4", "2.5", "2.5.1", "2.6"] = "2.4"
     """The HL7v2 version of his messages."""
 

@@ -174,6 +174,42 @@ def test_who_was_merged_before_is_not_told_again_and_all_who_are_new_are():
     assert [one[1] for one in segments(emitted, "MRG")] == ["Q1", "Q2"]
 
 
+def test_what_a_code_of_loinc_is_called_comes_back_where_a_ce_has_no_room_for_a_text():
+    pulse = {"system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}
+    called = {"coding": [pulse], "text": "心率"}
+
+    emitted = emit_parts.written(given(PATIENT, RESULT | {"code": called}))
+
+    assert segments(emitted, "OBX")[0][3] == "8867-4^心率^LN"
+    assert read(emitted, "Observation")[0]["code"]["text"] == "心率"
+
+
+def test_kin_whom_two_sources_told_alike_are_told_once():
+    kin = [
+        {
+            "resourceType": "RelatedPerson",
+            "id": f"k{n}",
+            "patient": {"reference": "Patient/p1"},
+            "name": [{"family": "沈", "given": ["晓明"]}],
+        }
+        for n in range(3)
+    ]
+
+    emitted = emit_parts.written(given(PATIENT, *kin))
+
+    assert len(segments(emitted, "NK1")) == 1
+
+
+def test_the_copy_of_a_result_in_a_referral_has_the_number_that_the_result_alone_has():
+    order = {"resourceType": "ServiceRequest", "id": "s1", "status": "active", "intent": "order"}
+    order |= {"subject": RESULT["subject"], "supportingInfo": [{"reference": "Observation/o1"}]}
+
+    copied = emit_parts.written(given(PATIENT, RESULT, order), "REF^I12")
+    alone = emit_parts.written(given(PATIENT, RESULT), "ORU^R01")
+
+    assert segments(copied, "OBR")[0][3] == segments(alone, "OBR")[0][3] == "o1^FHIRHUB"
+
+
 def test_what_ascii_lacks_is_escaped_and_read_again():
     emitted = emit_parts.written(given(PATIENT), receiver=Receiver(charset="ASCII"))
 

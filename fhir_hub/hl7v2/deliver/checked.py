@@ -37,6 +37,10 @@ def _problems(partner: PartnerSettings, mappings: Mappings, desk: Desk) -> list[
         found.append("charset: no such character set / 未知的字符集")
     if partner.sends.keys() & _BY_FACILITY and not partner.facility:
         found.append("facility: referrals go by it; it is missing / 转诊消息需要 facility")
+    if partner.is_hub and not partner.application:
+        found.append(
+            "application: a hub's messages are known by it; it is missing / 缺少 application"
+        )
     for kind, condition in partner.sends.items():
         try:
             desk.plan(kind, condition)

@@ -100,7 +100,8 @@ def _from(commit: Sequence[Stored], partner: PartnerSettings) -> set[str]:
     """Return what of a commit came by a message of the partner himself: its Provenance says so."""
     found: set[str] = set()
     for change in commit:
-        if change.resource_type != "Provenance" or change.is_deleted or not partner.facility:
+        is_his = bool(partner.facility or partner.application)
+        if change.resource_type != "Provenance" or change.is_deleted or not is_his:
             continue
         provenance = fhirjson.loads(change.content)
         if _is_told_by(provenance, partner):
@@ -116,8 +117,10 @@ def _is_told_by(provenance: Json, partner: PartnerSettings) -> bool:
 def _is_his(who: Json, partner: PartnerSettings) -> bool:
     number = who.get("identifier", {})
     authority, kind = authority_of(number.get("system", ""))
-    is_facility = kind == "application" and authority == partner.facility
-    return is_facility and partner.application in ("", number.get("value"))
+    if kind != "application" or partner.application not in ("", number.get("value")):
+        return False
+    is_any = bool(partner.application) and (partner.is_hub or not partner.facility)
+    return is_any or authority == partner.facility
 
 
 async def _is_told_otherwise(

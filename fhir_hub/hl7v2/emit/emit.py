@@ -42,6 +42,9 @@ VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 # A set id begins anew behind these.
 _RESTARTS = {"OBR": ("OBX", "NTE"), "RGS": ("AIS", "AIG", "AIL", "AIP"), "PID": ("PV1",)}
 
+# Each source of a record may have told these of her.
+_OF_A_PERSON = ("NK1", "AL1", "DG1", "IN1")
+
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
@@ -125,7 +128,7 @@ def emit(
     header = {"MSH-9.1": code, "MSH-9.2": trigger}
     filler = Filler(program, header, out)
     spots = list(about.spots(resources, out))
-    sheets = [sheet for spot in spots for sheet in filler.sheets(spot)]
+    sheets = _once([sheet for spot in spots for sheet in filler.sheets(spot)])
     if about.code == "RRI":
         filler.has_told(about.main, "owner")  # by MSH-4
     first = _header(about, receiver, out, moment, control_id, program.structure)
@@ -192,6 +195,19 @@ def _event(about: "events.About", out: Outbound, moment: datetime) -> list[Sheet
     sheet.put(Path("EVN", 1), [trigger])
     sheet.put(Path("EVN", 2), [moment.astimezone(out.zone).strftime("%Y%m%d%H%M%S")])
     return [sheet]
+
+
+def _once(sheets: Iterable[Sheet]) -> list[Sheet]:
+    """Return the segments without what two sources told alike of a person."""
+    told: list[tuple[str, dict[int, list[Written]]]] = []
+    kept = []
+    for sheet in sheets:
+        said = (sheet.name, sheet.fields)
+        if sheet.name in _OF_A_PERSON and said in told:
+            continue
+        told.append(said)
+        kept.append(sheet)
+    return kept
 
 
 def _numbered(sheets: Iterable[Sheet]) -> list[Sheet]:

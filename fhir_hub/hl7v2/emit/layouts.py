@@ -302,6 +302,7 @@ def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:
     """Return the copy of a result that a referral brings."""
     fixed = _order(observation, [observation], False, out)
     del fixed["ORC-1"]
+    fixed |= _own_number("OBR-3", observation)
     group = "OBSERVATION.RESULTS"
     yield Spot("OBX", group, {"Observation": observation}, fixed, before=("OBR",))
     yield Spot("NTE", f"{group}.RESULTS_NOTES", {"Observation": observation})

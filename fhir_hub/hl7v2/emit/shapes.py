@@ -16,6 +16,7 @@ Told = Callable[[str], None]
 _OPEN = ("varies", "")
 _CODED = ("IS", "ID")
 # A datatype whose first component is one of these holds a coded value or a person in it (SPS, NDL).
+_TEXT_AT = 9  # of a CWE
 _INNER = ("CE", "CWE", "CNN", "CN")
 
 
@@ -25,11 +26,19 @@ def shaped(written: Written, shape: Shape | None, told: Told) -> Written:
         return written
     if not shape.parts:
         return _leaf(written, shape, told)
+    if len(shape.parts) < _TEXT_AT < len(written) + 1 and written[2:3] == ["LN"]:
+        written = _named(written)
     if shape.parts[0].datatype in _INNER and all(isinstance(one, str) for one in written):
         written = [subcomponents_of(written)]
     if not is_empty(written[len(shape.parts) :]):
         told(f"{shape.datatype} has {len(shape.parts)} components; more were left out")
     return [_component(one, part, told) for one, part in zip(written, shape.parts, strict=False)]
+
+
+def _named(written: Written) -> Written:
+    """Return a CWE with its text (CWE.9) as its code's name: LOINC's own is known by the code."""
+    text = written[_TEXT_AT - 1]
+    return [written[0], text, *written[2 : _TEXT_AT - 1]] if text else written
 
 
 def subcomponents_of(written: Written) -> list[str]:

@@ -211,6 +211,31 @@ async def test_what_came_from_a_partner_is_not_sent_back_to_him(client, deliveri
     assert (numbers(peer), numbers(other)[0]) == (["T2"], "T1")
 
 
+async def test_what_a_hub_passed_on_of_another_facility_is_not_sent_back_to_it(
+    client, delivering, peer
+):
+    who = {"system": "https://fhir-hub.example/sid/ZJJCHC/application", "value": "HUBB"}
+    provenance = {
+        "resourceType": "Provenance",
+        "recorded": "2025-03-15T10:00:00+08:00",
+        "target": [{"reference": "Patient/p1"}],
+        "agent": [{"who": {"identifier": who}}],
+    }
+    entries = [
+        {"resource": patient(1), "request": {"method": "PUT", "url": "Patient/p1"}},
+        {"resource": provenance, "request": {"method": "POST", "url": "Provenance"}},
+    ]
+    his = partner(peer, facility="SHTH01", application="HUBB", is_hub=True)
+
+    async with delivering(his=his):
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        assert (await client.post("", json=bundle)).status_code == 200
+        await put(client, patient(2))
+        await peer.messages(1)
+
+    assert numbers(peer) == ["T2"]
+
+
 async def test_only_what_meets_the_condition_is_told(client, delivering, peer):
     his = partner(peer, sends={"Patient": "gender=female"})
 
@@ -312,6 +337,7 @@ async def test_a_commit_of_more_than_a_page_is_told_of_in_order(client, deliveri
         ({"sender": "nobody"}, "partners.his.sender: no such file"),
         ({"charset": "utf-9"}, "partners.his.charset"),
         ({"sends": {"Task": ""}}, "partners.his.facility"),
+        ({"is_hub": True}, "partners.his.application"),
         ({"sends": {"Patient": "gendre=male"}}, "partners.his.sends.Patient"),
         (
             {"address": "mllps://a.example:1", "tls_ca": "/none"},
