@@ -28,7 +28,7 @@ from made_records import (
 
 from fhir_hub.search.filter import OPERATORS
 from fhir_hub.search.kinds.table import KINDS
-from fhir_hub.search.parameters import Parameter
+from fhir_hub.search.parameter import Parameter
 
 BOOLEANS = st.booleans()
 UP_TO = tuple(st.integers(0, most) for most in range(20))

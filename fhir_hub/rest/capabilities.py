@@ -17,7 +17,7 @@ from fhir_hub.rest.message import JSON_PATCH, FhirRequest, FhirResponse
 from fhir_hub.rest.service import Operation, Service
 from fhir_hub.rest.subset import parse_subset
 from fhir_hub.rest.terminology_capabilities import terminology_statement
-from fhir_hub.search.parameters import Parameter
+from fhir_hub.search.parameter import Parameter
 
 _ON_TYPES = {
     "read",

@@ -23,7 +23,8 @@ from fhir_hub.search.kinds import composite, reference, special, uri
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import split, unescape
-from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.parameter import Parameter
+from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import (
     URL,
     VERSION,
@@ -38,7 +39,7 @@ from fhir_hub.search.plan import (
     Test,
     any_of,
     gathered,
-    kind_of,
+    some,
 )
 
 P = ParamSpec("P")
@@ -220,14 +221,7 @@ class Conditions:
         """Return what asks for an entry that passes one of `tests`, under the row's part."""
         self._count(len(tests))
         kind: Kind = row.kind if row.part else parameter.kind  # type: ignore[assignment]  # no composite comes here
-        names = [f"{i}:{row.part}" if row.part else i for i in parameter.indexes]
-        if len(tests) == 1 and len(names) == 1:
-            return Has(names[0], kind_of(tests[0], kind), (tests[0],))
-        by_kind: dict[Kind, dict[Test, None]] = {}
-        for test in tests:
-            by_kind.setdefault(kind_of(test, kind), {})[test] = None
-        kinds = {one: gathered(tuple(asked)) for one, asked in by_kind.items()}
-        return any_of(Has(n, one, asked) for n in names for one, asked in kinds.items())
+        return some([f"{i}:{row.part}" if row.part else i for i in parameter.indexes], kind, tests)
 
     def meaning(self, parameter: Parameter) -> Meaning:
         """Return what the meaning of the parameter's values depends on."""
@@ -250,9 +244,11 @@ class Conditions:
             kind: Kind = part.kind  # type: ignore[assignment]  # no composite in a composite
             kinds.append(kind)
             tests.append(KINDS[kind].modifiers[""].read(value, self.meaning(part)))
-        plan = composite.together(parameter.indexes, kinds, tests)
         self._count(len(tests) * prod(map(len, tests)))
-        return plan
+        return any_of(
+            composite.pair(index, elsewhere, kinds, tests)
+            for index, elsewhere in zip(parameter.indexes, parameter.elsewhere, strict=True)
+        )
 
     def through(
         self, resource_type: str, head: str, code: str, plan_of: Callable[[str], Plan]

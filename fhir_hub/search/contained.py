@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_hub.search.entry import Entry, is_part_name
-from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan, Together
+from fhir_hub.search.plan import And, Apart, Has, LinkedBy, Links, Not, Or, Plan, Together
 
 Resource = dict[str, Any]
 _Inner = Mapping[str, Sequence[Entry]]
@@ -105,6 +105,8 @@ def _plan(parameter: str, resource_type: str, plan: Plan) -> Plan:
 
 def _within(plan: Plan, name: str) -> Plan:
     match plan:
+        case Apart():
+            return _within(plan.together, name)
         case And(plans):
             return And(tuple(_within(part, name) for part in plans))
         case Or(plans):
@@ -128,6 +130,8 @@ def _is_one(plan: Plan) -> bool:
     match plan:
         case Or(plans):
             return all(map(_is_one, plans))
+        case Apart():
+            return _is_one(plan.together)
         case And() | Not():
             return False
         case _:

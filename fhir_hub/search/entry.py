@@ -16,16 +16,17 @@ Every parameter type uses the same row; which columns it fills is its own affair
 | special | | | latitude and longitude | |
 | text | words, with a blank between two | | | |
 
-A composite is indexed under its own name with a part number (`code-value-quantity.0`,
-`code-value-quantity.1`); the parts of one pair share a `group` above 0. What a modifier asks
-beside the value stands under `<parameter>:<modifier>`: the identifier inside a reference
-(`:identifier`, a token), the text beside a code or reference (`:text`, a string), the type and
-value of an identifier (`:of-type`, a token `code|value`). A name in Han has further string
-entries, its pinyin. A quantity in a unit of UCUM has a further entry, its measure, unless
-its unit is one of those that a search asks for as they are. A concept of text alone, or a
-reference without an address, has an entry without a code: it is there, so not `:missing`. A
-reference that no parameter looks at stands under `UNNAMED`, so that one can find who refers to
-a resource at all.
+A composite is indexed under its own name with a part number (`component-code-value-quantity.0`,
+`component-code-value-quantity.1`); the parts of one pair share a `group` above 0. One whose parts
+have entries of their own that say the same has none; a value that is there and no part of it
+stands under `code-value-quantity:other`, by its type. What a modifier asks beside the value
+stands under `<parameter>:<modifier>`: the identifier inside a reference (`:identifier`, a token),
+the text beside a code or reference (`:text`, a string), the type and value of an identifier
+(`:of-type`, a token `code|value`). A name in Han has further string entries, its pinyin. A
+quantity in a unit of UCUM has a further entry, its measure, unless its unit is one of those that
+a search asks for as they are. A concept of text alone, or a reference without an address, has an
+entry without a code: it is there, so not `:missing`. A reference that no parameter looks at
+stands under `UNNAMED`, so that one can find who refers to a resource at all.
 
 What a contained resource says stands under names of its own (`contained.py`).
 
@@ -65,5 +66,5 @@ entry_of: Callable[[tuple[str, Kind, str, str, float | None, float | None, str, 
 
 
 def is_part_name(parameter: str) -> bool:
-    """Say whether a name is that of a part of a composite (`code-value-quantity.0`)."""
+    """Say whether a name is that of a part of a composite (`code-value-string.0`)."""
     return parameter.rpartition(".")[2].isdigit()

@@ -19,10 +19,11 @@ from fhir_hub.search.context import Context
 from fhir_hub.search.elements import Elements
 from fhir_hub.search.entry import UNNAMED, Entry
 from fhir_hub.search.full_text import text_entries
-from fhir_hub.search.kinds.composite import Collect
+from fhir_hub.search.kinds.composite import Collect, add_other, other_name
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.pairs import Add, Composites, put_together
-from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.parameter import Parameter
+from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import URL
 from fhir_hub.search.shapes import META, WHOLE, Derive, Known, TypePlan, known_of, read_new
 from fhir_hub.search.walk import Node, collector
@@ -155,11 +156,11 @@ class Extractor:
             ]
 
     def _said(self, resource: Resource) -> list[Entry]:
-        """Return what a resource says under the parameters of its type."""
+        """Return what a contained resource says under the parameters of its type."""
         plan = self._plan_of(resource)
         out: list[Entry] = []
         plan.root.visit(resource, resource, out)
-        plan.composites.add(resource, out)
+        plan.inner.add(resource, out)
         return out
 
     def references(
@@ -203,12 +204,18 @@ class Extractor:
         return plan
 
     def _plan(self, resource_type: str) -> TypePlan:
-        root, composites, places = Node(), Composites(), dict[str, dict[str, bool]]()
+        root, composites, inner = Node(), Composites(), Composites()
+        places: dict[str, dict[str, bool]] = {}
         for parameter in self._known(resource_type).values():
             if not parameter.is_stored or parameter.code in _OWN:
                 continue
             if parameter.pairs:
-                composites.insert(parameter.pairs, self._adder)
+                inner.insert(parameter.pairs, self._adder)
+                if (elsewhere := parameter.elsewhere[0]) is None:
+                    composites.insert(parameter.pairs, self._adder)
+                for path in elsewhere.others if elsewhere else ():
+                    root.insert(path.steps, add_other(parameter.code, path.type))
+                    places.setdefault(_place(path.steps), {})[other_name(parameter.code)] = False
                 continue
             for path in parameter.paths:
                 add = KINDS[parameter.kind].adder(parameter.code, path.type, self._context)  # type: ignore[index]  # a composite has pairs
@@ -220,7 +227,7 @@ class Extractor:
                 is_plain = is_plain or (steps == _TAG and kind == _PLAIN_TAG)
                 at[parameter.code] = is_plain and at.get(parameter.code, True)
         derive = self._derived.get(resource_type)
-        definitions, paths = self._parameters.definitions, (root, composites, places)
+        definitions, paths = self._parameters.definitions, (root, composites, inner, places)
         return TypePlan(resource_type, definitions, paths, derive, self._own, self._elements)
 
     def _known(self, resource_type: str) -> Mapping[str, Parameter]:

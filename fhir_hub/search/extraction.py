@@ -16,7 +16,7 @@ from hashlib import sha256
 
 from fhir_hub.r4.definitions import Definitions
 
-NUMBER = 1  # tests/search/test_extraction.py says when it is to be raised
+NUMBER = 2  # tests/search/test_extraction.py says when it is to be raised
 
 
 def extraction(

@@ -19,7 +19,7 @@ from fhir_hub.search.kinds.date import overlaps
 from fhir_hub.search.kinds.modifier import Modifier, Reader
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import PREFIXES, escape
-from fhir_hub.search.parameters import Parameter
+from fhir_hub.search.parameter import Parameter
 from fhir_hub.search.plan import And, Except, Is, Not, Or, Plan, Test, Text
 
 FILTER = "_filter"

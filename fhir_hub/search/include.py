@@ -6,7 +6,8 @@ Spec: https://hl7.org/fhir/R4/search.html#revinclude
 from typing import NamedTuple
 
 from fhir_hub.errors import InvalidParameter, UnknownParameter
-from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.parameter import Parameter
+from fhir_hub.search.parameters import Parameters
 
 _ANY = "*"
 MODIFIERS = ("iterate",)

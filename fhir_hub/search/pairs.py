@@ -1,7 +1,7 @@
 """What a resource's composites say, put together from what its elements were found to say.
 
-Most composites are of elements that stand directly in the resource: `code-value-quantity` is its
-`code` and its `valueQuantity`. What such an element adds to them is known with the element itself
+Some composites are of elements that stand directly in the resource: `code-value-string` is its
+`code` and its `valueString`. What such an element adds to them is known with the element itself
 (`elements.py`), and which of them a resource can have is known by the names of its elements. The
 pairs that stand deeper (a component's code and value) are looked for.
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from fhir_hub.r4.fhirpath import Path, select
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.kinds.composite import Collect, add_pairs
-from fhir_hub.search.parameters import Pair, Parameter
+from fhir_hub.search.parameter import Pair, Parameter
 from fhir_hub.search.walk import collector
 
 Resource = dict[str, Any]

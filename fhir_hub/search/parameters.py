@@ -1,22 +1,18 @@
 """The search parameters of each resource type, from the compiled definitions.
 
-Many parameters look at the same place: `Observation.patient` is `Observation.subject` where that
-is a Patient, `combo-code` is `code` or `component-code`. Such a parameter stores nothing; its
-`indexes` name those that do, which saves a third of an Observation's rows.
-
 Spec: https://hl7.org/fhir/R4/searchparameter-registry.html
 """
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import tzinfo
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 from fhir_hub.errors import NotSupported
 from fhir_hub.r4.definitions import Definitions, SearchParameterRow
-from fhir_hub.r4.fhirpath import Filter, Path, Position, Step, children, compile_paths
+from fhir_hub.r4.fhirpath import Filter, Path, children, compile_paths
 from fhir_hub.r4.fhirpath_text import CannotCompile
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.full_text import INDEXES
@@ -24,58 +20,12 @@ from fhir_hub.search.kinds import special
 from fhir_hub.search.kinds.composite import part_name
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.own import OwnParameter, is_active, read_row, require, types_of
+from fhir_hub.search.parameter import Pair, Parameter, resolves, shared
 from fhir_hub.search.plan import Plan
 
 _ANY = "Resource"
-_MIME = "http://hl7.org/fhir/ValueSet/mimetypes"
 _BASES = (_ANY, "DomainResource")
 EVERY_TYPE, _FULL_TEXT = "", "full text"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of one resource type.
-
-    `indexes` are the names that its entries stand under; it stores them itself if `is_stored`.
-    `paths` lead to its values; a composite has `pairs` instead. `targets` are the types that a
-    reference may point at; with `is_restricted` the index holds others too. `implied` are the
-    systems that a code need not name.
-    """
-
-    code: str
-    kind: Kind | Literal["composite"]
-    paths: tuple[Path, ...]
-    indexes: tuple[str, ...] = ()
-    is_stored: bool = True
-    expression: str = ""
-    targets: tuple[str, ...] = ()
-    is_restricted: bool = False
-    implied: tuple[str, ...] = ()
-    pairs: tuple["Pair", ...] = ()
-
-    @property
-    def index(self) -> str:
-        """The first of `indexes`; all of them, if it is one that can be sorted by."""
-        return self.indexes[0]
-
-    @property
-    def is_contact(self) -> bool:
-        """Whether its values are contact points."""
-        return any(path.type == "ContactPoint" for path in self.paths)
-
-    @property
-    def is_mime(self) -> bool:
-        """Whether its values are MIME types, which have a hierarchy without a code system."""
-        bindings = (path.element.binding for path in self.paths if path.element)
-        return any(binding is not None and binding.value_set == _MIME for binding in bindings)
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Where a composite's values stand together, and the parts as parameters from there."""
-
-    path: Path
-    parts: tuple[Parameter, ...]
 
 
 class Parameters:
@@ -281,7 +231,7 @@ class Parameters:
                     found.append(parameter)
                 else:
                     refused[row.code] = special.PARAMETERS.get(row.code, "R4 leaves it undefined")
-        return {p.code: p for p in sorted(_shared(found), key=lambda p: p.code)}
+        return {p.code: p for p in sorted(shared(found), key=lambda p: p.code)}
 
     def _parameter(self, row: SearchParameterRow, resource_type: str) -> Parameter | None:
         if not row.expression or row.code in special.PARAMETERS or row.code in INDEXES:
@@ -305,7 +255,7 @@ class Parameters:
             paths=kept,
             expression=row.expression,
             targets=targets,
-            is_restricted=any(_resolves(step) for path in kept for step in path.steps),
+            is_restricted=any(resolves(step) for path in kept for step in path.steps),
             implied=self._implied(kept) if kind == "token" else (),
         )
 
@@ -357,44 +307,3 @@ class Parameters:
         bindings = (path.element.binding for path in paths if path.type == "code" and path.element)
         sets = (self.definitions.codes(binding.value_set) for binding in bindings if binding)
         return tuple(sorted({system for systems in sets for system in systems or ()}))
-
-
-def _resolves(step: Step) -> bool:
-    return isinstance(step, Filter) and bool(step.resolves_to)
-
-
-def _key(parameter: Parameter) -> frozenset[object]:
-    """Return what tells whether two parameters of one kind look at the same places."""
-    if not parameter.pairs:
-        return frozenset(_place(path) for path in parameter.paths)
-    return frozenset((_place(p.path), *(_key(part) for part in p.parts)) for p in parameter.pairs)
-
-
-def _place(path: Path) -> tuple[object, ...]:
-    steps = tuple(
-        step if isinstance(step, str) else step[0] if isinstance(step, Position) else step.text
-        for step in path.steps
-        if not _resolves(step)
-    )
-    return (path.type, path.from_root, *steps)
-
-
-def _shared(parameters: list[Parameter]) -> list[Parameter]:
-    """Return the parameters with their `indexes`: each place is stored once."""
-    done: list[Parameter] = []
-    stored: list[tuple[frozenset[object], Parameter]] = []
-    order = sorted(parameters, key=lambda p: (len(p.paths or p.pairs), p.is_restricted, p.code))
-    for parameter in order:
-        key = _key(parameter)
-        covered: set[object] = set()
-        indexes: list[str] = []
-        for other_key, other in sorted(stored, key=lambda pair: -len(pair[0])):
-            if other.kind == parameter.kind and other_key <= key and not other_key <= covered:
-                covered |= other_key
-                indexes.append(other.code)
-        if covered == key:
-            done.append(replace(parameter, indexes=tuple(sorted(indexes)), is_stored=False))
-        else:
-            done.append(replace(parameter, indexes=(parameter.code,)))
-            stored.append((key, done[-1]))
-    return done

@@ -20,7 +20,8 @@ from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.filter import FILTER, filter_plan
 from fhir_hub.search.include import Include, parse_include, parse_reverse_include
 from fhir_hub.search.kinds import special
-from fhir_hub.search.parameters import Parameter, Parameters
+from fhir_hub.search.parameter import Parameter
+from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is, Or, Plan, Query, SortKey
 from fhir_hub.search.request import SearchRequest, Total
 

@@ -9,7 +9,7 @@ no entry is stored for them: a store answers them from its own columns.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -184,6 +184,16 @@ class And:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart(And):
+    """All of `plans`; of a contained resource, beside which others stand, `together` instead.
+
+    It is a pair whose parts a resource has once, so that each may be asked for by itself.
+    """
+
+    together: "Plan" = And()
+
+
+@dataclass(frozen=True, slots=True)
 class Or:
     """Some of `plans`; of none: nothing."""
 
@@ -210,14 +220,25 @@ def any_of(plans: Iterable[Plan]) -> Plan:
 
 def conditions_of(plan: Plan) -> Iterator[Plan]:
     """Yield the plans that must all be met, an `And` within an `And` taken apart too."""
-    if type(plan) is not And:
+    if not isinstance(plan, And):
         yield plan
         return
     for part in plan.plans:
-        if type(part) is And:
+        if isinstance(part, And):
             yield from conditions_of(part)
         else:
             yield part
+
+
+def some(names: Sequence[str], kind: Kind, tests: Sequence[Test]) -> Plan:
+    """Return what asks for an entry under one of `names` that passes one of `tests`."""
+    if len(tests) == 1 and len(names) == 1:
+        return Has(names[0], kind_of(tests[0], kind), (tests[0],))
+    by_kind: dict[Kind, dict[Test, None]] = {}
+    for test in tests:
+        by_kind.setdefault(kind_of(test, kind), {})[test] = None
+    kinds = {one: gathered(tuple(asked)) for one, asked in by_kind.items()}
+    return any_of(Has(n, one, asked) for n in names for one, asked in kinds.items())
 
 
 @dataclass(frozen=True, slots=True)

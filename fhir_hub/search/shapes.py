@@ -89,12 +89,12 @@ class TypePlan:
         self,
         resource_type: str,
         definitions: Definitions,
-        paths: tuple[Node, Composites, Mapping[str, Mapping[str, bool]]],
+        paths: tuple[Node, Composites, Composites, Mapping[str, Mapping[str, bool]]],
         derive: Derive | None,
         own: OwnReferences,
         elements: Elements,
     ) -> None:
-        self.root, self.composites, self._at = paths
+        self.root, self.composites, self.inner, self._at = paths
         self.derive = derive
         self._type, self._own, self._elements = resource_type, own, elements
         self._names = ElementNames(definitions)

@@ -153,3 +153,34 @@ async def test_what_is_asked_of_one_resource_is_not_told_by_two_that_are_contain
     answer = await client.get(f"Observation?{query}")
 
     assert answer.json()["total"] == is_found, answer.text
+
+
+async def test_a_pair_is_told_by_one_of_many_that_are_contained(client):
+    results = [
+        {
+            "resourceType": "Observation",
+            "id": f"o{number}",
+            "status": "final",
+            "code": {"coding": [{"code": f"c{number}"}]},
+            "valueQuantity": {"value": number},
+        }
+        for number in range(12)
+    ]
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "r",
+        "status": "final",
+        "code": {"text": "c"},
+        "contained": results,
+        "result": [{"reference": f"#o{number}"} for number in range(12)],
+    }
+    assert (await client.put("DiagnosticReport/r", json=report)).status_code == 201
+
+    async def total(query):
+        answer = await client.get(f"DiagnosticReport?result:Observation.{query}")
+        return answer.json()["total"]
+
+    pair = "combo-code-value-quantity"
+    assert await total("code-value-quantity=c2$2") == await total(f"{pair}=c11$11") == 1
+    assert await total("code-value-quantity=c2$11") == await total(f"{pair}=c11$2") == 0
+    assert await total("code-value-quantity:missing=false") == 1

@@ -113,12 +113,13 @@ def test_what_stands_in_meta_is_known_by_element(extractor):
 
 def test_the_pairs_of_a_value_and_of_components_stay_what_they_were(extractor):
     parts = [{"code": LOINC, "valueQuantity": {"value": number, "unit": "kg"}} for number in (2, 3)]
-    resource = observation(valueQuantity={"value": 1, "unit": "kg"}, component=parts)
+    resource = observation(valueString="a", component=parts)
     for _ in range(2):
         entries = learn(extractor, resource)[1]
-        own = [one for one in entries if one.parameter == "code-value-quantity.1"]
+        own = [one for one in entries if one.parameter == "code-value-string.1"]
         inner = [one for one in entries if one.parameter == "component-code-value-quantity.1"]
-        assert [(one.group, one.low) for one in own + inner] == [(1, 1), (1, 2), (2, 3)]
+        assert [(one.group, one.code) for one in own] == [(1, "a")]
+        assert [(one.group, one.low) for one in inner] == [(1, 2), (2, 3)]
 
 
 @pytest.mark.parametrize(

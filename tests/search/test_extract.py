@@ -48,9 +48,25 @@ def test_an_observation_says_each_thing_once(entries):
         Entry("performer", "reference", ""),
         Entry("performer:identifier", "token", "x"),
         value,
-        code._replace(parameter="code-value-quantity.0", group=1),
-        value._replace(parameter="code-value-quantity.1", group=1),
     }
+
+
+def test_a_pair_has_entries_of_its_own_only_where_its_parts_may_stand_apart(entries):
+    code, text = {"coding": [{"code": "a"}]}, {"text": "b"}
+    said = [
+        {"code": code, "valueCodeableConcept": text},
+        {"code": code, "valueDateTime": "2024"},
+        {"code": code, "valueString": "b"},  # where the text of a concept is a value too
+        {"component": [{"code": code, "valueQuantity": {"value": 1}}]},
+    ]
+    found = [entries({"resourceType": "Observation"} | one) for one in said]
+    names = [[entry.parameter for entry in one if entry.group] for one in found]
+    assert names == [
+        [],
+        [],
+        ["code-value-string.1", "code-value-string.0"],
+        ["component-code-value-quantity.1", "component-code-value-quantity.0"],
+    ]
 
 
 def test_what_stands_twice_is_kept_once(entries):

@@ -87,6 +87,42 @@ def test_the_parts_of_a_pair_stand_together(find, query, expected):
     assert "".join(find(OBSERVATIONS, f"Observation?{query}")) == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("value-quantity=gt4", "12"),
+        ("code-value-quantity=a$gt4", "1"),
+        ("combo-code-value-quantity=a$gt4", "1"),
+        ("code-value-quantity:missing=false", "1"),
+        ("code-value-quantity:missing=true", "23456"),
+        ("combo-code-value-quantity:missing=true", "23456"),
+        ("_filter=code-value-quantity pr true", "1"),
+        ("_filter=code-value-quantity eq a$5", "1"),
+        ("code-value-concept=a$b", "3"),
+        ("code-value-concept=a$b,c$b", "34"),
+        ("code-value-concept:missing=false", "34"),
+        ("code-value-date=a$2024-05", "5"),
+        ("code-value-date=a$gt2024-05", ""),
+        ("code-value-date:missing=false", "5"),
+        ("code-value-string=a$t", "6"),
+    ],
+)
+def test_a_pair_in_the_resource_itself_is_of_the_types_that_it_names(find, query, expected):
+    code, other = {"coding": [{"code": "a"}]}, {"coding": [{"code": "c"}]}
+    concept = {"coding": [{"code": "b"}], "text": "t"}
+    samples = {"origin": {"value": 5}, "dimensions": 1, "data": "0 1"}
+    said = [
+        {"code": code, "valueQuantity": {"value": 5}},
+        {"code": code, "valueSampledData": samples},  # `code-value-quantity` is of Quantity alone
+        {"code": code, "valueCodeableConcept": concept},
+        {"code": other, "valueCodeableConcept": concept},
+        {"code": code, "valueDateTime": "2024-05-01"},
+        {"code": code, "valueString": "t"},
+    ]
+    resources = [{"resourceType": "Observation"} | one for one in said]
+    assert "".join(find(resources, f"Observation?{query}")) == expected
+
+
 def test_a_pair_s_parts_may_be_escaped(find):
     odd = measured(main=("a$b,c|d", "1"))
     assert find([odd], r"Observation?code-value-quantity=a\$b\,c\|d$1") == ["1"]
