@@ -3,6 +3,7 @@
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ADT_A01: ROL[CareTeam], PRT[CareTeam])
 """
 
+import pytest
 from conversion_parts import (
     PID,
     TABLE_MSH,
@@ -81,3 +82,17 @@ def test_a_charge_tells_who_cares_for_the_patient_too_and_not_who_did_the_proced
     conversion = converted(f"{charge}{AFTER}\r", by_table=True)
     assert of_type(conversion, "CareTeam") == []
     assert len(only(conversion, "Procedure")["performer"]) == 1
+
+
+@pytest.mark.parametrize("number", ["MSG_1", "1:2", "A" * 65, "询问1"])
+def test_what_is_answered_by_a_number_that_is_no_fhir_id_is_left_out(number):
+    conversion = by_table("ORL^O22^ORL_O22", f"MSA|AA|{number}", "ORC|OK|P1", "OBR|1|P1||X^Y")
+
+    assert "response" not in only(conversion, "MessageHeader")
+    assert errors(conversion) == []
+
+
+def test_of_a_number_that_is_there_twice_the_first_is_answered():
+    conversion = by_table("ORL^O22^ORL_O22", "MSA|AA|M1~M1", "ORC|OK|P1", "OBR|1|P1||X^Y")
+
+    assert only(conversion, "MessageHeader")["response"] == {"identifier": "M1", "code": "ok"}

@@ -3,17 +3,28 @@
 Spec: https://hl7.org/fhir/R4/provenance.html; HL7v2 chapter 2, MSH
 """
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import times
-from fhir_hub.hl7v2.datatypes.parts import part
+from fhir_hub.hl7v2.datatypes.parts import one_line, part
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_RESPONSES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("AA", "CA"), "ok"),
+        **dict.fromkeys(("AE", "CE"), "transient-error"),
+        **dict.fromkeys(("AR", "CR"), "fatal-error"),
+    }
+)
 
 
 def sending_application(place: Place, draft: Draft, paths: Paths) -> Json:
@@ -32,6 +43,19 @@ def message_entity(place: Place, draft: Draft, paths: Paths) -> Json:
     if not run.control_id:
         system = "urn:ietf:rfc:3986"
     return {"identifier": {"system": system, "value": run.control_id or run.urns.of("message")}}
+
+
+def message_response(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return what a message answers (MSA-2), and how (MSA-1); R4 wants both, the first as an id."""
+    said, how = (place.value(path) for path in paths)
+    number = one_line(part(said)) if said else ""
+    code = _RESPONSES.get(part(how) if how else "")
+    if number and not _ID.fullmatch(number):
+        place.run.issue(
+            "no-id", "what is answered has a number that is no FHIR id; it was left out"
+        )
+        return None
+    return {"identifier": number, "code": code} if number and code else None
 
 
 def recorded(place: Place, draft: Draft, paths: Paths) -> str | None:

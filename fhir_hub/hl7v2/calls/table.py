@@ -13,6 +13,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `document_of_values` | OBX-5, OBX-2, OBX-3, OBX-6 | Attachment of a document of values alone |
 | `replaced_status` | ORC-1 | status of an order that another of the message replaces |
 | `replaced_orders` | ORC-1, ORC-2, ORC-3 | References to the orders that one with RO replaces |
+| `message_response` | MSA-2, MSA-1 | what the message answers, and how |
 | `prior_order` | ORC-8 | Reference to the order that this one continues, by its number |
 | `participation` | ROL-1, ROL-3 … | PractitionerRole, Practitioner or Organization |
 | `visit_participant` | ROL-1, ROL-3 … | participant of the visit that it stands beside |
@@ -183,6 +184,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "laboratory": roles.laboratory,
         "local_number": orders.local_number,
         "message_entity": source.message_entity,
+        "message_response": source.message_response,
         "natural_key": keys.natural_key,
         "unplaced_key": keys.unplaced_key,
         "observers": roles.observers,
