@@ -210,6 +210,31 @@ def test_the_copy_of_a_result_in_a_referral_has_the_number_that_the_result_alone
     assert segments(copied, "OBR")[0][3] == segments(alone, "OBR")[0][3] == "o1^FHIRHUB"
 
 
+def test_what_an_update_takes_away_is_deleted_with_the_receiver():
+    more = {
+        "telecom": [{"system": "phone", "value": "59201234", "use": "home"}],
+        "generalPractitioner": [{"type": "Practitioner", "display": "戴慧"}],
+        "maritalStatus": {"text": "已婚"},
+    }
+
+    emitted = emit_parts.written(given(PATIENT), "ADT^A31", main=PATIENT, before=PATIENT | more)
+
+    (person,) = segments(emitted, "PID")
+    assert (person[3], person[13], person[16]) == ("T1^^^SHTH01", '""', '""')
+    assert segments(emitted, "PD1")[0][4] == '""'
+    assert faults(emitted.text) == []
+
+
+def test_an_end_that_was_taken_back_is_deleted_with_the_receiver():
+    begun = VISIT | {"status": "in-progress", "class": {"system": ACT, "code": "IMP"}}
+    ended = begun | {"status": "finished", "period": {"end": "2025-03-02"}}
+
+    emitted = emit_parts.written(given(PATIENT, begun), "ADT^A13", main=PATIENT, before=ended)
+
+    assert segments(emitted, "PV1")[0][45] == '""'
+    assert [one["status"] for one in read(emitted, "Encounter")] == ["in-progress"]
+
+
 def test_what_ascii_lacks_is_escaped_and_read_again():
     emitted = emit_parts.written(given(PATIENT), receiver=Receiver(charset="ASCII"))
 

@@ -7,7 +7,7 @@ Spec: HL7v2 chapter 2, MSH; DESIGN 2a
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.datatypes.context import CHINA
 from fhir_hub.hl7v2.emit import events, senders
 from fhir_hub.hl7v2.emit.fill import Filler, Spot
-from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.outbound import Outbound, no_issue
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.sheets import Sheet
 from fhir_hub.hl7v2.emit.written import Written, in_ascii, render
@@ -42,6 +42,8 @@ VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 # A set id begins anew behind these.
 _RESTARTS = {"OBR": ("OBX", "NTE"), "RGS": ("AIS", "AIG", "AIL", "AIP"), "PID": ("PV1",)}
 
+# What an update takes back is said in these.
+_CLEARED = ("PID", "PD1", "PV1", "PV2")
 # Each source of a record may have told these of her.
 _OF_A_PERSON = ("NK1", "AL1", "DG1", "IN1")
 
@@ -128,7 +130,8 @@ def emit(
     header = {"MSH-9.1": code, "MSH-9.2": trigger}
     filler = Filler(program, header, out)
     spots = list(about.spots(resources, out))
-    sheets = _once([sheet for spot in spots for sheet in filler.sheets(spot)])
+    was = Filler(program, header, replace(out, issue=no_issue))
+    sheets = _once([sheet for spot in spots for sheet in _segments(spot, about, filler, was)])
     if about.code == "RRI":
         filler.has_told(about.main, "owner")  # by MSH-4
     first = _header(about, receiver, out, moment, control_id, program.structure)
@@ -195,6 +198,35 @@ def _event(about: "events.About", out: Outbound, moment: datetime) -> list[Sheet
     sheet.put(Path("EVN", 1), [trigger])
     sheet.put(Path("EVN", 2), [moment.astimezone(out.zone).strftime("%Y%m%d%H%M%S")])
     return [sheet]
+
+
+def _segments(spot: Spot, about: "events.About", filler: Filler, was: Filler) -> list[Sheet]:
+    """Return the segments of a spot; `""` where only the version before says something.
+
+    An empty field would leave with the receiver what it said (chapter 2, 2.5.3).
+    """
+    sheets = filler.sheets(spot)
+    before = about.before
+    if before is None or about.code != "ADT" or spot.segment not in _CLEARED:
+        return sheets
+    drafts = {
+        name: before if _address(one) == _address(before) else one
+        for name, one in spot.drafts.items()
+    }
+    if all(drafts[name] is one for name, one in spot.drafts.items()):
+        return sheets
+    for old in was.sheets(replace(spot, drafts=drafts)):
+        new = next((one for one in sheets if one.name == old.name), None)
+        if new is None:
+            new = filler.sheet(old.name)
+            sheets.append(new)
+        for number in old.fields.keys() - new.fields.keys():
+            new.put(Path(new.name, number), ['""'])
+    return sheets
+
+
+def _address(resource: Json) -> tuple[str, str]:
+    return resource["resourceType"], resource.get("id", "")
 
 
 def _once(sheets: Iterable[Sheet]) -> list[Sheet]:

@@ -161,6 +161,10 @@ class Filler:
                     break
                 yield self._fixed(spot, seat)
 
+    def sheet(self, name: str) -> Sheet:
+        """Return a segment in which nothing stands."""
+        return Sheet(name, self._out.version, self._out.issue)
+
     def has_told(self, resource: Json, element: str) -> None:
         """Take note that a row has written an element."""
         self.told.add((id(resource), element))
