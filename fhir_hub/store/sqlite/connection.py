@@ -14,13 +14,20 @@ _PAGE_BYTES = 4096
 LOG_PAGES = 8192
 _LOG_BYTES = 2 * LOG_PAGES * _PAGE_BYTES
 _STATEMENTS = 256  # kept compiled, by SQL text
+# of the writer: what is kept is a ring, and each use of any statement goes one place on
+_WRITER_STATEMENTS = 1024
 
 
 def open_writer(path: Path) -> apsw.Connection:
-    """Return the connection that writes; it makes the file. Raises `CannotOpen`."""
+    """Return the connection that writes, one thread at a time; it makes the file.
+
+    Raises `CannotOpen`.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        connection = _open(
+            path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, _WRITER_STATEMENTS
+        )
         connection.set_busy_timeout(10_000)
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         keep_track(connection)
@@ -43,8 +50,7 @@ def open_reader(path: Path, cache_kib: int, mapped_mb: int = 0) -> apsw.Connecti
 
     Spec: https://www.sqlite.org/mmap.html
     """
-    # a lock and its release for each column of each row were 3 % of a search
-    connection = _open(path, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX)
+    connection = _open(path, apsw.SQLITE_OPEN_READONLY)
     connection.execute(f"PRAGMA mmap_size = {mapped_mb << 20}")
     connection.set_busy_timeout(10_000)
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
@@ -52,8 +58,10 @@ def open_reader(path: Path, cache_kib: int, mapped_mb: int = 0) -> apsw.Connecti
     return connection
 
 
-def _open(path: Path, flags: int) -> apsw.Connection:
-    connection = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENTS)
+def _open(path: Path, flags: int, statements: int = _STATEMENTS) -> apsw.Connection:
+    # a lock and its release for each column of each row were 3 % of a search and of a write
+    flags |= apsw.SQLITE_OPEN_NOMUTEX
+    connection = apsw.Connection(str(path), flags=flags, statementcachesize=statements)
     # else a statement that binds its LIMIT is compiled anew whenever that is bound
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.execute("PRAGMA temp_store = MEMORY")

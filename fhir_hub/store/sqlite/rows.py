@@ -29,7 +29,8 @@ _ADD_TEXT = "INSERT INTO full_text (rowid, type, narrative, content) VALUES (?, 
 _INFINITY = float("inf")
 WIDTH = 9  # columns of `entry`
 _TOGETHER = 32  # rows of `entry` in a statement: it goes on where the last one went in
-_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# a fault rolls the whole group back, so that SQLite need not keep what a statement changes
+_ENTRY = "INSERT OR FAIL INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ENTRIES = _ENTRY + ", (?, ?, ?, ?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
 _INDEX_CODES = (
     # what says more of a patient's resource is there, and stays
