@@ -118,6 +118,17 @@ async def test_a_guard_of_any_form_sees_a_new_one(store, change, tasks, plan):
         await store.write([change("x")], [guard])
 
 
+async def test_a_guard_may_have_found_what_is_newer_than_it_surely_saw(store, change, tasks):
+    guard = await found(store, WANTED)
+    await store.write([tasks("n", of("p"), OPEN)])
+    guard = guard._replace(logical_ids=guard.logical_ids | {"n"})
+    assert await store.write([change("x")], [guard])
+    await store.write([tasks("n", of("p"), DONE, version_id=2)])
+
+    with pytest.raises(Conflict):
+        await store.write([change("y")], [guard])
+
+
 async def test_a_guard_sees_what_others_refer(store, change, tasks):
     plan = And((ANY_OF_TWO, LinkedBy("Flag", "about", Has("status", "token", (Is("open"),)))))
     await store.write([change("w")], [await found(store, plan)])

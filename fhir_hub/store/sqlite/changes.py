@@ -196,7 +196,7 @@ class Changes:
             rid = self._rid = self._rid + 1
             self._newcomers.add(key)
         coded = NO_ENTRIES if is_deletion else self._coded(type_id, rid, change)
-        self.touched.note(resource_type, logical_id, sequence, *coded[:2])
+        self.touched.note(resource_type, logical_id, sequence, *coded[:2], is_new=not there)
         put = self._replace_entries if there else self._add_entries
         put(rows, (rid, sequence, logical_id), type_id, coded)
         self._waiting.add(key)

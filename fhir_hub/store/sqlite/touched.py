@@ -5,8 +5,10 @@ may have written, but hardly ever what could change the answer. Of a type that g
 the writer notes under which codes of the parameters they name a resource was written last, and
 at which sequence. If nothing that has a code asked for, and none of what was found, was written
 since the search, it finds what it found: for what meets a plan has one of the codes of each part.
+That a new resource is new its codes tell: its id is noted only where somebody asks by id.
 
-Who cannot tell says no, and the guard is searched for.
+A worker asks by what it found some thousand messages ago, so a lot is kept, each by its hash alone.
+Who cannot tell says no, and the guard is searched for: so does who meets another of the same hash.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from fhir_hub.store.sqlite.conditions import CODED
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.rows import WIDTH
 
-_KEPT = 25_000  # and as many before them
+_KEPT = 50_000  # and as many before them: some 10 MB
 Test = tuple[str | None, str | None]
 
 
@@ -32,9 +34,9 @@ class Touched:
         # since when it is noted under which codes of a parameter, by number, something was written
         self._watched: dict[int | str, int] = {}  # or of ids, by type
         self._types: set[str] = set()  # of which one of the parameters is
-        self._last: dict[tuple[int | str, str], int] = {}  # by parameter and code, type and id
+        self._last: dict[int, int] = {}  # by the hash of parameter and code, or of type and id
         # the same of what was noted before `_began`; when `_last` is full, this is dropped for it
-        self._older: dict[tuple[int | str, str], int] = {}
+        self._older: dict[int, int] = {}
         self._began = 1
 
     def forget(self, sequence: int) -> None:
@@ -54,6 +56,8 @@ class Touched:
         sequence: int,
         values: Sequence[Any],
         numbers: frozenset[int],
+        *,
+        is_new: bool = False,
     ) -> None:
         """Note that a resource is written, at this sequence, with these rows of `entry`.
 
@@ -66,14 +70,15 @@ class Touched:
             self._older, self._last = self._last, {}
             self._since, self._began = self._began, sequence
         last = self._last
-        last[resource_type, logical_id] = sequence
+        if not is_new or resource_type in self._watched:
+            last[hash((resource_type, logical_id))] = sequence
         watched = self._watched.keys() & numbers  # one or two of sixteen
         parameters = values[1::WIDTH] if watched else ()
         for number in watched:
             at = -1
             for _ in range(parameters.count(number)):
                 at = parameters.index(number, at + 1)
-                last[number, values[at * WIDTH + 3]] = sequence
+                last[hash((number, values[at * WIDTH + 3]))] = sequence
 
     def holds(self, guard: Guard) -> bool:
         """Say whether the search of a guard surely still finds what it found."""
@@ -110,7 +115,7 @@ class Touched:
 
     def _sequence_of(self, under: int | str, code: str) -> int:
         """Return when something was last written under a code, 0 if that is not known."""
-        key = (under, code)
+        key = hash((under, code))
         return self._last.get(key) or self._older.get(key, 0)
 
     def _number(self, resource_type: str, name: str, kind: str) -> int | None:
