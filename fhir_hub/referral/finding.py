@@ -64,9 +64,11 @@ def _asked_for(resource_type: str, wanted: Mapping[str, Wanted]) -> Asked:
 
 
 def _length(wanted: Wanted) -> int:
-    if isinstance(wanted, tuple) and not isinstance(wanted, Key):
-        return sum(map(_length, wanted))
-    return len(str(wanted.code if isinstance(wanted, Is) else wanted))
+    if isinstance(wanted, str):
+        return len(wanted)
+    if isinstance(wanted, Key):
+        return len(wanted.logical_id)
+    return len(wanted.code or "") if isinstance(wanted, Is) else sum(map(_length, wanted))
 
 
 @lru_cache(maxsize=4096, typed=True)  # the rules ask the same of each of a patient's results

@@ -38,7 +38,8 @@ class Reading(NamedTuple):
 
 def reading_of(observation: Resource, tables: Tables, *, is_there: bool) -> Reading:
     """Return what an Observation tells, or told before it was deleted: then it `is_there` not."""
-    own, found = codes_of(observation), values(observation)
+    own = codes_of(observation)
+    found = _values(observation, own)
     about = tables.about({code for code, _ in found} | own)
     programmes = tables.about(own).programmes if about.programmes else about.programmes
     is_told = is_there and is_final(observation)
@@ -68,12 +69,16 @@ def is_told_under(observation: Resource, codes: Set[str]) -> bool:
 
 def values(observation: Resource) -> list[Value]:
     """Return each LOINC code with its Quantity, of the Observation and of its components."""
+    return _values(observation, codes_of(observation))
+
+
+def _values(observation: Resource, own: Set[str]) -> list[Value]:
     found: list[Value] = []
-    components = each(observation, "component") if "component" in observation else ()
-    for holder in (observation, *components):
-        quantity = holder.get("valueQuantity")
-        if isinstance(quantity, dict):
-            found += [(code, quantity) for code in codes_of(holder)]
+    if isinstance(quantity := observation.get("valueQuantity"), dict):
+        found += [(code, quantity) for code in own]
+    for component in each(observation, "component") if "component" in observation else ():
+        if isinstance(quantity := component.get("valueQuantity"), dict):
+            found += [(code, quantity) for code in codes_of(component)]
     return found
 
 

@@ -66,6 +66,10 @@ class Familiar:
 
     def keep(self, asked: Asked, matches: Sequence[Stored], as_of: int) -> None:
         """Keep what a search found."""
+        known = self._known.get(asked)
+        if known is not None and known[0] is matches:  # found again
+            self._known[asked] = (matches, as_of)
+            return
         if sum([len(one.content) for one in matches]) > _LARGE or asked.is_long:
             self.forget(asked)
             return

@@ -34,10 +34,12 @@ from fhir_hub.store.base import (
     Stored,
     Target,
     change_of,
+    guard_of,
     key_of,
 )
 
 _AT_ONCE = 1000
+_NOBODY = frozenset[str]()
 _MOST_MATCHES = 20_000  # a merge re-points what refers to a patient; more is a mistake
 
 Resource = dict[str, Any]
@@ -173,8 +175,8 @@ class Unit:
 
     def _hold(self, asked: Asked, matches: Sequence[Stored], as_of: int) -> Sequence[Stored]:
         """Have the commit hold only if these stay the matches; return them."""
-        ids = frozenset([stored.logical_id for stored in matches])
-        self.guards.append(Guard(asked.resource_type, asked.plan, ids, as_of))
+        ids = frozenset([stored.logical_id for stored in matches]) if matches else _NOBODY
+        self.guards.append(guard_of((asked.resource_type, asked.plan, ids, as_of)))
         self._asked[asked] = matches
         return matches
 

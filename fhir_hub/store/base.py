@@ -98,6 +98,9 @@ class Guard(NamedTuple):
     as_of: int = 0
 
 
+# as `key_of`
+guard_of: Callable[[tuple[str, Plan, frozenset[str], int]], Guard] = partial(tuple.__new__, Guard)
+
 # A part of a plan: its parameter, the kind of that, and each code with its system, as in `Is`.
 Asked = tuple[str, Kind, Sequence[tuple[str | None, str | None]]]
 

@@ -36,6 +36,7 @@ from fhir_hub.store.base import (
     Store,
     Stored,
     Target,
+    key_of,
     stored_of,
 )
 from fhir_hub.store.journal import Entered, Journal, Kept, Pruned, Received, Selection
@@ -318,15 +319,14 @@ def _plain_guard(guard: Guard) -> Plain | bytes:
         parts.append((part.parameter, part.kind, tests))
     if not parts:
         return pickle.dumps(guard)
-    return guard.resource_type, parts, list(guard.logical_ids), guard.as_of
+    return guard.resource_type, parts, guard.logical_ids, guard.as_of
 
 
 def _guard(plain: Any) -> Guard:
     if type(plain) is bytes:
         guard: Guard = pickle.loads(plain)
         return guard
-    resource_type, asked, ids, as_of = plain
-    return CodeGuard(resource_type, asked, frozenset(ids), as_of)
+    return tuple.__new__(CodeGuard, plain)
 
 
 def _indexed(key: Plain, version_id: int, entries: list[Plain]) -> Indexed:
@@ -347,4 +347,4 @@ def _plain(finish: Finish) -> Plain:
 def _finish(
     number: int, state: Any, ack: bytes, error: str, links: list[Plain], *rest: Any
 ) -> Finish:
-    return Finish(number, state, ack, error, tuple(Key(*link) for link in links), *rest)
+    return Finish(number, state, ack, error, tuple(map(key_of, links)), *rest)
