@@ -227,22 +227,25 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
     numbers_moved.settle(things)
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
-        if thing.converted.match and thing.resource_type != "Patient":
-            by_type.setdefault(thing.resource_type, []).append(thing)
+        resource_type = thing.resource_type
+        if thing.numbers and resource_type != "Patient":
+            by_type.setdefault(resource_type, []).append(thing)
     for resource_type in sorted(by_type, key="DiagnosticReport".__eq__):  # after its results
         of_type = by_type[resource_type]
         keys: set[Number] = set()
         wanted: set[Number] = set()
         for thing in of_type:
-            own = keys_of(thing.resource)
-            if own == thing.converted.match:  # as every result is found
+            converted = thing.converted
+            own = keys_of(converted.resource)
+            if own == converted.match:  # as every result is found
                 keys.update(thing.numbers)
             else:
                 wanted.update(thing.numbers)
-                keys.update(numbers_of(own))
-            if thing.converted.earlier:
+                if own:
+                    keys.update(numbers_of(own))
+            if converted.earlier:
                 by = keys if resource_type == "Observation" else wanted
-                by.update(numbers_of(thing.converted.earlier))
+                by.update(numbers_of(converted.earlier))
         found: list[Stored] = []
         is_named = False
         if numbers := sorted(wanted - keys):

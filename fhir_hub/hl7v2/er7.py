@@ -101,7 +101,10 @@ class Segment:
     def count(self) -> None:
         """Note in `filled` which fields hold something: a conversion asks, other readers do not."""
         # no standard segment has so many, and what is counted is kept
-        self.filled = _bits(bytes(map(bool, self.fields[:_MOST_FIELDS])))
+        fields = self.fields
+        if len(fields) > _MOST_FIELDS:
+            fields = fields[:_MOST_FIELDS]
+        self.filled = _bits(bytes(map(bool, fields)))
 
     def field(self, number: int) -> str:
         """Return field `number` as it stands in the message, `""` where absent."""

@@ -16,7 +16,7 @@ from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
-from fhir_hub.hl7v2.er7 import Encoding, Message
+from fhir_hub.hl7v2.er7 import Encoding, Message, Segment
 from fhir_hub.hl7v2.map_files import (
     InvalidMapping,
     MapFiles,
@@ -87,6 +87,7 @@ class Mappings:
         self._senders = [_sender(name, files, problems) for name in sorted(files.senders)]
         self._fields_told = sorted({path.field for one in self._senders for path in one.match})
         self._known: dict[tuple[str, Encoding, tuple[str, ...]], tuple[str, ...]] = {}
+        self._structures_known: dict[tuple[str, Encoding], str] = {}
         self._settings_known: dict[tuple[str, ...], Settings] = {}
         self._structures = {
             structure
@@ -190,6 +191,18 @@ class Mappings:
         Some senders write the structure as the trigger (`ADT^A04^ADT_A04`).
         """
         header = message.header
+        written = header.field(9)
+        key = (written, header.encoding)
+        known = self._structures_known.get(key)
+        if known is None:
+            known = self._structure_of(header)
+            if len(written) <= _LONGEST_TOLD:
+                if len(self._structures_known) >= _MOST_KNOWN:
+                    self._structures_known.clear()
+                self._structures_known[key] = known
+        return known
+
+    def _structure_of(self, header: Segment) -> str:
         code, trigger, named = (header.value(9, number) for number in (1, 2, 3))
         by_event = self._files.structures.get(f"{code}^{trigger}", "")
         if named in self._structures:

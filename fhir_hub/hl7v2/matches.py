@@ -20,6 +20,7 @@ Json = dict[str, Any]
 Owners = dict[tuple[str, tuple[str, str]], Draft]
 Ordered = dict[tuple[str, tuple[str, str]], list[Draft]]
 _NO_NUMBERS: list[Json] = []
+_BY_NUMBER = ("identifier",)
 _CODES = ("code", "vaccineCode", "medicationCodeableConcept")
 
 
@@ -31,12 +32,17 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
         if entry.adds or not entry.match:
             continue
         resource = draft.resource
+        keys = keys_of(resource) if "meta" in resource else ()
+        if len(keys) == 1 and "identifier" not in resource and entry.match == _BY_NUMBER:
+            draft.match = keys  # as nearly every result
+            if keys[0][0] == PART:
+                draft.earlier = ()
+            continue
         held = resource.get("identifier", _NO_NUMBERS)
         held = held if type(held) is list else [held]
-        keys = keys_of(resource) if "meta" in resource else ()
         if entry.match == ("identity",):
             draft.match = tuple((one.system, one.value) for one in match.numbers(held))
-        elif entry.match == ("identifier",):
+        elif entry.match == _BY_NUMBER:
             numbers = pairs(held) if held else ()
             draft.match = keys + numbers
             if keys and keys[0][0] == PART:

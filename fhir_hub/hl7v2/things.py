@@ -60,9 +60,12 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
     things: list[Thing] = []
     known: dict[str, dict[Number, Thing]] = {}
     for converted in resources:
-        own, resource_type = numbers_of(converted.match), converted.resource["resourceType"]
-        is_prior = resource_type == "Patient" and replacement(converted.resource)
-        numbers = [] if is_prior else own
+        resource, pairs = converted.resource, converted.match
+        resource_type = resource["resourceType"]
+        own = numbers_of(pairs) if pairs else []
+        numbers = own
+        if resource_type == "Patient" and replacement(resource):
+            numbers = []
         of_type = known.get(resource_type)
         if of_type is None:
             of_type = known[resource_type] = {}

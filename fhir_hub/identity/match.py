@@ -140,8 +140,9 @@ def decide(incoming: Json, candidates: Sequence[Json], survivors: Sequence[Json]
     by, rivals = found[0]
     patient = _one_of(rivals)
     everyone = {str(one.get("id")): one for _, holders in found for one in holders}
+    valid = resident_ids(incoming)
     for one in everyone.values():
-        if not same_person(incoming, one) or not same_person(patient, one):
+        if not same_person_as(valid, one) or (one is not patient and not same_person(patient, one)):
             raise VersionConflict(DIFFERENT_PERSONS, expression="Patient.identifier")
     others = tuple(logical_id for logical_id, one in everyone.items() if one is not patient)
     return Decision(patient, by, tuple(merged), others)

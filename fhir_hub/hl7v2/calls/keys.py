@@ -144,7 +144,7 @@ def _read_order(place: Place, paths: Paths) -> _Order:
 
 def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the key, a tag, of what has no number: by sender, patient and the given fields."""
-    texts = ["~".join(map(_told, place.values(path))) for path in paths]
+    texts = ["~".join([_told(value) for value in place.values(path)]) for path in paths]
     return _natural(place, draft, texts) if any(texts) else None
 
 
@@ -158,8 +158,10 @@ def _told(value: Value) -> str:
     """Return what tells a value from others: its code, or without one its text."""
     if value.is_null:
         return ""
-    texts = (one_line(value.text(component)) for component in (1, 2, 4, 5))
-    return next((text for text in texts if text), "") or one_line(value.whole)
+    for component in (1, 2, 4, 5):
+        if text := one_line(value.text(component)):
+            return text
+    return one_line(value.whole)
 
 
 def _natural(place: Place, draft: Draft, texts: list[str]) -> Json:

@@ -269,7 +269,7 @@ def specimen_source(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 def specimen_method(place: Place, draft: Draft, paths: Paths) -> str | None:
     """Return the text of SPS.3, how a specimen was collected; of a CWE there is none."""
-    value = place.value(paths[0]._replace(component=0))
+    value = place.value(Path(paths[0].segment, paths[0].field))
     is_source = value is not None and value.encoding.subcomponent in value.raw
     return place.text(paths[0]) or None if is_source else None
 

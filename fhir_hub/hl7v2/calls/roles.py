@@ -159,8 +159,13 @@ def facility_performer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     key = ("facility_performer", run.facility)
     known = run.references.get(key)
     if known is None:
-        found = made("FacilityOrganization", place.value(paths[0]), place)
-        known = run.support(found, place.segment) if found else None
+        value = place.value(paths[0])
+        if value is None:
+            return None
+        known = run.references.get(("FacilityOrganization", value.raw))  # Provenance has it
+        if known is None:
+            found = made("FacilityOrganization", value, place)
+            known = run.support(found, place.segment) if found else None
         if known is None:
             return None
         run.references[key] = known

@@ -23,6 +23,7 @@ _NUMBERS = frozenset(["integer", "positiveInt", "unsignedInt", "decimal"])
 _QUANTITIES = frozenset(["Quantity", "Duration", "Age", "Distance", "Count"])
 _CODES = frozenset({"CodeableConcept", "Coding", "code", "CodeText"})
 MOMENTS = frozenset({"date", "dateTime", "instant"})
+_OF_ORDERS = frozenset({"PlacerNumber", "FillerNumber"})  # order and report have the same
 _NAMED = {"HumanName": 0, "PersonName": 1, "Practitioner": 1, "CodedPractitioner": 1}
 
 
@@ -47,7 +48,7 @@ def converter(kind: str, row: Row, scope: Scope) -> tuple[Convert, str]:
 
     if kind in _CODES:
         return _remembering(row, made), fhir_type
-    if kind in MOMENTS:
+    if kind in MOMENTS or kind in _OF_ORDERS:
         return _once_a_message(kind, made), fhir_type
     if scope.definitions.kind(fhir_type) == "resource":
         return _referring(kind, _remembering(row, made)), fhir_type
@@ -76,7 +77,7 @@ def _remembering(row: Row, make: Convert) -> Convert:
 
 
 def _once_a_message(kind: str, make: Convert) -> Convert:
-    """Return `make` with each time of a message made once: its results share theirs."""
+    """Return `make` with each value of a message made once: its resources share it."""
 
     def convert(value: Value, place: Place) -> Any:
         made = place.run.moments.get((kind, value.raw))
