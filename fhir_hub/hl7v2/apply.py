@@ -227,9 +227,8 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
     numbers_moved.settle(things)
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
-        resource_type = thing.resource_type
-        if thing.numbers and resource_type != "Patient":
-            by_type.setdefault(resource_type, []).append(thing)
+        if thing.numbers and thing.resource_type != "Patient":
+            by_type.setdefault(thing.resource_type, []).append(thing)
     for resource_type in sorted(by_type, key="DiagnosticReport".__eq__):  # after its results
         of_type = by_type[resource_type]
         keys: set[Number] = set()
@@ -241,8 +240,7 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
                 keys.update(thing.numbers)
             else:
                 wanted.update(thing.numbers)
-                if own:
-                    keys.update(numbers_of(own))
+                keys.update(numbers_of(own))
             if converted.earlier:
                 by = keys if resource_type == "Observation" else wanted
                 by.update(numbers_of(converted.earlier))

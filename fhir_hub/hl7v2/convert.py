@@ -297,16 +297,18 @@ Dropped = list[tuple[Draft, str]]
 def _drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped:
     """Leave out what lacks a required element, and all references to it; say why."""
     dropped: Dropped = []
+    leave_out: list[str] = []
+    run.row = None
     again = True
     while again:
         again = False
         for draft in [one for one in run.drafts if not one.is_witness]:
-            leave_out: list[str] = []
             is_none = draft.name != "Patient" and says_none(draft.segment)
             lacking = "content" if is_none else completeness.missing(draft.resource, leave_out)
-            run.row = None
-            for part in leave_out:
-                run.issue("incomplete", f"{part} was left out")
+            if leave_out:
+                for part in leave_out:
+                    run.issue("incomplete", f"{part} was left out")
+                leave_out.clear()
             if lacking:
                 resource_type = draft.resource["resourceType"]
                 reason = f"{resource_type} without {lacking} was not made"

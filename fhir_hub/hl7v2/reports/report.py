@@ -254,10 +254,10 @@ def kept_segments(run: Run, unread: Sequence[tuple[Segment, int]]) -> dict[int, 
         if not numbers:
             continue
         first = 3 if segment.name in ("MSH", "BHS", "FHS") else 1
-        shown = [
-            standard(fields[n], segment.encoding) if n in numbers else ""
-            for n in range(first, numbers[-1] + 1)
-        ]
+        shown = [""] * (numbers[-1] + 1 - first)
+        for n in numbers:
+            if n >= first:
+                shown[n - first] = standard(fields[n], segment.encoding)
         text = clean("|".join([segment.name, *shown]))
         if len(text) <= _LONGEST_KEPT:
             extension = {"url": UNMAPPED_SEGMENT, "valueString": text}

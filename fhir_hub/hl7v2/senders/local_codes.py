@@ -76,6 +76,7 @@ def unmapped(issues: Iterable[tuple[str, str, Any]]) -> tuple[LocalCode, ...]:
     for issue, text, row in issues:
         if issue == UNMAPPED:
             system, code, display = text.split("|", 2)
-            field = str(row.sources[0]) if row and row.sources else ""
-            found.setdefault((system, code), LocalCode(system, code, display, field))
+            if (system, code) not in found:
+                field = str(row.sources[0]) if row and row.sources else ""
+                found[system, code] = LocalCode(system, code, display, field)
     return tuple(found.values())
