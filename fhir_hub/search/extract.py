@@ -6,8 +6,9 @@ after that an extraction is one walk.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import tzinfo
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ from fhir_hub.search.contained import within_entries
 from fhir_hub.search.context import Context
 from fhir_hub.search.elements import Elements
 from fhir_hub.search.entry import UNNAMED, Entry
+from fhir_hub.search.found import Entries, Part
 from fhir_hub.search.full_text import text_entries
 from fhir_hub.search.kinds.composite import Collect, add_other, other_name
 from fhir_hub.search.kinds.table import KINDS
@@ -78,7 +80,7 @@ class Extractor:
 
     def read(
         self, resource: Resource, content: bytes, known: Known, *, is_right: bool
-    ) -> tuple[list[Literal], tuple[Entry, ...]]:
+    ) -> tuple[list[Literal], Iterable[Entry]]:
         """Return what a resource, which is `content`, refers to here, and its entries.
 
         `known` is what was known of it; what was not is kept if it `is_right` by R4.
@@ -87,12 +89,13 @@ class Extractor:
         if shape is None:
             targets = self.targets(resource["resourceType"], content)
             return targets, self.entries(resource, targets)
-        out: list[Entry] = []
+        out: list[Part] = []
         targets = []
-        parts: dict[str, Sequence[Sequence[Entry]]] = {}
+        parts: dict[str, Sequence[Part]] = {}
         is_named = True
-        for entries, literals, of_composites, names_all in read_new(known, resource, is_right):
-            out += entries
+        for part, literals, of_composites, names_all in read_new(known, resource, is_right):
+            if part:
+                out.append(part)
             if literals:
                 targets += literals
                 is_named = is_named and names_all
@@ -105,11 +108,13 @@ class Extractor:
             targets = list(dict.fromkeys(targets))
         full_text = self._parameters.full_text
         if shape.says_more or full_text or not is_named:
-            plan = self._plan_of(resource)
-            plan.root.visit_around(resource, resource, out)
-            self._add_rest(plan, resource, () if is_named else targets, out)
-        may_repeat = shape.may_repeat or full_text
-        return targets, tuple(dict.fromkeys(out)) if may_repeat else tuple(out)
+            plan, more = self._plan_of(resource), list(chain.from_iterable(out))
+            plan.root.visit_around(resource, resource, more)
+            self._add_rest(plan, resource, () if is_named else targets, more)
+            return targets, tuple(dict.fromkeys(more))
+        if shape.may_repeat:
+            return targets, tuple(dict.fromkeys(chain.from_iterable(out)))
+        return targets, Entries(out)
 
     def entries(
         self, resource: Resource, targets: Collection[Literal] | None = None

@@ -3,14 +3,38 @@
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
 from fhir_hub.r4.references import Literal
 from fhir_hub.search.entry import Entry
 
-Added = Sequence[Sequence[Entry]]
+
+class Part(tuple[Entry, ...]):
+    """The entries of one element, each once; and what a store that has seen them makes of them."""
+
+    coded: Any = None
+
+
+class Entries:
+    """The entries of a resource, by the elements that say them: no two say the same parameter.
+
+    What keeps them by `parts` need not look at each entry.
+    """
+
+    __slots__ = ("_all", "parts")
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+        self._all: tuple[Entry, ...] | None = None
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Return the entries of all parts, in their order."""
+        if self._all is None:
+            self._all = tuple(chain.from_iterable(self.parts))
+        return iter(self._all)
 
 
 class Found(NamedTuple):
@@ -20,20 +44,20 @@ class Found(NamedTuple):
     none. Not `is_named`: it may refer to what no parameter finds.
     """
 
-    entries: Sequence[Entry]
+    entries: Part
     literals: Sequence[Literal]
-    parts: tuple[str, Added] | tuple[()]
+    parts: tuple[str, Sequence[Part]] | tuple[()]
     is_named: bool
 
 
 # `Found` of all its values, without a call of Python's own
 found_of: Callable[
-    [tuple[Sequence[Entry], Sequence[Literal], tuple[str, Added] | tuple[()], bool]], Found
+    [tuple[Part, Sequence[Literal], tuple[str, Sequence[Part]] | tuple[()], bool]], Found
 ] = partial(tuple.__new__, Found)
 
-NOTHING = Found((), (), (), True)
+NOTHING = Found(Part(), (), (), True)
 
 
-def once(entries: list[Entry]) -> Sequence[Entry]:
+def once(entries: list[Entry]) -> Part:
     """Return each of some entries once."""
-    return tuple(entries) if len(entries) < 2 else tuple(dict.fromkeys(entries))
+    return Part(entries if len(entries) < 2 else dict.fromkeys(entries))

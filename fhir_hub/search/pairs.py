@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.r4.fhirpath import Path, select
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.found import Part
 from fhir_hub.search.kinds.composite import Collect, add_pairs
 from fhir_hub.search.parameter import Pair, Parameter
 from fhir_hub.search.walk import collector
@@ -20,7 +21,7 @@ from fhir_hub.search.walk import collector
 Resource = dict[str, Any]
 Add = Callable[[Any, int, list[Entry]], None]
 Adder = Callable[[Parameter, Path], Add]
-Parts = Mapping[str, Sequence[Sequence[Entry]]]  # by element: what it adds to parts of composites
+Parts = Mapping[str, Sequence[Part]]  # by element: what it adds to parts of composites
 
 _Part = tuple[tuple[str, int], ...]  # the elements that add to a part, and which of their parts
 
@@ -114,22 +115,24 @@ class Composites:
                     first += _add(one, resource, first, out)
 
 
-def put_together(
-    ready: Sequence[Ready], parts: Parts, resource: Resource, out: list[Entry]
-) -> None:
+def put_together(ready: Sequence[Ready], parts: Parts, resource: Resource, out: list[Part]) -> None:
     """Add what the composites have, given what each element adds to their parts."""
     for by_element, others, first in ready:
-        found: list[Entry] = []
+        found: list[Part] = []
         for part in by_element:
             before = len(found)
             for name, number in part:
-                found += parts[name][number]
+                if said := parts[name][number]:
+                    found.append(said)
             if len(found) == before:
                 break
         else:
             out += found
-        for one in others:
-            first += _add(one, resource, first, out)
+        if others:
+            more: list[Entry] = []
+            for one in others:
+                first += _add(one, resource, first, more)
+            out.append(Part(more))
 
 
 def _add(pairs: _Pairs, resource: Resource, first: int, out: list[Entry]) -> int:

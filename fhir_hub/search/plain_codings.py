@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_hub.r4.checks.primitives import is_code
 from fhir_hub.search.entry import Entry, entry_of
-from fhir_hub.search.found import Found, found_of
+from fhir_hub.search.found import Found, Part, found_of
 
 _MOST = 256  # systems; a feed has a few
 
@@ -51,7 +51,7 @@ class PlainCodings:
             entry_of((parameter, "token", code, system, None, None, "", 0))
             for parameter in self._parameters
         ]
-        return found_of((tuple(entries), [], (), True))
+        return found_of((Part(entries), [], (), True))
 
 
 def _plain(item: Any) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_hub.r4.references import Literal, plain_reference
 from fhir_hub.search.entry import Entry, entry_of
-from fhir_hub.search.found import Found, found_of
+from fhir_hub.search.found import Found, Part, found_of
 
 _MOST_LATELY = 16
 
@@ -56,7 +56,7 @@ class PlainReferences:
             if not literals:
                 return None
             entries, literals = [*dict.fromkeys(entries)], [*dict.fromkeys(literals)]
-        found = found_of((entries, literals, (), bool(parameters)))
+        found = found_of((Part(entries), literals, (), bool(parameters)))
         if type(text) is str:
             if len(lately) >= _MOST_LATELY:
                 lately.clear()

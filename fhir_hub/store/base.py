@@ -75,12 +75,12 @@ class Change(NamedTuple):
     last_updated: int
     method: Method
     content: bytes = b""
-    entries: tuple[Entry, ...] = ()
+    entries: Iterable[Entry] = ()  # to be read as often as one likes
 
 
 # as `key_of`
-change_of: Callable[[tuple[str, str, int, int, Method, bytes, tuple[Entry, ...]]], Change] = (
-    partial(tuple.__new__, Change)
+change_of: Callable[[tuple[str, str, int, int, Method, bytes, Iterable[Entry]]], Change] = partial(
+    tuple.__new__, Change
 )
 
 

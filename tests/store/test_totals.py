@@ -48,7 +48,7 @@ async def test_a_total_is_exact_whichever_side_is_counted(tmp_path, limits, is_m
     days = [None if day in (3, 6, 30) else day for day in DAYS] * 2
     changes = [_change(number, day) for number, day in enumerate(days, 1)]
     changes.append(_change(4, 45, version_id=2))
-    changes.append(Change("Basic", "7", 2, 99, "DELETE", b"", None))
+    changes.append(Change("Basic", "7", 2, 99, "DELETE"))
     if is_many:
         two = tuple(Entry("date", "date", low=day, high=day + 2) for day in (4, 40))
         changes.append(Change("Basic", "many", 1, 100, "PUT", b"{}", two))

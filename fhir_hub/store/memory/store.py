@@ -42,7 +42,7 @@ class _Resource:
 
     rid: int
     versions: list[Stored]
-    entries: tuple[Entry, ...]
+    entries: Iterable[Entry]
 
     @property
     def current(self) -> Stored:

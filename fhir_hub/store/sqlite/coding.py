@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 
 from fhir_hub.search.entry import Entry
+from fhir_hub.search.found import Entries, Part
 from fhir_hub.store.base import Change
 from fhir_hub.store.sqlite.beside import INTERVALS, NOTHING, PATIENT, Beside, said_beside, walk_of
 from fhir_hub.store.sqlite.names import Names
@@ -36,6 +37,11 @@ _Ranges = Sequence[tuple[int, float, float]]
 Coded = tuple[list[Any], frozenset[int], Sequence[Person], Beside, Mapping[str, str], _Ranges]
 _NO_TEXTS: dict[str, str] = {}
 NO_ENTRIES: Coded = ([], frozenset(), (), NOTHING, {}, ())
+# Of some of them, beside the values of their rows: the references to patients, the codes and dates
+# that stand beside those, and the intervals that are no points.
+_Code = tuple[int, str, int]
+_About = tuple[list[Person], list[_Code], list[tuple[float, float]], list[tuple[int, float, float]]]
+_Texts = Mapping[int, tuple[str, str]]  # by parameter: its name, and words
 
 
 class CodedChange(Change):
@@ -61,6 +67,7 @@ class Coder:
         self.points: dict[int, float] = {}  # how wide they are, NaN: none is in an index
         self._parameters: dict[int, dict[tuple[str, str], _Parameter]] = {}  # by type
         self._spreads: dict[int, tuple[float, bool]] = {}
+        self._mark = object()  # of what was made of parts by these numbers
 
     def forget(self) -> None:
         """Know nothing any more: what was numbered is void."""
@@ -68,6 +75,7 @@ class Coder:
         self.points.clear()
         self._parameters.clear()
         self._spreads.clear()
+        self._mark = object()
 
     def learn(self, parameters: Iterable[int]) -> None:
         """Know these parameters, which another process has read."""
@@ -80,12 +88,55 @@ class Coder:
 
         Raises `Unknown` if numbers have to be made and are not made here.
         """
+        if type(entries) is Entries:
+            values, (people, codes, spans, ranges) = self._joined(type_id, entries.parts, rid)
+            texts: _Texts = {}
+        else:
+            values, (people, codes, spans, ranges), texts = self._rows(type_id, entries, rid)
+        numbers = frozenset(values[1::WIDTH])
+        said = said_beside(codes, spans) if people else NOTHING
+        if texts:
+            return values, numbers.union(texts), people, said, dict(texts.values()), ranges
+        return values, numbers, people, said, _NO_TEXTS, ranges
+
+    def _joined(self, type_id: int, parts: Iterable[Part], rid: int) -> tuple[list[Any], _About]:
+        """Return what the parts of a resource's entries come to, as most have before.
+
+        No two parts are of one parameter, so what is so of each is so of all.
+        """
+        values: list[Any] = []
+        people: list[Person] = []
+        codes: list[_Code] = []
+        spans: list[tuple[float, float]] = []
+        ranges: list[tuple[int, float, float]] = []
+        mark = self._mark
+        for part in parts:
+            coded = part.coded
+            if coded is None or coded[0] is not mark:
+                told, about, _ = self._rows(type_id, part, 0)
+                coded = part.coded = mark, told, about if any(about) else None
+            values += coded[1]
+            if (more := coded[2]) is not None:
+                people += more[0]
+                codes += more[1]
+                spans += more[2]
+                ranges += more[3]
+        rows = len(values) // WIDTH
+        values[2::WIDTH] = range(rows)
+        if rid:
+            values[::WIDTH] = [rid] * rows
+        return values, (people, codes, spans, ranges)
+
+    def _rows(
+        self, type_id: int, entries: Iterable[Entry], rid: int
+    ) -> tuple[list[Any], _About, _Texts]:
+        """Return what some entries come to."""
         values: list[Any] = []
         parameters, systems = self._parameters.setdefault(type_id, {}), self._names.systems
         intervals: set[int] = set()  # parameters
         texts: dict[int, tuple[str, str]] = {}  # by parameter
         people: list[Person] = []
-        codes: list[tuple[int, str, int]] = []
+        codes: list[_Code] = []
         spans: list[tuple[float, float]] = []
         ranges: list[tuple[int, float, float]] = []
         for place, (name, kind, code, system, low, high, text, group) in enumerate(entries):
@@ -112,13 +163,9 @@ class Coder:
                 values += (rid, parameter, place, code, system_id, start, end, text, group)
                 if form == _DATE:
                     spans.append((start, end))
-        numbers = frozenset(values[1::WIDTH])
-        if len(values) > len(numbers) * WIDTH:
+        if len(values) > WIDTH and len(values) > len(set(values[1::WIDTH])) * WIDTH:
             self._note_systems(values)
-        said = said_beside(codes, spans) if people else NOTHING
-        if texts:
-            numbers = numbers.union(texts)
-        return values, numbers, people, said, dict(texts.values()) if texts else _NO_TEXTS, ranges
+        return values, (people, codes, spans, ranges), texts
 
     def _parameter(self, type_id: int, name: str, kind: str) -> _Parameter:
         """Return a parameter's number, and the form of what is under it."""
