@@ -107,11 +107,13 @@ class Extractor:
         if len(targets) > 1:
             targets = list(dict.fromkeys(targets))
         full_text = self._parameters.full_text
-        if shape.says_more or full_text or not is_named:
+        if shape.says_more or full_text:
             plan, more = self._plan_of(resource), list(chain.from_iterable(out))
             plan.root.visit_around(resource, resource, more)
             self._add_rest(plan, resource, () if is_named else targets, more)
             return targets, tuple(dict.fromkeys(more))
+        if not is_named and (unnamed := _unnamed(targets, chain.from_iterable(out))):
+            out.append(Part(unnamed))
         if shape.may_repeat:
             return targets, tuple(dict.fromkeys(chain.from_iterable(out)))
         return targets, Entries(out)
@@ -153,12 +155,7 @@ class Extractor:
         if self._parameters.full_text:
             out += text_entries(resource)
         if targets:
-            known = {entry.code for entry in out if entry.kind == "reference"}
-            out += [
-                Entry(UNNAMED, "reference", target.address, target.version_id)
-                for target in targets
-                if target.address not in known
-            ]
+            out += _unnamed(targets, out)
 
     def _said(self, resource: Resource) -> list[Entry]:
         """Return what a contained resource says under the parameters of its type."""
@@ -259,6 +256,16 @@ class Extractor:
             return [entry for entry in out if entry.kind == "reference" and entry.code]
 
         return find
+
+
+def _unnamed(targets: Iterable[Literal], entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries of those targets that no parameter finds."""
+    named = {entry[2] for entry in entries if entry[1] == "reference"}
+    return [
+        Entry(UNNAMED, "reference", target.address, target.version_id)
+        for target in targets
+        if target.address not in named
+    ]
 
 
 def _versioned(entry: Entry) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_hub.r4.references import Literal, plain_reference
-from fhir_hub.search.entry import Entry, entry_of
+from fhir_hub.search.entry import entry_of
 from fhir_hub.search.found import Found, Part, found_of
 
 _MOST_LATELY = 16
@@ -32,36 +32,44 @@ class PlainReferences:
 
     def found(self, value: Any) -> Found | None:
         """Return what a value says, None for what is no plain reference that is surely right."""
-        is_list = type(value) is list
-        right, parameters = self._right[is_list], self._parameters
-        if not right:
+        if type(value) is dict:
+            return self._of_one(value, False)
+        if type(value) is not list:
             return None
-        one = value if not is_list else value[0] if len(value) == 1 else None
-        text = one.get("reference") if type(one) is dict and len(one) == 1 else None
-        lately = self._lately[is_list]
-        if type(text) is str and (known := lately.get(text)) is not None:
-            return known
-        literals = []
-        entries: list[Entry] = []
-        for item in value if is_list else (value,):
+        if len(value) == 1:
+            return self._of_one(value[0], True)
+        right, literals = self._right[True], []
+        for item in value:
             literal = _plain(item)
             if literal is None or literal[1] not in right:
                 return None
             literals.append(literal)
-            for parameter in parameters:
-                entries.append(
-                    entry_of((parameter, "reference", literal[0], "", None, None, "", 0))
-                )
-        if len(literals) != 1:
-            if not literals:
+        return self._of_all([*dict.fromkeys(literals)]) if literals else None
+
+    def _of_one(self, item: Any, is_list: bool) -> Found | None:
+        """Return what a value says that is one item, alone or in a list."""
+        if type(item) is not dict or len(item) != 1:
+            return None
+        text, lately = item.get("reference"), self._lately[is_list]
+        if type(text) is not str:
+            return None
+        if (found := lately.get(text)) is None:
+            literal = plain_reference(text)
+            if literal is None or literal[1] not in self._right[is_list]:
                 return None
-            entries, literals = [*dict.fromkeys(entries)], [*dict.fromkeys(literals)]
-        found = found_of((Part(entries), literals, (), bool(parameters)))
-        if type(text) is str:
             if len(lately) >= _MOST_LATELY:
                 lately.clear()
-            lately[text] = found
+            found = lately[text] = self._of_all([literal])
         return found
+
+    def _of_all(self, literals: list[Literal]) -> Found:
+        """Return what References say, each once."""
+        entries = [
+            entry_of((parameter, "reference", literal[0], "", None, None, "", 0))
+            for literal in literals
+            for parameter in self._parameters
+        ]
+        return found_of((Part(entries), literals, (), bool(entries)))
 
     def learn(self, value: Any, _: Found) -> bool:
         """Take note of a value with which nothing is wrong; say whether all of it is plain."""
