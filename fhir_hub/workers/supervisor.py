@@ -4,9 +4,10 @@ The supervisor holds what there is once: the ports, the connection that writes, 
 messages under way. Workers get connections, read the file by themselves, and have their
 changes written by the supervisor (`store/forward.py`). So a worker may die at any moment: what
 it was answered is on the disk, what it was not, it did not answer. The messages that it had
-kept and not finished go to another worker at once; it is started again, each time it dies
-soon after its start a little later. If the supervisor dies, all end: the start after that
-finishes what was under way, as with one process.
+kept and not finished are done, one at a time, by the one that is started in its stead, before
+that takes connections: so if one of them ends that too, it is known which (`suspects.py`). Who
+dies soon after its start is started again a little later each time. If the supervisor dies, all
+end: the start after that finishes what was under way, as with one process.
 """
 
 import asyncio
@@ -31,35 +32,19 @@ from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import Logs, stopwatch
 from fhir_hub.workers.doorway import HTTP
+from fhir_hub.workers.handing import Handing
 from fhir_hub.workers.keeping import Keeping
-from fhir_hub.workers.launch import Launch, Process
-from fhir_hub.workers.pipe import Pipe, open_pipe
+from fhir_hub.workers.launch import Launch
+from fhir_hub.workers.member import Member
+from fhir_hub.workers.pipe import open_pipe
 from fhir_hub.workers.ports import Ports, Ways
-from fhir_hub.workers.reception import Door, Reception
+from fhir_hub.workers.reception import Reception
 
 _PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a start, by how often it died young
 _YOUNG_S = 60.0
-_PULSES = 4  # questions to a worker within the time in which it must answer one
 _BUILT_S = 300.0  # a worker that is not built then hangs: 4 s of CPU, on a machine that is busy
 _TELL_S = 5.0  # a worker that hangs is not waited for longer
-_AGAIN_S = 5.0  # before what a worker could not do is asked of it again
-_LAST_S = 10.0  # beyond `drain_s`, before a worker that does not end is killed
-
-
-class Worker:
-    """One worker process, as the supervisor sees it."""
-
-    def __init__(self, name: str, process: Process, door: Door) -> None:
-        self.name, self.process, self.door = name, process, door
-        self.pipe: Pipe | None = None
-        self.held: set[int] = set()
-        self.is_taking = False
-        self.ways: Ways | None = None  # the channels that it has, once it is built
-
-    async def ask(self, kind: str, value: Any = None) -> Any:
-        """Return the worker's answer."""
-        assert self.pipe is not None
-        return await self.pipe.ask(kind, value)
+_TRIES = 3  # of the first start, when workers die for no message's sake
 
 
 async def run_workers(
@@ -112,11 +97,11 @@ class Supervisor:
         self._backend, self._launch = backend, launch
         self._keeping = Keeping(backend, Patience(settings.message_answer_s))
         self._log = logs.get_logger("supervisor")
+        self._handing = Handing(backend, self._log, self._alive, self._run)
         self._reception, self._addresses = reception, addresses
-        self._workers: dict[str, Worker] = {}
-        self._orphans: set[int] = set()
+        self._workers: dict[str, Member] = {}
         self._errands: set[asyncio.Task[None]] = set()
-        self._leader: Worker | None = None
+        self._leader: Member | None = None
         self._is_stopping = False
         self._asked = asyncio.Event()
         warn = logs.get_logger("channels").warning
@@ -130,14 +115,16 @@ class Supervisor:
         watching: list[asyncio.Task[None]] = []
         try:
             started = await asyncio.gather(
-                *(self._start(name) for name in names), return_exceptions=True
+                *(self._start_first(name) for name in names), return_exceptions=True
             )
             for one in started:
                 if isinstance(one, BaseException):
                     raise one
-            first = self._workers[names[0]]
-            await first.ask("prepare", str(load) if load else "")
-            await asyncio.gather(*(one.ask("refresh") for one in self._workers.values()))
+            await self._prepare(names[0])
+            if load:
+                await self._workers[names[0]].ask("prepare", str(load))
+            others = [one.ask("refresh") for one in self._workers.values()]
+            await asyncio.gather(*others, return_exceptions=True)  # who is gone is replaced
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
             watching = [asyncio.create_task(self._watch(name)) for name in names]
             watching.append(asyncio.create_task(self._reread()))
@@ -161,25 +148,25 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 worker.process.send_signal(signal.SIGHUP)
 
-    def _open(self, worker: Worker) -> None:
+    def _open(self, worker: Member) -> None:
         """Let connections go to a worker that is built, and what waits for one."""
         worker.is_taking = True
         self._reception.open(worker.door)
-        self._hand_out()
+        self._handing.hand_out()
         self._appoint()
 
-    async def _start(self, name: str) -> Worker:
+    async def _start(self, name: str) -> Member:
         """Start a worker and wait until it is built. Raises what it cannot be built for.
 
         One that hangs on the way is killed: `TimeoutError`.
         """
         process, own, door = await self._launch.begin()
-        self._workers[name] = worker = Worker(name, process, door)
+        self._workers[name] = worker = Member(name, process, door)
 
         async def handle(kind: str, value: Any) -> Any:
             return await self._handle(worker, kind, value)
 
-        worker.pipe = await open_pipe(own, handle, lambda: None)
+        worker.pipe = await open_pipe(own, handle, worker.lost)
         settings, ways = self._settings.model_dump(mode="json"), self._ports.ways
         try:
             async with asyncio.timeout(_BUILT_S):
@@ -189,8 +176,39 @@ class Supervisor:
             raise
         worker.ways = ways
         while worker.ways is not self._ports.ways:  # they changed meanwhile
-            await _tell_channels(worker, self._ports.ways)
+            await worker.tell_channels(self._ports.ways)
         return worker
+
+    async def _start_first(self, name: str) -> Member:
+        """Start a worker, and another one if it dies. Raises `Unavailable` if they all do."""
+        for _ in range(_TRIES):
+            try:
+                return await self._start(name)
+            except Exception:
+                worker = self._workers.get(name)
+                if worker is None or not worker.is_gone:
+                    raise
+                await self._gone(worker)
+        raise _died()
+
+    async def _prepare(self, name: str) -> None:
+        """Have a worker do what a crash interrupted, and another one if it dies of that.
+
+        Raises `Unavailable` if they die again and again, but of no message.
+        """
+        tries = 0
+        while tries < _TRIES:
+            worker, known = self._workers[name], await self._handing.known()
+            work, limit_s = worker.ask("prepare", ""), self._settings.worker_timeout_s
+            try:
+                return await worker.feeling_pulse(work, limit_s, self._log.error)
+            except Exception:
+                if not worker.is_gone:
+                    raise
+            await self._gone(worker)
+            tries = tries + 1 if await self._handing.known() == known else 0
+            await self._start_first(name)
+        raise _died()
 
     async def _reread(self) -> None:
         """Look for other channels now and then, and when we are told to."""
@@ -222,38 +240,40 @@ class Supervisor:
 
     async def _tell_all(self, ways: Ways) -> None:
         """Tell the workers that are built of other channels; if one refuses, all have the old."""
-        told: list[Worker] = []
+        told: list[Member] = []
         built = self._workers.values
         while left := [one for one in built() if one.ways is not None and one.ways is not ways]:
             now = left if told else left[:1]  # what the first refuses no other has to take back
             told += now
-            work = (_tell_channels(one, ways) for one in now)
+            work = (one.tell_channels(ways) for one in now)
             ended = await asyncio.gather(*work, return_exceptions=True)
             for error in filter(None, ended):
-                back = (_tell_channels(one, self._ports.ways) for one in told)
+                back = (one.tell_channels(self._ports.ways) for one in told)
                 await asyncio.gather(*back, return_exceptions=True)
                 raise error
 
     def _count(self, outcome: str) -> None:
         """Have a worker count how a change of the channels ended: metrics are theirs."""
-        if alive := next((one for one in self._workers.values() if one.is_taking), None):
+        if alive := self._alive():
             self._run(alive.ask("count", outcome))
 
-    async def _handle(self, worker: Worker, kind: str, value: Any) -> Any:
+    async def _handle(self, worker: Member, kind: str, value: Any) -> Any:
         """Answer a worker's question."""
         if kind == "keep":
             answer = await self._keeping.answer(value)
             if not answer[1]:
-                self._hold(worker, answer[0])
+                self._handing.hold(worker, answer[0])
             return answer
+        if kind == "elsewhere":
+            return await self._handing.holding.elsewhere(worker, value)
         if kind in forward.KINDS:
             answer = await forward.answer(self._backend, kind, value)
             if kind == "reopen":
-                self._hold(worker, value[0])
+                self._handing.hold(worker, value[0])
             if forward.changes_parameters(kind, value):
                 await self._tell(worker)
             if number := forward.finished(kind, value):
-                self._let_go(number)
+                self._handing.holding.let_go(number)
             return answer
         if kind == "leave":
             self._reception.close(worker.door)
@@ -263,7 +283,7 @@ class Supervisor:
         processes |= {one.name: one.process.pid for one in self._workers.values() if one.is_taking}
         return processes, self._reception.mllp_connections
 
-    async def _tell(self, changer: Worker) -> None:
+    async def _tell(self, changer: Member) -> None:
         """Let every other worker know the search parameters before the change is answered."""
         others = [one for one in self._workers.values() if one.is_taking and one is not changer]
         told = [asyncio.create_task(one.ask("refresh")) for one in others]
@@ -273,7 +293,7 @@ class Supervisor:
     def _appoint(self) -> None:
         """See to it that one worker leads: it indexes for new search parameters."""
         if self._leader not in self._workers.values():
-            self._leader = next((one for one in self._workers.values() if one.is_taking), None)
+            self._leader = self._alive()
             if self._leader is not None:
                 self._run(self._leader.ask("lead"))
 
@@ -286,85 +306,42 @@ class Supervisor:
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
-    def _hold(self, worker: Worker, number: int) -> None:
-        """Remember who works on a message; one whose worker is gone meanwhile goes to another."""
-        worker.held.add(number)
-        if self._workers.get(worker.name) is not worker:
-            self._orphans.add(number)
-            self._hand_out()
-
-    def _let_go(self, number: int) -> None:
-        self._orphans.discard(number)
-        for worker in self._workers.values():
-            worker.held.discard(number)
-
-    def _hand_out(self) -> None:
-        """Give the messages of dead workers to a live one."""
-        alive = next((one for one in self._workers.values() if one.is_taking), None)
-        if alive is None or not self._orphans or self._is_stopping:
-            return
-        numbers = sorted(self._orphans)
-        self._orphans.clear()
-        alive.held.update(numbers)
-
-        self._log.info("messages_replayed", messages=len(numbers))
-        self._run(self._replay(alive, numbers))
-
-    async def _replay(self, alive: Worker, numbers: list[int]) -> None:
-        with contextlib.suppress(Exception):  # what was kept early is there then, or was lost
-            await self._backend.store.write(())
-        while True:
-            try:
-                await alive.ask("replay", numbers)
-                return
-            except Exception as fault:  # of one that died another has them already
-                if self._workers.get(alive.name) is not alive:
-                    return
-                self._log.error("messages_not_replayed", messages=len(numbers), fault=fault)
-            await asyncio.sleep(_AGAIN_S)
+    def _alive(self) -> Member | None:
+        return next((one for one in self._workers.values() if one.is_taking), None)
 
     async def _watch(self, name: str) -> None:
         """Start a worker again whenever it ends."""
-        early = 0
-        elapsed = stopwatch()
+        early, elapsed, limit_s = 0, stopwatch(), self._settings.worker_timeout_s
         while True:
             worker = self._workers[name]
-            pulse = asyncio.create_task(self._feel_pulse(worker))
-            status = await worker.process.wait()
-            pulse.cancel()
-            self._forget(worker)
-            self._log.error("worker_lost", pid=worker.process.pid, status=status)
+            await worker.feeling_pulse(self._gone(worker), limit_s, self._log.error)
             early = early + 1 if elapsed() < _YOUNG_S else 0
             while True:
                 await asyncio.sleep(_PAUSES_S[min(early, len(_PAUSES_S) - 1)])
                 elapsed = stopwatch()
                 try:
                     worker = await self._start(name)
-                    break
                 except Exception as error:
                     self._log.error("worker_not_started", fault=error)
                     if name in self._workers:
                         await self._end(self._workers[name])
                     early += 1
+                    continue
+                has_died_of_one = await self._handing.do_what_was_left(worker, limit_s)
+                if not worker.is_gone:
+                    break
+                await self._gone(worker)
+                early = 0 if has_died_of_one else early + 1
             self._open(worker)
             self._log.info("worker_started", pid=worker.process.pid)
 
-    async def _feel_pulse(self, worker: Worker) -> None:
-        """Kill a worker that answers nothing any more: it hangs, and another takes its place."""
-        limit = self._settings.worker_timeout_s
-        while True:
-            try:
-                async with asyncio.timeout(limit):
-                    await worker.ask("pulse")
-            except TimeoutError:
-                self._log.error("worker_hangs", pid=worker.process.pid)
-                worker.process.kill()
-                return
-            except Unavailable:  # it has ended
-                return
-            await asyncio.sleep(limit / _PULSES)
+    async def _gone(self, worker: Member) -> None:
+        """Wait until a worker has ended, and let go of it."""
+        status = await worker.process.wait()
+        self._forget(worker)
+        self._log.error("worker_lost", pid=worker.process.pid, status=status)
 
-    def _forget(self, worker: Worker) -> None:
+    def _forget(self, worker: Member) -> None:
         """Let go of a worker that has ended; what it had kept goes to another."""
         if self._workers.get(worker.name) is worker:
             del self._workers[worker.name]
@@ -373,27 +350,18 @@ class Supervisor:
         worker.door.own.close()
         if worker.pipe is not None:
             worker.pipe.close()
-        self._orphans |= worker.held
-        self._hand_out()
+        self._handing.holding.leave(worker)
         if not self._is_stopping:
             self._appoint()
 
-    async def _end(self, worker: Worker) -> None:
-        """Ask a worker to drain, wait until it has, and kill it if it does not."""
-        with contextlib.suppress(ProcessLookupError):
-            worker.process.terminate()
-        try:
-            async with asyncio.timeout(self._settings.drain_s + _LAST_S):
-                await worker.process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                worker.process.kill()
-            await worker.process.wait()
+    async def _end(self, worker: Member) -> None:
+        """Have a worker drain and end."""
+        await worker.end(self._settings.drain_s)
         self._forget(worker)
 
 
-async def _tell_channels(worker: Worker, ways: Ways) -> None:
-    """Have a worker take other channels; one that is gone has what holds when it starts again."""
-    with contextlib.suppress(Unavailable):
-        await worker.ask("channels", tuple(ways))
-    worker.ways = ways
+def _died() -> Unavailable:
+    return Unavailable(
+        f"{_TRIES} workers ended while they started, see the log: is there memory enough? / "
+        f"{_TRIES} 个工作进程在启动时终止,请查看日志(内存是否足够)"
+    )

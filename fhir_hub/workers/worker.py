@@ -71,7 +71,8 @@ class Worker:
             self._hub.metrics.observe_channels(value)
             return None
         assert kind == "replay", kind
-        return await self._hub.receiver.replay(value)
+        numbers, is_alone = value
+        return await self._hub.receiver.replay(numbers, is_alone=is_alone)
 
     async def close(self) -> None:
         """Let go of everything, once requests and messages under way are answered."""

@@ -81,3 +81,20 @@ class Lives:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         assert status in (0, -signal.SIGKILL)
         return status != 0
+
+
+def nobody(number, acknowledgment):
+    """Be told that a message is kept."""
+
+
+async def replay(receiver, journal):
+    await receiver.replay(is_alone=True)
+
+
+def receiving(*messages):
+    """Return work that takes messages, each durable before it is done."""
+
+    async def work(receiver, journal):
+        await asyncio.gather(*(receiver.receive(one, on_kept=nobody) for one in messages))
+
+    return work

@@ -6,7 +6,7 @@ DESIGN §5, promises 1 and 2. The processes are real and die.
 import asyncio
 
 import pytest
-from hl7v2.deadly_receiver import DEADLY, Lives, die, message
+from hl7v2.deadly_receiver import DEADLY, Lives, die, message, receiving, replay
 
 from fhir_hub.hl7v2.journal.reasons import shown
 from fhir_hub.hl7v2.sender import read_answer
@@ -15,23 +15,6 @@ from fhir_hub.hl7v2.sender import read_answer
 @pytest.fixture
 def lives(tmp_path):
     return Lives(tmp_path / "hub.sqlite")
-
-
-def nobody(number, acknowledgment):
-    """Be told that a message is kept."""
-
-
-async def replay(receiver, journal):
-    await receiver.replay(is_alone=True)
-
-
-def receiving(*messages):
-    """Return work that takes messages, each durable before it is done."""
-
-    async def work(receiver, journal):
-        await asyncio.gather(*(receiver.receive(one, on_kept=nobody) for one in messages))
-
-    return work
 
 
 def states(lives):

@@ -5,6 +5,7 @@ DESIGN §5, promise 1.
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ import parts
 import pytest
 from whole.running import END, START, RunningHub
 from whole.test_durability import oru
-from whole.workers import BASIC, figures, pids, processes, until
+from whole.workers import BASIC, figures, large, pids, processes, until
 
 from fhir_hub.store.base import Key
 from fhir_hub.store.open import open_backend
@@ -140,27 +141,44 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_the_other_goes_on(
         assert health.json()["status"] == "ready"
 
 
-def test_what_killed_workers_had_kept_is_done_when_they_are_back(hub, path):
-    lines = oru(5000).decode().rstrip("\r").split("\r")
-    many = [lines[3].replace("OBX|1|", f"OBX|{number}|") for number in range(1, 800)]
+def test_what_killed_workers_had_kept_one_does_alone_that_begins_and_another_one_after_it(
+    hub, path
+):
     journal = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
 
-    def pending() -> int:
-        rows = journal.execute("SELECT count(*) FROM message WHERE state = 'received'")
-        return rows.fetchall()[0][0]
+    def pending() -> list[str]:
+        return [
+            error
+            for (error,) in journal.execute("SELECT error FROM message WHERE state = 'received'")
+        ]
 
+    hub.logged()
     with hub.mllp() as mllp:
-        mllp.socket.sendall(START + "\r".join([*lines[:3], *many]).encode() + b"\r" + END)
-        until(lambda: pending() == 1)
+        mllp.socket.sendall(START + large(5000) + END)
+        until(lambda: pending() == [""])
         for pid in pids(hub):
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(ConnectionError):
             mllp.receive()
-    until(lambda: pending() == 0)  # it may be done already: a worker is back in seconds
+    until(lambda: ", time 1;" in "".join(pending()))
+    with hub.mllp() as mllp:  # the other worker takes it, and does not do it too
+        mllp.socket.sendall(START + large(5000) + END)
+        started: list[int] = []
+        until(lambda: started.extend(_started(hub)) or started)
+        for alone in set(pids(hub)) - set(started):  # none if it was very fast
+            os.kill(alone, signal.SIGKILL)
+        assert b"MSA|AA|K5000" in mllp.receive()
 
     with hub.client() as client:
         assert client.get("DiagnosticReport?identifier=F5000").json()["total"] == 1
     journal.close()
+    until(lambda: len(processes(figures(hub))) == 3)
+
+
+def _started(hub: RunningHub) -> list[int]:
+    """Return the workers of which the log says that they take connections."""
+    lines = [json.loads(line) for line in hub.logged().splitlines() if "worker_started" in line]
+    return [line["pid"] for line in lines]
 
 
 def is_over(pid: int) -> bool:

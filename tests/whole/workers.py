@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import parts
 from whole.running import RunningHub
+from whole.test_durability import oru
 
 BASIC = {"resourceType": "Basic", "code": {"text": "load"}}
 PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": "one"}]}
@@ -25,6 +26,13 @@ def together(hub: RunningHub, work: Callable, count: int, clients: int = 200) ->
             return await asyncio.gather(*(work(client, number) for number in range(count)))
 
     return asyncio.run(run())
+
+
+def large(number: int) -> bytes:
+    """Return a message that takes a worker long enough to be killed meanwhile."""
+    lines = oru(number).decode().rstrip("\r").split("\r")
+    many = [lines[3].replace("OBX|1|", f"OBX|{place}|") for place in range(1, 800)]
+    return "\r".join([*lines[:3], *many]).encode() + b"\r"
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -1,0 +1,51 @@
+"""A message that ends each worker that does it is a dead letter, and the hub starts all the same.
+
+The test is what ends the worker, when the journal tells that it has begun the message.
+"""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import apsw
+from hl7v2.deadly_receiver import Lives, die, receiving, replay
+from whole.running import RunningHub
+from whole.test_durability import oru
+from whole.workers import large, until
+
+
+def children(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path):
+    path, message = tmp_path / "hub.sqlite", large(0)
+    lives = Lives(path)
+    work = (receiving(message), replay, replay)
+    assert [lives.dies(one, on_convert=lambda _: die()) for one in work] == [True] * 3
+    journal = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    own, before = os.getpid(), children(os.getpid())
+
+    def told() -> list[tuple[str, str, str]]:
+        text = "SELECT control_id, state, error FROM message ORDER BY number"
+        return journal.execute(text).fetchall()
+
+    def kill() -> None:
+        until(lambda: ", time 3;" in told()[0][2])
+        (supervisor,) = children(own) - before
+        os.kill(min(children(supervisor)), signal.SIGKILL)  # the first worker does it
+
+    assert ", time 2;" in told()[0][2]
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with RunningHub(f"sqlite:{path}", "--workers", "2") as hub:
+        killer.join()
+        ((control_id, state, error),) = told()
+        assert (control_id, state, error.partition(":")[0]) == ("K0", "dead", "Deadly")
+        assert hub.logged().count("worker_lost") == 1
+        with hub.mllp() as one, hub.mllp() as other:
+            for mllp in (one, other):  # they go to one worker each
+                assert b"MSA|AE|K0" in mllp.send(message)
+                assert b"MSA|AA|K3" in mllp.send(oru(3))
+        assert [row[:2] for row in told()] == [("K0", "dead"), ("K3", "done")]
