@@ -14,8 +14,8 @@ _PAGE_BYTES = 4096
 LOG_PAGES = 8192
 _LOG_BYTES = 2 * LOG_PAGES * _PAGE_BYTES
 _STATEMENTS = 256  # kept compiled, by SQL text
-# of the writer: what is kept is a ring, and each use of any statement goes one place on
-_WRITER_STATEMENTS = 1024
+# of the writer: what is kept is a ring, and each use of any statement moves it one place on
+_WRITER_STATEMENTS = 512  # apsw takes no more
 
 
 def open_writer(path: Path) -> apsw.Connection:
