@@ -59,6 +59,9 @@ class Completeness:
             needs = self._needs[resource_type] = self._read(resource_type)
         if "occurrenceTiming" in resource or "dosageInstruction" in resource:
             _straighten_bounds(resource, leave_out)
+        if "orderDetail" in resource and "code" not in resource:  # prr-1
+            del resource["orderDetail"]
+            leave_out.append(f"{resource_type}.orderDetail without code")
         return _lacks(resource, needs, resource_type, leave_out)
 
     def _read(self, resource_type: str) -> Needs:

@@ -244,6 +244,9 @@ def test_a_bed_state_that_no_place_shows_is_kept(stored):
     [
         pytest.param(["OBR|1|P1|F1|A^a", 'OBX|1|NM|B^b||5||""||||F'], id="a range taken back"),
         pytest.param([segment("OBR", f1="1", f2="P1", f4='""', f46="X^x", f47="Y^y")], id="prr-1"),
+        pytest.param(
+            [segment("OBR", f1="1", f2="P1", f4="^^LN", f46="X^x")], id="prr-1, a system alone"
+        ),
     ],
 )
 def test_what_is_taken_back_leaves_nothing_invalid(segments):

@@ -149,3 +149,10 @@ def test_a_note_about_a_patient_without_a_text_is_none(text, told):
     conversion = by_table("ORU^R01^ORU_R01", note, "OBR|1|P1||X^Y", "OBX|1|NM|A^B||5")
     notes = [one["valueAnnotation"] for one in only(conversion, "Patient").get("extension", ())]
     assert [one["text"] for one in notes] == told
+
+
+def test_an_authority_with_a_blank_names_no_system():
+    conversion = admitted(pid=segment("PID", f1="1", f3="T1^^^&x y&ISO^PI", f5="沈^桂芳"))
+
+    assert errors(conversion) == []
+    assert "system" not in only(conversion, "Patient")["identifier"][0]

@@ -222,6 +222,7 @@ def test_the_pieces_of_a_number_and_its_rank_are_kept():
     assert [one["valueString"] for one in found["extension"]] == ["1", "555", "5552004", "12"]
     assert (found["rank"], found["period"]) == (2, {"start": "2020-01-01"})
     assert "rank" not in parts.made("ContactPoint", "1^^^^^^^^^^^^^^^^^x")
+    assert "rank" not in parts.made("ContactPoint", "1^^^^^^^^^^^^^^^^^.5")
 
 
 @pytest.mark.parametrize("raw", ["-", "无", "/", "^PRN^CP"])

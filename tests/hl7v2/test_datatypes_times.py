@@ -109,7 +109,12 @@ def test_a_period_has_the_ends_that_are_there(raw, expected):
 
 
 @pytest.mark.parametrize(
-    "raw", ["20250504^20250310", "202503101000^202503100900", "2025^2024", "202503^202502"]
+    "raw",
+    [
+        *("20250504^20250310", "202503101000^202503100900", "2025^2024", "202503^202502"),
+        "20250314153000.5^20250314153000",
+        "202503142300-0500^202503142000+0800",
+    ],
 )
 def test_a_period_that_ends_before_it_starts_loses_its_end(raw):
     assert list(parts.made("Period", raw)) == ["start"]

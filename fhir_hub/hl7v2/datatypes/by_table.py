@@ -83,8 +83,10 @@ def _uri(value: Value) -> str:
     found = systems.universal(number)
     if found or kind not in ("ISO", "UUID"):
         return found
+    if " " in (name or number):  # a URI has none
+        return ""
     if name:
-        return "" if " " in name else name
+        return name
     return f"urn:{'oid' if kind == 'ISO' else 'uuid'}:{number}" if number else ""
 
 

@@ -161,4 +161,4 @@ def _email(text: str) -> str:
 
 def _rank(text: str) -> int | None:
     number = read_decimal(text)
-    return int(number) if number is not None and 0 < number < 1000 else None
+    return int(number) if number is not None and 1 <= number < 1000 else None

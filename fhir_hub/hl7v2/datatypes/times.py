@@ -266,7 +266,7 @@ def period_of(start: Value, end: Value, context: Context) -> dict[str, Any] | No
     An end before its start is left out with an issue: R4 has no such period (per-1).
     """
     first, last = read_moment(part(start), context), read_moment(part(end), context)
-    if first and last and _before(last, first):
+    if first and last and _before(last, first, context.zone):
         context.issue("period-reversed", "a period ends before it starts; its end was left out")
         last = None
     return compact(
@@ -277,10 +277,10 @@ def period_of(start: Value, end: Value, context: Context) -> dict[str, Any] | No
     )
 
 
-def _before(one: Moment, other: Moment) -> bool:
-    shorter = 3 if one.has_time and other.has_time else 0
-    if shorter and one.offset == other.offset:
-        return one[:7] < other[:7]
+def _before(one: Moment, other: Moment, zone: tzinfo) -> bool:
+    if one.has_time and other.has_time:
+        first, second = (write_datetime(moment, zone) for moment in (one, other))
+        return datetime.fromisoformat(first) < datetime.fromisoformat(second)
     length = 3 if one.day and other.day else (2 if one.month and other.month else 1)
     return one[:length] < other[:length]
 
