@@ -89,3 +89,23 @@ async def test_a_dead_message_that_could_not_be_noted_is_noted_later_and_not_sen
     await made.close(0.1)
 
     assert len(peer.received) == 1
+
+
+async def test_of_a_report_with_very_many_results_none_is_left_out(peer, metrics):
+    store = MemoryStore(MemoryJournal())
+    made = deliveries(store, metrics, his=partner(peer, sends={"DiagnosticReport": ""}))
+    made.lead()
+    await made.opened()
+    code = {"status": "final", "code": {"text": "x"}}
+    found = [{"resourceType": "Observation", "id": f"o{n}", **code} for n in range(405)]
+    results = [{"reference": f"Observation/{one['id']}"} for one in found]
+    report = {"resourceType": "DiagnosticReport", "id": "d1", **code, "result": results}
+    changes = [
+        Change(one["resourceType"], one["id"], 1, 1, "PUT", fhirjson.dumps(one))
+        for one in (*found, report)
+    ]
+    await store.write(changes)
+    (message,) = await peer.messages(1)
+    await made.close(0.1)
+
+    assert message.count("\rOBX|") == 405
