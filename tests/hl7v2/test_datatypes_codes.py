@@ -125,6 +125,7 @@ def test_one_coding_code_or_text_may_be_asked_for():
         ("OrderControl", "NW", "active"),
         ("RxStatus", "CM", "completed"),
         ("OrderControlRequest", "OC", "revoked"),
+        ("OrderControlRequest", "PY", "active"),
         ("NameUse", "L", "official"),
     ],
 )
