@@ -217,13 +217,13 @@ def test_how_it_was_given_says_nothing_of_how_it_was_ordered(event, given, kind)
     second = ["ORC|RE|P2|F2", "RXO|X^Y|1||mg", "RXR|IM^肌注^HL70162", given.replace("|1|", "|2|")]
     conversion = made(event, *first, *second)
     ordered = [
-        one["dosageInstruction"][0]["route"]["coding"][-1]["code"]
+        one["dosageInstruction"][0]["route"]["coding"][0]["code"]
         for one in of_type(conversion, "MedicationRequest")
     ]
     assert ordered == ["PO", "IM"]
     dosage = of_type(conversion, kind)[0]["dosage" if "Admin" in kind else "dosageInstruction"]
     one = dosage if isinstance(dosage, dict) else dosage[0]
-    assert one["route"]["coding"][-1]["code"] == "IV"
+    assert one["route"]["coding"][0]["code"] == "IV"
 
 
 @pytest.mark.parametrize("by_table", [False, True])
