@@ -1,5 +1,6 @@
 """`fhir-hub outbox`: how deliveries to the partners stand, and dead messages sent anew."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,16 +68,11 @@ def retry(
     """Have dead messages made and sent anew, by a running hub at once. 重新发送失败消息。"""
     from fhir_hub.hl7v2.deliver.outbox import try_again
 
-    settings = settings_of(store, config)
-    wanted = _wanted(control_ids, is_all)
-
-    async def work(backend: "Backend") -> int:
-        chosen = await _chosen(backend, settings, partner, wanted)
-        for one in chosen:
+    async def again(backend: "Backend", dead: Sequence["Dead"]) -> None:
+        for one in dead:
             await try_again(backend.store, one)
-        return len(chosen)
 
-    done = run_on_store(settings, work)
+    done = _with_dead(settings_of(store, config), partner, _wanted(control_ids, is_all), again)
     print(f"{count(done, 'message')} to be sent again")
 
 
@@ -91,15 +87,11 @@ def drop_(
     """Forget dead messages that nobody is to send anew. 清除失败消息。"""
     from fhir_hub.hl7v2.deliver.outbox import drop
 
-    settings = settings_of(store, config)
-    wanted = _wanted(control_ids, is_all)
+    async def forget(backend: "Backend", dead: Sequence["Dead"]) -> None:
+        await drop(backend.store, dead)
 
-    async def work(backend: "Backend") -> int:
-        chosen = await _chosen(backend, settings, partner, wanted)
-        await drop(backend.store, chosen)
-        return len(chosen)
-
-    print(f"{count(run_on_store(settings, work), 'dead message')} dropped")
+    done = _with_dead(settings_of(store, config), partner, _wanted(control_ids, is_all), forget)
+    print(f"{count(done, 'dead message')} dropped")
 
 
 @app.command("skip", epilog="Example: fhir-hub outbox skip hospital 7GH2K1-4711")
@@ -116,7 +108,8 @@ def skip_(
 
     async def work(backend: "Backend") -> None:
         await _check_partner(backend, settings, partner)
-        pending = (await progresses(backend.store))[partner].pending
+        progress = (await progresses(backend.store)).get(partner)  # none before the first start
+        pending = progress.pending if progress else None
         if pending is None or pending.control_id != control_id:
             now = pending.control_id if pending else "nothing / 无"
             fail(f"{control_id} is not under way; under way: {now} / 该消息不在发送中")
@@ -171,6 +164,22 @@ async def _check_partner(backend: "Backend", settings: "Settings", partner: str)
     known = sorted({*await progresses(backend.store), *settings.partners})
     if partner not in known:
         fail(f"no partner {partner}; there are: {', '.join(known)} / 没有该合作方")
+
+
+def _with_dead(
+    settings: "Settings",
+    partner: str,
+    wanted: set[str],
+    do: Callable[["Backend", Sequence["Dead"]], Awaitable[None]],
+) -> int:
+    """Do something with a partner's dead messages that are named, all if none is; how many."""
+
+    async def work(backend: "Backend") -> int:
+        chosen = await _chosen(backend, settings, partner, wanted)
+        await do(backend, chosen)
+        return len(chosen)
+
+    return run_on_store(settings, work)
 
 
 async def _chosen(

@@ -109,3 +109,13 @@ def test_what_cannot_be_done_is_said(run, store, words, said):
     ended = run("outbox", *words, "--store", store)
 
     assert (ended.code, said in ended.err) == (1, True)
+
+
+def test_nothing_is_under_way_to_a_partner_who_was_never_told(run, store, tmp_path):
+    config = tmp_path / "hub.toml"
+    config.write_text(
+        '[partners.clinic]\naddress = "mllp://127.0.0.1:2575"\nsends = {Patient = ""}\n'
+    )
+    ended = run("outbox", "skip", "clinic", "E1-9", "--store", store, "--config", str(config))
+
+    assert (ended.code, "under way: nothing" in ended.err) == (1, True), ended.err

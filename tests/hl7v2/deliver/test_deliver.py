@@ -182,21 +182,26 @@ async def test_after_an_end_in_between_the_same_bytes_go_again_and_then_the_rest
     assert numbers(peer) == ["T1", "T2"]
 
 
-async def test_what_came_from_a_partner_is_not_sent_back_to_him(client, delivering, peer):
-    other = Peer()
-    await other.start()
-    who = {"system": "https://fhir-hub.example/sid/SHTH01/application", "value": "HIS"}
+def told_by(facility: str, application: str) -> dict:
+    """Return a transaction of a Patient whom that sender told of."""
+    system = f"https://fhir-hub.example/sid/{facility}/application"
     provenance = {
         "resourceType": "Provenance",
         "recorded": "2025-03-15T10:00:00+08:00",
         "target": [{"reference": "Patient/p1"}],
-        "agent": [{"who": {"identifier": who}}],
+        "agent": [{"who": {"identifier": {"system": system, "value": application}}}],
     }
     entries = [
         {"resource": patient(1), "request": {"method": "PUT", "url": "Patient/p1"}},
         {"resource": provenance, "request": {"method": "POST", "url": "Provenance"}},
     ]
-    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+async def test_what_came_from_a_partner_is_not_sent_back_to_him(client, delivering, peer):
+    other = Peer()
+    await other.start()
+    bundle = told_by("SHTH01", "HIS")
     his = partner(peer, facility="SHTH01", application="HIS")
     theirs = partner(other, facility="SHTH01", application="LIS")
 
@@ -214,21 +219,10 @@ async def test_what_came_from_a_partner_is_not_sent_back_to_him(client, deliveri
 async def test_what_a_hub_passed_on_of_another_facility_is_not_sent_back_to_it(
     client, delivering, peer
 ):
-    who = {"system": "https://fhir-hub.example/sid/ZJJCHC/application", "value": "HUBB"}
-    provenance = {
-        "resourceType": "Provenance",
-        "recorded": "2025-03-15T10:00:00+08:00",
-        "target": [{"reference": "Patient/p1"}],
-        "agent": [{"who": {"identifier": who}}],
-    }
-    entries = [
-        {"resource": patient(1), "request": {"method": "PUT", "url": "Patient/p1"}},
-        {"resource": provenance, "request": {"method": "POST", "url": "Provenance"}},
-    ]
+    bundle = told_by("ZJJCHC", "HUBB")
     his = partner(peer, facility="SHTH01", application="HUBB", is_hub=True)
 
     async with delivering(his=his):
-        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
         assert (await client.post("", json=bundle)).status_code == 200
         await put(client, patient(2))
         await peer.messages(1)

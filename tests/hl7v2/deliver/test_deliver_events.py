@@ -4,9 +4,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from deliver_parts import Peer, deliveries, partner
-from mongo_server import store_asked_for
 
-from fhir_hub.store.open import open_backend
 from fhir_hub.telemetry import Metrics
 
 SID = "https://fhir-hub.example/sid"
@@ -56,14 +54,6 @@ BOOKED = {
     "end": "2025-03-14T09:45:00+08:00",
     "participant": [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}],
 }
-
-
-@pytest.fixture
-async def backend():
-    """A store in memory, or on MongoDB: what a kill does is tested with a hub in a process."""
-    with store_asked_for() as url:
-        async with open_backend(url) as opened:
-            yield opened
 
 
 @pytest.fixture
