@@ -10,6 +10,7 @@ from pathlib import Path
 import parts
 from apply_parts import conversion, identifier, observation, patient
 
+from fhir_hub.clock import now
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
@@ -54,14 +55,14 @@ class Lives:
             on_pause()
 
         async with open_backend(f"sqlite:{self.path}") as backend:
-            clock, ids, prefix = parts.SetClock(), parts.ids(), f"{os.getpid()}-"
+            ids, prefix = parts.ids(), f"{os.getpid()}-"
             receiver = Receiver(
-                parts.repository(backend.store, clock, lambda: prefix + ids()),
+                parts.repository(backend.store, now, lambda: prefix + ids()),
                 backend.journal,
                 convert,
                 parameters=parts.parameters(),
                 channel=Channel("mllp", parts.ZONE),
-                clock=clock,
+                clock=now,  # a real hub on the file forgets what is old
                 new_id=lambda: prefix + ids(),
                 patience=Patience(pause=pause),
             )
