@@ -157,7 +157,13 @@ def test_who_assigned_a_number_is_its_system_or_an_institution(authority, system
 
 @pytest.mark.parametrize(
     ("flag", "display"),
-    [("N", None), ("N^normal^HL70078", "normal"), ("N^NO^OURS", "Normal"), ("↓", "Low")],
+    [
+        ("N", None),
+        ("N^normal^HL70078", "normal"),
+        ("N^N^HL70078", "Normal"),
+        ("N^NO^OURS", "Normal"),
+        ("↓", "Low"),
+    ],
 )
 def test_a_code_that_stays_as_it_is_gets_no_display_that_nobody_sent(flag, display):
     conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y", f"OBX|1|NM|K^k||4|||{flag}|||F")

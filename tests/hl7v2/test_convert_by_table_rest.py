@@ -279,3 +279,18 @@ def test_a_doctors_number_has_its_check_digit_and_her_name_the_time_that_it_hold
     told = [one.get("valueString") for one in found["identifier"][0]["extension"]]
     assert told[-2:] == ["3", "M10"]
     assert found["name"][0]["period"] == {"start": "2020-01-01", "end": "2021-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("address", "systems"), [("", []), ("10.1.1.9^10.1.1.9^DNS", [["XIS", "1.2.3"]])]
+)
+def test_the_system_that_sent_a_message_is_a_device_where_its_address_is_told(address, systems):
+    header = TABLE_MSH.format("ADT^A08^ADT_A01").replace("|XIS|", "|XIS^1.2.3^ISO|")
+    software = segment("SFT", f1="Neusoft", f2="2.1", f3="HIS")
+    conversion = converted(lines(f"{header}{'|' * 12}{address}", software, PID), by_table=True)
+    assert errors(conversion) == []
+    (source, _) = of_type(conversion, "Provenance")
+    named = [one["what"] for one in source["entity"] if "reference" in one["what"]]
+    devices = [target(conversion, one) for one in named]
+    assert [values(one) for one in devices if "identifier" in one] == systems
+    assert [one["manufacturer"] for one in devices if "manufacturer" in one] == ["Neusoft"]

@@ -32,6 +32,12 @@ def organization_of_hd(value: Value, context: Context) -> Json | None:
     return {"resourceType": "Organization", "identifier": found} if found else None
 
 
+def application(value: Value, context: Context) -> Json | None:
+    """Return the Device resource of HD: the system that sent a message, by its names (MSH-3)."""
+    found = _hierarchic(value, with_system=False)
+    return {"resourceType": "Device", "identifier": found} if found else None
+
+
 def _hierarchic(value: Value, *, with_system: bool) -> list[Json]:
     """Return the identifiers of HD."""
     name, number, kind = (one_line(part(value, at)) for at in (1, 2, 3))

@@ -164,10 +164,12 @@ def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any]
 def _coding_of(coded: Coded, value: Value, context: Context) -> dict[str, Any]:
     """Return a table's Coding; by the standard's tables a flag that stays gets no display.
 
-    It has that of the sender, unless this is of another code system.
+    It has that of the sender, unless this is of another code system or the code once more.
     """
     if context.by_table and coded.system == _FLAGS and coded.code == part(value, 1):
         said, system = part(value, 2), part(value, 3)
+        if said == coded.code:
+            return coded.coding()
         if not said or not system or system in ("HL70078", "HL7-0078"):
             return compact({"system": coded.system, "code": coded.code, "display": said}) or {}
     return coded.coding()

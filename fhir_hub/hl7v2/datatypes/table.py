@@ -33,6 +33,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `DischargeLocation` | DLD (PV1-37) | Location resource: kind of place |
 | `Device` | EI, HD, ST | Device resource: identifier |
 | `CodedDevice` | CWE (ORC-18) | Device resource: code, name |
+| `ApplicationDevice` | HD (MSH-3) | Device resource of a system: its names |
 | `Address` | XAD, AD, SAD, ST | Address |
 | `HomeAddress` | the same (PID-11) | Address, of use home where the sender says none |
 | `ContactPoint` | XTN, TN, ST | ContactPoint, or several |
@@ -148,6 +149,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "Location": _either(places.location, by_table.location),
         "Device": organisations.device,
         "CodedDevice": organisations.coded_device,
+        "ApplicationDevice": by_table.application,
         "Address": places.address,
         "HomeAddress": places.home_address,
         "ContactPoint": contacts.contact_point,
@@ -231,6 +233,7 @@ _OTHER_TYPES = {
     "FacilityOrganization": "Organization",
     "CodedOrganization": "Organization",
     "CodedDevice": "Device",
+    "ApplicationDevice": "Device",
     "HomeAddress": "Address",
     "HomePhone": "ContactPoint",
     "WorkPhone": "ContactPoint",
