@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub import __version__
 from fhir_hub.clock import Clock, new_logical_id, now
+from fhir_hub.duties import Finish
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
 from fhir_hub.hl7v2.channels.intake import Intake
@@ -89,11 +90,12 @@ def build(
     clock: Clock = now,
     given: Given | None = None,
     known: Known | None = None,
+    apart: Finish | None = None,
 ) -> Hub:
     """Return the hub over an open store; `clock` says what time it is to it.
 
-    `figures` asks how the processes of the hub are, where there are several; `given` is what the
-    settings were read from, so that channels can be read again; `known` what was read already.
+    `figures` asks how the processes are, where there are several; `given` is what the settings
+    were read from; `known` what was read already; `apart` has another process finish what was left.
     Raises `InvalidMapping` if a map is no good, `InvalidPackage` if a profile is not.
     """
     definitions, profiles, own, mappings = known or read(settings)
@@ -129,7 +131,7 @@ def build(
     also = _rereading(outer, given, intake, receiver).look
     reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload, (also,))
     parts = (service, receiver, intake, trials, codes, deliveries, profiles, orders)
-    return Hub(settings, backend, logs, metrics, *parts, indexing, reloading, figures)
+    return Hub(settings, backend, logs, metrics, *parts, indexing, reloading, figures, apart)
 
 
 def _rereading(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from fhir_hub.telemetry import Log
 
-Replay = Callable[[Sequence[int]], Awaitable[int]]
+Finish = Callable[[], Awaitable[None]]
 
 
 class Leads(Protocol):
@@ -23,10 +23,10 @@ class Leads(Protocol):
 
 
 class HubDuties:
-    """The parts of one process that lead or rest together; `replay` finishes messages."""
+    """The parts of one process that lead or rest together; `finish` has what was left finished."""
 
-    def __init__(self, parts: Sequence[Leads], replay: Replay, log: Log) -> None:
-        self._parts, self._replay, self._log = parts, replay, log
+    def __init__(self, parts: Sequence[Leads], finish: Finish, log: Log) -> None:
+        self._parts, self._finish, self._log = parts, finish, log
 
     def lead(self) -> None:
         """Do from now on what one process does for all: index, deliver, watch, remove."""
@@ -40,7 +40,6 @@ class HubDuties:
         for part in self._parts:
             await part.rest()
 
-    async def replay(self, numbers: Sequence[int]) -> None:
-        """Finish the messages of a process that is gone, in the order of `numbers`."""
-        self._log("messages_replayed", messages=len(numbers))
-        await self._replay(numbers)
+    async def finish_left(self) -> None:
+        """Have a process that does nothing else take over what was left, and finish it."""
+        await self._finish()

@@ -11,7 +11,7 @@ from pathlib import Path
 from socket import socket
 
 from fhir_hub import __version__
-from fhir_hub.duties import HubDuties
+from fhir_hub.duties import Finish, HubDuties
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.journal.desk import JournalDesk
@@ -56,7 +56,10 @@ Ask = Callable[[], Awaitable[Figures]]
 
 @dataclass(slots=True)
 class Hub:
-    """A hub that is built. `is_taking` says whether it takes requests now."""
+    """A hub that is built. `is_taking` says whether it takes requests now.
+
+    `apart` has another process `finish_left`; without it this one does so itself.
+    """
 
     settings: Settings
     backend: Backend
@@ -73,6 +76,7 @@ class Hub:
     indexing: Indexing
     reloading: Reloading
     figures: Ask | None = None
+    apart: Finish | None = None
     is_taking: bool = field(default=False, init=False)
     retention: Retention = field(init=False)
     deadlines: Deadlines = field(init=False)
@@ -155,7 +159,15 @@ class Hub:
         rounds = (self.retention.rounds, self.deadlines.rounds)
         parts = (self.indexing, self.deliveries, self.intake, *rounds)
         all_parts = (*parts, self.notifications)
-        return HubDuties(all_parts, self.receiver.replay, self.logs.get_logger("hub").info)
+        finish = self.apart or self.finish_left
+        return HubDuties(all_parts, finish, self.logs.get_logger("hub").info)
+
+    async def finish_left(self) -> None:
+        """Take over what processes that are gone have left; do it a message at a time."""
+        crew, log = self.backend.crew, self.logs.get_logger("hub").info
+        while crew and (numbers := await crew.take_over()):
+            log("messages_replayed", messages=len(numbers))
+            await self.receiver.replay(numbers, is_alone=True)
 
     def desk(self) -> JournalDesk:
         """Return where received messages are looked after."""

@@ -181,6 +181,7 @@ async def _serve_alone(
     from fhir_hub.collector import calm_collector
     from fhir_hub.server import open_socket
     from fhir_hub.store.open import open_backend
+    from fhir_hub.workers.apart import Apart
 
     with contextlib.ExitStack() as opened:
         listening = None
@@ -188,7 +189,8 @@ async def _serve_alone(
             listening = opened.enter_context(open_socket(settings.host, 0))
             settings = settings.on_port(listening.getsockname()[1])
         async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
-            hub = build(settings, backend, logs, given=given)
+            apart = Apart(settings, logs).finish_left
+            hub = build(settings, backend, logs, given=given, apart=apart)
             calm_collector()
             await hub.run(stop, ready, load, listening)
 

@@ -1,11 +1,12 @@
 """The processes at work on one store, where each of them may write: who leads, who is gone.
 
 One of them *leads*: it does what is done once for all (deadlines, holds, retries, indexing,
-delivery to partners). If it dies another leads. What a process held of messages when it died is
-given to one that lives.
+delivery to partners). If it dies another leads. The messages that a process held when it died are
+left, and one of them may be why it died. So who leads has them finished by a process that does
+nothing else.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Protocol
 
 
@@ -18,8 +19,8 @@ class Duties(Protocol):
     async def rest(self) -> None:
         """Do it no more: another process does."""
 
-    async def replay(self, numbers: Sequence[int]) -> None:
-        """Finish the messages of a process that is gone, in the order of `numbers`."""
+    async def finish_left(self) -> None:
+        """Have a process that does nothing else take over what was left, and finish it."""
 
 
 class Crew(Protocol):
@@ -32,6 +33,12 @@ class Crew(Protocol):
 
     async def serve(self, duties: Duties, lease_s: float) -> None:
         """Be one that may lead, until cancelled. Gone is who shows no life for `lease_s`."""
+
+    async def take_over(self) -> list[int]:
+        """Have this process hold the messages of those who are gone; return them, by turn.
+
+        One that has to wait for who is at work stays with who left it, until its turn comes.
+        """
 
     async def extractions(self) -> Collection[str]:
         """Return by which extractions the others index; empty: one does not say."""

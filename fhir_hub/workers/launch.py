@@ -13,37 +13,16 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import traceback
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
 
 from fhir_hub.app import Known, read
 from fhir_hub.collector import calm_collector
 from fhir_hub.settings import Settings
+from fhir_hub.workers.begin import Begun, begin
 from fhir_hub.workers.folder import metrics_folder
 from fhir_hub.workers.reception import Door
 from fhir_hub.workers.worker import HELD, hear, work
-
-
-class Process(Protocol):
-    """A worker's process, as the supervisor handles it."""
-
-    @property
-    def pid(self) -> int:
-        """Its number."""
-
-    async def wait(self) -> int:
-        """Wait until it has ended; return its status, or the signal that ended it, negative."""
-
-    def send_signal(self, signal: int) -> None:
-        """Send it a signal; raises `ProcessLookupError` if it has ended."""
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-
-    def kill(self) -> None:
-        """End it at once."""
 
 
 class Copy:
@@ -91,14 +70,6 @@ class Copy:
         return self.status
 
 
-class Begun(NamedTuple):
-    """A worker that waits to be told what to do over `pipe`, and for connections at `door`."""
-
-    process: Process
-    pipe: socket.socket
-    door: Door
-
-
 class Launch:
     """Begins workers: those that were copied first, then others.
 
@@ -135,18 +106,7 @@ class Launch:
         """Return a worker that has begun."""
         if self._begun:
             return self._begun.pop(0)
-        own, other = socket.socketpair()
-        door = Door(*socket.socketpair())
-        descriptors = (other.fileno(), door.other.fileno())
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "fhir_hub.workers.worker", *map(str, descriptors), self.folder),
-            pass_fds=descriptors,
-            stdin=asyncio.subprocess.DEVNULL,
-        )
-        other.close()
-        door.other.close()
-        return Begun(process, own, door)
+        return await begin(self.folder)
 
     def close(self) -> None:
         """End the copies that were not ended."""

@@ -6,13 +6,15 @@ from collections.abc import Awaitable
 from typing import Any
 
 from fhir_hub.errors import Unavailable
+from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Log
-from fhir_hub.workers.launch import Process
+from fhir_hub.workers.begin import Process
 from fhir_hub.workers.pipe import Pipe
 from fhir_hub.workers.ports import Ways
 from fhir_hub.workers.reception import Door
 
 _PULSES = 4  # questions to a worker within the time in which it must answer one
+_BUILT_S = 300.0  # a worker that is not built then hangs: 4 s of CPU, on a machine that is busy
 _LAST_S = 10.0  # beyond the time to drain, before a worker that does not end is killed
 
 
@@ -29,6 +31,21 @@ class Member:
         """Return the worker's answer."""
         assert self.pipe is not None
         return await self.pipe.ask(kind, value)
+
+    async def build(
+        self, settings: Settings, mllp_port: int = 0, numbers: tuple[int, ...] | None = None
+    ) -> None:
+        """Have it build its hub, which serves the channels of these numbers if there are any.
+
+        Raises what it cannot be built for. One that hangs on the way is killed: `TimeoutError`.
+        """
+        options = settings.model_dump(mode="json")
+        try:
+            async with asyncio.timeout(_BUILT_S):
+                await self.ask("build", (options, mllp_port, numbers))
+        except TimeoutError:
+            self.process.kill()
+            raise
 
     def lost(self) -> None:
         """Remember that its end of the pipe is closed."""

@@ -42,7 +42,6 @@ from fhir_hub.workers.reception import Reception
 
 _PAUSES_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before a start, by how often it died young
 _YOUNG_S = 60.0
-_BUILT_S = 300.0  # a worker that is not built then hangs: 4 s of CPU, on a machine that is busy
 _TELL_S = 5.0  # a worker that hangs is not waited for longer
 _TRIES = 3  # of the first start, when workers die for no message's sake
 
@@ -167,13 +166,8 @@ class Supervisor:
             return await self._handle(worker, kind, value)
 
         worker.pipe = await open_pipe(own, handle, worker.lost)
-        settings, ways = self._settings.model_dump(mode="json"), self._ports.ways
-        try:
-            async with asyncio.timeout(_BUILT_S):
-                await worker.ask("build", (settings, self._addresses.mllp, ways.numbers))
-        except TimeoutError:
-            worker.process.kill()
-            raise
+        ways = self._ports.ways
+        await worker.build(self._settings, self._addresses.mllp, ways.numbers)
         worker.ways = ways
         while worker.ways is not self._ports.ways:  # they changed meanwhile
             await worker.tell_channels(self._ports.ways)

@@ -4,8 +4,9 @@ It begins (`launch.py`) as a copy, or as `python -m fhir_hub.workers.worker PIPE
 descriptors of socket pairs and a folder for metrics. It is told what to do over the first: `build`
 with the settings, `prepare` (one worker does: finish what a crash interrupted, load a file), `lead`
 (one indexes for new search parameters, and delivers), `refresh` what it knows of those, `replay`
-some messages, take other `channels`, `count` how that ended, give a sign of life (`pulse`). SIGTERM
-makes it drain and end; the end of the supervisor makes it end at once.
+some messages, take other `channels`, `count` how that ended, give a sign of life (`pulse`), or do
+what was `left` and nothing else (`apart.py`). SIGTERM makes it drain and end; the end of who began
+it makes it end at once.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from fhir_hub.settings import load_settings
 from fhir_hub.store.forward import forwarding
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import LIBRARIES, Figures, Logs, share_metrics
+from fhir_hub.workers.apart import Apart
 from fhir_hub.workers.doorway import HTTP, Adopt, Doorway, mllp_kind
 from fhir_hub.workers.pipe import Pipe, open_pipe
 
@@ -64,6 +66,10 @@ class Worker:
         if kind == "refresh":
             await self._hub.indexing.refresh()
             return None
+        if kind == "left":
+            await self._hub.prepare(None)
+            await self._hub.finish_left()
+            return None
         if kind == "channels":
             await self._become(*value)
             return None
@@ -78,6 +84,8 @@ class Worker:
         """Let go of everything, once requests and messages under way are answered."""
         if self._serving is not None:
             await self._serving
+        elif self._hub is not None:
+            await self._hub.receiver.close()
         if self._backend is not None:
             await self._backend.close()
         if self.pipe is not None:
@@ -85,20 +93,25 @@ class Worker:
         self._ending.close()
 
     async def _build(
-        self, options: dict[str, Any], mllp_port: int, numbers: tuple[int, ...]
+        self, options: dict[str, Any], mllp_port: int, numbers: tuple[int, ...] | None
     ) -> None:
         assert self.pipe is not None
-        self._options, self._numbers = options, numbers
         settings = load_settings(None, options, {})
         logs = Logs(settings.log_level, settings.log_format)
         self._ending.enter_context(logs.taking_over(*LIBRARIES))
         near = open_backend(settings.store, settings.sqlite_mapped_mb)
         # where every process may write there is nothing to forward
         self._backend = near if near.crew else forwarding(near, self.pipe.ask)
-        self._hub = build(settings, self._backend, logs, self._figures, known=self._known)
+        parts = (settings, self._backend, logs, self._figures)
+        self._hub = build(*parts, known=self._known, apart=Apart(settings, logs).finish_left)
         calm_collector()
+        if numbers is not None:
+            self._options, self._numbers = options, numbers
+            await self._attend(self._hub, mllp_port)
+
+    async def _attend(self, hub: Hub, mllp_port: int) -> None:
         ready = asyncio.Event()
-        serving = self._hub.attend(self.stop, mllp_port, self._take, ready.set)
+        serving = hub.attend(self.stop, mllp_port, self._take, ready.set)
         self._serving = asyncio.create_task(serving)
         self._serving.add_done_callback(lambda _: ready.set())
         await ready.wait()

@@ -5,19 +5,20 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import parts
 from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.clock import now
+from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.store.journal import Journal
-from fhir_hub.store.open import open_backend
+from fhir_hub.store.crew import Crew
+from fhir_hub.store.open import Backend, open_backend
 
 DEADLY = "DEADLY"
+Work = Callable[[Receiver, Backend], Awaitable[None]]
 
 
 def message(control_id: str, patient_number: str) -> bytes:
@@ -30,14 +31,14 @@ def die() -> None:
 
 
 class Lives:
-    """A hub on one file. `is_mended`: what was deadly is so no more."""
+    """A hub on one store. `is_mended`: what was deadly is so no more."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.is_mended = path, False
+    def __init__(self, url: str) -> None:
+        self.url, self.is_mended = url, False
 
     async def run(
         self,
-        work: Callable[[Receiver, Journal], Awaitable[None]],
+        work: Work,
         on_convert: Callable[[str], None] = lambda control_id: None,
         on_pause: Callable[[], None] = lambda: None,
     ) -> None:
@@ -53,8 +54,9 @@ class Lives:
 
         async def pause(seconds: float) -> None:
             on_pause()
+            await asyncio.sleep(0)
 
-        async with open_backend(f"sqlite:{self.path}") as backend:
+        async with open_backend(self.url) as backend:
             ids, prefix = parts.ids(), f"{os.getpid()}-"
             receiver = Receiver(
                 parts.repository(backend.store, now, lambda: prefix + ids()),
@@ -67,9 +69,9 @@ class Lives:
                 patience=Patience(pause=pause),
             )
             await receiver.begin()
-            await work(receiver, backend.journal)
+            await work(receiver, backend)
 
-    def dies(self, work: Callable[[Receiver, Journal], Awaitable[None]], **hooks: Callable) -> bool:
+    def dies(self, work: Work, **hooks: Callable) -> bool:
         """Do `work` in a process of its own; return whether that was killed."""
         pid = os.fork()
         if not pid:
@@ -84,18 +86,46 @@ class Lives:
         return status != 0
 
 
-def nobody(number, acknowledgment):
-    """Be told that a message is kept."""
+class Duties:
+    """What a hub does for others who are gone; here the process that leads does it itself."""
+
+    def __init__(self, receiver: Receiver, crew: Crew) -> None:
+        self._receiver, self._crew = receiver, crew
+
+    def lead(self) -> None:
+        """Lead."""
+
+    async def rest(self) -> None:
+        """Rest."""
+
+    async def finish_left(self) -> None:
+        while numbers := await self._crew.take_over():
+            await self._receiver.replay(numbers, is_alone=True)
 
 
-async def replay(receiver, journal):
-    await receiver.replay(is_alone=True)
+async def replay(receiver, backend):
+    if backend.crew is None:
+        await receiver.replay(is_alone=True)
+        return
+    await backend.crew.look(Duties(receiver, backend.crew))
+    await asyncio.gather(*backend.crew.finishing)
 
 
 def receiving(*messages):
-    """Return work that takes messages, each durable before it is done."""
+    """Return work that takes messages; all are durable before one is done."""
 
-    async def work(receiver, journal):
-        await asyncio.gather(*(receiver.receive(one, on_kept=nobody) for one in messages))
+    async def work(receiver, backend):
+        kept, convert = list[int](), receiver.processing.convert
+
+        def convert_when_kept(*given):
+            if len(kept) < len(messages):
+                raise Unavailable("it is tried again")
+            return convert(*given)
+
+        def hear(number, acknowledgment):
+            kept.append(number)
+
+        receiver.processing.convert = convert_when_kept
+        await asyncio.gather(*(receiver.receive(one, on_kept=hear) for one in messages))
 
     return work

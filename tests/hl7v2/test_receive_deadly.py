@@ -4,6 +4,7 @@ DESIGN §5, promises 1 and 2. The processes are real and die.
 """
 
 import asyncio
+import os
 
 import pytest
 from hl7v2.deadly_receiver import DEADLY, Lives, die, message, receiving, replay
@@ -12,17 +13,19 @@ from fhir_hub.hl7v2.journal.reasons import shown
 from fhir_hub.hl7v2.sender import read_answer
 
 
-@pytest.fixture
-def lives(tmp_path):
-    return Lives(tmp_path / "hub.sqlite")
+@pytest.fixture(params=os.environ.get("FHIR_HUB_TEST_STORES", "sqlite").split(","))
+def lives(request, tmp_path):
+    if request.param == "mongo":
+        return Lives(request.getfixturevalue("mongo_url"))
+    return Lives(f"sqlite:{tmp_path / 'hub.sqlite'}")
 
 
 def states(lives):
     """Return the states by control id, in the order in which they came."""
     found = []
 
-    async def look(receiver, journal):
-        entered = reversed(await journal.recent(count=100))
+    async def look(receiver, backend):
+        entered = reversed(await backend.journal.recent(count=100))
         found.extend((one.message.control_id, one.state, one.error) for one in entered)
 
     asyncio.run(lives.run(look))
@@ -53,20 +56,20 @@ def test_it_is_answered_ae_when_it_comes_again_until_somebody_replays_it(lives):
     while lives.dies(replay):
         pass
 
-    async def again(receiver, journal):
-        (entered,) = await journal.recent()
+    async def again(receiver, backend):
+        (entered,) = await backend.journal.recent()
         told = shown(entered.error)
         assert told["en"] == "The hub ended each time it did this message"
         assert told["zh"] == "每次处理该消息,平台进程都会终止"
         for _ in range(2):
             assert read_answer(await receiver.receive(MANY[1]))[:2] == (DEADLY, "AE")
-        assert len(await journal.recent()) == 1
+        assert len(await backend.journal.recent()) == 1
 
     asyncio.run(lives.run(again))
     lives.is_mended = True
     asyncio.run(lives.run(again))
 
-    async def by_hand(receiver, journal):
+    async def by_hand(receiver, backend):
         assert (await receiver.again(1)).state == "done"
         assert read_answer(await receiver.receive(MANY[1]))[:2] == (DEADLY, "AA")
 
@@ -78,7 +81,7 @@ def test_replayed_by_hand_it_has_three_lives_again(lives):
     while lives.dies(replay):
         pass
 
-    async def by_hand(receiver, journal):
+    async def by_hand(receiver, backend):
         await receiver.again(1)
 
     assert lives.dies(by_hand)
@@ -102,9 +105,9 @@ def test_who_is_killed_at_any_other_moment_makes_no_dead_letter(lives):
 
 
 def test_who_is_stopped_while_it_does_one_does_not_count(lives):
-    async def stopped(receiver, journal):
-        replaying = asyncio.ensure_future(receiver.replay(is_alone=True))
-        while (pending := await journal.pending()) and not pending[0].error:
+    async def stopped(receiver, backend):
+        replaying = asyncio.ensure_future(replay(receiver, backend))
+        while (pending := await backend.journal.pending()) and not pending[0].error:
             await asyncio.sleep(0)
         await receiver.close()
         await asyncio.gather(replaying, return_exceptions=True)

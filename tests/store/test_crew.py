@@ -6,7 +6,7 @@ Each `Post` is what a process has of its own: a connection, a name, a clock.
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import parts
@@ -43,8 +43,9 @@ class Post:
     async def rest(self) -> None:
         self.told.append("rest")
 
-    async def replay(self, numbers: Sequence[int]) -> None:
-        self.told.append(list(numbers))
+    async def finish_left(self) -> None:
+        numbers = await self.crew.take_over()
+        self.told.append(numbers)
         for number in numbers:
             await self.journal.finish(Finish(number, "done", b"AA"))
         self.replayed.set()
@@ -219,23 +220,42 @@ async def test_a_process_of_this_machine_that_is_no_more_is_not_waited_for(posts
     assert (await second.look())[:1] == ["lead"]
 
 
-async def test_what_could_not_be_replayed_is_taken_over_again(posts):
+async def test_what_one_apart_could_not_finish_another_takes_over(posts, mongo_url):
     first, second = posts
     await first.journal.keep(message(1))
     await first.crew.leave()
 
-    async def fail(numbers: Sequence[int]) -> None:
+    async def fail() -> None:
+        async with post(mongo_url) as apart:
+            assert await apart.crew.take_over() == [1]
+            # meanwhile it is nobody else's, and who gets it again waits for its end
+            assert await first.crew.take_over() == []
+            waiting = asyncio.ensure_future(second.journal.elsewhere(1))
+            await second.look()
+            assert not waiting.done()
+            await end_tasks(waiting)
         raise OSError
 
-    replay, second.replay = second.replay, fail
+    finish, second.finish_left = second.finish_left, fail
     await second.look()
-    failed, _ = await asyncio.wait(second.crew.replays)
-    assert [type(task.exception()) for task in failed] == [OSError]
-    second.replay = replay
+    await asyncio.wait(second.crew.finishing)
+    second.finish_left = finish
     await second.look()
 
     await second.replayed.wait()
     assert second.told == [[1]]
+
+
+async def test_what_comes_after_one_that_somebody_is_at_is_left_until_its_turn(posts, mongo_url):
+    first, second = posts
+    await second.journal.keep(message(1, "P1"))
+    async with post(mongo_url) as third:
+        for number, turns in ((2, ("P1", "P2")), (3, ("P2",)), (4, ("P3",))):
+            await third.journal.keep(message(number, *turns))
+
+    assert await first.crew.take_over() == [4]
+    await second.journal.finish(Finish(1, "done", b""))
+    assert await first.crew.take_over() == [2, 3]
 
 
 async def test_a_leader_that_cannot_reach_the_database_leads_no_more_before_its_lease_ends(posts):

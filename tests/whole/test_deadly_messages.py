@@ -3,16 +3,21 @@
 The test is what ends the worker, when the journal tells that it has begun the message.
 """
 
+import asyncio
 import os
 import signal
 import threading
 from pathlib import Path
 
 import apsw
+import mongo_server
+import pytest
 from hl7v2.deadly_receiver import Lives, die, receiving, replay
 from whole.running import RunningHub
 from whole.test_durability import oru
 from whole.workers import large, until
+
+from fhir_hub.store.open import open_backend
 
 
 def children(pid: int) -> set[int]:
@@ -21,7 +26,7 @@ def children(pid: int) -> set[int]:
 
 def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path):
     path, message = tmp_path / "hub.sqlite", large(0)
-    lives = Lives(path)
+    lives = Lives(f"sqlite:{path}")
     work = (receiving(message), replay, replay)
     assert [lives.dies(one, on_convert=lambda _: die()) for one in work] == [True] * 3
     journal = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
@@ -49,3 +54,37 @@ def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path)
                 assert b"MSA|AE|K0" in mllp.send(message)
                 assert b"MSA|AA|K3" in mllp.send(oru(3))
         assert [row[:2] for row in told()] == [("K0", "dead"), ("K3", "done")]
+
+
+@pytest.mark.skipif(
+    "mongo" not in os.environ.get("FHIR_HUB_TEST_STORES", ""), reason="make test-mongo"
+)
+def test_on_mongodb_one_apart_dies_of_it_and_the_hub_serves_meanwhile(mongodb):
+    with mongo_server.fresh(mongodb) as url:
+        lives, message, own = Lives(url), large(0), os.getpid()
+        work = (receiving(message), replay, replay)
+        assert [lives.dies(one, on_convert=lambda _: die()) for one in work] == [True] * 3
+        before = children(own)
+
+        def told() -> list[tuple[str, str, str]]:
+            async def look() -> list[tuple[str, str, str]]:
+                async with open_backend(url) as backend:
+                    found = reversed(await backend.journal.recent())
+                    return [(one.message.control_id, one.state, one.error) for one in found]
+
+            return asyncio.run(look())
+
+        assert ", time 2;" in told()[0][2]
+        with RunningHub(url) as hub, hub.mllp() as mllp:
+            (server,) = children(own) - before
+            until(lambda: ", time 3;" in told()[0][2])
+            (apart,) = children(server)
+            os.kill(apart, signal.SIGKILL)
+            assert b"MSA|AA|K4" in mllp.send(oru(4))
+            until(lambda: told()[0][1] == "dead")
+            assert told()[0][2].startswith("Deadly: ")
+            assert "message_deadly" in hub.logged()
+            assert b"MSA|AE|K0" in mllp.send(message)
+            assert b"MSA|AA|K3" in mllp.send(oru(3))
+            until(lambda: not children(server))
+            assert [row[:2] for row in told()] == [("K0", "dead"), ("K4", "done"), ("K3", "done")]

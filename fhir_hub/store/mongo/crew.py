@@ -7,8 +7,9 @@ then goes on under a new name, without what it held. One on this machine whose p
 more is removed at once.
 
 The document `leader` of `hub` names who leads; when that process is gone, who first puts his own
-name there leads. The leader takes over the messages of those who are gone. A process that could
-not beat for as long as its lease stops leading before another may begin.
+name there leads. The leader has a process of its own take over the messages of those who are gone:
+while that is at work nobody else does them, and if it dies they are left once more. A process that
+could not beat for as long as its lease stops leading before another may begin.
 
 Nothing here is what makes an effect happen once: that is the state of the message and of the
 versions, in one transaction. Were two to lead for a moment, one of them would be refused.
@@ -29,7 +30,7 @@ from pymongo.errors import DuplicateKeyError
 from fhir_hub.store.crew import Duties
 from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.mongo.driver import Connection, Refused, told
-from fhir_hub.store.mongo.messages import MESSAGE, NOBODY, PROCESS, UNDER_WAY
+from fhir_hub.store.mongo.messages import MESSAGE, PROCESS, UNDER_WAY
 from fhir_hub.store.mongo.schema import HUB
 
 LEADER = "leader"
@@ -51,7 +52,7 @@ class MongoCrew:
         self._beating: asyncio.Task[None] | None = None
         self._last = clock()
         self._seen: dict[str, tuple[int, float]] = {}
-        self.replays: set[asyncio.Task[None]] = set()
+        self.finishing: set[asyncio.Task[None]] = set()
         self._has_looked = False
         connection.on_session = self._note
 
@@ -78,7 +79,7 @@ class MongoCrew:
             await asyncio.sleep(self._lease_s / _BEATS)
 
     async def look(self, duties: Duties) -> None:
-        """Beat, remove who is gone, lead if nobody does, take over what was left."""
+        """Beat, remove who is gone, lead if nobody does, have what was left finished."""
         if not await self._beat() and self.is_leading:
             self.is_leading = False
             await duties.rest()
@@ -86,10 +87,23 @@ class MongoCrew:
         if not self.is_leading and await self._takes_lead():
             self.is_leading = True
             duties.lead()
-        if self.is_leading and not self.replays and (numbers := await self._take_over()):
-            task = asyncio.create_task(self._replay(duties, numbers))
-            self.replays.add(task)
-            task.add_done_callback(self.replays.discard)
+        if self.is_leading and not self.finishing and await self._left():
+            task = asyncio.create_task(self._finish_left(duties))
+            self.finishing.add(task)
+            task.add_done_callback(self.finishing.discard)
+
+    async def take_over(self) -> list[int]:
+        """Have this process hold the messages of those who are gone; return them, by turn."""
+        await self.join()
+        taken = []
+        for number, holder in await self._left():
+            with told():
+                found = await self._connection[UNDER_WAY].update_one(
+                    {"_id": number, "holder": holder}, {"$set": {"holder": self.name}}
+                )
+            if found.modified_count:
+                taken.append(number)
+        return await self._unfinished(taken)
 
     async def extractions(self) -> frozenset[str]:
         """Return by which extractions the others index; empty: one does not say."""
@@ -101,7 +115,7 @@ class MongoCrew:
     async def leave(self) -> None:
         """Tell the others that this process is no more at work."""
         # waited for: a transaction that is cut off would keep its locks for a minute
-        await end_tasks(*self.replays, *filter(None, (self._joining,)))
+        await end_tasks(*self.finishing, *filter(None, (self._joining,)))
         if self._beating is not None:  # who joined to the last has begun it only now
             await end_tasks(self._beating)
         if self._joining is not None:
@@ -196,29 +210,31 @@ class MongoCrew:
             )
         return bool(taken.modified_count)
 
-    async def _take_over(self) -> list[int]:
-        """Return the messages of those who are gone, which are this process's now, by turn."""
-        left = await self._connection.find(
-            UNDER_WAY, {"holder": {"$ne": self.name}}, fields=["holder"], sort=[("turn", 1)]
-        )
-        holders = {one["holder"] for one in left}
+    async def _left(self) -> list[tuple[int, str]]:
+        """Return the messages of those who are gone, with who left them, by turn.
+
+        Not those that come after one that somebody is at, or will be known to have left: to wait
+        for it may take longer than a message is waited for.
+        """
+        fields = ["holder", "words"]
+        under_way = await self._connection.find(UNDER_WAY, {}, fields=fields, sort=[("turn", 1)])
+        holders = {one["holder"] for one in under_way}
         # who holds a message was there before it: who is not there now is gone for good
         there = await self._connection.find(
             PROCESS, {"_id": {"$in": list(holders)}}, fields=["_id"]
         )
-        gone = holders - {one["_id"] for one in there}
-        taken = []
-        for one in left:
-            if one["holder"] not in gone:
-                continue
-            with told():
-                own = {"$set": {"holder": self.name}}
-                found = await self._connection[UNDER_WAY].update_one(
-                    {"_id": one["_id"], "holder": one["holder"]}, own
-                )
-            if found.modified_count:
-                taken.append(one["_id"])
-        return await self._unfinished(taken)
+        gone = holders - {one["_id"] for one in there} - {self.name}
+        left, awaited = list[tuple[int, str]](), set[str]()
+        for one in under_way if gone else ():
+            if one["holder"] in gone and not awaited.intersection(one["words"]):
+                left.append((one["_id"], one["holder"]))
+            else:
+                awaited.update(one["words"])
+        return left
+
+    async def _finish_left(self, duties: Duties) -> None:
+        with contextlib.suppress(Exception):  # the next look finds what is still left
+            await duties.finish_left()
 
     async def _unfinished(self, numbers: list[int]) -> list[int]:
         """Return those that are not finished; of a done one that was to be done again, let go."""
@@ -233,15 +249,6 @@ class MongoCrew:
             with told():
                 await self._connection[UNDER_WAY].delete_many({"_id": {"$in": over}})
         return [number for number in numbers if number in unfinished]
-
-    async def _replay(self, duties: Duties, numbers: list[int]) -> None:
-        try:
-            await duties.replay(numbers)
-        finally:  # what could not be done is nobody's, and taken over again
-            with contextlib.suppress(Exception):
-                await self._connection[UNDER_WAY].update_many(
-                    {"_id": {"$in": numbers}, "holder": self.name}, {"$set": {"holder": NOBODY}}
-                )
 
 
 def _machine() -> str:
