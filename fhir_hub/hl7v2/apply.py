@@ -25,6 +25,7 @@ from fhir_hub.hl7v2.meaning import (
     documents,
     moves,
     numbers_moved,
+    orders,
     snapshots,
     unlinks,
 )
@@ -76,6 +77,7 @@ async def apply(
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
     await _find_others(unit, things, conversion.teller.event)
+    orders.settle(things, telling.notes)
     await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):
@@ -84,8 +86,7 @@ async def apply(
     addresses = {url: thing.address for thing in things for url in thing.full_urls}
     routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
-    moves.keep_class(things, conversion.teller.event)
-    bookings.keep_over(things, conversion.teller.event)
+    _keep(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
     for thing in [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]:
@@ -102,6 +103,12 @@ async def apply(
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, addresses, parameters)
     return tuple(dict.fromkeys([thing.key for thing in things]))
+
+
+def _keep(things: Sequence[Thing], event: str) -> None:
+    """Leave what is stored as it is where the event says nothing of it, though the message does."""
+    moves.keep_class(things, event)
+    bookings.keep_over(things, event)
 
 
 async def _follow(

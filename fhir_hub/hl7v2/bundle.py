@@ -16,9 +16,10 @@ def to_bundle(conversion: "Conversion") -> dict[str, Any]:
     """Return the transaction Bundle of a conversion: an entry a resource.
 
     What may be stored already is a conditional update by its strongest identifier, or where it
-    is to be left as it is a conditional create; anything else is a create.
+    is to be left as it is a conditional create; anything else is a create. What only changes what
+    is stored has no entry: no Bundle can say that.
     """
-    entries = [_entry(one) for one in conversion.resources]
+    entries = [_entry(one) for one in conversion.resources if one.mode != "change"]
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction"}
     return bundle | ({"entry": entries} if entries else {})
 

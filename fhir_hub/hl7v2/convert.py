@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2 import structure
-from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
+from fhir_hub.hl7v2.dropped import Late, drop_incomplete, drop_witnesses
 from fhir_hub.hl7v2.er7 import Message, Segment
 from fhir_hub.hl7v2.groups import Node, assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.matches import leave_moved, set_matches
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
-from fhir_hub.hl7v2.meaning.updates import action_of, says_none, snapshots_in
+from fhir_hub.hl7v2.meaning.updates import action_of, snapshots_in
 from fhir_hub.hl7v2.plans import Plans
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
 from fhir_hub.hl7v2.reads import unread
@@ -44,11 +44,12 @@ class Converted(NamedTuple):
 
     `match` are the identifiers (system, value) and keys in `meta.tag` (system, code) by which a
     stored one is found, strongest first; none: it is always new. `mode` `create` leaves a stored
-    one as it is, `update` lays this over it. `nulls` are elements that the message deletes,
-    parts too (`period.end`), `removes` items to take out of lists, `whole` lists of which all
-    that the sender knows is here. `segment` is what made it, `action` what the action code of
-    that wants: `delete`, `leave` or, `""`, to add and update. `earlier` are numbers that others of
-    the message have too: what is stored with one of them, and is of the same code, is this.
+    one as it is, `update` lays this over it, `change` too, but it makes none and nothing refers
+    to it. `nulls` are elements that the message deletes, parts too (`period.end`), `removes` items
+    to take out of lists, `whole` lists of which all that the sender knows is here. `segment` is
+    what made it, `action` what the action code of that wants: `delete`, `leave` or, `""`, to add
+    and update. `earlier` are numbers that others of the message have too: what is stored with one
+    of them, and is of the same code, is this.
     """
 
     full_url: str
@@ -137,11 +138,11 @@ def _convert(
     set_matches(late)
     _take_out(late)
     leave_moved(run.drafts)
-    dropped = _drop_incomplete(late, run, mappings.completeness)
+    dropped = drop_incomplete(late, run, mappings.completeness)
     for place, entry, draft in late:
         for row in entry.last:
             row.act(place, draft)
-    dropped += _drop_witnesses(run, mappings.completeness)
+    dropped += drop_witnesses(run, mappings.completeness)
     left = [] if settings.is_strict else unread(run, late, program.reads)
     kept = kept_segments(run, left)
     if settings.is_strict:
@@ -190,7 +191,6 @@ def _run(
     return run
 
 
-Late = list[tuple[Place, Entry, Draft]]
 LateActs = list[tuple[Place, Draft, Acts]]
 
 
@@ -206,7 +206,7 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             run.left.append((segment, -1))
             continue
         place = Place(segment, node, run)
-        left, ran, is_early = segment.filled, len(late), False
+        left, ran, is_early = -1 if here.is_untold else segment.filled, len(late), False
         for entry, plan in plans.of(here, place):
             if plan.test is not None and not plan.test(place):
                 continue
@@ -245,7 +245,8 @@ def _begun(entry: Entry, segment: Segment, node: Node, run: Run) -> Draft:
     draft = Draft(entry.name, made, run.full_url(entry.name), segment)
     draft.mode = entry.mode
     run.drafts.append(draft)
-    node.add_draft(entry.name, draft)
+    if entry.mode != "change":
+        node.add_draft(entry.name, draft)
     return draft
 
 
@@ -289,68 +290,6 @@ def _take_out(late: Late) -> None:
             for element, items in draft.resource.items():
                 if element != "resourceType":
                     loser.remove(element, items)
-
-
-Dropped = list[tuple[Draft, str]]
-
-
-def _drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped:
-    """Leave out what lacks a required element, and all references to it; say why."""
-    dropped: Dropped = []
-    leave_out: list[str] = []
-    run.row = None
-    again = True
-    while again:
-        again = False
-        for draft in [one for one in run.drafts if not one.is_witness]:
-            is_none = draft.name != "Patient" and says_none(draft.segment)
-            lacking = "content" if is_none else completeness.missing(draft.resource, leave_out)
-            if leave_out:
-                for part in leave_out:
-                    run.issue("incomplete", f"{part} was left out")
-                leave_out.clear()
-            if lacking:
-                resource_type = draft.resource["resourceType"]
-                reason = f"{resource_type} without {lacking} was not made"
-                run.issue("incomplete", reason)
-                dropped.append((draft, reason))
-                run.drafts.remove(draft)
-                _forget(late, run, draft)
-                again = True
-    return dropped
-
-
-def _forget(late: Late, run: Run, gone: Draft) -> None:
-    for place, _, _ in late:
-        place.node.forget(gone.name, gone)
-    for draft in run.drafts:
-        _without(draft.resource, {"reference": gone.full_url})
-
-
-def _without(node: Any, reference: Json) -> None:
-    children = list(node.items()) if isinstance(node, dict) else []
-    for name, value in children:
-        if value == reference:
-            del node[name]
-        elif isinstance(value, list):
-            for item in value:
-                _without(item, reference)
-            value[:] = [item for item in value if item not in (reference, {})]
-            if not value:
-                del node[name]
-        else:
-            _without(value, reference)
-
-
-def _drop_witnesses(run: Run, completeness: Completeness) -> Dropped:
-    dropped: Dropped = []
-    for draft in [one for one in run.drafts if one.is_witness]:
-        if lacking := completeness.missing(draft.resource, []):
-            run.row = None
-            run.issue("incomplete", f"{draft.name} without {lacking} was not made")
-            dropped.append((draft, f"{draft.name} without {lacking} was not made"))
-            run.drafts.remove(draft)
-    return dropped
 
 
 def _delete_items(late: Late) -> None:

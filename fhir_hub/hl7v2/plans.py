@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 _MOST, _LONGEST_EVENT = 256, 20
 
 
-class Here:
-    """The `entries` for a segment in a group, and what they do in the shapes that came of late."""
+def runs(mode: str, by_table: bool) -> bool:
+    """Say whether an entry of a mode runs: by the standard's tables all do that make something."""
+    return mode != ("change" if by_table else "table")
 
-    __slots__ = ("_asks", "_known", "entries")
+
+class Here:
+    """The `entries` for a segment in a group, and what they do in the shapes that came of late.
+
+    `is_untold` where no resource tells what they take: there are none, or they only change some.
+    """
+
+    __slots__ = ("_asks", "_known", "entries", "is_untold")
 
     def __init__(self, entries: "tuple[Entry, ...]") -> None:
         self.entries = entries
+        self.is_untold = all(entry.mode == "change" for entry in entries)
         self._asks = tuple(dict.fromkeys(name for entry in entries for name in entry.asks))
         self._known: dict[tuple[Any, ...], list[tuple[Entry, Plan]]] = {}
 
@@ -40,7 +49,7 @@ class Here:
         if found is None:
             found = []
             for entry in self.entries:
-                plan = entry.plan(place) if run.by_table or entry.mode != "table" else None
+                plan = entry.plan(place) if runs(entry.mode, run.by_table) else None
                 if plan is not None:
                     found.append((entry, plan))
             if len(run.event) <= _LONGEST_EVENT:

@@ -344,7 +344,7 @@ def _entry(
         written.get("when"),
         written.get("unless"),
         written.get("call") == "join",
-        taken_by(compiled, written["segment"]),
+        taken_by(compiled, written["segment"]) if written.get("mode") != "change" else 0,
         written.get("before", ""),
         _asked(written, compiled),
         scope.plans,

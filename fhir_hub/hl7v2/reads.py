@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.groups import Node
+from fhir_hub.hl7v2.plans import runs
 from fhir_hub.hl7v2.rows.compiler import Compiled
 from fhir_hub.hl7v2.rows.row import Row
 
@@ -82,7 +83,7 @@ def _steering(
     yield from ((name, 1) for name in NUMBERED)
     for listed in entries.values():
         for entry in listed:
-            if by_table or entry.mode != "table":
+            if entry.mode != "change" and runs(entry.mode, by_table):
                 yield from ((path.segment, path.field) for path in entry.steered_by)
 
 
@@ -110,6 +111,7 @@ def unread(
     `run.left` has what the entries of the segment itself left, `late` every entry that ran, and
     where; `reads` tells what such entries read.
     """
+    late = [one for one in late if one[1].mode != "change"]  # nobody knows whether those tell
     known = reads(frozenset([entry.where for _, entry, _ in late]), run.by_table)
     doubtful: dict[str, dict[int, int]] = {}
     some: list[tuple[Segment, int]] = []

@@ -90,7 +90,7 @@ def _united(first: Converted, second: Converted) -> Converted:
         resource=unite(first.resource, second.resource),
         match=tuple(dict.fromkeys((*first.match, *second.match))),
         earlier=tuple(dict.fromkeys((*first.earlier, *second.earlier))),
-        mode="update" if "update" in (first.mode, second.mode) else "create",
+        mode=first.mode if first.mode == second.mode else "update",
         nulls=tuple(dict.fromkeys((*first.nulls, *second.nulls))),
         removes={
             element: [*first.removes.get(element, ()), *second.removes.get(element, ())]

@@ -56,7 +56,8 @@ def _reference(order: Segment, place: Place, draft: Draft, numbers: list[Path]) 
     following = (one.index for one in run.message.all("ORC") if one.index > order.index)
     end = next(following, len(run.message.segments))
     for one in run.drafts:
-        if one.resource["resourceType"] == kind and order.index <= one.segment.index < end:
+        is_made = one.mode != "change" and one.resource["resourceType"] == kind
+        if is_made and order.index <= one.segment.index < end:
             return {"reference": one.full_url}
     for path, read in zip(numbers, (identifiers.placer_ei, identifiers.filler_ei), strict=True):
         value = next(iter(order.repetitions(path.field)), None)

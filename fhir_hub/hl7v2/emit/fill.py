@@ -94,7 +94,11 @@ class Filler:
     def _entries(self, spot: Spot) -> Iterator[Backwards]:
         taken: set[str] = set()
         for entry in self._program.entries_in(spot.segment, spot.group).entries:
-            if entry.name not in spot.drafts or entry.mode == "table" or entry.takes_out:
+            if (
+                entry.name not in spot.drafts
+                or entry.mode in ("table", "change")
+                or entry.takes_out
+            ):
                 continue
             if not conditions_of(entry.when, entry.unless).allow(self._header):
                 continue

@@ -193,6 +193,7 @@ def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
 _EXTENSIONS = _united(lambda extension: extension.get("url", ""))
 OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
 _EVENT: Mapping[str, Rule] = {**OTHERS, "participant": _united(who)}
+_REQUESTS = ("MedicationRequest", "NutritionOrder", "ServiceRequest", "SupplyRequest")
 RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
         "Patient": {
@@ -216,6 +217,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "location": _united(who),
         },
     }
+    | {kind: {**OTHERS, "status": _known} for kind in _REQUESTS}
 )
 # What tells an item of a list from the others, where an older message may add some.
 KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(

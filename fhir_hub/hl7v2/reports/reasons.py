@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.plans import runs
 from fhir_hub.hl7v2.reads import NUMBERED, ROUTING
 from fhir_hub.hl7v2.reports.leaves import Leaf
 
@@ -87,7 +88,7 @@ class Reasons:
 
     def _entries(self) -> Iterator["Entry"]:
         for entries in self._program.entries.values():
-            yield from (one for one in entries if self._by_table or one.mode != "table")
+            yield from (one for one in entries if runs(one.mode, self._by_table))
 
 
 def _reads(row: "Row", name: str, number: int) -> bool:

@@ -55,7 +55,8 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
         if test is not None and not test(place):
             return
         if name == "*":
-            found = [one for one in place.run.everything() if not one.is_witness]
+            made = (one for one in place.run.everything() if one.mode != "change")
+            found = [one for one in made if not one.is_witness]
         else:
             found = place.node.linked_drafts(name)
             if len(found) > 1:

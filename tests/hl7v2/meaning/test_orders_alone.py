@@ -1,0 +1,133 @@
+"""An order of which a message has ORC alone (CA, DC, HD …), or says what it does to a stored one.
+
+Spec: HL7v2 chapter 4, ORC-1 and ORC-5, tables 0119 and 0038
+"""
+
+import pytest
+from meaning_parts import person, segment
+
+DRUG = "RXO|A10BA02^二甲双胍^ATC|0.5||g"
+ENCODED = "RXE||A10BA02^二甲双胍^ATC|0.5||g"
+DIET = "ODS|D|||1400^流质^L"
+SUPPLY = "RQD|1|G7^纱布^L|||2|包"
+GLUCOSE = segment("OBR", f2="P1^SHTH01", f4="GLU^血糖")
+
+
+@pytest.fixture
+def one_order(every):
+    """Return the only order of any kind that is stored."""
+
+    async def run():
+        kinds = ("MedicationRequest", "ServiceRequest", "NutritionOrder", "SupplyRequest")
+        (found,) = [one for kind in kinds for one in await every(kind)]
+        return found
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("event", "detail"), [("ORM^O01", DRUG), ("OMP^O09", DRUG), ("RDE^O11", ENCODED)]
+)
+async def test_an_order_control_without_details_changes_the_prescription_of_its_number(
+    say, one_order, event, detail
+):
+    await say(event, "0900", person(), "ORC|NW|P1^SHTH01|F1^PHA||||||20250314090000", detail)
+    before = await one_order()
+    states = []
+    for at, order in enumerate(
+        (
+            "HD|P1^SHTH01",
+            "RL|P1^SHTH01",
+            "SC|P1^SHTH01|||CM",
+            "XO|P1^SHTH01||||||||||||||",
+            "OC||F1^PHA",
+            "UC|P1^SHTH01",
+            "DC|P1^SHTH01|F1^PHA||IP||||20250314110000|||||||REFUSED^患者拒绝^L",
+        )
+    ):
+        await say(event, f"10{at}0", person(), f"ORC|{order}")
+        states.append((await one_order())["status"])
+    after = await one_order()
+
+    assert states == ["on-hold", "active", *["completed"] * 2, *["cancelled"] * 2, "stopped"]
+    assert after["statusReason"]["text"] == "患者拒绝"
+    for name in ("medicationCodeableConcept", "dosageInstruction", "authoredOn", "identifier"):
+        assert after[name] == before[name]
+
+
+async def test_the_pharmacys_answer_without_details_cancels_the_prescription(say, one_order):
+    await say("OMP^O09", "0900", person(), "ORC|NW|P1^SHTH01", DRUG)
+    answer = ("MSA|AA|C1", person(), "ORC|CR|P1^SHTH01")
+    await say("ORR^O02", "1000", *answer, by="PHA|SHTH01")
+
+    assert (await one_order())["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("event", "detail", "states"),
+    [
+        pytest.param(
+            "ORM^O01", GLUCOSE, ["active", "active", "revoked"], id="service: HD is a request"
+        ),
+        pytest.param("ORM^O01", DIET, ["on-hold", "active", "revoked"], id="diet"),
+        pytest.param("OMS^O05", SUPPLY, ["suspended", "active", "cancelled"], id="supply"),
+    ],
+)
+async def test_orders_of_other_kinds_are_changed_too(say, one_order, event, detail, states):
+    await say(event, "0900", person(), "ORC|NW|P1^SHTH01", detail)
+    found = []
+    for at, code in (("1000", "HD"), ("1100", "RL"), ("1200", "DC")):
+        await say("ORM^O01", at, person(), f"ORC|{code}|P1^SHTH01")
+        found.append((await one_order())["status"])
+
+    assert found == states
+
+
+async def test_several_prescriptions_are_stopped_each_by_its_number(say, every):
+    for number in "12":
+        order = f"ORC|NW|P{number}^SHTH01"
+        await say("OMP^O09", f"090{number}", person(), order, DRUG)
+    gone = ("ORC|DC|P1^SHTH01", "ORC|CA|P2^SHTH01", "ORC|NW|P3^SHTH01", DRUG)
+    await say("ORM^O01", "1000", person(), *gone)
+
+    states = [one["status"] for one in await every("MedicationRequest")]
+    assert states == ["stopped", "cancelled", "active"]
+    assert not await every("ServiceRequest")
+
+
+async def test_the_provenance_of_the_message_names_what_it_changed(say, every, one_order):
+    await say("OMP^O09", "0900", person(), "ORC|NW|P1^SHTH01", DRUG)
+    for at, event in (("1000", "OMP^O09"), ("1100", "ORM^O01")):
+        await say(event, at, person(), "ORC|HD|P1^SHTH01")
+    changed = f"MedicationRequest/{(await one_order())['id']}"
+
+    for provenance in await every("Provenance"):
+        targets = [one["reference"] for one in provenance["target"]]
+        assert targets.count(changed) == 1
+        assert not [one for one in targets if one.startswith(("urn:", "ServiceRequest"))]
+
+
+async def test_a_prescription_that_nobody_knows_is_not_made_and_the_log_says_so(say, every, log):
+    await say("OMP^O09", "0900", person(), "ORC|DC|P1^SHTH01||||||||||V1^方")
+
+    assert not await every("MedicationRequest")
+    assert "message_order_not_known resources=MedicationRequest:1" in log.lines
+
+
+async def test_a_stop_with_details_holds_though_the_message_repeats_the_state_of_before(
+    say, one_order
+):
+    await say("OMP^O09", "0900", person(), "ORC|NW|P1^SHTH01", DRUG)
+    stop = "ORC|DC|P1^SHTH01|||IP|||||||||||REFUSED^患者拒绝^L"
+    await say("OMP^O09", "1000", person(), stop, DRUG)
+
+    found = await one_order()
+    assert (found["status"], found["statusReason"]["text"]) == ("stopped", "患者拒绝")
+    assert "reasonCode" not in found
+
+
+async def test_a_control_code_that_says_no_state_leaves_the_state_of_an_order(say, one_order):
+    await say("ORM^O01", "0900", person(), "ORC|NW|P1^SHTH01|||IP", GLUCOSE)
+    await say("ORM^O01", "1000", person(), "ORC|UC|P1^SHTH01", GLUCOSE)
+
+    assert (await one_order())["status"] == "active"
