@@ -36,6 +36,8 @@ from pymongo import MongoClient
 IS_SLOW = (
     os.environ.get("FHIR_HUB_TEST_STORES") == "mongo" and "FHIR_HUB_TEST_MONGODB" not in os.environ
 )
+# what lasts when a process ends: on which such store tests run that have no need of each kind
+KINDS = os.environ.get("FHIR_HUB_TEST_STORES", "sqlite").split(",")
 
 
 @contextmanager

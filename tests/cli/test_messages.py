@@ -5,9 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
+import mongo_server
 import pytest
 
 from fhir_hub.app import build
+from fhir_hub.clock import microseconds, now
 from fhir_hub.settings import load_settings
 from fhir_hub.store.base import Finish
 from fhir_hub.store.journal import Received
@@ -21,31 +23,39 @@ MERGE = MESSAGES / "03_ADT_A40_tertiary_merge.hl7"
 WITHOUT = MERGE.read_bytes().replace(b"T0099001^^^SHTH01^PI", b"")
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A journal of four: 1 and 2 are done, 3 failed for good, 4 was given up for a full disk."""
-    path = tmp_path_factory.mktemp("journal") / "hub.sqlite"
+def make(url: str) -> None:
+    """Make a journal of four: 1 and 2 are done, 3 failed for good, 4 as the disk was full."""
 
-    async def make() -> None:
-        url = f"sqlite:{path}"
+    async def work() -> None:
         async with open_backend(url) as backend:
             hub = build(load_settings(None, {"store": url}, {}), backend, Logs("error", "json"))
             for raw in (FIRST.read_bytes(), LAB.read_bytes(), WITHOUT):
                 await hub.receiver.receive(raw)
             other = LAB.read_bytes().replace(b"-000781|P", b"-000782|P")
             sender = ("LIS", "SHTH01", "LIS20250314-000782")
-            message = Received("mllp", "|".join(sender), "d", 1, other, "ORU^R01", *sender)
+            came = microseconds(now())
+            message = Received("mllp", "|".join(sender), "d", came, other, "ORU^R01", *sender)
             kept = await backend.journal.keep(message)
             dead = Finish(kept.entered.number, "dead", b"AE", "Unavailable: no disk", finished=1)
             await backend.journal.finish(dead)
 
-    asyncio.run(make())
+    asyncio.run(work())
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    path = tmp_path_factory.mktemp("journal") / "hub.sqlite"
+    make(f"sqlite:{path}")
     return path
 
 
-@pytest.fixture
-def store(template, tmp_path):
-    path = tmp_path / "hub.sqlite"
+@pytest.fixture(params=mongo_server.KINDS)
+def store(request, tmp_path):
+    if request.param == "mongo":
+        url = request.getfixturevalue("mongo_url")
+        make(url)
+        return url
+    template, path = request.getfixturevalue("template"), tmp_path / "hub.sqlite"
     shutil.copy(template, path)
     return f"sqlite:{path}"
 

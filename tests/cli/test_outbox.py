@@ -2,6 +2,7 @@
 
 import asyncio
 
+import mongo_server
 import pytest
 
 from fhir_hub.hl7v2.deliver.outbox import Dead, Outbox, Pending, Progress
@@ -11,9 +12,11 @@ DEAD = Dead("E1-7", "REF^I12", "Task/t1", 2, 7, "AR", "200", "2025-03-15T02:30:0
 PENDING = Pending("E1-9", "SIU^S12", "Appointment/a1", 1, 9, b"MSH|")
 
 
-@pytest.fixture
-def store(tmp_path):
+@pytest.fixture(params=mongo_server.KINDS)
+def store(request, tmp_path):
     address = f"sqlite:{tmp_path / 'hub.sqlite'}"
+    if request.param == "mongo":
+        address = request.getfixturevalue("mongo_url")
 
     async def make():
         async with open_backend(address) as backend:

@@ -4,8 +4,8 @@ DESIGN §5, promises 1 and 2. The processes are real and die.
 """
 
 import asyncio
-import os
 
+import mongo_server
 import pytest
 from hl7v2.deadly_receiver import DEADLY, Lives, die, message, receiving, replay
 
@@ -13,7 +13,7 @@ from fhir_hub.hl7v2.journal.reasons import shown
 from fhir_hub.hl7v2.sender import read_answer
 
 
-@pytest.fixture(params=os.environ.get("FHIR_HUB_TEST_STORES", "sqlite").split(","))
+@pytest.fixture(params=mongo_server.KINDS)
 def lives(request, tmp_path):
     if request.param == "mongo":
         return Lives(request.getfixturevalue("mongo_url"))

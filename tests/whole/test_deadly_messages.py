@@ -56,9 +56,7 @@ def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path)
         assert [row[:2] for row in told()] == [("K0", "dead"), ("K3", "done")]
 
 
-@pytest.mark.skipif(
-    "mongo" not in os.environ.get("FHIR_HUB_TEST_STORES", ""), reason="make test-mongo"
-)
+@pytest.mark.skipif("mongo" not in mongo_server.KINDS, reason="make test-mongo")
 def test_on_mongodb_one_apart_dies_of_it_and_the_hub_serves_meanwhile(mongodb):
     with mongo_server.fresh(mongodb) as url:
         lives, message, own = Lives(url), large(0), os.getpid()
