@@ -280,3 +280,31 @@ def test_a_default_may_be_a_code_that_no_row_has():
 
     assert table.get("?").code == "z"
     assert table.get("?").system == "s"
+
+
+_V2 = "http://terminology.hl7.org/CodeSystem/v2-"
+
+
+@pytest.mark.parametrize(
+    ("table", "raw", "codings", "text"),
+    [
+        ("SpecimenType", "abs", [(f"{_V2}0487", "ABS"), (_LOCAL, "abs")], None),
+        ("SpecimenType", "WND^创面", [(f"{_V2}0487", "WND"), (_LOCAL, "WND")], "创面"),
+        ("SpecimenType", "URC^尿培养^L", [(_LOCAL, "URC")], "尿培养"),
+        ("SpecimenType", "URC^Clean catch^HL70487", [(f"{_V2}0487", "URC")], "Clean catch"),
+        ("SpecimenType", "Q7^自拟", [(_LOCAL, "Q7")], "自拟"),
+        ("BodySite", "LA", [(f"{_V2}0163", "LA"), (_LOCAL, "LA")], None),
+        ("SpecimenAdditive", "ENT+", [(f"{_V2}0371", "ENT+"), (_LOCAL, "ENT+")], None),
+        ("DiagnosticServiceSection", "URN", [(f"{_V2}0074", "URN"), (_LOCAL, "URN")], None),
+    ],
+)  # fmt: skip
+def test_a_bare_code_of_hl7s_table_has_its_system_and_stays_the_senders(table, raw, codings, text):
+    found = parts.looked_up("CodeableConcept", table, raw)
+
+    assert [(one["system"], one["code"]) for one in found["coding"]] == codings
+    assert found.get("text") == text
+
+
+def test_codes_that_a_table_takes_beside_are_texts():
+    with pytest.raises(ValueError, match="'open 1' must be a text"):
+        read_table("T", {"source": "x", "open": [1]})

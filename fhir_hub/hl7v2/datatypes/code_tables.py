@@ -5,6 +5,7 @@ source  = "HL7 table 0001; DOMAIN 3.3"          # where the facts are from
 system  = "http://hl7.org/fhir/administrative-gender"   # of codes; a row may say another
 default = "unknown"                             # what any other source code means (optional)
 open    = true                                  # a bare code not listed is of `system` (optional)
+                                                # or a list: if it is one of these
 closed  = true                                  # R4 allows no other code (optional)
 standard = ["M", "F"]                           # what a strict sender may write (optional)
 
@@ -64,9 +65,22 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
     default = document.get("default")
     fallback = by_code.get(default, Coded(default, "", system)) if default else None
     standard = frozenset(map(table_key, document.get("standard", ())))
-    is_open = document.get("open") is True
+    opened = document.get("open")
+    others = opened if isinstance(opened, list) else []
+    for number, code in enumerate(others, start=1):
+        _text(name, f"open {number}", code)
     is_closed = document.get("closed") is True
-    return Table(name, system, rows, fallback, is_open, _spelled(document), standard, is_closed)
+    return Table(
+        name,
+        system,
+        rows,
+        fallback,
+        opened is True,
+        _spelled(document),
+        standard,
+        is_closed,
+        {table_key(code): code for code in others},
+    )
 
 
 def _spelled(document: Mapping[str, Any]) -> dict[str, str]:

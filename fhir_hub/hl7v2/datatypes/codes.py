@@ -126,15 +126,18 @@ def all_text(value: Value, context: Context) -> str | None:
 def look_up(value: Value, table: Table) -> Coded | None:
     """Return what a table says of a value: the first part that it lists, else its default.
 
-    An open table takes a bare code that it does not list as one of its system.
+    An open table takes a bare code that it does not list as one of its system, another the codes
+    that it names beside.
     """
     value = _coded(value)
     for component in (1, 4, 2, 5, 9):
         text = part(value, component)
         if text and table.knows(text):
             return table.get(text)
-    if table.is_open and (code := one_line(part(value, 1))) and not part(value, 3):
-        return Coded(code, part(value, 2), table.system)
+    if table.is_open or table.others:
+        bare = one_line(part(value, 1)) if not part(value, 3) else ""
+        if bare and (code := table.taken(bare)):
+            return Coded(code, part(value, 2), table.system)
     return table.default if value else None
 
 

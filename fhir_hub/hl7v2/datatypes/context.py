@@ -39,7 +39,8 @@ class Table:
     """A code table: source codes, written as `table_key` writes them, to what they mean.
 
     `default` is what any other code means; without it such a code has no meaning here. In an
-    open table a bare code that is not listed is a code of `system` all the same. `spelled` has the
+    open table a bare code that is not listed is a code of `system` all the same, elsewhere one of
+    `others` is (by `table_key`). `spelled` has the
     source codes as the file writes them, for messages that we write. `standard` are the codes
     that HL7 itself has, where that matters; elsewhere every ASCII code may be one. A closed table
     is of an element to which R4 binds its codes: another is left out.
@@ -53,10 +54,15 @@ class Table:
     spelled: Mapping[str, str] = field(default_factory=dict)
     standard: frozenset[str] = frozenset()
     is_closed: bool = False
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""
         return self.rows.get(table_key(code), self.default)
+
+    def taken(self, code: str) -> str:
+        """Return the code of `system` that a bare one is which is not listed, `""` if none."""
+        return code if self.is_open else self.others.get(table_key(code), "")
 
     def is_standard(self, code: str) -> bool:
         """Say whether a strict sender may write this code."""

@@ -109,7 +109,7 @@ def sources_of(table: Table, code: str, system: str = "") -> list[str]:
         for key, coded in table.rows.items()
         if coded.code == code and (not system or not coded.system or coded.system == system)
     ]
-    is_bare = table.is_open and (not system or system == table.system)
+    is_bare = bool(table.taken(code)) and (not system or system == table.system)
     return [*found, code] if is_bare and table_key(code) not in table.rows else found
 
 
