@@ -33,6 +33,8 @@ _BOMS = (
 _WIDE = tuple(
     ("MSH".encode(name), name) for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 )
+_WIDE_NAMES = frozenset(("utf-16", "utf-32", *(name for _, name in _WIDE)))
+_NOT_SO = "the text is not in the declared character set"
 _FIELDS = (18, 17, 19, 16, 20)  # where senders write it, the right place first
 _LATIN_PARTS = (*range(1, 12), 13, 14, 15, 16)
 _REGISTERED = {100: 1, 101: 2, 109: 3, 110: 4, 144: 5, 127: 6, 126: 7, 138: 8, 148: 9}
@@ -72,6 +74,7 @@ _FEWEST_IDEOGRAPHS = 3
 _SINGLE = re.compile(
     rb"[\x00-\x7f]+|[\x81-\xfe](?:[\x40-\x7e\x80-\xfe]|[0-9][\x81-\xfe][0-9])|\x80"
 )
+_HEAD = 4096  # bytes in which the first line is looked for
 _SHORT = 40  # a longer name is none, and not kept
 
 # What MSH-18 says of the text that we write.
@@ -106,11 +109,19 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
     issues: list[tuple[str, str]] = []
     marked, rest = _bom(raw)
     if marked:
-        if (text := _try(rest, marked)) is not None:
+        text = _try(rest, marked) if marked not in _WIDE_NAMES or _is_wide(rest) else None
+        if text is not None:
             return Decoded(_repaired(text, issues), marked, tuple(issues))
         issues.append(("charset-bom", "the byte order mark is not true of the text"))
-    declared = _declared(rest, issues)
-    configured = codec(forced)
+    declared, configured = _declared(rest, issues), codec(forced)
+    if declared in _WIDE_NAMES or not _is_wide(
+        rest
+    ):  # a header in single bytes is not of two or four
+        if declared in _WIDE_NAMES:
+            issues.append(("charset-not-as-declared", _NOT_SO))
+        declared, configured = (
+            one if one not in _WIDE_NAMES else "" for one in (declared, configured)
+        )
     is_shifted = "iso2022_jp_2" in (configured, declared) and b"\x1b" in rest
     if rest.isascii() and not is_shifted:
         return Decoded(rest.decode("ascii"), configured or declared or "utf-8", tuple(issues))
@@ -140,14 +151,18 @@ def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str
                 _refuse_mixed(rest)
             return Decoded(_repaired(text, issues), name, tuple(issues))
         if name in (configured, declared):
-            told = "the text is not in the declared character set"
-            issues.append(("charset-not-as-declared", told))
+            issues.append(("charset-not-as-declared", _NOT_SO))
     _refuse_mixed(rest)
     raise InvalidMessage(
         "the bytes are neither UTF-8 nor in the declared character set nor GB 18030",
         error_code="102",
         location="MSH-18",
     )
+
+
+def _is_wide(raw: bytes) -> bool:
+    """Say whether text may be in UTF-16 or UTF-32: its header cannot be read byte by byte."""
+    return not raw[:_HEAD].lstrip().startswith((b"MSH", b"FHS", b"BHS"))
 
 
 def _euro(found: re.Match[bytes]) -> bytes:
@@ -252,7 +267,7 @@ def _declared(raw: bytes, issues: list[tuple[str, str]]) -> str:
 
 def _line(raw: bytes) -> bytes:
     start = raw.find(b"MSH")
-    head = raw[start : start + 4096] if start >= 0 else b""
+    head = raw[start : start + _HEAD] if start >= 0 else b""
     return head.replace(b"\n", b"\r").partition(b"\r")[0]
 
 
