@@ -112,7 +112,7 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
 def changes_parameters(kind: str, value: Any) -> bool:
     """Return whether a question changes what is searched by."""
     changed = value[0] if kind == "write" else ()
-    return kind == "reindex" or any(head[0] == PARAMETERS for head in changed)
+    return kind == "reindex" or PARAMETERS in [head[0] for head in changed]
 
 
 def place(kept: Any) -> int:

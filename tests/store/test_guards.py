@@ -129,6 +129,16 @@ async def test_a_guard_may_have_found_what_is_newer_than_it_surely_saw(store, ch
         await store.write([change("y")], [guard])
 
 
+async def test_a_guard_of_a_type_without_resources_sees_the_first(store, change):
+    await store.write([change("before")])
+    guard = await found(store, WANTED)
+    await store.write([change("asked")], [guard])
+    await store.write([change("a", of("p"), OPEN, resource_type="Task")])
+
+    with pytest.raises(Conflict):
+        await store.write([change("x")], [guard])
+
+
 async def test_a_guard_sees_what_others_refer(store, change, tasks):
     plan = And((ANY_OF_TWO, LinkedBy("Flag", "about", Has("status", "token", (Is("open"),)))))
     await store.write([change("w")], [await found(store, plan)])

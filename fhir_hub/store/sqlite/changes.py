@@ -6,7 +6,7 @@ table by table. An update touches only the rows that differ: those that are gone
 the group's together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import apsw
@@ -14,10 +14,10 @@ import apsw
 from fhir_hub.search.full_text import CONTENT, NARRATIVE
 from fhir_hub.store.base import PARAMETERS, Change, Conflict, Indexed, Stored, stored_of
 from fhir_hub.store.sqlite.beside import SILENT
-from fhir_hub.store.sqlite.coding import NO_ENTRIES, Coded, CodedChange, Coder
+from fhir_hub.store.sqlite.coding import NO_ENTRIES, Coded, CodedChange, Coder, coded_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.newcomers import Newcomers
-from fhir_hub.store.sqlite.rows import SHAPE, WIDTH, Rows, by_row, index_statements, walked
+from fhir_hub.store.sqlite.rows import SHAPE, Rows, by_row, index_statements, walked
 from fhir_hub.store.sqlite.touched import Touched
 
 _KEPT = 50_000
@@ -52,7 +52,7 @@ class Changes:
         self.committed = 0  # up to this sequence all is durable, and seen by who reads now
         self.touched = Touched(names)
         self._counts: dict[int, int] = {}
-        self._shapes: dict[tuple[int, frozenset[int]], int] = {}
+        self._shapes: dict[tuple[int, Collection[int]], int] = {}
         self._indexing: tuple[str, ...] = ()  # statements
         self._indexed = -1  # for so many parameters
         self._has_texts = False
@@ -122,22 +122,21 @@ class Changes:
 
     def check(self, changes: Sequence[Change]) -> list[Place]:
         """Return where each change goes. Raises `Conflict` if a version is not as expected."""
-        places = []
-        for change in changes:
-            type_id = self._names.type(change.resource_type)
-            row = self._find(type_id, change.logical_id) if type_id else None
+        places: list[Place] = []
+        type_of, is_new = self._names.type, self._newcomers.is_new
+        for resource_type, logical_id, version_id, *_ in changes:
+            type_id = type_of(resource_type)
+            key = (type_id or 0, logical_id)
+            row = self._find(key) if type_id and not is_new(key) else None
             rid, current, shape = row or (0, 0, _DELETED)
-            if change.version_id != current + 1:
-                raise Conflict(f"{change.resource_type} is at version {current}")
-            places.append((type_id or 0, rid, shape))
+            if version_id != current + 1:
+                raise Conflict(f"{resource_type} is at version {current}")
+            places.append((key[0], rid, shape))
         return places
 
-    def _find(self, type_id: int, logical_id: str) -> Any:
-        key = (type_id, logical_id)
+    def _find(self, key: tuple[int, str]) -> Any:
         if key in self._waiting:
             self.settle()
-        if self._newcomers.is_new(key):
-            return None
         return self._connection.execute(_FIND, key).fetchone()
 
     def apply(self, changes: Sequence[Change], places: Sequence[Place]) -> list[Stored]:
@@ -180,9 +179,10 @@ class Changes:
 
     def _stage(self, change: Change, place: Place) -> Stored:
         """Put one change's rows to those that wait (a deletion is seen at once)."""
-        resource_type, logical_id, version, moment, method, content, _ = change
+        resource_type, logical_id, version, moment, method, content, sent = change
         rows, is_deletion = self._late, method == "DELETE"
-        type_id, there, before = place
+        type_id, rid, before = place
+        is_new = not rid
         type_id = type_id or self._names.make_type(resource_type)
         sequence = self._sequence = self._sequence + 1
         if resource_type == PARAMETERS:
@@ -190,44 +190,37 @@ class Changes:
         if moment > self._newest:
             self._newest = moment
         key = (type_id, logical_id)
-        if there:
-            rid = there
-        else:
+        if is_new:
             rid = self._rid = self._rid + 1
             self._newcomers.add(key)
-        coded = NO_ENTRIES if is_deletion else self._coded(type_id, rid, change)
-        self.touched.note(resource_type, logical_id, sequence, *coded[:2], is_new=not there)
-        put = self._replace_entries if there else self._add_entries
-        put(rows, (rid, sequence, logical_id), type_id, coded)
-        self._waiting.add(key)
         if is_deletion:
-            shape = _DELETED
+            coded, shape = NO_ENTRIES, _DELETED
             self.there.discard(key)
         else:
+            if type(change) is CodedChange:
+                coded = coded_of(sent, rid)
+            else:
+                coded = self._coder.code(type_id, change.entries, rid)
             shape = self._shape(type_id, coded[1])
             self.there.add(key)
+        self.touched.note(resource_type, logical_id, sequence, *coded[:2], shape, is_new=is_new)
+        put = self._add_entries if is_new else self._replace_entries
+        put(rows, (rid, sequence, logical_id), type_id, coded)
+        self._waiting.add(key)
         if shape != before:
             self._count(before, shape)
-        if there:
+        if is_new:
+            rows.resource.append((rid, type_id, logical_id, version, sequence, moment, shape))
+        else:
             rows.moved.append((version, sequence, moment, rid))
             if is_deletion:
                 self._connection.execute(SHAPE, (shape, rid))
             elif shape != before:
                 rows.shaped.append((shape, rid))
-        else:
-            rows.resource.append((rid, type_id, logical_id, version, sequence, moment, shape))
         rows.version.append(
             (sequence, type_id, rid, version, moment, self._newest, method, content)
         )
         return stored_of((resource_type, logical_id, version, sequence, moment, method, content))
-
-    def _coded(self, type_id: int, rid: int, change: Change) -> Coded:
-        if type(change) is not CodedChange:
-            return self._coder.code(type_id, change.entries, rid)
-        coded = change.coded
-        values = coded[0]
-        values[::WIDTH] = [rid] * (len(values) // WIDTH)
-        return coded
 
     def _add_entries(self, rows: Rows, of: _Owner, type_id: int, coded: Coded) -> None:
         """Put the rows of a resource without entries until now.
@@ -278,7 +271,7 @@ class Changes:
         gone_low += lows - new_lows
         gone_high += highs - new_highs
 
-    def _shape(self, type_id: int, parameters: frozenset[int]) -> int:
+    def _shape(self, type_id: int, parameters: Collection[int]) -> int:
         key = (type_id, parameters)
         shape = self._shapes.get(key)
         if shape is None:

@@ -6,7 +6,8 @@ that the one writer, for whom all others wait, has only to say whose they are. W
 (a new parameter, an interval wider than any before) it leaves to the writer: `Unknown`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from math import frexp, isinf, nan
 from typing import Any
 
@@ -31,10 +32,11 @@ class Unknown(LookupError):
 
 
 # What a resource's entries come to: the values of their rows, one row after the other; the numbers
-# of their parameters; the references to patients, and what stands beside each; the words in which
-# one can search, by parameter; the intervals that are no points, as parameter, low and high.
+# of their parameters (a set, or as it was sent); the references to patients, and what stands beside
+# each; the words in which one can search, by parameter; the intervals that are no points, as
+# parameter, low and high.
 _Ranges = Sequence[tuple[int, float, float]]
-Coded = tuple[list[Any], frozenset[int], Sequence[Person], Beside, Mapping[str, str], _Ranges]
+Coded = tuple[list[Any], Collection[int], Sequence[Person], Beside, Mapping[str, str], _Ranges]
 _NO_TEXTS: dict[str, str] = {}
 NO_ENTRIES: Coded = ([], frozenset(), (), NOTHING, {}, ())
 # Of some of them, beside the values of their rows: the references to patients, the codes and dates
@@ -49,12 +51,17 @@ class CodedChange(Change):
 
     __slots__ = ()
 
-    @property
-    def coded(self) -> Coded:
-        """Return what its entries come to, for a resource without a number."""
-        sent: Any = self[6]  # in the entries' stead
-        values, numbers, *about = sent
-        return values, frozenset(numbers), *about
+
+# as `change_of` of `base`
+_coded_change: Callable[[Sequence[Any]], CodedChange] = partial(tuple.__new__, CodedChange)
+
+
+def coded_of(sent: Any, rid: int) -> Coded:
+    """Return what the entries of a `CodedChange` come to: what it has in their stead, of `rid`."""
+    coded: Coded = sent
+    values = coded[0]
+    values[::WIDTH] = [rid] * (len(values) // WIDTH)
+    return coded
 
 
 class Coder:
@@ -238,7 +245,7 @@ class Sender:
     def unpacked(self, heads: Sequence[Sequence[Any]], sent: Sequence[Any]) -> list[Change]:
         """Return the changes that were sent: of each its first values, and what was packed."""
         return [
-            (CodedChange if type(what) is tuple else Change)._make((*head, what))
+            _coded_change((*head, what)) if type(what) is tuple else Change._make((*head, what))
             for head, what in zip(heads, sent, strict=True)
         ]
 

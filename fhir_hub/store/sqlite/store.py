@@ -88,14 +88,18 @@ class SqliteStore:
         given and a reference would point to nothing, `Unavailable` if the database cannot be
         written.
         """
-        keys = {(change.resource_type, change.logical_id) for change in changes}
+        keys = {change[:2] for change in changes}
         if len(keys) < len(changes):
             raise ValueError("a resource stands in the changes twice")
 
         def work() -> list[Stored]:
             places = self._changes.check(changes)
+            holds = self._changes.touched.holds
             for guard in guards:
-                self._check(guard)
+                if isinstance(guard, Generation):
+                    self._check_generation(guard)
+                elif not holds(guard):
+                    self._search_again(guard)
             if targets is not None:
                 is_deletion = any(change.method == "DELETE" for change in changes)
                 if is_deletion or any(target.version_id for target in targets):
@@ -122,7 +126,7 @@ class SqliteStore:
         """Replace the entries of resources and set `notes`, atomically and durably."""
 
         def work() -> None:
-            self._check(Generation(generation))
+            self._check_generation(Generation(generation))
             self._changes.reindex(items)
             for name, text in notes.items():
                 self._connection.execute("DELETE FROM note WHERE name = ?", (name,))
@@ -212,13 +216,11 @@ class SqliteStore:
             raise Closing("the store is closed")
         return self._reader
 
-    def _check(self, guard: Guard | Generation) -> None:
-        if isinstance(guard, Generation):
-            if guard.number != self._changes.generation:
-                raise Conflict("the search parameters have changed")
-            return
-        if self._changes.touched.holds(guard):
-            return
+    def _check_generation(self, generation: Generation) -> None:
+        if generation.number != self._changes.generation:
+            raise Conflict("the search parameters have changed")
+
+    def _search_again(self, guard: Guard) -> None:
         self._changes.settle()
         query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
         if self._guarding.logical_ids(query) != guard.logical_ids:

@@ -11,7 +11,7 @@ A worker asks by what it found some thousand messages ago, so a lot is kept, eac
 Who cannot tell says no, and the guard is searched for: so does who meets another of the same hash.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fhir_hub.search.plan import Has, Is, Plan, Together, conditions_of
@@ -34,6 +34,9 @@ class Touched:
         # since when it is noted under which codes of a parameter, by number, something was written
         self._watched: dict[int | str, int] = {}  # or of ids, by type
         self._types: set[str] = set()  # of which one of the parameters is
+        self._of_shape: dict[int, Sequence[int]] = {}  # which of them resources of a shape have
+        self._numbers: dict[tuple[str, str, str], int] = {}  # of parameters asked for
+        self._absent: set[str] = set()  # types asked for, of which there never was a resource
         self._last: dict[int, int] = {}  # by the hash of parameter and code, or of type and id
         # the same of what was noted before `_began`; when `_last` is full, this is dropped for it
         self._older: dict[int, int] = {}
@@ -47,6 +50,9 @@ class Touched:
         self._since, self._sequence = sequence + 1, sequence
         self._watched.clear()
         self._types.clear()
+        self._of_shape.clear()
+        self._numbers.clear()
+        self._absent.clear()
         self._last, self._older, self._began = {}, {}, self._since
 
     def note(
@@ -55,15 +61,17 @@ class Touched:
         logical_id: str,
         sequence: int,
         values: Sequence[Any],
-        numbers: frozenset[int],
+        numbers: Collection[int],
+        shape: int,
         *,
         is_new: bool = False,
     ) -> None:
         """Note that a resource is written, at this sequence, with these rows of `entry`.
 
-        `numbers` are those of all its parameters.
+        `numbers` are those of all its parameters, which its `shape` is of.
         """
         self._sequence = sequence
+        self._absent.discard(resource_type)
         if resource_type not in self._types:
             return
         if len(self._last) > _KEPT:
@@ -72,7 +80,10 @@ class Touched:
         last = self._last
         if not is_new or resource_type in self._watched:
             last[hash((resource_type, logical_id))] = sequence
-        watched = self._watched.keys() & numbers  # one or two of sixteen
+        watched = self._of_shape.get(shape)  # one or two of sixteen
+        if watched is None:
+            known = self._watched
+            watched = self._of_shape[shape] = [one for one in numbers if one in known]
         parameters = values[1::WIDTH] if watched else ()
         for number in watched:
             at = -1
@@ -88,11 +99,16 @@ class Touched:
         for logical_id in logical_ids:
             if self._sequence_of(resource_type, logical_id) > as_of:
                 return False
-        asked = guard.asked if type(guard) is CodeGuard else _asked(plan)
+        asked: Any = plan if type(guard) is CodeGuard else _asked(plan)  # as `CodeGuard.asked`
         for name, kind, tests in asked:
             if kind not in CODED or name == "_type" or not tests:
                 continue
-            under = resource_type if name == "_id" else self._number(resource_type, name, kind)
+            under: int | str | None = (
+                resource_type
+                if name == "_id"
+                else self._numbers.get((resource_type, name, kind))
+                or self._number(resource_type, name, kind)
+            )
             if under is None:  # nothing ever had it
                 if not logical_ids:
                     return True
@@ -104,13 +120,18 @@ class Touched:
         self, resource_type: str, as_of: int, under: int | str, tests: Sequence[Test]
     ) -> bool:
         """Say whether nothing was written after `as_of` that has a code that a part asks for."""
+        last, older = self._last, self._older
         for code, _ in tests:
-            if code is None or self._sequence_of(under, code) > as_of:
+            if code is None:
+                return False
+            key = hash((under, code))
+            if (last.get(key) or older.get(key, 0)) > as_of:
                 return False
         since = self._watched.get(under)
         if since is None:
             since = self._watched[under] = self._sequence
             self._types.add(resource_type)
+            self._of_shape.clear()
         return as_of >= since
 
     def _sequence_of(self, under: int | str, code: str) -> int:
@@ -119,8 +140,17 @@ class Touched:
         return self._last.get(key) or self._older.get(key, 0)
 
     def _number(self, resource_type: str, name: str, kind: str) -> int | None:
+        """Return the number of a parameter, None if nothing ever had it."""
+        if resource_type in self._absent:
+            return None
         type_id = self._names.type(resource_type)
-        return None if type_id is None else self._names.parameter(type_id, name, kind)
+        if type_id is None:
+            self._absent.add(resource_type)
+            return None
+        number = self._names.parameter(type_id, name, kind)
+        if number is not None:
+            self._numbers[resource_type, name, kind] = number
+        return number
 
 
 def _asked(plan: Plan) -> Sequence[Asked]:
