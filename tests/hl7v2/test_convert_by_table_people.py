@@ -156,3 +156,46 @@ def test_an_authority_with_a_blank_names_no_system():
 
     assert errors(conversion) == []
     assert "system" not in only(conversion, "Patient")["identifier"][0]
+
+
+def said(extensions):
+    """Return name → value of extensions."""
+    held = [(one["url"].rpartition("/")[2], one) for one in extensions]
+    return {name: one.get("valueString", one.get("valueCode")) for name, one in held}
+
+
+def test_a_name_an_address_a_number_have_their_seldom_filled_parts():
+    pid = segment(
+        "PID",
+        f1="1",
+        f3="T1",
+        f5="Beethoven&van&Beethoven&de&Vries^Ludwig^^^^^L^^^^G",
+        f11="1 Kerkstraat^^Bonn^^53111^DEU^HV^^^07-2020",
+        f13="^PRN^PH^^49^228^90^7^^^^+49 228 90",
+    )
+    conversion = admitted(pid=pid)
+    assert errors(conversion) == []
+    patient = only(conversion, "Patient")
+    (name,), (address,), (phone,) = (patient[one] for one in ("name", "address", "telecom"))
+    assert said(name["_family"]["extension"]) == {
+        "humanname-own-prefix": "van",
+        "humanname-own-name": "Beethoven",
+        "humanname-partner-prefix": "de",
+        "humanname-partner-name": "Vries",
+    }
+    assert said(name["extension"]) == {"humanname-assembly-order": "G"}
+    assert said(address["extension"]) == {
+        "iso21090-AD-use": "HV",
+        "iso21090-ADXP-censusTract": "07-2020",
+    }
+    assert list(said(phone["extension"]).values()) == ["49", "228", "90", "7"]
+
+
+def test_an_institutions_number_has_its_check_digit():
+    conversion = admitted(segment("PD1", f3="Clinic^^77^4^M10^HIS&&DNS^XX"))
+    found = of_type(conversion, "Organization")
+    institution = next(one for one in found if one.get("name") == "Clinic")
+    assert said(institution["identifier"][0]["extension"]) == {
+        "identifier-checkDigit": "4",
+        "namingsystem-checkDigit": "M10",
+    }

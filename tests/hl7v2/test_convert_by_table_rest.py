@@ -294,3 +294,28 @@ def test_the_system_that_sent_a_message_is_a_device_where_its_address_is_told(ad
     devices = [target(conversion, one) for one in named]
     assert [values(one) for one in devices if "identifier" in one] == systems
     assert [one["manufacturer"] for one in devices if "manufacturer" in one] == ["Neusoft"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "named", "code"),
+    [
+        ("mL^milliliter^UCUM", "milliliter", "mL"),
+        ("mL", "mL", "mL"),
+        ("10^9/L", "10^9/L", "10*9/L"),
+        ("1^mL^OURS", "mL", "mL"),
+        ("9^dose^OURS", "dose", None),
+    ],
+)
+def test_a_unit_is_called_what_the_message_calls_it(unit, named, code):
+    rxa = segment("RXA", f1="0", f2="1", f3="20250315", f5="03^MMR^CVX", f6="0.5", f7=unit)
+    given = only(by_table("VXU^V04^VXU_V04", "ORC|RE||F1", rxa), "Immunization")["doseQuantity"]
+    seen = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y", f"OBX|1|NM|K^k||0.5|{unit}|||||F")
+    for found in (given, only(seen, "Observation")["valueQuantity"]):
+        assert (found["unit"], found.get("code")) == (named, code)
+
+
+def test_a_unit_within_a_quantity_has_its_name_too():
+    specimen = segment("SPM", f1="1", f4="BLD", f12="10^mL&milliliter&UCUM")
+    order = ("ORC|NW|P1", "OBR|1|P1||X^Y", specimen)
+    (_, found) = of_type(by_table("OML^O21^OML_O21", *order), "Specimen")
+    assert found["collection"]["quantity"]["unit"] == "milliliter"

@@ -41,24 +41,25 @@ _TIMES = {
 def quantity(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Quantity of an amount and the unit that another field has."""
     amount, unit = paths
-    return _amount(place, amount, units.unit_of(place.value(unit)))
+    return _amount(place, amount, place.value(unit))
 
 
-def _amount(place: Place, path: Path, unit: units.Unit) -> Json | None:
+def _amount(place: Place, path: Path, unit: Value | None) -> Json | None:
     text = place.text(path)
     if not text:
         return None
-    found = quantities.read_quantity(text, unit, place.run.context)
+    context = place.run.context
+    found = quantities.read_quantity(text, units.unit_of(unit), context)
     if found is None or "comparator" in found:
         place.run.issue("unreadable-number", "an amount is not a number; it was left out")
         return None
-    return found
+    return quantities.with_name(found, unit, context)
 
 
 def dose(place: Place, draft: Draft, paths: Paths) -> Typed | None:
     """Return the dose: a Quantity, or a Range where a different maximum is given."""
     least, most, unit_path = paths
-    unit = units.unit_of(place.value(unit_path))
+    unit = place.value(unit_path)
     low, high = _amount(place, least, unit), _amount(place, most, unit)
     if low and high and low["value"] < high["value"]:
         return Typed("Range", {"low": low, "high": high})
@@ -70,7 +71,7 @@ def dose_rate(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Ratio of a dose to the time in which it is given (RXE-22: `H8` is 8 hours)."""
     amount, unit, time = paths
     told = _PER_TIME.fullmatch(place.text(time).strip().upper())
-    dose = _amount(place, amount, units.unit_of(place.value(unit))) if told else None
+    dose = _amount(place, amount, place.value(unit)) if told else None
     if not told or not dose:
         return None
     code, name = _TIMES[told[1]]

@@ -49,13 +49,15 @@ def observed_value(place: Place, draft: Draft, paths: Paths) -> Any:
     context = run.context
     if len(raw) < _LONG and _plain(raw) and place.text(kind) == "NM":
         made = quantities.of_number(Decimal(raw), _unit(place, unit), context)
-        return Typed("Quantity", _with_unit_text(made, place, unit) if run.by_table else made)
+        if run.by_table:
+            made = quantities.with_name(made, place.value(unit), context)
+        return Typed("Quantity", made)
     values = segment.repetitions(value.field)
     if not values:
         return None
     found = observed.observed_value(place.text(kind), values, place.value(unit), context)
     if found and found.fhir_type == "Quantity":
-        return Typed("Quantity", _with_unit_text(found.value, place, unit))
+        return Typed("Quantity", quantities.with_name(found.value, place.value(unit), context))
     if found and found.fhir_type == "String" and unit.segment == place.segment.name:
         run.keep(place.segment, unit.field)  # no text of R4 has a unit
     return found
@@ -68,15 +70,6 @@ def _unit(place: Place, path: Path) -> units.Unit:
     if raw[:1].isalnum() and segment.encoding.repetition not in raw and not path.component:
         return units.unit_written(raw, segment.encoding)
     return units.unit_of(place.value(path))
-
-
-def _with_unit_text(quantity: Json, place: Place, unit: Path) -> Json:
-    """Return the Quantity with the unit's name where the standard's tables are followed."""
-    if not place.run.by_table:
-        return quantity
-    value = place.value(unit)
-    name = part(value, 2) if value else ""
-    return quantity | {"unit": name} if name and "code" in quantity else quantity
 
 
 def kind_of(text: str, encoding: Encoding) -> str:

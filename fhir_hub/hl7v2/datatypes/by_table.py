@@ -164,9 +164,14 @@ def _staff(person: Value, context: Context) -> list[Json]:
     if found is None:
         return []
     number = _authority(person, _XCN_AUTHORITY, found, Context(""))
-    checks = ((identifiers.CHECK_DIGIT, 11), (_SCHEME, 12))
-    said = [{"url": url, "valueString": text} for url, at in checks if (text := part(person, at))]
+    said = _checks(person, 11, 12)
     return [{**number, "extension": [*number.get("extension", ()), *said]} if said else number]
+
+
+def _checks(value: Value, digit: int, scheme: int) -> list[Json]:
+    """Return a number's check digit and how it is made, of these components."""
+    told = ((identifiers.CHECK_DIGIT, digit), (_SCHEME, scheme))
+    return [{"url": url, "valueString": text} for url, at in told if (text := part(value, at))]
 
 
 def _reader(person: Value, context: Context) -> Json | None:
@@ -209,9 +214,11 @@ def organization(value: Value, context: Context) -> Json | None:
         }
     )
     found = _assigned(value.component(_XON_AUTHORITY), said or {})
+    added: list[Json] = _checks(value, 4, 5) if number else []
     if facility := site(value.component(8)):
-        extension = {"url": ASSIGNING_FACILITY, "valueReference": facility}
-        found = {**found, "extension": [*found.get("extension", ()), extension]}
+        added.append({"url": ASSIGNING_FACILITY, "valueReference": facility})
+    if added:
+        found = {**found, "extension": [*found.get("extension", ()), *added]}
     parts = compact({"identifier": [found] if found else [], "name": one_line(part(value, 1))})
     return {"resourceType": "Organization"} | parts if parts else None
 

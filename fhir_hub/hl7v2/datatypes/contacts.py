@@ -86,7 +86,8 @@ def _by_table(
     if number and not is_address:
         point = phones.normalise(number, "")
         system = _system(equipment, context) or "phone"
-        return [_point(point, system, use, equipment, shared, context, []), *spoken]
+        made = _point(point, system, use, equipment, shared, context, _pieces(value))
+        return [made, *spoken]
     return [*_numbers(value, use, equipment, shared, context)[:1], *spoken]
 
 
@@ -98,18 +99,21 @@ def _numbers(
     if local:
         text = _assembled(country, area, local, one_line(part(value, 8)))
         phone = phones.normalise(text, country)
-        pieces = {"country": country, "area": area, "local": local, "extension": part(value, 8)}
-        extension = [
-            {"url": _EXTENSION + name, "valueString": piece}
-            for name, piece in pieces.items()
-            if piece
-        ]
-        return [_point(phone, system, use, equipment, shared, context, extension)]
+        return [_point(phone, system, use, equipment, shared, context, _pieces(value))]
     text = "" if _email(part(value, 1)) else part(value, 1) or part(value, 12)
     return [
         _point(phones.normalise(one), system, use, equipment, shared, context, [])
         for one in phones.split_phones(text)
         if one not in _NOTHING
+    ]
+
+
+def _pieces(value: Value) -> list[Json]:
+    """Return the pieces of a number as extensions: XTN.5 to XTN.8."""
+    return [
+        {"url": _EXTENSION + name, "valueString": text}
+        for at, name in ((5, "country"), (6, "area"), (7, "local"), (8, "extension"))
+        if (text := one_line(part(value, at)))
     ]
 
 

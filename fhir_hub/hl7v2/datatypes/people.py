@@ -17,6 +17,8 @@ from fhir_hub.identity import names
 
 REPRESENTATIONS = {"I": "IDE", "A": "ABC", "P": "SYL"}
 _CODES = {"IDE", "ABC", "SYL"}
+_NAME = "http://hl7.org/fhir/StructureDefinition/humanname-"
+_SURNAMES = ((2, "own-prefix"), (3, "own-name"), (4, "partner-prefix"), (5, "partner-name"))
 Json = dict[str, Any]
 
 
@@ -29,6 +31,7 @@ def human_name(value: Value, context: Context) -> Json | list[Json] | None:
         "suffix": _list(part(value, 4), part(value, 6), part(value, 14)),
         "use": _use(part(value, 7), context),
     }
+    rest |= _by_table(value.component(1), part(value, 11), context)
     if len(value.components) >= 10:
         rest["period"] = period_of(value.component(12), value.component(13), context) or period(
             value.component(10), context
@@ -51,6 +54,7 @@ def person_name(value: Value, context: Context) -> Json | list[Json] | None:
         "suffix": _list(part(person, 5), part(person, 21)),
         "use": _use(part(person, 10), context),
     }
+    rest |= _by_table(person.component(2), part(person, 18), context)
     if len(person.components) >= 17:
         rest["period"] = period_of(person.component(19), person.component(20), context) or period(
             person.component(17), context
@@ -109,14 +113,31 @@ def _named(
         return None if not rest.get("prefix") else compact(rest)
     if names.is_damaged(text):
         context.issue("damaged-name", "a character of a name was lost on the way")
-    extension = _extension(representation)
+    extension = [*_extension(representation), *rest.get("extension", ())]
     parts = {"extension": extension, "use": rest["use"], "text": text}
     parts |= {"family": family, "given": given + further} if given or further else _alone(family)
     name = compact(parts | {key: rest.get(key) for key in ("prefix", "suffix", "period")}) or {}
+    if "_family" in rest and "family" in name:
+        name["_family"] = rest["_family"]
     if not pinyin:
         return name
     alphabetic = {"extension": _extension("ABC"), "use": rest["use"], "text": pinyin}
     return [name, compact(alphabetic) or {}]
+
+
+def _by_table(family: Value, order: str, context: Context) -> Json:
+    """Return what the standard's table has beside a name: FN.2 to FN.5, and its parts' order."""
+    if not context.by_table:
+        return {}
+    said = [
+        {"url": f"{_NAME}{name}", "valueString": text}
+        for at, name in _SURNAMES
+        if (text := one_line(part(family, at)))
+    ]
+    found: Json = {"_family": {"extension": said}} if said else {}
+    if order in ("F", "G"):
+        found["extension"] = [{"url": f"{_NAME}assembly-order", "valueCode": order}]
+    return found
 
 
 def _alone(text: str) -> Json:

@@ -20,6 +20,7 @@ DIVISION_SYSTEM = f"{systems.BASE}/CodeSystem/gb-t-2260"
 _DIVISION_CODE = re.compile(r"\d{6}", re.ASCII)
 _IS_DISTRICT = re.compile(r"[\u4e00-\u9fff]{1,10}(?:区|县|旗|市)")
 _PHYSICAL_TYPES = "http://terminology.hl7.org/CodeSystem/location-physical-type"
+_ISO = "http://hl7.org/fhir/StructureDefinition/iso21090-"
 _ROOM, _BED = ("ro", "Room"), ("bd", "Bed")
 Json = dict[str, Any]
 
@@ -60,10 +61,19 @@ def _address(value: Value, context: Context, default_use: str) -> Json | None:
             "state": state,
             "postalCode": one_line(part(value, 5)),
             "country": one_line(part(value, 6)),
-            "extension": _division(code, district),
+            "extension": [*_division(code, district), *_by_table(value, context)],
         }
     )
     return _with_use(found, value, default_use, context) if found else None
+
+
+def _by_table(value: Value, context: Context) -> list[Json]:
+    """Return what the standard's table has beside an address: a holiday home, the census tract."""
+    if not context.by_table:
+        return []
+    tract = one_line(part(value, 10, 9) or part(value, 10, 2) or part(value, 10))
+    found = [{"url": f"{_ISO}AD-use", "valueCode": "HV"}] if part(value, 7) == "HV" else []
+    return [*found, *([{"url": f"{_ISO}ADXP-censusTract", "valueString": tract}] if tract else [])]
 
 
 def _with_use(found: Json, value: Value, default_use: str, context: Context) -> Json:

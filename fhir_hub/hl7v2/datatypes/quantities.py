@@ -89,11 +89,22 @@ def read_quantity(text: str, unit: Unit, context: Context) -> dict[str, Any] | N
 
 def quantity(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the Quantity of NM, of CQ with its unit, or of a text such as `<0.5`."""
-    unit = units.unit_of(value.component(2)) if part(value, 2) else Unit()
-    found = read_quantity(part(value, 1), unit, context)
+    held = value.component(2) if part(value, 2) or part(value, 2, 2) else None
+    found = read_quantity(part(value, 1), units.unit_of(held), context)
     if found is None and part(value, 1):
         context.issue("unreadable-number", "a quantity is not a number; it was left out")
-    return found
+    return with_name(found, held, context) if found else None
+
+
+def with_name(quantity: dict[str, Any], unit: Value | None, context: Context) -> dict[str, Any]:
+    """Return a Quantity with what CWE.2 calls its unit, where the standard's tables are followed.
+
+    The hub keeps the unit as it is written beside a number; one that it converted is another.
+    """
+    if unit is None or not context.by_table or quantity.get("unit", "") != part(unit, 1):
+        return quantity
+    name = units.name_of(unit)
+    return quantity | {"unit": name} if name else quantity
 
 
 def decimal(value: Value, context: Context) -> Decimal | None:

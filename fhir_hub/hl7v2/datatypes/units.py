@@ -99,14 +99,15 @@ def unit_written(raw: str, encoding: Encoding) -> Unit:
 def _written(raw: str, encoding: Encoding) -> Unit:
     value = Value(raw, encoding)
     first, second = part(value, 1), part(value, 2)
-    is_bare = first.endswith("10") and second[:1].isdigit()  # 10^9/L, not escaped
-    if is_bare and not encoding.as_parsed:
+    if _is_bare(value) and not encoding.as_parsed:
         return named(whole(value))
     if part(value, 3).upper() == "UCUM" and first:
         return Unit(first, to_ucum(first) or (first if is_ucum(first) else ""))
     if alternate := part(value, 4) if part(value, 6).upper() == "UCUM" else "":
         return Unit(first or alternate, to_ucum(alternate))
     unit = named(first or second)
+    if unit.code.isdigit() and second:  # `1^mL^OURS`: a code of the sender's, no number
+        return named(second)
     if unit.code or not second:
         return unit
     if code := to_ucum(second):
@@ -114,6 +115,15 @@ def _written(raw: str, encoding: Encoding) -> Unit:
     if (name := part(value, 3)) and coding_systems.is_public(name) and first:
         return Unit(second, one_line(first), coding_systems.system_of(name, ""))
     return unit
+
+
+def _is_bare(value: Value) -> bool:
+    return part(value, 1).endswith("10") and part(value, 2)[:1].isdigit()  # 10^9/L, not escaped
+
+
+def name_of(value: Value) -> str:
+    """Return what CWE.2 calls a unit, `""` where it is the rest of a text with unescaped hats."""
+    return "" if _is_bare(value) else one_line(part(value, 2))
 
 
 def named(text: str) -> Unit:
