@@ -8,6 +8,7 @@ import contextlib
 import random
 import resource
 import sqlite3
+from dataclasses import replace
 
 import apsw
 import parts
@@ -109,6 +110,41 @@ async def test_an_end_that_cannot_be_recorded_is_logged_and_the_sender_answered(
 
     assert read_answer(answer)[:2] == ("C1", "AR")
     assert log.lines == ["message_not_finished {'number': 1, 'fault': 'Unavailable'}"]
+
+
+class Refusing:
+    """A journal whose store refuses an end a few times, for no reason that is known to pass."""
+
+    def __init__(self, journal):
+        self._journal, self.refuses = journal, 3
+
+    def __getattr__(self, name):
+        return getattr(self._journal, name)
+
+    async def finish(self, finish):
+        if self.refuses:
+            self.refuses -= 1
+            raise ValueError
+        await self._journal.finish(finish)
+
+
+async def test_an_end_that_is_refused_is_recorded_later_and_holds_nobody_up(
+    backend, convert, clock, log
+):
+    async def pause(seconds):
+        await asyncio.sleep(0)
+
+    convert.fault = NotSupported("no map")
+    refusing = replace(backend, journal=Refusing(backend.journal))
+    receiver = receiver_of(refusing, convert, clock, log, pause=pause)
+    answers = [read_answer(await receiver.receive(oru(name)))[:2] for name in ("C1", "C2")]
+
+    assert answers == [("C1", "AR"), ("C2", "AR")]
+    ended = await backend.journal.recent()
+    assert [(one.message.control_id, one.state) for one in ended] == [
+        ("C2", "failed"),
+        ("C1", "failed"),
+    ]
 
 
 async def test_what_a_full_disk_did_not_take_is_done_in_the_order_in_which_it_came(

@@ -92,7 +92,7 @@ async def test_a_transaction_whose_session_another_process_ended_is_done_once(
     assert await connection.find("resource", {}) == [{"_id": "Patient/a"}]
 
 
-@pytest.mark.parametrize("code", [6, 43, 134, 175, 237, 11601])
+@pytest.mark.parametrize("code", [6, 43, 134, 175, 237, 371, 11601, 14031])
 async def test_a_passing_fault_of_the_servers_is_unavailable(connection, mongodb, code):
     with failing(mongodb, code, "find"), pytest.raises(Unavailable, match=r"cannot .* now$"):
         await connection.find("resource", {})

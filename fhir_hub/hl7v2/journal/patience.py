@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fhir_hub.errors import Closing, Contended, OutOfTime, Unavailable
+from fhir_hub.store.base import Conflict
 
 _FIRST_S, _LONGEST_S = 0.05, 2.0
 _SHARE = 2 / 3
@@ -58,13 +59,14 @@ class Tries:
 
 
 async def until_done(work: Callable[[], Awaitable[None]], patience: Patience) -> None:
-    """Do `work` as often as it takes, unless what it raises does not pass."""
+    """Do `work` as often as it takes, whatever is wrong, unless another has or the store closes."""
     pause_s = _FIRST_S
     while True:
         try:
             return await work()
-        except Exception as error:
-            if not is_transient(error):
-                return
+        except (Closing, Conflict):
+            return
+        except Exception:
+            pass  # who comes after it waits for its end, so to give up would be worse
         await patience.pause(pause_s)
         pause_s = min(2 * pause_s, 15 * _LONGEST_S)
