@@ -21,11 +21,11 @@ from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.dropped import Late, drop_incomplete, drop_witnesses
 from fhir_hub.hl7v2.er7 import Message, Segment
-from fhir_hub.hl7v2.groups import Node, assign
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.matches import leave_moved, set_matches
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import action_of, snapshots_in
+from fhir_hub.hl7v2.nodes import Node
 from fhir_hub.hl7v2.plans import Plans
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Entry, Program
 from fhir_hub.hl7v2.reads import unread
@@ -198,7 +198,9 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
     """Run every segment's entries; return each with its draft, and what is to do at the end."""
     late: Late = []
     acts: LateActs = []
-    placed = assign(message.segments, program.groups)
+    for segment in message.segments:
+        segment.count()
+    placed = program.layouts.of(message.segments, program.groups).placed(message.segments)
     in_order, plans = len(placed), Plans()
     for at, (segment, node) in enumerate(placed):
         here = program.entries_in(segment.name, node.group.path)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Encoding, Message, Segment, Value
-from fhir_hub.hl7v2.groups import Node
 from fhir_hub.hl7v2.memory import Memories
+from fhir_hub.hl7v2.nodes import Node
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED, told
 from fhir_hub.hl7v2.urns import Urns

@@ -8,10 +8,8 @@ out of place goes where the structure has it at all; a note, and what the struct
 Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.structure import Group, Part
 
 _OF_CONTAINER = frozenset({"SAC", "SID", "OBX", "NTE"})
@@ -19,22 +17,22 @@ _ACTS = frozenset({"OBR", "RXA"})
 _ORDERED = frozenset({"ORDER_DETAIL", "OBSERVATION_REQUEST"})
 
 
-class Node:
-    """One occurrence of a group in a message.
+class Spot:
+    """One occurrence of a group in a message, as the names of its segments make it.
 
-    `segments` and `drafts` hold, by name, what is in it at any depth, in the message's order;
-    each with the inner group by which it came (`None`: it stands in this one). Who looks for what
-    is near goes on in `outer`, past what came by `within`: from a result of before that is the
-    message, because the order around it is another. `linked` has what those inside refer to.
+    `segments` has, by name, the positions of those in it at any depth, in the message's order; each
+    with the inner group by which it came (`None`: it stands in this one). Who looks for what is
+    near goes on in `outer`, past what came by `within`: from a result of before that is the
+    message, because the order around it is another. `near` is what was looked for so far: the
+    position of the first of a name, -1 where there is none. One that `is_alone` has one segment.
     """
 
     __slots__ = (
         "_from_inside",
-        "_near",
         "children",
-        "drafts",
         "group",
-        "linked",
+        "is_alone",
+        "near",
         "outer",
         "parent",
         "position",
@@ -42,174 +40,99 @@ class Node:
         "within",
     )
 
-    def __init__(self, group: Group, parent: "Node | None" = None) -> None:
+    def __init__(self, group: Group, parent: "Spot | None" = None) -> None:
         self.group = self.within = group
         self.parent = self.outer = parent
         if group.is_prior:
             while self.outer is not None and self.outer.parent is not None:
                 self.within, self.outer = self.outer.group, self.outer.parent
-        self.position = -1
-        self.children: dict[int, Node] = {}
-        self.segments: dict[str, list[tuple[Segment, Group | None]]] = {}
-        self.drafts: dict[str, list[tuple[Any, Group | None]]] = {}
-        self._near: dict[str, Segment | None] = (
-            {"ORC": None, "OBR": None} if group.is_of_no_order else {}
-        )
-        self._from_inside: dict[tuple[str, int], Segment | None] = {}
-        self.linked: dict[Any, Any] = {}
+        self.position, self.is_alone = -1, False
+        self.children: dict[int, Spot] = {}
+        self.segments: dict[str, list[tuple[int, Group | None]]] = {}
+        self.near: dict[str, int] = {"ORC": -1, "OBR": -1} if group.is_of_no_order else {}
+        self._from_inside: dict[tuple[str, int], int] = {}
 
-    def add(self, segment: Segment) -> None:
-        """Put a segment into this group."""
-        node: Node | None = self
+    def add(self, name: str, at: int) -> None:
+        """Put the segment at a position into this group."""
+        spot: Spot | None = self
         by: Group | None = None
-        name = segment.name
-        while node is not None:
-            held = node.segments.get(name)
-            if held is None:
-                node.segments[name] = [(segment, by)]
-            else:
-                held.append((segment, by))
-            by = node.group
-            node = None if by.is_prior else node.parent
+        while spot is not None:
+            spot.is_alone = not spot.segments
+            spot.segments.setdefault(name, []).append((at, by))
+            by = spot.group
+            spot = None if by.is_prior else spot.parent
 
-    def add_draft(self, name: str, draft: Any) -> None:
-        """Put a resource that is being made into this group.
-
-        Of a result of before the orders around it know what was observed.
-        """
-        node: Node | None = self
-        by: Group | None = None
-        while node is not None:
-            held = node.drafts.get(name)
-            if held is None:
-                node.drafts[name] = [(draft, by)]
-            else:
-                held.append((draft, by))
-            is_last = node.group.is_prior and name != "Observation"
-            by, node = node.group, None if is_last else node.parent
-
-    def forget(self, name: str, draft: Any) -> None:
-        """Take a resource that is not made after all out of this group and those around it."""
-        node: Node | None = self
-        while node is not None:
-            node.drafts[name] = [one for one in node.drafts.get(name, ()) if one[0] is not draft]
-            node = node.parent
-
-    def close(self) -> None:
-        """Forget what is inside it: only the way out is needed when all are placed."""
-        node: Node | None = self
-        while node is not None and node.children:
-            node.children.clear()
-            node = node.parent
-
-    def nearest(self, name: str) -> Segment | None:
-        """Return the first segment of that name in the innermost group that has one.
+    def find(self, name: str) -> int:
+        """Return where the first segment of that name is in the innermost group that has one.
 
         It is looked for once: all segments must be in their groups.
         """
-        try:
-            return self._near[name]
-        except KeyError:
-            found = self._near[name] = self._nearest(name)
-            return found
+        found = self.near.get(name)
+        if found is None:
+            found = self.near[name] = self._find(name)
+        return found
 
-    def _nearest(self, name: str) -> Segment | None:
+    def _find(self, name: str) -> int:
         held = self.segments.get(name)
         if held:
             return held[0][0]
         outer = self.outer
         if outer is None:
-            return None
+            return -1
         key = (name, id(self.within))  # what is outside is the same for all results
         known = outer._from_inside
-        if key in known:
-            return known[key]
-        found = known[key] = self._outside(name)
-        return found
+        if key not in known:
+            known[key] = self._outside(name)
+        return known[key]
 
-    def _outside(self, name: str) -> Segment | None:
-        """Return the first segment of that name in the innermost group around this one."""
-        inside, node = self.within, self.outer
-        while node is not None:
-            for segment, by in node.segments.get(name, ()):
+    def _outside(self, name: str) -> int:
+        """Return where the first segment of that name is in the innermost group around this one."""
+        inside, spot = self.within, self.outer
+        while spot is not None:
+            for at, by in spot.segments.get(name, ()):
                 if by is None or by is not inside:
-                    return segment
-            inside, node = node.within, node.outer
-        return None
+                    return at
+            inside, spot = spot.within, spot.outer
+        return -1
 
-    def nearest_all(self, name: str) -> list[Segment]:
-        """Return the segments of that name in the innermost group that has any.
+    def find_all(self, name: str) -> list[int]:
+        """Return where the segments of that name are in the innermost group that has any.
 
         What stands in another occurrence of this group, or of one around it, is not near: the
         ORC of one order is not that of the next.
         """
-        node: Node | None = self
+        spot: Spot | None = self
         inside: Group | None = None
-        while node is not None:
-            if found := node.segments.get(name):
-                near = [one for one, by in found if by is None or by is not inside]
-                if near:
-                    return near
-            inside, node = node.within, node.outer
-        return []
-
-    def linked_drafts(self, name: str) -> list[Any]:
-        """Return the nearest resources when no more of them come: found once for all results."""
-        outer = self.outer
-        if outer is None or name in self.drafts:
-            return self.nearest_drafts(name)
-        key = (name, id(self.within))
-        found = outer.linked.get(key)
-        if found is None:
-            found = outer.linked[key] = self.nearest_drafts(name)
-        return found
-
-    def nearest_drafts(self, name: str) -> list[Any]:
-        """Return the resources of that name in the innermost group that has any."""
-        node: Node | None = self
-        inside: Group | None = None
-        while node is not None:
-            if found := node.drafts.get(name):
-                if len(found) == 1:  # as nearly always
-                    one, by = found[0]
-                    if by is None or by is not inside:
-                        return [one]
-                    inside, node = node.within, node.outer
-                    continue
-                near = [one for one, by in found if by is None or by is not inside]
-                if near:
-                    return near
-            inside, node = node.within, node.outer
+        while spot is not None:
+            near = [at for at, by in spot.segments.get(name, ()) if by is None or by is not inside]
+            if near:
+                return near
+            inside, spot = spot.within, spot.outer
         return []
 
 
-def assign(segments: Iterable[Segment], root: Group) -> list[tuple[Segment, Node]]:
-    """Return every segment with the group that it is in, its filled fields counted."""
-    current = Node(root)
+def assign(names: Sequence[str], root: Group) -> list[Spot]:
+    """Return the group that each segment is in, by the names of all of them."""
+    current = Spot(root)
     placed = []
-    segments = tuple(segments)
-    for at, segment in enumerate(segments):
-        segment.count()
-        if segment.name == "SAC" and _comes_first(segments, at):
+    for at, name in enumerate(names):
+        if name == "SAC" and _comes_first(names, at):
             current = _order_of(current) or _next(current, "SAC")
         else:
-            current = _next(current, segment.name)
-        current.add(segment)
-        placed.append((segment, current))
-    for _, node in placed:
-        node.close()
+            current = _next(current, name)
+        current.add(name, at)
+        placed.append(current)
     return placed
 
 
-def _comes_first(segments: Sequence[Segment], at: int) -> bool:
+def _comes_first(names: Sequence[str], at: int) -> bool:
     """Say whether a container stands before its order, as OML^O21 has it in 2.4: SAC, OBX, ORC."""
-    if any(one.name == "SPM" for one in segments[:at]):
+    if "SPM" in names[:at]:
         return False
-    behind = (one.name for one in segments[at + 1 :])
-    return next((name for name in behind if name not in _OF_CONTAINER), "") == "ORC"
+    return next((name for name in names[at + 1 :] if name not in _OF_CONTAINER), "") == "ORC"
 
 
-def _order_of(current: Node) -> Node | None:
+def _order_of(current: Spot) -> Spot | None:
     """Begin the order that comes behind its container: the ORC finds it begun."""
     top = current
     while top.parent is not None:
@@ -217,138 +140,138 @@ def _order_of(current: Node) -> Node | None:
     for position, part in enumerate(top.group.parts):
         if part.group is not None and part.repeats and part.group.firsts == {"ORC"}:
             top.position = position
-            child = top.children[position] = Node(part.group, top)
+            child = top.children[position] = Spot(part.group, top)
             return child
     return None
 
 
-def _next(current: Node, name: str) -> Node:
+def _next(current: Spot, name: str) -> Spot:
     if name == current.group.again and current.position == 0 and _repeats(current):
         return _again(current)
-    node: Node | None = current
-    while node is not None:
-        if name in node.group.holds:
-            if found := _advance(node, name):
+    spot: Spot | None = current
+    while spot is not None:
+        if name in spot.group.holds:
+            if found := _advance(spot, name):
                 return found
             if (
-                node.parent is not None
-                and (name in node.group.firsts or _began_with(node, name))
-                and (_repeats(node) or (name == "OBR" and _is_ordered(node, current)))
+                spot.parent is not None
+                and (name in spot.group.firsts or _began_with(spot, name))
+                and (_repeats(spot) or (name == "OBR" and _is_ordered(spot, current)))
             ):
-                return _begin(node.parent, node.parent.position, name)
-            if name in _ACTS and _has_order(node, name) and _is_inside(node, current):
-                return _begin_under(node, name)
-        node = node.parent
-    node = current if name != "NTE" else None  # a note is of what it stands behind
-    while node is not None:
-        if name in node.group.holds:
-            return _anywhere(node, name)
-        node = node.parent
+                return _begin(spot.parent, spot.parent.position, name)
+            if name in _ACTS and _has_order(spot, name) and _is_inside(spot, current):
+                return _begin_under(spot, name)
+        spot = spot.parent
+    spot = current if name != "NTE" else None  # a note is of what it stands behind
+    while spot is not None:
+        if name in spot.group.holds:
+            return _anywhere(spot, name)
+        spot = spot.parent
     return current
 
 
-def _began_with(node: Node, name: str) -> bool:
+def _began_with(spot: Spot, name: str) -> bool:
     """Say whether a group began with a segment of it that the table has once, its first left out.
 
     So a prescription (RXE) that comes without ORC is an order of its own.
     """
-    return next(iter(node.segments), "") == name and any(
-        part.required and not part.repeats and part.name == name for part in node.group.parts
+    return next(iter(spot.segments), "") == name and any(
+        part.required and not part.repeats and part.name == name for part in spot.group.parts
     )
 
 
-def _is_ordered(node: Node, current: Node) -> bool:
+def _is_ordered(spot: Spot, current: Spot) -> bool:
     """Say whether an OBR begins a group again that the table has once: one more under one ORC."""
-    return node.group.path.rpartition(".")[2] in _ORDERED and _is_inside(node, current)
+    return spot.group.path.rpartition(".")[2] in _ORDERED and _is_inside(spot, current)
 
 
-def _has_order(node: Node, name: str) -> bool:
+def _has_order(spot: Spot, name: str) -> bool:
     """Say whether a group that repeats has its ORC and its one OBR or RXA already (OMG, VXU)."""
     return (
-        node.parent is not None
-        and _repeats(node)
-        and all(any(by is None for _, by in node.segments.get(one, ())) for one in ("ORC", name))
+        spot.parent is not None
+        and _repeats(spot)
+        and all(any(by is None for _, by in spot.segments.get(one, ())) for one in ("ORC", name))
     )
 
 
-def _begin_under(node: Node, name: str) -> Node:
+def _begin_under(spot: Spot, name: str) -> Spot:
     """Begin a group again for one more act: what came before the first one, its ORC, is of both."""
-    assert node.parent is not None
-    child = _begin(node.parent, node.parent.position, name)
-    first = next(one.index for one, by in node.segments[name] if by is None)
-    for name, held in node.segments.items():
-        if before := [(one, by) for one, by in held if one.index < first]:
+    assert spot.parent is not None
+    child = _begin(spot.parent, spot.parent.position, name)
+    first = next(at for at, by in spot.segments[name] if by is None)
+    for name, held in spot.segments.items():
+        if before := [(at, by) for at, by in held if at < first]:
             child.segments[name] = before
     return child
 
 
-def _is_inside(node: Node, current: Node) -> bool:
+def _is_inside(spot: Spot, current: Spot) -> bool:
     """Say whether a place is in a group, and not in a result of before."""
-    inner: Node | None = current
-    while inner is not None and inner is not node and not inner.group.is_prior:
+    inner: Spot | None = current
+    while inner is not None and inner is not spot and not inner.group.is_prior:
         inner = inner.parent
-    return inner is node
+    return inner is spot
 
 
-def _repeats(node: Node) -> bool:
-    parent = node.parent
+def _repeats(spot: Spot) -> bool:
+    parent = spot.parent
     if parent is None:
         return False
     part = parent.group.parts[parent.position]
-    return part.group is node.group and part.repeats
+    return part.group is spot.group and part.repeats
 
 
-def _again(node: Node) -> Node:
+def _again(spot: Spot) -> Spot:
     """Begin a group again whose first segment came right behind itself: one more result."""
-    parent = node.parent
+    parent = spot.parent
     assert parent is not None
-    child = parent.children[parent.position] = Node(node.group, parent)
+    child = parent.children[parent.position] = Spot(spot.group, parent)
     child.position = 0
     return child
 
 
-def _advance(node: Node, name: str) -> Node | None:
+def _advance(spot: Spot, name: str) -> Spot | None:
     """Go to the next place of a segment in a group, at or behind the current one."""
-    parts = node.group.parts
-    start = node.position
+    parts = spot.group.parts
+    start = spot.position
     if start < 0 or not parts[start].repeats:
         start += 1
     for position in range(start, len(parts)):
         part = parts[position]
         if part.group is None:
             if part.name == name:
-                node.position = position
-                return node
+                spot.position = position
+                return spot
         elif name in part.group.firsts:
-            node.position = position
-            return _begin(node, position, name)
+            spot.position = position
+            return _begin(spot, position, name)
         if part.required and name == "NTE":  # it is not of an order that has not come
             return None
     return None
 
 
-def _begin(node: Node, position: int, name: str) -> Node:
+def _begin(spot: Spot, position: int, name: str) -> Spot:
     """Begin the group at a position anew, and go to the segment's place in it."""
-    group = node.group.parts[position].group
+    group = spot.group.parts[position].group
     assert group is not None
-    child = node.children[position] = Node(group, node)
+    child = spot.children[position] = Spot(group, spot)
     return _advance(child, name) or _anywhere(child, name)
 
 
-def _anywhere(node: Node, name: str) -> Node:
+def _anywhere(spot: Spot, name: str) -> Spot:
     """Go to where a group has a segment at all, whatever stands before it."""
-    parts = node.group.parts
+    parts = spot.group.parts
     for position, part in enumerate(parts):
         if part.group is None and part.name == name:
-            return node
+            return spot
         if part.group is not None and name in part.group.holds:
-            return _anywhere(_child(node, position, part, name), name)
+            return _anywhere(_child(spot, position, part, name), name)
     raise AssertionError("the group holds no such segment")
 
 
-def _child(node: Node, position: int, part: Part, name: str) -> Node:
-    child = node.children.get(position)
+def _child(spot: Spot, position: int, part: Part, name: str) -> Spot:
+    child = spot.children.get(position)
     assert part.group is not None
     if child is None or (part.repeats and name in part.group.firsts):
-        child = node.children[position] = Node(part.group, node)
+        child = spot.children[position] = Spot(part.group, spot)
     return child

@@ -11,7 +11,7 @@ Spec: DESIGN 2a
 from typing import TYPE_CHECKING, Any
 
 from fhir_hub.hl7v2.drafts import Place
-from fhir_hub.hl7v2.groups import Node
+from fhir_hub.hl7v2.nodes import Node
 from fhir_hub.hl7v2.structure import Group
 
 if TYPE_CHECKING:
@@ -79,14 +79,13 @@ class Plans:
     def of(self, here: Here, place: Place) -> "list[tuple[Entry, Plan]]":
         """Return those entries of a place that run there, each with its plan."""
         node, segment = place.node, place.segment
-        held = node.segments
-        is_alone = len(held) == 1 and len(held.get(segment.name, ())) == 1
+        spot = node.spot
         if (
-            is_alone
+            spot.is_alone
             and here is self._here
             and segment.filled == self._filled
             and node.outer is self._outer
-            and node.within is self._within
+            and spot.within is self._within
         ):
             self.is_again = True
             return self._planned
@@ -94,7 +93,7 @@ class Plans:
         if self.near:
             self.near.clear()
         planned = here.plans(place)
-        self._here = here if is_alone else None
-        self._filled, self._outer, self._within = segment.filled, node.outer, node.within
+        self._here = here if spot.is_alone else None
+        self._filled, self._outer, self._within = segment.filled, node.outer, spot.within
         self._planned = planned
         return planned

@@ -17,6 +17,7 @@ from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.drafts import Place
 from fhir_hub.hl7v2.map_files import Document, MapFiles, entries_of
 from fhir_hub.hl7v2.memory import Memories
+from fhir_hub.hl7v2.nodes import Layouts
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.plans import Here
 from fhir_hub.hl7v2.reads import Reads, reads_of, taken_by
@@ -126,6 +127,7 @@ class Program:
     scope: Scope
     senders: tuple[str, ...] = ()
     memories: Memories = field(default_factory=Memories)
+    layouts: Layouts = field(default_factory=Layouts)
     _here: dict[tuple[str, str], Here] = field(default_factory=dict)
 
     def reads(self, ran: frozenset[str], by_table: bool) -> Mapping[str, Reads]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.groups import Node
+from fhir_hub.hl7v2.nodes import Node
 from fhir_hub.hl7v2.plans import runs
 from fhir_hub.hl7v2.rows.compiler import Compiled
 from fhir_hub.hl7v2.rows.row import Row

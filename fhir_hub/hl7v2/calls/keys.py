@@ -120,10 +120,10 @@ def _order_of(place: Place, paths: Paths) -> _Order:
     The last two paths are none of a number.
     """
     node = place.node
-    outer, held = node.outer, node.segments
+    outer, held = node.outer, node.spot.segments
     if outer is None or "OBR" in held or "ORC" in held:
         return _read_order(place, paths)
-    key = ("key", id(node.within))
+    key = ("key", id(node.spot.within))
     known: _Order | None = outer.linked.get(key)
     if known is None:
         known = outer.linked[key] = _read_order(place, paths)

@@ -119,7 +119,7 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
     It is one's whose PV1 stands beside it, not of a procedure or of an insurance. The paths are
     those of `participation`.
     """
-    beside = place.node.segments.get("PV1", ())
+    beside = place.node.spot.segments.get("PV1", ())
     if all(by is not None for _, by in beside):
         place.run.pass_over()
         return None

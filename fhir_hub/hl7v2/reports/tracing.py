@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.groups import Node
 from fhir_hub.hl7v2.memory import Memory
+from fhir_hub.hl7v2.nodes import Node
 from fhir_hub.hl7v2.programs import Entry, Program
 from fhir_hub.hl7v2.reads import read_by
 from fhir_hub.hl7v2.reports.effort import Effort

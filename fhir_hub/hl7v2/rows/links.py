@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.groups import Node
+from fhir_hub.hl7v2.nodes import Node
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, Acts
 from fhir_hub.hl7v2.rows.elements import Target
@@ -119,7 +119,7 @@ Found = tuple[tuple[str, bool, Any], ...]
 
 def _around(node: Node, outer: Node, links: Iterable[Link], number: int) -> Found | None:
     """Return what links put of what is around a group; None where it matters who asks."""
-    key = (number, id(node.within))
+    key = (number, id(node.spot.within))
     known: dict[Any, Found | None] = outer.linked
     try:
         return known[key]
