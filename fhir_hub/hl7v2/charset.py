@@ -114,14 +114,12 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
             return Decoded(_repaired(text, issues), marked, tuple(issues))
         issues.append(("charset-bom", "the byte order mark is not true of the text"))
     declared, configured = _declared(rest, issues), codec(forced)
-    if declared in _WIDE_NAMES or not _is_wide(
-        rest
-    ):  # a header in single bytes is not of two or four
-        if declared in _WIDE_NAMES:
-            issues.append(("charset-not-as-declared", _NOT_SO))
-        declared, configured = (
-            one if one not in _WIDE_NAMES else "" for one in (declared, configured)
-        )
+    if declared in _WIDE_NAMES:
+        issues.append(("charset-not-as-declared", _NOT_SO))
+    if declared in _WIDE_NAMES or not _is_wide(rest):
+        # a header in single bytes is in no character set of two or four
+        declared = "" if declared in _WIDE_NAMES else declared
+        configured = "" if configured in _WIDE_NAMES else configured
     is_shifted = "iso2022_jp_2" in (configured, declared) and b"\x1b" in rest
     if rest.isascii() and not is_shifted:
         return Decoded(rest.decode("ascii"), configured or declared or "utf-8", tuple(issues))

@@ -123,6 +123,9 @@ def fill(
             elif element in INNER:
                 later = {name: value[name] for name in INNER[element] if name in value}
                 result[element] = {**later, **stored[element]}
+        elif kind == "Encounter" and element in INNER:
+            if begun := {name: value[name] for name in INNER[element] if name in value}:
+                result[element] = begun
         elif not any(other in stored for other in _rivals(choices(kind), element)):
             result[element] = value
     return result if _consistent(result, result) == result else stored
@@ -191,8 +194,8 @@ def _consistent(result: Resource, new: Mapping[str, Any]) -> Resource:
         if coded(new.get("clinicalStatus", {})) in ("active", "recurrence", "relapse"):
             gone += [name for name in result if name.startswith("abatement") and name not in new]
     elif result["resourceType"] == "Appointment":
-        is_off = result.get("status") in ("cancelled", "noshow")
-        gone += [] if is_off else ["cancelationReason"]
+        # app-4 of R4 writes `no-show`, so it lets a cancelled one alone have a reason
+        gone += [] if result.get("status") == "cancelled" else ["cancelationReason"]
     return {name: value for name, value in result.items() if name not in gone}
 
 

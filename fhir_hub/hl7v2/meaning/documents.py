@@ -1,5 +1,7 @@
 """A document that another one replaces is obsolete, in whichever order the two come.
 
+Where the one that replaced it is cancelled (T11) it is in force again.
+
 Spec: HL7v2 chapter 9, T09 and T10; R4 documentreference.relatesTo
 """
 
@@ -18,14 +20,25 @@ async def supersede(unit: Unit, things: Sequence[Thing]) -> None:
     for thing in things:
         if thing.resource_type != "DocumentReference":
             continue
-        replaced = _tests(_replaced(thing.resource))
-        for stored in await _found(unit, "identifier", replaced):
+        for stored in await _found(unit, "identifier", _tests(_replaced(thing.resource))):
             if stored.logical_id != thing.logical_id:
-                await _end(unit, stored)
+                await _set(unit, stored, "current", "superseded")
+        if thing.stored and thing.resource.get("status") == "entered-in-error":
+            await _restore(unit, thing.stored)
         own = _tests(thing.resource.get("identifier", ()))
         later = await _found(unit, "relatesto:identifier", own)
         if any(_replaced(fhirjson.loads(one.content)) for one in later):
-            await _end(unit, await unit.current(thing.key))
+            await _set(unit, await unit.current(thing.key), "current", "superseded")
+
+
+async def _restore(unit: Unit, cancelled: Resource) -> None:
+    """Stage what a cancelled document had replaced as in force, if no other one replaces it."""
+    for stored in await _found(unit, "identifier", _tests(_replaced(cancelled))):
+        numbers = _tests(fhirjson.loads(stored.content).get("identifier", ()))
+        later = await _found(unit, "relatesto:identifier", numbers)
+        others = [one for one in later if one.logical_id != cancelled["id"]]
+        if not any(_replaced(fhirjson.loads(one.content)) for one in others):
+            await _set(unit, stored, "superseded", "current")
 
 
 async def _found(unit: Unit, parameter: str, tests: tuple[Is, ...]) -> list[Stored]:
@@ -47,7 +60,7 @@ def _tests(identifiers: Iterable[Any]) -> tuple[Is, ...]:
     )
 
 
-async def _end(unit: Unit, stored: Stored | None) -> None:
+async def _set(unit: Unit, stored: Stored | None, was: str, status: str) -> None:
     document: Resource = fhirjson.loads(stored.content) if stored else {}
-    if stored and document.get("status") == "current":
-        await unit.update({**document, "status": "superseded"}, stored.logical_id)
+    if stored and document.get("status") == was:
+        await unit.update({**document, "status": status}, stored.logical_id)

@@ -27,10 +27,14 @@ _LARGE = 1 << 20  # bytes: others of its kind are as large, so they are looked a
 
 
 class Told(NamedTuple):
-    """Whether a resource was told later, and the segments that were then told as whole lists."""
+    """Whether a resource was told later, and then by what events.
+
+    `lists` are the segments that were told as whole lists.
+    """
 
     is_told: bool = False
     lists: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
 
 
 Later = Callable[[Key], Awaitable[Told]]
@@ -65,7 +69,7 @@ class Retold:
 
     async def _ask(self, key: Key) -> Told:
         now = self._teller(self.at_hand)
-        is_told, lists, beyond = False, set[str](), 0
+        lists, events, beyond = set[str](), set[str](), 0
         page = _PAGE if len(self.at_hand.message.raw) < _LARGE else 1
         if not now.time:
             return Told()
@@ -81,12 +85,12 @@ class Retold:
             for one in found:
                 teller = self._teller(one) if one.number != self.at_hand.number else NOBODY
                 if teller[:2] == now[:2] and teller.time > now.time:
-                    is_told = True
+                    events.add(teller.event)
                     lists |= self._lists(one, teller)
             if len(found) < page:
                 break
             beyond = found[-1].number
-        return Told(is_told, frozenset(lists))
+        return Told(bool(events), frozenset(lists), frozenset(events))
 
     def _lists(self, entered: Entered, teller: Teller) -> frozenset[str]:
         event = (teller.message_type, teller.event)

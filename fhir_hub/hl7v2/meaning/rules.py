@@ -42,6 +42,11 @@ def _known(old: Any, new: Any, day: str) -> Any:
     return old if new == "unknown" else new
 
 
+def _first(old: Any, new: Any, day: str) -> Any:
+    """Return when something was asked for first: a later message says when it was changed."""
+    return new if is_after(old, new) else old
+
+
 def _parts(old: Any, new: Any, day: str) -> Any:
     return {**old, **new}
 
@@ -193,6 +198,12 @@ def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
 _EXTENSIONS = _united(lambda extension: extension.get("url", ""))
 OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
 _EVENT: Mapping[str, Rule] = {**OTHERS, "participant": _united(who)}
+_REQUEST: Mapping[str, Rule] = {
+    **OTHERS,
+    "status": _known,
+    "authoredOn": _first,
+    "dateTime": _first,
+}
 _REQUESTS = ("MedicationRequest", "NutritionOrder", "ServiceRequest", "SupplyRequest")
 RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
@@ -217,7 +228,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "location": _united(who),
         },
     }
-    | {kind: {**OTHERS, "status": _known} for kind in _REQUESTS}
+    | dict.fromkeys(_REQUESTS, _REQUEST)
 )
 # What tells an item of a list from the others, where an older message may add some.
 KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning import patients, visits
+from fhir_hub.hl7v2.meaning import bookings, patients, visits
 from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
 from fhir_hub.hl7v2.meaning.retold import Later, nothing
@@ -69,6 +69,8 @@ class Telling:
             return resource
         if not self.teller.time:
             return resource
+        if resource["resourceType"] == "Encounter":
+            resource = visits.begun(resource, self.teller)
         if converted.nulls or converted.removes:
             resource = withdrawing({}, resource, converted, self.teller)
         return stamped(resource, self.teller)
@@ -81,21 +83,22 @@ class Telling:
         later = await self.later(Key(stored["resourceType"], stored["id"]))
         if not is_older and not later.is_told:
             return laid
-        return self._laid_over(stored, unlisted(converted, later.lists), is_older=True)
+        return self._laid_over(stored, unlisted(converted, later.lists), since=later.events)
 
     def _laid_newly(self, stored: Resource, converted: Converted) -> Resource | None:
         digest = digest_of(stored, converted, self.teller, self.day)
         if digest is not None and digest in self.repeats:
             return None
-        laid = self._laid_over(stored, converted, is_older=False)
+        laid = self._laid_over(stored, converted)
         if laid is None and digest is not None:
             self.repeats.add(digest)
         return laid
 
     def _laid_over(
-        self, stored: Resource, converted: Converted, *, is_older: bool
+        self, stored: Resource, converted: Converted, *, since: frozenset[str] | None = None
     ) -> Resource | None:
-        teller = self.teller
+        """Return what is stored with what the message says; `since` has the events told later."""
+        teller, is_older = self.teller, since is not None
         if converted.action == "leave":
             return None
         if converted.action == "delete":
@@ -108,9 +111,8 @@ class Telling:
         if is_older or (is_foreign and self._is_outranked(stored)):
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
-            if is_older and stored["resourceType"] == "Encounter":
-                at = told_at(stored, teller)
-                filled = visits.remembered(stored, filled, converted.resource, teller, at)
+            if since is not None:
+                filled = _with_state(stored, filled, converted.resource, teller, since)
             return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
@@ -161,6 +163,20 @@ def _revived(stored: Resource) -> Resource:
     period = {name: value for name, value in stored.get("period", {}).items() if name != "end"}
     rest = {name: value for name, value in stored.items() if name not in ("period", "active")}
     return {**rest, "period": period} if period else rest
+
+
+def _with_state(
+    stored: Resource, filled: Resource, new: Resource, teller: Teller, since: frozenset[str]
+) -> Resource:
+    """Return what an older message fills with the state that it tells, where none came since."""
+    kind = stored["resourceType"]
+    if kind == "Appointment" and bookings.is_last_state(teller, since):
+        return bookings.in_state(filled, new)
+    if kind != "Encounter":
+        return filled
+    if visits.is_last_state(teller, since):
+        return visits.in_state(stored, filled, new, teller)
+    return visits.remembered(stored, filled, new, teller, told_at(stored, teller))
 
 
 def _in_error(converted: Converted) -> Converted:

@@ -8,7 +8,7 @@ attending doctor. An update (A08) of a visit that is over does not open it again
 Spec: HL7v2 chapter 3, A11 to A13, A25 to A27, A32, A33, A38, A52, A53, A55
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fhir_hub.clock import from_microseconds, instant
@@ -22,8 +22,18 @@ _OF_STATE = frozenset(
 )
 _BACK = frozenset({"A13", "A32", "A33", "A52", "A53"})
 _BEFORE: Mapping[str, str] = {"A13": "in-progress", "A52": "in-progress", "A53": "onleave"}
+_OF_NOBODY = ("finished", "cancelled")
 _OVER = ("finished", "cancelled", "entered-in-error")
+_PARTS = ("period", "hospitalization")
 _OF_DISCHARGE = ("dischargeDisposition", "destination")
+
+
+def begun(resource: Resource, teller: Teller) -> Resource:
+    """Return an Encounter that is new: in the beds of one that is over nobody is."""
+    if resource.get("status") not in _OF_NOBODY or "location" not in resource or not teller.time:
+        return resource
+    at = instant(from_microseconds(teller.time))
+    return {**resource, "location": [_left(one, at) for one in resource["location"]]}
 
 
 def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) -> Resource:
@@ -52,9 +62,23 @@ def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) 
     elif "participant" in new:
         result["participant"] = _attended(result["participant"], new["participant"], at)
     _set_status(result, stored, new, event, at)
-    if result.get("status") == "finished":
-        result["location"] = [_left(one, at) for one in result.get("location", ())]
+    if result.get("status") in _OF_NOBODY:
+        result["location"] = _emptied(stored, result.get("location", ()), event, at)
     return {name: value for name, value in result.items() if value not in ([], {})}
+
+
+def is_last_state(teller: Teller, since: Collection[str]) -> bool:
+    """Say whether a late message is the last that tells a visit's state, by the events since."""
+    is_state = teller.message_type == "ADT" and teller.event in _OF_STATE
+    return is_state and bool(since) and _OF_STATE.isdisjoint(since)
+
+
+def in_state(stored: Resource, filled: Resource, new: Resource, teller: Teller) -> Resource:
+    """Return the Encounter in the state of a late event, behind which only updates came."""
+    parts = {name: {**new.get(name, {}), **filled.get(name, {})} for name in _PARTS}
+    merged = filled | {name: value for name, value in parts.items() if value}
+    state = {name: value for name, value in new.items() if name in ("status", *_PARTS)}
+    return adjusted(stored, merged, state, teller)
 
 
 def remembered(
@@ -120,6 +144,17 @@ def _moved(old: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]:
             result.append(one)
     begun = [{**one, "period": {"start": at}} if old and one in now else one for one in new]
     return result + [one for one in begun if repr(_place(one)) in named]
+
+
+def _emptied(stored: Resource, beds: Sequence[Json], event: str, at: str) -> list[Json]:
+    """Return the beds of a visit that is over: an update names one that was left before."""
+    is_update = event not in _OF_STATE and stored.get("status") in _OVER
+    left = {
+        repr(_place(one)): one
+        for one in (stored.get("location", ()) if is_update else ())
+        if one.get("status") == "completed"
+    }
+    return [left.get(repr(_place(one))) or _left(one, at) for one in beds]
 
 
 def _left(one: Json, at: str) -> Json:

@@ -263,3 +263,20 @@ async def test_an_account_that_ends_is_inactive_and_another_message_does_not_ope
 
     await say("BAR^P01", "1300", account)
     assert [one["status"] for one in await every("Account")] == ["active"]
+
+
+async def test_who_does_not_come_though_the_booking_was_cancelled_is_a_no_show(say, only):
+    booked = ("SCH|P1^ZJJCHC|A1^SHTH01||||R^原因|||15|min|^^15^20250320090000", person())
+    for event, at in (("S12", "0900"), ("S15", "1000"), ("S26", "1100")):
+        await say(f"SIU^{event}", at, *booked)
+
+    found = await only("Appointment")
+    assert (found["status"], "cancelationReason" in found) == ("noshow", False)
+
+
+@pytest.mark.parametrize("events", [["A11"], ["A01", "A11"], ["A03"], ["A01", "A11", "A08"]])
+async def test_in_the_bed_of_a_visit_that_is_over_nobody_is(say, beds, events):
+    for hour, event in enumerate(events, start=10):
+        await say(f"ADT^{event}", f"{hour}00", person(), inpatient("B1"))
+
+    assert await beds() == {"B1": "completed ended"}

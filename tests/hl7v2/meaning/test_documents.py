@@ -38,3 +38,13 @@ async def test_a_document_that_is_replaced_is_superseded(tell):
 async def test_a_document_that_comes_after_what_replaces_it_is_superseded(tell):
     await tell("T10", "0900", "D2", "D1")
     assert await tell("T02", "0800", "D1") == {"D2": "current", "D1": "superseded"}
+
+
+async def test_a_document_is_in_force_again_when_what_replaced_it_is_cancelled(tell):
+    await tell("T02", "0800", "D1")
+    await tell("T10", "0810", "D2", "D1")
+    assert await tell("T11", "0820", "D2", "D1") == {"D1": "current", "D2": "entered-in-error"}
+
+    await tell("T10", "0830", "D3", "D1")
+    await tell("T10", "0840", "D4", "D1")
+    assert (await tell("T11", "0850", "D3", "D1"))["D1"] == "superseded"

@@ -183,3 +183,61 @@ async def test_who_told_it_and_as_of_when_is_stored(say, only):
             },
         }
     ]
+
+
+@pytest.mark.parametrize("first", [["A01"], []])
+async def test_a_discharge_that_comes_late_behind_updates_ends_the_visit_when_it_was(
+    say, only, first
+):
+    bed = {"f2": "I", "f3": "W1^R1^B1^SHTH01"}
+    for event in first:
+        await say(f"ADT^{event}", "0900", person(), visit(**bed, f44="20250314090000"))
+    await say("ADT^A08", "1100", person(), visit(**bed, f10="MED"))
+    await say("ADT^A03", "1000", person(), visit(**bed, f36="01", f45="20250314100000"))
+    for again in ("1200", "1300"):
+        found = await only("Encounter")
+        (place,) = found["location"]
+        assert found["status"] == "finished"
+        assert [one["status"] for one in found["statusHistory"]] == ["in-progress"]
+        assert found["period"]["end"] == "2025-03-14T10:00:00+08:00"
+        assert place["period"]["end"] == "2025-03-14T02:00:00Z"
+        assert place["status"] == "completed"
+        assert found["serviceType"]["coding"][0]["code"].startswith("MED")
+        await say("ADT^A08", again, person(), visit(**bed, f10=f"MED{again}"))
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        (["A04", "A08", "A11"], "cancelled"),
+        (["A01", "A03", "A08", "A13"], "in-progress"),
+        (["A01", "A08", "A02", "A03"], "finished"),
+        (["A05", "A08", "A04"], "in-progress"),
+    ],
+)
+async def test_the_last_state_of_a_visit_holds_though_it_comes_late(say, only, events, status):
+    times = [*(f"0{9 + at}00"[-4:] for at in range(len(events) - 2)), "1500", "1400"]
+    for event, at in zip(events, times, strict=True):
+        await say(f"ADT^{event}", at, person(), visit(f2="I"))
+
+    assert (await only("Encounter"))["status"] == status
+
+
+async def test_a_discharge_that_was_cancelled_comes_late_and_leaves_no_end(say, only):
+    await say("ADT^A13", "1000", person(), visit(f2="I"))
+    await say("ADT^A03", "0930", person(), visit(f2="I", f36="01", f45="20250314093000"))
+
+    found = await only("Encounter")
+    assert found["status"] == "in-progress"
+    assert {"period", "hospitalization"}.isdisjoint(found)
+
+
+@pytest.mark.parametrize(("event", "status"), [("S15", "cancelled"), ("S26", "noshow")])
+async def test_the_last_state_of_a_booking_holds_though_it_comes_late(say, only, event, status):
+    booked = ("SCH|P1^ZJJCHC|A1^SHTH01||||R^原因|||15|min|^^15^20250320090000", person())
+    slot = ("AIP|1||D1^顾^文清", "ZHY|1|SLOT-1|COMMUNITY^社区优先号源^99QPSL")
+    for told, at in (("S12", "0900"), ("S14", "1100"), (event, "1000")):
+        await say(f"SIU^{told}", at, *booked, *slot)
+
+    assert (await only("Appointment"))["status"] == status
+    assert (await only("Slot"))["status"] == ("free" if event == "S15" else "busy")

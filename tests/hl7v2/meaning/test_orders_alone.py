@@ -131,3 +131,14 @@ async def test_a_control_code_that_says_no_state_leaves_the_state_of_an_order(sa
     await say("ORM^O01", "1000", person(), "ORC|UC|P1^SHTH01", GLUCOSE)
 
     assert (await one_order())["status"] == "active"
+
+
+async def test_when_an_order_was_written_stays_whatever_is_done_to_it_later(say, one_order):
+    orders = [("NW", "0900"), ("SC", "1000"), ("CA", "1100"), ("NW", "0850")]
+    written = []
+    for number, (code, at) in enumerate(orders):
+        order = f"ORC|{code}|P1^SHTH01|||IP||||20250314{at}00"
+        await say("ORM^O01", f"12{number}0", person(), order, GLUCOSE)
+        written.append((await one_order())["authoredOn"][11:16])
+
+    assert written == ["09:00", "09:00", "09:00", "08:50"]
