@@ -10,6 +10,7 @@ import httpx
 import mongo_server
 import parts
 import pytest
+from coverage.config import CoverageConfig
 from hypothesis import HealthCheck, settings
 
 from fhir_hub.collector import calm_collector, collect_rarely
@@ -56,10 +57,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def measure_workers_only() -> None:
-    """Let coverage follow into no process but those of `workers/`: it makes them slow."""
-    parts.measured.update(
-        {name: os.environ.pop(name) for name in (parts.MEASURE,) if name in os.environ}
-    )
+    """Let coverage follow into no process but those of `workers/`: it makes them slow.
+
+    Those are forks of the hub. To begin anew in a fork of the tests' own process costs seconds.
+    """
+    if (text := os.environ.pop(parts.MEASURE, None)) is not None:
+        config = CoverageConfig.deserialize(text)
+        config.patch += ["fork", "_exit"]
+        parts.measured[parts.MEASURE] = config.serialize()
 
 
 @pytest.fixture
