@@ -87,8 +87,16 @@ def test_who_changed_the_patient_last_is_told_by_a_provenance():
     assert errors(conversion) == []
 
 
-def test_a_note_after_the_patient_and_who_wrote_it_stay_with_her():
-    conversion = by_table("ORU^R01^ORU_R01", "NTE|1|L|慢性肾病||N1^顾^秀兰", "OBR|1|P1|F1|X^Y")
+@pytest.mark.parametrize(
+    ("kind", "rest"),
+    [
+        ("ORU^R01^ORU_R01", ["OBR|1|P1|F1|X^Y"]),
+        ("OMP^O09^OMP_O09", ["ORC|NW|P1", "RXO|A^B"]),
+        ("RAS^O17^RAS_O17", ["ORC|NW|P1", "RXA|0|1|20250315||A^B|1"]),
+    ],
+)
+def test_a_note_after_the_patient_and_who_wrote_it_stay_with_her(kind, rest):
+    conversion = by_table(kind, "NTE|1|L|慢性肾病||N1^顾^秀兰", *rest)
     patient = only(conversion, "Patient")
     (note,) = (one["valueAnnotation"] for one in patient["extension"] if "note" in one["url"])
     assert note["text"] == "慢性肾病"
