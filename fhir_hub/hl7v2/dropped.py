@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
-from fhir_hub.hl7v2.meaning.updates import says_none
+from fhir_hub.hl7v2.meaning.updates import names_nothing
 from fhir_hub.hl7v2.programs import Entry
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
                 if not draft.match:
                     run.drafts.remove(draft)
                 continue
-            is_none = draft.name != "Patient" and says_none(draft.segment)
+            is_none = draft.name != "Patient" and names_nothing(draft.segment)
             lacking = "content" if is_none else completeness.missing(draft.resource, leave_out)
             if leave_out:
                 for part in leave_out:

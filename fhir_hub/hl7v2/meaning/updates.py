@@ -42,6 +42,14 @@ def says_none(segment: Segment) -> bool:
     return bool(texts) and all(text == '""' for text in texts)
 
 
+def names_nothing(segment: Segment) -> bool:
+    """Say whether a segment of a group has no more than its number, its type or `""`."""
+    if segment.name not in _LISTS:
+        return False
+    told = segment.fields[2 if segment.name in ("IN1", "NK1") else 3 :]
+    return all(text in ("", '""') for text in told)
+
+
 def may_have_snapshots(event: tuple[str, str]) -> bool:
     """Say whether messages of this type and trigger event tell all that there is of something."""
     return event in _GROUPS
@@ -54,7 +62,7 @@ def snapshots_in(message: Message, event: tuple[str, str], settings: Settings) -
     """
     found = set()
     for name in _GROUPS.get(event, ()):
-        segments = list(message.all(name))
+        segments = [one for one in message.all(name) if says_none(one) or not names_nothing(one)]
         mode = settings.update_modes.get(name)
         if mode is None and _is_open(name, segments):
             mode = settings.update_mode or "snapshot"

@@ -225,3 +225,21 @@ async def test_null_is_empty_for_a_sender_whose_file_says_so(say, only, maps, ch
 def test_a_mode_that_is_none_stops_the_start(maps):
     with pytest.raises(InvalidMapping, match="site"):
         maps('update_modes = { AL1 = "all" }')
+
+
+@pytest.mark.parametrize(
+    ("told", "blank", "kind"),
+    [
+        ("AL1|1|DA|PEN^青霉素^L", "AL1|1|DA|", "AllergyIntolerance"),
+        ("DG1|1||I10^高血压^I10", "DG1|1|I10", "Condition"),
+        ("NK1|1|沈^一|CHD", "NK1|1||", "RelatedPerson"),
+        ("IN1|1|A^医保|NHSA|||||||||||||SELF", "IN1|1|", "Coverage"),
+    ],
+)
+async def test_a_segment_that_names_nothing_is_none_and_ends_nothing(say, every, told, blank, kind):
+    await say("ADT^A08", "0900", person(), visit(), told)
+    before = await every(kind)
+    await say("ADT^A08", "1000", person(), visit(), blank)
+
+    assert await every(kind) == before
+    assert before
