@@ -11,7 +11,7 @@ from fhir_hub.store.base import CannotOpen
 from fhir_hub.store.sqlite.compacting import keep_track
 
 _PAGE_BYTES = 4096
-LOG_PAGES = 8192
+LOG_PAGES = 16_384  # a page of it that is written again before it goes back goes back once
 _LOG_BYTES = 2 * LOG_PAGES * _PAGE_BYTES
 _STATEMENTS = 256  # kept compiled, by SQL text
 # of the writer: what is kept is a ring, and each use of any statement moves it one place on
