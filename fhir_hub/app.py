@@ -13,8 +13,9 @@ from fhir_hub.clock import Clock, new_logical_id, now
 from fhir_hub.duties import Finish
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
-from fhir_hub.hl7v2.channels.intake import Intake
+from fhir_hub.hl7v2.channels.intake import Hear, Intake
 from fhir_hub.hl7v2.channels.rereading import Rereading, become
+from fhir_hub.hl7v2.deliver.deferred import Deferred
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.journal.patience import Patience
@@ -112,10 +113,8 @@ def build(
     rules = (partial(requirement, checks, site_rules, definitions), clock)
     base = settings.base_url or address(settings.host, settings.port)
     orders = Orders(parameters, settings.zone, base, ALIASES, settings.subscriptions_allow)
-    searched = (parameters, stored, orders)
-    repository, indexing = _repository(settings, backend, rules, searched, warn)
-    definers = (profiles, terminology, stored)
-    of_rest = (parameters, repository.of("rest"), own)
+    repository, indexing = _repository(settings, backend, rules, (parameters, stored, orders), warn)
+    definers, of_rest = (profiles, terminology, stored), (parameters, repository.of("rest"), own)
     service = service_of(settings, definers, checks, site_rules, *of_rest)
     metrics = Metrics(__version__, is_shared=figures is not None)
     channels = configured(settings)
@@ -123,11 +122,12 @@ def build(
     codes = CodesSeen(kept, mappings, stored, settings.trusted_facilities)
     outer = (settings, backend, logs, metrics)
     receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
+    deliveries, hear = _deliveries(outer, parameters, mappings, service.repository, receiver)
     warn, stores = logs.get_logger("mllp").warning, (backend.store, backend.journal)
     answers = Answers(receiver, *stores, parameters, mappings, settings.zone, warn, clock)
-    intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn)
+    ways = (answers.take, receiver.refuse, backend, metrics, warn, hear)
+    intake = Intake(channels, settings, *ways)
     trials = Trials(mappings, checks, settings.zone, clock, settings.mllp_max_message_bytes)
-    deliveries = _deliveries(outer, parameters, mappings, service.repository)
     also = _rereading(outer, given, intake, receiver).look
     reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload, (also,))
     parts = (service, receiver, intake, trials, codes, deliveries, profiles, orders)
@@ -182,15 +182,17 @@ def _deliveries(
     parameters: Parameters,
     mappings: Mappings,
     repository: Repository,
-) -> Deliveries:
-    """Return what delivers messages to the partners."""
+    receiver: Receiver,
+) -> tuple[Deliveries, Hear]:
+    """Return what delivers messages to the partners, and what hears what became of them."""
     settings, backend, logs, metrics = hub
     base = settings.base_url or address(settings.host, settings.port)
     desk = Desk(backend.store, parameters, settings.zone, base, ALIASES)
+    hear = Deferred(receiver.commit, settings.partners, desk, repository.clock).answer
     log = logs.get_logger("outbound").warning
     told = Delivery(repository, settings.referral).acknowledged
-    parts = (repository.clock, new_logical_id, log, metrics, told)
-    return Deliveries(settings.partners, mappings, desk, *parts, news=backend.news)
+    parts = (repository.clock, new_logical_id, log, metrics, told, hear)
+    return Deliveries(settings.partners, mappings, desk, *parts, news=backend.news), hear
 
 
 def _others(backend: Backend, made: str) -> Others:

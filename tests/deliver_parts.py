@@ -24,12 +24,18 @@ def ack(code: str, number: str, *more: str) -> bytes:
     return frame("\r".join([*lines, ""]).encode())
 
 
+def deferred(code: str, number: str) -> bytes:
+    """Return an acknowledgment that wants a commit acknowledgment."""
+    return ack(code, number).replace(b"|P|2.4", b"|P|2.4|||AL|NE")
+
+
 class Peer:
     """Answers each message as the next of `answers` says, AA when there is none left.
 
     `silent`: not at all; `close`: ends the connection; `noise`: a block that is no message;
     `wrong`: AA for another message, then nothing; `late`: that and then its own AA; `once`: its AA,
-    and then ends the connection; `nameless AR`: AR twice, of which neither names a message.
+    and then ends the connection; `nameless AR`: AR twice, of which neither names a message;
+    `CA+AE`: both at once, of which the second wants a commit acknowledgment.
     """
 
     def __init__(self) -> None:
@@ -51,6 +57,10 @@ class Peer:
                 writer.close()
             await self._server.wait_closed()
             self._server = None
+
+    def say(self, raw: bytes) -> None:
+        """Say something of his own on the connection."""
+        self._writers[-1].write(raw)
 
     async def until(self, is_enough: Callable[["Peer"], bool]) -> None:
         async with asyncio.timeout(parts.PATIENCE_S), self._news:
@@ -77,7 +87,8 @@ class Peer:
                 async with self._news:
                     self.received.append(block.raw)
                     self._news.notify_all()
-                self._answer(writer, control_id(block.raw))
+                if b"\rMSA" not in block.raw:
+                    self._answer(writer, control_id(block.raw))
         writer.close()
 
     def _answer(self, writer: asyncio.StreamWriter, number: str) -> None:
@@ -91,6 +102,9 @@ class Peer:
             writer.write(ack(kind.split()[1], "") * 2)
         elif kind == "noise":
             writer.write(b"junk" + frame(b"no message"))
+        elif "+" in kind:
+            first, second = kind.split("+")
+            writer.write(ack(first, number) + deferred(second, number))
         elif kind in ("wrong", "late"):
             writer.write(ack("AA", "OTHER") + (ack("AA", number) if kind == "late" else b""))
         elif kind != "silent":

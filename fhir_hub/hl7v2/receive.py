@@ -131,6 +131,11 @@ class Receiver:
         """Return the acknowledgment of a message that is not kept, for the reason `error`."""
         return self.reading.answer(self.reading.read(raw, channel), ack_for(error))
 
+    def commit(self, raw: bytes, channel: Channel | None = None) -> bytes:
+        """Return the commit acknowledgment (CA) of a message."""
+        read = self.reading.read(raw, channel or self.reading.channel)
+        return self.reading.answer(read, ack.COMMITTED)
+
     async def receive(
         self, raw: bytes, channel: Channel | None = None, on_kept: OnKept | None = None
     ) -> bytes:

@@ -74,6 +74,10 @@ class PartnerSettings(BaseModel):
     ack_mode: Literal["original", "enhanced"] = "original"
     """Whether he answers AA, AE, AR, or (`enhanced`, MSH-15 AL) CA, CE, CR."""
 
+    application_ack: Literal["NE", "AL", "ER", "SU"] = "NE"
+    """In enhanced mode: when he says later, in a message of its own to a channel of the hub, what
+    became of a message (MSH-16): never, always, of a failure, of a success."""
+
     timeout_s: Seconds = 30.0
     """How long his acknowledgment is waited for."""
 

@@ -72,12 +72,14 @@ class Enhanced:
         self._observe(self.channel.name, committed)
         return committed if ack.is_wanted(header.field(15), is_good=True) else b""
 
-    def acknowledged(self, raw: bytes) -> None:
-        """Take the sender's acknowledgment of what it was told."""
-        named = _named(raw)
-        if told := self._told.get(named):
-            self._does_acknowledge = True
-            told.set()
+    def acknowledged(self, raw: bytes) -> bool:
+        """Take the sender's acknowledgment of what it was told; say whether it is one."""
+        told = self._told.get(_named(raw))
+        if told is None:
+            return False
+        self._does_acknowledge = True
+        told.set()
+        return True
 
     async def _follow(
         self,

@@ -40,7 +40,13 @@ from fhir_hub.telemetry import Metrics, stopwatch
 
 Take = Callable[..., Awaitable[bytes]]
 Refuse = Callable[[bytes, FhirError, Channel], bytes]
+Hear = Callable[..., Awaitable[bytes | None]]
 Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
+_ACK, _HEAD = b"ACK", 400  # bytes in which MSH-9 stands
+
+
+async def _nobody(raw: bytes, channel: Channel) -> None:
+    """Wait for no acknowledgment."""
 
 
 class PortTaken(Exception):
@@ -60,8 +66,9 @@ class Intake:
     """The ways in of one hub.
 
     `take` returns the answer to a block of a channel, and tells before that it is kept; `refuse`
-    that to a message which is not kept, for a reason; the journal of `backend` knows what is owed.
-    `posted` are the channels whose messages come by HTTP.
+    that to a message which is not kept, for a reason; `hear` that to an acknowledgment of what the
+    hub sent, None to another. The journal of `backend` knows what is owed. `posted` are the
+    channels whose messages come by HTTP.
     """
 
     def __init__(
@@ -73,10 +80,12 @@ class Intake:
         backend: Backend,
         metrics: Metrics,
         log: Log,
+        hear: Hear = _nobody,
     ) -> None:
         """Raise `InvalidSettings` if a certificate cannot be read."""
         self._take, self._refuse, self._metrics, self._log = take, refuse, metrics.channels, log
         self._mllp_port, self._drain_s = settings.mllp_port, settings.drain_s
+        self._hear = hear
         self._stop, self._is_listening = asyncio.Event(), False
         self._unfinished = Unfinished(settings.mllp_unfinished_bytes)
         self._ports = [self._port(plan) for plan in ports_of(channels, self._mllp_port)]
@@ -236,10 +245,14 @@ class Intake:
                 one = Enhanced(channel, caller, self._take, self._debts, self._count)
                 enhanced[channel.name] = one
             enhanced[channel.name].channel = channel
-            if read().component(9, 1) == "ACK":
-                enhanced[channel.name].acknowledged(block.raw)
+            if read().component(9, 1) != "ACK":
+                return await enhanced[channel.name].answer(block, read())
+            if enhanced[channel.name].acknowledged(block.raw):
                 return b""  # nobody acknowledges an acknowledgment
-            return await enhanced[channel.name].answer(block, read())
+            answer = await self._hear(block.raw, channel) or b""
+        elif _ACK in block.raw[:_HEAD] and read().component(9, 1) == "ACK":
+            heard = await self._hear(block.raw, channel)
+            answer = await self._take(block, channel) if heard is None else heard
         else:
             answer = await self._take(block, channel)
         if answer:

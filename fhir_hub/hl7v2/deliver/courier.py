@@ -32,6 +32,7 @@ _IDLE_S = 0.5
 _UNSAVED = 500  # versions of which there was nothing to tell, looked at again after a crash
 Write = Callable[[Choice, str], Emitted]
 Told = Callable[[str, str], None]
+Hear = Callable[[bytes], Awaitable[bytes | None]]
 Delivered = Callable[[str, str], Awaitable[None]]
 
 
@@ -39,7 +40,8 @@ Delivered = Callable[[str, str], Awaitable[None]]
 class Round:
     """What a courier works with: `write` makes a message, `told` counts what became of one.
 
-    `delivered` is told of a message that was taken: its event, and what it was about.
+    `delivered` is told of a message that was taken: its event, and what it was about. `hear` notes
+    what became of an earlier one, and returns what that is answered.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Round:
     log: Log
     told: Told
     delivered: Delivered
+    hear: Hear
     sleep: Callable[[float], Awaitable[None]]
     news: News
 
@@ -127,6 +130,9 @@ class Courier:
         if progress.pending is not None:
             await self._deliver(progress.pending)
             return True
+        if orders.heard:
+            await self._hear(*next(iter(orders.heard.items())))
+            return True
         if orders.again is not None:
             self._asked_at = 0.0
             await self._again(orders.again)
@@ -135,6 +141,8 @@ class Courier:
         if not commit:
             if self._unsaved:
                 await self._note(progress)
+            await self._given.link.look()
+            await self._hear_late()
             self._asked_at = 0.0
             return False
         await self._tell_all(commit, progress.done)
@@ -153,11 +161,19 @@ class Courier:
             self._orders, self._asked_at = await self._given.outbox.orders(), now
         return self._orders
 
-    async def _note(
-        self, progress: Progress, dead: Dead | None = None, gone: str = "", taken: str = ""
-    ) -> None:
+    async def _hear(self, control_id: str, said: Dead) -> None:
+        """Note what he said later of a message that he had taken: what he refused is dead."""
+        assert self._progress is not None
+        dead = None if said.ack_code in ACCEPTED else said
+        await self._note(self._progress, dead, heard=control_id)
+        self._asked_at = 0.0
+        if dead is not None:
+            self._given.told(self._given.name, _outcome(dead))
+            self._log_dead(control_id, dead)
+
+    async def _note(self, progress: Progress, dead: Dead | None = None, **ended: str) -> None:
         """Note how far he is: only then it is so."""
-        await self._given.outbox.save(progress, dead, gone, taken)
+        await self._given.outbox.save(progress, dead, **ended)
         self._progress, self._unsaved = progress, 0
 
     async def _tell_all(self, commit: list[Stored], done: int) -> None:
@@ -238,13 +254,11 @@ class Courier:
         """Send a message until it is answered for good."""
         given = self._given
         while True:
-            if (answer := await self._answer(pending)) is None:
-                skipped = Answer(SKIPPED, pending.control_id)
-                return await self._done(pending, skipped, self._dead(pending, skipped))
-            is_refused = answer.ack_code in REFUSED
+            answer = await self._answer(pending)
             if answer.ack_code in ACCEPTED:
                 return await self._done(pending, answer, None)
-            if is_refused or pending.attempts + 1 >= given.partner.attempts:
+            is_final = answer.ack_code in REFUSED or await self._ended(pending) is not None
+            if is_final or pending.attempts + 1 >= given.partner.attempts:
                 return await self._done(pending, answer, self._dead(pending, answer))
             given.told(given.name, "again")
             pending = replace(pending, attempts=pending.attempts + 1)
@@ -254,31 +268,36 @@ class Courier:
             pause_s = given.partner.pause_s * 2 ** (pending.attempts - 1)
             await self._rest(min(pause_s, given.partner.max_pause_s), pending)
 
-    async def _is_skipped(self, pending: Pending) -> bool:
-        return pending.control_id in (await self._ordered()).skipped
+    async def _ended(self, pending: Pending) -> Answer | None:
+        """Return how a message ended without an answer: skipped, or he said so by a channel."""
+        orders, number = await self._ordered(), pending.control_id
+        if number in orders.skipped:
+            return Answer(SKIPPED, number)
+        said = orders.heard.get(number)
+        return Answer(said.ack_code, number, said.error_code) if said else None
 
     async def _rest(self, pause_s: float, pending: Pending) -> None:
-        """Wait, and while an operator pauses him; a message that is skipped waits no longer."""
+        """Wait, and while an operator pauses him; a message that has ended waits no longer."""
         while (await self._ordered()).is_paused or pause_s > 0:
-            if await self._is_skipped(pending):
+            if await self._ended(pending):
                 return
             await self._given.sleep(min(pause_s, _IDLE_S) if pause_s > 0 else _IDLE_S)
             pause_s -= _IDLE_S
 
-    async def _answer(self, pending: Pending) -> Answer | None:
-        """Return what he answers, however long nobody does; None if an operator skips it."""
+    async def _answer(self, pending: Pending) -> Answer:
+        """Return what he answers, however long nobody does, or how it ended without that."""
         given = self._given
         while True:
             await self._rest(given.breaker.wait_s, pending)
-            if await self._is_skipped(pending):
-                return None
+            if ended := await self._ended(pending):
+                return ended
             if self._is_stopping:
                 await asyncio.Event().wait()  # until it is cancelled
             self.is_busy = True
             try:
                 answer = await given.link.exchange(pending.raw, pending.control_id)
             except NoAnswer as failure:
-                self.is_busy = False
+                self.is_busy, self._asked_at = False, 0.0
                 given.breaker.fail()
                 given.told(given.name, "no-answer")
                 given.log("partner_silent", partner=given.name, reason=failure.reason)
@@ -286,7 +305,18 @@ class Courier:
                     await self._rest(given.partner.pause_s, pending)
                 continue
             given.breaker.succeed()
+            await self._hear_late()
             return answer
+
+    async def _hear_late(self) -> None:
+        """Note what he says on the connection of earlier messages, then acknowledge that."""
+        for raw in self._given.link.late():
+            await self._persist(partial(self._heard, raw))
+            self._asked_at = 0.0
+
+    async def _heard(self, raw: bytes) -> None:
+        if answer := await self._given.hear(raw):
+            await self._given.link.commit(answer)
 
     async def _done(self, pending: Pending, answer: Answer, dead: Dead | None) -> None:
         """Note what became of a message that was answered; it does not go again meanwhile."""
@@ -297,14 +327,20 @@ class Courier:
         if dead is None:
             await self._persist(partial(given.delivered, pending.event, pending.address))
         progress = replace(progress, pending=None, done=done)
-        await self._persist(partial(self._note, progress, dead, gone), is_needed=True)
+        number = pending.control_id
+        said = self._orders.heard.get(number)
+        heard = number if said and said.ack_code == answer.ack_code else ""
+        note = partial(self._note, progress, dead, gone=gone, heard=heard)
+        await self._persist(note, is_needed=True)
+        self._asked_at = 0.0 if heard else self._asked_at
         self.is_busy = False
         given.told(given.name, _outcome(dead))
+        self._log_dead(number, dead)
+
+    def _log_dead(self, control_id: str, dead: Dead | None) -> None:
         if dead is not None:
-            number = pending.control_id
-            given.log(
-                "message_dead", partner=given.name, control_id=number, ack_code=answer.ack_code
-            )
+            code, name = dead.ack_code, self._given.name
+            self._given.log("message_dead", partner=name, control_id=control_id, ack_code=code)
 
     async def _persist(
         self, work: Callable[[], Awaitable[None]], *, is_needed: bool = False

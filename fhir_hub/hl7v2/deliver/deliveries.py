@@ -13,7 +13,7 @@ from fhir_hub.clock import Clock, IdMaker, from_microseconds
 from fhir_hub.hl7v2.deliver.breaker import STATES, Breaker
 from fhir_hub.hl7v2.deliver.checked import check_partners
 from fhir_hub.hl7v2.deliver.choose import Choice
-from fhir_hub.hl7v2.deliver.courier import Courier, Delivered, Round
+from fhir_hub.hl7v2.deliver.courier import Courier, Delivered, Hear, Round
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import Link, tls_of
 from fhir_hub.hl7v2.deliver.outbox import Outbox
@@ -31,6 +31,10 @@ async def _nothing(event: str, address: str) -> None:
     """Tell nobody of a message that was taken."""
 
 
+async def _unheard(raw: bytes) -> None:
+    """Take no note of what a partner says later."""
+
+
 def receiver_of(partner: PartnerSettings) -> Receiver:
     """Return how a partner wants his messages."""
     return Receiver(
@@ -43,6 +47,7 @@ def receiver_of(partner: PartnerSettings) -> Receiver:
         partner.sending_facility,
         partner.processing_id,
         is_enhanced=partner.ack_mode == "enhanced",
+        application_ack=partner.application_ack,
     )
 
 
@@ -77,6 +82,7 @@ class Deliveries:
         log: Log,
         metrics: Metrics,
         delivered: Delivered = _nothing,
+        hear: Hear = _unheard,
         time: Callable[[], float] = monotonic,
         news: News | None = None,
     ) -> None:
@@ -100,6 +106,7 @@ class Deliveries:
                 log,
                 metrics.observe_delivery,
                 delivered,
+                hear,
                 asyncio.sleep,
                 self._news,
             )

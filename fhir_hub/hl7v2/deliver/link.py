@@ -6,12 +6,15 @@ who cannot read a message cannot name it. Whatever else goes wrong ends the conn
 late answer is never taken for the next one's. Many systems end theirs after each answer, or when
 nothing has come for a while: that is no failure, the message goes by a new one.
 
+In enhanced mode what became of an earlier message may come on it too, behind the commit
+acknowledgment or while nothing is on its way: `late` gives that.
+
 Spec: HL7v2 chapter 2, 2.9.2 (MSA-2) and 2.9.3; HL7 Minimal Lower Layer Protocol
 """
 
 import asyncio
-import contextlib
 import ssl
+from contextlib import suppress
 from typing import NamedTuple
 
 from fhir_hub.errors import FhirError
@@ -21,6 +24,7 @@ from fhir_hub.settings.partners import PartnerSettings
 
 _MOST_ANSWER = 1 << 20
 _CLOSING_S = 1.0
+_PIECE = 1 << 16
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
 
 
@@ -71,6 +75,31 @@ class Link:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._framer = Framer(_MOST_ANSWER)
+        self._late: list[bytes] = []
+
+    def late(self) -> list[bytes]:
+        """Return the application acknowledgments of earlier messages that came, each once."""
+        late, self._late = self._late, []
+        return late
+
+    async def look(self) -> None:
+        """Take what he has said while nothing was on its way; does not wait for it."""
+        if self._reader is None or not self._is_enhanced:
+            return
+        with suppress(TimeoutError, OSError):  # else the next message sees that it is gone
+            async with asyncio.timeout(0):
+                self._take(await self._reader.read(_PIECE), "")
+
+    async def commit(self, raw: bytes) -> None:
+        """Send the commit acknowledgment of what `late` gave, if the connection is still there."""
+        if self._writer is not None:
+            with suppress(OSError):
+                self._writer.write(frame(raw))
+                await self._writer.drain()
+
+    @property
+    def _is_enhanced(self) -> bool:
+        return self._partner.ack_mode == "enhanced"
 
     async def exchange(self, raw: bytes, control_id: str) -> Answer:
         """Send a message and return the answer to it; raises `NoAnswer`."""
@@ -109,19 +138,33 @@ class Link:
         assert self._writer is not None
         self._writer.write(frame(raw))
         await self._writer.drain()
-        while data := await self._reader.read(1 << 16):
-            for block in self._framer.feed(data):
-                answer = read_answer(block.raw)
-                if answer.ack_code and _is_of(answer, control_id):
-                    return answer
+        while data := await self._reader.read(_PIECE):
+            if (answer := self._take(data, control_id)) is not None:
+                return answer
         raise ConnectionResetError
+
+    def _take(self, data: bytes, control_id: str) -> Answer | None:
+        """Return the answer to a message, keep what is late; noise raises `FhirError`."""
+        found: Answer | None = None
+        for block in self._framer.feed(data):
+            try:
+                answer = read_answer(block.raw)
+            except FhirError:
+                if found is None and control_id:
+                    raise
+                continue
+            if found is None and control_id and answer.ack_code and _is_of(answer, control_id):
+                found = answer
+            elif self._is_enhanced and answer.ack_code[:1] == "A" and answer.control_id:
+                self._late.append(block.raw)
+        return found
 
     async def close(self) -> None:
         """End the connection; over TLS he may never say that he ends it too."""
         writer, self._reader, self._writer = self._writer, None, None
         if writer is not None:
             writer.close()
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 try:
                     async with asyncio.timeout(_CLOSING_S):
                         await writer.wait_closed()

@@ -79,11 +79,15 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What an operator wants: a dead message tried `again`, messages skipped, nothing sent."""
+    """What an operator wants: a dead message tried `again`, messages skipped, nothing sent.
+
+    And what the partner said by another way, by the control id of the message of which he did.
+    """
 
     again: Dead | None = None
     skipped: frozenset[str] = frozenset()
     is_paused: bool = False
+    heard: Mapping[str, Dead] = field(default_factory=dict)
 
 
 class Outbox:
@@ -106,11 +110,17 @@ class Outbox:
         return Progress(data["epoch"], data["sequence"], data["done"], pending)
 
     async def save(
-        self, progress: Progress, dead: Dead | None = None, gone: str = "", taken: str = ""
+        self,
+        progress: Progress,
+        dead: Dead | None = None,
+        gone: str = "",
+        taken: str = "",
+        heard: str = "",
     ) -> None:
         """Note how far he is; with it a message that is `dead`, or one that is so no more.
 
-        `taken` is a dead message that was to be tried again and is being tried now.
+        `taken` is a dead message that was to be tried again and is being tried now, `heard` one of
+        which it was noted that he said something.
         """
         pending = progress.pending.as_data() if progress.pending else None
         told = {
@@ -124,6 +134,8 @@ class Outbox:
             notes |= {f"{self._key}/dead/{gone}": ""}
         if taken:
             notes |= {f"{self._key}/again/{taken}": ""}
+        if heard:
+            notes |= {f"{self._key}/heard/{heard}": ""}
         if dead is not None:
             data = asdict(replace(dead, partner=self._name))
             notes |= {f"{self._key}/dead/{dead.control_id}": json.dumps(data)}
@@ -145,6 +157,7 @@ class Outbox:
             Dead(**json.loads(found)) if found else None,
             frozenset(name[5:] for name in wanted if name[:5] == "skip/"),
             "paused" in wanted,
+            {n[6:]: Dead(**json.loads(notes[f"{own}{n}"])) for n in wanted if n[:6] == "heard/"},
         )
 
 
@@ -220,6 +233,12 @@ async def pause(store: Store, partner: str, *, is_paused: bool) -> None:
 async def skip(store: Store, partner: str, control_id: str) -> None:
     """Have the message that is on its way given up, so that the next one goes."""
     await set_notes(store, {f"{PREFIX}{partner}/skip/{control_id}": "1"})
+
+
+async def hear(store: Store, partner: str, control_id: str, said: Dead) -> None:
+    """Note what a partner said of a message by another way than on its connection."""
+    told = json.dumps(asdict(replace(said, partner=partner)))
+    await set_notes(store, {f"{PREFIX}{partner}/heard/{control_id}": told})
 
 
 async def drop(store: Store, dead: Iterable[Dead]) -> None:

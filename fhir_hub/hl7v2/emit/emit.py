@@ -65,6 +65,7 @@ class Receiver:
     sending_facility: str = "FHIRHUB"
     processing_id: str = "P"
     is_enhanced: bool = False
+    application_ack: str = "NE"
 
 
 class Emitted(NamedTuple):
@@ -175,7 +176,7 @@ def _header(
         18: [receiver.charset],
     }
     if receiver.is_enhanced:
-        values |= {15: ["AL"], 16: ["NE"]}
+        values |= {15: ["AL"], 16: [receiver.application_ack]}
     for number, value in values.items():
         sheet.put(Path("MSH", number), value)
     return sheet
