@@ -187,7 +187,7 @@ def _deliveries(
     """Return what delivers messages to the partners, and what hears what became of them."""
     settings, backend, logs, metrics = hub
     base = settings.base_url or address(settings.host, settings.port)
-    desk = Desk(backend.store, parameters, settings.zone, base, ALIASES)
+    desk = Desk(backend.store, parameters, settings.zone, base, ALIASES, repository.entries)
     hear = Deferred(receiver.commit, settings.partners, desk, repository.clock).answer
     log = logs.get_logger("outbound").warning
     told = Delivery(repository, settings.referral).acknowledged

@@ -120,7 +120,8 @@ def partner(peer: Peer, **given: Any) -> PartnerSettings:
 
 def deliveries(store: Store, metrics: Metrics, **partners: PartnerSettings) -> Deliveries:
     lines: list[tuple[str, Any]] = []
-    desk = Desk(store, parts.parameters(), parts.ZONE, "http://hub.test/fhir", ALIASES)
+    entries = parts.repository(store, parts.SetClock(), parts.ids()).entries
+    desk = Desk(store, parts.parameters(), parts.ZONE, "http://hub.test/fhir", ALIASES, entries)
     made = Deliveries(
         partners,
         emit_parts.mappings(),

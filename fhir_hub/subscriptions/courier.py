@@ -15,11 +15,9 @@ from datetime import datetime
 from fhir_hub import fhirjson
 from fhir_hub.clock import Clock
 from fhir_hub.errors import FhirError
+from fhir_hub.repository.criteria import is_met
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Resource, Unit
-from fhir_hub.search.entry import Entry
-from fhir_hub.search.plan import And, Has, Is, LinkedBy, Links, Not, Or, Plan, Query
-from fhir_hub.search.predicate import meets
 from fhir_hub.store.base import Key, Stored
 from fhir_hub.store.feed import Feed
 from fhir_hub.store.news import News
@@ -45,33 +43,6 @@ class Work:
     clock: Clock
     log: Callable[..., None]
     news: News
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """A version as a plan that asks only of it sees it."""
-
-    stored: Stored
-    repository: Repository
-
-    @property
-    def resource_type(self) -> str:
-        return self.stored.resource_type
-
-    @property
-    def logical_id(self) -> str:
-        return self.stored.logical_id
-
-    @property
-    def last_updated(self) -> int:
-        return self.stored.last_updated
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        return tuple(self.repository.entries(self.stored))
-
-    def others(self, resource_types: tuple[str, ...]) -> "tuple[_Version, ...]":
-        raise AssertionError("a plan about other resources is asked of the store")
 
 
 class Courier:
@@ -191,11 +162,8 @@ class Courier:
             return False
         if (stored.resource_type, stored.logical_id) == self.key:
             return False  # what the hub says in it is no news, and would make more of it
-        if not _asks_others(order.plan):
-            return meets(order.plan, _Version(stored, self._work.repository))
-        plan = And((Has("_id", "token", (Is(stored.logical_id),)), order.plan))
-        query = Query((stored.resource_type,), plan, count=1)
-        return bool((await self._work.repository.store.search(query)).matches)
+        repository = self._work.repository
+        return await is_met(order.plan, stored, repository.store, repository.entries)
 
     async def _deliver(self, stored: Stored) -> None:
         """Notify until it is answered with success."""
@@ -242,14 +210,3 @@ def _is_on(stored: Stored) -> bool:
     """Say whether a version of a Subscription asks for notifications."""
     is_there = not stored.is_deleted
     return is_there and fhirjson.loads(stored.content).get("status") in ("active", "error")
-
-
-def _asks_others(plan: Plan) -> bool:
-    match plan:
-        case And(plans) | Or(plans):
-            return any(map(_asks_others, plans))
-        case Not(inner):
-            return _asks_others(inner)
-        case Links() | LinkedBy():
-            return True
-    return False

@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.emit.events import (
     is_taken_back,
     new_merges,
     referral_event,
+    undone_merges,
     visit_event,
 )
 from fhir_hub.hl7v2.emit.resources import Resources
@@ -29,10 +30,10 @@ from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.settings.partners import PartnerSettings
-from fhir_hub.store.base import Key, Stored
+from fhir_hub.store.base import Stored
 
 Json = dict[str, Any]
-_ASKED = ("requested", "received", "cancelled")
+_ASKED = ("requested", "received", "cancelled", "entered-in-error")
 _ANSWERED = ("accepted", "rejected", "in-progress", "completed", "on-hold", "failed")
 RESULTS = ("DiagnosticReport", "Observation")
 _MOST = 50  # messages about one referral
@@ -65,7 +66,7 @@ class Choice(NamedTuple):
 
 def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Stored]:
     """Return the changes of which a partner may have to be told: of his types, not from him."""
-    wanted = [one for one in commit if one.resource_type in partner.sends and not one.is_deleted]
+    wanted = [one for one in commit if one.resource_type in partner.sends]
     if not wanted:
         return []
     own = _from(commit, partner)
@@ -79,21 +80,21 @@ async def choice_in(
 
     `commit` is what was written together with it.
     """
-    content = fhirjson.loads(change.content)
-    if is_placeholder(content):
+    content = await desk.content(change)
+    if content is None or is_placeholder(content):
         return None
     if await _is_told_otherwise(change, content, commit, partner, desk):
         return None
-    key = Key(change.resource_type, change.logical_id)
     condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]  # any type may be asked
-    if not await desk.meets(key, condition):
+    if not await desk.meets(change, condition):
         return None
     return await _choice(change, content, partner, desk)
 
 
 async def choice_of(change: Stored, partner: PartnerSettings, desk: Desk) -> Choice | None:
     """Return the message that tells a partner of one change, None if there is none any more."""
-    return await _choice(change, fhirjson.loads(change.content), partner, desk)
+    content = await desk.content(change)
+    return await _choice(change, content, partner, desk) if content else None
 
 
 def _from(commit: Sequence[Stored], partner: PartnerSettings) -> set[str]:
@@ -127,7 +128,7 @@ async def _is_told_otherwise(
     change: Stored, content: Json, commit: Sequence[Stored], partner: PartnerSettings, desk: Desk
 ) -> bool:
     """Say whether another message of the same commit tells of it: of one that he is told of."""
-    others = [one for one in commit if one is not change and not one.is_deleted]
+    others = [one for one in commit if one is not change]
     address = f"{change.resource_type}/{change.logical_id}"
     holder, element = {
         "ServiceRequest": ("Task", "focus"),
@@ -136,15 +137,28 @@ async def _is_told_otherwise(
     }.get(change.resource_type, ("", ""))
     for one in candidates(others, partner) if holder in partner.sends else ():
         if one.resource_type == holder:
-            held = fhirjson.loads(one.content).get(element, [])
+            held = (await desk.content(one) or {}).get(element, [])
             listed = held if isinstance(held, list) else [held]
             condition = partner.sends[holder]  # type: ignore[index]  # one of its names
             is_held = any(other.get("reference") == address for other in listed)
-            if is_held and await desk.meets(Key(holder, one.logical_id), condition):
+            if is_held and await desk.meets(one, condition):
                 return True
-    return change.resource_type == "Patient" and any(
-        link.get("type") == "replaced-by" for link in content.get("link", ())
-    )
+    if change.resource_type != "Patient":
+        return False
+    is_merged = any(link.get("type") == "replaced-by" for link in content.get("link", ()))
+    return is_merged or await _is_unlinked(address, others, partner, desk)
+
+
+async def _is_unlinked(
+    address: str, others: Sequence[Stored], partner: PartnerSettings, desk: Desk
+) -> bool:
+    """Say whether a message tells of a Patient that she is not the one who replaced her."""
+    for one in candidates(others, partner):
+        if one.resource_type == "Patient" and not one.is_deleted:
+            gone = undone_merges(fhirjson.loads(one.content), await desk.before(one))
+            if any(link["other"].get("reference") == address for link in gone):
+                return await desk.meets(one, partner.sends["Patient"])
+    return False
 
 
 async def _choice(
@@ -268,9 +282,15 @@ async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk)
 
 
 async def _person(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:
-    resources = await desk.gather(content)
+    resources = await desk.gather(*filter(None, (before, content)))
     if new_merges(content, before):
         return Choice("ADT^A40", content, before, resources, change)
+    if undone_merges(content, before):
+        return Choice("ADT^A37", content, before, resources, change)
+    if content.get("active") is False:
+        # of who was not in use before he knows nothing, or that
+        is_news = before is not None and before.get("active") is not False
+        return Choice("ADT^A29", content, before, resources, change) if is_news else None
     await _add_kin(content, resources, desk)
     return Choice("ADT^A31", content, before, resources, change)
 

@@ -8,6 +8,7 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.repository.criteria import Entries, is_met
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.parse import criteria_plan
 from fhir_hub.search.plan import Plan, Query
@@ -27,12 +28,37 @@ class Desk:
     zone: tzinfo
     base: str
     aliases: Mapping[str, str]
+    entries: Entries
 
-    async def meets(self, key: Key, condition: str) -> bool:
-        """Say whether a resource meets a FHIR search; an empty one it does."""
+    async def meets(self, change: Stored, condition: str) -> bool:
+        """Say whether a version meets a FHIR search; an empty one it does.
+
+        Of a deletion it is the version before.
+        """
         if not condition:
             return True
-        return bool(await self.find(key.resource_type, f"_id={key.logical_id}&{condition}", 1))
+        plan = self.plan(change.resource_type, condition)
+        last = await self._last(change)
+        return last is not None and await is_met(plan, last, self.store, self.entries)
+
+    async def content(self, change: Stored) -> Json | None:
+        """Return what a version says; of a deletion what was deleted, as no longer so.
+
+        None if that is not known any more.
+        """
+        last = await self._last(change)
+        if last is None:
+            return None
+        content: Json = fhirjson.loads(last.content)
+        return content if last is change else content | ended(change.resource_type)
+
+    async def _last(self, change: Stored) -> Stored | None:
+        """Return a version, of a deletion the one before."""
+        if not change.is_deleted:
+            return change
+        key = Key(change.resource_type, change.logical_id)
+        found = await self.store.vread(key, change.version_id - 1)
+        return None if found is None or found.is_deleted else found
 
     def plan(self, resource_type: str, criteria: str) -> Plan:
         """Return what a FHIR search asks; raises `UnknownParameter`, `InvalidParameter`."""
@@ -59,13 +85,14 @@ class Desk:
     async def gather(self, *first: Json) -> Resources:
         """Return resources with what they refer to, and what that does, three steps far.
 
-        Raises `InvalidResource` if that is too much for a message.
+        What they refer to and was deleted is as it was, no longer so. Raises `InvalidResource` if
+        that is too much for a message.
         """
         known: dict[str, Json] = {}
         for one in first:
             known[f"{one['resourceType']}/{one['id']}"] = one
         edge = list(first)
-        for _ in range(_DEEP):
+        for step in range(_DEEP):
             wanted = {address for one in edge for address in _references(one)} - known.keys()
             if len(known) + len(wanted) > _MOST:
                 raise InvalidResource(f"it refers to more than {_MOST} resources")
@@ -76,9 +103,23 @@ class Desk:
                 for one in await self.store.read_many(keys[start : start + _PAGE])
             ]
             known |= {f"{one['resourceType']}/{one['id']}": one for one in edge}
+            if not step:
+                for address in sorted(wanted - known.keys()):
+                    if (gone := await self._gone(Key(*address.split("/")))) is not None:
+                        known[address] = gone
             if not edge:
                 break
         return Resources(known.items())
+
+    async def _gone(self, key: Key) -> Json | None:
+        """Return what was deleted, as no longer so."""
+        found = await self.store.read(key)
+        return await self.content(found) if found is not None and found.is_deleted else None
+
+
+def ended(resource_type: str) -> Json:
+    """Return what a resource says that was deleted: it is not in use, or was never so."""
+    return {"active": False} if resource_type == "Patient" else {"status": "entered-in-error"}
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -18,11 +18,11 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 EVENTS = (
-    *("ADT^A01", "ADT^A03", "ADT^A04", "ADT^A05", "ADT^A08", "ADT^A11", "ADT^A13", "ADT^A23"),
-    *("ADT^A31", "ADT^A40"),
+    *("ADT^A01", "ADT^A03", "ADT^A04", "ADT^A05", "ADT^A06", "ADT^A07", "ADT^A08", "ADT^A11"),
+    *("ADT^A13", "ADT^A23", "ADT^A29", "ADT^A31", "ADT^A37", "ADT^A40"),
     "ORU^R01",
     *("REF^I12", "REF^I13", "REF^I14", "RRI^I12", "RRI^I13", "RRI^I14"),
-    *("SIU^S12", "SIU^S13", "SIU^S14", "SIU^S15", "SIU^S26"),
+    *("SIU^S12", "SIU^S13", "SIU^S14", "SIU^S15", "SIU^S17", "SIU^S26"),
 )
 # The resource types that a message of each type can be about, the first that there is.
 _MAIN = {
@@ -33,8 +33,7 @@ _MAIN = {
     "SIU": ("Appointment",),
 }
 _ANSWERED = ("accepted", "rejected", "received", "in-progress", "completed")
-_INPATIENT = ("IMP", "ACUTE", "NONAC")
-_SIU_BY_STATUS = {"cancelled": "SIU^S15", "entered-in-error": "SIU^S15", "noshow": "SIU^S26"}
+_SIU_BY_STATUS = {"cancelled": "SIU^S15", "entered-in-error": "SIU^S17", "noshow": "SIU^S26"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,11 @@ class About:
             return layouts.booking(resources, self.main, self.before, out)
         if self.code == "ORU":
             return layouts.results(resources, self.main, out)
+        if self.event == "ADT^A37":
+            return layouts.unlink(self.main, self.merged)
         if self.merged:
             return layouts.merge(self.main, self.merged)
-        return layouts.registration(resources, self.main, self.encounter, self.event)
+        return layouts.registration(resources, self.main, self.encounter, self.event, out)
 
 
 def about(resources: Resources, event: str, main: Json | None, before: Json | None) -> About:
@@ -91,6 +92,8 @@ def about(resources: Resources, event: str, main: Json | None, before: Json | No
     if event == "ADT^A40":
         survivor, merged = _merge(resources, main, before)
         return About(event, survivor, before, merged=merged)
+    if event == "ADT^A37":
+        return About(event, main, before, merged=_unlinked(resources, main, before))
     if code == "ADT":
         visits = resources.referring("Encounter", "subject", main)
         return About(event, main, before, encounter=visits[0] if visits else None)
@@ -134,7 +137,10 @@ def _event_of(resources: Resources, main: Json | None, before: Json | None) -> s
         if any(_replaces(one) for one in resources.of_type("Patient")):
             return "ADT^A40"
         visits = resources.of_type("Encounter")
-        return visit_event(visits[0], before) if visits else "ADT^A31"
+        if visits:
+            return visit_event(visits[0], before)
+        person = main or resources.of_type("Patient")[0]
+        return "ADT^A29" if person.get("active") is False else "ADT^A31"
     raise InvalidResource(f"no message tells of {', '.join(sorted(kinds)) or 'nothing'}")
 
 
@@ -153,10 +159,16 @@ def visit_event(encounter: Json, before: Json | None) -> str:
         return "ADT^A08" if is_told else "ADT^A03"
     if was == "finished":
         return "ADT^A13"
+    is_inpatient = _is_inpatient(encounter)
     if was in (None, "planned", "cancelled", "entered-in-error"):
-        is_inpatient = encounter.get("class", {}).get("code") in _INPATIENT
         return "ADT^A01" if is_inpatient else "ADT^A04"
+    if before and before.get("class") and is_inpatient != _is_inpatient(before):
+        return "ADT^A06" if is_inpatient else "ADT^A07"
     return "ADT^A08"
+
+
+def _is_inpatient(encounter: Json) -> bool:
+    return encounter.get("class", {}).get("code") in layouts.INPATIENT
 
 
 def booking_event(appointment: Json, before: Json | None) -> str:
@@ -232,6 +244,22 @@ def new_merges(patient: Json, before: Json | None) -> list[Any]:
     """Return the links to whom a Patient replaces since the version before."""
     told = _replaces(before or {})
     return [one for one in _replaces(patient) if one["type"] == "replaces" and one not in told]
+
+
+def undone_merges(patient: Json, before: Json | None) -> list[Any]:
+    """Return the links to whom a Patient replaced in the version before, and does no more."""
+    told = [one for one in _replaces(before or {}) if one["type"] == "replaces"]
+    held = [one.get("other") for one in _replaces(patient)]
+    return [one for one in told if one.get("other") not in held]
+
+
+def _unlinked(resources: Resources, patient: Json, before: Json | None) -> tuple[Json, ...]:
+    """Return the first of whom a Patient replaces no more: the message has room for one."""
+    others = [resources.resolve(one.get("other")) for one in undone_merges(patient, before)]
+    found = tuple(one for one in others if one is not None)[:1]
+    if not found:
+        raise InvalidResource("ADT^A37 needs two Patients, one of which replaced the other")
+    return found
 
 
 def _merge(

@@ -24,6 +24,9 @@ Json = dict[str, Any]
 # A visit that is none, where a structure demands PV1 (table 0004).
 _NO_VISIT: dict[str, Written] = {"PV1-2": ["N"]}
 
+_NO_CLASS = {"system": "http://terminology.hl7.org/CodeSystem/v2-0004", "code": "N"}
+INPATIENT = ("IMP", "ACUTE", "NONAC")
+
 # PID-5 is demanded: a name of unspecified type is none (table 0200).
 _NO_NAME: dict[str, Written] = {"PID-5": ["", "", "", "", "", "", "U"]}
 
@@ -83,9 +86,12 @@ def _called(name: Any) -> str:
     return str(name.get("text") or "".join((name.get("family", ""), *name.get("given", ()))))
 
 
-def visit(encounter: Json | None, group: str, *, is_demanded: bool = False) -> Iterator[Spot]:
+def visit(
+    encounter: Json | None, group: str, out: Outbound, *, is_demanded: bool = False
+) -> Iterator[Spot]:
     """Return the visit: PV1 and PV2."""
     if encounter is not None:
+        encounter = _classed(encounter, out)
         number = _own_number("PV1-19", encounter, "VN")
         yield Spot("PV1", group, {"Encounter": encounter}, number)
         yield Spot("PV2", group, {"Encounter": encounter})
@@ -93,20 +99,31 @@ def visit(encounter: Json | None, group: str, *, is_demanded: bool = False) -> I
         yield Spot("PV1", group, {}, _NO_VISIT)
 
 
+def _classed(encounter: Json, out: Outbound) -> Json:
+    """Return a visit of a class that PV1-2 (table 0004) has: else its status would write one."""
+    kind = encounter.get("class", {})
+    if table_sources(kind, out.table("EncounterClass")):
+        return encounter
+    if kind.get("code") in INPATIENT:
+        return encounter | {"class": {"system": kind.get("system"), "code": "IMP"}}
+    out.issue("PV1-2 has no code for the class of the visit; it is N (not applicable)")
+    return encounter | {"class": _NO_CLASS}
+
+
 # What the structures of events have that end or take back a visit: less than the others'.
-_SHORT = ("ADT^A11", "ADT^A23")
+_SHORT = ("ADT^A11", "ADT^A23", "ADT^A29")
 _WITHOUT_KIN = (*_SHORT, "ADT^A03")
 
 
 def registration(
-    resources: Resources, patient: Json, encounter: Json | None, event: str
+    resources: Resources, patient: Json, encounter: Json | None, event: str, out: Outbound
 ) -> Iterator[Spot]:
     """Return ADT of a person and her visit."""
     if event in _WITHOUT_KIN:
         yield from _who(patient, "")
     else:
         yield from person(patient, "", resources)
-    yield from visit(encounter, "", is_demanded=True)
+    yield from visit(encounter, "", out, is_demanded=True)
     if event in _SHORT:
         return
     if event not in _WITHOUT_KIN:
@@ -132,12 +149,18 @@ def merge(survivor: Json, merged: Sequence[Json]) -> Iterator[Spot]:
         yield Spot("MRG", "PATIENT", {"Patient[merged]": one}, _own_number("MRG-1", one, "PI"))
 
 
+def unlink(survivor: Json, others: Sequence[Json]) -> Iterator[Spot]:
+    """Return ADT^A37: two records that are not one person's, a group for each."""
+    for one in (*others, survivor):
+        yield from _who(one, "PATIENT")
+
+
 def results(resources: Resources, report: Json, out: Outbound) -> Iterator[Spot]:
     """Return ORU^R01 of a DiagnosticReport, or of an Observation that no report has."""
     patient = subject(report.get("subject"), out, is_demanded=False)
     encounter = resources.resolve(report.get("encounter"))
     yield from person(patient, "PATIENT_RESULT.PATIENT", resources)
-    yield from visit(encounter, "PATIENT_RESULT.PATIENT.VISIT")
+    yield from visit(encounter, "PATIENT_RESULT.PATIENT.VISIT", out)
     yield from reported(resources, report, "PATIENT_RESULT.ORDER_OBSERVATION", out)
 
 
@@ -293,7 +316,7 @@ def referral(
         elif _is(one, "DiagnosticReport"):
             for result in resources.resolved(one.get("result")):
                 yield from _copy(result, out)
-    yield from visit(resources.resolve(request.get("encounter")), "PATIENT_VISIT")
+    yield from visit(resources.resolve(request.get("encounter")), "PATIENT_VISIT", out)
     yield Spot("NTE", "", {"ServiceRequest": request})
     yield Spot("ZZR", "", {"ServiceRequest": request})
 
