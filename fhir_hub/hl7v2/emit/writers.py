@@ -62,6 +62,7 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "Location": write_places.location,
         "Device": write_places.device,
         "CodedDevice": write_places.coded_device,
+        "ApplicationDevice": write_places.device,
         "Address": write_places.address,
         "HomeAddress": write_places.address,
         "ContactPoint": write_places.contact_point,
