@@ -46,6 +46,11 @@ def test_what_an_older_hub_stored_on_mongodb_is_there_and_found(old):
 
     async def look() -> None:
         async with open_backend(settings.store) as backend:
+            with MongoClient(old) as client:
+                database = client.get_default_database()
+                assert database.hub.find_one({"_id": "schema"})["version"] == SCHEMA
+                kept = database.message.index_information()["state_1__id_1"]
+            assert kept["partialFilterExpression"] == {"is_kept": True}
             hub = build(settings, backend, Logs("error", "json"))
             await hub.prepare(None)
             assert (await backend.store.vread(Key("Patient", "p1"), 1)).method == "PUT"

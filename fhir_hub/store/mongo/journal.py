@@ -20,6 +20,7 @@ from fhir_hub.store.mongo.messages import (
     NUMBERS,
     RAW,
     UNDER_WAY,
+    WITH_BYTES,
     condition,
     counts,
     document,
@@ -188,17 +189,15 @@ class MongoJournal:
         self, session: Session, before: Mapping[str, int], forget: int, most: int
     ) -> Pruned:
         connection, order = self._connection, [("_id", 1)]
-        old = [
-            {"state": state, "received": {"$lt": moment}, "is_kept": True}
-            for state, moment in before.items()
-            if state != "received"
-        ]
         emptied: list[int] = []
-        if old:
+        for state, moment in before.items():
+            if state == "received" or not (left := most - len(emptied)):
+                continue
+            old = {"state": state, "received": {"$lt": moment}, **WITH_BYTES}
             found = await connection.find(
-                MESSAGE, {"$or": old}, fields=["_id"], sort=order, limit=most, session=session
+                MESSAGE, old, fields=["_id"], sort=order, limit=left, session=session
             )
-            emptied = [one["_id"] for one in found]
+            emptied += [one["_id"] for one in found]
         if emptied:
             await connection[MESSAGE].update_many(
                 {"_id": {"$in": emptied}}, {"$set": {"is_kept": False}}, session=session

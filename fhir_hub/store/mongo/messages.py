@@ -24,12 +24,15 @@ from fhir_hub.store.mongo.driver import Connection, Document, Session
 MESSAGE, RAW, UNDER_WAY, PROCESS = "message", "message_raw", "under_way", "process"
 NUMBERS = "journal"  # the document of `hub`: the last number, the last turn
 NOBODY = ""  # holds a message that who leads is to take over
+WITH_BYTES = {"is_kept": True}
 _PIECE_BYTES = 12 << 20
 
 JOURNAL_INDEXES: dict[str, list[IndexModel]] = {
     MESSAGE: [
         IndexModel([("key", ASCENDING), ("digest", ASCENDING)]),
         IndexModel([("state", ASCENDING), ("_id", DESCENDING)]),
+        # those with bytes: of ten million old ones without, the look for which to empty reads none
+        IndexModel([("state", ASCENDING), ("_id", ASCENDING)], partialFilterExpression=WITH_BYTES),
         IndexModel([("received", ASCENDING)]),
         IndexModel([("owes", ASCENDING)], sparse=True),
     ],

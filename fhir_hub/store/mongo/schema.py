@@ -23,7 +23,7 @@ from fhir_hub.store.mongo.codes_seen import CODE_SEEN
 from fhir_hub.store.mongo.driver import DURABLE, DriverName
 from fhir_hub.store.mongo.messages import JOURNAL_INDEXES, NUMBERS, PROCESS, RAW
 
-SCHEMA = 1
+SCHEMA = 2
 RESOURCE, VERSION, HUB = "resource", "version", "hub"
 ORDER = "order"  # the document that every commit of resources changes
 SPREADS = "spreads"  # what intervals there are (`spreads.py`)
@@ -105,6 +105,7 @@ def prepare(url: str, name: str) -> None:
                 _make(database[HUB], {"_id": ORDER, "s": 0, "n": 0, "g": 0, "w": 0, "c": {}})
                 _make(database[HUB], {"_id": NUMBERS, "n": 0, "t": 0})
                 _make(database[HUB], {"_id": "schema", "version": SCHEMA})
+                database[HUB].update_one({"_id": "schema"}, {"$max": {"version": SCHEMA}})
     except PyMongoError as error:
         raise CannotOpen(
             f"cannot open the database {name} of MongoDB ({type(error).__name__})"
