@@ -6,7 +6,7 @@ Spec: HL7v2 chapters 4, 4A (RXA-6), 6 (PR1-25) and 9 (OBX of a document)
 import base64
 
 import pytest
-from conversion_parts import BASE, converted, errors, lines, of_type, only, states, target
+from conversion_parts import BASE, converted, errors, lines, of_type, only, segment, states, target
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
@@ -79,6 +79,19 @@ def test_the_lines_of_a_document_are_one_text():
     assert (attachment["contentType"], attachment["title"]) == ("text/plain", "报告")
     told = [state for (path, _), state in states(conversion).items() if path == "OBX-5"]
     assert told == ["mapped", "mapped"]
+
+
+@pytest.mark.parametrize(
+    ("said", "system"),
+    [
+        ("R", "http://terminology.hl7.org/CodeSystem/v2-0272"),
+        ("X9", f"{BASE}/CodeSystem/TEST01/local"),
+    ],
+)
+def test_how_confidential_a_document_is_has_its_table(said, system):
+    txa = segment("TXA", f1="1", f2="CN", f12="D1^HIS", f17="AU", f18=said)
+    found = only(kept("MDM^T02^MDM_T02", "EVN|T02|20250315", "PV1|1|O", txa), "DocumentReference")
+    assert [one["coding"][0]["system"] for one in found["securityLabel"]] == [system]
 
 
 def test_a_document_in_data_keeps_its_type():
