@@ -144,7 +144,7 @@ def _read_order(place: Place, paths: Paths) -> _Order:
 
 def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the key, a tag, of what has no number: by sender, patient and the given fields."""
-    texts = ["~".join([_told(value) for value in place.values(path)]) for path in paths]
+    texts = [_text_at(place, path) for path in paths]
     return _natural(place, draft, texts) if any(texts) else None
 
 
@@ -152,6 +152,20 @@ def unplaced_key(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     """Return both keys of a report that nothing but the given fields tells from others."""
     kind = natural_key(place, draft, paths)
     return _unplaced(place, draft, [kind["code"], "", ""], kind) if kind else None
+
+
+def _text_at(place: Place, path: Path) -> str:
+    """Return what tells the values at a path from others."""
+    segment = place.find(path.segment)
+    raw = segment.field(path.field) if segment is not None else ""
+    if segment is None or not raw:
+        return ""
+    encoding = segment.encoding
+    if path.field > 2 and not path.component and encoding.repetition not in raw:
+        first = raw.partition(encoding.component)[0].partition(encoding.subcomponent or "&")[0]
+        if first.isalnum():  # a number or a code, as nearly always
+            return first
+    return "~".join([_told(value) for value in place.values(path)])
 
 
 def _told(value: Value) -> str:

@@ -24,6 +24,10 @@ Json = dict[str, Any]
 
 def human_name(value: Value, context: Context) -> Json | list[Json] | None:
     """Return the HumanName of XPN or PN; two where pinyin stands beside a Chinese name."""
+    parts = value.components
+    is_of_two = 1 < len(parts) < 10 and not any(parts[2:6])
+    if is_of_two and names.is_han(parts[0]) and names.is_han(parts[1]):
+        return _of_two(parts[0], parts[1], part(value, 7), part(value, 8), context)
     family, given = _family(value, 1, context), _given(part(value, 2))
     further = _given(part(value, 3))
     rest: Json = {
@@ -44,6 +48,16 @@ def human_name(value: Value, context: Context) -> Json | list[Json] | None:
         return named
     nickname: Json = {"use": "nickname", "given": [called]}
     return [*(named if isinstance(named, list) else [named]), nickname]
+
+
+def _of_two(family: str, given: str, type_code: str, code: str, context: Context) -> Json:
+    """Return the HumanName of a Chinese family and given name: there is nothing to put right."""
+    name: Json = {}
+    if representation := _representation(code):
+        name["extension"] = _extension(representation)
+    if use := _use(type_code, context):
+        name["use"] = use
+    return name | {"text": family + given, "family": family, "given": [given]}
 
 
 def person_name(value: Value, context: Context) -> Json | list[Json] | None:
@@ -98,7 +112,7 @@ def inner(value: Value) -> Value:
 def _named(
     family: str, given: list[str], further: list[str], code: str, rest: Json, context: Context
 ) -> Json | list[Json] | None:
-    representation = REPRESENTATIONS.get(code.upper(), code if code in _CODES else "")
+    representation = _representation(code)
     pinyin = ""
     if family and len(given) == 1 and names.has_han(family) and names.is_latin(given[0]):
         pinyin, given = given[0], []
@@ -138,6 +152,10 @@ def _by_table(family: Value, order: str, context: Context) -> Json:
     if order in ("F", "G"):
         found["extension"] = [{"url": f"{_NAME}assembly-order", "valueCode": order}]
     return found
+
+
+def _representation(code: str) -> str:
+    return REPRESENTATIONS.get(code.upper(), code if code in _CODES else "")
 
 
 def _alone(text: str) -> Json:
