@@ -272,7 +272,7 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
         named = [thing for thing in of_type if names_part(thing, holders)]
         told = [thing for thing in of_type if thing not in named] if named else of_type
         for thing in told:
-            _choose(thing, holders)
+            _choose(thing, holders, things)
         for thing in told:
             if thing.converted.earlier and not thing.logical_id:
                 choose_part(thing, holders, told, things)
@@ -329,11 +329,15 @@ def _held(resource: Resource) -> set[Number]:
     return held | {Number(one.get("system", ""), one.get("code", "")) for one in tags}
 
 
-def _choose(thing: Thing, holders: Mapping[Number, Mapping[str, Resource]]) -> None:
+def _choose(
+    thing: Thing, holders: Mapping[Number, Mapping[str, Resource]], things: list[Thing]
+) -> None:
     """Have a thing found that its key or number finds; a number of several says nothing of one.
 
     That is so where it has a key of its own; without one nobody knows which is meant.
     """
+    if orders.find_group(thing, holders, things):
+        return
     for number in thing.numbers:
         found = list(holders.get(number, {}).values())
         if len(found) > 1:

@@ -3,15 +3,45 @@
 Of what kind that is ORC does not say, so the map has one of each (`mode = "change"`), and what is
 stored decides. A cancel (CA, DC, OC …), a hold (HD), a release (RL) or another state (ORC-5) of a
 prescription so needs no RXO. What the map made of the ORC as a service is then no order of its own;
-where nothing is known by the number that alone is stored.
+where nothing is known by the number that alone is stored. Of a group of orders that share the
+number (several tests, or drugs that are given together) it is about all.
 
 Spec: HL7v2 chapter 4, ORC-1
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from fhir_hub.hl7v2.convert import with_resource
+from fhir_hub.hl7v2.matches import code_of, pairs_of_type
 from fhir_hub.hl7v2.meaning.telling import Note
+from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing
+from fhir_hub.identity.match import Number
+
+
+def find_group(
+    thing: Thing, holders: Mapping[Number, Mapping[str, Resource]], things: list[Thing]
+) -> bool:
+    """Have each order of a number found where ORC alone tells of several; say whether it does.
+
+    Where the filler's number is one's, or some's, it is about those.
+    """
+    is_order = thing.converted.mode == "change" or thing.resource_type == "ServiceRequest"
+    if thing.converted.segment != "ORC" or not is_order or code_of(thing.resource):
+        return False
+    held = next((found for one in thing.numbers if (found := holders.get(one))), {})
+    group = [one for one in held.values() if one.get("status") != "entered-in-error"]
+    filled = pairs_of_type(thing.resource, "FILL")
+    group = [one for one in group if filled & pairs_of_type(one, "FILL")] or group
+    if len(held) < 2 or not group:
+        return False
+    rest = {name: value for name, value in thing.resource.items() if name != "identifier"}
+    converted = with_resource(thing.converted, rest)  # a new number is not each one's
+    things += [Thing(converted, thing.resource_type, [], numbers=thing.numbers) for _ in group[1:]]
+    thing.converted = converted
+    for one, order in zip((thing, *things[len(things) - len(group) + 1 :]), group, strict=True):
+        one.found(order)
+    return True
 
 
 def settle(things: list[Thing], notes: list[Note]) -> None:
@@ -28,7 +58,8 @@ def settle(things: list[Thing], notes: list[Note]) -> None:
             if service.converted.mode != "change" and service.stored is None:
                 things.remove(service)
                 thing.full_urls += service.full_urls
-    _say(things, [one.address for one in changes if one.stored])
+    is_unnamed = (one.converted.mode == "change" or not one.full_urls for one in things)
+    _say(things, [one.address for one, is_so in zip(things, is_unnamed, strict=True) if is_so])
 
 
 def _is_of(thing: Thing, other: Thing) -> bool:

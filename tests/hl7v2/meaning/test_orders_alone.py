@@ -142,3 +142,37 @@ async def test_when_an_order_was_written_stays_whatever_is_done_to_it_later(say,
         written.append((await one_order())["authoredOn"][11:16])
 
     assert written == ["09:00", "09:00", "09:00", "08:50"]
+
+
+TESTS = [segment("OBR", f2="P1^SHTH01", f4=f"{code}^项目") for code in ("GLU", "CRE")]
+DRUGS = [DRUG, "RXO|A10BB12^格列美脲^ATC|2||mg"]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "details", "status"),
+    [
+        ("ORM^O01", "ServiceRequest", TESTS, "revoked"),
+        ("OMP^O09", "MedicationRequest", DRUGS, "stopped"),
+    ],
+)
+async def test_a_stop_without_details_is_of_all_orders_of_the_number(
+    say, every, event, kind, details, status
+):
+    group = [one for detail in details for one in ("ORC|NW|P1^SHTH01", detail)]
+    await say(event, "0900", person(), *group)
+    await say("ORM^O01", "1000", person(), "ORC|DC|P1^SHTH01|F9^LIS")
+
+    first, second = await every(kind)
+    assert first["status"] == second["status"] == status
+    assert len(first["identifier"]) == len(second["identifier"]) == 1
+    told = (await every("Provenance"))[-1]["target"]
+    addresses = {f"{kind}/{one['id']}" for one in (first, second)}
+    assert addresses <= {one["reference"] for one in told}
+    assert len(await every("ServiceRequest")) == (2 if kind == "ServiceRequest" else 0)
+
+
+async def test_a_dispense_that_is_cancelled_was_none(say, only):
+    dispense = "RXD|1|A10BA02^二甲双胍^ATC|20250314|10|片||RX1"
+    for at, code, status in (("1000", "RE", "completed"), ("1100", "CA", "cancelled")):
+        await say("RDS^O13", at, person(), f"ORC|{code}|P1^SHTH01", dispense)
+        assert (await only("MedicationDispense"))["status"] == status
