@@ -336,7 +336,7 @@ def _choose(
 
     That is so where it has a key of its own; without one nobody knows which is meant.
     """
-    if orders.find_group(thing, holders, things):
+    if thing.converted.segment == "ORC" and orders.find_group(thing, holders, things):
         return
     for number in thing.numbers:
         found = list(holders.get(number, {}).values())

@@ -24,10 +24,10 @@ def find_group(
 ) -> bool:
     """Have each order of a number found where ORC alone tells of several; say whether it does.
 
-    Where the filler's number is one's, or some's, it is about those.
+    `thing` is what an ORC made. Where the filler's number is one's, or some's, it is about those.
     """
     is_order = thing.converted.mode == "change" or thing.resource_type == "ServiceRequest"
-    if thing.converted.segment != "ORC" or not is_order or code_of(thing.resource):
+    if not is_order or code_of(thing.resource):
         return False
     held = next((found for one in thing.numbers if (found := holders.get(one))), {})
     group = [one for one in held.values() if one.get("status") != "entered-in-error"]

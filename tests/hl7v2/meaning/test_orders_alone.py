@@ -176,3 +176,18 @@ async def test_a_dispense_that_is_cancelled_was_none(say, only):
     for at, code, status in (("1000", "RE", "completed"), ("1100", "CA", "cancelled")):
         await say("RDS^O13", at, person(), f"ORC|{code}|P1^SHTH01", dispense)
         assert (await only("MedicationDispense"))["status"] == status
+
+
+async def test_the_fillers_number_alone_leads_to_the_order_too(say, one_order):
+    await say("ORM^O01", "0900", person(), "ORC|NW|P1^SHTH01|F1^LIS", GLUCOSE)
+    states = []
+    for event, at, order in (
+        ("ORM^O01", "1000", "OH||F1^LIS"),
+        ("ORM^O01", "1100", "UC||F1^LIS"),
+        ("ORR^O02", "1200", "OE|P1^SHTH01"),
+        ("ORR^O02", "1300", "CR|P1^SHTH01|F1^LIS"),
+    ):
+        await say(event, at, person(), f"ORC|{order}", by="LIS|SHTH01")
+        states.append((await one_order())["status"])
+
+    assert states == ["on-hold", "on-hold", "active", "revoked"]
