@@ -12,6 +12,7 @@ from pathlib import Path
 
 import apsw
 import httpx
+import parts
 import pytest
 
 from fhir_hub import __version__
@@ -32,7 +33,8 @@ def stop_when_ready(port: int, number: signal.Signals) -> threading.Thread:
         pause = threading.Event()
         for _ in range(2400):
             try:
-                httpx.get(f"http://127.0.0.1:{port}/health/ready", verify=False).raise_for_status()
+                url = f"http://127.0.0.1:{port}/health/ready"
+                httpx.get(url, verify=False, timeout=parts.PATIENCE_S).raise_for_status()
                 break
             except httpx.HTTPError:
                 pause.wait(0.05)

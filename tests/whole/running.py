@@ -20,21 +20,22 @@ class RunningHub:
     """`fhir-hub serve` on free ports; `kill` ends it as a power cut would.
 
     One process, which starts soonest, unless `--workers` is given or left out (`as_installed`).
+    `is_measured`: coverage follows into it, which doubles what its start costs.
     """
 
-    def __init__(self, store: str, *arguments: str, as_installed: bool = False) -> None:
+    def __init__(
+        self, store: str, *arguments: str, as_installed: bool = False, is_measured: bool = False
+    ) -> None:
         command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
         command += ["--store", store, "--ready-json", *arguments]
-        is_of_several = "--workers" in arguments
-        if not (is_of_several or as_installed):
+        if not ("--workers" in arguments or as_installed):
             command += ["--workers", "1"]
-        measured = parts.measured if is_of_several else {}
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | measured,
+            env=os.environ | (parts.measured if is_measured else {}),
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -45,6 +46,11 @@ class RunningHub:
     def client(self) -> httpx.Client:
         # to read the certificates costs 28 ms of CPU, and a hub of the tests speaks plain HTTP
         return httpx.Client(base_url=f"{self.fhir}/", verify=False, timeout=parts.PATIENCE_S)
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask for what is not FHIR, over a connection of its own; raises if it is refused."""
+        url = f"{self.fhir.removesuffix('fhir')}{path}"
+        return httpx.get(url, verify=False, timeout=parts.PATIENCE_S).raise_for_status()
 
     def mllp(self) -> "Mllp":
         return Mllp(self.ready["mllp"])

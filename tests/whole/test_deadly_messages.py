@@ -20,8 +20,9 @@ from whole.workers import large, until
 from fhir_hub.store.open import open_backend
 
 
-def children(pid: int) -> set[int]:
-    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+def children(pid: int) -> list[int]:
+    """Return the processes that a process began, oldest first."""
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
 def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path):
@@ -30,7 +31,7 @@ def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path)
     work = (receiving(message), replay, replay)
     assert [lives.dies(one, on_convert=lambda _: die()) for one in work] == [True] * 3
     journal = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    own, before = os.getpid(), children(os.getpid())
+    own, before = os.getpid(), set(children(os.getpid()))
 
     def told() -> list[tuple[str, str, str]]:
         text = "SELECT control_id, state, error FROM message ORDER BY number"
@@ -38,8 +39,8 @@ def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path)
 
     def kill() -> None:
         until(lambda: ", time 3;" in told()[0][2])
-        (supervisor,) = children(own) - before
-        os.kill(min(children(supervisor)), signal.SIGKILL)  # the first worker does it
+        (supervisor,) = set(children(own)) - before
+        os.kill(children(supervisor)[0], signal.SIGKILL)  # the first worker does it
 
     assert ", time 2;" in told()[0][2]
     killer = threading.Thread(target=kill)
@@ -62,7 +63,7 @@ def test_on_mongodb_one_apart_dies_of_it_and_the_hub_serves_meanwhile(mongodb):
         lives, message, own = Lives(url), large(0), os.getpid()
         work = (receiving(message), replay, replay)
         assert [lives.dies(one, on_convert=lambda _: die()) for one in work] == [True] * 3
-        before = children(own)
+        before = set(children(own))
 
         def told() -> list[tuple[str, str, str]]:
             async def look() -> list[tuple[str, str, str]]:
@@ -74,7 +75,7 @@ def test_on_mongodb_one_apart_dies_of_it_and_the_hub_serves_meanwhile(mongodb):
 
         assert ", time 2;" in told()[0][2]
         with RunningHub(url) as hub, hub.mllp() as mllp:
-            (server,) = children(own) - before
+            (server,) = set(children(own)) - before
             until(lambda: ", time 3;" in told()[0][2])
             (apart,) = children(server)
             os.kill(apart, signal.SIGKILL)

@@ -26,7 +26,7 @@ def hub(tmp_path_factory):
     config = folder / "hub.toml"
     config.write_text(f"mllp_connections = {MLLP}\n")
     store = f"sqlite:{folder / 'hub.sqlite'}"
-    with RunningHub(store, "--workers", "2", "--config", str(config)) as hub:
+    with RunningHub(store, "--workers", "2", "--config", str(config), is_measured=True) as hub:
         hub.config = config
         yield hub
 
@@ -166,17 +166,13 @@ def test_a_search_parameter_is_known_to_every_worker_at_once_and_built_for_all(h
     assert figures(hub)["fhir_hub_index_left"] == 0
 
 
-def change_channels(hub, text):
-    """Write other channels into the settings, and say so to the hub; return its outcomes."""
+def change_channels(hub, text, outcome):
+    """Write other channels into the settings, say so to the hub, and wait for what comes of it."""
+    name = f'fhir_hub_channels_reloads_total{{outcome="{outcome}"}}'
+    before = figures(hub).get(name, 0)
     hub.config.write_text(f"mllp_connections = {MLLP}\n{text}")
     os.kill(hub.ready["pid"], signal.SIGHUP)
-
-    def told():
-        found = figures(hub)
-        name = "fhir_hub_channels_reloads_total{outcome="
-        return {key[len(name) + 1 : -2]: n for key, n in found.items() if key.startswith(name)}
-
-    return told
+    until(lambda: figures(hub).get(name, 0) == before + 1)
 
 
 def free_ports(count):
@@ -195,8 +191,7 @@ def is_refused(port):
 
 def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
     one, two = free_ports(2)
-    told = change_channels(hub, f"[channels.lab]\nport = {one}\nprocessing_ids = ['T']\n")
-    until(lambda: told().get("taken") == 1)
+    change_channels(hub, f"[channels.lab]\nport = {one}\nprocessing_ids = ['T']\n", "taken")
     with ExitStack() as opened:
         lab = [opened.enter_context(Mllp(one)) for _ in range(2)]  # one for each worker
         old = [opened.enter_context(hub.mllp()) for _ in range(2)]
@@ -204,15 +199,12 @@ def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
             answer = "AR" if mllp in lab else "AA"  # oru() is production's
             assert f"MSA|{answer}|K7{number}".encode() in mllp.send(oru(70 + number))
 
-        told = change_channels(hub, f"[channels.lab]\nport = {two}\nallow = 'x'\n")
-        until(lambda: told().get("refused") == 1)
+        change_channels(hub, f"[channels.lab]\nport = {two}\nallow = 'x'\n", "refused")
         with socket.create_server(("127.0.0.1", two)):
-            change_channels(hub, f"[channels.lab]\nport = {two}\n")
-            until(lambda: told().get("refused") == 2)
+            change_channels(hub, f"[channels.lab]\nport = {two}\n", "refused")
         assert b"MSA|AR|K75" in lab[0].send(oru(75))  # the mistakes changed nothing
 
-        change_channels(hub, f"[channels.lab]\nport = {two}\n")
-        until(lambda: told().get("taken") == 2)
+        change_channels(hub, f"[channels.lab]\nport = {two}\n", "taken")
         assert is_refused(one)
         for mllp in lab:
             with pytest.raises(ConnectionError):
@@ -220,15 +212,13 @@ def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
         new = [opened.enter_context(Mllp(two)) for _ in range(2)]
         for number, mllp in enumerate((*new, *old)):
             assert f"MSA|AA|K8{number}".encode() in mllp.send(oru(80 + number))
-    change_channels(hub, "")
-    until(lambda: told().get("taken") == 3)
+    change_channels(hub, "", "taken")
     assert is_refused(two)
 
 
 def test_a_worker_that_starts_anew_has_the_channels_of_now(hub):
     (port,) = free_ports(1)
-    told = change_channels(hub, f"[channels.ris]\nport = {port}\n")
-    until(lambda: told().get("taken") == 4)
+    change_channels(hub, f"[channels.ris]\nport = {port}\n", "taken")
     before = set(pids(hub))
     os.kill(min(before), signal.SIGKILL)
     until(lambda: len(now := set(pids(hub))) == 2 and now != before)

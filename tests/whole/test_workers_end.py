@@ -37,7 +37,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def hub(path):
-    with RunningHub(f"sqlite:{path}", "--workers", "2") as hub:
+    with RunningHub(f"sqlite:{path}", "--workers", "2", is_measured=True) as hub:
         yield hub
 
 

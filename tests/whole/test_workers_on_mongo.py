@@ -33,7 +33,9 @@ def hubs(mongodb, tmp_path_factory) -> Iterator[list[RunningHub]]:
     config = tmp_path_factory.mktemp("mongo") / "hub.toml"
     config.write_text("lease_s = 2\n")
     with mongo_server.fresh(mongodb) as url, ExitStack() as stack:
-        one = stack.enter_context(RunningHub(url, "--workers", "2", "--config", str(config)))
+        one = stack.enter_context(
+            RunningHub(url, "--workers", "2", "--config", str(config), is_measured=True)
+        )
         if not IS_LONG:
             yield [one, one]
             return
