@@ -35,7 +35,7 @@ from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
 from fhir_hub.hl7v2.parted import choose_named, choose_part, names_part
-from fhir_hub.hl7v2.rewriting import rewritten
+from fhir_hub.hl7v2.rewriting import Rewriting
 from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
 from fhir_hub.identity import doubles, match, merging, systems
 from fhir_hub.identity.match import Number
@@ -83,25 +83,25 @@ async def apply(
     for prior in (thing for thing in patients if id(thing) in priors):
         await merged_patients.find(unit, prior, by_url)
     await _find_made(unit, things, made, new_id)
-    addresses = {url: thing.address for thing in things for url in thing.full_urls}
+    rewriting = Rewriting({url: thing.address for thing in things for url in thing.full_urls})
     routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
     _keep(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
     for thing in [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]:
-        await _stage(unit, thing, addresses, telling, routes)
+        await _stage(unit, thing, rewriting, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
         answers.require_same_order(unit, things, conversion.teller)
-    await _follow(unit, things, addresses, conversion.teller.event, parameters)
+    await _follow(unit, things, rewriting.addresses, conversion.teller.event, parameters)
     await snapshots.end_unlisted(unit, things, conversion.snapshots, telling, parameters)
     if is_linking:
         told = await unlinks.stage(unit, patients, telling, [*merging.referrers(parameters)])
         unlinks.explain(records, told)
     for thing in records:
-        await _stage(unit, thing, addresses, telling, routes)
+        await _stage(unit, thing, rewriting, telling, routes)
     for prior in (one for one in patients if id(one) in priors):
-        await merged_patients.stage(unit, prior, addresses, parameters)
+        await merged_patients.stage(unit, prior, rewriting.addresses, parameters)
     return tuple(dict.fromkeys([thing.key for thing in things]))
 
 
@@ -363,17 +363,17 @@ def _choose(
 async def _stage(
     unit: Unit,
     thing: Thing,
-    addresses: Mapping[str, str],
+    rewriting: Rewriting,
     telling: Telling,
     routes: Mapping[str, str],
 ) -> None:
     if thing.is_left and not thing.converted.removes:
         return
-    converted = with_resource(thing.converted, rewritten(thing.resource, addresses))
+    converted = with_resource(thing.converted, rewriting.of(thing.resource))
     if converted.removes:
         gone = match.numbers(converted.removes.get("identifier", ()))
         converted = _without(converted, set(gone))
-        removes = rewritten(dict(converted.removes), addresses)
+        removes = rewriting.of(dict(converted.removes))
         converted = converted._replace(removes=removes)
     if thing.stored is None:
         unit.create(_routed(telling.told(converted), routes), thing.logical_id)

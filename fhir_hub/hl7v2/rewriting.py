@@ -1,9 +1,12 @@
 """The full urls of a message, replaced by what they turn out to stand for.
 
+Ten results refer to one patient, visit, specimen and order. They come to hold the same Reference
+itself, so that what it says need be found out but once.
+
 Spec: https://hl7.org/fhir/R4/bundle.html#references
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.merge import Resource
@@ -17,59 +20,67 @@ _HOLD_NONE = frozenset(
 )
 
 
-def rewritten(node: Resource, addresses: Mapping[str, str]) -> Resource:
-    """Return the JSON object with each full url in it replaced by what it stands for.
+class Rewriting:
+    """What the full urls of one message stand for: `addresses`, such as `Patient/1`."""
 
-    An array of references that comes to hold the same one twice keeps it once. `node` is not
-    changed; what holds no full url is not copied.
-    """
-    changed = None
-    for name, value in node.items():
-        kind = type(value)
-        new: Any
-        if kind is str:
-            if value not in addresses:
+    def __init__(self, addresses: dict[str, str]) -> None:
+        self.addresses = addresses
+        # a Reference that is nothing but a full url, as nearly all are, and an array of that one
+        self._references = {url: {"reference": address} for url, address in addresses.items()}
+        self._arrays = {url: [reference] for url, reference in self._references.items()}
+
+    def of(self, node: Resource) -> Resource:
+        """Return the JSON object with each full url in it replaced by what it stands for.
+
+        An array of references that comes to hold the same one twice keeps it once. `node` is not
+        changed; what holds no full url is not copied. Nobody may change what comes back.
+        """
+        changed = None
+        for name, value in node.items():
+            kind = type(value)
+            new: Any
+            if kind is str:
+                if value not in self.addresses:
+                    continue
+                new = self.addresses[value]
+            elif kind not in _HOLDERS or name in _HOLD_NONE:
                 continue
-            new = addresses[value]
-        elif kind not in _HOLDERS or name in _HOLD_NONE:
-            continue
-        elif kind is not dict:
-            new = _each(value, addresses)
-        elif len(value) == 1 and type(url := value.get("reference")) is str:
-            # a Reference that is nothing but a full url, as nearly all are
-            if url not in addresses:
-                continue
-            new = {"reference": addresses[url]}
-        else:
-            new = rewritten(value, addresses)
-        if new is value:
-            continue
-        if changed is None:
-            changed = dict(node)
-        changed[name] = new
-    return node if changed is None else changed
-
-
-def _each(items: Sequence[Any], addresses: Mapping[str, str]) -> Sequence[Any]:
-    made: list[Any] = []
-    is_same, refer = type(items) is list, len(items) > 1
-    for item in items:
-        kind, new = type(item), item
-        if kind is dict:
-            if len(item) == 1 and type(url := item.get("reference")) is str:
-                if url in addresses:
-                    new = {"reference": addresses[url]}
+            elif kind is not dict:
+                new = self._each(value)
+            elif len(value) == 1 and type(url := value.get("reference")) is str:
+                new = self._references.get(url, value)
             else:
-                new = rewritten(item, addresses)
-                refer = refer and "reference" in new
-        else:
-            refer = False
-            if kind is list or kind is tuple:
-                new = _each(item, addresses)
-            elif kind is str:
-                new = addresses.get(item, item)
-        is_same = is_same and new is item
-        made.append(new)
-    if refer:
-        return list({one["reference"]: one for one in made}.values())
-    return items if is_same else made
+                new = self.of(value)
+            if new is value:
+                continue
+            if changed is None:
+                changed = dict(node)
+            changed[name] = new
+        return node if changed is None else changed
+
+    def _each(self, items: Sequence[Any]) -> Sequence[Any]:
+        if type(items) is list and len(items) == 1 and type(only := items[0]) is dict:
+            url = only.get("reference") if len(only) == 1 else None
+            if type(url) is str:
+                return self._arrays.get(url, items)
+        made: list[Any] = []
+        is_same, refer = type(items) is list, len(items) > 1
+        for item in items:
+            kind, new = type(item), item
+            if kind is dict:
+                if len(item) == 1 and type(url := item.get("reference")) is str:
+                    new = self._references.get(url, item)
+                else:
+                    new = self.of(item)
+                    refer = refer and "reference" in new
+            else:
+                refer = False
+                if kind is list or kind is tuple:
+                    new = self._each(item)
+                elif kind is str:
+                    new = self.addresses.get(item, item)
+            is_same = is_same and new is item
+            made.append(new)
+        if refer:
+            return list({one["reference"]: one for one in made}.values())
+        return items if is_same else made

@@ -163,9 +163,10 @@ class Repository:
             if error is None or self._rules.placeholder is not None:
                 return False, result
             raise error from None
-        if self._indexing and any(key.resource_type == PARAMETERS for key in unit.changes):
+        changed = {change.resource_type for change in changes}
+        if self._indexing and PARAMETERS in changed:
             await self._indexing.refresh()
-        if self._terminology and any(key.resource_type in TERMINOLOGY for key in unit.changes):
+        if self._terminology and not changed.isdisjoint(TERMINOLOGY):
             await self._terminology.refresh()
         return True, result
 

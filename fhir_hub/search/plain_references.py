@@ -20,7 +20,8 @@ _MOST_LATELY = 16
 class PlainReferences:
     """What plain References at one place say, to types to which one has been right there.
 
-    `parameters` are those that find them, each by the reference alone.
+    `parameters` are those that find them, each by the reference alone. `last` is the value of one
+    reference that was looked at last, `said` what it says: ten results may hold the same itself.
     """
 
     def __init__(self, parameters: Sequence[str]) -> None:
@@ -29,15 +30,17 @@ class PlainReferences:
         self._right: tuple[set[str], set[str]] = (set(), set())
         # what one reference said of late: ten results of a message refer to the same
         self._lately: tuple[dict[str, Found], dict[str, Found]] = ({}, {})
+        self.last: Any = self  # which is no value
+        self.said: Found | None = None
 
     def found(self, value: Any) -> Found | None:
         """Return what a value says, None for what is no plain reference that is surely right."""
         if type(value) is dict:
-            return self._of_one(value, False)
+            return self._of_one(value, value, False)
         if type(value) is not list:
             return None
         if len(value) == 1:
-            return self._of_one(value[0], True)
+            return self._of_one(value, value[0], True)
         right, literals = self._right[True], []
         for item in value:
             literal = _plain(item)
@@ -46,7 +49,7 @@ class PlainReferences:
             literals.append(literal)
         return self._of_all([*dict.fromkeys(literals)]) if literals else None
 
-    def _of_one(self, item: Any, is_list: bool) -> Found | None:
+    def _of_one(self, value: Any, item: Any, is_list: bool) -> Found | None:
         """Return what a value says that is one item, alone or in a list."""
         if type(item) is not dict or len(item) != 1:
             return None
@@ -60,6 +63,7 @@ class PlainReferences:
             if len(lately) >= _MOST_LATELY:
                 lately.clear()
             found = lately[text] = self._of_all([literal])
+        self.last, self.said = value, found
         return found
 
     def _of_all(self, literals: list[Literal]) -> Found:

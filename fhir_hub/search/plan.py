@@ -9,7 +9,7 @@ no entry is stored for them: a store answers them from its own columns.
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -218,16 +218,14 @@ def any_of(plans: Iterable[Plan]) -> Plan:
     return found[0] if len(found) == 1 else Or(found)
 
 
-def conditions_of(plan: Plan) -> Iterator[Plan]:
-    """Yield the plans that must all be met, an `And` within an `And` taken apart too."""
+def conditions_of(plan: Plan) -> Sequence[Plan]:
+    """Return the plans that must all be met, an `And` within an `And` taken apart too."""
     if not isinstance(plan, And):
-        yield plan
-        return
+        return (plan,)
     for part in plan.plans:
         if isinstance(part, And):
-            yield from conditions_of(part)
-        else:
-            yield part
+            return [one for each in plan.plans for one in conditions_of(each)]
+    return plan.plans
 
 
 def some(names: Sequence[str], kind: Kind, tests: Sequence[Test]) -> Plan:

@@ -18,7 +18,7 @@ from fhir_hub.r4.checks.issues import Unknown
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.r4.element_names import ElementNames
 from fhir_hub.r4.references import ENVELOPES, Literal, OwnReferences
-from fhir_hub.search.elements import LARGE, Content, Elements, Get, Place, Plain
+from fhir_hub.search.elements import LARGE, Content, Elements, Get, Place
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.found import NOTHING, Found, found_of, once
 from fhir_hub.search.pairs import Add, Composites, Ready
@@ -47,7 +47,7 @@ class Shape(NamedTuple):
     is as a whole.
     """
 
-    elements: tuple[tuple[str, Place, Get, Plain | None], ...]
+    elements: tuple[tuple[str, Place, Get, PlainReferences | None], ...]
     meta: Mapping[str, Place] | None
     has_id: bool
     ready: tuple[Ready, ...]
@@ -125,7 +125,8 @@ class TypePlan:
             place = None if name in _AROUND_IT else self._place(name)
             if place is None:
                 return None
-            elements.append((name, place, place.get, place.plain))
+            plain = place.plain if isinstance(place.plain, PlainReferences) else None
+            elements.append((name, place, place.get, plain))
         ready = self.composites.ready(names)
         there = (*names, "id", META)
         said = [
@@ -218,7 +219,7 @@ def known_of(shape: Shape, resource: Resource) -> Known:
             names.append(META)
     for name, place, get, plain in shape.elements:
         value = resource[name]
-        if plain is not None and (found := plain.found(value)) is not None:
+        if plain and (found := plain.said if value is plain.last else plain.found(value)):
             say(found)
             continue
         kind = type(value)

@@ -156,7 +156,7 @@ class Touched:
 def _asked(plan: Plan) -> Sequence[Asked]:
     """Return the parts of a plan that ask for codes; none if it looks at other types too."""
     found: list[Asked] = []
-    for part in (plan,) if type(plan) is Has else conditions_of(plan):
+    for part in conditions_of(plan):
         if type(part) is Has:
             tests = [(test.code, test.system) for test in part.tests if type(test) is Is]
             if len(tests) == len(part.tests):
