@@ -19,6 +19,7 @@ from apply_parts import conversion, identifier, observation, patient
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
@@ -95,6 +96,7 @@ async def live(path: str, steps: Steps) -> list[str]:
             channel=Channel("mllp", parts.ZONE),
             clock=clock,
             new_id=lambda: prefix + ids(),
+            patience=Patience(pause=lambda seconds: asyncio.sleep(0)),
         )
         steps.reach("start")
         await receiver.replay(is_alone=True)
