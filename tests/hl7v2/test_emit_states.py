@@ -57,6 +57,7 @@ def segments(emitted, name):
         ("in-progress", None, "IMP", "ADT^A01"),
         ("in-progress", None, "AMB", "ADT^A04"),
         ("in-progress", "planned", "EMER", "ADT^A04"),
+        ("in-progress", None, "VR", "ADT^A04"),
         ("in-progress", "in-progress", "IMP", "ADT^A08"),
         ("finished", "in-progress", "IMP", "ADT^A03"),
         ("finished", "finished", "IMP", "ADT^A03"),

@@ -35,18 +35,8 @@ from fhir_hub.hl7v2.programs import Entry, Program
 Json = dict[str, Any]
 # These fields say again what another one says, in an older way, or less exactly.
 PASSED_OVER = frozenset(
-    {
-        "PID-2",
-        "PID-4",
-        "PID-19",
-        "PID-39",
-        "TQ1-11",
-        "MRG-2",
-        "MRG-4",
-        "OBR-13",
-        "PV1-50",
-        "IN1-49.1",
-    }
+    {"PID-2", "PID-4", "PID-19", "PID-39", "TQ1-11", "MRG-2", "MRG-4", "OBR-13", "PV1-50"}
+    | {"IN1-49.1"}
 )
 
 
@@ -284,17 +274,21 @@ class _Run:
         return first.name
 
     def _codes(self, ways: Sequence[Way]) -> dict[Path, str]:
-        """Return the source code for each field that tables read, one that all of them agree on."""
-        wanted: dict[Path, list[list[str]]] = {}
+        """Return the source code for each field that tables read, one that all of them agree on.
+
+        Where there is none a status gives way: the event says it too, or a reader's default.
+        """
+        wanted: dict[Path, list[tuple[bool, list[str]]]] = {}
         tables = self._out.tables
         for way in ways:
             if not way.row.table or way.row.table not in tables or way.key in self._by_event:
                 continue
             values = self._values(way)
             if values and (found := table_sources(values[0].value, tables[way.row.table])):
-                wanted.setdefault(way.row.sources[0], []).append(found)
+                wanted.setdefault(way.row.sources[0], []).append((way.key == "status", found))
         chosen = {}
-        for path, lists in wanted.items():
+        for path, held in wanted.items():
+            lists = [found for _, found in sorted(held, key=lambda one: one[0])]
             agreed = [one for one in lists[0] if all(one in other for other in lists[1:])]
             chosen[path] = (agreed or lists[0])[0]
         return chosen
@@ -382,6 +376,8 @@ class _Run:
             table, kind = self._out.table(row.table), str(row.kind or "code")
             sources = table_sources(found.value, table)
             chosen = codes.get(path, "")
+            if way.key == "status" and sources and chosen and chosen not in sources:
+                return
             source = chosen if chosen in sources else (sources or [""])[0]
             if kind == "Timing":
                 written = WRITERS[kind](found.value, self._out)

@@ -1,0 +1,123 @@
+"""Answers as partners' systems write them, and connections that end without a word.
+
+Spec: HL7v2 chapter 2, 2.9.2; HL7 Minimal Lower Layer Protocol; RFC 8446 (close_notify)
+"""
+
+import ssl
+
+import pytest
+import trustme
+from deliver_parts import Peer, ack, partner, patient, put
+
+from fhir_hub.hl7v2.deliver.outbox import dead_messages
+from fhir_hub.hl7v2.mllp import END, START
+from fhir_hub.hl7v2.sender import control_id
+
+MSH = "MSH|^~\\&|THEIRS|THERE|||20250315||ACK|9|P|2.4"
+
+
+class Writing(Peer):
+    """Answers each message with the pieces that `write` returns for it, one packet after another.
+
+    Without a piece it ends the connection; `is_abrupt`: it does so after each, without a word.
+    """
+
+    def __init__(self, write, *, is_abrupt=False):
+        super().__init__()
+        self._write, self._is_abrupt = write, is_abrupt
+
+    def _answer(self, writer, number):
+        for piece in self._write(number, len(self.received)):
+            writer.write(piece)
+        if self._is_abrupt:
+            writer.transport.abort()
+
+
+def block(raw):
+    return START + raw + END + b"\r"
+
+
+def text(number, code="AA", more=""):
+    return f"{MSH}\rMSA|{code}|{number}{more}\r"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda number, _: [ack("aa", number)], id="lower case"),
+        pytest.param(lambda number, _: [ack(" AA ", f" {number} ")], id="blanks"),
+        pytest.param(lambda number, _: [ack("AA", number) * 2], id="twice at once"),
+        pytest.param(lambda number, _: [bytes([b]) for b in ack("AA", number)], id="in pieces"),
+        pytest.param(lambda number, _: [ack("AA", number)[:-1]], id="without CR"),
+        pytest.param(lambda number, _: [b"\r\n" + ack("AA", number) + b"\n"], id="between blocks"),
+        pytest.param(
+            lambda number, _: [block(b"\xef\xbb\xbf" + text(number).encode())], id="with a BOM"
+        ),
+        pytest.param(
+            lambda number, _: [block(text(number, more="|成功").encode("gbk"))], id="GBK, not said"
+        ),
+        pytest.param(lambda number, _: [block(text(number).encode("utf-16"))], id="UTF-16"),
+        pytest.param(lambda number, _: [block(text(number).replace("\r", "\n").encode())], id="LF"),
+        pytest.param(
+            lambda number, _: [block(f"{MSH}\r".encode()), ack("AA", number)], id="no MSA, then it"
+        ),
+        pytest.param(
+            lambda number, _: [ack("AE", "OTHER"), ack("AA", number)], id="of another message"
+        ),
+    ],
+)
+async def test_an_acknowledgment_is_read_however_it_is_written(client, delivering, store, write):
+    peer = Writing(write)
+    await peer.start()
+
+    async with delivering(his=partner(peer, timeout_s=60)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+        sent = [control_id(raw) for raw in peer.received]
+
+    await peer.stop()
+    assert len(sent) == len(set(sent)) == 2
+    assert await dead_messages(store) == []
+
+
+@pytest.mark.parametrize("first", [b"", block(MSH.encode() + b"\r"), ack("", ""), ack("AA", "")])
+async def test_what_says_nothing_of_the_message_is_no_answer(client, delivering, first):
+    peer = Writing(lambda number, count: [first] if count == 1 else [ack("AA", number)])
+    await peer.start()
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+
+    await peer.stop()
+    assert [control_id(raw) for raw in peer.received][:2] == [control_id(peer.received[0])] * 2
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+def listening(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def test_a_partner_who_ends_tls_without_a_word_after_each_answer_is_not_silent(
+    client, delivering, metrics, tmp_path, authority
+):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    peer = Writing(lambda number, _: [ack("AA", number)], is_abrupt=True)
+    await peer.start(listening(authority))
+    address = f"mllps://127.0.0.1:{peer.port}"
+
+    given = partner(peer, address=address, tls_ca=tmp_path / "ca.pem", timeout_s=60)
+    async with delivering(his=given):
+        for number in range(3):
+            await put(client, patient(number))
+            await peer.messages(number + 1)
+
+    await peer.stop()
+    told = {"partner": "his", "outcome": "no-answer"}
+    assert metrics.registry.get_sample_value("fhir_hub_outbound_messages_total", told) is None
