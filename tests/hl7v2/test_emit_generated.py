@@ -98,6 +98,7 @@ RESULTS = st.lists(
         one_of("NM|C1^a^L|1|8|10\\S\\9/L|3.5-9.5|LL", "NM|85354-9^血压^LN||148/92|mmHg|90-140|H"),
         one_of("NM|CC^l^LN^X^y^L||5|%^百分比^L|≤6|WR", "DR|CE^n^L||20250101^20250201|||"),
         TEXTS.map(escaped).map(lambda text: f"TX|C6^f^L||{text}|||"),
+        one_of(*("TX|CF^o^L||<0.5|||", "FT|CF^o^L||12|||", "TX|CF^o^L||≥ 60|||")),
     ),
     min_size=1,
     max_size=5,

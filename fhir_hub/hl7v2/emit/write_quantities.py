@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes import units
 from fhir_hub.hl7v2.datatypes.coding_systems import UCUM
+from fhir_hub.hl7v2.datatypes.quantities import read_compared
 from fhir_hub.hl7v2.emit import write_codes, write_times
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.written import Written
@@ -144,7 +145,7 @@ def observed(fhir_type: str, value: Any, out: Outbound) -> Observed | None:
         found = writer(value, out)
         return Observed(kind, found, unit(value)) if found else None
     if fhir_type == "String":
-        return Observed("FT" if "\n" in value else "ST", [value])
+        return Observed(_kind_of_text(value), [value])
     if fhir_type == "Range":
         found = sn_range(value, out)
         return Observed("SN", found, unit(value.get("low", {}))) if found else None
@@ -163,6 +164,13 @@ def observed(fhir_type: str, value: Any, out: Outbound) -> Observed | None:
     kind, writer = kinds[fhir_type]
     found = writer(value, out)
     return Observed(kind, found) if found else None
+
+
+def _kind_of_text(text: str) -> str:
+    """Return a type in which the text stays one: in ST `<0.5` is read as a number."""
+    if "\n" in text:
+        return "FT"
+    return "TX" if read_compared(text) else "ST"
 
 
 def _amount(value: Any, out: Outbound) -> Written | None:
