@@ -106,7 +106,7 @@ def _written(raw: str, encoding: Encoding) -> Unit:
     if alternate := part(value, 4) if part(value, 6).upper() == "UCUM" else "":
         return Unit(first or alternate, to_ucum(alternate))
     unit = named(first or second)
-    if unit.code.isdigit() and second:  # `1^mL^OURS`: a code of the sender's, no number
+    if unit.code.isdigit() and second and not _is_bare(value):  # `1^mL^OURS`: the sender's code
         return named(second)
     if unit.code or not second:
         return unit
