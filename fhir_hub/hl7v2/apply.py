@@ -336,8 +336,10 @@ def _choose(
 
     That is so where it has a key of its own; without one nobody knows which is meant.
     """
-    if thing.converted.segment == "ORC" and orders.find_group(thing, holders, things):
-        return
+    if orders.is_alone(thing):
+        holders = orders.theirs(things, holders)
+        if orders.find_group(thing, holders, things):
+            return
     for number in thing.numbers:
         found = list(holders.get(number, {}).values())
         if len(found) > 1:

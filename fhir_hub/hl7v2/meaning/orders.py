@@ -18,22 +18,49 @@ from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing
 from fhir_hub.identity.match import Number
 
+Holders = Mapping[Number, Mapping[str, Resource]]
 
-def find_group(
-    thing: Thing, holders: Mapping[Number, Mapping[str, Resource]], things: list[Thing]
-) -> bool:
+
+def is_alone(thing: Thing) -> bool:
+    """Say whether ORC alone made the thing: it then says which order is meant by number only."""
+    is_order = thing.converted.mode == "change" or thing.resource_type == "ServiceRequest"
+    return is_order and thing.converted.segment == "ORC" and not code_of(thing.resource)
+
+
+def theirs(things: Iterable[Thing], holders: Holders) -> Holders:
+    """Return the holders of numbers without the orders of other patients than the message's.
+
+    Two hospitals may number alike under one authority (`HIS`), and only a code or the patient tells
+    the orders apart. A PID that has no number, or none, says nothing of whom.
+    """
+    named = [one for one in things if one.resource_type == "Patient"]
+    named = [one for one in named if one.stored or one.resource.get("identifier")]
+    if not named:
+        return holders
+    known = {one.address for one in named if one.stored}
+    return {
+        number: {key: one for key, one in held.items() if _whose(one) in ("", *known)}
+        for number, held in holders.items()
+    }
+
+
+def _whose(order: Resource) -> str:
+    told = order.get("subject") or order.get("patient") or {}
+    reference = str(told.get("reference", ""))
+    return reference if reference.startswith("Patient/") else ""
+
+
+def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
     """Have each order of a number found where ORC alone tells of several; say whether it does.
 
     `thing` is what an ORC made. Where the filler's number is one's, or some's, it is about those.
+    Orders of several patients are no group.
     """
-    is_order = thing.converted.mode == "change" or thing.resource_type == "ServiceRequest"
-    if not is_order or code_of(thing.resource):
-        return False
     held = next((found for one in thing.numbers if (found := holders.get(one))), {})
     group = [one for one in held.values() if one.get("status") != "entered-in-error"]
     filled = pairs_of_type(thing.resource, "FILL")
     group = [one for one in group if filled & pairs_of_type(one, "FILL")] or group
-    if len(held) < 2 or not group:
+    if len(held) < 2 or not group or len({_whose(one) for one in group}) > 1:
         return False
     rest = {name: value for name, value in thing.resource.items() if name != "identifier"}
     converted = with_resource(thing.converted, rest)  # a new number is not each one's

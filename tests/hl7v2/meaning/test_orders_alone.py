@@ -191,3 +191,46 @@ async def test_the_fillers_number_alone_leads_to_the_order_too(say, one_order):
         states.append((await one_order())["status"])
 
     assert states == ["on-hold", "on-hold", "active", "revoked"]
+
+
+@pytest.mark.parametrize(
+    ("event", "detail"),
+    [("OMP^O09", [DRUG]), ("ORM^O01", [GLUCOSE]), ("ORM^O01", TESTS)],
+)
+async def test_the_order_of_another_patient_stays_though_it_has_the_number(
+    say, every, event, detail
+):
+    order = "ORC|NW|P1^HIS"
+    details = [one.replace("P1^SHTH01", "P1^HIS") for one in detail]
+    await say(event, "0900", person(), *[text for one in details for text in (order, one)])
+    kind = "MedicationRequest" if DRUG in detail else "ServiceRequest"
+    before = await every(kind)
+    others = person("T2", authority="SHTH02", f5="李^四", f7="19700101", f8="M")
+    await say(event, "1000", others, "ORC|DC|P1^HIS", by="HIS|SHTH02")
+
+    assert (await every(kind))[: len(before)] == before
+
+    await say(event, "1100", person(), "ORC|DC|P1^HIS")
+    changed = (await every(kind))[: len(before)]
+    assert {one["status"] for one in changed} <= {"stopped", "revoked"}
+
+
+async def test_an_order_control_that_says_no_patient_is_refused_where_two_have_the_number(
+    say, every
+):
+    await say("ORM^O01", "0900", person(), "ORC|NW|P1^HIS", GLUCOSE.replace("SHTH01", "HIS"))
+    others = person("T2", authority="SHTH02", f5="李^四", f7="19700101", f8="M")
+    await say("ORM^O01", "1000", others, "ORC|DC|P1^HIS", by="HIS|SHTH02")
+    await say("ORM^O01", "1100", "ORC|DC|P1^HIS", ack="AE")
+
+    assert [one["status"] for one in await every("ServiceRequest")] == ["active", "revoked"]
+
+
+@pytest.mark.parametrize("pid", ["PID|1", None])
+async def test_an_order_control_that_says_no_patient_changes_the_order_of_its_number(
+    say, one_order, pid
+):
+    await say("OMP^O09", "0900", person(), "ORC|NW|P1^SHTH01", DRUG)
+    await say("OMP^O09", "1000", *([pid] if pid else []), "ORC|DC|P1^SHTH01")
+
+    assert (await one_order())["status"] == "stopped"
