@@ -12,6 +12,7 @@ from socket import socket
 
 from fhir_hub import __version__
 from fhir_hub.duties import Finish, HubDuties
+from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.journal.desk import JournalDesk
@@ -163,11 +164,19 @@ class Hub:
         return HubDuties(all_parts, finish, self.logs.get_logger("hub").info)
 
     async def finish_left(self) -> None:
-        """Take over what processes that are gone have left; do it a message at a time."""
+        """Take over what processes that are gone have left; do it a message at a time.
+
+        Raises `Unavailable` if some of it has not ended: the next one had better wait a little.
+        """
         crew, log = self.backend.crew, self.logs.get_logger("hub").info
+        taken = set[int]()
         while crew and (numbers := await crew.take_over()):
             log("messages_replayed", messages=len(numbers))
             await self.receiver.replay(numbers, is_alone=True)
+            taken.update(numbers)
+        pending = await self.backend.journal.pending() if taken else ()
+        if not taken.isdisjoint(one.number for one in pending):
+            raise Unavailable("some of what was left could not be finished")
 
     def desk(self) -> JournalDesk:
         """Return where received messages are looked after."""

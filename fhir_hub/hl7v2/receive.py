@@ -287,10 +287,9 @@ class Receiver:
             await self._journal.note(number, noted(times + 1))
         try:
             await self._replay(entered)
-        except BaseException:  # it did not end this process
+        finally:  # it did not end this process; if it has not ended either, that says no more
             with contextlib.suppress(Exception):
                 await self._journal.note(number, entered.error)
-            raise
 
     async def begin(self) -> None:
         """Read when the last message came: before the first one comes, as that keeps its place."""

@@ -147,6 +147,39 @@ async def test_an_end_that_is_refused_is_recorded_later_and_holds_nobody_up(
     ]
 
 
+async def test_starts_that_cannot_record_an_end_do_not_make_a_message_deadly(
+    tmp_path, convert, clock, log
+):
+    async def pause(seconds):
+        await asyncio.sleep(0)
+
+    convert.fault = NotSupported("no map")
+    url = f"sqlite:{tmp_path / 'hub.db'}"
+
+    async def start(*, is_first=False):
+        async with open_backend(url) as backend:
+            receiver = receiver_of(backend, convert, clock, log, pause=pause)
+            await (receiver.receive(oru()) if is_first else receiver.replay(is_alone=True))
+            await receiver.close()
+            (ended,) = await backend.journal.recent()
+            return ended.state, ended.error.partition(":")[0]
+
+    def refuse(sql):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:"))) as connection:
+            connection.execute(sql)
+
+    async with open_backend(url):
+        refuse(
+            "CREATE TRIGGER no_end BEFORE UPDATE OF state ON message"
+            " BEGIN SELECT RAISE(ABORT, 'no message ends'); END"
+        )
+    assert await start(is_first=True) == ("received", "")
+    assert [await start() for _ in range(4)] == [("received", "")] * 4
+
+    refuse("DROP TRIGGER no_end")
+    assert await start() == ("failed", "NotSupported")
+
+
 async def test_what_a_full_disk_did_not_take_is_done_in_the_order_in_which_it_came(
     url, convert, clock, log
 ):

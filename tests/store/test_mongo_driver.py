@@ -8,11 +8,16 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from fhir_hub.app import build
 from fhir_hub.errors import Closing, TooLarge, Unavailable
+from fhir_hub.settings import load_settings
 from fhir_hub.store.base import CannotOpen
+from fhir_hub.store.journal import Received
 from fhir_hub.store.mongo import streams
 from fhir_hub.store.mongo.driver import Refused, connect, told
 from fhir_hub.store.mongo.schema import ORDER, SCHEMA, prepare, read_address
+from fhir_hub.store.open import open_backend
+from fhir_hub.telemetry import Logs
 
 
 @pytest.fixture(params=["motor", "pymongo"])
@@ -183,3 +188,18 @@ def test_an_address_tells_its_database_and_driver():
         "pymongo",
     )
     assert read_address("mongodb://a")[1:] == ("fhir_hub", "motor")
+
+
+async def test_who_finishes_what_was_left_says_that_an_end_was_refused(mongodb, mongo_url):
+    raw = b"MSH|^~\\&|LIS|X|||20250314||ZZZ^Z99|C1|P|2.5\r"
+    async with open_backend(mongo_url) as backend:
+        await backend.journal.keep(Received("mllp", "k", "d", 1, raw))
+
+    settings = load_settings(None, {"store": mongo_url}, {})
+    async with open_backend(mongo_url) as backend:
+        hub = build(settings, backend, Logs("critical", "json"))
+        with failing(mongodb, 8000, "commitTransaction"), pytest.raises(Unavailable):
+            await hub.finish_left()
+        await hub.receiver.close()
+        (entered,) = await backend.journal.pending()
+        assert entered.error == ""  # not taken for the end of a process
