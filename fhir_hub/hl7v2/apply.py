@@ -238,8 +238,7 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
             by_type.setdefault(thing.resource_type, []).append(thing)
     for resource_type in sorted(by_type, key="DiagnosticReport".__eq__):  # after its results
         of_type = by_type[resource_type]
-        keys: set[Number] = set()
-        wanted: set[Number] = set()
+        keys, wanted = set[Number](), set[Number]()
         for thing in of_type:
             converted = thing.converted
             own = keys_of(converted.resource)
@@ -271,8 +270,9 @@ async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
                 holders.setdefault(number, {})[resource["id"]] = resource
         named = [thing for thing in of_type if names_part(thing, holders)]
         told = [thing for thing in of_type if thing not in named] if named else of_type
+        theirs = orders.theirs(told, things, holders)
         for thing in told:
-            _choose(thing, holders, things)
+            _choose(thing, theirs if orders.is_alone(thing) else holders, things)
         for thing in told:
             if thing.converted.earlier and not thing.logical_id:
                 choose_part(thing, holders, told, things)
@@ -336,10 +336,8 @@ def _choose(
 
     That is so where it has a key of its own; without one nobody knows which is meant.
     """
-    if orders.is_alone(thing):
-        holders = orders.theirs(things, holders)
-        if orders.find_group(thing, holders, things):
-            return
+    if orders.is_alone(thing) and orders.find_group(thing, holders, things):
+        return
     for number in thing.numbers:
         found = list(holders.get(number, {}).values())
         if len(found) > 1:

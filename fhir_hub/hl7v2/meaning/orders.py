@@ -23,17 +23,19 @@ Holders = Mapping[Number, Mapping[str, Resource]]
 
 def is_alone(thing: Thing) -> bool:
     """Say whether ORC alone made the thing: it then says which order is meant by number only."""
-    is_order = thing.converted.mode == "change" or thing.resource_type == "ServiceRequest"
-    return is_order and thing.converted.segment == "ORC" and not code_of(thing.resource)
+    converted = thing.converted
+    is_order = converted.mode == "change" or thing.resource_type == "ServiceRequest"
+    return is_order and converted.segment == "ORC" and not code_of(converted.resource)
 
 
-def theirs(things: Iterable[Thing], holders: Holders) -> Holders:
-    """Return the holders of numbers without the orders of other patients than the message's.
+def theirs(asked: Iterable[Thing], things: Iterable[Thing], holders: Holders) -> Holders:
+    """Return what holds the numbers of `asked`, without orders of others than its patients.
 
     Two hospitals may number alike under one authority (`HIS`), and only a code or the patient tells
     the orders apart. A PID that has no number, or none, says nothing of whom.
     """
-    named = [one for one in things if one.resource_type == "Patient"]
+    is_asked = any(map(is_alone, asked))
+    named = [one for one in things if is_asked and one.resource_type == "Patient"]
     named = [one for one in named if one.stored or one.resource.get("identifier")]
     if not named:
         return holders
@@ -74,26 +76,33 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
 def settle(things: list[Thing], notes: list[Note]) -> None:
     """Leave out what would only change what is not stored, and the services that others are."""
     changes = [one for one in things if one.converted.mode == "change"]
+    alone: dict[Number, list[Thing]] = {}
+    for thing in things if changes else ():
+        for number in thing.numbers if thing.converted.segment == "ORC" else ():
+            alone.setdefault(number, []).append(thing)
+    gone = set[int]()
     for thing in changes:
-        alike = [one for one in things if _is_of(thing, one)]
+        near = {id(one): one for number in thing.numbers for one in alone.get(number, ())}
+        alike = [one for key, one in near.items() if key not in gone and _is_of(thing, one)]
         if thing.stored is None:
-            things.remove(thing)
+            gone.add(id(thing))
             if not alike:  # the last of the kinds that it might be
                 notes.append(Note("order_not_known", thing.resource_type))
             continue
         for service in alike:
             if service.converted.mode != "change" and service.stored is None:
-                things.remove(service)
+                gone.add(id(service))
                 thing.full_urls += service.full_urls
+    if gone:
+        things[:] = [one for one in things if id(one) not in gone]
     is_unnamed = (one.converted.mode == "change" or not one.full_urls for one in things)
     _say(things, [one.address for one, is_so in zip(things, is_unnamed, strict=True) if is_so])
 
 
 def _is_of(thing: Thing, other: Thing) -> bool:
-    """Say whether two things are made of one ORC: it alone made both, and they have its number."""
+    """Say whether what ORC alone made of a number is of the one ORC that made another thing."""
     kinds = {"ServiceRequest"} if other.converted.mode != "change" else {other.resource_type}
-    is_alone = other.converted.segment == "ORC" and other.resource_type in kinds
-    return is_alone and other is not thing and not set(thing.numbers).isdisjoint(other.numbers)
+    return other is not thing and other.resource_type in kinds
 
 
 def _say(things: Iterable[Thing], changed: list[str]) -> None:
