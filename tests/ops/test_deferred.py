@@ -88,6 +88,7 @@ async def test_an_acknowledgment_is_answered_as_its_msh_15_asks(telling):
         number = control_id(peer.received[0])
         epoch = number.partition("-")[0]
         unknown = [f"{epoch}-99", f"{epoch}-x", epoch, "OTHER-1", ""]
+        unknown += [f"{epoch}-{'9' * 5000}", f"{number}-R{'9' * 5000}", f"{number}-Rx"]
 
         for accept in ("AL", "SU"):
             assert (await hub.send(deferred("AE", number, accept))).endswith(b"MSA|CA|K1\r")

@@ -8,6 +8,7 @@ with a commit acknowledgment or not at all: nobody acknowledges an acknowledgmen
 Spec: HL7v2 chapter 2, 2.9.3 (enhanced mode) and table 0155
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from fhir_hub.clock import Clock, instant
@@ -20,6 +21,9 @@ from fhir_hub.hl7v2.deliver.link import ACCEPTED, Answer, read_answer
 from fhir_hub.hl7v2.deliver.outbox import Dead, Progress, hear, progresses
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Stored
+
+# A control id of ours: the epoch, the number of the change, and how often it was tried anew.
+_OURS = re.compile(r"(([^-]+)-(\d{1,18}))(?:-R(\d{1,9}))?", re.ASCII)
 
 Commit = Callable[[bytes, Channel | None], bytes]
 
@@ -52,9 +56,9 @@ class Deferred:
 
         Of one that was applied there is nothing to note, unless it is still under way.
         """
-        number, _, retry = answer.control_id.partition("-R")
-        epoch, _, place = number.rpartition("-")
-        known = await progresses(self._desk.store) if epoch and place.isdecimal() else {}
+        ours = _OURS.fullmatch(answer.control_id)
+        number, epoch, place, retry = ours.groups("0") if ours else ("", "", "0", "0")
+        known = await progresses(self._desk.store) if ours else {}
         name = next((one for one, it in known.items() if it.epoch == epoch), "")
         if name not in self._partners or not answer.ack_code:
             return False
@@ -74,7 +78,7 @@ class Deferred:
                 answer.ack_code,
                 answer.error_code,
                 instant(self._clock()),
-                int(retry) if retry.isdecimal() else 0,
+                int(retry),
             )
             await hear(self._desk.store, name, answer.control_id, said)
         return True
