@@ -37,6 +37,7 @@ _ASKED = ("requested", "received", "cancelled", "entered-in-error")
 _ANSWERED = ("accepted", "rejected", "in-progress", "completed", "on-hold", "failed")
 RESULTS = ("DiagnosticReport", "Observation")
 _MOST = 50  # messages about one referral
+_MOST_KIN = 1000  # of each kind: to who takes the list for whole, one left out has ended
 _KIN = (
     ("RelatedPerson", "patient"),
     ("AllergyIntolerance", "patient"),
@@ -297,5 +298,5 @@ async def _person(change: Stored, content: Json, before: Json | None, desk: Desk
 
 async def _add_kin(patient: Json, resources: Resources, desk: Desk) -> None:
     for kind, parameter in _KIN:
-        for one in await desk.find(kind, f"{parameter}=Patient/{patient['id']}"):
+        for one in await desk.find(kind, f"{parameter}=Patient/{patient['id']}", _MOST_KIN):
             resources.add(f"{kind}/{one.logical_id}", fhirjson.loads(one.content))

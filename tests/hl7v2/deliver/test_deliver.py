@@ -86,6 +86,32 @@ async def test_a_late_answer_to_another_message_is_passed_over(client, deliverin
     assert len(peer.received) == 2
 
 
+async def test_all_allergies_of_a_person_are_told(client, delivering, peer):
+    active = {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"}
+    allergies = [
+        {
+            "resourceType": "AllergyIntolerance",
+            "id": f"a{number}",
+            "clinicalStatus": {"coding": [active | {"code": "active"}]},
+            "patient": {"reference": "Patient/p1"},
+            "code": {"text": f"花粉{number}"},
+        }
+        for number in range(25)
+    ]
+    entries = [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+        for one in (patient(1), *allergies)
+    ]
+
+    async with delivering(his=partner(peer)):
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        answer = await client.post("", json=bundle)
+        assert answer.status_code == 200, answer.text
+        (message,) = await peer.messages(1)
+
+    assert message.count("\rAL1|") == 25
+
+
 async def test_ae_is_tried_again_and_given_up_after_some_attempts(
     client, delivering, peer, store, metrics
 ):
