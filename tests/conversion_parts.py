@@ -101,7 +101,7 @@ def states(conversion: Conversion) -> dict[tuple[str, int], str]:
 
 def element(conversion: Conversion, path: str) -> Any:
     """Return the value at a path of the report (`Observation[2].valueQuantity.value`)."""
-    steps = re.findall(r"([A-Za-z]+)|\[(\d+)\]", path)
+    steps = re.findall(r"(_?[A-Za-z]+)|\[(\d+)\]", path)
     kind = steps.pop(0)[0]
     found = [one.resource for one in conversion.resources if one.resource["resourceType"] == kind]
     node: Any = found[int(steps.pop(0)[1])] if len(found) > 1 else found[0]
