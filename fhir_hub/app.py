@@ -122,7 +122,8 @@ def build(
     codes = CodesSeen(kept, mappings, stored, settings.trusted_facilities)
     outer = (settings, backend, logs, metrics)
     receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
-    deliveries, hear = _deliveries(outer, parameters, mappings, service.repository, receiver)
+    names = [one.channel.name for one in channels]
+    deliveries, hear = _deliveries(outer, parameters, mappings, service.repository, receiver, names)
     warn, stores = logs.get_logger("mllp").warning, (backend.store, backend.journal)
     answers = Answers(receiver, *stores, parameters, mappings, settings.zone, warn, clock)
     ways = (answers.take, receiver.refuse, backend, metrics, warn, hear)
@@ -183,13 +184,15 @@ def _deliveries(
     mappings: Mappings,
     repository: Repository,
     receiver: Receiver,
+    channels: Sequence[str],
 ) -> tuple[Deliveries, Hear]:
     """Return what delivers messages to the partners, and what hears what became of them."""
     settings, backend, logs, metrics = hub
     base = settings.base_url or address(settings.host, settings.port)
     desk = Desk(backend.store, parameters, settings.zone, base, ALIASES, repository.entries)
-    hear = Deferred(receiver.commit, settings.partners, desk, repository.clock).answer
     log = logs.get_logger("outbound").warning
+    heard = (repository.clock, channels, log, metrics.observe_refused_acknowledgment)
+    hear = Deferred(receiver.commit, settings.partners, desk, *heard).answer
     told = Delivery(repository, settings.referral).acknowledged
     parts = (repository.clock, new_logical_id, log, metrics, told, hear)
     return Deliveries(settings.partners, mappings, desk, *parts, news=backend.news), hear

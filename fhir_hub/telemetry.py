@@ -275,6 +275,12 @@ class Metrics:
             ["partner", "outcome"],
             registry=self.registry,
         )
+        self._refused_acknowledgments = Counter(
+            "fhir_hub_outbound_acknowledgments_refused",
+            "Acknowledgments of a partner's messages that did not come from him",
+            ["partner"],
+            registry=self.registry,
+        )
         self._breakers = Gauge(
             "fhir_hub_outbound_breaker",
             "0: a partner answers, 1: he is tried, 2: he is left alone",
@@ -311,6 +317,10 @@ class Metrics:
     def observe_delivery(self, partner: str, outcome: str) -> None:
         """Count a message to a partner: delivered, dead, skipped, again, no-answer, not-made."""
         self._deliveries.labels(partner, outcome).inc()
+
+    def observe_refused_acknowledgment(self, partner: str) -> None:
+        """Count an acknowledgment of a partner's message that another sent."""
+        self._refused_acknowledgments.labels(partner).inc()
 
     def set_partner(self, partner: str, breaker: int, waiting: int) -> None:
         """Tell how a partner stands: 0 closed, 1 half open, 2 open; how much waits for him."""

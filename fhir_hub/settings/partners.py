@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from fhir_hub.settings.types import Seconds
+from fhir_hub.settings.types import Names, Seconds
 
 _ADDRESS = re.compile(r"mllps?://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
 Told = Literal[
@@ -77,6 +77,10 @@ class PartnerSettings(BaseModel):
     application_ack: Literal["NE", "AL", "ER", "SU"] = "NE"
     """In enhanced mode: when he says later, in a message of its own to a channel of the hub, what
     became of a message (MSH-16): never, always, of a failure, of a success."""
+
+    ack_channels: Names = ()
+    """By which channels of the hub he may say so; none: by any. MSH-3 and MSH-4 must be his
+    `application` and `facility` besides: without one he is heard on the hub's connection alone."""
 
     timeout_s: Seconds = 30.0
     """How long his acknowledgment is waited for."""

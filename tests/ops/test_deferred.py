@@ -13,13 +13,14 @@ from deliver_parts import deferred as deferred_on_link
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, try_again
 from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.settings import InvalidSettings
 
 ENHANCED = {"mllp": {"ack_mode": "enhanced"}}
 
 
-def deferred(code, number, accept="AL", error="", own="K1"):
+def deferred(code, number, accept="AL", error="", own="K1", sender="HIS|SHTH01"):
     """Return an application acknowledgment as the partner's system sends it."""
-    fields = ["MSH", "^~\\&", "HIS", "SHTH01", "FHIRHUB", "FHIRHUB", "20250315", ""]
+    fields = ["MSH", "^~\\&", sender, "FHIRHUB", "FHIRHUB", "20250315", ""]
     header = "|".join([*fields, "ACK^A31^ACK", own, "P", "2.4", "", "", accept, "NE"])
     lines = [header, f"MSA|{code}|{number}", *([f"ERR|^^^{error}"] if error else [])]
     return "\r".join([*lines, ""]).encode()
@@ -30,7 +31,7 @@ def telling(start):
     """A hub that tells a partner of patients, in enhanced mode."""
 
     @asynccontextmanager
-    async def run(*answers, timeout_s=60, **options):
+    async def run(*answers, timeout_s=60, his=(), others=(), **options):
         peer = Peer()
         peer.answers = [*answers]
         await peer.start()
@@ -43,15 +44,21 @@ def telling(start):
             "timeout_s": timeout_s,
             "pause_s": 0.01,
             "max_pause_s": 0.05,
+            **dict(his),
         }
         try:
-            async with start(partners={"his": partner}, **options) as hub:
+            async with start(partners={"his": partner, **dict(others)}, **options) as hub:
                 await hub.hub.deliveries.opened()
                 yield hub, peer
         finally:
             await peer.stop()
 
     return run
+
+
+def refusals(hub):
+    name = "fhir_hub_outbound_acknowledgments_refused_total"
+    return hub.hub.metrics.registry.get_sample_value(name, {"partner": "his"})
 
 
 async def tell(hub, *numbers):
@@ -142,3 +149,67 @@ async def test_what_is_said_later_on_the_hubs_own_connection_is_heard(telling, c
         await until(store, lambda dead: bool(dead) == (code != "AA"))
         found = [(one.control_id, one.ack_code) for one in await dead_messages(store)]
         assert found == ([] if code == "AA" else [(number, code)])
+
+
+@pytest.mark.parametrize(
+    ("his", "sender"),
+    [
+        ({}, "LIS|SHTH01"),
+        ({"facility": "SHTH01"}, "HIS|ZJJCHC"),
+        ({"application": "", "facility": "SHTH01"}, "HIS|"),
+        ({"application": ""}, "HIS|SHTH01"),
+        ({"ack_channels": ["partners"]}, "HIS|SHTH01"),
+    ],
+    ids=["application", "facility", "no facility", "nobody", "channel"],
+)
+async def test_what_another_says_of_a_partners_message_is_not_heard(telling, his, sender):
+    channels = {"partners": {"transport": "http"}}
+    async with telling("CA", "CA", his=his, channels=channels) as (hub, peer):
+        await tell(hub, 1, 2)
+        await peer.messages(2)
+        number = control_id(peer.received[0])
+
+        answer = await hub.send(deferred("AR", number, sender=sender))
+
+        assert b"\rMSA|AR|K1|" in answer  # as of a message that is none of ours
+        store = hub.hub.backend.store
+        assert not [name for name in await store.notes() if "/heard/" in name]
+        assert await dead_messages(store) == []
+        assert refusals(hub) == 1
+
+
+async def test_one_partner_says_nothing_of_anothers_messages(telling):
+    other = Peer()
+    other.answers = ["CA"]
+    await other.start()
+    lis = {"address": f"mllp://127.0.0.1:{other.port}", "sends": {"Patient": ""}}
+    async with telling("CA", others={"lis": lis | {"ack_mode": "enhanced"}}) as (hub, peer):
+        await tell(hub, 1)
+        await asyncio.gather(peer.messages(1), other.messages(1))
+
+        other.say(deferred_on_link("AE", control_id(peer.received[0])))
+        other.say(deferred_on_link("AE", control_id(other.received[0])))
+        store = hub.hub.backend.store
+        await until(store, lambda dead: dead)
+
+        assert [one.partner for one in await dead_messages(store)] == ["lis"]
+        assert refusals(hub) == 1
+    await other.stop()
+
+
+async def test_a_hub_is_heard_whatever_facility_it_speaks_for(telling):
+    his = {"facility": "SHTH01", "is_hub": True, "ack_channels": ["mllp"]}
+    async with telling("CA", his=his) as (hub, peer):
+        await tell(hub, 1)
+        await peer.messages(1)
+
+        await hub.send(deferred("AE", control_id(peer.received[0]), sender="HIS|ZJJCHC"))
+
+        store = hub.hub.backend.store
+        await until(store, lambda dead: [one.ack_code for one in dead] == ["AE"])
+
+
+async def test_a_channel_that_is_not_there_stops_the_start(telling):
+    with pytest.raises(InvalidSettings, match=r"partners\.his\.ack_channels: .* none; .* mllp"):
+        async with telling(his={"ack_channels": ["none"]}):
+            pass

@@ -5,7 +5,7 @@ that is waiting for its turn goes at the next start.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from time import monotonic
 
@@ -13,7 +13,7 @@ from fhir_hub.clock import Clock, IdMaker, from_microseconds
 from fhir_hub.hl7v2.deliver.breaker import STATES, Breaker
 from fhir_hub.hl7v2.deliver.checked import check_partners
 from fhir_hub.hl7v2.deliver.choose import Choice
-from fhir_hub.hl7v2.deliver.courier import Courier, Delivered, Hear, Round
+from fhir_hub.hl7v2.deliver.courier import Courier, Delivered, Round
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import Link, tls_of
 from fhir_hub.hl7v2.deliver.outbox import Outbox
@@ -25,13 +25,14 @@ from fhir_hub.store.news import News, NoNews
 from fhir_hub.telemetry import Log, Metrics
 
 _WATCH_S, _LOOK_S = 1.0, 0.01
+Hear = Callable[..., Awaitable[bytes | None]]
 
 
 async def _nothing(event: str, address: str) -> None:
     """Tell nobody of a message that was taken."""
 
 
-async def _unheard(raw: bytes) -> None:
+async def _unheard(raw: bytes, *, partner: str) -> None:
     """Take no note of what a partner says later."""
 
 
@@ -106,7 +107,7 @@ class Deliveries:
                 log,
                 metrics.observe_delivery,
                 delivered,
-                hear,
+                partial(hear, partner=name),
                 asyncio.sleep,
                 self._news,
             )
