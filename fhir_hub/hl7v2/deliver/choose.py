@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.emit.events import (
     answer_event,
     booking_event,
+    given_back,
     is_expired,
     is_question,
     is_referral,
@@ -30,7 +31,7 @@ from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.settings.partners import PartnerSettings
-from fhir_hub.store.base import Stored
+from fhir_hub.store.base import Key, Stored
 
 Json = dict[str, Any]
 _ASKED = ("requested", "received", "cancelled", "entered-in-error")
@@ -153,13 +154,26 @@ async def _is_told_otherwise(
 async def _is_unlinked(
     address: str, others: Sequence[Stored], partner: PartnerSettings, desk: Desk
 ) -> bool:
-    """Say whether a message tells of a Patient that she is not the one who replaced her."""
+    """Say whether the message of who replaced a Patient tells that she does no more.
+
+    It has room for the first whom she replaced; each other one has a message of her own.
+    """
     for one in candidates(others, partner):
         if one.resource_type == "Patient" and not one.is_deleted:
             gone = undone_merges(fhirjson.loads(one.content), await desk.before(one))
-            if any(link["other"].get("reference") == address for link in gone):
+            told = [link["other"].get("reference", "") for link in gone]
+            if address in told and await _first_known(told, desk) == address:
                 return await desk.meets(one, partner.sends["Patient"])
     return False
+
+
+async def _first_known(addresses: Sequence[str], desk: Desk) -> str:
+    """Return the first of these addresses of Patients at which somebody is or was."""
+    for address in addresses:
+        kind, _, logical_id = address.partition("/")
+        if kind == "Patient" and await desk.store.read(Key(kind, logical_id)) is not None:
+            return address
+    return ""
 
 
 async def _choice(
@@ -288,12 +302,35 @@ async def _person(change: Stored, content: Json, before: Json | None, desk: Desk
         return Choice("ADT^A40", content, before, resources, change)
     if undone_merges(content, before):
         return Choice("ADT^A37", content, before, resources, change)
+    for survivor in [link["other"] for link in given_back(content, before)]:
+        if found := await _left(change, survivor.get("reference", ""), desk):
+            resources = await desk.gather(content, *found)
+            return Choice("ADT^A37", found[0], found[1], resources, change)
     if content.get("active") is False:
         # of who was not in use before he knows nothing, or that
         is_news = before is not None and before.get("active") is not False
         return Choice("ADT^A29", content, before, resources, change) if is_news else None
     await _add_kin(content, resources, desk)
     return Choice("ADT^A31", content, before, resources, change)
+
+
+async def _left(change: Stored, survivor: str, desk: Desk) -> tuple[Json, Json] | None:
+    """Return who replaced a Patient until the commit of `change`, and as she was before, with her.
+
+    None if that was undone in another commit, which told of it.
+    """
+    moment, logical_id = change.last_updated, survivor.removeprefix("Patient/")
+    if not logical_id:
+        return None
+    page = await desk.store.history("Patient", logical_id, count=1, at=(moment, moment))
+    for one in page.matches:
+        if one.last_updated == moment and not one.is_deleted:
+            content, before = fhirjson.loads(one.content), await desk.before(one)
+            address = f"Patient/{change.logical_id}"
+            gone = undone_merges(content, before)
+            links = [link for link in gone if link["other"].get("reference") == address]
+            return (content, (before or {}) | {"link": links}) if links else None
+    return None
 
 
 async def _add_kin(patient: Json, resources: Resources, desk: Desk) -> None:

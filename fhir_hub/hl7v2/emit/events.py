@@ -248,7 +248,16 @@ def new_merges(patient: Json, before: Json | None) -> list[Any]:
 
 def undone_merges(patient: Json, before: Json | None) -> list[Any]:
     """Return the links to whom a Patient replaced in the version before, and does no more."""
-    told = [one for one in _replaces(before or {}) if one["type"] == "replaces"]
+    return _undone("replaces", patient, before)
+
+
+def given_back(patient: Json, before: Json | None) -> list[Any]:
+    """Return the links to who replaced a Patient in the version before, and does no more."""
+    return _undone("replaced-by", patient, before)
+
+
+def _undone(kind: str, patient: Json, before: Json | None) -> list[Any]:
+    told = [one for one in _replaces(before or {}) if one["type"] == kind]
     held = [one.get("other") for one in _replaces(patient)]
     return [one for one in told if one.get("other") not in held]
 

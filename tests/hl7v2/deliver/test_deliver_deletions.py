@@ -18,6 +18,8 @@ from hl7v2.deliver.test_deliver_events import (
     together,
 )
 
+from fhir_hub.hl7v2.deliver.outbox import dead_messages, try_again
+
 __all__ = ["partners"]
 SUBJECT = {"subject": {"reference": "Patient/p1"}}
 CODE = {"code": {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}}
@@ -165,6 +167,30 @@ async def test_a_merge_that_is_undone_is_told_once_of_both(post, put, delivering
         "PID|1||T2^^^",
         "PID|2||T1^^^",
     ]
+
+
+async def test_all_merges_that_are_undone_at_once_are_told_each_of_its_two(
+    post, put, delivering, peer, store
+):
+    survivor, priors = numbered(1), [numbered(2), numbered(3), numbered(4)]
+    others = [{"reference": f"Patient/p{number}"} for number in (9, 2, 3, 4)]  # p9 never was
+    joined = {"link": [{"type": "replaces", "other": one} for one in others]}
+    replaced = {"link": [{"type": "replaced-by", "other": {"reference": "Patient/p1"}}]}
+    async with delivering(his=partner(peer)):
+        await post(together(*(one | replaced | {"active": False} for one in priors)))
+        await post(together(survivor | joined))
+        peer.answers = ["AA", "AA", "AR"]
+        await post(together(survivor, *priors))
+        await put(priors[0] | {"gender": "male"})
+        await peer.messages(5)
+        (dead,) = await dead_messages(store)
+        await try_again(store, dead)
+        messages = await peer.messages(6)
+
+    assert peer.events == ["ADT^A40", *["ADT^A37"] * 3, "ADT^A31", "ADT^A37"]
+    told_of = [[line[7:9] for line in one.split("\r") if line[:3] == "PID"] for one in messages]
+    assert told_of[1:4] == [["T2", "T1"], ["T3", "T1"], ["T4", "T1"]]
+    assert told_of[5] == ["T3", "T1"]
 
 
 async def test_of_a_deletion_the_condition_is_asked_of_what_was_deleted(
