@@ -32,6 +32,7 @@ class Doorway:
         self._own, self._adopt = own, adopt
         self._loop = asyncio.get_running_loop()
         self._adopting: set[asyncio.Task[None]] = set()
+        self._unsaid, self._is_waiting = bytearray(), False
         self._loop.add_reader(own, self._take)
 
     def become(self, adopt: Mapping[bytes, Adopt]) -> None:
@@ -54,6 +55,8 @@ class Doorway:
             if not kind:
                 self._loop.remove_reader(self._own)
                 return
+            if not descriptors:  # the process has no room for it, so the system closed it
+                self._say_ended(kind)
             for descriptor in descriptors:
                 connection = socket.socket(fileno=descriptor)
                 connection.setblocking(False)
@@ -61,10 +64,29 @@ class Doorway:
                 self._adopting.add(task)
                 task.add_done_callback(self._adopting.discard)
 
+    def _say_ended(self, kind: bytes) -> None:
+        self._unsaid += kind
+        self._say()
+
+    def _say(self) -> None:
+        """Say which have ended; when the way is full, as soon as it is not."""
+        was_waiting, said = self._is_waiting, 0
+        try:
+            said = self._own.send(self._unsaid)
+        except BlockingIOError:
+            pass
+        except OSError:  # the supervisor is gone, and asks no more
+            said = len(self._unsaid)
+        del self._unsaid[:said]
+        self._is_waiting = bool(self._unsaid)
+        if self._is_waiting and not was_waiting:
+            self._loop.add_writer(self._own, self._say)
+        elif was_waiting and not self._is_waiting:
+            self._loop.remove_writer(self._own)
+
     async def _serve(self, kind: bytes, connection: socket.socket) -> None:
         def ended() -> None:
-            with contextlib.suppress(OSError):  # the supervisor is gone, and asks no more
-                self._own.send(kind)
+            self._say_ended(kind)
 
         adopt = self._adopt.get(kind)
         if adopt is None:  # its port was closed while it came here
