@@ -8,16 +8,13 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import IdMaker
-from fhir_hub.errors import PreconditionFailed
-from fhir_hub.hl7v2 import merged_patients
+from fhir_hub.errors import VersionConflict
+from fhir_hub.hl7v2 import merged_patients, others
 from fhir_hub.hl7v2.convert import Conversion, Converted, with_resource
-from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.matches import code_of
 from fhir_hub.hl7v2.meaning import (
     answers,
     bookings,
@@ -34,23 +31,21 @@ from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
-from fhir_hub.hl7v2.parted import choose_named, choose_part, names_part
 from fhir_hub.hl7v2.rewriting import Rewriting
-from fhir_hub.hl7v2.things import Thing, joined, numbers_of, replacement
-from fhir_hub.identity import doubles, match, merging, systems
+from fhir_hub.hl7v2.things import Thing, joined, replacement
+from fhir_hub.identity import doubles, match, merging
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.r4.references import RECORDS, find_references
-from fhir_hub.repository.familiar import Asked
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 from fhir_hub.store.base import Key, Stored
 
-# Of these a message mostly tells no more than who and where: which one it is, is all that matters.
-_NAMED = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "Device"})
-_SHORT = 500  # characters of numbers; what asks for longer ones is not kept
-_SMALL = 16_384  # bytes of a resource that is kept as it was read
+_REUSED = (
+    "the number is another person's: neither name nor birth date agree"
+    " / 该号码属于他人：姓名与出生日期均不符"
+)
 
 
 async def apply(
@@ -76,7 +71,7 @@ async def apply(
         await unlinks.find(unit, patients)
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
-    await _find_others(unit, things, conversion.teller.event)
+    await others.find(unit, things, conversion.teller.event, made, telling.notes)
     orders.settle(things, telling.notes)
     await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
@@ -108,6 +103,7 @@ async def apply(
 def _keep(things: Sequence[Thing], event: str) -> None:
     """Leave what is stored as it is where the event says nothing of it, though the message does."""
     moves.keep_class(things, event)
+    moves.mark(things, event)
     bookings.keep_over(things, event)
 
 
@@ -144,7 +140,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
     }
     known: list[Resource] = []
     if wanted:
-        asked = _asked_again("Patient", sorted(wanted))
+        asked = others.asked_again("Patient", sorted(wanted))
         known = [_loaded(s) for s in await unit.answer(asked, familiar="whole")]
     survivors = await merged_patients.survivors(unit, known)
     for thing in sorted(patients, key=lambda one: not one.converted.removes):
@@ -158,6 +154,8 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
             numbers_moved.find_holder(thing, resource, patients)
             continue
         patient = dict(decision.patient)
+        if doubles.has_anothers_number(resource, patient):
+            raise VersionConflict(_REUSED, expression="Patient.identifier")
         merged = [one for one in candidates if one["id"] in decision.merged]
         theirs = _held_by(merged)
         if merged and decision.by not in _held_by([patient]):
@@ -213,74 +211,6 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
     unit.require_none("Patient", is_gone)
 
 
-def _asked(resource_type: str, numbers: Iterable[Number]) -> Asked:
-    """Return the question who has one of the numbers."""
-    return Asked(resource_type, match.plan_of(numbers))
-
-
-def _asked_again(resource_type: str, numbers: Sequence[Number]) -> Asked:
-    """Return it of whom the messages of a feed name again and again."""
-    is_short = sum([len(system) + len(value) for system, value in numbers]) < _SHORT
-    return _asked_before(resource_type, *numbers) if is_short else _asked(resource_type, numbers)
-
-
-@lru_cache(maxsize=2048)
-def _asked_before(resource_type: str, *numbers: Number) -> Asked:
-    return _asked(resource_type, numbers)
-
-
-async def _find_others(unit: Unit, things: list[Thing], event: str) -> None:
-    """Find what is no Patient by identifier and by key, with a search of each a resource type."""
-    numbers_moved.settle(things)
-    by_type: dict[str, list[Thing]] = {}
-    for thing in things:
-        if thing.numbers and thing.resource_type != "Patient":
-            by_type.setdefault(thing.resource_type, []).append(thing)
-    for resource_type in sorted(by_type, key="DiagnosticReport".__eq__):  # after its results
-        of_type = by_type[resource_type]
-        keys, wanted = set[Number](), set[Number]()
-        for thing in of_type:
-            converted = thing.converted
-            own = keys_of(converted.resource)
-            if own == converted.match:  # as every result is found
-                keys.update(thing.numbers)
-            else:
-                wanted.update(thing.numbers)
-                keys.update(numbers_of(own))
-            if converted.earlier:
-                by = keys if resource_type == "Observation" else wanted
-                by.update(numbers_of(converted.earlier))
-        found: list[Stored] = []
-        is_named = False
-        if numbers := sorted(wanted - keys):
-            is_named = resource_type in _NAMED and all(
-                t.converted.mode == "create" for t in of_type
-            )
-            asked = (_asked_again if is_named else _asked)(resource_type, numbers)
-            found += await unit.answer(asked, familiar="name" if is_named else "whole")
-        if keys:
-            tests = tuple(Is(key.value, key.system) for key in sorted(keys))
-            found += await unit.find(resource_type, Has("_tag", "token", tests))
-        if not found and resource_type != "ServiceRequest":
-            continue
-        holders: dict[Number, dict[str, Resource]] = {}
-        read = _familiar_holder if is_named and not keys else _holder
-        for resource, held in map(read, [stored.content for stored in found]):
-            for number in held:
-                holders.setdefault(number, {})[resource["id"]] = resource
-        named = [thing for thing in of_type if names_part(thing, holders)]
-        told = [thing for thing in of_type if thing not in named] if named else of_type
-        theirs = orders.theirs(told, things, holders)
-        for thing in told:
-            _choose(thing, theirs if orders.is_alone(thing) else holders, things)
-        for thing in told:
-            if thing.converted.earlier and not thing.logical_id:
-                choose_part(thing, holders, told, things)
-        for thing in await choose_named(unit, named, holders) if named else ():
-            things.remove(thing)
-    await moves.find_renumbered(unit, things, event)
-
-
 async def _find_made(
     unit: Unit, things: Sequence[Thing], made: Sequence[Key], new_id: IdMaker
 ) -> None:
@@ -299,65 +229,6 @@ async def _find_made(
     for thing in things:
         if not thing.logical_id:
             thing.logical_id = unit.made_up(thing.resource_type, new_id())
-
-
-def _holder(content: bytes) -> tuple[Resource, set[Number]]:
-    """Return a stored resource and the numbers that it is found by."""
-    resource = fhirjson.reread(content)
-    return resource, _held(resource)
-
-
-@lru_cache(maxsize=512)
-def _known_holder(content: bytes) -> tuple[Resource, set[Number]]:
-    return _holder(content)
-
-
-def _familiar_holder(content: bytes) -> tuple[Resource, set[Number]]:
-    """Return it of staff and wards, which the messages of a feed name again and again."""
-    return (_known_holder if len(content) < _SMALL else _holder)(content)
-
-
-def _held(resource: Resource) -> set[Number]:
-    identifiers = resource.get("identifier", ())
-    listed = identifiers if isinstance(identifiers, list | tuple) else [identifiers]
-    held = {
-        Number(systems.canonical(one.get("system", "")), one["value"])
-        for one in listed
-        if "value" in one
-    }
-    tags = resource.get("meta", {}).get("tag", ())
-    return held | {Number(one.get("system", ""), one.get("code", "")) for one in tags}
-
-
-def _choose(
-    thing: Thing, holders: Mapping[Number, Mapping[str, Resource]], things: list[Thing]
-) -> None:
-    """Have a thing found that its key or number finds; a number of several says nothing of one.
-
-    That is so where it has a key of its own; without one nobody knows which is meant.
-    """
-    if orders.is_alone(thing) and orders.find_group(thing, holders, things):
-        return
-    for number in thing.numbers:
-        found = list(holders.get(number, {}).values())
-        if len(found) > 1:
-            if keys_of(thing.resource):
-                continue
-            found = [one for one in found if one.get("status") != "entered-in-error"] or found
-        if len(found) > 1:
-            if asked := code_of(thing.resource):
-                found = [one for one in found if code_of(one) == asked]
-                if len(found) == 1:
-                    thing.found(found[0])
-                if len(found) < 2:
-                    return
-            raise PreconditionFailed(
-                f"one identifier is held by {len(found)} resources",
-                expression=f"{thing.resource_type}.identifier",
-            )
-        if found:
-            thing.found(found[0])
-            return
 
 
 async def _stage(

@@ -10,7 +10,7 @@ which has a report of that, or the first one without any; where none is known, o
 Spec: HL7v2 chapter 4, ORC-2 and OBR-2; R4 http.html#cond-update
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.calls.orders import PART
@@ -64,11 +64,16 @@ def choose_part(
             return
 
 
-async def choose_named(unit: Unit, named: Sequence[Thing], holders: Holders) -> list[Thing]:
-    """Have each order that a result names found; return those that another of them stands for."""
+async def choose_named(
+    unit: Unit, named: Sequence[Thing], theirs: Callable[[Thing], Holders]
+) -> list[Thing]:
+    """Have each order that a result names found; return those that another of them stands for.
+
+    `theirs` gives what is stored that may be a thing.
+    """
     folded: list[Thing] = []
     for at, thing in enumerate(named):
-        numbers = numbers_of(thing.converted.earlier) or thing.numbers
+        numbers, holders = numbers_of(thing.converted.earlier) or thing.numbers, theirs(thing)
         held = {id_: one for number in numbers for id_, one in holders.get(number, {}).items()}
         asked = code_of(thing.resource)
         found = [one for one in held.values() if asked and code_of(one) == asked]

@@ -5,14 +5,18 @@ A doctor who attends, orders and signs stands in three places of a message and i
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.hl7v2.merge import Resource, unite
 from fhir_hub.identity import systems
 from fhir_hub.identity.match import Number
 from fhir_hub.store.base import Key
+
+_OF = ("subject", "patient", "beneficiary", "for", "individual")
+_WHERE = ("Patient/", "urn:")
 
 
 @dataclass(slots=True)
@@ -21,7 +25,8 @@ class Thing:
 
     `full_urls` are the places of the message that stand for it. With `is_left` what is stored
     stays as it is, with `is_replaced` nothing of it does. `through` is the logical id of a record
-    merged away by which it was found. What is found by identifiers or keys is so by its `numbers`.
+    merged away by which it was found. What is found by identifiers or keys is so by its `numbers`;
+    with `is_anothers` another patient's resource has one of them, and this one is new.
     """
 
     converted: Converted
@@ -33,6 +38,7 @@ class Thing:
     through: str = ""
     is_replaced: bool = False
     numbers: Sequence[Number] = ()
+    is_anothers: bool = False
 
     @property
     def resource(self) -> Resource:
@@ -71,8 +77,10 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
             of_type = known[resource_type] = {}
         thing = None
         for number in numbers:
-            if thing := of_type.get(number):
+            thing = of_type.get(number)
+            if thing and not _is_of_another(thing, resource, known.get("Patient", {}).values()):
                 break
+            thing = None
         if thing is None:
             thing = Thing(converted, resource_type, [converted.full_url], numbers=own)
             things.append(thing)
@@ -83,6 +91,18 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
         for number in numbers:
             of_type.setdefault(number, thing)
     return things
+
+
+def _is_of_another(thing: Thing, resource: Resource, patients: Iterable[Thing]) -> bool:
+    """Say whether a resource is about another patient of the message than a thing is."""
+    if not is_anothers(thing.resource, resource):
+        return False
+    urls = {url: one for one in patients for url in one.full_urls}
+    one, two = (
+        {id(urls[url]) for url in patients_of(resource) if url in urls}
+        for resource in (thing.resource, resource)
+    )
+    return one.isdisjoint(two)
 
 
 def _united(first: Converted, second: Converted) -> Converted:
@@ -102,6 +122,26 @@ def _united(first: Converted, second: Converted) -> Converted:
 def numbers_of(pairs: Iterable[tuple[str, str]]) -> list[Number]:
     """Return the pairs of system and value as numbers that can be compared."""
     return [Number(systems.canonical(system), value) for system, value in pairs]
+
+
+def patients_of(resource: Mapping[str, Any]) -> list[str]:
+    """Return the addresses of the Patients that a resource is about, or in a message their urls.
+
+    >>> patients_of({"resourceType": "Encounter", "subject": {"reference": "Patient/1"}})
+    ['Patient/1']
+    """
+    found = [resource[name] for name in _OF if name in resource]
+    if not found and "participant" in resource:
+        found = [one["actor"] for one in resource["participant"] if "actor" in one]
+    told = [one for value in found for one in (value if type(value) is list else [value])]
+    references = [one.get("reference", "") for one in told if isinstance(one, dict)]
+    return [one for one in references if one.startswith(_WHERE)]
+
+
+def is_anothers(stored: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two stored resources are of different patients."""
+    one, two = patients_of(stored), patients_of(other)
+    return bool(one and two) and set(one).isdisjoint(two)
 
 
 def replacement(resource: Resource) -> str:

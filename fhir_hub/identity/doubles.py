@@ -143,6 +143,20 @@ def shows_anothers_card(wanted: Json, known: Json) -> bool:
     return bool(shared) and is_national and score.contradicts(one, other)
 
 
+def has_anothers_number(wanted: Json, known: Json) -> bool:
+    """Say whether the two share no national number, and name and birth date deny that they are one.
+
+    So it is where an institution gives somebody the number that another had.
+    """
+    first, second = wanted.get("birthDate"), known.get("birthDate")
+    if not first or not second or first == second:
+        return False
+    one, other = traits_of(wanted), traits_of(known)
+    shared = set(one.numbers).intersection(other.numbers)
+    is_national = any(number.system in systems.STRONG for number in shared)
+    return not is_national and score.contradicts(one, other)
+
+
 async def _candidates(traits: Traits, source: Source) -> Sequence[Stored]:
     found: dict[str, Stored] = {}
     for one in await source.few(match.plan_of(traits.numbers), _MOST) or ():

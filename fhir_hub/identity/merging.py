@@ -22,9 +22,10 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is, Or
 from fhir_hub.store.base import Key
 
-# Tags: the code is the logical id of the record that was merged away.
+# Tags: the code is the logical id of the record that was merged away, or that something left.
 RE_POINTED = f"{systems.BASE}/CodeSystem/re-pointed-from"
 ROUTED = f"{systems.BASE}/CodeSystem/came-by-merged"
+MOVED = f"{systems.BASE}/CodeSystem/moved-from"
 _LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 # Who was meant when something was written or read does not change afterwards.
 _RECORDS = ("Patient", "Provenance", "AuditEvent")
@@ -165,12 +166,14 @@ def tagged(resource: Resource, system: str, logical_id: str) -> Resource:
 def settled(resource: Resource) -> Resource:
     """Return the resource without tags of a record that it is about again: it came back there."""
     tags = resource.get("meta", {}).get("tag", ())
-    routed = [tag["code"] for tag in tags if tag.get("system") == ROUTED]
-    if not routed:
+    left = [(tag["code"], tag["system"]) for tag in tags if tag.get("system") in (ROUTED, MOVED)]
+    if not left:
         return resource
     there = {reference["reference"] for reference, _ in find_references(resource)}
-    gone = [code for code in routed if f"Patient/{code}" in there]
-    return _untagged(resource, gone, ROUTED) if gone else resource
+    for code, system in left:
+        if f"Patient/{code}" in there:
+            resource = _untagged(resource, [code], system)
+    return resource
 
 
 def _untagged(resource: Resource, gone: Sequence[str], system: str = RE_POINTED) -> Resource:

@@ -30,6 +30,9 @@ _SYLLABLE = (
 _PINYIN = re.compile(f"(?:{_SYLLABLE})+")
 _ONE = re.compile(_SYLLABLE)
 _NEWBORN = re.compile(r".+之[长次大小双三]?[子女婴]")
+_NOBODY = re.compile(
+    r"(?:无名|佚名|未知|不详|三无|姓名).{0,4}|unknown.*|j(?:ohn|ane)doe|doej(?:ohn|ane)"
+)
 _PHONE = re.compile(r"\d{7,}")
 _SAME_DIGITS = re.compile(r"(\d)\1{6,}|1[3-9]\d(\d)\2{6,}|1(?:38001380|23456789?)\d*")
 _NO_DATES = ("1900-01-01", "1899-12-30", "1901-01-01", "1970-01-01", "9999-12-31")
@@ -128,7 +131,7 @@ def _compared(text: str, family: str, given: str) -> Name | None:
     if names.is_damaged(text):
         return None
     whole, family, given = (unified(names.comparable(part)) for part in (text, family, given))
-    if not whole or _NEWBORN.fullmatch(whole):
+    if not whole or _NEWBORN.fullmatch(whole) or _NOBODY.fullmatch(whole):
         return None
     if names.has_han(whole):
         if not (family and given and family + given == whole):

@@ -1,7 +1,8 @@
 """Who may say what of a referral by a message: by its number (RF1-6), and as who was asked.
 
 An answer (RRI) of another facility than the one that was asked is refused, and so is a new referral
-(REF^I12) under the number of another.
+(REF^I12) under the number of another. A referral is of its patient: a message of another patient
+under its number is refused.
 
 Spec: DOMAIN 2.5b; HL7v2 chapter 11
 """
@@ -20,7 +21,16 @@ _ORGANIZATIONS = f"{BASE}/sid/organization"
 
 
 async def require(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
-    """Raise `InvalidMessage` if an RRI does not come from the institution that was asked."""
+    """Raise `InvalidMessage` if a referral's number is another patient's, or who answers it wrong.
+
+    An RRI comes from the institution that was asked.
+    """
+    if teller.message_type in ("REF", "RRI") and any(map(_is_anothers_referral, things)):
+        raise InvalidMessage(
+            "the referral of this number is another patient's / 该转诊单号属于其他患者",
+            error_code="205",
+            location="PID-3",
+        )
     if teller.message_type != "RRI" or not teller.facility:
         return
     for thing in things:
@@ -33,6 +43,10 @@ async def require(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
                 error_code="207",
                 location="MSH-4",
             )
+
+
+def _is_anothers_referral(thing: Thing) -> bool:
+    return thing.is_anothers and thing.converted.segment == "RF1"
 
 
 def require_same_order(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.things import Thing, is_anothers
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Has, Is
 from fhir_hub.store.base import Stored
@@ -20,30 +20,34 @@ async def supersede(unit: Unit, things: Sequence[Thing]) -> None:
     for thing in things:
         if thing.resource_type != "DocumentReference":
             continue
-        for stored in await _found(unit, "identifier", _tests(_replaced(thing.resource))):
+        current = await unit.current(thing.key)
+        this: Resource = fhirjson.loads(current.content) if current and current.content else {}
+        for stored in await _found(unit, "identifier", _tests(_replaced(thing.resource)), this):
             if stored.logical_id != thing.logical_id:
                 await _set(unit, stored, "current", "superseded")
         if thing.stored and thing.resource.get("status") == "entered-in-error":
             await _restore(unit, thing.stored)
         own = _tests(thing.resource.get("identifier", ()))
-        later = await _found(unit, "relatesto:identifier", own)
+        later = await _found(unit, "relatesto:identifier", own, this)
         if any(_replaced(fhirjson.loads(one.content)) for one in later):
             await _set(unit, await unit.current(thing.key), "current", "superseded")
 
 
 async def _restore(unit: Unit, cancelled: Resource) -> None:
     """Stage what a cancelled document had replaced as in force, if no other one replaces it."""
-    for stored in await _found(unit, "identifier", _tests(_replaced(cancelled))):
+    for stored in await _found(unit, "identifier", _tests(_replaced(cancelled)), cancelled):
         numbers = _tests(fhirjson.loads(stored.content).get("identifier", ()))
-        later = await _found(unit, "relatesto:identifier", numbers)
+        later = await _found(unit, "relatesto:identifier", numbers, cancelled)
         others = [one for one in later if one.logical_id != cancelled["id"]]
         if not any(_replaced(fhirjson.loads(one.content)) for one in others):
             await _set(unit, stored, "superseded", "current")
 
 
-async def _found(unit: Unit, parameter: str, tests: tuple[Is, ...]) -> list[Stored]:
+async def _found(unit: Unit, parameter: str, tests: tuple[Is, ...], of: Resource) -> list[Stored]:
+    """Return the documents of the numbers but those of other patients than `of` is of."""
     plan = Has(parameter, "token", tests)
-    return await unit.find("DocumentReference", plan) if tests else []
+    found = await unit.find("DocumentReference", plan) if tests else []
+    return [one for one in found if not is_anothers(of, fhirjson.loads(one.content))]
 
 
 def _replaced(document: Resource) -> list[Any]:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.things import Thing
-from fhir_hub.identity import match, review_tasks, systems
+from fhir_hub.hl7v2.things import Thing, is_anothers, patients_of
+from fhir_hub.identity import match, merging, review_tasks, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.references import RECORDS, find_references
 from fhir_hub.repository.unit import Resource, Unit
@@ -37,6 +37,17 @@ def keep_class(things: Sequence[Thing], event: str) -> None:
             thing.converted = thing.converted._replace(resource=rest)
 
 
+def mark(things: Sequence[Thing], event: str) -> None:
+    """Tag a visit or an account that moves with whom it leaves: messages may still name her."""
+    for thing in things:
+        if thing.key[0] != _MOVED.get(event) or not thing.stored:
+            continue
+        for address in patients_of(thing.stored):
+            logical_id = address.partition("/")[2]
+            resource = merging.tagged(thing.resource, merging.MOVED, logical_id)
+            thing.converted = thing.converted._replace(resource=resource)
+
+
 async def find_renumbered(unit: Unit, things: Sequence[Thing], event: str) -> None:
     """Have a visit that gets another number (A50, A51) found by the one that it had.
 
@@ -45,6 +56,8 @@ async def find_renumbered(unit: Unit, things: Sequence[Thing], event: str) -> No
     for thing in _renumbered(things, event):
         for stored in await unit.find("Encounter", match.plan_of(thing.numbers[-1:])):
             prior = fhirjson.loads(stored.content)
+            if is_anothers(prior, thing.stored or {}):
+                continue
             if prior["status"] != _IN_ERROR and prior["id"] != thing.logical_id:
                 thing.found(prior)
 
@@ -115,6 +128,8 @@ async def _take_in(unit: Unit, visit: Thing, known: Parameters) -> None:
     """Stage other visits of the numbers that a visit has now as part of it, made in error."""
     for stored in await unit.find("Encounter", match.plan_of(visit.numbers)):
         early: Resource = fhirjson.loads(stored.content)
+        if is_anothers(early, visit.stored or {}):
+            continue
         if stored.logical_id != visit.logical_id and early["status"] != _IN_ERROR:
             part = {"status": _IN_ERROR, "partOf": {"reference": visit.address}}
             await unit.update(early | part, stored.logical_id)
@@ -187,8 +202,12 @@ async def _referring(
 async def _change(unit: Unit, stored: Stored, changes: Mapping[str, str]) -> None:
     resource = fhirjson.loads(stored.content)
     for reference, _ in find_references(resource):
-        reference["reference"] = changes.get(reference["reference"], reference["reference"])
-    await unit.update(resource, stored.logical_id)
+        old = reference["reference"]
+        if (new := changes.get(old, old)) != old:
+            reference["reference"] = new
+            if old.startswith("Patient/"):
+                resource = merging.tagged(resource, merging.MOVED, old.partition("/")[2])
+    await unit.update(merging.settled(resource), stored.logical_id)
 
 
 class _Move(NamedTuple):

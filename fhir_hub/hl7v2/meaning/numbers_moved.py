@@ -35,11 +35,12 @@ def find_holder(thing: Thing, resource: Json, patients: Sequence[Thing]) -> None
     if thing.stored or match.numbers(resource.get("identifier", ())):
         return
     for loser in patients:
-        if loser.stored and loser.converted.removes and _may_be(resource, loser.stored):
+        if loser.stored and loser.converted.removes and may_be(resource, loser.stored):
             thing.found(loser.stored)
 
 
-def _may_be(one: Json, other: Json) -> bool:
+def may_be(one: Json, other: Json) -> bool:
+    """Say whether no birth date or name of two Patients denies that they are one."""
     born = {one.get("birthDate"), other.get("birthDate")} - {None}
     names = [{name.get("text") for name in who.get("name", ())} for who in (one, other)]
     return len(born) < 2 and (not all(names) or not names[0].isdisjoint(names[1]))

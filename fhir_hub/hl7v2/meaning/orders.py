@@ -15,7 +15,7 @@ from fhir_hub.hl7v2.convert import with_resource
 from fhir_hub.hl7v2.matches import code_of, pairs_of_type
 from fhir_hub.hl7v2.meaning.telling import Note
 from fhir_hub.hl7v2.merge import Resource
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.things import Thing, patients_of
 from fhir_hub.identity.match import Number
 
 Holders = Mapping[Number, Mapping[str, Resource]]
@@ -28,30 +28,6 @@ def is_alone(thing: Thing) -> bool:
     return is_order and converted.segment == "ORC" and not code_of(converted.resource)
 
 
-def theirs(asked: Iterable[Thing], things: Iterable[Thing], holders: Holders) -> Holders:
-    """Return what holds the numbers of `asked`, without orders of others than its patients.
-
-    Two hospitals may number alike under one authority (`HIS`), and only a code or the patient tells
-    the orders apart. A PID that has no number, or none, says nothing of whom.
-    """
-    is_asked = any(map(is_alone, asked))
-    named = [one for one in things if is_asked and one.resource_type == "Patient"]
-    named = [one for one in named if one.stored or one.resource.get("identifier")]
-    if not named:
-        return holders
-    known = {one.address for one in named if one.stored}
-    return {
-        number: {key: one for key, one in held.items() if _whose(one) in ("", *known)}
-        for number, held in holders.items()
-    }
-
-
-def _whose(order: Resource) -> str:
-    told = order.get("subject") or order.get("patient") or {}
-    reference = str(told.get("reference", ""))
-    return reference if reference.startswith("Patient/") else ""
-
-
 def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
     """Have each order of a number found where ORC alone tells of several; say whether it does.
 
@@ -62,7 +38,7 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
     group = [one for one in held.values() if one.get("status") != "entered-in-error"]
     filled = pairs_of_type(thing.resource, "FILL")
     group = [one for one in group if filled & pairs_of_type(one, "FILL")] or group
-    if len(held) < 2 or not group or len({_whose(one) for one in group}) > 1:
+    if len(held) < 2 or not group or len({tuple(patients_of(one)) for one in group}) > 1:
         return False
     rest = {name: value for name, value in thing.resource.items() if name != "identifier"}
     converted = with_resource(thing.converted, rest)  # a new number is not each one's
