@@ -118,8 +118,12 @@ def partner(peer: Peer, **given: Any) -> PartnerSettings:
     return PartnerSettings(**quick | given)
 
 
-def deliveries(store: Store, metrics: Metrics, **partners: PartnerSettings) -> Deliveries:
-    lines: list[tuple[str, Any]] = []
+def deliveries(
+    store: Store,
+    metrics: Metrics,
+    log: Callable[..., None] = lambda event, **fields: None,
+    **partners: PartnerSettings,
+) -> Deliveries:
     entries = parts.repository(store, parts.SetClock(), parts.ids()).entries
     desk = Desk(store, parts.parameters(), parts.ZONE, "http://hub.test/fhir", ALIASES, entries)
     made = Deliveries(
@@ -128,7 +132,7 @@ def deliveries(store: Store, metrics: Metrics, **partners: PartnerSettings) -> D
         desk,
         parts.SetClock(),
         parts.ids(),
-        lambda event, **fields: lines.append((event, fields)),
+        log,
         metrics,
     )
 

@@ -3,13 +3,12 @@
 Spec: docs/outbound.md
 """
 
-import ssl
 from collections.abc import Mapping
 
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2 import charset
+from fhir_hub.hl7v2.deliver.certificates import Certificates, why
 from fhir_hub.hl7v2.deliver.desk import Desk
-from fhir_hub.hl7v2.deliver.link import tls_of
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.partners import PartnerSettings
@@ -64,8 +63,7 @@ def _tls_problems(partner: PartnerSettings) -> list[str]:
     if missing:
         return missing
     try:
-        tls_of(partner)
-    except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "reason", None) or type(error).__name__
-        return [f"{', '.join(files)}: cannot be used: {reason} / 证书文件无法使用"]
+        Certificates(partner).context()
+    except OSError as error:
+        return [f"{', '.join(files)}: cannot be used: {why(error)} / 证书文件无法使用"]
     return []

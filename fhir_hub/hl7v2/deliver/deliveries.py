@@ -15,7 +15,7 @@ from fhir_hub.hl7v2.deliver.checked import check_partners
 from fhir_hub.hl7v2.deliver.choose import Choice
 from fhir_hub.hl7v2.deliver.courier import Courier, Delivered, Round
 from fhir_hub.hl7v2.deliver.desk import Desk
-from fhir_hub.hl7v2.deliver.link import Link, tls_of
+from fhir_hub.hl7v2.deliver.link import Link
 from fhir_hub.hl7v2.deliver.outbox import Outbox
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
 from fhir_hub.hl7v2.mappings import Mappings
@@ -100,7 +100,7 @@ class Deliveries:
                 partner,
                 desk,
                 Outbox(desk.store, name, new_id),
-                Link(partner, tls_of(partner)),
+                Link(partner),
                 breaker,
                 partial(write, mappings, receiver_of(partner)),
                 clock,

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.deliver.certificates import Certificates, why
 from fhir_hub.hl7v2.mllp import Framer, frame
 from fhir_hub.settings.partners import PartnerSettings
 
@@ -57,21 +58,11 @@ def read_answer(raw: bytes) -> Answer:
     return Answer(ack_code, acknowledgment.value(2).strip(), code[:20])
 
 
-def tls_of(partner: PartnerSettings) -> ssl.SSLContext | None:
-    """Return how a partner is spoken to over TLS, None without; raises `OSError` for bad files."""
-    if not partner.is_tls:
-        return None
-    context = ssl.create_default_context(cafile=partner.tls_ca)
-    if partner.tls_certificate is not None:
-        context.load_cert_chain(partner.tls_certificate, partner.tls_key)
-    return context
-
-
 class Link:
     """The connection, made when it is needed and kept while it is good."""
 
-    def __init__(self, partner: PartnerSettings, tls: ssl.SSLContext | None = None) -> None:
-        self._partner, self._tls = partner, tls
+    def __init__(self, partner: PartnerSettings) -> None:
+        self._partner, self._certificates = partner, Certificates(partner)
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._framer = Framer(_MOST_ANSWER)
@@ -107,11 +98,13 @@ class Link:
             async with asyncio.timeout(self._partner.timeout_s):
                 answer = await self._exchange(raw, control_id)
         except TimeoutError:
+            reason = "no connection in time" if self._writer is None else "no answer in time"
             await self.close()
-            raise NoAnswer("no answer in time") from None
+            raise NoAnswer(reason) from None
         except (OSError, FhirError) as error:
+            reason = _reason(error, is_connected=self._writer is not None)
             await self.close()
-            raise NoAnswer(_reason(error)) from None
+            raise NoAnswer(reason) from None
         except BaseException:
             await self.close()
             raise
@@ -128,8 +121,12 @@ class Link:
             except ConnectionError:  # ended while nothing was on its way
                 await self.close()
         self._framer = Framer(_MOST_ANSWER)
+        try:
+            tls = self._certificates.context()
+        except OSError as error:
+            raise NoAnswer(f"TLS files cannot be used: {why(error)}") from None
         self._reader, self._writer = await asyncio.open_connection(
-            self._partner.host, self._partner.port, ssl=self._tls
+            self._partner.host, self._partner.port, ssl=tls
         )
         return await self._sent(raw, control_id)
 
@@ -177,7 +174,10 @@ def _is_of(answer: Answer, control_id: str) -> bool:
     return answer.control_id == control_id or (is_refusal and not answer.control_id)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, *, is_connected: bool) -> str:
     if isinstance(error, FhirError):
         return "no acknowledgment"
-    return "TLS refused" if isinstance(error, ssl.SSLError) else "no connection"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS refused: {why(error)}"
+    # by TLS 1.3 who does not like our certificate says so only then, or only ends
+    return "connection ended" if is_connected else "no connection"

@@ -32,12 +32,21 @@ def metrics():
 
 
 @pytest.fixture
-def delivering(store, metrics):
+def logged():
+    """The lines that were logged: event and fields."""
+    return []
+
+
+@pytest.fixture
+def delivering(store, metrics, logged):
     """Deliver to partners for a while."""
+
+    def log(event, **fields):
+        logged.append((event, fields))
 
     @asynccontextmanager
     async def run(**partners):
-        made = deliveries(store, metrics, **partners)
+        made = deliveries(store, metrics, log, **partners)
         made.lead()
         try:
             await made.opened()
