@@ -39,7 +39,7 @@ def _stamp(file: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def why(error: OSError) -> str:
+def fault_of(error: OSError) -> str:
     """Return what TLS did not like, in a few words of OpenSSL, else the kind of error."""
     found = getattr(error, "verify_message", "") or getattr(error, "reason", None)
     return str(found or type(error).__name__).rstrip(".")

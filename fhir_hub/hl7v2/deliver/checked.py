@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2 import charset
-from fhir_hub.hl7v2.deliver.certificates import Certificates, why
+from fhir_hub.hl7v2.deliver.certificates import Certificates, fault_of
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.settings import InvalidSettings
@@ -65,5 +65,5 @@ def _tls_problems(partner: PartnerSettings) -> list[str]:
     try:
         Certificates(partner).context()
     except OSError as error:
-        return [f"{', '.join(files)}: cannot be used: {why(error)} / 证书文件无法使用"]
+        return [f"{', '.join(files)}: cannot be used: {fault_of(error)} / 证书文件无法使用"]
     return []

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.deliver.certificates import Certificates, why
+from fhir_hub.hl7v2.deliver.certificates import Certificates, fault_of
 from fhir_hub.hl7v2.mllp import Framer, frame
 from fhir_hub.settings.partners import PartnerSettings
 
@@ -124,7 +124,7 @@ class Link:
         try:
             tls = self._certificates.context()
         except OSError as error:
-            raise NoAnswer(f"TLS files cannot be used: {why(error)}") from None
+            raise NoAnswer(f"TLS files cannot be used: {fault_of(error)}") from None
         self._reader, self._writer = await asyncio.open_connection(
             self._partner.host, self._partner.port, ssl=tls
         )
@@ -178,6 +178,6 @@ def _reason(error: Exception, *, is_connected: bool) -> str:
     if isinstance(error, FhirError):
         return "no acknowledgment"
     if isinstance(error, ssl.SSLError):
-        return f"TLS refused: {why(error)}"
+        return f"TLS refused: {fault_of(error)}"
     # by TLS 1.3 who does not like our certificate says so only then, or only ends
     return "connection ended" if is_connected else "no connection"

@@ -1,4 +1,4 @@
-"""What becomes of messages while TLS is refused, what an operator sees of it, and after it is mended.
+"""What becomes of messages while TLS is refused, what an operator sees of it, and the recovery.
 
 Spec: RFC 8446, 6.2 (alerts); RFC 9525 (whose certificate it is); docs/outbound.md
 """
