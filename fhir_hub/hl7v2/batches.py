@@ -16,6 +16,7 @@ _WRAPPER = re.compile(rb"(FHS|BHS|BTS|FTS)(?![A-Za-z0-9 ])")
 _BOM = b"\xef\xbb\xbf"
 _ENDS = b"\r\n\x0b\x1c"
 _BETWEEN = _ENDS + b" \t" + _BOM
+_PIECE_BYTES = 1 << 20
 MESSAGE = "message"
 
 
@@ -77,7 +78,7 @@ def parts_of(raw: bytes | Iterable[bytes]) -> Iterator[Part]:
     with an empty kind. Of character sets only those are understood whose line ends are bytes.
     """
     message: list[bytes] = []
-    for line in _lines([raw] if isinstance(raw, bytes) else raw):
+    for line in _lines(_pieces(raw) if isinstance(raw, bytes) else raw):
         segment = line.removeprefix(_BOM).lstrip()
         wrapper = _WRAPPER.match(segment)
         begins = segment.startswith(b"MSH")
@@ -97,6 +98,10 @@ def parts_of(raw: bytes | Iterable[bytes]) -> Iterator[Part]:
 
 def _message(lines: list[bytes]) -> Part:
     return Part(MESSAGE, b"\r".join(lines) + b"\r")
+
+
+def _pieces(raw: bytes) -> Iterator[bytes]:
+    return (raw[at : at + _PIECE_BYTES] for at in range(0, len(raw), _PIECE_BYTES))
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -63,7 +63,7 @@ _CODECS = MappingProxyType(
         **{f"CP{page}": f"cp{page}" for page in range(1250, 1259)},
         **dict.fromkeys(("ISOIR14", "ISOIR87", "ISOIR159", "ISO2022JP"), "iso2022_jp_2"),
         **dict.fromkeys(("SHIFTJIS", "SJIS", "CP932", "WINDOWS31J"), "cp932"),
-        **dict.fromkeys(("KSX1001", "EUCKR", "CP949"), "cp949"),
+        **dict.fromkeys(("KSX1001", "EUCKR", "CP949", "ISOIR149"), "cp949"),
     }
 )
 
@@ -74,6 +74,11 @@ _FEWEST_IDEOGRAPHS = 3
 _SINGLE = re.compile(
     rb"[\x00-\x7f]+|[\x81-\xfe](?:[\x40-\x7e\x80-\xfe]|[0-9][\x81-\xfe][0-9])|\x80"
 )
+# A character beyond U+FFFF in the UTF-8 of some databases (CESU-8): its two surrogates apart.
+_SURROGATES = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+# ISO 2022 says before each name that it is GB 2312 or KS X 1001, and ASCII again: as DICOM has it.
+_DESIGNATED = re.compile(rb"\x1b(?:\$\)[AC]|\(B)")
+_DESIGNABLE = (_GB, "cp949")
 _HEAD = 4096  # bytes in which the first line is looked for
 _SHORT = 40  # a longer name is none, and not kept
 
@@ -124,6 +129,10 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
     if rest.isascii() and not is_shifted:
         return Decoded(rest.decode("ascii"), configured or declared or "utf-8", tuple(issues))
     text = None if is_shifted else _try(rest, "utf-8")
+    if text is None and not is_shifted and _SURROGATES.search(rest):
+        text = _try(_SURROGATES.sub(_joined, rest), "utf-8")
+        if text is not None:
+            issues.append(("charset-surrogates", "UTF-8 of surrogates was read as what they mean"))
     if text is not None and not (_GB in (configured, declared) and _is_unlikely(text)):
         if declared not in ("", "utf-8"):
             issues.append(("charset-not-as-declared", "the text is UTF-8, not as declared"))
@@ -138,7 +147,9 @@ def of_answer(raw: bytes, forced: str = "") -> str:
 
 
 def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str, str]]) -> Decoded:
+    shifted = rest
     for name in dict.fromkeys(filter(None, (configured, declared, _GB))):
+        rest = _DESIGNATED.sub(b"", shifted) if name in _DESIGNABLE else shifted
         text = _try(rest, name)
         if text is None and name in (configured, declared) and name == _GB and b"\x80" in rest:
             text = _try(_SINGLE.sub(_euro, rest), name)
@@ -165,6 +176,11 @@ def _is_wide(raw: bytes) -> bool:
 
 def _euro(found: re.Match[bytes]) -> bytes:
     return b"\xa2\xe3" if found[0] == b"\x80" else found[0]
+
+
+def _joined(found: re.Match[bytes]) -> bytes:
+    pair = found[0].decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+    return pair.decode("utf-16-le").encode()
 
 
 def _refuse_mixed(raw: bytes) -> None:

@@ -106,7 +106,7 @@ class Listener:
         self._meet = meet
         self._limits = limits or Limits()
         self._log = log
-        self._tls, self._on_change = tls, on_change
+        self._tls, self._on_change = _logged(tls, log), on_change
         self._unfinished = unfinished or Unfinished(_UNFINISHED_BYTES)
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], _Connection] = {}
@@ -132,7 +132,7 @@ class Listener:
 
     async def secure(self, tls: ssl.SSLContext | None) -> None:
         """Speak TLS so (None: not) on the connections that begin from now on; none is refused."""
-        self._tls = tls
+        self._tls = _logged(tls, self._log)
         before, self._servers = self._servers, []
         for server in before:
             for one in server.sockets:
@@ -275,6 +275,24 @@ class Listener:
         self._log("mllp_unfinished", size_bytes=connection.framer.held_bytes)
         connection.framer.forget()
         connection.writer.transport.abort()
+
+
+def _logged(tls: ssl.SSLContext | None, log: Log) -> ssl.SSLContext | None:
+    """Have it told why a client gets no connection: `asyncio` closes it and says nothing."""
+
+    class Handshake(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                log("mllp_tls_refused", reason=getattr(error, "verify_message", error.reason))
+                raise
+
+    if tls is not None:
+        tls.sslobject_class = Handshake
+    return tls
 
 
 class _Adopted(asyncio.StreamReaderProtocol):

@@ -57,6 +57,7 @@ from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.journal import Entered, Journal, Kept, Received, Selection
 
 T = TypeVar("T")
+_AT_ONCE = 500  # messages that are asked for by number
 _SET_BACK_US = 2 * 3_600_000_000  # a clock that goes back further was wrong before
 
 
@@ -253,10 +254,7 @@ class Receiver:
         their order. `is_alone`: this one does nothing else, so what ends it is the message that it
         does then; one that did so too often is a dead letter.
         """
-        pending = await self._journal.pending()
-        if numbers is not None:
-            by_number = {entered.number: entered for entered in pending}
-            pending = [by_number[number] for number in numbers if number in by_number]
+        pending = await (self._journal.pending() if numbers is None else self._left(numbers))
         for entered in innocent_first(pending, self.turns_of):
             if entered.message.message_type.partition("^")[0] in QUERIES:
                 await self.processing.give_up(entered.number)
@@ -267,6 +265,15 @@ class Receiver:
             except Exception as fault:  # the next start does it; those behind it are done now
                 self._log("message_not_replayed", number=entered.number, fault=fault)
         return len(pending)
+
+    async def _left(self, numbers: Sequence[int]) -> list[Entered]:
+        """Return those of the messages that were not finished, in the order of `numbers`."""
+        found: dict[int, Entered] = {}
+        for at in range(0, len(numbers), _AT_ONCE):
+            asked = Selection(("received",), numbers=tuple(numbers[at : at + _AT_ONCE]))
+            entered = await self._journal.select(asked, count=len(asked.numbers), with_raw=True)
+            found |= {one.number: one for one in entered}
+        return [found[number] for number in numbers if number in found]
 
     async def _replay(self, entered: Entered) -> None:
         course = Course(self.reading.kept(entered), self._patience.tries(), entered)

@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.channels.http_status import status_of
 from fhir_hub.hl7v2.channels.intake import Intake
 from fhir_hub.hl7v2.charset import codec
 from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.rest.media import unpacked
 
 ER7 = "x-application/hl7-v2+er7"
 MEDIA_TYPES = (ER7, "application/hl7-v2", "text/plain", "application/octet-stream", "")
@@ -87,7 +88,7 @@ def _read_as(channel: Channel, parameters: str) -> Channel:
 
 
 async def _block(request: Request, most_bytes: int) -> Block:
-    """Return the body as a block: of one over the limit only the head."""
+    """Return the body, without its content coding, as a block: of one over the limit the head."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -96,5 +97,6 @@ async def _block(request: Request, most_bytes: int) -> Block:
             parts.append(part)
     if size > most_bytes:
         return Block(b"".join(parts)[:_HEAD_BYTES], is_cut=True)
-    raw = b"".join(parts)
+    coding = request.headers.get("content-encoding", "")
+    raw = unpacked(b"".join(parts), coding, most_bytes)
     return Block(raw.strip(b"\x0b\x1c\r\n") if raw.startswith(b"\x0b") else raw)

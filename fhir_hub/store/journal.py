@@ -105,6 +105,7 @@ class Selection:
     until: int = 0
     link: Key | None = None
     numbers: tuple[int, ...] = ()
+    channel: str = ""
 
 
 class Pruned(NamedTuple):

@@ -116,6 +116,69 @@ async def test_a_name_that_was_there_before_loses_nothing(open_folder, path):
     assert texts == {adt(f"C{number}") for number in range(3)}
 
 
+async def test_a_file_that_is_written_anew_while_it_is_taken_is_taken_as_it_is_now(
+    open_folder, path, ways
+):
+    async def take(block):
+        answer = await ways.receiver.take(block)
+        if b"|C1|" in block.raw:  # its sender is quicker than the hub
+            (path / "new.tmp").write_bytes(adt("C2"))
+            (path / "new.tmp").replace(path / "a.hl7")
+        return answer
+
+    folder = open_folder(take)
+    (path / "a.hl7").write_bytes(adt("C1"))
+    assert await look(folder) == 0
+    assert files(path) == ["a.hl7"]
+    assert await look(folder) == 1
+    assert (path / "done/a.hl7").read_bytes() == adt("C2")
+    assert b"\rMSA|AA|C2" in (path / "done/a.hl7.ack").read_bytes()
+    assert await ways.kept() == [("mllp", "done")] * 2
+
+
+async def test_a_file_that_cannot_be_moved_is_taken_once_and_moved_when_that_can_be(
+    open_folder, path, ways
+):
+    folder = open_folder()
+    in_the_way = path / "failed/.a.hl7.ack.tmp"
+    in_the_way.mkdir()
+    (path / "a.hl7").write_bytes(adt(msh_9="BAD"))
+    assert await look(folder, 5) == 0
+    assert await ways.kept() == [("mllp", "failed")]
+    assert ways.seen.events.count("folder_fault") == 1
+
+    in_the_way.rmdir()
+    assert await look(folder, 1) == 1
+    assert files(path) == ["failed/a.hl7", "failed/a.hl7.ack"]
+    assert await ways.kept() == [("mllp", "failed")]
+
+
+async def test_a_name_that_leaves_no_room_for_what_stands_behind_it_is_made_shorter(
+    open_folder, path
+):
+    folder = open_folder()
+    (path / ("沈" * 85)).write_bytes(adt())
+    assert await look(folder) == 1
+    assert files(path) == [f"done/{'沈' * 76}{end}" for end in ("", ".ack")]
+
+
+async def test_a_file_may_hold_four_times_a_message_of_a_larger_one_only_the_head_is_read(
+    ways, path
+):
+    seen = []
+
+    async def take(block):
+        seen.append((len(block.raw), block.is_cut))
+        return await ways.receiver.take(block)
+
+    folder = Folder("night", path, 0.01, take, ways.seen.log, 2000)
+    (path / "a.hl7").write_bytes(adt().ljust(8000))
+    (path / "b.hl7").write_bytes(adt().ljust(8001))
+    await look(folder)
+    assert seen == [(8000, False), (4096, True)]
+    assert b"Too large" in (path / "failed/b.hl7.ack").read_bytes()
+
+
 async def test_while_nothing_can_be_taken_files_stay_and_then_go_in_their_order(
     open_folder, path, ways
 ):

@@ -26,7 +26,7 @@ async def test_a_client_with_a_certificate_of_the_authority_is_answered(
 
 
 @pytest.mark.parametrize("kind", ["none", "of another authority", "plain"])
-async def test_a_client_without_a_right_certificate_is_refused(
+async def test_a_client_without_a_right_certificate_is_refused_and_the_log_says_so(
     start, certificates, client_tls, kind
 ):
     async with start(channels=secured(certificates)) as ways:
@@ -43,6 +43,7 @@ async def test_a_client_without_a_right_certificate_is_refused(
         except (ssl.SSLError, ConnectionError):
             pass
         assert await ways.kept() == []
+        assert ways.seen.events == ["mllp_tls_refused"]
 
 
 async def test_a_client_need_not_show_a_certificate_where_that_is_optional_or_none_is_asked_for(

@@ -4,6 +4,7 @@ Spec: HL7v2 chapter 2, 2.10.3
 """
 
 import asyncio
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -49,6 +50,23 @@ async def test_messages_about_different_patients_are_taken_at_once_and_answered_
         *map(str.encode, names)
     ]
     assert written.endswith(b"BTS|4\r")
+
+
+async def test_a_large_batch_needs_the_memory_of_the_messages_that_are_under_way():
+    note = b"NTE|1||" + b"x" * 60_000 + b"\r"
+    raw = batch(*(message(f"m{number}", f"T{number}") + note for number in range(200)))
+
+    async def take(one):
+        return b"MSA|AA|" + name_of(one).encode() + b"\r"
+
+    tracemalloc.start()
+    try:
+        written = await answered(raw, take)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert written.count(b"MSA|AA|m") == 200
+    assert most < len(raw) / 2
 
 
 async def test_what_is_about_one_patient_is_taken_in_order_and_a_merge_is_a_barrier():

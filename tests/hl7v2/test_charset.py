@@ -218,6 +218,32 @@ def test_the_euro_sign_of_windows_is_read_where_gb_is_named(declared):
             decode(bad)
 
 
+def test_a_rare_surname_in_the_utf_8_of_some_databases_is_itself():
+    pair = "𠮷".encode("utf-16-be")
+    halves = (pair[at : at + 2].decode("utf-16-be", "surrogatepass") for at in (0, 2))
+    cesu = "".join(halves).encode("utf-8", "surrogatepass")
+    for declared in ("", "UNICODE UTF-8", "GBK"):
+        raw = message(declared, "吉").encode().replace("吉".encode(), cesu)
+        decoded = decode(raw)
+        assert (decoded.text, decoded.charset) == (message(declared, "𠮷"), "utf-8")
+        assert "charset-surrogates" in dict(decoded.issues)
+
+
+@pytest.mark.parametrize(
+    ("declared", "mark", "name", "wire"),
+    [
+        ("ASCII~ISO IR58", b"\x1b$)A", "沈桂芳", "gb2312"),
+        ("", b"\x1b$)A", "沈桂芳", "gb2312"),
+        ("~ISO IR149", b"\x1b$)C", "김철수", "euc-kr"),
+    ],
+)
+def test_the_escapes_of_iso_2022_are_no_part_of_a_name(declared, mark, name, wire):
+    shifted = b"".join(mark + letter.encode(wire) + b"\x1b(B" for letter in name)
+    raw = message(declared, "NAME").encode().replace(b"NAME", shifted)
+
+    assert decode(raw).text == message(declared, name)
+
+
 def test_a_character_that_the_senders_set_lacks_becomes_a_question_mark():
     assert encode("é女", "iso8859-1") == b"\xe9?"
 

@@ -288,6 +288,23 @@ async def test_closing_leaves_what_is_under_way_to_the_next_start(hub):
     assert await hub.states() == ["done"]
 
 
+async def test_of_what_is_handed_over_only_that_is_read_and_in_its_order(hub):
+    hub.store.gates["write"] = asyncio.Event()
+    sent = [asyncio.create_task(hub.send(control_id=f"C{n}", number=f"X{n}")) for n in range(1, 4)]
+    while await hub.states() != ["received"] * 3:
+        await asyncio.sleep(0)
+    await hub.receiver.close()
+    await asyncio.gather(*sent, return_exceptions=True)
+    hub.store.gates.clear()
+    hub.journal.faults["pending"] = [FAULT]  # it may be very long
+
+    assert await hub.receiver.replay([3, 1, 9]) == 2
+    assert await hub.states() == ["done", "received", "done"]
+    assert await hub.receiver.replay([]) == 0
+    assert await hub.receiver.replay([1, 2, 3]) == 1
+    assert await hub.states() == ["done"] * 3
+
+
 class SlowAtFirst:
     """A gate whose first visitor waits longer than those who come behind him."""
 

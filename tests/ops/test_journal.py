@@ -41,6 +41,8 @@ async def test_messages_are_listed_in_pages_and_by_filter(client):
         ({"state": "failed,dead"}, [2]),
         ({"sender": "ZJJCHC", "type": "A04"}, [1]),
         ({"links": patient}, [1]),
+        ({"channel": "mllp"}, [2, 1]),
+        ({"channel": "lab"}, []),
         ({"text": "沈^桂芬"}, [2]),
         ({"since": "2020-01-01", "until": "2021"}, []),
     ):

@@ -1,5 +1,7 @@
 """`POST /hl7v2`: messages over HTTP, answered by their acknowledgment and a status that fits."""
 
+import gzip
+
 import pytest
 from channel_parts import adt
 
@@ -39,6 +41,24 @@ async def test_a_message_is_stored_and_its_acknowledgment_answered(client):
     frames = framed.replace(b"C9", b"C10") + framed.replace(b"C9", b"C11")
     answer = (await client.post("/hl7v2", content=frames, headers=ER7)).content
     assert (b"MSA|AA|C10" in answer, b"MSA|AA|C11" in answer) == (True, True)
+
+
+async def test_a_body_may_be_compressed_and_is_limited_as_it_is_unpacked(hub, client):
+    async def post(content, coding, path="/hl7v2"):
+        packed = gzip.compress(content) if coding == "gzip" else content
+        answer = await client.post(
+            path, content=packed, headers={**ER7, "content-encoding": coding}
+        )
+        return answer.status_code, answer.content
+
+    status, answer = await post(adt(), "gzip")
+    assert (status, b"MSA|AA|C1" in answer) == (200, True)
+    assert (await hub.hub.backend.journal.recent())[0].message.raw == adt()
+    assert (await post(adt("C2"), "br"))[0] == 415
+    assert (await post(b"\0" * 2000, "gzip", "/hl7v2/small"))[0] == 413
+    broken = {**ER7, "content-encoding": "gzip"}
+    assert (await client.post("/hl7v2", content=adt("C3"), headers=broken)).status_code == 400
+    assert len(await hub.hub.backend.journal.recent()) == 1
 
 
 async def test_channels_have_addresses_and_shares(hub, client):

@@ -15,7 +15,8 @@ def message(number: int = 1, digest: str = "", **more: object) -> Received:
     came = header.pop("received", number * 1_000_000)
     key = f"HIS|SHTH01|{control_id}"
     raw = b"raw %d" % number
-    return Received("mllp", key, digest or f"d{number}", came, raw, control_id=control_id, **header)
+    way = header.pop("channel", "mllp")
+    return Received(way, key, digest or f"d{number}", came, raw, control_id=control_id, **header)
 
 
 async def end(journal, number: int, state: str = "done", **more: object) -> None:
@@ -155,6 +156,7 @@ async def test_a_corrected_text_takes_the_place_of_the_old_one(journal):
 async def full(journal):
     for number in range(1, 7):
         header = {"message_type": "ADT^A08", "facility": "ZJJCHC"} if number % 2 else {}
+        header |= {"channel": "night"} if number < 3 else {}
         await journal.keep(message(number, **header))
     await end(journal, 1, links=(Key("Patient", "p1"),))
     await end(journal, 2, links=(Key("Patient", "p11"), Key("Patient", "p1")))
@@ -174,6 +176,8 @@ async def full(journal):
         (Selection(message_type="A08"), [5, 3, 1]),
         (Selection(message_type="ADT^A08", control_id="C3"), [3]),
         (Selection(message_type="OR"), []),
+        (Selection(channel="night"), [2, 1]),
+        (Selection(channel="nigh"), []),
         (Selection(since=2_000_000, until=4_000_000), [3, 2]),
         (Selection(since=9_000_000), []),
         (Selection(until=1), []),

@@ -10,6 +10,7 @@ Spec: HL7v2 chapter 2, 2.10.3.3 (acknowledging batches)
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
@@ -20,6 +21,7 @@ from fhir_hub.hl7v2.answers.together import Take, Together
 from fhir_hub.hl7v2.batches import MESSAGE, Fault, Part, Tally
 
 _DEFAULT = b"BHS|^~\\&|\r"
+_TAKEN = Part(MESSAGE, b"")  # what is under way has its bytes, and nobody else
 
 
 class BatchAnswer:
@@ -39,9 +41,14 @@ class BatchAnswer:
         """Return the answer; `take` answers one message."""
         together = Together(take)
         try:
-            coming = [(part, await self._begun(part, together)) for part in parts]
-            for part, answer in coming:
-                await self._write(part, answer)
+            coming = deque[tuple[Part, asyncio.Task[bytes] | None]]()
+            for part in parts:
+                answer = await self._begun(part, together)
+                coming.append((part if answer is None else _TAKEN, answer))
+                while coming and ((answer := coming[0][1]) is None or answer.done()):
+                    await self._write(*coming.popleft())
+            for one in coming:
+                await self._write(*one)
         finally:
             await together.close()
         self._told(self.tally.close())
@@ -51,12 +58,14 @@ class BatchAnswer:
         return b"".join(self._out)
 
     async def _begun(self, part: Part, together: Together) -> "asyncio.Task[bytes] | None":
-        return await together.begin(part.raw) if part.kind == MESSAGE else None
+        if part.kind != MESSAGE:
+            return None
+        if self._sample.isascii():
+            self._sample = part.raw
+        return await together.begin(part.raw)
 
     async def _write(self, part: Part, answer: "asyncio.Task[bytes] | None") -> None:
         faults = self.tally.take(part)
-        if part.kind == MESSAGE and self._sample.isascii():
-            self._sample = part.raw
         if answer is not None:
             self._begin()
             if written := await answer:

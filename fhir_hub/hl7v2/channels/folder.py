@@ -4,7 +4,9 @@ A file is taken when it is whole: it did not change between two looks, or was re
 (names that begin with `.` or end in `.tmp` or `.part` are on their way). It leaves the folder
 last: first its messages are taken, then the ACK is written beside where it goes, then it is
 moved there. So whatever is interrupted is done again from the file, and the journal knows the
-messages that were taken: they get the ACK that they got, and have no second effect.
+messages that were taken: they get the ACK that they got, and have no second effect. A file that
+was written anew while it was taken stays, and is taken as it is now; one that cannot be moved is
+not taken again while it is the same.
 
 Files of one message each are taken some at once, those of one patient one after the other; a file
 that holds a batch, or a large one, is taken alone.
@@ -35,19 +37,30 @@ from fhir_hub.store.ending import end_tasks
 _LARGE_BYTES = 1 << 20
 _LEAVING = 2 * AT_ONCE
 _MOST_TIMES = 8  # that a file is put off while others are taken
+_MOST_SIZES = 4  # a batch in a file may be so many times as large as a message
+_HEAD_BYTES = 4096
+_LONGEST_NAME = 230  # bytes, of 255: what stands before and behind it needs room
 _ON_ITS_WAY = (".tmp", ".part", ".filepart", ".ack")
 Take = Callable[[Block], Awaitable[bytes]]
 Stamp = tuple[int, int, int]
 
 
 class Folder:
-    """One watched folder. `take` answers what is in a file; one process watches it."""
+    """One watched folder. `take` answers what is in a file; one process watches it.
 
-    def __init__(self, name: str, path: Path, poll_s: float, take: Take, log: Log) -> None:
+    `size_bytes` is that of the largest message.
+    """
+
+    def __init__(
+        self, name: str, path: Path, poll_s: float, take: Take, log: Log, size_bytes: int = 64 << 20
+    ) -> None:
         """Make the folders; raises `InvalidSettings` if that cannot be."""
         self._name, self._path, self._poll_s = name, path, poll_s
         self._take, self._log = take, log
+        self._most_bytes = _MOST_SIZES * size_bytes
         self._seen: dict[str, Stamp] = {}
+        self._answered: dict[str, tuple[Stamp, bytes]] = {}  # what could not be moved
+        self._told: dict[str, Stamp | None] = {}  # of which a fault is in the log
         self._put_off: dict[str, int] = {}  # how often, while others were taken
         self._waits: set[str] = set()  # what was put off in this look
         try:
@@ -63,7 +76,9 @@ class Folder:
             try:
                 await self.look(stop)
             except OSError as error:
-                self._log("folder_fault", channel=self._name, fault=error)
+                self._fault("", None, error)
+            else:
+                self._told.pop("", None)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._poll_s)
 
@@ -72,6 +87,8 @@ class Folder:
         now = await asyncio.to_thread(self._stamps)
         whole = [name for name, stamp in now.items() if self._seen.get(name) == stamp]
         self._seen = now
+        self._answered = {k: it for k, it in self._answered.items() if now.get(k) == it[0]}
+        self._told = {k: stamp for k, stamp in self._told.items() if now.get(k) == stamp}
         names = sorted(whole, key=lambda name: (now[name][1], name))
         together = Together(lambda raw: self._take(Block(raw)))
         leaving: list[asyncio.Task[bool]] = []
@@ -80,7 +97,7 @@ class Folder:
             for name in names:
                 if stop.is_set() or self._waits:
                     break
-                await self._begin(name, together, leaving)
+                await self._begin(name, now[name], together, leaving)
             taken = sum(await asyncio.gather(*leaving))
             put_off = self._put_off
             self._put_off = {name: put_off.get(name, 0) + (taken > 0) for name in self._waits}
@@ -90,18 +107,24 @@ class Folder:
             await end_tasks(*leaving)
 
     async def _begin(
-        self, name: str, together: Together, leaving: list[asyncio.Task[bool]]
+        self, name: str, stamp: Stamp, together: Together, leaving: list[asyncio.Task[bool]]
     ) -> None:
         """Begin to take a file, when there is room for one more; `leaving` are those before it."""
-        try:
-            raw = await asyncio.to_thread((self._path / name).read_bytes)
-        except OSError as error:
-            self._log("folder_fault", channel=self._name, fault=error)
+        if name in self._answered:
+            leaving.append(asyncio.create_task(self._put_away(name)))
             return
-        is_alone = len(raw) > _LARGE_BYTES or is_batch(raw)
+        try:
+            block = await asyncio.to_thread(self._read, name)
+        except OSError as error:
+            self._fault(name, stamp, error)
+            return
+        is_alone = block.is_cut or len(block.raw) > _LARGE_BYTES or is_batch(block.raw)
         if is_alone:
             await asyncio.gather(*leaving)
-        task = asyncio.create_task(self._leave(name, await together.begin(raw)))
+            taken = asyncio.ensure_future(self._take(block))
+        else:
+            taken = await together.begin(block.raw)
+        task = asyncio.create_task(self._leave(name, stamp, taken))
         leaving.append(task)
         if is_alone:
             await task
@@ -109,20 +132,42 @@ class Folder:
         if len(busy) >= _LEAVING:
             await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _leave(self, name: str, taken: asyncio.Task[bytes]) -> bool:
-        """Move a file when it is answered, the answer beside it; say whether it left."""
+    def _read(self, name: str) -> Block:
+        """Return what is in a file; of one that is too large only the head."""
+        with (self._path / name).open("rb") as file:
+            raw = file.read(self._most_bytes + 1)
+        is_cut = len(raw) > self._most_bytes
+        return Block(raw[:_HEAD_BYTES] if is_cut else raw, is_cut)
+
+    async def _leave(self, name: str, stamp: Stamp, taken: "asyncio.Future[bytes]") -> bool:
+        """Put a file away when it is answered; say whether it left."""
         answer = await taken
         if is_for_later(answer) and self._put_off.get(name, 0) < _MOST_TIMES:
             self._log("folder_waits", channel=self._name)
             self._waits.add(name)
             return False
+        self._answered[name] = stamp, answer
+        return await self._put_away(name)
+
+    async def _put_away(self, name: str) -> bool:
+        """Move a file that is answered, the answer beside it; say whether it left."""
+        stamp, answer = self._answered[name]
         place = "done" if status_of(answer) == 200 else "failed"
         try:
-            await asyncio.to_thread(self._move, name, self._path / place, answer)
+            is_same = await asyncio.to_thread(self._move, name, stamp, self._path / place, answer)
         except OSError as error:  # the others are none the worse for it
-            self._log("folder_fault", channel=self._name, fault=error)
+            self._fault(name, stamp, error)
             return False
-        return True
+        del self._answered[name]
+        if not is_same:
+            self._log("folder_changed", channel=self._name)
+        return is_same
+
+    def _fault(self, name: str, stamp: Stamp | None, error: OSError) -> None:
+        """Log what is wrong with a file, or with the folder (no name), once."""
+        if name not in self._told:
+            self._told[name] = stamp
+            self._log("folder_fault", channel=self._name, fault=error)
 
     def _stamps(self) -> dict[str, Stamp]:
         """Return the files that may be whole: size, time of the last change, and which it is."""
@@ -133,15 +178,18 @@ class Folder:
                     continue
                 with contextlib.suppress(FileNotFoundError):  # its sender renamed it meanwhile
                     if entry.is_file(follow_symlinks=False):
-                        status = entry.stat(follow_symlinks=False)
-                        found[entry.name] = (status.st_size, status.st_mtime_ns, status.st_ino)
+                        found[entry.name] = _stamp(entry.stat(follow_symlinks=False))
         return found
 
-    def _move(self, name: str, to: Path, answer: bytes) -> None:
-        target, number = to / name, 1
+    def _move(self, name: str, stamp: Stamp, to: Path, answer: bytes) -> bool:
+        """Move a file; False, and nothing is done, if it is another than when it was read."""
+        if _stamp((self._path / name).lstat()) != stamp:
+            return False
+        short, number = _short(name), 1
+        target = to / short
         while target.exists():
             number += 1
-            target = to / f"{name}.{number}"
+            target = to / f"{short}.{number}"
         written = target.with_name(f".{target.name}.ack.tmp")
         with written.open("wb") as file:
             file.write(answer)
@@ -151,6 +199,7 @@ class Folder:
         (self._path / name).replace(target)
         for folder in (to, self._path):
             _sync(folder)
+        return True
 
 
 class Folders:
@@ -158,7 +207,7 @@ class Folders:
 
     def __init__(self, take: Callable[[str, Block], Awaitable[bytes]], log: Log) -> None:
         self._take, self._log = take, log
-        self._prepared: dict[str, tuple[tuple[Path, float], Folder]] = {}
+        self._prepared: dict[str, tuple[tuple[Path, float, int], Folder]] = {}
         self._folders: dict[str, Folder] = {}
         self._is_changed = asyncio.Event()
 
@@ -169,10 +218,13 @@ class Folders:
             name, path, poll_s = one.channel.name, one.settings.folder, one.settings.poll_s
             if path is None:
                 continue
-            place, known = (path, poll_s), self._prepared.get(name)
+            size_bytes = one.channel.size_bytes
+            place, known = (path, poll_s, size_bytes), self._prepared.get(name)
             take = partial(self._take, name)
-            is_known = known is not None and known[0] == place
-            folder = known[1] if known and is_known else Folder(name, path, poll_s, take, self._log)
+            if known and known[0] == place:
+                folder = known[1]
+            else:
+                folder = Folder(name, path, poll_s, take, self._log, size_bytes)
             found[name] = (place, folder)
         self._prepared = found
 
@@ -208,6 +260,17 @@ class Folders:
             tasks = [task for _, task in watched.values()]
             await end_tasks(*tasks)
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    """Return the size of a file, the time of its last change, and which it is."""
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _short(name: str) -> str:
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
+    return name
 
 
 def _sync(folder: Path) -> None:

@@ -14,7 +14,7 @@ from fhir_hub.store.base import Key, State
 from fhir_hub.store.journal import Selection
 
 STATES: tuple[str, ...] = get_args(State)
-NAMES = ("state", "sender", "type", "control_id", "since", "until", "links", "number")
+NAMES = ("state", "sender", "channel", "type", "control_id", "since", "until", "links", "number")
 
 
 def read_selection(asked: Mapping[str, str], zone: tzinfo) -> Selection:
@@ -31,6 +31,7 @@ def read_selection(asked: Mapping[str, str], zone: tzinfo) -> Selection:
         since=_moment("since", asked, zone),
         until=_moment("until", asked, zone),
         link=_key(asked.get("links", "")),
+        channel=asked.get("channel", ""),
         numbers=tuple(read_number("number", one) for one in _listed(asked.get("number", ""))),
     )
 

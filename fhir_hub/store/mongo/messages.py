@@ -136,6 +136,8 @@ def condition(selection: Selection) -> Document:
         where.append({"$or": [{"application": sender}, {"facility": sender}]})
     if selection.control_id:
         where.append({"control_id": selection.control_id})
+    if selection.channel:
+        where.append({"channel": selection.channel})
     if selection.message_type:
         where.append({"types": selection.message_type})
     if selection.since:

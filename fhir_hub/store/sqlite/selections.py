@@ -35,6 +35,8 @@ def condition(connection: apsw.Connection, selection: Selection) -> tuple[list[s
         add("(application = ? OR facility = ?)", sender, sender)
     if selection.control_id:
         add("control_id = ?", selection.control_id)
+    if selection.channel:
+        add("channel = ?", selection.channel)
     if wanted := selection.message_type:
         add("instr('^' || type || '^', ?) > 0", f"^{wanted}^")
     if selection.since:
