@@ -39,6 +39,12 @@ _V3 = "http://terminology.hl7.org/CodeSystem/v3-"
         ("2.16.840.1.113883.6.1", "http://loinc.org"),
         ("2.16.840.1.113883.12.1", "http://terminology.hl7.org/CodeSystem/v2-0001"),
         ("1.2.3", "urn:oid:1.2.3"),
+        ("NULLFL", "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"),
+        ("NCIT", "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl"),
+        ("HL70292", "http://hl7.org/fhir/sid/cvx"),
+        ("2.16.840.1.113883.12.292", "http://hl7.org/fhir/sid/cvx"),
+        ("2.16.840.1.113883.6.88", "http://www.nlm.nih.gov/research/umls/rxnorm"),
+        ("FIPS5_2", "urn:oid:2.16.840.1.113883.6.92"),
     ],
 )
 def test_a_name_of_a_coding_system_has_one_address(name, system):

@@ -17,7 +17,7 @@ from fhir_hub.hl7v2.datatypes import (
     times,
     units,
 )
-from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, whole
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, reader_of, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Value
@@ -95,7 +95,7 @@ def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Organization that pays: number of IN1-3, name of IN1-4, whom to ask there."""
     number_path, name_path, address_path, *reached = paths
     number, name = place.value(number_path), place.value(name_path)
-    called = one_line(part(name, 1)) if name else ""
+    called = one_line(reader_of(name)(name, 1)) if name else ""
     identifier = None
     if number and part(number, 1):
         authority = part(number, 4, 1) or place.run.facility
@@ -133,7 +133,7 @@ def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     parts = compact(
         {
             "identifier": [found] if isinstance(found, dict) else [],
-            "name": one_line(part(name, 1)) if name else "",
+            "name": one_line(reader_of(name)(name, 1)) if name else "",
         }
     )
     return {"resourceType": "Organization"} | parts if parts else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import codes, coding_systems, identifiers, people, times
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, reader_of
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity import systems
 
@@ -219,7 +219,9 @@ def organization(value: Value, context: Context) -> Json | None:
         added.append({"url": ASSIGNING_FACILITY, "valueReference": facility})
     if added:
         found = {**found, "extension": [*found.get("extension", ()), *added]}
-    parts = compact({"identifier": [found] if found else [], "name": one_line(part(value, 1))})
+    parts = compact(
+        {"identifier": [found] if found else [], "name": one_line(reader_of(value)(value, 1))}
+    )
     return {"resourceType": "Organization"} | parts if parts else None
 
 

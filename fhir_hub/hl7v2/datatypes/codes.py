@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import coding_systems
 from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table, unknown_code
-from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, reader_of
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity.names import has_han
 
@@ -23,6 +23,7 @@ _TRIPLES = ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20))
 def codings(value: Value, context: Context) -> list[dict[str, Any]]:
     """Return every coding of a value, in order."""
     value = _coded(value)
+    said = reader_of(value)
     found: list[dict[str, Any]] = []
     for code_at, text_at, system_at, version_at, oid_at in _TRIPLES:
         code = one_line(part(value, code_at))
@@ -37,7 +38,7 @@ def codings(value: Value, context: Context) -> list[dict[str, Any]]:
             "system": system,
             "version": part(value, version_at),
             "code": code,
-            "display": part(value, text_at),
+            "display": said(value, text_at),
         }
         found.append({name: text for name, text in coding.items() if text})
         if system == coding_systems.ICD_10_CN and (who := coding_systems.who_icd_10(code)):
@@ -79,11 +80,12 @@ def text_of(value: Value) -> str:
     """Return what the sender calls it: original text, else the first text that there is."""
     value = _coded(value)
     code = part(value, 1)
+    said = reader_of(value)
     return (
-        part(value, 9)
-        or part(value, 2)
-        or part(value, 5)
-        or part(value, 11)
+        said(value, 9)
+        or said(value, 2)
+        or said(value, 5)
+        or said(value, 11)
         or ("" if code.isascii() else code)
     )
 

@@ -20,6 +20,8 @@ UCUM = "http://unitsofmeasure.org"
 ICD_10 = "http://hl7.org/fhir/sid/icd-10"
 ICD_10_CN = f"{BASE}/CodeSystem/icd-10-cn"
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
+CVX = "http://hl7.org/fhir/sid/cvx"
+MVX = "http://hl7.org/fhir/sid/mvx"
 ISO_3166 = "urn:iso:std:iso:3166"
 _WS = "urn:oid:2.16.156.10011.2.3.3"
 
@@ -33,6 +35,8 @@ _SYSTEMS = MappingProxyType(
         "SNOMED-CT": SNOMED,
         "SNM3": "http://terminology.hl7.org/CodeSystem/SNM3",
         "UCUM": UCUM,
+        "NULLFL": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
+        "NCIT": "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl",
         "ATC": "http://www.whocc.no/atc",
         "WC": "http://www.whocc.no/atc",
         "I10": ICD_10,
@@ -46,21 +50,37 @@ _SYSTEMS = MappingProxyType(
         "I9": "http://hl7.org/fhir/sid/icd-9-cm",
         "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
         "I9CDX": "http://hl7.org/fhir/sid/icd-9-cm",
+        "I9CP": "http://hl7.org/fhir/sid/icd-9-cm",
         "ICD9": "http://hl7.org/fhir/sid/icd-9-cm",
         "ICD-9": "http://hl7.org/fhir/sid/icd-9-cm",
+        "ICD11": "http://id.who.int/icd/release/11/mms",
+        "ICD-11": "http://id.who.int/icd/release/11/mms",
+        "ICPC2": "http://hl7.org/fhir/sid/icpc-2",
+        "ICPC-2": "http://hl7.org/fhir/sid/icpc-2",
         "C4": "http://www.ama-assn.org/go/cpt",
         "CPT": "http://www.ama-assn.org/go/cpt",
         "CPT4": "http://www.ama-assn.org/go/cpt",
-        "CVX": "http://hl7.org/fhir/sid/cvx",
-        "MVX": "http://hl7.org/fhir/sid/mvx",
+        "HCPCS": "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "CVX": CVX,
+        "HL70292": CVX,
+        "MVX": MVX,
+        "HL70227": MVX,
         "NDC": "http://hl7.org/fhir/sid/ndc",
+        "NDFRT": "http://hl7.org/fhir/ndfrt",
+        "NUCC": "http://nucc.org/provider-taxonomy",
         "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
         "UNII": "http://fdasis.nlm.nih.gov",
         "CDCREC": "urn:oid:2.16.840.1.113883.6.238",
+        "CDCPHINVS": "urn:oid:2.16.840.1.114222.4.5.274",
+        "PHINQUESTION": "urn:oid:2.16.840.1.114222.4.5.232",
+        "FIPS5_2": "urn:oid:2.16.840.1.113883.6.92",
+        "FIPS6_4": "urn:oid:2.16.840.1.113883.6.93",
         "DCM": "http://dicom.nema.org/resources/ontology/DCM",
         "MDC": "urn:iso:std:iso:11073:10101",
         "ISO3166": ISO_3166,
         "ISO3166_1": ISO_3166,
+        "ISO3166_2": "urn:iso:std:iso:3166:-2",
+        "ISO4217": "urn:iso:std:iso:4217",
         "ISO639": "urn:ietf:bcp:47",
         "BCP47": "urn:ietf:bcp:47",
         "ICD10CN": ICD_10_CN,
@@ -89,6 +109,18 @@ _OIDS = MappingProxyType(
         "2.16.840.1.113883.6.3": ICD_10,
         "2.16.840.1.113883.6.90": "http://hl7.org/fhir/sid/icd-10-cm",
         "2.16.840.1.113883.6.103": "http://hl7.org/fhir/sid/icd-9-cm",
+        "2.16.840.1.113883.6.104": "http://hl7.org/fhir/sid/icd-9-cm",
+        "2.16.840.1.113883.6.4": "http://www.cms.gov/Medicare/Coding/ICD10",
+        "2.16.840.1.113883.6.12": "http://www.ama-assn.org/go/cpt",
+        "2.16.840.1.113883.6.285": "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "2.16.840.1.113883.6.88": "http://www.nlm.nih.gov/research/umls/rxnorm",
+        "2.16.840.1.113883.6.69": "http://hl7.org/fhir/sid/ndc",
+        "2.16.840.1.113883.4.9": "http://fdasis.nlm.nih.gov",
+        "2.16.840.1.113883.6.101": "http://nucc.org/provider-taxonomy",
+        "2.16.840.1.113883.3.26.1.1": "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl",
+        "2.16.840.1.113883.5.1008": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
+        "2.16.840.1.113883.12.292": CVX,
+        "2.16.840.1.113883.12.227": MVX,
         "2.16.840.1.113883.6.73": "http://www.whocc.no/atc",
         "2.16.156.10011.2.3.3.11": ICD_10_CN,
         "2.16.156.10011.2.3.3.11.3": ICD_10_CN,
@@ -156,9 +188,10 @@ def of_oid(oid: str) -> str:
     match = _OID.fullmatch(oid.strip())
     if not match:
         return ""
-    if table := _V2_OID.fullmatch(match[1]):
-        return v2_table(table[1])
-    return _OIDS.get(match[1]) or canonical(match[1])
+    if known := _OIDS.get(match[1]):
+        return known
+    table = _V2_OID.fullmatch(match[1])
+    return v2_table(table[1]) if table else canonical(match[1])
 
 
 def is_chinese_icd_10(code: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import coding_systems, identifiers
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, reader_of
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity import names, systems
 
@@ -25,7 +25,7 @@ def organization(value: Value, context: Context) -> Json | None:
     kind = identifiers.identifier_type(part(value, 7), context) if identifier else None
     if identifier and kind:
         identifier = {"type": kind} | identifier
-    return _resource(identifier, one_line(part(value, 1)))
+    return _resource(identifier, one_line(reader_of(value)(value, 1)))
 
 
 def facility(value: Value, context: Context) -> Json | None:

@@ -4,6 +4,7 @@ Spec: HL7v2 chapter 2, 2.5.3 (`""` deletes; the map's engine sees to that)
 """
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from fhir_hub.hl7v2.er7 import Value
@@ -36,6 +37,20 @@ def whole(value: Value) -> str:
     if value.encoding.as_parsed:
         return part(value)
     return clean(value.whole) if value and value.raw.strip(_HOLLOW) else ""
+
+
+def reader_of(value: Value) -> Callable[[Value, int], str]:
+    """Return what reads a component of `value` that has no subcomponents: a text, a name.
+
+    It is `part`, unless the value holds the mark between subcomponents: in a text a sender who
+    does not escape means `&` (`History & Physical`), and it is kept.
+    """
+    mark = value.encoding.subcomponent
+    return _all_of if mark and mark in value.raw else part
+
+
+def _all_of(value: Value, component: int) -> str:
+    return whole(value.component(component)).rstrip(value.encoding.subcomponent).rstrip()
 
 
 def clean(text: str) -> str:

@@ -24,6 +24,16 @@ _LONGEST = 60
 _JIN = "斤"
 _HALF = Decimal("0.5")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_CURRENCIES = {
+    **dict.fromkeys(("", "CN", "CHN", "156"), "CNY"),
+    **dict.fromkeys(("HK", "HKG", "344"), "HKD"),
+    **dict.fromkeys(("MO", "MAC", "446"), "MOP"),
+    **dict.fromkeys(("US", "USA", "840"), "USD"),
+    **dict.fromkeys(("CA", "CAN", "124"), "CAD"),
+    **dict.fromkeys(("GB", "GBR", "826"), "GBP"),
+    **dict.fromkeys(("AU", "AUS", "036"), "AUD"),
+    **dict.fromkeys(("JP", "JPN", "392"), "JPY"),
+}
 
 
 class Typed(NamedTuple):
@@ -133,7 +143,10 @@ def duration(value: Value, context: Context) -> dict[str, Any] | None:
 
 
 def money(value: Value, context: Context) -> dict[str, Any] | None:
-    """Return the Money of MO, CP or NM; CNY unless it says another currency."""
+    """Return the Money of MO, CP or NM; where it says no currency, of the message's country.
+
+    That is CNY unless MSH-17 says another; of a country that is not listed here, none is told.
+    """
     amount = value.component(1) if len(value.components) > 2 or part(value, 1, 2) else value
     number = read_decimal(part(amount, 1))
     if number is None:
@@ -141,7 +154,9 @@ def money(value: Value, context: Context) -> dict[str, Any] | None:
             context.issue("unreadable-number", "an amount is not a number; it was left out")
         return None
     currency = part(amount, 2).upper()
-    return {"value": number, "currency": currency if _CURRENCY.fullmatch(currency) else "CNY"}
+    if not _CURRENCY.fullmatch(currency):
+        currency = _CURRENCIES.get(context.country.strip().upper(), "")
+    return {"value": number, "currency": currency} if currency else {"value": number}
 
 
 def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | None:

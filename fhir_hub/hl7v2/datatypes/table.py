@@ -54,7 +54,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `SimpleQuantity` | NM, CQ | Quantity without comparator |
 | `Duration` | CQ, NM | Duration in UCUM (`28^d`) |
 | `Days` | NM (PV2-11) | Duration in days |
-| `Money` | MO, CP, NM | Money (CNY unless said) |
+| `Money` | MO, CP, NM | Money (of MSH-17's country unless said) |
 | `SN` | SN | Quantity; see `SNRange`, `SNRatio` |
 | `Range`, `SNRange` | NR, SN | Range |
 | `Ratio`, `SNRatio` | SN | Ratio |

@@ -1,0 +1,78 @@
+"""Messages as senders of other countries write them: English words, bare marks, other money.
+
+Spec: HL7v2 chapter 2A (CWE, FC, MO, XPN), chapter 6 (IN1), HL7 tables 0063 and 0487
+"""
+
+import pytest
+from conversion_parts import PID, TABLE_MSH, by_table, converted, lines, of_type, only, segment
+
+ADT = "ADT^A01^ADT_A01"
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("HP^History & Physical^L", "History & Physical"),
+        ("DC^D&C^L", "D&C"),
+        ("X^A & B & C^L^Y^D&&", "A & B & C"),
+        ("X^^L^^^^^^said & done", "said & done"),
+        ("X^plain&&^L", "plain"),
+    ],
+)
+def test_a_bare_mark_in_a_text_is_part_of_it(written, text):
+    allergy = only(by_table(ADT, f"AL1|1|DA|{written}"), "AllergyIntolerance")
+    assert allergy["code"]["text"] == text
+
+
+def test_a_bare_mark_in_the_name_of_an_institution_is_part_of_it():
+    pd1, in1 = segment("PD1", f3="A & B Clinic^^77"), segment("IN1", f1="1", f3="1", f4="C & D Co")
+    names = {one.get("name") for one in of_type(by_table(ADT, pd1, in1), "Organization")}
+    assert {"A & B Clinic", "C & D Co"} <= names
+    hub = converted(lines(TABLE_MSH.format(ADT), PID, "PV1|1|I", pd1, in1))
+    assert {"A & B Clinic", "C & D Co"} <= {one.get("name") for one in of_type(hub, "Organization")}
+
+
+def test_a_mothers_maiden_name_is_the_surname_without_its_parts():
+    text = lines(TABLE_MSH.format(ADT), "PID|1||T1||Doe^Jo|Berg&van den&Berg", "PV1|1|I")
+    (mother,) = [
+        one
+        for one in only(converted(text), "Patient")["extension"]
+        if one["url"].endswith("mothersMaidenName")
+    ]
+    assert mother["valueString"] == "Berg"
+
+
+def test_since_when_a_financial_class_holds_is_no_name_of_it():
+    pv1 = segment("PV1", f1="1", f2="I", f20="BCBS^19980101")
+    cover = only(by_table(ADT, pv1), "Coverage")
+    assert {one["code"] for one in cover["type"]["coding"]} == {"BCBS"}
+    assert "text" not in cover["type"]
+    assert cover["period"] == {"start": "1998-01-01"}
+
+
+@pytest.mark.parametrize(("country", "currency"), [("USA", "USD"), ("CHN", "CNY"), ("ZWE", None)])
+def test_an_amount_without_a_currency_is_in_that_of_the_country(country, currency):
+    header = TABLE_MSH.format(ADT)
+    header += "|" * (16 - header.count("|")) + country
+    in1 = segment("IN1", f1="1", f3="1", f37="500.00")
+    cover = only(converted(lines(header, PID, "PV1|1|I", in1)), "Coverage")
+    assert cover["costToBeneficiary"][0]["valueMoney"].get("currency") == currency
+
+
+@pytest.mark.parametrize(("written", "code"), [("WIFE", "WIFE"), ("M^Mother^L", "MTH")])
+def test_a_relative_is_known_by_an_english_word(written, code):
+    contact = only(by_table(ADT, f"NK1|1|Doe^Ann|{written}"), "Patient")["contact"][0]
+    assert contact["relationship"][0]["coding"][0]["code"] == code
+
+
+def test_whole_blood_keeps_its_own_code():
+    specimen = segment("SPM", f1="1", f4="WB")
+    report = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", specimen)
+    (kind,) = [one["type"] for one in of_type(report, "Specimen") if "type" in one]
+    assert (kind["coding"][0]["system"][-7:], kind["coding"][0]["code"]) == ("v2-0487", "WB")
+
+
+def test_a_documents_order_makes_no_empty_specimen():
+    document = segment("TXA", f1="1", f2="HP", f12="D1")
+    conversion = by_table("MDM^T02^MDM_T02", "OBR|1|P1|F1|X^Y^L", document, "OBX|1|TX|X^Y^L||a")
+    assert of_type(conversion, "Specimen") == []
