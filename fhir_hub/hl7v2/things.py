@@ -130,12 +130,19 @@ def patients_of(resource: Mapping[str, Any]) -> list[str]:
     >>> patients_of({"resourceType": "Encounter", "subject": {"reference": "Patient/1"}})
     ['Patient/1']
     """
-    found = [resource[name] for name in _OF if name in resource]
+    found: list[str] = []
+    for name in _OF:
+        value = resource.get(name)
+        if type(value) is dict:
+            found.append(value.get("reference", ""))
+        elif type(value) is list:
+            found += [one.get("reference", "") for one in value]
     if not found and "participant" in resource:
-        found = [one["actor"] for one in resource["participant"] if "actor" in one]
-    told = [one for value in found for one in (value if type(value) is list else [value])]
-    references = [one.get("reference", "") for one in told if isinstance(one, dict)]
-    return [one for one in references if one.startswith(_WHERE)]
+        actors = [one["actor"] for one in resource["participant"] if "actor" in one]
+        found = [one.get("reference", "") for one in actors]
+    if len(found) < 2:  # as of nearly all
+        return found if found and found[0].startswith(_WHERE) else []
+    return [one for one in found if one.startswith(_WHERE)]
 
 
 def is_anothers(stored: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

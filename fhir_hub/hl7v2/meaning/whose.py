@@ -50,19 +50,23 @@ class Whose:
         self._by_url = {url: one for one in self._patients for url in one.full_urls}
         self._made = frozenset(made)
         self._notes = notes
+        self._alone: frozenset[str] | None = None
 
     def among(self, holders: Holders) -> Callable[[Thing], Holders]:
         """Return the function that gives of what is stored what may be a thing, by number."""
         if not self._patients or not holders:
             return lambda thing: holders
+        if len(self._patients) == 1:  # as nearly always
+            if self._alone is None:
+                self._alone = _allowed(self._patients)
+            view = _view(self._alone, holders, self._made)
+            return lambda thing: view
         views: dict[frozenset[str], Holders] = {}
 
         def theirs(thing: Thing) -> Holders:
-            allowed = self._allowed(thing)
-            if not allowed:
-                return holders
+            allowed = _allowed(self._whom(thing))
             if allowed not in views:
-                views[allowed] = {n: self._of(allowed, held) for n, held in holders.items()}
+                views[allowed] = _view(allowed, holders, self._made)
             return views[allowed]
 
         return theirs
@@ -82,32 +86,6 @@ class Whose:
             ]
             return tuple(named) or self._patients
         return self._patients
-
-    def _allowed(self, thing: Thing) -> frozenset[str]:
-        """Return the addresses of a thing's patients, empty if nobody knows whom it is about."""
-        found: list[str] = []
-        for patient in self._whom(thing):
-            if patient.stored:
-                found += addresses_of(patient)
-            elif _is_somebody(patient.resource):
-                found.append("")
-        return frozenset(found)
-
-    def _of(self, allowed: frozenset[str], held: Mapping[str, Resource]) -> Mapping[str, Resource]:
-        """Return what is of patients or of nobody; without that what was moved away from them."""
-        own, left = {}, {}
-        for logical_id, one in held.items():
-            owners = patients_of(one)
-            if not owners or not allowed.isdisjoint(owners):
-                own[logical_id] = one
-            elif not allowed.isdisjoint(_before(one)) or self._is_made(one):
-                left[logical_id] = one
-        if len(own) > 1:  # a merge has brought another of the number
-            own = {key: one for key, one in own.items() if not _is_re_pointed(one)} or own
-        return own or left
-
-    def _is_made(self, stored: Resource) -> bool:
-        return Key(stored["resourceType"], stored["id"]) in self._made
 
     def unnumbered(self) -> Iterator[Thing]:
         """Yield the patients whom no number names, and who are not found yet."""
@@ -162,17 +140,53 @@ class Whose:
             return ""
         if _tagged(stored, merging.ROUTED).intersection(own):
             return ""
-        if self._is_made(stored) and not _tagged(stored, merging.MOVED).intersection(own):
+        if _key(stored) in self._made and not _tagged(stored, merging.MOVED).intersection(own):
             return ""
         return owners[0]
 
 
+def _allowed(patients: Iterable[Thing]) -> frozenset[str]:
+    """Return the addresses of patients, empty if nobody knows who they are."""
+    found: list[str] = []
+    for patient in patients:
+        if patient.stored:
+            found += addresses_of(patient)
+        elif _is_somebody(patient.resource):
+            found.append("")
+    return frozenset(found)
+
+
+def _view(allowed: frozenset[str], holders: Holders, made: frozenset[Key]) -> Holders:
+    """Return what is of patients or of nobody; without that what was moved away from them."""
+    return {n: _of(allowed, held, made) for n, held in holders.items()} if allowed else holders
+
+
+def _of(
+    allowed: frozenset[str], held: Mapping[str, Resource], made: frozenset[Key]
+) -> Mapping[str, Resource]:
+    own, left = {}, {}
+    for logical_id, one in held.items():
+        owners = patients_of(one)
+        if not owners or not allowed.isdisjoint(owners):
+            own[logical_id] = one
+        elif not allowed.isdisjoint(_before(one)) or _key(one) in made:
+            left[logical_id] = one
+    if len(own) > 1:  # a merge has brought another of the number
+        own = {key: one for key, one in own.items() if not _is_re_pointed(one)} or own
+    return own or left
+
+
+def _key(stored: Resource) -> Key:
+    return Key(stored["resourceType"], stored["id"])
+
+
 def addresses_of(patient: Thing) -> list[str]:
     """Return where a stored patient is: the record, the one it was found through, linked ones."""
-    through = patient.through or patient.logical_id
-    links = (patient.stored or {}).get("link", ())
-    linked = [one["other"]["reference"] for one in links if one.get("type") == "seealso"]
-    return [patient.address, f"Patient/{through}", *linked]
+    found = [patient.address, f"Patient/{patient.through or patient.logical_id}"]
+    for link in (patient.stored or {}).get("link", ()):
+        if link.get("type") == "seealso":
+            found.append(link["other"]["reference"])
+    return found
 
 
 def _is_somebody(patient: Mapping[str, Any]) -> bool:
