@@ -154,11 +154,12 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
             numbers_moved.find_holder(thing, resource, patients)
             continue
         patient = dict(decision.patient)
-        if doubles.has_anothers_number(resource, patient):
-            raise VersionConflict(_REUSED, expression="Patient.identifier")
         merged = [one for one in candidates if one["id"] in decision.merged]
+        holder = next((o for o in (patient, *merged) if decision.by in _held_by([o])), patient)
+        if doubles.has_anothers_number(resource, holder):
+            raise VersionConflict(_REUSED, expression="Patient.identifier")
         theirs = _held_by(merged)
-        if merged and decision.by not in _held_by([patient]):
+        if merged and _held_by([patient]).isdisjoint(match.numbers(resource.get("identifier", ()))):
             # Found only by a number that was merged away: who still uses it knows less.
             thing.is_left = True
             thing.through = next(
@@ -246,7 +247,11 @@ async def _stage(
         converted = _without(converted, set(gone))
         removes = rewriting.of(dict(converted.removes))
         converted = converted._replace(removes=removes)
-    if thing.stored is None:
+    if thing.inherited:
+        begun = {**thing.inherited, "id": thing.logical_id}
+        merged = await telling.laid_over(begun, converted)
+        unit.create(begun if merged is None else merged, thing.logical_id)
+    elif thing.stored is None:
         unit.create(_routed(telling.told(converted), routes), thing.logical_id)
     elif thing.is_replaced or is_placeholder(thing.stored):
         await unit.update(telling.told(converted), thing.logical_id)

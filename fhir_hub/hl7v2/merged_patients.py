@@ -1,7 +1,8 @@
 """Two records of one patient become one: A18, A34, A36 and A40.
 
 The message's prior Patient (of MRG) says that it is replaced by the surviving one (of PID). Which
-stored records these are is found here; the merge itself is that of `identity/merging.py`.
+stored records these are is found here; the merge itself is that of `identity/merging.py`. A
+survivor whom nobody knows begins as the prior record was, but for the numbers.
 
 Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A40 and MRG
 """
@@ -16,6 +17,9 @@ from fhir_hub.identity import match, merging
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Key
+
+_OWN = ("id", "identifier", "link", "meta")
+_OF_BOTH = ("extension", "profile", "security", "source")
 
 
 async def survivors(unit: Unit, candidates: Iterable[Resource]) -> list[Resource]:
@@ -65,6 +69,15 @@ async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
                 raise VersionConflict(match.DIFFERENT_PERSONS, expression="Patient.identifier")
     if chosen := (alive or merged):
         prior.found(chosen[0])
+    if alive and survivor.stored is None:
+        survivor.inherited = _inheritance(alive[0])
+
+
+def _inheritance(prior: Resource) -> Resource:
+    """Return what a survivor whom nobody knows has of the prior record: all but the numbers."""
+    rest = {name: part for name, part in prior.items() if name not in _OWN}
+    meta = {name: part for name, part in prior.get("meta", {}).items() if name in _OF_BOTH}
+    return {**rest, "meta": meta} if meta else rest
 
 
 def _unlink(survivor: Thing, full_urls: Sequence[str]) -> None:

@@ -26,7 +26,8 @@ class Thing:
     `full_urls` are the places of the message that stand for it. With `is_left` what is stored
     stays as it is, with `is_replaced` nothing of it does. `through` is the logical id of a record
     merged away by which it was found. What is found by identifiers or keys is so by its `numbers`;
-    with `is_anothers` another patient's resource has one of them, and this one is new.
+    with `is_anothers` another patient's resource has one of them, and this one is new. It begins
+    with what is `inherited`.
     """
 
     converted: Converted
@@ -39,6 +40,7 @@ class Thing:
     is_replaced: bool = False
     numbers: Sequence[Number] = ()
     is_anothers: bool = False
+    inherited: Resource | None = None
 
     @property
     def resource(self) -> Resource:

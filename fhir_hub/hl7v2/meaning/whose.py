@@ -22,7 +22,7 @@ from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.telling import Note
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.rewriting import Rewriting
-from fhir_hub.hl7v2.things import Thing, patients_of
+from fhir_hub.hl7v2.things import Thing, patients_of, replacement
 from fhir_hub.identity import match, merging
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.references import RECORDS, find_references
@@ -30,8 +30,7 @@ from fhir_hub.repository.unit import Unit
 from fhir_hub.store.base import Key
 
 Holders = Mapping[Number, Mapping[str, Resource]]
-# These say whom something is of: merges, and what moves a number, an account or a visit.
-_SAYING = frozenset({"A18", "A30", "A34", "A35", "A36", "A39", "A40", "A41", "A43", "A44", "A45"})
+_MOVES = ("A43", "A44", "A45")  # of a number, an account, a visit
 _SHARED = ("Account", "Coverage")  # families have one
 _LEFT = (merging.MOVED, merging.ROUTED)
 
@@ -46,7 +45,8 @@ class Whose:
         self, things: Sequence[Thing], event: str, made: Iterable[Key], notes: list[Note]
     ) -> None:
         patients = [one for one in things if one.resource_type == "Patient"]
-        self._patients = () if event in _SAYING else tuple(patients)
+        is_said = event in _MOVES or any(replacement(one.resource) for one in patients)
+        self._patients = () if is_said else tuple(patients)
         self._by_url = {url: one for one in self._patients for url in one.full_urls}
         self._made = frozenset(made)
         self._notes = notes

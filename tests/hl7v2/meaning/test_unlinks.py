@@ -172,3 +172,38 @@ async def test_numbers_never_seen_are_merged_and_unlinked_all_the_same(say, look
     await say("ADT^A37", "1200", person("T6"), person("T7"))
     states, _ = await look()
     assert states == {number: (True, []) for number in ("T6", "T7", "T8", "T9")}
+
+
+CARD = "310229195304129989^^^&2.16.156.10011.1.3&ISO^NNCHN"
+
+
+async def test_a_survivor_whom_nobody_knows_is_who_the_prior_one_was(say, every):
+    whole = person(phone="13900000001", f3=f"T2^^^SHTH01^PI~{CARD}", f11="示范路^^上海")
+    await say("ADT^A04", "0800", whole)
+    await say("ADT^A04", "0830", person("B7", "13900000002", "WJPH01", f3=CARD), by="HIS|WJPH01")
+    await say("ADT^A40", "0900", person("T1", f5="沈^桂香", f7="", f8=""), merged("T2"))
+    prior, survivor = await every("Patient")
+    for at, number in (("1000", "T1"), ("1010", "T2")):
+        await say("ORU^R01", at, person(number), *result(number))
+
+    assert (prior["active"], survivor["active"]) == (False, True)
+    assert [one["value"] for one in survivor["identifier"]] == ["T1"]
+    for name in ("birthDate", "gender", "address", "telecom"):
+        assert survivor[name] == prior[name]
+    assert survivor["name"][0]["text"] == "沈桂香"
+    assert [one["type"] for one in survivor["link"]] == ["replaces"]
+    reports = await every("DiagnosticReport")
+    assert {one["subject"]["reference"] for one in reports} == {f"Patient/{survivor['id']}"}
+
+    await say("ADT^A37", "1100", person("T1"), person("T2"))
+    assert [one["active"] for one in await every("Patient")] == [True, True]
+
+
+async def test_a_survivor_is_told_of_also_where_a_number_of_the_prior_one_is_named(say, every):
+    await say("ADT^A04", "0800", person(f3=f"T2^^^SHTH01^PI~{CARD}"))
+    await say("ADT^A04", "0810", person("T1"))
+    await say("ADT^A40", "0900", person("T1"), merged("T2"))
+    await say("ADT^A08", "1000", person("T1", "13900000009", f3=f"T1^^^SHTH01^PI~{CARD}"))
+
+    (survivor,) = [one for one in await every("Patient") if one["active"]]
+    assert [one["value"] for one in survivor["telecom"]] == ["13900000009"]

@@ -220,3 +220,13 @@ async def test_a_referral_is_answered_and_changed_for_its_patient_alone(say, eve
 
     assert len(await every("ServiceRequest")) == 1
     assert [one["status"] for one in await every("Task")] == ["accepted"]
+
+
+async def test_who_was_merged_though_all_denied_it_is_still_found_by_the_old_number(say, every):
+    await say("ADT^A04", "0800", person())
+    await say("ADT^A04", "0810", other())
+    await say("ADT^A40", "0900", person(), "MRG|T2^^^SHTH01^PI")
+    await say("ORU^R01", "1000", other(), *order("5"))
+
+    survivor, _ = await every("Patient")
+    assert (await every("Observation"))[0]["subject"]["reference"] == f"Patient/{survivor['id']}"
