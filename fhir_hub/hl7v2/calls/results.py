@@ -4,6 +4,7 @@ Spec: https://hl7.org/fhir/R4/observation.html; HL7v2 chapter 7, OBX
 """
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -147,13 +148,17 @@ def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
 
 
 def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
-    """Return Observation.referenceRange of OBX-7, bounds in the unit of OBX-6."""
+    """Return Observation.referenceRange of OBX-7, bounds in the unit of OBX-6.
+
+    None where each pressure has its own; what says no bounds of both is a text of the two.
+    """
     text, unit = paths
     segment, run = place.segment, place.run
-    if not segment.field(text.field) or "component" in draft.resource:
+    parts = draft.resource.get("component", ())
+    if not segment.field(text.field) or any("referenceRange" in one for one in parts):
         return None
     whole = segment.whole(text.field)
-    if run.by_table:
+    if run.by_table or _is_pressure(parts):
         told = texts.string(whole, run.context) if not whole.is_null else ""
         return [{"text": told}] if told else None
     key = ("range", whole.raw, segment.field(unit.field))
@@ -167,6 +172,11 @@ def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | No
 
     found: list[Json] | None = run.memory.get(key, make, run.issues, run.row)
     return found
+
+
+def _is_pressure(parts: Sequence[Json]) -> bool:
+    codings = parts[0].get("code", {}).get("coding", ()) if parts else ()
+    return any(one.get("code") == observed.SYSTOLIC for one in codings)
 
 
 def observation_code(place: Place, draft: Draft, paths: Paths) -> Json | None:

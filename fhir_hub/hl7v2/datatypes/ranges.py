@@ -28,6 +28,7 @@ _WORDS = (("小于等于", "<="), ("大于等于", ">="), ("小于", "<"), ("大
 _PRESSURES = re.compile(
     r"(\d{2,3})\s*/\s*(\d{2,3})\s*[-~–—]{1,2}\s*(\d{2,3})\s*/\s*(\d{2,3})", re.ASCII
 )
+_PRESSURE_LIMIT = re.compile(rf"(<=?|>=?|≤|≥)\s*(\d{{2,3}})\s*/\s*(\d{{2,3}}){_UNIT}", re.ASCII)
 _LONGEST = 120
 Json = dict[str, Any]
 
@@ -65,8 +66,13 @@ def _range(low: Decimal, high: Decimal, unit: Unit, context: Context) -> Json:
 
 
 def pressure_ranges(text: str, unit: Unit, context: Context) -> tuple[list[Json], list[Json]]:
-    """Return the ranges of systolic and diastolic pressure that `90/60-139/89` writes."""
-    match = _PRESSURES.fullmatch(half_width(text))
+    """Return the ranges of both pressures that `90/60-139/89` or `<140/90` says."""
+    plain = half_width(text).strip() if len(text) <= _LONGEST else ""
+    if match := _PRESSURE_LIMIT.fullmatch(plain):
+        side = "high" if match[1][0] in "<≤" else "low"
+        upper, lower = (of_number(Decimal(one), unit, context) for one in match.groups()[1:])
+        return [{side: upper}], [{side: lower}]
+    match = _PRESSURES.fullmatch(plain)
     if not match:
         return [], []
     lows, highs = (match[1], match[2]), (match[3], match[4])

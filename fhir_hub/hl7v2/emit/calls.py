@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.calls.table import CALLS
-from fhir_hub.hl7v2.datatypes.observed import DIASTOLIC, SYSTOLIC
 from fhir_hub.hl7v2.emit import (
     write_codes,
     write_identifiers,
@@ -24,6 +23,7 @@ from fhir_hub.hl7v2.emit import (
     write_times,
 )
 from fhir_hub.hl7v2.emit.backwards import Found
+from fhir_hub.hl7v2.emit.observations import pressure_text
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.hl7v2.emit.sheets import Seat
@@ -153,18 +153,28 @@ def _attachment(seat: Seat, paths: Paths, values: list[Found], out: Outbound) ->
 
 
 def _pressure(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
-    """Write both components of a blood pressure as one text (`148/92`)."""
-    both = {}
-    for one in values:
-        codes = {coding.get("code") for coding in one.value.get("code", {}).get("coding", ())}
-        for code in codes & {SYSTOLIC, DIASTOLIC}:
-            both[code] = one.value.get("valueQuantity", {})
-    if len(both) != 2 or any("value" not in one for one in both.values()):
+    """Write both components of a blood pressure as one text (`148/92`), and so their ranges."""
+    texts = pressure_text([one.value for one in values])
+    if texts is None:
         return []
-    text = "/".join(str(both[code]["value"]) for code in (SYSTOLIC, DIASTOLIC))
     seat.put(Path(paths[0].segment, 2), ["ST"])
-    seat.put(paths[1], write_quantities.unit(both[SYSTOLIC]))
-    return values if seat.put(paths[0], [text]) else []
+    seat.put(paths[1], write_quantities.unit(values[0].value["valueQuantity"]))
+    seat.put(paths[2], [texts[1]])
+    return values if seat.put(paths[0], [texts[0]]) else []
+
+
+def _repetitions(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write components that are mere values, each as a repetition."""
+    value_path, kind_path, unit_path = paths
+    for one in values:
+        (name,) = (name for name in one.value if name.startswith("value"))
+        observed = write_quantities.observed(name.removeprefix("value"), one.value[name], out)
+        if observed is None or not seat.put(value_path, observed.value):
+            return []
+        seat.put(kind_path, [observed.kind])
+        if observed.unit:
+            seat.put(unit_path, observed.unit)
+    return values
 
 
 def _category(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
@@ -271,6 +281,7 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "pressure_components": _pressure,
         "provider": _provider,
         "quantity": _quantity,
+        "repeated_components": _repetitions,
         "reference_range": _each(write_quantities.reference_range),
         "requester": _requester,
         "requisition": _group_number,

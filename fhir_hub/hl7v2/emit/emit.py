@@ -258,8 +258,10 @@ def _numbered(sheets: Iterable[Sheet]) -> list[Sheet]:
         if name[:1] == "Z" or name == "AL1" or (shapes and shapes[0].datatype == "SI"):
             counts[name] = counts.get(name, 0) + 1
             sheet.fields.setdefault(1, [[str(counts[name])]])
-        if name == "OBX" and 4 in sheet.required():
-            sheet.put(Path("OBX", 4), [str(counts[name])])
+        if name == "OBX":  # 2.3.1 demands both of each
+            lacking: dict[int, Written] = {2: ["ST"], 4: [str(counts[name])]}
+            for number in lacking.keys() & set(sheet.required()):
+                sheet.put(Path("OBX", number), lacking[number])
         last = name
         done.append(sheet)
     return done

@@ -7,12 +7,14 @@ left out.
 Spec: HL7v2 chapters 3 (ADT), 7 (ORU), 10 (SIU) and 11 (REF, RRI)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
 from fhir_hub.hl7v2.emit.fill import Spot
+from fhir_hub.hl7v2.emit.observations import apart, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
 from fhir_hub.hl7v2.emit.write_codes import concept, table_sources
@@ -24,6 +26,7 @@ Json = dict[str, Any]
 # A visit that is none, where a structure demands PV1 (table 0004).
 _NO_VISIT: dict[str, Written] = {"PV1-2": ["N"]}
 
+_NOTHING: Mapping[str, Written] = MappingProxyType({})
 _NO_CLASS = {"system": "http://terminology.hl7.org/CodeSystem/v2-0004", "code": "N"}
 INPATIENT = ("IMP", "ACUTE", "NONAC")
 
@@ -193,11 +196,26 @@ def reported(resources: Resources, report: Json, group: str, out: Outbound) -> I
     yield Spot("NTE", group, {"DiagnosticReport": report} if is_report else {})
     if order is not None:
         yield Spot("NTE", group, {"ServiceRequest": order})
-    for one in found:
-        yield Spot("OBX", f"{group}.OBSERVATION", {"Observation": one})
-        yield Spot("NTE", f"{group}.OBSERVATION", {"Observation": one})
+    for one in with_members(found, resources):
+        yield from _result(one, f"{group}.OBSERVATION", f"{group}.OBSERVATION", out)
     if specimen is not None and out.version >= "2.5":
         yield Spot("SPM", f"{group}.SPECIMEN", {"Specimen": specimen})
+
+
+def _result(
+    observation: Json,
+    group: str,
+    notes: str,
+    out: Outbound,
+    fixed: Mapping[str, Written] = _NOTHING,
+    before: tuple[str, ...] = (),
+) -> Iterator[Spot]:
+    """Return OBX and NTE of a result, and those of its components that are results of their own."""
+    own, parts = apart(observation, out)
+    yield Spot("OBX", group, {"Observation": own}, fixed, before)
+    yield Spot("NTE", notes, {"Observation": own})
+    for number, part in parts:
+        yield Spot("OBX", group, {"Observation": part}, {"OBX-4": [number]})
 
 
 def _order(
@@ -310,12 +328,13 @@ def referral(
     for one in brought:
         if _is(one, "Procedure"):
             yield Spot("PR1", "PROCEDURE", {"Procedure": one})
+    found: list[Json] = []
     for one in brought:
+        is_report = _is(one, "DiagnosticReport")
+        found += resources.resolved(one.get("result")) if is_report else [one]
+    for one in with_members(found, resources):
         if _is(one, "Observation"):
             yield from _copy(one, out)
-        elif _is(one, "DiagnosticReport"):
-            for result in resources.resolved(one.get("result")):
-                yield from _copy(result, out)
     yield from visit(resources.resolve(request.get("encounter")), "PATIENT_VISIT", out)
     yield Spot("NTE", "", {"ServiceRequest": request})
     yield Spot("ZZR", "", {"ServiceRequest": request})
@@ -327,8 +346,7 @@ def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:
     del fixed["ORC-1"]
     fixed |= _own_number("OBR-3", observation)
     group = "OBSERVATION.RESULTS"
-    yield Spot("OBX", group, {"Observation": observation}, fixed, before=("OBR",))
-    yield Spot("NTE", f"{group}.RESULTS_NOTES", {"Observation": observation})
+    yield from _result(observation, group, f"{group}.RESULTS_NOTES", out, fixed, ("OBR",))
 
 
 def answer(resources: Resources, task: Json, out: Outbound) -> Iterator[Spot]:
