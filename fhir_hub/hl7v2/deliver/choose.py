@@ -38,6 +38,7 @@ _ASKED = ("requested", "received", "cancelled", "entered-in-error")
 _ANSWERED = ("accepted", "rejected", "in-progress", "completed", "on-hold", "failed")
 RESULTS = ("DiagnosticReport", "Observation")
 _MOST = 50  # messages about one referral
+_PANELS = 3  # in each other
 _MOST_KIN = 1000  # of each kind: to who takes the list for whole, one left out has ended
 _KIN = (
     ("RelatedPerson", "patient"),
@@ -184,9 +185,7 @@ async def _choice(
     if kind in ("Task", "ServiceRequest"):
         return await _referral(change, content, before, partner, desk)
     if kind == "Observation":
-        reports = await desk.find("DiagnosticReport", f"result=Observation/{change.logical_id}", 1)
-        if reports:
-            content = fhirjson.loads(reports[0].content)
+        content = await _whole(content, desk)
     if kind == "Encounter":
         return await _visit(change, content, before, desk)
     if kind == "Patient":
@@ -197,6 +196,20 @@ async def _choice(
         return None
     told = before if kind == "Appointment" else None
     return Choice(event, content, told, resources, change)
+
+
+async def _whole(observation: Json, desk: Desk) -> Json:
+    """Return the report with which a result is told, else the panel, itself if it is of neither."""
+    for _ in range(_PANELS):
+        address = f"Observation/{observation['id']}"
+        if reports := await desk.find("DiagnosticReport", f"result={address}", 1):
+            report: Json = fhirjson.loads(reports[0].content)
+            return report
+        panels = await desk.find("Observation", f"has-member={address}", 1)
+        if not panels:
+            break
+        observation = fhirjson.loads(panels[0].content)
+    return observation
 
 
 async def _referral(

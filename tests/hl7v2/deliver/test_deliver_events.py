@@ -261,6 +261,35 @@ async def test_what_has_no_number_has_its_id_in_the_hub(put, partners):
         assert "\rPID|1||p9^^^FHIRHUB^PI|" in one
 
 
+async def test_a_panel_is_told_once_with_its_members_and_again_when_one_changes(
+    client, put, partners
+):
+    centre, _ = partners
+    code = {"code": {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}}
+    subject = {"subject": {"reference": "Patient/p1"}, "status": "final", **code}
+    first, second = (
+        {"resourceType": "Observation", "id": f"m{n}", "valueString": f"v{n}", **subject}
+        for n in range(2)
+    )
+    members = [{"reference": f"Observation/m{n}"} for n in range(2)]
+    panel = {"resourceType": "Observation", "id": "o1", "hasMember": members, **subject}
+    result = {"result": [{"reference": "Observation/o1"}], **subject}
+    await put(PATIENT)
+
+    await client.post("", json=together(first, second, panel))
+    await centre.messages(1)
+    await put(second, valueString="v2")
+    await centre.messages(2)
+    await put({"resourceType": "DiagnosticReport", "id": "d1", **result})
+    await put(first, valueString="v3")
+    told = await centre.messages(4)
+
+    assert centre.events == ["ORU^R01"] * 4
+    values = [[line.split("|")[5] for line in one.split("\r") if line[:3] == "OBX"] for one in told]
+    assert values == [["", "v0", "v1"], ["", "v0", "v2"], ["", "v0", "v2"], ["", "v3", "v2"]]
+    assert ["|o1^FHIRHUB|" in one for one in told] == [True, True, False, False]
+
+
 async def test_results_of_one_report_that_change_together_are_told_once(client, put, partners):
     centre, _ = partners
     code = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
