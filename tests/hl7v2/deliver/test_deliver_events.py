@@ -281,6 +281,7 @@ async def test_a_panel_is_told_once_with_its_members_and_again_when_one_changes(
     await put(second, valueString="v2")
     await centre.messages(2)
     await put({"resourceType": "DiagnosticReport", "id": "d1", **result})
+    await centre.messages(3)
     await put(first, valueString="v3")
     told = await centre.messages(4)
 
