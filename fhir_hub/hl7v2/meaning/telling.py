@@ -174,9 +174,12 @@ def _with_state(
         return bookings.in_state(filled, new)
     if kind != "Encounter":
         return filled
+    told = told_at(stored, teller)
     if visits.is_last_state(teller, since):
-        return visits.in_state(stored, filled, new, teller)
-    return visits.remembered(stored, filled, new, teller, told_at(stored, teller))
+        result = visits.in_state(stored, filled, new, teller)
+    else:
+        result = visits.remembered(stored, filled, new, teller, told)
+    return visits.with_bed(stored, result, new, teller, told, since)
 
 
 def _in_error(converted: Converted) -> Converted:

@@ -14,12 +14,14 @@ from typing import Any
 from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]
 _OF_STATE = frozenset(
     {"A01", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A11", "A13", "A14", "A21", "A22"}
     | {"A23", "A27", "A29", "A32", "A33", "A38", "A42", "A52", "A53"}
 )
+_OF_BED = frozenset({"A01", "A02", "A06", "A07"})
 _BACK = frozenset({"A13", "A32", "A33", "A52", "A53"})
 _BEFORE: Mapping[str, str] = {"A13": "in-progress", "A52": "in-progress", "A53": "onleave"}
 _OF_NOBODY = ("finished", "cancelled")
@@ -62,6 +64,10 @@ def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) 
     elif "participant" in new:
         result["participant"] = _attended(result["participant"], new["participant"], at)
     _set_status(result, stored, new, event, at)
+    if event in _OF_STATE and "class" in new and stored.get("class", new["class"]) != new["class"]:
+        was, history = stored["class"], stored.get("classHistory", [])
+        since = history[-1]["period"] if history else {"end": stored.get("period", {}).get("start")}
+        result["classHistory"] = [*history, {"class": was, "period": _until(at, since.get("end"))}]
     if result.get("status") in _OF_NOBODY:
         result["location"] = _emptied(stored, result.get("location", ()), event, at)
     return {name: value for name, value in result.items() if value not in ([], {})}
@@ -79,6 +85,26 @@ def in_state(stored: Resource, filled: Resource, new: Resource, teller: Teller) 
     merged = filled | {name: value for name, value in parts.items() if value}
     state = {name: value for name, value in new.items() if name in ("status", *_PARTS)}
     return adjusted(stored, merged, state, teller)
+
+
+def with_bed(
+    stored: Resource,
+    result: Resource,
+    new: Resource,
+    teller: Teller,
+    told_at: int,
+    since: Collection[str],
+) -> Resource:
+    """Return an Encounter with the bed that an older message tells among those that it had.
+
+    `told_at` is as of when the teller told what holds, `since` has the events told later.
+    """
+    is_bed = teller.message_type == "ADT" and teller.event in _OF_BED and "location" in new
+    beds, span = stored.get("location"), (teller.time, told_at)
+    if not beds or not is_bed or "A12" in since or teller.time >= told_at:
+        return result
+    at, latest = (instant(from_microseconds(moment)) for moment in span)
+    return {**result, "location": _slept(beds, new["location"], since, (at, latest))}
 
 
 def remembered(
@@ -121,8 +147,11 @@ def _set_status(result: Resource, stored: Resource, new: Resource, event: str, a
     result["status"] = status
     if status != was:
         start = history[-1]["period"].get("end") if history else None
-        period = {"start": start, "end": at} if start and start <= at else {"end": at}
-        result["statusHistory"] = [*history, {"status": was, "period": period}]
+        result["statusHistory"] = [*history, {"status": was, "period": _until(at, start)}]
+
+
+def _until(at: str, start: str | None) -> Json:
+    return {"start": start, "end": at} if start and not is_after(start, at) else {"end": at}
 
 
 def _place(one: Mapping[str, Any]) -> Any:
@@ -144,6 +173,40 @@ def _moved(old: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]:
             result.append(one)
     begun = [{**one, "period": {"start": at}} if old and one in now else one for one in new]
     return result + [one for one in begun if repr(_place(one)) in named]
+
+
+def _slept(
+    old: Sequence[Json], new: Sequence[Json], since: Collection[str], span: tuple[str, str]
+) -> list[Json]:
+    """Return the beds with the one that a late event tells, taken at the beginning of `span`.
+
+    Where only updates came since, it is the one in use. Else it was left when the next thing was
+    told of a bed, at the latest at the end of `span`.
+    """
+    at, latest = span
+    known = [repr(_place(one)) for one in old]
+    now = [one for one in new if one.get("status") == "active" and repr(_place(one)) not in known]
+    if not now:
+        return list(old)
+    if _OF_STATE.isdisjoint(since) and _OF_BED.isdisjoint(since):
+        return _moved(old, now, at)
+    moments = [one.get("period", {}).get(name, "") for one in old for name in ("start", "end")]
+    until = min((moment for moment in moments if moment > at), default=latest)
+    told = [{**one, "status": "completed", "period": {"start": at, "end": until}} for one in now]
+    before = [one for one in old if not _is_since(one, at)]
+    before = [
+        {**one, "period": {**one["period"], "end": at}}
+        if one.get("period", {}).get("end", "") > at
+        else one
+        for one in before
+    ]
+    return [*before, *told, *(one for one in old if _is_since(one, at))]
+
+
+def _is_since(one: Json, at: str) -> bool:
+    """Say whether a bed was taken later, or is in use though nobody knows since when."""
+    start = str(one.get("period", {}).get("start", ""))
+    return start > at if start else one.get("status") == "active"
 
 
 def _emptied(stored: Resource, beds: Sequence[Json], event: str, at: str) -> list[Json]:

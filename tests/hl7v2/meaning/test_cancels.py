@@ -47,6 +47,73 @@ async def test_a_discharge_cancelled_is_a_visit_that_goes_on(say, only, beds):
     assert await beds() == {"B1": "active"}
 
 
+@pytest.mark.parametrize(
+    ("events", "known"),
+    [
+        pytest.param(
+            ["A01 0900 B1", "A02 1100 B3", "A02 1000 B2"],
+            {
+                "B1": "completed to 02:00",
+                "B2": "completed from 02:00 to 03:00",
+                "B3": "active from 03:00",
+            },
+            id="between two",
+        ),
+        pytest.param(
+            ["A01 0900 B1", "A03 1100 B1", "A02 1000 B2"],
+            {"B1": "completed to 02:00", "B2": "completed from 02:00 to 03:00"},
+            id="before the discharge",
+        ),
+        pytest.param(
+            ["A01 0900 B1", "A08 1100 ", "A02 1000 B2"],
+            {"B1": "completed to 02:00", "B2": "active from 02:00"},
+            id="behind an update",
+        ),
+        pytest.param(
+            ["A02 1100 B3", "A01 0900 B1"],
+            {"B1": "completed from 01:00 to 03:00", "B3": "active"},
+            id="the first",
+        ),
+        pytest.param(
+            ["A01 0900 B1", "A12 1100 B1", "A02 1000 B2"], {"B1": "active"}, id="cancelled"
+        ),
+    ],
+)
+async def test_a_bed_that_is_told_late_is_among_those_of_the_visit(say, every, only, events, known):
+    for event, at, bed in (one.split(" ") for one in events):
+        await say(f"ADT^{event}", at, person(), inpatient(bed, f10=f"S{at}"))
+
+    names = {
+        f"Location/{one['id']}": one["identifier"][0]["value"] for one in await every("Location")
+    }
+    found = {}
+    for one in (await only("Encounter"))["location"]:
+        period = one.get("period", {})
+        spans = [f" {word} {period[name][11:16]}" for name, word in SPAN if name in period]
+        found[names[one["location"]["reference"]].rpartition("^")[2][-2:]] = "".join(
+            [one["status"], *spans]
+        )
+    assert found == known
+    assert list(found) == list(known)
+
+
+SPAN = (("start", "from"), ("end", "to"))
+
+
+async def test_an_outpatient_who_is_admitted_had_another_class_before(say, only):
+    await say("ADT^A04", "0900", person(), visit(f44="20250314090000"))
+    for event, at, kind in (("A06", "1000", "I"), ("A08", "1030", "I"), ("A07", "1100", "O")):
+        await say(f"ADT^{event}", at, person(), visit(f2=kind))
+
+    found = await only("Encounter")
+    told = [(one["class"]["code"], *one["period"].values()) for one in found["classHistory"]]
+    assert found["class"]["code"] == "AMB"
+    assert told == [
+        ("AMB", "2025-03-14T09:00:00+08:00", "2025-03-14T02:00:00Z"),
+        ("IMP", "2025-03-14T02:00:00Z", "2025-03-14T03:00:00Z"),
+    ]
+
+
 @pytest.mark.parametrize("named", ["", "B1", "B2"])
 async def test_a_transfer_cancelled_leaves_the_patient_in_the_former_bed(say, beds, named):
     await say("ADT^A01", "0900", person(), inpatient("B1"))
