@@ -76,3 +76,35 @@ def test_a_documents_order_makes_no_empty_specimen():
     document = segment("TXA", f1="1", f2="HP", f12="D1")
     conversion = by_table("MDM^T02^MDM_T02", "OBR|1|P1|F1|X^Y^L", document, "OBX|1|TX|X^Y^L||a")
     assert of_type(conversion, "Specimen") == []
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "site"),
+    [
+        ("^^^LEFT LUNG", None, "LEFT LUNG"),
+        ("SER^^^LA", "SER", "LA"),
+        ("SER&Serum&HL70487^^^LA&Left arm&HL70163", "SER", "LA"),
+        ("SER^Serum^HL70487^X1^serum^99LAB", "SER", None),
+    ],
+)
+def test_a_specimen_source_without_subcomponents_is_read_by_what_is_in_it(source, kind, site):
+    obr = segment("OBR", f1="1", f2="P1", f4="X^Y^L", f7="20250315", f15=source)
+    specimen = only(by_table("ORU^R01^ORU_R01", obr, "OBX|1|NM|A^B^L||1||||||F"), "Specimen")
+    found = (specimen.get("type"), specimen["collection"].get("bodySite"))
+    assert [one and one["coding"][0]["code"] for one in found] == [kind, site]
+    assert "condition" not in specimen
+
+
+def test_a_reaction_with_a_code_of_a_system_has_it():
+    iam = segment("IAM", f1="1", f2="DA", f3="P^Pen^L", f5="271807003^Rash^SCT~Hives", f6="A")
+    (reaction,) = only(by_table("ADT^A60^ADT_A60", iam), "AllergyIntolerance")["reaction"]
+    coded, told = reaction["manifestation"]
+    assert (coded["coding"][0]["code"], coded["text"]) == ("271807003", "Rash")
+    assert told == {"text": "Hives"}
+
+
+@pytest.mark.parametrize(("kind", "written"), [("PN", "Doe^Jo"), ("CN", "7^Doe^Jo")])
+def test_a_name_as_a_result_is_read_as_one(kind, written):
+    result = f"OBX|1|{kind}|A^B^L||{written}||||||F"
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
+    assert only(conversion, "Observation")["valueString"] == "Jo Doe"

@@ -247,14 +247,17 @@ def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
 def specimen_source(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the CodeableConcept of a component of SPS (OBR-15), the first by SpecimenType.
 
-    Some write a CWE there: what has no subcomponent anywhere is the kind of specimen alone.
+    Some write a CWE there: what has no subcomponent anywhere is the kind of specimen alone,
+    unless only a body site can be meant (`BLD^^^LA`).
     """
     (path,) = paths
     run = place.run
     value, context = place.value(Path(path.segment, path.field)), run.context
     if value is None:
         return None
-    is_source = value.encoding.subcomponent in value.raw
+    is_source = value.encoding.subcomponent in value.raw or (
+        bool(part(value, 4)) and not any(part(value, at) for at in (2, 3, 6))
+    )
 
     def make() -> Json | None:
         if path.component == 1:
@@ -341,9 +344,18 @@ def supply_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def manifestations(place: Place, draft: Draft, paths: Paths) -> list[Json]:
-    """Return what an allergy shows itself by: a text for each repetition (AL1-5, IAM-5)."""
-    texts = (whole(value) for value in place.values(paths[0]) if not value.is_null)
-    return [{"text": text} for text in texts if text]
+    """Return what an allergy shows itself by, of each repetition (AL1-5, IAM-5).
+
+    The field is a text; some write a code there, its text and its system.
+    """
+    values = [value for value in place.values(paths[0]) if not value.is_null]
+    context = place.run.context
+    told = (
+        codes.codeable_concept(value, context) if part(value, 3) else {"text": whole(value)}
+        for value in values
+        if whole(value)
+    )
+    return [one for one in told if one]
 
 
 def joined_texts(place: Place, draft: Draft, paths: Paths) -> str | None:

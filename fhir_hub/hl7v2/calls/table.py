@@ -69,7 +69,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `narrative` | PV2-12 | Narrative |
 | `place_identifier`, `place_name`, `place_kind` | NPU-1 | Identifier, name, kind of a bed |
 | `moved_number`, `number_moved_here` | MRG-1, PID-3 | Identifiers that A43 moves, and PID lacks |
-| `manifestations` | AL1-5 | a CodeableConcept of each repetition's text |
+| `manifestations` | AL1-5 | a CodeableConcept of each repetition: its text, or its code |
 | `service_end` | TQ1-7, TQ1-6 | dateTime |
 | `occurrence_length` | TQ1-13 | decimal, with its unit alone |
 | `occurrence_unit` | TQ1-13 | code |

@@ -26,6 +26,7 @@ _PRESSURE = re.compile(r"(\d{2,4})\s*/\s*(\d{2,4})", re.ASCII)
 _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
 _DATES = {"DT", "DTM", "TS"}
 _TEXTS = {"TX", "FT"}
+_PEOPLE = {"XCN", "CNN", "CN", "PPN"}
 Json = dict[str, Any]
 
 
@@ -67,9 +68,9 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
         return Typed("Quantity", found_quantity)
     if data_type in _TEXTS or (data_type == "ST" and context.by_table):
         return _as_text(value)
-    if data_type in ("XCN", "XPN"):
-        at = 2 if data_type == "XCN" else 1
-        name = people.person_name(value, context) if at == 2 else people.human_name(value, context)
+    if data_type in _PEOPLE or data_type in ("XPN", "PN"):
+        named = people.person_name if data_type in _PEOPLE else people.human_name
+        name = named(value, context)
         first = name[0] if isinstance(name, list) else name
         return _typed("String", first.get("text") if first else None) or _as_text(value)
     return _number_or_text(data_type, value, unit, context)
@@ -105,7 +106,7 @@ def _typed(fhir_type: str, found: Any) -> Typed | None:
     return Typed(fhir_type, found) if found else None
 
 
-_KNOWN = _CODED | _DATES | {"NM", "NR", "SN", "TM", "DR", "CQ", "XCN", "XPN", "ED", "RP"}
+_KNOWN = _CODED | _DATES | {"NM", "NR", "SN", "TM", "DR", "CQ", "XPN", "PN", "ED", "RP"} | _PEOPLE
 
 
 def read_pressure(text: str, *, is_named: bool = False) -> tuple[Decimal, Decimal] | None:
