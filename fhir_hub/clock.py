@@ -73,7 +73,7 @@ def new_logical_id() -> str:
     45 bits of milliseconds and 65 random bits, in a lower-case base 32 without i, l, o, u.
     """
     milliseconds = time.time_ns() // 1_000_000
-    letters = _RANDOM.randbytes(13).translate(_LETTERS)
+    letters = _RANDOM.getrandbits(104).to_bytes(13, "little").translate(_LETTERS)
     own = bytes((_LETTERS[milliseconds >> 5 & 31], _LETTERS[milliseconds & 31])) + letters
     return _since(milliseconds >> 10) + own.decode("ascii")
 

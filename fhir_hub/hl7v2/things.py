@@ -12,8 +12,8 @@ from typing import Any
 from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.hl7v2.merge import Resource, unite
 from fhir_hub.identity import systems
-from fhir_hub.identity.match import Number
-from fhir_hub.store.base import Key
+from fhir_hub.identity.match import Number, number_of
+from fhir_hub.store.base import Key, key_of
 
 _OF = ("subject", "patient", "beneficiary", "for", "individual")
 _WHERE = ("Patient/", "urn:")
@@ -50,7 +50,7 @@ class Thing:
     @property
     def key(self) -> Key:
         """Which resource it is; known when everything is found."""
-        return Key(self.resource_type, self.logical_id)
+        return key_of((self.resource_type, self.logical_id))
 
     @property
     def address(self) -> str:
@@ -123,7 +123,7 @@ def _united(first: Converted, second: Converted) -> Converted:
 
 def numbers_of(pairs: Iterable[tuple[str, str]]) -> list[Number]:
     """Return the pairs of system and value as numbers that can be compared."""
-    return [Number(systems.canonical(system), value) for system, value in pairs]
+    return [number_of((systems.canonical(system), value)) for system, value in pairs]
 
 
 def patients_of(resource: Mapping[str, Any]) -> list[str]:

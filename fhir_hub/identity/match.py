@@ -8,8 +8,9 @@ survivor. There is no I/O here: the caller runs `plan_of` and hands over what wa
 Spec: https://hl7.org/fhir/R4/patient.html#merge; DOMAIN 0.12 and 3.1
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import VersionConflict
@@ -26,6 +27,10 @@ class Number(NamedTuple):
 
     system: str
     value: str
+
+
+# `Number` of both, without a call of Python's own
+number_of: Callable[[tuple[str, str]], Number] = partial(tuple.__new__, Number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ def numbers(identifiers: Iterable[Json]) -> tuple[Number, ...]:
             continue
         if identifier.get("use") in ("temp", "old") or _is_of_visit(identifier):
             continue
-        number = Number(systems.canonical(system), value)
+        number = number_of((systems.canonical(system), value))
         if number.system == systems.RESIDENT_ID:
             verdict = resident_id.examine(value)
             if not verdict.is_valid:

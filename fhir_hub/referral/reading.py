@@ -19,9 +19,9 @@ def at(node: Any, *path: str | int) -> Any:
     """
     for step in path:
         if isinstance(step, str):
-            node = node.get(step) if isinstance(node, dict) else None
+            node = node.get(step) if type(node) is dict else None
         else:
-            node = node[step] if isinstance(node, list) and -len(node) <= step < len(node) else None
+            node = node[step] if type(node) is list and -len(node) <= step < len(node) else None
     return node
 
 
@@ -34,13 +34,11 @@ def each(node: Any, *path: str | int) -> Iterator[dict[str, Any]]:
 
 def codings(concept: Any) -> list[tuple[str, str]]:
     """Return system and code of each coding of a CodeableConcept."""
-    found = concept.get("coding") if isinstance(concept, dict) else None
-    if not isinstance(found, list):
+    found = concept.get("coding") if type(concept) is dict else None
+    if type(found) is not list:
         return []
     return [
-        (str(one.get("system", "")), str(one.get("code", "")))
-        for one in found
-        if isinstance(one, dict)
+        (str(one.get("system", "")), str(one.get("code", ""))) for one in found if type(one) is dict
     ]
 
 

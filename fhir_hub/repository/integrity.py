@@ -14,7 +14,7 @@ from fhir_hub.r4.references import Literal, find_references
 from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.search.entry import UNNAMED
-from fhir_hub.store.base import Broken, Key, Store, Target, version_number
+from fhir_hub.store.base import Broken, Key, Store, Target, key_of, version_number
 
 _MOST_ISSUES, _MOST_REFERRERS = 100, 20
 
@@ -80,7 +80,7 @@ async def _missing(store: Store, targets: Iterable[Target], unit: Unit) -> list[
     """Return which targets there are not, as far as one can read now."""
     found = []
     for target in targets:
-        stored = await unit.current(Key(*target[:2]))
+        stored = await unit.current(key_of(target[:2]))
         is_there = stored is not None and (target.may_be_deleted or not stored.is_deleted)
         if is_there and target.version_id:
             version = await store.vread(Key(*target[:2]), version_number(target.version_id))

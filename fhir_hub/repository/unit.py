@@ -36,6 +36,7 @@ from fhir_hub.store.base import (
     change_of,
     guard_of,
     key_of,
+    target_of,
 )
 
 _AT_ONCE = 1000
@@ -129,7 +130,7 @@ class Unit:
             matches = self._hold(asked, *known)
         found = []
         for stored in matches:
-            key = Key(resource_type, stored.logical_id)
+            key = key_of((resource_type, stored.logical_id))
             self._seen.setdefault(key, stored)
             if key not in self.changes:
                 found.append(stored)
@@ -381,7 +382,8 @@ class Unit:
                 staged = changes.get((resource_type, logical_id))  # type: ignore[call-overload]  # a Key is this pair
                 is_own = staged is not None and staged.method != "DELETE"
                 if not is_own or version_id not in ("", str(staged.version_id)):
-                    found[Target(resource_type, logical_id, version_id, may_be_deleted)] = None
+                    target = resource_type, logical_id, version_id, may_be_deleted
+                    found[target_of(target)] = None
         return [target for target in found if target not in self.given_up]
 
     def _staged_parameters(self, logical_id: str) -> list[Resource]:

@@ -178,6 +178,10 @@ class Target(NamedTuple):
     may_be_deleted: bool = False
 
 
+# as `key_of`
+target_of: Callable[[tuple[str, str, str, bool]], Target] = partial(tuple.__new__, Target)
+
+
 def version_number(text: str) -> int:
     """Return the number of a version id as written, 0 if it can be none of ours."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
@@ -225,6 +229,10 @@ class Page(NamedTuple):
     cursor: str = ""
     total: int | None = None
     as_of: int = 0
+
+
+# as `key_of`
+page_of: Callable[[tuple[list[Stored], str, int | None, int]], Page] = partial(tuple.__new__, Page)
 
 
 class Status(NamedTuple):

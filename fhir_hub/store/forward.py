@@ -37,6 +37,7 @@ from fhir_hub.store.base import (
     Stored,
     Target,
     key_of,
+    page_of,
     stored_of,
 )
 from fhir_hub.store.journal import Entered, Journal, Kept, Pruned, Received, Selection
@@ -198,7 +199,7 @@ class ForwardingStore:
         """Return a page of current, not deleted resources that meet the query."""
         written = self._written
         page = await self._near.search(query)
-        return Page(page.matches, page.cursor, page.total, written if page.as_of >= 0 else -1)
+        return page_of((*page[:3], written if page.as_of >= 0 else -1))
 
     async def explain(self, query: Query) -> list[str]:
         """Return how it would search."""

@@ -5,6 +5,7 @@ Every plan has such a condition; it looks up what the resource says in `entry`, 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
@@ -308,6 +309,7 @@ class Conditions:
         return all_of((any_of(alternatives), code, system, unit))
 
 
+@lru_cache(1024)
 def is_walked(parameter: str) -> bool:
     """Say whether the parameter's values are in an index; of a composite only the first part is."""
     part = parameter.rpartition(".")[2]

@@ -7,8 +7,8 @@ also brings what is found: one statement sees one state by itself. With a part f
 resource is found by its key, and its other codes are looked up.
 """
 
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import apsw
@@ -45,6 +45,11 @@ class Lookup(NamedTuple):
     most: int
 
 
+_Values = tuple[str, _Codes, tuple[tuple[Has, _Codes], ...], int]
+# `Lookup` of all its values, without a call of Python's own
+_lookup_of: Callable[[_Values], Lookup] = partial(tuple.__new__, Lookup)
+
+
 def lookup_of(query: Query) -> Lookup | None:
     """Return the query as a lookup, None if it is of another form."""
     if query.sort or query.after or query.with_total or len(query.resource_types) != 1:
@@ -52,7 +57,7 @@ def lookup_of(query: Query) -> Lookup | None:
     plan, most = query.plan, query.count + 1
     if type(plan) is Has and plan.parameter != "_id":
         codes = _codes(plan)
-        return Lookup(query.resource_types[0], (), ((plan, codes),), most) if codes else None
+        return _lookup_of((query.resource_types[0], (), ((plan, codes),), most)) if codes else None
     asked = list(conditions_of(plan))
     if len(asked) != 1 and not any(type(one) is Has and one.parameter == "_id" for one in asked):
         return None
@@ -88,7 +93,7 @@ class Lookups:
         if lookup.own:
             return None
         number = self._names.type(lookup.resource_type)
-        steps = [] if number is None else list(self._steps(number, *lookup.parts[0]))
+        steps = () if number is None else self._steps(number, *lookup.parts[0])
         if not steps:
             return []
         if len(steps) > 1:
@@ -146,22 +151,24 @@ class Lookups:
 
     def _steps(
         self, number: int, part: Has, codes: _Codes
-    ) -> Iterator[tuple[str, tuple[int | str, ...]]]:
-        """Yield the conditions that find who holds one of the codes, one for those of a system."""
+    ) -> Sequence[tuple[str, tuple[int | str, ...]]]:
+        """Return the conditions that find who holds one of the codes, one for those of a system."""
         parameter = self._names.parameter(number, part.parameter, part.kind)
         if parameter is None:
-            return
+            return ()
         grouped: dict[str | None, list[str]] = {}
         for code, system in codes:
             grouped.setdefault(system, []).append(code)
+        steps: list[tuple[str, tuple[int | str, ...]]] = []
         for system, some in grouped.items():
             holds = _HOLDS
             if len(some) > 1:
                 holds, some = _among(some)
             if system is None:
-                yield holds, (parameter, *some)
+                steps.append((holds, (parameter, *some)))
             elif (system_id := self._names.system(system)) is not None:
-                yield holds + _OF_SYSTEM, (parameter, *some, system_id)
+                steps.append((holds + _OF_SYSTEM, (parameter, *some, system_id)))
+        return steps
 
 
 def _among(codes: list[str]) -> tuple[str, list[str]]:
@@ -186,4 +193,4 @@ def _codes(part: Plan) -> _Codes:
         if type(test) is not Is or test.code is None:
             return ()
         codes.append((test.code, test.system))
-    return tuple(dict.fromkeys(codes))
+    return tuple(codes if len(codes) == 1 else dict.fromkeys(codes))

@@ -5,7 +5,7 @@ keeps what it has looked up; what it has not found it asks again, since another 
 may have added it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
@@ -19,14 +19,17 @@ _SHORT = 200  # and so is each
 
 
 class Names:
-    """The numbers as one connection sees them."""
+    """The numbers as one connection sees them.
+
+    `systems` are those whose numbers are at hand; no system is among them, as 0.
+    """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._types: dict[str, int] = {}
         self._type_names: dict[int, str] = {}
         self._parameters: dict[tuple[int, str, str], int] = {}
-        self._systems: dict[str, int] = {"": 0}
+        self.systems: dict[str, int] = {"": 0}
         self._intervals: dict[int, tuple[bool, bool]] = {}
 
     def forget(self) -> None:
@@ -113,20 +116,15 @@ class Names:
         row: Any = self._connection.execute(sql, (parameter, parameter)).fetchone()
         return None if row[0] is None else row
 
-    @property
-    def systems(self) -> Mapping[str, int]:
-        """Return the systems whose numbers are at hand; no system is among them, as 0."""
-        return self._systems
-
     def system(self, uri: str) -> int | None:
         """Return the number of a system, or None if no entry has it."""
-        number = self._systems.get(uri)
+        number = self.systems.get(uri)
         if number is None:
             number = self._one("SELECT id FROM system WHERE uri = ?", (uri,))
             if number is not None and len(uri) < _SHORT:
-                if len(self._systems) > _KEPT:
-                    self._systems = {"": 0}
-                self._systems[uri] = number
+                if len(self.systems) > _KEPT:
+                    self.systems = {"": 0}
+                self.systems[uri] = number
         return number
 
     def make_type(self, name: str) -> int:

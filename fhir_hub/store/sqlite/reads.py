@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from fhir_hub.search.plan import Query
-from fhir_hub.store.base import Key, Page, Status, Stored
+from fhir_hub.store.base import Key, Page, Status, Stored, page_of
 from fhir_hub.store.cursor import write_cursor
 from fhir_hub.store.sqlite.budget import Budget
 from fhir_hub.store.sqlite.conditions import Conditions
@@ -280,7 +280,7 @@ class Reader:
         cursor = ""
         if len(rows) > query.count and matches:
             cursor = write_cursor(query, rows[query.count - 1][:keys])
-        return Page(matches, cursor, total)
+        return page_of((matches, cursor, total, 0))
 
     def _stored(self, row: Any) -> Stored:
         return Stored._make((self.names.type_name(row[0]), *row[1:]))

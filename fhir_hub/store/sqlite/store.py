@@ -23,6 +23,7 @@ from fhir_hub.store.base import (
     Status,
     Stored,
     Target,
+    page_of,
 )
 from fhir_hub.store.sqlite.changes import GENERATION, Changes
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
@@ -101,7 +102,7 @@ class SqliteStore:
                 elif not holds(guard):
                     self._search_again(guard)
             if targets is not None:
-                is_deletion = any(change.method == "DELETE" for change in changes)
+                is_deletion = "DELETE" in [change.method for change in changes]
                 if is_deletion or any(target.version_id for target in targets):
                     self._changes.settle()
                 self._integrity.check(changes, targets)
@@ -159,11 +160,11 @@ class SqliteStore:
             reader, as_of = self._here(), self._changes.committed
             sees_all, page = reader.sees_all(), reader.quick(query) or reader.glance(query)
             if page is not None:
-                return Page(page.matches, page.cursor, page.total, as_of if sees_all else -1)
+                return page_of((*page[:3], as_of if sees_all else -1))
             sees_all, found = await self._readers.run(
                 lambda other: (other.sees_all(), other.search(query))
             )
-            return found._replace(as_of=as_of if sees_all else -1)
+            return page_of((*found[:3], as_of if sees_all else -1))
         except UnicodeEncodeError:
             raise InvalidParameter("a value of the search is not valid Unicode") from None
 
