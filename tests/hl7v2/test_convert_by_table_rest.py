@@ -160,9 +160,19 @@ def test_what_is_written_of_a_visit_is_its_narrative():
     assert found["text"] == {"status": "additional", "div": div}
 
 
-def test_the_financial_class_of_a_visit_is_a_cover_whose_payor_nobody_names():
-    pv1 = segment("PV1", f2="I", f19="V1", f20="自费")
+@pytest.mark.parametrize(
+    ("told", "name", "since"),
+    [
+        ("自费", "自费", None),
+        ("自费^20250301", "自费", "2025-03-01"),
+        ("自费^全自费", "全自费", None),
+    ],
+)
+def test_the_financial_class_of_a_visit_is_a_cover_whose_payor_nobody_names(told, name, since):
+    pv1 = segment("PV1", f2="I", f19="V1", f20=told)
     found = only(by_table("ADT^A01^ADT_A01", pv1), "Coverage")
+    assert found["type"].get("text") == name
+    assert found.get("period", {}).get("start") == since
     assert found["type"]["coding"][0]["code"] == "pay"
     assert found["payor"][0]["extension"][0]["valueCode"] == "unknown"
 

@@ -158,3 +158,28 @@ def test_a_problem_that_was_an_error_has_not_ended():
     problem = only(conversion, "Condition")
     assert "abatementDateTime" not in problem
     assert problem["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+
+
+def test_what_a_vaccinated_person_was_given_to_read_is_told_document_by_document():
+    told = [
+        ("30956-7", "A", "110^DTaP^CVX"),
+        ("29768-9", "A", "20240101"),
+        ("30956-7", "B", "08^HepB^CVX"),
+        ("29768-9", "B", "20240202"),
+        ("29769-7", "A", "20240501"),
+        ("29769-7", "C", "20240501"),
+    ]
+    seen = [
+        f"OBX|{at}|CE|{code}^x^LN|{sub}|{said}||||||F"
+        for at, (code, sub, said) in enumerate(told, 1)
+    ]
+    conversion = kept("VXU^V04^VXU_V04", "ORC|RE||I1^R", "RXA|0|1|20240501||110^V^CVX|999", *seen)
+    dose = only(conversion, "Immunization")
+    assert dose["education"] == [
+        {
+            "documentType": "DTaP",
+            "publicationDate": "2024-01-01",
+            "presentationDate": "2024-05-01",
+        },
+        {"documentType": "HepB", "publicationDate": "2024-02-02"},
+    ]

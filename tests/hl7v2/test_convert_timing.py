@@ -257,8 +257,83 @@ def test_when_an_order_is_requested_for_is_told_once(orc, obr):
         segment("OBR", f1="1", f2="P1", f4="X^Y", f6="20250314", **obr),
     )
     order = only(conversion, "ServiceRequest")
-    assert [name for name in order if name.startswith("occurrence")] == ["occurrenceDateTime"]
+    assert [name for name in order if name.startswith("occurrence")] == ["occurrenceTiming"]
+    assert order["occurrenceTiming"]["repeat"]["boundsPeriod"]["start"][:10] == "2025-03-14"
     assert order["priority"] == "routine"
+
+
+@pytest.mark.parametrize(
+    ("told", "occurrence"),
+    [
+        ("1^^^^^R", "2025-03-16T08:00:00+08:00"),
+        ("^Q6H", {"start": "2025-03-16T08:00:00+08:00"}),
+        (
+            "^Q6H^D10",
+            {"start": "2025-03-16T08:00:00+08:00", "end": "2025-03-26T08:00:00+08:00"},
+        ),
+        ("^Q6H^X4^20250317", {"start": "2025-03-17"}),
+    ],
+)
+def test_how_often_is_said_from_the_moment_on_that_is_requested(told, occurrence):
+    for orc, obr in (({"f7": told}, {}), ({}, {"f27": told})):
+        conversion = by_table(
+            "ORM^O01^ORM_O01",
+            segment("ORC", f1="NW", f2="P1", **orc),
+            segment("OBR", f1="1", f2="P1", f4="X^Y", f6="20250316080000", **obr),
+        )
+        order = only(conversion, "ServiceRequest")
+        timing = order.get("occurrenceTiming", {}).get("repeat", {})
+        assert order.get("occurrenceDateTime") or timing["boundsPeriod"] == occurrence
+        assert order.get("occurrenceDateTime", occurrence) == occurrence
+        assert timing.get("period", 6) == 6
+        assert timing.get("count") == (4 if "X4" in told else None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hours", "text"),
+    [
+        ("Q24H&0600", ["06:00:00"], "Q24H"),
+        ("BID&0800,2000", ["08:00:00", "20:00:00"], "BID"),
+        ("BID&noon", None, "noon"),
+        ("AC&0800", None, "0800"),
+    ],
+)
+def test_the_hours_of_an_older_pattern_are_times_of_day(pattern, hours, text):
+    rxe = segment("RXE", f1=f"^{pattern}", f2="M^药")
+    order = only(by_table("RDE^O11^RDE_O11", "ORC|NW|P1", rxe), "MedicationRequest")
+    timing = order["dosageInstruction"][0]["timing"]
+    assert timing["repeat"].get("timeOfDay") == hours
+    assert timing["code"]["text"] == text
+
+
+def test_what_a_pharmacys_timing_leaves_out_the_orders_says():
+    orc = segment("ORC", f1="NW", f2="P1", f7="10^BID^D4^^^R")
+    rxe = segment("RXE", f1="^^^20250314080000", f2="M^药")
+    order = only(by_table("RDE^O11^RDE_O11", orc, rxe), "MedicationRequest")
+    repeat = order["dosageInstruction"][0]["timing"]["repeat"]
+    assert (repeat["frequency"], repeat["period"], repeat["periodUnit"]) == (2, 1, "d")
+    assert repeat["boundsPeriod"]["end"] == "2025-03-18T08:00:00+08:00"
+
+
+def test_what_a_pharmacy_made_of_an_order_comes_before_what_was_asked_for():
+    rxo = segment("RXO", f1="OLD^片^L", f2="1", f4="g", f11="7", f13="2")
+    rxe = segment("RXE", f2="NEW^胶囊^L", f3="500", f5="mg", f10="14")
+    conversion = by_table("RDE^O11^RDE_O11", "ORC|NW|P1", rxo, rxe)
+    order = only(conversion, "MedicationRequest")
+    assert order["medicationCodeableConcept"]["coding"][0]["code"] == "NEW"
+    (ordered,) = (one["valueCodeableConcept"] for one in order["extension"])
+    assert ordered["coding"][0]["code"] == "OLD"
+    assert order["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["unit"] == "mg"
+    supply = order["dispenseRequest"]
+    assert (supply["quantity"]["value"], supply["numberOfRepeatsAllowed"]) == (14, 2)
+    assert errors(conversion) == []
+
+
+@pytest.mark.parametrize("control", ["OP", "PY"])
+def test_an_order_for_dispensing_outside_is_active(control):
+    rxo = segment("RXO", f1="M^药")
+    order = only(by_table("OMP^O09^OMP_O09", f"ORC|{control}|P1", rxo), "MedicationRequest")
+    assert order["status"] == "active"
 
 
 @pytest.mark.parametrize(

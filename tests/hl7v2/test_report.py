@@ -7,7 +7,7 @@ import json
 from functools import cache
 
 import pytest
-from conversion_parts import converted, element, lines, story, text_of
+from conversion_parts import converted, element, lines, only, story, text_of
 
 from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.reports.effort import Effort
@@ -208,6 +208,21 @@ def test_a_unit_that_no_value_can_have_is_kept():
         "OBX|1|ST|A^a||5 to 10|mg|||||F",
     )
     assert by_path(converted(text))["OBX-6"].state == "preserved"
+
+
+def test_values_of_one_observation_are_components_with_its_range():
+    text = lines(
+        "MSH|^~\\&|LIS|H|||20250314||ORU^R01|C1|P|2.5",
+        "PID|1||T1",
+        "OBX|1|NM|A^a||60~120|mg|70-80||||F",
+    )
+    conversion = converted(text)
+    components = only(conversion, "Observation")["component"]
+    assert [one["valueQuantity"]["value"] for one in components] == [60, 120]
+    assert [one["referenceRange"][0]["high"]["value"] for one in components] == [80, 80]
+    found = by_path(conversion)
+    for path in ("OBX-5[1]", "OBX-5[2]", "OBX-6", "OBX-7"):
+        assert found[path].state == "mapped", path
 
 
 def test_a_null_is_reported_as_a_deletion():

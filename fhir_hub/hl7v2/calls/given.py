@@ -16,6 +16,12 @@ from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.path import Path
 
+_EDUCATION = {
+    "69764-9": "documentType",
+    "30956-7": "documentType",
+    "29768-9": "publicationDate",
+    "29769-7": "presentationDate",
+}
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _TEXTS = ("TX", "FT", "ST", "")
@@ -28,6 +34,28 @@ def dose_given(place: Place, draft: Draft, paths: Paths) -> Json | None:
     if place.text(paths[0]).strip() in ("999", "999.0"):
         return None
     return orders.quantity(place, draft, paths)
+
+
+def information_given(place: Place, draft: Draft, paths: Paths) -> None:
+    """Put what a patient was given to read (OBX-5 of the code of OBX-3) into its document's item.
+
+    OBX-4 says which document; what that has already begins another.
+    """
+    code, which, content = paths
+    value, context = place.value(content), place.run.context
+    element = _EDUCATION.get(place.text(code))
+    if value is None or element is None:
+        return
+    as_type = "CodeText" if element == "documentType" else "dateTime"
+    made = DATATYPES[as_type](value, context)
+    if not made:
+        return
+    key = ("education", place.text(which))
+    held = draft.items.get(key)
+    if held is None or element in held:
+        held = draft.items[key] = {}
+        draft.resource.setdefault("education", []).append(held)
+    held[element] = made
 
 
 def administered_at(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -85,7 +85,7 @@ _ONE_VALUE = frozenset({"", "TX", "FT", "ST", "ED", "RP", "NA"})
 
 def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     """Return a component for each repetition of OBX-5; texts that repeat are lines of one."""
-    value_path, kind_path, unit_path = paths
+    value_path, kind_path, unit_path, bounds_path = paths
     segment, kind = place.segment, place.text(kind_path).upper()
     raw = segment.field(value_path.field)
     if (
@@ -99,12 +99,14 @@ def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
     if len(values) < 2 or not code:
         return None
     unit = place.value(unit_path)
+    bounds = reference_range(place, draft, (bounds_path, unit_path))
     components: list[Json] = []
     for value in values:
         found = observed.observed_value(kind, [value], unit, place.run.context)
         if found:
             name = f"value{found.fhir_type[:1].upper()}{found.fhir_type[1:]}"
-            components.append({"code": code, name: found.value})
+            one = {"code": code, name: found.value}
+            components.append(one | ({"referenceRange": bounds} if bounds else {}))
     return components or None
 
 

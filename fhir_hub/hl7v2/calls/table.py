@@ -28,7 +28,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `allergy_recorder` | IAM-14, IAM-15 | who told of an allergy, by the tables |
 | `parent_order` | OBR-29, ORC-8 | order of which this one is part |
 | `parent_specimen` | SPM-3 | specimens of which this one is a part |
-| `repeated_components` | OBX-5, OBX-2, OBX-6 | a component for each repetition |
+| `repeated_components` | OBX-5, OBX-2, OBX-6, OBX-7 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
 | `own_number` | OBR-2, ORC-2 | Identifier of an OBR that is not that of its ORC |
@@ -60,12 +60,14 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `booked_period` | start, offset, unit, duration, unit | Period |
 | `order_timing` | TQ1-3 to TQ1-14 | Timing |
 | `quantity_timing`, `quantity_occurrence` | TQ: ORC-7, OBR-27, RXE-1 | Timing |
+| `information_given` | OBX-3.1, OBX-4, OBX-5 | nothing: the item of its document gets it |
 | `administered_at` | RXA-27, RXA-28 | Location |
 | `task_changed` | RF1-9, MSH-7, RF1-7 | dateTime, not before RF1-7 |
 | `document_order` | TXA-14, TXA-15 | Reference to the order, by its number |
 | `dose_rate` | RXE-3, RXE-5, RXE-22 | Ratio: the dose in a time |
 | `strength` | RXO-18, RXO-19, RXO-25, RXO-26 | Quantity, or Ratio to a volume |
 | `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
+| `financial_class`, `financial_period` | PV1-20 | CodeableConcept, Period of a Coverage |
 | `narrative` | PV2-12 | Narrative |
 | `place_identifier`, `place_name`, `place_kind` | NPU-1 | Identifier, name, kind of a bed |
 | `moved_number`, `number_moved_here` | MRG-1, PID-3 | Identifiers that A43 moves, and PID lacks |
@@ -145,11 +147,14 @@ CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"pressure_components"
 
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
+        "information_given": given.information_given,
         "administered_at": given.administered_at,
         "task_changed": source.task_changed,
         "document_order": given.document_order,
         "strength": given.strength,
         "assigned_place": visits.assigned_place,
+        "financial_class": visits.financial_class,
+        "financial_period": visits.financial_period,
         "narrative": visits.narrative,
         "place_identifier": visits.place_identifier,
         "place_name": visits.place_name,

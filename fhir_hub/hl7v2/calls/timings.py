@@ -72,7 +72,10 @@ def _bounds(place: Place, service: Path, begins: Path, ends: Path) -> Json:
 
 def _end(begun: str, lasts: Value, context: Context) -> str | None:
     """Return when what begins so and lasts so long is over, as precise as its beginning."""
-    duration = quantities.duration(lasts, context) or {}
+    return _over(begun, quantities.duration(lasts, context) or {})
+
+
+def _over(begun: str, duration: Json) -> str | None:
     unit = _MINUTES.get(duration.get("code", ""))
     if unit is None or len(begun) < _A_DAY:
         return None
@@ -109,27 +112,52 @@ def event_offset(place: Place, draft: Draft, paths: Paths) -> int | None:
 
 
 def quantity_timing(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Timing of TQ, which TQ1 replaced in 2.5 (ORC-7, OBR-27, RXE-1)."""
-    value = place.value(paths[0])
-    if value is None:
+    """Return the Timing of TQ, which TQ1 replaced in 2.5 (ORC-7, OBR-27, RXE-1).
+
+    Of several fields a component is read in the first that has it.
+    """
+    return _of_quantity([value for path in paths if (value := place.value(path))], place, "")
+
+
+def _of_quantity(told: list[Value], place: Place, begun: str) -> Json | None:
+    """Return the Timing that TQs tell together, of what begins at `begun` where they say no other.
+
+    What lasts so and so long from a beginning on is over at its end.
+    """
+    if not told:
         return None
     context = place.run.context
-    pattern, start, end = value.component(2), value.component(4), value.component(5)
-    made = (timings.timing(pattern, context) if pattern else None) or {}
-    period = compact(
-        {
-            "start": times.date_time(start, context) if start else "",
-            "end": times.date_time(end, context) if end else "",
-        }
-    )
-    bounds: Json = {"boundsPeriod": period} if period else timings.bounds_of(part(value, 3))
-    repeat: Json = {**made.get("repeat", {}), **bounds}
-    if count := texts.positive_int(value.component(12), context) if part(value, 12) else None:
+
+    def said(component: int) -> Value:
+        found = (value.component(component) for value in told)
+        return next((one for one in found if one), told[0].component(component))
+
+    pattern, start, end = said(2), said(4), said(5)
+    made = (timings.interval(pattern, context) if pattern else None) or {}
+    period: Json = {
+        "start": (times.date_time(start, context) if start else "") or begun,
+        "end": times.date_time(end, context) if end else "",
+    }
+    lasts = timings.bounds_of(part(said(3), 1))
+    if period["start"] and not period["end"] and "boundsDuration" in lasts:
+        period["end"] = _over(period["start"], lasts["boundsDuration"])
+    repeat: Json = {**made.get("repeat", {}), **lasts}
+    if bounds := compact(period):
+        repeat.pop("boundsDuration", None)
+        repeat["boundsPeriod"] = bounds
+    total = said(12)
+    if count := texts.positive_int(total, context) if total else None:
         repeat["count"] = count
     return compact(made | {"repeat": repeat})
 
 
 def quantity_occurrence(place: Place, draft: Draft, paths: Paths) -> Typed | None:
-    """Return when an order of TQ is to be done (OBR-27, ORC-7)."""
-    found = quantity_timing(place, draft, paths)
+    """Return when an order of TQ is to be done (OBR-27, ORC-7), from OBR-6 on if TQ has no start.
+
+    The second path, if there is one, is OBR-6.
+    """
+    requested = place.value(paths[1]) if len(paths) > 1 else None
+    begun = times.date_time(requested, place.run.context) if requested else None
+    value = place.value(paths[0])
+    found = _of_quantity([value] if value else [], place, begun or "")
     return Typed("Timing", found) if found else None

@@ -7,12 +7,13 @@ from html import escape
 from typing import Any
 
 from fhir_hub.hl7v2.calls.roles import made
-from fhir_hub.hl7v2.datatypes import codes, places
+from fhir_hub.hl7v2.datatypes import codes, places, times
 from fhir_hub.hl7v2.datatypes.parts import part, whole
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
 
-_BED_STATUS = "BedStatus"
+_BED_STATUS, _FINANCIAL_CLASS = "BedStatus", "FinancialClass"
+_A_DAY = len("20250310")
 Json = dict[str, Any]
 
 
@@ -54,6 +55,28 @@ def place_kind(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | No
 def _place(place: Place, paths: tuple[Path, ...]) -> Json:
     value = place.value(paths[0])
     return (places.location(value, place.run.context) if value else None) or {}
+
+
+def financial_class(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:
+    """Return the class of FC; beside it stands since when, or with some senders its name."""
+    value, context = place.value(paths[0]), place.run.context
+    if value is None:
+        return None
+    coded = value.component(1) if _is_since(part(value, 2)) else value
+    return codes.table_codeable_concept(coded, context, context.table(_FINANCIAL_CLASS))
+
+
+def financial_period(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:
+    """Return since when FC is so."""
+    value = place.value(paths[0])
+    if value is None or not _is_since(part(value, 2)):
+        return None
+    begun = times.date_time(value.component(2), place.run.context)
+    return {"start": begun} if begun else None
+
+
+def _is_since(text: str) -> bool:
+    return len(text) >= _A_DAY and text[:_A_DAY].isdigit()
 
 
 def narrative(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:

@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.er7 import Value
 TABLE = "TimingRepeat"
 _EVERY = re.compile(r"Q(\d{1,3})([SMHDWL])", re.ASCII)
 _TIMES_A_DAY = re.compile(r"(\d{1,2})(?:ID|X/D|XD|/D|次/日|次/天)", re.ASCII)
+_HOURS = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d(?:,(?:[01]\d|2[0-3])[0-5]\d)*", re.ASCII)
 _LASTS = re.compile(r"([SMHDWLX])(\d{1,4})", re.ASCII)
 _EVENTS = frozenset(
     {"HS", "WAKE", "C", "CM", "CD", "CV", "AC", "ACM", "ACD", "ACV", "PC", "PCM", "PCD", "PCV"}
@@ -31,6 +32,21 @@ _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
 def timing(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the Timing of RPT, TQ.2 or a CWE by the table TimingRepeat."""
     return table_timing(value, context, context.table(TABLE))
+
+
+def interval(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Timing of an RI (TQ.2): the pattern, and the times of day beside it.
+
+    R4 allows no time of day beside an event (tim-10): what stands there is then its text.
+    """
+    hours = part(value, 2)
+    pattern = value.component(1)
+    made = (timing(pattern, context) if pattern else None) or {}
+    repeat = made.get("repeat", {})
+    if "when" in repeat or not _HOURS.fullmatch(hours):
+        return timing(value, context)
+    told = [f"{one[:2]}:{one[2:]}:00" for one in hours.split(",")]
+    return made | {"repeat": repeat | {"timeOfDay": told}}
 
 
 def table_timing(value: Value, context: Context, table: Table) -> dict[str, Any] | None:

@@ -161,9 +161,14 @@ class Tracer:
             draft.full_url,
             draft.segment,
         )
+        code = draft.resource.get("code")  # without one there are no components
+        if code is not None and draft.name == "Observation":
+            scratch.resource["code"] = dict(code)
         segment = other.get(place.segment.index, place.segment)
         node: Any = _Other(place.node, other) if other else place.node
         act(Place(segment, node, run), scratch)
+        if scratch.resource.get("code") == code:
+            scratch.resource.pop("code", None)
         made = list(_all(scratch, run))
         self._effort.spend(len(made) + _PER_TRIAL)
         return made
