@@ -72,7 +72,7 @@ async def apply(
     else:
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
     await others.find(unit, things, conversion.teller.event, made, telling.notes)
-    orders.settle(things, telling.notes)
+    orders.settle(things, telling)
     await answers.require(unit, things, conversion.teller)
     by_url = {url: thing for thing in things for url in thing.full_urls}
     for prior in (thing for thing in patients if id(thing) in priors):

@@ -11,6 +11,7 @@ Spec: HL7v2 chapter 2, 2.5.3 (`""` deletes, empty leaves); DOMAIN 0.12 and v2/*.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache, partial
+from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.convert import Converted
@@ -31,6 +32,12 @@ _PATIENT = {
 KEPT = ("identifier",)  # who somebody is cannot be deleted by a message
 _IGNORED = ("id", "meta", "resourceType")
 _STATES = ("status", "clinicalStatus", "verificationStatus", "lifecycleStatus", "active")
+UNKNOWN = MappingProxyType(
+    {
+        "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+        "valueCode": "unknown",
+    }
+)
 _WHOLE = ("Observation",)  # a result is what its last message says
 
 # By resource type: each typed name of a choice (`valueString`), and all names of that choice.
@@ -106,29 +113,36 @@ def fill(
 ) -> Resource:
     """Return what is stored with what an older message adds: elements and items not there yet.
 
-    No state changes.
+    No state changes. What is stored as unknown is not there.
     """
     new = converted.resource
     kind = new["resourceType"]
     if kind in _WHOLE:
         return stored
-    result = dict(stored)
-    gone = {*_IGNORED, *_STATES}
+    known = {name: value for name, value in stored.items() if not _is_unknown(value)}
+    result, gone = dict(known), {*_IGNORED, *_STATES}
     for element, value in new.items():
         if element in gone:
             continue
-        if element in stored:
+        if element in known:
             if element in KEYS and isinstance(value, list):
-                result[element] = _added(stored[element], value, KEYS[element])
+                result[element] = _added(known[element], value, KEYS[element])
             elif element in INNER:
                 later = {name: value[name] for name in INNER[element] if name in value}
-                result[element] = {**later, **stored[element]}
+                result[element] = {**later, **known[element]}
         elif kind == "Encounter" and element in INNER:
             if begun := {name: value[name] for name in INNER[element] if name in value}:
                 result[element] = begun
-        elif not any(other in stored for other in _rivals(choices(kind), element)):
+        elif not any(other in known for other in _rivals(choices(kind), element)):
             result[element] = value
+    for name in stored.keys() - known.keys():
+        if not any(other in result for other in _rivals(choices(kind), name)):
+            result[name] = stored[name]
     return result if _consistent(result, result) == result else stored
+
+
+def _is_unknown(value: Any) -> bool:
+    return isinstance(value, dict) and value == {"extension": [UNKNOWN]}
 
 
 def _added(old: Sequence[Json], new: Sequence[Json], key: Callable[[Json], Any]) -> list[Json]:

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 
 from fhir_hub.hl7v2.convert import with_resource
 from fhir_hub.hl7v2.matches import code_of, pairs_of_type
-from fhir_hub.hl7v2.meaning.telling import Note
-from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.hl7v2.meaning.telling import Note, Telling
+from fhir_hub.hl7v2.merge import UNKNOWN, Resource
 from fhir_hub.hl7v2.things import Thing, patients_of
 from fhir_hub.identity.match import Number
 
+_OF_DRUGS = ("OMP", "RDE")
 Holders = Mapping[Number, Mapping[str, Resource]]
 
 
@@ -49,8 +50,14 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
     return True
 
 
-def settle(things: list[Thing], notes: list[Note]) -> None:
-    """Leave out what would only change what is not stored, and the services that others are."""
+def settle(things: list[Thing], telling: Telling) -> None:
+    """Leave out what would only change what is not stored, and the services that others are.
+
+    A stop of a prescription (OMP, RDE) whose order has not come yet is kept, so that it holds then.
+    """
+    notes = telling.notes
+    patients = [one for one in things if one.resource_type == "Patient"]
+    is_drug = telling.teller.message_type in _OF_DRUGS and len(patients) == 1
     changes = [one for one in things if one.converted.mode == "change"]
     alone: dict[Number, list[Thing]] = {}
     for thing in things if changes else ():
@@ -61,7 +68,10 @@ def settle(things: list[Thing], notes: list[Note]) -> None:
         near = {id(one): one for number in thing.numbers for one in alone.get(number, ())}
         alike = [one for key, one in near.items() if key not in gone and _is_of(thing, one)]
         if thing.stored is None:
-            gone.add(id(thing))
+            if is_drug and _is_stop(thing):
+                _begin(thing, patients[0])
+            else:
+                gone.add(id(thing))
             if not alike:  # the last of the kinds that it might be
                 notes.append(Note("order_not_known", thing.resource_type))
             continue
@@ -72,7 +82,21 @@ def settle(things: list[Thing], notes: list[Note]) -> None:
     if gone:
         things[:] = [one for one in things if id(one) not in gone]
     is_unnamed = (one.converted.mode == "change" or not one.full_urls for one in things)
-    _say(things, [one.address for one, is_so in zip(things, is_unnamed, strict=True) if is_so])
+    changed = [one for one, is_so in zip(things, is_unnamed, strict=True) if is_so]
+    _say(things, [one.address if one.stored else one.full_urls[0] for one in changed])
+
+
+def _is_stop(thing: Thing) -> bool:
+    status = thing.resource.get("status")
+    return thing.resource_type == "MedicationRequest" and status in ("stopped", "cancelled")
+
+
+def _begin(thing: Thing, patient: Thing) -> None:
+    """Have a prescription of which nothing but its end is known begin as one of an unknown drug."""
+    unknown = {"medicationCodeableConcept": {"extension": [dict(UNKNOWN)]}}
+    subject = {"reference": patient.full_urls[0]}
+    resource = {**thing.resource, "intent": "order", "subject": subject, **unknown}
+    thing.converted = with_resource(thing.converted, resource)
 
 
 def _is_of(thing: Thing, other: Thing) -> bool:

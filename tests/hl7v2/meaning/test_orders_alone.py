@@ -108,10 +108,31 @@ async def test_the_provenance_of_the_message_names_what_it_changed(say, every, o
 
 
 async def test_a_prescription_that_nobody_knows_is_not_made_and_the_log_says_so(say, every, log):
-    await say("OMP^O09", "0900", person(), "ORC|DC|P1^SHTH01||||||||||V1^方")
+    await say("OMP^O09", "0900", person(), "ORC|HD|P1^SHTH01||||||||||V1^方")
 
     assert not await every("MedicationRequest")
     assert "message_order_not_known resources=MedicationRequest:1" in log.lines
+
+
+@pytest.mark.parametrize(("event", "detail"), [("OMP^O09", DRUG), ("RDE^O11", ENCODED)])
+@pytest.mark.parametrize(("code", "status"), [("DC", "stopped"), ("CA", "cancelled")])
+async def test_a_stop_that_comes_before_its_prescription_holds(
+    say, one_order, log, event, detail, code, status
+):
+    await say(event, "1000", person(), f"ORC|{code}|P1^SHTH01|||||||20250314100000")
+    alone = await one_order()
+    await say(event, "1010", person(), f"ORC|{code}|P1^SHTH01|||||||20250314100000")
+    await say(event, "0900", person(), "ORC|NW|P1^SHTH01|F1^PHA||||||20250314090000", detail)
+    found = await one_order()
+
+    assert (alone["status"], found["status"]) == (status, status)
+    assert "coding" not in alone["medicationCodeableConcept"]
+    assert found["medicationCodeableConcept"]["coding"][0]["code"] == "A10BA02"
+    assert len(found["identifier"]) == 2
+    assert log.lines[0] == "message_order_not_known resources=MedicationRequest:1"
+
+    await say(event, "1100", person(), "ORC|NW|P1^SHTH01", detail)
+    assert (await one_order())["status"] == "active"
 
 
 async def test_a_stop_with_details_holds_though_the_message_repeats_the_state_of_before(
