@@ -160,10 +160,15 @@ def money(value: Value, context: Context) -> dict[str, Any] | None:
 
 
 def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | None:
-    """Return what SN says: Quantity, Range (`^1^-^2`), Ratio (`^1^:^128`), else its text."""
+    """Return what SN says: Quantity, Range (`^1^-^2`), Ratio (`^1^:^128`), else its text.
+
+    A sign that R4 has no comparator for (`<>`, unequal) is never left out: it makes a text.
+    """
     comparator, separator = part(value, 1).translate(_COMPARATORS), part(value, 3)
     first, second = read_decimal(part(value, 2)), read_decimal(part(value, 4))
-    comparator = comparator if comparator in ("<", "<=", ">", ">=") else ""
+    comparator = "" if comparator == "=" else comparator
+    if comparator not in ("", "<", "<=", ">", ">="):
+        first = None
     if first is not None and second is not None and separator in ("-", "~"):
         if first <= second and not comparator:
             low, high = (of_number(number, unit, context) for number in (first, second))
@@ -179,7 +184,7 @@ def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | No
     if len(value.components) == 1 and (found := read_quantity(part(value, 1), unit, context)):
         return Typed("Quantity", found)
     text = "".join(part(value, number) for number in range(1, 5)) or whole(value)
-    return Typed("string", text) if text else None
+    return Typed("string", f"{text} {unit.text}".rstrip()) if text else None
 
 
 def sn_quantity(value: Value, context: Context) -> dict[str, Any] | None:
