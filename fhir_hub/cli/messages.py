@@ -86,6 +86,7 @@ def show(
 ) -> None:
     """Show a message with its text, masked if not asked otherwise. 查看一条消息。"""
     from fhir_hub import fhirjson
+    from fhir_hub.errors import NotFound
     from fhir_hub.hl7v2.reports.text import as_text
     from fhir_hub.hub import Hub
 
@@ -96,6 +97,8 @@ def show(
         if not raw and not fhir:
             return await desk.message(number, is_masked=not unmasked, who=journal.who())
         entered = await desk.found(number)
+        if raw and entered.size_bytes and not entered.message.raw:
+            raise NotFound("the bytes of this message are not kept any more")
         hub.logs.get_logger("journal").info("message_shown", number=number, who=journal.who())
         if raw:
             return entered.message.raw

@@ -17,7 +17,14 @@ from datetime import tzinfo
 from typing import Any
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
-from fhir_hub.errors import FhirError, InvalidResource, Issue, Unavailable, ack_for
+from fhir_hub.errors import (
+    FhirError,
+    InvalidMessage,
+    InvalidResource,
+    Issue,
+    Unavailable,
+    ack_for,
+)
 from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.convert import Conversion
@@ -38,6 +45,7 @@ from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import Journal
 
 SOURCE = "hl7v2"
+_MOST_PATIENTS = 1000
 Convert = Callable[[er7.Message, str, tzinfo], Conversion]
 Start = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -109,6 +117,7 @@ class Processing:
             raise read.fault
         message = er7.parse(read.text, read.charset, read.issues)
         conversion = self.convert(message, instant(received), read.channel.zone)
+        _require_few_patients(conversion)
         origin.mark(conversion, course.number)
         answer = self.reading.answer(read, ack.ACCEPTED)
         repository = self.repository.of(SOURCE, *self.senders_of(message))
@@ -236,3 +245,16 @@ class Processing:
         if entered is None or entered.message.digest != digest:  # its number is another's
             raise NotKept
         return entered.ack if entered.state != "received" else b""
+
+
+def _require_few_patients(conversion: Conversion) -> None:
+    """Raise `InvalidMessage` for a message about so many that each is compared with all others."""
+    if len(conversion.resources) <= _MOST_PATIENTS:
+        return
+    kinds = (one.resource["resourceType"] for one in conversion.resources)
+    if sum(kind == "Patient" for kind in kinds) > _MOST_PATIENTS:
+        raise InvalidMessage(
+            f"a message may be about {_MOST_PATIENTS} patients; send a batch of messages",
+            error_code="207",
+            location="PID",
+        )

@@ -159,7 +159,8 @@ def has_anothers_number(wanted: Json, known: Json) -> bool:
 
 async def _candidates(traits: Traits, source: Source) -> Sequence[Stored]:
     found: dict[str, Stored] = {}
-    for one in await source.few(match.plan_of(traits.numbers), _MOST) or ():
+    numbered = await source.few(match.plan_of(traits.numbers), _MOST) if traits.numbers else ()
+    for one in numbered or ():
         found[one.logical_id] = one
     keys = blocks.wanted_keys(traits)
     described = await source.few(blocks.plan_of(keys), _MOST) if keys else []

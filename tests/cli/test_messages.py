@@ -162,6 +162,14 @@ def test_a_message_may_rest_and_old_ones_are_removed(run, store, monkeypatch):
     ended = run("messages", "prune", "--store", store)
     assert ended.out == "0 messages emptied, 0 forgotten\n"
 
+    async def empty() -> None:
+        async with open_backend(store) as backend:
+            await backend.journal.prune({"done": microseconds(now()) + 1}, 0)
+
+    asyncio.run(empty())
+    shown = run("messages", "show", "1", "--raw", "--store", store)
+    assert (shown.code, shown.out, "not kept any more" in shown.err) == (1, "", True)
+
 
 @pytest.mark.parametrize(
     ("arguments", "told"),

@@ -6,6 +6,7 @@ Spec: HL7v2 chapter 2, 2.9.2; DESIGN 3 and 5
 import asyncio
 
 import pytest
+from apply_parts import conversion, patient
 from hl7v2.receiving import oru, receiver_of
 
 from fhir_hub.errors import NotSupported
@@ -113,6 +114,20 @@ async def test_a_refused_message_is_answered_with_the_reason_and_may_come_again(
     convert.fault = None
     assert b"MSA|AA|C1" in await receiver.receive(oru(version="2.5"))
     assert await count("Observation") == 1
+
+
+@pytest.mark.parametrize(("patients", "code"), [(1001, b"AE"), (2, b"AA")])
+async def test_a_message_about_very_many_patients_is_refused(
+    backend, clock, log, count, patients, code
+):
+    def convert(message, received, zone):
+        return conversion(*(patient(name=str(number)) for number in range(patients)))
+
+    receiver = receiver_of(backend, convert, clock, log)
+    answer = await receiver.receive(oru())
+    assert b"\rMSA|%b|C1" % code in answer
+    assert (b"send a batch" in answer, await count("Patient")) == (patients > 2, patients % 1001)
+    await receiver.close()
 
 
 async def test_a_fault_of_ours_is_answered_without_detail_and_logged_without_patient_data(

@@ -6,7 +6,7 @@ Spec: DOMAIN 0.12 and 3.1; https://hl7.org/fhir/R4/patient.html#merge
 import pytest
 
 from fhir_hub.errors import VersionConflict, outcome
-from fhir_hub.identity import match, systems
+from fhir_hub.identity import doubles, match, systems
 from fhir_hub.search.plan import Has, Is, Or
 
 _SHEN, _LU, _WRONG = "310229195304129989", "310229194811059976", "310229195304129988"
@@ -194,3 +194,26 @@ def test_identifiers_are_the_same_under_systems_that_mean_the_same():
 
 def _replaced_by(reference):
     return [{"type": "replaced-by", "other": {"reference": reference}}]
+
+
+class Asked:
+    """Patients of whom nobody is found; remembers what was asked."""
+
+    def __init__(self):
+        self.plans = []
+
+    def scored(self, traits):
+        return {}
+
+    async def few(self, plan, most):
+        self.plans.append(plan)
+        return []
+
+    async def read(self, logical_id):
+        return None
+
+
+async def test_who_has_neither_number_nor_name_is_not_looked_for():
+    asked = Asked()
+    assert await doubles.find({"resourceType": "Patient", "active": True}, asked) == []
+    assert asked.plans == []
