@@ -108,3 +108,12 @@ def test_a_name_as_a_result_is_read_as_one(kind, written):
     result = f"OBX|1|{kind}|A^B^L||{written}||||||F"
     conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
     assert only(conversion, "Observation")["valueString"] == "Jo Doe"
+
+
+@pytest.mark.parametrize("flag", ["TOX", "AC", "QCF", "HM", "HX", "LX"])
+def test_a_seldom_flag_of_hl7_is_no_local_code(flag):
+    result = f"OBX|1|NM|A^B^L||1|||{flag}|||F"
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
+    (coding,) = only(conversion, "Observation")["interpretation"][0]["coding"]
+    assert coding["system"].endswith("/v3-ObservationInterpretation")
+    assert coding["code"] == flag

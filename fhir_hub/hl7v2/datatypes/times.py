@@ -19,13 +19,13 @@ from fhir_hub.hl7v2.er7 import Value
 
 _COMPACT = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:\s?(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,9})?)?)?)?)?)?"
-    r"\s*([+-]\d\d:?\d\d|Z)?",
+    r"\s*([+-]\d\d(?(6)(?::?\d\d)?|:?\d\d)|Z)?",  # behind a second `+08` will do
     re.ASCII,
 )
 _WRITTEN = re.compile(
     r"(\d{4})[-/.年](?:(\d{1,2})(?:[-/.月](?:(\d{1,2})日?"
     r"(?:[T\s]*(\d{1,2})(?:[:时点](?:(\d{1,2})(?:[:分](?:(\d{1,2})(\.\d{1,9})?秒?)?)?)?)?"
-    r"\s*([+-]\d\d:?\d\d|Z)?)?)?)?)?",
+    r"\s*([+-]\d\d(?(6)(?::?\d\d)?|:?\d\d)|Z)?)?)?)?)?",
     re.ASCII,
 )
 _TIME = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(\.\d{1,9})?)?(?:[+-]\d{4})?", re.ASCII)
@@ -146,7 +146,7 @@ def _offset(text: str) -> str:
     if not text or text == "Z":
         return text
     sign, digits = text[0], text[1:].replace(":", "")
-    hours, minutes = int(digits[:2]), int(digits[2:])
+    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
     # R4 knows offsets to 14:00; what lies beyond is noise, and the sender's zone holds
     return f"{sign}{hours:02}:{minutes:02}" if hours * 60 + minutes <= 840 and minutes < 60 else ""
 
