@@ -103,7 +103,9 @@ def hub(backend, clock):
     return Hub(backend, clock)
 
 
-@pytest.mark.parametrize("fault", [FAULT, Contended("too many"), OSError("disk full")])
+@pytest.mark.parametrize(
+    "fault", [FAULT, Contended("too many"), OSError("disk full"), MemoryError()]
+)
 async def test_a_fault_that_passes_is_not_seen_by_the_sender(hub, fault):
     hub.store.faults["write"] = [fault, fault]
 

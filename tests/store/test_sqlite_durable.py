@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from fhir_hub.errors import InvalidResource, Unavailable
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Has, Is, Query
 from fhir_hub.store.base import Conflict, Guard, Key
+from fhir_hub.store.journal import Received
 from fhir_hub.store.open import open_backend
 
 _WRITER = Path(__file__).with_name("endless_writer.py")
@@ -164,6 +166,64 @@ async def test_a_commit_that_fails_fails_all_its_writes_and_only_those(url, chan
         (stored,) = await backend.store.write([change("n0", identifier("1"))])
         assert stored.sequence == 1
         assert (await backend.store.status()).resources == {"Patient": 1}
+
+
+class Disk(apsw.VFS):
+    """SQLite's way to the disk, which may fail to make durable what was written."""
+
+    is_broken = False
+
+    def __init__(self):
+        super().__init__("disk", "unix", makedefault=True)
+
+    def xOpen(self, name, flags):  # noqa: N802 - its name in SQLite
+        return File(self, name, flags)
+
+
+class File(apsw.VFSFile):
+    def __init__(self, disk, name, flags):
+        super().__init__("unix", name, flags)
+        self.disk = disk
+
+    def xSync(self, flags):  # noqa: N802 - its name in SQLite
+        if self.disk.is_broken:
+            raise apsw.IOError
+        super().xSync(flags)
+
+
+@pytest.fixture
+def disk():
+    disk = Disk()
+    yield disk
+    disk.unregister()
+
+
+async def test_what_the_disk_does_not_make_durable_is_not_answered_and_never_comes_back(
+    disk, url, change, tmp_path
+):
+    async with open_backend(url) as backend:
+        await backend.store.write([change("a", identifier("1"))])
+        disk.is_broken = True
+        message = Received("c", "k", "d", 1, b"MSH|1")
+        for work in (backend.store.write([change("b")]), backend.journal.keep(message)):
+            with pytest.raises(Unavailable, match="the disk takes no more"):
+                await work
+        with pytest.raises(apsw.IOError):  # nor does the log go back
+            await backend.store._writer.write_back()
+        assert await backend.store.read(Key("Patient", "a"))
+        assert await backend.store.read(Key("Patient", "b")) is None
+
+        disk.is_broken = False
+        (stored,) = await backend.store.write([change("c")])
+        assert stored.sequence == 2
+        assert not (await backend.journal.keep(message)).is_duplicate
+        for name in ("hub.db", "hub.db-wal"):  # as a power cut leaves them
+            shutil.copy(tmp_path / name, tmp_path / f"cut-{name}")
+
+    async with open_backend(f"sqlite:{tmp_path}/cut-hub.db") as backend:
+        page = await backend.store.history()
+        assert [(one.sequence, one.logical_id) for one in page.matches] == [(2, "c"), (1, "a")]
+        assert len(await backend.journal.pending()) == 1
 
 
 async def test_what_cannot_be_stored_fails_alone_and_leaves_no_gap(url, change, together):

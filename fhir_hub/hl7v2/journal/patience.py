@@ -1,8 +1,9 @@
 """How long a sender waits, and how a fault that may pass is tried again meanwhile.
 
-A full disk, a store that does not answer, too many who write the same resource: that passes or
-does not. It is tried again after pauses that double, with some chance in them, for two thirds
-of the time that the sender is made to wait; the rest is for what is under way then.
+A full disk, a store that does not answer, too many who write the same resource, no memory beside a
+large message: that passes or does not. It is tried again after pauses that double, with some
+chance in them, for two thirds of the time that the sender is made to wait; the rest is for what is
+under way then.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ _SHARE = 2 / 3
 
 def is_transient(error: BaseException) -> bool:
     """Say whether what failed may succeed if it is tried again."""
-    may = isinstance(error, Unavailable | Contended | OSError)
+    may = isinstance(error, Unavailable | Contended | OSError | MemoryError)
     return may and not isinstance(error, Closing | OutOfTime)
 
 
