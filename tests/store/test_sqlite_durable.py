@@ -226,6 +226,23 @@ async def test_what_the_disk_does_not_make_durable_is_not_answered_and_never_com
         assert len(await backend.journal.pending()) == 1
 
 
+async def test_a_damaged_file_is_told_and_nothing_is_written_into_it(url, change, tmp_path):
+    async with open_backend(url) as backend:
+        await backend.store.write([change("a")])
+    file = tmp_path / "hub.db"
+    connection = apsw.Connection(str(file))
+    root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'version'").get
+    connection.close()
+    with file.open("r+b") as opened:
+        opened.seek((root - 1) * 4096)
+        opened.write(b"\xff" * 4096)
+
+    async with open_backend(url) as backend:
+        with pytest.raises(Unavailable, match="the file is damaged; fhir-hub check says where"):
+            await backend.store.write([change("b")])
+        assert await backend.store.read(Key("Patient", "b")) is None
+
+
 async def test_what_cannot_be_stored_fails_alone_and_leaves_no_gap(url, change, together):
     async with open_backend(url) as backend:
         bad_text, bad_code = change("x", identifier("\ud800")), change("y", identifier(1j))

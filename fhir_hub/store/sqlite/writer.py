@@ -31,6 +31,7 @@ _REASONS = (
     (apsw.FullError, ": the disk is full"),
     (apsw.IOError, ": the disk takes no more"),
     (apsw.ReadOnlyError, ": it is read-only"),
+    (apsw.CorruptError, ": the file is damaged; fhir-hub check says where"),
 )
 
 
@@ -99,7 +100,7 @@ class Writer:
         """Write a group, and who joins it if it is open; False if one failed: none is written."""
         loop = asyncio.get_running_loop()
         # at most that many on the loop's thread
-        if sum(job.size for job in group) <= GROUP_SIZE and self._begin(wait_ms=0):
+        if sum(job.size for job in group) <= GROUP_SIZE and not self._begin(wait_ms=0):
             joined, until = group, loop.time() + COMPANY_S
             while joined:
                 if not self._fill(joined):
@@ -112,22 +113,23 @@ class Writer:
         await loop.run_in_executor(self._thread, self._commit, group)
         return True
 
-    def _begin(self, wait_ms: int) -> bool:
-        """Say whether a transaction has begun; False if another process is writing."""
+    def _begin(self, wait_ms: int) -> apsw.Error | None:
+        """Begin a transaction; return why it cannot be: another process is writing, mostly."""
         self._connection.set_busy_timeout(wait_ms)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._book.begin()
-        except apsw.Error:
+        except apsw.Error as error:
             self._roll_back()
-            return False
-        return True
+            return error
+        return None
 
     def _begin_and_fill(self, group: list[Job[Work]]) -> bool:
-        if self._begin(_BUSY_MS):
+        error = self._begin(_BUSY_MS)
+        if error is None:
             return self._fill(group) and self._put(group)
         for job in group:
-            job.error = Unavailable("the database cannot be written now")
+            job.error = _unavailable(error)
         return True
 
     def _fill(self, group: list[Job[Work]]) -> bool:
