@@ -95,7 +95,12 @@ def import_(
 
     if bool(facility) == bool(system):
         refuse("give --facility or --system / 请指定 --facility 或 --system")
+    for name, address in (("--target", target), ("--system", system)):
+        if address and ":" not in address:
+            refuse(f"{name}: write a system's address, such as http://loinc.org / 请写系统地址")
     elements = [_element(file, number, row) for number, row in _rows(file)]
+    if not elements:
+        fail(f"{file}: there is no code in it / 文件中没有编码")
     group = {"source": system or local(facility), "target": target, "element": elements}
     resource = {"resourceType": "ConceptMap", "status": "active", "group": [group]}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +114,14 @@ def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("gb18030", "replace")
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    try:
+        return _read(file, reader)
+    except csv.Error as error:
+        fail(f"{file} line {reader.line_num}: {error} / 第 {reader.line_num} 行格式有误")
+
+
+def _read(file: Path, reader: "csv.DictReader[str]") -> list[tuple[int, dict[str, str]]]:
     if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
         fail(f"{file}: there is no column {missing[0]} / 缺少列 {missing[0]}")
     return [

@@ -115,5 +115,5 @@ def line(row: Mapping[str, Any]) -> str:
     told = ": ".join(filter(None, (why, " ".join(filter(None, more)))))
     state = f"{row['was']} → {row['state']}" if "was" in row else row["state"]
     sender = "|".join(filter(None, (row["application"], row["facility"])))
-    parts = (f"{row['number']:>8}", row["received"][:19], f"{state:<11}", f"{row['type']:<8}")
+    parts = (f"{row['number']:>8}", f"{row['received'][:19]}Z", f"{state:<11}", f"{row['type']:<8}")
     return "  ".join((*parts, sender, row["controlId"], " ".join(row["links"][:1]), told)).rstrip()

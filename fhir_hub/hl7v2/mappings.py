@@ -28,6 +28,7 @@ from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path as FieldPath
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
+from fhir_hub.hl7v2.rows.elements import near
 from fhir_hub.hl7v2.rows.row import Scope
 from fhir_hub.hl7v2.senders.local_codes import LocalCodes
 from fhir_hub.hl7v2.settings import Settings
@@ -305,7 +306,9 @@ class Mappings:
             for number, row in enumerate(document.get("field", []), start=1):
                 if row["map"] not in used:
                     where = f"senders/{sender}.toml row {number}"
-                    problems.append(f"{where}: no message uses a map {row['map']}")
+                    problems.append(
+                        f"{where}: no message uses a map {row['map']}{near(row['map'], used)}"
+                    )
         tables = {f"tables/{name}.toml": {name: one} for name, one in self._files.tables.items()}
         tables |= {f"senders/{one.name}.toml": dict(one.tables) for one in self._senders}
         problems += wrong_codes(self._files.segments.values(), tables, self._definitions)

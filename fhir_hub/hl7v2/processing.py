@@ -32,7 +32,7 @@ from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.journal.course import Course, NotKept, day_of, held_up, interrupted, late
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
-from fhir_hub.hl7v2.journal.reasons import reason
+from fhir_hub.hl7v2.journal.reasons import named, reason
 from fhir_hub.hl7v2.listener import Log
 from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Retold
@@ -107,6 +107,8 @@ class Processing:
                     self.log("message_fault", number=course.number, fault=error)
                 elif isinstance(error, InvalidResource):
                     self._tell_invalid(course.number, error)
+                else:
+                    self.log("message_refused", number=course.number, reason=named(error))
                 return await self.fail(course, error)
 
     async def _attempt(self, course: Course) -> bytes:
@@ -203,6 +205,8 @@ class Processing:
     async def fail(self, course: Course, error: Exception, state: State = "failed") -> bytes:
         """Record that the message failed; what was done once stays done, with the reason."""
         answer, entered = self.reading.answer(course.read, ack_for(error)), course.entered
+        if state == "dead":
+            self.log("message_dead", number=course.number, reason=named(error))
         finish = self._finish(course, state, answer, reason(error))
         if course.is_redone:
             finish = replace(finish, state="done", ack=entered.ack, links=entered.links)

@@ -203,7 +203,8 @@ def _checked(
     try:
         entry = _entry(where, written, rows, scope, problems)
     except ValueError as error:
-        problems.append(f"{where}: {error}")
+        if len(problems) == found:  # else it comes of a row that is named already
+            problems.append(f"{where}: {error}")
         return None
     return entry if len(problems) == found else None
 

@@ -125,6 +125,7 @@ class Receiver:
         """Return the acknowledgment of a block; never raises for what a message holds."""
         way = channel or self.reading.channel
         if block.is_cut or len(block.raw) > way.size_bytes:
+            self._log("message_too_large", channel=way.name, size_bytes=len(block.raw))
             return self.refuse(block.raw, TooLarge("the message is over the size limit"), way)
         return await self.receive(block.raw, way, on_kept)
 
@@ -175,6 +176,7 @@ class Receiver:
         kept = await self._keep(message, course, is_early=is_early)
         course.entered = kept.entered
         if kept.is_changed:
+            self._log("message_quarantined", number=course.number)
             return await self.processing.fail(course, changed(course.read.is_strict), "quarantined")
         if course.on_kept is not None and course.read.fault is None:
             course.on_kept(course.number, self.reading.answer(course.read, ack.COMMITTED))

@@ -8,6 +8,7 @@ Spec: HL7v2 chapter 2, 2.10.3 (batch); HL7 Minimal Lower Layer Protocol
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncGenerator, Iterable
 from typing import NamedTuple
 
@@ -63,18 +64,24 @@ def read_answer(raw: bytes) -> Result:
 
 
 async def send(
-    messages: Iterable[bytes], host: str, port: int, *, timeout_s: float = 30.0
+    messages: Iterable[bytes],
+    host: str,
+    port: int,
+    *,
+    timeout_s: float = 30.0,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Result, None]:
     """Send the messages over one connection, each after the answer to the one before.
 
     Yields one result a message. After a silence or a broken connection it connects anew, so
-    that a late answer is not taken for the next one. Raises `Unavailable` if nobody listens.
+    that a late answer is not taken for the next one. Raises `Unavailable` if nobody listens,
+    or TLS ends before a connection is there.
     """
     connection: _Connection | None = None
     try:
         for message in messages:
             if connection is None:
-                connection = await _connect(host, port, timeout_s)
+                connection = await _connect(host, port, timeout_s, tls)
             try:
                 async with asyncio.timeout(timeout_s):
                     answer = await connection.exchange(message)
@@ -82,7 +89,9 @@ async def send(
             except (TimeoutError, OSError, FhirError) as error:
                 connection.close()
                 connection = None
-                yield Result(control_id(message), "", _reason(error, timeout_s))
+                yield Result(
+                    control_id(message), "", _reason(error, timeout_s, is_tls=tls is not None)
+                )
     finally:
         if connection is not None:
             connection.close()
@@ -107,17 +116,31 @@ class _Connection:
         self.writer.close()
 
 
-async def _connect(host: str, port: int, timeout_s: float) -> _Connection:
+async def _connect(
+    host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None
+) -> _Connection:
     try:
         async with asyncio.timeout(timeout_s):
-            return _Connection(*await asyncio.open_connection(host, port))
+            return _Connection(*await asyncio.open_connection(host, port, ssl=tls))
+    except ssl.SSLError as error:
+        raise Unavailable(f"TLS with {host}:{port} / TLS 握手失败: {_of_tls(error)}") from None
     except (TimeoutError, OSError):
         raise Unavailable(f"nobody answers at {host}:{port} / 无法连接 {host}:{port}") from None
 
 
-def _reason(error: Exception, timeout_s: float) -> str:
+def _of_tls(error: ssl.SSLError) -> str:
+    """Return why: what the receiver's certificate lacks, or what he says of ours."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return (error.reason or type(error).__name__).replace("_", " ").lower()
+
+
+def _reason(error: Exception, timeout_s: float, *, is_tls: bool) -> str:
     if isinstance(error, TimeoutError):
         return f"no acknowledgment within {timeout_s:g} s / {timeout_s:g} 秒内没有应答"
     if isinstance(error, FhirError):
         return f"the answer is no acknowledgment / 应答无效: {error}"
+    if is_tls:  # TLS 1.3 refuses a client's certificate behind the handshake, and may not say so
+        closed = "the receiver closed the connection: does he take this certificate?"
+        return f"{closed} / 对方关闭了连接, 请检查客户端证书"
     return "the receiver closed the connection / 对方关闭了连接"

@@ -128,6 +128,7 @@ async def test_a_message_over_the_limit_of_its_channel_is_refused(start):
         assert b"MSA|AA|C1" in await ways.send(adt("C1") + long)
         refused = await ways.send(adt("C2", msh_3="LIS", msh_9="ORU^R01") + long)
         assert b"MSA|AE|C2" in refused
+        assert ways.seen.events == ["message_too_large"]
 
 
 async def test_connections_over_the_limit_of_a_port_are_refused(start):

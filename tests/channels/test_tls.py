@@ -77,6 +77,7 @@ async def test_a_certificate_says_who_may_be_sent_as(start, certificates, client
         other = await ways.connect("lab", client_tls("ris.hospital.example"))
         assert b"MSA|AR|C4" in await other.send(adt("C4", msh_3="LIS"))
         assert len(await ways.kept()) == 2
+        assert ways.seen.events == ["sender_refused", "sender_refused"]
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,8 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
         ("code,name\nNA1,x\n", "there is no column target"),
         ("code,target\n,2951-2\n", "line 2: no code"),
         ("code,target,equivalence\nNA1,2951-2,same\n", "line 2: equivalence is one of"),
+        ('code,target\nNA1,"2951-2\n', "unexpected end of data"),
+        ("code,target\n", "there is no code in it"),
     ],
 )
 def test_a_table_with_a_mistake_is_refused_with_its_line(run, tmp_path, table, told):
@@ -96,6 +98,9 @@ def test_a_table_needs_to_know_whose_codes_they_are(run, tmp_path):
 
     ended = run("codes", "import", file, "--target", "http://loinc.org", "--out", "x.json")
     assert (ended.code, "--facility or --system" in ended.err) == (2, True)
+    named = ("--facility", "TEST01", "--target", "loinc", "--out", "x.json")
+    ended = run("codes", "import", file, *named)
+    assert (ended.code, "--target: write a system's address" in ended.err) == (2, True)
 
 
 def test_without_a_database_there_are_no_codes(run, tmp_path):

@@ -2,19 +2,21 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import parts
 import pytest
+import trustme
 
 from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
 
 
 @contextmanager
-def receiver(ack_code: str) -> Iterator[int]:
+def receiver(ack_code: str, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """A receiver in a thread that answers every message with `ack_code`; yields its port."""
     ports: list[int] = []
     started = threading.Event()
@@ -26,7 +28,7 @@ def receiver(ack_code: str) -> Iterator[int]:
         return b"MSH|^~\\&|B||A||2024||ACK|1|P|2.4\rMSA|%s|%s\r" % (ack_code.encode(), control_id)
 
     async def serve() -> None:
-        async with Listener(everyone(answer)) as listener:
+        async with Listener(everyone(answer), tls=tls) as listener:
             await listener.start()
             ports.append(listener.port)
             started.set()
@@ -107,3 +109,50 @@ def test_a_batch_whose_count_is_wrong_is_sent_and_told(run, first, tmp_path):
     assert ended.code == 1
     assert "BTS-1 says 3, but 2 messages came" in ended.err
     assert ended.out.splitlines()[-1] == "2 messages: 2 accepted, 0 not"
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory):
+    """Return the paths of an authority's certificate and of one by it for a client, by name."""
+    folder, authority = tmp_path_factory.mktemp("pem"), trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    client = authority.issue_cert("lis.hospital.example")
+    client.private_key_and_cert_chain_pem.write_to_path(folder / "lis.pem")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
+    server.verify_mode = ssl.CERT_REQUIRED
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    return {"ca": folder / "ca.pem", "lis": folder / "lis.pem", "server": server}
+
+
+def test_over_tls_both_show_certificates(run, first, pem):
+    with receiver("AA", pem["server"]) as port:
+        to = f"mllps://127.0.0.1:{port}"
+        shown = ("--tls-ca", pem["ca"], "--tls-certificate", pem["lis"])
+        ended = run("send", first, "--to", to, *shown)
+        without = run("send", first, "--to", to, "--tls-ca", pem["ca"])
+        unknown = run("send", first, "--to", to)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[-1] == "1 message: 1 accepted, 0 not"
+    assert without.code == 1
+    assert "does he take this certificate?" in without.out
+    assert (unknown.code, unknown.out) == (1, "")
+    assert f"TLS with 127.0.0.1:{port}" in unknown.err
+    assert "self-signed certificate in certificate chain" in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("mllp://a:1", "--tls-ca", "ca"), "write mllps://"),
+        (("mllps://a:1", "--tls-key", "ca"), "give its --tls-certificate"),
+        (("mllps://a:1", "--tls-certificate", "ca"), "no certificate with its key in PEM"),
+        (("mllps://a:1", "--tls-ca", "message"), "no certificates in PEM"),
+    ],
+)
+def test_files_of_tls_that_cannot_be_used_are_wrong_usage(run, first, pem, words, told):
+    files = {"ca": pem["ca"], "message": first}
+    ended = run("send", first, "--to", *(files.get(word, word) for word in words))
+
+    assert ended.code == 2
+    assert told in ended.err

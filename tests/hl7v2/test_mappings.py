@@ -77,6 +77,8 @@ ROWS = (
     ('{ to = "identifier", from = "ANYHL7SEGMENT-1", as = "Identifier" }', "HL7v2"),
     ('{ to = "identifier", from = "pid3", as = "Identifier" }', "not an HL7v2 path"),
     ('{ to = "identifier", from = "PID-3", as = "Nonsense" }', "no datatype Nonsense"),
+    ('{ to = "identifier", from = "PID-3", as = "Identifer" }', "did you mean Identifier"),
+    ('{ to = "gender", value = "mle" }', "'mle' is no code of gender; write one of female, male"),
     ('{ to = "gender", from = "PID-8", table = "Nonsense" }', "no table Nonsense"),
     ('{ to = "gender", from = "PID-8", table = "AdministrativeSex", as = "Money" }', "not Money"),
     ('{ to = "gender", call = "nonsense" }', "no function nonsense"),
@@ -236,6 +238,14 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
     with pytest.raises(InvalidMapping) as caught:
         load(tmp_path, {"senders/x.toml": sender(*rows)})
     assert len(caught.value.problems) == 2
+
+
+def test_a_mistake_in_a_map_that_many_messages_use_is_told_once(tmp_path):
+    row = 'map = "OBX-Observation"\nto = "status"\nvalue = "final"\nwhen = { "OBX-11.x" = false }'
+    with pytest.raises(InvalidMapping) as caught:
+        load(tmp_path, {"senders/x.toml": sender(row)})
+    (problem,) = caught.value.problems
+    assert problem.startswith("senders/x.toml row 1: not an HL7v2 path: 'OBX-11.x'")
 
 
 def test_a_sites_map_replaces_the_built_in_one_of_the_same_name(tmp_path):

@@ -67,13 +67,14 @@ async def test_without_a_control_id_the_bytes_tell(receiver, backend, count):
     assert len(await backend.journal.recent()) == 2
 
 
-async def test_the_same_control_id_with_other_content_is_refused(receiver, backend, count):
+async def test_the_same_control_id_with_other_content_is_refused(receiver, backend, count, log):
     await receiver.receive(oru())
 
     answer = await receiver.receive(oru(value="6.2", version="2.5"))
     assert b"MSA|AE|C1\rERR||MSH^1^10|205^Duplicate key identifier^HL70357|E|" in answer
     assert await count("Observation") == 1
     assert [one.state for one in await backend.journal.recent()] == ["quarantined", "done"]
+    assert log.lines == ["message_quarantined {'number': 2}"]
 
 
 async def test_a_strict_sender_that_uses_a_control_id_again_is_rejected(
@@ -103,7 +104,7 @@ async def test_fifty_messages_at_once_about_an_unknown_patient_make_one(receiver
 
 
 async def test_a_refused_message_is_answered_with_the_reason_and_may_come_again(
-    receiver, backend, convert, count
+    receiver, backend, convert, count, log
 ):
     convert.fault = NotSupported("no map for this message")
     answer = await receiver.receive(oru(version="2.5"))
@@ -111,6 +112,7 @@ async def test_a_refused_message_is_answered_with_the_reason_and_may_come_again(
     assert b"MSA|AR|C1\rERR|||200^Unsupported message type^HL70357|E|" in answer
     (entered,) = await backend.journal.recent()
     assert (entered.state, entered.error) == ("failed", "NotSupported: no map for this message")
+    assert log.lines == ["message_refused {'number': 1, 'reason': 'NotSupported'}"]
     convert.fault = None
     assert b"MSA|AA|C1" in await receiver.receive(oru(version="2.5"))
     assert await count("Observation") == 1

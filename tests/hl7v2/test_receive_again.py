@@ -161,7 +161,7 @@ async def test_an_end_that_cannot_be_written_is_written_later(hub):
     assert await hub.send() == ("C1", "AE")
     while await hub.states() != ["failed"]:
         await asyncio.sleep(0)
-    assert hub.lines == ["message_not_finished"]
+    assert hub.lines == ["message_refused", "message_not_finished"]
 
 
 async def test_who_is_answered_late_hears_the_end_when_sending_again(backend, clock):

@@ -238,6 +238,7 @@ class Intake:
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
+            self._log("sender_refused", channel=channel.name)
             error = NotAllowed("the client's certificate does not stand for MSH-3 and MSH-4")
             answer = self._refused(channel, block, error, caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):

@@ -19,8 +19,23 @@ def reason(error: Exception) -> str:
     """Return the line that the journal keeps: `InvalidMessage: no such number [MRG-1]`."""
     if not isinstance(error, FhirError):
         return INTERNAL
-    place = next((issue.expression for issue in error.issues if issue.expression), "")
+    place = _place(error)
     return f"{type(error).__name__}: {error}{f' [{place}]' if place else ''}"
+
+
+def named(error: Exception) -> str:
+    """Return what the log says: the kind of the error and its place; the journal has the text.
+
+    >>> named(errors.InvalidMessage("no such number", location="MRG-1"))
+    'InvalidMessage MRG-1'
+    """
+    if not isinstance(error, FhirError):
+        return INTERNAL
+    return f"{type(error).__name__} {_place(error)}".rstrip()
+
+
+def _place(error: FhirError) -> str:
+    return next((issue.expression for issue in error.issues if issue.expression), "")
 
 
 def shown(reason: str) -> dict[str, str]:

@@ -121,6 +121,9 @@ def _acting(
     if row.is_resource:
         return lambda test: supporting(row, goal, test), 0, ()
     if row.value is not None:
+        if isinstance(row.value, str) and goal.codes and row.value not in goal.codes:
+            listed = ", ".join(sorted(goal.codes))
+            raise ValueError(f"{row.value!r} is no code of {row.to}; write one of {listed}")
         put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
         return lambda test: constant(row, put, test), int(decorates), ()
     if isinstance(row.kind, Mapping):

@@ -9,6 +9,8 @@ Spec: https://hl7.org/fhir/R4/elementdefinition.html#path
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -44,6 +46,16 @@ class Target(NamedTuple):
         return is_open or resource_type in self.references
 
 
+def near(name: str, known: Iterable[str]) -> str:
+    """Return what to say of a name that is not among the `known`: the nearest of them.
+
+    >>> near("CWW", ["CWE", "ST"]), near("x", ["CWE"])
+    ('; did you mean CWE?', '')
+    """
+    found = get_close_matches(name, known)
+    return f"; did you mean {', '.join(found)}?" if found else ""
+
+
 @lru_cache(maxsize=2048)  # the rows of a segment stand in the maps of many messages
 def target(definitions: Definitions, resource_type: str, path: str) -> Target:
     """Return where `path` leads in a resource of that type; raises `ValueError` if nowhere."""
@@ -59,7 +71,9 @@ def target(definitions: Definitions, resource_type: str, path: str) -> Target:
         name, label = match[1], match[2] or ""
         element, kind = _element(structure, prefix, name)
         if element is None:
-            raise ValueError(f"{prefix} has no element {name}")
+            names = (one.removeprefix(f"{prefix}.") for one in structure.elements)
+            there = [one for one in names if "." not in one]
+            raise ValueError(f"{prefix} has no element {name}{near(name, there)}")
         if label and not element.is_list:
             raise ValueError(f"{prefix}.{name} is no list: an item of it cannot be named")
         step = Step(name, element.is_list, label)
