@@ -13,6 +13,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (MSA-2) and 2.9.3; HL7 Minimal Lower Layer Protocol
 """
 
 import asyncio
+import re
 import ssl
 from contextlib import suppress
 from typing import NamedTuple
@@ -27,6 +28,8 @@ _MOST_ANSWER = 1 << 20
 _CLOSING_S = 1.0
 _PIECE = 1 << 16
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
+_CODES = (*ACCEPTED, *REFUSED, "AE", "CE")
+_ERROR_CODE = re.compile(r"[A-Za-z0-9.-]{1,10}", re.ASCII)
 
 
 class NoAnswer(Exception):
@@ -38,7 +41,7 @@ class NoAnswer(Exception):
 
 
 class Answer(NamedTuple):
-    """MSA-1, MSA-2, and the code of table 0357 that ERR has."""
+    """MSA-1 (`unknown` if it is no code of table 0008), MSA-2, and ERR's code of table 0357."""
 
     ack_code: str
     control_id: str
@@ -55,7 +58,10 @@ def read_answer(raw: bytes) -> Answer:
     error = message.first("ERR")
     code = (error.value(3) or error.value(1, 4)) if error is not None else ""
     ack_code = acknowledgment.value(1).strip().upper()
-    return Answer(ack_code, acknowledgment.value(2).strip(), code[:20])
+    if ack_code and ack_code not in _CODES:
+        ack_code = "unknown"  # it may be anything, and is logged
+    is_code = _ERROR_CODE.fullmatch(code) is not None
+    return Answer(ack_code, acknowledgment.value(2).strip(), code if is_code else "")
 
 
 class Link:
@@ -101,7 +107,7 @@ class Link:
             reason = "no connection in time" if self._writer is None else "no answer in time"
             await self.close()
             raise NoAnswer(reason) from None
-        except (OSError, FhirError) as error:
+        except (OSError, UnicodeError, FhirError) as error:
             reason = _reason(error, is_connected=self._writer is not None)
             await self.close()
             raise NoAnswer(reason) from None

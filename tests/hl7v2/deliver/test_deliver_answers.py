@@ -3,8 +3,10 @@
 Spec: HL7v2 chapter 2, 2.9.2; HL7 Minimal Lower Layer Protocol; RFC 8446 (close_notify)
 """
 
+import asyncio
 import ssl
 
+import parts
 import pytest
 import trustme
 from deliver_parts import Peer, ack, partner, patient, put
@@ -64,6 +66,10 @@ def text(number, code="AA", more=""):
         pytest.param(
             lambda number, _: [ack("AE", "OTHER"), ack("AA", number)], id="of another message"
         ),
+        pytest.param(
+            lambda number, _: [block(text(number, more="|" + "x" * 3_000_000).encode())], id="huge"
+        ),
+        pytest.param(lambda number, _: [ack("CA", number)], id="of enhanced mode"),
     ],
 )
 async def test_an_acknowledgment_is_read_however_it_is_written(client, delivering, store, write):
@@ -91,6 +97,41 @@ async def test_what_says_nothing_of_the_message_is_no_answer(client, delivering,
 
     await peer.stop()
     assert [control_id(raw) for raw in peer.received][:2] == [control_id(peer.received[0])] * 2
+
+
+@pytest.mark.parametrize(
+    ("code", "count", "known"),
+    [("CR", 1, "CR"), ("CE", 2, "CE"), ("沈桂芳", 2, "unknown"), ("A" * 9000, 2, "unknown")],
+)
+async def test_what_a_dead_message_is_logged_with_is_a_code_of_hl7(
+    client, delivering, store, logged, code, count, known
+):
+    error = "ERR|||沈桂芳 310229195304129989"
+    raw = f"{MSH}\rMSA|{code}|%s\r{error}\r"
+    peer = Writing(
+        lambda number, at: [block((raw % number).encode()) if at <= count else ack("AA", number)]
+    )
+    await peer.start()
+
+    async with delivering(his=partner(peer, timeout_s=60, attempts=2)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+    await peer.stop()
+
+    (dead,) = await dead_messages(store)
+    assert (dead.ack_code, dead.error_code) == (known, "")
+    assert [line["ack_code"] for event, line in logged if event == "message_dead"] == [known]
+    assert len(peer.received) == count + 1
+
+
+async def test_a_host_that_is_no_name_is_one_that_does_not_answer(client, delivering, logged, peer):
+    his = partner(peer, address="mllp://a..b:2575", failures=2)
+    async with delivering(his=his) as running:
+        await put(client, patient(1))
+        async with asyncio.timeout(parts.PATIENCE_S):
+            await running.until("his", "open")
+
+    assert logged[0] == ("partner_silent", {"partner": "his", "reason": "no connection"})
 
 
 @pytest.fixture(scope="module")
