@@ -164,8 +164,8 @@ def _pressure(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> l
 
 
 def _repetitions(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
-    """Write components that are mere values, each as a repetition."""
-    value_path, kind_path, unit_path = paths
+    """Write components that are mere values, each as a repetition, and what is usual of all."""
+    value_path, kind_path, unit_path, bounds_path = paths
     for one in values:
         (name,) = (name for name in one.value if name.startswith("value"))
         observed = write_quantities.observed(name.removeprefix("value"), one.value[name], out)
@@ -174,6 +174,9 @@ def _repetitions(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -
         seat.put(kind_path, [observed.kind])
         if observed.unit:
             seat.put(unit_path, observed.unit)
+    for usual in values[0].value.get("referenceRange", ())[:1]:
+        if bounds := write_quantities.reference_range(usual, out):
+            seat.put(bounds_path, bounds)
     return values
 
 

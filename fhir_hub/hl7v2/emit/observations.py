@@ -68,15 +68,20 @@ def apart(observation: Json, out: Outbound) -> tuple[Json, list[tuple[str, Json]
 
 
 def repeats(observation: Json, out: Outbound) -> bool:
-    """Say whether all components are mere values of the Observation's own code, of one type."""
+    """Say whether all components are mere values of the Observation's own code, of one type.
+
+    What is usual is the same for all, or said of none: OBX-7 is of all repetitions.
+    """
     components = observation.get("component", [])
     if any(name.startswith("value") for name in observation) or len(components) < 2:
         return False
     kinds: set[Any] = set()
     values: list[Any] = []
     for one in components:
-        names = [name for name in one if name not in ("id", "code")]
+        names = [name for name in one if name not in ("id", "code", "referenceRange")]
         if one.get("code") != observation.get("code") or len(names) != 1:
+            return False
+        if one.get("referenceRange") != components[0].get("referenceRange"):
             return False
         seen = _observed(names[0], one[names[0]], out)
         if seen is None or seen.kind not in _REPEATED or seen.value in values:
