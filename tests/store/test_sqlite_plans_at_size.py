@@ -27,6 +27,7 @@ from fhir_hub.store.sqlite.store import open_sqlite
 MODELS, COPIES = 20, 42
 MOST_STEPS, LONGER = 230_000, 560_000
 WHO, LOINC, CLASS = f"Patient/{patient_id(77)}", "http://loinc.org", "urn:oid:2.16.156.10011.1.19"
+MANY = ",".join(f"{LOINC}|{number}-0" for number in range(300))
 RESULT, HOME = result_id(77, 1, 2), home_id(77, 3)
 
 QUICK = f"""
@@ -42,6 +43,10 @@ Observation?code={LOINC}|14771-0
 Observation?code=14771-0,4548-4
 Observation?code={LOINC}|14771-0&_sort=-date
 Observation?code={LOINC}|
+Observation?code={MANY}
+Observation?code={MANY}&_sort=-date
+Observation?patient={WHO}&code={MANY}
+Observation?status=final&identifier={MANY}
 Observation?status=final
 Observation?status=final&_sort=-date
 Observation?status:not=final

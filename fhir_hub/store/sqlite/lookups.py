@@ -2,9 +2,10 @@
 
 A message asks whether any of twenty numbers is known, finds that most are not, and its commit
 asks again. Such a plan (one part, plain codes or references) needs no statement of its own: each
-code is one step into `by_code`, and those of one system are one statement. Where that is all, it
-also brings what is found: one statement sees one state by itself. With a part for `_id` the
-resource is found by its key, and its other codes are looked up.
+code is one step into `by_code`, and those of one system are one statement, or several if they are
+many: a message may have hundreds of results. Where one statement is all, it also brings what is
+found: it sees one state by itself. With a part for `_id` the resource is found by its key, and its
+other codes are looked up.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,8 @@ from fhir_hub.store.sqlite.conditions import CODED, is_walked
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.pages import STORED
 
-_MOST = 400  # codes; more are a matter for one statement
+_MOST = 10_000  # codes; more are a matter for one statement
+_TOGETHER = 400  # of them in a statement
 _OWN = "SELECT rid FROM resource WHERE type = ? AND logical_id = ? AND shape <> 0"
 _HOLDERS = "SELECT by_code.rid FROM by_code WHERE parameter = ? AND "
 _HELD = (
@@ -31,7 +33,7 @@ _HOLDS, _OF_SYSTEM = "code = ?", " AND system = ?"
 _FIRST = " ORDER BY by_code.rid LIMIT ?"
 _SOME = " LIMIT ?"
 _IS_ONE = " AND rid = ?"
-_SIZES = (4, 16, 64, _MOST)  # of how many codes a statement is compiled
+_SIZES = (4, 16, 64, _TOGETHER)  # of how many codes a statement is compiled
 
 _Codes = tuple[tuple[str, str | None], ...]  # each with its system, as in `Is`
 
@@ -152,15 +154,12 @@ class Lookups:
     def _steps(
         self, number: int, part: Has, codes: _Codes
     ) -> Sequence[tuple[str, tuple[int | str, ...]]]:
-        """Return the conditions that find who holds one of the codes, one for those of a system."""
+        """Return the conditions that find who holds one of the codes, of one system each."""
         parameter = self._names.parameter(number, part.parameter, part.kind)
         if parameter is None:
             return ()
-        grouped: dict[str | None, list[str]] = {}
-        for code, system in codes:
-            grouped.setdefault(system, []).append(code)
         steps: list[tuple[str, tuple[int | str, ...]]] = []
-        for system, some in grouped.items():
+        for system, some in _by_system(codes):
             holds = _HOLDS
             if len(some) > 1:
                 holds, some = _among(some)
@@ -169,6 +168,16 @@ class Lookups:
             elif (system_id := self._names.system(system)) is not None:
                 steps.append((holds + _OF_SYSTEM, (parameter, *some, system_id)))
         return steps
+
+
+def _by_system(codes: _Codes) -> Iterator[tuple[str | None, list[str]]]:
+    """Yield the codes of each system, so many together as a statement takes."""
+    grouped: dict[str | None, list[str]] = {}
+    for code, system in codes:
+        grouped.setdefault(system, []).append(code)
+    for system, some in grouped.items():
+        for at in range(0, len(some), _TOGETHER):
+            yield system, some[at : at + _TOGETHER]
 
 
 def _among(codes: list[str]) -> tuple[str, list[str]]:

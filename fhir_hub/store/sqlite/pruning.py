@@ -1,7 +1,9 @@
-"""A plan without the alternatives that nothing stored can meet.
+"""A plan without the alternatives that nothing stored can meet, and with many codes as one value.
 
 A chain asks for what a contained resource says too, and where no resource of the type has
-contained any there is no such name. What is left is the plan that an index is best walked for.
+contained any there is no such name. What is left is the plan that an index is best walked for: of
+one code that is a range of its own, of hundreds these would be too many, and each row would be
+asked for each.
 
 Spec: https://hl7.org/fhir/R4/search.html#contained
 """
@@ -10,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fhir_hub.search.entry import Entry
-from fhir_hub.search.plan import And, Has, LinkedBy, Links, Not, Or, Plan
+from fhir_hub.search.plan import Among, And, Has, Is, LinkedBy, Links, Not, Or, Plan, Test
 from fhir_hub.search.predicate import passes_any
 from fhir_hub.store.sqlite.conditions import Conditions, Scope
+
+MANY_CODES = 100  # from here on they are one value
 
 
 def pruned(plan: Plan, scopes: Sequence[Scope], conditions: Conditions) -> Plan:
@@ -31,8 +35,23 @@ def pruned(plan: Plan, scopes: Sequence[Scope], conditions: Conditions) -> Plan:
         case LinkedBy(resource_type, _, inner):
             far = conditions.scopes((resource_type,))
             return replace(plan, plan=pruned(inner, far, conditions))
+        case Has():
+            return plan if len(plan.tests) < MANY_CODES else _gathered(plan)
         case _:
             return plan
+
+
+def _gathered(has: Has) -> Has:
+    """Return what asks for the same with the codes of a system as one test."""
+    of_system: dict[str | None, set[str]] = {}
+    others: list[Test] = []
+    for test in has.tests:
+        if isinstance(test, Is) and test.code is not None:
+            of_system.setdefault(test.system, set()).add(test.code)
+        else:
+            others.append(test)
+    among = [Among(frozenset(codes), system) for system, codes in of_system.items()]
+    return replace(has, tests=(*others, *among))
 
 
 def _may_be_met(plan: Plan, scopes: Sequence[Scope], conditions: Conditions) -> bool:

@@ -31,6 +31,7 @@ from fhir_hub.store.sqlite.conditions import CODED, Conditions, Scope, is_walked
 from fhir_hub.store.sqlite.indexes import Indexes
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.pages import by_creation, collected, with_content
+from fhir_hub.store.sqlite.pruning import MANY_CODES
 from fhir_hub.store.sqlite.sql import FALSE, Arm, Bound, Slot, Sql
 
 _KEPT = 500
@@ -182,7 +183,7 @@ class Recipes:
 
 def _shape(part: Plan, values: list[Bound]) -> _PartShape | None:
     """Return the shape of a part and add its values, or None if it is not a simple one."""
-    if type(part) is not Has or not part.tests or part.parameter in _OWN:
+    if type(part) is not Has or not 0 < len(part.tests) < MANY_CODES or part.parameter in _OWN:
         return None
     if not is_walked(part.parameter):
         return None
