@@ -209,6 +209,8 @@ async def test_what_a_full_disk_did_not_take_is_done_in_the_order_in_which_it_ca
         answers = []
         for number in range(1, 5):
             answers.append(asyncio.create_task(receiver.receive(oru(f"C{number}"))))
+            while not paused:  # the first has found the disk full, however busy the machine is
+                await asyncio.sleep(0)
             await others_go_on()
         await run("DROP TRIGGER full")
         answers.append(asyncio.create_task(receiver.receive(oru("C5"))))
