@@ -15,7 +15,17 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning.rules import INNER, KEYS, OTHERS, RULES, coded, hashable, override, who
+from fhir_hub.hl7v2.meaning.rules import (
+    INNER,
+    KEYS,
+    OTHERS,
+    RULES,
+    coded,
+    contents,
+    hashable,
+    override,
+    who,
+)
 from fhir_hub.r4.definitions import Definitions
 
 Resource = dict[str, Any]
@@ -130,6 +140,8 @@ def fill(
             elif element in INNER:
                 later = {name: value[name] for name in INNER[element] if name in value}
                 result[element] = {**later, **known[element]}
+            elif kind == "DocumentReference" and element == "content":
+                result[element] = contents(value, known[element], "")
         elif kind == "Encounter" and element in INNER:
             if begun := {name: value[name] for name in INNER[element] if name in value}:
                 result[element] = begun

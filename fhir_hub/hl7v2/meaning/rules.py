@@ -195,6 +195,15 @@ def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
     return joined
 
 
+def contents(old: Sequence[Json], new: Sequence[Json], day: str) -> Sequence[Json]:
+    """Return what a document says: who tells of it without its text leaves the text that it has."""
+    return new if any(map(_has_text, new)) or not any(map(_has_text, old)) else old
+
+
+def _has_text(content: Json) -> bool:
+    return not {"data", "url"}.isdisjoint(content.get("attachment", ()))
+
+
 _EXTENSIONS = _united(lambda extension: extension.get("url", ""))
 OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
 _EVENT: Mapping[str, Rule] = {**OTHERS, "participant": _united(who)}
@@ -221,6 +230,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "Appointment": _EVENT,
         "CareTeam": {**OTHERS, "participant": _team},
         "DiagnosticReport": {**OTHERS, "result": _united(who)},
+        "DocumentReference": {**OTHERS, "content": contents},
         "Encounter": {
             **_EVENT,
             "period": _parts,

@@ -3,6 +3,8 @@
 Spec: HL7v2 chapter 9, T02, T06, T08, T10 and T11
 """
 
+import base64
+
 import pytest
 from meaning_parts import person, segment
 
@@ -48,3 +50,37 @@ async def test_a_document_is_in_force_again_when_what_replaced_it_is_cancelled(t
     await tell("T10", "0830", "D3", "D1")
     await tell("T10", "0840", "D4", "D1")
     assert (await tell("T11", "0850", "D3", "D1"))["D1"] == "superseded"
+
+
+@pytest.fixture
+def notify(say, every):
+    """Tell of a document, with its text or without; return the one that there is and its text."""
+
+    async def run(event, at, text="", **fields):
+        document = segment("TXA", f1="1", f2="DS", f3="TX", f4="20250314", f12="D1", **fields)
+        await say(
+            f"MDM^{event}", at, person(), document, *([f"OBX|1|TX|||{text}||||||F"] if text else [])
+        )
+        (found,) = await every("DocumentReference")
+        attachment = found["content"][0]["attachment"]
+        return found, base64.b64decode(attachment.get("data", "")).decode()
+
+    return run
+
+
+@pytest.mark.parametrize("event", ["T01", "T03", "T07", "T11"])
+async def test_a_notification_without_the_text_leaves_the_text(notify, event):
+    await notify("T02", "0800", "text", f17="PA")
+    found, text = await notify(event, "0810", f17="LA")
+
+    assert text == "text"
+    assert found["docStatus"] == "final"
+
+
+async def test_a_text_that_comes_after_the_notification_of_its_change_is_there(notify):
+    await notify("T03", "0810")
+    _, text = await notify("T02", "0800", "text")
+    assert text == "text"
+
+    _, text = await notify("T02", "0805", "another")
+    assert text == "text"
