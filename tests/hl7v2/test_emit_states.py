@@ -241,3 +241,81 @@ def test_what_ascii_lacks_is_escaped_and_read_again():
 
     assert emitted.raw.isascii()
     assert read(emitted, "Patient")[0]["name"][0]["text"] == "沈桂芳"
+
+
+def number(value, **more):
+    return {"identifier": [{"system": "http://clinic.example/n", "value": value} | more]}
+
+
+@pytest.mark.parametrize("version", ["2.4", "2.5.1"])
+def test_a_number_without_a_type_has_the_field_that_a_receiver_knows_it_by(version):
+    request = {
+        "resourceType": "ServiceRequest", "id": "s1", "status": "completed", "intent": "order",
+        "code": HBA1C, "subject": {"reference": "Patient/p1"}, **number("ORD9"),
+    }  # fmt: skip
+    specimen = {"resourceType": "Specimen", "id": "sp", **number("SP9")}
+    report = REPORT | number("REP9") | {"basedOn": [{"reference": "ServiceRequest/s1"}]}
+    report |= {"specimen": [{"reference": "Specimen/sp"}]}
+
+    emitted = emit_parts.written(
+        given(PATIENT, report, RESULT, request, specimen), receiver=Receiver(version=version)
+    )
+
+    ((_, control, placer, filler, *_),) = segments(emitted, "ORC")
+    (order,) = segments(emitted, "OBR")
+    assert control == "RE"  # not what became of the order: that says ORC-5
+    assert (placer, filler) == tuple(order[2:4])
+    assert [one.split("^")[0] for one in order[2:4]] == ["ORD9", "REP9"]
+    if version >= "2.5":
+        ((_, place, specimen_number, *_),) = segments(emitted, "SPM")
+        assert (place, specimen_number.split("&")[0]) == ("1", "^SP9")
+        assert emitted.left_out == ()
+
+
+def test_a_result_and_a_booking_of_an_untyped_number_are_told_by_it():
+    booked = {
+        "resourceType": "Appointment", "id": "a1", "status": "booked", **number("APP9"),
+        "start": "2025-03-14T10:30:00+08:00", "end": "2025-03-14T10:40:00+08:00",
+        "participant": [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}],
+    }  # fmt: skip
+
+    alone = emit_parts.written(given(PATIENT, RESULT | number("OBS9")))
+    booking = emit_parts.written(given(PATIENT, booked))
+
+    assert segments(alone, "OBR")[0][3].split("^")[0] == "OBS9"
+    assert segments(booking, "SCH")[0][2].split("^")[0] == "APP9"
+
+
+def test_who_issued_a_number_is_found_by_its_assigner():
+    laboratory = {
+        "resourceType": "Organization", "id": "lab", "name": "青浦检验所",
+        "address": [{"line": ["公园路1158号"], "city": "上海市"}],
+        "telecom": [{"system": "phone", "value": "021-59720000", "use": "work"}],
+    }  # fmt: skip
+    assigner = {"assigner": {"reference": "Organization/lab"}}
+    patient = PATIENT | {"identifier": [{"value": "M1", **assigner}]}
+    role = {
+        "resourceType": "PractitionerRole", "id": "r1",
+        "organization": {"reference": "Organization/lab"},
+        "practitioner": {"display": "戴慧"},
+    }  # fmt: skip
+    request = {
+        "resourceType": "ServiceRequest", "id": "s1", "status": "active", "intent": "order",
+        "code": HBA1C, "subject": {"reference": "Patient/p1"},
+        "requester": {"reference": "PractitionerRole/r1"},
+        "identifier": [{"value": "ORD9", **assigner}],
+    }  # fmt: skip
+    report = REPORT | {"basedOn": [{"reference": "ServiceRequest/s1"}]}
+    result = RESULT | {"performer": [{"reference": "Organization/lab"}]}
+
+    emitted = emit_parts.written(
+        given(patient, report, result, request, role, laboratory),
+        receiver=Receiver(version="2.5.1"),
+    )
+
+    assert segments(emitted, "PID")[0][3] == "M1^^^青浦检验所"
+    (order,) = segments(emitted, "ORC")
+    assert order[2] == "ORD9^青浦检验所"
+    assert order[22].startswith("公园路1158号^")
+    assert order[23].split("^")[0] == "021-59720000"
+    assert segments(emitted, "OBX")[0][24].startswith("公园路1158号^")

@@ -192,16 +192,32 @@ def _category(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> l
 
 
 def _requester(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
-    """Write who ordered (ORC-12), and in whose name (ORC-21)."""
-    who, facility, *_ = paths
+    """Write who ordered (ORC-12, ORC-24), and in whose name (ORC-21), with address and phones."""
+    who, facility, address, phone, own_address, *_ = paths
     value = values[0].value
     role = out.resource(value, "PractitionerRole") if "reference" in value else None
     person = write_people.practitioner(value, out)
     place = role["organization"] if role and "organization" in role else value
     at = write_places.organization(place, out)
     wrote = bool(person and seat.put(who, person))
-    wrote = bool(at and seat.put(facility, at)) or wrote
+    if at and seat.put(facility, at):
+        wrote = True
+        _reached(seat, address, phone, out.resource(place, "Organization"), out)
+    if person and (found := write_people.practitioner_of(value, out)):
+        _reached(seat, own_address, None, found, out)
     return values[:1] if wrote else []
+
+
+def _reached(
+    seat: Seat, address: Path, phone: Path | None, found: Json | None, out: Outbound
+) -> None:
+    """Write where an institution or a person is found: the first address, and the phones."""
+    for at in (found or {}).get("address", ())[:1]:
+        if written := write_places.address(at, out):
+            seat.put(address, written)
+    for point in (found or {}).get("telecom", ()) if phone else ():
+        if phone and (written := write_places.contact_point(point, out)):
+            seat.put(phone, written)
 
 
 def _laboratory(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
@@ -209,7 +225,10 @@ def _laboratory(seat: Seat, paths: Paths, values: list[Found], out: Outbound) ->
         found = out.resource(one.value, "Organization")
         if found and "name" in found and _is_elsewhere(found, out):
             written = write_places.organization(one.value, out)
-            return [one] if written and seat.put(paths[0], written) else []
+            if not written or not seat.put(paths[0], written):
+                return []
+            _reached(seat, paths[1], None, found, out)
+            return [one]
     return []
 
 
@@ -244,9 +263,7 @@ def _insurer(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> li
             issuer = write_identifiers.hierarchic(held.get("system", ""))
         wrote = bool(held) and seat.put(paths[0], [str(held["value"]), "", "", issuer])
         wrote = bool(found.get("name") and seat.put(paths[1], [found["name"]])) or wrote
-        for at in found.get("address", ())[:1]:
-            if written := write_places.address(at, out):
-                seat.put(paths[2], written)
+        _reached(seat, paths[2], None, found, out)
         if wrote:
             return [one]
     return []

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
-from fhir_hub.hl7v2.datatypes.identifiers import TYPE_SYSTEM
 from fhir_hub.hl7v2.emit import layouts
 from fhir_hub.hl7v2.emit.fill import Spot
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
-from fhir_hub.hl7v2.emit.write_identifiers import type_of
-from fhir_hub.identity import systems
+from fhir_hub.hl7v2.emit.write_identifiers import numbered
 
 Json = dict[str, Any]
 EVENTS = (
@@ -86,9 +84,9 @@ def about(resources: Resources, event: str, main: Json | None, before: Json | No
         raise InvalidResource(f"{event} needs a {' or '.join(_MAIN[code])}")
     if code == "REF":
         tasks = resources.referring("Task", "focus", main) or _same_number(resources, main)
-        return About(event, _placed(main), before, task=tasks[0] if tasks else None)
+        return About(event, numbered("PLAC", main), before, task=tasks[0] if tasks else None)
     if code == "RRI":
-        return About(event, _placed(_answer(main)), before)
+        return About(event, numbered("PLAC", _answer(main)), before)
     if event == "ADT^A40":
         survivor, merged = _merge(resources, main, before)
         return About(event, survivor, before, merged=merged)
@@ -294,19 +292,3 @@ def _same_number(resources: Resources, request: Json) -> list[Json]:
         for task in resources.of_type("Task")
         if held & {(one.get("system"), one.get("value")) for one in numbers(task)}
     ]
-
-
-def _placed(resource: Json) -> Json:
-    """Return a referral with a placer's number, which its message must have (RF1-6).
-
-    That is its first number without a type, else its own id in the hub.
-    """
-    held = numbers(resource)
-    if any(type_of(one) == "PLAC" for one in held):
-        return resource
-    placer = {"type": {"coding": [{"system": TYPE_SYSTEM, "code": "PLAC"}]}}
-    for at, one in enumerate(held):
-        if "type" not in one and one.get("value"):
-            return resource | {"identifier": [*held[:at], placer | one, *held[at + 1 :]]}
-    own = placer | {"system": systems.authority_system("FHIRHUB"), "value": resource.get("id", "")}
-    return resource | {"identifier": [*held, own]} if own["value"] else resource

@@ -44,15 +44,16 @@ PASSED_OVER = frozenset(
 class Spot:
     """A place of the message: a segment in a group, and the resources that it tells of.
 
-    `fixed` are fields that no row writes; `before` and `after` the segments beside it that its
-    rows also write to. Without a resource it is written for its fixed fields alone. Of an extract
-    nobody asks what was left out.
+    `fixed` are fields that no row writes, `begun` those that none may; `before` and `after` the
+    segments beside it that its rows also write to. Without a resource it is written for its fixed
+    fields alone. Of an extract nobody asks what was left out.
     """
 
     segment: str
     group: str = ""
     drafts: Mapping[str, Json] = field(default_factory=dict)
     fixed: Mapping[str, Written] = field(default_factory=dict)
+    begun: Mapping[str, Written] = field(default_factory=dict)
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     is_extract: bool = False
@@ -117,6 +118,8 @@ class Filler:
 
     def _one(self, spot: Spot, entries: Sequence[Backwards]) -> Seat | None:
         seat = self._seat(spot)
+        for path, written in spot.begun.items():
+            seat.put(path, written)
         wrote = False
         for one in entries:
             resource = spot.drafts[one.entry.name]

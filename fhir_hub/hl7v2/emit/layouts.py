@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.emit.observations import apart, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
 from fhir_hub.hl7v2.emit.write_codes import concept, table_sources
+from fhir_hub.hl7v2.emit.write_identifiers import ei, numbered, type_of
 from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.write_times import moment
 from fhir_hub.hl7v2.emit.written import Written
@@ -72,15 +73,12 @@ def subject(reference: Any, out: Outbound, *, is_demanded: bool) -> Json | None:
     return found
 
 
-def _own_number(path: str, resource: Json, kind: str = "") -> dict[str, Written]:
-    """Return the id in the hub as the number of what has none: by it a partner knows it again.
-
-    With `kind` (table 0203) it is written as CX, else as EI.
-    """
+def _own_number(path: str, resource: Json, kind: str) -> dict[str, Written]:
+    """Return the id in the hub, of a kind (table 0203), as the number of what has none."""
     if any(one.get("value") for one in numbers(resource)) or not resource.get("id"):
         return {}
     number = str(resource["id"])
-    return {path: [number, "", "", "FHIRHUB", kind] if kind else [number, "FHIRHUB"]}
+    return {path: [number, "", "", "FHIRHUB", kind]}
 
 
 def _called(name: Any) -> str:
@@ -182,6 +180,11 @@ def reported(resources: Resources, report: Json, group: str, out: Outbound) -> I
     )
     found = resources.resolved(report.get("result")) if is_report else [report]
     specimen = next(iter(resources.resolved(report.get("specimen"))), None)
+    if specimen is not None:
+        specimen = numbered("FILL", specimen, "FGN", "PLAC", "PGN", is_own=False)
+    if order is not None:
+        order = numbered("PLAC", order, "FILL", is_own=False)
+    report = numbered("FILL", report, "PLAC", is_own=order is None or not numbers(order))
     told: dict[str, Json] = {"DiagnosticReport": report} if is_report else {}
     if order is not None:
         told["ServiceRequest"] = order
@@ -190,16 +193,15 @@ def reported(resources: Resources, report: Json, group: str, out: Outbound) -> I
     # an order of unknown state has no ORC: its order control would say one
     beside = ("ORC",) if order is not None and order.get("status") != "unknown" else ()
     fixed = _order(report, found, is_report, out)
-    if order is None or not numbers(order):
-        fixed |= _own_number("OBR-3", report)
-    yield Spot("OBR", group, told, fixed, before=beside)
+    # a result follows, whatever became of the order: that says ORC-5
+    yield Spot("OBR", group, told, fixed, {"ORC-1": ["RE"]}, before=beside)
     yield Spot("NTE", group, {"DiagnosticReport": report} if is_report else {})
     if order is not None:
         yield Spot("NTE", group, {"ServiceRequest": order})
     for one in with_members(found, resources):
         yield from _result(one, f"{group}.OBSERVATION", f"{group}.OBSERVATION", out)
     if specimen is not None and out.version >= "2.5":
-        yield Spot("SPM", f"{group}.SPECIMEN", {"Specimen": specimen})
+        yield Spot("SPM", f"{group}.SPECIMEN", {"Specimen": specimen}, {"SPM-1": ["1"]})
 
 
 def _result(
@@ -212,7 +214,7 @@ def _result(
 ) -> Iterator[Spot]:
     """Return OBX and NTE of a result, and those of its components that are results of their own."""
     own, parts = apart(observation, out)
-    yield Spot("OBX", group, {"Observation": own}, fixed, before)
+    yield Spot("OBX", group, {"Observation": own}, fixed, before=before)
     yield Spot("NTE", notes, {"Observation": own})
     for number, part in parts:
         yield Spot("OBX", group, {"Observation": part}, {"OBX-4": [number]})
@@ -222,7 +224,7 @@ def _order(
     report: Json, found: Sequence[Json], is_report: bool, out: Outbound
 ) -> dict[str, Written]:
     """Return what OBR says where no row does: of results the category, alone all of it."""
-    fixed: dict[str, Written] = {"ORC-1": ["RE"]}
+    fixed: dict[str, Written] = {}
     table = out.table("ObservationCategory")
     told = (one for one in found if not _is_vital_sign(one))
     categories = (one for result in told for one in result.get("category", ()))
@@ -230,6 +232,8 @@ def _order(
     if section := next(sections, None):
         fixed["OBR-24"] = [section[0]]
     if not is_report:
+        fillers = (ei(one, out) for one in numbers(report) if type_of(one) == "FILL")
+        fixed["OBR-3"] = next(filter(None, fillers), [])
         fixed["OBR-4"] = concept(report.get("code", {}), out) or []
         fixed["OBR-7"] = [moment(report.get("effectiveDateTime"), out)]
         status = str(report.get("status", "unknown"))
@@ -260,7 +264,8 @@ def booking(
     actors = [one.get("actor") for one in parts]
     patient = next((one for one in resources.resolved(actors) if _is(one, "Patient")), None)
     slot = next(iter(resources.resolved(appointment.get("slot"))), None)
-    head = _why(appointment, before) | _own_number("SCH-2", appointment)
+    head = _why(appointment, before)
+    appointment = numbered("FILL", appointment, "PLAC")
     yield Spot("SCH", "", {"Appointment": appointment}, head, after=("NTE",))
     if patient is not None:
         told = {"Patient": patient, "Appointment": appointment}
@@ -342,9 +347,7 @@ def referral(
 
 def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:
     """Return the copy of a result that a referral brings."""
-    fixed = _order(observation, [observation], False, out)
-    del fixed["ORC-1"]
-    fixed |= _own_number("OBR-3", observation)
+    fixed = _order(numbered("FILL", observation, "PLAC"), [observation], False, out)
     group = "OBSERVATION.RESULTS"
     yield from _result(observation, group, f"{group}.RESULTS_NOTES", out, fixed, ("OBR",))
 

@@ -52,8 +52,9 @@ def _leaf(written: Written, shape: Shape, told: Told) -> Written:
     found = [one[0] for one in texts if one and one[0]]
     if not found:
         return []
-    is_more = len(found) > (2 if shape.datatype in _CODED else 1)
-    if is_more:
+    # a code stands for its name, and for what other systems call it
+    is_more = all(map(any, texts[:3])) and len(texts) > 2
+    if is_more if shape.datatype in _CODED else len(found) > 1:
         told(f"{shape.datatype} has one component; more were left out")
     if shape.datatype in ("NM", "SI") and read_decimal(found[0]) is None:
         told(f"{shape.datatype} is a number; a text was left out")

@@ -35,6 +35,23 @@ def type_of(identifier: Json) -> str:
     return next(own, "") or next((one.get("code", "") for one in codings), "")
 
 
+def numbered(kind: str, resource: Json, *others: str, is_own: bool = True) -> Json:
+    """Return a resource with a number of a kind, PLAC or FILL, that has a field of its own.
+
+    Where it has none, nor one of the `others`, that is its first number without a type, else
+    (`is_own`) its id in the hub: by it a receiver knows it again.
+    """
+    held = numbers(resource)
+    if any(type_of(one) in (kind, *others) and one.get("value") for one in held):
+        return resource
+    typed_so = {"type": {"coding": [{"system": TYPE_SYSTEM, "code": kind}]}}
+    for at, one in enumerate(held):
+        if not type_of(one) and one.get("value"):
+            return resource | {"identifier": [*held[:at], one | typed_so, *held[at + 1 :]]}
+    own = typed_so | {"system": systems.authority_system("FHIRHUB"), "value": resource.get("id")}
+    return resource | {"identifier": [*held, own]} if is_own and own["value"] else resource
+
+
 def hierarchic(system: str) -> list[str]:
     """Return HD of a system: a namespace of ours, an OID, a UUID or a URI."""
     if match := _OID.fullmatch(system):
@@ -45,6 +62,19 @@ def hierarchic(system: str) -> list[str]:
     if system.startswith("urn:uuid:"):
         return ["", system.removeprefix("urn:uuid:"), "UUID"]
     return ["", system, "URI"] if system else []
+
+
+def _issuer(value: Json, system: str, out: Outbound) -> list[str]:
+    """Return HD of who issued a number: its system, and in words or by a Reference the assigner."""
+    issuer = hierarchic(system)
+    assigner = value.get("assigner", {})
+    name = assigner.get("display", "")
+    if not name and not system and (found := out.resource(assigner, "Organization")):
+        held = (str(one["value"]) for one in numbers(found) if one.get("value"))
+        name = found.get("name") or next(held, "")
+    if name and not (issuer and issuer[0]):
+        issuer[:1] = [name]
+    return issuer
 
 
 def cx(value: Any, out: Outbound) -> Written | None:
@@ -60,10 +90,8 @@ def cx(value: Any, out: Outbound) -> Written | None:
     elif _DOCUMENT.fullmatch(system) or system == US_SSN:
         assigner = []
     else:
-        assigner = hierarchic(system)
+        assigner = _issuer(value, system, out)
         code = code or _NATIONAL_TYPES.get(system, "")
-        if display := value.get("assigner", {}).get("display"):
-            assigner[:1] = [display]
     spelled = sources_of(out.table("IdentifierType"), code) if code else []
     digits = (
         one.get("valueString", "")
@@ -93,11 +121,8 @@ def ei(value: Any, out: Outbound) -> Written | None:
     number = value.get("value")
     if not number:
         return None
-    issuer = hierarchic(systems.canonical(value.get("system", "")))
-    issuer += [""] * (3 - len(issuer))
-    if display := value.get("assigner", {}).get("display"):
-        issuer[0] = issuer[0] or display
-    return [str(number), *issuer]
+    issuer = _issuer(value, systems.canonical(value.get("system", "")), out)
+    return [str(number), *issuer, *[""] * (3 - len(issuer))]
 
 
 def pair(at: int, *types: str) -> Writer:

@@ -74,11 +74,12 @@ def person(resource: Json, out: Outbound) -> Written | None:
 
 def practitioner(value: Any, out: Outbound) -> Written | None:
     """Return XCN of a Reference to a Practitioner, or to her role."""
-    found = _person_of(value, out)
+    found = practitioner_of(value, out)
     return person(found, out) if found else None
 
 
-def _person_of(value: Any, out: Outbound) -> Json | None:
+def practitioner_of(value: Any, out: Outbound) -> Json | None:
+    """Return the Practitioner of a Reference to her, or to her role."""
     role = out.resource(value, "PractitionerRole") if "reference" in value else None
     if role and "practitioner" in role:
         value = role["practitioner"]
@@ -100,7 +101,7 @@ def reporter(value: Any, out: Outbound) -> Written | None:
 
 def coded(value: Any, out: Outbound) -> Written | None:
     """Return the person's number and whole name (`D10023^戴慧`)."""
-    found = _person_of(value, out)
+    found = practitioner_of(value, out)
     if found is None:
         return None
     number, _, _ = staff(numbers(found), out)
