@@ -280,3 +280,11 @@ async def test_who_was_merged_away_is_found_by_the_old_number_and_once(start):
         assert [person[0] for person in shown(await pdq(hub, "@PID.5^李一"))[2]] == ["P8"]
         by_number = await asked(hub, "QBP^Q21", "QPD|Q21|T3|P9^^^SHTH01")
         assert shown(by_number)[2][0][0] == "P8"
+        for asking in (
+            pdq(hub, "@PID.3.1^P9~@PID.3.4^SHTH01"),
+            pdq(hub, "@PID.3.1^P9~@PID.5.1^李*"),
+            asked(hub, "QRY^A19", "QRD|2025|R|I|T4|||1^RD|P9|DEM", site="SHTH01"),
+        ):
+            (found,) = shown(await asking)[2]
+            assert found[0] == "P8"
+        assert shown(await pdq(hub, "@PID.3.1^P9~@PID.5.1^张*"))[2] == []

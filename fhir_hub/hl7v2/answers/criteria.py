@@ -2,13 +2,13 @@
 
 A name, in characters, pinyin or Latin letters, is found whole; with `*` behind it by its
 beginning, with `*` before it anywhere. A number without an authority is anybody's. Those merged
-away are not found: the one who is left is.
+away are not found: the one who is left is, also by their numbers.
 
 Spec: HL7v2 chapter 5, QPD-3 (`@PID.5.1^…`); IHE ITI-21
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.answers.domains import Domain
@@ -21,7 +21,8 @@ from fhir_hub.search.condition import Conditions
 from fhir_hub.search.kinds.string import normalise
 from fhir_hub.search.plan import And, Has, Is, Not, Plan, Text
 
-NOT_MERGED = Not(Has("active", "token", (Is("false"),)))
+MERGED = Has("active", "token", (Is("false"),))
+_NOT_MERGED = Not(MERGED)
 _FIELD = re.compile(r"@?PID[.-](\d{1,2})(?:[.-](\d{1,2}))?(?:[.-](\d{1,2}))?")
 _NUMBERS = (2, 3, 4, 19)
 _NAMES = {(5, 0): "name", (5, 1): "name", (5, 2): "given", (5, 3): "given"}
@@ -77,10 +78,14 @@ def plan_of_domains(domains: Iterable[Domain]) -> Plan:
     return Has("identifier", "token", tests)
 
 
-def plan_of_fields(fields: Fields, conditions: Conditions, context: Context) -> Plan:
-    """Return the plan of who is as asked; raises `InvalidMessage` for what cannot be searched."""
-    plans: list[Plan] = [NOT_MERGED]
-    plans += _number_plans(fields)
+def plan_of_fields(
+    fields: Fields, numbers: Sequence[Plan], conditions: Conditions, context: Context
+) -> Plan:
+    """Return the plan of who is as asked, and has the `numbers`.
+
+    Raises `InvalidMessage` for what cannot be searched.
+    """
+    plans: list[Plan] = [_NOT_MERGED, *numbers]
     for (field, component, subcomponent), text in fields.items():
         if field in _NUMBERS:
             continue
@@ -119,7 +124,8 @@ def _plan(
     return None
 
 
-def _number_plans(fields: Fields) -> Iterable[Plan]:
+def number_plans(fields: Fields) -> Iterable[Plan]:
+    """Yield the plan of each number that is asked for, or of its authority alone."""
     for field in _NUMBERS:
 
         def at(component: int, subcomponent: int = 0, field: int = field) -> str:
@@ -148,17 +154,21 @@ def text_plan(name: str, text: str) -> Plan:
     return And((starts, Has(name, "string", (Text(bare, "ends"),))))
 
 
-def plan_of_person(value: Value, context: Context) -> Plan:
-    """Return the plan of QRD-8: a number of an authority, or a name."""
-    number, family, given = part(value, 1), part(value, 2), part(value, 3)
-    plans: list[Plan] = [NOT_MERGED]
-    if number:
-        named = Domain(part(value, 9, 1), part(value, 9, 2), part(value, 9, 3), part(value, 13))
-        plans.append(plan_of_number(number, named, context.facility))
-    plans += [text_plan(n, t) for n, t in (("name", family), ("given", given)) if t]
-    if len(plans) == 1:
+def plan_of_holder(value: Value, context: Context) -> Plan | None:
+    """Return the plan of who has the number in QRD-8, if there is one."""
+    number = part(value, 1)
+    named = Domain(part(value, 9, 1), part(value, 9, 2), part(value, 9, 3), part(value, 13))
+    return plan_of_number(number, named, context.facility) if number else None
+
+
+def plan_of_person(value: Value, holder: Plan | None) -> Plan:
+    """Return the plan of QRD-8: the `holder` of a number, a name."""
+    names = (("name", part(value, 2)), ("given", part(value, 3)))
+    plans: list[Plan] = [holder] if holder else []
+    plans += [text_plan(name, text) for name, text in names if text]
+    if not plans:
         raise InvalidMessage("nobody is asked for", error_code="101", location="QRD-8")
-    return And(tuple(plans))
+    return And((_NOT_MERGED, *plans))
 
 
 def literal(text: str) -> str:

@@ -21,9 +21,12 @@ from typing import Any, NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, InvalidParameter
 from fhir_hub.hl7v2.answers.criteria import (
+    MERGED,
     fields_of,
+    number_plans,
     plan_of_domains,
     plan_of_fields,
+    plan_of_holder,
     plan_of_number,
     plan_of_person,
 )
@@ -33,7 +36,7 @@ from fhir_hub.hl7v2.datatypes.parts import part
 from fhir_hub.hl7v2.er7 import Message, Segment
 from fhir_hub.identity.match import survivor_id
 from fhir_hub.search.condition import Conditions
-from fhir_hub.search.plan import And, Has, Is, Plan, Query
+from fhir_hub.search.plan import And, Has, Is, Or, Plan, Query
 from fhir_hub.store.base import Key, Store
 
 ANSWERS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -136,12 +139,15 @@ class Searcher:
             value = next(iter(_segment(message, "QRD").repetitions(8)), None)
             if value is None:
                 raise InvalidMessage("nobody is asked for", error_code="101", location="QRD-8")
-            return await self._page(asked, plan_of_person(value, context))
+            holder = plan_of_holder(value, context)
+            holder = await self._led(holder) if holder else None
+            return await self._page(asked, plan_of_person(value, holder))
         parameters = _segment(message, "QPD")
         if asked.trigger_event == "Q22":
             domains = await self._domains(parameters, 8)
             fields = fields_of(parameters.repetitions(3))
-            plan = plan_of_fields(fields, self._conditions, context)
+            numbers = [await self._led(one) for one in number_plans(fields)]
+            plan = plan_of_fields(fields, numbers, self._conditions, context)
             if domains:
                 plan = And((plan, plan_of_domains(domains)))
             found = await self._page(asked, plan)
@@ -186,6 +192,16 @@ class Searcher:
         elif domains and not _told(patient, domains):
             return Found(domains=domains)
         return Found([patient], 1, "", domains, by_number=True)
+
+    async def _led(self, numbers: Plan) -> Plan:
+        """Return the plan of who has the numbers, or replaced who had one and was merged away."""
+        tests = numbers.tests if isinstance(numbers, Has) else ()
+        if not any(isinstance(one, Is) and one.code for one in tests):
+            return numbers  # an authority alone is many people's
+        query = Query(("Patient",), And((numbers, MERGED)), count=_MOST)
+        merged = [fhirjson.loads(one.content) for one in (await self._store.search(query)).matches]
+        left = {str((await self._survivor(one))["id"]): None for one in merged}
+        return Or((numbers, Has("_id", "token", tuple(map(Is, left))))) if left else numbers
 
     async def _survivor(self, patient: Json) -> Json:
         """Return the Patient who replaced this one, herself if none did."""
