@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import NotFound
@@ -76,7 +77,13 @@ class Service:
         return SearchTerms(self.terminology, self.stored_terminology, base)
 
     def known_type(self, name: str) -> str:
-        """Return `name` if it is a resource type of R4; raises `NotFound`."""
-        if name not in self.definitions.resource_types:
-            raise NotFound("the address names no resource type of R4 (they are case-sensitive)")
+        """Return `name` if it is a resource type of R4; raises `NotFound` with the nearest."""
+        known = self.definitions.resource_types
+        if name not in known:
+            by_letters = {one.lower(): one for one in known}
+            near = get_close_matches(name[:60].lower(), by_letters, 1, 0.75)
+            hint = f"did you mean {by_letters[near[0]]}?" if near else "see /metadata"
+            raise NotFound(
+                f"the address names no resource type of R4 (they are case-sensitive): {hint}"
+            )
         return name

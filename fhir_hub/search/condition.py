@@ -9,6 +9,7 @@ Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from math import prod
 from typing import NamedTuple, ParamSpec
 
@@ -49,6 +50,7 @@ _HAS_FORM = f"{HAS}:Type:reference:parameter=value"
 _DEEPEST = 8
 MOST_VALUES = 4000  # a store binds a few SQL variables for each, and has 32,766
 _SHORT, _MOST_READ = 200, 2000  # conditions that are kept, and how long one may be
+_FEW = 5  # types that an error names; of more it says how many
 _MOST_LINKS = 1000  # types that all chains of a query may lead through
 
 
@@ -265,12 +267,14 @@ class Conditions:
         targets = [
             target
             for target in parameter.targets
-            if (code == HAS or code in self._parameters.of(target))
+            if (code in (HAS, LIST) or code in self._parameters.of(target))
             and (False in forms or URL in self._parameters.of(target))
         ]
         self._left -= len(targets)
         if self._left < 0:
             raise _TooWide("a chain leads through too many types: write reference:Type.")
+        if not targets and len(parameter.targets) > 1:
+            self._refuse_chain(parameter.targets, code)
         plans: dict[Plan, list[str]] = {}
         problem: FhirError | None = None
         for target in targets or parameter.targets[:1]:
@@ -289,6 +293,23 @@ class Conditions:
             for plan, types in plans.items()
         ]
         return any_of((*links, *contained_plans(parameter.indexes, plans)))
+
+    def _refuse_chain(self, targets: Sequence[str], code: str) -> None:
+        """Raise `UnknownParameter` if none of the types has the code, with the nearest codes."""
+        known: dict[str, list[str]] = {}
+        for target in targets:
+            if code in self._parameters.of(target) or self._parameters.refused(target, code):
+                self.parameter(target, code)
+                return
+            for one in self._parameters.of(target):
+                known.setdefault(one, []).append(target)
+        near = [
+            f"{one} of {', '.join(known[one])}" if len(known[one]) <= _FEW else one
+            for one in get_close_matches(code[:60], known, 3, 0.5)
+        ]
+        types = ", ".join(targets) if len(targets) <= _FEW else f"{len(targets)} types"
+        hint = f"did you mean {' or '.join(near)}?" if near else "ask one type: reference:Type.name"
+        raise UnknownParameter(f"{types} have no parameter {code[:60]!r}; {hint}")
 
     def _reverse_chain(self, resource_type: str, name: str, ask: Ask, depth: int) -> Plan:
         parts = name.split(":", 3)

@@ -125,6 +125,11 @@ FILES = (
     ("senders/b.toml", 'source = "t"\nmatch = { "MSH" = "x" }', "not an HL7v2 path"),
     ("senders/c.toml", 'source = "t"\n[settings]\nzone = "east"', "not an offset"),
     ("senders/d.toml", 'source = "t"\n[settings]\nnulls = "maybe"', "nulls"),
+    (
+        "senders/q.toml",
+        'source = "t"\n[settings]\nchrset = "GBK"',
+        " /settings/chrset: there is no such key; did you mean charset?",
+    ),
     ("senders/e.toml", 'source = "t"\n[table.X.map]\nA = 1', "table X"),
     ("senders/i.toml", 'source = "t"\n[settings]\ncharset = "XX"', "no such character set"),
     ("senders/j.toml", 'source = "t"\n[table.IdentiferType.map]\nA = "B"', "IdentifierType"),

@@ -50,6 +50,24 @@ async def test_what_never_was_is_not_found(client, address):
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (404, "not-found")
 
 
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("Pateint", "did you mean Patient?"),
+        ("patient/1", "did you mean Patient?"),
+        ("Pateint/1/_history/1", "did you mean Patient?"),
+        ("Xyzzy", "(they are case-sensitive): see /metadata"),
+    ],
+)
+async def test_of_a_type_that_r4_does_not_have_the_nearest_is_named(client, address, hint):
+    answer = await client.get(address)
+
+    (issue,) = answer.json()["issue"]
+    assert (answer.status_code, issue["code"]) == (404, "not-found")
+    assert issue["diagnostics"].startswith("the address names no resource type of R4")
+    assert issue["diagnostics"].endswith(hint)
+
+
 @pytest.mark.usefixtures("patient")
 async def test_what_was_deleted_is_gone_and_its_old_versions_are_not(client):
     await client.delete("Patient/a1")

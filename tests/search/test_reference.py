@@ -131,6 +131,7 @@ WORLD = [
         "entity": [{"what": {"reference": "Patient/p1"}}],
     },
     {"resourceType": "Provenance", "id": "v1", "target": [{"reference": "Observation/b1"}]},
+    {"resourceType": "List", "id": "l1", "entry": [{"item": {"reference": "Patient/p1"}}]},
 ]
 
 
@@ -160,6 +161,8 @@ WORLD = [
         ("Organization?_has:Patient:organization:name=沈", "o1"),
         ("Observation?subject:Patient._has:Group:member:_id=g1", "b2"),
         ("Observation?subject._has:Group:member:_id=g1", "b2"),
+        ("Observation?subject._list=l1", "b1"),
+        ("Provenance?target.subject._list=l1", "v1"),
         ("Provenance?target:Observation.patient.name=沈", "v1"),
         ("Provenance?target.subject=Patient/p1", "v1"),
         ("?_has:Provenance:target:_id=v1", "b1"),
@@ -174,6 +177,14 @@ def test_chains_lead_from_resource_to_resource(find, query, expected):
     [
         ("Observation?code.name=x", UnknownParameter, "code is no reference"),
         ("Observation?patient.nmae=x", UnknownParameter, "did you mean name"),
+        ("Observation?subject.nmae=x", UnknownParameter, "did you mean name of Location, Patient"),
+        (
+            "Observation?subject.xyzzy=x",
+            UnknownParameter,
+            "Device, Group, Location, Patient have no",
+        ),
+        ("Provenance?target.xyzzy=x", UnknownParameter, "145 types have no parameter 'xyzzy'"),
+        ("Observation?subject._text=x", UnknownParameter, "not"),
         ("Observation?subject:Nobody.name=x", UnknownParameter, "Nobody"),
         ("Observation?subject:Practitioner.name=x", InvalidParameter, "Practitioner"),
         ("Observation?patient.birthdate=x", InvalidParameter, "birthdate"),

@@ -6,10 +6,12 @@ schema may refer to its own parts only, so that no check ever goes to the networ
 Spec: https://json-schema.org/draft/2020-12
 """
 
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import validator_for
 
 _SHOWN = 300
@@ -39,8 +41,23 @@ def problems(document: Any, schema: dict[str, Any]) -> list[str]:
     Spec: https://www.rfc-editor.org/rfc/rfc6901
     """
     validator = validator_for(schema)(schema)
-    errors = validator.iter_errors(document)
-    return sorted(f"{_pointer(each.absolute_path)}: {each.message[:_SHOWN]}" for each in errors)
+    return sorted(told for each in validator.iter_errors(document) for told in _told(each))
+
+
+def _told(error: ValidationError) -> Iterator[str]:
+    """Yield what is wrong; of keys that may not be there each by itself, with the nearest."""
+    path = tuple(error.absolute_path)
+    if error.validator != "additionalProperties" or error.validator_value is not False:
+        yield f"{_pointer(path)}: {error.message[:_SHOWN]}"
+        return
+    known = sorted(error.schema.get("properties", ()))
+    patterns = error.schema.get("patternProperties", ())
+    for key in error.instance:
+        if key in known or any(re.search(one, key) for one in patterns):
+            continue
+        near = get_close_matches(key, known, 2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
+        yield f"{_pointer((*path, key))}: there is no such key; {hint}"
 
 
 class Schema:
