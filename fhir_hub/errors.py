@@ -283,6 +283,12 @@ def outcome_of(issues: Iterable[Issue], title: tuple[str, str] = ("", "")) -> di
     return {"resourceType": "OperationOutcome", "issue": shown}
 
 
+def told(error: FhirError) -> str:
+    """Return what is wrong in one line: the text, and what its issue says of it in Chinese."""
+    chinese = error.issues[0].chinese
+    return f"{error} / {chinese}" if chinese else str(error)
+
+
 def ack_for(error: Exception) -> Ack:
     """Return what the acknowledgment says of `error`: AE or AR, the code of table 0357, the field.
 
@@ -290,7 +296,7 @@ def ack_for(error: Exception) -> Ack:
     """
     known = _known(error)
     english, chinese = known.title
-    text = f"{english} / {chinese}: {known}"
+    text = f"{english} / {chinese}: {told(known)}"
     if isinstance(known, InvalidMessage):
         return Ack(known.ack_code, known.error_code, known.location, text)
     return Ack(*known.ack, "", text)

@@ -163,7 +163,8 @@ def _by_name(rest: bytes, configured: str, declared: str, issues: list[tuple[str
             issues.append(("charset-not-as-declared", _NOT_SO))
     _refuse_mixed(rest)
     raise InvalidMessage(
-        "the bytes are neither UTF-8 nor in the declared character set nor GB 18030",
+        "the bytes are neither UTF-8 nor in the declared character set nor GB 18030"
+        " / 既不是 UTF-8，也不符合声明的字符集或 GB 18030",
         error_code="102",
         location="MSH-18",
     )
@@ -201,7 +202,8 @@ def _refuse_mixed(raw: bytes) -> None:
             field = line.count(raw[3:4]) if raw.startswith(b"MSH") else 0
             segment = line[:3].decode("ascii", "replace")
             raise InvalidMessage(
-                "the message is partly UTF-8 and partly GB 18030; it cannot be read without loss",
+                "the message is partly UTF-8 and partly GB 18030; it cannot be read without loss"
+                " / 消息混用 UTF-8 与 GB 18030，无法无损读取",
                 error_code="102",
                 location=f"{segment}-{field + (segment == 'MSH')}" if field else "MSH-18",
             )

@@ -267,12 +267,16 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
         known = program.structure != GENERIC_NAME
         if not code:
             raise InvalidMessage(
-                "MSH-9 names no message type", error_code="101", location="MSH-9", ack_code="AR"
+                "MSH-9 names no message type / MSH-9 未写消息类型",
+                error_code="101",
+                location="MSH-9",
+                ack_code="AR",
             )
         has_header = any(draft.name == "MessageHeader" for draft in run.drafts)
         if not known and not (has_header and structure.is_message_type(code)):
             raise InvalidMessage(
-                "no map knows this message type or any of its segments",
+                "no map knows this message type or any of its segments"
+                " / 没有映射认识该消息类型或其任何段",
                 error_code="201" if mappings.knows_type(code) else "200",
                 location="MSH-9",
                 ack_code="AR",
@@ -280,7 +284,7 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
     for name in ("PID", "MRG"):
         is_lacking = name in program.entries and message.first(name) is None
         if is_lacking and program.structure != GENERIC_NAME and program.groups.demands(name):
-            told = f"the message has no {name} segment"
+            told = f"the message has no {name} segment / 消息缺少 {name} 段"
             raise InvalidMessage(told, error_code="100", location=name)
 
 

@@ -236,7 +236,9 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
         text = text.translate(_UNFRAMED)
         issues = (*issues, ("control-character", "control characters became their pictures"))
     if not text.startswith("MSH") or len(text) < 8:
-        raise InvalidMessage("no MSH segment at the start", error_code="100", ack_code="AR")
+        raise InvalidMessage(
+            "no MSH segment at the start / 开头没有 MSH 段", error_code="100", ack_code="AR"
+        )
     field = text[3]
     end = text.find(field, 4)
     marks = _LINE_ENDS.split(text[4 : end if end >= 0 else None], 1)[0].rstrip(" ")
@@ -244,7 +246,7 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
         marks = marks[:3] + marks[4:]
     if not are_delimiters(field, marks):
         raise InvalidMessage(
-            "MSH-1 and MSH-2 hold no delimiters",
+            "MSH-1 and MSH-2 hold no delimiters / MSH-1、MSH-2 没有分隔符",
             error_code="101",
             location="MSH-2",
             ack_code="AR",

@@ -156,14 +156,17 @@ class Mappings:
             return
         if not code:
             raise InvalidMessage(
-                "MSH-9 names no message type", error_code="101", location="MSH-9", ack_code="AR"
+                "MSH-9 names no message type / MSH-9 未写消息类型",
+                error_code="101",
+                location="MSH-9",
+                ack_code="AR",
             )
         if structure(f"{code}_{trigger}" if trigger else code) is None:
             is_type = self.knows_type(code)
             raise InvalidMessage(
-                "the hub does not know this trigger event"
+                "the hub does not know this trigger event / 平台不认识该触发事件"
                 if is_type
-                else "the hub does not know this message type",
+                else "the hub does not know this message type / 平台不认识该消息类型",
                 error_code="201" if is_type else "200",
                 location="MSH-9",
                 ack_code="AR",

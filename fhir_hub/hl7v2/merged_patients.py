@@ -47,7 +47,11 @@ async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
     _unlink(survivor, prior.full_urls)
     numbers = match.numbers(prior.resource.get("identifier", ()))
     if not numbers:
-        raise InvalidMessage("no prior patient number to merge", error_code="101", location="MRG-1")
+        raise InvalidMessage(
+            "no prior patient number to merge / 缺少被合并的患者号码",
+            error_code="101",
+            location="MRG-1",
+        )
     holders: list[Resource] = [
         fhirjson.loads(stored.content)
         for stored in await unit.find("Patient", match.plan_of(numbers))
@@ -60,7 +64,8 @@ async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
     merged = [one for one in others if match.survivor_id(one) == survivor.logical_id != ""]
     if len(alive) > 1 or (others and not alive and not merged):
         raise VersionConflict(
-            "the prior number leads to another merged record or to several",
+            "the prior number leads to another merged record or to several"
+            " / 被合并号码对应另一已合并记录或多个患者",
             expression="Patient.identifier",
         )
     for one in (prior.resource, *alive):

@@ -182,7 +182,8 @@ def _choose(
                 if len(found) < 2:
                     return
             raise PreconditionFailed(
-                f"one identifier is held by {len(found)} resources",
+                f"one identifier is held by {len(found)} resources"
+                f" / 同一号码属于 {len(found)} 个资源",
                 expression=f"{thing.resource_type}.identifier",
             )
         if found:

@@ -233,7 +233,11 @@ class Processing:
 
     async def give_up(self, number: int) -> None:
         """Record that a query was interrupted: nobody waits for its answer any more."""
-        error = reason(interrupted(Unavailable("the hub ended before the query was answered")))
+        error = reason(
+            interrupted(
+                Unavailable("the hub ended before the query was answered / 查询未答复时平台已终止")
+            )
+        )
         now = microseconds(self.clock())
         finish = Finish(number, "answered", b"", error, (), now, 1, self.maps())
         with contextlib.suppress(Exception):
@@ -258,7 +262,8 @@ def _require_few_patients(conversion: Conversion) -> None:
     kinds = (one.resource["resourceType"] for one in conversion.resources)
     if sum(kind == "Patient" for kind in kinds) > _MOST_PATIENTS:
         raise InvalidMessage(
-            f"a message may be about {_MOST_PATIENTS} patients; send a batch of messages",
+            f"a message may be about {_MOST_PATIENTS} patients; send a batch of messages"
+            f" / 一条消息最多涉及 {_MOST_PATIENTS} 个患者，请拆成批次",
             error_code="207",
             location="PID",
         )

@@ -126,7 +126,9 @@ class Receiver:
         way = channel or self.reading.channel
         if block.is_cut or len(block.raw) > way.size_bytes:
             self._log("message_too_large", channel=way.name, size_bytes=len(block.raw))
-            return self.refuse(block.raw, TooLarge("the message is over the size limit"), way)
+            return self.refuse(
+                block.raw, TooLarge("the message is over the size limit / 消息超过大小限制"), way
+            )
         return await self.receive(block.raw, way, on_kept)
 
     def refuse(self, raw: bytes, error: FhirError, channel: Channel) -> bytes:

@@ -55,7 +55,7 @@ def read_answer(raw: bytes) -> Result:
     message = er7.parse(decoded.text, decoded.charset)
     acknowledgment = message.first("MSA")
     if acknowledgment is None:
-        raise InvalidMessage("the answer has no MSA segment", error_code="100")
+        raise InvalidMessage("the answer has no MSA segment / 应答没有 MSA 段", error_code="100")
     texts = [acknowledgment.whole(3).whole]
     for segment in message.all("ERR"):
         texts += [segment.whole(8).whole, segment.value(3, 2), segment.value(1, 4, 2)]

@@ -19,7 +19,7 @@ from fhir_hub.search.plan import Has, Is, Or, Plan
 
 Json = Mapping[str, Any]
 _NONE: frozenset[str] = frozenset()
-DIFFERENT_PERSONS = "identifiers point to different persons"
+DIFFERENT_PERSONS = "identifiers point to different persons / 各号码指向不同的人"
 
 
 class Number(NamedTuple):
@@ -159,7 +159,8 @@ def _one_of(rivals: list[Json]) -> Json:
         rivals = [one for one in rivals if resident_ids(one)] or rivals
     if len(rivals) > 1:
         raise VersionConflict(
-            f"one identifier is held by {len(rivals)} patients", expression="Patient.identifier"
+            f"one identifier is held by {len(rivals)} patients / 同一号码属于 {len(rivals)} 个患者",
+            expression="Patient.identifier",
         )
     return rivals[0]
 

@@ -69,7 +69,7 @@ async def _answer(request: Request, intake: Intake, channels: Sequence[Channel])
     address = request.client.host if request.client else ""
     let_in = [_read_as(one, rest) for one in channels if one.allows(address)]
     if not let_in:
-        raise NotAllowed("messages from this address are not taken")
+        raise NotAllowed("messages from this address are not taken / 不接收来自该地址的消息")
     block = await _block(request, max(one.size_bytes for one in let_in))
     answer = await intake.take(let_in, None, block)
     status = 413 if block.is_cut else status_of(answer)

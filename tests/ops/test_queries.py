@@ -218,7 +218,7 @@ async def test_what_cannot_be_answered_says_why(hub, event, query, error, locati
     if "QPD|" in query or "QRD|" in query:
         assert answer.first("QAK").value(2) == answer.first("MSA").value(1)
     if "PID.18" in query:
-        assert "cannot search by PID-18; " in place.value(8)
+        assert "cannot search by PID-18 / 不能按此字段查询; " in place.value(8)
 
 
 async def test_a_query_stands_in_the_journal_and_changes_nothing_else(hub):

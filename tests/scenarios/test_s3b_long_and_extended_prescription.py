@@ -123,6 +123,7 @@ def test_s3b_in_guard_mode_the_same_is_refused_and_nothing_is_stored(guarded):
     answer = guarded.send(prescriptions(*STRANGER))
 
     assert b"\rMSA|AE|" in answer
+    assert " / 长处方、延伸处方需有有效签约".encode() in answer
     assert guarded.found("MedicationRequest?patient.identifier=320525198602039996") == []
 
 

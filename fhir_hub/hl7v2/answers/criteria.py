@@ -53,7 +53,7 @@ def fields_of(values: Iterable[Value]) -> dict[tuple[int, int, int], str]:
 
 def _not_searched(name: str) -> InvalidMessage:
     return InvalidMessage(
-        f"cannot search by {name[:20]}; by these it can: {_SEARCHED}",
+        f"cannot search by {name[:20]} / 不能按此字段查询; by these it can: {_SEARCHED}",
         error_code="103",
         location="QPD-3",
     )
@@ -94,7 +94,7 @@ def plan_of_fields(
             raise _not_searched(f"PID-{field}" + (f".{component}" if component else ""))
         plans.append(plan)
     if len(plans) == 1:
-        raise InvalidMessage("nothing is asked", error_code="101", location="QPD-3")
+        raise InvalidMessage("nothing is asked / 没有查询条件", error_code="101", location="QPD-3")
     return And(tuple(plans))
 
 
@@ -108,14 +108,18 @@ def _plan(
     if field == 7 and component < 2:
         moment = read_moment(text, context)
         if moment is None:
-            raise InvalidMessage("PID-7 is no date", error_code="102", location="QPD-3")
+            raise InvalidMessage(
+                "PID-7 is no date / PID-7 不是日期", error_code="102", location="QPD-3"
+            )
         day = "-".join(f"{one:02}" for one in (moment.year, moment.month, moment.day) if one)
         return conditions.plan("Patient", "birthdate", day)
     if field == 8 and component < 2:
         table = context.table("AdministrativeSex")
         coded = table.get(text)
         if coded is None or not table.knows(text):
-            raise InvalidMessage("PID-8 is no sex", error_code="103", location="QPD-3")
+            raise InvalidMessage(
+                "PID-8 is no sex / PID-8 不是性别", error_code="103", location="QPD-3"
+            )
         return conditions.plan("Patient", "gender", coded.code)
     if field in (13, 14) and component in (0, 1, 12):
         return conditions.plan("Patient", "phone", literal(text))
@@ -167,7 +171,9 @@ def plan_of_person(value: Value, holder: Plan | None) -> Plan:
     plans: list[Plan] = [holder] if holder else []
     plans += [text_plan(name, text) for name, text in names if text]
     if not plans:
-        raise InvalidMessage("nobody is asked for", error_code="101", location="QRD-8")
+        raise InvalidMessage(
+            "nobody is asked for / 未写查询对象", error_code="101", location="QRD-8"
+        )
     return And((_NOT_MERGED, *plans))
 
 

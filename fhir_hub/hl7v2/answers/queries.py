@@ -84,7 +84,8 @@ def read_asked(message: Message) -> Asked:
     trigger_event = message.header.value(9, 2)
     if (message.header.value(9), trigger_event) not in ANSWERS:
         raise InvalidMessage(
-            "the hub answers the queries " + ", ".join("^".join(one) for one in ANSWERS),
+            "the hub answers the queries / 平台可答复的查询: "
+            + ", ".join("^".join(one) for one in ANSWERS),
             error_code="201",
             location="MSH-9",
             ack_code="AR",
@@ -95,10 +96,12 @@ def read_asked(message: Message) -> Asked:
     limit = message.first("RCP")
     quantity = about.value(7) if is_old else limit.value(2) if limit else ""
     if limit and limit.value(1) not in ("", "I"):
-        raise InvalidMessage("only immediate answers", error_code="103", location="RCP-1")
+        raise InvalidMessage(
+            "only immediate answers / 只提供即时应答", error_code="103", location="RCP-1"
+        )
     location = "QRD-7" if is_old else "RCP-2"
     if quantity and not (quantity.isascii() and quantity.isdigit() and int(quantity[:9]) > 0):
-        raise InvalidMessage("no quantity", error_code="102", location=location)
+        raise InvalidMessage("no quantity / 数量无效", error_code="102", location=location)
     most = min(int(quantity[:9]) if quantity else _MOST, _MOST)
     going_on = message.first("DSC")
     pointer = going_on.value(1) if going_on else ""
@@ -108,7 +111,9 @@ def read_asked(message: Message) -> Asked:
 def _segment(message: Message, name: str) -> Segment:
     found = message.first(name)
     if found is None:
-        raise InvalidMessage(f"a query needs {name}", error_code="100", location=name)
+        raise InvalidMessage(
+            f"a query needs {name} / 查询缺少 {name}", error_code="100", location=name
+        )
     return found
 
 
@@ -123,7 +128,7 @@ def _read_pointer(text: str) -> tuple[int, str]:
 
 
 def _lost() -> InvalidMessage:
-    told = "nothing goes on at this pointer; ask again from the start"
+    told = "nothing goes on at this pointer; ask again from the start / 续传指针无效，请重新查询"
     return InvalidMessage(told, error_code="102", location="DSC-1")
 
 
@@ -138,7 +143,9 @@ class Searcher:
         if asked.trigger_event == "A19":
             value = next(iter(_segment(message, "QRD").repetitions(8)), None)
             if value is None:
-                raise InvalidMessage("nobody is asked for", error_code="101", location="QRD-8")
+                raise InvalidMessage(
+                    "nobody is asked for / 未写查询对象", error_code="101", location="QRD-8"
+                )
             holder = plan_of_holder(value, context)
             holder = await self._led(holder) if holder else None
             return await self._page(asked, plan_of_person(value, holder))
@@ -164,7 +171,9 @@ class Searcher:
         value = next(iter(parameters.repetitions(3)), None)
         number = part(value) if value else ""
         if value is None or not number:
-            raise InvalidMessage("no number is asked for", error_code="101", location="QPD-3")
+            raise InvalidMessage(
+                "no number is asked for / 未写查询号码", error_code="101", location="QPD-3"
+            )
         domain = domain_of(value)
         plan = plan_of_number(number, domain, context.facility)
         page = await self._store.search(Query(("Patient",), plan, count=2))
@@ -176,12 +185,18 @@ class Searcher:
             known = await self._knows(named)
             if not known or asked.trigger_event == "Q23":
                 place = "QPD-3.1" if known else "QPD-3.4"
-                told = "nobody has this number" if known else "the hub knows no such authority"
+                told = (
+                    "nobody has this number / 没有人有此号码"
+                    if known
+                    else "the hub knows no such authority / 平台不认识该发号机构"
+                )
                 raise InvalidMessage(told, error_code="204", location=place)
             return Found(domains=domains)
         if len(people) > 1:
             raise InvalidMessage(
-                "several persons have this number", error_code="205", location="QPD-3.1"
+                "several persons have this number / 该号码属于多人",
+                error_code="205",
+                location="QPD-3.1",
             )
         (patient,) = people.values()
         if asked.trigger_event == "Q23":
@@ -233,7 +248,7 @@ class Searcher:
             domain = domain_of(value)
             if domain and not await self._knows(domain):
                 raise InvalidMessage(
-                    "the hub knows no such authority",
+                    "the hub knows no such authority / 平台不认识该发号机构",
                     error_code="204",
                     location=f"QPD-{number}[{repetition}]",
                 )

@@ -82,7 +82,8 @@ class Channel:
         if self.processing_ids and processing_id not in self.processing_ids:
             taken = ", ".join(sorted(self.processing_ids))
             return InvalidMessage(
-                f"this channel takes the processing ids {taken} only",
+                f"this channel takes the processing ids {taken} only"
+                f" / 该通道只接收处理标识 {taken}",
                 error_code="202",
                 location="MSH-11",
                 ack_code="AR",

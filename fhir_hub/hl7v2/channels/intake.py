@@ -233,13 +233,16 @@ class Intake:
         channel = choose(channels, read)
         if channel is None:
             self._log("message_of_no_channel", channel=channels[0].name)
-            unknown = NotSupported("no channel takes this message here")
+            unknown = NotSupported("no channel takes this message here / 此处没有通道接收该消息")
             return self._refused(channels[0], block, unknown, caller)
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
             self._log("sender_refused", channel=channel.name)
-            error = NotAllowed("the client's certificate does not stand for MSH-3 and MSH-4")
+            error = NotAllowed(
+                "the client's certificate does not stand for MSH-3 and MSH-4"
+                " / 客户端证书与 MSH-3、MSH-4 不符"
+            )
             answer = self._refused(channel, block, error, caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):
             if channel.name not in enhanced:
@@ -290,7 +293,9 @@ class Intake:
                 plan, channels = port.plan, let_in()
             if not channels:
                 self._log("mllp_address_refused", channel=plan.channels[0].name)
-                error = NotAllowed("messages from this address are not taken any more")
+                error = NotAllowed(
+                    "messages from this address are not taken any more / 不再接收来自该地址的消息"
+                )
                 return self._refused(first.channels[0], block, error, caller)
             return await self.take(channels, caller, block, enhanced)
 

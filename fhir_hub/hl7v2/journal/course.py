@@ -146,12 +146,18 @@ def _day(written: str) -> str:
 
 def late() -> Unavailable:
     """Return what a sender is told who has waited long enough."""
-    return Unavailable("the message was not finished in time; send it again to hear how it ended")
+    return Unavailable(
+        "the message was not finished in time; send it again to hear how it ended"
+        " / 消息未能按时处理完，请重发以获知结果"
+    )
 
 
 def held_up() -> Unavailable:
     """Return what is said of a message whose turn has not come."""
-    return Unavailable("earlier messages about the same patient are not finished; send it again")
+    return Unavailable(
+        "earlier messages about the same patient are not finished; send it again"
+        " / 同一患者的较早消息尚未处理完，请重发"
+    )
 
 
 class NotKept(Exception):
@@ -160,13 +166,15 @@ class NotKept(Exception):
 
 def interrupted(error: BaseException) -> Exception:
     """Return what those are told who wait for a message that did not end."""
-    return error if isinstance(error, Exception) else Unavailable("the hub is closing")
+    return (
+        error if isinstance(error, Exception) else Unavailable("the hub is closing / 平台正在关闭")
+    )
 
 
 def changed(is_strict: bool) -> FhirError:
     """Return what is said of other content under a known control id."""
     return InvalidMessage(
-        "duplicate key identifier with different content",
+        "duplicate key identifier with different content / 控制号重复而内容不同",
         error_code="205",
         location="MSH-10",
         ack_code="AR" if is_strict else "AE",

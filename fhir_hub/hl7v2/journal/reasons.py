@@ -1,7 +1,7 @@
 """Why a message ended as it did: one line in the journal, in two languages for people.
 
-The journal keeps the name of the error, its text (no patient data is in one) and the place in
-the message or the resource; what the error means in English and Chinese is added when shown.
+The journal keeps the name of the error, its text in both (no patient data is in one) and the place
+in the message or the resource; what the error means in English and Chinese is added when shown.
 
 Spec: HL7v2 table 0357
 """
@@ -9,7 +9,7 @@ Spec: HL7v2 table 0357
 import re
 
 from fhir_hub import errors
-from fhir_hub.errors import FhirError
+from fhir_hub.errors import FhirError, told
 
 INTERNAL = "internal"
 _REASON = re.compile(r"(\w+): (.*?)(?: \[([^\[\]]*(?:\[[^\]]*\][^\[\]]*)*)\])?", re.DOTALL)
@@ -20,7 +20,7 @@ def reason(error: Exception) -> str:
     if not isinstance(error, FhirError):
         return INTERNAL
     place = _place(error)
-    return f"{type(error).__name__}: {error}{f' [{place}]' if place else ''}"
+    return f"{type(error).__name__}: {told(error)}{f' [{place}]' if place else ''}"
 
 
 def named(error: Exception) -> str:

@@ -17,7 +17,10 @@ from fhir_hub.hl7v2.journal.reasons import reason
 from fhir_hub.store.journal import Entered, TurnsOf
 
 MOST = 3
-_TEXT = "a process of the hub does it alone, time {}; if that ends meanwhile it is tried again"
+_TEXT = (
+    "a process of the hub does it alone, time {0}; if that ends meanwhile it is tried again"
+    " / 由一个进程单独处理（第 {0} 次）；若其间终止则重试"
+)
 _NOTED = re.compile(r"Interrupted: \D+(\d+)")
 _PAUSE_S = 1.0
 
@@ -44,7 +47,10 @@ def pause_s(times: int) -> float:
 
 def deadly() -> Deadly:
     """Return why a message that was begun so often is a dead letter."""
-    return Deadly(f"{MOST} processes ended, each while it did nothing but this message")
+    return Deadly(
+        f"{MOST} processes ended, each while it did nothing but this message"
+        f" / 已有 {MOST} 个进程在单独处理该消息时终止"
+    )
 
 
 def innocent_first(pending: Sequence[Entered], turns_of: TurnsOf) -> list[Entered]:

@@ -33,7 +33,9 @@ async def find(unit: Unit, patients: Sequence[Thing]) -> None:
         ]
         alive = [one for one in held if not match.survivor_id(one)]
         if len(alive) > 1:
-            raise VersionConflict("the number leads to several", expression="Patient.identifier")
+            raise VersionConflict(
+                "the number leads to several / 该号码对应多个患者", expression="Patient.identifier"
+            )
         if chosen := (alive or held):
             thing.found(chosen[0])
             thing.is_left = thing.is_left or bool(match.survivor_id(chosen[0]))

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from unicodedata import east_asian_width
 
+from fhir_hub.hl7v2.quirks import CHINESE as QUIRKS
 from fhir_hub.hl7v2.reports.reasons import CHINESE
 
 Json = dict[str, Any]
@@ -47,7 +48,8 @@ def _lines(report: Json) -> Iterator[str]:
         much = f"{left['segments']} segments 段, {left['fields']} fields 字段"
         yield f"  ! left out 未列出: {much} ({', '.join(left['where'])}): {_both(left['reason'])}"
     for one in report.get("issues", ()):
-        yield f"  ! {one['code']}: {one['text']} ({', '.join(one.get('paths', ())) or '-'})"
+        name = f"{one['code']} {QUIRKS.get(one['code'], '')}".rstrip()
+        yield f"  ! {name}: {one['text']} ({', '.join(one.get('paths', ())) or '-'})"
     for one in report.get("invalid", ()):
         yield f"  ! invalid 不合规范: {', '.join(one.get('expression', ()))} {one['diagnostics']}"
 

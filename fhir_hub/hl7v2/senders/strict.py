@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.quirks import CHINESE
 from fhir_hub.hl7v2.rows.row import Row
 
 # Issue → code of table 0357: 102 is a data type error, 103 a value that its table lacks.
@@ -40,14 +41,14 @@ def require_hl7(message: Message) -> None:
     """Raise `InvalidMessage` for a frame or header that HL7 does not allow."""
     header = message.header
     if "\n" in message.text:
-        raise _refusal("segments end in CR, not in LF", "100", "MSH")
+        raise _refusal("segments end in CR, not in LF / 段应以 CR 结尾，而非 LF", "100", "MSH")
     if not header.value(10):
-        raise _refusal("the message has no control id", "101", "MSH-10")
+        raise _refusal("the message has no control id / 消息没有控制号", "101", "MSH-10")
     if not VERSION.fullmatch(header.value(12)):
-        raise _refusal("MSH-12 is no version of HL7", "203", "MSH-12")
+        raise _refusal("MSH-12 is no version of HL7 / MSH-12 不是 HL7 版本", "203", "MSH-12")
     for number, segment in enumerate(message.all("OBX"), start=1):
         if not segment.field(11):
-            raise _refusal("a result has no status", "101", f"OBX[{number}]-11")
+            raise _refusal("a result has no status / 检验结果没有状态", "101", f"OBX[{number}]-11")
 
 
 def require_no_quirk(issues: Iterable[tuple[str, str, Row | None]]) -> None:
@@ -57,7 +58,7 @@ def require_no_quirk(issues: Iterable[tuple[str, str, Row | None]]) -> None:
             location = str(row.sources[0]) if row and row.sources else ""
             if code.startswith("charset"):
                 location = "MSH-18"
-            raise _refusal(text, error_code, location)
+            raise _refusal(f"{text} / {CHINESE[code]}", error_code, location)
 
 
 def _refusal(text: str, error_code: str, location: str) -> InvalidMessage:
