@@ -43,6 +43,9 @@ Refuse = Callable[[bytes, FhirError, Channel], bytes]
 Hear = Callable[..., Awaitable[bytes | None]]
 Adopt = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
 _ACK, _HEAD = b"ACK", 400  # bytes in which MSH-9 stands
+_NOT_HIS = (
+    "the client's certificate does not stand for MSH-3 and MSH-4 / 客户端证书与 MSH-3、MSH-4 不符"
+)
 
 
 async def _nobody(raw: bytes, channel: Channel) -> None:
@@ -239,11 +242,7 @@ class Intake:
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
             self._log("sender_refused", channel=channel.name)
-            error = NotAllowed(
-                "the client's certificate does not stand for MSH-3 and MSH-4"
-                " / 客户端证书与 MSH-3、MSH-4 不符"
-            )
-            answer = self._refused(channel, block, error, caller)
+            answer = self._refused(channel, block, NotAllowed(_NOT_HIS), caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):
             if channel.name not in enhanced:
                 one = Enhanced(channel, caller, self._take, self._debts, self._count)
