@@ -143,11 +143,17 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         asked = others.asked_again("Patient", sorted(wanted))
         known = [_loaded(s) for s in await unit.answer(asked, familiar="whole")]
     survivors = await merged_patients.survivors(unit, known)
+    by_number: dict[Number, list[Resource]] = {}
+    for one in known:
+        for number in match.numbers(one.get("identifier", ())):
+            by_number.setdefault(number, []).append(one)
+    by_id = {str(one["id"]): one for one in known}
     for thing in sorted(patients, key=lambda one: not one.converted.removes):
         resource, moved = thing.resource, set[Number]()
         if not thing.converted.removes and (moved := numbers_moved.moving(patients)):
             resource = _without(thing.converted, moved).resource
-        candidates = [one for one in known if not doubles.shows_anothers_card(resource, one)]
+        near = _near(resource, by_number, by_id) if len(known) > 1 else known
+        candidates = [one for one in near if not doubles.shows_anothers_card(resource, one)]
         decision = match.decide(resource, candidates, survivors)
         if decision.patient is None:
             await _find_described(unit, thing, resource)
@@ -174,6 +180,20 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         thing.found(patient)
         if patient.get("active") is not False:
             _hold_active(unit, patient["id"])
+
+
+def _near(
+    resource: Resource, by_number: Mapping[Number, list[Resource]], by_id: Mapping[str, Resource]
+) -> list[Resource]:
+    """Return those who hold a number of a patient, and to whom these were merged."""
+    numbers = match.numbers(resource.get("identifier", ()))
+    found = {str(one["id"]): one for number in numbers for one in by_number.get(number, ())}
+    for one in tuple(found.values()):
+        following = match.survivor_id(one)
+        while following in by_id and following not in found:
+            found[following] = by_id[following]
+            following = match.survivor_id(found[following])
+    return list(found.values())
 
 
 async def _find_described(unit: Unit, thing: Thing, resource: Resource) -> None:

@@ -3,11 +3,13 @@
 Spec: https://hl7.org/fhir/R4/conformance-rules.html#cardinality
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.completeness import Completeness
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.meaning.updates import names_nothing
+from fhir_hub.hl7v2.nodes import Node
 from fhir_hub.hl7v2.programs import Entry
 
 Json = dict[str, Any]
@@ -20,14 +22,13 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
     dropped: Dropped = []
     leave_out: list[str] = []
     run.row = None
-    again = True
-    while again:
-        again = False
-        for draft in [one for one in run.drafts if not one.is_witness]:
-            if draft.mode == "change":
-                if not draft.match:
-                    run.drafts.remove(draft)
-                continue
+    drafts = [one for one in run.drafts if not one.is_witness]
+    gone = {id(one) for one in drafts if one.mode == "change" and not one.match}
+    waiting: Sequence[Draft] = [one for one in drafts if one.mode != "change"]
+    holders: dict[str, list[Draft]] = {}
+    while waiting:
+        touched: dict[int, None] = {}
+        for draft in waiting:
             is_none = draft.name != "Patient" and names_nothing(draft.segment)
             lacking = "content" if is_none else completeness.missing(draft.resource, leave_out)
             if leave_out:
@@ -39,18 +40,48 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
                 reason = f"{resource_type} without {lacking} was not made"
                 run.issue("incomplete", reason)
                 dropped.append((draft, reason))
-                _leave(draft, late, run)
-                again = True
+                gone.add(id(draft))
+                holders = holders or _holders(run.drafts)
+                for holder in holders.get(draft.full_url, ()):
+                    if id(holder) not in gone:
+                        _without(holder.resource, {"reference": draft.full_url})
+                        touched[id(holder)] = None
+        waiting = [one for one in drafts if id(one) in touched and id(one) not in gone]
+    if gone:
+        run.drafts[:] = [one for one in run.drafts if id(one) not in gone]
+    if dropped:
+        _forget([draft for draft, _ in dropped], late)
     return dropped
 
 
-def _leave(gone: Draft, late: Late, run: Run) -> None:
-    """Take a draft out, and all references to it."""
-    run.drafts.remove(gone)
+def _holders(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
+    """Return which drafts refer to each full url: looked for once, as very many may be dropped."""
+    found: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        for url in dict.fromkeys(_references(draft.resource)):
+            found.setdefault(url, []).append(draft)
+    return found
+
+
+def _references(node: Any) -> Iterator[str]:
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, str):
+            if value.startswith("urn:"):
+                yield value
+        elif isinstance(value, dict | list):
+            yield from _references(value)
+
+
+def _forget(gone: Sequence[Draft], late: Late) -> None:
+    """Take drafts out of all groups."""
+    names, ids = {draft.name for draft in gone}, {id(draft) for draft in gone}
+    seen: set[int] = set()
     for place, _, _ in late:
-        place.node.forget(gone.name, gone)
-    for draft in run.drafts:
-        _without(draft.resource, {"reference": gone.full_url})
+        node: Node | None = place.node
+        while node is not None and id(node) not in seen:
+            seen.add(id(node))
+            node.forget(names, ids)
+            node = node.parent
 
 
 def _without(node: Any, reference: Json) -> None:

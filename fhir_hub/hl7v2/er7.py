@@ -10,7 +10,7 @@ Spec: HL7v2 chapter 2, 2.5 (delimiters), 2.7 (escape sequences); https://www.hl7
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class Message:
     `issues` are what was odd about its bytes, pairs of a code and a sentence.
     """
 
-    __slots__ = ("encoding", "issues", "segments", "text")
+    __slots__ = ("_by_name", "encoding", "issues", "segments", "text")
 
     def __init__(self, text: str, encoding: Encoding, issues: Issues = ()) -> None:
         self.text = text
@@ -58,14 +58,20 @@ class Message:
         lines = _LINE_ENDS.split(text) if "\n" in text else text.split("\r")
         held = [line for line in lines if line and not line.isspace()]
         self.segments = [Segment(line, encoding, index) for index, line in enumerate(held)]
+        self._by_name: dict[str, list[Segment]] | None = None
 
     def first(self, name: str) -> "Segment | None":
         """Return the first segment of that name."""
-        return next(self.all(name), None)
+        found = self.all(name)
+        return found[0] if found else None
 
-    def all(self, name: str) -> "Iterator[Segment]":
-        """Return the segments of that name, in order."""
-        return (segment for segment in self.segments if segment.name == name)
+    def all(self, name: str) -> "Sequence[Segment]":
+        """Return the segments of that name, in order; whoever asks for many asks many times."""
+        if self._by_name is None:
+            self._by_name = {}
+            for segment in self.segments:
+                self._by_name.setdefault(segment.name, []).append(segment)
+        return self._by_name.get(name, ())
 
     def as_parsed(self) -> "Message":
         """Return the message with every delimiter meant as one, in texts and units too."""

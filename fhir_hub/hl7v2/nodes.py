@@ -6,7 +6,7 @@ sequences of them: that is worked out once, and with it what is near what.
 Spec: HL7v2 chapter 2, 2.5.2
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.er7 import Segment
@@ -67,12 +67,11 @@ class Node:
             is_last = node.group.is_prior and name != "Observation"
             by, node = node.group, None if is_last else node.parent
 
-    def forget(self, name: str, draft: Any) -> None:
-        """Take a resource that is not made after all out of this group and those around it."""
-        node: Node | None = self
-        while node is not None:
-            node.drafts[name] = [one for one in node.drafts.get(name, ()) if one[0] is not draft]
-            node = node.parent
+    def forget(self, names: Iterable[str], gone: Collection[int]) -> None:
+        """Take resources of these names out that are not made after all, by their `id`."""
+        for name in names:
+            held = self.drafts.get(name, ())
+            self.drafts[name] = [one for one in held if id(one[0]) not in gone]
 
     def linked_drafts(self, name: str) -> list[Any]:
         """Return the nearest resources when no more of them come: found once for all results."""

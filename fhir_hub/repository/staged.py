@@ -3,14 +3,18 @@
 Spec: https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from fhir_hub import fhirjson
+from fhir_hub.search.plan import Among, And, Has, Is, Or, Plan
 from fhir_hub.store.base import Change, Key, Stored
 
 Resource = dict[str, Any]
 _SET = frozenset(("id", "meta"))  # what the server sets, or a part of it
+_FEW = 16  # are looked at one by one: as nearly always
+_OF_NO_ENTRY = frozenset(("_id", "_type", "_lastUpdated"))
+Code = tuple[str, str]  # a search parameter and a code
 
 
 class Staged:
@@ -26,6 +30,67 @@ class Staged:
         for key, change in self._changes.items():
             if change.method != "DELETE" and (not resource_types or key[0] in resource_types):
                 yield Staged(change, self._changes)
+
+
+class OfType:
+    """The `changes` staged of one resource type, by key, in their order; deletions are left out.
+
+    Where they are many, those that may meet a plan are looked up by the codes that it asks for: a
+    bundle or message of thousands asks as many times.
+    """
+
+    __slots__ = ("_by_code", "_fresh", "_places", "changes")
+
+    def __init__(self) -> None:
+        self.changes: dict[Key, Change] = {}
+        self._fresh: list[Key] = []
+        self._by_code: dict[Code, dict[Key, None]] = {}
+        self._places: dict[Key, int] = {}
+
+    def put(self, key: Key, change: Change) -> None:
+        """Take a change, or what is staged of the same resource now."""
+        self.changes[key] = change
+        self._fresh.append(key)
+
+    def perhaps(self, plan: Plan) -> Collection[Key]:
+        """Return what may meet a plan, and may be gone again."""
+        if len(self.changes) <= _FEW:
+            return self.changes
+        for key in self._fresh:
+            self._places.setdefault(key, len(self._places))
+            if (change := self.changes.get(key)) is not None:
+                for entry in change.entries:
+                    if entry.code is not None:
+                        self._by_code.setdefault((entry.parameter, entry.code), {})[key] = None
+        self._fresh.clear()
+        codes = _codes(plan)
+        if codes is None:
+            return self.changes
+        found = {key for code in codes for key in self._by_code.get(code, ())}
+        return sorted(found, key=self._places.__getitem__)
+
+
+def _codes(plan: Plan) -> set[Code] | None:
+    """Return parameters and codes of which what meets a plan has one; None if nobody knows."""
+    if type(plan) is Has:
+        if plan.parameter in _OF_NO_ENTRY or not plan.tests:
+            return None
+        found: set[Code] = set()
+        for test in plan.tests:
+            if type(test) is Is and test.code is not None:
+                found.add((plan.parameter, test.code))
+            elif type(test) is Among:
+                found.update((plan.parameter, code) for code in test.codes)
+            else:
+                return None
+        return found
+    if type(plan) is And:
+        known = [codes for part in plan.plans if (codes := _codes(part)) is not None]
+        return min(known, key=len, default=None)
+    if type(plan) is Or:
+        parts = [_codes(part) for part in plan.plans]
+        return None if None in parts else {code for codes in parts for code in codes or ()}
+    return None
 
 
 def as_stored(change: Change) -> Stored:

@@ -8,6 +8,7 @@ the same work again from fresh reads, so that every decision is made on what is 
 Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -19,7 +20,7 @@ from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFaile
 from fhir_hub.r4.references import RECORDS, Literal, is_id
 from fhir_hub.repository.familiar import Asked, By, Familiar, asks_of
 from fhir_hub.repository.rules import Rules
-from fhir_hub.repository.staged import Staged, as_stored, same, stamp
+from fhir_hub.repository.staged import OfType, Staged, as_stored, same, stamp
 from fhir_hub.search.plan import Plan, Query
 from fhir_hub.search.predicate import meets
 from fhir_hub.store.base import (
@@ -72,7 +73,7 @@ class Unit:
         self.warnings: list[Warned] = []
         self.literals: dict[Key, Collection[Literal]] = {}
         self._resources: dict[Key, Resource] = {}  # what the changes say
-        self._staged: dict[str, dict[Key, Change]] = {}  # by type, without deletions
+        self._staged: defaultdict[str, OfType] = defaultdict(OfType)
         self.given_up: set[Target] = set()  # what may be missing after all
         # what was worked out of what was found here, by those who may ask for it again
         self.worked_out: dict[Hashable, dict[Any, Any]] = {}
@@ -134,15 +135,17 @@ class Unit:
             self._seen.setdefault(key, stored)
             if key not in self.changes:
                 found.append(stored)
-        staged = self._staged.get(resource_type, {})
-        for key in staged if among is None or not staged else among:
-            change = staged.get(key)
+        staged = self._staged.get(resource_type)
+        if staged is None:
+            return found
+        for key in staged.perhaps(plan) if among is None else among:
+            change = staged.changes.get(key)
             if change is not None and meets(plan, Staged(change, self.changes)):
                 found.append(as_stored(change))
         return found
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
-        """Return what `find` does, None (and the commit holds by nothing) if it is over `most`."""
+        """Return what `find` does, None if it is over `most`."""
         asked = Asked(resource_type, plan)
         matches = self._asked.get(asked)
         if matches is None:
@@ -150,7 +153,8 @@ class Unit:
             if page.cursor:
                 return None
             matches = self._hold(asked, page.matches, page.as_of)
-        return None if len(matches) > most else await self.find(resource_type, plan)
+        found = await self.find(resource_type, plan) if len(matches) <= most else None
+        return found if found is not None and len(found) <= most else None
 
     def require_none(self, resource_type: str, plan: Plan) -> None:
         """Have the commit hold only if nothing meets a plan, as nothing that was read does."""
@@ -291,12 +295,12 @@ class Unit:
         is_staged = key in self.changes
         if is_staged and self._seen.get(key) is None:  # made in this unit: it never was
             del self.changes[key], self.literals[key], self._resources[key]
-            self._staged[key.resource_type].pop(key)
+            del self._staged[key.resource_type].changes[key]
             return 0
         version_id = current.version_id + (0 if is_staged else 1)
         self.literals.pop(key, None)
         self._resources.pop(key, None)
-        self._staged.get(key.resource_type, {}).pop(key, None)
+        self._staged[key.resource_type].changes.pop(key, None)
         now = max(self._now, self._last(key))
         self.changes[key] = Change(*key, version_id, now, "DELETE")
         return version_id
@@ -354,7 +358,8 @@ class Unit:
         literals, entries = rules.extractor.read(stamped, content, known, is_right=is_right)
         self.literals[key] = literals
         change = change_of((*key, version_id, now, method, content, entries))
-        self.changes[key] = self._staged.setdefault(resource_type, {})[key] = change
+        self.changes[key] = change
+        self._staged[resource_type].put(key, change)
         self._resources[key] = stamped
         return key
 

@@ -5,6 +5,7 @@ Function calls are counted, because they are the same on every machine.
 
 import sys
 
+import pytest
 from conversion_parts import converted, lines, of_type
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5.1"
@@ -40,6 +41,28 @@ def test_twice_as_many_orders_take_twice_as_many_steps():
     converted(orders(2))  # what is remembered of the maps and codes
 
     assert calls(orders(120)) < 2.1 * calls(orders(60))
+
+
+def message_of(kind, *segments):
+    """Return what writes a message with so many times such segments, each with its number."""
+    return lambda count: lines(
+        MSH.format(kind), PID, *(one.format(n) for n in range(count) for one in segments)
+    )
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(message_of("OMP^O09^OMP_O09", "ORC|NW|P{}"), id="orders of nothing"),
+        pytest.param(message_of("OMP^O09^OMP_O09", "ORC|RP|P{}", "RXO|X^Y"), id="orders that go"),
+        pytest.param(message_of("MDM^T02^MDM_T02", "TXA|{}|HP", "OBX|1|TX|A^B||line"), id="lines"),
+        pytest.param(message_of("SIU^S12^SIU_S12", "SCH|P{}", "RGS|1", "AIS|1"), id="bookings"),
+    ],
+)
+def test_twice_as_many_segments_take_twice_as_many_steps(made):
+    converted(made(2))
+
+    assert calls(made(160)) < 2.2 * calls(made(80))
 
 
 def test_of_very_many_repetitions_each_is_kept():

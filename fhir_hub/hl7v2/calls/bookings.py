@@ -112,12 +112,16 @@ def status(place: Place, draft: Draft, paths: Paths) -> str:
         coded = codes.look_up(value, table)
         found = coded.code if coded else ""
     if not found:
-        told = {
-            coded.code if (coded := codes.look_up(value, table)) else ""
-            for segment in place.run.message.all(of_services.segment)
-            if (value := segment.whole(of_services.field))
-        }
-        found = told.pop() if len(told) == 1 else ""
+        key = ("status", of_services.segment)
+        known = place.run.moments
+        if key not in known:  # the same for all bookings of the message
+            told = {
+                coded.code if (coded := codes.look_up(value, table)) else ""
+                for segment in place.run.message.all(of_services.segment)
+                if (value := segment.whole(of_services.field))
+            }
+            known[key] = told.pop() if len(told) == 1 else ""
+        found = known[key]
     found = found or "booked"
     if "start" not in draft.resource and found not in _WITHOUT_TIME:
         place.run.issue("no-start", "an appointment has no time; it was taken as proposed")

@@ -4,6 +4,7 @@ Spec: HL7v2 chapter 4A, RXA-6 (999: not recorded), chapter 9, OBX of a document
 """
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 from fhir_hub.hl7v2.calls import orders
@@ -13,7 +14,7 @@ from fhir_hub.hl7v2.datatypes.parts import compact, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.er7 import Message, Segment
 from fhir_hub.hl7v2.path import Path
 
 _EDUCATION = {
@@ -89,19 +90,22 @@ def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
         value = place.value(content)
         found = texts.attachment(value, place.run.context) if value else None
         return found | ({"title": called} if called else {}) if found else None
-    lines = [
-        segment
-        for segment in place.run.message.all("OBX")
-        if segment.field(kind.field).upper() in _TEXTS
-    ]
-    if lines and lines[0] is not place.segment:
-        run = place.run  # its text is in what the first of them made
+    run = place.run
+    key = ("text", kind.field)
+    if key not in run.moments:
+        run.moments[key] = next(_of_text(run.message, kind), None)
+    if run.moments[key] not in (None, place.segment):  # its text is in what the first of them made
         if run.row is not None:
             run.trace.append((place.segment, place.node, run.row, draft))
         return None
+    lines = _of_text(run.message, kind)
     text = "\n".join(whole(line.whole(content.field)) for line in lines)
     data = base64.b64encode(text.encode()).decode("ascii") if text.strip() else ""
     return compact({"contentType": "text/plain", "data": data, "title": called}) if data else None
+
+
+def _of_text(message: Message, kind: Path) -> Iterator[Segment]:
+    return (one for one in message.all("OBX") if one.field(kind.field).upper() in _TEXTS)
 
 
 def document_order(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
@@ -118,7 +122,7 @@ def document_of_values(place: Place, draft: Draft, paths: Paths) -> Json | None:
     R4 demands content of a DocumentReference; beside a text or a file values are none.
     """
     content, kind, *_ = paths
-    told = list(place.run.message.all("OBX"))
+    told = place.run.message.all("OBX")
     if told[0] is not place.segment or not all(
         one.value(kind.field).upper() in _VALUES for one in told
     ):

@@ -7,8 +7,7 @@ Spec: HL7v2 chapter 4, ORC-1 and table 0119; R4 medicationrequest.priorPrescript
 servicerequest.replaces
 """
 
-from collections.abc import Mapping
-from itertools import dropwhile
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -26,16 +25,34 @@ _OVER: Mapping[str, str] = MappingProxyType(
 
 def replaced_status(place: Place, draft: Draft, paths: tuple[Path, ...]) -> str | None:
     """Return the status of an order (ORC-1) in whose stead the message has another."""
-    own = place.find(paths[0].segment)
-    from_here = dropwhile(lambda one: one is not own, place.run.message.all(paths[0].segment))
-    behind = dropwhile(lambda code: code in _REPLACED, (one.value(1) for one in from_here))
-    is_replaced = place.text(paths[0]) in _REPLACED and next(behind, "") == _REPLACEMENT
+    control = paths[0]
+    if place.text(control) not in _REPLACED:
+        return None
+    own, known = place.find(control.segment), place.run.moments
+    key = ("replaced", control.segment)
+    if key not in known:
+        known[key] = _replaced(place.run.message.all(control.segment))
+    is_replaced = own is not None and own.index in known[key]
     return _OVER[draft.resource["resourceType"]] if is_replaced else None
+
+
+def _replaced(orders: Sequence[Segment]) -> set[int]:
+    """Return where the orders stand behind which, and others that go, one comes in their stead."""
+    found, is_replaced = set[int](), False
+    for one in reversed(orders):
+        code = one.value(1)
+        if code not in _REPLACED:
+            is_replaced = code == _REPLACEMENT
+        elif is_replaced:
+            found.add(one.index)
+    return found
 
 
 def replaced_orders(place: Place, draft: Draft, paths: tuple[Path, ...]) -> list[Json] | None:
     """Return References to the orders in whose stead one is (ORC-1 RO); `paths` go on: numbers."""
     control, *numbers = paths
+    if place.text(control) != _REPLACEMENT:
+        return None
     own, gone, before = place.find(control.segment), list[Segment](), ""
     for one in place.run.message.all(control.segment):
         code = one.value(1)
@@ -45,8 +62,6 @@ def replaced_orders(place: Place, draft: Draft, paths: tuple[Path, ...]) -> list
             kept = gone if before in _REPLACED else []
             gone = [*kept, one] if code in _REPLACED else []
         before = code
-    if place.text(control) != _REPLACEMENT:
-        return None
     return [found for one in gone if (found := _reference(one, place, draft, numbers))] or None
 
 

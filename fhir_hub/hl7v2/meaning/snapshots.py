@@ -79,12 +79,15 @@ async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telli
 
 
 async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
+    owners: dict[str, Thing] = {}
     for thing in things:
+        if thing.stored:
+            owners.setdefault(thing.resource_type, thing)
+    for thing in things if owners else ():
         group = thing.converted.segment
         if group not in _LISTED or thing.resource_type != _LISTED[group][0]:
             continue
-        owner_type = _owner_of(group)
-        owner = next((one for one in things if one.key[0] == owner_type and one.stored), None)
+        owner = owners.get(_owner_of(group))
         if owner is None or group not in (await telling.later(owner.key)).lists:
             continue
         if thing.stored is None:

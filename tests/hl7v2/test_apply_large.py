@@ -1,0 +1,81 @@
+"""A message of very many things is applied in as many steps as it has things, and no more.
+
+Function calls are counted, because they are the same on every machine.
+"""
+
+import sys
+from functools import partial
+
+import parts
+import pytest
+from apply_parts import conversion, converted, identifier, patient, url
+
+from fhir_hub.hl7v2.apply import apply, telling_of
+from fhir_hub.hl7v2.meaning.retold import nothing
+
+DOCUMENTS = "urn:documents"
+
+
+class Enough(Exception):
+    """Nothing is to be written."""
+
+
+def documents(count):
+    """Return documents, each of which may be one that another replaces."""
+    for n in range(count):
+        resource = {
+            "resourceType": "DocumentReference",
+            "identifier": [{"system": DOCUMENTS, "value": f"D{n}"}],
+            "status": "current",
+            "content": [{"attachment": {"title": "report"}}],
+        }
+        yield converted(resource, (DOCUMENTS, f"D{n}"), name=f"d{n}")
+
+
+def relatives(count):
+    """Return relatives, of whom a snapshot may lack some."""
+    yield patient(identifier("T1"))
+    for n in range(count):
+        resource = {"resourceType": "RelatedPerson", "patient": {"reference": url("patient")}}
+        yield converted(resource, name=f"r{n}")._replace(segment="NK1")
+
+
+def patients(count):
+    for n in range(count):
+        yield patient(identifier(f"T{n}"), name=f"p{n}")
+
+
+async def steps(repository, things):
+    """Return how many functions are called to apply a message of such things."""
+    message, count = conversion(*things), 0
+    telling = telling_of(message, "2025-03-14", parts.parameters(), nothing)
+
+    def counted(frame, event, argument):
+        nonlocal count
+        count += event == "call"
+
+    async def work(unit):
+        sys.setprofile(counted)
+        try:
+            await applied(unit)
+        finally:
+            sys.setprofile(None)
+        raise Enough  # what it costs to write is the store's
+
+    applied = partial(
+        apply,
+        conversion=message,
+        telling=telling,
+        new_id=repository.new_id,
+        parameters=parts.parameters(),
+    )
+    with pytest.raises(Enough):
+        await repository.commit(work)
+    return count
+
+
+@pytest.mark.parametrize("made", [documents, relatives, patients])
+async def test_twice_as_many_things_take_twice_as_many_steps(repository, made):
+    await steps(repository, made(2))  # what is remembered of parameters and shapes
+
+    assert await steps(repository, made(160)) < 2.2 * await steps(repository, made(80))
