@@ -1,9 +1,10 @@
 """Fixtures that every room's tests may use: a clock, ids, a hub's FHIR side over each store."""
 
+import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -70,6 +71,19 @@ def measure_workers_only() -> None:
 @pytest.fixture
 def clock() -> parts.SetClock:
     return parts.SetClock()
+
+
+@pytest.fixture
+async def waited(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let seconds pass for the loop: what waits so long is over, however quick the machine is."""
+    loop = asyncio.get_running_loop()
+    plain, passed = loop.time, [0.0]
+    monkeypatch.setattr(loop, "time", lambda: plain() + passed[0])
+
+    def wait(seconds: float) -> None:
+        passed[0] += seconds
+
+    return wait
 
 
 @pytest.fixture(scope="session")

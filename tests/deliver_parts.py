@@ -71,6 +71,10 @@ class Peer:
         await self.until(lambda peer: len(peer.distinct) >= count)
         return [raw.decode() for raw in self.distinct]
 
+    async def connected(self, count: int) -> None:
+        """Wait until there have been so many connections."""
+        await self.until(lambda peer: len(peer._writers) >= count)
+
     @property
     def distinct(self) -> list[bytes]:
         return list({control_id(raw): raw for raw in self.received}.values())
@@ -80,7 +84,9 @@ class Peer:
         return [raw.decode().split("|")[8][:7] for raw in self.distinct]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
+        async with self._news:
+            self._writers.append(writer)
+            self._news.notify_all()
         framer = Framer(1 << 20)
         while data := await reader.read(1 << 16):
             for block in framer.feed(data):
@@ -114,7 +120,7 @@ class Peer:
 
 def partner(peer: Peer, **given: Any) -> PartnerSettings:
     given = {"address": f"mllp://127.0.0.1:{peer.port}"} | given
-    quick = {"timeout_s": 0.2, "pause_s": 0.01, "max_pause_s": 0.05, "sends": {"Patient": ""}}
+    quick = {"timeout_s": 60, "pause_s": 0.01, "max_pause_s": 0.05, "sends": {"Patient": ""}}
     return PartnerSettings(**quick | given)
 
 

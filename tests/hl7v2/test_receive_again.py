@@ -26,6 +26,7 @@ class Faulty:
 
     def __init__(self, part):
         self._part = part
+        self.held: set[str] = set()
         self.faults: dict[str, list[Exception]] = {}
         self.gates: dict[str, asyncio.Event] = {}
 
@@ -34,6 +35,7 @@ class Faulty:
 
         async def faulty(*values, **options):
             if name in self.gates:
+                self.held.add(name)
                 await self.gates[name].wait()
             if self.faults.get(name):
                 raise self.faults[name].pop()
@@ -78,6 +80,11 @@ class Hub:
                 event.set()
         self.receiver._patience = Patience(60, _at_once)
 
+    async def holds(self, name):
+        """Wait until a gate holds somebody up."""
+        while name not in self.store.held | self.journal.held:
+            await asyncio.sleep(0)
+
     async def send(self, control_id="C1", number="T1"):
         return read_answer(await self.receiver.receive(message(control_id, number)))[:2]
 
@@ -117,15 +124,18 @@ async def test_a_fault_that_passes_is_not_seen_by_the_sender(hub, fault):
     assert await hub.observations() == [1]
 
 
-async def test_a_fault_that_does_not_pass_ends_in_a_dead_letter_and_ae(backend, clock):
-    hub = Hub(backend, clock, answer_s=0.4, pause=asyncio.sleep)
+async def test_a_fault_that_does_not_pass_ends_in_a_dead_letter_and_ae(backend, clock, waited):
+    async def pause(seconds):
+        waited(seconds)
+
+    hub = Hub(backend, clock, pause=pause)
     hub.store.faults["write"] = [FAULT] * 1000
 
     assert await hub.send() == ("C1", "AE")
 
     (entered,) = await backend.journal.recent()
     assert entered.state == "dead"
-    assert 2 <= entered.attempts <= 8  # pauses double
+    assert 2 <= entered.attempts <= 30  # pauses double, to 2 s of the 20
     assert shown(entered.error)["zh"] == "请稍后重试"
     hub.store.faults.clear()
     assert await hub.send() == ("C1", "AA")
@@ -164,10 +174,12 @@ async def test_an_end_that_cannot_be_written_is_written_later(hub):
     assert hub.lines == ["message_refused", "message_not_finished"]
 
 
-async def test_who_is_answered_late_hears_the_end_when_sending_again(backend, clock):
-    hub = Hub(backend, clock, answer_s=1)
+async def test_who_is_answered_late_hears_the_end_when_sending_again(hub, waited):
     hub.store.gates["write"] = asyncio.Event()
-    assert await hub.send() == ("C1", "AE")
+    first = asyncio.create_task(hub.send())
+    await hub.holds("write")
+    waited(31)
+    assert await first == ("C1", "AE")
     hub.open_all()
     waiting = asyncio.create_task(hub.send())
 
@@ -176,10 +188,12 @@ async def test_who_is_answered_late_hears_the_end_when_sending_again(backend, cl
     assert await hub.observations() == [1]
 
 
-async def test_what_was_late_before_it_began_is_a_dead_letter(backend, clock):
-    hub = Hub(backend, clock, answer_s=0.05)
+async def test_what_was_late_before_it_began_is_a_dead_letter(hub, waited):
     hub.journal.gates["keep"] = asyncio.Event()
-    assert await hub.send() == ("C1", "AE")
+    first = asyncio.create_task(hub.send())
+    await hub.holds("keep")
+    waited(31)
+    assert await first == ("C1", "AE")
     hub.open_all()
     while await hub.states() != ["dead"]:
         await asyncio.sleep(0)
@@ -188,12 +202,15 @@ async def test_what_was_late_before_it_began_is_a_dead_letter(backend, clock):
     assert await hub.send() == ("C1", "AA")
 
 
-async def test_a_message_that_waits_too_long_for_its_turn_is_a_dead_letter(backend, clock):
-    hub = Hub(backend, clock, answer_s=1)
+async def test_a_message_that_waits_too_long_for_its_turn_is_a_dead_letter(hub, waited):
     hub.store.gates["write"] = asyncio.Event()
     first = asyncio.create_task(hub.send("C1"))
-    await asyncio.sleep(0)
-    assert await hub.send("C2") == ("C2", "AE")
+    await hub.holds("write")
+    second = asyncio.create_task(hub.send("C2"))
+    while await hub.states() != ["received"] * 2:
+        await asyncio.sleep(0)
+    waited(31)
+    assert await second == ("C2", "AE")
     hub.open_all()
     assert (await first)[0] == "C1"  # in time, or late and still under way
 

@@ -31,7 +31,7 @@ def telling(start):
     """A hub that tells a partner of patients, in enhanced mode."""
 
     @asynccontextmanager
-    async def run(*answers, timeout_s=60, his=(), others=(), **options):
+    async def run(*answers, his=(), others=(), **options):
         peer = Peer()
         peer.answers = [*answers]
         await peer.start()
@@ -41,7 +41,7 @@ def telling(start):
             "sends": {"Patient": ""},
             "ack_mode": "enhanced",
             "application_ack": "AL",
-            "timeout_s": timeout_s,
+            "timeout_s": 60,
             "pause_s": 0.01,
             "max_pause_s": 0.05,
             **dict(his),
@@ -117,12 +117,13 @@ async def test_an_acknowledgment_is_answered_as_its_msh_15_asks(telling):
 
 
 @pytest.mark.parametrize(("code", "dead"), [("AA", []), ("AE", ["AE"])])
-async def test_who_says_all_by_a_message_of_his_own_is_not_silent(telling, code, dead):
-    async with telling("silent", "CA", timeout_s=0.3) as (hub, peer):
+async def test_who_says_all_by_a_message_of_his_own_is_not_silent(telling, code, dead, waited):
+    async with telling("silent", "CA") as (hub, peer):
         await tell(hub, 1)
         await peer.messages(1)
 
         await hub.send(deferred(code, control_id(peer.received[0])))
+        waited(61)
         await tell(hub, 2)
         await peer.messages(2)
 

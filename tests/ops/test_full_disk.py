@@ -3,24 +3,8 @@
 Spec: docs/operations.md, health
 """
 
-import asyncio
 import resource
 from contextlib import contextmanager
-
-import pytest
-
-
-@pytest.fixture
-async def waited(monkeypatch):
-    """Let seconds pass for the loop."""
-    loop = asyncio.get_running_loop()
-    plain, passed = loop.time, [0.0]
-    monkeypatch.setattr(loop, "time", lambda: plain() + passed[0])
-
-    def wait(seconds):
-        passed[0] += seconds
-
-    return wait
 
 
 @contextmanager

@@ -50,7 +50,7 @@ async def test_a_partner_who_was_forgotten_is_told_of_what_changes_from_then_on(
     client, delivering, peer, store
 ):
     peer.answers = ["silent"]
-    async with delivering(his=partner(peer, timeout_s=60)):
+    async with delivering(his=partner(peer)):
         await put(client, patient(1), patient(2))
         await peer.messages(1)
     await forget(store, "his")

@@ -34,12 +34,16 @@ async def test_what_was_stored_before_a_partner_was_set_up_is_not_told(client, d
 
 @pytest.mark.parametrize("kind", ["silent", "close", "noise", "wrong"])
 async def test_without_the_right_acknowledgment_the_same_bytes_go_again(
-    client, delivering, peer, kind
+    client, delivering, peer, kind, waited
 ):
     peer.answers = [kind, kind]
 
     async with delivering(his=partner(peer)):
         await put(client, patient(1), patient(2))
+        if kind in ("silent", "wrong"):
+            for count in (1, 2):
+                await peer.until(lambda peer, count=count: len(peer.received) == count)
+                waited(61)
         await peer.messages(2)
 
     assert len(peer.received) == 4
@@ -67,7 +71,7 @@ async def test_a_refusal_that_names_no_message_is_of_the_one_on_its_way(
 ):
     peer.answers = ["nameless AE", "nameless AR", "AA"]
 
-    async with delivering(his=partner(peer, timeout_s=60)):
+    async with delivering(his=partner(peer)):
         await put(client, patient(1), patient(2))
         await peer.messages(2)
         (dead,) = await dead_messages(store)
@@ -180,7 +184,7 @@ async def test_how_much_waits_is_told_of_the_partner_who_hangs_and_no_other_wait
     peer.answers = ["silent"]
     other = Peer()
     await other.start()
-    async with delivering(his=partner(peer, timeout_s=60), lis=partner(other)) as running:
+    async with delivering(his=partner(peer), lis=partner(other)) as running:
         await put(client, patient(1))
         await peer.messages(1)
         await put(client, *(patient(number) for number in range(2, 6)))
@@ -196,7 +200,7 @@ async def test_after_an_end_in_between_the_same_bytes_go_again_and_then_the_rest
     client, delivering, peer, store
 ):
     peer.answers = ["silent"]
-    async with delivering(his=partner(peer, timeout_s=60)):
+    async with delivering(his=partner(peer)):
         await put(client, patient(1), patient(2))
         await peer.messages(1)
     assert (await progresses(store))["his"].pending is not None
@@ -299,7 +303,7 @@ async def test_a_partner_over_tls_sees_the_hubs_certificate(client, delivering, 
     await peer.start(context)
     address = f"mllps://127.0.0.1:{peer.port}"
 
-    async with delivering(his=partner(peer, address=address, timeout_s=5, **files)):
+    async with delivering(his=partner(peer, address=address, **files)):
         await put(client, patient(1))
         await peer.messages(1)
     await peer.stop()

@@ -76,7 +76,7 @@ async def test_an_acknowledgment_is_read_however_it_is_written(client, deliverin
     peer = Writing(write)
     await peer.start()
 
-    async with delivering(his=partner(peer, timeout_s=60)):
+    async with delivering(his=partner(peer)):
         await put(client, patient(1), patient(2))
         await peer.messages(2)
         sent = [control_id(raw) for raw in peer.received]
@@ -87,12 +87,14 @@ async def test_an_acknowledgment_is_read_however_it_is_written(client, deliverin
 
 
 @pytest.mark.parametrize("first", [b"", block(MSH.encode() + b"\r"), ack("", ""), ack("AA", "")])
-async def test_what_says_nothing_of_the_message_is_no_answer(client, delivering, first):
+async def test_what_says_nothing_of_the_message_is_no_answer(client, delivering, first, waited):
     peer = Writing(lambda number, count: [first] if count == 1 else [ack("AA", number)])
     await peer.start()
 
     async with delivering(his=partner(peer)):
         await put(client, patient(1), patient(2))
+        await peer.messages(1)
+        waited(61)
         await peer.messages(2)
 
     await peer.stop()
@@ -113,7 +115,7 @@ async def test_what_a_dead_message_is_logged_with_is_a_code_of_hl7(
     )
     await peer.start()
 
-    async with delivering(his=partner(peer, timeout_s=60, attempts=2)):
+    async with delivering(his=partner(peer, attempts=2)):
         await put(client, patient(1), patient(2))
         await peer.messages(2)
     await peer.stop()
@@ -153,7 +155,7 @@ async def test_a_partner_who_ends_tls_without_a_word_after_each_answer_is_not_si
     await peer.start(listening(authority))
     address = f"mllps://127.0.0.1:{peer.port}"
 
-    given = partner(peer, address=address, tls_ca=tmp_path / "ca.pem", timeout_s=60)
+    given = partner(peer, address=address, tls_ca=tmp_path / "ca.pem")
     async with delivering(his=given):
         for number in range(3):
             await put(client, patient(number))

@@ -204,11 +204,13 @@ async def test_of_a_deletion_the_condition_is_asked_of_what_was_deleted(
     assert peer.events == ["ADT^A31", "ADT^A29"]
 
 
-async def test_the_condition_is_asked_of_the_version_that_is_told(post, put, delivering, peer):
+async def test_the_condition_is_asked_of_the_version_that_is_told(put, delivering, peer, waited):
     peer.answers = ["silent"]
     async with delivering(his=partner(peer, sends={"Patient": "gender=male"})):
         await put(numbered(1) | {"gender": "male"}, numbered(2) | {"gender": "male"})
         await put(numbered(2) | {"gender": "female"}, numbered(3) | {"gender": "male"})
+        await peer.messages(1)
+        waited(61)
         messages = await peer.messages(3)
 
     assert [one.split("PID|1||")[1][:2] for one in messages] == ["T1", "T2", "T3"]

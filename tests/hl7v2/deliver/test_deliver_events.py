@@ -68,7 +68,7 @@ async def partners(store):
             peers[name] = Peer()
             await peers[name].start()
             stack.push_async_callback(peers[name].stop)
-            settings[name] = partner(peers[name], facility=code, sends=wanted, timeout_s=5)
+            settings[name] = partner(peers[name], facility=code, sends=wanted)
         made = deliveries(store, Metrics("0"), **settings)
         made.lead()
         stack.push_async_callback(made.close, 0.1)
