@@ -83,13 +83,6 @@ class InvalidParameter(FhirError):
     status, code, title = 400, "value", ("Invalid parameter value", "检索参数的值无效")
 
 
-class NotAuthenticated(FhirError):
-    """Nobody is signed in."""
-
-    status, code, title = 401, "login", ("Sign-in needed", "需要登录")
-    ack = ("AR", "207")
-
-
 class NotAllowed(FhirError):
     """The principal may not do this."""
 

@@ -5,6 +5,7 @@ code; each must stand in the docs. Every `console` block is run against a hub th
 starts and must print what it shows (`…` stands for anything), and every `GET …` is asked.
 """
 
+import ast
 import json
 import re
 import shlex
@@ -275,6 +276,32 @@ def test_every_metric_is_documented(hub):
     }
 
     assert [name for name in sorted(names) if name not in text] == []
+
+
+def test_every_line_of_the_log_is_documented_and_no_other():
+    told: set[str] = {"references_to_nothing", "message_flagged"}  # one of the two is chosen
+    for path in (ROOT / "fhir_hub").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(call, ast.Call) or not call.args:
+                continue
+            name = ast.unparse(call.func)
+            texts = {one.value for one in ast.walk(call.args[0]) if isinstance(one, ast.Constant)}
+            if re.search(r"((^|[._])logs?(\.(debug|info|warning|error))?|^warn)$", name):
+                told |= texts
+            elif name == "Note" and path.parent.name == "meaning":  # of what a message said
+                told |= {f"message_{text}" for text in texts}
+    rows = re.findall(r"^\| (`.*?) \|", page("logs.md"), re.MULTILINE)
+
+    assert told - {"message_"} == set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+def test_every_address_beside_fhir_is_documented(hub):
+    pages = "".join(path.read_text("utf-8") for path in PAGES)
+    paths = [one for one in hub.get("openapi.json").json()["paths"] if not one.startswith("/fhir")]
+
+    assert len(paths) > 10
+    shown = [re.sub(r"\{number\}", "12", one).replace("{channel}", "NAME") for one in paths]
+    assert [one for one in shown if f"{one}`" not in pages and f"{one}?" not in pages] == []
 
 
 def test_the_settings_shown_in_the_docs_can_be_used(tmp_path):

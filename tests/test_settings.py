@@ -105,7 +105,11 @@ def test_all_wrong_values_are_told_at_once_each_with_its_source(config):
         load_settings(config("page_size = 0"), {"mllp_port": -1}, {"FHIR_HUB_PORT": "x"})
 
     sources = [line.rpartition(": ")[0] for line in str(raised.value).splitlines()]
-    assert sources == ["FHIR_HUB_PORT", "--mllp-port", f"{config('page_size = 0')}: page_size"]
+    assert sources == [
+        "FHIR_HUB_PORT",
+        "--mllp-port",
+        f"{config('page_size = 0')} line 1: page_size",
+    ]
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):

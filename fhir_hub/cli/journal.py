@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fhir_hub.cli.say import fail, refuse
+from fhir_hub.cli.say import fail, in_both, refuse
 
 if TYPE_CHECKING:
     from fhir_hub.hub import Hub
@@ -68,7 +68,7 @@ def run_on_store(settings: "Settings", work: Callable[["Backend"], Awaitable[T]]
     except InvalidMapping as error:
         fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
     except FhirError as error:
-        fail(f"{error} / {error.title[1]}")
+        fail(in_both(str(error), error.title[1]))
 
 
 def who() -> str:
@@ -100,7 +100,9 @@ def ask(hub: str, path: str, body: Mapping[str, Any] | bytes) -> dict[str, Any]:
 
 def _told(content: bytes) -> str:
     try:
-        return str(json.loads(content)["issue"][0]["diagnostics"])
+        issue = json.loads(content)["issue"][0]
+        chinese = issue.get("details", {}).get("text", "").rpartition(" / ")[2]
+        return in_both(str(issue["diagnostics"]), chinese)
     except (ValueError, LookupError, TypeError):
         return "it cannot do that / 平台无法执行"
 

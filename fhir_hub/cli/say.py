@@ -15,6 +15,16 @@ def say(text: str) -> None:
     print(f"fhir-hub: {text}", file=sys.stderr, flush=True)
 
 
+def in_both(text: str, chinese: str) -> str:
+    """Return a text with the Chinese of its kind behind it, unless it has its own.
+
+    >>> in_both("not here", "找不到"), in_both("gone / 已删除", "找不到")
+    ('not here / 找不到', 'gone / 已删除')
+    """
+    has_own = not chinese or any("\u4e00" <= one <= "\u9fff" for one in text)
+    return text if has_own else f"{text} / {chinese}"
+
+
 def fail(text: str) -> NoReturn:
     """Say what failed and end with exit code 1."""
     say(text)

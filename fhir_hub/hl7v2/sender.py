@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
 from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.batches import MESSAGE, parts_of
 from fhir_hub.hl7v2.mllp import Framer, frame
 
 _BOM = b"\xef\xbb\xbf"
@@ -32,14 +31,6 @@ class Result(NamedTuple):
     def is_accepted(self) -> bool:
         """Say whether the receiver took the message."""
         return self.ack_code in ("AA", "CA")
-
-
-def split_messages(raw: bytes) -> list[bytes]:
-    """Return the messages of a file's bytes, segments ended by CR, batch segments left out.
-
-    What stands before the first MSH belongs to no message; of a file without MSH: none.
-    """
-    return [part.raw for part in parts_of(raw) if part.kind == MESSAGE]
 
 
 def control_id(message: bytes) -> str:
@@ -131,7 +122,7 @@ async def _connect(
 def _of_tls(error: ssl.SSLError) -> str:
     """Return why: what the receiver's certificate lacks, or what he says of ours."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
+        return f"{error.verify_message} (whose certificates are good: --tls-ca / 用 --tls-ca 指定)"
     return (error.reason or type(error).__name__).replace("_", " ").lower()
 
 

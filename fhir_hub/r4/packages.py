@@ -155,17 +155,9 @@ class Packages:
         """Return the ValueSet of `canonical`, `None` if there is none."""
         return self._of_type("ValueSet", canonical)
 
-    def code_system(self, canonical: str) -> Json | None:
-        """Return the CodeSystem of `canonical`, `None` if there is none."""
-        return self._of_type("CodeSystem", canonical)
-
     def concept_maps(self) -> list[Json]:
         """Return every ConceptMap, in the order of packages and files."""
         return self.all("ConceptMap")
-
-    def naming_systems(self) -> list[Json]:
-        """Return every NamingSystem, in the order of packages and files."""
-        return self.all("NamingSystem")
 
     def all(self, resource_type: str = "") -> list[Json]:
         """Return all definitions, or those of a type, in the order of packages and files."""

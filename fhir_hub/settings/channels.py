@@ -151,7 +151,8 @@ class ChannelSettings(BaseModel):
     refused (AR 202): so tests and production are kept apart."""
 
     folder: Path | None = None
-    """The folder that is watched; files go to `done/` or `failed/` in it, each with its ACK."""
+    """The folder that is watched, which must be there; files go to `done/` or `failed/` in it, each
+    with its ACK."""
 
     poll_s: Seconds = 1
     """How often the folder is looked at; a file that did not change in between is whole."""

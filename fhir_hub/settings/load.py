@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from fhir_hub.settings.channels import check_channels
 from fhir_hub.settings.hub import Settings
-from fhir_hub.settings.places import PREFIX, InvalidSettings, located, nearest, told
+from fhir_hub.settings.places import PREFIX, InvalidSettings, located, nearest, place, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _read_file(config: Path) -> dict[str, Any]:
         known = list(Settings.model_fields)
         raise InvalidSettings(
             "\n".join(
-                f"{config}: {key} is no setting{nearest(key, known)} / 未知的配置项"
+                f"{place(config, key)} is no setting{nearest(key, known)} / 未知的配置项"
                 for key in unknown
             )
         )

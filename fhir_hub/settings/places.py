@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "FHIR_HUB_"  # of the variables of the environment
+_PATH = re.compile(r"[a-z_]+(?:\.\S+)?")
 
 
 class InvalidSettings(ValueError):
@@ -17,18 +18,18 @@ class InvalidSettings(ValueError):
 
 
 def located(config: Path | None, problems: str) -> str:
-    """Return what is wrong with settings, each line with the file and, of a channel, the row."""
+    """Return what is wrong with settings, each line with the file and the row of the key."""
     lines = []
     for line in problems.splitlines():
         path, colon, why = line.partition(": ")
-        is_channel = path.startswith("channels.") and colon
-        lines.append(f"{place(config, path)}: {why}" if is_channel else f"{config}: {line}")
+        is_path = colon and _PATH.fullmatch(path)
+        lines.append(f"{place(config, path)}: {why}" if is_path else f"{config}: {line}")
     return "\n".join(lines)
 
 
 def place(config: Path | None, path: str) -> str:
-    """Return the file, the row if it is in the table of a channel, and the path of a key."""
-    row = _row(config, path.split(".")) if config and path.startswith("channels.") else 0
+    """Return the file, the row of the key or of its table, and the path of the key."""
+    row = _row(config, path.split(".")) if config else 0
     return f"{config} line {row}: {path}" if row else f"{config}: {path}"
 
 
@@ -44,7 +45,7 @@ def told(
     `keys_at` says which keys the table has that a path ends in.
     """
     for one in errors:
-        name, path = str(one["loc"][0]), ".".join(map(str, one["loc"]))
+        name, path = str(one["loc"][0]), ".".join(map(str, one["loc"])).removesuffix(".[key]")
         if name in given:
             where = "--" + name.replace("_", "-")
         elif name in variables:
@@ -54,6 +55,9 @@ def told(
         reason = one["msg"].removeprefix("Value error, ")
         if one["type"] == "extra_forbidden":
             reason = f"there is no such key{nearest(str(one['loc'][-1]), keys_at(one['loc']))}"
+        elif one["loc"][-1] == "[key]":  # of a table whose keys are names of FHIR
+            known = re.findall(r"'(\w+)'", str(one["ctx"]["expected"]))
+            reason = f"there is no such key{nearest(str(one['loc'][-2]), known)}"
         yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"
 
 
@@ -65,16 +69,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _row(config: Path, path: list[str]) -> int:
     """Return the row of the key, else of the table that it should stand in, 0 if there is none."""
-    row, is_within = 0, False
-    table = re.compile(
-        r"\[\s*" + r"\s*\.\s*".join(rf"[\"']?{re.escape(p)}[\"']?" for p in path[:2])
-    )
-    key = re.compile(rf"[\"']?{re.escape(path[2])}[\"']?\s*[=.]") if len(path) > 2 else None
+    row, table = 0, list[str]()
     for number, line in enumerate(config.read_text("utf-8").splitlines(), start=1):
         text = line.lstrip()
         if text.startswith("["):
-            is_within = table.match(text) is not None
-            row = row or number * is_within
-        elif is_within and key is not None and key.match(text):
-            return number
+            table = [one.strip(" \t\"'") for one in text.strip("[ \t").partition("]")[0].split(".")]
+            if table == path[: len(table)] or (table[: len(path)] == path and not row):
+                row = number
+        elif table == path[: len(table)] != path:
+            key = re.escape(path[len(table)])
+            if re.match(rf"[\"']?{key}[\"']?\s*[=.]", text):
+                return number
     return row

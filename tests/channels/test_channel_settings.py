@@ -50,6 +50,16 @@ CERTIFICATE = 'certificate = "a.pem"\n'
             7,
             "channels.b.folder: it is the folder of a",
         ),
+        ("prot = 1", 2, "prot is no setting; did you mean port"),
+        ("port = 99999", 2, "port: input should be less than"),
+        ("[sources.rest]\nreferences = 1", 3, "sources.rest.references: input should be"),
+        ("[chanels.lab]\nport = 1", 2, "chanels is no setting; did you mean channels"),
+        ('[organization]\nname = "x"\n[referral]\nterm = 1', 5, "referral.term: there is no such"),
+        (
+            '[partners.his]\naddress = "mllp://h:1"\nsends = { Patiet = "" }',
+            4,
+            "partners.his.sends.Patiet: there is no such key; did you mean Patient?",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_file_and_row(tmp_path, text, row, told):

@@ -22,6 +22,7 @@ class Crash(BaseException):
 
 @pytest.fixture
 def path(tmp_path):
+    (tmp_path / "in").mkdir()
     return tmp_path / "in"
 
 
@@ -311,7 +312,6 @@ async def test_a_crash_around_the_taking_leaves_the_file_for_the_next_start(
 
 
 async def test_a_crash_before_the_move_gives_the_same_acknowledgment_again(open_folder, path, ways):
-    path.mkdir()
     (path / "a.hl7").write_bytes(adt())
     await look(open_folder())
     acknowledgment = (path / "done/a.hl7.ack").read_bytes()
@@ -338,6 +338,16 @@ async def test_a_channel_of_the_settings_watches_until_the_hub_closes(start, pat
 async def test_a_folder_that_cannot_be_is_told(start, tmp_path):
     (tmp_path / "file").write_text("")
     channels = {"night": {"transport": "folder", "folder": tmp_path / "file"}}
-    with pytest.raises(InvalidSettings, match=r"channels\.night\.folder: File exists"):
+    with pytest.raises(InvalidSettings, match=r"channels\.night\.folder: .* is no folder"):
         async with start(channels=channels):
             pass
+
+
+async def test_a_folder_that_is_not_there_is_told_and_not_made(start, tmp_path):
+    channels = {"night": {"transport": "folder", "folder": tmp_path / "nihgt"}}
+    with pytest.raises(
+        InvalidSettings, match=r"channels\.night\.folder: there is no .*nihgt; make"
+    ):
+        async with start(channels=channels):
+            pass
+    assert not (tmp_path / "nihgt").exists()

@@ -209,6 +209,7 @@ async def test_folders_begin_and_end_to_be_watched(start, tmp_path):
     async with start() as ways:
         ways.intake.lead()
         for name in ("first", "second"):
+            (tmp_path / name).mkdir()
             await ways.intake.become(channels(name))
             await taken(name)
         (tmp_path / "first" / "b.hl7").write_bytes(adt("late"))

@@ -38,7 +38,6 @@ MESSAGES = [
     message("BAD", "T3"),
     message("C1", "T1", "other content"),
 ]
-ENDS = ["AA", "AA", "AA", "AE", "AE"]
 
 
 class Steps:

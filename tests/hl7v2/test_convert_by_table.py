@@ -19,8 +19,6 @@ from conversion_parts import (
 )
 from conversion_parts import TABLE_MSH as MSH
 
-PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
-
 
 def ordered(*obr, **orc):
     fields = {"f1": "NW", "f2": "P1", "f3": "F1"} | orc

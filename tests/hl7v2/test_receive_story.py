@@ -12,12 +12,13 @@ import pytest
 from conversion_parts import mappings
 
 from fhir_hub import fhirjson
+from fhir_hub.hl7v2.batches import parts_of
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.sender import read_answer, send, split_messages
+from fhir_hub.hl7v2.sender import read_answer, send
 from fhir_hub.search.plan import EVERYTHING, Query
 
 MESSAGES = Path(__file__).parent / "messages"
@@ -61,7 +62,7 @@ async def deliver(receiver):
         await listener.start()
 
         async def run(raw):
-            messages, here = split_messages(raw), ("127.0.0.1", listener.port)
+            messages, here = [one.raw for one in parts_of(raw)], ("127.0.0.1", listener.port)
             return [one async for one in send(messages, *here, timeout_s=120)]  # as the receiver
 
         yield run

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from fhir_hub.errors import InvalidMessage, Unavailable
+from fhir_hub.hl7v2.batches import MESSAGE, parts_of
 from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
-from fhir_hub.hl7v2.sender import Result, control_id, read_answer, send, split_messages
+from fhir_hub.hl7v2.sender import Result, control_id, read_answer, send
 
 MESSAGES = Path(__file__).parent / "messages"
 
@@ -39,6 +40,11 @@ async def listen() -> AsyncIterator[Callable[..., Awaitable[int]]]:
 
 async def sent(port: int, *messages: bytes, timeout_s: float = 10) -> list[Result]:
     return [r async for r in send(messages, "127.0.0.1", port, timeout_s=timeout_s)]
+
+
+def split_messages(raw: bytes) -> list[bytes]:
+    """Return what `fhir-hub send` sends of a file, batch segments left out."""
+    return [part.raw for part in parts_of(raw) if part.kind == MESSAGE]
 
 
 def test_line_ends_become_cr_and_the_bytes_stay():

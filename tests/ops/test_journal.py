@@ -123,7 +123,7 @@ async def test_the_command_line_does_messages_again_through_the_hub(hub, monkeyp
     assert out.splitlines()[-1] == "1 message: 0 done, 1 not"
     assert await asyncio.to_thread(run, "messages", "ignore", "2", "--hub", hub.home) == 0
     assert await asyncio.to_thread(run, "messages", "ignore", "1", "--hub", hub.home) == 1
-    assert "409 the message is done" in capsys.readouterr().err
+    assert "409 the message is done / 版本冲突" in capsys.readouterr().err
     assert journal.who() in hub.logged.getvalue()
 
 

@@ -16,7 +16,7 @@ def rows():
         yield one["id"], one["title"]
     for one in package().all("CodeSystem"):
         yield one["id"], f"`{one['url']}`", one["title"], one["content"]
-    for one in package().naming_systems():
+    for one in package().all("NamingSystem"):
         uri = next(each["value"] for each in one["uniqueId"] if each["type"] == "uri")
         yield one["id"], one["description"], f"`{uri}`"
 

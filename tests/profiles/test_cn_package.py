@@ -159,7 +159,7 @@ def test_a_concept_map_says_what_the_table_of_the_messages_says(table, concept_m
 
 def test_the_naming_systems_say_what_identity_says():
     same = {}
-    for one in package().naming_systems():
+    for one in package().all("NamingSystem"):
         uris = [each["value"] for each in one["uniqueId"] if each["type"] == "uri"]
         same |= dict.fromkeys(uris, uris[0])
         oids = [each["value"] for each in one["uniqueId"] if each["type"] == "oid"]

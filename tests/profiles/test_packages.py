@@ -107,7 +107,6 @@ def test_a_canonical_names_a_version_or_means_the_latest(tmp_path):
     assert packages.value_set(f"{URL}|1.2.0")["version"] == "1.2.0"
     assert packages.value_set(f"{URL}|3") is None
     assert packages.value_set("https://profiles.example/none") is None
-    assert packages.code_system(URL) is None
     assert packages.structure_definition(URL) is None
 
 

@@ -31,7 +31,6 @@ def patient(inner):
     return f'<Patient xmlns="http://hl7.org/fhir">{inner}</Patient>'
 
 
-ZERO = {"valueInteger": 0}
 BOTH = [
     ({"id": "p", "active": True}, '<id value="p"/><active value="true"/>'),
     ({"multipleBirthInteger": 2}, '<multipleBirthInteger value="2"/>'),

@@ -61,6 +61,7 @@ def hub(folder, authority):
         poll_s = 0.05
         """
     )
+    (folder / "in").mkdir()
     arguments = ("--workers", "2", "--config", str(folder / "hub.toml"))
     with RunningHub(f"sqlite:{folder / 'hub.sqlite'}", *arguments) as hub:
         yield hub

@@ -54,7 +54,7 @@ class Folder:
     def __init__(
         self, name: str, path: Path, poll_s: float, take: Take, log: Log, size_bytes: int = 64 << 20
     ) -> None:
-        """Make the folders; raises `InvalidSettings` if that cannot be."""
+        """Make `done` and `failed`; raises `InvalidSettings` if the folder is not there."""
         self._name, self._path, self._poll_s = name, path, poll_s
         self._take, self._log = take, log
         self._most_bytes = _MOST_SIZES * size_bytes
@@ -63,9 +63,14 @@ class Folder:
         self._told: dict[str, Stamp | None] = {}  # of which a fault is in the log
         self._put_off: dict[str, int] = {}  # how often, while others were taken
         self._waits: set[str] = set()  # what was put off in this look
+        if not path.exists():  # a name that is misspelt, a disk that is not mounted
+            told = f"channels.{name}.folder: there is no {path}; make it / 文件夹不存在"
+            raise InvalidSettings(told)
+        if not path.is_dir():
+            raise InvalidSettings(f"channels.{name}.folder: {path} is no folder / 不是文件夹")
         try:
-            for one in (path, path / "done", path / "failed"):
-                one.mkdir(parents=True, exist_ok=True)
+            for one in (path / "done", path / "failed"):
+                one.mkdir(exist_ok=True)
         except OSError as error:
             told = f"channels.{name}.folder: {error.strerror} / 无法使用该文件夹"
             raise InvalidSettings(told) from None
