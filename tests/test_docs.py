@@ -19,6 +19,7 @@ import pytest
 import typer
 from whole.running import RunningHub
 
+from fhir_hub import errors
 from fhir_hub.cli import app
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.emit.calls import WITHOUT_INVERSE
@@ -276,6 +277,21 @@ def test_every_metric_is_documented(hub):
     }
 
     assert [name for name in sorted(names) if name not in text] == []
+
+
+def test_every_kind_of_error_is_documented_with_its_status_and_code():
+    rows = re.findall(r"^\| ([\d, ]+) \| (`.*?) \|", page("rest.md"), re.MULTILINE)
+    told = {
+        (int(status), code)
+        for statuses, codes in rows
+        for status in statuses.split(",")
+        for code in re.findall(r"`([\w-]+)`", codes)
+    }
+    kinds = [errors.FhirError]
+    for one in kinds:
+        kinds += one.__subclasses__()
+
+    assert {(one.status, one.code) for one in kinds if one.__module__ == errors.__name__} <= told
 
 
 def test_every_line_of_the_log_is_documented_and_no_other():

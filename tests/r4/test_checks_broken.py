@@ -64,6 +64,34 @@ def test_what_is_nested_3000_deep_is_refused() -> None:
     assert [issue.code for issue in CHECKS.check(extended(extension))] == ["structure"]
 
 
+@pytest.mark.parametrize(
+    ("resource", "told", "chinese"),
+    [
+        (
+            patient(nmae=[]),
+            "leave nmae out: Patient has no such element; did you mean name?",
+            "请去掉 nmae：Patient 没有该元素；是否应为 name？",
+        ),
+        (
+            patient(name=[{"famly": "x"}]),
+            "leave famly out: HumanName has no such element; did you mean family?",
+            "请去掉 famly：HumanName 没有该元素；是否应为 family？",
+        ),
+        (
+            patient(shoe=1),
+            "leave shoe out: Patient has no such element",
+            "请去掉 shoe：Patient 没有该元素",
+        ),
+    ],
+)
+def test_of_an_element_that_is_not_there_the_nearest_is_named(
+    resource: Any, told: str, chinese: str
+) -> None:
+    (issue,) = CHECKS.check(resource)
+
+    assert (issue.diagnostics, issue.chinese) == (told, chinese)
+
+
 def test_require_raises_the_errors() -> None:
     with pytest.raises(InvalidResource) as refused:
         CHECKS.require(patient(gender="x", birthDate="x"))

@@ -40,6 +40,21 @@ async def test_an_address_gets_the_status_that_r4_gives(client, method, address,
 
 
 @pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("Patient/1/$everythng", "did you mean $everything?"),
+        ("Observation/$lastN", "did you mean $lastn?"),
+        ("Patient/1/$nothing", "see [base]/metadata"),
+        ("Patient/1/2/3/4/5", "see [base]/metadata"),
+    ],
+)
+async def test_of_an_operation_that_is_not_there_the_nearest_is_named(client, address, hint):
+    (issue,) = (await client.get(address)).json()["issue"]
+
+    assert issue["diagnostics"] == f"no interaction has an address of this form; {hint}"
+
+
+@pytest.mark.parametrize(
     ("accept", "status"),
     [
         ("application/fhir+json", 200),

@@ -19,6 +19,8 @@ _SENTENCES: Sequence[tuple[str, str]] = (
     # what stands where
     ("leave {a} out: only primitive elements have it; {b} holds extensions",
      "请去掉 {a}：只有基本类型的元素才有；扩展应放在 {b} 中"),
+    ("leave {a} out: {b} has no such element; did you mean {c}?",
+     "请去掉 {a}：{b} 没有该元素；是否应为 {c}？"),
     ("leave {a} out: {b} has no such element", "请去掉 {a}：{b} 没有该元素"),
     ("leave out what is no element name in {a}", "请去掉 {a} 中不是元素名的内容"),
     ("leave the element out: an array must not be empty", "请去掉该元素：数组不能为空"),

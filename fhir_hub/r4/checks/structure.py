@@ -6,6 +6,7 @@ circles (an extension has extensions), which is no matter as nothing is looked u
 Spec: https://hl7.org/fhir/R4/elementdefinition.html and json.html
 """
 
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
@@ -19,6 +20,7 @@ from fhir_hub.r4.definitions import Definitions, Element, ElementType, Structure
 from fhir_hub.r4.expressions.evaluate import Expressions
 
 _INLINE = ("Element", "BackboneElement")
+_NEAR = 2  # letters by which a name that is meant may be longer or shorter: few are compared
 
 
 class _Form(NamedTuple):
@@ -230,13 +232,18 @@ def _later(structures: Structures, name: str) -> Check:
 def _advice(structure: Structure, path: str, name: str) -> str:
     """Return what to do about `name`, which is no element of `path`."""
     plain = name.removeprefix("_")
+    known: list[str] = []
     for element in structure.elements.values():
         parent, _, last = element.path.rpartition(".")
         if parent != path:
             continue
+        if last[0] == plain[:1].lower() and abs(len(last) - len(plain)) <= _NEAR:
+            known.append(last)
         if last.endswith("[x]") and plain.startswith(last[:-3]):
             wanted = ", ".join(each.code for each in element.types)
             return f"give {last} of {path} in one of its types: {wanted}"
         if last == plain and name != plain:
             return f"leave {name} out: only primitive elements have it; {plain} holds extensions"
-    return f"leave {name} out: {path} has no such element"
+    near = get_close_matches(plain, known, 1, 0.7)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"leave {name} out: {path} has no such element{hint}"
