@@ -75,8 +75,7 @@ KILLS   ?= 20
 test-faults: $(VENV)/installed-tests
 	FHIR_HUB_FAULTS_S=$(SECONDS) FHIR_HUB_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest \
 	  tests/faults tests/whole/test_durability.py tests/whole/test_channels.py \
-	  tests/hl7v2/test_receive_crashes.py tests/store/test_sqlite_durable.py \
-	  tests/store/test_journal_against_memory.py
+	  tests/store/test_sqlite_durable.py tests/store/test_journal_against_memory.py
 
 # what to give the benchmarks: BENCH="--prefill 1000000 --runs 3 --keep"
 BENCH ?=

@@ -25,6 +25,9 @@ State = Literal[
 ]
 
 
+NOTHING: Mapping[str, str] = {}
+
+
 class Key(NamedTuple):
     """Which resource."""
 
@@ -214,6 +217,10 @@ class Conflict(Exception):
     """A version or a guard was not as expected; nothing was written."""
 
 
+class Outdated(Conflict):
+    """A note was not as expected: another process has set it; nothing was written."""
+
+
 class CannotOpen(ValueError):
     """The store's address or what is there is no good; the text is for the person who starts us."""
 
@@ -271,12 +278,17 @@ class Store(Protocol):
         """
 
     async def reindex(
-        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+        self,
+        items: Sequence[Indexed],
+        notes: Mapping[str, str],
+        generation: int,
+        expected: Mapping[str, str] = NOTHING,
     ) -> None:
         """Replace the entries of resources and set `notes` (empty: remove), atomically, durably.
 
         A resource that has another version by now is passed over. Raises `Conflict` if
-        `generation` is not the present one.
+        `generation` is not the present one, `Outdated` if a note is not as `expected` (empty:
+        there is none).
         """
 
     async def notes(self) -> dict[str, str]:

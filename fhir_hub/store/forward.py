@@ -21,6 +21,7 @@ from typing import Any
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Has, Is, Query, conditions_of
 from fhir_hub.store.base import (
+    NOTHING,
     PARAMETERS,
     Change,
     CodeGuard,
@@ -79,8 +80,8 @@ async def answer(backend: Backend, kind: str, value: Any) -> Any:
         )
         return [one.sequence for one in stored]
     if kind == "reindex":
-        items, notes, generation = value
-        await backend.store.reindex([_indexed(*plain) for plain in items], notes, generation)
+        items, *rest = value
+        await backend.store.reindex([_indexed(*plain) for plain in items], *rest)
         return None
     if kind == "finish":
         await backend.journal.finish(_finish(*value))
@@ -175,13 +176,17 @@ class ForwardingStore:
         ]
 
     async def reindex(
-        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+        self,
+        items: Sequence[Indexed],
+        notes: Mapping[str, str],
+        generation: int,
+        expected: Mapping[str, str] = NOTHING,
     ) -> None:
         """Have the entries of resources replaced and `notes` set."""
         plain = [
             (tuple(item.key), item.version_id, list(map(tuple, item.entries))) for item in items
         ]
-        await self._ask("reindex", (plain, dict(notes), generation))
+        await self._ask("reindex", (plain, dict(notes), generation, dict(expected)))
 
     async def notes(self) -> dict[str, str]:
         """Return the notes, by name."""

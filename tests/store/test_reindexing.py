@@ -4,7 +4,7 @@ import pytest
 
 from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Has, Is, Query
-from fhir_hub.store.base import Conflict, Generation, Indexed, Key
+from fhir_hub.store.base import Conflict, Generation, Indexed, Key, Outdated
 from fhir_hub.store.open import open_backend
 
 OLD, NEW = Entry("x", "token", "old"), Entry("x", "token", "new")
@@ -36,6 +36,18 @@ async def test_notes_are_set_replaced_and_removed(store):
     await store.reindex([], {"a": "1", "b": "2"}, 0)
     await store.reindex([], {"a": "3", "b": ""}, 0)
     assert await store.notes() == {"a": "3"}
+
+
+async def test_notes_are_set_only_if_another_is_as_expected(store):
+    await store.reindex([], {"a": "1"}, 0, {"a": ""})
+    for expected in ({"a": ""}, {"a": "2"}, {"a": "1", "b": "1"}):
+        with pytest.raises(Outdated):
+            await store.reindex([], {"a": "3", "c": "3"}, 0, expected)
+    assert await store.notes() == {"a": "1"}
+
+    await store.reindex([], {"a": "", "c": "3"}, 0, {"a": "1", "b": ""})
+    await store.reindex([], {"a": "4"}, 0, {"a": ""})
+    assert await store.notes() == {"a": "4", "c": "3"}
 
 
 async def test_a_write_by_an_older_generation_is_refused(store, change):

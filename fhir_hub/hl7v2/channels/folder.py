@@ -195,12 +195,7 @@ class Folder:
         while target.exists():
             number += 1
             target = to / f"{short}.{number}"
-        written = target.with_name(f".{target.name}.ack.tmp")
-        with written.open("wb") as file:
-            file.write(answer)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(target.with_name(f"{target.name}.ack"))
+        _write_answer(target, answer)
         (self._path / name).replace(target)
         for folder in (to, self._path):
             _sync(folder)
@@ -270,6 +265,16 @@ class Folders:
 def _stamp(status: os.stat_result) -> Stamp:
     """Return the size of a file, the time of its last change, and which it is."""
     return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _write_answer(beside: Path, answer: bytes) -> None:
+    """Have the answer stand beside where a file is going to be, whole or not at all."""
+    written = beside.with_name(f".{beside.name}.ack.tmp")
+    with written.open("wb") as file:
+        file.write(answer)
+        file.flush()
+        os.fsync(file.fileno())
+    written.replace(beside.with_name(f"{beside.name}.ack"))
 
 
 def _short(name: str) -> str:

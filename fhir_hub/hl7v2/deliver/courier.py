@@ -23,7 +23,7 @@ from fhir_hub.hl7v2.deliver.link import ACCEPTED, REFUSED, Answer, Link, NoAnswe
 from fhir_hub.hl7v2.deliver.outbox import SKIPPED, Dead, Orders, Outbox, Pending, Progress
 from fhir_hub.hl7v2.emit.emit import Emitted
 from fhir_hub.settings.partners import PartnerSettings
-from fhir_hub.store.base import Key, Stored
+from fhir_hub.store.base import Key, Outdated, Stored
 from fhir_hub.store.feed import Feed
 from fhir_hub.store.news import News
 from fhir_hub.telemetry import Log
@@ -114,6 +114,9 @@ class Courier:
                 self._progress = await given.outbox.open()
                 self.is_open.set()
             return await self.step()
+        except Outdated:  # another process delivers to him, or did: as the notes say
+            self._progress, self._unsaved, self.is_busy = None, 0, False
+            return False
         except Exception as error:  # the store does not answer, or a fault of ours: go on later
             self.is_busy = False
             given.log("delivery_fault", partner=given.name, fault=error)
@@ -349,6 +352,8 @@ class Courier:
         while True:
             try:
                 return await work()
+            except Outdated:
+                raise
             except Exception as error:
                 self._given.log("delivery_fault", partner=self._given.name, fault=error)
                 if not is_needed and not isinstance(error, Unavailable):

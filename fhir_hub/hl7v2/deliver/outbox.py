@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from fhir_hub.store.base import Store
+from fhir_hub.store.base import Outdated, Store
 from fhir_hub.store.notes import set_notes
 
 PREFIX = "outbound/"
@@ -91,19 +91,22 @@ class Orders:
 
 
 class Outbox:
-    """The notes of one partner."""
+    """The notes of one partner, as the process that delivers to him knows them."""
 
     def __init__(self, store: Store, name: str, new_id: Callable[[], str]) -> None:
         self._store, self._name, self._new_id = store, name, new_id
-        self._key = f"{PREFIX}{name}"
+        self._key, self._noted = f"{PREFIX}{name}", ""
 
     async def open(self) -> Progress:
         """Return how far he is; of a new partner: everything until now is done."""
-        noted = (await self._store.notes()).get(self._key)
-        if noted is None:
+        self._noted = noted = (await self._store.notes()).get(self._key, "")
+        if not noted:
             status = await self._store.status()
             progress = Progress(self._new_id()[-6:].upper(), status.sequence)
-            await self.save(progress)
+            try:
+                await self.save(progress)
+            except Outdated:  # another process has met him
+                return await self.open()
             return progress
         data = json.loads(noted)
         pending = Pending.of_data(data["pending"]) if data["pending"] else None
@@ -120,7 +123,8 @@ class Outbox:
         """Note how far he is; with it a message that is `dead`, or one that is so no more.
 
         `taken` is a dead message that was to be tried again and is being tried now, `heard` one of
-        which it was noted that he said something.
+        which it was noted that he said something. Raises `Outdated` if another process has noted
+        meanwhile how far he is: that holds, so this one has to `open` it anew.
         """
         pending = progress.pending.as_data() if progress.pending else None
         told = {
@@ -129,7 +133,8 @@ class Outbox:
             "done": progress.done,
             "pending": pending,
         }
-        notes = {self._key: json.dumps(told)}
+        text = json.dumps(told)
+        notes = {self._key: text}
         if gone:
             notes |= {f"{self._key}/dead/{gone}": ""}
         if taken:
@@ -140,7 +145,12 @@ class Outbox:
             data = asdict(replace(dead, partner=self._name))
             notes |= {f"{self._key}/dead/{dead.control_id}": json.dumps(data)}
             notes |= {f"{self._key}/skip/{dead.control_id}": ""} if dead.is_skipped else {}
-        await set_notes(self._store, notes)
+        try:
+            await set_notes(self._store, notes, {self._key: self._noted})
+        except Outdated:  # or it was noted, and only the answer was lost
+            if (await self._store.notes()).get(self._key) != text:
+                raise
+        self._noted = text
 
     async def orders(self) -> Orders:
         """Return what an operator wants."""

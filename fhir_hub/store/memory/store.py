@@ -13,6 +13,7 @@ from fhir_hub.search.entry import Entry
 from fhir_hub.search.plan import Query, SortKey
 from fhir_hub.search.predicate import meets, passes_any
 from fhir_hub.store.base import (
+    NOTHING,
     PARAMETERS,
     Broken,
     Change,
@@ -32,6 +33,7 @@ from fhir_hub.store.base import (
 )
 from fhir_hub.store.cursor import Value, read_cursor, write_cursor
 from fhir_hub.store.memory.journal import MemoryJournal
+from fhir_hub.store.notes import require_notes
 
 _CODED = ("token", "string", "reference", "uri")
 
@@ -130,10 +132,15 @@ class MemoryStore:
         return [self._apply(change) for change in changes]
 
     async def reindex(
-        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+        self,
+        items: Sequence[Indexed],
+        notes: Mapping[str, str],
+        generation: int,
+        expected: Mapping[str, str] = NOTHING,
     ) -> None:
         """Replace the entries of resources and set `notes`."""
         self._require(generation)
+        require_notes(expected, self._notes)
         for item in items:
             resource = self._resources[item.key]
             if not resource.current.is_deleted and resource.current.version_id == item.version_id:

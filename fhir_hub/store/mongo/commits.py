@@ -243,6 +243,12 @@ class Commit:
             changed.append(UpdateOne(where, {"$set": {"text": text}}, upsert=True))
         await self._bulk(HUB, changed)
 
+    async def notes(self, names: Iterable[str]) -> dict[str, str]:
+        """Return these notes as they are now."""
+        where = {"_id": {"$in": [f"note:{name}" for name in names]}}
+        found = await self._connection.find(HUB, where, session=self.session)
+        return {one["_id"].partition(":")[2]: one["text"] for one in found}
+
     async def flush(self) -> None:
         """Send what waits."""
         versions, resources = [*self._ended, *self._versions], list(self._resources.values())

@@ -12,6 +12,7 @@ from fhir_hub.errors import InvalidParameter, InvalidResource, TooLarge
 from fhir_hub.search.entry import UNNAMED
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import (
+    NOTHING,
     Change,
     Finish,
     Generation,
@@ -40,6 +41,7 @@ from fhir_hub.store.mongo.histories import history
 from fhir_hub.store.mongo.schema import HUB, ORDER, RESOURCE, VERSION
 from fhir_hub.store.mongo.searches import Searches
 from fhir_hub.store.mongo.writer import Writer
+from fhir_hub.store.notes import require_notes
 
 _MOST_BYTES = 15_000_000  # of a content; a document has at most 16 MB, and entries beside it
 _READ = {"v": 1, "s": 1, "u": 1, "m": 1, "c": 1}
@@ -121,12 +123,18 @@ class MongoStore:
         return stored
 
     async def reindex(
-        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+        self,
+        items: Sequence[Indexed],
+        notes: Mapping[str, str],
+        generation: int,
+        expected: Mapping[str, str] = NOTHING,
     ) -> None:
         """Replace the entries of resources and set `notes`, atomically and durably."""
 
         async def work(commit: Commit) -> None:
             await commit.check((), [Generation(generation)], None)
+            if expected:
+                require_notes(expected, await commit.notes(expected))
             await commit.reindex(items, notes)
 
         await self._writer.run(work, max(1, len(items)), ())

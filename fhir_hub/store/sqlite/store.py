@@ -8,9 +8,12 @@ index), else in a thread with a connection of its own.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import apsw
+
 from fhir_hub.errors import Closing, InvalidParameter, InvalidResource
 from fhir_hub.search.plan import Query
 from fhir_hub.store.base import (
+    NOTHING,
     Change,
     Conflict,
     Finish,
@@ -25,6 +28,7 @@ from fhir_hub.store.base import (
     Target,
     page_of,
 )
+from fhir_hub.store.notes import require_notes
 from fhir_hub.store.sqlite.changes import GENERATION, Changes
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
 from fhir_hub.store.sqlite.coding import Sender
@@ -122,12 +126,18 @@ class SqliteStore:
         return stored
 
     async def reindex(
-        self, items: Sequence[Indexed], notes: Mapping[str, str], generation: int
+        self,
+        items: Sequence[Indexed],
+        notes: Mapping[str, str],
+        generation: int,
+        expected: Mapping[str, str] = NOTHING,
     ) -> None:
         """Replace the entries of resources and set `notes`, atomically and durably."""
 
         def work() -> None:
             self._check_generation(Generation(generation))
+            if expected:
+                require_notes(expected, _notes(self._connection, *expected))
             self._changes.reindex(items)
             for name, text in notes.items():
                 self._connection.execute("DELETE FROM note WHERE name = ?", (name,))
@@ -138,8 +148,7 @@ class SqliteStore:
 
     async def notes(self) -> dict[str, str]:
         """Return the notes, by name."""
-        rows = self._here().connection.execute("SELECT name, value FROM note").fetchall()
-        return {str(name): str(text) for name, text in rows}
+        return _notes(self._here().connection)
 
     async def generation(self) -> int:
         """Return the sequence of the last version of a SearchParameter, 0 if there is none."""
@@ -226,6 +235,13 @@ class SqliteStore:
         query = Query((guard.resource_type,), guard.plan, count=len(guard.logical_ids) + 1)
         if self._guarding.logical_ids(query) != guard.logical_ids:
             raise Conflict(f"the matches of a guard on {guard.resource_type} have changed")
+
+
+def _notes(connection: apsw.Connection, *names: str) -> dict[str, str]:
+    """Return these notes, or all."""
+    where = f" WHERE name IN ({','.join('?' * len(names))})" if names else ""
+    rows = connection.execute(f"SELECT name, value FROM note{where}", names).fetchall()
+    return {str(name): str(text) for name, text in rows}
 
 
 def open_sqlite(

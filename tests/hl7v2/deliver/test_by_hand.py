@@ -67,11 +67,11 @@ class Failing(MemoryStore):
 
     failures = 0
 
-    async def reindex(self, items, notes, generation):
+    async def reindex(self, items, notes, generation, *expected):
         if self.failures and any("/dead/" in name for name in notes):
             self.failures -= 1
             raise Unavailable("no space")
-        await super().reindex(items, notes, generation)
+        await super().reindex(items, notes, generation, *expected)
 
 
 async def test_a_dead_message_that_could_not_be_noted_is_noted_later_and_not_sent_again(
