@@ -74,18 +74,17 @@ async def apply(
     await others.find(unit, things, conversion.teller.event, made, telling.notes)
     orders.settle(things, telling)
     await answers.require(unit, things, conversion.teller)
-    by_url = {url: thing for thing in things for url in thing.full_urls}
-    for prior in (thing for thing in patients if id(thing) in priors):
-        await merged_patients.find(unit, prior, by_url)
+    await _find_priors(unit, things, [thing for thing in patients if id(thing) in priors])
     await _find_made(unit, things, made, new_id)
     rewriting = Rewriting({url: thing.address for thing in things for url in thing.full_urls})
+    led = await _led(unit, things, rewriting)
     routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
     _keep(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
     for thing in [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]:
-        await _stage(unit, thing, rewriting, telling, routes)
+        await _stage(unit, thing, led, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
         answers.require_same_order(unit, things, conversion.teller)
     await _follow(unit, things, rewriting.addresses, conversion.teller.event, parameters)
@@ -98,6 +97,18 @@ async def apply(
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, rewriting.addresses, parameters)
     return tuple(dict.fromkeys([thing.key for thing in things]))
+
+
+async def _find_priors(unit: Unit, things: Sequence[Thing], priors: Sequence[Thing]) -> None:
+    by_url = {url: thing for thing in things for url in thing.full_urls} if priors else {}
+    for prior in priors:
+        await merged_patients.find(unit, prior, by_url)
+
+
+async def _led(unit: Unit, things: Sequence[Thing], rewriting: Rewriting) -> Rewriting:
+    """Return where what refers to a visit that was merged into another one goes."""
+    into = await moves.merged_into(unit, things)
+    return Rewriting({**rewriting.addresses, **into}) if into else rewriting
 
 
 def _keep(things: Sequence[Thing], event: str) -> None:

@@ -70,6 +70,32 @@ def _renumbered(things: Sequence[Thing], event: str) -> list[Thing]:
     ]
 
 
+async def merged_into(unit: Unit, things: Sequence[Thing]) -> dict[str, str]:
+    """Return the addresses of the visits that the message's were merged into, by full url.
+
+    Such a visit is entered in error and part of that one (A42, A50), which may be so too.
+    """
+    found = dict[str, str]()
+    for thing in things:
+        visit = thing.stored if thing.key[0] == "Encounter" else None
+        seen = {"", thing.address}
+        while visit and visit["status"] == _IN_ERROR:
+            into = _target(visit, "partOf")
+            stored = None if into in seen else await unit.current(_key(into))
+            following = fhirjson.loads(stored.content) if stored and stored.content else None
+            if following is None or is_anothers(visit, following):
+                break
+            seen.add(into)
+            found |= dict.fromkeys(thing.full_urls, into)
+            visit = following
+    return found
+
+
+def _key(address: str) -> Key:
+    resource_type, _, logical_id = address.partition("/")
+    return Key(resource_type, logical_id)
+
+
 def name_numbers(records: Sequence[Thing], patients: Sequence[Thing]) -> None:
     """Say in the message's Provenance by which numbers it names a patient who has others too."""
     if len(patients) != 1 or not (stored := patients[0].stored):
@@ -156,7 +182,7 @@ async def _take_visits(
         every = f"{resource_type}/{stored.logical_id}", *(one["reference"] for one, _ in named)
         visits |= dict.fromkeys(one for one in every if one.startswith("Encounter/"))
     for address in visits:
-        visit = await unit.current(Key("Encounter", address.partition("/")[2]))
+        visit = await unit.current(_key(address))
         of = _target(fhirjson.loads(visit.content), "account") if visit else "none"
         if visit and of in ("", account.address):
             await _change(unit, visit, changes)

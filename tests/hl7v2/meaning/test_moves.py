@@ -51,6 +51,25 @@ async def test_a_visit_merged_into_another_leaves_its_results_there(
     assert visits[(await only("Observation"))["encounter"]["reference"]] == "V2"
 
 
+async def test_what_comes_for_a_visit_that_was_merged_is_of_the_one_that_is_left(
+    say, every, numbers, visited
+):
+    for number, into, at in (("V1", "V2", "1000"), ("V2", "V3", "1010")):
+        await say("ADT^A04", "0930", person("T1"), visit(f19=into))
+        mrg = segment("MRG", f1="T1^^^SHTH01^PI", f5=number)
+        await say("ADT^A42", at, person("T1"), mrg, visit(f19=into))
+    order = segment("OBR", f3="F2", f4="GLU^Glucose", f25="F")
+    found = segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="6.2", f11="F")
+    await say("ORU^R01", "1100", person("T1"), visit(), order, found)
+
+    visits = await numbers("Encounter")
+    results = await every("Observation") + await every("DiagnosticReport")
+    assert {visits[one["encounter"]["reference"]] for one in results} == {"V3"}
+    states = {visits[f"Encounter/{one['id']}"]: one["status"] for one in await every("Encounter")}
+    assert states == {"V1": "entered-in-error", "V2": "entered-in-error", "V3": "in-progress"}
+    assert len(results) == 4
+
+
 def numbered(*numbers, name="沈^桂芳"):
     return f"PID|1||{'~'.join(f'{one}^^^SHTH01^PI' for one in numbers)}||{name}"
 
