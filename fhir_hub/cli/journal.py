@@ -107,14 +107,20 @@ def _told(content: bytes) -> str:
         return "it cannot do that / 平台无法执行"
 
 
+def why(reason: Mapping[str, str]) -> str:
+    """Return why a message failed, in a line; empty if it did not.
+
+    >>> why({"en": "Invalid", "zh": "无效", "diagnostics": "no number", "field": "MRG-1"})
+    'Invalid / 无效: no number MRG-1'
+    """
+    kind = " / ".join(filter(None, (reason.get("en"), reason.get("zh"))))
+    more = " ".join(filter(None, (reason.get("diagnostics"), reason.get("field"))))
+    return ": ".join(filter(None, (kind, more)))
+
+
 def line(row: Mapping[str, Any]) -> str:
     """Return a row for people: no patient data."""
-    reason = row.get("reason", {})
-    why = row.get("refused") or " / ".join(filter(None, (reason.get("en"), reason.get("zh"))))
-    more = (
-        [reason.get("diagnostics", ""), reason.get("field", "")] if not row.get("refused") else []
-    )
-    told = ": ".join(filter(None, (why, " ".join(filter(None, more)))))
+    told = row.get("refused") or why(row.get("reason", {}))
     state = f"{row['was']} → {row['state']}" if "was" in row else row["state"]
     sender = "|".join(filter(None, (row["application"], row["facility"])))
     parts = (f"{row['number']:>8}", f"{row['received'][:19]}Z", f"{state:<11}", f"{row['type']:<8}")

@@ -119,8 +119,8 @@ def show(
 
 
 def _written(value: Any) -> str:
-    if isinstance(value, dict):
-        return ": ".join(str(one) for one in value.values())
+    if isinstance(value, dict):  # why it failed, as a listing says it
+        return journal.why(value)
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -98,7 +98,7 @@ def test_a_message_is_shown_masked_whole_as_bytes_and_as_fhir(run, store):
         return ended.out
 
     shown = show()
-    assert "no prior patient number to merge / 缺少被合并的患者号码: MRG-1" in shown
+    assert "HL7v2 消息无效: no prior patient number to merge / 缺少被合并的患者号码 MRG-1" in shown
     assert "MSH|^~\\&|EMPI|SHTH01|FHIRHUB" in shown
     assert "|*^**^^^^^*^*||" in shown
     assert "310229195304129989" not in shown
