@@ -47,6 +47,8 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
             draft.match = keys + numbers
             if keys and keys[0][0] == PART:
                 draft.match, draft.earlier = keys, numbers
+            elif keys and numbers and draft.resource["resourceType"] == "AllergyIntolerance":
+                draft.match, draft.earlier = numbers, keys  # AL1 tells of it without the number
             elif keys and numbers:
                 _leave_shared(draft, numbers, owners)
         else:

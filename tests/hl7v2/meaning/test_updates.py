@@ -243,3 +243,31 @@ async def test_a_segment_that_names_nothing_is_none_and_ends_nothing(say, every,
 
     assert await every(kind) == before
     assert before
+
+
+async def test_an_allergy_with_a_number_is_the_one_that_was_told_without(say, only, every):
+    """The registration desk tells of it in AL1, the ward with IAM-7."""
+
+    def numbered(action, number):
+        return segment("IAM", f1="1", f2="DA", f3=PENICILLIN, f6=action, f7=number)
+
+    async def list_of_all(at):
+        await say("ADT^A08", at, person(), visit(), segment("AL1", f1="1", f2="DA", f3=PENICILLIN))
+
+    await list_of_all("0800")
+    await say("ADT^A60", "0900", person(), numbered("U", "I1"))
+    assert (await only("AllergyIntolerance"))["identifier"][0]["value"] == "I1"
+    await list_of_all("1000")
+    await say("ADT^A60", "1100", person(), numbered("D", "I1"))
+    assert coded_status(await only("AllergyIntolerance")) == "entered-in-error"
+
+    await say("ADT^A60", "1200", person(), numbered("A", "I2"))
+    states = {
+        one["identifier"][0]["value"]: coded_status(one)
+        for one in await every("AllergyIntolerance")
+    }
+    assert states == {"I1": "entered-in-error", "I2": None}
+
+
+def coded_status(allergy):
+    return allergy.get("verificationStatus", {}).get("coding", [{}])[0].get("code")
