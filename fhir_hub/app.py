@@ -43,6 +43,7 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.stored_terminology import StoredTerminology, hub_terminology
 from fhir_hub.rest.parts import service_of
+from fhir_hub.rest.service import Service
 from fhir_hub.search.extract import Extractor
 from fhir_hub.search.extraction import extraction
 from fhir_hub.search.parameters import Parameters
@@ -122,13 +123,13 @@ def build(
     codes = CodesSeen(kept, mappings, stored, settings.trusted_facilities)
     outer = (settings, backend, logs, metrics)
     receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
-    names = [one.channel.name for one in channels]
-    deliveries, hear = _deliveries(outer, parameters, mappings, service.repository, receiver, names)
+    deliveries, hear = _deliveries(outer, parameters, mappings, service, receiver, channels)
     warn, stores = logs.get_logger("mllp").warning, (backend.store, backend.journal)
     answers = Answers(receiver, *stores, parameters, mappings, settings.zone, warn, clock)
     ways = (answers.take, receiver.refuse, backend, metrics, warn, hear)
     intake = Intake(channels, settings, *ways)
-    trials = Trials(mappings, checks, settings.zone, clock, settings.mllp_max_message_bytes)
+    limits = (settings.mllp_max_message_bytes, settings.mllp_max_message_parts)
+    trials = Trials(mappings, checks, settings.zone, clock, *limits)
     also = _rereading(outer, given, intake, receiver).look
     reloading = Reloading(mappings, definitions, settings, logs, metrics.observe_reload, (also,))
     parts = (service, receiver, intake, trials, codes, deliveries, profiles, orders)
@@ -182,16 +183,18 @@ def _deliveries(
     hub: tuple[Settings, Backend, Logs, Metrics],
     parameters: Parameters,
     mappings: Mappings,
-    repository: Repository,
+    service: Service,
     receiver: Receiver,
-    channels: Sequence[str],
+    channels: Sequence[Configured],
 ) -> tuple[Deliveries, Hear]:
     """Return what delivers messages to the partners, and what hears what became of them."""
     settings, backend, logs, metrics = hub
+    repository = service.repository
     base = settings.base_url or address(settings.host, settings.port)
     desk = Desk(backend.store, parameters, settings.zone, base, ALIASES, repository.entries)
     log = logs.get_logger("outbound").warning
-    heard = (repository.clock, channels, log, metrics.observe_refused_acknowledgment)
+    names = [one.channel.name for one in channels]
+    heard = (repository.clock, names, log, metrics.observe_refused_acknowledgment)
     hear = Deferred(receiver.commit, settings.partners, desk, *heard).answer
     told = Delivery(repository, settings.referral).acknowledged
     parts = (repository.clock, new_logical_id, log, metrics, told, hear)

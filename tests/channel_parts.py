@@ -38,12 +38,14 @@ class Seen:
     zones: list[Any] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     fault: BaseException | None = None
+    before: Any = lambda message: None
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def log(self, event: str, **fields: object) -> None:
         self.events.append(event)
 
     def convert(self, message, received, zone):
+        self.before(message)
         self.zones.append(zone)
         self.came.set()
         if self.fault is not None:

@@ -7,6 +7,7 @@ done again from fresh reads, find her. Nothing here changes the conversion.
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 from fhir_hub.store.base import Key, Stored
 
+_AT_ONCE = 100  # things that are staged: some 20 ms
 _REUSED = (
     "the number is another person's: neither name nor birth date agree"
     " / 该号码属于他人：姓名与出生日期均不符"
@@ -83,8 +85,8 @@ async def apply(
     _keep(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
-    for thing in [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]:
-        await _stage(unit, thing, led, telling, routes)
+    facts = [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]
+    await _stage_all(unit, facts, led, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
         answers.require_same_order(unit, things, conversion.teller)
     await _follow(unit, things, rewriting.addresses, conversion.teller.event, parameters)
@@ -92,8 +94,7 @@ async def apply(
     if is_linking:
         told = await unlinks.stage(unit, patients, telling, [*merging.referrers(parameters)])
         unlinks.explain(records, told)
-    for thing in records:
-        await _stage(unit, thing, rewriting, telling, routes)
+    await _stage_all(unit, records, rewriting, telling, routes)
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, rewriting.addresses, parameters)
     return tuple(dict.fromkeys([thing.key for thing in things]))
@@ -261,6 +262,19 @@ async def _find_made(
     for thing in things:
         if not thing.logical_id:
             thing.logical_id = unit.made_up(thing.resource_type, new_id())
+
+
+async def _stage_all(
+    unit: Unit,
+    things: Sequence[Thing],
+    rewriting: Rewriting,
+    telling: Telling,
+    routes: Mapping[str, str],
+) -> None:
+    for number, thing in enumerate(things, start=1):
+        await _stage(unit, thing, rewriting, telling, routes)
+        if number % _AT_ONCE == 0:  # others go on meanwhile
+            await asyncio.sleep(0)
 
 
 async def _stage(

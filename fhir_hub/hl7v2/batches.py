@@ -14,8 +14,8 @@ from typing import NamedTuple
 _LINE_ENDS = re.compile(rb"\r\n|[\r\n\x0b\x1c]")
 _WRAPPER = re.compile(rb"(FHS|BHS|BTS|FTS)(?![A-Za-z0-9 ])")
 _BOM = b"\xef\xbb\xbf"
-_ENDS = b"\r\n\x0b\x1c"
-_BETWEEN = _ENDS + b" \t" + _BOM
+# before it are an end of a line, blanks, a BOM
+_HEADER = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t\xef\xbb\xbf]{0,64}MSH")
 _PIECE_BYTES = 1 << 20
 MESSAGE = "message"
 
@@ -51,24 +51,8 @@ def is_batch(raw: bytes) -> bool:
     start = raw[:64].removeprefix(_BOM).lstrip()
     if start.startswith((b"FHS", b"BHS")):
         return True
-    headers = (at for at in _places(raw, b"MSH") if _begins_line(raw, at))
+    headers = _HEADER.finditer(raw)
     return next(headers, None) is not None and next(headers, None) is not None
-
-
-def _places(raw: bytes, name: bytes) -> Iterator[int]:
-    at = raw.find(name)
-    while at >= 0:
-        yield at
-        at = raw.find(name, at + 1)
-
-
-def _begins_line(raw: bytes, at: int) -> bool:
-    """Say whether a segment begins at a place: before it are an end of a line, blanks, a BOM."""
-    if at and raw[at - 1] not in _BETWEEN:
-        return False
-    before = raw[max(0, at - 64) : at]
-    gap = before[len(before.rstrip(_BETWEEN)) :]
-    return len(gap) == at or any(end in gap for end in _ENDS)
 
 
 def parts_of(raw: bytes | Iterable[bytes]) -> Iterator[Part]:

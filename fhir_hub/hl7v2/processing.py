@@ -12,8 +12,10 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from functools import partial
 from typing import Any
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
@@ -29,7 +31,7 @@ from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.journal.course import Course, NotKept, day_of, held_up, interrupted, late
+from fhir_hub.hl7v2.journal.course import Course, NotKept, Read, day_of, held_up, interrupted, late
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import named, reason
@@ -46,6 +48,7 @@ from fhir_hub.store.journal import Journal
 
 SOURCE = "hl7v2"
 _MOST_PATIENTS = 1000
+_SHORT = 64 * 1024  # characters; a longer message takes more than some 50 ms
 Convert = Callable[[er7.Message, str, tzinfo], Conversion]
 Start = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -54,7 +57,8 @@ Start = Callable[[Coroutine[Any, Any, None]], object]
 class Processing:
     """Processes messages, any number at once; `start` lets work go on by itself.
 
-    `convert` gets the message, the instant at which it came, and the zone of its channel;
+    `convert` gets the message, the instant at which it came, and the zone of its channel (a long
+    message in another thread);
     `senders_of` says which senders' files hold for a message, whose rules it obeys; `maps` is the
     version of the maps now; `patience` says how long a sender waits. `on_invalid` hears of a
     message whose resources break a rule; the message is kept as failed; `on_retry` of one that
@@ -76,6 +80,11 @@ class Processing:
     on_retry: Callable[[], None]
     start: Start
     repeats: Repeats = field(default_factory=Repeats)
+    _aside: ThreadPoolExecutor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have one thread for long messages: so they need the memory of one of them."""
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="fhir-hub-convert")
 
     async def process(self, course: Course) -> bytes:
         """Do a kept message when its turn comes; return its acknowledgment.
@@ -117,13 +126,21 @@ class Processing:
             raise late()
         if read.fault is not None:
             raise read.fault
-        message = er7.parse(read.text, read.charset, read.issues)
-        conversion = self.convert(message, instant(received), read.channel.zone)
+        if len(read.text) <= _SHORT:
+            message, conversion = self._converted(read, instant(received))
+        else:  # others are answered meanwhile
+            work = partial(self._converted, read, instant(received))
+            running = asyncio.get_running_loop().run_in_executor(self._aside, work)
+            message, conversion = await running
         _require_few_patients(conversion)
         origin.mark(conversion, course.number)
         answer = self.reading.answer(read, ack.ACCEPTED)
         repository = self.repository.of(SOURCE, *self.senders_of(message))
         return await self._commit(repository, course, conversion, answer)
+
+    def _converted(self, read: Read, received: str) -> tuple[er7.Message, Conversion]:
+        message = er7.parse(read.text, read.charset, read.issues)
+        return message, self.convert(message, received, read.channel.zone)
 
     def _tell_invalid(self, number: int, error: InvalidResource) -> None:
         """Say that what a message was made into breaks a rule: a fault of ours, or of a map."""

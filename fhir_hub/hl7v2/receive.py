@@ -124,11 +124,10 @@ class Receiver:
     ) -> bytes:
         """Return the acknowledgment of a block; never raises for what a message holds."""
         way = channel or self.reading.channel
-        if block.is_cut or len(block.raw) > way.size_bytes:
+        cut = TooLarge("the message is over the size limit / 消息超过大小限制")
+        if error := cut if block.is_cut else way.excess(block.raw):
             self._log("message_too_large", channel=way.name, size_bytes=len(block.raw))
-            return self.refuse(
-                block.raw, TooLarge("the message is over the size limit / 消息超过大小限制"), way
-            )
+            return self.refuse(block.raw, error, way)
         return await self.receive(block.raw, way, on_kept)
 
     def refuse(self, raw: bytes, error: FhirError, channel: Channel) -> bytes:

@@ -7,6 +7,7 @@ entry and an HL7v2 message obey the same rules, and all or nothing is written.
 Spec: DOMAIN 2
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
@@ -40,6 +41,7 @@ from fhir_hub.settings.programmes import Programmes, Tables, load_programmes
 from fhir_hub.settings.referral import ReferralSettings
 from fhir_hub.store.base import Change, Key
 
+_AT_ONCE = 100  # resources that are looked at
 _MOST_ROUNDS = 20
 
 
@@ -144,7 +146,9 @@ class Conduct:
                     due.append((key, content))
             if not due:
                 return
-            for key, content in due:
+            for number, (key, content) in enumerate(due, start=1):
+                if number % _AT_ONCE == 0:  # others go on meanwhile
+                    await asyncio.sleep(0)
                 before = last.get(key) if key in last else _stored_before(unit, key)
                 last[key] = content
                 followed = Followed(key, _read(before), unit.staged(key))

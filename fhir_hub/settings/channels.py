@@ -127,6 +127,10 @@ class ChannelSettings(BaseModel):
     max_message_bytes: Bytes | None = None
     """The largest message; else `mllp_max_message_bytes` of the hub."""
 
+    max_message_parts: Annotated[int, Field(ge=100)] | None = None
+    """The most segments and repetitions of fields, counted together, that a message may have; else
+    `mllp_max_message_parts` of the hub."""
+
     connections: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """How many connections its port may have; else `mllp_connections` of the hub."""
 

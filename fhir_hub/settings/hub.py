@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     mllp_max_message_bytes: Bytes = 64 << 20
     """The largest HL7v2 message; a larger one is refused with AE."""
 
+    mllp_max_message_parts: Annotated[int, Field(ge=100)] = 50_000
+    """The most segments and repetitions of fields, counted together, that an HL7v2 message may
+    have; one of more is refused with AE."""
+
     mllp_unfinished_bytes: Bytes = 256 << 20
     """How many bytes of HL7v2 messages that have begun and not ended one process holds, over all
     connections; beyond that the connection whose message began first is closed. One alone may be

@@ -4,8 +4,10 @@ Spec: DOMAIN 5.1 (interface registry); HL7v2 table 0103
 """
 
 import asyncio
+import threading
 from datetime import timedelta
 
+import parts
 import pytest
 from channel_parts import adt
 
@@ -129,6 +131,35 @@ async def test_a_message_over_the_limit_of_its_channel_is_refused(start):
         refused = await ways.send(adt("C2", msh_3="LIS", msh_9="ORU^R01") + long)
         assert b"MSA|AE|C2" in refused
         assert ways.seen.events == ["message_too_large"]
+
+
+@pytest.mark.parametrize("long", [b"NTE|1\r", b"NTE|1\r\n", b"NTE|1||~\r"])
+async def test_a_message_of_more_parts_than_its_channel_takes_is_refused(start, long):
+    channels = {"lab": LAB | {"max_message_parts": 100}}
+    async with start(channels=channels) as ways:
+        assert b"MSA|AA|C1" in await ways.send(adt("C1") + long * 110)
+        few = await ways.send(adt("C2", msh_3="LIS", msh_9="ORU^R01") + long * 48)
+        assert b"MSA|AA|C2" in few
+        refused = await ways.send(adt("C3", msh_3="LIS", msh_9="ORU^R01") + long * 110)
+        assert b"MSA|AE|C3" in refused
+        assert b"||207^" in refused
+        assert ways.seen.events == ["message_too_large"]
+
+
+async def test_others_are_answered_while_a_long_message_is_converted(start):
+    async with start() as ways:
+        answered = threading.Event()
+
+        def wait(message):
+            if message.header.value(10) == "LONG":
+                assert answered.wait(parts.PATIENCE_S)
+
+        ways.seen.before = wait
+        long, other = await ways.connect(), await ways.connect()
+        await long.send_only(adt("LONG").replace(b"|T1|", b"|T2|") + b"NTE|1||x\r" * 10_000)
+        assert b"MSA|AA|C2" in await other.send(adt("C2"))
+        answered.set()
+        assert b"MSA|AA|LONG" in await long.answer()
 
 
 async def test_connections_over_the_limit_of_a_port_are_refused(start):

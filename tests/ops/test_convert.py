@@ -147,6 +147,7 @@ JSON = {"content-type": "application/fhir+json"}
         ("", PARAMETERS.replace(b"sender", b"message"), JSON, 400, "valueBase64Binary"),
         ("", FIRST + b"NTE|1||" + b"x" * (1 << 20), ER7, 413, "1048576 bytes"),
         ("", b"x" * (3 << 20), ER7, 413, "1048576 bytes"),
+        ("", FIRST + b"NTE|1\r" * 50_000, ER7, 413, "50000 segments and repetitions"),
     ],
 )
 async def test_what_cannot_be_converted_gets_an_outcome(

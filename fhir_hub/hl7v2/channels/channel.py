@@ -16,9 +16,10 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal, NamedTuple
 
-from fhir_hub.errors import FhirError, InvalidMessage
+from fhir_hub.errors import FhirError, InvalidMessage, TooLarge
 from fhir_hub.hl7v2.ack import Header
 from fhir_hub.hl7v2.charset import codec
+from fhir_hub.hl7v2.size import excess
 from fhir_hub.settings import InvalidSettings, Settings
 from fhir_hub.settings.channels import DEFAULT_HTTP, DEFAULT_MLLP, ChannelSettings
 from fhir_hub.settings.types import read_zone
@@ -45,7 +46,8 @@ class Rule(NamedTuple):
 class Channel:
     """How messages of one way are read and answered: its name, the zone, a forced charset.
 
-    `ack_to` is where a late acknowledgment goes, empty if nowhere.
+    `ack_to` is where a late acknowledgment goes, empty if nowhere. `size_bytes` and `parts` are the
+    most that a message may have; of parts 0 is no limit.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Channel:
     ack_to: str = ""
     under_way: int = 1
     size_bytes: int = 64 << 20
+    parts: int = 0
     messages_per_minute: int | None = None
     processing_ids: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
@@ -75,6 +78,10 @@ class Channel:
             return False
         client = getattr(client, "ipv4_mapped", None) or client
         return any(client in network for network in self.networks)
+
+    def excess(self, raw: bytes) -> TooLarge | None:
+        """Return why a message is too large for the channel, None if it is not."""
+        return excess(raw, self.size_bytes, self.parts)
 
     def fault(self, header: Header) -> FhirError | None:
         """Return why the channel does not take a message with that header, None if it does."""
@@ -140,10 +147,12 @@ def _made(name: str, own: ChannelSettings, hub: Settings) -> Configured:
             "未知的字符集"
         )
     size_bytes = own.max_message_bytes or hub.mllp_max_message_bytes
+    parts = own.max_message_parts or hub.mllp_max_message_parts
     filled = own.model_copy(
         update={
             "host": own.host or hub.host,
             "max_message_bytes": size_bytes,
+            "max_message_parts": parts,
             "connections": own.connections or hub.mllp_connections,
             "idle_s": own.idle_s or hub.mllp_idle_s,
         }
@@ -156,6 +165,7 @@ def _made(name: str, own: ChannelSettings, hub: Settings) -> Configured:
         own.ack_to,
         own.under_way,
         size_bytes,
+        parts,
         own.messages_per_minute,
         frozenset(own.processing_ids),
         tuple(Rule(int(key[4:]), _patterns(own.match[key])) for key in own.match),

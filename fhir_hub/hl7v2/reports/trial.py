@@ -13,13 +13,14 @@ from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from fhir_hub.clock import Clock, from_microseconds, instant
-from fhir_hub.errors import InvalidParameter, NotFound, TooLarge, outcome_of
+from fhir_hub.errors import InvalidParameter, NotFound, outcome_of
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
 from fhir_hub.hl7v2.bundle import to_bundle
 from fhir_hub.hl7v2.convert import convert
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.reports.effort import Effort
+from fhir_hub.hl7v2.size import excess
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.store.journal import Journal
 
@@ -40,7 +41,7 @@ class Trial(NamedTuple):
 class Trials:
     """Dry runs with these maps: a message comes when `clock` says, unless it is of the journal.
 
-    `most_bytes` is the limit of a message, 0 for none.
+    `most_bytes` and `most_parts` are the limits of a message, 0 for none.
     """
 
     mappings: Mappings
@@ -48,6 +49,7 @@ class Trials:
     zone: tzinfo
     clock: Clock
     most_bytes: int = 0
+    most_parts: int = 0
 
     def run(
         self,
@@ -110,8 +112,8 @@ class Trials:
         effort: Effort | None,
         received: str,
     ) -> Trial:
-        if self.most_bytes and len(raw) > self.most_bytes:
-            raise TooLarge(f"a message may have {self.most_bytes} bytes")
+        if error := excess(raw, self.most_bytes, self.most_parts):
+            raise error
         if not forced:
             forced = self._charset(raw, sender)
         decoded = charset.decode(raw, forced)

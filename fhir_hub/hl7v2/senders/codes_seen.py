@@ -9,6 +9,7 @@ Spec: DOMAIN 5.1 (unmapped codes by frequency)
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -49,6 +50,7 @@ class CodesSeen:
         self._kept, self._mappings, self._stored = kept, mappings, stored
         self._trusted, self._stamp = trusted, -1
         self._learned: LocalCodes | None = None
+        self._lock = threading.Lock()  # long messages are converted in a thread
         self._counts: dict[tuple[str, str, str], _Count] = {}
 
     def convert(self, message: Message, received: str, zone: tzinfo) -> Conversion:
@@ -67,18 +69,20 @@ class CodesSeen:
         """Take stored ConceptMaps that are new, or that maps which were read again do not know."""
         mappings, stamp = self._mappings, self._stored.stamp
         if stamp != self._stamp or mappings.local_codes is not self._learned:
-            mappings.learn(self._stored.shelf.concept_maps())
-            self._stamp, self._learned = stamp, mappings.local_codes
+            with self._lock:
+                mappings.learn(self._stored.shelf.concept_maps())
+                self._stamp, self._learned = stamp, mappings.local_codes
 
     def _count(self, conversion: Conversion, sender: str, received: str) -> None:
-        for one in conversion.local_codes:
-            key = (sender, one.system, one.code)
-            known = self._counts.get(key)
-            if known is None:
-                known = _Count(one.display, one.field, received, received)
-                self._counts[key] = known
-            known.times += 1
-            known.last = received
+        with self._lock:
+            for one in conversion.local_codes:
+                key = (sender, one.system, one.code)
+                known = self._counts.get(key)
+                if known is None:
+                    known = _Count(one.display, one.field, received, received)
+                    self._counts[key] = known
+                known.times += 1
+                known.last = received
 
     async def watch(self) -> None:
         """Keep what is kept up to date until cancelled, and once more then."""
@@ -93,7 +97,8 @@ class CodesSeen:
 
     async def flush(self) -> None:
         """Write what was counted. What cannot be written now is written the next time."""
-        counts, self._counts = self._counts, {}
+        with self._lock:
+            counts, self._counts = self._counts, {}
         rows = [
             (*key, one.display, one.field, one.times, one.first, one.last)
             for key, one in counts.items()
@@ -103,6 +108,10 @@ class CodesSeen:
         try:
             await self._kept.add(rows)
         except OSError:
+            self._put_back(counts)
+
+    def _put_back(self, counts: dict[tuple[str, str, str], _Count]) -> None:
+        with self._lock:
             for key, one in counts.items():
                 newer = self._counts.setdefault(key, one)
                 if newer is not one:
