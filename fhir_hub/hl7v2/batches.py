@@ -14,6 +14,8 @@ from typing import NamedTuple
 _LINE_ENDS = re.compile(rb"\r\n|[\r\n\x0b\x1c]")
 _WRAPPER = re.compile(rb"(FHS|BHS|BTS|FTS)(?![A-Za-z0-9 ])")
 _BOM = b"\xef\xbb\xbf"
+_BEHIND_END = re.compile(rb"MSH(?<=[\r\n\x0b\x1c]MSH)")
+_BEHIND_BLANK = re.compile(rb"MSH(?<=[ \t\xef\xbb\xbf]MSH)")
 # before it are an end of a line, blanks, a BOM
 _HEADER = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t\xef\xbb\xbf]{0,64}MSH")
 _PIECE_BYTES = 1 << 20
@@ -51,6 +53,12 @@ def is_batch(raw: bytes) -> bool:
     start = raw[:64].removeprefix(_BOM).lstrip()
     if start.startswith((b"FHS", b"BHS")):
         return True
+    # what begins with a text is found quickest; a message may bring a film, or be made of MSH
+    if _BEHIND_BLANK.search(raw) is None:
+        headers = _BEHIND_END.finditer(raw)
+        return next(headers, None) is not None and (
+            raw.startswith(b"MSH") or next(headers, None) is not None
+        )
     headers = _HEADER.finditer(raw)
     return next(headers, None) is not None and next(headers, None) is not None
 

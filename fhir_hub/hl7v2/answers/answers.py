@@ -55,8 +55,8 @@ class Answers:
         return await self._one(block, way)
 
     async def _one(self, block: Block, way: tuple[Any, ...]) -> bytes:
-        is_over = block.is_cut or (way and way[0].excess(block.raw))  # the receiver says so
-        if not is_over and is_query(block.raw):
+        is_asked = not block.is_cut and is_query(block.raw)
+        if is_asked and not (way and way[0].excess(block.raw)):  # else the receiver says so
             return await self._queries.answer(block.raw, *way[:1])
         return await self._receiver.take(block, *way)
 
