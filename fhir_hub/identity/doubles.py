@@ -45,6 +45,16 @@ class Source(Protocol):
     def scored(self, traits: Traits) -> "Scored":
         """Return what is known already of who has been compared with these traits."""
 
+    def read_of(self, stored: Stored) -> "Known":
+        """Return a Patient as it is read."""
+
+
+class Known(NamedTuple):
+    """A stored Patient as it is read, and what of it is compared."""
+
+    patient: Resource
+    traits: Traits
+
 
 # By logical id and content.
 Scored = dict[tuple[str, bytes], Double]
@@ -59,6 +69,10 @@ class OfStore:
     def scored(self, traits: Traits) -> Scored:
         """Return nothing: whoever asks of the store asks once."""
         return {}
+
+    def read_of(self, stored: Stored) -> Known:
+        """Return a Patient as it is read."""
+        return _known(stored)
 
     async def few(self, plan: Plan, most: int) -> list[Stored] | None:
         """Return the Patients that meet the plan, None if they are more than `most`."""
@@ -80,6 +94,14 @@ class OfUnit:
         """Return what is known already: a message's patient is looked for, and then written."""
         held: Scored = self._unit.worked_out.setdefault(traits, {})
         return held
+
+    def read_of(self, stored: Stored) -> Known:
+        """Return a Patient as it is read: once, though a message be about a thousand alike."""
+        held = self._unit.worked_out.setdefault(Known, {})
+        found: Known | None = held.get(stored.content)
+        if found is None:
+            found = held[stored.content] = _known(stored)
+        return found
 
     async def few(self, plan: Plan, most: int) -> list[Stored] | None:
         """Return the Patients that meet the plan, None if they are more than `most`."""
@@ -173,10 +195,15 @@ async def _candidates(traits: Traits, source: Source) -> Sequence[Stored]:
     return list(found.values())
 
 
+def _known(stored: Stored) -> Known:
+    patient = fhirjson.loads(stored.content)
+    return Known(patient, traits_of(patient))
+
+
 async def _double(traits: Traits, stored: Stored, source: Source) -> Double | None:
     """Return the candidate with its score; of one that was merged away, the survivor with it."""
-    patient = fhirjson.loads(stored.content)
-    said = score.compare(traits, traits_of(patient))
+    patient, theirs = source.read_of(stored)
+    said = score.compare(traits, theirs)
     seen = {stored.logical_id}
     while (following := match.survivor_id(patient)) and following not in seen:
         if len(seen) > _LONGEST_CHAIN:

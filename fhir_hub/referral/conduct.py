@@ -41,7 +41,7 @@ from fhir_hub.settings.programmes import Programmes, Tables, load_programmes
 from fhir_hub.settings.referral import ReferralSettings
 from fhir_hub.store.base import Change, Key
 
-_AT_ONCE = 100  # resources that are looked at
+_AT_ONCE = 20  # resources that are looked at
 _MOST_ROUNDS = 20
 
 
