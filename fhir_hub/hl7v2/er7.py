@@ -303,7 +303,7 @@ def unescape(text: str, encoding: Encoding) -> str:
     parts = text.split(mark)
     out: list[str] = [parts[0]]
     pending: list[bytes] = []
-    position = 1
+    delimiters, position = _delimiters(encoding), 1
     while position < len(parts):
         body = parts[position]
         closed = position + 1 < len(parts)
@@ -322,7 +322,7 @@ def unescape(text: str, encoding: Encoding) -> str:
             out.append(span)
             position += 2
             continue
-        resolved = _resolve(body, encoding) if closed else None
+        resolved = _resolve(body, delimiters) if closed else None
         if resolved is None:  # not an escape sequence: the mark is a character
             out.append(mark + body)
             position += 1
@@ -332,8 +332,10 @@ def unescape(text: str, encoding: Encoding) -> str:
     return "".join(out)
 
 
-def _resolve(body: str, encoding: Encoding) -> str | None:
-    delimiters = {
+@lru_cache(maxsize=64)
+def _delimiters(encoding: Encoding) -> dict[str, str]:
+    """Return what the escape sequences of one meaning are."""
+    return {
         "F": encoding.field,
         "S": encoding.component or "^",
         "T": encoding.subcomponent or "&",
@@ -346,8 +348,11 @@ def _resolve(body: str, encoding: Encoding) -> str | None:
         ".fi": "",
         ".ce": "\n",
     }
-    if body in delimiters:
-        return delimiters[body]
+
+
+def _resolve(body: str, delimiters: dict[str, str]) -> str | None:
+    if (found := delimiters.get(body)) is not None:
+        return found
     if match := re.fullmatch(r"\.(sp|sk|in|ti)\s*\+?(\d*)", body):
         count = int(match[2] or 1)
         return {"sp": "\n", "sk": " "}.get(match[1], "") * min(count, 100)

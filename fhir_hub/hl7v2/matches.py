@@ -79,15 +79,14 @@ def _part(number: tuple[str, str], drafts: Sequence[Draft]) -> None:
     asked = [(code_of(draft.resource), _told(draft)) for draft in drafts]
     if not all(code for code, _ in asked) or len(set(asked)) == 1:
         return
-    known: dict[str, list[str]] = {}
+    known: dict[str, dict[str, int]] = {}
     for draft, (code, said) in zip(drafts, asked, strict=True):
         if any(system == PART for system, _ in draft.match):
             continue
-        of_code = known.setdefault(code, [])
-        if said not in of_code:
-            of_code.append(said)
+        of_code = known.setdefault(code, {})
+        place = of_code.setdefault(said, len(of_code))
         key = f"{number[0]}|{number[1]}/{code}"
-        key = key if said == of_code[0] else f"{key}#{of_code.index(said) + 1}"
+        key = f"{key}#{place + 1}" if place else key
         meta = draft.resource.get("meta", {})
         tags = [*meta.get("tag", ()), {"system": PART, "code": key}]
         draft.resource["meta"] = {**meta, "tag": tags}

@@ -48,6 +48,7 @@ UNKNOWN = MappingProxyType(
         "valueCode": "unknown",
     }
 )
+_MOST_COMPARED = 512  # items of a list; of a longer one only the end is looked at
 _WHOLE = ("Observation",)  # a result is what its last message says
 
 # By resource type: each typed name of a choice (`valueString`), and all names of that choice.
@@ -172,7 +173,8 @@ def unite(first: Resource, second: Resource) -> Resource:
     for element in first.keys() & second.keys():
         old, new = first[element], second[element]
         if isinstance(old, list) and (element == "note" or all("reference" in one for one in new)):
-            both[element] = [*old, *(one for one in new if one not in old)]
+            compared = old[-_MOST_COMPARED:]  # one number may stand on thousands of orders
+            both[element] = [*old, *(one for one in new if one not in compared)]
     return both
 
 
