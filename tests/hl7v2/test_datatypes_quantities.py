@@ -57,6 +57,15 @@ def test_a_unit_of_another_public_system_is_in_that_system():
     assert found.value["system"] == "urn:iso:std:iso:11073:10101"
 
 
+@pytest.mark.parametrize(("data_type", "raw"), [("MO", "100.50^USD"), ("CP", "100.50&USD^UP")])
+def test_an_amount_of_money_is_a_quantity_in_its_currency(data_type, raw):
+    found, _ = observe(data_type, raw)
+
+    assert found.fhir_type == "Quantity"
+    assert (str(found.value["value"]), found.value["code"]) == ("100.50", "USD")
+    assert found.value["system"] == "urn:iso:std:iso:4217"
+
+
 def test_no_unit_field_is_no_unit():
     assert units.unit_of(None) == units.Unit()
 

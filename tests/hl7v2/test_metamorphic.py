@@ -115,3 +115,39 @@ def test_segments_that_no_map_knows_change_nothing(name, added):
     for at, segment in added:
         segments.insert(1 + at % len(segments), segment)
     assert made(("\r".join(segments) + "\r").encode("utf-8")) == expected(name)
+
+
+def with_more(text: str, more: str) -> str:
+    """Return the message with `more` behind each field that holds neither it nor an escape."""
+    header, *rest = text.rstrip("\r").split("\r")
+    changed = []
+    for line in rest:
+        name, *fields = line.split("|")
+        told = (one + more if one.isalnum() and name[0] != "Z" else one for one in fields)
+        changed.append("|".join((name, *told)))
+    return "\r".join((header, *changed)) + "\r"
+
+
+@settings(max_examples=12)
+@given(name=names, more=st.sampled_from(("^", "^^^", "&", "~", "~~", "^&")))
+def test_empty_parts_behind_a_field_change_nothing(name, more):
+    assert made(with_more(MESSAGES[name], more).encode()) == expected(name)
+
+
+@settings(max_examples=12)
+@given(name=names)
+def test_a_number_a_name_and_a_phone_said_twice_are_said_once(name):
+    lines = MESSAGES[name].split("\r")
+    for at, line in enumerate(lines):
+        fields = line.split("|")
+        if fields[0] == "PID":
+            twice = {number for number in (3, 5, 13) if number < len(fields) and fields[number]}
+            lines[at] = "|".join(
+                f"{one}~{one}" if number in twice else one for number, one in enumerate(fields)
+            )
+    assert made("\r".join(lines).encode()) == expected(name)
+
+
+def test_an_empty_result_behind_a_text_is_no_line_of_it():
+    name = next(name for name in MESSAGES if "MDM" in name)
+    assert made((MESSAGES[name].rstrip("\r") + "\rOBX||TX\r").encode()) == expected(name)

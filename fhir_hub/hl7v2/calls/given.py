@@ -99,13 +99,13 @@ def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
             run.trace.append((place.segment, place.node, run.row, draft))
         return None
     lines = _of_text(run.message, kind)
-    text = "\n".join(whole(line.whole(content.field)) for line in lines)
+    text = "\n".join(whole(line.whole(content.field)) for line in lines).rstrip("\n")
     data = base64.b64encode(text.encode()).decode("ascii") if text.strip() else ""
     return compact({"contentType": "text/plain", "data": data, "title": called}) if data else None
 
 
 def _of_text(message: Message, kind: Path) -> Iterator[Segment]:
-    return (one for one in message.all("OBX") if one.field(kind.field).upper() in _TEXTS)
+    return (one for one in message.all("OBX") if one.value(kind.field).upper() in _TEXTS)
 
 
 def document_order(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

@@ -27,6 +27,9 @@ _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
 _DATES = {"DT", "DTM", "TS"}
 _TEXTS = {"TX", "FT"}
 _PEOPLE = {"XCN", "CNN", "CN", "PPN"}
+_MONEY = {"MO", "CP"}
+_OF_PARTS = {"AD", "CK", "CP", "CX", "EI", "HD", "MA", "MO", "NA", "PL", "RI", "XAD", "XON", "XTN"}
+_CURRENCIES = "urn:iso:std:iso:4217"
 Json = dict[str, Any]
 
 
@@ -66,6 +69,10 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
         return _typed("Period", times.period(value, context))
     if data_type == "CQ" and (found_quantity := quantities.quantity(value, context)):
         return Typed("Quantity", found_quantity)
+    if data_type in _MONEY and (amount := _money(value, context)):
+        return Typed("Quantity", amount)
+    if data_type in _OF_PARTS:
+        return _typed("String", texts.usual(value))
     if data_type in _TEXTS or (data_type == "ST" and context.by_table):
         return _as_text(value)
     if data_type in _PEOPLE or data_type in ("XPN", "PN"):
@@ -74,6 +81,15 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
         first = name[0] if isinstance(name, list) else name
         return _typed("String", first.get("text") if first else None) or _as_text(value)
     return _number_or_text(data_type, value, unit, context)
+
+
+def _money(value: Value, context: Context) -> Json | None:
+    """Return an amount of money as R4's MoneyQuantity; a Money is no value[x]."""
+    money = quantities.money(value, context)
+    if not money or {"value", "currency"} - {*money}:
+        return None
+    currency = money["currency"]
+    return {"value": money["value"], "unit": currency, "system": _CURRENCIES, "code": currency}
 
 
 def _ends(value: Value, unit: Unit, context: Context) -> Json | None:

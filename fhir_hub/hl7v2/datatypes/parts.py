@@ -32,11 +32,19 @@ def part(value: Value, component: int = 1, subcomponent: int = 1) -> str:
 def whole(value: Value) -> str:
     """Return all of a value as one text, `""` for HL7's null and for bare delimiters.
 
-    Where every delimiter is meant as one, its first part is the text.
+    Delimiters at its end hold nothing. Where every delimiter is meant as one, its first part is
+    the text.
     """
-    if value.encoding.as_parsed:
+    encoding, raw = value.encoding, value.raw
+    if encoding.as_parsed:
         return part(value)
-    return clean(value.whole) if value and value.raw.strip(_HOLLOW) else ""
+    if not value or not raw.strip(_HOLLOW):
+        return ""
+    if not raw[-1].isalnum():
+        ends = encoding.repetition + encoding.component + encoding.subcomponent
+        raw = raw.rstrip(ends) if ends else raw
+        value = value if raw == value.raw else Value(raw, encoding)
+    return clean(value.whole)
 
 
 def reader_of(value: Value) -> Callable[[Value, int], str]:

@@ -120,10 +120,10 @@ def uri(value: Value, context: Context) -> str | None:
     """Return a text as a URI, or the URI of an HD's universal id."""
     if part(value, 2) and (system := universal(part(value, 2), part(value, 3))):
         return system
-    return quote(_usual(value), safe="-._~:/?#[]@!$&'()*+,;=%") or None
+    return quote(usual(value), safe="-._~:/?#[]@!$&'()*+,;=%") or None
 
 
-def _usual(value: Value) -> str:
+def usual(value: Value) -> str:
     """Return all of a value as one text, with HL7's usual delimiters between its parts."""
     encoding = value.encoding
     if encoding.as_parsed or (encoding.component, encoding.subcomponent) == ("^", "&"):

@@ -36,7 +36,8 @@ def reading(
     is_plain = not source.component
     read = _splitter(source, row.kind in _WHOLE and not source.component)
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
-    each = _each(is_single, _deleted(goal), put, convert)
+    is_of_own = is_plain and goal.last.is_list and not goal.parents
+    each = _each(is_single, _deleted(goal), put, convert, is_of_own=is_of_own)
 
     def act(place: Place, draft: Draft) -> None:
         segment = place.segment if place.segment.name == name else place.node.nearest(name)
@@ -65,11 +66,18 @@ def reading(
     return act
 
 
-def _each(is_single: bool, deleted: str, put: Put, convert: Convert) -> Each:
-    """Return the function that puts what each of several values makes, or takes `deleted` out."""
+def _each(
+    is_single: bool, deleted: str, put: Put, convert: Convert, *, is_of_own: bool = False
+) -> Each:
+    """Return the function that puts what each of several values makes, or takes `deleted` out.
+
+    Where each `is_of_own`, an item that no other row adds to, what a field says twice is said once.
+    """
 
     def each(place: Place, draft: Draft, values: list[Value]) -> None:
         run, took = place.run, False
+        if is_of_own:
+            values = list({value.raw: value for value in values}.values())
         for index, value in enumerate(values):
             if value.is_null:
                 if deleted:
