@@ -107,10 +107,9 @@ class World:
             assert self._hubs.stdin is not None
             self._hubs.stdin.write(f"{self.address} {self.workers} {self.days}\n".encode())
             self._pid = self._line()["forked"]
-            self._ready = self._line()
-            if "ended" in self._ready:
-                assert self._ready == {"ended": -signal.SIGKILL}, self._ready
-                self._ready = {}
+            told = self._line()
+            self._ready = {} if "ended" in told else told
+            assert self._ready or told == {"ended": -signal.SIGKILL}, told
         return self._ready
 
     def _line(self) -> dict[str, Any]:

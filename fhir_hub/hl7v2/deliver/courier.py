@@ -304,6 +304,7 @@ class Courier:
                 given.breaker.fail()
                 given.told(given.name, "no-answer")
                 given.log("partner_silent", partner=given.name, reason=failure.reason)
+                await self._hear_late()
                 if given.breaker.wait_s == 0:
                     await self._rest(given.partner.pause_s, pending)
                 continue

@@ -7,7 +7,8 @@ late answer is never taken for the next one's. Many systems end theirs after eac
 nothing has come for a while: that is no failure, the message goes by a new one.
 
 In enhanced mode what became of an earlier message may come on it too, behind the commit
-acknowledgment or while nothing is on its way: `late` gives that.
+acknowledgment or while nothing is on its way: `late` gives that. Who says more of that than a
+partner has to say, and not what became of the message on its way, loses the connection.
 
 Spec: HL7v2 chapter 2, 2.9.2 (MSA-2) and 2.9.3; HL7 Minimal Lower Layer Protocol
 """
@@ -20,11 +21,12 @@ from typing import NamedTuple
 
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.batches import MESSAGE, is_batch, parts_of
 from fhir_hub.hl7v2.deliver.certificates import Certificates, fault_of
-from fhir_hub.hl7v2.mllp import Framer, frame
+from fhir_hub.hl7v2.mllp import Block, Framer, frame
 from fhir_hub.settings.partners import PartnerSettings
 
-_MOST_ANSWER = 1 << 20
+_MOST_ANSWER, _MOST_LATE = 1 << 20, 1 << 22  # bytes
 _CLOSING_S = 1.0
 _PIECE = 1 << 16
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
@@ -73,10 +75,11 @@ class Link:
         self._writer: asyncio.StreamWriter | None = None
         self._framer = Framer(_MOST_ANSWER)
         self._late: list[bytes] = []
+        self._late_bytes = 0
 
     def late(self) -> list[bytes]:
         """Return the application acknowledgments of earlier messages that came, each once."""
-        late, self._late = self._late, []
+        late, self._late, self._late_bytes = self._late, [], 0
         return late
 
     async def look(self) -> None:
@@ -149,9 +152,9 @@ class Link:
     def _take(self, data: bytes, control_id: str) -> Answer | None:
         """Return the answer to a message, keep what is late; noise raises `FhirError`."""
         found: Answer | None = None
-        for block in self._framer.feed(data):
+        for raw in (raw for block in self._framer.feed(data) for raw in _messages(block)):
             try:
-                answer = read_answer(block.raw)
+                answer = read_answer(raw)
             except FhirError:
                 if found is None and control_id:
                     raise
@@ -159,7 +162,10 @@ class Link:
             if found is None and control_id and answer.ack_code and _is_of(answer, control_id):
                 found = answer
             elif self._is_enhanced and answer.ack_code[:1] == "A" and answer.control_id:
-                self._late.append(block.raw)
+                self._late.append(raw)
+                self._late_bytes += len(raw)
+                if found is None and self._late_bytes > _MOST_LATE:
+                    raise NoAnswer("too many acknowledgments")
         return found
 
     async def close(self) -> None:
@@ -173,6 +179,14 @@ class Link:
                         await writer.wait_closed()
                 except TimeoutError:
                     writer.transport.abort()
+
+
+def _messages(block: Block) -> list[bytes]:
+    """Return the acknowledgments of a block, which may be a batch; of a cut one the whole ones."""
+    if not is_batch(block.raw):
+        return [block.raw]
+    found = [part.raw for part in parts_of(block.raw) if part.kind == MESSAGE]
+    return found[:-1] if block.is_cut else found
 
 
 def _is_of(answer: Answer, control_id: str) -> bool:

@@ -43,6 +43,11 @@ def text(number, code="AA", more=""):
     return f"{MSH}\rMSA|{code}|{number}{more}\r"
 
 
+def batch(*texts):
+    lines = "FHS|^~\\&\rBHS|^~\\&\r", *texts, f"BTS|{len(texts)}\rFTS|1\r"
+    return "".join(lines).encode()
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -70,6 +75,11 @@ def text(number, code="AA", more=""):
             lambda number, _: [block(text(number, more="|" + "x" * 3_000_000).encode())], id="huge"
         ),
         pytest.param(lambda number, _: [ack("CA", number)], id="of enhanced mode"),
+        pytest.param(lambda number, _: [block(batch(text(number)))], id="in a batch"),
+        pytest.param(
+            lambda number, _: [block(batch(text("OTHER", "AE"), text(number)))], id="second of two"
+        ),
+        pytest.param(lambda number, _: [block(batch()), ack("AA", number)], id="empty batch"),
     ],
 )
 async def test_an_acknowledgment_is_read_however_it_is_written(client, delivering, store, write):
@@ -84,6 +94,24 @@ async def test_an_acknowledgment_is_read_however_it_is_written(client, deliverin
     await peer.stop()
     assert len(sent) == len(set(sent)) == 2
     assert await dead_messages(store) == []
+
+
+async def test_who_floods_late_acknowledgments_is_ended_and_what_he_said_is_heard(
+    client, delivering, logged, metrics, store
+):
+    many = [ack("AA", f"E-{number}", "ZZZ|" + "x" * 500_000) for number in range(9)]
+    peer = Writing(
+        lambda number, count: [*many, ack("CA", number)] if count == 1 else [ack("CA", number)]
+    )
+    await peer.start()
+
+    async with delivering(his=partner(peer, ack_mode="enhanced", timeout_s=60)):
+        await put(client, patient(1))
+        await peer.until(lambda one: len(one.received) == 2)
+    await peer.stop()
+
+    assert ("partner_silent", {"partner": "his", "reason": "too many acknowledgments"}) in logged
+    assert peer.received[0] == peer.received[1]
 
 
 @pytest.mark.parametrize("first", [b"", block(MSH.encode() + b"\r"), ack("", ""), ack("AA", "")])
