@@ -202,10 +202,11 @@ def _running(load: Path | None, options: Mapping[str, Any]) -> Iterator[Scenario
 
     thread = threading.Thread(target=work, name="hub", daemon=True)
     thread.start()
-    hub = started.result(60)
+    hub = started.result(parts.PATIENCE_S)
     try:
         yield hub
     finally:
         hub.close()
         stopping[0]()
         thread.join(parts.PATIENCE_S)
+        parts.forget_pages()

@@ -69,6 +69,7 @@ async def running(
         finally:
             stop.set()
             await ended
+            parts.forget_pages()
 
 
 @pytest.fixture(scope="session")
