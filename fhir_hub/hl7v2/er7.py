@@ -354,7 +354,7 @@ def _resolve(body: str, delimiters: dict[str, str]) -> str | None:
     if (found := delimiters.get(body)) is not None:
         return found
     if match := re.fullmatch(r"\.(sp|sk|in|ti)\s*\+?(\d*)", body):
-        count = int(match[2] or 1)
+        count = int(match[2][:4] or 1)
         return {"sp": "\n", "sk": " "}.get(match[1], "") * min(count, 100)
     return None
 

@@ -156,6 +156,7 @@ def test_null_is_two_quotes_and_empty_is_nothing():
         (r"\F\\S\\T\\R\\E\\F\\S", r"|^&~\|\S"),
         (r"A\.br\B", "A\nB"),
         (r"A\.sp3\B", "A\n\n\nB"),
+        pytest.param(f"A\\.sp{'9' * 5000}\\B", "A" + 100 * "\n" + "B", id="very many lines"),
         (r"A\.sk2\B\.in+4\C\.ti-2\D", "A  BC\\.ti-2\\D"),
         (r"\H\bold\N\ plain", "bold plain"),
         (r"\.fi\a\.nf\b\.ce\c", "ab\nc"),

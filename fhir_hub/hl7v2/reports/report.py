@@ -262,5 +262,13 @@ def kept_segments(run: Run, unread: Sequence[tuple[Segment, int]]) -> dict[int, 
         if len(text) <= _LONGEST_KEPT:
             extension = {"url": UNMAPPED_SEGMENT, "valueString": text}
             keeper.resource.setdefault("extension", []).append(extension)
-            kept[segment.index] = sum(1 << number for number in numbers)
+            kept[segment.index] = _bits(numbers)
     return kept
+
+
+def _bits(numbers: Sequence[int]) -> int:
+    """Return the sum of two to the power of ascending numbers, in a step each."""
+    octets = bytearray((numbers[-1] >> 3) + 1)
+    for number in numbers:
+        octets[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(octets, "little")

@@ -142,6 +142,8 @@ def _holder(draft: Draft, place: Place, index: int, parents: tuple[Step, ...]) -
         if item is None:
             item = draft.items[key] = {}
             node.setdefault(step.name, []).append(item)
+            if step.label:
+                draft.items.setdefault(key[:3], []).append(item)
         node = item
     return node
 
@@ -175,5 +177,4 @@ def _made(draft: Draft, place: Place, node: Json, step: Step) -> list[Json]:
     if not step.label:
         item = draft.items.get((id(node), step.name, "", place.segment.index))
         return [] if item is None else [item]
-    start = (id(node), step.name, step.label)
-    return [item for key, item in draft.items.items() if key[:3] == start]
+    return [*draft.items.get((id(node), step.name, step.label), ())]
