@@ -1,7 +1,8 @@
 """Find what is stored of that which a message is about and is no Patient: by number and by key.
 
-One search a resource type finds who holds the numbers of its things; which of them each thing is
-follows without another. What is another patient's is not it (`meaning/whose.py`).
+One question a resource type finds who holds the numbers of its things, and all are asked at once;
+which of them each thing is follows without another. What is another patient's is not it
+(`meaning/whose.py`).
 
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
@@ -22,7 +23,7 @@ from fhir_hub.hl7v2.parted import choose_named, choose_part, names_part
 from fhir_hub.hl7v2.things import Thing, numbers_of
 from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number
-from fhir_hub.repository.familiar import Asked
+from fhir_hub.repository.familiar import Asked, By
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.plan import Has, Is
 from fhir_hub.store.base import Key, Stored
@@ -43,7 +44,7 @@ class _Sought(NamedTuple):
 async def find(
     unit: Unit, things: list[Thing], event: str, made: Iterable[Key], notes: list[Note]
 ) -> None:
-    """Find what is no Patient by identifier and by key, with a search of each a resource type.
+    """Find what is no Patient by identifier and by key, all types at one step of the store.
 
     `made` is what the message was about when it was done before.
     """
@@ -53,10 +54,13 @@ async def find(
     for thing in things:
         if thing.numbers and thing.resource_type != "Patient":
             by_type.setdefault(thing.resource_type, []).append(thing)
+    in_turn = sorted(by_type, key="DiagnosticReport".__eq__)  # after its results
+    asked = {kind: _questions(kind, by_type[kind]) for kind in in_turn}
+    await unit.ask_ahead([one for questions in asked.values() for one in questions])
     sought: list[_Sought] = []
-    for resource_type in sorted(by_type, key="DiagnosticReport".__eq__):  # after its results
+    for resource_type, questions in asked.items():
         of_type = by_type[resource_type]
-        holders = await _holders(unit, resource_type, of_type)
+        holders = await _holders(unit, questions)
         if holders or resource_type == "ServiceRequest":
             sought.append(_Sought(of_type, holders))
     for patient in whose.unnumbered():
@@ -67,8 +71,8 @@ async def find(
     whose.keep(things)
 
 
-async def _holders(unit: Unit, resource_type: str, of_type: Sequence[Thing]) -> Holders:
-    """Return what is stored under the numbers and keys of the things of a type, by logical id."""
+def _questions(resource_type: str, of_type: Sequence[Thing]) -> list[tuple[Asked, By]]:
+    """Return what to ask for what is stored under the numbers and keys of the things of a type."""
     keys, wanted = set[Number](), set[Number]()
     for thing in of_type:
         converted = thing.converted
@@ -81,17 +85,24 @@ async def _holders(unit: Unit, resource_type: str, of_type: Sequence[Thing]) -> 
         if converted.earlier:
             by = keys if resource_type == "Observation" else wanted
             by.update(numbers_of(converted.earlier))
-    found: list[Stored] = []
-    is_named = False
+    questions: list[tuple[Asked, By]] = []
     if numbers := sorted(wanted - keys):
         is_named = resource_type in _NAMED and all(t.converted.mode == "create" for t in of_type)
         asked = (asked_again if is_named else _asked)(resource_type, numbers)
-        found += await unit.answer(asked, familiar="name" if is_named else "whole")
+        questions.append((asked, "name" if is_named else "whole"))
     if keys:
         tests = tuple(Is(key.value, key.system) for key in sorted(keys))
-        found += await unit.find(resource_type, Has("_tag", "token", tests))
+        questions.append((Asked(resource_type, Has("_tag", "token", tests)), ""))
+    return questions
+
+
+async def _holders(unit: Unit, questions: Sequence[tuple[Asked, By]]) -> Holders:
+    """Return what is found, under its numbers and keys, by logical id."""
+    found: list[Stored] = []
+    for asked, familiar in questions:
+        found += await unit.answer(asked, familiar=familiar)
     holders: dict[Number, dict[str, Resource]] = {}
-    read = _familiar_holder if is_named and not keys else _holder
+    read = _familiar_holder if [by for _, by in questions] == ["name"] else _holder
     for resource, held in map(read, [stored.content for stored in found]):
         for number in held:
             holders.setdefault(number, {})[resource["id"]] = resource

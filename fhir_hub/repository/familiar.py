@@ -77,6 +77,10 @@ class Familiar:
             self._known, self._before = {}, self._known
         self._known[asked] = (matches, as_of)
 
+    def knows(self, asked: Asked) -> bool:
+        """Say whether something was found that may still hold."""
+        return asked in self._known or asked in self._before
+
     def forget(self, asked: Asked) -> None:
         """Have it searched for the next time."""
         self._known.pop(asked, None)

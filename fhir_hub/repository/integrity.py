@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import DanglingReference, FhirError, Issue, StillReferred
-from fhir_hub.r4.references import Literal, find_references
+from fhir_hub.r4.references import RECORDS, Literal, find_references
 from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.search.entry import UNNAMED
-from fhir_hub.store.base import Broken, Key, Store, Target, key_of, version_number
+from fhir_hub.store.base import Broken, Key, Store, Target, key_of, target_of, version_number
 
 _MOST_ISSUES, _MOST_REFERRERS = 100, 20
 
@@ -23,11 +23,11 @@ async def prepare(store: Store, rules: Rules, unit: Unit) -> list[Target] | None
     """Return what the write is to hold true, None for nothing; make placeholders, or warn."""
     if rules.references == "off":
         return None
-    targets = unit.targets()
+    targets = _targets(unit)
     if rules.references == "enforce":
         if rules.placeholder is None or not await _mend(store, rules, unit, targets):
             return targets
-        return unit.targets()
+        return _targets(unit)
     missing = await _missing(store, targets, unit)
     held = [key for key, change in unit.changes.items() if change.method == "DELETE"]
     unit.warnings += _dangling(rules, unit, missing, "warning")
@@ -54,6 +54,27 @@ async def deletion_issues(store: Store, rules: Rules, key: Key) -> list[Issue]:
     await unit.delete(key)
     severity = "error" if rules.references == "enforce" else "warning"
     return [warned.issue for warned in await _referred(store, unit, [key], severity)]
+
+
+def _targets(unit: Unit) -> list[Target]:
+    """Return what must be stored, and stay, for the staged references to lead somewhere."""
+    found: dict[Target, None] = {}
+    changes = unit.changes
+    known: dict[bool, set[Literal]] = {False: set(), True: set()}
+    for key, literals in unit.literals.items():
+        may_be_deleted = key.resource_type in RECORDS
+        seen = known[may_be_deleted]
+        for literal in literals:
+            if literal in seen:  # ten results refer to one patient, visit, order and report
+                continue
+            seen.add(literal)
+            _, resource_type, logical_id, version_id = literal
+            staged = changes.get((resource_type, logical_id))  # type: ignore[call-overload]  # a Key is this pair
+            is_own = staged is not None and staged.method != "DELETE"
+            if not is_own or version_id not in ("", str(staged.version_id)):
+                target = resource_type, logical_id, version_id, may_be_deleted
+                found[target_of(target)] = None
+    return [target for target in found if target not in unit.given_up]
 
 
 async def _mend(store: Store, rules: Rules, unit: Unit, targets: Iterable[Target]) -> bool:

@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/http.html#concurrency
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds, instant_at, microseconds
 from fhir_hub.errors import Duplicate, InvalidResource, Issue, PreconditionFailed
-from fhir_hub.r4.references import RECORDS, Literal, is_id
+from fhir_hub.r4.references import Literal, is_id
 from fhir_hub.repository.familiar import Asked, By, Familiar, asks_of
 from fhir_hub.repository.rules import Rules
 from fhir_hub.repository.staged import OfType, Staged, as_stored, same, stamp
@@ -37,7 +37,6 @@ from fhir_hub.store.base import (
     change_of,
     guard_of,
     key_of,
-    target_of,
 )
 
 _AT_ONCE = 1000
@@ -143,6 +142,23 @@ class Unit:
             if change is not None and meets(plan, Staged(change, self.changes)):
                 found.append(as_stored(change))
         return found
+
+    async def ask_ahead(self, asked: Iterable[tuple[Asked, By]]) -> None:
+        """Search for several answers at one step, of which none has been asked for so far.
+
+        Each is kept for who asks for it with `answer`, and how familiar it is. One by which
+        something was found before is left to that.
+        """
+        kept = self._familiar
+        new = {one: by for one, by in asked if not (by and kept is not None and kept.knows(one))}
+        queries = [Query((one.resource_type,), one.plan, count=_AT_ONCE) for one in new]
+        pages = await self._store.search_all(queries) if len(new) > 1 else ()
+        for (one, by), page in zip(new.items(), pages, strict=False):
+            if page.cursor:  # there are more, page by page
+                continue
+            if by and kept is not None:
+                self._recalled.append((one, page.matches))
+            self._hold(one, page.matches, page.as_of)
 
     async def few(self, resource_type: str, plan: Plan, most: int) -> list[Stored] | None:
         """Return what `find` does, None if it is over `most`."""
@@ -370,26 +386,6 @@ class Unit:
         """
         stored = self._seen.get(key)
         return 0 if stored is None else stored.last_updated
-
-    def targets(self) -> list[Target]:
-        """Return what must be stored, and stay, for the staged references to lead somewhere."""
-        found: dict[Target, None] = {}
-        changes = self.changes
-        known: dict[bool, set[Literal]] = {False: set(), True: set()}
-        for key, literals in self.literals.items():
-            may_be_deleted = key.resource_type in RECORDS
-            seen = known[may_be_deleted]
-            for literal in literals:
-                if literal in seen:  # ten results refer to one patient, visit, order and report
-                    continue
-                seen.add(literal)
-                _, resource_type, logical_id, version_id = literal
-                staged = changes.get((resource_type, logical_id))  # type: ignore[call-overload]  # a Key is this pair
-                is_own = staged is not None and staged.method != "DELETE"
-                if not is_own or version_id not in ("", str(staged.version_id)):
-                    target = resource_type, logical_id, version_id, may_be_deleted
-                    found[target_of(target)] = None
-        return [target for target in found if target not in self.given_up]
 
     def _staged_parameters(self, logical_id: str) -> list[Resource]:
         return [

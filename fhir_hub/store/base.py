@@ -306,6 +306,9 @@ class Store(Protocol):
         Raises `InvalidParameter` for a cursor that is not this store's.
         """
 
+    async def search_all(self, queries: Sequence[Query]) -> list[Page]:
+        """Return what `search` does of each query: at one step, where the store can."""
+
     async def explain(self, query: Query) -> list[str]:
         """Return how it would search: each statement, then the steps that it takes. No values."""
 

@@ -206,6 +206,12 @@ class ForwardingStore:
         page = await self._near.search(query)
         return page_of((*page[:3], written if page.as_of >= 0 else -1))
 
+    async def search_all(self, queries: Sequence[Query]) -> list[Page]:
+        """Return what `search` does of each query."""
+        written = self._written
+        pages = await self._near.search_all(queries)
+        return [page_of((*one[:3], written if one.as_of >= 0 else -1)) for one in pages]
+
     async def explain(self, query: Query) -> list[str]:
         """Return how it would search."""
         return await self._near.explain(query)

@@ -71,6 +71,10 @@ async def compare(world: list) -> None:
                 for ids in (found, found | {"9"}, found - {"0"}, frozenset[str]()):
                     guard = Guard("Observation", plan, ids)
                     assert await is_held(sqlite, guard) == (ids == found), (plan, ids)
+            queries = [Query(("Observation",), plan, count=EVERYONE) for plan in plans()]
+            for several in (queries, *product(queries, queries[-9:])):
+                together = await sqlite.search_all(several)
+                assert together == [await sqlite.search(query) for query in several], several
         finally:
             await sqlite.close()
 

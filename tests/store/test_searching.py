@@ -302,3 +302,20 @@ async def test_a_total_that_is_asked_again_counts_what_was_written_meanwhile(sto
     totals.append((await store.search(asked)).total)
 
     assert totals == [1, 1, 2, 2, 3, 3, 2]
+
+
+async def test_several_searches_at_once_find_what_each_finds(filled):
+    """Of codes with a system, as of a message's numbers, or of anything else."""
+    numbers = Has("identifier", "token", (Is("1", "urn:a"), Is("1", "urn:b"), Is("9", "urn:a")))
+    results = Has("code", "token", (Is("glu", LOINC), Is("none", "urn:of-nobody")))
+    of_no_type = Query(("Slot",), numbers, count=1000)
+    asked = [Query(("Patient",), numbers, count=1000), Query(("Observation",), results, count=1000)]
+    any_system = Query(("Patient",), Has("identifier", "token", (Is("2"),)), count=1000)
+    one_page = Query(("Patient",), numbers, count=1)
+    for several in ([], asked, [*asked, of_no_type], [*asked, any_system], [one_page, *asked]):
+        pages = await filled.search_all(several)
+        alone = [await filled.search(query) for query in several]
+        assert [page[:2] for page in pages] == [page[:2] for page in alone]
+    first, second = await filled.search_all(asked)
+    assert [one.logical_id for one in first.matches] == ["p1", "p2"]
+    assert second.matches

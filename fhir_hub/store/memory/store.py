@@ -222,6 +222,10 @@ class MemoryStore:
             cursor = write_cursor(query, _values(query.sort, page[-1]))
         return Page([resource.current for resource in page], cursor, total)
 
+    async def search_all(self, queries: Sequence[Query]) -> list[Page]:
+        """Return what `search` does of each query."""
+        return [await self.search(query) for query in queries]
+
     async def explain(self, query: Query) -> list[str]:
         """Return how it would search."""
         return ["every resource is asked whether it meets the plan, then the results are sorted"]

@@ -174,6 +174,10 @@ class MongoStore:
         except (UnicodeEncodeError, BSONError):
             raise InvalidParameter("a value of the search is not valid Unicode") from None
 
+    async def search_all(self, queries: Sequence[Query]) -> list[Page]:
+        """Return what `search` does of each query."""
+        return [await self.search(query) for query in queries]
+
     async def explain(self, query: Query) -> list[str]:
         """Return the pipelines that a query runs, each followed by MongoDB's plan of it."""
         return await self._searches.explain(query)

@@ -29,6 +29,13 @@ _HELD = (
     " CROSS JOIN version v ON v.sequence = r.sequence"
     " WHERE parameter = ? AND "
 )
+_ALL_HELD = (
+    f"SELECT by_code.parameter, by_code.rid, {STORED} FROM asked"
+    " CROSS JOIN by_code ON by_code.parameter = asked.parameter"
+    " AND by_code.code = asked.code AND by_code.system = asked.system"
+    " CROSS JOIN resource r ON r.rid = by_code.rid"
+    " CROSS JOIN version v ON v.sequence = r.sequence LIMIT ?"
+)
 _HOLDS, _OF_SYSTEM = "code = ?", " AND system = ?"
 _FIRST = " ORDER BY by_code.rid LIMIT ?"
 _SOME = " LIMIT ?"
@@ -107,7 +114,43 @@ class Lookups:
             return rows
         if len(rows) == lookup.most:
             return None
-        return sorted({row[0]: row for row in rows}.values())
+        return _in_order(rows)
+
+    def held_by_all(self, lookups: Sequence[Lookup]) -> list[list[Any]] | None:
+        """Return what `held` does of each of several lookups, None if one statement is not all.
+
+        So it is where each is of another parameter, and each code of a system.
+        """
+        bound: list[int | str] = []
+        places: dict[int, int] = {}  # by parameter
+        for place, lookup in enumerate(lookups):
+            number = self._names.type(lookup.resource_type)
+            if lookup.own:
+                return None
+            part, codes = lookup.parts[0]
+            parameter = number and self._names.parameter(number, part.parameter, part.kind)
+            if parameter is None:
+                continue
+            if places.setdefault(parameter, place) != place:
+                return None
+            for code, system in codes:
+                if system is None:
+                    return None
+                if (system_id := self._names.system(system)) is not None:
+                    bound += (parameter, code, system_id)
+        found: list[list[Any]] = [[] for _ in lookups]
+        asked, most = len(bound) // 3, min([one.most for one in lookups], default=0)
+        if asked > _TOGETHER:
+            return None
+        if asked:
+            size = next(size for size in _SIZES if size >= asked)
+            values = (*bound, *bound[-3:] * (size - asked), most)
+            rows: list[Any] = self._connection.execute(_of_all(size), values).fetchall()
+            if len(rows) == most:
+                return None
+            for row in rows:
+                found[places[row[0]]].append(row[1:])
+        return [_in_order(one) if len(one) > 1 else one for one in found]
 
     def run(self, lookup: Lookup) -> list[int]:
         """Return the numbers of the resources found, in the order of creation, at most `most`."""
@@ -189,6 +232,18 @@ def _among(codes: list[str]) -> tuple[str, list[str]]:
 @cache
 def _slots(size: int) -> str:
     return f"code IN ({', '.join('?' * size)})"
+
+
+@cache
+def _of_all(size: int) -> str:
+    """Return the statement of several lookups, of so many codes."""
+    values = ", ".join(["(?, ?, ?)"] * size)
+    return f"WITH asked(parameter, code, system) AS (VALUES {values}) {_ALL_HELD}"
+
+
+def _in_order(rows: list[Any]) -> list[Any]:
+    """Return what was found, each once, in the order of creation."""
+    return sorted({row[0]: row for row in rows}.values())
 
 
 def _codes(part: Plan) -> _Codes:

@@ -109,6 +109,19 @@ class Reader:
             found = [execute(_BY_NUMBER, (rid,)).fetchone() for rid in self._lookups.run(lookup)]
         return self._page_of(query, found)
 
+    def held_by_all(self, queries: Sequence[Query]) -> list[Page] | None:
+        """Return the page of each of several lookups, None if one statement does not tell all."""
+        lookups = [lookup for query in queries if (lookup := self._lookup(query))]
+        if len(lookups) < len(queries):
+            return None
+        try:
+            found = self._lookups.held_by_all(lookups)
+        except UnicodeEncodeError:  # in which of them, the searches of each tell
+            return None
+        if found is None:
+            return None
+        return [self._page_of(query, rows) for query, rows in zip(queries, found, strict=True)]
+
     def _lookup(self, query: Query) -> Lookup | None:
         """Return the lookup of a search for everything; a small page is one statement instead."""
         return lookup_of(query) if query.count >= _MANY else None

@@ -177,6 +177,14 @@ class SqliteStore:
         except UnicodeEncodeError:
             raise InvalidParameter("a value of the search is not valid Unicode") from None
 
+    async def search_all(self, queries: Sequence[Query]) -> list[Page]:
+        """Return what `search` does of each query: who holds some codes is found at one step."""
+        reader, as_of = self._here(), self._changes.committed
+        sees_all, pages = reader.sees_all(), reader.held_by_all(queries)
+        if pages is None:
+            return [await self.search(query) for query in queries]
+        return [page_of((*page[:3], as_of if sees_all else -1)) for page in pages]
+
     async def history(
         self,
         resource_type: str = "",
