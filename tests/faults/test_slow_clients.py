@@ -23,7 +23,7 @@ from whole.test_durability import oru
 
 def connect(hub) -> socket.socket:
     port = urlsplit(hub.fhir).port
-    return socket.create_connection(("127.0.0.1", port), timeout=30)
+    return socket.create_connection(("127.0.0.1", port), timeout=parts.PATIENCE_S)
 
 
 def drip(connection: socket.socket, content: bytes, stop: threading.Event) -> None:

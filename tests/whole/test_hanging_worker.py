@@ -17,7 +17,7 @@ def path(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hub(path):
     config = path.with_name("hub.toml")
-    config.write_text("worker_timeout_s = 3\n")
+    config.write_text("worker_timeout_s = 8\n")
     with RunningHub(f"sqlite:{path}", "--workers", "2", "--config", str(config)) as hub:
         yield hub
 

@@ -183,7 +183,7 @@ def free_ports(count):
 
 def is_refused(port):
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=parts.PATIENCE_S).close()
     except ConnectionRefusedError:
         return True
     return False
