@@ -5,7 +5,17 @@ v2-to-FHIR are silent about these but for DG1[EpisodeOfCare] and AL1
 """
 
 import pytest
-from conversion_parts import converted, errors, lines, of_type, only, segment, target, values
+from conversion_parts import (
+    TABLE_MSH,
+    converted,
+    errors,
+    lines,
+    of_type,
+    only,
+    segment,
+    target,
+    values,
+)
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.8"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
@@ -212,3 +222,38 @@ def test_whoever_is_insured_herself_is_the_subscriber():
     conversion = made("ADT^A01^ADT_A01", said)
     cover = only(conversion, "Coverage")
     assert target(conversion, cover["subscriber"]) is only(conversion, "Patient")
+
+
+@pytest.mark.parametrize("kind", ["BAR^P01^BAR_P01", "ADT^A04^ADT_A01"])
+def test_an_account_says_who_answers_for_it_and_what_pays(kind):
+    account = segment("PID", f3="T1^^^TEST01^PI", f5="沈^桂芳", f18="A1^^^TEST01^AN")
+    first = segment("GT1", f1="1", f2="G1", f3="沈^一", f13="20250101")
+    other = segment("GT1", f1="2", f2="G2", f3="沈^二")
+    cover = segment("IN1", f1="1", f2="城乡居民", f3="YB", f22="1", f36="P1")
+    message = lines(TABLE_MSH.format(kind), account, first, other, cover)
+    conversion = converted(message)
+    found = only(conversion, "Account")
+
+    named = [target(conversion, one["party"])["name"][0]["text"] for one in found["guarantor"]]
+    assert named == ["沈一", "沈二"]
+    assert found["guarantor"][0]["period"] == {"start": "2025-01-01"}
+    assert [one["priority"] for one in found["coverage"]] == [1]
+    assert target(conversion, found["coverage"][0]["coverage"])["resourceType"] == "Coverage"
+    assert errors(conversion) == []
+
+
+def test_a_consent_of_an_admission_is_one():
+    con = segment("CON", f1="1", f2="001^知情同意^HL70496", f4="C1", f11="A", f13="20250310")
+    conversion = made("ADT^A04^ADT_A01", con, by_table=False)
+    assert only(conversion, "Consent")["status"] == "active"
+    assert errors(conversion) == []
+
+
+def test_everyone_who_has_a_copy_of_the_results_is_named():
+    copies = [segment("PRT", f1=one, f2="AD", f4="RCT", f5=f"{one}^医") for one in ("D2", "D3")]
+    obr = segment("OBR", f1="1", f2="P1", f3="F1", f4="A^a", f28="D1^医")
+    conversion = made("ORU^R01^ORU_R01", obr, *copies)
+    held = only(conversion, "ServiceRequest")["extension"]
+    assert [one["url"].rsplit("/", 1)[1] for one in held] == ["result-copies-to"] * 3
+    assert len({one["valueReference"]["reference"] for one in held}) == 3
+    assert errors(conversion) == []
