@@ -65,7 +65,8 @@ async def apply(
     Patient, `made` is what it was about when it was done before.
     Raises a `FhirError` where what is stored and the message cannot be brought together.
     """
-    things = joined(conversion.resources)
+    said = conversion.resources
+    things = joined(said)
     patients = [thing for thing in things if thing.resource_type == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
     is_linking = conversion.teller.event in unlinks.EVENTS
@@ -76,7 +77,7 @@ async def apply(
     await others.find(unit, things, conversion.teller.event, made, telling.notes)
     orders.settle(things, telling)
     await answers.require(unit, things, conversion.teller)
-    await _find_priors(unit, things, [thing for thing in patients if id(thing) in priors])
+    await _find_priors(unit, things, [one for one in patients if id(one) in priors], said, telling)
     await _find_made(unit, things, made, new_id)
     rewriting = Rewriting({url: thing.address for thing in things for url in thing.full_urls})
     led = await _led(unit, things, rewriting)
@@ -100,10 +101,24 @@ async def apply(
     return tuple(dict.fromkeys([thing.key for thing in things]))
 
 
-async def _find_priors(unit: Unit, things: Sequence[Thing], priors: Sequence[Thing]) -> None:
-    by_url = {url: thing for thing in things for url in thing.full_urls} if priors else {}
+async def _find_priors(
+    unit: Unit,
+    things: Sequence[Thing],
+    priors: Sequence[Thing],
+    said: Sequence[Converted],
+    telling: Telling,
+) -> None:
+    """Find the prior records of a merge; `said` is what the message says, all numbers in it."""
+    if not priors:
+        return
+    by_url = {url: thing for thing in things for url in thing.full_urls}
+    named = {
+        one.full_url: match.numbers(one.resource.get("identifier", ()))
+        for one in said
+        if one.resource["resourceType"] == "Patient"
+    }
     for prior in priors:
-        await merged_patients.find(unit, prior, by_url)
+        await merged_patients.find(unit, prior, by_url, named, telling)
 
 
 async def _led(unit: Unit, things: Sequence[Thing], rewriting: Rewriting) -> Rewriting:

@@ -2,7 +2,8 @@
 
 The message's prior Patient (of MRG) says that it is replaced by the surviving one (of PID). Which
 stored records these are is found here; the merge itself is that of `identity/merging.py`. A
-survivor whom nobody knows begins as the prior record was, but for the numbers.
+survivor whom nobody knows begins as the prior record was, but for the numbers. One that was merged
+away before, and is named by its number alone as what the one in use goes into, is taken back first.
 
 Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A40 and MRG
 """
@@ -11,13 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
+from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, replacement
 from fhir_hub.identity import match, merging
+from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Key
 
+_EVENTS = frozenset(["A18", "A30", "A34", "A36", "A39", "A40"])
 _OWN = ("id", "identifier", "link", "meta")
 _OF_BOTH = ("extension", "profile", "security", "source")
 
@@ -37,10 +41,17 @@ async def survivors(unit: Unit, candidates: Iterable[Resource]) -> list[Resource
     return [one for logical_id, one in found.items() if logical_id not in known]
 
 
-async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
-    """Find which stored Patient the message calls the prior one.
+async def find(
+    unit: Unit,
+    prior: Thing,
+    by_url: Mapping[str, Thing],
+    named: Mapping[str, Sequence[Number]],
+    telling: Telling,
+) -> None:
+    """Find which stored Patient the message calls the prior one; `named` has its numbers by url.
 
-    Where the survivor itself holds the number there is nothing to merge: `prior` becomes it.
+    Where the survivor itself holds the number there is nothing to merge: `prior` becomes it,
+    unless the message names a record by its own number that was merged into that one before.
     Raises `VersionConflict` if the two are two persons, or the prior one was merged elsewhere.
     """
     survivor = by_url[replacement(prior.resource)]
@@ -59,7 +70,13 @@ async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
     others = [one for one in holders if one["id"] != survivor.logical_id]
     if not others and holders:
         prior.found(holders[0])
-        return
+        of_pid = [one for url in survivor.full_urls for one in named.get(url, ())]
+        back = await _back(unit, holders[0], numbers, of_pid)
+        if back is None or await _is_late(prior, telling):
+            return
+        survivor.is_left, survivor.through = False, ""
+        survivor.found(back)
+        others = holders
     alive = [one for one in others if not match.survivor_id(one)]
     merged = [one for one in others if match.survivor_id(one) == survivor.logical_id != ""]
     if len(alive) > 1 or (others and not alive and not merged):
@@ -68,14 +85,45 @@ async def find(unit: Unit, prior: Thing, by_url: Mapping[str, Thing]) -> None:
             " / 被合并号码对应另一已合并记录或多个患者",
             expression="Patient.identifier",
         )
-    for one in (prior.resource, *alive):
-        for other in (survivor.resource, survivor.stored or survivor.resource):
-            if not match.same_person(one, other):
-                raise VersionConflict(match.DIFFERENT_PERSONS, expression="Patient.identifier")
+    _require_one_person((prior.resource, *alive), survivor)
     if chosen := (alive or merged):
         prior.found(chosen[0])
     if alive and survivor.stored is None:
         survivor.inherited = _inheritance(alive[0])
+
+
+def _require_one_person(priors: Iterable[Resource], survivor: Thing) -> None:
+    for one in priors:
+        for other in (survivor.resource, survivor.stored or survivor.resource):
+            if not match.same_person(one, other):
+                raise VersionConflict(match.DIFFERENT_PERSONS, expression="Patient.identifier")
+
+
+async def _back(
+    unit: Unit, live: Resource, given_up: Sequence[Number], of_pid: Sequence[Number]
+) -> Resource | None:
+    """Return the record merged into the `live` one that PID names as the one in use, if it does.
+
+    Numbers of the authorities whose number is given up tell it: a card is of both records.
+    """
+    systems = {number.system for number in given_up}
+    named = [number for number in of_pid if number.system in systems]
+    if not named or not set(match.numbers(live.get("identifier", ()))).isdisjoint(named):
+        return None
+    held: list[Resource] = [
+        fhirjson.loads(stored.content)
+        for stored in await unit.find("Patient", match.plan_of(named))
+    ]
+    led = [one for one in held if (await merging.way(unit, one))[-1] == live["id"]]
+    return led[0] if len(led) == 1 else None
+
+
+async def _is_late(prior: Thing, telling: Telling) -> bool:
+    """Say, and note, whether the teller merged records of that patient since: that holds."""
+    is_late = not _EVENTS.isdisjoint((await telling.later(prior.key)).events)
+    if is_late:
+        telling.notes.append(Note("older", *prior.key))
+    return is_late
 
 
 def _inheritance(prior: Resource) -> Resource:
@@ -100,11 +148,17 @@ def _unlink(survivor: Thing, full_urls: Sequence[str]) -> None:
 async def stage(
     unit: Unit, prior: Thing, addresses: Mapping[str, str], parameters: Parameters
 ) -> None:
-    """Link the two Patients both ways, end the prior one, and lead its referrers on."""
+    """Link the two Patients both ways, end the prior one, and lead its referrers on.
+
+    A survivor that was merged away itself is taken back first.
+    """
     survivor = addresses[replacement(prior.resource)]
     if prior.address == survivor:
         return
     survivor_id = survivor.partition("/")[2]
+    in_use = await merging.patient(unit, survivor_id, "target")
+    if match.survivor_id(in_use):
+        await merging.take_back(unit, in_use, [*merging.referrers(parameters)])
     if prior.stored is None:
         await merging.link(unit, survivor_id, "replaces", prior.logical_id)
         resource = {**prior.resource, "active": False, "link": []}
@@ -112,4 +166,5 @@ async def stage(
     elif match.survivor_id(prior.stored):
         await merging.link(unit, survivor_id, "replaces", prior.logical_id)
     else:
-        await merging.merge(unit, prior.stored, survivor_id, parameters)
+        known = await merging.patient(unit, prior.logical_id, "source")
+        await merging.merge(unit, known, survivor_id, parameters)

@@ -141,18 +141,24 @@ def linked(resource: Resource, kind: str, other_id: str) -> Resource:
 async def _lead_on(
     unit: Unit, resource_type: str, indexes: Sequence[str], old_id: str, new_id: str
 ) -> int:
-    old, new, count = f"Patient/{old_id}", f"Patient/{new_id}", 0
-    plan = Or(tuple(Has(index, "reference", (Is(old),)) for index in indexes))
+    count = 0
+    plan = Or(tuple(Has(index, "reference", (Is(f"Patient/{old_id}"),)) for index in indexes))
     for stored in await unit.find(resource_type, plan):
         resource = fhirjson.loads(stored.content)
         if review_tasks.is_review(resource):
             continue
-        for reference, _ in find_references(resource):
-            if reference["reference"] == old:
-                reference["reference"] = new
+        resource = _re_pointed(resource, old_id, new_id)
         await unit.update(tagged(resource, RE_POINTED, old_id), stored.logical_id)
         count += 1
     return count
+
+
+def _re_pointed(resource: Resource, old_id: str, new_id: str) -> Resource:
+    """Have what a resource says of one Patient said of another; return the resource."""
+    for reference, _ in find_references(resource):
+        if reference["reference"] == f"Patient/{old_id}":
+            reference["reference"] = f"Patient/{new_id}"
+    return resource
 
 
 def tagged(resource: Resource, system: str, logical_id: str) -> Resource:
@@ -194,34 +200,52 @@ async def unmerge(
     What was re-pointed goes back; what came later under the old number stays with whoever is
     the survivor of all by now, for people to decide.
     """
-    way = await _way(unit, survivor)
+    undone = await _part(unit, prior_id, survivor, resource_types)
+    await review_tasks.settle(unit, prior_id, survivor["id"], is_one=False)
+    return undone
+
+
+async def take_back(unit: Unit, prior: Resource, resource_types: Sequence[str]) -> None:
+    """Stage that a record merged away is in use beside the one to which it led.
+
+    It is the same person still, so what came later under its number is its own too.
+    """
+    survivor = await patient(unit, match.survivor_id(prior), "target")
+    undone = await _part(unit, prior["id"], survivor, resource_types)
+    for key in undone.kept:
+        stored = await unit.current(key)
+        assert stored is not None
+        resource = _re_pointed(fhirjson.loads(stored.content), undone.last, prior["id"])
+        await unit.update(settled(resource), stored.logical_id)
+
+
+async def _part(
+    unit: Unit, prior_id: str, survivor: Resource, resource_types: Sequence[str]
+) -> Undone:
+    on = await way(unit, survivor)
     prior = f"Patient/{prior_id}"
     await change_links(unit, survivor["id"], drop=prior)
     await change_links(unit, prior_id, drop=f"Patient/{survivor['id']}", active=True)
     back, kept = 0, []
     for resource_type in resource_types:
         for stored in await unit.find(resource_type, _tag(RE_POINTED, prior_id)):
-            resource = fhirjson.loads(stored.content)
-            for reference, _ in find_references(resource):
-                if reference["reference"] == f"Patient/{way[-1]}":
-                    reference["reference"] = prior
-            resource = _untagged(resource, [prior_id, *way[:-1]])
+            resource = _re_pointed(fhirjson.loads(stored.content), on[-1], prior_id)
+            resource = _untagged(resource, [prior_id, *on[:-1]])
             await unit.update(resource, stored.logical_id)
             back += 1
         for stored in await unit.find(resource_type, _tag(ROUTED, prior_id)):
             kept.append(Key(resource_type, stored.logical_id))
-    await review_tasks.settle(unit, prior_id, survivor["id"], is_one=False)
-    return Undone(back, tuple(kept), way[-1])
+    return Undone(back, tuple(kept), on[-1])
 
 
-async def _way(unit: Unit, survivor: Resource) -> list[str]:
-    """Return the records on the way from a survivor to the one in use, that one last."""
-    way, resource = [survivor["id"]], survivor
-    while (following := match.survivor_id(resource)) and following not in way:
-        way.append(following)
+async def way(unit: Unit, record: Resource) -> list[str]:
+    """Return the logical ids on the way from a record to the one in use, that one last."""
+    ids, resource = [record["id"]], record
+    while (following := match.survivor_id(resource)) and following not in ids:
+        ids.append(following)
         stored = await unit.current(Key("Patient", following))
         resource = fhirjson.loads(stored.content) if stored and stored.content else {}
-    return way
+    return ids
 
 
 def _tag(system: str, logical_id: str) -> Has:

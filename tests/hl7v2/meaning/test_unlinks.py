@@ -207,3 +207,95 @@ async def test_a_survivor_is_told_of_also_where_a_number_of_the_prior_one_is_nam
 
     (survivor,) = [one for one in await every("Patient") if one["active"]]
     assert [one["value"] for one in survivor["telecom"]] == ["13900000009"]
+
+
+# merged back
+
+
+@pytest.fixture
+async def three(say, two):
+    """T1 went into T2, that into T3; each has a result, T1 one that came later."""
+    await say("ADT^A04", "0805", person("T3"))
+    await say("ORU^R01", "0905", person("T3"), *result("FT3"))
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+    await say("ADT^A40", "1010", person("T3"), merged("T2"))
+    await say("ORU^R01", "1020", person("T1"), *result("late"))
+
+
+BACK = {
+    "T1": (True, ["replaces T3"]),
+    "T2": (False, ["replaced-by T3"]),
+    "T3": (False, ["replaces T2", "replaced-by T1"]),
+}
+
+
+async def test_a_number_that_was_given_up_is_in_use_again_when_a_merge_says_so(
+    say, look, three, every, log
+):
+    await say("ADT^A40", "1100", person("T1", "13900000009"), merged("T3"))
+
+    states, reports = await look()
+    assert states == BACK
+    assert set(reports.values()) == {"T1"}
+    (live,) = [one for one in await every("Patient") if one["active"]]
+    assert [one["value"] for one in live["telecom"]] == ["13900000009"]
+    for number in ("T1", "T2", "T3"):
+        await say("ORU^R01", "1200", person(number), *result(f"then {number}"))
+    assert set((await look())[1].values()) == {"T1"}
+    assert log.lines == []
+
+
+async def test_a_merge_back_that_comes_again_changes_nothing(say, look, three, every):
+    await say("ADT^A40", "1100", person("T1"), merged("T3"))
+    once = [await every(kind) for kind in ("Patient", "Observation", "DiagnosticReport")]
+    await say("ADT^A40", "1100", person("T1"), merged("T3"))
+
+    again = [await every(kind) for kind in ("Patient", "Observation", "DiagnosticReport")]
+    assert again == once
+
+
+async def test_a_merge_back_undone_leaves_each_its_own(say, look, three, log):
+    await say("ADT^A40", "1100", person("T1"), merged("T3"))
+    await say("ADT^A37", "1200", person("T1"), person("T3"))
+
+    states, reports = await look()
+    assert states == {
+        "T1": (True, []),
+        "T2": (False, ["replaced-by T3"]),
+        "T3": (True, ["replaces T2"]),
+    }
+    assert reports == {"FT1": "T1", "late": "T1", "FT2": "T3", "FT3": "T3"}
+    assert log.lines == []
+
+
+async def test_the_earlier_merge_that_comes_again_turns_nothing_round(say, look, two, log):
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+    await say("ADT^A40", "1100", person("T1"), merged("T2"))
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+
+    states, reports = await look()
+    assert states == {"T1": (True, ["replaces T2"]), "T2": (False, ["replaced-by T1"])}
+    assert set(reports.values()) == {"T1"}
+    assert log.lines == ["message_older resources=Patient:1"]
+
+
+async def test_a_card_that_both_records_have_does_not_hide_which_number_is_in_use(say, every):
+    await say("ADT^A04", "0800", person(f3=f"T1^^^SHTH01^PI~{CARD}"))
+    await say("ADT^A04", "0810", person("T2"))
+    await say("ADT^A40", "0900", person(f3=f"T2^^^SHTH01^PI~{CARD}"), merged("T1"))
+    await say("ADT^A40", "1000", person(f3=f"T1^^^SHTH01^PI~{CARD}"), merged("T2"))
+
+    first, second = await every("Patient")
+    assert (first["active"], second["active"]) == (True, False)
+    await say("ADT^A08", "1100", person("T1", "13900000009", f3=f"T1^^^SHTH01^PI~{CARD}"))
+    assert [one.get("telecom") is not None for one in await every("Patient")] == [True, False]
+
+
+async def test_another_number_of_the_one_in_use_is_no_merge_back(say, every):
+    await say("ADT^A04", "0800", person("T1"))
+    await say("ADT^A04", "0810", person(f3="T2^^^SHTH01^PI~T3^^^SHTH01^PI"))
+    await say("ADT^A40", "0900", person("T2"), merged("T1"))
+    before = [one["active"] for one in await every("Patient")]
+    await say("ADT^A40", "1000", person(f3="T2^^^SHTH01^PI~T1^^^SHTH01^PI"), merged("T3"))
+
+    assert [one["active"] for one in await every("Patient")] == before == [False, True]
