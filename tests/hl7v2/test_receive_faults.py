@@ -17,11 +17,12 @@ from apply_parts import conversion, identifier, patient
 from hl7v2.receiving import BROKEN, MESSAGES, STORY, Crash, oru, receiver_of
 
 from fhir_hub.errors import NotSupported
+from fhir_hub.hl7v2.batches import MESSAGE, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.sender import read_answer, send, split_messages
+from fhir_hub.hl7v2.sender import read_answer, send
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store.journal import Selection
@@ -307,7 +308,7 @@ async def test_every_message_file_is_accepted_over_a_socket(receiver, files):
     async with Listener(everyone(receiver.take)) as listener:
         await listener.start()
         for path in files:
-            messages = split_messages(path.read_bytes())
+            messages = [one.raw for one in parts_of(path.read_bytes()) if one.kind == MESSAGE]
             results = [r async for r in send(messages, "127.0.0.1", listener.port)]
             assert [r.ack_code for r in results] == ["AA"] * len(messages), (path.name, results)
             again = [r async for r in send(messages, "127.0.0.1", listener.port)]
