@@ -102,9 +102,10 @@ def _require_one_person(priors: Iterable[Resource], survivor: Thing) -> None:
 async def _back(
     unit: Unit, live: Resource, given_up: Sequence[Number], of_pid: Sequence[Number]
 ) -> Resource | None:
-    """Return the record merged into the `live` one that PID names as the one in use, if it does.
+    """Return the record that PID names as the one in use, if that is not the `live` one.
 
-    Numbers of the authorities whose number is given up tell it: a card is of both records.
+    It was merged into that one, or the live one was found by a card that it alone has. Numbers of
+    the authorities whose number is given up tell it.
     """
     systems = {number.system for number in given_up}
     named = [number for number in of_pid if number.system in systems]
@@ -114,7 +115,7 @@ async def _back(
         fhirjson.loads(stored.content)
         for stored in await unit.find("Patient", match.plan_of(named))
     ]
-    led = [one for one in held if (await merging.way(unit, one))[-1] == live["id"]]
+    led = [one for one in held if (await merging.way(unit, one))[-1] in (live["id"], one["id"])]
     return led[0] if len(led) == 1 else None
 
 
