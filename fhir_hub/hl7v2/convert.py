@@ -34,6 +34,7 @@ from fhir_hub.hl7v2.rows.acts import Acts
 from fhir_hub.hl7v2.senders import strict
 from fhir_hub.hl7v2.senders.local_codes import LocalCode, LocalCodes, unmapped
 from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.small_names import is_small
 
 Json = dict[str, Any]
 NOWHERE = Context("")
@@ -145,6 +146,7 @@ def _convert(
     dropped += drop_witnesses(run, mappings.completeness)
     left = [] if settings.is_strict else unread(run, late, program.reads)
     kept = kept_segments(run, left)
+    _tell_small(run, left)
     if settings.is_strict:
         strict.require_no_quirk(run.issues)
     teller = teller_of(message, run.context, received)
@@ -189,6 +191,13 @@ def _run(
         message.header.field(17),
     )
     return run
+
+
+def _tell_small(run: Run, left: Sequence[tuple[Segment, int]]) -> None:
+    """Take an issue of each segment that nothing is made of as its name is in small letters."""
+    run.row = None
+    for name in (one.name.upper() for one, _ in left if is_small(one)):
+        run.issue("small-segment-name", f"{name} is in small letters, so it is no {name}")
 
 
 LateActs = list[tuple[Place, Draft, Acts]]

@@ -39,6 +39,7 @@ from fhir_hub.hl7v2.listener import Log
 from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Retold
 from fhir_hub.hl7v2.meaning.telling import counted
+from fhir_hub.hl7v2.nothing_made import require_made
 from fhir_hub.hl7v2.reports import origin
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
@@ -133,6 +134,7 @@ class Processing:
             running = asyncio.get_running_loop().run_in_executor(self._aside, work)
             message, conversion = await running
         _require_few_patients(conversion)
+        require_made(message, conversion)
         origin.mark(conversion, course.number)
         answer = self.reading.answer(read, ack.ACCEPTED)
         repository = self.repository.of(SOURCE, *self.senders_of(message))

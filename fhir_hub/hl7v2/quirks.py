@@ -32,6 +32,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "placeholder-date": "日期为占位值，未采用",
         "repeated-value": "只能有一个值，取第一个",
         "retyped-value": "所称数值并非数值",
+        "small-segment-name": "段名写成了小写，原样保留",
         "unmapped-code": "码表中没有此代码",
         "unreadable-boolean": "是否值无法识别，未采用",
         "unreadable-data": "附件编码与所称不符",

@@ -1,0 +1,57 @@
+"""Messages of which nothing can be made are not accepted: AA would say that they are stored.
+
+Spec: docs/hl7v2.md, what if something fails
+"""
+
+import pytest
+from conversion_parts import mappings
+from meaning_parts import person, segment
+
+from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.convert import convert
+
+RESULT = (
+    segment("OBR", f1="1", f3="F1", f4="GLU^Glucose", f25="F"),
+    segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="5.1", f11="F"),
+)
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [(), ("OBX|1",), ("OBR|1", "OBX|1|NM|"), ("ZZZ|1|a",)],
+    ids=["MSH alone", "an empty OBX", "an empty order", "a Z-segment alone"],
+)
+async def test_a_message_of_which_nothing_is_made_is_refused(say, every, segments):
+    answer = await say("ORU^R01", "0800", *segments, ack="AE")
+
+    assert "nothing can be made" in str(answer)
+    assert "无法生成" in str(answer)
+    assert await every("Organization") == await every("Provenance") == []
+
+
+async def test_an_appointment_of_nobody_is_refused(say, every):
+    await say("SIU^S12", "0800", "SCH|1", ack="AE")
+
+    assert await every("Appointment") == []
+
+
+@pytest.mark.parametrize("small", [("PID", "OBR", "OBX"), ("PID",), ("OBX",)])
+async def test_segment_names_in_small_letters_are_refused(say, every, small):
+    lines = [
+        line.replace(line[:3], line[:3].lower(), 1) if line[:3] in small else line
+        for line in (person(), *RESULT)
+    ]
+    answer = await say("ORU^R01", "0800", *lines, ack="AE")
+
+    assert f"{small[0]} is in small letters" in str(answer)
+    assert "小写" in str(answer)
+    assert await every("Patient") == await every("Observation") == []
+
+
+def test_the_report_names_segments_in_small_letters():
+    header = "MSH|^~\\&|HIS|SHTH01|HUB|QPRHP|20250314||ORU^R01|C1|P|2.5"
+    raw = "\r".join([header, person(), RESULT[1].lower(), "", "abc", "obx is no segment", ""])
+    report = convert(er7.parse(raw), mappings()).report
+
+    told = [issue.text for issue in report.issues() if issue.code == "small-segment-name"]
+    assert told == ["OBX is in small letters, so it is no OBX"]
