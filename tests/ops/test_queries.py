@@ -288,3 +288,10 @@ async def test_who_was_merged_away_is_found_by_the_old_number_and_once(start):
             (found,) = shown(await asking)[2]
             assert found[0] == "P8"
         assert shown(await pdq(hub, "@PID.3.1^P9~@PID.5.1^张*"))[2] == []
+
+
+async def test_a_query_that_is_given_up_is_accepted(hub):
+    answer = await asked(hub, "QCN^J01^QCN_J01", "QID|T1|Q22^Find")
+    assert (answer.header.value(9), answer.first("MSA").text) == ("ACK", "MSA|AA|Q1")
+    unnamed = await asked(hub, "QCN^J01^QCN_J01")
+    assert (unnamed.first("MSA").value(1), unnamed.first("ERR").value(2)) == ("AE", "QID")

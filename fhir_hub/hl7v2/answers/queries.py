@@ -6,6 +6,7 @@
 | QBP^Q21 | RSP^K21 | one person by her number |
 | QBP^Q23 | RSP^K23 | her numbers of other authorities (IHE PIX) |
 | QRY^A19 | ADR^A19 | by the number or name in QRD-8 (versions before 2.4) |
+| QCN^J01 | ACK | nothing: a query that goes on in portions is given up |
 
 Nothing is kept of a query: it changes nothing, and the same one is answered anew. What is asked
 for comes in portions of RCP-2; DSC holds where the next one begins, so no state is kept either.
@@ -45,6 +46,7 @@ ANSWERS: dict[tuple[str, str], tuple[str, ...]] = {
     ("QBP", "Q23"): ("RSP", "K23", "RSP_K23"),
     ("QRY", "A19"): ("ADR", "A19", "ADR_A19"),
 }
+CANCEL = ("QCN", "J01")
 _MOST = 1000
 _NUMBERS = (2, 3, 4, 19)  # fields of PID
 _REASONS = {5: "NA", 7: "DB", 19: "SS"}
@@ -106,6 +108,17 @@ def read_asked(message: Message) -> Asked:
     going_on = message.first("DSC")
     pointer = going_on.value(1) if going_on else ""
     return Asked(trigger_event, tag, about.value(1), most, *_read_pointer(pointer))
+
+
+def is_cancel(message: Message) -> bool:
+    """Say whether a query is given up: there is nothing to do, as no state of it is kept.
+
+    Raises `InvalidMessage` if it does not say which.
+    """
+    if (message.header.value(9), message.header.value(9, 2)) != CANCEL:
+        return False
+    _segment(message, "QID")
+    return True
 
 
 def _segment(message: Message, name: str) -> Segment:

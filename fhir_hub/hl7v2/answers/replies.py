@@ -11,7 +11,16 @@ from fhir_hub.clock import Clock, IdMaker, microseconds
 from fhir_hub.errors import FhirError, ack_for
 from fhir_hub.hl7v2 import ack, charset, er7
 from fhir_hub.hl7v2.answers import people
-from fhir_hub.hl7v2.answers.queries import ANSWERS, Asked, Found, Searcher, identifiers, read_asked
+from fhir_hub.hl7v2.answers.queries import (
+    ANSWERS,
+    CANCEL,
+    Asked,
+    Found,
+    Searcher,
+    identifiers,
+    is_cancel,
+    read_asked,
+)
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Message
@@ -27,14 +36,15 @@ from fhir_hub.store.journal import Journal
 
 _HEAD = 2000
 _HEADS = (b"MSH", b"MSA", b"ERR", b"QAK")  # what of an answer the journal keeps
-_TYPES = frozenset(kind for kind, _ in ANSWERS)
+_TYPES = frozenset(kind for kind, _ in (*ANSWERS, CANCEL))
+_MARKS = tuple(kind.encode() for kind in sorted(_TYPES))
 Segments = list[list[str]]
 
 
 def is_query(raw: bytes) -> bool:
     """Say whether a message is a query: cheap, it is asked of every message."""
     head = raw[:_HEAD]
-    if b"QBP" not in head and b"QRY" not in head:
+    if not any(mark in head for mark in _MARKS):
         return False
     return ack.read_header(charset.first_line(raw)).component(9, 1) in _TYPES
 
@@ -142,6 +152,8 @@ class Queries:
         return _Reply(answer, error, patients)
 
     async def _told(self, message: Message, zone: tzinfo) -> tuple[Segments, tuple[Key, ...]]:
+        if is_cancel(message):
+            return [], ()
         asked = read_asked(message)
         program = self._mappings.program(message)
         zone = program.scope.settings.zone or zone

@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.journal.patience import Tries
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.store.journal import Entered, Received
 
-QUERIES = ("QBP", "QRY")  # message types that ask, and say nothing
+QUERIES = ("QBP", "QRY", "QCN")  # message types that ask, and say nothing
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _NOWHERE = Entered(0, Received("", "", "", 0, b""), "received")
 
