@@ -31,7 +31,7 @@ from fhir_hub.hl7v2 import ack, er7
 from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.journal.course import Course, NotKept, Read, day_of, held_up, interrupted, late
+from fhir_hub.hl7v2.journal.course import Course, NotKept, day_of, held_up, interrupted, late
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import named, reason
@@ -128,9 +128,9 @@ class Processing:
         if read.fault is not None:
             raise read.fault
         if len(read.text) <= _SHORT:
-            message, conversion = self._converted(read, instant(received))
+            message, conversion = self._converted(course, instant(received))
         else:  # others are answered meanwhile
-            work = partial(self._converted, read, instant(received))
+            work = partial(self._converted, course, instant(received))
             running = asyncio.get_running_loop().run_in_executor(self._aside, work)
             message, conversion = await running
         _require_few_patients(conversion)
@@ -140,9 +140,20 @@ class Processing:
         repository = self.repository.of(SOURCE, *self.senders_of(message))
         return await self._commit(repository, course, conversion, answer)
 
-    def _converted(self, read: Read, received: str) -> tuple[er7.Message, Conversion]:
-        message = er7.parse(read.text, read.charset, read.issues)
-        return message, self.convert(message, received, read.channel.zone)
+    def _converted(self, course: Course, received: str) -> tuple[er7.Message, Conversion]:
+        """Convert by one version of the maps, and note which; anew if they change meanwhile."""
+        read = course.read
+        while True:
+            message = er7.parse(read.text, read.charset, read.issues)
+            course.maps = self.maps()
+            try:
+                conversion = self.convert(message, received, read.channel.zone)
+            except Exception:
+                if course.maps == self.maps():
+                    raise
+            else:
+                if course.maps == self.maps():
+                    return message, conversion
 
     def _tell_invalid(self, number: int, error: InvalidResource) -> None:
         """Say that what a message was made into breaks a rule: a fault of ours, or of a map."""
@@ -217,7 +228,7 @@ class Processing:
             links,
             microseconds(self.clock()),
             max(1, course.attempts),
-            self.maps(),
+            course.maps or self.maps(),
             course.is_redone,
         )
 

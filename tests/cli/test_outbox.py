@@ -1,6 +1,7 @@
 """`fhir-hub outbox` as a person uses it who looks after the partners."""
 
 import asyncio
+from dataclasses import replace
 
 import mongo_server
 import pytest
@@ -27,6 +28,12 @@ def store(request, tmp_path):
     return address
 
 
+async def noted(address, dead):
+    async with open_backend(address) as backend:
+        outbox = Outbox(backend.store, "hospital", lambda: "E1")
+        await outbox.save(await outbox.open(), dead)
+
+
 def orders(store):
     async def found():
         async with open_backend(store) as backend:
@@ -51,6 +58,16 @@ def test_retry_has_dead_messages_sent_anew(run, store, which):
     ended = run("outbox", "retry", "hospital", *which, "--store", store)
 
     assert (ended.code, ended.out) == (0, "1 message to be sent again\n")
+    assert orders(store).again == DEAD
+
+
+def test_dead_messages_are_listed_and_sent_anew_in_the_order_of_what_they_tell(run, store):
+    later = replace(DEAD, control_id="E1-13", event="RRI^I12", sequence=13)
+    asyncio.run(noted(store, later))
+
+    ended = run("outbox", "list", "--store", store)
+    assert [line.split()[1] for line in ended.out.splitlines()[1:-1]] == ["E1-7", "E1-13"]
+    run("outbox", "retry", "hospital", "--all", "--store", store)
     assert orders(store).again == DEAD
 
 

@@ -51,7 +51,8 @@ class Hub:
         self.backend, self.store = backend, Faulty(backend.store)
         self.journal, self.lines = Faulty(backend.journal), list[str]()
         self.fault: Exception | None = None
-        self.status = "final"
+        self.status, self.maps = "final", "v1"
+        self.new_maps = list[str]()
         ids = parts.ids()
         self.receiver = Receiver(
             parts.repository(self.store, clock, ids),
@@ -61,7 +62,7 @@ class Hub:
             channel=Channel("mllp-1", parts.ZONE),
             clock=clock,
             new_id=ids,
-            maps=lambda: "v1",
+            maps=lambda: self.maps,
             patience=Patience(answer_s, pause or _at_once),
             log=lambda event, **fields: self.lines.append(event),
         )
@@ -70,6 +71,8 @@ class Hub:
         if self.fault:
             raise self.fault
         number = message.header.value(10)
+        if self.new_maps:  # while the message is read
+            self.maps = self.new_maps.pop()
         person = patient(identifier(message.first("PID").value(3)))
         return conversion(person, observation(number, status=self.status))
 
@@ -122,6 +125,28 @@ async def test_a_fault_that_passes_is_not_seen_by_the_sender(hub, fault):
     assert (entered.state, entered.attempts, entered.maps) == ("done", 3, "v1")
     assert hub.lines == ["message_tried", "message_tried"]
     assert await hub.observations() == [1]
+
+
+async def test_the_journal_names_the_maps_by_which_a_message_was_read(hub):
+    """New maps may come after it was read, while it is compared with what there is."""
+    hub.store.gates["search"] = asyncio.Event()
+    sent = asyncio.create_task(hub.send())
+    await hub.holds("search")
+    hub.maps = "v2"
+    hub.open_all()
+
+    assert await sent == ("C1", "AA")
+    (entered,) = await hub.backend.journal.recent()
+    assert entered.maps == "v1"
+
+
+async def test_a_long_message_is_read_anew_by_maps_that_come_while_it_is_read(hub):
+    hub.new_maps = ["v3", "v2"]
+    long = message() + b"NTE|1||" + b"x" * 70_000 + b"\r"
+
+    assert read_answer(await hub.receiver.receive(long))[:2] == ("C1", "AA")
+    (entered,) = await hub.backend.journal.recent()
+    assert (entered.maps, hub.maps, hub.new_maps) == ("v3", "v3", [])
 
 
 async def test_a_fault_that_does_not_pass_ends_in_a_dead_letter_and_ae(backend, clock, waited):

@@ -153,7 +153,7 @@ class Outbox:
         self._noted = text
 
     async def orders(self) -> Orders:
-        """Return what an operator wants."""
+        """Return what an operator wants; of dead messages that are to go again the earliest."""
         notes = await self._store.notes()
         own = f"{self._key}/"
         wanted = sorted(
@@ -162,9 +162,9 @@ class Outbox:
             if name.startswith(own) and not name.startswith(f"{own}dead/")
         )
         again = (notes.get(f"{own}dead/{name[6:]}") for name in wanted if name[:6] == "again/")
-        found = next(filter(None, again), None)
+        found = (Dead(**json.loads(text)) for text in again if text)
         return Orders(
-            Dead(**json.loads(found)) if found else None,
+            min(found, key=_sequence, default=None),
             frozenset(name[5:] for name in wanted if name[:5] == "skip/"),
             "paused" in wanted,
             {n[6:]: Dead(**json.loads(notes[f"{own}{n}"])) for n in wanted if n[:6] == "heard/"},
@@ -199,13 +199,18 @@ async def restored(
 
 
 async def dead_messages(store: Store) -> list[Dead]:
-    """Return the messages of all partners that were given up."""
+    """Return the messages of all partners that were given up, each partner's in their order."""
     notes = await store.notes()
-    return [
+    found = (
         Dead(**json.loads(text))
-        for name, text in sorted(notes.items())
+        for name, text in notes.items()
         if name.startswith(PREFIX) and "/dead/" in name
-    ]
+    )
+    return sorted(found, key=lambda one: (one.partner, one.sequence))
+
+
+def _sequence(dead: Dead) -> int:
+    return dead.sequence
 
 
 async def progresses(store: Store) -> dict[str, Progress]:

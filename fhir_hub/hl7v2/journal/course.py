@@ -77,7 +77,8 @@ class Course:
 
     `is_again`: somebody may have finished it; `is_free`: it need not wait for its turn;
     `is_redone`: it was done before; `is_late`: its sender was told that it takes too long.
-    With `on_kept` the sender waits for no more than that the message is kept.
+    With `on_kept` the sender waits for no more than that the message is kept. `maps` is the
+    version of the maps by which it was read, once it was.
     """
 
     read: Read
@@ -89,6 +90,7 @@ class Course:
     is_late: bool = False
     attempts: int = 0
     on_kept: OnKept | None = None
+    maps: str = ""
 
     @property
     def number(self) -> int:
