@@ -185,7 +185,10 @@ class Receiver:
             if kept.entered.state != "received":
                 return kept.entered.ack
             await self._journal.elsewhere(course.number)
-        course.is_again, course.is_free = kept.is_duplicate, kept.is_free
+            course.tries = self._patience.tries()
+        # what came before one that comes again may be under way, or left, as that one was
+        course.is_again = kept.is_duplicate
+        course.is_free = kept.is_free and not kept.is_duplicate
         return await self._once(course)
 
     async def _keep(self, message: Received, course: Course, *, is_early: bool = False) -> Kept:

@@ -332,6 +332,28 @@ async def test_closing_leaves_what_is_under_way_to_the_next_start(hub):
     assert await hub.states() == ["done"]
 
 
+async def test_what_was_left_and_comes_again_does_not_overtake_what_was_left_before_it(hub):
+    hub.store.gates["write"] = asyncio.Event()
+    left = [asyncio.create_task(hub.send(control_id)) for control_id in ("C1", "C2")]
+    while await hub.states() != ["received"] * 2:
+        await asyncio.sleep(0)
+    await hub.receiver.close()
+    await asyncio.gather(*left, return_exceptions=True)
+    hub.store.gates.clear()
+    hub.journal.gates["turn"] = asyncio.Event()
+
+    again = asyncio.create_task(hub.send("C2"))
+    waits = asyncio.create_task(hub.holds("turn"))
+    await asyncio.wait((again, waits), return_when=asyncio.FIRST_COMPLETED)
+    waits.cancel()
+    assert await hub.states() == ["received"] * 2
+    hub.open_all()
+    assert await hub.receiver.replay([1, 2]) == 2
+
+    assert await again == ("C2", "AA")
+    assert await hub.states() == ["done"] * 2
+
+
 async def test_of_what_is_handed_over_only_that_is_read_and_in_its_order(hub):
     hub.store.gates["write"] = asyncio.Event()
     sent = [asyncio.create_task(hub.send(control_id=f"C{n}", number=f"X{n}")) for n in range(1, 4)]
