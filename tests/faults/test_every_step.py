@@ -30,7 +30,8 @@ IS_LONG = int(os.environ.get("FHIR_HUB_TEST_KILLS", "3")) > 3
 ON_SQLITE = ("tried", "turned", "left", "noted", "replayed")
 # what only reads; `adopt` is of `fhir-hub copy`, while nothing is received
 READS = {"read", "vread", "read_many", "notes", "generation", "referrers", "search", "explain"}
-READS |= {"history", "status", "find", "recent", "select", "tally", "owing", "elsewhere"}
+READS |= {"search_all", "history", "status", "find", "recent", "select", "tally"}
+READS |= {"owing", "elsewhere"}
 OTHERS = {"close", "adopt", "shrink", "reindex"}  # `reindex` sets the notes of the outbox
 DOCS = Path(__file__).parents[2] / "docs" / "journal.md"
 
