@@ -27,6 +27,7 @@ Handle = Callable[[str, Any], Awaitable[Any]]
 _TOLD = (Broken, Conflict, FhirError, CannotOpen, InvalidMapping, InvalidPackage, InvalidSettings)
 _LENGTH = 4
 _BUFFER_BYTES = 1 << 20
+_LARGE_BYTES = 1 << 12  # what is larger does not wait for the end of the loop's step
 _ROOM_BYTES = 1 << 18  # of what is read into, unless a frame is longer
 _READ_BYTES = 1 << 16  # that is free, at least, when something is read
 
@@ -75,6 +76,7 @@ class Pipe(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one but for its name
+        self._transport.set_write_buffer_limits(0)  # else uvloop waits for the step's end as well
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail what was asked and not answered."""
@@ -148,6 +150,8 @@ class Pipe(asyncio.BufferedProtocol):
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent += (len(content).to_bytes(_LENGTH), content)
+        if len(content) > _LARGE_BYTES:
+            self._flush()
 
     def _flush(self) -> None:
         if self._transport is not None and self._unsent:
