@@ -2,8 +2,10 @@
 
 A frame is its length (four bytes) and a tuple: a number, a kind, a value. A question has a
 number above 0, its answer the same number below 0. What is sent while the loop is at one step
-goes out in one write, so the answers of a commit group cost one system call. What comes is read
-into one buffer, which is used again: a message's question is 40 KB, and no memory is asked for it.
+goes out in one write, so the answers of a commit group cost one system call. What a message writes
+is large and goes out at once: a step may do several messages, and the process that writes would
+wait for all of them. What comes is read into one buffer, which is used again: a message's question
+is 40 KB, and no memory is asked for it.
 
 The two ends are the same program on a private socket pair, so the interpreter's own `marshal`
 is form enough, and an error that the asker is to raise is pickled.
@@ -27,7 +29,7 @@ Handle = Callable[[str, Any], Awaitable[Any]]
 _TOLD = (Broken, Conflict, FhirError, CannotOpen, InvalidMapping, InvalidPackage, InvalidSettings)
 _LENGTH = 4
 _BUFFER_BYTES = 1 << 20
-_LARGE_BYTES = 1 << 12  # what is larger does not wait for the end of the loop's step
+_LARGE_BYTES = 1 << 14  # a frame above this does not wait for the end of the step
 _ROOM_BYTES = 1 << 18  # of what is read into, unless a frame is longer
 _READ_BYTES = 1 << 16  # that is free, at least, when something is read
 
@@ -76,7 +78,7 @@ class Pipe(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one but for its name
-        self._transport.set_write_buffer_limits(0)  # else uvloop waits for the step's end as well
+        self._transport.set_write_buffer_limits(0)  # else uvloop keeps all to the step's end
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail what was asked and not answered."""

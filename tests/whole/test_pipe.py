@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+import uvloop
 
 from fhir_hub.errors import Unavailable
 from fhir_hub.store.base import Conflict
@@ -61,3 +62,26 @@ async def test_what_was_asked_of_an_end_that_is_gone_is_unavailable():
     with pytest.raises(Unavailable):
         await one.ask("more")
     await lost.wait()
+
+
+def test_what_a_message_writes_leaves_before_the_step_of_the_loop_ends():
+    async def ask():
+        own, peer = socket.socketpair()
+        peer.setblocking(False)
+        pipe = await open_pipe(own, _back, lambda: None)
+        for kind, size in (("keep", 2_000), ("write", 40_000)):
+            question = pipe.ask(kind, b"x" * size)
+            question.send(None)  # until it waits for the answer; the loop does nothing meanwhile
+            try:
+                yield kind, len(peer.recv(1 << 20)) >= size
+            except BlockingIOError:
+                yield kind, False
+            question.close()
+        pipe.close()
+        peer.close()
+
+    async def left():
+        return [one async for one in ask()]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(left()) == [("keep", False), ("write", True)]
