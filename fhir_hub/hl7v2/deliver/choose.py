@@ -133,6 +133,12 @@ async def _is_told_otherwise(
     """Say whether another message of the same commit tells of it: of one that he is told of."""
     others = [one for one in commit if one is not change]
     address = f"{change.resource_type}/{change.logical_id}"
+    if change.resource_type == "Patient":
+        is_merged = any(link.get("type") == "replaced-by" for link in content.get("link", ()))
+        if is_merged or await _is_unlinked(address, others, partner, desk):
+            return True
+        if _has_own_event(content, await desk.before(change)):
+            return False
     holder, element = {
         "ServiceRequest": ("Task", "focus"),
         "Observation": ("DiagnosticReport", "result"),
@@ -146,10 +152,14 @@ async def _is_told_otherwise(
             is_held = any(other.get("reference") == address for other in listed)
             if is_held and await desk.meets(one, condition):
                 return True
-    if change.resource_type != "Patient":
-        return False
-    is_merged = any(link.get("type") == "replaced-by" for link in content.get("link", ()))
-    return is_merged or await _is_unlinked(address, others, partner, desk)
+    return False
+
+
+def _has_own_event(patient: Json, before: Json | None) -> bool:
+    """Say whether what became of a Patient is more than a message of her visit says."""
+    is_ended = patient.get("active") is False
+    links = (new_merges, undone_merges, given_back)
+    return is_ended or any(changed(patient, before) for changed in links)
 
 
 async def _is_unlinked(

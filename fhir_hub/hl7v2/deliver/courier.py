@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.deliver.choose import RESULTS, Choice, candidates, choice_in
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import ACCEPTED, REFUSED, Answer, Link, NoAnswer
 from fhir_hub.hl7v2.deliver.outbox import SKIPPED, Dead, Orders, Outbox, Pending, Progress
+from fhir_hub.hl7v2.deliver.turns import in_turn, told_of
 from fhir_hub.hl7v2.emit.emit import Emitted
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Outdated, Stored
@@ -148,9 +149,10 @@ class Courier:
             await self._hear_late()
             self._asked_at = 0.0
             return False
-        await self._tell_all(commit, progress.done)
+        await self._tell_all(commit, progress)
         assert self._progress is not None
-        self._progress = replace(self._progress, sequence=commit[-1].sequence, done=0)
+        last = commit[-1].sequence
+        self._progress = replace(self._progress, sequence=last, done=0, is_as_written=False)
         self._unsaved += len(commit)
         # what was told is noted already: the next message notes the rest with it
         if self._unsaved >= _UNSAVED:
@@ -179,13 +181,16 @@ class Courier:
         await self._given.outbox.save(progress, dead, **ended)
         self._progress, self._unsaved = progress, 0
 
-    async def _tell_all(self, commit: list[Stored], done: int) -> None:
-        """Tell of a commit what is behind `done`; of the results of one report once."""
+    async def _tell_all(self, commit: list[Stored], progress: Progress) -> None:
+        """Tell of a commit, in turn, what was not told yet; of the results of one report once."""
+        wanted = {one.sequence for one in candidates(commit, self._given.partner)}
+        turns = in_turn(commit, progress.is_as_written)
+        done = len(told_of(turns, progress.done))
         told: set[str] = set()
-        for change in candidates(commit, self._given.partner):
+        for at, change in enumerate(turns):
             is_result = change.resource_type in RESULTS
-            if change.sequence > done or is_result:
-                await self._tell(change, commit, told, is_done=change.sequence <= done)
+            if change.sequence in wanted and (at >= done or is_result):
+                await self._tell(change, commit, told, is_done=at < done)
 
     async def _tell(
         self, change: Stored, commit: list[Stored], told: set[str], *, is_done: bool

@@ -23,9 +23,11 @@ from fhir_hub.hl7v2.deliver.choose import choice_of
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import ACCEPTED, Answer, read_answer
 from fhir_hub.hl7v2.deliver.outbox import Dead, Progress, hear, progresses
+from fhir_hub.hl7v2.deliver.turns import in_turn, told_of
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Stored
+from fhir_hub.store.feed import Feed
 from fhir_hub.telemetry import Log
 
 # A control id of ours: the epoch, the number of the change, and how often it was tried anew.
@@ -121,11 +123,14 @@ class Deferred:
 
     async def _told(self, sequence: int, progress: Progress) -> Stored | None:
         """Return the change that a message told of, None if none was told yet."""
+        store = self._desk.store
+        if 0 < sequence <= progress.sequence:
+            page = await store.history(count=1, before=sequence + 1)
+            return next((one for one in page.matches if one.sequence == sequence), None)
+        turns = in_turn(await Feed(store).commit(progress.sequence), progress.is_as_written)
         pending = progress.pending.sequence if progress.pending else 0
-        if not 0 < sequence <= max(progress.sequence, progress.done, pending):
-            return None
-        page = await self._desk.store.history(count=1, before=sequence + 1)
-        return next((one for one in page.matches if one.sequence == sequence), None)
+        told = (*told_of(turns, progress.done), *(one for one in turns if one.sequence == pending))
+        return next((one for one in told if one.sequence == sequence), None)
 
     async def _event(self, change: Stored, partner: PartnerSettings) -> str:
         """Return which message tells of a change, as things are now."""

@@ -48,12 +48,35 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a partner is: all commits up to `sequence`, in the one after it up to `done`."""
+    """How far a partner is: all commits up to `sequence`, in the one after it up to `done`.
+
+    `is_as_written`: that one was begun by an older hub, which told it in the order written.
+    """
 
     epoch: str
     sequence: int
     done: int = 0
     pending: Pending | None = None
+    is_as_written: bool = False
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        pending = self.pending.as_data() if self.pending else None
+        return {
+            "epoch": self.epoch,
+            "sequence": self.sequence,
+            "done": self.done,
+            "pending": pending,
+            "in_turn": not self.is_as_written,
+        }
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Self:
+        """Return it from its JSON."""
+        pending = Pending.of_data(data["pending"]) if data["pending"] else None
+        is_begun = bool(data["done"] or pending)
+        is_as_written = is_begun and not data.get("in_turn")
+        return cls(data["epoch"], data["sequence"], data["done"], pending, is_as_written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +131,7 @@ class Outbox:
             except Outdated:  # another process has met him
                 return await self.open()
             return progress
-        data = json.loads(noted)
-        pending = Pending.of_data(data["pending"]) if data["pending"] else None
-        return Progress(data["epoch"], data["sequence"], data["done"], pending)
+        return Progress.of_data(json.loads(noted))
 
     async def save(
         self,
@@ -126,14 +147,7 @@ class Outbox:
         which it was noted that he said something. Raises `Outdated` if another process has noted
         meanwhile how far he is: that holds, so this one has to `open` it anew.
         """
-        pending = progress.pending.as_data() if progress.pending else None
-        told = {
-            "epoch": progress.epoch,
-            "sequence": progress.sequence,
-            "done": progress.done,
-            "pending": pending,
-        }
-        text = json.dumps(told)
+        text = json.dumps(progress.as_data())
         notes = {self._key: text}
         if gone:
             notes |= {f"{self._key}/dead/{gone}": ""}
@@ -219,9 +233,7 @@ async def progresses(store: Store) -> dict[str, Progress]:
     for name, text in sorted((await store.notes()).items()):
         rest = name.removeprefix(PREFIX)
         if rest != name and "/" not in rest:
-            data = json.loads(text)
-            pending = Pending.of_data(data["pending"]) if data["pending"] else None
-            found[rest] = Progress(data["epoch"], data["sequence"], data["done"], pending)
+            found[rest] = Progress.of_data(json.loads(text))
     return found
 
 

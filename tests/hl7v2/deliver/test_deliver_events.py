@@ -240,7 +240,7 @@ async def test_results_go_with_their_report_and_a_visit_with_its_patient(client,
     assert "\rPV1|1|O" in told[2]
 
 
-async def test_what_has_no_number_has_its_id_in_the_hub(put, partners):
+async def test_what_has_no_number_has_its_id_in_the_hub(put, partners, clock):
     centre, _ = partners
     subject = {"subject": {"reference": "Patient/p9"}}
     here = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
@@ -251,6 +251,7 @@ async def test_what_has_no_number_has_its_id_in_the_hub(put, partners):
 
     await put({"resourceType": "Patient", "id": "p9", "name": [{"text": "钱一"}]})
     await put(numberless | {"participant": actor})
+    clock.tick()
     await put(visit | subject, found | subject | {"code": {"text": "尿蛋白"}})
     booked, seen, result = await centre.messages(3)
 
@@ -291,7 +292,9 @@ async def test_a_panel_is_told_once_with_its_members_and_again_when_one_changes(
     assert ["|o1^FHIRHUB|" in one for one in told] == [True, True, False, False]
 
 
-async def test_results_of_one_report_that_change_together_are_told_once(client, put, partners):
+async def test_results_of_one_report_that_change_together_are_told_once(
+    client, put, partners, clock
+):
     centre, _ = partners
     code = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
     subject = {"subject": {"reference": "Patient/p1"}, "code": code}
@@ -307,6 +310,7 @@ async def test_results_of_one_report_that_change_together_are_told_once(client, 
 
     corrected = [one | {"status": "corrected", "valueString": "1"} for one in found]
     await client.post("", json=together(*corrected))
+    clock.tick()
     await put(BOOKED)
     await centre.messages(3)
 
