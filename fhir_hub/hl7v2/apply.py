@@ -175,9 +175,9 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         for number in match.numbers(one.get("identifier", ())):
             by_number.setdefault(number, []).append(one)
     by_id = {str(one["id"]): one for one in known}
-    for thing in sorted(patients, key=lambda one: not one.converted.removes):
+    for thing in sorted(patients, key=lambda one: not numbers_moved.is_losing(one)):
         resource, moved = thing.resource, set[Number]()
-        if not thing.converted.removes and (moved := numbers_moved.moving(patients)):
+        if not numbers_moved.is_losing(thing) and (moved := numbers_moved.moving(patients)):
             resource = _without(thing.converted, moved).resource
         near = _near(resource, by_number, by_id) if len(known) > 1 else known
         candidates = [one for one in near if not doubles.shows_anothers_card(resource, one)]
@@ -299,7 +299,7 @@ async def _stage(
     telling: Telling,
     routes: Mapping[str, str],
 ) -> None:
-    if thing.is_left and not thing.converted.removes:
+    if thing.is_left and not numbers_moved.is_losing(thing):
         return
     converted = with_resource(thing.converted, rewriting.of(thing.resource))
     if converted.removes:

@@ -23,6 +23,7 @@ from fhir_hub.hl7v2.dropped import Late, drop_incomplete, drop_witnesses
 from fhir_hub.hl7v2.er7 import Message, Segment
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.matches import leave_moved, set_matches
+from fhir_hub.hl7v2.meaning.rules import CARING
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import action_of, snapshots_in
 from fhir_hub.hl7v2.nodes import Node
@@ -314,7 +315,7 @@ def _delete_items(late: Late) -> None:
             element, _, label = name.partition("[")
             if label and draft.name == entry.name:
                 rows = (one.row for one in (*entry.rows, *entry.late))
-                pattern = {
+                pattern = {"type": label[:-1]} if element == CARING else {
                     row.to.partition("].")[2]: row.value
                     for row in reversed([*rows])
                     if row.value is not None and row.to.startswith(f"{name}.")

@@ -23,6 +23,7 @@ from fhir_hub.hl7v2.meaning.rules import (
     coded,
     contents,
     hashable,
+    is_institution,
     override,
     who,
 )
@@ -243,14 +244,17 @@ def _remove(result: Resource, element: str, values: Sequence[Any]) -> None:
 
 
 def fits(pattern: Any, item: Any) -> bool:
-    """Say whether an item has all that a pattern has, also as one of several."""
-    return (
-        isinstance(pattern, dict)
-        and isinstance(item, dict)
-        and all(
-            item.get(name) == value or (isinstance(item.get(name), list) and value in item[name])
-            for name, value in pattern.items()
-        )
+    """Say whether an item has all that a pattern has, also as one of several.
+
+    One who cares for a patient is by `type` an institution or a person, and nothing else tells it.
+    """
+    if not isinstance(pattern, dict) or not isinstance(item, dict):
+        return False
+    if pattern.keys() == {"type"} and isinstance(pattern["type"], str):
+        return is_institution(item) is is_institution(pattern)
+    return all(
+        item.get(name) == value or (isinstance(item.get(name), list) and value in item[name])
+        for name, value in pattern.items()
     )
 
 

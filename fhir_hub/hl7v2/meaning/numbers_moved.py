@@ -16,6 +16,11 @@ from fhir_hub.identity.match import Number
 Json = Mapping[str, Any]
 
 
+def is_losing(thing: Thing) -> bool:
+    """Say whether the message takes a number off a record."""
+    return "identifier" in thing.converted.removes
+
+
 def moving(patients: Sequence[Thing]) -> set[Number]:
     """Return the numbers that a message takes off the records that have them."""
     return {
@@ -35,7 +40,7 @@ def find_holder(thing: Thing, resource: Json, patients: Sequence[Thing]) -> None
     if thing.stored or match.numbers(resource.get("identifier", ())):
         return
     for loser in patients:
-        if loser.stored and loser.converted.removes and may_be(resource, loser.stored):
+        if loser.stored and is_losing(loser) and may_be(resource, loser.stored):
             thing.found(loser.stored)
 
 
@@ -50,7 +55,7 @@ def settle(things: list[Thing]) -> None:
     """Leave out the records that lose nothing: unknown ones, and that of who has the number."""
     to: Thing | None = None
     for thing in [one for one in things if one.resource_type == "Patient"]:
-        if not thing.converted.removes:
+        if not is_losing(thing):
             to = thing
         elif to and (thing.stored is None or thing.logical_id == to.logical_id):
             to.full_urls += thing.full_urls

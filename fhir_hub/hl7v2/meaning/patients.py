@@ -29,7 +29,7 @@ from fhir_hub.identity import match, resident_id, systems
 Trust = Callable[[str], int]
 AS_TOLD = f"{systems.BASE}/StructureDefinition/as-told"
 _NOT_TOLD = ("id", "meta", "resourceType", "contained", "link", "active")
-_UNITED = ("name", "telecom", "address", "contact", "communication")
+_UNITED = ("name", "telecom", "address", "contact", "communication", "generalPractitioner")
 
 
 class Fact(NamedTuple):

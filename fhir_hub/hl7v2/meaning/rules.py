@@ -19,6 +19,8 @@ from fhir_hub.r4.checks.moments import is_after
 Json = dict[str, Any]
 Rule = Callable[[Any, Any, str], Any]
 
+# The list in which a person and an institution stand, each told by a field of its own.
+CARING = "generalPractitioner"
 _TIERS = f"{systems.BASE}/CodeSystem/tier"
 _LOST = frozenset("?？□■\ufffd")
 
@@ -45,6 +47,29 @@ def _known(old: Any, new: Any, day: str) -> Any:
 def _first(old: Any, new: Any, day: str) -> Any:
     """Return when something was asked for first: a later message says when it was changed."""
     return new if is_after(old, new) else old
+
+
+def is_institution(reference: Json) -> bool:
+    """Say whether one of those who care for a patient is an institution, and no person.
+
+    Of one that is a name alone its `type` says it.
+    """
+    told = reference.get("type") or str(reference.get("reference", "")).partition("/")[0]
+    return bool(told == "Organization")
+
+
+def _caring(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+    """Replace the persons by new ones, and the institutions: a message may name either alone."""
+    told: dict[bool, list[Json]] = {is_institution(one): [] for one in new}
+    for one in new:
+        told[is_institution(one)].append(one)
+    result = list[Json]()
+    for one in old:
+        kind = is_institution(one)
+        result += told.get(kind, [one])
+        if kind in told:  # they stand where the first one stood
+            told[kind] = []
+    return [*result, *(one for ones in told.values() for one in ones)]
 
 
 def _parts(old: Any, new: Any, day: str) -> Any:
@@ -223,6 +248,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "telecom": _dated(_telecom_key, lambda point: _plain(str(point.get("value", "")))),
             "address": _dated(lambda address: address.get("use", "home"), _address_content),
             "gender": _known,
+            "generalPractitioner": _caring,
             "contact": _united(_contact_key),
             "communication": _united(lambda spoken: coded(spoken.get("language", {}))),
             "link": _united(lambda link: (who(link), link.get("type", ""))),
@@ -250,6 +276,7 @@ KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
         "address": lambda address: address.get("use", "home"),
         "contact": _contact_key,
         "communication": lambda spoken: coded(spoken.get("language", {})),
+        "generalPractitioner": is_institution,
         "participant": who,
         "result": who,
     }
@@ -264,6 +291,7 @@ _CONTENTS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
         "address": _address_content,
         "contact": _contact_key,
         "communication": KEYS["communication"],
+        "generalPractitioner": lambda one: hashable(who(one)),
     }
 )
 

@@ -12,6 +12,7 @@ from fhir_hub.hl7v2.calls.table import CALLS, Call
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Segment, Value
+from fhir_hub.hl7v2.meaning.rules import CARING
 from fhir_hub.hl7v2.memory import maker
 from fhir_hub.hl7v2.path import Path, parse_path
 from fhir_hub.hl7v2.rows import conditions
@@ -37,7 +38,7 @@ def reading(
     read = _splitter(source, row.kind in _WHOLE and not source.component)
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
     is_of_own = is_plain and goal.last.is_list and not goal.parents
-    each = _each(is_single, _deleted(goal), put, convert, is_of_own=is_of_own)
+    each = _each(is_single, _deleted(goal, row.kind), put, convert, is_of_own=is_of_own)
 
     def act(place: Place, draft: Draft) -> None:
         segment = place.segment if place.segment.name == name else place.node.nearest(name)
@@ -102,10 +103,13 @@ def _each(
     return each
 
 
-def _deleted(goal: Target) -> str:
-    """Return what `""` deletes: an element, a part (`period.end`) or an item (`name[label]`)."""
+def _deleted(goal: Target, kind: str) -> str:
+    """Return what `""` deletes: an element, a part (`period.end`) or an item (`name[label]`).
+
+    Of persons and institutions in one list it is those of the row's `kind`.
+    """
     if not goal.parents:
-        return goal.last.name
+        return f"{CARING}[{kind}]" if goal.last.name == CARING else goal.last.name
     first, *inner = goal.parents
     if first.is_list:
         return f"{first.name}[{first.label}]" if first.label else ""

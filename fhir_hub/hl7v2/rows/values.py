@@ -9,6 +9,7 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes.table import CODED, DATATYPES, FHIR_TYPES
 from fhir_hub.hl7v2.drafts import Place
 from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.meaning.rules import CARING
 from fhir_hub.hl7v2.rows.elements import Target, near
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import Put, setter
@@ -131,6 +132,9 @@ def putter(goal: Target, fhir_type: str) -> Put:
         return lambda d, p, i, value: put(d, p, i, {"display": value})
     if not goal.may_refer_to(fhir_type):
         raise ValueError(f"{goal.last.name} may not refer to {fhir_type}")
+    if goal.last.name == CARING:  # nothing else tells of a name alone what it is
+        kind = {"type": fhir_type}
+        return lambda d, p, i, one: put(d, p, i, one if "reference" in one else kind | one)
     return put
 
 

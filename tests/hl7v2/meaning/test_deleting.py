@@ -40,6 +40,42 @@ async def test_null_deletes_an_element_of_a_patient_and_empty_leaves_it(
     assert element not in of_patient(await only("Patient"))
 
 
+CENTRE, DOCTOR, OTHER = "周家桥中心^^FAC1", "D1^戴^慧^^^^^^ZJJCHC", "D2^顾^文清^^^^^^ZJJCHC"
+BOTH = ["Practitioner", "Organization"]
+
+
+@pytest.mark.parametrize(
+    ("centre", "doctor", "left"),
+    [
+        pytest.param(CENTRE, "", BOTH, id="the centre again"),
+        pytest.param("", OTHER, BOTH, id="another doctor"),
+        pytest.param('""', OTHER, BOTH[:1], id="a doctor for the centre"),
+        pytest.param("", '""', BOTH[1:], id="no doctor"),
+        pytest.param('""', '""', [], id="neither"),
+    ],
+)
+async def test_a_centre_and_a_doctor_are_told_and_deleted_each_alone(
+    say, only, centre, doctor, left
+):
+    await say("ADT^A08", "1000", person(), segment("PD1", f3=CENTRE, f4=DOCTOR))
+    await say("ADT^A08", "1100", person(), segment("PD1", f3=centre, f4=doctor))
+
+    patient = await only("Patient")
+    found = patient.get("generalPractitioner", [])
+    assert [one["reference"].partition("/")[0] for one in found] == left
+    assert ("managingOrganization" in patient) is (left[-1:] == BOTH[1:])
+
+
+async def test_a_centre_and_a_doctor_who_are_names_alone_are_told_apart(say, only):
+    await say("ADT^A08", "1000", person(), segment("PD1", f3="周家桥中心", f4="^戴^慧"))
+    await say("ADT^A08", "1100", person(), segment("PD1", f3='""'))
+    # what is late adds the kind that is not there, and does not bring back what was deleted
+    await say("ADT^A08", "0900", person(), segment("PD1", f3="周家桥中心", f4="^顾^文清"))
+
+    (found,) = (await only("Patient"))["generalPractitioner"]
+    assert found == {"type": "Practitioner", "display": "戴慧"}
+
+
 async def test_null_deletes_parts_and_items_of_a_visit(say, only):
     full = {"f7": "D1^顾^文清", "f14": "1", "f17": "D2^方^晓岚", "f45": "20250314100000"}
     await say("ADT^A01", "0900", person(), visit(f44="20250314090000", **full))

@@ -158,3 +158,12 @@ class TestTrust:
         assert patient["telecom"][0]["value"] == "13000000001"
         assert patient["maritalStatus"]["coding"][0]["code"] == "W"
         assert "13000000099" in {one["value"] for one in patient["telecom"]}
+
+
+async def test_the_centre_of_one_institution_stands_beside_the_doctor_of_another(say, only):
+    await say("ADT^A08", "0900", of_centre(), segment("PD1", f3="中心^^FAC1"), by=CENTRE)
+    await say("ADT^A08", "1000", of_hospital(), segment("PD1", f4="D1^戴^慧"), by=HOSPITAL)
+
+    found = (await only("Patient"))["generalPractitioner"]
+    kinds = sorted(one["reference"].partition("/")[0] for one in found)
+    assert kinds == ["Organization", "Practitioner"]
