@@ -315,11 +315,15 @@ def _delete_items(late: Late) -> None:
             element, _, label = name.partition("[")
             if label and draft.name == entry.name:
                 rows = (one.row for one in (*entry.rows, *entry.late))
-                pattern = {"type": label[:-1]} if element == CARING else {
-                    row.to.partition("].")[2]: row.value
-                    for row in reversed([*rows])
-                    if row.value is not None and row.to.startswith(f"{name}.")
-                }
+                pattern = (
+                    {"type": label[:-1]}
+                    if element == CARING
+                    else {
+                        row.to.partition("].")[2]: row.value
+                        for row in reversed([*rows])
+                        if row.value is not None and row.to.startswith(f"{name}.")
+                    }
+                )
                 if pattern:
                     draft.remove(element, [pattern])
                 else:  # nothing tells its items from others

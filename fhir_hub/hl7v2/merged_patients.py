@@ -68,28 +68,34 @@ async def find(
         for stored in await unit.find("Patient", match.plan_of(numbers))
     ]
     others = [one for one in holders if one["id"] != survivor.logical_id]
-    if not others and holders:
+    alive = [one for one in others if not match.survivor_id(one)]
+    if survivor.stored and not alive and await _is_done(unit, holders, survivor):
         prior.found(holders[0])
         of_pid = [one for url in survivor.full_urls for one in named.get(url, ())]
-        back = await _back(unit, holders[0], numbers, of_pid)
+        live = survivor.stored
+        back = await _back(unit, live, [one["id"] for one in holders], numbers, of_pid)
         if back is None or await _is_late(prior, telling):
             return
         survivor.is_left, survivor.through = False, ""
         survivor.found(back)
-        others = holders
-    alive = [one for one in others if not match.survivor_id(one)]
-    merged = [one for one in others if match.survivor_id(one) == survivor.logical_id != ""]
-    if len(alive) > 1 or (others and not alive and not merged):
+        alive = [live]
+    elif len(alive) > 1 or (others and not alive):
         raise VersionConflict(
             "the prior number leads to another merged record or to several"
             " / 被合并号码对应另一已合并记录或多个患者",
             expression="Patient.identifier",
         )
     _require_one_person((prior.resource, *alive), survivor)
-    if chosen := (alive or merged):
-        prior.found(chosen[0])
-    if alive and survivor.stored is None:
-        survivor.inherited = _inheritance(alive[0])
+    if alive:
+        prior.found(alive[0])
+        if survivor.stored is None:
+            survivor.inherited = _inheritance(alive[0])
+
+
+async def _is_done(unit: Unit, holders: Sequence[Resource], survivor: Thing) -> bool:
+    """Say whether all who hold the prior number are the survivor by now, over chains too."""
+    ways = [await merging.way(unit, one) for one in holders]
+    return {way[-1] for way in ways} == {survivor.logical_id}
 
 
 def _require_one_person(priors: Iterable[Resource], survivor: Thing) -> None:
@@ -100,12 +106,16 @@ def _require_one_person(priors: Iterable[Resource], survivor: Thing) -> None:
 
 
 async def _back(
-    unit: Unit, live: Resource, given_up: Sequence[Number], of_pid: Sequence[Number]
+    unit: Unit,
+    live: Resource,
+    priors: Sequence[str],
+    given_up: Sequence[Number],
+    of_pid: Sequence[Number],
 ) -> Resource | None:
     """Return the record that PID names as the one in use, if that is not the `live` one.
 
-    It was merged into that one, or the live one was found by a card that it alone has. Numbers of
-    the authorities whose number is given up tell it.
+    It was merged into one of the `priors`, over chains too, or the live one was found by a card
+    that it alone has. Numbers of the authorities whose number is given up tell it.
     """
     systems = {number.system for number in given_up}
     named = [number for number in of_pid if number.system in systems]
@@ -115,7 +125,8 @@ async def _back(
         fhirjson.loads(stored.content)
         for stored in await unit.find("Patient", match.plan_of(named))
     ]
-    led = [one for one in held if (await merging.way(unit, one))[-1] in (live["id"], one["id"])]
+    ways = [(one, await merging.way(unit, one)) for one in held]
+    led = [one for one, way in ways if len(way) == 1 or not set(priors).isdisjoint(way[1:])]
     return led[0] if len(led) == 1 else None
 
 
@@ -151,10 +162,10 @@ async def stage(
 ) -> None:
     """Link the two Patients both ways, end the prior one, and lead its referrers on.
 
-    A survivor that was merged away itself is taken back first.
+    What is done already stays as it is. A survivor that was merged away itself is taken back first.
     """
     survivor = addresses[replacement(prior.resource)]
-    if prior.address == survivor:
+    if prior.address == survivor or (prior.stored and match.survivor_id(prior.stored)):
         return
     survivor_id = survivor.partition("/")[2]
     in_use = await merging.patient(unit, survivor_id, "target")
@@ -164,8 +175,6 @@ async def stage(
         await merging.link(unit, survivor_id, "replaces", prior.logical_id)
         resource = {**prior.resource, "active": False, "link": []}
         unit.create(merging.linked(resource, "replaced-by", survivor_id), prior.logical_id)
-    elif match.survivor_id(prior.stored):
-        await merging.link(unit, survivor_id, "replaces", prior.logical_id)
     else:
         known = await merging.patient(unit, prior.logical_id, "source")
         await merging.merge(unit, known, survivor_id, parameters)

@@ -245,6 +245,38 @@ async def test_a_number_that_was_given_up_is_in_use_again_when_a_merge_says_so(
     assert log.lines == []
 
 
+async def test_a_number_given_up_is_in_use_again_when_a_later_one_goes_into_it(say, look, three):
+    for _ in range(2):  # T2 is T3 by now, so that goes into T1 with it
+        await say("ADT^A40", "1100", person("T1"), merged("T2"))
+
+        states, reports = await look()
+        assert states == BACK
+        assert set(reports.values()) == {"T1"}
+    for number in ("T1", "T2", "T3"):
+        await say("ORU^R01", "1200", person(number), *result(f"then {number}"))
+    assert set((await look())[1].values()) == {"T1"}
+
+
+@pytest.mark.parametrize(("into", "prior"), [("T2", "T1"), ("T3", "T2"), ("T3", "T1")])
+async def test_a_merge_of_a_chain_that_comes_again_changes_nothing(say, three, every, into, prior):
+    once = [await every(kind) for kind in ("Patient", "Observation", "DiagnosticReport")]
+    for at in ("1000", "1100"):
+        await say("ADT^A40", at, person(into), merged(prior))
+
+    again = [await every(kind) for kind in ("Patient", "Observation", "DiagnosticReport")]
+    assert again == once
+
+
+async def test_two_that_went_into_a_third_stay_there_when_one_goes_into_the_other(say, look, two):
+    await say("ADT^A04", "0805", person("T3"))
+    for number in ("T1", "T2"):
+        await say("ADT^A40", "1000", person("T3"), merged(number))
+    before = await look()
+    await say("ADT^A40", "1100", person("T1"), merged("T2"))
+
+    assert await look() == before
+
+
 async def test_a_merge_back_that_comes_again_changes_nothing(say, look, three, every):
     await say("ADT^A40", "1100", person("T1"), merged("T3"))
     once = [await every(kind) for kind in ("Patient", "Observation", "DiagnosticReport")]
