@@ -103,7 +103,7 @@ def _each(
     return each
 
 
-def _deleted(goal: Target, kind: str) -> str:
+def _deleted(goal: Target, kind: str | Mapping[str, str]) -> str:
     """Return what `""` deletes: an element, a part (`period.end`) or an item (`name[label]`).
 
     Of persons and institutions in one list it is those of the row's `kind`.
