@@ -21,7 +21,7 @@ from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
 from fhir_hub.r4.checks.run import Checks
-from fhir_hub.r4.checks.schema import problems as schema_problems
+from fhir_hub.r4.checks.schema import Schema
 from fhir_hub.r4.definitions import load_definitions
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -74,27 +74,23 @@ def read_files(folders: Sequence[Path], organization: Document | None = None) ->
     `organization` is the Organization that runs the hub, None if nobody says which.
     """
     files = MapFiles(organization=organization)
-    schemas = {
-        kind: json.loads((built_in_folder() / f"{kind}.schema.json").read_text("utf-8"))
-        for kind in ("message", "part", "segment", "sender", "structures", "version")
-    }
     for rank, folder in enumerate(folders):
         if not folder.is_dir():
             files.problems.append(f"{folder}: there is no such folder")
-        for path, document in _documents(folder, "segments/*.toml", schemas["segment"], files):
+        for path, document in _documents(folder, "segments/*.toml", _schema("segment"), files):
             files.segments[path.stem] = _with_hub(document, organization)
-        for path, document in _documents(folder, "messages/*/map.toml", schemas["message"], files):
+        for path, document in _documents(folder, "messages/*/map.toml", _schema("message"), files):
             files.messages[path.parent.name] = document
-        for path, document in _documents(folder, "parts/*.toml", schemas["part"], files):
+        for path, document in _documents(folder, "parts/*.toml", _schema("part"), files):
             files.parts[path.stem] = document
-        for path, document in _documents(folder, "senders/*.toml", schemas["sender"], files):
+        for path, document in _documents(folder, "senders/*.toml", _schema("sender"), files):
             files.senders[path.stem] = document
             files.ranks[path.stem] = rank
         files.concept_maps += _concept_maps(folder, files)
-        for _, document in _documents(folder, "version.toml", schemas["version"], files):
+        for _, document in _documents(folder, "version.toml", _schema("version"), files):
             files.version = document["version"]
         pattern = "messages/structures.toml"
-        for _, document in _documents(folder, pattern, schemas["structures"], files):
+        for _, document in _documents(folder, pattern, _schema("structures"), files):
             files.structures |= document["structure"]
         for path, document in _documents(folder, "tables/*.toml", None, files):
             try:
@@ -163,20 +159,27 @@ def entries_of(name: str, files: MapFiles) -> list[tuple[str, Document]]:
     return found
 
 
+@cache
+def _schema(kind: str) -> Schema:
+    """Return the schema of one kind of files."""
+    written = (built_in_folder() / f"{kind}.schema.json").read_text("utf-8")
+    return Schema(json.loads(written))
+
+
 def _documents(
-    folder: Path, pattern: str, schema: dict[str, Any] | None, files: MapFiles
+    folder: Path, pattern: str, schema: Schema | None, files: MapFiles
 ) -> Iterator[tuple[Path, Document]]:
     for path in sorted(folder.glob(pattern)):
         octets = path.read_bytes()
         files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
-        document, found = parsed(octets, fhirjson.canonical(schema) if schema else b"")
+        document, found = parsed(octets, schema)
         files.problems += [f"{_shown(path)}{problem}" for problem in found]
         if not found:
             yield path, document
 
 
 @lru_cache(maxsize=1024)
-def parsed(octets: bytes, schema: bytes) -> tuple[Document, tuple[str, ...]]:
+def parsed(octets: bytes, schema: Schema | None) -> tuple[Document, tuple[str, ...]]:
     """Return what a file says, and what is wrong with it by its schema.
 
     A file that did not change is read once, however often maps are loaded; nobody changes what
@@ -186,7 +189,7 @@ def parsed(octets: bytes, schema: bytes) -> tuple[Document, tuple[str, ...]]:
         document = tomllib.loads(octets.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         return {}, (f": {error}",)
-    found = schema_problems(document, fhirjson.loads(schema)) if schema else []
+    found = schema.problems(document) if schema else []
     return document, tuple(f" {_place(problem)}" for problem in found)
 
 

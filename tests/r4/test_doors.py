@@ -9,7 +9,7 @@ from r4.samples import LOINC, observation, patient, timing
 from fhir_hub.errors import InvalidResource, NotSupported
 from fhir_hub.r4.checks.models import as_model
 from fhir_hub.r4.checks.run import Checks
-from fhir_hub.r4.checks.schema import problems
+from fhir_hub.r4.checks.schema import Schema
 from fhir_hub.r4.definitions import load_definitions
 
 SCHEMA = {
@@ -20,11 +20,12 @@ SCHEMA = {
 
 
 def test_a_right_document_has_no_problems() -> None:
-    assert problems({"field": [{"to": "status"}]}, SCHEMA) == []
+    assert Schema(SCHEMA).problems({"field": [{"to": "status"}]}) == []
 
 
 def test_every_problem_is_told_with_its_json_pointer() -> None:
-    assert problems({"field": [{"to": "x"}, {}], "a/b": 2, "feld": 1, "more": 1}, SCHEMA) == [
+    document = {"field": [{"to": "x"}, {}], "a/b": 2, "feld": 1, "more": 1}
+    assert Schema(SCHEMA).problems(document) == [
         "/a~1b: 1 was expected",
         "/feld: there is no such key; did you mean field?",
         "/field/1: 'to' is a required property",

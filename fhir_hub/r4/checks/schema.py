@@ -7,12 +7,15 @@ Spec: https://json-schema.org/draft/2020-12
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import validator_for
+from fhir_hub.r4.checks.compiled_schema import compiled
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 _SHOWN = 300
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -30,21 +33,69 @@ class Violation(NamedTuple):
     schema: dict[str, Any]
 
 
-def problems(document: Any, schema: dict[str, Any]) -> list[str]:
-    """Return what `schema` finds wrong with `document`: JSON pointer, colon, what is wrong.
+class Schema:
+    """A schema that was looked at once, for many documents.
 
-    The whole document has the pointer `/`. Empty if it is valid.
-
-    >>> problems({"to": 1}, {"properties": {"to": {"type": "string"}}})
-    ["/to: 1 is not of type 'string'"]
-
-    Spec: https://www.rfc-editor.org/rfc/rfc6901
+    A document for which it holds costs little (`compiled_schema.py`); `jsonschema` tells what is
+    wrong with another, and is not even loaded before there is one.
     """
-    validator = validator_for(schema)(schema)
-    return sorted(told for each in validator.iter_errors(document) for told in _told(each))
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Raise `ValueError` if it is no schema, or refers to something outside of itself."""
+        self._schema = schema
+        self._holds = compiled(schema)
+        if self._holds is None:
+            _require_schema(schema)
+
+    def problems(self, document: Any) -> list[str]:
+        """Return what is wrong with `document`: JSON pointer, colon, what is wrong.
+
+        The whole document has the pointer `/`. Empty if it is valid.
+
+        >>> Schema({"properties": {"to": {"type": "string"}}}).problems({"to": 1})
+        ["/to: 1 is not of type 'string'"]
+
+        Spec: https://www.rfc-editor.org/rfc/rfc6901
+        """
+        return sorted(told for each in self._errors(document) for told in _told(each))
+
+    def violations(self, document: Any) -> Iterator[Violation]:
+        """Yield where `document` breaks the schema; what `properties` of it are missing too."""
+        for each in self._errors(document):
+            path = tuple(each.absolute_path)
+            if each.validator == "required":
+                missing = [name for name in each.validator_value if name not in each.instance]
+                named = [name for name in missing if repr(name) in each.message] or missing
+                path = (*path, named[0])
+            schema = each.schema if isinstance(each.schema, dict) else {}  # `false`: never
+            yield Violation(path, str(each.validator or "false"), schema)
+
+    def _errors(self, document: Any) -> Iterable["ValidationError"]:
+        if self._holds is not None and self._holds(document):
+            return ()
+        found: Iterable[ValidationError] = self._validator.iter_errors(document)
+        return found
+
+    @cached_property
+    def _validator(self) -> Any:
+        from jsonschema.validators import validator_for
+
+        return validator_for(self._schema)(self._schema)
 
 
-def _told(error: ValidationError) -> Iterator[str]:
+def _require_schema(schema: dict[str, Any]) -> None:
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(f"{_pointer(error.absolute_path)}: {error.message[:_SHOWN]}") from None
+    for reference in _references(schema):
+        _require_inside(reference, schema)
+
+
+def _told(error: "ValidationError") -> Iterator[str]:
     """Yield what is wrong; of keys that may not be there each by itself, with the nearest."""
     path = tuple(error.absolute_path)
     if error.validator != "additionalProperties" or error.validator_value is not False:
@@ -58,32 +109,6 @@ def _told(error: ValidationError) -> Iterator[str]:
         near = get_close_matches(key, known, 2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
         yield f"{_pointer((*path, key))}: there is no such key; {hint}"
-
-
-class Schema:
-    """A schema that was looked at once, for many documents."""
-
-    def __init__(self, schema: dict[str, Any]) -> None:
-        """Raise `ValueError` if it is no schema, or refers to something outside of itself."""
-        kind = validator_for(schema)
-        try:
-            kind.check_schema(schema)
-        except SchemaError as error:
-            raise ValueError(f"{_pointer(error.absolute_path)}: {error.message[:_SHOWN]}") from None
-        for reference in _references(schema):
-            _require_inside(reference, schema)
-        self._validator = kind(schema)
-
-    def violations(self, document: Any) -> Iterator[Violation]:
-        """Yield where `document` breaks the schema; what `properties` of it are missing too."""
-        for each in self._validator.iter_errors(document):
-            path = tuple(each.absolute_path)
-            if each.validator == "required":
-                missing = [name for name in each.validator_value if name not in each.instance]
-                named = [name for name in missing if repr(name) in each.message] or missing
-                path = (*path, named[0])
-            schema = each.schema if isinstance(each.schema, dict) else {}  # `false`: never
-            yield Violation(path, str(each.validator or "false"), schema)
 
 
 def _references(schema: Any) -> Iterator[str]:
