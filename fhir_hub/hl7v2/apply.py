@@ -14,7 +14,7 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.clock import IdMaker
 from fhir_hub.errors import VersionConflict
-from fhir_hub.hl7v2 import merged_patients, others
+from fhir_hub.hl7v2 import items, merged_patients, others
 from fhir_hub.hl7v2.convert import Conversion, Converted, with_resource
 from fhir_hub.hl7v2.meaning import (
     answers,
@@ -302,6 +302,11 @@ async def _stage(
     if thing.is_left and not numbers_moved.is_losing(thing):
         return
     converted = with_resource(thing.converted, rewriting.of(thing.resource))
+    if converted.nulls or converted.unsaid:
+        nulls, unsaid = (
+            items.rewritten(one, rewriting.addresses) for one in (converted.nulls, converted.unsaid)
+        )
+        converted = converted._replace(nulls=nulls, unsaid=unsaid)
     if converted.removes:
         gone = match.numbers(converted.removes.get("identifier", ()))
         converted = _without(converted, set(gone))

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import InvalidMessage
-from fhir_hub.hl7v2 import structure
+from fhir_hub.hl7v2 import items, structure
 from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.drafts import Draft, Place, Run
@@ -51,7 +51,8 @@ class Converted(NamedTuple):
     to take out of lists, `whole` lists of which all that the sender knows is here. `segment` is
     what made it, `action` what the action code of that wants: `delete`, `leave` or, `""`, to add
     and update. `earlier` are numbers that others of the message have too: what is stored with one
-    of them, and is of the same code, is this.
+    of them, and is of the same code, is this. `unsaid` are elements, and parts of items
+    (`items.py`), of which the message says nothing: what they have holds where none is stored.
     """
 
     full_url: str
@@ -64,6 +65,7 @@ class Converted(NamedTuple):
     segment: str = ""
     action: str = ""
     earlier: tuple[tuple[str, str], ...] = ()
+    unsaid: tuple[str, ...] = ()
 
 
 _converted_of = partial(tuple.__new__, Converted)
@@ -303,9 +305,9 @@ def _take_out(late: Late) -> None:
     for place, entry, draft in late:
         if entry.takes_out:
             loser = place.node.nearest_drafts(entry.name)[-1]
-            for element, items in draft.resource.items():
+            for element, told in draft.resource.items():
                 if element != "resourceType":
-                    loser.remove(element, items)
+                    loser.remove(element, told)
 
 
 def _delete_items(late: Late) -> None:
@@ -313,7 +315,7 @@ def _delete_items(late: Late) -> None:
     for _, entry, draft in late:
         for name in tuple(draft.nulls):
             element, _, label = name.partition("[")
-            if label and draft.name == entry.name:
+            if label and "]." not in label and draft.name == entry.name:
                 rows = (one.row for one in (*entry.rows, *entry.late))
                 pattern = (
                     {"type": label[:-1]}
@@ -343,6 +345,7 @@ def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Conv
             draft.segment.name,
             action_of(draft.segment),
             draft.earlier,
+            tuple(items.named(draft, draft.unsaid)) if draft.unsaid else (),
         )
     )
     return made
@@ -351,6 +354,8 @@ def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Conv
 def _deleted(draft: Draft) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(
-            name for name in draft.nulls if name not in draft.resource and "[" not in name
+            name
+            for name in items.named(draft, draft.nulls)
+            if name not in draft.resource and ("[" not in name or "]." in name)
         )
     )

@@ -47,7 +47,8 @@ class Draft:
 
     `items` finds the item of a list that several rows write to, `chosen` has the choices that have
     their value; `nulls` are the elements that the message deletes, `removes` the items that it
-    takes out, `earlier` the numbers that it shares, by which it may be stored from before.
+    takes out, `earlier` the numbers that it shares, by which it may be stored from before, `unsaid`
+    the elements that have a value of which the message says nothing.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Draft:
         "removes",
         "resource",
         "segment",
+        "unsaid",
     )
 
     def __init__(self, name: str, resource: Json, full_url: str, segment: Segment) -> None:
@@ -76,6 +78,7 @@ class Draft:
         self.removes: Mapping[str, list[Any]] = _NONE
         self.match: Pairs = ()
         self.earlier: Pairs = ()
+        self.unsaid: tuple[str, ...] = ()
         self.mode = "update"
         self.is_witness = resource["resourceType"] in _WITNESSES  # made last: of the others
 

@@ -14,6 +14,7 @@ from functools import cache, lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
+from fhir_hub.hl7v2 import items
 from fhir_hub.hl7v2.convert import Converted
 from fhir_hub.hl7v2.meaning.rules import (
     INNER,
@@ -94,7 +95,7 @@ def merge(
     address or phone. `choices` says which elements cannot stand beside one another. Where what
     is stored `is_foreign`, another's, nothing of it is deleted or taken out.
     """
-    new = converted.resource
+    new = _said(converted, stored) if converted.unsaid else converted.resource
     kind = new["resourceType"]
     meta = _meta(stored.get("meta", {}), new.get("meta", {}))
     if kind in _WHOLE:
@@ -116,6 +117,16 @@ def merge(
                 result.pop(other, None)
         result[element] = merged
     return {**_consistent(result, new), **meta}
+
+
+def _said(converted: Converted, stored: Resource) -> Resource:
+    """Return the message's resource without what it does not say and what is stored has."""
+    gone = {name for name in converted.unsaid if name in stored}
+    new = {name: value for name, value in converted.resource.items() if name not in gone}
+    for element, whom, part in items.parts_in(converted.unsaid):
+        if any(who(one) == whom and part in one for one in stored.get(element, ())):
+            new[element] = items.without(new.get(element, []), whom, part)
+    return new
 
 
 def fill(
@@ -189,6 +200,9 @@ def _without(
             kept[parent] = _without_part(kept[parent], part)
             if not kept[parent]:
                 del kept[parent]
+    for element, whom, part in items.parts_in(nulls):
+        if element in kept:
+            kept[element] = items.without(kept[element], whom, part)
     return kept
 
 

@@ -114,6 +114,7 @@ def _united(first: Converted, second: Converted) -> Converted:
         earlier=tuple(dict.fromkeys((*first.earlier, *second.earlier))),
         mode=first.mode if first.mode == second.mode else "update",
         nulls=tuple(dict.fromkeys((*first.nulls, *second.nulls))),
+        unsaid=first.unsaid + second.unsaid,
         removes={
             element: [*first.removes.get(element, ()), *second.removes.get(element, ())]
             for element in (*first.removes, *second.removes)

@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/appointment.html (app-2, app-3); HL7v2 chapter 10,
 
 from decimal import Decimal
 
+from fhir_hub.hl7v2 import items
 from fhir_hub.hl7v2.datatypes import codes, quantities, times, units
 from fhir_hub.hl7v2.datatypes.parts import part
 from fhir_hub.hl7v2.drafts import Draft, Place
@@ -15,6 +16,7 @@ from fhir_hub.hl7v2.path import Path
 
 _STATUSES = "AppointmentStatus"
 _BY_EVENT = {"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", "S26": "noshow"}
+_CHANGES = frozenset({"S14", "S18", "S19", "S20", "S21", "S22", "S23", "S24"})
 _MOST_MINUTES = 1 << 31
 _WITHOUT_TIME = ("proposed", "cancelled", "waitlist")
 _MINUTES = {"s": Decimal(1) / 60, "min": Decimal(1), "h": Decimal(60), "d": Decimal(1440)}
@@ -62,12 +64,23 @@ def booked_period(place: Place, draft: Draft, paths: Paths) -> dict[str, str] | 
     a duration and its unit.
     """
     begins, offset, offset_unit, *duration = paths
+    booked = place.find(begins.segment)
+    if booked is not None and booked.field(begins.field) == '""':
+        draft.nulls.append(items.part_of("participant", booked.index, "period"))
     begun = start(place, draft, (begins,)) or _after(place, draft, offset, offset_unit)
     if not begun:
         return None
     lasts = _minutes(place, duration)
     end = times.after(begun, lasts) if lasts else None
     return {"start": begun} | ({"end": end} if end else {})
+
+
+def participant_status(place: Place, draft: Draft, paths: Paths) -> str:
+    """Return that who is booked takes part, where the field does not say whether."""
+    (told,) = paths
+    if not place.text(told):
+        draft.unsaid += (items.part_of("participant", place.segment.index, "status"),)
+    return "accepted"
 
 
 def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:
@@ -103,9 +116,11 @@ def _short(text: str) -> Decimal | None:
 def status(place: Place, draft: Draft, paths: Paths) -> str:
     """Return the status: by what the event does, else as the fields say, else booked.
 
-    The fields are the booking's own and that of its services, where all of these say the same.
+    The fields are the booking's own and that of its services, where all of these say the same. A
+    change of a booking that has no status, or no time for it, says none.
     """
     event, own, of_services = paths
+    is_change = place.text(event) in _CHANGES
     found = _BY_EVENT.get(place.text(event), "")
     table = place.run.context.table(_STATUSES)
     if not found and (value := place.value(own)):
@@ -122,8 +137,11 @@ def status(place: Place, draft: Draft, paths: Paths) -> str:
             }
             known[key] = told.pop() if len(told) == 1 else ""
         found = known[key]
+    is_untimed = "start" not in draft.resource and (found or "booked") not in _WITHOUT_TIME
+    if is_change and (is_untimed or not found):
+        draft.unsaid += ("status",)
     found = found or "booked"
-    if "start" not in draft.resource and found not in _WITHOUT_TIME:
+    if is_untimed:
         place.run.issue("no-start", "an appointment has no time; it was taken as proposed")
         return "proposed"
     return found

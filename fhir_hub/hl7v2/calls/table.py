@@ -114,6 +114,7 @@ Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 # These have something to say whatever is in the fields that they read.
 UNCONDITIONAL = frozenset(
     {"message_entity", "sending_application", "recorded", "appointment_status"}
+    | {"participant_status"}
 )
 # These read more than the nearest of their segments: what is filled there is not all they need.
 FURTHER = frozenset(
@@ -173,6 +174,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "appointment_start": bookings.start,
         "appointment_status": bookings.status,
         "booked_period": bookings.booked_period,
+        "participant_status": bookings.participant_status,
         "contact_organization": roles.contact_organization,
         "described_code": orders.described_code,
         "document": given.document,

@@ -8,8 +8,10 @@ Spec: HL7v2 chapter 10, S12 to S17, chapter 11, I13; DOMAIN 2.5 (slot back to th
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from fhir_hub import fhirjson
+from fhir_hub.hl7v2.meaning.rules import who
 from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.things import Thing
 from fhir_hub.repository.unit import Resource, Unit
@@ -19,8 +21,9 @@ _GONE = ("cancelled", "entered-in-error")
 _OF_STATE = frozenset({"S12", "S13", "S15", "S16", "S17", "S26"})
 _STATE = ("status", "businessStatus", "statusReason")
 # By the event of a change: the states in which it leaves what it changes.
+_BOOKED: Mapping[str, tuple[str, ...]] = {"Appointment": (*_GONE, "noshow", "fulfilled")}
 _CHANGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "S14": {"Appointment": (*_GONE, "noshow", "fulfilled")},
+    **dict.fromkeys(("S14", "S18", "S19", "S20", "S21", "S22"), _BOOKED),
     "I13": {"ServiceRequest": ("revoked", _GONE[1]), "Task": _GONE},
 }
 
@@ -29,6 +32,33 @@ def is_last_state(teller: Teller, since: Collection[str]) -> bool:
     """Say whether a late message is the last that tells a booking's state, by the events since."""
     is_state = teller.message_type == "SIU" and teller.event in _OF_STATE
     return is_state and bool(since) and _OF_STATE.isdisjoint(since)
+
+
+def adjusted(stored: Resource, merged: Resource, new: Resource) -> Resource:
+    """Return the Appointment with the times that go with its own.
+
+    Where a message tells a start alone it is as long as before. When somebody was booked for
+    another time, and how long that was, is over where the message does not tell it anew.
+    """
+    result, lasted = dict(merged), _length(stored)
+    if lasted is not None and _length(new) == timedelta():  # a start alone
+        end = datetime.fromisoformat(new["start"]) + lasted
+        result["end"] = stored["end"] if new["start"] == stored["start"] else end.isoformat()
+    if "minutesDuration" not in new and _length(result) != lasted:
+        result.pop("minutesDuration", None)
+    if result.get("start") != stored.get("start") and "participant" in result:
+        told = [who(one) for one in new.get("participant", ()) if "period" in one]
+        result["participant"] = [
+            one if who(one) in told else {n: part for n, part in one.items() if n != "period"}
+            for one in result["participant"]
+        ]
+    return result
+
+
+def _length(booking: Resource) -> timedelta | None:
+    if not {"start", "end"} <= booking.keys():
+        return None
+    return datetime.fromisoformat(booking["end"]) - datetime.fromisoformat(booking["start"])
 
 
 def in_state(filled: Resource, new: Resource) -> Resource:

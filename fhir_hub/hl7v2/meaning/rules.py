@@ -87,6 +87,22 @@ def _united(key: Callable[[Json], Any]) -> Rule:
     return rule
 
 
+def _parted(key: Callable[[Json], Any]) -> Rule:
+    """Return the rule that lays the item of the same key over what is stored of it, part by part.
+
+    Others are added.
+    """
+    unite = _united(key)
+
+    def rule(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+        known = {hashable(key(item)): item for item in old}
+        laid = [{**known.get(hashable(key(item)), {}), **item} for item in new]
+        joined: list[Json] = unite(old, laid, day)
+        return joined
+
+    return rule
+
+
 def hashable(key: Any) -> Any:
     """Return a key that a dict takes."""
     return key if isinstance(key, str | tuple) else repr(key)
@@ -253,7 +269,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "communication": _united(lambda spoken: coded(spoken.get("language", {}))),
             "link": _united(lambda link: (who(link), link.get("type", ""))),
         },
-        "Appointment": _EVENT,
+        "Appointment": {**OTHERS, "participant": _parted(who)},
         "CareTeam": {**OTHERS, "participant": _team},
         "DiagnosticReport": {**OTHERS, "result": _united(who)},
         "DocumentReference": {**OTHERS, "content": contents},

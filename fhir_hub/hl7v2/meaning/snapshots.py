@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub import fhirjson
+from fhir_hub.hl7v2.meaning.rules import who
 from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamped, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.meaning.withdrawals import BOOKED, kind_of
@@ -136,10 +137,17 @@ def _ended(resource: Resource, day: str) -> Resource:
 
 def _take_out_unlisted(things: Sequence[Thing], groups: Iterable[str]) -> None:
     kinds = [kind for group in groups for kind in BOOKED.get(group, ())]
+    addresses = {url: one.address for one in things for url in one.full_urls} if kinds else {}
     for thing in things if kinds else ():
         if thing.resource["resourceType"] != "Appointment":
             continue
-        gone = [one for one in (thing.stored or {}).get("participant", ()) if kind_of(one) in kinds]
+        told = [who(one) for one in thing.resource.get("participant", ())]
+        listed_again = [addresses.get(one, one) for one in told if isinstance(one, str)]
+        gone = [
+            one
+            for one in (thing.stored or {}).get("participant", ())
+            if kind_of(one) in kinds and who(one) not in listed_again
+        ]
         listed = thing.converted.removes.get("participant", ())
         removes = {**thing.converted.removes, "participant": [*listed, *gone]}
         thing.converted = thing.converted._replace(removes=removes)

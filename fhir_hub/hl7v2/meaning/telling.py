@@ -118,6 +118,8 @@ class Telling:
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
             merged = visits.adjusted(stored, merged, converted.resource, teller)
+        elif stored["resourceType"] == "Appointment":
+            merged = bookings.adjusted(stored, merged, converted.resource)
         if teller.time and not is_foreign:
             merged = withdrawing(before, merged, converted, teller)
         if _same(merged, stored):

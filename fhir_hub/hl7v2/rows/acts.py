@@ -82,7 +82,7 @@ def _each(
         for index, value in enumerate(values):
             if value.is_null:
                 if deleted:
-                    draft.nulls.append(deleted)
+                    draft.nulls.append(deleted.replace("[#]", f"[#{place.segment.index}]"))
                 continue
             made = convert(value, place)
             if made is None:
@@ -106,16 +106,18 @@ def _each(
 def _deleted(goal: Target, kind: str | Mapping[str, str]) -> str:
     """Return what `""` deletes: an element, a part (`period.end`) or an item (`name[label]`).
 
-    Of persons and institutions in one list it is those of the row's `kind`.
+    Of the item that a segment makes it is a part (`items.py`), of persons and institutions in one
+    list those of the row's `kind`.
     """
     if not goal.parents:
         return f"{CARING}[{kind}]" if goal.last.name == CARING else goal.last.name
     first, *inner = goal.parents
-    if first.is_list:
-        return f"{first.name}[{first.label}]" if first.label else ""
+    if first.is_list and first.label:
+        return f"{first.name}[{first.label}]"
     if goal.choice or any(step.is_list for step in inner):
         return ""
-    return ".".join([*(step.name for step in goal.parents), goal.last.name])
+    head = f"{first.name}[#]" if first.is_list else first.name
+    return ".".join([head, *(step.name for step in inner), goal.last.name])
 
 
 def _splitter(source: Path, whole: bool) -> Callable[[Segment, str], list[Value]]:
