@@ -23,6 +23,7 @@ STEPS = (
         "__init__",
         "errors",
         "clock",
+        "nearest",
         "fhirjson",
         "settings",
         "metric_sources",

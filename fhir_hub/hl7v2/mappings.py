@@ -8,7 +8,6 @@ Spec: DESIGN 2a
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,12 @@ from fhir_hub.hl7v2.memory import Memories
 from fhir_hub.hl7v2.path import Path as FieldPath
 from fhir_hub.hl7v2.path import parse_path
 from fhir_hub.hl7v2.programs import GENERIC_NAME, Program, compile_program, structures_of
-from fhir_hub.hl7v2.rows.elements import near
 from fhir_hub.hl7v2.rows.row import Scope
 from fhir_hub.hl7v2.senders.local_codes import LocalCodes
 from fhir_hub.hl7v2.settings import Settings
 from fhir_hub.hl7v2.structure import problem, structure
 from fhir_hub.hl7v2.table_codes import wrong_codes
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.r4.definitions import Definitions
 
 
@@ -309,9 +308,8 @@ class Mappings:
             for number, row in enumerate(document.get("field", []), start=1):
                 if row["map"] not in used:
                     where = f"senders/{sender}.toml row {number}"
-                    problems.append(
-                        f"{where}: no message uses a map {row['map']}{near(row['map'], used)}"
-                    )
+                    near = did_you_mean(row["map"], used)
+                    problems.append(f"{where}: no message uses a map {row['map']}{near}")
         tables = {f"tables/{name}.toml": {name: one} for name, one in self._files.tables.items()}
         tables |= {f"senders/{one.name}.toml": dict(one.tables) for one in self._senders}
         problems += wrong_codes(self._files.segments.values(), tables, self._definitions)
@@ -357,8 +355,8 @@ def _sender(name: str, files: MapFiles, problems: list[str]) -> Sender:
         except ValueError as error:
             problems.append(f"{where}: {error}")
         if table not in known:
-            near = ", ".join(get_close_matches(table, known)) or "see mappings/tables/"
-            problems.append(f"{where}: no row reads a table {table}; there are: {near}")
+            near = did_you_mean(table, known, "see mappings/tables/")
+            problems.append(f"{where}: no row reads a table {table}{near}")
     settings = document.get("settings", {})
     try:
         Settings().overlaid(settings)

@@ -10,7 +10,6 @@ Spec: https://hl7.org/fhir/R4/operations.html#executing
 import asyncio
 import base64
 import binascii
-from difflib import get_close_matches
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -25,6 +24,7 @@ from fhir_hub.errors import (
 )
 from fhir_hub.hl7v2.reports.text import as_text
 from fhir_hub.hl7v2.reports.trial import Trial, Trials
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.store.journal import Journal
 
 PATH = "/hl7v2/$convert"
@@ -148,12 +148,13 @@ def _checked(pairs: list[tuple[str, str]]) -> dict[str, str]:
     asked: dict[str, str] = {}
     for name, value in pairs:
         if name not in _VALUES:
-            near = get_close_matches(name[:60], _VALUES, 2) or list(_VALUES)
-            raise UnknownParameter(f"$convert has no parameter {name[:60]}: try {', '.join(near)}")
+            near = did_you_mean(name, _VALUES, f"there are {', '.join(_VALUES)}")
+            raise UnknownParameter(f"$convert has no parameter {name[:60]}{near}")
         if name in asked:
             raise InvalidParameter(f"$convert takes {name} once")
         if _VALUES[name] and value not in _VALUES[name]:
-            raise InvalidParameter(f"{name} is one of {', '.join(_VALUES[name])}")
+            near = did_you_mean(value, _VALUES[name])
+            raise InvalidParameter(f"{name} is one of {', '.join(_VALUES[name])}{near}")
         asked[name] = value
     return asked
 

@@ -17,6 +17,7 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds
 from fhir_hub.errors import InvalidResource, UnknownParameter
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.store.base import Stored
 
 Pairs = tuple[tuple[str, str], ...]
@@ -67,7 +68,8 @@ class FhirRequest:
         for name, _ in self.query:
             if name not in known:
                 takes = ", ".join([*known, "_format and _pretty"])
-                raise UnknownParameter(f"this address takes {takes}, not {name[:60]!r}")
+                near = did_you_mean(name, known)
+                raise UnknownParameter(f"this address takes {takes}, not {name[:60]!r}{near}")
 
     def names_version(self, version_id: int) -> bool:
         """Say whether `If-None-Match` names this version, compared weakly (RFC 9110, 13.1.2)."""

@@ -8,10 +8,10 @@ Spec: https://hl7.org/fhir/R4/http.html#summary
 """
 
 from collections.abc import Awaitable, Callable
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from fhir_hub.errors import MethodNotAllowed, NotFound
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.rest import (
     bundle,
     capabilities,
@@ -226,10 +226,9 @@ def route(request: FhirRequest) -> Route:
         if methods := _SHAPES.get(form):
             methods = sorted({*methods, *(["HEAD"] if "GET" in methods else [])})
             raise MethodNotAllowed(f"this address takes {', '.join(methods)}", methods)
-        known = [one.name for one in OPERATIONS]
-        near = get_close_matches(request.path[-1][:40].lower(), known, 1, 0.75)
-        hint = f"did you mean {near[0]}?" if near else "see [base]/metadata"
-        raise NotFound(f"no interaction has an address of this form; {hint}")
+        known = ["_history", "_search", *(one.name for one in OPERATIONS)]
+        near = did_you_mean(request.path[-1], known, "see [base]/metadata", most=1, likeness=0.75)
+        raise NotFound(f"no interaction has an address of this form{near}")
     return found
 
 

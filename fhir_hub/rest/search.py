@@ -13,6 +13,7 @@ import msgspec
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter, Issue, NotFound
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.repository.links import Included
 from fhir_hub.rest import defined_here
 from fhir_hub.rest.links import CURSOR, page_links
@@ -65,7 +66,8 @@ async def search_compartment(request: FhirRequest, service: Service) -> FhirResp
         plan = whole_plan(service.parameters, owner, logical_id, types)
         return await _search(request, service, types, path, plan)
     if member not in known:
-        raise NotFound(f"{owner} has no compartment with such a type; of all types: {_ALL}")
+        near = did_you_mean(member, known, f"of all types: {_ALL}")
+        raise NotFound(f"{owner} has no compartment with such a type{near}")
     plan = compartment_plan(service.parameters, owner, logical_id, member)
     return await _search(request, service, (member,), path, plan)
 

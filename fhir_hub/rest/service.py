@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import NotFound
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.site_rules import SiteRules
 from fhir_hub.r4.definitions import Definitions
@@ -80,10 +80,8 @@ class Service:
         """Return `name` if it is a resource type of R4; raises `NotFound` with the nearest."""
         known = self.definitions.resource_types
         if name not in known:
-            by_letters = {one.lower(): one for one in known}
-            near = get_close_matches(name[:60].lower(), by_letters, 1, 0.75)
-            hint = f"did you mean {by_letters[near[0]]}?" if near else "see /metadata"
+            near = did_you_mean(name, known, "see /metadata", most=1)
             raise NotFound(
-                f"the address names no resource type of R4 (they are case-sensitive): {hint}"
+                f"the address names no resource type of R4 (they are case-sensitive){near}"
             )
         return name

@@ -5,13 +5,13 @@ Mandatory elements stay in whatever is asked for, so that what is answered is st
 Spec: https://hl7.org/fhir/R4/search.html#summary and #elements
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidParameter
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.r4.definitions import Definitions, Element
 from fhir_hub.rest.message import FhirRequest
 
@@ -140,15 +140,15 @@ def _require_elements(resource_type: str, names: Iterable[str], definitions: Def
     plain = {name.removesuffix("[x]") for name in known}
     for name in names:
         if name not in plain and not _choice(name, resource_type, structure.elements):
-            near = difflib.get_close_matches(name, plain, n=2)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise InvalidParameter(f"{resource_type} has no element {name[:60]!r}{hint}")
+            near = did_you_mean(name, plain)
+            raise InvalidParameter(f"{resource_type} has no element {name[:60]!r}{near}")
 
 
 def subset(summary: str, elements: tuple[str, ...], definitions: Definitions) -> Subset | None:
     """Return the subset that a search or a read asks for, None for whole resources."""
     if summary and summary not in SUMMARIES:
-        raise InvalidParameter(f"_summary is one of {', '.join(SUMMARIES)}")
+        near = did_you_mean(summary, SUMMARIES)
+        raise InvalidParameter(f"_summary is one of {', '.join(SUMMARIES)}{near}")
     if elements:
         return Subset(definitions, elements=elements)
     return Subset(definitions, summary) if summary in ("true", "text", "data") else None

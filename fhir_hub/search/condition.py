@@ -9,18 +9,19 @@ Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from math import prod
 from typing import NamedTuple, ParamSpec
 
 from fhir_hub.errors import FhirError, InvalidParameter, InvalidResource, UnknownParameter
+from fhir_hub.nearest import nearest
 from fhir_hub.r4.references import is_id
 from fhir_hub.search.absence import missing
+from fhir_hub.search.advice import no_modifier, no_type
 from fhir_hub.search.contained import contained_plans
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.full_text import words_plan
-from fhir_hub.search.kinds import composite, reference, special, uri
+from fhir_hub.search.kinds import composite, reference, uri
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import split, unescape
@@ -186,7 +187,7 @@ class Conditions:
             return missing(parameter, text)
         if parameter.kind == "composite" or parameter.kind == "text":
             if modifier:
-                raise UnknownParameter(_no_modifier(modifier, ("missing",)))
+                raise UnknownParameter(no_modifier(modifier, ("missing",)))
             if parameter.kind == "text":
                 return self._words(parameter, text)
             return any_of(self._pairs(parameter, value) for value in _values(text))
@@ -200,7 +201,8 @@ class Conditions:
             known = [
                 name for name, one in rules.modifiers.items() if name and _is_for(one, parameter)
             ]
-            raise UnknownParameter(_no_modifier(modifier, known))
+            targets = parameter.targets if parameter.kind == "reference" else ()
+            raise UnknownParameter(no_modifier(modifier, known, targets))
         meaning = self.meaning(parameter)
         tests = [test for value in _values(text) for test in row.read(value, meaning)]
         plan = self.tested(parameter, tests, row)
@@ -305,7 +307,7 @@ class Conditions:
                 known.setdefault(one, []).append(target)
         near = [
             f"{one} of {', '.join(known[one])}" if len(known[one]) <= _FEW else one
-            for one in get_close_matches(code[:60], known, 3, 0.5)
+            for one in nearest(code, known, likeness=0.5)
         ]
         types = ", ".join(targets) if len(targets) <= _FEW else f"{len(targets)} types"
         hint = f"did you mean {' or '.join(near)}?" if near else "ask one type: reference:Type.name"
@@ -317,7 +319,7 @@ class Conditions:
             raise InvalidParameter(f"{HAS} is written {_HAS_FORM}")
         _, source, code, rest = parts
         if source not in self._types():
-            raise UnknownParameter(f"{HAS}: {source[:60]!r} is no resource type of R4")
+            raise UnknownParameter(no_type(HAS, source, self._types()))
         parameter = self.parameter(source, code)
         if parameter.kind != "reference":
             raise UnknownParameter(f"{HAS}: {source}.{code} is no reference parameter")
@@ -364,7 +366,7 @@ def _typed(parameter: Parameter, modifier: str, types: frozenset[str]) -> Parame
     if not modifier:
         return parameter
     if modifier not in types:
-        raise UnknownParameter(f"{code}: {modifier[:60]!r} is no resource type of R4")
+        raise UnknownParameter(no_type(code, modifier, types))
     try:
         return _narrowed(parameter, modifier)
     except InvalidResource as error:
@@ -381,12 +383,6 @@ def _narrowed(parameter: Parameter, resource_type: str) -> Parameter:
     if resource_type not in parameter.targets:
         raise InvalidResource(f"does not refer to {resource_type}")
     return replace(parameter, targets=(resource_type,), is_restricted=True)
-
-
-def _no_modifier(modifier: str, known: Sequence[str]) -> str:
-    names = ", ".join(f":{name}" for name in dict.fromkeys((*known, "missing")))
-    what = "is not supported" if modifier in special.MODIFIERS else "is not known"
-    return f"the modifier :{modifier[:60]} {what}; there are {names}"
 
 
 def _values(text: str) -> list[str]:

@@ -6,6 +6,8 @@ Spec: https://hl7.org/fhir/R4/search.html#revinclude
 from typing import NamedTuple
 
 from fhir_hub.errors import InvalidParameter, UnknownParameter
+from fhir_hub.nearest import did_you_mean
+from fhir_hub.search.advice import no_type
 from fhir_hub.search.parameter import Parameter
 from fhir_hub.search.parameters import Parameters
 
@@ -79,13 +81,13 @@ def _iterates(name: str, modifier: str) -> bool:
 
 def _parts(name: str, value: str, parameters: Parameters) -> tuple[str, str, str]:
     source, *rest = value.split(":")
-    if source not in parameters.definitions.resource_types:
-        raise InvalidParameter(f"{name}: write Type:parameter, where Type is a resource type of R4")
     if not rest or len(rest) > 2 or not rest[0]:
         raise InvalidParameter(f"{name}: write Type:parameter or Type:parameter:TargetType")
     target = rest[1] if len(rest) == 2 else ""
-    if target and target not in parameters.definitions.resource_types:
-        raise InvalidParameter(f"{name}: the target is no resource type of R4")
+    known = parameters.definitions.resource_types
+    for one in (source, target or source):
+        if one not in known:
+            raise InvalidParameter(no_type(name, one, known))
     return source, rest[0], target
 
 
@@ -95,11 +97,9 @@ def _includes(
     parameter = parameters.of(source).get(code)
     if parameter is None or parameter.kind != "reference":
         known = [p.code for p in parameters.of(source).values() if p.kind == "reference"]
-        near = [n for n in parameters.nearest(source, code) if n in known] or known
-        raise UnknownParameter(
-            f"{name}: {source} has no reference parameter {code[:60]!r}; "
-            + (f"there are {', '.join(near[:9])}" if near else "it has none")
-        )
+        all_ = f"there are {', '.join(known[:9])}" if known else "it has none"
+        near = did_you_mean(code, known, all_)
+        raise UnknownParameter(f"{name}: {source} has no reference parameter {code[:60]!r}{near}")
     if target and target not in parameter.targets:
         raise InvalidParameter(f"{name}: {source}.{code} does not refer to {target}")
     return tuple(

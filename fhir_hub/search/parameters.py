@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
-from difflib import get_close_matches
 from typing import Any
 
 from fhir_hub.errors import NotSupported
+from fhir_hub.nearest import nearest
 from fhir_hub.r4.definitions import Definitions, SearchParameterRow
 from fhir_hub.r4.fhirpath import Filter, Path, children, compile_paths
 from fhir_hub.r4.fhirpath_text import CannotCompile
@@ -218,7 +218,7 @@ class Parameters:
     def nearest(self, resource_type: str, name: str, others: Iterable[str] = ()) -> list[str]:
         """Return the codes (and `others`) most like `name`, the likest first."""
         known = [*self.of(resource_type), *others]
-        return get_close_matches(name[:60], known, 4, 0.5)
+        return nearest(name, known, most=4, likeness=0.5)
 
     def _build(self, resource_type: str) -> Mapping[str, Parameter]:
         bases = dict.fromkeys((*_BASES, resource_type))

@@ -6,15 +6,16 @@ valid thing. Lenient handling leaves it out and says so.
 Spec: https://hl7.org/fhir/R4/search.html#errors and #return
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
+from fhir_hub.nearest import did_you_mean
+from fhir_hub.search.advice import no_type
 from fhir_hub.search.condition import HAS, LIST, MOST_VALUES, Conditions
 from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.filter import FILTER, filter_plan
@@ -168,6 +169,8 @@ class _Reading:
             _CONTROLS[name](self, value)
             if name not in _REPEATED:
                 self.once.add(name)
+        elif code in _CONTROLS:
+            raise UnknownParameter(f"{code} has no modifiers")
         elif name not in _ELSEWHERE:
             self.plans.append(self._condition(name, value))
 
@@ -201,8 +204,7 @@ class _Reading:
         known = self.parameters.definitions.resource_types
         for one in types:
             if one not in known:
-                near = _nearest(one, known)
-                raise InvalidParameter(f"_type: {one[:60]!r} is no resource type of R4{near}")
+                raise InvalidParameter(no_type("_type", one, known))
         self.resource_types = types
 
     def set_count(self, value: str) -> None:
@@ -238,7 +240,7 @@ class _Reading:
         known = self._elements() if is_known else frozenset(names)
         for name in names:
             if name not in known:
-                near = _nearest(name, known)
+                near = did_you_mean(name, known)
                 raise UnknownParameter(f"_elements: there is no element {name[:60]!r}{near}")
         self.elements += names
 
@@ -337,11 +339,6 @@ _ADVICE = (*_CONTROLS, *_INCLUDES, HAS, LIST, FILTER)
 _REPEATED = ("_sort", "_elements")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name[:60], known, 3, 0.6)
-    return f"; did you mean {', '.join(near)}?" if near else ""
-
-
 def _filled(name: str, value: str) -> None:
     if not value:
         raise InvalidParameter(f"{name} has no value")
@@ -351,4 +348,4 @@ def _one_of(name: str, value: str, known: Sequence[T]) -> T:
     for one in known:
         if one == value:
             return one
-    raise InvalidParameter(f"{name} is one of {', '.join(known)}")
+    raise InvalidParameter(f"{name} is one of {', '.join(known)}{did_you_mean(value, known)}")

@@ -3,11 +3,12 @@
 Spec: https://toml.io/en/v1.0.0
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from fhir_hub.nearest import did_you_mean
 
 PREFIX = "FHIR_HUB_"  # of the variables of the environment
 _PATH = re.compile(r"[a-z_]+(?:\.\S+)?")
@@ -63,8 +64,7 @@ def told(
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint: the nearest of the names that are known, else where they are told."""
-    found = difflib.get_close_matches(name, list(known), n=2)
-    return f"; did you mean {' or '.join(found)}?" if found else "; see docs/settings.md"
+    return did_you_mean(name, known, "see docs/settings.md", most=2)
 
 
 def _row(config: Path, path: list[str]) -> int:

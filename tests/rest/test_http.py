@@ -46,6 +46,7 @@ async def test_an_address_gets_the_status_that_r4_gives(client, method, address,
         ("Observation/$lastN", "did you mean $lastn?"),
         ("Patient/1/$nothing", "see [base]/metadata"),
         ("Patient/1/2/3/4/5", "see [base]/metadata"),
+        ("Patient/_histry", "did you mean _history?"),
     ],
 )
 async def test_of_an_operation_that_is_not_there_the_nearest_is_named(client, address, hint):

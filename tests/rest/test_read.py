@@ -56,7 +56,7 @@ async def test_what_never_was_is_not_found(client, address):
         ("Pateint", "did you mean Patient?"),
         ("patient/1", "did you mean Patient?"),
         ("Pateint/1/_history/1", "did you mean Patient?"),
-        ("Xyzzy", "(they are case-sensitive): see /metadata"),
+        ("Xyzzy", "(they are case-sensitive); see /metadata"),
     ],
 )
 async def test_of_a_type_that_r4_does_not_have_the_nearest_is_named(client, address, hint):

@@ -3,12 +3,12 @@
 The same names are parameters of `/ops/messages` and options of `fhir-hub messages` and `replay`.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from typing import get_args
 
 from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.r4.dates import date_interval
 from fhir_hub.store.base import Key, State
 from fhir_hub.store.journal import Selection
@@ -41,8 +41,8 @@ def require_known(asked: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     for name in asked:
         if name not in known:
-            near = difflib.get_close_matches(name, known) or known
-            raise UnknownParameter(f"{name[:40]!r} is no parameter; known: {', '.join(near)}")
+            near = did_you_mean(name, known, f"there are {', '.join(known)}")
+            raise UnknownParameter(f"{name[:40]!r} is no parameter{near}")
 
 
 def read_number(name: str, text: str, *, most: int = 1 << 62) -> int:

@@ -9,11 +9,10 @@ Spec: https://hl7.org/fhir/R4/elementdefinition.html#path
 """
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple
 
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.r4.definitions import Definitions, Element, Structure
 
 _STEP = re.compile(r"([A-Za-z]+)(?:\[([A-Za-z0-9._-]+)\])?")
@@ -46,16 +45,6 @@ class Target(NamedTuple):
         return is_open or resource_type in self.references
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that is not among the `known`: the nearest of them.
-
-    >>> near("CWW", ["CWE", "ST"]), near("x", ["CWE"])
-    ('; did you mean CWE?', '')
-    """
-    found = get_close_matches(name, known)
-    return f"; did you mean {', '.join(found)}?" if found else ""
-
-
 @lru_cache(maxsize=2048)  # the rows of a segment stand in the maps of many messages
 def target(definitions: Definitions, resource_type: str, path: str) -> Target:
     """Return where `path` leads in a resource of that type; raises `ValueError` if nowhere."""
@@ -73,7 +62,7 @@ def target(definitions: Definitions, resource_type: str, path: str) -> Target:
         if element is None:
             names = (one.removeprefix(f"{prefix}.") for one in structure.elements)
             there = [one for one in names if "." not in one]
-            raise ValueError(f"{prefix} has no element {name}{near(name, there)}")
+            raise ValueError(f"{prefix} has no element {name}{did_you_mean(name, there)}")
         if label and not element.is_list:
             raise ValueError(f"{prefix}.{name} is no list: an item of it cannot be named")
         step = Step(name, element.is_list, label)

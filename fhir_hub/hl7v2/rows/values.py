@@ -10,9 +10,10 @@ from fhir_hub.hl7v2.datatypes.table import CODED, DATATYPES, FHIR_TYPES
 from fhir_hub.hl7v2.drafts import Place
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.meaning.rules import CARING
-from fhir_hub.hl7v2.rows.elements import Target, near
+from fhir_hub.hl7v2.rows.elements import Target
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import Put, setter
+from fhir_hub.nearest import did_you_mean
 
 Json = dict[str, Any]
 Convert = Callable[[Value, Place], Any]
@@ -38,7 +39,7 @@ def converter(kind: str, row: Row, scope: Scope) -> tuple[Convert, str]:
         return _remembering(row, lambda value, place: coded(value, place.run.context, table)), kind
     datatype = DATATYPES.get(kind)
     if datatype is None:
-        raise ValueError(f"there is no datatype {kind}{near(kind, DATATYPES)}")
+        raise ValueError(f"there is no datatype {kind}{did_you_mean(kind, DATATYPES)}")
     fhir_type = FHIR_TYPES[kind]
 
     swap_at = _NAMED.get(kind, -1) if scope.settings.name_order == "given-first" else -1

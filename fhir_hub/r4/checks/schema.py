@@ -8,10 +8,10 @@ Spec: https://json-schema.org/draft/2020-12
 
 import re
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.r4.checks.compiled_schema import compiled
 
 if TYPE_CHECKING:
@@ -106,9 +106,8 @@ def _told(error: "ValidationError") -> Iterator[str]:
     for key in error.instance:
         if key in known or any(re.search(one, key) for one in patterns):
             continue
-        near = get_close_matches(key, known, 2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
-        yield f"{_pointer((*path, key))}: there is no such key; {hint}"
+        near = did_you_mean(key, known, f"there are: {', '.join(known)}")
+        yield f"{_pointer((*path, key))}: there is no such key{near}"
 
 
 def _references(schema: Any) -> Iterator[str]:

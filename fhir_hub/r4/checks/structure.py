@@ -6,10 +6,10 @@ circles (an extension has extensions), which is no matter as nothing is looked u
 Spec: https://hl7.org/fhir/R4/elementdefinition.html and json.html
 """
 
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from fhir_hub.errors import Issue
+from fhir_hub.nearest import nearest
 from fhir_hub.r4.checks import codes, contained, narrative, references
 from fhir_hub.r4.checks.interpreted import Interpreted, Shortcuts
 from fhir_hub.r4.checks.invariants import INVARIANTS
@@ -244,6 +244,6 @@ def _advice(structure: Structure, path: str, name: str) -> str:
             return f"give {last} of {path} in one of its types: {wanted}"
         if last == plain and name != plain:
             return f"leave {name} out: only primitive elements have it; {plain} holds extensions"
-    near = get_close_matches(plain, known, 1, 0.7)
+    near = nearest(plain, known, most=1, likeness=0.7)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"leave {name} out: {path} has no such element{hint}"

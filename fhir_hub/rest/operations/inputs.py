@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub.errors import InvalidParameter, InvalidResource, NotFound, UnknownParameter
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.rest.links import CURSOR
 from fhir_hub.rest.message import FhirRequest, Pairs
 from fhir_hub.rest.service import Service
@@ -98,7 +99,8 @@ def read_inputs(
     for name, _ in pairs:
         if allowed and name not in allowed:
             shown = ", ".join(one for one in allowed if one != CURSOR) or "no parameters"
-            raise UnknownParameter(f"{operation} takes {shown}, not {str(name)[:60]!r}")
+            near = did_you_mean(str(name), allowed)
+            raise UnknownParameter(f"{operation} takes {shown}, not {str(name)[:60]!r}{near}")
     return Inputs(operation, tuple(pairs))
 
 

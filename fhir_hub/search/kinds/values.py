@@ -11,6 +11,8 @@ from fhir_hub.errors import UnknownParameter
 _unescape = re.compile(r"\\([,|$\\])").sub
 
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
+# what others write for some of them
+_SIGNS = {">=": "ge", "<=": "le", "!=": "ne", ">": "gt", "<": "lt", "=": "eq", "~": "ap"}
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -53,13 +55,23 @@ def escape(text: str, signs: str = ",|$") -> str:
 def prefixed(text: str, known: Collection[str] = PREFIXES) -> tuple[str, str]:
     """Return the prefix (`eq` if there is none) and the rest.
 
-    Raises `UnknownParameter` for two letters in front of a digit that are no prefix.
+    Raises `UnknownParameter` for two letters or a sign in front of a digit that are no prefix.
 
     >>> prefixed("ge2024"), prefixed("-5.4")
     (('ge', '2024'), ('eq', '-5.4'))
     """
     if text[:2] in known:
         return text[:2], text[2:]
-    if text[:2].isalpha() and text[2:3].isdigit():
-        raise UnknownParameter(f"the prefix is not known; known are {', '.join(known)}")
+    for length in (2, 1):
+        written = text[:length]
+        is_prefix = written in _SIGNS or (length == 2 and written.isalpha())
+        if is_prefix and text[length : length + 1].isdigit():
+            raise UnknownParameter(_no_prefix(written, known))
     return "eq", text
+
+
+def _no_prefix(written: str, known: Collection[str]) -> str:
+    meant = _SIGNS.get(written, written.lower())
+    near = [one for one in known if one == meant] or [one for one in known if one[0] == meant[0]]
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return f"the prefix {written!r} is not known; known are {', '.join(known)}{hint}"
