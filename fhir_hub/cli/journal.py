@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _TIMEOUT_S = 600
+NOTHING = "no message is so / 没有符合条件的消息"
 
 
 def settings_of(store: str | None, config: Path | None) -> "Settings":

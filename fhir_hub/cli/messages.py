@@ -62,6 +62,8 @@ def command(
     page = journal.run(settings, search) if text else journal.run_on_store(settings, select)
     for row in page.rows:
         print(json.dumps(row, ensure_ascii=False) if as_json else journal.line(row))
+    if not page.rows and not beyond:
+        say(page.note or journal.NOTHING)
     if page.beyond:
         say(f"there may be more: --beyond {page.beyond} / 还有更多")
 

@@ -64,7 +64,7 @@ def _through(
         page = journal.ask(hub, "$replay", body | {"count": _PAGE, "beyond": beyond})
         # what comes while it works is not meant: under load there would be no end of it
         body |= {"until": page["until"]} if "until" in page else {}
-        _tell(page["messages"], rows)
+        _tell(page["messages"], rows, page.get("note", ""))
         beyond = page.get("beyond", 0)
         if not beyond:
             return rows
@@ -92,7 +92,7 @@ def _in_file(
                 count=_PAGE,
                 beyond=beyond,
             )
-            _tell(page.rows, rows)
+            _tell(page.rows, rows, page.note)
             beyond = page.beyond
             if not beyond:
                 return rows
@@ -100,7 +100,10 @@ def _in_file(
     return journal.run(settings, work)
 
 
-def _tell(page: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+def _tell(page: list[dict[str, Any]], rows: list[dict[str, Any]], note: str) -> None:
+    if not page and not rows:
+        say(note or journal.NOTHING)
+        return
     for row in page:
         print(journal.line(row), flush=True)
     rows += page

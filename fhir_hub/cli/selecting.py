@@ -13,7 +13,7 @@ import typer
 
 _HELP = {
     "state": "Such as failed or dead; several with commas.",
-    "sender": "Sending application or facility.",
+    "sender": "Sending application or facility, or both: APP|FAC.",
     "channel": "Came by this channel.",
     "type": "ORU, R01 or ORU^R01.",
     "since": "Came then or after: a date or time.",

@@ -91,7 +91,8 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
 
 
 def _page(page: Page) -> Row:
-    return {"messages": page.rows} | ({"beyond": page.beyond} if page.beyond else {})
+    more = {"beyond": page.beyond, "note": page.note}
+    return {"messages": page.rows} | {name: value for name, value in more.items() if value}
 
 
 def _paging(asked: dict[str, str]) -> dict[str, int]:

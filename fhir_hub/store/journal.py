@@ -94,8 +94,9 @@ class Kept(NamedTuple):
 class Selection:
     """Which messages of the journal; what is empty selects all.
 
-    `sender` is the application or the facility, `message_type` a type (`ORU`), a trigger event
-    (`R01`) or both (`ORU^R01`), `since` and `until` (not in it) when it came, microseconds.
+    `sender` is the application or the facility, of which `facility` is asked too if it is given;
+    `message_type` a type (`ORU`), a trigger event (`R01`) or both (`ORU^R01`), `since` and `until`
+    (not in it) when it came, microseconds.
     """
 
     states: tuple[str, ...] = ()
@@ -107,6 +108,7 @@ class Selection:
     link: Key | None = None
     numbers: tuple[int, ...] = ()
     channel: str = ""
+    facility: str = ""
 
 
 class Pruned(NamedTuple):

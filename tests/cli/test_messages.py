@@ -91,6 +91,27 @@ def test_messages_are_listed_by(run, store, options, numbers):
     assert ("--beyond 4" in ended.err) == ("--count" in options)
 
 
+def test_of_a_word_that_no_message_has_the_nearest_or_all_are_told(run, store):
+    none = "none of the newest 4 messages has"
+    for options, numbers, told in (
+        (("--sender", "LIS|SHTH01"), ["2", "4"], ""),
+        (("--sender", "LISS|SHTH01"), [], f"sender: {none} 'LISS|SHTH01'; did you mean LIS|SHTH01"),
+        (("--sender", "LISS|SHTH01"), [], "? / 最近 4 条消息中没有该发送方"),
+        (("--sender", "nobody"), [], "; there are LIS|SHTH01, EMPI|SHTH01, "),
+        (("--sender", "LIS|ZJJCHC"), [], f"{none} 'LIS|ZJJCHC'"),
+        (("--type", "xyz"), [], f"type: {none} 'xyz'; there are ORU^R01"),
+        (("--channel", "mlp"), [], f"channel: {none} 'mlp'; did you mean mllp?"),
+        (("--sender", "LIS", "--state", "failed"), [], "没有同时符合这些条件的消息"),
+        (("--control-id", "none"), [], "no message is so / 没有符合条件的消息"),
+    ):
+        ended = run("messages", *options, "--store", store)
+        found = sorted(line.split()[0] for line in ended.out.splitlines())
+        assert (ended.code, found) == (0, numbers), options
+        assert told in ended.err, options
+    ended = run("replay", "--dry-run", "--again", "--sender", "nobody", "--store", store)
+    assert (ended.out, none in ended.err) == ("0 messages would be done again\n", True)
+
+
 def test_a_message_is_shown_masked_whole_as_bytes_and_as_fhir(run, store):
     def show(*options: str) -> str:
         ended = run("messages", "show", "3", *options, "--store", store)
@@ -175,6 +196,8 @@ def test_a_message_may_rest_and_old_ones_are_removed(run, store, monkeypatch):
     ("arguments", "told"),
     [
         (("messages", "--state", "lost"), "state: one of received"),
+        (("messages", "--state", "faild"), "; did you mean failed?"),
+        (("messages", "--since", "2025", "--until", "2024"), "until: no message came before it"),
         (("messages", "--links", "Patient"), "links: write"),
         (("messages", "--since", "yesterday"), "since: not a date"),
         (("messages", "show", "99"), "no message has the number 99"),

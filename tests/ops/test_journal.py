@@ -42,18 +42,19 @@ async def test_messages_are_listed_in_pages_and_by_filter(client):
         ({"sender": "ZJJCHC", "type": "A04"}, [1]),
         ({"links": patient}, [1]),
         ({"channel": "mllp"}, [2, 1]),
-        ({"channel": "lab"}, []),
+        ({"channel": "mlp"}, []),
         ({"text": "沈^桂芬"}, [2]),
         ({"since": "2020-01-01", "until": "2021"}, []),
     ):
         found = await client.get("/ops/messages", params=asked)
         assert [one["number"] for one in found.json()["messages"]] == numbers, asked
         assert "桂" not in found.text
+        assert ("did you mean mllp" in found.text) == (asked == {"channel": "mlp"})
 
 
 async def test_what_cannot_be_asked_is_refused(client):
     for path, status, told in (
-        ("?stat=failed", 400, "known: state"),
+        ("?stat=failed", 400, "did you mean state"),
         ("?state=lost", 400, "state: one of"),
         ("?count=0x", 400, "count: write a number"),
         ("?number=-1", 400, "number: write a number"),

@@ -172,6 +172,8 @@ async def full(journal):
         (Selection(states=("failed", "dead")), [4, 3]),
         (Selection(sender="ZJJCHC"), [5, 3, 1]),
         (Selection(sender="HIS", states=("done",)), [2, 1]),
+        (Selection(sender="HIS", facility="ZJJCHC"), [5, 3, 1]),
+        (Selection(facility="ZJJCH"), []),
         (Selection(message_type="ORU"), [6, 4, 2]),
         (Selection(message_type="A08"), [5, 3, 1]),
         (Selection(message_type="ADT^A08", control_id="C3"), [3]),

@@ -23,13 +23,18 @@ def read_selection(asked: Mapping[str, str], zone: tzinfo) -> Selection:
     Raises `InvalidParameter` for a value that cannot be read, `UnknownParameter` for a name.
     """
     require_known(asked, NAMES)
+    sender, _, facility = asked.get("sender", "").partition("|")
+    since, until = _moment("since", asked, zone), _moment("until", asked, zone)
+    if until and until <= since:
+        raise InvalidParameter("until: no message came before it and after `since`; exchange them")
     return Selection(
         states=tuple(_state(one) for one in _listed(asked.get("state", ""))),
-        sender=asked.get("sender", ""),
+        sender=sender,
+        facility=facility,
         message_type=asked.get("type", "").replace("_", "^"),
         control_id=asked.get("control_id", ""),
-        since=_moment("since", asked, zone),
-        until=_moment("until", asked, zone),
+        since=since,
+        until=until,
         link=_key(asked.get("links", "")),
         channel=asked.get("channel", ""),
         numbers=tuple(read_number("number", one) for one in _listed(asked.get("number", ""))),
@@ -58,7 +63,8 @@ def _listed(text: str) -> list[str]:
 
 def _state(text: str) -> str:
     if text not in STATES:
-        raise InvalidParameter(f"state: one of {', '.join(STATES)}")
+        near = did_you_mean(text, STATES)
+        raise InvalidParameter(f"state: one of {', '.join(STATES)}{near}")
     return text
 
 

@@ -11,6 +11,7 @@ from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.errors import InvalidParameter, NotFound, VersionConflict
 from fhir_hub.hl7v2.ack import read_header
 from fhir_hub.hl7v2.journal.masked import masked
+from fhir_hub.hl7v2.journal.nothing import why_nothing
 from fhir_hub.hl7v2.journal.reasons import shown
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.store.base import Conflict, Finish
@@ -26,10 +27,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows, and the number beyond which the next page begins; 0: this is the last."""
+    """Rows, and the number beyond which the next page begins; 0: this is the last.
+
+    `note` says, of no rows, which word of what was asked no message has.
+    """
 
     rows: list[Row]
     beyond: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ class JournalDesk:
                     if len(rows) == count:
                         return Page(rows, beyond)
             if len(found) < _PAGE:
-                return Page(rows)
+                note = "" if rows else await why_nothing(self.journal, selection)
+                return Page(rows, note=note)
         return Page(rows, beyond)
 
     async def _has(self, number: int, text: str) -> bool:
@@ -131,7 +137,8 @@ class JournalDesk:
         if rows and not dry_run:
             numbers = f"{rows[0]['number']}-{rows[-1]['number']}"
             self.log("messages_replayed", who=who, messages=len(rows), numbers=numbers)
-        return Page(rows, found[count - 1].number if len(found) > count else 0)
+        note = "" if found else await why_nothing(self.journal, selection)
+        return Page(rows, found[count - 1].number if len(found) > count else 0, note)
 
     async def correct(self, number: int, raw: bytes, *, who: str) -> Row:
         """Do a corrected text in the stead of a message that failed; return how it ended.
@@ -166,7 +173,8 @@ async def listed(journal: Journal, selection: Selection, count: int, beyond: int
     """Return a page of messages, newest first, without patient data."""
     found = await journal.select(selection, count=count + 1, beyond=beyond)
     rows = [row(one) for one in found[:count]]
-    return Page(rows, found[count - 1].number if len(found) > count else 0)
+    note = "" if found or beyond else await why_nothing(journal, selection)
+    return Page(rows, found[count - 1].number if len(found) > count else 0, note)
 
 
 def row(entered: Entered) -> Row:

@@ -210,6 +210,7 @@ def _is_of(entered: Entered, selection: Selection) -> bool:
         (not wanted.states or entered.state in wanted.states)
         and (not wanted.numbers or entered.number in wanted.numbers)
         and wanted.sender in ("", message.application, message.facility)
+        and wanted.facility in ("", message.facility)
         and wanted.control_id in ("", message.control_id)
         and wanted.channel in ("", message.channel)
         and (not wanted.message_type or wanted.message_type in types)

@@ -134,6 +134,8 @@ def condition(selection: Selection) -> Document:
         where.append({"_id": {"$in": list(selection.numbers)}})
     if sender := selection.sender:
         where.append({"$or": [{"application": sender}, {"facility": sender}]})
+    if selection.facility:
+        where.append({"facility": selection.facility})
     if selection.control_id:
         where.append({"control_id": selection.control_id})
     if selection.channel:

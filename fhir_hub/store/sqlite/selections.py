@@ -33,6 +33,8 @@ def condition(connection: apsw.Connection, selection: Selection) -> tuple[list[s
         add(_among("message.number", selection.numbers), *selection.numbers)
     if sender := selection.sender:
         add("(application = ? OR facility = ?)", sender, sender)
+    if selection.facility:
+        add("facility = ?", selection.facility)
     if selection.control_id:
         add("control_id = ?", selection.control_id)
     if selection.channel:
