@@ -169,7 +169,7 @@ def test_a_source_that_does_not_exist_is_told_with_the_nearest(config):
 def test_a_variable_that_is_no_setting_is_named_with_the_nearest():
     found = unknown_variables({"FHIR_HUB_PROT": "1", "FHIR_HUB_PORT": "1", "HOME": "x"})
 
-    assert found == ["FHIR_HUB_PROT is no setting; did you mean FHIR_HUB_PORT or FHIR_HUB_HOST?"]
+    assert found == ["FHIR_HUB_PROT is no setting; did you mean FHIR_HUB_PORT, FHIR_HUB_HOST?"]
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

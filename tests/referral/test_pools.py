@@ -243,7 +243,7 @@ def test_the_more_exact_table_holds_key_by_key():
         ("[pools.a]\ncommunity_share = 1.5", "pools.a.community_share: input should be less"),
         (
             "[pools.a]\nreturn_days = 1",
-            "pools.a.return_days: there is no such key; did you mean urgent_days or return_hours",
+            "pools.a.return_days: there is no such key; did you mean urgent_days, return_hours",
         ),
         ("[prescriptions.a]\nlong_days = -1", "prescriptions.a.long_days: input should be"),
     ],
