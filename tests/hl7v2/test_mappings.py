@@ -3,6 +3,8 @@
 Spec: DESIGN 2a
 """
 
+from pathlib import Path
+
 import pytest
 from conversion_parts import (
     definitions,
@@ -14,9 +16,10 @@ from conversion_parts import (
     text_of,
 )
 
+from fhir_hub import hl7v2
 from fhir_hub.hl7v2 import er7, structure
 from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.map_files import HUB, InvalidMapping, built_in_folder, read_files
+from fhir_hub.hl7v2.map_files import HUB, InvalidMapping, built_in_folder, entries_of, read_files
 from fhir_hub.hl7v2.mappings import load_mappings
 from fhir_hub.hl7v2.path import parse_path
 
@@ -52,6 +55,35 @@ def test_the_built_in_maps_are_found_and_load():
     assert {"ADT_A01", "ADT_A39", "SIU_S12", "ORU_R01", "OMP_O09", "RDE_O11"} <= (
         mappings().structures
     )
+
+
+def test_every_table_and_map_is_read():
+    """A row reads a table, or the program by name; an entry of a message reads a segment's map."""
+    files = read_files([built_in_folder()])
+    rows = (row for one in files.segments.values() for row in one.get("field", ()))
+    program = [one.read_text("utf-8") for one in Path(hl7v2.__file__).parent.rglob("*.py")]
+    read = {row.get("table") for row in rows} | {
+        name for name in files.tables for text in program if f'"{name}"' in text
+    }
+    assert files.tables.keys() - read == set()
+    entries = (one for name in files.messages for _, one in entries_of(name, files))
+    maps = [one.get("map", ()) for one in entries]
+    used = {name for one in maps for name in ((one,) if isinstance(one, str) else one)}
+    assert files.segments.keys() - used == set()
+
+
+def test_a_hospital_service_is_of_hl7s_table_unless_the_sender_names_another():
+    def service(written):
+        visit = f"PV1|1|I||||||||{written}|||||||||V1"
+        message = lines(MSH.format("ADT^A01"), "EVN|A01|20250315101500", PID, visit)
+        return only(convert(er7.parse(message), mappings()), "Encounter")["serviceType"]["coding"]
+
+    hl7 = "http://terminology.hl7.org/CodeSystem/v2-0069"
+    assert [(one["system"], one["code"]) for one in service("内科")] == [
+        (hl7, "MED"),
+        ("http://terminology.hl7.org/CodeSystem/service-type", "382"),
+    ]
+    assert [one["system"] == hl7 for one in service("02.01^全科医疗科^WST-DEPT")] == [False]
 
 
 def test_every_file_says_its_source():
