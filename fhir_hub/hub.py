@@ -170,10 +170,10 @@ class Hub:
         """
         crew, log = self.backend.crew, self.logs.get_logger("hub").info
         taken = set[int]()
-        while crew and (numbers := await crew.take_over()):
+        while crew and (numbers := [one for one in await crew.take_over() if one not in taken]):
             log("messages_replayed", messages=len(numbers))
-            await self.receiver.replay(numbers, is_alone=True)
             taken.update(numbers)
+            await self.receiver.replay(numbers, is_alone=True)
         pending = await self.backend.journal.pending() if taken else ()
         if not taken.isdisjoint(one.number for one in pending):
             raise Unavailable("some of what was left could not be finished")

@@ -92,17 +92,13 @@ class Processing:
 
         Raises `NotKept` if it was kept early and has got lost.
         """
-        if not course.is_free:
-            try:
-                async with asyncio.timeout(course.tries.left_s):
-                    await self.journal.turn(course.number)
-            except TimeoutError:
-                return await self.fail(course, held_up(), "dead")
-        if course.is_again and (answer := await self._done(course)):
-            return answer
         while True:
-            course.attempts += 1
             try:
+                if not await self._has_turn(course):
+                    return await self.fail(course, held_up(), "dead")
+                if course.is_again and (answer := await self._done(course)):
+                    return answer
+                course.attempts += 1
                 return await self._attempt(course)
             except NotKept:
                 raise
@@ -120,6 +116,19 @@ class Processing:
                 else:
                     self.log("message_refused", number=course.number, reason=named(error))
                 return await self.fail(course, error)
+
+    async def _has_turn(self, course: Course) -> bool:
+        """Wait for the message's turn; return whether it came before time was up."""
+        if not course.is_free:
+            try:
+                async with asyncio.timeout(course.tries.left_s) as limit:
+                    await self.journal.turn(course.number)
+            except TimeoutError:
+                if limit.expired():
+                    return False
+                raise
+            course.is_free = True
+        return True
 
     async def _attempt(self, course: Course) -> bytes:
         read, received = course.read, from_microseconds(course.entered.message.received)

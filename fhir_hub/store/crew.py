@@ -37,7 +37,8 @@ class Crew(Protocol):
     async def take_over(self) -> list[int]:
         """Have this process hold the messages of those who are gone; return them, by turn.
 
-        One that has to wait for who is at work stays with who left it, until its turn comes.
+        Those too that it took over before and that have not ended. One that has to wait for who
+        is at work stays with who left it, until its turn comes.
         """
 
     async def extractions(self) -> Collection[str]:

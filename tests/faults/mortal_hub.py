@@ -15,6 +15,7 @@ import inspect
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections import Counter
@@ -35,6 +36,11 @@ from fhir_hub.server import new_event_loop
 from fhir_hub.settings import Given, Settings
 from fhir_hub.store.open import claimed, open_backend
 from fhir_hub.telemetry import Logs
+from fhir_hub.workers import apart
+from fhir_hub.workers.begin import Begun
+from fhir_hub.workers.launch import Copy
+from fhir_hub.workers.reception import Door
+from fhir_hub.workers.worker import work
 
 PR_SET_PDEATHSIG = 1
 PORTS: dict[str, object] = {"port": 0, "mllp_port": 0}
@@ -104,14 +110,37 @@ def told(call: Callable[..., Any], place: Place, reach: Callable[[], None]) -> C
     return later if inspect.iscoroutinefunction(call) else at_once
 
 
+def begin_as_copies(known: Known) -> None:
+    """Have the first process that does what was left be a copy of this one, so as mortal.
+
+    It is made now, as there is no loop and no thread yet.
+    """
+    own, other = socket.socketpair()
+    door = Door(*socket.socketpair())
+    folder = tempfile.mkdtemp(dir=Path(sys.argv[2]).parent)  # for metrics
+    if not (pid := os.fork()):
+        own.close()
+        door.own.close()
+        work(other, door.other, folder, known)
+        os._exit(0)
+    other.close()
+    door.other.close()
+    copies, begin = [Begun(Copy(pid), own, door)], apart.begin
+
+    async def begun(folder: str) -> Begun:
+        return copies.pop() if copies else await begin(folder)
+
+    apart.begin = begun
+
+
 async def live(settings: Settings, given: Given, known: Known, later: timedelta) -> None:
     """Be a hub of one process until asked to stop, so much later."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with claimed(settings.store), open_backend(settings.store) as backend:
-        hub = build(
-            settings, backend, Logs("info", "json"), None, lambda: now() + later, given, known
-        )
+        logs = Logs("info", "json")
+        finish = apart.Apart(settings, logs).finish_left
+        hub = build(settings, backend, logs, None, lambda: now() + later, given, known, finish)
         await hub.run(stop, lambda addresses: print(_as_json(addresses), flush=True))
 
 
@@ -130,6 +159,8 @@ def be(config: str, line: str, known: Known) -> None:
     if workers != "1":
         return command(None, 0, 0, store, workers, Path(config), None, ready_json=True)
     given = Given(Path(config), PORTS | {"store": store}, {})
+    if store.startswith("mongodb:"):
+        begin_as_copies(known)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(live(given.read(), given, known, timedelta(days=int(days))))
 

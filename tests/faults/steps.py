@@ -60,7 +60,9 @@ PLACES: dict[str, tuple[Place, ...]] = {
     "owed": _journal("owed"),
     "told elsewhere": (),
     "settled": _journal("settle"),
-    "left": _journal("pending"),
+    "left": _after(
+        "store.sqlite.journal:SqliteJournal.pending", "store.mongo.crew:MongoCrew.take_over"
+    ),
     "noted": _journal("note"),
     "replayed": _after("hl7v2.receive:Receiver.replay"),
     "file answered": _before("hl7v2.channels.folder:Folder._put_away"),

@@ -60,7 +60,8 @@ class World:
     def _settings(self) -> str:
         return f"""
             duplicate_days = 0
-            lease_s = 1
+            lease_s = 5
+            message_answer_s = 180
             [channels.mllp]
             processing_ids = ["P"]
             [channels.both]

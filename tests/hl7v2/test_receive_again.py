@@ -5,107 +5,14 @@ Spec: issue D, "retry with back-off; dead letters with reason, edit-and-replay"
 
 import asyncio
 
-import parts
 import pytest
 from apply_parts import conversion, identifier, observation, patient
+from hl7v2.faulty_hub import FAULT, Hub, message
 
-from fhir_hub.errors import Contended, InvalidMessage, Unavailable
-from fhir_hub.hl7v2.channels.channel import Channel
-from fhir_hub.hl7v2.journal.patience import Patience
+from fhir_hub.errors import Contended, InvalidMessage
 from fhir_hub.hl7v2.journal.reasons import shown
-from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.sender import read_answer
-from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store.base import Conflict
-
-FAULT = Unavailable("the database cannot be written now")
-
-
-class Faulty:
-    """A store or a journal whose calls fail as often as is said, or wait until they may go on."""
-
-    def __init__(self, part):
-        self._part = part
-        self.held: set[str] = set()
-        self.faults: dict[str, list[Exception]] = {}
-        self.gates: dict[str, asyncio.Event] = {}
-
-    def __getattr__(self, name):
-        call = getattr(self._part, name)
-
-        async def faulty(*values, **options):
-            if name in self.gates:
-                self.held.add(name)
-                await self.gates[name].wait()
-            if self.faults.get(name):
-                raise self.faults[name].pop()
-            return await call(*values, **options)
-
-        return faulty
-
-
-class Hub:
-    """A receiver over faulty parts."""
-
-    def __init__(self, backend, clock, answer_s=30.0, pause=None):
-        self.backend, self.store = backend, Faulty(backend.store)
-        self.journal, self.lines = Faulty(backend.journal), list[str]()
-        self.fault: Exception | None = None
-        self.status, self.maps = "final", "v1"
-        self.new_maps = list[str]()
-        ids = parts.ids()
-        self.receiver = Receiver(
-            parts.repository(self.store, clock, ids),
-            self.journal,
-            self._convert,
-            parameters=parts.parameters(),
-            channel=Channel("mllp-1", parts.ZONE),
-            clock=clock,
-            new_id=ids,
-            maps=lambda: self.maps,
-            patience=Patience(answer_s, pause or _at_once),
-            log=lambda event, **fields: self.lines.append(event),
-        )
-
-    def _convert(self, message, received, zone):
-        if self.fault:
-            raise self.fault
-        number = message.header.value(10)
-        if self.new_maps:  # while the message is read
-            self.maps = self.new_maps.pop()
-        person = patient(identifier(message.first("PID").value(3)))
-        return conversion(person, observation(number, status=self.status))
-
-    def open_all(self):
-        """Let every call go on, and senders wait."""
-        for gate in self.store.gates, self.journal.gates:
-            for event in gate.values():
-                event.set()
-        self.receiver._patience = Patience(60, _at_once)
-
-    async def holds(self, name):
-        """Wait until a gate holds somebody up."""
-        while name not in self.store.held | self.journal.held:
-            await asyncio.sleep(0)
-
-    async def send(self, control_id="C1", number="T1"):
-        return read_answer(await self.receiver.receive(message(control_id, number)))[:2]
-
-    async def states(self):
-        return [one.state for one in reversed(await self.backend.journal.recent())]
-
-    async def observations(self):
-        page = await self.backend.store.search(Query(("Observation",), EVERYTHING))
-        return [one.version_id for one in page.matches]
-
-
-async def _at_once(seconds):
-    await asyncio.sleep(0)
-
-
-def message(control_id="C1", number="T1"):
-    header = f"MSH|^~\\&|LIS|SHTH01|HUB|X|20250314||ORU^R01|{control_id}|P|2.4"
-    return f"{header}\rPID|1||{number}\r".encode()
 
 
 @pytest.fixture
@@ -316,78 +223,3 @@ async def test_a_corrected_text_is_a_message_of_its_own(hub):
     for number in (1, 2, 3):
         with pytest.raises(Conflict):
             await hub.receiver.correct(number, message(number="T9"))
-
-
-async def test_closing_leaves_what_is_under_way_to_the_next_start(hub):
-    hub.store.gates["write"] = asyncio.Event()
-    work = asyncio.create_task(hub.send())
-    while await hub.states() != ["received"]:
-        await asyncio.sleep(0)
-    await hub.receiver.close()
-    with pytest.raises(asyncio.CancelledError):
-        await work
-
-    hub.store.gates.clear()
-    assert await hub.receiver.replay() == 1
-    assert await hub.states() == ["done"]
-
-
-async def test_what_was_left_and_comes_again_does_not_overtake_what_was_left_before_it(hub):
-    hub.store.gates["write"] = asyncio.Event()
-    left = [asyncio.create_task(hub.send(control_id)) for control_id in ("C1", "C2")]
-    while await hub.states() != ["received"] * 2:
-        await asyncio.sleep(0)
-    await hub.receiver.close()
-    await asyncio.gather(*left, return_exceptions=True)
-    hub.store.gates.clear()
-    hub.journal.gates["turn"] = asyncio.Event()
-
-    again = asyncio.create_task(hub.send("C2"))
-    waits = asyncio.create_task(hub.holds("turn"))
-    await asyncio.wait((again, waits), return_when=asyncio.FIRST_COMPLETED)
-    waits.cancel()
-    assert await hub.states() == ["received"] * 2
-    hub.open_all()
-    assert await hub.receiver.replay([1, 2]) == 2
-
-    assert await again == ("C2", "AA")
-    assert await hub.states() == ["done"] * 2
-
-
-async def test_of_what_is_handed_over_only_that_is_read_and_in_its_order(hub):
-    hub.store.gates["write"] = asyncio.Event()
-    sent = [asyncio.create_task(hub.send(control_id=f"C{n}", number=f"X{n}")) for n in range(1, 4)]
-    while await hub.states() != ["received"] * 3:
-        await asyncio.sleep(0)
-    await hub.receiver.close()
-    await asyncio.gather(*sent, return_exceptions=True)
-    hub.store.gates.clear()
-    hub.journal.faults["pending"] = [FAULT]  # it may be very long
-
-    assert await hub.receiver.replay([3, 1, 9]) == 2
-    assert await hub.states() == ["done", "received", "done"]
-    assert await hub.receiver.replay([]) == 0
-    assert await hub.receiver.replay([1, 2, 3]) == 1
-    assert await hub.states() == ["done"] * 3
-
-
-class SlowAtFirst:
-    """A gate whose first visitor waits longer than those who come behind him."""
-
-    def __init__(self):
-        self.rounds = 9
-
-    async def wait(self):
-        rounds, self.rounds = self.rounds, 0
-        for _ in range(rounds):
-            await asyncio.sleep(0)
-
-
-async def test_the_first_messages_after_a_start_are_kept_as_they_came(backend, clock):
-    hub = Hub(backend, clock)
-    hub.journal.gates["select"] = SlowAtFirst()
-    ids = ["C1", "C2", "C3"]
-    await asyncio.gather(*(hub.send(control_id) for control_id in ids))
-
-    kept = reversed(await backend.journal.recent())
-    assert [one.message.control_id for one in kept] == ids

@@ -11,7 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import parts
 import pytest
+from mongo_faults import failing
 
+from fhir_hub.errors import Unavailable
 from fhir_hub.store import ending
 from fhir_hub.store.base import Conflict, Finish
 from fhir_hub.store.ending import end_tasks
@@ -176,6 +178,22 @@ async def test_one_leads_and_when_it_shows_no_life_another_does_and_does_what_it
         await first.journal.finish(Finish(1, "done", b""))
 
 
+async def test_who_was_taken_for_gone_leads_no_more_whichever_beat_tells(
+    posts, mongo_url, monkeypatch
+):
+    monkeypatch.setattr(crew, "_LEASE_S", 0.01)  # its heart is first to know
+    second = posts[1]
+    async with post(mongo_url) as first:
+        assert await first.look() == ["lead"]
+        old = first.crew.name
+        await second.connection[PROCESS].delete_one({"_id": old})
+        while first.crew.name == old:
+            await asyncio.sleep(0.001)
+
+        assert await second.look() == ["lead"]
+        assert await first.look() == ["rest"]
+
+
 async def test_who_leaves_is_not_waited_for(posts):
     first, second = posts
     await first.look()
@@ -246,6 +264,21 @@ async def test_what_one_apart_could_not_finish_another_takes_over(posts, mongo_u
     assert second.told == [[1]]
 
 
+async def test_what_was_taken_over_when_the_connection_broke_is_not_forgotten(posts, mongodb):
+    first, second = posts
+    for number in (1, 2, 3):
+        await first.journal.keep(message(number))
+    await first.crew.leave()
+    await second.crew.join()
+
+    with failing(mongodb, "update", skip=1), pytest.raises(Unavailable):
+        await second.crew.take_over()
+
+    assert await second.crew.take_over() == [1, 2, 3]
+    await second.journal.finish(Finish(2, "done", b""))
+    assert await second.crew.take_over() == [1, 3]
+
+
 async def test_what_comes_after_one_that_somebody_is_at_is_left_until_its_turn(posts, mongo_url):
     first, second = posts
     await second.journal.keep(message(1, "P1"))
@@ -254,7 +287,8 @@ async def test_what_comes_after_one_that_somebody_is_at_is_left_until_its_turn(p
             await third.journal.keep(message(number, *turns))
 
     assert await first.crew.take_over() == [4]
-    await second.journal.finish(Finish(1, "done", b""))
+    for done, by in ((4, first), (1, second)):
+        await by.journal.finish(Finish(done, "done", b""))
     assert await first.crew.take_over() == [2, 3]
 
 

@@ -1,12 +1,10 @@
 """Both drivers of MongoDB through the one door: durable, all or nothing, no text in errors."""
 
 import asyncio
-from contextlib import contextmanager
 
 import parts
 import pytest
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure
+from mongo_faults import failing
 
 from fhir_hub.app import build
 from fhir_hub.errors import Closing, TooLarge, Unavailable
@@ -65,22 +63,6 @@ async def test_transactions_in_each_other_s_way_are_run_again(connection):
     assert sorted(found) == list(range(12))
 
 
-@contextmanager
-def failing(mongodb, code, command, **mode):
-    """Have the server answer a command with an error; a real one has to be started for that."""
-    point = {"configureFailPoint": "failCommand"}
-    data = {"failCommands": [command], "errorCode": code, "appName": "fhir-hub"}
-    with MongoClient(mongodb) as client:
-        try:
-            client.admin.command(point | {"mode": mode or "alwaysOn", "data": data})
-        except OperationFailure:
-            pytest.skip("start mongod with --setParameter enableTestCommands=1")
-        try:
-            yield
-        finally:
-            client.admin.command(point | {"mode": "off"})
-
-
 @pytest.mark.parametrize("command", ["insert", "find", "commitTransaction"])
 async def test_a_transaction_whose_session_another_process_ended_is_done_once(
     connection, mongodb, command
@@ -91,7 +73,7 @@ async def test_a_transaction_whose_session_another_process_ended_is_done_once(
             await connection["resource"].insert_one({"_id": "Patient/a"}, session=session)
         return before
 
-    with failing(mongodb, 11601, command, times=1):
+    with failing(mongodb, command, 11601, times=1):
         assert await connection.transaction(work) == []
 
     assert await connection.find("resource", {}) == [{"_id": "Patient/a"}]
@@ -99,7 +81,7 @@ async def test_a_transaction_whose_session_another_process_ended_is_done_once(
 
 @pytest.mark.parametrize("code", [6, 43, 134, 175, 237, 371, 11601, 14031])
 async def test_a_passing_fault_of_the_servers_is_unavailable(connection, mongodb, code):
-    with failing(mongodb, code, "find"), pytest.raises(Unavailable, match=r"cannot .* now$"):
+    with failing(mongodb, "find", code), pytest.raises(Unavailable, match=r"cannot .* now$"):
         await connection.find("resource", {})
 
     assert await connection.find("resource", {}) == []
@@ -111,7 +93,7 @@ async def test_a_change_stream_that_was_refused_is_asked_for_again(
     monkeypatch.setattr(streams, "_REFUSED_S", 0.01)
     heard = asyncio.Event()
     stream = streams.Stream(connection, "hub", [], heard.set)
-    with failing(mongodb, 40573, "aggregate", times=1):
+    with failing(mongodb, "aggregate", 40573, times=1):
         stream.start()
         await asyncio.wait_for(heard.wait(), parts.PATIENCE_S)
     assert stream.is_open
@@ -119,7 +101,7 @@ async def test_a_change_stream_that_was_refused_is_asked_for_again(
 
 
 async def test_more_keys_than_an_index_takes_of_a_document_are_too_large(connection, mongodb):
-    with failing(mongodb, 201, "insert"), pytest.raises(TooLarge, match="100,000"), told():
+    with failing(mongodb, "insert", 201), pytest.raises(TooLarge, match="100,000"), told():
         await connection["resource"].insert_one({"_id": "Patient/a"})
 
 
@@ -198,7 +180,7 @@ async def test_who_finishes_what_was_left_says_that_an_end_was_refused(mongodb, 
     settings = load_settings(None, {"store": mongo_url}, {})
     async with open_backend(mongo_url) as backend:
         hub = build(settings, backend, Logs("critical", "json"))
-        with failing(mongodb, 8000, "commitTransaction"), pytest.raises(Unavailable):
+        with failing(mongodb, "commitTransaction", 8000), pytest.raises(Unavailable):
             await hub.finish_left()
         await hub.receiver.close()
         (entered,) = await backend.journal.pending()

@@ -47,12 +47,13 @@ class MongoCrew:
         self._connection, self._clock = connection, clock
         self._machine, self._lease_s = _machine(), _LEASE_S
         self.name = self._new_name()
-        self.is_leading, self.extraction = False, ""
+        self.is_leading, self._leads_as, self.extraction = False, "", ""
         self._joining: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
         self._last = clock()
         self._seen: dict[str, tuple[int, float]] = {}
         self.finishing: set[asyncio.Task[None]] = set()
+        self._taken: set[int] = set()  # messages of those who are gone, until they have ended
         self._has_looked = False
         connection.on_session = self._note
 
@@ -80,12 +81,14 @@ class MongoCrew:
 
     async def look(self, duties: Duties) -> None:
         """Beat, remove who is gone, lead if nobody does, have what was left finished."""
-        if not await self._beat() and self.is_leading:
+        await self._beat()
+        if self.is_leading and self.name != self._leads_as:
             self.is_leading = False
             await duties.rest()
         await self._bury()
+        name = self.name
         if not self.is_leading and await self._takes_lead():
-            self.is_leading = True
+            self.is_leading, self._leads_as = True, name
             duties.lead()
         if self.is_leading and not self.finishing and await self._left():
             task = asyncio.create_task(self._finish_left(duties))
@@ -93,15 +96,19 @@ class MongoCrew:
             task.add_done_callback(self.finishing.discard)
 
     async def take_over(self) -> list[int]:
-        """Have this process hold the messages of those who are gone; return them, by turn."""
+        """Have this process hold the messages of those who are gone; return them, by turn.
+
+        Those too that it held before and that have not ended: it may have failed on the way.
+        """
         await self.join()
         taken = []
         for number, holder in await self._left():
+            self._taken.add(number)  # first: it may be so though the answer is lost
             with told():
                 found = await self._connection[UNDER_WAY].update_one(
                     {"_id": number, "holder": holder}, {"$set": {"holder": self.name}}
                 )
-            if found.modified_count:
+            if found.matched_count:
                 taken.append(number)
         return await self._unfinished(taken)
 
@@ -162,18 +169,17 @@ class MongoCrew:
             with contextlib.suppress(Exception):  # the database does not answer now
                 await self._beat()
 
-    async def _beat(self) -> bool:
-        """Show life; return False if this process was taken for gone, and has a new name now."""
+    async def _beat(self) -> None:
+        """Show life; if this process was taken for gone it has a new name from now on."""
         beat = {"$inc": {"beat": 1}, "$set": {"lease_s": self._lease_s}}
         now = self._clock()
         with told():
             found = await self._connection[PROCESS].update_one({"_id": self.name}, beat)
         if found.matched_count:
             self._last = now
-            return True
+            return
         self.name = self._new_name()
         await self._enroll()
-        return False
 
     async def _bury(self) -> None:
         """Remove the processes that are gone."""
@@ -211,7 +217,7 @@ class MongoCrew:
         return bool(taken.modified_count)
 
     async def _left(self) -> list[tuple[int, str]]:
-        """Return the messages of those who are gone, with who left them, by turn.
+        """Return the messages of those who are gone, with who holds them, by turn.
 
         Not those that come after one that somebody is at, or will be known to have left: to wait
         for it may take longer than a message is waited for.
@@ -224,9 +230,11 @@ class MongoCrew:
             PROCESS, {"_id": {"$in": list(holders)}}, fields=["_id"]
         )
         gone = holders - {one["_id"] for one in there} - {self.name}
+        self._taken.intersection_update(one["_id"] for one in under_way)
         left, awaited = list[tuple[int, str]](), set[str]()
-        for one in under_way if gone else ():
-            if one["holder"] in gone and not awaited.intersection(one["words"]):
+        for one in under_way if gone or self._taken else ():
+            is_own = one["holder"] == self.name and one["_id"] in self._taken
+            if (is_own or one["holder"] in gone) and not awaited.intersection(one["words"]):
                 left.append((one["_id"], one["holder"]))
             else:
                 awaited.update(one["words"])
