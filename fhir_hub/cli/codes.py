@@ -4,6 +4,7 @@ A table that people fill in becomes a ConceptMap, the form in which the hub read
 """
 
 import csv
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from fhir_hub.cli import journal
-from fhir_hub.cli.say import count, fail, refuse
+from fhir_hub.cli.say import count, fail, refuse, say
+from fhir_hub.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from fhir_hub.hub import Hub
@@ -44,6 +46,9 @@ def list_(
 
     async def work(hub: "Hub") -> None:
         found = await hub.codes.tasks(sender, with_mapped=mapped)
+        if sender and not found:
+            known = {one.sender for one in await hub.codes.tasks(with_mapped=True)}
+            say(f"{sender} has no such codes{_nearest(sender, known)} / 该发送方没有此类编码")
         for one in found:
             state = "  mapped" if one.is_mapped else ""
             called = f"  {one.display}" if one.display else ""
@@ -63,14 +68,18 @@ def messages(
     """Print the numbers of the messages that a code stands in, for `replay`. 列出相关消息。"""
     from fhir_hub.hl7v2.senders.affected import affected
 
-    async def work(hub: "Hub") -> list[int]:
-        found = [one for one in await hub.codes.tasks(sender, with_mapped=True) if one.code == code]
-        numbers = [n for one in found for n in await affected(hub.backend.journal, one)]
-        return sorted(set(numbers))
+    async def work(hub: "Hub") -> list[int] | str:
+        every = await hub.codes.tasks(with_mapped=True)
+        his = [one for one in every if one.sender == sender]
+        found = [one for one in his if one.code == code]
+        numbers = {n for one in found for n in await affected(hub.backend.journal, one)}
+        if his:
+            return sorted(numbers) or did_you_mean(code, {one.code for one in his})
+        return _nearest(sender, {one.sender for one in every})
 
     numbers = _with_hub(store, config, work)
-    if not numbers:
-        fail(f"no message of {sender} has a code {code} / 没有相关消息")
+    if isinstance(numbers, str):
+        fail(f"no message of {sender} has a code {code}{numbers} / 没有相关消息")
     print(*numbers)
 
 
@@ -85,9 +94,13 @@ def import_(
         ),
     ],
     target: Annotated[str, typer.Option(help="The system of the standard codes.")],
-    out: Annotated[Path, typer.Option(help="The file to write, in MAPPINGS/conceptmaps/.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write; else one in conceptmaps/ of mappings_folder."),
+    ] = None,
     facility: Annotated[str, typer.Option(help="Whose codes they are (MSH-4).")] = "",
     system: Annotated[str, typer.Option(help="The system of the codes, if it has one.")] = "",
+    config: Config = None,
 ) -> None:
     """Make a ConceptMap of a table; without a target a code has no standard one. 导入对照表。"""
     from fhir_hub import fhirjson
@@ -98,6 +111,7 @@ def import_(
     for name, address in (("--target", target), ("--system", system)):
         if address and ":" not in address:
             refuse(f"{name}: write a system's address, such as http://loinc.org / 请写系统地址")
+    out = out or _place(file, config)
     elements = [_element(file, number, row) for number, row in _rows(file)]
     if not elements:
         fail(f"{file}: there is no code in it / 文件中没有编码")
@@ -106,6 +120,19 @@ def import_(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(fhirjson.pretty(resource) + b"\n")
     print(f"{out}: {count(len(elements), 'code')} mapped")
+
+
+def _place(file: Path, config: Path | None) -> Path:
+    """Return where the hub of those settings reads the ConceptMap of a table."""
+    from fhir_hub.settings import InvalidSettings, load_settings
+
+    try:
+        folder = load_settings(config, {}, os.environ).mappings_folder
+    except InvalidSettings as error:
+        refuse(str(error))
+    if folder is None:
+        refuse("give --out, or --config with a mappings_folder / 请指定 --out 或 mappings_folder")
+    return folder / "conceptmaps" / f"{file.stem}.json"
 
 
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
@@ -140,6 +167,10 @@ def _element(file: Path, number: int, row: dict[str, str]) -> dict[str, Any]:
     kept = {name: value for name, value in target.items() if value}
     called = {"display": row["display"]} if row.get("display") else {}
     return {"code": row["code"]} | called | {"target": [kept]}
+
+
+def _nearest(sender: str, known: set[str]) -> str:
+    return did_you_mean(sender, known, f"there are codes of {', '.join(sorted(known)) or 'nobody'}")
 
 
 def _with_hub(

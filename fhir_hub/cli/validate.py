@@ -1,5 +1,6 @@
 """`fhir-hub validate`: check files of resources as `validation = "profiles"` checks writes."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,9 @@ def command(
         list[Path],
         typer.Option(exists=True, help="A folder or .tgz of profiles, value sets. 规范包。"),
     ] = [],  # noqa: B006  # as above
+    config: Annotated[
+        Path | None, typer.Option(help="Settings in TOML: also the hub's own packages.")
+    ] = None,
     advice: Annotated[
         bool, typer.Option("--advice", help="Also print what R4 recommends. 同时显示建议。")
     ] = False,
@@ -40,7 +44,8 @@ def command(
     from fhir_hub.r4.definitions import load_definitions
 
     definitions = load_definitions()
-    check = _check(definitions, profile, package, advice=advice)
+    packages = [*_packages(config), *package]
+    check = _check(definitions, profile, packages, advice=advice)
     resources = faulty = 0
     paths = list(_files(files))
     for file in progress(paths, len(paths), "validate"):
@@ -79,6 +84,16 @@ def _check(
         return [*issues, *checks.advice(resource)] if advice else issues
 
     return check
+
+
+def _packages(config: Path | None) -> tuple[Path, ...]:
+    """Return the packages of the hub of those settings, beside the built-in ones."""
+    from fhir_hub.settings import InvalidSettings, load_settings
+
+    try:
+        return load_settings(config, {}, os.environ).profiles_folder if config else ()
+    except InvalidSettings as error:
+        refuse(str(error))
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

@@ -46,8 +46,13 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
         "2 codes",
     ]
     assert run("codes", "messages", "XIS@TEST01", "NA1", "--store", store).out == "2 3\n"
-    none = run("codes", "messages", "XIS@TEST01", "NA2", "--store", store)
-    assert (none.code, none.out) == (1, "")
+    for arguments, told in (
+        (("messages", "XIS@TEST01", "NA2"), "has a code NA2; did you mean NA1?"),
+        (("messages", "XIS|TEST01", "NA1"), "; did you mean XIS@TEST01?"),
+        (("list", "--sender", "nobody"), "; there are codes of XIS@TEST01 / 该发送方没有此类编码"),
+    ):
+        none = run("codes", *arguments, "--store", store)
+        assert (none.code, told in none.err) == (int(arguments[0] == "messages"), True), none.err
     assert run("replay", "--again", "--store", store).code == 1  # and so not all of them
 
     table, out = tmp_path / "lab.csv", tmp_path / "maps" / "conceptmaps" / "lab.json"
@@ -56,6 +61,9 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
     assert run("codes", "import", table, *options).out == f"{out}: 2 codes mapped\n"
     config = tmp_path / "hub.toml"
     config.write_text(f"mappings_folder = {json.dumps(str(tmp_path / 'maps'))}\n")
+    out.unlink()  # with the hub's settings it knows the place itself
+    told = run("codes", "import", table, *options[:4], "--config", config)
+    assert told.out == f"{out}: 2 codes mapped\n"
     left = run("codes", "list", "--store", store, "--config", config)
     assert left.out.splitlines()[1:] == ["1 code"]
 
@@ -98,6 +106,8 @@ def test_a_table_needs_to_know_whose_codes_they_are(run, tmp_path):
 
     ended = run("codes", "import", file, "--target", "http://loinc.org", "--out", "x.json")
     assert (ended.code, "--facility or --system" in ended.err) == (2, True)
+    ended = run("codes", "import", file, "--facility", "X", "--target", "http://loinc.org")
+    assert (ended.code, "give --out, or --config" in ended.err) == (2, True)
     named = ("--facility", "TEST01", "--target", "loinc", "--out", "x.json")
     ended = run("codes", "import", file, *named)
     assert (ended.code, "--target: write a system's address" in ended.err) == (2, True)

@@ -7,6 +7,7 @@ import sys
 import pytest
 import typer
 
+from fhir_hub.cli import app
 from fhir_hub.cli.say import progress, read
 
 
@@ -21,6 +22,19 @@ def test_progress_is_shown_on_a_terminal_and_yields_everything(monkeypatch):
     os.close(ours)
 
     assert b"convert" in shown
+
+
+def test_every_command_reads_the_settings_of_the_hub_by_config():
+    """But `send`, which has none, and what works on a hub through what stands before it."""
+
+    def commands(command, *names):
+        for name, one in getattr(command, "commands", {}).items():
+            yield from commands(one, *names, name)
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield " ".join(names), {option for one in command.params for option in one.opts}
+
+    found = dict(commands(typer.main.get_command(app)))
+    assert [name for name, options in found.items() if "--config" not in options] == ["send"]
 
 
 def test_a_file_that_cannot_be_read_fails_with_its_name(tmp_path, capsys):

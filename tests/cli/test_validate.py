@@ -130,6 +130,15 @@ def test_resources_are_held_against_profiles(run, file, tmp_path):
     assert run("validate", file(GOOD), "--profile", "urn:nobody").code == 1
 
 
+def test_the_packages_of_a_hub_are_known_by_its_settings(run, file, tmp_path):
+    (tmp_path / "package").mkdir()
+    file(b"{", "package/broken.json")
+    config = file(f'profiles_folder = "{tmp_path / "package"}"'.encode(), "hub.toml")
+
+    ended = run("validate", file(GOOD), "--config", config)
+    assert (ended.code, "broken.json" in ended.err) == (2, True)
+
+
 def test_a_package_that_cannot_be_read_is_wrong_usage(run, file, tmp_path):
     (tmp_path / "package").mkdir()
     file(b"{", "package/broken.json")
