@@ -171,7 +171,7 @@ def _receiver(
         new_id=new_logical_id,
         settings_of=mappings.settings,
         senders_of=mappings.senders_of,
-        maps=lambda: mappings.version,
+        maps=codes.version,
         patience=Patience(settings.message_answer_s),
         log=logs.get_logger("hl7v2").warning,
         on_invalid=metrics.observe_invalid,

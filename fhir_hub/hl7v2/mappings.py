@@ -72,13 +72,15 @@ def _keep(digest: str, scopes: Scopes) -> None:
 class Mappings:
     """The maps in force.
 
-    `version` names them: what a site calls them, if it does, and a hash of all files. `refused`
-    is what was wrong with newer ones that were not taken.
+    `of_files` names their files: what a site calls them, if it does, and a hash of all; `version`
+    also, behind a `+`, the stored ConceptMaps that were learned. `refused` is what was wrong with
+    newer ones that were not taken.
     """
 
     def __init__(self, files: MapFiles, definitions: Definitions) -> None:
         self._files = files
-        self.version = f"{files.version}-{files.digest.hexdigest()[:12]}".lstrip("-")
+        self.of_files = f"{files.version}-{files.digest.hexdigest()[:12]}".lstrip("-")
+        self.version = self.of_files
         self.refused: tuple[str, ...] = ()
         self.local_codes = LocalCodes(files.concept_maps)
         self._definitions = definitions
@@ -113,7 +115,9 @@ class Mappings:
 
     def learn(self, stored: Iterable[Mapping[str, Any]]) -> None:
         """Take what stored ConceptMaps say of local codes, after those of the files."""
-        self.local_codes = LocalCodes([*self._files.concept_maps, *stored])
+        more = LocalCodes(stored)
+        self.local_codes = LocalCodes(self._files.concept_maps).joined(more)
+        self.version = f"{self.of_files}+{more.digest()}" if more else self.of_files
         for memories in self._memories.values():
             memories.clear()
 

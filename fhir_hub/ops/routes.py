@@ -50,7 +50,7 @@ def ops_app(
     app.add_exception_handler(HTTPException, _refuse)
     add_convert(app, trials, probe.journal)
     add_codes(app, codes, probe.journal)
-    add_maps(app, trials.mappings)
+    add_maps(app, trials.mappings, codes.version)
     add_messages(app, probe.intake)
     own = app.openapi
 

@@ -3,6 +3,8 @@
 Spec: docs/senders.md
 """
 
+import json
+
 import pytest
 
 LOCAL = "https://fhir-hub.example/CodeSystem/TEST01/local"
@@ -54,6 +56,34 @@ async def results(hub, code="NA1"):
     async with hub.client() as client:
         found = await client.get("/fhir/Observation", params={"code": f"{LOCAL}|{code}"})
     return [one["resource"] for one in found.json().get("entry", ())]
+
+
+async def test_the_version_of_the_maps_tells_the_stored_conceptmaps(hub, tmp_path):
+    async def read_by(number):
+        await hub.send(oru(number, "NA1"))
+        (newest,) = await hub.hub.backend.journal.recent(count=1)
+        async with hub.client() as client:
+            assert (await client.get("/ops/maps")).json()["version"] == newest.maps
+        return newest.maps
+
+    async def put(resource, status):
+        async with hub.client() as client:
+            answer = await client.put("/fhir/ConceptMap/test01", json=resource)
+            assert answer.status_code == status
+
+    files = await read_by(1)
+    assert "+" not in files
+    await put(MAP, 201)
+    first = await read_by(2)
+    assert first.startswith(f"{files}+")
+    await put(MAP | {"title": "another name, the same codes"}, 200)
+    assert await read_by(3) == first
+    await put(MAP | {"status": "retired"}, 200)
+    assert await read_by(4) == files
+    changed = json.loads(json.dumps(MAP).replace("2951-2", "2947-0"))
+    await put(changed, 200)
+    assert (await read_by(5)) not in (first, files)
+    assert await tasks(hub, mapped="true") == {"NA1": 2}  # counted once a message
 
 
 async def test_a_code_that_no_map_knows_is_kept_counted_and_mapped_later(hub, tmp_path):

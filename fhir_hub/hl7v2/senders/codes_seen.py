@@ -53,6 +53,11 @@ class CodesSeen:
         self._lock = threading.Lock()  # long messages are converted in a thread
         self._counts: dict[tuple[str, str, str], _Count] = {}
 
+    def version(self) -> str:
+        """Return the version of the maps by which the next message is read."""
+        self._learn()
+        return self._mappings.version
+
     def convert(self, message: Message, received: str, zone: tzinfo) -> Conversion:
         """Return the conversion of a message that came at the instant `received`."""
         self._learn()

@@ -8,6 +8,7 @@ Spec: https://hl7.org/fhir/R4/conceptmap.html
 """
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
@@ -40,6 +41,16 @@ class LocalCodes:
     def of(self, system: str, code: str) -> tuple[Json, ...] | None:
         """Return the standard codings of a code, none if there are none; None if nobody knows."""
         return self._meanings.get((system, code))
+
+    def joined(self, more: "LocalCodes") -> "LocalCodes":
+        """Return what both say; of a code that both know `more` counts."""
+        both = LocalCodes()
+        both._meanings = self._meanings | more._meanings
+        return both
+
+    def digest(self) -> str:
+        """Return eight hex digits that are the same wherever the codes mean the same."""
+        return sha256(repr(sorted(self._meanings.items())).encode()).hexdigest()[:8]
 
     def __bool__(self) -> bool:
         """Say whether any code is mapped."""

@@ -85,7 +85,7 @@ class Reloading:
         except OSError as error:
             self._refuse([f"the maps cannot be read: {error.strerror}"])
         else:
-            if found.version == self._mappings.version and not self._mappings.refused:
+            if found.version == self._mappings.of_files and not self._mappings.refused:
                 self._logs.info("maps_unchanged", version=found.version)
                 return
             self._mappings.become(found)
