@@ -19,6 +19,15 @@ def part_of(element: str, index: int, part: str) -> str:
     return f"{element}[#{index}].{part}"
 
 
+def as_of(paths: Iterable[str], element: str, index: int, item: Any) -> tuple[str, ...]:
+    """Return those that are of the item that a segment makes, as they are of another item."""
+    head, whom = part_of(element, index, ""), who(item)
+    if not isinstance(whom, str):
+        return ()
+    parts = (path.removeprefix(head) for path in paths if path.startswith(head))
+    return tuple(f"{element}[{whom}].{part}" for part in parts)
+
+
 def named(draft: Draft, paths: Iterable[str]) -> Iterator[str]:
     """Yield the paths as they tell an item by whom it refers to; others as they are."""
     for path in paths:

@@ -7,13 +7,16 @@ Spec: https://hl7.org/fhir/R4/appointment.html (app-2, app-3); HL7v2 chapter 10,
 """
 
 from decimal import Decimal
+from typing import Any
 
 from fhir_hub.hl7v2 import items
 from fhir_hub.hl7v2.datatypes import codes, quantities, times, units
 from fhir_hub.hl7v2.datatypes.parts import part
+from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
 
+_BOOKED = {"AIP": "Practitioner", "AIL": "Location"}
 _STATUSES = "AppointmentStatus"
 _BY_EVENT = {"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", "S26": "noshow"}
 _CHANGES = frozenset({"S14", "S18", "S19", "S20", "S21", "S22", "S23", "S24"})
@@ -21,6 +24,7 @@ _MOST_MINUTES = 1 << 31
 _WITHOUT_TIME = ("proposed", "cancelled", "waitlist")
 _MINUTES = {"s": Decimal(1) / 60, "min": Decimal(1), "h": Decimal(60), "d": Decimal(1440)}
 _SHORT = {"S": "s", "M": "min", "H": "h", "D": "d"}
+Json = dict[str, Any]
 Paths = tuple[Path, ...]
 
 
@@ -81,6 +85,26 @@ def participant_status(place: Place, draft: Draft, paths: Paths) -> str:
     if not place.text(told):
         draft.unsaid += (items.part_of("participant", place.segment.index, "status"),)
     return "accepted"
+
+
+def booked_too(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return a participant for each further person or room that one segment books (AIP-3, AIL-3).
+
+    It is booked as the first of them is, whose item stands in the Appointment.
+    """
+    index = place.segment.index
+    first = draft.items.get((id(draft.resource), "participant", "", index))
+    _, *others = place.values(paths[0])
+    if first is None or "actor" not in first or not others:
+        return None
+    make, run = DATATYPES[_BOOKED[paths[0].segment]], place.run
+    made = [make(one, run.context) for one in others if not one.is_null]
+    actors = [run.support(one, place.segment) for one in made if one]
+    found = [first | {"actor": actor} for actor in actors if actor]
+    for one in found:
+        draft.unsaid += items.as_of(draft.unsaid, "participant", index, one)
+        draft.nulls += items.as_of(draft.nulls, "participant", index, one)
+    return found
 
 
 def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:

@@ -1,6 +1,6 @@
-"""Calls for orders and cover: amounts whose unit is in another field, orders that go on.
+"""Calls for orders: amounts whose unit is in another field, orders that go on.
 
-Spec: HL7v2 chapter 4A (RXO, RXE) and chapter 6 (IN1)
+Spec: HL7v2 chapter 4A (RXO, RXE)
 """
 
 import re
@@ -9,15 +9,12 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes import (
     codes,
     coding_systems,
-    contacts,
     identifiers,
     people,
-    places,
     quantities,
-    times,
     units,
 )
-from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, reader_of, whole
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Value
@@ -89,101 +86,6 @@ def prior_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     found = identifiers.placer_ei(value, context) if is_pair else identifiers.ei(value, context)
     found = found or (identifiers.filler_ei(value, context) if is_pair else None)
     return {"type": draft.resource["resourceType"], "identifier": found} if found else None
-
-
-def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Organization that pays: number of IN1-3, name of IN1-4, whom to ask there."""
-    number_path, name_path, address_path, *reached = paths
-    number, name = place.value(number_path), place.value(name_path)
-    called = one_line(reader_of(name)(name, 1)) if name else ""
-    identifier = None
-    if number and part(number, 1):
-        authority = part(number, 4, 1) or place.run.facility
-        system = systems.universal(part(number, 4, 2), part(number, 4, 3))
-        identifier = {
-            "system": system or systems.authority_system(authority),
-            "value": one_line(part(number, 1)),
-        }
-    parts = compact({"identifier": [identifier] if identifier else [], "name": called})
-    if parts is None:
-        return None
-    at = place.value(address_path)
-    address = places.address(at, place.run.context) if at else None
-    found = parts | ({"address": [address]} if address else {})
-    return {"resourceType": "Organization"} | found | _asked(place, *reached)
-
-
-def _asked(place: Place, person: Path | None = None, phone: Path | None = None) -> Json:
-    """Return whom to ask at an institution, and by which phones."""
-    context, found = place.run.context, []
-    for value in place.values(phone) if phone else ():
-        point = contacts.contact_point(value, context)
-        found += point if isinstance(point, list) else [point] if point else []
-    said = place.value(person) if person else None
-    name = people.human_name(said, context) if said else None
-    first = name[0] if isinstance(name, list) else name
-    return compact({"telecom": found, "contact": [{"name": first}] if first else []}) or {}
-
-
-def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Organization that holds the policy: number of IN1-10, name of IN1-11."""
-    number_path, name_path = paths
-    number, name = place.value(number_path), place.value(name_path)
-    found = identifiers.cx(number, place.run.context) if number and place.run.by_table else None
-    parts = compact(
-        {
-            "identifier": [found] if isinstance(found, dict) else [],
-            "name": one_line(reader_of(name)(name, 1)) if name else "",
-        }
-    )
-    return {"resourceType": "Organization"} | parts if parts else None
-
-
-def subscriber(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the RelatedPerson whose policy it is.
-
-    The paths are name, number, birth, address, sex, relationship, further numbers, social
-    security number and phones.
-    """
-    name, number, born, address, sex, kin, _, security, _ = map(place.value, paths)
-    patients = place.node.nearest_drafts("Patient")
-    if not (name or number) or not patients:
-        return None
-    context = place.run.context
-    called = people.human_name(name, context) if name else None
-    numbers = [identifiers.cx(one, context) for one in (number, *place.values(paths[6])) if one]
-    numbers.append(identifiers.resident(security, context) if security else None)
-    at = places.address(address, context) if address else None
-    phones = [contacts.contact_point(one, context) for one in place.values(paths[8])]
-    table = context.table("Relationship")
-    relation = codes.table_codeable_concept(kin, context, table) if kin else None
-    parts = compact(
-        {
-            "identifier": [found for found in numbers if isinstance(found, dict)],
-            "patient": {"reference": patients[0].full_url},
-            "relationship": [relation] if relation else [],
-            "telecom": [one for one in phones if isinstance(one, dict)],
-            "name": called if isinstance(called, list) else [called] if called else [],
-            "birthDate": times.date(born, context) if born else "",
-            "gender": codes.table_code(sex, context, context.table("AdministrativeSex"))
-            if sex
-            else "",
-            "address": [at] if at else [],
-        }
-    )
-    assert parts is not None
-    return {"resourceType": "RelatedPerson"} | parts if len(parts) > 1 else None
-
-
-def whole_procedure(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the procedure that this one is part of (PR1-25), by its number."""
-    value = place.value(paths[0])
-    found = identifiers.ei(value, place.run.context) if value else None
-    if found is None or not place.run.by_table:
-        return {"type": "Procedure", "identifier": found} if found else None
-    patients = place.node.nearest_drafts("Patient")
-    whole_one = {"resourceType": "Procedure", "identifier": [found], "status": "unknown"}
-    return whole_one | {"subject": {"reference": patients[0].full_url}} if patients else None
 
 
 def parent_diagnosis(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -284,35 +186,6 @@ def annotation(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     read = codes.all_text if context.by_table else codes.code_text
     texts = (read(value, context) for value in place.values(paths[0]))
     return [{"text": text} for text in texts if text] or None
-
-
-def policy_number(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Identifier of a policy: the first path's number; the others tell the insurer.
-
-    A number of the national insurance, or one that the patient holds as such, is one in its
-    system; any other is the insurer's.
-    """
-    number, *insurer_paths = paths
-    text = one_line(place.text(number))
-    if not text or identifiers.is_filler(text):
-        return None
-    said = [value for path in insurer_paths for value in place.values(path)]
-    is_national = any("NHSA" in value.raw or "医保" in value.raw for value in said)
-    held = {"system": systems.INSURANCE_CARD, "value": text}
-    if is_national or _holds(place, held):
-        return held
-    last = place.value(insurer_paths[-1])
-    authority = (part(last, 4, 1) or part(last, 1)) if last else ""
-    system = systems.authority_system(authority or place.run.facility)
-    return {"system": f"{system}/policy", "value": text}
-
-
-def _holds(place: Place, wanted: Json) -> bool:
-    return any(
-        (one.get("system"), one.get("value")) == (wanted["system"], wanted["value"])
-        for patient in place.node.nearest_drafts("Patient")
-        for one in patient.resource.get("identifier", ())
-    )
 
 
 def local_number(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -82,15 +82,18 @@ def _role(value: Value, context: Context) -> Json | None:
 
 def _person(place: Place, name_path: Path, number_path: Path, location_path: Path) -> Json | None:
     context = place.run.context
-    given, value = place.value(number_path), place.value(name_path)
+    value = place.value(name_path)
     name = people.human_name(value, context) if value else None
     at = place.value(location_path)
     facility = (part(at, 4, 1) if at else "") or place.run.facility
     numbers: list[Json] = []
-    if given and (number := one_line(part(given, 1))):
-        kind, period = kind_of_number(given, place)
+    given = [one for one in place.values(number_path) if not one.is_null]
+    for one in given if place.run.by_table else given[:1]:
+        if not (number := one_line(part(one, 1))):
+            continue
+        kind, period = kind_of_number(one, place)
         said = {"type": kind, "system": systems.practitioner(facility), "value": number}
-        numbers = [compact(said | {"period": period}) or {}]
+        numbers.append(compact(said | {"period": period}) or {})
     names = name if isinstance(name, list) else [name] if name else []
     parts = compact({"identifier": numbers, "name": names})
     return {"resourceType": "Practitioner"} | parts if parts else None

@@ -57,6 +57,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `sending_application` | MSH-3, MSH-4 | Reference to the sending system |
 | `message_entity` | MSH-10 | Reference to the message |
 | `recorded` | MSH-7, EVN-2 | instant |
+| `booked_too` | AIP-3, AIL-3 | participants: each of a field that repeats |
+| `performed`, `minutes_alone` | PR1-5, PR1-7 | dateTime or Period; else how long |
 | `booked_period` | start, offset, unit, duration, unit | Period |
 | `order_timing` | TQ1-3 to TQ1-14 | Timing |
 | `quantity_timing`, `quantity_occurrence` | TQ: ORC-7, OBR-27, RXE-1 | Timing |
@@ -94,10 +96,12 @@ from typing import Any
 
 from fhir_hub.hl7v2.calls import (
     bookings,
+    cover,
     given,
     keys,
     orders,
     participations,
+    procedures,
     providers,
     replacements,
     results,
@@ -175,6 +179,9 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "appointment_status": bookings.status,
         "booked_period": bookings.booked_period,
         "participant_status": bookings.participant_status,
+        "booked_too": bookings.booked_too,
+        "performed": procedures.performed,
+        "minutes_alone": procedures.minutes_alone,
         "contact_organization": roles.contact_organization,
         "described_code": orders.described_code,
         "document": given.document,
@@ -185,7 +192,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "facility_performer": roles.facility_performer,
         "group_number": roles.group_number,
         "home_county": roles.home_county,
-        "insurer": orders.insurer,
+        "insurer": cover.insurer,
         "joined_texts": orders.joined_texts,
         "kept": source.kept,
         "laboratory": roles.laboratory,
@@ -212,13 +219,13 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "pressure_components": results.pressure_components,
         "participating_device": participations.participating_device,
         "participation": participations.participation,
-        "policy_number": orders.policy_number,
-        "employer": orders.employer,
+        "policy_number": cover.policy_number,
+        "employer": cover.employer,
         "specimen_method": orders.specimen_method,
         "specimen_source": orders.specimen_source,
-        "subscriber": orders.subscriber,
+        "subscriber": cover.subscriber,
         "visit_participant": participations.visit_participant,
-        "whole_procedure": orders.whole_procedure,
+        "whole_procedure": procedures.whole_procedure,
         "parent_diagnosis": orders.parent_diagnosis,
         "parent_order": orders.parent_order,
         "parent_specimen": orders.parent_specimen,

@@ -20,11 +20,14 @@ from fhir_hub.hl7v2.rows.elements import Target
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import Put, setter
 from fhir_hub.hl7v2.rows.values import Convert, converter, putter
+from fhir_hub.identity import systems
 
 Act = Callable[[Place, Draft], None]
 # Each with the element that it need not make where it is there.
 Acts = tuple[tuple[str, Act], ...]
 Each = Callable[[Place, Draft, list[Value]], None]
+_FURTHER = f"{systems.BASE}/StructureDefinition/further"
+_REPEATED = "a field repeats where FHIR has one value; first taken"
 _WHOLE = ("string", "markdown", "Annotation")
 
 
@@ -36,9 +39,8 @@ def reading(
     name, number = source.segment, source.field
     is_plain = not source.component
     read = _splitter(source, row.kind in _WHOLE and not source.component)
-    is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
     is_of_own = is_plain and goal.last.is_list and not goal.parents
-    each = _each(is_single, _deleted(goal, row.kind), put, convert, is_of_own=is_of_own)
+    each = _each(goal, _deleted(goal, row.kind), put, convert, is_of_own=is_of_own)
 
     def act(place: Place, draft: Draft) -> None:
         segment = place.segment if place.segment.name == name else place.node.nearest(name)
@@ -68,12 +70,16 @@ def reading(
 
 
 def _each(
-    is_single: bool, deleted: str, put: Put, convert: Convert, *, is_of_own: bool = False
+    goal: Target, deleted: str, put: Put, convert: Convert, *, is_of_own: bool = False
 ) -> Each:
     """Return the function that puts what each of several values makes, or takes `deleted` out.
 
     Where each `is_of_own`, an item that no other row adds to, what a field says twice is said once.
+    By the tables further ones, to whom an element of one value cannot refer, extend its Reference.
     """
+    is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
+    is_alone = goal.types == ("Reference",) and not goal.parents
+    further = goal.last.name if is_alone else ""
 
     def each(place: Place, draft: Draft, values: list[Value]) -> None:
         run, took = place.run, False
@@ -84,6 +90,11 @@ def _each(
                 if deleted:
                     draft.nulls.append(deleted.replace("[#]", f"[#{place.segment.index}]"))
                 continue
+            if took and is_single and not (further and run.by_table):
+                if value:  # nothing is made of it: a doctor to whom nothing refers
+                    run.issue("repeated-value", _REPEATED)
+                    break
+                continue
             made = convert(value, place)
             if made is None:
                 continue
@@ -92,9 +103,10 @@ def _each(
                 if made is None:
                     continue
             if took and is_single:
-                run.issue("repeated-value", "a field repeats where FHIR has one value; first taken")
-                break
-            if type(made) is list:
+                held = draft.resource[further]
+                more = [*held.get("extension", ()), {"url": _FURTHER, "valueReference": made}]
+                draft.resource[further] = held | {"extension": more}
+            elif type(made) is list:
                 for one in made:
                     took = put(draft, place, index, one) or took
             else:

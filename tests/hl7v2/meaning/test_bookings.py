@@ -90,3 +90,13 @@ async def test_a_change_without_a_state_leaves_it(say, only):
     await say("SIU^S14", "1100", *booking(state="Booked"))
     await say("SIU^S14", "1200", *booking(begins=""))
     assert (await only("Appointment"))["status"] == "booked"
+
+
+async def test_what_an_update_leaves_empty_of_two_rooms_of_one_segment_stays(say, only):
+    both = {"f3": "R1^^^SHTH01~R2^^^SHTH01"}
+    await say("SIU^S12", "0900", *booking(room(**both, f12="Pending^^99", **FULL)))
+    before = await only("Appointment")
+    assert [one["status"] for one in before["participant"]].count("tentative") == 2
+    await say("SIU^S14", "1000", *booking(room(**both)))
+
+    assert await only("Appointment") == before

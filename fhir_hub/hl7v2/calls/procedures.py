@@ -1,0 +1,55 @@
+"""Calls for procedures: when one was done, and the whole that it is part of.
+
+Spec: HL7v2 chapter 6 (PR1); https://build.fhir.org/ig/HL7/v2-to-fhir (PR1)
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import identifiers, quantities, times
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+
+
+def performed(place: Place, draft: Draft, paths: Paths) -> Typed | None:
+    """Return when it was done: a Period of a time (PR1-5) and its minutes (PR1-7), else the time.
+
+    A day is no moment from which minutes could be counted.
+    """
+    begun = _begun(place, paths[0])
+    if not begun:
+        return None
+    lasts = _minutes(place, paths[1])
+    end = times.after(begun, lasts) if lasts and "T" in begun else None
+    return Typed("Period", {"start": begun, "end": end}) if end else Typed("dateTime", begun)
+
+
+def minutes_alone(place: Place, draft: Draft, paths: Paths) -> Decimal | None:
+    """Return how many minutes it took (PR1-7), where `performed` has no end that tells so."""
+    lasts, begun = _minutes(place, paths[0]), _begun(place, paths[1])
+    return None if lasts and "T" in begun and times.after(begun, lasts) else lasts
+
+
+def _begun(place: Place, path: Path) -> str:
+    value = place.value(path)
+    return (times.date_time(value, place.run.context) or "") if value else ""
+
+
+def _minutes(place: Place, path: Path) -> Decimal | None:
+    number = quantities.read_decimal(place.text(path))
+    return number if number and number > 0 else None
+
+
+def whole_procedure(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the procedure that this one is part of (PR1-25), by its number."""
+    value = place.value(paths[0])
+    found = identifiers.ei(value, place.run.context) if value else None
+    if found is None or not place.run.by_table:
+        return {"type": "Procedure", "identifier": found} if found else None
+    patients = place.node.nearest_drafts("Patient")
+    whole_one = {"resourceType": "Procedure", "identifier": [found], "status": "unknown"}
+    return whole_one | {"subject": {"reference": patients[0].full_url}} if patients else None
