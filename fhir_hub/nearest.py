@@ -11,15 +11,20 @@ _LONGEST = 60  # what is longer is no slip, and costs time to compare
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3, likeness: float = 0.6) -> list[str]:
-    """Return the names most like `name`, the likest first; large and small letters are alike.
+    """Return the names most like `name`, the likest first, or else those that it begins.
 
-    >>> nearest("birthdat", ["birthDate", "name"]), nearest("PATIENT", ["Patient"])
-    (['birthDate'], ['Patient'])
+    Large and small letters are alike.
+
+    >>> nearest("birthdat", ["birthDate", "name"]), nearest("mllp", ["port", "mllp_port"])
+    (['birthDate'], ['mllp_port'])
     """
     folded: dict[str, list[str]] = {}
     for one in known:
         folded.setdefault(one.casefold(), []).append(one)
-    near = get_close_matches(name[:_LONGEST].casefold(), folded, most, likeness)
+    asked = name[:_LONGEST].casefold()
+    near = get_close_matches(asked, folded, most, likeness)
+    if not near and len(asked) > 2:
+        near = [one for one in folded if one.startswith(asked)]
     return [one for found in near for one in folded[found]][:most]
 
 

@@ -8,6 +8,7 @@ Spec: HL7v2 chapter 2, 2.10.3 (batch); HL7 Minimal Lower Layer Protocol
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterable
 from typing import NamedTuple
@@ -99,6 +100,10 @@ class _Connection:
         self.writer.write(frame(message))
         await self.writer.drain()
         while data := await self.reader.read(1 << 16):
+            if data.startswith(b"HTTP/"):
+                raise InvalidMessage(
+                    "this is a port of HTTP, not of MLLP / 该端口是 HTTP 端口", error_code="100"
+                )
             if blocks := self.framer.feed(data):
                 return blocks[0].raw
         raise ConnectionResetError
@@ -115,8 +120,13 @@ async def _connect(
             return _Connection(*await asyncio.open_connection(host, port, ssl=tls))
     except ssl.SSLError as error:
         raise Unavailable(f"TLS with {host}:{port} / TLS 握手失败: {_of_tls(error)}") from None
-    except (TimeoutError, OSError):
-        raise Unavailable(f"nobody answers at {host}:{port} / 无法连接 {host}:{port}") from None
+    except (socket.gaierror, UnicodeError):  # the second: it can be no name
+        raise Unavailable(f"no host is known by the name {host} / 无法解析主机名") from None
+    except (TimeoutError, OSError) as error:
+        told = f"nobody answers at {host}:{port} / 无法连接 {host}:{port}"
+        if tls and not isinstance(error, ConnectionRefusedError):
+            told = f"no TLS from {host}:{port}: is it an mllp:// port? / 对方未使用 TLS"
+        raise Unavailable(told) from None
 
 
 def _of_tls(error: ssl.SSLError) -> str:

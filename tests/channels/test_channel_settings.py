@@ -51,6 +51,7 @@ CERTIFICATE = 'certificate = "a.pem"\n'
             "channels.b.folder: it is the folder of a",
         ),
         ("prot = 1", 2, "prot is no setting; did you mean port"),
+        ("mllp = 1", 2, "mllp is no setting; did you mean mllp_"),
         ("port = 99999", 2, "port: input should be less than"),
         ("[sources.rest]\nreferences = 1", 3, "sources.rest.references: input should be"),
         ("[chanels.lab]\nport = 1", 2, "chanels is no setting; did you mean channels"),

@@ -1,6 +1,7 @@
 """Sending files over MLLP: what is sent, what is heard, and what happens when nobody answers."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -167,6 +168,23 @@ async def test_an_answer_that_is_no_acknowledgment_is_a_result(listen):
     (result,) = await sent(await listen(handle), message())
 
     assert result.text.startswith("the answer is no acknowledgment")
+
+
+async def test_a_port_of_another_protocol_and_a_name_of_nobody_are_told():
+    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.read(1 << 16)).startswith(b"\x0b"):
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(http, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (result,) = await sent(port, message())
+        assert "this is a port of HTTP, not of MLLP / 该端口是 HTTP 端口" in result.text
+        with pytest.raises(Unavailable, match=f"no TLS from 127.0.0.1:{port}: .* / "):
+            await anext(send([message()], "127.0.0.1", port, tls=ssl.create_default_context()))
+    with pytest.raises(Unavailable, match=r"no host is known by the name a\.\.b"):
+        await anext(send([message()], "a..b", port))
 
 
 async def test_nobody_listening_is_an_error_that_names_the_address(listen):

@@ -99,15 +99,22 @@ async def test_a_database_of_another_program_is_refused(tmp_path):
         open_backend(f"sqlite:{path}")
 
 
-@pytest.mark.parametrize("make", ["text", "folder", "below a file"])
-def test_a_path_that_cannot_be_used_is_refused(tmp_path, make):
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        ("text", "it is no file of SQLite"),
+        ("folder", "it is a folder, or there are no rights to it"),
+        ("below a file", "File exists"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_refused(tmp_path, make, why):
     path = tmp_path / "x"
     if make == "folder":
         path.mkdir()
     else:
         path.write_text("not a database, but longer than its header" * 100)
 
-    with pytest.raises(CannotOpen, match="cannot open"):
+    with pytest.raises(CannotOpen, match=f"cannot open the database .*: {why} / "):
         open_backend(f"sqlite:{path / 'below' if make == 'below a file' else path}")
 
 

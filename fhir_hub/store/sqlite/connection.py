@@ -13,6 +13,14 @@ from fhir_hub.store.sqlite.compacting import keep_track
 _PAGE_BYTES = 4096
 LOG_PAGES = 16_384  # a page of it that is written again before it goes back goes back once
 _LOG_BYTES = 2 * LOG_PAGES * _PAGE_BYTES
+_REASONS = (
+    (apsw.FullError, "the disk is full"),
+    (apsw.IOError, "the disk takes no more"),
+    (apsw.ReadOnlyError, "it is read-only"),
+    (apsw.CorruptError, "the file is damaged; fhir-hub check says where"),
+    (apsw.NotADBError, "it is no file of SQLite"),
+    (apsw.CantOpenError, "it is a folder, or there are no rights to it"),
+)
 _STATEMENTS = 256  # kept compiled, by SQL text
 # of the writer: what is kept is a ring, and each use of any statement moves it one place on
 _WRITER_STATEMENTS = 512  # apsw takes no more
@@ -36,11 +44,17 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         connection.execute("PRAGMA cache_size = -32768")
     except (OSError, apsw.Error) as error:
-        reason = type(error).__name__
+        reason = error.strerror if isinstance(error, OSError) else reason_of(error)
+        reason = reason or type(error).__name__
         raise CannotOpen(
-            f"cannot open the database {path} ({reason}) / 无法打开数据库文件"
+            f"cannot open the database {path}: {reason} / 无法打开数据库文件"
         ) from None
     return connection
+
+
+def reason_of(error: Exception) -> str:
+    """Return why SQLite could not, in words of people; empty if there are none."""
+    return next((told for kind, told in _REASONS if isinstance(error, kind)), "")
 
 
 def open_reader(path: Path, cache_kib: int, mapped_mb: int = 0) -> apsw.Connection:

@@ -21,18 +21,13 @@ from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.store.base import Broken, Conflict
 from fhir_hub.store.groups import COMPANY_S, GROUP_SIZE, Groups, Job
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
+from fhir_hub.store.sqlite.connection import reason_of
 
 T = TypeVar("T")
 Work = Callable[[], Any]
 
 ALONE = GROUP_SIZE + 1  # the size of a work that is a group by itself, in the thread
 _BUSY_MS = 10_000
-_REASONS = (
-    (apsw.FullError, ": the disk is full"),
-    (apsw.IOError, ": the disk takes no more"),
-    (apsw.ReadOnlyError, ": it is read-only"),
-    (apsw.CorruptError, ": the file is damaged; fhir-hub check says where"),
-)
 
 
 class Book(Protocol):
@@ -176,5 +171,5 @@ class Writer:
 
 
 def _unavailable(error: apsw.Error) -> Unavailable:
-    why = next((text for kind, text in _REASONS if isinstance(error, kind)), "")
-    return Unavailable(f"the database cannot be written now{why}")
+    why = reason_of(error)
+    return Unavailable(f"the database cannot be written now{why and ': '}{why}")
