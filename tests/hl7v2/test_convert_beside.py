@@ -41,6 +41,18 @@ def test_a_diagnosis_of_the_visit_is_one_of_its_episode(by_table):
     assert (code(found["role"]), found["rank"]) == ("DD", 2)
 
 
+def test_a_visit_behind_its_diagnoses_says_what_each_is_for():
+    diagnosis = "DG1|1||{}^病^I10|||{}" + "|" * 9 + "{}"
+    told = [diagnosis.format("K63.3", "F", "1"), diagnosis.format("I10", "A", "")]
+    pv1 = "PV1|1|I" + "|" * 17 + "V1"
+    conversion = made("REF^I12^REF_I12", "RF1|P|R", "PRD|RP|李^明", *told, pv1)
+    found = only(conversion, "Encounter")["diagnosis"]
+    codes = [code(target(conversion, one["condition"])["code"]) for one in found]
+    assert codes == ["K63.3", "I10"]
+    assert [code(one["use"]) for one in found] == ["DD", "AD"]
+    assert [one.get("rank") for one in found] == [1, None]
+
+
 def test_the_severity_of_an_allergy_is_its_criticality_by_the_table():
     allergy = "AL1|1|DA|P^青霉素|SV|皮疹"
     found = only(made("ADT^A08^ADT_A01", allergy), "AllergyIntolerance")

@@ -281,6 +281,7 @@ def test_a_place_may_have_a_number_of_its_own_alone():
 def test_a_visits_number_says_who_assigned_it_where_and_how_it_is_checked():
     found, conversion = admitted(f19="V1^^5^AU^VN^FAC", f37="D^1")
     (number,) = found["identifier"]
+    assert number["type"]["text"] == "visit number"
     assert (number["value"], values(target(conversion, number["assigner"]))) == ("V1", ["AU"])
     check, facility = number["extension"]
     assert check["valueString"] == "5"
@@ -288,6 +289,13 @@ def test_a_visits_number_says_who_assigned_it_where_and_how_it_is_checked():
     assert values(target(conversion, facility["valueReference"])) == ["FAC"]
     going = target(conversion, found["hospitalization"]["destination"])
     assert (going["mode"], going["type"][0]["coding"][0]["code"]) == ("kind", "D")
+
+
+def test_who_takes_part_in_a_visit_is_called_as_the_tables_call_it():
+    found, _ = admitted(f7="D1", f8="D2", f9="D3", f17="D4")
+    kinds = [one["type"][0] for one in found["participant"]]
+    assert kinds[0]["coding"][0]["display"] == "attender"
+    assert [one["text"] for one in kinds[1:]] == ["referrer", "consultant", "admitter"]
 
 
 def test_an_authority_that_is_a_system_is_no_institution():

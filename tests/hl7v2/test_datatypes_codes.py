@@ -123,6 +123,7 @@ def test_one_coding_code_or_text_may_be_asked_for():
         ("AppointmentStatus", "^已取消", "cancelled"),
         ("AppointmentStatus", "Noshow^未到^HL70278", "noshow"),
         ("ParticipantStatus", "x", "accepted"),
+        ("ParticipantStatus", "Dc", "declined"),
         ("EncounterStatus", "O", "in-progress"),
         ("AllergyCategory", "DA", "medication"),
         ("AllergySeverity", "MO", "moderate"),

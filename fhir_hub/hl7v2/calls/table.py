@@ -71,6 +71,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
 | `financial_class`, `financial_period` | PV1-20 | CodeableConcept, Period of a Coverage |
 | `narrative` | PV2-12 | Narrative |
+| `earlier_diagnoses` | DG1-6, DG1-15 | diagnoses before their visit, with use and rank |
 | `place_identifier`, `place_name`, `place_kind` | NPU-1 | Identifier, name, kind of a bed |
 | `moved_number`, `number_moved_here` | MRG-1, PID-3 | Identifiers that A43 moves, and PID lacks |
 | `manifestations` | AL1-5 | a CodeableConcept of each repetition: its text, or its code |
@@ -158,6 +159,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "document_order": given.document_order,
         "strength": given.strength,
         "assigned_place": visits.assigned_place,
+        "earlier_diagnoses": visits.earlier_diagnoses,
         "financial_class": visits.financial_class,
         "financial_period": visits.financial_period,
         "narrative": visits.narrative,

@@ -1,4 +1,4 @@
-"""Calls for a visit: the bed in the state that PV1-40 says, and what PV2-12 tells of it.
+"""Calls for a visit: the bed in the state that PV1-40 says, what PV2-12 tells, its diagnoses.
 
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (PV1[Encounter], PV2[Encounter]); R4 narrative.html
 """
@@ -7,12 +7,13 @@ from html import escape
 from typing import Any
 
 from fhir_hub.hl7v2.calls.roles import made
-from fhir_hub.hl7v2.datatypes import codes, places, times
-from fhir_hub.hl7v2.datatypes.parts import part, whole
+from fhir_hub.hl7v2.datatypes import codes, places, texts, times
+from fhir_hub.hl7v2.datatypes.parts import compact, part, whole
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.path import Path
 
 _BED_STATUS, _FINANCIAL_CLASS = "BedStatus", "FinancialClass"
+_DIAGNOSIS_USE = "DiagnosisUse"
 _A_DAY = len("20250310")
 Json = dict[str, Any]
 
@@ -77,6 +78,20 @@ def financial_period(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Jso
 
 def _is_since(text: str) -> bool:
     return len(text) >= _A_DAY and text[:_A_DAY].isdigit()
+
+
+def earlier_diagnoses(place: Place, draft: Draft, paths: tuple[Path, ...]) -> list[Json]:
+    """Return the diagnoses that stand before their visit (REF), each with its use and its rank."""
+    context, found = place.run.context, []
+    table = context.table(_DIAGNOSIS_USE)
+    for one in place.node.nearest_drafts("Condition"):
+        there = Place(one.segment, place.node, place.run)
+        use, rank = (there.value(path) for path in paths)
+        said: Json = {"condition": {"reference": one.full_url}}
+        said["use"] = codes.table_codeable_concept(use, context, table) if use else None
+        said["rank"] = texts.positive_int(rank, context) if rank else None
+        found.append(compact(said) or {})
+    return found
 
 
 def narrative(place: Place, draft: Draft, paths: tuple[Path, ...]) -> Json | None:

@@ -109,7 +109,8 @@ def visit(value: Value, context: Context) -> Json | list[Json] | None:
     found = identifiers.visit(value, context)
     if not isinstance(found, dict):
         return found
-    found = {**found, "type": {**(identifiers.identifier_type("VN", context) or {})}}
+    kind = identifiers.identifier_type("VN", context) or {}
+    found = {**found, "type": {**kind, "text": "visit number"}}
     return _with_institutions(value, found, context)
 
 
