@@ -177,6 +177,30 @@ def told_later(world: World, tag: str) -> None:
     world.until(lambda: control_id(told) in {one.control_id for one in world.dead()})
 
 
+def by_rest(world: World, tag: str) -> None:
+    """A patient who comes by FHIR, of whom a partner is told."""
+    name, number = {"family": "Ausgang", "given": [tag]}, {"system": "urn:steps", "value": tag}
+    body = {"resourceType": "Patient", "identifier": [number], "name": [name]}
+    headers = {"If-None-Exist": f"identifier=urn:steps|{tag}"}
+    assert world.ask("POST", "fhir/Patient", json=body, headers=headers).is_success
+    world.until(lambda: world.is_delivered("his", tag))
+
+
+def asked(world: World, tag: str) -> None:
+    """A query about one who is not known, and about him when he is."""
+    (nobody,) = world.answers(_query(tag, "A"))
+    assert b"\rQAK|T|NF" in nobody
+    assert world.deliver(visit(tag, "B")) == ["AA"]
+    (found,) = world.answers(_query(tag, "C"))
+    assert b"\rQAK|T|OK" in found
+    assert f"|{tag}P^^^".encode() in found
+
+
+def _query(tag: str, place: str) -> bytes:
+    head = f"MSH|^~\\&|LIS|SHTH01|FHIRHUB|QPRHP|20250314103000||QBP^Q22^QBP_Q21|{tag}{place}|P|2.5"
+    return f"{head}\rQPD|Q22^Find|T|@PID.3.1^{tag}P\rRCP|I\r".encode()
+
+
 def aged(world: World, tag: str) -> None:
     """A message whose bytes are removed when it is old; that it came is known all the same."""
     raw = message(tag, "A")
@@ -201,6 +225,7 @@ _APPLIED = ("converted", "applied", "written")
 _TWICE = ("telling", "told", "heard", "settled")
 _FILE = ("file answered", "answer written", "file moved")
 _OUT = ("chosen", "in the outbox", "sent", "silent", "matched", "taken", "delivered")
+_OUT_BY_REST = tuple(step for step in _OUT if step != "silent")
 JOURNEYS: dict[str, Journey] = {
     "results": Journey(
         results, ("read", "decoded", *_KEPT, *_APPLIED, "answering", "answered", "ended")
@@ -212,6 +237,8 @@ JOURNEYS: dict[str, Journey] = {
     "file": Journey(file, ("read", *_KEPT, *_APPLIED, "answering", *_FILE)),
     "by hand": Journey(by_hand, ("refused", "ended", *_KEPT, "reopened", *_APPLIED)),
     "outbound": Journey(outbound, _OUT),
+    "by rest": Journey(by_rest, ("committing", "committed", "written", *_OUT_BY_REST)),
+    "asked": Journey(asked, ("read", *_KEPT, "ended", "answering", "answered")),
     "told later": Journey(told_later, ("said later", "dead")),
     "aged": Journey(aged, ("pruned",)),
 }

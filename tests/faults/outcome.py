@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from faults.world import World
@@ -50,13 +50,13 @@ def shapes(world: World) -> dict[str, Shape]:
 
 def states(world: World) -> dict[str, Counter[str]]:
     """Return the states of the messages in the journal, by the tag of their unit."""
-    found: dict[str, Counter[str]] = {}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     beyond = 0
     while True:
         page = world.ask("GET", f"ops/messages?count=1000&beyond={beyond}").json()
         for one in page["messages"]:
             if tag := TAG.search(one["controlId"]):
-                found.setdefault(tag[0], Counter())[one["state"]] += 1
+                found[tag[0]][one["state"]] += 1
         if not (beyond := page.get("beyond", 0)):
             return found
 

@@ -191,6 +191,11 @@ class World:
 
     def deliver(self, *messages: bytes) -> list[str]:
         """Send messages at once, over a connection each; return their codes when all have one."""
+        answers = self.answers(*messages)
+        return [self.note(*one) for one in zip(messages, answers, strict=True)]
+
+    def answers(self, *messages: bytes) -> list[bytes]:
+        """Send messages at once, over a connection each; return their answers when all have one."""
         missing = list(messages)
         answers: dict[bytes, bytes] = {}
         while missing:
@@ -200,7 +205,7 @@ class World:
             except OSError:
                 self.gone()
             missing = [one for one in missing if one not in answers]
-        return [self.note(one, answers[one]) for one in messages]
+        return [answers[one] for one in messages]
 
     def _deliver(self, messages: Iterable[bytes], answers: dict[bytes, bytes]) -> None:
         connections: list[tuple[bytes, Mllp]] = []
