@@ -115,6 +115,8 @@ def withdrawing(stored: Json, resource: Json, converted: Converted, teller: Tell
         if text not in before or _is_there(new, stored):
             marks[text] = new
     kept = [one for one in marks.values() if not (one.is_of_one and _is_there(one, resource))]
+    if kept == list(before.values()):  # nothing new: also the order of the extensions stays
+        return resource
     meta = {**resource.get("meta", {})}
     others = [one for one in meta.pop("extension", ()) if one.get("url") != WITHDRAWN]
     extension = [*others, *(mark.extension for mark in kept)]

@@ -152,6 +152,18 @@ async def test_a_clock_that_runs_ahead_does_not_keep_later_messages_out(say, onl
     assert phones(await only("Patient")) == {"13000000002"}
 
 
+async def test_nothing_new_after_a_deletion_makes_no_new_version(say, only):
+    await say("ADT^A01", "1000", person(), visit(f10="MED"))
+    await say("ADT^A08", "1100", person(f8='""'), visit(f10='""'))
+    deleted = await only("Patient"), await only("Encounter")
+    assert ("gender" in deleted[0], "serviceType" in deleted[1]) == (False, False)
+    await say("ADT^A08", "1200", person(f8=""), visit(f10=""))
+    assert (await only("Patient"), await only("Encounter")) == deleted
+
+    await say("ADT^A08", "1300", person(f8='""'), visit(f10='""'))  # taken away once more
+    assert (await only("Patient"), await only("Encounter")) == deleted
+
+
 async def test_the_same_facts_later_make_no_new_version(say, only):
     for at in ("1000", "1100", "1200"):
         await say("ADT^A08", at, person(phone="13000000001"), visit())
