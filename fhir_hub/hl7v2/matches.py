@@ -21,6 +21,7 @@ Owners = dict[tuple[str, tuple[str, str]], Draft]
 Ordered = dict[tuple[str, tuple[str, str]], list[Draft]]
 _NO_NUMBERS: list[Json] = []
 _BY_NUMBER = ("identifier",)
+_BY_KEY = ("key",)
 _CODES = ("code", "vaccineCode", "medicationCodeableConcept")
 
 
@@ -42,6 +43,8 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
         held = held if type(held) is list else [held]
         if entry.match == ("identity",):
             draft.match = tuple((one.system, one.value) for one in match.numbers(held))
+        elif entry.match == _BY_KEY:
+            draft.match = keys
         elif entry.match == _BY_NUMBER:
             numbers = pairs(held) if held else ()
             draft.match = keys + numbers

@@ -55,10 +55,10 @@ class Plan(NamedTuple):
 class Entry:
     """What one segment does: make the resource `name`, or add to it (`adds`).
 
-    `match` is `identity`, `identifier`, types of identifiers in order of preference, or empty:
-    always a new one. One of mode `table` runs only where the standard's tables are followed in
-    full. With `takes_out`, what its rows make is taken out of what is stored; one that `joins` adds
-    to what an earlier segment made by it. It `takes` those fields of its segment: bit n is field n.
+    `match` is `identity`, `identifier`, `key`, types of identifiers in order of preference, or
+    empty: always a new one. One of mode `table` runs only where the standard's tables are followed
+    in full. With `takes_out`, its rows make what is taken out of what is stored; one that `joins`
+    adds to what an earlier segment made by it. It `takes` fields of its segment: bit n is field n.
     """
 
     where: str

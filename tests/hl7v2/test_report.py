@@ -210,10 +210,12 @@ def test_a_unit_that_no_value_can_have_is_kept():
     assert by_path(converted(text))["OBX-6"].state == "preserved"
 
 
-def test_values_of_one_observation_are_components_with_its_range():
+@pytest.mark.parametrize("before", [(), ("OBR|1|P1|F1|X^x",), ("OBR|1|P1|F1|X^x", "SPM|1|||BLD")])
+def test_values_of_one_observation_are_components_with_its_range(before):
     text = lines(
         "MSH|^~\\&|LIS|H|||20250314||ORU^R01|C1|P|2.5",
         "PID|1||T1",
+        *before,
         "OBX|1|NM|A^a||60~120|mg|70-80||||F",
     )
     conversion = converted(text)

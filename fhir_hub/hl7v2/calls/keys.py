@@ -73,13 +73,13 @@ def _numberless(place: Place, draft: Draft, pieces: list[str]) -> Json | list[Js
     asked = place.value(Path("OBR", 4))
     visit = "" if any(moments) else one_line(place.text(Path("PV1", 19)))
     more = [_code(asked.raw, asked.encoding) if asked else "", visit]
-    before = _natural(place, draft, [*pieces, *moments])
+    before = natural(place, draft, [*pieces, *moments])
     if not any((*moments, visit)):
         return _unplaced(place, draft, [*pieces, *moments, *more], before)
     if not any(more):
         return before
     draft.earlier = ((before["system"], before["code"]),)  # of a build before 27 November 2026
-    return _natural(place, draft, [*pieces, *moments, *more])
+    return natural(place, draft, [*pieces, *moments, *more])
 
 
 def _unplaced(place: Place, draft: Draft, texts: list[str], kind: Json) -> list[Json]:
@@ -87,10 +87,10 @@ def _unplaced(place: Place, draft: Draft, texts: list[str], kind: Json) -> list[
 
     By the second one that says the same again, or corrects it, finds the newest (`parted.py`).
     """
-    kind = _natural(place, draft, texts) if any(texts[-2:]) else kind
+    kind = natural(place, draft, texts) if any(texts[-2:]) else kind
     draft.earlier = ((kind["system"], kind["code"]),)
     sent = place.text(Path("MSH", 7)) or place.run.control_id
-    return [_natural(place, draft, ["sent", sent, *texts]), kind]
+    return [natural(place, draft, ["sent", sent, *texts]), kind]
 
 
 def _was_known(place: Place, draft: Draft, order: _Order, key: str) -> None:
@@ -145,7 +145,7 @@ def _read_order(place: Place, paths: Paths) -> _Order:
 def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the key, a tag, of what has no number: by sender, patient and the given fields."""
     texts = [_text_at(place, path) for path in paths]
-    return _natural(place, draft, texts) if any(texts) else None
+    return natural(place, draft, texts) if any(texts) else None
 
 
 def unplaced_key(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
@@ -165,10 +165,10 @@ def _text_at(place: Place, path: Path) -> str:
         first = raw.partition(encoding.component)[0].partition(encoding.subcomponent or "&")[0]
         if first.isalnum():  # a number or a code, as nearly always
             return first
-    return "~".join([_told(value) for value in place.values(path)])
+    return "~".join([told(value) for value in place.values(path)])
 
 
-def _told(value: Value) -> str:
+def told(value: Value) -> str:
     """Return what tells a value from others: its code, or without one its text."""
     if value.is_null:
         return ""
@@ -178,7 +178,8 @@ def _told(value: Value) -> str:
     return one_line(value.whole)
 
 
-def _natural(place: Place, draft: Draft, texts: list[str]) -> Json:
+def natural(place: Place, draft: Draft, texts: list[str]) -> Json:
+    """Return the key of the kind of `draft` that sender, patient and `texts` make, a tag."""
     run = place.run
     kind = draft.resource["resourceType"]
     # Without a number of the patient two patients' facts must not meet: only this message's do.

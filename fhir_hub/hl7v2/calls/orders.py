@@ -124,7 +124,10 @@ def allergy_recorder(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the order of which this one is a part or that it follows (OBR-29, else ORC-8)."""
+    """Return the order of which this one is a part or that it follows (OBR-29, OBR-54, ORC-8).
+
+    What the message itself orders is that order, by one of its numbers.
+    """
     value = next((found for path in paths if (found := place.value(path))), None)
     if value is None:
         return None
@@ -137,6 +140,13 @@ def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     patients = place.node.nearest_drafts("Patient")
     if not numbers or not place.run.by_table or not patients:
         return {"type": "ServiceRequest", "identifier": numbers[0]} if numbers else None
+    for other in place.run.drafts:
+        if (
+            other.name == draft.name
+            and other is not draft
+            and any(one in numbers for one in other.resource.get("identifier", ()))
+        ):
+            return {"reference": other.full_url}
     return {
         "resourceType": "ServiceRequest",
         "identifier": numbers,

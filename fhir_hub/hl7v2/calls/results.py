@@ -80,7 +80,7 @@ def kind_of(text: str, encoding: Encoding) -> str:
     return PARTS if "/" in text or encoding.repetition in text else TEXT
 
 
-_ONE_VALUE = frozenset({"", "TX", "FT", "ST", "ED", "RP", "NA"})
+_ONE_VALUE = frozenset({"", "TX", "FT", "ST", "ED", "RP", "NA", "MA"})
 
 
 def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

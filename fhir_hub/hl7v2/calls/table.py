@@ -26,12 +26,15 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `whole_procedure` | PR1-25 | Procedure that this one is part of |
 | `parent_diagnosis` | DG1-22 | diagnosis to which this one is due |
 | `allergy_recorder` | IAM-14, IAM-15 | who told of an allergy, by the tables |
-| `parent_order` | OBR-29, ORC-8 | order of which this one is part |
+| `parent_order` | OBR-29, OBR-54, ORC-8 | order of which this one is part |
 | `parent_specimen` | SPM-3 | specimens of which this one is a part |
 | `repeated_components` | OBX-5, OBX-2, OBX-6, OBX-7 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
 | `local_number` | numbers to try | Identifier of the sender |
 | `own_number` | OBR-2, ORC-2 | Identifier of an OBR that is not that of its ORC |
+| `batches` | drug, lots, their ends, their makers | Medications, one a lot |
+| `component` | RXC-2, RXC-1, RXC-3 … RXC-6 | extension: what else is in the medicine |
+| `known_order` | ORC-2, ORC-3 | Reference to the prescription, by its number |
 | `supply_key` | RXD-7, RXD-1, RXD-3, RXD-2 | tag: the number, and which supply of it |
 | `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
@@ -100,6 +103,7 @@ from fhir_hub.hl7v2.calls import (
     cover,
     given,
     keys,
+    medicines,
     orders,
     participations,
     procedures,
@@ -158,6 +162,9 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "task_changed": source.task_changed,
         "document_order": given.document_order,
         "strength": given.strength,
+        "batches": medicines.batches,
+        "component": medicines.component,
+        "known_order": medicines.known_order,
         "assigned_place": visits.assigned_place,
         "earlier_diagnoses": visits.earlier_diagnoses,
         "financial_class": visits.financial_class,

@@ -124,10 +124,21 @@ def _with_institutions(value: Value, found: Json, context: Context) -> Json:
     return {**found, "extension": extension} if extension else found
 
 
+def number_of_thing(value: Value, context: Context) -> Json | None:
+    """Return the Identifier of CX that is no person's: of a specimen, of an order."""
+    found = identifiers.cx(value, context)
+    if not isinstance(found, dict):
+        return None
+    authority = context.namespace(part(value, 4, 1) or part(value, 4, 2))
+    if found.get("system") == systems.patient_number(authority):
+        found = {**found, "system": systems.authority_system(authority)}
+    return _with_institutions(value, found, context) if context.by_table else found
+
+
 def placer_number(value: Value, context: Context) -> Json | None:
     """Return the Identifier of CX as the placer's, typed PLAC (OBR-53, ORC-33)."""
-    found = (identifier if context.by_table else identifiers.cx)(value, context)
-    if not isinstance(found, dict):
+    found = number_of_thing(value, context)
+    if found is None:
         return None
     (placer,) = (identifiers.typed({}, "PLAC") or {})["type"]["coding"]
     kinds = [one for one in found.get("type", {}).get("coding", ()) if one != placer]

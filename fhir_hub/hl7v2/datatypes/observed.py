@@ -14,13 +14,14 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import codes, people, quantities, ranges, texts, times, units
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.datatypes.parts import half_width, part, whole
+from fhir_hub.hl7v2.datatypes.parts import half_width, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.datatypes.units import Unit
 from fhir_hub.hl7v2.er7 import Value
 
 SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
 _LOINC = "http://loinc.org"
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _MM_HG = Unit("mmHg", "mm[Hg]")
 _PRESSURE = re.compile(r"(\d{2,4})\s*/\s*(\d{2,4})", re.ASCII)
 _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
@@ -29,6 +30,8 @@ _TEXTS = {"TX", "FT"}
 _PEOPLE = {"XCN", "CNN", "CN", "PPN"}
 _MONEY = {"MO", "CP"}
 _OF_PARTS = {"AD", "CK", "CP", "CX", "EI", "HD", "MA", "MO", "NA", "PL", "RI", "XAD", "XON", "XTN"}
+_ARRAYS = {"NA", "MA"}
+_UNKNOWN = {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
 _CURRENCIES = "urn:iso:std:iso:4217"
 Json = dict[str, Any]
 
@@ -46,6 +49,8 @@ def observed_value(
         return None
     data_type = data_type.upper()
     unit = units.unit_of(unit_field)
+    if data_type in _ARRAYS and (samples := _samples(data_type, filled, unit, context)):
+        return Typed("SampledData", samples)
     if len(filled) > 1 and (data_type in ("TX", "FT", "ST", "") or data_type not in _KNOWN):
         return Typed("String", "\n".join(whole(value) for value in filled))
     if len(filled) > 1:
@@ -81,6 +86,27 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
         first = name[0] if isinstance(name, list) else name
         return _typed("String", first.get("text") if first else None) or _as_text(value)
     return _number_or_text(data_type, value, unit, context)
+
+
+def _samples(data_type: str, values: Sequence[Value], unit: Unit, context: Context) -> Json | None:
+    """Return the SampledData of an array of numbers, `None` if it holds anything else.
+
+    Of NA each repetition is a channel, of MA a moment with a number of each channel; R4 goes from
+    moment to moment. Where nothing stands there is `E`. How long a moment lasts is in no OBX-5.
+    """
+    rows = [[one_line(part(one, at + 1)) for at in range(len(one.components))] for one in values]
+    width = max(map(len, rows))
+    rows = [row + [""] * (width - len(row)) for row in rows]
+    moments = rows if data_type == "MA" else list(zip(*rows, strict=True))
+    data = [number for row in moments for number in row]
+    if not any(data) or any(one and quantities.read_decimal(one) is None for one in data):
+        return None
+    return {
+        "origin": quantities.of_number(Decimal(0), unit, context),
+        "_period": _UNKNOWN,
+        "dimensions": len(moments[0]),
+        "data": " ".join(one or "E" for one in data),
+    }
 
 
 def _money(value: Value, context: Context) -> Json | None:

@@ -19,6 +19,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `DeviceIdentifier` | EI, ST (OBX-18) | Identifier in the sender's device namespace |
 | `SlotIdentifier`, `ContractIdentifier` | ST, EI | Identifier in sid/slot, sid/contract |
 | `PlacerCX` | CX (OBR-53) | the Identifier, typed PLAC |
+| `ThingNumber` | CX (SPM-30) | the Identifier of no person |
 | `DriverLicence` | DLN (PID-20) | Identifier, typed DL |
 | `HumanName` | XPN, PN, ST | HumanName |
 | `PersonName` | XCN, CNN, PPN, CN | HumanName of the person |
@@ -131,6 +132,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "StaffIdentifier": identifiers.staff,
         "OrganizationIdentifier": organisations.identifier,
         "PlacerCX": by_table.placer_number,
+        "ThingNumber": by_table.number_of_thing,
         "DriverLicence": identifiers.licence,
         "SiteLocation": by_table.site_of_hd,
         "DischargeLocation": by_table.discharge,
@@ -215,6 +217,7 @@ _OTHER_TYPES = {
             "ResidentIdentifier",
             "VisitIdentifier",
             "PlacerCX",
+            "ThingNumber",
             "DriverLicence",
             "StaffIdentifier",
             "OrganizationIdentifier",

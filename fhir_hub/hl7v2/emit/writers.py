@@ -43,6 +43,7 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "StaffIdentifier": _of(write_identifiers.bare),
         "OrganizationIdentifier": _of(write_places.organization_identifier),
         "ShipmentNumber": _of(_typed(write_identifiers.ei, "SHIP")),
+        "ThingNumber": _of(write_identifiers.cx),
         "PlacerCX": _of(_typed(write_identifiers.cx, "PLAC")),
         "DriverLicence": _of(write_identifiers.licence),
         "DeviceIdentifier": _of(write_identifiers.in_systems_of("device")),

@@ -162,7 +162,7 @@ class Tracer:
             draft.segment,
         )
         code = draft.resource.get("code")  # without one there are no components
-        if code is not None and draft.name == "Observation":
+        if code is not None and draft.resource["resourceType"] == "Observation":
             scratch.resource["code"] = dict(code)
         segment = other.get(place.segment.index, place.segment)
         node: Any = _Other(place.node, other) if other else place.node
