@@ -11,6 +11,8 @@ from fhir_hub.hl7v2.emit.emit import VERSIONS, Receiver
 from fhir_hub.hl7v2.emit.validity import faults
 
 LOINC = "http://loinc.org"
+SID = "https://fhir-hub.example/sid"
+TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 SUBJECT = {"subject": {"reference": "Patient/p1"}}
 RESULT = {"resourceType": "Observation", "status": "final", **SUBJECT}
 MM_HG = {"unit": "mmHg", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
@@ -167,3 +169,26 @@ def test_a_referral_brings_components_and_members_too():
     assert faults(emitted.text) == []
     found = {one.get("valueString") for one in read(emitted, "Observation")}
     assert found == {None, "a", "b", "c"}
+
+
+def test_a_specimen_keeps_the_number_of_who_ordered_and_of_who_has_it():
+    numbers = [
+        {
+            "type": {"coding": [{"system": TYPES, "code": kind}]},
+            "system": f"{SID}/{kind}",
+            "value": value,
+        }
+        for kind, value in (("FGN", "S1"), ("PGN", "S2"))
+    ]
+    specimen = {"resourceType": "Specimen", "id": "x1", "identifier": numbers, **SUBJECT}
+    report = REPORT | {"specimen": [{"reference": "Specimen/x1"}]}
+
+    emitted = emit_parts.written(
+        given(PATIENT, report, specimen, RESULT | coded("4548-4") | {"id": "o1"}),
+        receiver=Receiver(version="2.5.1"),
+    )
+
+    (spm,) = segments(emitted, "SPM")
+    assert spm[2] == "S2&PGN^S1&FGN"
+    (again,) = read(emitted, "Specimen")
+    assert sorted(one["value"] for one in again["identifier"]) == ["S1", "S2"]

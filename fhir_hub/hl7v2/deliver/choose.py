@@ -30,6 +30,7 @@ from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
 from fhir_hub.r4.placeholders import is_placeholder
+from fhir_hub.referral.contracts import CATEGORY
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Stored
 
@@ -44,6 +45,7 @@ _KIN = (
     ("RelatedPerson", "patient"),
     ("AllergyIntolerance", "patient"),
     ("Coverage", "beneficiary"),
+    ("CareTeam", f"category={CATEGORY}&subject"),
 )
 
 
@@ -237,6 +239,9 @@ async def _referral(
         resources = await desk.gather(*([content, task] if task else [content]))
     if request is not None and not is_referral(request):
         return None
+    who = (request or task or {}).get("subject" if request else "for", {}).get("reference", "")
+    for one in await _kin(who, desk, _KIN[:1]):
+        resources.add(f"RelatedPerson/{one['id']}", one)
     asked = _asked(task) or next(iter((request or {}).get("performer", ())), None)
     is_of_task = change.resource_type == "Task" and task is not None
     if request is not None and _is_at(asked, partner, resources):
@@ -311,11 +316,11 @@ def _is_at(reference: Any, partner: PartnerSettings, resources: Resources) -> bo
 
 
 async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:
-    resources = await desk.gather(content)
-    patient = resources.resolve(content.get("subject"))
+    subject = content.get("subject", {})
+    resources = await desk.gather(content, *await _kin(subject.get("reference", ""), desk))
+    patient = resources.resolve(subject)
     if patient is None:
         return None
-    await _add_kin(patient, resources, desk)
     return Choice(visit_event(content, before), patient, before, resources, change)
 
 
@@ -333,7 +338,7 @@ async def _person(change: Stored, content: Json, before: Json | None, desk: Desk
         # of who was not in use before he knows nothing, or that
         is_news = before is not None and before.get("active") is not False
         return Choice("ADT^A29", content, before, resources, change) if is_news else None
-    await _add_kin(content, resources, desk)
+    resources = await desk.gather(content, *await _kin(f"Patient/{change.logical_id}", desk))
     return Choice("ADT^A31", content, before, resources, change)
 
 
@@ -356,7 +361,12 @@ async def _left(change: Stored, survivor: str, desk: Desk) -> tuple[Json, Json] 
     return None
 
 
-async def _add_kin(patient: Json, resources: Resources, desk: Desk) -> None:
-    for kind, parameter in _KIN:
-        for one in await desk.find(kind, f"{parameter}=Patient/{patient['id']}", _MOST_KIN):
-            resources.add(f"{kind}/{one.logical_id}", fhirjson.loads(one.content))
+async def _kin(address: str, desk: Desk, kinds: Sequence[tuple[str, str]] = _KIN) -> list[Json]:
+    """Return what is told with a person: her relatives, allergies, cover and contract."""
+    if not address.startswith("Patient/"):
+        return []
+    return [
+        fhirjson.loads(one.content)
+        for kind, parameter in kinds
+        for one in await desk.find(kind, f"{parameter}={address}", _MOST_KIN)
+    ]

@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.emit.write_identifiers import ei, numbered, type_of
 from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.write_times import moment
 from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.referral.contracts import is_contract
 
 Json = dict[str, Any]
 # A visit that is none, where a structure demands PV1 (table 0004).
@@ -38,8 +39,10 @@ _NO_NAME: dict[str, Written] = {"PID-5": ["", "", "", "", "", "", "U"]}
 _ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"}
 
 
-def person(patient: Json | None, group: str, resources: Resources) -> Iterator[Spot]:
-    """Return who it is about: PID, PD1 and NK1."""
+def person(
+    patient: Json | None, group: str, resources: Resources, *, with_contacts: bool = True
+) -> Iterator[Spot]:
+    """Return who it is about: PID, PD1 and NK1; of contacts, if so, those whom no other names."""
     if patient is None:
         return
     yield from _who(patient, group)
@@ -48,7 +51,7 @@ def person(patient: Json | None, group: str, resources: Resources) -> Iterator[S
         yield Spot("NK1", group, {"RelatedPerson": one})
     named = {_called(name) for one in related for name in one.get("name", ())}
     others = [one for one in patient.get("contact", ()) if _called(one.get("name")) not in named]
-    if others:
+    if others and with_contacts:
         named_by = {"Patient": {**patient, "contact": others}}
         yield Spot("NK1", group, named_by, is_extract=True)
 
@@ -130,7 +133,7 @@ def registration(
     if event not in _WITHOUT_KIN:
         for one in resources.referring("AllergyIntolerance", "patient", patient):
             yield Spot("AL1", "", {"AllergyIntolerance": one})
-    for one in resources.referring("Condition", "subject", patient):
+    for one in _diagnoses(resources, patient, encounter):
         yield Spot("DG1", "", {"Condition": one})
     for one in resources.referring("Procedure", "subject", patient):
         yield Spot("PR1", "PROCEDURE", {"Procedure": one})
@@ -138,8 +141,19 @@ def registration(
         return
     for one in resources.referring("Coverage", "beneficiary", patient):
         yield Spot("IN1", "INSURANCE", {"Coverage": one})
-    for one in resources.referring("CareTeam", "subject", patient):
+    for one in filter(is_contract, resources.referring("CareTeam", "subject", patient)):
         yield Spot("ZQY", "", {"CareTeam": one})
+
+
+def _diagnoses(resources: Resources, patient: Json, encounter: Json | None) -> list[Json]:
+    """Return a person's diagnoses; with a visit its own: a reader takes DG1 for the visit's."""
+    found = resources.referring("Condition", "subject", patient)
+    if encounter is None:
+        return found
+    named = [one.get("condition") for one in encounter.get("diagnosis", ())]
+    own = {id(one) for one in resources.resolved(named)}
+    own |= {id(one) for one in resources.referring("Condition", "encounter", encounter)}
+    return [one for one in found if id(one) in own]
 
 
 def merge(survivor: Json, merged: Sequence[Json]) -> Iterator[Spot]:
@@ -160,7 +174,8 @@ def results(resources: Resources, report: Json, out: Outbound) -> Iterator[Spot]
     """Return ORU^R01 of a DiagnosticReport, or of an Observation that no report has."""
     patient = subject(report.get("subject"), out, is_demanded=False)
     encounter = resources.resolve(report.get("encounter"))
-    yield from person(patient, "PATIENT_RESULT.PATIENT", resources)
+    # whom to call is the business of ADT: here each laboratory would tell it as its own
+    yield from person(patient, "PATIENT_RESULT.PATIENT", resources, with_contacts=False)
     yield from visit(encounter, "PATIENT_RESULT.PATIENT.VISIT", out)
     yield from reported(resources, report, "PATIENT_RESULT.ORDER_OBSERVATION", out)
 

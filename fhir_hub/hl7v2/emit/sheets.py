@@ -70,9 +70,22 @@ class Sheet:
         held = self.fields.get(path.field, [])
         if value in held:
             return True
+        if held and value and shape is not None and shape.datatype == "EIP":
+            return self._put_pair(path.field, value)
         if not value or len(held) == self.most(path.field):
             return False
         self.fields[path.field] = [*held, value]
+        return True
+
+    def _put_pair(self, field: int, value: Written) -> bool:
+        """Write the filler's number beside the placer's (EIP), if its place is free."""
+        pair = self.fields[field][0]
+        size = max(len(pair), len(value))
+        old, new = ([*one, *[""] * (size - len(one))] for one in (pair, value))
+        parts = list(zip(old, new, strict=True))
+        if any(not is_empty([there]) and not is_empty([given]) for there, given in parts):
+            return False
+        self.fields[field][0] = [given if is_empty([there]) else there for there, given in parts]
         return True
 
     def _put_component(self, path: Path, written: Written) -> bool:

@@ -100,11 +100,14 @@ def reporter(value: Any, out: Outbound) -> Written | None:
 
 
 def coded(value: Any, out: Outbound) -> Written | None:
-    """Return the person's number and whole name (`D10023^戴慧`)."""
+    """Return the person's number and whole name (`D10023^戴慧`), and whose number it is (XCN.9)."""
     found = practitioner_of(value, out)
     if found is None:
         return None
-    number, _, _ = staff(numbers(found), out)
+    number, authority, _ = staff(numbers(found), out)
+    is_others = authority not in ([], [out.facility])
     name: Json = next(iter(found.get("name", ())), {})
     text = name.get("text") or "".join((name.get("family", ""), *name.get("given", ())))
-    return [number, text] if number or text else None
+    if not (number or text):
+        return None
+    return [number, text, *([*[""] * 6, authority] if is_others else [])]

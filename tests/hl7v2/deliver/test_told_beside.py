@@ -1,0 +1,124 @@
+"""What a partner is told beside a change: what belongs to the patient, with who answers for it."""
+
+from deliver_parts import partner
+from hl7v2.deliver.test_deliver_events import CENTRE, HOSPITAL, PATIENT, TASK
+from hl7v2.deliver.test_deliver_events import REQUEST as REFERRAL
+from hl7v2.deliver.test_turns import RESULT, SUBJECT, VISIT, WITH_VISITS, write
+
+SID = "https://fhir-hub.example/sid"
+PAYOR = {
+    "resourceType": "Organization",
+    "id": "nhsa",
+    "identifier": [{"system": f"{SID}/NHSA", "value": "310000"}],
+    "name": "上海市医疗保障（示例）",
+}
+COVER = {
+    "resourceType": "Coverage",
+    "id": "c1",
+    "status": "active",
+    "subscriberId": "S900012345",
+    "beneficiary": {"reference": "Patient/p1"},
+    "payor": [{"reference": "Organization/nhsa"}],
+}
+CATEGORY = {
+    "system": "https://fhir-hub.example/CodeSystem/careteam-category",
+    "code": "one-plus-one-plus-one",
+}
+DOCTOR = {
+    "resourceType": "Practitioner",
+    "id": "dai",
+    "identifier": [{"system": f"{SID}/QPDCH/practitioner", "value": "D1"}],
+    "name": [{"text": "戴慧"}],
+}
+
+
+def member(tier, address):
+    system = "https://fhir-hub.example/CodeSystem/tier"
+    role = [{"coding": [{"system": system, "code": tier}]}]
+    return {"role": role, "member": {"reference": address}}
+
+
+CONTRACT = {
+    "resourceType": "CareTeam",
+    "id": "k1",
+    "identifier": [{"system": f"{SID}/contract", "value": "QY-1"}],
+    "status": "inactive",
+    "category": [{"coding": [CATEGORY]}],
+    "period": {"start": "2025-03-01", "end": "2026-02-28"},
+    "participant": [
+        member("community", "Organization/zjjchc"),
+        member("family-doctor", "Practitioner/dai"),
+    ],
+    **SUBJECT,
+}
+WARD = {
+    "resourceType": "CareTeam",
+    "id": "k2",
+    "identifier": [{"system": f"{SID}/contract", "value": "WARD-1"}],
+    "status": "active",
+    **SUBJECT,
+}
+DAUGHTER = {"name": {"text": "沈晓明"}, "telecom": [{"system": "phone", "value": "13000000002"}]}
+KIN = {
+    "resourceType": "RelatedPerson",
+    "id": "n1",
+    "patient": {"reference": "Patient/p1"},
+    "name": [{"text": "沈晓明"}],
+    "relationship": [{"text": "子女"}],
+}
+
+
+def lines(message, name):
+    return [line for line in message.split("\r") if line.startswith(f"{name}|")]
+
+
+async def test_an_adt_names_who_pays_and_the_contract(client, delivering, peer, clock):
+    async with delivering(his=partner(peer, sends=WITH_VISITS)):
+        await write(client, PATIENT, PAYOR, CENTRE, DOCTOR, COVER, CONTRACT, WARD)
+        clock.tick()
+        await write(client, VISIT)
+        told = await peer.messages(2)
+
+    assert peer.events == ["ADT^A31", "ADT^A04"]
+    assert [lines(one, "ZQY")[0].split("|")[9] for one in told] == ["D1^戴慧^^^^^^^QPDCH"] * 2
+    for one in told:
+        (cover,), (contract,) = lines(one, "IN1"), lines(one, "ZQY")
+        assert cover.split("|")[3:5] == ["310000^^^NHSA", "上海市医疗保障（示例）"]
+        assert contract.split("|")[2] == "QY-1"
+        assert "ZJJCHC" in contract.split("|")[6]
+
+
+async def test_a_result_does_not_tell_anew_whom_to_call_and_a_referral_tells_who_that_is(
+    client, delivering, peer, clock
+):
+    wanted = {"Observation": "", "Task": ""}
+    called = PATIENT | {"contact": [DAUGHTER]}
+    async with delivering(his=partner(peer, sends=wanted, facility="SHTH01")):
+        await write(client, CENTRE, HOSPITAL, called, KIN, RESULT)
+        clock.tick()
+        await write(client, REFERRAL, TASK)
+        result, referral = await peer.messages(2)
+
+    assert lines(result, "NK1") == []
+    (relative,) = lines(referral, "NK1")
+    assert relative.split("|")[2:4] == ["沈晓明", "^子女"]
+
+
+async def test_a_visit_has_its_own_diagnoses_not_those_of_the_referral_that_it_came_by(
+    client, delivering, peer
+):
+    reason, found = (
+        {"resourceType": "Condition", "id": code, "code": {"text": code}, **SUBJECT}
+        for code in ("reason", "found")
+    )
+    referral = REFERRAL | {"reasonReference": [{"reference": "Condition/reason"}]}
+    visit = VISIT | {
+        "basedOn": [{"reference": "ServiceRequest/s1"}],
+        "diagnosis": [{"condition": {"reference": "Condition/found"}}],
+    }
+    async with delivering(his=partner(peer, sends={"Encounter": ""})):
+        await write(client, PATIENT, reason, found, referral, visit)
+        (told,) = await peer.messages(1)
+
+    (diagnosis,) = lines(told, "DG1")
+    assert diagnosis.split("|")[4] == "found"
