@@ -288,6 +288,13 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self._silent = Gauge(
+            "fhir_hub_outbound_silent_seconds",
+            "For how long a partner has not answered, 0 if he does",
+            ["partner"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
         self._waiting = Gauge(
             "fhir_hub_outbound_waiting",
             "Versions stored after the last of which a partner was told, if he is to be",
@@ -322,9 +329,13 @@ class Metrics:
         """Count an acknowledgment of a partner's message that another sent."""
         self._refused_acknowledgments.labels(partner).inc()
 
-    def set_partner(self, partner: str, breaker: int, waiting: int) -> None:
-        """Tell how a partner stands: 0 closed, 1 half open, 2 open; how much waits for him."""
+    def set_partner(self, partner: str, breaker: int, waiting: int, silent_s: float) -> None:
+        """Tell how a partner stands: 0 closed, 1 half open, 2 open; how much waits for him.
+
+        `silent_s` is for how many seconds he has not answered.
+        """
         self._breakers.labels(partner).set(breaker)
+        self._silent.labels(partner).set(silent_s)
         self._waiting.labels(partner).set(waiting)
 
     def observe_reload(self, outcome: str) -> None:

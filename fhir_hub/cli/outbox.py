@@ -11,6 +11,7 @@ from fhir_hub.cli.say import count, fail, refuse
 
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.deliver.outbox import Dead
+    from fhir_hub.hl7v2.deliver.silence import Silence
     from fhir_hub.settings.hub import Settings
     from fhir_hub.store.open import Backend
 
@@ -18,7 +19,6 @@ EXAMPLE = "fhir-hub outbox list --store sqlite:data/hub.sqlite"
 
 app = typer.Typer(
     help="See what waits for the partners and what was given up. 外发消息。",
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
@@ -33,21 +33,32 @@ Numbers = Annotated[
 All = Annotated[bool, typer.Option("--all", help="All of this partner's.")]
 
 
+@app.callback(invoke_without_command=True)
+def command(context: typer.Context, store: Store = None, config: Config = None) -> None:
+    """Show how far each partner is, who does not answer, and the dead messages. 外发状态。"""
+    if context.invoked_subcommand is None:
+        list_(store, config)
+    elif store or config:
+        refuse("write --store and --config behind the command / 请将选项写在子命令之后")
+
+
 @app.command("list", epilog=f"Example: {EXAMPLE}")
 def list_(store: Store = None, config: Config = None) -> None:
-    """Show how far each partner is, and the dead messages. 列出外发状态与失败消息。"""
+    """Show how far each partner is, who does not answer, and the dead messages. 列出外发状态。"""
     from fhir_hub.hl7v2.deliver.outbox import dead_messages, paused, progresses
+    from fhir_hub.hl7v2.deliver.silence import silent
 
     async def work(backend: "Backend") -> None:
         last = (await backend.store.status()).sequence
-        resting = await paused(backend.store)
+        resting, quiet = await paused(backend.store), await silent(backend.store)
         for name, progress in (await progresses(backend.store)).items():
             pending = progress.pending
             under_way = f"  under way: {pending.event} {pending.control_id}" if pending else ""
             refused = f" (refused {pending.attempts} times)" if pending and pending.attempts else ""
             state = "  paused" if name in resting else ""
+            silence = f"  {_told(quiet[name])}" if name in quiet else ""
             told = f"told up to {progress.sequence} of {last}"
-            print(f"{name}  {told}{state}{under_way}{refused}")
+            print(f"{name}  {told}{silence}{state}{under_way}{refused}")
         dead = await dead_messages(backend.store)
         for one in dead:
             what = f"{one.event}  {one.address}/_history/{one.version_id}  {one.at}"
@@ -55,6 +66,12 @@ def list_(store: Store = None, config: Config = None) -> None:
         print(count(len(dead), "dead message"))
 
     run_on_store(settings_of(store, config), work)
+
+
+def _told(silence: "Silence") -> str:
+    how = "left alone until" if silence.is_left_alone else "next try"
+    why = f"{silence.reason}, {count(silence.tries, 'attempt')}"
+    return f"SILENT 无应答 since {silence.since} ({why}), {how} {silence.next_try}"
 
 
 @app.command("retry", epilog="Example: fhir-hub outbox retry hospital --all")

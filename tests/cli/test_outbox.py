@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 
 import mongo_server
+import parts
 import pytest
 
 from fhir_hub.hl7v2.deliver.outbox import Dead, Outbox, Pending, Progress
+from fhir_hub.hl7v2.deliver.silence import Silences
 from fhir_hub.store.open import open_backend
 
 DEAD = Dead("E1-7", "REF^I12", "Task/t1", 2, 7, "AR", "200", "2025-03-15T02:30:00Z")
@@ -51,6 +53,36 @@ def test_list_shows_how_far_each_partner_is_and_what_is_dead(run, store):
         "hospital  E1-7  AR 200  REF^I12  Task/t1/_history/2  2025-03-15T02:30:00Z",
         "1 dead message",
     ]
+
+
+def test_who_does_not_answer_is_said_with_since_when_why_and_when_he_is_tried_next(run, store):
+    async def fail():
+        clock = parts.SetClock()
+        async with open_backend(store) as backend:
+            for wait_s in (1, 300):
+                his = Silences(backend.store, "hospital", clock)  # the second after a restart
+                await his.go_on("no connection", wait_s, is_left_alone=wait_s > 1)
+                clock.tick(60)
+            return his.seconds
+
+    assert asyncio.run(fail()) == 120
+    ended = run("outbox", "--store", store)
+
+    assert ended.code == 0
+    silence = (
+        "SILENT 无应答 since 2024-02-29T10:00:00Z (no connection, 2 attempts), "
+        "left alone until 2024-02-29T10:06:00Z"
+    )
+    assert ended.out.splitlines()[0] == (
+        f"hospital  told up to 8 of 0  {silence}  under way: SIU^S12 E1-9"
+    )
+    assert run("outbox", "list", "--store", store).out == ended.out
+
+
+def test_a_store_named_before_the_command_is_not_passed_over(run, store):
+    ended = run("outbox", "--store", store, "list")
+
+    assert (ended.code, "behind the command" in ended.err) == (2, True)
 
 
 @pytest.mark.parametrize("which", [["E1-7"], ["--all"]])

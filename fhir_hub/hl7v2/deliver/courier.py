@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.deliver.choose import RESULTS, Choice, candidates, choice_in
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import ACCEPTED, REFUSED, Answer, Link, NoAnswer
 from fhir_hub.hl7v2.deliver.outbox import SKIPPED, Dead, Orders, Outbox, Pending, Progress
+from fhir_hub.hl7v2.deliver.silence import Silences
 from fhir_hub.hl7v2.deliver.turns import in_turn, told_of
 from fhir_hub.hl7v2.emit.emit import Emitted
 from fhir_hub.settings.partners import PartnerSettings
@@ -51,6 +52,7 @@ class Round:
     outbox: Outbox
     link: Link
     breaker: Breaker
+    silences: Silences
     write: Write
     clock: Clock
     log: Log
@@ -309,11 +311,15 @@ class Courier:
                 given.breaker.fail()
                 given.told(given.name, "no-answer")
                 given.log("partner_silent", partner=given.name, reason=failure.reason)
+                wait_s = given.breaker.wait_s
+                pause_s = wait_s or given.partner.pause_s
+                await given.silences.go_on(failure.reason, pause_s, is_left_alone=wait_s > 0)
                 await self._hear_late()
                 if given.breaker.wait_s == 0:
                     await self._rest(given.partner.pause_s, pending)
                 continue
             given.breaker.succeed()
+            await given.silences.end()
             await self._hear_late()
             return answer
 

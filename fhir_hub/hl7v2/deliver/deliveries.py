@@ -17,6 +17,7 @@ from fhir_hub.hl7v2.deliver.courier import Courier, Delivered, Round
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import Link
 from fhir_hub.hl7v2.deliver.outbox import Outbox
+from fhir_hub.hl7v2.deliver.silence import Silences
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.settings.partners import PartnerSettings
@@ -90,11 +91,13 @@ class Deliveries:
         check_partners(partners, mappings, desk)
         self._metrics, self._news = metrics, news or NoNews()
         self._breakers: dict[str, Breaker] = {}
+        self._silences: dict[str, Silences] = {}
         self._couriers: dict[str, Courier] = {}
         self._tasks: list[asyncio.Task[None]] = []
         for name, partner in partners.items():
             breaker = Breaker(partner.failures, partner.pause_s, partner.max_pause_s, time)
             self._breakers[name] = breaker
+            self._silences[name] = silences = Silences(desk.store, name, clock)
             given = Round(
                 name,
                 partner,
@@ -102,6 +105,7 @@ class Deliveries:
                 Outbox(desk.store, name, new_id),
                 Link(partner),
                 breaker,
+                silences,
                 partial(write, mappings, receiver_of(partner)),
                 clock,
                 log,
@@ -154,7 +158,8 @@ class Deliveries:
         for name, courier in self._couriers.items():
             await courier.look()
             state = STATES.index(self._breakers[name].state)
-            self._metrics.set_partner(name, state, courier.waiting)
+            silent_s = self._silences[name].seconds
+            self._metrics.set_partner(name, state, courier.waiting, silent_s)
 
     async def _watch(self) -> None:
         """Tell the metrics how it stands, again and again. Endless."""
