@@ -1,16 +1,13 @@
 """Messages of changes, delivered to a partner on a real socket, who may misbehave."""
 
-import asyncio
 import ssl
 
 import deliver_parts
-import parts
 import pytest
 import trustme
 from deliver_parts import Peer, deliveries, numbers, partner, patient, put
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
-from fhir_hub.hl7v2.deliver.silence import silent
 from fhir_hub.hl7v2.sender import control_id
 from fhir_hub.settings import InvalidSettings
 
@@ -160,37 +157,6 @@ async def test_ar_is_given_up_at_once_and_sent_anew_when_somebody_says_so(
     assert sent[2] == f"{sent[0]}-R1"
     assert f"{sent[0]}-R2" in sent
     assert await dead_messages(store) == []
-
-
-async def until_silent(store, is_so):
-    """Wait until what is noted of a partner's silence is as said."""
-    async with asyncio.timeout(parts.PATIENCE_S):
-        while not is_so(found := (await silent(store)).get("his")):
-            await asyncio.sleep(0.01)
-    return found
-
-
-async def test_where_nobody_listens_nothing_is_lost_and_the_breaker_opens(
-    client, delivering, peer, metrics, store
-):
-    await peer.stop()
-    slow = partner(peer, failures=2, pause_s=0.05)
-
-    async with delivering(his=slow) as running:
-        await put(client, patient(1), patient(2))
-        await running.until("his", "open")
-        silence = await until_silent(store, lambda his: his and his.tries > 1)
-        await peer.start()
-        await peer.messages(2)
-        await running.until("his", "closed")
-        await until_silent(store, lambda his: his is None)
-
-    assert (silence.reason, silence.is_left_alone) == ("no connection", True)
-
-    assert numbers(peer) == ["T1", "T2"]
-    told = metrics.registry.get_sample_value
-    silent = {"partner": "his", "outcome": "no-answer"}
-    assert told("fhir_hub_outbound_messages_total", silent) >= 2
 
 
 async def test_how_much_waits_is_told_of_the_partner_who_hangs_and_no_other_waits_for_him(
