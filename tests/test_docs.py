@@ -17,6 +17,7 @@ import httpx
 import parts
 import pytest
 import typer
+from described import described
 from whole.running import RunningHub
 
 from fhir_hub import errors
@@ -198,37 +199,41 @@ def test_every_parameter_type_and_modifier_is_documented_and_has_an_example():
 
 def test_every_setting_is_documented_with_its_default():
     text = page("settings.md")
+    texts = described(Settings)
     for name, field in Settings.model_fields.items():
-        told = " ".join((field.description or "").split()).replace("|", "\\|")
+        told = texts[name].replace("|", "\\|")
         assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
 
 
 def test_every_key_of_a_partner_is_documented_with_its_default():
     text = page("outbound.md")
+    texts = described(PartnerSettings)
     for name, field in PartnerSettings.model_fields.items():
         default = "required" if field.is_required() else f"`{field.default!r}`"
-        assert f"| `{name}` | {default} | {' '.join(field.description.split())} |" in text
+        assert f"| `{name}` | {default} | {texts[name]} |" in text
 
 
 @pytest.mark.parametrize("table", [PoolSettings, PrescriptionSettings])
 def test_every_key_of_the_rules_of_care_is_documented_with_its_default(table):
     text = page("referral.md")
+    texts = described(table)
     for name, field in table.model_fields.items():
-        told = " ".join((field.description or "").split())
-        assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
+        assert f"| `{name}` | `{field.default!r}` | {texts[name]} |" in text, name
 
 
 def test_every_key_of_a_channel_is_documented_with_its_default():
     text = page("channels.md")
+    texts = described(ChannelSettings)
     for name, field in ChannelSettings.model_fields.items():
-        told = " ".join((field.description or "").split()).replace("|", "\\|")
+        told = texts[name].replace("|", "\\|")
         assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
 
 
 def test_every_setting_of_referrals_is_documented_with_its_default():
     text = page("referral.md")
+    texts = described(ReferralSettings)
     for name, field in ReferralSettings.model_fields.items():
-        told = " ".join((field.description or "").split()).replace("|", "\\|")
+        told = texts[name].replace("|", "\\|")
         assert f"| `{name}` | `{field.default!r}` | {told} |" in text, name
 
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from described import described
 
 from fhir_hub.settings import InvalidSettings, Settings, load_settings, unknown_variables
 
@@ -174,7 +175,4 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest():
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_says_what_it_is(name):
-    description = Settings.model_fields[name].description
-
-    assert description
-    assert description.strip().endswith(".")
+    assert described(Settings)[name].endswith(".")

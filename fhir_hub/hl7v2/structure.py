@@ -182,6 +182,7 @@ def _content(segment: str, field: int) -> tuple[int, Any]:
     return count, content
 
 
+@lru_cache(maxsize=2048)
 def _rows(segment: str, version: str) -> Sequence[Any]:
     """Return hl7apy's rows of a segment's fields; none where a version has withdrawn it.
 

@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0, le=3660)]
 class PlaceSettings(BaseModel):
     """Whose rules a table holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hospital: str = ""
     """For which hospital: the logical id or an identifier of its Organization; empty for all."""

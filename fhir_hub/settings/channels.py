@@ -79,7 +79,7 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 class ChannelSettings(BaseModel):
     """One field a key of `[channels.NAME]`. What is None is as the hub's own setting says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     transport: Literal["mllp", "mllps", "http", "folder"] = "mllp"
     """How messages come: over MLLP, over MLLP in TLS, by HTTP POST, or as files in a folder."""

@@ -67,9 +67,7 @@ class RuleSettings(NamedTuple):
 class Settings(BaseSettings):
     """One field a setting. Build it with `load_settings`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     """The address to listen on, for HTTP and for MLLP; `0.0.0.0` is every interface."""

@@ -33,7 +33,7 @@ def _address(text: str) -> str:
 class PartnerSettings(BaseModel):
     """What `[partners.NAME]` says: where he is, of what he is told, and how."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     address: Annotated[str, AfterValidator(_address)]
     """Where he listens: `mllp://HOST:PORT`, or over TLS `mllps://HOST:PORT`."""

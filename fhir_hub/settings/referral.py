@@ -18,7 +18,7 @@ Days = Annotated[int, Field(ge=0, le=36_500)]
 class ReferralSettings(BaseModel):
     """What `[referral]` says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     contract_days: Days = 365
     """How long a new contract lasts at least; a shorter one is warned of, as one without an end."""
