@@ -79,6 +79,7 @@ async def apply(
     await answers.require(unit, things, conversion.teller)
     await _find_priors(unit, things, [one for one in patients if id(one) in priors], said, telling)
     await _find_made(unit, things, made, new_id)
+    await orders.take_over(unit, things)
     rewriting = Rewriting({url: thing.address for thing in things for url in thing.full_urls})
     led = await _led(unit, things, rewriting)
     routes = {one.address: one.through for one in patients if one.through}

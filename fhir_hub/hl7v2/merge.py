@@ -23,6 +23,7 @@ from fhir_hub.hl7v2.meaning.rules import (
     RULES,
     coded,
     contents,
+    first,
     hashable,
     is_institution,
     override,
@@ -155,6 +156,8 @@ def fill(
                 result[element] = {**later, **known[element]}
             elif kind == "DocumentReference" and element == "content":
                 result[element] = contents(value, known[element], "")
+            elif RULES.get(kind, OTHERS).get(element) is first:
+                result[element] = first(known[element], value, "")
         elif kind == "Encounter" and element in INNER:
             if begun := {name: value[name] for name in INNER[element] if name in value}:
                 result[element] = begun

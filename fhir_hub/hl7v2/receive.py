@@ -188,7 +188,7 @@ class Receiver:
             course.tries = self._patience.tries()
         # what came before one that comes again may be under way, or left, as that one was
         course.is_again = kept.is_duplicate
-        course.is_free = kept.is_free and not kept.is_duplicate
+        course.is_free = kept.is_free
         return await self._once(course)
 
     async def _keep(self, message: Received, course: Course, *, is_early: bool = False) -> Kept:

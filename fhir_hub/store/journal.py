@@ -81,13 +81,13 @@ class Kept(NamedTuple):
     before with other bytes, and the message is `quarantined`. One that is does not hold the key
     itself: a sender who counts anew is taken when what he said first is forgotten. `is_free`:
     nothing that came before it and shares one of its turns is under way; else wait for its `turn`.
-    Of a duplicate that says nothing.
+    One that comes again, or is `quarantined`, is not.
     """
 
     entered: Entered
     is_duplicate: bool = False
     is_changed: bool = False
-    is_free: bool = True
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,8 @@ async def test_a_failed_message_is_opened_again_and_is_then_a_duplicate(journal)
 
     assert (kept.entered.state, kept.entered.message.raw) == ("received", b"raw 1")
     assert [one.number for one in await journal.pending()] == [1]
-    assert (await journal.keep(message())).is_duplicate
+    again = await journal.keep(message())
+    assert (again.is_duplicate, again.is_free) == (True, False)
     await end(journal, 1)
     assert (await journal.find(1)).attempts == 2
 

@@ -10,11 +10,10 @@ from fhir_hub.hl7v2.datatypes import (
     codes,
     coding_systems,
     identifiers,
-    people,
     quantities,
     units,
 )
-from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, whole
+from fhir_hub.hl7v2.datatypes.parts import one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Value
@@ -102,25 +101,6 @@ def parent_diagnosis(place: Place, draft: Draft, paths: Paths) -> Json | None:
     parts = {"identifier": [found]} if found else {}
     subject = {"reference": patients[0].full_url}
     return {"resourceType": "Condition"} | parts | {"subject": subject}
-
-
-def allergy_recorder(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return who told of an allergy (IAM-14): by IAM-15 a practitioner, the patient, a relative."""
-    said, kin = place.value(paths[0]), place.value(paths[1])
-    context = place.run.context
-    patients = place.node.nearest_drafts("Patient")
-    if not said or not place.run.by_table or not patients:
-        return None
-    name = people.human_name(said, context)
-    names = name if isinstance(name, list) else [name] if name else []
-    if kin is None:
-        return {"resourceType": "Practitioner", "name": names} if names else None
-    patient = {"reference": patients[0].full_url}
-    if part(kin, 1) == "SEL":
-        return patient
-    relation = codes.table_codeable_concept(kin, context, context.table("Relationship"))
-    parts = compact({"relationship": [relation] if relation else [], "name": names}) or {}
-    return {"resourceType": "RelatedPerson", "patient": patient} | parts
 
 
 def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -99,6 +99,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.calls import (
+    allergies,
     bookings,
     cover,
     given,
@@ -123,7 +124,7 @@ Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 # These have something to say whatever is in the fields that they read.
 UNCONDITIONAL = frozenset(
     {"message_entity", "sending_application", "recorded", "appointment_status"}
-    | {"participant_status"}
+    | {"allergy_active", "participant_status"}
 )
 # These read more than the nearest of their segments: what is filled there is not all they need.
 FURTHER = frozenset(
@@ -180,7 +181,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "occurrence_length": timings.occurrence_length,
         "occurrence_unit": timings.occurrence_unit,
         "event_offset": timings.event_offset,
-        "allergy_recorder": orders.allergy_recorder,
+        "allergy_active": allergies.allergy_active,
+        "allergy_recorder": allergies.allergy_recorder,
         "annotation": orders.annotation,
         "appointment_end": bookings.end,
         "appointment_minutes": bookings.minutes,

@@ -9,15 +9,24 @@ number (several tests, or drugs that are given together) it is about all.
 Spec: HL7v2 chapter 4, ORC-1
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import with_resource
 from fhir_hub.hl7v2.matches import code_of, pairs_of_type
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import UNKNOWN, Resource
 from fhir_hub.hl7v2.things import Thing, patients_of
+from fhir_hub.identity import match
 from fhir_hub.identity.match import Number
+from fhir_hub.repository.unit import Unit
 
+_IN_ERROR = "entered-in-error"
+# By what an order turns out to be: the states of a service that have another name there.
+_STATES: Mapping[str, Mapping[str, str]] = {
+    "MedicationRequest": {"revoked": "stopped"},
+    "NutritionOrder": {},
+}
 _OF_DRUGS = ("OMP", "RDE")
 Holders = Mapping[Number, Mapping[str, Resource]]
 
@@ -84,6 +93,27 @@ def settle(things: list[Thing], telling: Telling) -> None:
     is_unnamed = (one.converted.mode == "change" or not one.full_urls for one in things)
     changed = [one for one, is_so in zip(things, is_unnamed, strict=True) if is_so]
     _say(things, [one.address if one.stored else one.full_urls[0] for one in changed])
+
+
+async def take_over(unit: Unit, things: Sequence[Thing]) -> None:
+    """Have a new prescription or diet begin as what was kept of its number by ORC alone.
+
+    That was kept as a service, for nobody knew what is ordered: it is no order of its own any more.
+    """
+    patients = {one.address for one in things if one.resource_type == "Patient"}
+    for thing in things:
+        states = _STATES.get(thing.resource_type)
+        if states is None or thing.stored or not thing.numbers:
+            continue
+        for stored in await unit.find("ServiceRequest", match.plan_of(thing.numbers)):
+            kept: Resource = fhirjson.loads(stored.content)
+            is_known = code_of(kept) or kept["status"] == _IN_ERROR
+            if is_known or patients.isdisjoint(patients_of(kept)):
+                continue
+            head = {"resourceType": thing.resource_type, "meta": kept["meta"]}
+            status = states.get(kept["status"], kept["status"])
+            thing.inherited = {**head, "status": status}
+            await unit.update({**kept, "status": _IN_ERROR}, stored.logical_id)
 
 
 def _is_stop(thing: Thing) -> bool:

@@ -44,7 +44,7 @@ def _known(old: Any, new: Any, day: str) -> Any:
     return old if new == "unknown" else new
 
 
-def _first(old: Any, new: Any, day: str) -> Any:
+def first(old: Any, new: Any, day: str) -> Any:
     """Return when something was asked for first: a later message says when it was changed."""
     return new if is_after(old, new) else old
 
@@ -251,8 +251,8 @@ _EVENT: Mapping[str, Rule] = {**OTHERS, "participant": _united(who)}
 _REQUEST: Mapping[str, Rule] = {
     **OTHERS,
     "status": _known,
-    "authoredOn": _first,
-    "dateTime": _first,
+    "authoredOn": first,
+    "dateTime": first,
 }
 _REQUESTS = ("MedicationRequest", "NutritionOrder", "ServiceRequest", "SupplyRequest")
 RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(

@@ -53,7 +53,7 @@ class MemoryJournal:
         if message.replaces:
             old = self._entered[message.replaces]
             self._entered[old.number] = replace(old, state="replaced", replaced_by=number)
-        is_free = is_changed or self._turns.enter(number, message.turns)
+        is_free = not is_changed and self._turns.enter(number, message.turns)
         return Kept(entered, is_changed=is_changed, is_free=is_free)
 
     def _before(self, message: Received) -> Entered | None:

@@ -255,3 +255,24 @@ async def test_an_order_control_that_says_no_patient_changes_the_order_of_its_nu
     await say("OMP^O09", "1000", *([pid] if pid else []), "ORC|DC|P1^SHTH01")
 
     assert (await one_order())["status"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("detail", "status"), [(DRUG, "stopped"), (DIET, "revoked")], ids=["drug", "diet"]
+)
+async def test_a_stop_that_came_before_its_order_holds_whatever_that_orders(
+    say, every, detail, status
+):
+    await say("ORM^O01", "1100", person(), "ORC|DC|P1^SHTH01||||||||20250314110000")
+    await say("ORM^O01", "0900", person(), "ORC|NW|P1^SHTH01|||||||20250314090000", detail)
+
+    kinds = ("MedicationRequest", "NutritionOrder")
+    (order,) = [one for kind in kinds for one in await every(kind)]
+    assert order["status"] == status
+    assert "2025-03-14T09:00:00+08:00" in (order.get("authoredOn"), order.get("dateTime"))
+    (kept,) = await every("ServiceRequest")
+    assert kept["status"] == "entered-in-error"
+
+    await say("ORM^O01", "1200", person(), "ORC|CM|P1^SHTH01|||CM")
+    (order,) = [one for kind in kinds for one in await every(kind)]
+    assert order["status"] == "completed"

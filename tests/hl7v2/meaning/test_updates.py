@@ -271,3 +271,17 @@ async def test_an_allergy_with_a_number_is_the_one_that_was_told_without(say, on
 
 def coded_status(allergy):
     return allergy.get("verificationStatus", {}).get("coding", [{}])[0].get("code")
+
+
+async def test_an_update_of_an_allergy_without_its_state_leaves_it(say, states):
+    def coded(action, state=""):
+        return segment("IAM", f1="1", f2="DA", f3=PENICILLIN, f6=action, f7="I1", f17=state)
+
+    for at, action, state, expected in (
+        ("0900", "A", "", "active"),
+        ("1000", "U", "I", "inactive"),
+        ("1100", "U", "", "inactive"),
+        ("1200", "A", "", "active"),
+    ):
+        await say("ADT^A60", at, person(), coded(action, state))
+        assert await states("AllergyIntolerance") == {"J01CA": expected}

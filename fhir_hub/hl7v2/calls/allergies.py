@@ -1,0 +1,43 @@
+"""Calls for allergies: who told of one, and that it is active where nothing else is said.
+
+Spec: HL7v2 chapter 3, IAM; R4 allergyintolerance.html
+"""
+
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes, people
+from fhir_hub.hl7v2.datatypes.parts import compact, part
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+_CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+
+
+def allergy_active(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return that an allergy is active where no field says it; an update (U) then leaves it."""
+    if "clinicalStatus" in draft.resource:
+        return None
+    if place.text(paths[0]).upper() == "U":
+        draft.unsaid += ("clinicalStatus",)
+    return {"coding": [{"system": _CLINICAL, "code": "active", "display": "Active"}]}
+
+
+def allergy_recorder(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return who told of an allergy (IAM-14): by IAM-15 a practitioner, the patient, a relative."""
+    said, kin = place.value(paths[0]), place.value(paths[1])
+    context = place.run.context
+    patients = place.node.nearest_drafts("Patient")
+    if not said or not place.run.by_table or not patients:
+        return None
+    name = people.human_name(said, context)
+    names = name if isinstance(name, list) else [name] if name else []
+    if kin is None:
+        return {"resourceType": "Practitioner", "name": names} if names else None
+    patient = {"reference": patients[0].full_url}
+    if part(kin, 1) == "SEL":
+        return patient
+    relation = codes.table_codeable_concept(kin, context, context.table("Relationship"))
+    parts = compact({"relationship": [relation] if relation else [], "name": names}) or {}
+    return {"resourceType": "RelatedPerson", "patient": patient} | parts
