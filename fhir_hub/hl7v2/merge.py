@@ -51,6 +51,7 @@ UNKNOWN = MappingProxyType(
         "valueCode": "unknown",
     }
 )
+_REASON = ("statusReason",)  # why a vaccine was not given
 _MOST_COMPARED = 512  # items of a list; of a longer one only the end is looked at
 _WHOLE = ("Observation",)  # a result is what its last message says
 
@@ -239,6 +240,8 @@ def _consistent(result: Resource, new: Mapping[str, Any]) -> Resource:
             gone.append("verificationStatus")
         if coded(new.get("clinicalStatus", {})) in ("active", "recurrence", "relapse"):
             gone += [name for name in result if name.startswith("abatement") and name not in new]
+    elif result["resourceType"] == "Immunization":
+        gone += [] if result.get("status") == "not-done" or "statusReason" in new else _REASON
     elif result["resourceType"] == "Appointment":
         # app-4 of R4 writes `no-show`, so it lets a cancelled one alone have a reason
         gone += [] if result.get("status") == "cancelled" else ["cancelationReason"]

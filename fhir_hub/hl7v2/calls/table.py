@@ -99,7 +99,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.calls import (
-    allergies,
     bookings,
     cover,
     given,
@@ -113,6 +112,7 @@ from fhir_hub.hl7v2.calls import (
     results,
     roles,
     source,
+    standing,
     timings,
     visits,
 )
@@ -124,7 +124,7 @@ Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 # These have something to say whatever is in the fields that they read.
 UNCONDITIONAL = frozenset(
     {"message_entity", "sending_application", "recorded", "appointment_status"}
-    | {"allergy_active", "participant_status"}
+    | {"allergy_active", "goal_active", "participant_status", "problem_active"}
 )
 # These read more than the nearest of their segments: what is filled there is not all they need.
 FURTHER = frozenset(
@@ -181,8 +181,10 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "occurrence_length": timings.occurrence_length,
         "occurrence_unit": timings.occurrence_unit,
         "event_offset": timings.event_offset,
-        "allergy_active": allergies.allergy_active,
-        "allergy_recorder": allergies.allergy_recorder,
+        "allergy_active": standing.allergy_active,
+        "problem_active": standing.problem_active,
+        "goal_active": standing.goal_active,
+        "allergy_recorder": standing.allergy_recorder,
         "annotation": orders.annotation,
         "appointment_end": bookings.end,
         "appointment_minutes": bookings.minutes,

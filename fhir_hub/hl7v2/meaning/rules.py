@@ -213,6 +213,16 @@ def coded(concept: Json) -> str:
     return str(codings[0].get("code") or concept.get("text", ""))
 
 
+def _attendance(participant: Json) -> Any:
+    """Return what tells one who takes part: of a visit who it is and as what, else who it is.
+
+    Who attends a patient may have admitted her too.
+    """
+    if "individual" not in participant:
+        return who(participant)
+    return who(participant), "|".join(map(coded, participant.get("type", ())))
+
+
 def _member(participant: Json) -> Any:
     """Return what tells a member of a team: its part of a contract, else who it is, and as what."""
     roles = [one for role in participant.get("role", ()) for one in role.get("coding", ())]
@@ -247,7 +257,6 @@ def _has_text(content: Json) -> bool:
 
 _EXTENSIONS = _united(lambda extension: extension.get("url", ""))
 OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
-_EVENT: Mapping[str, Rule] = {**OTHERS, "participant": _united(who)}
 _REQUEST: Mapping[str, Rule] = {
     **OTHERS,
     "status": _known,
@@ -274,7 +283,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "DiagnosticReport": {**OTHERS, "result": _united(who)},
         "DocumentReference": {**OTHERS, "content": contents},
         "Encounter": {
-            **_EVENT,
+            **OTHERS,
+            "participant": _united(_attendance),
             "period": _parts,
             "hospitalization": _parts,
             "location": _united(who),
@@ -293,7 +303,7 @@ KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
         "contact": _contact_key,
         "communication": lambda spoken: coded(spoken.get("language", {})),
         "generalPractitioner": is_institution,
-        "participant": who,
+        "participant": _attendance,
         "result": who,
     }
 )

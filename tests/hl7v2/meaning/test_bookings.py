@@ -100,3 +100,12 @@ async def test_what_an_update_leaves_empty_of_two_rooms_of_one_segment_stays(say
     await say("SIU^S14", "1000", *booking(room(**both)))
 
     assert await only("Appointment") == before
+
+
+async def test_a_resource_that_is_cancelled_alone_leaves_the_booking(say, only):
+    await say("SIU^S12", "0900", *booking(room(), segment("AIP", f1="1", f3="D1^顾^文清")))
+    await say("SIU^S19", "1000", *booking(room(f2="D")))
+
+    found = await only("Appointment")
+    kinds = sorted(one["actor"]["reference"].partition("/")[0] for one in found["participant"])
+    assert (kinds, found["status"]) == (["Patient", "Practitioner"], "booked")

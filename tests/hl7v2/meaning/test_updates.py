@@ -285,3 +285,55 @@ async def test_an_update_of_an_allergy_without_its_state_leaves_it(say, states):
     ):
         await say("ADT^A60", at, person(), coded(action, state))
         assert await states("AllergyIntolerance") == {"J01CA": expected}
+
+
+async def test_an_update_of_a_problem_or_goal_without_its_state_leaves_it(say, only):
+    def told(action, state="", goal=""):
+        problem = {"f1": action, "f2": "20250314", "f3": "I10^高血压^I10", "f4": "P1"}
+        problem |= {"f9": "20250314", "f14": state} if state else {}
+        wanted = {"f1": action, "f2": "20250314", "f3": "G^血压达标^99", "f4": "G1", "f18": goal}
+        return person(), segment("PRB", **problem), segment("GOL", **wanted)
+
+    await say("PPR^PC1", "0900", *told("AD"))
+    await say("PPR^PC2", "1000", *told("UP", "R^Resolved^99", "CANCELED"))
+    before = await only("Condition"), await only("Goal")
+    assert (state(before[0]), before[0]["abatementDateTime"]) == ("resolved", "2025-03-14")
+    assert before[1]["lifecycleStatus"] != "active"
+
+    await say("PPR^PC2", "1100", *told("UP"))
+    assert (await only("Condition"), await only("Goal")) == before
+
+
+async def test_who_has_two_parts_in_a_visit_keeps_both(say, only):
+    one, other = "D1^顾^文清", "D2^方^晓岚"
+    full = visit(f2="I", f7=one, f9=f"{one}~{other}", f17=one)
+    await say("ADT^A01", "0900", person(), full)
+    before = await only("Encounter")
+    await say("ADT^A08", "1000", person(), full)
+    assert await only("Encounter") == before
+
+    await say("ADT^A08", "1100", person(), visit(f2="I", f7=other))
+    parts = [
+        (one["type"][0]["coding"][0]["code"], "end" in one.get("period", {}))
+        for one in (await only("Encounter"))["participant"]
+    ]
+    assert sorted(parts) == [
+        ("ADM", False),
+        ("ATND", False),
+        ("ATND", True),
+        ("CON", False),
+        ("CON", False),
+    ]
+
+
+async def test_why_a_vaccine_was_not_given_is_over_when_it_is(say, only):
+    def given(action, state, why=""):
+        drug = {"f1": "0", "f2": "1", "f3": "20250314", "f5": "HEPB^乙肝^L", "f6": "1"}
+        return "ORC|RE||I1^SHTH01", segment("RXA", **drug, f18=why, f20=state, f21=action)
+
+    await say("VXU^V04", "0900", person(), *given("A", "RE", "00^拒绝^NIP002"))
+    assert "statusReason" in await only("Immunization")
+    await say("VXU^V04", "1000", person(), *given("U", "CP"))
+
+    found = await only("Immunization")
+    assert (found["status"], "statusReason" in found) == ("completed", False)

@@ -1,6 +1,6 @@
-"""Calls for allergies: who told of one, and that it is active where nothing else is said.
+"""Calls for allergies and problems: who told of one, and that it is active where nothing is said.
 
-Spec: HL7v2 chapter 3, IAM; R4 allergyintolerance.html
+Spec: HL7v2 chapter 3, IAM; chapter 12, PRB and GOL; R4 allergyintolerance.html
 """
 
 from typing import Any
@@ -12,16 +12,35 @@ from fhir_hub.hl7v2.path import Path
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
-_CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+_UPDATES = ("U", "UP", "CO", "LI", "UN")  # tables 0206 and 0287: all but to add
 
 
 def allergy_active(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return that an allergy is active where no field says it; an update (U) then leaves it."""
+    """Return that an allergy is active where no field says it; an update then leaves its state."""
+    coding = {"system": f"{_TERMINOLOGY}/allergyintolerance-clinical", "code": "active"}
+    return _active(place, draft, paths, {**coding, "display": "Active"})
+
+
+def problem_active(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the same of a problem."""
+    coding = {"system": f"{_TERMINOLOGY}/condition-clinical", "code": "active"}
+    return _active(place, draft, paths, coding)
+
+
+def _active(place: Place, draft: Draft, paths: Paths, coding: Json) -> Json | None:
     if "clinicalStatus" in draft.resource:
         return None
-    if place.text(paths[0]).upper() == "U":
+    if place.text(paths[0]).upper() in _UPDATES:
         draft.unsaid += ("clinicalStatus",)
-    return {"coding": [{"system": _CLINICAL, "code": "active", "display": "Active"}]}
+    return {"coding": [coding]}
+
+
+def goal_active(place: Place, draft: Draft, paths: Paths) -> str:
+    """Return the same of a goal."""
+    if "lifecycleStatus" not in draft.resource and place.text(paths[0]).upper() in _UPDATES:
+        draft.unsaid += ("lifecycleStatus",)
+    return "active"
 
 
 def allergy_recorder(place: Place, draft: Draft, paths: Paths) -> Json | None:
