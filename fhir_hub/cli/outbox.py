@@ -8,6 +8,7 @@ import typer
 
 from fhir_hub.cli.journal import run_on_store, settings_of
 from fhir_hub.cli.say import count, fail, refuse
+from fhir_hub.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.deliver.outbox import Dead
@@ -180,7 +181,8 @@ async def _check_partner(backend: "Backend", settings: "Settings", partner: str)
 
     known = sorted({*await progresses(backend.store), *settings.partners})
     if partner not in known:
-        fail(f"no partner {partner}; there are: {', '.join(known)} / 没有该合作方")
+        there = f"there are: {', '.join(known) or 'none, in these settings (--config)'}"
+        fail(f"no partner {partner}{did_you_mean(partner, known, there)} / 没有该合作方")
 
 
 def _with_dead(

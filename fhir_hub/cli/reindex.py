@@ -16,6 +16,7 @@ import typer
 
 from fhir_hub.cli.check import progress
 from fhir_hub.cli.say import count, fail, refuse, say
+from fhir_hub.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from fhir_hub.settings import Settings
@@ -66,7 +67,9 @@ async def _reindex(settings: "Settings", only: list[str], is_resumed: bool) -> i
     async with open_backend(settings.store) as backend:
         hub = build(settings, backend, Logs(settings.log_level, settings.log_format))
         if unknown := sorted(set(only) - hub.service.definitions.resource_types):
-            refuse(f"--type: {', '.join(unknown)} is no resource type of R4 / 未知的资源类型")
+            near = did_you_mean(unknown[0], hub.service.definitions.resource_types)
+            told = f"--type: {', '.join(unknown)} is no resource type of R4{near}"
+            refuse(f"{told} / 未知的资源类型")
         mended = await mend_before(settings.store, progress, hub.receiver.turns_of)
         stored = (await backend.store.status()).resources
         await hub.indexing.refresh()

@@ -51,6 +51,8 @@ def command(
         print(f"{count(len(rows), 'message')} would be done again")
         return
     print(f"{count(len(rows), 'message')}: {ended} done, {len(rows) - ended} not")
+    if not again and any(row["state"] == "done" and "refused" in row for row in rows):
+        say("what is done is done again with --again / 已完成的消息需加 --again")
     raise typer.Exit(0 if ended == len(rows) else 1)
 
 

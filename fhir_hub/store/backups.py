@@ -103,7 +103,9 @@ def open_backup(folder: Path, *, is_quick: bool = False) -> Backup:
         files = {str(name): dict(one) for name, one in manifest["files"].items()}
         is_known = manifest["format"] == _FORMAT and DATABASE in files
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise NoBackup(f"{folder} is no backup: no {MANIFEST} / 不是备份目录") from None
+        within = sorted(one.parent.name for one in folder.glob(f"*/{MANIFEST}"))
+        hint = f"; the newest in it is {within[-1]}" if within else ""
+        raise NoBackup(f"{folder} is no backup: no {MANIFEST}{hint} / 不是备份目录") from None
     if not is_known or any(Path(name).name != name for name in files):
         raise NoBackup(f"{folder} is of another form of backup / 备份格式无法识别")
     for name, one in files.items():

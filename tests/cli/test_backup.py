@@ -279,6 +279,8 @@ def test_the_command_keeps_the_newest_backups_and_names_the_new_one(run, made, t
         "other",
     ]
     assert run("restore", ended.out.strip(), "--verify").code == 0
+    above = run("restore", Path(ended.out.strip()).parent, "--verify")
+    assert f"; the newest in it is {Path(ended.out.strip()).name} / " in above.err
 
 
 @pytest.mark.parametrize(

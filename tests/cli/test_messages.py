@@ -170,6 +170,7 @@ def test_done_messages_are_done_again_only_if_asked_and_make_nothing_twice(run, 
     before = asyncio.run(versions())
     refused = run("replay", "1", "2", "--store", store)
     assert refused.out.splitlines()[-1] == "2 messages: 0 done, 2 not"
+    assert "with --again / 已完成的消息需加 --again" in refused.err
     ended = run("replay", "1", "2", "--again", "--store", store)
     assert ended.out.splitlines()[-1] == "2 messages: 2 done, 0 not"
 

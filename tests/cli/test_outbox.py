@@ -109,8 +109,8 @@ def test_dead_messages_are_listed_and_sent_anew_in_the_order_of_what_they_tell(r
         (["hospital"], 2, "--all"),
         (["hospital", "E1-7", "--all"], 2, "--all"),
         (["hospital", "E1-8"], 1, "no dead message E1-8"),
-        (["hospitol", "E1-7"], 1, "no partner hospitol; there are: hospital"),
-        (["hospitol", "--all"], 1, "no partner hospitol; there are: hospital"),
+        (["nobody", "E1-7"], 1, "no partner nobody; there are: hospital"),
+        (["hospitol", "--all"], 1, "no partner hospitol; did you mean hospital?"),
     ],
 )
 def test_retry_says_what_it_cannot_do(run, store, words, code, said):

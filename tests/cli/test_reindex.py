@@ -71,7 +71,7 @@ def test_everything_stored_is_indexed_and_nothing_else_changes(run, database):
     ("arguments", "code", "told"),
     [
         (["--store", "sqlite:none.db"], 1, "there is no such database"),
-        (["--type", "Patients"], 2, "Patients is no resource type of R4"),
+        (["--type", "Patients"], 2, "Patients is no resource type of R4; did you mean Patient?"),
         (["--store", "mongo"], 2, "--store: write sqlite:PATH"),
     ],
 )
