@@ -53,6 +53,17 @@ def test_a_visit_behind_its_diagnoses_says_what_each_is_for():
     assert [one.get("rank") for one in found] == [1, None]
 
 
+def test_through_whom_somebody_is_insured_may_be_asked():
+    insured = segment("IN1", f1="1", f3="I1", f4="某保险", f11="某公司")
+    told = segment("IN2", f49="李^明", f50="^^PH^^^21^5550001", f64="^^PH^^^21^5550002")
+    conversion = made("ADT^A01^ADT_A01", "PV1|1|I", insured, told)
+    holder = target(conversion, only(conversion, "Coverage")["policyHolder"])
+    assert holder["name"] == "某公司"
+    assert [one["value"][-4:] for one in holder["telecom"]] == ["0002"]
+    (asked,) = holder["contact"]
+    assert (asked["name"]["family"], asked["telecom"][0]["value"][-4:]) == ("李", "0001")
+
+
 def test_the_severity_of_an_allergy_is_its_criticality_by_the_table():
     allergy = "AL1|1|DA|P^青霉素|SV|皮疹"
     found = only(made("ADT^A08^ADT_A01", allergy), "AllergyIntolerance")

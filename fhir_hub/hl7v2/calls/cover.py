@@ -71,21 +71,31 @@ def _of_institution(identifier: Json, place: Place) -> Json:
     return identifier | {"system": systems.authority_system(place.run.facility)}
 
 
-def _asked(place: Place, person: Path | None = None, phone: Path | None = None) -> Json:
-    """Return whom to ask at an institution, and by which phones."""
-    context, found = place.run.context, []
-    for value in place.values(phone) if phone else ():
-        point = contacts.contact_point(value, context)
-        found += point if isinstance(point, list) else [point] if point else []
+def _asked(
+    place: Place, person: Path | None = None, phone: Path | None = None, own: Path | None = None
+) -> Json:
+    """Return whom to ask at an institution, by which phones, and by which of his own."""
     said = place.value(person) if person else None
-    name = people.human_name(said, context) if said else None
+    name = people.human_name(said, place.run.context) if said else None
     first = name[0] if isinstance(name, list) else name
-    return compact({"telecom": found, "contact": [{"name": first}] if first else []}) or {}
+    asked = compact({"name": first, "telecom": _phones(place, own)})
+    return compact({"telecom": _phones(place, phone), "contact": [asked] if asked else []}) or {}
+
+
+def _phones(place: Place, path: Path | None) -> list[Json]:
+    found: list[Json] = []
+    for value in place.values(path) if path else ():
+        point = contacts.contact_point(value, place.run.context)
+        found += point if isinstance(point, list) else [point] if point else []
+    return found
 
 
 def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the Organization that holds the policy: number of IN1-10, name of IN1-11."""
-    number_path, name_path = paths
+    """Return the Organization that holds the policy: number of IN1-10, name of IN1-11.
+
+    Behind them come whom to ask there, its phones and that person's.
+    """
+    number_path, name_path, *reached = paths
     number, name = place.value(number_path), place.value(name_path)
     found = identifiers.cx(number, place.run.context) if number and place.run.by_table else None
     parts = compact(
@@ -94,7 +104,9 @@ def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
             "name": one_line(reader_of(name)(name, 1)) if name else "",
         }
     )
-    return {"resourceType": "Organization"} | parts if parts else None
+    if parts is None:
+        return None
+    return {"resourceType": "Organization"} | parts | _asked(place, *reached)
 
 
 def subscriber(place: Place, draft: Draft, paths: Paths) -> Json | None:

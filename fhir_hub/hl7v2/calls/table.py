@@ -20,7 +20,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `participating_device` | PRT-10, PRT-16 … | Device |
 | `contact_organization` | NK1-13, NK1-30, NK1-31, NK1-32 | Organization with whom to ask there |
 | `insurer` | IN1-3, IN1-4, IN1-5 | Organization that pays |
-| `employer` | IN1-10, IN1-11 | Organization that holds the policy |
+| `employer` | IN1-10, IN1-11, IN2-49 … | Organization that holds the policy |
 | `described_code` | PR1-3, PR1-4, PR1-2 | CodeableConcept with text and system of other fields |
 | `subscriber` | IN1-16, IN1-49 … | RelatedPerson whose policy it is |
 | `whole_procedure` | PR1-25 | Procedure that this one is part of |
@@ -74,7 +74,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `assigned_place` | PV1-3, PV1-40 | Location, by the tables in its state |
 | `financial_class`, `financial_period` | PV1-20 | CodeableConcept, Period of a Coverage |
 | `narrative` | PV2-12 | Narrative |
-| `earlier_diagnoses` | DG1-6, DG1-15 | diagnoses before their visit, with use and rank |
+| `earlier_diagnoses` | DG1-6, DG1-15 … | diagnoses before their visit, with use and rank |
 | `place_identifier`, `place_name`, `place_kind` | NPU-1 | Identifier, name, kind of a bed |
 | `moved_number`, `number_moved_here` | MRG-1, PID-3 | Identifiers that A43 moves, and PID lacks |
 | `manifestations` | AL1-5 | a CodeableConcept of each repetition: its text, or its code |

@@ -86,7 +86,7 @@ def earlier_diagnoses(place: Place, draft: Draft, paths: tuple[Path, ...]) -> li
     table = context.table(_DIAGNOSIS_USE)
     for one in place.node.nearest_drafts("Condition"):
         there = Place(one.segment, place.node, place.run)
-        use, rank = (there.value(path) for path in paths)
+        use, rank = (there.value(path) for path in paths[:2])
         said: Json = {"condition": {"reference": one.full_url}}
         said["use"] = codes.table_codeable_concept(use, context, table) if use else None
         said["rank"] = texts.positive_int(rank, context) if rank else None
