@@ -200,6 +200,7 @@ def test_a_message_may_rest_and_old_ones_are_removed(run, store, monkeypatch):
         (("messages", "--state", "faild"), "; did you mean failed?"),
         (("messages", "--since", "2025", "--until", "2024"), "until: no message came before it"),
         (("messages", "--links", "Patient"), "links: write"),
+        (("messages", "--links", "Pateint/1"), "no resource type of R4; did you mean Patient?"),
         (("messages", "--since", "yesterday"), "since: not a date"),
         (("messages", "show", "99"), "no message has the number 99"),
     ],

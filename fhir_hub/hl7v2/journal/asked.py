@@ -5,11 +5,13 @@ The same names are parameters of `/ops/messages` and options of `fhir-hub messag
 
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
+from functools import lru_cache
 from typing import get_args
 
 from fhir_hub.errors import InvalidParameter, InvalidResource, UnknownParameter
 from fhir_hub.nearest import did_you_mean
 from fhir_hub.r4.dates import date_interval
+from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.store.base import Key, State
 from fhir_hub.store.journal import Selection
 
@@ -76,10 +78,19 @@ def _moment(name: str, asked: Mapping[str, str], zone: tzinfo) -> int:
         raise InvalidParameter(f"{name}: {error}") from None
 
 
+@lru_cache(maxsize=1)
+def _resource_types() -> frozenset[str]:
+    return load_definitions().resource_types
+
+
 def _key(text: str) -> Key | None:
     if not text:
         return None
     resource_type, slash, logical_id = text.partition("/")
     if not (resource_type and slash and logical_id):
         raise InvalidParameter("links: write a type and an id, such as Patient/1")
+    known = _resource_types()
+    if resource_type not in known:
+        near = did_you_mean(resource_type, known)
+        raise InvalidParameter(f"links: {resource_type[:60]!r} is no resource type of R4{near}")
     return Key(resource_type, logical_id)
