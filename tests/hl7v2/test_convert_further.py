@@ -144,3 +144,19 @@ def test_a_referral_has_each_diagnosis_of_its_visit_and_each_number_of_a_doctor(
     told = [target(found, one["condition"]) for one in visit["diagnosis"]]
     assert [code for one in told for code in codes(one["code"])] == ["I10", "E11"]
     assert ["N1", "N2"] in [values(one) for one in of_type(found, "Practitioner")]
+
+
+def test_a_dose_without_a_vaccine_is_told_with_the_rest_of_it():
+    rxa = segment(
+        "RXA", f1="0", f2="1", f3="20250315", f6="0.5", f7="mL", f18="00^Refused^L", f20="RE"
+    )
+    dose = only(by_table("VXU^V04^VXU_V04", "ORC|RE|P1|F1", rxa), "Immunization")
+    assert (dose["status"], dose["occurrenceDateTime"]) == ("not-done", "2025-03-15")
+    assert dose["vaccineCode"]["extension"][0]["valueCode"] == "unknown"
+
+
+def test_the_receiving_institution_is_told_once():
+    found = by_table("ADT^A01^ADT_A01", "EVN|A01")
+    (destination,) = only(found, "MessageHeader")["destination"]
+    named = [one for one in of_type(found, "Organization") if "QPRHP" in str(one)]
+    assert named == [target(found, destination["receiver"])]
