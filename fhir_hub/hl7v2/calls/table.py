@@ -124,7 +124,8 @@ Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 # These have something to say whatever is in the fields that they read.
 UNCONDITIONAL = frozenset(
     {"message_entity", "sending_application", "recorded", "appointment_status"}
-    | {"allergy_active", "goal_active", "participant_status", "problem_active"}
+    | {"allergy_active", "earlier_diagnoses", "goal_active", "participant_status"}
+    | {"problem_active"}
 )
 # These read more than the nearest of their segments: what is filled there is not all they need.
 FURTHER = frozenset(
