@@ -32,11 +32,10 @@ from fhir_hub.store.sqlite.store import open_sqlite
 from fhir_hub.store.sqlite.walks import Limits
 
 TIMES = int(os.environ.get("FHIR_HUB_TEST_EXAMPLES", "1"))
-# of more queries at once hypothesis throws most drawings away, as too large, and draws anew
-QUERIES, EXAMPLES = 40, 66
+QUERIES, EXAMPLES = 80, 33
 # on MongoDB a few, or by `make test-mongo` all
 IS_ALL_ON_MONGO = "FHIR_HUB_TEST_STORES" in os.environ
-ON_MONGO = 2 * EXAMPLES * TIMES if IS_ALL_ON_MONGO else 4
+ON_MONGO = 2 * EXAMPLES * TIMES if IS_ALL_ON_MONGO else 2
 NUMBERS = made_records.NUMBERS
 BASE = "http://hub.test/fhir"
 EXTRACTOR = Extractor(parts.all_parameters(), parts.ZONE)
