@@ -137,7 +137,7 @@ JSON = {"content-type": "application/fhir+json"}
         ("", b"MSH|^~\\&|A|B|C|D|2024||ADT^A08|1|P|2.4\r", ER7, 400, '"PID"'),
         ("", FIRST.replace("沈".encode(), b"\xff\xff\xff"), ER7, 400, '"PID-5"'),
         ("?report=yes", FIRST, ER7, 400, "false, true, text"),
-        ("?reports=true", FIRST, ER7, 400, "try report"),
+        ("?reports=true", FIRST, ER7, 400, "did you mean report?"),
         ("?report=true&report=true", FIRST, ER7, 400, "once"),
         ("?sender=nobody", FIRST, ER7, 400, "internet-hospital"),
         ("", FIRST, {"content-type": "image/png"}, 400, "the body is"),
