@@ -233,6 +233,9 @@ class Courier:
     def _pending(self, choice: Choice, control_id: str, again_of: str = "") -> Pending:
         change = choice.change
         emitted = self._given.write(choice, control_id)
+        if emitted.issues:
+            told = {"partner": self._given.name, "control_id": control_id}
+            self._given.log("message_in_part", **told, reason="; ".join(emitted.issues))
         address = f"{change.resource_type}/{change.logical_id}"
         numbers = (address, change.version_id, change.sequence)
         return Pending(control_id, choice.event, *numbers, emitted.raw, again_of=again_of)

@@ -159,6 +159,25 @@ async def test_ar_is_given_up_at_once_and_sent_anew_when_somebody_says_so(
     assert await dead_messages(store) == []
 
 
+async def test_a_character_that_his_character_set_lacks_is_a_question_mark_and_the_log_says_so(
+    client, delivering, peer, logged
+):
+    async with delivering(his=partner(peer, charset="GBK")):
+        await put(client, patient(1, name=[{"text": "李𠮷"}]), patient(2, name=[{"text": "李吉"}]))
+        await peer.until(lambda peer: len(peer.distinct) == 2)
+
+    first, second = (raw.decode("gbk") for raw in peer.distinct)
+    assert "李?" in first
+    assert "李吉" in second
+    (fields,) = (told for event, told in logged if event == "message_in_part")
+    reason = "the receiver's character set lacks some characters; they became ?"
+    assert fields == {
+        "partner": "his",
+        "control_id": control_id(peer.distinct[0]),
+        "reason": reason,
+    }
+
+
 async def test_how_much_waits_is_told_of_the_partner_who_hangs_and_no_other_waits_for_him(
     client, delivering, peer, metrics
 ):
