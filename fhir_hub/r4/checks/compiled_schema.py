@@ -31,9 +31,8 @@ def compiled(schema: Mapping[str, Any]) -> Holds | None:
     definitions = schema.get("$defs", {})
     try:
         _require(schema.get("$schema", DRAFT) == DRAFT and isinstance(definitions, dict))
-        defined: _Defined = dict.fromkeys(
-            definitions, _never
-        )  # a reference may come before what it means
+        # a reference may come before what it means
+        defined: _Defined = dict.fromkeys(definitions, _never)
         for name, one in definitions.items():
             defined[name] = _schema(one, defined)
         return _schema(own, defined)
