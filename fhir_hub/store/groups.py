@@ -7,16 +7,18 @@ not notice; how a group is written, and what becomes of it after any other error
 
 A work from which another follows (a message is kept, then ends) may be early: it is done before all
 that waits, and who brought it goes on meanwhile. What follows comes into the same group or a later
-one, so it is never durable without it. And where nobody of a group is in a hurry, it waits some
-milliseconds for those who went on, to be made durable together with what they bring.
+one, so it is never durable without it. If the disk does not take it, what is early behind it fails
+too: all of it comes again in its order, and nothing has overtaken it. And where nobody of a group
+is in a hurry, it waits some milliseconds for those who went on, to be made durable together with
+what they bring.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from fhir_hub.errors import Closing
+from fhir_hub.errors import Closing, Unavailable
 
 W = TypeVar("W")
 
@@ -55,6 +57,12 @@ class Job(Generic[W]):
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+def unkept(jobs: Iterable[Job[Any]]) -> Exception | None:
+    """Return why something early could not be written now, None if all of it was."""
+    early = (job.error for job in jobs if job.is_early)
+    return next((error for error in early if isinstance(error, Unavailable)), None)
 
 
 class Groups(Generic[W]):
@@ -169,10 +177,20 @@ class Groups(Generic[W]):
                 except Exception as error:  # a fault of ours must not leave callers waiting
                     for job in group:
                         job.error = error
-                for job in group:
+                for job in (*group, *self._held_up(group)):
                     job.answer()
         finally:
             self._serving = None
+
+    def _held_up(self, group: Sequence[Job[W]]) -> list[Job[W]]:
+        """Return what is early and waits, to fail: what was early of the group is not written."""
+        fault = unkept(group)
+        if fault is None:
+            return []
+        held_up = self._take_early()
+        for job in held_up:
+            job.error = fault
+        return held_up
 
     def _next(self) -> list[Job[W]]:
         """Return the next group: half of those who write at present, so that two halves alternate.

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from fhir_hub.errors import Unavailable
 from fhir_hub.store.groups import Groups, Job
 
 CLIENTS = 8
@@ -153,3 +154,25 @@ def test_a_group_waits_for_who_is_about_to_come_but_not_for_ever() -> None:
         return disk.sizes
 
     assert asyncio.run(run()) == [1]
+
+
+def test_what_is_early_does_not_overtake_what_the_disk_did_not_take() -> None:
+    async def run() -> list[str]:
+        is_full, returns = True, asyncio.Event()
+
+        async def write(group: list[Job[int]]) -> None:
+            is_refused = is_full
+            await returns.wait()
+            for job in group:
+                job.result, job.error = job.work, Unavailable("full") if is_refused else None
+
+        groups: Groups[int] = Groups(write)
+        first = groups.bring(1, 1, is_early=True)
+        await settled()
+        others = [groups.bring(2, 1, is_early=True), groups.bring(3, 1)]
+        is_full = False
+        returns.set()
+        ended = await asyncio.gather(first, *others, return_exceptions=True)
+        return [str(one) if isinstance(one, int) else type(one).__name__ for one in ended]
+
+    assert asyncio.run(run()) == ["Unavailable", "Unavailable", "3"]

@@ -19,7 +19,7 @@ import apsw
 
 from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.store.base import Broken, Conflict
-from fhir_hub.store.groups import COMPANY_S, GROUP_SIZE, Groups, Job
+from fhir_hub.store.groups import COMPANY_S, GROUP_SIZE, Groups, Job, unkept
 from fhir_hub.store.sqlite.checkpoints import Checkpoints
 from fhir_hub.store.sqlite.connection import reason_of
 
@@ -88,8 +88,12 @@ class Writer:
 
     async def _write(self, group: list[Job[Work]]) -> None:
         if not await self._write_together(group) and len(group) > 1:
-            for job in list(group):
-                await self._write_together([job], is_open=False)
+            for at, job in enumerate(list(group)):
+                fault = unkept(group[:at]) if job.is_early else None
+                if fault is not None:  # what follows from this must not overtake what failed
+                    job.error = fault
+                else:
+                    await self._write_together([job], is_open=False)
 
     async def _write_together(self, group: list[Job[Work]], *, is_open: bool = True) -> bool:
         """Write a group, and who joins it if it is open; False if one failed: none is written."""
