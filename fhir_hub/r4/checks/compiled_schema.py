@@ -9,6 +9,7 @@ Spec: https://json-schema.org/draft/2020-12/json-schema-validation
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import starmap
 from numbers import Number
 from typing import Any
 
@@ -141,51 +142,31 @@ def _items(wanted: Any, _: Mapping[str, Any], defined: _Defined) -> Holds:
     return lambda value: not isinstance(value, list) or all(map(holds, value))
 
 
+def _each(is_valid: Callable[[str, Any], bool]) -> Holds:
+    """Return what asks each key of an object, with its value."""
+    return lambda value: not isinstance(value, dict) or all(starmap(is_valid, value.items()))
+
+
 def _properties(wanted: Any, _: Mapping[str, Any], defined: _Defined) -> Holds:
     _require(isinstance(wanted, dict))
     by_key = {key: _schema(one, defined) for key, one in wanted.items()}
-
-    def holds(value: Any) -> bool:
-        if not isinstance(value, dict):
-            return True
-        return all(by_key[key](one) for key, one in value.items() if key in by_key)
-
-    return holds
+    return _each(lambda key, one: key not in by_key or by_key[key](one))
 
 
 def _pattern_properties(wanted: Any, _: Mapping[str, Any], defined: _Defined) -> Holds:
     _require(isinstance(wanted, dict))
     by_pattern = [(re.compile(key).search, _schema(one, defined)) for key, one in wanted.items()]
-
-    def holds(value: Any) -> bool:
-        if not isinstance(value, dict):
-            return True
-        return all(
-            is_valid(one)
-            for key, one in value.items()
-            for matches, is_valid in by_pattern
-            if matches(key)
-        )
-
-    return holds
+    return _each(lambda key, one: all(holds(one) for matches, holds in by_pattern if matches(key)))
 
 
 def _additional(wanted: Any, schema: Mapping[str, Any], defined: _Defined) -> Holds:
-    is_valid = _schema(wanted, defined)
+    holds = _schema(wanted, defined)
     properties, by_pattern = schema.get("properties", {}), schema.get("patternProperties", {})
     _require(isinstance(properties, dict) and isinstance(by_pattern, dict))
     named, patterns = frozenset(properties), [re.compile(key).search for key in by_pattern]
-
-    def holds(value: Any) -> bool:
-        if not isinstance(value, dict):
-            return True
-        return all(
-            is_valid(one)
-            for key, one in value.items()
-            if key not in named and not any(matches(key) for matches in patterns)
-        )
-
-    return holds
+    return _each(
+        lambda key, one: key in named or any(matches(key) for matches in patterns) or holds(one)
+    )
 
 
 def _one_of(wanted: Any, _: Mapping[str, Any], defined: _Defined) -> Holds:
