@@ -2,7 +2,8 @@
 
 Two look-ups of the index, of the numbers and of the keys, bring a handful of candidates out of
 millions. A key that very many have (the telephone of a nursing home) is left out, because it says
-nothing. Who was merged away leads to the survivor.
+nothing, and in a message of hundreds who are alike it is not asked for again. Who was merged away
+leads to the survivor.
 
 Spec: https://hl7.org/fhir/R4/patient-operation-match.html; DOMAIN 3.1
 """
@@ -20,7 +21,8 @@ from fhir_hub.store.base import Key, Store, Stored
 
 Json = Mapping[str, Any]
 Resource = dict[str, Any]
-_MOST = 400  # candidates of all keys at once
+_MOST_NUMBERED = 400  # candidates of all numbers
+_MOST = 100  # candidates of all keys
 _MOST_OF_KEY = 60
 _LONGEST_CHAIN = 20
 
@@ -48,6 +50,10 @@ class Source(Protocol):
     def read_of(self, stored: Stored) -> "Known":
         """Return a Patient as it is read."""
 
+    @property
+    def crowded(self) -> dict[str, None]:
+        """Return the keys of which it is known that very many have them; more are put in."""
+
 
 class Known(NamedTuple):
     """A stored Patient as it is read, and what of it is compared."""
@@ -73,6 +79,11 @@ class OfStore:
     def read_of(self, stored: Stored) -> Known:
         """Return a Patient as it is read."""
         return _known(stored)
+
+    @property
+    def crowded(self) -> dict[str, None]:
+        """Return nothing: whoever asks of the store asks once."""
+        return {}
 
     async def few(self, plan: Plan, most: int) -> list[Stored] | None:
         """Return the Patients that meet the plan, None if they are more than `most`."""
@@ -102,6 +113,11 @@ class OfUnit:
         if found is None:
             found = held[stored.content] = _known(stored)
         return found
+
+    @property
+    def crowded(self) -> dict[str, None]:
+        """Return the keys that very many have: those of a message's people are asked for often."""
+        return self._unit.worked_out.setdefault(blocks.INDEX, {})
 
     async def few(self, plan: Plan, most: int) -> list[Stored] | None:
         """Return the Patients that meet the plan, None if they are more than `most`."""
@@ -181,18 +197,30 @@ def has_anothers_number(wanted: Json, known: Json) -> bool:
 
 async def _candidates(traits: Traits, source: Source) -> Sequence[Stored]:
     found: dict[str, Stored] = {}
-    numbered = await source.few(match.plan_of(traits.numbers), _MOST) if traits.numbers else ()
+    numbers = traits.numbers
+    numbered = await source.few(match.plan_of(numbers), _MOST_NUMBERED) if numbers else ()
     for one in numbered or ():
         found[one.logical_id] = one
-    keys = blocks.wanted_keys(traits)
-    described = await source.few(blocks.plan_of(keys), _MOST) if keys else []
-    if described is None:
-        described = []
-        for key in keys:
-            described += await source.few(blocks.plan_of((key,)), _MOST_OF_KEY) or ()
-    for one in described:
+    for one in await _described(traits, source):
         found[one.logical_id] = one
     return list(found.values())
+
+
+async def _described(traits: Traits, source: Source) -> Sequence[Stored]:
+    """Return who has a key of the patient's that says something."""
+    crowded = source.crowded
+    keys = [key for key in blocks.wanted_keys(traits) if key not in crowded]
+    described = await source.few(blocks.plan_of(keys), _MOST) if keys else []
+    if described is not None:
+        return described
+    found: list[Stored] = []
+    for key in keys:
+        of_key = await source.few(blocks.plan_of((key,)), _MOST_OF_KEY)
+        if of_key is None:
+            crowded[key] = None
+        elif len(found) < _MOST:
+            found += of_key
+    return found
 
 
 def _known(stored: Stored) -> Known:

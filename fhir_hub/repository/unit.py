@@ -112,9 +112,16 @@ class Unit:
         return await self.answer(Asked(resource_type, plan), among, familiar)
 
     async def answer(
-        self, asked: Asked, among: Collection[Key] | None = None, familiar: By = ""
+        self,
+        asked: Asked,
+        among: Collection[Key] | None = None,
+        familiar: By = "",
+        most: int | None = None,
     ) -> list[Stored]:
-        """Return what `find` does, of what was asked before: its hash is known."""
+        """Return what `find` does, of what was asked before: its hash is known.
+
+        Of what is staged no more is looked at once it is over `most`.
+        """
         resource_type, plan = asked.resource_type, asked.plan
         matches = self._asked.get(asked)  # rules ask the same of each of ten
         if matches is None and self._new and asks_of(plan, self._new):
@@ -141,6 +148,8 @@ class Unit:
             change = staged.changes.get(key)
             if change is not None and meets(plan, Staged(change, self.changes)):
                 found.append(as_stored(change))
+                if most is not None and len(found) > most:
+                    break
         return found
 
     async def ask_ahead(self, asked: Iterable[tuple[Asked, By]]) -> None:
@@ -169,7 +178,7 @@ class Unit:
             if page.cursor:
                 return None
             matches = self._hold(asked, page.matches, page.as_of)
-        found = await self.find(resource_type, plan) if len(matches) <= most else None
+        found = await self.answer(asked, most=most) if len(matches) <= most else None
         return found if found is not None and len(found) <= most else None
 
     def require_none(self, resource_type: str, plan: Plan) -> None:
@@ -222,11 +231,7 @@ class Unit:
             return condition
 
         def require(current: Stored | None) -> None:
-            if (
-                current is not None
-                and not current.is_deleted
-                and current.resource_type in conduct.versioned
-            ):
+            if current and not current.is_deleted and current.resource_type in conduct.versioned:
                 conduct.require_version(fhirjson.loads(current.content))
 
         return require

@@ -200,7 +200,7 @@ class Asked:
     """Patients of whom nobody is found; remembers what was asked."""
 
     def __init__(self):
-        self.plans = []
+        self.plans, self.crowded = [], {}
 
     def scored(self, traits):
         return {}
