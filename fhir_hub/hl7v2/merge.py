@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.meaning.rules import (
     KEYS,
     OTHERS,
     RULES,
+    best_known,
     coded,
     contents,
     first,
@@ -151,7 +152,9 @@ def fill(
             continue
         if element in known:
             if element in KEYS and isinstance(value, list):
-                result[element] = _added(known[element], value, KEYS[element])
+                is_name = (kind, element) == ("Patient", "name")
+                both = best_known(known[element], value) if is_name else (known[element], value)
+                result[element] = _added(*both, KEYS[element])
             elif element in INNER:
                 later = {name: value[name] for name in INNER[element] if name in value}
                 result[element] = {**later, **known[element]}

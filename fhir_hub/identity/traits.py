@@ -33,6 +33,7 @@ _NEWBORN = re.compile(r".+之[长次大小双三]?[子女婴]")
 _NOBODY = re.compile(
     r"(?:无名|佚名|未知|不详|三无|姓名).{0,4}|unknown.*|j(?:ohn|ane)doe|doej(?:ohn|ane)"
 )
+REAL = 2  # the rank of a name, and no stand-in
 _PHONE = re.compile(r"\d{7,}")
 _SAME_DIGITS = re.compile(r"(\d)\1{6,}|1[3-9]\d(\d)\2{6,}|1(?:38001380|23456789?)\d*")
 _NO_DATES = ("1900-01-01", "1899-12-30", "1901-01-01", "1970-01-01", "9999-12-31")
@@ -80,6 +81,22 @@ class Traits(NamedTuple):
     numbers: tuple[Number, ...]
     valid: frozenset[str]
     claimed: frozenset[str]
+
+
+@lru_cache(16_384)
+def rank_of(text: str) -> int:
+    """Return how much a whole name tells of who has it: `REAL`, less if it only stands in for one.
+
+    >>> rank_of("沈桂芳") == REAL > rank_of("沈桂芳之子") > rank_of("无名氏") == rank_of("Doe John")
+    True
+    """
+    return _rank(unified(names.comparable(text[:_LONGEST])))
+
+
+def _rank(whole: str) -> int:
+    if not whole or _NOBODY.fullmatch(whole):
+        return 0
+    return 1 if _NEWBORN.fullmatch(whole) else REAL
 
 
 def traits_of(patient: Json) -> Traits:
@@ -131,7 +148,7 @@ def _compared(text: str, family: str, given: str) -> Name | None:
     if names.is_damaged(text):
         return None
     whole, family, given = (unified(names.comparable(part)) for part in (text, family, given))
-    if not whole or _NEWBORN.fullmatch(whole) or _NOBODY.fullmatch(whole):
+    if _rank(whole) < REAL:
         return None
     if names.has_han(whole):
         if not (family and given and family + given == whole):

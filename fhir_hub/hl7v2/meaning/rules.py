@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from fhir_hub.identity import systems
+from fhir_hub.identity import systems, traits
 from fhir_hub.identity.match import same_number
 from fhir_hub.identity.names import is_han
 from fhir_hub.r4.checks.moments import is_after
@@ -121,8 +121,32 @@ def _identifiers(old: Any, new: Any, day: str) -> Any:
     return kept + coming
 
 
-def _names(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+def best_known(old: Sequence[Json], new: Sequence[Json]) -> tuple[Sequence[Json], Sequence[Json]]:
+    """Return two lists of names without those that stand in where either knows better.
+
+    So `无名氏` or `UNKNOWN` holds until somebody knows the name, and never overwrites it.
+    """
+    ranks = [traits.rank_of(_written(one)) for one in (*old, *new) if _is_own(one)]
+    if not ranks or min(ranks) == max(ranks):
+        return old, new
+    best = max(ranks)
+
+    def kept(names: Sequence[Json]) -> list[Json]:
+        return [one for one in names if not _is_own(one) or traits.rank_of(_written(one)) == best]
+
+    return kept(old), kept(new)
+
+
+def _is_own(name: Json) -> bool:
+    """Say whether a name is the one that somebody is known by, and none beside it."""
+    return name.get("use", "official") in ("official", "usual", "temp")
+
+
+def _names(old: Sequence[Json], new: Sequence[Json], day: str) -> Sequence[Json]:
     """Replace the names of the same use and script, but never a good one by a damaged one."""
+    if old == new:
+        return old
+    old, new = best_known(old, new)
     good = {_name_key(item) for item in old if not _is_damaged(item)}
     new = [item for item in new if not (_is_damaged(item) and _name_key(item) in good)]
     coming = {_name_key(item): [n for n in new if _name_key(n) == _name_key(item)] for item in new}

@@ -337,3 +337,34 @@ async def test_why_a_vaccine_was_not_given_is_over_when_it_is(say, only):
 
     found = await only("Immunization")
     assert (found["status"], "statusReason" in found) == ("completed", False)
+
+
+STAND_INS = ["无名氏", "未知", "不详", "无名^女", "UNKNOWN", "UNKNOWN^UNKNOWN", "DOE^JOHN", "沈桂芳之子"]
+
+
+@pytest.mark.parametrize("stand_in", STAND_INS)
+@pytest.mark.parametrize("times", [("0900", "1000"), ("1000", "0900")])
+async def test_who_nobody_knew_never_overwrites_a_name(say, only, stand_in, times):
+    first, second = times
+    await say("ADT^A08", first, person())
+    await say("ADT^A08", second, person(f5=stand_in))
+
+    assert [one["text"] for one in (await only("Patient"))["name"]] == ["沈桂芳"]
+
+
+@pytest.mark.parametrize("stand_in", STAND_INS)
+@pytest.mark.parametrize("times", [("0900", "1000"), ("1000", "0900")])
+async def test_a_name_takes_the_place_of_what_stood_in_for_it(say, only, stand_in, times):
+    first, second = times
+    await say("ADT^A04", first, person(f5=stand_in))
+    await say("ADT^A08", second, person())
+
+    assert [one["text"] for one in (await only("Patient"))["name"]] == ["沈桂芳"]
+
+
+async def test_who_another_hospital_did_not_know_keeps_the_name(say, only):
+    both = "~310229195304129989^^^&2.16.156.10011.1.3&ISO^NNCHN"
+    await say("ADT^A04", "0900", person(f3=f"T1^^^SHTH01^PI{both}"))
+    await say("ADT^A04", "1000", person(f3=f"Z1^^^ZJJCHC^PI{both}", f5="无名氏"), by="H|ZJJCHC")
+
+    assert [one["text"] for one in (await only("Patient"))["name"]] == ["沈桂芳"]
