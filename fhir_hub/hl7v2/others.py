@@ -48,8 +48,8 @@ async def find(
 
     `made` is what the message was about when it was done before.
     """
-    numbers_moved.settle(things)
     whose = Whose(things, event, made, notes)
+    numbers_moved.settle(things)
     by_type: dict[str, list[Thing]] = {}
     for thing in things:
         if thing.numbers and thing.resource_type != "Patient":
@@ -68,6 +68,7 @@ async def find(
     for of_type, holders in sought:
         await _choose_all(unit, of_type, holders, things, whose)
     await moves.find_renumbered(unit, things, event)
+    await moves.find_merged(unit, things, event)
     whose.keep(things)
 
 

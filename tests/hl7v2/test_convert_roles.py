@@ -145,7 +145,9 @@ def test_an_account_of_the_wrong_patient_becomes_the_right_ones():
     (account,) = every(conversion, "Account")
     # the number that it has now, and that of MRG-3: either finds it
     assert numbers(account.resource) == [value for _, value in account.match] == ["A7", "A9"]
-    assert target(conversion, account.resource["subject"][0]) is only(conversion, "Patient")
+    right, wrong = (one.resource for one in every(conversion, "Patient"))
+    assert (numbers(right), numbers(wrong)) == (["T1"], ["T2"])
+    assert target(conversion, account.resource["subject"][0]) is right
 
 
 def test_a_visit_with_a_new_number_is_found_by_either():

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
+from fhir_hub.hl7v2.convert import with_resource
+from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.things import Thing, is_anothers, patients_of
 from fhir_hub.identity import match, merging, review_tasks, systems
 from fhir_hub.identity.match import Number
@@ -39,10 +41,14 @@ def keep_class(things: Sequence[Thing], event: str) -> None:
 
 def mark(things: Sequence[Thing], event: str) -> None:
     """Tag a visit or an account that moves with whom it leaves: messages may still name her."""
+    urls = {url: one.address for one in things for url in one.full_urls}
     for thing in things:
         if thing.key[0] != _MOVED.get(event) or not thing.stored:
             continue
+        to = {urls.get(one, one) for one in patients_of(thing.resource)}
         for address in patients_of(thing.stored):
+            if address in to:
+                continue
             logical_id = address.partition("/")[2]
             resource = merging.tagged(thing.resource, merging.MOVED, logical_id)
             thing.converted = thing.converted._replace(resource=resource)
@@ -70,25 +76,55 @@ def _renumbered(things: Sequence[Thing], event: str) -> list[Thing]:
     ]
 
 
+async def find_merged(unit: Unit, things: Sequence[Thing], event: str) -> None:
+    """Have what an ADT event tells of a visit that was merged away told of the one that is left.
+
+    That has its own numbers; that the one merged away never was (A11) cancels nothing there.
+    """
+    for thing in things if event[:1] == "A" else ():
+        if thing.converted.segment == "MRG" or not _is_merged(thing):
+            continue
+        chain = await _merged(unit, thing.stored or {})
+        if chain and thing.resource.get("status") != "cancelled":
+            rest = {name: v for name, v in thing.resource.items() if name != "identifier"}
+            thing.converted = with_resource(thing.converted, rest)
+            thing.found(chain[-1])
+
+
 async def merged_into(unit: Unit, things: Sequence[Thing]) -> dict[str, str]:
     """Return the addresses of the visits that the message's were merged into, by full url.
 
-    Such a visit is entered in error and part of that one (A42, A50), which may be so too.
+    What is told of such a visit by its number alone leaves it in error.
     """
     found = dict[str, str]()
     for thing in things:
-        visit = thing.stored if thing.key[0] == "Encounter" else None
-        seen = {"", thing.address}
-        while visit and visit["status"] == _IN_ERROR:
-            into = _target(visit, "partOf")
-            stored = None if into in seen else await unit.current(_key(into))
-            following = fhirjson.loads(stored.content) if stored and stored.content else None
-            if following is None or is_anothers(visit, following):
-                break
-            seen.add(into)
-            found |= dict.fromkeys(thing.full_urls, into)
-            visit = following
+        if _is_merged(thing) and (chain := await _merged(unit, thing.stored or {})):
+            found |= dict.fromkeys(thing.full_urls, f"Encounter/{chain[-1]['id']}")
+            thing.is_left = thing.is_left or thing.converted.segment != "MRG"
     return found
+
+
+def _is_merged(thing: Thing) -> bool:
+    stored = thing.stored if thing.key[0] == "Encounter" else None
+    return bool(stored) and stored["status"] == _IN_ERROR and "partOf" in stored
+
+
+async def _merged(unit: Unit, visit: Resource) -> list[Resource]:
+    """Return the visits that one was merged into, one after another.
+
+    Such a visit is entered in error and part of that one (A42, A50), which may be so too.
+    """
+    chain, seen = list[Resource](), set[str]()
+    while visit and visit["status"] == _IN_ERROR:
+        seen.add(f"Encounter/{visit['id']}")
+        into = _target(visit, "partOf")
+        stored = await unit.current(_key(into)) if into and into not in seen else None
+        following = fhirjson.loads(stored.content) if stored and stored.content else None
+        if following is None or is_anothers(visit, following):
+            break
+        chain.append(following)
+        visit = following
+    return chain
 
 
 def _key(address: str) -> Key:
@@ -148,6 +184,7 @@ async def follow(
                     await _re_point(unit, thing, changes, known)
                     if event == "A44":
                         await _take_visits(unit, thing, changes, known)
+                    await _take_from(unit, thing, things, changes[old], known)
 
 
 async def _take_in(unit: Unit, visit: Thing, known: Parameters) -> None:
@@ -161,6 +198,29 @@ async def _take_in(unit: Unit, visit: Thing, known: Parameters) -> None:
             await unit.update(early | part, stored.logical_id)
             address = f"Encounter/{stored.logical_id}"
             await _lead(unit, "Encounter", address, {address: visit.address}, known)
+
+
+async def _take_from(
+    unit: Unit, thing: Thing, things: Sequence[Thing], to: str, known: Parameters
+) -> None:
+    """Stage what whom a visit or account leaves has of its numbers as part of it, made in error.
+
+    That is so where the patient `to` whom it goes had one of her own already.
+    """
+    left = {one.address for one in things if numbers_moved.is_left(one)} - {to}
+    kind = thing.key[0]
+    for stored in await unit.find(kind, match.plan_of(thing.numbers)) if left else ():
+        wrong: Resource = fhirjson.loads(stored.content)
+        whose = left.intersection(patients_of(wrong))
+        if not whose or wrong["status"] == _IN_ERROR:
+            continue
+        old = Thing(thing.converted, kind, [], stored.logical_id, wrong)
+        changes = {old.address: thing.address, **dict.fromkeys(whose, to)}
+        part = {"status": _IN_ERROR, "partOf": {"reference": thing.address}}
+        await _change(unit, stored._replace(content=fhirjson.dumps(wrong | part)), changes)
+        await _lead(unit, kind, old.address, changes, known)
+        if kind == "Account":
+            await _take_visits(unit, old, changes, known)
 
 
 def _target(resource: dict[str, Any], element: str) -> str:

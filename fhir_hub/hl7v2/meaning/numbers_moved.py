@@ -51,11 +51,21 @@ def may_be(one: Json, other: Json) -> bool:
     return len(born) < 2 and (not all(names) or not names[0].isdisjoint(names[1]))
 
 
+def is_left(thing: Thing) -> bool:
+    """Say whether a Patient is whom a visit or an account is moved away from (A44, A45)."""
+    said = thing.converted
+    is_named = thing.resource_type == "Patient" and said.segment == "MRG"
+    return is_named and said.mode == "create" and not is_losing(thing)
+
+
 def settle(things: list[Thing]) -> None:
     """Leave out the records that lose nothing: unknown ones, and that of who has the number."""
     to: Thing | None = None
     for thing in [one for one in things if one.resource_type == "Patient"]:
-        if not is_losing(thing):
+        if is_left(thing):
+            if thing.stored is None and to:
+                things.remove(thing)
+        elif not is_losing(thing):
             to = thing
         elif to and (thing.stored is None or thing.logical_id == to.logical_id):
             to.full_urls += thing.full_urls

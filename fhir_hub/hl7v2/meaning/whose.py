@@ -32,6 +32,7 @@ from fhir_hub.store.base import Key
 Holders = Mapping[Number, Mapping[str, Resource]]
 _MOVES = ("A43", "A44", "A45")  # of a number, an account, a visit
 _SHARED = ("Account", "Coverage")  # families have one
+_NOBODYS = ""  # the address of who is not stored
 _LEFT = (merging.MOVED, merging.ROUTED)
 
 
@@ -46,6 +47,8 @@ class Whose:
     ) -> None:
         patients = [one for one in things if one.resource_type == "Patient"]
         is_said = event in _MOVES or any(replacement(one.resource) for one in patients)
+        is_between = any(map(numbers_moved.is_left, patients))
+        self._between = tuple(patients) if is_said and is_between else ()
         self._patients = () if is_said else tuple(patients)
         self._by_url = {url: one for one in self._patients for url in one.full_urls}
         self._made = frozenset(made)
@@ -54,6 +57,9 @@ class Whose:
 
     def among(self, holders: Holders) -> Callable[[Thing], Holders]:
         """Return the function that gives of what is stored what may be a thing, by number."""
+        if self._between and holders:
+            between = _between(self._between, holders)
+            return lambda thing: between
         if not self._patients or not holders:
             return lambda thing: holders
         if len(self._patients) == 1:  # as nearly always
@@ -73,7 +79,7 @@ class Whose:
 
     def note(self, told: Iterable[Thing], holders: Holders) -> None:
         """Take note of things that are new though another patient's resource has their number."""
-        for thing in told if self._patients and holders else ():
+        for thing in told if (self._patients or self._between) and holders else ():
             if not thing.logical_id and any(holders.get(number) for number in thing.numbers):
                 thing.is_anothers = True
                 self._notes.append(Note("number_of_another", thing.resource_type))
@@ -152,8 +158,22 @@ def _allowed(patients: Iterable[Thing]) -> frozenset[str]:
         if patient.stored:
             found += addresses_of(patient)
         elif _is_somebody(patient.resource):
-            found.append("")
+            found.append(_NOBODYS)
     return frozenset(found)
+
+
+def _between(patients: Sequence[Thing], holders: Holders) -> Holders:
+    """Return what is of whom a visit or an account goes to, else of whom it is moved away from.
+
+    What is a third patient's is not meant.
+    """
+    to, away = (
+        _allowed([one for one in patients if numbers_moved.is_left(one) is is_left])
+        for is_left in (False, True)
+    )
+    there = _view(to or frozenset((_NOBODYS,)), holders, frozenset())
+    from_there = _view(away or frozenset((_NOBODYS,)), holders, frozenset())
+    return {number: there[number] or from_there[number] for number in holders}
 
 
 def _view(allowed: frozenset[str], holders: Holders, made: frozenset[Key]) -> Holders:

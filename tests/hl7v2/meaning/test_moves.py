@@ -250,3 +250,75 @@ async def test_a_moved_account_takes_its_visits_along_and_what_was_told_of_them(
         assert [one["subject"]["reference"] for one in await every(kind)] == wanted
     accounts = [[one["value"] for one in of["identifier"]] for of in await every("Account")]
     assert accounts == [["A1", "A9"], ["A2"]]
+
+
+def glucose(of, number="F1"):
+    order = segment("OBR", f3=number, f4="GLU^Glucose", f25="F")
+    return of, visit(), order, segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="5", f11="F")
+
+
+@pytest.mark.parametrize(
+    ("to", "whose"),
+    [
+        pytest.param("T3", {"T1": ["in-progress"], "T3": ["in-progress"]}, id="to a third"),
+        pytest.param("T1", {"T1": ["in-progress", "entered-in-error"]}, id="to who has it too"),
+    ],
+)
+async def test_of_two_visits_of_a_number_that_of_who_is_said_to_leave_it_moves(
+    say, every, numbers, to, whose
+):
+    for number in ("T1", "T2", "T3"):
+        await say("ADT^A04", "0800", person(number))
+    for at, number in (("0810", "T1"), ("0820", "T2")):
+        await say("ADT^A01", at, person(number), visit())
+    await say("ORU^R01", "0900", *glucose(person("T2")))
+    for at in ("1000", "1010"):
+        mrg = segment("MRG", f1="T2^^^SHTH01^PI", f5="V1")
+        await say("ADT^A45", at, person(to), mrg, visit())
+    await say("ORU^R01", "1100", *glucose(person("T2"), "F2"))
+
+    people, found = await numbers("Patient"), {}
+    for one in await every("Encounter"):
+        found.setdefault(people[one["subject"]["reference"]], []).append(one["status"])
+    assert found == whose
+    held = {one["id"]: one for one in await every("Encounter")}
+    for result in await every("Observation"):
+        assert people[result["subject"]["reference"]] == to
+        of = held[result["encounter"]["reference"].partition("/")[2]]
+        assert (people[of["subject"]["reference"]], of["status"]) == (to, "in-progress")
+
+
+async def test_a_visit_of_a_third_patient_is_not_the_one_that_moves(say, every, numbers):
+    await say("ADT^A04", "0800", person("T1"))
+    await say("ADT^A01", "0810", person("T9", f5="李^四", f7="19700101"), visit())
+    await say("ADT^A45", "0900", person("T2"), segment("MRG", f1="T1^^^SHTH01^PI"), visit())
+
+    people = await numbers("Patient")
+    owners = [people[one["subject"]["reference"]] for one in await every("Encounter")]
+    assert owners == ["T9", "T2"]
+
+
+@pytest.mark.parametrize("event", ["A03", "A11", "A08"])
+async def test_what_is_told_of_a_visit_that_was_merged_is_told_of_the_one_that_is_left(
+    say, every, event, visited
+):
+    await say("ADT^A04", "0930", person("T1"), visit(f19="V2"))
+    mrg = segment("MRG", f1="T1^^^SHTH01^PI", f5="V1")
+    await say("ADT^A42", "1000", person("T1"), mrg, visit(f19="V2"))
+    await say(f"ADT^{event}", "1100", person("T1"), visit(f10="MED"))
+
+    merged, left = await every("Encounter")
+    assert merged["status"] == "entered-in-error"
+    assert left["status"] == ("finished" if event == "A03" else "in-progress")
+    assert [one["value"] for one in left["identifier"]] == ["V2"]
+    assert ("serviceType" in left) is (event != "A11")
+
+
+@pytest.mark.parametrize("number", ["V9", ""])
+async def test_a_visit_that_moves_is_the_one_of_mrg_5(say, only, numbers, number, visited):
+    mrg = segment("MRG", f1="T1^^^SHTH01^PI", f5="V1")
+    await say("ADT^A45", "1000", person("T2"), mrg, visit(f19=number))
+
+    found, people = await only("Encounter"), await numbers("Patient")
+    assert people[found["subject"]["reference"]] == "T2"
+    assert {one["value"] for one in found["identifier"]} == {"V1", number} - {""}
