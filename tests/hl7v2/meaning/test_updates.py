@@ -339,7 +339,16 @@ async def test_why_a_vaccine_was_not_given_is_over_when_it_is(say, only):
     assert (found["status"], "statusReason" in found) == ("completed", False)
 
 
-STAND_INS = ["无名氏", "未知", "不详", "无名^女", "UNKNOWN", "UNKNOWN^UNKNOWN", "DOE^JOHN", "沈桂芳之子"]
+STAND_INS = [
+    "无名氏",
+    "未知",
+    "不详",
+    "无名^女",
+    "UNKNOWN",
+    "UNKNOWN^UNKNOWN",
+    "DOE^JOHN",
+    "沈桂芳之子",
+]
 
 
 @pytest.mark.parametrize("stand_in", STAND_INS)
