@@ -86,8 +86,7 @@ async def apply(
     await snapshots.compare(things, conversion.snapshots, telling)
     _keep(things, conversion.teller.event)
     records = [thing for thing in things if thing.resource_type in RECORDS]
-    named = [one for one in patients if not numbers_moved.is_left(one)]
-    moves.name_numbers(records, named)
+    moves.name_numbers(records, patients)
     facts = [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]
     await _stage_all(unit, facts, led, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way

@@ -134,6 +134,8 @@ def _key(address: str) -> Key:
 
 def name_numbers(records: Sequence[Thing], patients: Sequence[Thing]) -> None:
     """Say in the message's Provenance by which numbers it names a patient who has others too."""
+    if len(patients) > 1:
+        patients = [one for one in patients if not numbers_moved.is_left(one)]
     if len(patients) != 1 or not (stored := patients[0].stored):
         return
     named = match.numbers(patients[0].resource.get("identifier", ()))
