@@ -152,9 +152,7 @@ def fill(
             continue
         if element in known:
             if element in KEYS and isinstance(value, list):
-                is_name = (kind, element) == ("Patient", "name")
-                both = best_known(known[element], value) if is_name else (known[element], value)
-                result[element] = _added(*both, KEYS[element])
+                result[element] = _added(known[element], value, element)
             elif element in INNER:
                 later = {name: value[name] for name in INNER[element] if name in value}
                 result[element] = {**later, **known[element]}
@@ -177,8 +175,11 @@ def _is_unknown(value: Any) -> bool:
     return isinstance(value, dict) and value == {"extension": [UNKNOWN]}
 
 
-def _added(old: Sequence[Json], new: Sequence[Json], key: Callable[[Json], Any]) -> list[Json]:
-    """Return the items with those of other keys, which an older message has."""
+def _added(old: Sequence[Json], new: Sequence[Json], element: str) -> list[Json]:
+    """Return the items of an element with those of other keys, which an older message has."""
+    if element == "name":
+        old, new = best_known(old, new)
+    key = KEYS[element]
     known = {hashable(key(item)) for item in old}
     return [*old, *(item for item in new if hashable(key(item)) not in known)]
 

@@ -106,7 +106,7 @@ async def merged_into(unit: Unit, things: Sequence[Thing]) -> dict[str, str]:
 
 def _is_merged(thing: Thing) -> bool:
     stored = thing.stored if thing.key[0] == "Encounter" else None
-    return bool(stored) and stored["status"] == _IN_ERROR and "partOf" in stored
+    return stored is not None and stored["status"] == _IN_ERROR and "partOf" in stored
 
 
 async def _merged(unit: Unit, visit: Resource) -> list[Resource]:
