@@ -37,12 +37,14 @@ class Seen:
 
     zones: list[Any] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    lines: list[dict[str, object]] = field(default_factory=list)
     fault: BaseException | None = None
     before: Any = lambda message: None
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def log(self, event: str, **fields: object) -> None:
         self.events.append(event)
+        self.lines.append({"event": event, **fields})
 
     def convert(self, message, received, zone):
         self.before(message)

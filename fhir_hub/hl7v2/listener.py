@@ -4,7 +4,7 @@ A connection is read only after its last message is answered, so a sender that i
 the store waits in its own socket and not in our memory. Closing lets the message under way
 finish and be answered; what was not yet begun is for the sender to send again.
 
-Nothing of a message is logged, only sizes, addresses and the type of a fault.
+Nothing of a message is logged, only sizes, the client's address and the type of a fault.
 
 Spec: HL7 Minimal Lower Layer Protocol, release 1
 """
@@ -197,11 +197,12 @@ class Listener:
         await self.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = Caller(writer, self._limits.idle_s)
+        log = partial(self._log, address=caller.address)
         if self._is_closing or len(self._connections) >= self._limits.connections:
-            self._log("mllp_connection_refused", connections=len(self._connections))
+            log("mllp_connection_refused", connections=len(self._connections))
             writer.close()
             return
-        caller = Caller(writer, self._limits.idle_s)
         handle = self._meet(caller)
         if handle is None:
             writer.close()
@@ -218,15 +219,15 @@ class Listener:
         except TimeoutError:
             if not self._is_closing:  # else it is TLS whose end the client did not say
                 inside = connection.framer.is_inside
-                self._log("mllp_idle", seconds=self._limits.idle_s, inside=inside)
+                log("mllp_idle", seconds=self._limits.idle_s, inside=inside)
             writer.transport.abort()  # it may have answers that nobody reads
         except (ConnectionError, ssl.SSLError):
-            self._log("mllp_connection_lost")
+            log("mllp_connection_lost")
         except asyncio.CancelledError:  # the last of this task, and streams.py logs what it raises
-            self._log("mllp_cut_off")
+            log("mllp_cut_off")
             writer.transport.abort()
         except Exception as error:
-            self._log("mllp_fault", fault=error)
+            log("mllp_fault", fault=error)
         finally:
             self._unfinished.release(connection)
             caller.ended.set_result(is_broken)
@@ -236,7 +237,7 @@ class Listener:
             del self._connections[task]
             self._on_change(-1)
             if connection.framer.junk:
-                self._log("mllp_junk", size_bytes=connection.framer.junk)
+                log("mllp_junk", size_bytes=connection.framer.junk)
             writer.close()
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), self._limits.drain_s)
@@ -272,7 +273,8 @@ class Listener:
                 deadline = loop.time() + self._limits.idle_s
 
     def _cut_off(self, connection: "_Connection") -> None:
-        self._log("mllp_unfinished", size_bytes=connection.framer.held_bytes)
+        size_bytes, address = connection.framer.held_bytes, connection.caller.address
+        self._log("mllp_unfinished", size_bytes=size_bytes, address=address)
         connection.framer.forget()
         connection.writer.transport.abort()
 

@@ -137,7 +137,9 @@ class Reception:
         if kind != HTTP:
             connections = sum(door.open[kind] for door in self._doors)
             if connections >= self._most.get(kind, 0):
-                self._log("mllp_connection_refused", connections=connections)
+                self._log(
+                    "mllp_connection_refused", connections=connections, address=_address(connection)
+                )
                 connection.close()
                 return True
         for door in self._order(kind):
@@ -163,3 +165,11 @@ class Reception:
         if not kinds:
             self.close(door)
         door.open.subtract(kinds[at : at + 1] for at in range(len(kinds)))
+
+
+def _address(connection: socket.socket) -> str:
+    """Return the address of who has connected, empty if he is gone."""
+    try:
+        return str(connection.getpeername()[0])
+    except OSError:
+        return ""

@@ -84,7 +84,8 @@ async def test_only_allowed_addresses_may_send(start, networks, is_let_in):
             assert b"MSA|AA" in await client.send(adt())
         else:
             assert await client.is_closed()
-            assert ways.seen.events == ["mllp_address_refused"]
+            address = {"channel": "lab", "address": "127.0.0.1"}
+            assert ways.seen.lines == [{"event": "mllp_address_refused"} | address]
 
 
 async def test_who_may_not_send_on_one_channel_of_a_port_may_on_another(start):
@@ -179,7 +180,9 @@ async def test_a_message_that_comes_byte_by_byte_does_not_hold_its_connection_fo
             client.writer.write(b"M")
             await asyncio.wait((closed,), timeout=0.05)
         assert closed.result()
-        assert ways.seen.events == ["mllp_idle"]
+        [line] = ways.seen.lines
+        assert line["event"] == "mllp_idle"
+        assert (line["channel"], line["address"], line["inside"]) == ("lab", "127.0.0.1", True)
 
 
 async def test_a_sender_over_its_pace_waits_and_is_answered(start):

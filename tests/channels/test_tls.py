@@ -43,7 +43,9 @@ async def test_a_client_without_a_right_certificate_is_refused_and_the_log_says_
         except (ssl.SSLError, ConnectionError):
             pass
         assert await ways.kept() == []
-        assert ways.seen.events == ["mllp_tls_refused"]
+        assert [(one["event"], one["channel"]) for one in ways.seen.lines] == [
+            ("mllp_tls_refused", "lab")
+        ]
 
 
 async def test_a_client_need_not_show_a_certificate_where_that_is_optional_or_none_is_asked_for(

@@ -163,10 +163,13 @@ class Intake:
         def meet(caller: Caller) -> Handle | None:
             return self._meet(port, caller)
 
+        def log(event: str, **fields: object) -> None:
+            self._log(event, channel=port.plan.channels[0].name, **fields)
+
         listener = Listener(
             meet,
             plan.limits(self._drain_s),
-            self._log,
+            log,
             tls_of(plan),
             partial(self._metrics.observe_connection, plan.channels[0].name),
             self._unfinished,
@@ -227,6 +230,7 @@ class Intake:
         """
         elapsed = stopwatch()
         header: ack.Header | None = None
+        address = caller.address if caller else ""
 
         def read() -> ack.Header:
             nonlocal header
@@ -235,13 +239,13 @@ class Intake:
 
         channel = choose(channels, read)
         if channel is None:
-            self._log("message_of_no_channel", channel=channels[0].name)
+            self._log("message_of_no_channel", channel=channels[0].name, address=address)
             unknown = NotSupported("no channel takes this message here / 此处没有通道接收该消息")
             return self._refused(channels[0], block, unknown, caller)
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
-            self._log("sender_refused", channel=channel.name)
+            self._log("sender_refused", channel=channel.name, address=address)
             answer = self._refused(channel, block, NotAllowed(_NOT_HIS), caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):
             if channel.name not in enhanced:
@@ -282,7 +286,9 @@ class Intake:
 
         first, plan, channels = port.plan, port.plan, let_in()
         if not channels:
-            self._log("mllp_address_refused", channel=first.channels[0].name)
+            self._log(
+                "mllp_address_refused", channel=first.channels[0].name, address=caller.address
+            )
             return None
         enhanced: dict[str, Enhanced] = {}
 
@@ -291,7 +297,9 @@ class Intake:
             if port.plan is not plan:
                 plan, channels = port.plan, let_in()
             if not channels:
-                self._log("mllp_address_refused", channel=plan.channels[0].name)
+                self._log(
+                    "mllp_address_refused", channel=plan.channels[0].name, address=caller.address
+                )
                 error = NotAllowed(
                     "messages from this address are not taken any more / 不再接收来自该地址的消息"
                 )
