@@ -45,6 +45,7 @@ FIELDS = frozenset(
         "by",
         "channel",
         "channels",
+        "client_ip",
         "config",
         "control_id",
         "connections",

@@ -198,7 +198,7 @@ class Listener:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         caller = Caller(writer, self._limits.idle_s)
-        log = partial(self._log, address=caller.address)
+        log = partial(self._log, client_ip=caller.address)
         if self._is_closing or len(self._connections) >= self._limits.connections:
             log("mllp_connection_refused", connections=len(self._connections))
             writer.close()
@@ -274,7 +274,7 @@ class Listener:
 
     def _cut_off(self, connection: "_Connection") -> None:
         size_bytes, address = connection.framer.held_bytes, connection.caller.address
-        self._log("mllp_unfinished", size_bytes=size_bytes, address=address)
+        self._log("mllp_unfinished", size_bytes=size_bytes, client_ip=address)
         connection.framer.forget()
         connection.writer.transport.abort()
 

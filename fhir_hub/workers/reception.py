@@ -138,7 +138,9 @@ class Reception:
             connections = sum(door.open[kind] for door in self._doors)
             if connections >= self._most.get(kind, 0):
                 self._log(
-                    "mllp_connection_refused", connections=connections, address=_address(connection)
+                    "mllp_connection_refused",
+                    connections=connections,
+                    client_ip=_address(connection),
                 )
                 connection.close()
                 return True

@@ -84,7 +84,7 @@ async def test_only_allowed_addresses_may_send(start, networks, is_let_in):
             assert b"MSA|AA" in await client.send(adt())
         else:
             assert await client.is_closed()
-            address = {"channel": "lab", "address": "127.0.0.1"}
+            address = {"channel": "lab", "client_ip": "127.0.0.1"}
             assert ways.seen.lines == [{"event": "mllp_address_refused"} | address]
 
 
@@ -182,7 +182,7 @@ async def test_a_message_that_comes_byte_by_byte_does_not_hold_its_connection_fo
         assert closed.result()
         [line] = ways.seen.lines
         assert line["event"] == "mllp_idle"
-        assert (line["channel"], line["address"], line["inside"]) == ("lab", "127.0.0.1", True)
+        assert (line["channel"], line["client_ip"], line["inside"]) == ("lab", "127.0.0.1", True)
 
 
 async def test_a_sender_over_its_pace_waits_and_is_answered(start):

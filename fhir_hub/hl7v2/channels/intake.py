@@ -239,13 +239,13 @@ class Intake:
 
         channel = choose(channels, read)
         if channel is None:
-            self._log("message_of_no_channel", channel=channels[0].name, address=address)
+            self._log("message_of_no_channel", channel=channels[0].name, client_ip=address)
             unknown = NotSupported("no channel takes this message here / 此处没有通道接收该消息")
             return self._refused(channels[0], block, unknown, caller)
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
-            self._log("sender_refused", channel=channel.name, address=address)
+            self._log("sender_refused", channel=channel.name, client_ip=address)
             answer = self._refused(channel, block, NotAllowed(_NOT_HIS), caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):
             if channel.name not in enhanced:
@@ -287,7 +287,7 @@ class Intake:
         first, plan, channels = port.plan, port.plan, let_in()
         if not channels:
             self._log(
-                "mllp_address_refused", channel=first.channels[0].name, address=caller.address
+                "mllp_address_refused", channel=first.channels[0].name, client_ip=caller.address
             )
             return None
         enhanced: dict[str, Enhanced] = {}
@@ -298,7 +298,7 @@ class Intake:
                 plan, channels = port.plan, let_in()
             if not channels:
                 self._log(
-                    "mllp_address_refused", channel=plan.channels[0].name, address=caller.address
+                    "mllp_address_refused", channel=plan.channels[0].name, client_ip=caller.address
                 )
                 error = NotAllowed(
                     "messages from this address are not taken any more / 不再接收来自该地址的消息"
