@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Pairs = tuple[tuple[str, str], ...]
-_UNKNOWN = {
+UNKNOWN = {
     "extension": [
         {
             "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
@@ -291,7 +291,7 @@ class Run:
         if name == "Organization" and "identifier" not in resource and "name" not in resource:
             if len(resource) == 1:
                 return None
-            resource = {**resource, "_name": _UNKNOWN}  # org-1
+            resource = {**resource, "_name": UNKNOWN}  # org-1
         parts = {name: self.settled(value, segment) for name, value in resource.items()}
         resource = {name: value for name, value in parts.items() if value is not None}
         if len(resource) == 1:

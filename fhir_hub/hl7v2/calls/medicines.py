@@ -91,6 +91,25 @@ def component(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return made if is_new else None
 
 
+def mixture(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the CodeableConcept of a mixture without a name: its one component, else all as text.
+
+    Each component that follows goes on with the text of those before.
+    """
+    value, context = place.value(paths[0]), place.run.context
+    told = codes.code_text(value, context) if value else None
+    if value is None or not told:
+        return None
+    held: Json | None = draft.items.get("mixture")
+    if held is None:
+        made = (codes.codeable_concept(value, context) or {}) | {"text": told}
+        draft.items["mixture"] = made
+        return made
+    held.pop("coding", None)
+    held["text"] += f" + {told}"
+    return None
+
+
 def known_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Reference to the prescription of which the message has the numbers alone."""
     context, read = place.run.context, (identifiers.placer_number, identifiers.filler_number)

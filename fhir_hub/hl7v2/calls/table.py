@@ -34,6 +34,10 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `own_number` | OBR-2, ORC-2 | Identifier of an OBR that is not that of its ORC |
 | `batches` | drug, lots, their ends, their makers | Medications, one a lot |
 | `component` | RXC-2, RXC-1, RXC-3 … RXC-6 | extension: what else is in the medicine |
+| `mixture` | RXC-2 | CodeableConcept of what has no name but those of its components |
+| `route` | RXR-1, -2 or -4 | route, site or method of the RXR that counts |
+| `other_route` | RXR-1, RXR-2, RXR-4 | extension: another way to give it |
+| `given_together` | RXR-1 | nothing: the doses before this one have its route |
 | `known_order` | ORC-2, ORC-3 | Reference to the prescription, by its number |
 | `supply_key` | RXD-7, RXD-1, RXD-3, RXD-2 | tag: the number, and which supply of it |
 | `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
@@ -111,6 +115,7 @@ from fhir_hub.hl7v2.calls import (
     replacements,
     results,
     roles,
+    routes,
     source,
     standing,
     timings,
@@ -166,6 +171,10 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "strength": given.strength,
         "batches": medicines.batches,
         "component": medicines.component,
+        "mixture": medicines.mixture,
+        "route": routes.route,
+        "other_route": routes.other_route,
+        "given_together": routes.given_together,
         "known_order": medicines.known_order,
         "assigned_place": visits.assigned_place,
         "earlier_diagnoses": visits.earlier_diagnoses,
