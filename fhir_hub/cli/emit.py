@@ -23,7 +23,7 @@ def command(
         str,
         typer.Option(metavar="TYPE^EVENT", help="Such as REF^I12; else by what the file holds."),
     ] = "",
-    version: Annotated[str, typer.Option(help="The HL7v2 version: 2.3.1 to 2.6.")] = "2.4",
+    version: Annotated[str, typer.Option(help="The HL7v2 version: 2.3 to 2.8.2.")] = "2.4",
     charset: Annotated[
         str, typer.Option(help="The receiver's character set: UTF-8, GBK, GB 18030 …")
     ] = "UNICODE UTF-8",

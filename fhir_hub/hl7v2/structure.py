@@ -221,6 +221,16 @@ def fields(segment: str, version: str) -> tuple[Shape, ...]:
     return tuple(_shape(one[1], one[2]) for one in found)
 
 
+@lru_cache(maxsize=256)
+def datatype(name: str, version: str) -> Shape:
+    """Return the shape of a datatype (`CWE`) in a version; one without parts of a simple one.
+
+    That is what OBX-5 has, by OBX-2.
+    """
+    parts = _table(version.replace(".", "_"), "datatypes", "DATATYPES_STRUCTS").get(name)
+    return _shape(("sequence", parts, name) if parts else ("leaf", None, name), (0, _MANY))
+
+
 def _shape(content: Any, cardinality: tuple[int, int]) -> Shape:
     least, most = cardinality
     # hl7apy's tables of 2.7 have no parts of some datatypes that 2.7 withdrew (TQ1, QRD)
@@ -264,8 +274,13 @@ def problem(path: Path) -> str:
 
 
 def _parts(content: Any) -> Sequence[Any]:
-    """Return hl7apy's rows of the parts of a datatype, none of one without."""
-    return (content[1] or ()) if content and content[0] == "sequence" else ()
+    """Return hl7apy's rows of the parts of a datatype, none of one without.
+
+    XTN of 2.6 leaves out its first, which that version withdrew.
+    """
+    rows = (content[1] or ()) if content and content[0] == "sequence" else ()
+    first = _number(rows[0][0]) if rows else 1
+    return (*((f"{at}", *_WITHDRAWN) for at in range(1, first)), *rows) if first > 1 else rows
 
 
 def _group(path: str, *parts: str | Part) -> Group:

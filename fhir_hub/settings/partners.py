@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from fhir_hub.settings.types import Names, Seconds
 
 _ADDRESS = re.compile(r"mllps?://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
+Hl7Version = Literal["2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2"]
 Told = Literal[
     "Task",
     "ServiceRequest",
@@ -53,7 +54,7 @@ class PartnerSettings(BaseModel):
     """Whether he also sends what is of other facilities, as a hub does: his own messages are
     known by MSH-3 (`application`) alone, whatever MSH-4 says."""
 
-    version: Literal["2.3.1", "2.4", "2.5", "2.5.1", "2.6"] = "2.4"
+    version: Hl7Version = "2.4"
     """The HL7v2 version of his messages."""
 
     charset: str = "UNICODE UTF-8"

@@ -76,7 +76,8 @@ ALLERGIES = one_of(
     dead=one_of("|", "20250101120000|Y", "|Y"),
     visit=one_of("O|QKMZ^01^^ZJJCHC^^^^^全科1室", "I|NFM^12^03^SHTH01", "E|内科", "R|W1-2^3"),
     allergy=ALLERGIES,
-    version=st.sampled_from(VERSIONS),
+    # 2.3 has codes alone where these have CE, 2.7 no PID-28
+    version=st.sampled_from(VERSIONS[1 : VERSIONS.index("2.7")]),
 )
 def test_a_generated_registration_comes_back_with_the_same_facts(
     numbers, name, told, sex, street, place, phone, marital, ethnic, dead, visit, allergy, version

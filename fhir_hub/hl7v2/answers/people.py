@@ -8,9 +8,10 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from fhir_hub.hl7v2.emit.emit import VERSIONS
-from fhir_hub.hl7v2.emit.fill import Filler, Spot
+from fhir_hub.hl7v2.emit.fill import Filler
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.written import render
 from fhir_hub.hl7v2.er7 import Encoding, Message
 from fhir_hub.hl7v2.mappings import Mappings

@@ -78,7 +78,12 @@ def cx(value: Value, context: Context) -> Json | list[Json] | None:
 
 
 def _type_of(type_code: str, context: Context) -> str:
-    """Return the type that CX.5 means: the sender's own word by its table."""
+    """Return the type that CX.5 means: the sender's own word by its table.
+
+    `U` is unspecified, which says nothing: since 2.7 CX.5 is required.
+    """
+    if type_code == "U":
+        return ""
     coded = context.table("IdentifierType").get(type_code) if type_code else None
     return coded.code if coded else type_code
 

@@ -9,21 +9,24 @@ Spec: HL7v2 chapter 2, MSH; DESIGN 2a
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.datatypes.context import CHINA
 from fhir_hub.hl7v2.emit import events, senders
-from fhir_hub.hl7v2.emit.fill import Filler, Spot
+from fhir_hub.hl7v2.emit.fill import Filler
 from fhir_hub.hl7v2.emit.outbound import Outbound, no_issue
 from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.shapes import NOTHING
 from fhir_hub.hl7v2.emit.sheets import Sheet
+from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.written import Written, in_ascii, render
 from fhir_hub.hl7v2.er7 import Encoding
 from fhir_hub.hl7v2.mappings import Mappings
 from fhir_hub.hl7v2.path import Path
 from fhir_hub.hl7v2.structure import fields, structure_in
+from fhir_hub.settings.partners import Hl7Version
 
 Json = dict[str, Any]
 _SERVICE = frozenset(
@@ -38,7 +41,7 @@ _SERVICE = frozenset(
         "modifierExtension",
     }
 )
-VERSIONS = ("2.3.1", "2.4", "2.5", "2.5.1", "2.6")
+VERSIONS: tuple[str, ...] = get_args(Hl7Version)
 # A set id begins anew behind these.
 _RESTARTS = {"OBR": ("OBX", "NTE"), "RGS": ("AIS", "AIG", "AIL", "AIP"), "PID": ("PV1",)}
 
@@ -162,7 +165,8 @@ def _header(
     code, _, trigger = about.event.partition("^")
     kind: Written = [code, trigger]
     # before 2.4 A31 had the structure of A01
-    kind.append(structure if structure_in(structure, out.version) else f"{code}_A01")
+    known = structure if structure_in(structure, out.version) else f"{code}_A01"
+    kind += [known] if sheet.has_room(Path("MSH", 9, 3)) else []
     values: dict[int, Written] = {
         3: [receiver.sending_application],
         4: [out.facility],
@@ -222,7 +226,7 @@ def _segments(spot: Spot, about: "events.About", filler: Filler, was: Filler) ->
             new = filler.sheet(old.name)
             sheets.append(new)
         for number in old.fields.keys() - new.fields.keys():
-            new.put(Path(new.name, number), ['""'])
+            new.put(Path(new.name, number), NOTHING)
     return sheets
 
 
@@ -262,6 +266,8 @@ def _numbered(sheets: Iterable[Sheet]) -> list[Sheet]:
             lacking: dict[int, Written] = {2: ["ST"], 4: [str(counts[name])]}
             for number in lacking.keys() & set(sheet.required()):
                 sheet.put(Path("OBX", number), lacking[number])
+        for number in sheet.required():  # and nothing is known of it
+            sheet.put(Path(name, number), NOTHING)
         last = name
         done.append(sheet)
     return done

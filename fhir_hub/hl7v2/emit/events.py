@@ -9,9 +9,9 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.emit import layouts
-from fhir_hub.hl7v2.emit.fill import Spot
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
+from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.write_identifiers import numbered
 
 Json = dict[str, Any]

@@ -9,7 +9,6 @@ Spec: DESIGN 2a, read from right to left
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_hub.hl7v2.emit.backwards import (
@@ -25,6 +24,7 @@ from fhir_hub.hl7v2.emit.backwards import (
 from fhir_hub.hl7v2.emit.calls import DERIVED, INVERSES, SILENT
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.sheets import Seat, Sheet
+from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.write_codes import table_sources, table_written
 from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.writers import WRITERS
@@ -38,25 +38,8 @@ PASSED_OVER = frozenset(
     {"PID-2", "PID-4", "PID-19", "PID-39", "TQ1-11", "MRG-2", "MRG-4", "OBR-13", "PV1-50"}
     | {"IN1-49.1"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A place of the message: a segment in a group, and the resources that it tells of.
-
-    `fixed` are fields that no row writes, `begun` those that none may; `before` and `after` the
-    segments beside it that its rows also write to. Without a resource it is written for its fixed
-    fields alone. Of an extract nobody asks what was left out.
-    """
-
-    segment: str
-    group: str = ""
-    drafts: Mapping[str, Json] = field(default_factory=dict)
-    fixed: Mapping[str, Written] = field(default_factory=dict)
-    begun: Mapping[str, Written] = field(default_factory=dict)
-    before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    is_extract: bool = False
+# A message has one of these of a person and a visit.
+_ONCE = ("PID", "PD1", "PV1", "PV2")
 
 
 class Filler:
@@ -125,8 +108,7 @@ class Filler:
             resource = spot.drafts[one.entry.name]
             _, items = one.items(resource)
             item = items[0] if items else None
-            conditions = one.asked
-            if _assign(conditions, seat):
+            if _assign(one.asked, seat):
                 wrote = _Run(self, one, resource, seat, item).write(one.ways) or wrote
         self._fixed(spot, seat)
         return seat if wrote or spot.fixed else None
@@ -149,6 +131,7 @@ class Filler:
             return
         for ways in _by_condition(one.ways, spot.segment):
             done: set[tuple[str, int]] = set()
+            told = False
             for _ in range(100):
                 seat = self._seat(spot)
                 if not _assign(conditions, seat):
@@ -156,6 +139,10 @@ class Filler:
                 run = _Run(self, one, resource, seat, None, done)
                 if not run.write(ways) or not _is_as_asked(conditions, seat):
                     break
+                if told and spot.segment in _ONCE:
+                    self._out.issue(f"{spot.segment} stands once; more were left out")
+                    break
+                told = True
                 yield self._fixed(spot, seat)
 
     def sheet(self, name: str) -> Sheet:

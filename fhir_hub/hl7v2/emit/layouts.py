@@ -13,10 +13,10 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
-from fhir_hub.hl7v2.emit.fill import Spot
 from fhir_hub.hl7v2.emit.observations import apart, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
+from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.write_codes import concept, table_sources
 from fhir_hub.hl7v2.emit.write_identifiers import ei, numbered, type_of
 from fhir_hub.hl7v2.emit.write_places import organization_code

@@ -13,16 +13,24 @@ from fhir_hub.hl7v2.emit.written import Component, Written, is_empty, subcompone
 from fhir_hub.hl7v2.structure import Shape
 
 Told = Callable[[str], None]
+# What says that there is nothing; an empty field says nothing.
+NOTHING: Written = ['""']
 _OPEN = ("varies", "")
 _CODED = ("IS", "ID")
 # A datatype whose first component is one of these holds a coded value or a person in it (SPS, NDL).
 _TEXT_AT = 9  # of a CWE
+# Where stands since 2.6 and 2.7 what these components had: XTN.12, XCN.21, XPN.14.
+_MOVED = {("XTN", 1): 12, ("XCN", 7): 21, ("XPN", 6): 14}
+# What a version demands says nothing of its own: a number of unspecified type (table 0203).
+_UNSPECIFIED = {("CX", 5): "U"}
+_CODE_OF_PLACE = ("XON", 3)  # a number until 2.5, and seldom one in fact
+_DAY = 8
 _INNER = ("CE", "CWE", "CNN", "CN")
 
 
 def shaped(written: Written, shape: Shape | None, told: Told) -> Written:
     """Return a value in the shape of its field; `None`: a field of a Z-segment, which has any."""
-    if shape is None or (not shape.parts and shape.datatype in _OPEN):
+    if shape is None or (not shape.parts and shape.datatype in _OPEN) or written == NOTHING:
         return written
     if not shape.parts:
         return _leaf(written, shape, told)
@@ -30,9 +38,33 @@ def shaped(written: Written, shape: Shape | None, told: Told) -> Written:
         written = _named(written)
     if shape.parts[0].datatype in _INNER and all(isinstance(one, str) for one in written):
         written = [subcomponents_of(written)]
+    written = _within(written, shape, told)
     if not is_empty(written[len(shape.parts) :]):
         told(f"{shape.datatype} has {len(shape.parts)} components; more were left out")
-    return [_component(one, part, told) for one, part in zip(written, shape.parts, strict=False)]
+    return [
+        one if (shape.datatype, at) == _CODE_OF_PLACE else _component(one, part, told)
+        for at, (one, part) in enumerate(zip(written, shape.parts, strict=False), start=1)
+    ]
+
+
+def _within(written: Written, shape: Shape, told: Told) -> Written:
+    """Return a value without withdrawn components, and with those that the version demands."""
+    done = list(written)
+    for at, part in enumerate(shape.parts, start=1):
+        stands = at <= len(done) and not is_empty([done[at - 1]])
+        if stands and part.most == 0:
+            to = _MOVED.get((shape.datatype, at), 0)
+            done += [""] * (to - len(done))
+            if to and is_empty([done[to - 1]]):
+                done[to - 1] = done[at - 1]
+            else:
+                told(f"{shape.datatype}.{at} was withdrawn; it was left out")
+            done[at - 1] = ""
+        lacking = _UNSPECIFIED.get((shape.datatype, at), "")
+        if part.is_required and lacking and not stands and not is_empty(done):
+            done += [""] * (at - len(done))
+            done[at - 1] = lacking
+    return done
 
 
 def _named(written: Written) -> Written:
@@ -56,10 +88,18 @@ def _leaf(written: Written, shape: Shape, told: Told) -> Written:
     is_more = all(map(any, texts[:3])) and len(texts) > 2
     if is_more if shape.datatype in _CODED else len(found) > 1:
         told(f"{shape.datatype} has one component; more were left out")
-    if shape.datatype in ("NM", "SI") and read_decimal(found[0]) is None:
+    return [_simple(found[0], shape, told)]
+
+
+def _simple(text: str, shape: Shape, told: Told) -> str:
+    """Return a text as its simple type has it: a number, a day; empty if it is none."""
+    if shape.datatype in ("NM", "SI") and read_decimal(text) is None:
         told(f"{shape.datatype} is a number; a text was left out")
-        return []
-    return [found[0]]
+        return ""
+    if shape.datatype == "DT" and len(text) > _DAY:
+        told("DT is a day; a time was left out")
+        return text[:_DAY]
+    return text
 
 
 def _component(component: Component, shape: Shape, told: Told) -> Component:
@@ -67,4 +107,6 @@ def _component(component: Component, shape: Shape, told: Told) -> Component:
     room = len(shape.parts) or 1
     if any(parts[room:]):
         told(f"{shape.datatype} has {room} subcomponents here; more were left out")
-    return parts[:room] if shape.parts else (parts[0] if parts else "")
+    if shape.parts:
+        return parts[:room]
+    return _simple(parts[0], shape, told) if parts and parts[0] else ""

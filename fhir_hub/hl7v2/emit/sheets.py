@@ -17,6 +17,7 @@ class Sheet:
     def __init__(self, name: str, version: str, told: Callable[[str], None]) -> None:
         self.name = name
         self.fields: dict[int, list[Written]] = {}
+        self._version = version
         self._shapes = None if name.startswith("Z") else structure.fields(name, version)
         self._told = told
 
@@ -48,7 +49,9 @@ class Sheet:
             return False
         shape = self._shapes[path.field - 1]
         parts = shape.parts
-        return shape.most != 0 and path.component <= max(len(parts), 1)
+        if path.component > max(len(parts), 1) or shape.most == 0:
+            return False
+        return not (path.component and parts) or parts[path.component - 1].most != 0
 
     def is_leaf(self, path: Path) -> bool:
         """Say whether a field has no components in this version, or is not there."""
@@ -65,7 +68,7 @@ class Sheet:
             return False
         if path.component:
             return self._put_component(path, written)
-        shape = self._shapes[path.field - 1] if self._shapes is not None else None
+        shape = self._shape(path.field)
         value = trimmed(shaped(written, shape, self._told))
         held = self.fields.get(path.field, [])
         if value in held:
@@ -76,6 +79,14 @@ class Sheet:
             return False
         self.fields[path.field] = [*held, value]
         return True
+
+    def _shape(self, field: int) -> structure.Shape | None:
+        """Return what a field is; what a result's value is says OBX-2."""
+        if self._shapes is None:
+            return None
+        if self.name == "OBX" and field == 5 and (kind := self.text(Path("OBX", 2))):
+            return structure.datatype(kind, self._version)
+        return self._shapes[field - 1]
 
     def _put_pair(self, field: int, value: Written) -> bool:
         """Write the filler's number beside the placer's (EIP), if its place is free."""
