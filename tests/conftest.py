@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -123,13 +124,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("store_kind", asked.split(",") if asked else kinds)
 
 
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite with its tables, to copy: to make them costs more than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "hub.db"
+
+    async def make() -> None:
+        await open_backend(f"sqlite:{path}").close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
 def store_url(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The address of an empty store of a kind."""
     if store_kind in ("mongo", "pymongo"):
         url = str(request.getfixturevalue("mongo_url"))
         return url if store_kind == "mongo" else f"{url}{'&' if '?' in url else '?'}driver=pymongo"
-    return "memory:" if store_kind == "memory" else f"sqlite:{tmp_path / 'folder' / 'hub.db'}"
+    if store_kind == "memory":
+        return "memory:"
+    path = tmp_path / "folder" / "hub.db"
+    path.parent.mkdir()
+    shutil.copyfile(request.getfixturevalue("empty_file"), path)
+    return f"sqlite:{path}"
 
 
 @pytest.fixture

@@ -159,7 +159,9 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def migrate(connection: apsw.Connection) -> None:
-    """Bring the database up to this program's tables, one transaction a step.
+    """Bring the database up to this program's tables.
+
+    A new one gets them at once; else each step is a transaction.
 
     Raises `CannotOpen` for a database that is not ours or that a newer program has migrated.
     """
@@ -170,9 +172,11 @@ def migrate(connection: apsw.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             version, _ = _mark(connection)  # another process may have been here meanwhile
-            if version < len(MIGRATIONS):
-                connection.execute(MIGRATIONS[version])
+            steps = MIGRATIONS[version : version + 1 if version else None]
+            for step in steps:
+                connection.execute(step)
                 version += 1
+            if steps:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {version}")
             connection.execute("COMMIT")
