@@ -73,6 +73,10 @@ TOLD: dict[str, tuple[str, ...]] = {
     "List": ("status", "subject", "item"),
 }
 
+# codes of required value sets that these records have
+HAD = frozenset(
+    ("female", "male", "final", "preliminary", "finished", "planned", "active", "current")
+)
 # what a value may look like, by the parameter's type; a wrong one is refused and not compared
 tokens = codes | st.builds("{}|{}".format, st.sampled_from(SYSTEMS), codes) | st.just(f"{LOINC}|")
 prefixes = st.sampled_from(("", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"))
@@ -83,7 +87,7 @@ measures = st.builds(
     | st.sampled_from(UNITS).map(lambda unit: f"|{UCUM}|{unit[2]}"),
 )
 VALUES: dict[str, st.SearchStrategy[str]] = {
-    "token": tokens | st.sampled_from(("female", "final", "finished", "13916123456")),
+    "token": tokens | st.just("13916123456"),
     "string": texts | st.sampled_from(("s", "sgf", "沈", "guifang", "b", "")).filter(bool),
     "date": st.builds("{}{}".format, prefixes, dates | days),
     "number": st.builds("{}{}".format, prefixes, st.sampled_from(NUMBERS)),
@@ -146,6 +150,12 @@ def usable(parameter: Parameter) -> bool:
     return parameter.kind in VALUES and parameter.kind not in ("special", "text")
 
 
+def allowed(draw: st.DrawFn, parameter: Parameter) -> str:
+    """Return a code that the parameter may ask for, one that records have if it can be."""
+    codes = parameter.codes or frozenset()
+    return pick(draw, sorted(codes & HAD) or sorted(codes))
+
+
 @cache
 @st.composite
 def values(draw: st.DrawFn, kind: str, modifier: str = "") -> str:
@@ -188,7 +198,8 @@ def conditions(draw: st.DrawFn, resource_type: str, depth: int = 0) -> tuple[str
     if parameter.kind == "reference" and modifier == "":
         target = pick(draw, sorted(set(parameter.targets) & set(TYPES)) or ["Patient"])
         return parameter.code, f"{target}/{draw(ids)}" if draw(BOOLEANS) else draw(ids)
-    text = draw(values(parameter.kind, modifier))
+    is_bound = parameter.codes and modifier in ("", "not")
+    text = allowed(draw, parameter) if is_bound else draw(values(parameter.kind, modifier))
     return f"{parameter.code}:{modifier}" if modifier else parameter.code, text
 
 
@@ -223,6 +234,8 @@ def filters(draw: st.DrawFn, resource_type: str, depth: int = 0) -> str:
         text = f"{pick(draw, targets or TYPES)}/{draw(ids)}"
     elif parameter.kind == "composite":
         text = "$".join(draw(VALUES[part.kind]) for part in parameter.pairs[0].parts)
+    elif parameter.codes and operator in ("eq", "ne"):
+        text = allowed(draw, parameter)
     else:
         text = draw(VALUES[parameter.kind])
     if operator == "pr":

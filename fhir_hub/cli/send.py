@@ -56,6 +56,9 @@ def command(
     timeout_s: Annotated[
         float, typer.Option("--timeout", min=0.1, max=3600, help="Seconds to wait for an answer.")
     ] = 30,
+    answer: Annotated[
+        bool, typer.Option("--answer", help="Show each answer whole, as of a query.")
+    ] = False,
     tls_ca: Authorities = None,
     tls_certificate: Certificate = None,
     tls_key: Key = None,
@@ -70,7 +73,7 @@ def command(
     elif tls_ca or tls_certificate or tls_key:
         refuse("--tls-…: write mllps:// in --to / 使用证书时地址应为 mllps://")
     host, port = match[2].strip("[]"), int(match[3])
-    if not asyncio.run(_send(files, host, port, timeout_s, tls)):
+    if not asyncio.run(_send(files, host, port, timeout_s, tls, is_whole=answer)):
         raise typer.Exit(1)
 
 
@@ -91,9 +94,17 @@ def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSL
 
 
 async def _send(
-    files: list[Path], host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None
+    files: list[Path],
+    host: str,
+    port: int,
+    timeout_s: float,
+    tls: ssl.SSLContext | None,
+    *,
+    is_whole: bool,
 ) -> bool:
     """Send all; print a line for each message and one for all; return whether all were taken.
+
+    With `is_whole` the answer stands below its line, a segment a line.
 
     Files are read while they are sent: of a batch of any size one message is held.
     """
@@ -111,6 +122,8 @@ async def _send(
             shown = (result.ack_code or "--", result.control_id, result.text)
             line = "  ".join(filter(None, shown))
             print(f"{reading.file!s:{width}}  {line}", flush=True)
+            if is_whole and result.answer:
+                print(*result.answer.rstrip("\r").split("\r"), "", sep="\n", flush=True)
     except Unavailable as error:
         fail(str(error))
     finally:

@@ -76,7 +76,7 @@ def read_files(folders: Sequence[Path], organization: Document | None = None) ->
     files = MapFiles(organization=organization)
     for rank, folder in enumerate(folders):
         if not folder.is_dir():
-            files.problems.append(f"{folder}: there is no such folder")
+            files.problems.append(f"{folder.absolute()}: there is no such folder / 没有该目录")
         for path, document in _documents(folder, "segments/*.toml", _schema("segment"), files):
             files.segments[path.stem] = _with_hub(document, organization)
         for path, document in _documents(folder, "messages/*/map.toml", _schema("message"), files):

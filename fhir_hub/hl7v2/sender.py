@@ -22,11 +22,15 @@ _MOST_ANSWER = 1 << 20
 
 
 class Result(NamedTuple):
-    """What became of a message. `ack_code` is empty, and `text` says why, if nothing came."""
+    """What became of a message. `ack_code` is empty, and `text` says why, if nothing came.
+
+    `answer` is all that came, decoded.
+    """
 
     control_id: str
     ack_code: str
     text: str = ""
+    answer: str = ""
 
     @property
     def is_accepted(self) -> bool:
@@ -52,7 +56,7 @@ def read_answer(raw: bytes) -> Result:
     for segment in message.all("ERR"):
         texts += [segment.whole(8).whole, segment.value(3, 2), segment.value(1, 4, 2)]
     text = next(filter(None, texts), "")
-    return Result(acknowledgment.value(2), acknowledgment.value(1), text)
+    return Result(acknowledgment.value(2), acknowledgment.value(1), text, decoded.text)
 
 
 async def send(

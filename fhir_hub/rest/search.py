@@ -22,11 +22,12 @@ from fhir_hub.rest.operation_definitions import RESOURCE_TYPE
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.subset import Subset, subset
 from fhir_hub.search.compartment import compartment_plan, whole_plan
+from fhir_hub.search.condition import LIST
 from fhir_hub.search.parse import parse_search
 from fhir_hub.search.plan import EVERYTHING, And, Plan
 from fhir_hub.search.request import SearchRequest
 from fhir_hub.search.shown import shown_plan, shown_sort
-from fhir_hub.store.base import Page, Stored
+from fhir_hub.store.base import Key, Page, Stored
 
 _ALL = "*"
 # the end of an entry, and the comma before the next
@@ -107,9 +108,26 @@ async def _search(
         page, included = await defined_here.search(asked, request.base, service)
     else:
         page, included = await service.repository.search(asked)
+    if LIST in names:
+        asked = replace(asked, issues=(*asked.issues, *await _absent_lists(asked, service)))
     if service.shown is not None and resource_types == ("Task",):
         await service.shown(tuple(pairs), page.matches)
     return FhirResponse(200, searchset(request.base, path, asked, page, included, service))
+
+
+async def _absent_lists(asked: SearchRequest, service: Service) -> list[Issue]:
+    """Return a warning for each List that is asked for and is not there.
+
+    Spec: https://hl7.org/fhir/R4/search.html#errors
+    """
+    texts = [value for name, value in asked.used if name == LIST]
+    ids = dict.fromkeys(one.removeprefix("List/") for text in texts for one in text.split(","))
+    stored = {one: await service.repository.store.read(Key("List", one)) for one in ids}
+    return [
+        Issue("not-found", f"{LIST}: there is no List with the id {name}", severity="warning")
+        for name, found in stored.items()
+        if found is None or found.is_deleted
+    ]
 
 
 async def _explanation(asked: SearchRequest, service: Service) -> dict[str, Any]:

@@ -232,7 +232,8 @@ class Conditions:
         types = {path.type for path in parameter.paths}
         is_boolean = types == {"boolean"}
         known = parameter.targets, parameter.implied, parameter.is_contact, is_boolean
-        return Meaning(self._context, *known, parameter.is_mime, "string" in types)
+        is_text = "string" in types
+        return Meaning(self._context, *known, parameter.is_mime, is_text, parameter.codes)
 
     def _words(self, parameter: Parameter, text: str) -> Plan:
         values = _values(text)

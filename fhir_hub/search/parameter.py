@@ -34,7 +34,8 @@ class Parameter:
     `indexes` are the names that its entries stand under; it stores them itself if `is_stored`.
     `paths` lead to its values; a composite has `pairs` instead. `targets` are the types that a
     reference may point at; with `is_restricted` the index holds others too. `implied` are the
-    systems that a code need not name. `elsewhere` has, for each of a composite's `indexes`, where
+    systems that a code need not name, `codes` all that its values may be, None where any may be.
+    `elsewhere` has, for each of a composite's `indexes`, where
     the parts stand if not there; what is contained has its pairs there all the same.
     """
 
@@ -47,6 +48,7 @@ class Parameter:
     targets: tuple[str, ...] = ()
     is_restricted: bool = False
     implied: tuple[str, ...] = ()
+    codes: frozenset[str] | None = None
     pairs: tuple["Pair", ...] = ()
     elsewhere: tuple[Elsewhere | None, ...] = (None,)
 

@@ -257,6 +257,7 @@ class Parameters:
             targets=targets,
             is_restricted=any(resolves(step) for path in kept for step in path.steps),
             implied=self._implied(kept) if kind == "token" else (),
+            codes=self._codes(kept) if kind == "token" else None,
         )
 
     def _indexed(self, path: Path, types: Iterable[str]) -> list[Path]:
@@ -307,3 +308,19 @@ class Parameters:
         bindings = (path.element.binding for path in paths if path.type == "code" and path.element)
         sets = (self.definitions.codes(binding.value_set) for binding in bindings if binding)
         return tuple(sorted({system for systems in sets for system in systems or ()}))
+
+    def _codes(self, paths: Iterable[Path]) -> frozenset[str] | None:
+        """Return all codes that may stand at the paths; None if at one of them any may.
+
+        Spec: https://hl7.org/fhir/R4/terminologies.html#required
+        """
+        found: set[str] = set()
+        for path in paths:
+            binding = path.element.binding if path.type == "code" and path.element else None
+            if binding is None or binding.strength != "required":
+                return None
+            systems = self.definitions.codes(binding.value_set)
+            if systems is None:
+                return None
+            found.update(code for codes in systems.values() for code in codes)
+        return frozenset(found)

@@ -58,6 +58,19 @@ def test_each_message_is_shown_with_its_acknowledgment(run, first, tmp_path):
     assert shown[0].startswith(str(first))
 
 
+def test_the_answer_is_shown_whole_if_asked_for(run, first):
+    with receiver("AA") as port:
+        ended = run("send", first, "--to", f"mllp://127.0.0.1:{port}", "--answer")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[1:] == [
+        "MSH|^~\\&|B||A||2024||ACK|1|P|2.4",
+        "MSA|AA|ZJJ20250310083015001",
+        "",
+        "1 message: 1 accepted, 0 not",
+    ]
+
+
 def test_a_message_that_is_refused_ends_with_1(run, first):
     with receiver("AE") as port:
         ended = run("send", first, "--to", f"mllp://localhost:{port}")

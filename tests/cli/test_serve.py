@@ -103,7 +103,7 @@ def newer(path: Path) -> None:
         (["--port", "{taken}"], "cannot listen on 127.0.0.1 port {taken}"),
         (["--mllp-port", "{taken}"], "cannot listen on 127.0.0.1 port {taken}"),
         (["--host", "203.0.113.7"], "cannot listen on 203.0.113.7 port 0"),
-        (["--config", "maps.toml"], "nowhere: there is no such folder"),
+        (["--config", "maps.toml"], "/nowhere: there is no such folder / 没有该目录"),
     ],
 )
 def test_what_it_cannot_use_is_told_in_a_line_and_ends_with_1(

@@ -49,6 +49,7 @@ async def test_every_search_parameter_that_it_names_is_accepted(client):
             known = parts.parameters().of(row["type"])[parameter["name"]]
             is_boolean = {path.type for path in known.paths} == {"boolean"}
             value = "true" if is_boolean else values.get(parameter["type"], "x")
+            value = min(known.codes) if known.codes else value
             answer = await client.get(f"{row['type']}?{parameter['name']}={value}")
             assert answer.status_code == 200, (row["type"], parameter)
 

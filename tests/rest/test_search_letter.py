@@ -89,6 +89,9 @@ async def test_of_a_versioned_reference_the_version_that_it_names_is_included(cl
         ("Patient?general-practitioner:under=1", "not known"),
         ("Observation?derived-from:below=1", "not supported"),
         ("Patient?_query=x", "no named queries"),
+        ("Patient?_offset=20", "pages follow the link `next`"),
+        ("Patient?_limit=20", "use _count"),
+        ("Patient?gender=femal", "gender: R4 has no such code here; did you mean female, male?"),
     ],
 )
 async def test_search_refuses(client, address, said):
@@ -99,3 +102,24 @@ async def test_search_refuses(client, address, said):
     assert said in answer.json()["issue"][0]["diagnostics"]
     # R4 search.html#query: an unknown query SHALL be refused
     assert lenient.status_code == (400 if "_query" in address else 200)
+
+
+async def test_a_search_in_a_list_that_is_not_there_says_so(client):
+    for name in ("there", "gone"):
+        empty = {"resourceType": "List", "id": name, "status": "current", "mode": "working"}
+        assert (await client.put(f"List/{name}", json=empty)).status_code == 201
+    assert (await client.delete("List/gone")).status_code == 204
+
+    async def said(ids):
+        bundle = (await client.get(f"Patient?_list={ids}")).json()
+        return [
+            (issue["severity"], issue["code"], issue["diagnostics"])
+            for entry in bundle.get("entry", [])
+            for issue in entry["resource"]["issue"]
+        ]
+
+    assert await said("there") == []
+    assert await said("nix,List/gone,there") == [
+        ("warning", "not-found", "_list: there is no List with the id nix"),
+        ("warning", "not-found", "_list: there is no List with the id gone"),
+    ]

@@ -222,3 +222,41 @@ def test_what_is_in_a_list_is_found_by_its_id():
     assert find(resources, "Patient?_list=l") == ["a", "c"]
     assert find(resources, "Patient?_list=l,m&_id=c") == ["c"]
     assert find(resources, "Patient?_list=m") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("Patient?gender=femal", "did you mean female"),
+        ("Patient?gender=Female", "did you mean female"),
+        ("Patient?gender=男", "there are female, male, other, unknown"),
+        ("Patient?gender=male,femal", "did you mean female"),
+        ("Patient?gender:not=femal", "did you mean female"),
+        ("Patient?gender=http://hl7.org/fhir/administrative-gender|femal", "did you mean female"),
+        ("Patient?address-use=hom", "did you mean home"),
+        ("Patient?_filter=gender eq femal", "did you mean female"),
+        ("Patient?_has:Observation:patient:status=finall", "did you mean final"),
+        ("Observation?patient.gender=femal", "did you mean female"),
+        ("Observation?status=finall", "did you mean final"),
+        ("Encounter?status=in_progress", "did you mean in-progress"),
+    ],
+)
+def test_a_code_that_its_element_cannot_have_is_refused(find, query, said):
+    with pytest.raises(InvalidParameter, match=said):
+        find(PATIENTS, query)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("Patient?gender=http://hl7.org/fhir/administrative-gender|", "12"),
+        ("Patient?gender=|male", "1"),
+        ("Patient?gender=other", ""),
+        ("Patient?gender:missing=false", "12"),
+        ("Observation?category=lab", ""),  # of a preferred binding any code may stand
+        ("Patient?language=zh-Hans-CN", ""),  # a concept
+        ("DocumentReference?contenttype=image/x-unheard", ""),  # nobody can list all MIME types
+    ],
+)
+def test_a_code_that_may_stand_there_is_at_worst_not_found(find, query, expected):
+    assert "".join(find(PATIENTS, query)) == expected

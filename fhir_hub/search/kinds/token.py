@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
+from fhir_hub.nearest import did_you_mean
 from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.entry import Entry, entry_of, is_part_name
 from fhir_hub.search.kinds import string
@@ -25,6 +26,7 @@ Aliases = Mapping[str, str]
 
 _NUMBER_SIGNS = str.maketrans("", "", " -().+\t\u00a0\u3000\uff08\uff09\uff0d\uff0b")
 _SHORTEST = 5
+_MOST_CODES = 12
 
 
 def adder(parameter: str, fhir_type: str, context: Context) -> Add:
@@ -173,13 +175,16 @@ def telephone(text: str) -> str:
 def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
     """Return what `code`, `system|code`, `|code` or `system|` asks.
 
-    Raises `InvalidResource` for more parts, and of a boolean for other codes.
+    Raises `InvalidResource` for more parts, and for a code that no value can be: of a boolean, or
+    of an element with a required binding.
 
     Spec: https://hl7.org/fhir/R4/search.html#token
     """
     parts = [unescape(part) for part in split(text, "|")]
     if meaning.is_boolean and parts[-1] not in ("true", "false"):
         raise InvalidResource("a value is true or false")
+    if meaning.codes is not None and parts[-1] and parts[-1] not in meaning.codes:
+        raise InvalidResource(_no_code(parts[-1], meaning.codes))
     if len(parts) == 1:
         other = telephone(parts[0]) if meaning.is_contact else ""
         if meaning.is_text:
@@ -193,6 +198,12 @@ def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
     if system in meaning.implied:
         tests = (*tests, Is(code or None, ""))
     return tests
+
+
+def _no_code(code: str, known: frozenset[str]) -> str:
+    some = ", ".join(sorted(known)[:_MOST_CODES])
+    more = f" and {len(known) - _MOST_CODES} more" if len(known) > _MOST_CODES else ""
+    return f"R4 has no such code here{did_you_mean(code, known, f'there are {some}{more}')}"
 
 
 def of_type(text: str, _: Meaning) -> tuple[Test, ...]:
