@@ -62,7 +62,10 @@ class Completeness:
         if "orderDetail" in resource and "code" not in resource:  # prr-1
             del resource["orderDetail"]
             leave_out.append(f"{resource_type}.orderDetail without code")
-        return _lacks(resource, needs, resource_type, leave_out)
+        lacking = _lacks(resource, needs, resource_type, leave_out)
+        if not lacking and "item" in resource and resource_type == "Linkage":
+            return "a second item" if len(resource["item"]) < 2 else ""  # lnk-1
+        return lacking
 
     def _read(self, resource_type: str) -> Needs:
         structure = self._definitions.structure(resource_type)

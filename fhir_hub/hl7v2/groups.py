@@ -153,12 +153,11 @@ def _next(current: Spot, name: str) -> Spot:
         if name in spot.group.holds:
             if found := _advance(spot, name):
                 return found
-            if (
-                spot.parent is not None
-                and (name in spot.group.firsts or _began_with(spot, name))
-                and (_repeats(spot) or (name == "OBR" and _is_ordered(spot, current)))
-            ):
-                return _begin(spot.parent, spot.parent.position, name)
+            if spot.parent is not None and (name in spot.group.firsts or _began_with(spot, name)):
+                if _repeats(spot):
+                    return _begin(spot.parent, spot.parent.position, name)
+                if name == "OBR" and _is_ordered(spot, current):
+                    return _one_more(spot, spot.parent)
             if name in _ACTS and _has_order(spot, name) and _is_inside(spot, current):
                 return _begin_under(spot, name)
         spot = spot.parent
@@ -183,6 +182,13 @@ def _began_with(spot: Spot, name: str) -> bool:
 def _is_ordered(spot: Spot, current: Spot) -> bool:
     """Say whether an OBR begins a group again that the table has once: one more under one ORC."""
     return spot.group.path.rpartition(".")[2] in _ORDERED and _is_inside(spot, current)
+
+
+def _one_more(spot: Spot, order: Spot) -> Spot:
+    """Return where an OBR goes in an order that the table has once: here, or in one more of it."""
+    if "OBR" not in spot.segments:
+        return spot  # what is here, its specimen, came before it
+    return _begin(order, [part.group for part in order.group.parts].index(spot.group), "OBR")
 
 
 def _has_order(spot: Spot, name: str) -> bool:
