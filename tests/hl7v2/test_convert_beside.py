@@ -153,13 +153,6 @@ def test_a_merge_is_a_linkage_by_the_table():
     assert numbers == ["T1", "T2"]
 
 
-def test_a_merge_that_names_one_patient_alone_is_no_linkage():
-    text = lines(MSH.format("ADT^A40^ADT_A39"), "MRG|T2^^^TEST01^PI", PID, "MRG|T2^^^TEST01^PI")
-    conversion = converted(text, by_table=True)
-    assert errors(conversion) == []
-    assert len(of_type(conversion, "Linkage")) == 1
-
-
 def test_a_diagnosis_is_due_to_its_parent():
     diagnosis = "DG1|1||K63.3^溃疡^I10|||F" + "|" * 14 + "D2||{}"
     conversion = made("ADT^A01^ADT_A01", diagnosis.format("D1"))
