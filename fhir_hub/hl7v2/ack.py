@@ -89,6 +89,12 @@ def control_id(answer: bytes) -> str:
     return fields[9].decode("ascii", "replace") if len(fields) > 9 else ""
 
 
+def code(answer: bytes) -> str:
+    """Return MSA-1 of an acknowledgment, empty if there is none."""
+    at = answer.find(b"\rMSA")
+    return answer[at + 5 : at + 7].decode("ascii", "replace") if at >= 0 else ""
+
+
 def owes(header: Header) -> bool:
     """Say whether the sender may want to hear later how a message ended."""
     return is_wanted(header.field(16), is_good=True) or is_wanted(header.field(16), is_good=False)

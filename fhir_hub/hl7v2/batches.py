@@ -46,6 +46,7 @@ class Fault(NamedTuple):
     error_code: str
     location: str
     text: str
+    chinese: str = "批次计数有误"
 
 
 def is_batch(raw: bytes) -> bool:

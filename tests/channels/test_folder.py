@@ -67,9 +67,13 @@ async def test_a_file_is_taken_and_moved_with_its_acknowledgment(open_folder, pa
     assert await ways.kept() == [("mllp", "done")]
 
 
-async def test_a_file_that_still_grows_is_left_until_it_does_not(open_folder, path, ways):
+async def test_a_file_that_is_empty_or_still_grows_is_left_until_it_does_not(
+    open_folder, path, ways
+):
     folder = open_folder()
     file = path / "a.hl7"
+    file.touch()
+    assert await look(folder, 3) == 0
     file.write_bytes(adt()[:20])
     assert await look(folder, 1) == 0
     file.write_bytes(adt())
@@ -95,7 +99,7 @@ async def test_what_is_refused_goes_to_failed_and_the_others_are_none_the_worse(
 ):
     folder = open_folder()
     (path / "a.hl7").write_bytes(b"no message")
-    (path / "b.hl7").write_bytes(b"")
+    (path / "b.hl7").write_bytes(b"\r")
     (path / "c.hl7").write_bytes(adt())
     (path / "d.hl7").write_bytes(adt())
     (path / "d.hl7").chmod(0o200)

@@ -137,3 +137,22 @@ async def test_what_is_wrong_with_a_batch_is_told_in_the_character_set_of_its_me
     assert "批次计数有误" in answers[0].decode("gb18030")
     assert "GB 18030" in answers[0].decode("gb18030")
     assert "批次计数有误" in answers[1].decode()
+
+
+@pytest.mark.parametrize(("taken", "asked"), [(None, 1000), (0, 1030), (999, 1030), (1000, 1000)])
+async def test_a_batch_that_begins_with_a_thousand_refused_messages_is_given_up(taken, asked):
+    seen = 0
+
+    async def take(raw):
+        nonlocal seen
+        seen += 1
+        is_taken = name_of(raw) == f"m{taken}"
+        return b"MSH|^~\\&\rMSA|%s|x\r" % (b"AA" if is_taken else b"AE")
+
+    messages = [message(f"m{number}", f"T{number}") for number in range(1030)]
+    written = (await answered(batch(*messages), take)).decode()
+
+    is_given_up = "the first 1000 messages were all refused" in written
+    assert is_given_up == (asked == 1000)
+    assert asked <= seen <= asked + 16 * is_given_up
+    assert written.count("MSA|A") == seen + is_given_up

@@ -6,6 +6,9 @@ sends the batch again, and what was done is answered as before and not done agai
 with the batch itself (a count, a missing trailer) is an acknowledgment more, AE, whose MSA-2 is
 the batch's control id, in the character set of the messages.
 
+A batch that begins with a thousand messages of which not one is taken is given up: it is none, or is
+for somebody else, and each refused message is a line of the journal.
+
 Spec: HL7v2 chapter 2, 2.10.3.3 (acknowledging batches)
 """
 
@@ -21,6 +24,13 @@ from fhir_hub.hl7v2.answers.together import Take, Together
 from fhir_hub.hl7v2.batches import MESSAGE, Fault, Part, Tally
 
 _DEFAULT = b"BHS|^~\\&|\r"
+_MOST_REFUSED = 1000  # at the start of a batch, with none taken
+_GIVEN_UP = Fault(
+    "207",
+    "BHS",
+    f"the first {_MOST_REFUSED} messages were all refused: the rest was not looked at",
+    f"前 {_MOST_REFUSED} 条消息均被拒绝，其余未处理",
+)
 _TAKEN = Part(MESSAGE, b"")  # what is under way has its bytes, and nobody else
 
 
@@ -35,6 +45,8 @@ class BatchAnswer:
         self._batch: Part | None = None
         self._file: Part | None = None
         self._in_batch = self._batches = 0
+        self._left = _MOST_REFUSED  # until it is given up; of which one was taken is not
+        self._is_given_up = False
         self._texts: list[str] = []
 
     async def write(self, parts: Iterable[Part], take: Take) -> bytes:
@@ -43,6 +55,8 @@ class BatchAnswer:
         try:
             coming = deque[tuple[Part, asyncio.Task[bytes] | None]]()
             for part in parts:
+                if self._is_given_up:
+                    break
                 answer = await self._begun(part, together)
                 coming.append((part if answer is None else _TAKEN, answer))
                 while coming and ((answer := coming[0][1]) is None or answer.done()):
@@ -51,7 +65,7 @@ class BatchAnswer:
                 await self._write(*one)
         finally:
             await together.close()
-        self._told(self.tally.close())
+        self._told([_GIVEN_UP] if self._is_given_up else self.tally.close())
         self._end()
         if self._file is not None:
             self._out.append(f"FTS{self._mark}{self._batches}\r".encode())
@@ -71,6 +85,10 @@ class BatchAnswer:
             if written := await answer:
                 self._out.append(written)
                 self._in_batch += 1
+                self._left -= self._left > 0
+                if ack.code(b"\r" + written) == "AA":
+                    self._left = -1
+                self._is_given_up |= self._left == 0
         elif part.kind == "FHS":
             self._file = part
             self._out.append(self._header(part))
@@ -110,7 +128,7 @@ class BatchAnswer:
             self._begin()
             of_file = fault.location.startswith("FTS")
             header = _as_header((self._file if of_file else self._batch) or self._batch)
-            verdict = Ack("AE", fault.error_code, fault.location, f"{fault.text} / 批次计数有误")
+            verdict = Ack("AE", fault.error_code, fault.location, f"{fault.text} / {fault.chinese}")
             self._out.append(
                 ack.acknowledge(
                     header,

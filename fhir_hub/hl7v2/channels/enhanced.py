@@ -59,7 +59,7 @@ class Enhanced:
         if not kept.done():  # it was refused, or is no message that is kept
             self._slots.release()
             refused = work.result()
-            if code(refused) in ("AA", ""):
+            if ack.code(refused) in ("AA", ""):
                 return refused
             self._observe(self.channel.name, _as_commit(refused))
             return refusal(header, refused)
@@ -142,13 +142,7 @@ def refusal(header: ack.Header, refused: bytes) -> bytes:
 
 def is_due(header: ack.Header, answer: bytes) -> bool:
     """Say whether MSH-16 asks to be told how a message ended."""
-    return ack.is_wanted(header.field(16), is_good=code(answer) == "AA")
-
-
-def code(answer: bytes) -> str:
-    """Return MSA-1, empty if there is none."""
-    at = answer.find(b"\rMSA")
-    return answer[at + 5 : at + 7].decode("ascii", "replace") if at >= 0 else ""
+    return ack.is_wanted(header.field(16), is_good=ack.code(answer) == "AA")
 
 
 def _as_commit(answer: bytes) -> bytes:

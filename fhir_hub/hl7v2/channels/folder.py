@@ -1,7 +1,7 @@
 """A watched folder: files of messages come in, and go to `done/` or `failed/` with their ACK.
 
 A file is taken when it is whole: it did not change between two looks, or was renamed into place
-(names that begin with `.` or end in `.tmp` or `.part` are on their way). It leaves the folder
+(names that begin with `.` or end in `.tmp` or `.part` are on their way, and so is what is empty). It leaves the folder
 last: first its messages are taken, then the ACK is written beside where it goes, then it is
 moved there. So whatever is interrupted is done again from the file, and the journal knows the
 messages that were taken: they get the ACK that they got, and have no second effect. A file that
@@ -182,8 +182,9 @@ class Folder:
                 if entry.name.startswith(".") or entry.name.lower().endswith(_ON_ITS_WAY):
                     continue
                 with contextlib.suppress(FileNotFoundError):  # its sender renamed it meanwhile
-                    if entry.is_file(follow_symlinks=False):
-                        found[entry.name] = _stamp(entry.stat(follow_symlinks=False))
+                    stamp = _stamp(entry.stat(follow_symlinks=False))
+                    if stamp[0] and entry.is_file(follow_symlinks=False):
+                        found[entry.name] = stamp
         return found
 
     def _move(self, name: str, stamp: Stamp, to: Path, answer: bytes) -> bool:

@@ -263,7 +263,7 @@ class Intake:
         else:
             answer = await self._take(block, channel)
         if answer:
-            self._metrics.observe_message(channel.name, _code(answer), elapsed())
+            self._metrics.observe_message(channel.name, ack.code(answer), elapsed())
         return answer
 
     def _refused(
@@ -309,7 +309,7 @@ class Intake:
         return handle
 
     def _count(self, channel: str, answer: bytes) -> None:
-        self._metrics.observe_message(channel, _code(answer), 0.0)
+        self._metrics.observe_message(channel, ack.code(answer), 0.0)
 
 
 async def _listen(port: _Port) -> None:
@@ -318,11 +318,6 @@ async def _listen(port: _Port) -> None:
         await port.listener.start(plan.host, plan.number)
     except OSError as error:
         raise PortTaken(plan.host, plan.number, error) from None
-
-
-def _code(answer: bytes) -> str:
-    at = answer.find(b"\rMSA") + 5
-    return answer[at : at + 2].decode("ascii", "replace")
 
 
 def _is_enhanced(channel: Channel, block: Block, read: Callable[[], ack.Header]) -> bool:
