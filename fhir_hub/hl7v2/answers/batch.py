@@ -6,8 +6,8 @@ sends the batch again, and what was done is answered as before and not done agai
 with the batch itself (a count, a missing trailer) is an acknowledgment more, AE, whose MSA-2 is
 the batch's control id, in the character set of the messages.
 
-A batch that begins with a thousand messages of which not one is taken is given up: it is none, or is
-for somebody else, and each refused message is a line of the journal.
+A batch that begins with a thousand messages of which not one is taken is given up: it is none, or
+is for somebody else, and each refused message is a line of the journal.
 
 Spec: HL7v2 chapter 2, 2.10.3.3 (acknowledging batches)
 """

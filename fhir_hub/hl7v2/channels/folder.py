@@ -1,12 +1,12 @@
 """A watched folder: files of messages come in, and go to `done/` or `failed/` with their ACK.
 
 A file is taken when it is whole: it did not change between two looks, or was renamed into place
-(names that begin with `.` or end in `.tmp` or `.part` are on their way, and so is what is empty). It leaves the folder
-last: first its messages are taken, then the ACK is written beside where it goes, then it is
-moved there. So whatever is interrupted is done again from the file, and the journal knows the
-messages that were taken: they get the ACK that they got, and have no second effect. A file that
-was written anew while it was taken stays, and is taken as it is now; one that cannot be moved is
-not taken again while it is the same.
+(names that begin with `.` or end in `.tmp` or `.part` are on their way, and so is what is empty).
+It leaves the folder last: first its messages are taken, then the ACK is written beside where it
+goes, then it is moved there. So whatever is interrupted is done again from the file, and the
+journal knows the messages that were taken: they get the ACK that they got, and have no second
+effect. A file that was written anew while it was taken stays, and is taken as it is now; one that
+cannot be moved is not taken again while it is the same.
 
 Files of one message each are taken some at once, those of one patient one after the other; a file
 that holds a batch, or a large one, is taken alone.
