@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import with_resource
 from fhir_hub.hl7v2.matches import code_of, pairs_of_type
+from fhir_hub.hl7v2.meaning.teller import Teller, stamps_of
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import UNKNOWN, Resource
 from fhir_hub.hl7v2.things import Thing, patients_of
@@ -28,6 +29,10 @@ _STATES: Mapping[str, Mapping[str, str]] = {
     "NutritionOrder": {},
 }
 _OF_DRUGS = ("OMP", "RDE")
+_OF_RESULTS = ("ORU", "OUL")
+_OPEN = ("draft", "active", "on-hold", "unknown")
+_ENDED = ("completed", "revoked")
+_ANSWERED = ("final", "corrected", "amended", "appended")  # reports
 Holders = Mapping[Number, Mapping[str, Resource]]
 
 
@@ -62,8 +67,9 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
 def settle(things: list[Thing], telling: Telling) -> None:
     """Leave out what would only change what is not stored, and the services that others are.
 
-    A stop of a prescription (OMP, RDE) whose order has not come yet is kept, so that it holds then.
+    What results answer ends. A stop of a prescription (OMP, RDE) whose order has not come yet is kept, so that it holds then.
     """
+    _answer(things, telling.teller)
     notes = telling.notes
     patients = [one for one in things if one.resource_type == "Patient"]
     is_drug = telling.teller.message_type in _OF_DRUGS and len(patients) == 1
@@ -93,6 +99,55 @@ def settle(things: list[Thing], telling: Telling) -> None:
     is_unnamed = (one.converted.mode == "change" or not one.full_urls for one in things)
     changed = [one for one, is_so in zip(things, is_unnamed, strict=True) if is_so]
     _say(things, [one.address if one.stored else one.full_urls[0] for one in changed])
+
+
+def _answer(things: Sequence[Thing], teller: Teller) -> None:
+    """Have an order end that results answer: by ORC-5, else as all that is reported of it is.
+
+    Who only placed the order does not open it again, and in whatever order both come it is so.
+    """
+    orders = [one for one in things if one.resource_type == "ServiceRequest"]
+    if teller.message_type not in _OF_RESULTS:
+        for thing in orders:
+            _keep_ended(thing, teller)
+        return
+    for thing in orders:
+        is_over = thing.stored is not None and thing.stored.get("status") not in _OPEN
+        if thing.converted.mode != "create" or is_over:
+            continue
+        status = thing.resource["status"]
+        if status in ("active", "unknown"):
+            status = _reported(thing, things)
+        if status in _ENDED:
+            names = thing.resource if thing.stored is None else ("resourceType", "identifier")
+            told = {name: thing.resource[name] for name in names if name in thing.resource}
+            converted = with_resource(thing.converted, {**told, "status": status})
+            thing.converted, thing.is_left = (
+                converted._replace(mode="update", nulls=(), removes={}),
+                False,
+            )
+
+
+def _reported(thing: Thing, things: Iterable[Thing]) -> str:
+    """Return the status of an order by the reports of it, `""` where they do not end it."""
+    found = [
+        one.resource.get("status")
+        for one in things
+        if one.resource_type == "DiagnosticReport"
+        and any(of.get("reference") in thing.full_urls for of in one.resource.get("basedOn", ()))
+    ]
+    if found and all(status in _ANSWERED for status in found):
+        return "completed"
+    return "revoked" if found and all(status == "cancelled" for status in found) else ""
+
+
+def _keep_ended(thing: Thing, teller: Teller) -> None:
+    stored = thing.stored or {}
+    if stored.get("status") not in _ENDED or thing.resource.get("status") != "active":
+        return
+    if any(not teller.is_told(stamp) for stamp in stamps_of(stored)):
+        rest = {name: value for name, value in thing.resource.items() if name != "status"}
+        thing.converted = with_resource(thing.converted, rest)
 
 
 async def take_over(unit: Unit, things: Sequence[Thing]) -> None:

@@ -38,7 +38,7 @@ def says_none(segment: Segment) -> bool:
     """Say whether a segment of a group has nothing but `""`: there are none of its kind."""
     if segment.name not in _LISTS:
         return False
-    texts = [text for text in segment.fields[2:] if text]
+    texts = [text for text in segment.fields[2:] or segment.fields[1:] if text]
     return bool(texts) and all(text == '""' for text in texts)
 
 
