@@ -67,7 +67,8 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
 def settle(things: list[Thing], telling: Telling) -> None:
     """Leave out what would only change what is not stored, and the services that others are.
 
-    What results answer ends. A stop of a prescription (OMP, RDE) whose order has not come yet is kept, so that it holds then.
+    What results answer ends. A stop of a prescription (OMP, RDE) whose order has not come yet is
+    kept, so that it holds then.
     """
     _answer(things, telling.teller)
     notes = telling.notes
