@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
+from fhir_hub.hl7v2.deliver import kin
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.emit.events import (
     answer_event,
@@ -30,7 +31,6 @@ from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
 from fhir_hub.r4.placeholders import is_placeholder
-from fhir_hub.referral.contracts import CATEGORY
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Stored
 
@@ -40,13 +40,6 @@ _ANSWERED = ("accepted", "rejected", "in-progress", "completed", "on-hold", "fai
 RESULTS = ("DiagnosticReport", "Observation")
 _MOST = 50  # messages about one referral
 _PANELS = 3  # in each other
-_MOST_KIN = 1000  # of each kind: to who takes the list for whole, one left out has ended
-_KIN = (
-    ("RelatedPerson", "patient"),
-    ("AllergyIntolerance", "patient"),
-    ("Coverage", "beneficiary"),
-    ("CareTeam", f"category={CATEGORY}&subject"),
-)
 
 
 class Choice(NamedTuple):
@@ -71,7 +64,8 @@ class Choice(NamedTuple):
 
 def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Stored]:
     """Return the changes of which a partner may have to be told: of his types, not from him."""
-    wanted = [one for one in commit if one.resource_type in partner.sends]
+    kinds = partner.sends.keys() | (kin.KINDS if "Patient" in partner.sends else ())
+    wanted = [one for one in commit if one.resource_type in kinds]
     if not wanted:
         return []
     own = _from(commit, partner)
@@ -88,6 +82,10 @@ async def choice_in(
     content = await desk.content(change)
     if content is None or is_placeholder(content):
         return None
+    if change.resource_type in kin.KINDS:
+        others = [one for one in candidates(commit, partner) if one is not change]
+        is_news = await kin.is_news(change, content, others, partner, desk)
+        return await _choice(change, content, partner, desk) if is_news else None
     if await _is_told_otherwise(change, content, commit, partner, desk):
         return None
     condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]  # any type may be asked
@@ -194,6 +192,8 @@ async def _choice(
 ) -> Choice | None:
     before = await desk.before(change)
     kind = change.resource_type
+    if kind in kin.KINDS:
+        return await _beside(change, content, partner, desk)
     if kind in ("Task", "ServiceRequest"):
         return await _referral(change, content, before, partner, desk)
     if kind == "Observation":
@@ -240,7 +240,7 @@ async def _referral(
     if request is not None and not is_referral(request):
         return None
     who = (request or task or {}).get("subject" if request else "for", {}).get("reference", "")
-    for one in await _kin(who, desk, _KIN[:1]):
+    for one in await kin.kin(who, desk, kin.RELATIVES):
         resources.add(f"RelatedPerson/{one['id']}", one)
     asked = _asked(task) or next(iter((request or {}).get("performer", ())), None)
     is_of_task = change.resource_type == "Task" and task is not None
@@ -317,7 +317,7 @@ def _is_at(reference: Any, partner: PartnerSettings, resources: Resources) -> bo
 
 async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:
     subject = content.get("subject", {})
-    resources = await desk.gather(content, *await _kin(subject.get("reference", ""), desk))
+    resources = await desk.gather(content, *await kin.kin(subject.get("reference", ""), desk))
     patient = resources.resolve(subject)
     if patient is None:
         return None
@@ -338,8 +338,20 @@ async def _person(change: Stored, content: Json, before: Json | None, desk: Desk
         # of who was not in use before he knows nothing, or that
         is_news = before is not None and before.get("active") is not False
         return Choice("ADT^A29", content, before, resources, change) if is_news else None
-    resources = await desk.gather(content, *await _kin(f"Patient/{change.logical_id}", desk))
+    resources = await desk.gather(content, *await kin.kin(f"Patient/{change.logical_id}", desk))
     return Choice("ADT^A31", content, before, resources, change)
+
+
+async def _beside(
+    change: Stored, content: Json, partner: PartnerSettings, desk: Desk
+) -> Choice | None:
+    """Return ADT^A31 of the person of whom something changed that is told with her."""
+    found = await kin.person_of(content, desk)
+    if found is None or not await desk.meets(found[0], partner.sends.get("Patient", "")):
+        return None
+    stored, person = found
+    resources = await desk.gather(person, *await kin.kin(f"Patient/{stored.logical_id}", desk))
+    return Choice("ADT^A31", person, None, resources, change)
 
 
 async def _left(change: Stored, survivor: str, desk: Desk) -> tuple[Json, Json] | None:
@@ -359,14 +371,3 @@ async def _left(change: Stored, survivor: str, desk: Desk) -> tuple[Json, Json] 
             links = [link for link in gone if link["other"].get("reference") == address]
             return (content, (before or {}) | {"link": links}) if links else None
     return None
-
-
-async def _kin(address: str, desk: Desk, kinds: Sequence[tuple[str, str]] = _KIN) -> list[Json]:
-    """Return what is told with a person: her relatives, allergies, cover and contract."""
-    if not address.startswith("Patient/"):
-        return []
-    return [
-        fhirjson.loads(one.content)
-        for kind, parameter in kinds
-        for one in await desk.find(kind, f"{parameter}={address}", _MOST_KIN)
-    ]

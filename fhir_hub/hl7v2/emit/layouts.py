@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
+from fhir_hub.hl7v2.emit.in_force import in_force
 from fhir_hub.hl7v2.emit.observations import apart, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
@@ -46,7 +47,7 @@ def person(
     if patient is None:
         return
     yield from _who(patient, group)
-    related = resources.referring("RelatedPerson", "patient", patient)
+    related = in_force(resources.referring("RelatedPerson", "patient", patient))
     for one in related:
         yield Spot("NK1", group, {"RelatedPerson": one})
     named = {_called(name) for one in related for name in one.get("name", ())}
@@ -116,30 +117,30 @@ def _classed(encounter: Json, out: Outbound) -> Json:
 
 # What the structures of events have that end or take back a visit: less than the others'.
 _SHORT = ("ADT^A11", "ADT^A23", "ADT^A29")
-_WITHOUT_KIN = (*_SHORT, "ADT^A03")
+WITHOUT_KIN = (*_SHORT, "ADT^A03")
 
 
 def registration(
     resources: Resources, patient: Json, encounter: Json | None, event: str, out: Outbound
 ) -> Iterator[Spot]:
     """Return ADT of a person and her visit."""
-    if event in _WITHOUT_KIN:
+    if event in WITHOUT_KIN:
         yield from _who(patient, "")
     else:
         yield from person(patient, "", resources)
     yield from visit(encounter, "", out, is_demanded=True)
     if event in _SHORT:
         return
-    if event not in _WITHOUT_KIN:
-        for one in resources.referring("AllergyIntolerance", "patient", patient):
+    if event not in WITHOUT_KIN:
+        for one in in_force(resources.referring("AllergyIntolerance", "patient", patient)):
             yield Spot("AL1", "", {"AllergyIntolerance": one})
     for one in _diagnoses(resources, patient, encounter):
         yield Spot("DG1", "", {"Condition": one})
     for one in resources.referring("Procedure", "subject", patient):
         yield Spot("PR1", "PROCEDURE", {"Procedure": one})
-    if event in _WITHOUT_KIN:
+    if event in WITHOUT_KIN:
         return
-    for one in resources.referring("Coverage", "beneficiary", patient):
+    for one in in_force(resources.referring("Coverage", "beneficiary", patient)):
         yield Spot("IN1", "INSURANCE", {"Coverage": one})
     for one in filter(is_contract, resources.referring("CareTeam", "subject", patient)):
         yield Spot("ZQY", "", {"CareTeam": one})

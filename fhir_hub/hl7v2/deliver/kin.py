@@ -1,0 +1,110 @@
+"""What is told with a person, and so is a change of what partners know of her.
+
+Relatives, allergies, cover and contract have no message of their own: ADT tells them with the
+person, all that there are. If one of them changes alone, a partner who is told of persons gets
+her ADT^A31 anew; with her, or with her visit, it is told by that.
+
+Spec: HL7v2 chapter 3 (A31); docs/outbound.md
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_hub import fhirjson
+from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.emit.events import visit_event
+from fhir_hub.hl7v2.emit.layouts import WITHOUT_KIN
+from fhir_hub.r4.placeholders import is_placeholder
+from fhir_hub.referral.contracts import CATEGORY, is_contract
+from fhir_hub.settings.partners import PartnerSettings
+from fhir_hub.store.base import Key, Stored
+
+Json = dict[str, Any]
+# The element that leads to the person, and how a person's are found.
+_ELEMENTS = {
+    "RelatedPerson": "patient",
+    "AllergyIntolerance": "patient",
+    "Coverage": "beneficiary",
+    "CareTeam": "subject",
+}
+_SEARCHES = {kind: element for kind, element in _ELEMENTS.items() if kind != "CareTeam"} | {
+    "CareTeam": f"category={CATEGORY}&subject"
+}
+KINDS = frozenset(_ELEMENTS)
+RELATIVES = ("RelatedPerson",)
+_MOST = 1000  # of each kind: to who takes the list for whole, one left out has ended
+_UNTOLD = ("meta", "text")
+
+
+async def kin(address: str, desk: Desk, kinds: Sequence[str] = tuple(_ELEMENTS)) -> list[Json]:
+    """Return what is told with a person: her relatives, allergies, cover and contract."""
+    if not address.startswith("Patient/"):
+        return []
+    return [
+        fhirjson.loads(one.content)
+        for kind in kinds
+        for one in await desk.find(kind, f"{_SEARCHES[kind]}={address}", _MOST)
+    ]
+
+
+async def person_of(content: Json, desk: Desk) -> tuple[Stored, Json] | None:
+    """Return whose something is, as she is now; None of who is not in use, or not known."""
+    address = _owner(content)
+    kind, _, logical_id = address.partition("/")
+    if kind != "Patient" or "/" in logical_id:
+        return None
+    found = await desk.store.read(Key(kind, logical_id))
+    if found is None or found.is_deleted:
+        return None
+    person = fhirjson.loads(found.content)
+    is_merged = any(link.get("type") == "replaced-by" for link in person.get("link", ()))
+    if is_merged or person.get("active") is False or is_placeholder(person):
+        return None
+    return found, person
+
+
+async def is_news(
+    change: Stored,
+    content: Json,
+    others: Sequence[Stored],
+    partner: PartnerSettings,
+    desk: Desk,
+) -> bool:
+    """Say whether a change is to be told for itself; `others` are his candidates of its commit."""
+    if not await _is_changed(change, content, desk):
+        return False
+    address = _owner(content)
+    for one in others:
+        if f"{one.resource_type}/{one.logical_id}" == address:
+            return False
+        if one.resource_type == "Encounter" and await _tells(one, address, partner, desk):
+            return False
+        if one.resource_type in KINDS and one.sequence < change.sequence:
+            held = await desk.content(one)
+            if held and _owner(held) == address and await _is_changed(one, held, desk):
+                return False
+    return True
+
+
+def _owner(content: Json) -> str:
+    return str(content.get(_ELEMENTS[content["resourceType"]], {}).get("reference", ""))
+
+
+async def _is_changed(change: Stored, content: Json, desk: Desk) -> bool:
+    """Say whether a version says what the one before did not; of care teams only contracts."""
+    if change.resource_type == "CareTeam" and not is_contract(content):
+        return False
+    before = await desk.before(change) or {}
+    told, was = (
+        {name: value for name, value in one.items() if name not in _UNTOLD}
+        for one in (content, before)
+    )
+    return told != was
+
+
+async def _tells(visit: Stored, address: str, partner: PartnerSettings, desk: Desk) -> bool:
+    content = await desk.content(visit)
+    if content is None or content.get("subject", {}).get("reference") != address:
+        return False
+    is_with_kin = visit_event(content, await desk.before(visit)) not in WITHOUT_KIN
+    return is_with_kin and await desk.meets(visit, partner.sends["Encounter"])
