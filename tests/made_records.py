@@ -6,7 +6,8 @@ Values come from short lists, so that resources share them and searches meet the
 from typing import Any
 
 import parts
-from hypothesis import strategies as st
+import quick_draws as st
+from hypothesis.strategies import lists
 
 Resource = dict[str, Any]
 
@@ -33,18 +34,18 @@ uris, ids = st.sampled_from(URIS), st.sampled_from(IDS)
 days = st.sampled_from(("1953-04-12", "2024", "2024-02", "1953"))
 
 
-def some(values: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[list[Any] | None]:
+def some(values: st.Drawn, most: int = 2) -> st.Drawn:
     return st.none() | st.lists(values, min_size=1, max_size=most)
 
 
-def record(**elements: st.SearchStrategy[Any]) -> st.SearchStrategy[Resource]:
+def record(**elements: st.Drawn) -> st.Drawn:
     """Return objects of these elements; one that is None is left out."""
     return st.fixed_dictionaries(elements).map(
         lambda made: {name: value for name, value in made.items() if value is not None}
     )
 
 
-def reference(*resource_types: str) -> st.SearchStrategy[Resource]:
+def reference(*resource_types: str) -> st.Drawn:
     addresses = st.builds("{}/{}".format, st.sampled_from(resource_types), ids)
     outside = st.sampled_from(("http://other/fhir/Patient/1", "Patient/2/_history/1"))
     literal = (addresses | addresses | addresses | outside).map(lambda text: {"reference": text})
@@ -66,7 +67,7 @@ names = record(text=st.none() | texts, family=st.none() | texts, given=some(text
 
 
 @st.composite
-def quantities(draw: st.DrawFn) -> Resource:
+def quantities(draw: st.Draw) -> Resource:
     unit, system, code = draw(st.sampled_from(UNITS))
     number = draw(st.sampled_from(NUMBERS))
     made = {"value": parts.exact(number), "unit": unit, "system": system, "code": code}
@@ -93,7 +94,7 @@ INSIDE = record(  # a Patient that an Observation contains
     managingOrganization=st.none() | reference("Organization"),
 )
 
-RESOURCES: dict[str, st.SearchStrategy[Resource]] = {
+RESOURCES: dict[str, st.Drawn] = {
     "Patient": record(
         meta=st.none() | metas,
         text=st.none() | narratives,
@@ -157,10 +158,13 @@ RESOURCES: dict[str, st.SearchStrategy[Resource]] = {
     ),
 }
 TYPES = tuple(RESOURCES)
-worlds = st.lists(
-    st.sampled_from((*TYPES, "Patient", "Observation", "Observation", "Encounter")).flatmap(
-        lambda name: st.tuples(st.just(name), ids, RESOURCES[name], st.integers(0, 9))
-    ),
-    min_size=30,
-    max_size=50,
+one_of_world = st.sampled_from(
+    (*TYPES, "Patient", "Observation", "Observation", "Encounter")
+).flatmap(lambda name: st.tuples(st.just(name), ids, RESOURCES[name], st.integers(0, 9)))
+worlds = lists(one_of_world.seeded(), min_size=30, max_size=50)
+of_any_type = st.sampled_from(TYPES).flatmap(
+    lambda name: RESOURCES[name].map(lambda made: {"resourceType": name, **made})
+)
+two_of_a_type = st.sampled_from(TYPES).flatmap(
+    lambda name: st.tuples(st.just(name), RESOURCES[name], RESOURCES[name])
 )

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import parts
-from hypothesis import strategies as st
+import quick_draws as st
 from made_records import (
     LOCAL,
     LOINC,
@@ -35,19 +35,17 @@ UP_TO = tuple(st.integers(0, most) for most in range(20))
 
 
 @cache
-def one_of(values: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+def one_of(values: tuple[Any, ...]) -> st.Drawn:
     """Return what draws one of the values, made once: to make it costs more than to draw."""
     return st.sampled_from(values)
 
 
-def pick(draw: st.DrawFn, values: Iterable[Any]) -> Any:
+def pick(draw: st.Draw, values: Iterable[Any]) -> Any:
     return draw(one_of(tuple(values)))
 
 
 @cache
-def few(
-    values: st.SearchStrategy[Any], least: int, most: int, unique: bool = False
-) -> st.SearchStrategy[list[Any]]:
+def few(values: st.Drawn, least: int, most: int, unique: bool = False) -> st.Drawn:
     return st.lists(values, min_size=least, max_size=most, unique=unique)
 
 
@@ -86,7 +84,7 @@ measures = st.builds(
     st.sampled_from(("", "||mg", f"|{LOCAL}|pill", f"|{UCUM}|"))
     | st.sampled_from(UNITS).map(lambda unit: f"|{UCUM}|{unit[2]}"),
 )
-VALUES: dict[str, st.SearchStrategy[str]] = {
+VALUES: dict[str, st.Drawn] = {
     "token": tokens | st.just("13916123456"),
     "string": texts | st.sampled_from(("s", "sgf", "沈", "guifang", "b", "")).filter(bool),
     "date": st.builds("{}{}".format, prefixes, dates | days),
@@ -113,7 +111,7 @@ WORDS = (
 VALUES["text"] = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).flatmap(
     lambda words: st.sampled_from((" ", " and ", " or ")).map(lambda by: by.join(words))
 )
-OF_MODIFIER: dict[str, st.SearchStrategy[str]] = {
+OF_MODIFIER: dict[str, st.Drawn] = {
     "missing": st.sampled_from(("true", "false")),
     "identifier": tokens,
     "of-type": st.builds("urn:t|{}|{}".format, st.sampled_from(("MR", "RI")), codes),
@@ -150,7 +148,7 @@ def usable(parameter: Parameter) -> bool:
     return parameter.kind in VALUES and parameter.kind not in ("special", "text")
 
 
-def allowed(draw: st.DrawFn, parameter: Parameter) -> str:
+def allowed(draw: st.Draw, parameter: Parameter) -> str:
     """Return a code that the parameter may ask for, one that records have if it can be."""
     codes = parameter.codes or frozenset()
     return pick(draw, sorted(codes & HAD) or sorted(codes))
@@ -158,7 +156,7 @@ def allowed(draw: st.DrawFn, parameter: Parameter) -> str:
 
 @cache
 @st.composite
-def values(draw: st.DrawFn, kind: str, modifier: str = "") -> str:
+def values(draw: st.Draw, kind: str, modifier: str = "") -> str:
     one = OF_MODIFIER.get(modifier, VALUES[kind])
     most = 1 if modifier == "missing" else 2
     return ",".join(draw(few(one, 1, most)))
@@ -166,7 +164,7 @@ def values(draw: st.DrawFn, kind: str, modifier: str = "") -> str:
 
 @cache
 @st.composite
-def conditions(draw: st.DrawFn, resource_type: str, depth: int = 0) -> tuple[str, str]:
+def conditions(draw: st.Draw, resource_type: str, depth: int = 0) -> tuple[str, str]:
     """Return one condition on the type: plain, chained or reverse chained, to three links."""
     known = of(resource_type)
     way = pick(draw, (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)) if depth < 3 else 9
@@ -205,7 +203,7 @@ def conditions(draw: st.DrawFn, resource_type: str, depth: int = 0) -> tuple[str
 
 @cache
 @st.composite
-def filters(draw: st.DrawFn, resource_type: str, depth: int = 0) -> str:
+def filters(draw: st.Draw, resource_type: str, depth: int = 0) -> str:
     """Return a `_filter` on the type: comparisons by every operator, joined, in brackets."""
     known = of(resource_type)
     way = draw(UP_TO[9]) if depth < 3 else 9
@@ -247,7 +245,7 @@ def filters(draw: st.DrawFn, resource_type: str, depth: int = 0) -> str:
 
 @cache
 @st.composite
-def searches(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+def searches(draw: st.Draw) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     """Return the types and the pairs of a search, sorted, counted and paged in all ways."""
     resource_type = pick(draw, TYPES)
     pairs = [draw(conditions(resource_type)) for _ in range(pick(draw, (1, 1, 1, 2, 2, 3)))]
@@ -269,7 +267,7 @@ def searches(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
 
 @cache
 @st.composite
-def searches_of_types(draw: st.DrawFn) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+def searches_of_types(draw: st.Draw) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     """Return a search of several types or of all, by what they have in common, and its order."""
     types = draw(few(one_of(TYPES), 2, 3, unique=True))
     if draw(UP_TO[5]) == 3:

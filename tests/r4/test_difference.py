@@ -7,22 +7,15 @@ import made_records
 import parts
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from fhir_hub import fhirjson
 from fhir_hub.r4.difference import difference
 from fhir_hub.r4.fhirpath_patch import patched
 
-two_of_a_type = st.sampled_from(made_records.TYPES).flatmap(
-    lambda name: st.tuples(
-        st.just(name), made_records.RESOURCES[name], made_records.RESOURCES[name]
-    )
-)
-
 
 @pytest.mark.no_cover  # many rounds of what other tests cover
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
-@given(two_of_a_type)
+@given(made_records.two_of_a_type.seeded())
 def test_a_difference_is_the_patch_that_makes_it(pair):
     name, first, second = pair
     before, after = tree({"resourceType": name, **first}), tree({"resourceType": name, **second})

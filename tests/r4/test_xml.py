@@ -7,7 +7,6 @@ import made_records
 import parts
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidResource, NotAcceptable
@@ -211,11 +210,7 @@ def test_what_xml_cannot_carry_is_said(elements):
 
 @pytest.mark.no_cover  # many rounds of what other tests cover
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
-@given(
-    st.sampled_from(made_records.TYPES).flatmap(
-        lambda name: made_records.RESOURCES[name].map(lambda made: {"resourceType": name, **made})
-    )
-)
+@given(made_records.of_any_type.seeded())
 def test_generated_resources_come_back_as_they_were(resource):
     text = XmlWriter(parts.definitions()).write(resource)
 
