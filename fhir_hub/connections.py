@@ -31,6 +31,11 @@ _MOST_ADDRESS = 65535  # what the parser of addresses takes
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LINGER_S = 2.0  # how long what a refused client still sends is thrown away
 _LARGE = 256 << 10  # bytes of a body that is not copied once more behind its head
+_BARE = (
+    "the address has characters that must be percent-encoded: 沈 is %E6%B2%88"
+    " (curl -G --data-urlencode)",
+    "地址中的汉字须经百分号编码: 沈 写作 %E6%B2%88 (可用 curl -G --data-urlencode)",
+)
 _is_unsafe = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search  # RFC 9110, 5.5
 
 
@@ -45,7 +50,7 @@ class Connection(HttpToolsProtocol):
         self._limit_s = limit_s
         self._is_whole = self._is_begun = self._is_over = self._is_refused = False
         self._is_for_nobody = False
-        self._received = 0
+        self._received, self._piece = 0, b""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,7 +72,9 @@ class Connection(HttpToolsProtocol):
         if self._is_refused:  # closed at once, what is unread would take the answer away with it
             return
         self._received += len(data)
+        self._piece = data
         super().data_received(data)
+        self._piece = b""
         if self._is_refused:
             return
         if self._is_begun and self._received > _MOST_HEAD and not self.transport.is_closing():
@@ -108,6 +115,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, or too large for one; `msg` is uvicorn's word for it."""
+        chinese = ""
         if len(getattr(self, "url", b"")) > _MOST_ADDRESS:
             status, code = b"414 URI Too Long", "too-long"
             text = f"an address has at most {_MOST_ADDRESS} bytes; search by POST _search"
@@ -115,9 +123,9 @@ class Connection(HttpToolsProtocol):
             status, code = b"431 Request Header Fields Too Large", "too-long"
             text = f"the line and headers of a request have at most {_MOST_HEAD} bytes"
         else:
-            told = "a request names one Host" if self._is_for_nobody else "this is no HTTP request"
-            status, code, text = b"400 Bad Request", "structure", told
-        body = fhirjson.dumps(outcome_of([Issue(code, text)]))
+            status, code = b"400 Bad Request", "structure"
+            text, chinese = self._what_is_wrong()
+        body = fhirjson.dumps(outcome_of([Issue(code, text, chinese=chinese)]))
         head = b"HTTP/1.1 %b\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
         tail = b"content-length: %d\r\nconnection: close\r\n\r\n%b"
         self.transport.write(head % status + tail % (len(body), body))
@@ -125,6 +133,15 @@ class Connection(HttpToolsProtocol):
         self._is_refused = True
         self._unset_timer()
         self._timer = self.loop.call_later(min(self._limit_s, _LINGER_S), self.transport.close)
+
+    def _what_is_wrong(self) -> tuple[str, str]:
+        """Return why what came is no request of HTTP, in English and Chinese."""
+        if self._is_for_nobody:
+            return "a request names one Host", "请求须且只能有一个 Host"
+        # `GET /fhir/Patient?name=…` as people write it: RFC 3986, 2.1
+        if self._is_begun and not self._piece.partition(b"\r")[0].isascii():
+            return _BARE
+        return "this is no HTTP request", "不是有效的 HTTP 请求"
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # weak, else an answered request would be garbage that only the collector finds

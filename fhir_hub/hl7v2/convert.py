@@ -288,7 +288,7 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
         if not known and not (has_header and structure.is_message_type(code)):
             raise InvalidMessage(
                 "no map knows this message type or any of its segments"
-                " / 没有映射认识该消息类型或其任何段",
+                " / 没有适用于该消息类型或其任何段的映射",
                 error_code="201" if mappings.knows_type(code) else "200",
                 location="MSH-9",
                 ack_code="AR",

@@ -167,9 +167,9 @@ class Mappings:
         if structure(f"{code}_{trigger}" if trigger else code) is None:
             is_type = self.knows_type(code)
             raise InvalidMessage(
-                "the hub does not know this trigger event / 平台不认识该触发事件"
+                "the hub does not know this trigger event / 平台不支持该触发事件"
                 if is_type
-                else "the hub does not know this message type / 平台不认识该消息类型",
+                else "the hub does not know this message type / 平台不支持该消息类型",
                 error_code="201" if is_type else "200",
                 location="MSH-9",
                 ack_code="AR",

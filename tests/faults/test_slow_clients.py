@@ -124,6 +124,19 @@ def test_what_is_no_request_or_too_large_is_told_so(hub, content, status):
     assert json.loads(body)["resourceType"] == kind
 
 
+def test_an_address_with_bare_characters_is_told_how_to_write_them(hub):
+    with connect(hub) as connection:
+        connection.sendall("GET /fhir/Patient?name=沈 HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        told = answer(connection)
+
+    issue = json.loads(told.partition(b"\r\n\r\n")[2])["issue"][0]
+    assert issue["diagnostics"] == (
+        "the address has characters that must be percent-encoded: 沈 is %E6%B2%88"
+        " (curl -G --data-urlencode)"
+    )
+    assert "地址中的汉字须经百分号编码" in issue["details"]["text"]
+
+
 def test_a_request_in_pieces_that_ends_in_time_is_answered(hub):
     body = b'{"resourceType":"Patient"}'
     request = HEAD + b"content-length: %d\r\n\r\n" % len(body) + body

@@ -199,9 +199,9 @@ class Searcher:
             if not known or asked.trigger_event == "Q23":
                 place = "QPD-3.1" if known else "QPD-3.4"
                 told = (
-                    "nobody has this number / 没有人有此号码"
+                    "nobody has this number / 没有患者持有该号码"
                     if known
-                    else "the hub knows no such authority / 平台不认识该发号机构"
+                    else "the hub knows no such authority / 平台没有该发号机构的号码"
                 )
                 raise InvalidMessage(told, error_code="204", location=place)
             return Found(domains=domains)
@@ -261,7 +261,7 @@ class Searcher:
             domain = domain_of(value)
             if domain and not await self._knows(domain):
                 raise InvalidMessage(
-                    "the hub knows no such authority / 平台不认识该发号机构",
+                    "the hub knows no such authority / 平台没有该发号机构的号码",
                     error_code="204",
                     location=f"QPD-{number}[{repetition}]",
                 )

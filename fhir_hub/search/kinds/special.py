@@ -13,7 +13,7 @@ PARAMETERS: Mapping[str, str] = {
     "_query": "no named queries are defined",
     "_score": "results have no score",
     **dict.fromkeys(
-        ("_offset", "_page", "_skip", "_getpagesoffset"),
+        ("_offset", "_page", "_skip", "_getpages", "_getpagesoffset"),
         "pages follow the link `next` of the Bundle; _count is their size",
     ),
     "_limit": "use _count",
