@@ -199,3 +199,10 @@ def test_an_institutions_number_has_its_check_digit():
         "identifier-checkDigit": "4",
         "namingsystem-checkDigit": "M10",
     }
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_a_number_that_two_fields_tell_is_one(table):
+    pid = segment("PID", f1="1", f2="A1^^^EPI^MRN", f3="A1^^^EPI^MRN~A1^^^X^MRN", f4="B2", f5="A")
+    conversion = admitted(pid=pid, table=table)
+    assert [one["value"] for one in only(conversion, "Patient")["identifier"]] == ["A1", "A1", "B2"]

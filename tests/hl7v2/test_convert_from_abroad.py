@@ -117,3 +117,63 @@ def test_a_seldom_flag_of_hl7_is_no_local_code(flag):
     (coding,) = only(conversion, "Observation")["interpretation"][0]["coding"]
     assert coding["system"].endswith("/v3-ObservationInterpretation")
     assert coding["code"] == flag
+
+
+def test_english_words_say_what_a_number_and_an_address_are_for():
+    pid = segment(
+        "PID",
+        f1="1",
+        f3="T1",
+        f5="Doe^Jo",
+        f11="1 Main St^^Rome^^^^HOME",
+        f13="555-1^HOME~555-2^CELL",
+    )
+    patient = only(converted(lines(TABLE_MSH.format(ADT), pid, "PV1|1|I")), "Patient")
+    assert [one["use"] for one in patient["telecom"]] == ["home", "mobile"]
+    assert patient["address"][0]["use"] == "home"
+
+
+@pytest.mark.parametrize(
+    ("language", "found"),
+    [
+        ("ENGLISH", ["en"]),
+        ("hmn", ["hmn"]),
+        ("zh-Hant", ["zh-Hant"]),
+        ("SIGNS", []),
+        ("X^English^HL70296", []),
+    ],
+)
+def test_a_word_is_a_language_if_it_is_a_known_one_or_looks_like_its_code(language, found):
+    pid = segment("PID", f1="1", f3="T1", f5="Doe^Jo", f15=language, f16="MARRIED")
+    patient = only(converted(lines(TABLE_MSH.format(ADT), pid, "PV1|1|I")), "Patient")
+    coded = patient["communication"][0]["language"]["coding"]
+    assert [one["code"] for one in coded if one["system"] == "urn:ietf:bcp:47"] == found
+    assert patient["maritalStatus"]["coding"][0]["code"] == "M"
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "table"),
+    [
+        ("f22", "N", "v2-0189"),
+        ("f22", "H^Indian", None),
+        ("f10", "2106-3", "v2-0005"),
+        ("f10", "W", None),
+        ("f10", "2106-3^White^CDCREC", None),
+    ],
+)
+def test_a_bare_code_of_race_and_ethnicity_is_one_of_hl7s_table(field, written, table):
+    pid = segment("PID", **{"f1": "1", "f3": "T1", "f5": "Doe^Jo", field: written})
+    (told,) = only(converted(lines(TABLE_MSH.format(ADT), pid, "PV1|1|I")), "Patient")["extension"]
+    systems = [one["system"] for one in told["valueCodeableConcept"]["coding"]]
+    assert [one[-7:] for one in systems if "v2-0" in one] == ([table] if table else [])
+
+
+def test_bare_codes_of_documents_charges_and_procedures_are_hl7s():
+    document = segment("TXA", f1="1", f2="HP", f12="D1")
+    conversion = by_table("MDM^T02^MDM_T02", document, "OBX|1|TX|X^Y^L||a")
+    kinds = [only(conversion, "DocumentReference")["type"]]
+    charge = only(by_table("DFT^P03^DFT_P03", "FT1|1|||20250315||CG|X^Y^L"), "ChargeItem")
+    kinds.append(charge["extension"][0]["valueCodeableConcept"])
+    done = segment("PR1", f1="1", f3="X^Y^L", f5="20250315", f6="D")
+    kinds.append(only(by_table(ADT, "PV1|1|I", done), "Procedure")["category"])
+    assert [one["coding"][0]["system"][-7:] for one in kinds] == ["v2-0270", "v2-0017", "v2-0230"]

@@ -315,3 +315,8 @@ def test_a_bare_code_of_hl7s_table_has_its_system_and_stays_the_senders(table, r
 def test_codes_that_a_table_takes_beside_are_texts():
     with pytest.raises(ValueError, match="'open 1' must be a text"):
         read_table("T", {"source": "x", "open": [1]})
+
+
+def test_a_tables_shape_must_be_a_pattern():
+    with pytest.raises(ValueError, match="`shape` is no regular expression"):
+        read_table("X", {"source": "a", "open": True, "shape": "["})

@@ -6,6 +6,7 @@ system  = "http://hl7.org/fhir/administrative-gender"   # of codes; a row may sa
 default = "unknown"                             # what any other source code means (optional)
 open    = true                                  # a bare code not listed is of `system` (optional)
                                                 # or a list: if it is one of these
+shape   = "[A-Za-z]{2,3}"                       # and if it looks like this (optional)
 closed  = true                                  # R4 allows no other code (optional)
 standard = ["M", "F"]                           # what a strict sender may write (optional)
 
@@ -25,12 +26,15 @@ repeat  = { frequency = 2, period = 1, periodUnit = "d" }   # any other key: Cod
 ```
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Coded, Table, table_key
 
-_KEYS = {"closed", "source", "system", "default", "open", "map", "display", "row", "standard"}
+_KEYS = {"closed", "source", "system", "default", "open", "shape", "map", "display", "row"} | {
+    "standard"
+}
 _ROW_KEYS = {"from", "code", "display", "system"}
 
 
@@ -70,6 +74,7 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
     for number, code in enumerate(others, start=1):
         _text(name, f"open {number}", code)
     is_closed = document.get("closed") is True
+    shape = _text(name, "shape", document.get("shape", ""))
     return Table(
         name,
         system,
@@ -80,6 +85,7 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
         standard,
         is_closed,
         {table_key(code): code for code in others},
+        _pattern(name, shape) if shape else None,
     )
 
 
@@ -94,6 +100,13 @@ def _add(name: str, rows: dict[str, Coded], source: str, coded: Coded) -> None:
     if key in rows:
         raise ValueError(f"table {name}: source code {source!r} is there twice")
     rows[key] = coded
+
+
+def _pattern(name: str, shape: str) -> re.Pattern[str]:
+    try:
+        return re.compile(shape)
+    except re.error as error:
+        raise ValueError(f"table {name}: `shape` is no regular expression: {error}") from None
 
 
 def _text(name: str, key: str, value: object) -> str:

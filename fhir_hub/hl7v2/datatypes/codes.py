@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.identity.names import has_han
 
 _FLAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+_HL7 = ("HL70", "HL7-0")
 # Of each triple: where code, text, system's name, version and OID stand in a CWE.
 _TRIPLES = ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20))
 
@@ -99,8 +100,11 @@ def codeable_concept(value: Value, context: Context) -> dict[str, Any] | None:
 
 def ethnicity(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the CodeableConcept of what is no ethnic group that the table lists."""
-    is_listed = look_up(value, context.table("EthnicGroup")) is not None
-    return None if is_listed else codeable_concept(value, context)
+    if look_up(value, context.table("EthnicGroup")) is not None:
+        return None
+    if part(value, 2):  # with a name it may be of a country's own list (NHS: H is Indian)
+        return codeable_concept(value, context)
+    return table_codeable_concept(value, context, context.table("Ethnicity"))
 
 
 def coding(value: Value, context: Context) -> dict[str, Any] | None:
@@ -129,10 +133,10 @@ def look_up(value: Value, table: Table) -> Coded | None:
     """Return what a table says of a value: the first part that it lists, else its default.
 
     An open table takes a bare code that it does not list as one of its system, another the codes
-    that it names beside.
+    that it names beside. Of a code of an HL7 table its name says no other.
     """
     value = _coded(value)
-    for component in (1, 4, 2, 5, 9):
+    for component in (1, 4) if part(value, 3).startswith(_HL7) else (1, 4, 2, 5, 9):
         text = part(value, component)
         if text and table.knows(text):
             return table.get(text)

@@ -6,6 +6,7 @@ with `issue`, by a code of its own and a text that holds nothing of the patient.
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Table:
 
     `default` is what any other code means; without it such a code has no meaning here. In an
     open table a bare code that is not listed is a code of `system` all the same, elsewhere one of
-    `others` is (by `table_key`). `spelled` has the
+    `others` is (by `table_key`); it must look like `shape`, if there is one. `spelled` has the
     source codes as the file writes them, for messages that we write. `standard` are the codes
     that HL7 itself has, where that matters; elsewhere every ASCII code may be one. A closed table
     is of an element to which R4 binds its codes: another is left out.
@@ -55,6 +56,7 @@ class Table:
     standard: frozenset[str] = frozenset()
     is_closed: bool = False
     others: Mapping[str, str] = field(default_factory=dict)
+    shape: re.Pattern[str] | None = None
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""
@@ -62,6 +64,8 @@ class Table:
 
     def taken(self, code: str) -> str:
         """Return the code of `system` that a bare one is which is not listed, `""` if none."""
+        if self.shape is not None and not self.shape.fullmatch(code):
+            return ""
         return code if self.is_open else self.others.get(table_key(code), "")
 
     def is_standard(self, code: str) -> bool:

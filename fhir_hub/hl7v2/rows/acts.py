@@ -6,6 +6,7 @@ Spec: DESIGN 2a
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.calls.table import CALLS, Call
@@ -40,6 +41,7 @@ def reading(
     is_plain = not source.component
     read = _splitter(source, row.kind in _WHOLE and not source.component)
     is_of_own = is_plain and goal.last.is_list and not goal.parents
+    is_number = is_of_own and goal.types == ("Identifier",)
     each = _each(goal, _deleted(goal, row.kind), put, convert, is_of_own=is_of_own)
 
     def act(place: Place, draft: Draft) -> None:
@@ -55,6 +57,8 @@ def reading(
         if is_plain and encoding.repetition not in text and text != '""':  # one, as nearly always
             made = convert(Value(text, encoding), place)
             if run.by_table and made is not None:
+                if is_number and _is_said(place, draft, made):
+                    return
                 made = run.settled(made, place.segment)
             if made is None:
                 return
@@ -80,6 +84,7 @@ def _each(
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
     is_alone = goal.types == ("Reference",) and not goal.parents
     further = goal.last.name if is_alone else ""
+    is_number = is_of_own and goal.types == ("Identifier",)
 
     def each(place: Place, draft: Draft, values: list[Value]) -> None:
         run, took = place.run, False
@@ -99,6 +104,8 @@ def _each(
             if made is None:
                 continue
             if run.by_table:
+                if is_number and _is_said(place, draft, made):
+                    continue
                 made = run.settled(made, place.segment)
                 if made is None:
                     continue
@@ -113,6 +120,17 @@ def _each(
                 took = put(draft, place, index, made) or took
 
     return each
+
+
+def _is_said(place: Place, draft: Draft, number: Any) -> bool:
+    """Say whether another field told the same number (PID-2 and PID-3), and note that one does.
+
+    By the tables who assigned it is a resource of each mention, so two of them never look the same.
+    """
+    said: list[Any] = place.run.moments.setdefault(("said", id(draft)), [])
+    is_there = number in said
+    said.append(number)
+    return is_there
 
 
 def _deleted(goal: Target, kind: str | Mapping[str, str]) -> str:
