@@ -44,9 +44,15 @@ def run(settings: "Settings", work: Callable[["Hub"], Awaitable[T]]) -> T:
 
     async def with_hub(backend: "Backend") -> T:
         from fhir_hub.app import build
+        from fhir_hub.hl7v2.map_files import InvalidMapping
         from fhir_hub.telemetry import Logs
 
-        return await work(build(settings, backend, Logs(settings.log_level, settings.log_format)))
+        try:
+            hub = build(settings, backend, Logs(settings.log_level, settings.log_format))
+        except InvalidMapping as error:
+            told = "the HL7v2 maps cannot be used / HL7v2 映射文件有误"
+            fail("\n".join((told, *error.problems)))
+        return await work(hub)
 
     return run_on_store(settings, with_hub)
 
@@ -54,7 +60,6 @@ def run(settings: "Settings", work: Callable[["Hub"], Awaitable[T]]) -> T:
 def run_on_store(settings: "Settings", work: Callable[["Backend"], Awaitable[T]]) -> T:
     """Return what `work` returns with the store open; an error of it ends the command."""
     from fhir_hub.errors import FhirError
-    from fhir_hub.hl7v2.map_files import InvalidMapping
     from fhir_hub.store.base import CannotOpen
     from fhir_hub.store.open import open_backend
 
@@ -66,8 +71,6 @@ def run_on_store(settings: "Settings", work: Callable[["Backend"], Awaitable[T]]
         return asyncio.run(opened())
     except CannotOpen as error:
         fail(f"{settings.shown_store}: {error}")
-    except InvalidMapping as error:
-        fail("the HL7v2 maps cannot be used / HL7v2 映射文件有误\n" + "\n".join(error.problems))
     except FhirError as error:
         fail(in_both(str(error), error.title[1]))
 

@@ -3,13 +3,17 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fhir_hub.cli import journal
 from fhir_hub.cli.say import count, read, refuse, say
 from fhir_hub.cli.selecting import selecting
+
+if TYPE_CHECKING:
+    from fhir_hub.hub import Hub as Built
+    from fhir_hub.store.open import Backend
 
 EXAMPLE = "fhir-hub messages --state failed --since 2026-11-25"
 
@@ -45,17 +49,15 @@ def command(
     if context.invoked_subcommand is not None:
         return
     from fhir_hub.hl7v2.journal.asked import read_selection
-    from fhir_hub.hl7v2.journal.desk import Page, listed
-    from fhir_hub.hub import Hub
-    from fhir_hub.store.open import Backend
+    from fhir_hub.hl7v2.journal.listing import Page, listed
 
     settings = journal.settings_of(store, config)
 
-    async def search(hub: Hub) -> Page:
+    async def search(hub: "Built") -> Page:
         selection = read_selection(asked, settings.zone)
         return await hub.desk().listed(selection, text=text or "", count=most, beyond=beyond)
 
-    async def select(backend: Backend) -> Page:
+    async def select(backend: "Backend") -> Page:
         selection = read_selection(asked, settings.zone)
         return await listed(backend.journal, selection, most, beyond)
 

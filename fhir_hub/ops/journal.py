@@ -13,7 +13,8 @@ from fhir_hub import fhirjson
 from fhir_hub.clock import instant, now
 from fhir_hub.errors import InvalidParameter
 from fhir_hub.hl7v2.journal.asked import NAMES, read_number, read_selection, require_known
-from fhir_hub.hl7v2.journal.desk import JournalDesk, Page, Row
+from fhir_hub.hl7v2.journal.desk import JournalDesk
+from fhir_hub.hl7v2.journal.listing import Page, Row
 from fhir_hub.ops.answers import answered, read_flag
 
 _MOST = 1000
