@@ -79,7 +79,7 @@ def told_of_01():
         ("PID-3[1].1", ["Patient.identifier[0].value"]),
         ("PID-3[1].4", ["Patient.identifier[0].system"]),
         ("PID-3[1].5", ["Patient.identifier[0].type.coding[0].code"]),
-        ("PID-3[2].1", ["Patient.identifier[1].value"]),
+        ("PID-3[2].1", ["Patient.identifier[1].use", "Patient.identifier[1].value"]),
         ("PID-3[2].4.2", ["Patient.identifier[1].system"]),
         ("PID-5[1].1", ["Patient.name[0].text", "Patient.name[0].family"]),
         ("PID-5[2].2", ["Patient.name[1].text", "Patient.name[1].given[0]"]),
@@ -113,6 +113,17 @@ def test_each_element_says_what_its_part_does_where_both_are_texts():
             wanted = [path for path in one.to if path.endswith(element_name)]
             assert all(says(element(conversion, path), text) for path in wanted)
         assert told["OBX-11", segment.index].to[0].endswith(".status")
+
+
+def test_what_is_read_out_of_a_text_is_told_beside_the_text():
+    result = "OBX|1|NM|GLU^血糖^L||5.1|mmol/L|3.9-6.1|||||F"
+    told = by_path(converted(lines(MSH.format("ORU^R01"), PID, "OBR|1||F1|A^a", result)))
+    limits = ["low.value", "high.value", "text"]
+    to = [f"Observation.referenceRange[0].{one}" for one in limits]
+    assert sorted(told["OBX-7"].to) == sorted(to)
+    whole = by_path(converted(lines(MSH.format("ADT^A08"), PID.replace("^桂芳", "桂芳"))))
+    parts = ["Patient.name[0].text", "Patient.name[0].family", "Patient.name[0].given[0]"]
+    assert list(whole["PID-5"].to) == parts
 
 
 def test_01_only_what_says_nothing_of_its_own_is_dropped():

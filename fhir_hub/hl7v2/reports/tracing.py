@@ -9,6 +9,7 @@ somebody asks.
 Spec: DESIGN 5 (nothing lost from a message)
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
@@ -139,12 +140,12 @@ class Tracer:
     def _tried(
         self, act: Act, place: Place, draft: Draft, parts: list[tuple[Segment, Leaf]]
     ) -> tuple[list[Element], dict[Leaf, list[int]]]:
-        """Return what the row makes by itself, and which of that each leaf decides."""
+        """Return what the row makes by itself, and what of that each leaf became."""
         whole = self._probe(act, place, draft, {}) if parts else []
         if not whole:
             return [], {}
         trial = _Trial(whole, lambda other: self._probe(act, place, draft, other))
-        return whole, trial.decides(parts)
+        return whole, trial.told(parts)
 
     def _probe(
         self, act: Act, place: Place, draft: Draft, other: Mapping[int, Segment]
@@ -180,15 +181,7 @@ class Tracer:
         draft: Draft,
         row: Row,
     ) -> None:
-        whole, decides = tried
-        shown = {
-            leaf: [at for at in changed if not leaf.is_whole and says(whole[at].value, leaf.text)]
-            for leaf, changed in decides.items()
-        }
-        said = {at for found in shown.values() for at in found}
-        for leaf, changed in decides.items():
-            others = [at for at in changed if at not in said]
-            chosen = shown[leaf] or others or changed
+        for leaf, chosen in tried[1].items():
             elements = tuple(real[at] for at in chosen if at in real)
             if elements:
                 self.became.setdefault(leaf[:5], []).append(Became(elements, draft, row))
@@ -202,6 +195,40 @@ class _Trial:
     ) -> None:
         self._whole, self._probe = whole, probe
         self._keys = [one.key for one in whole]
+
+    def told(self, parts: list[tuple[Segment, Leaf]]) -> dict[Leaf, list[int]]:
+        """Return what each part became: what says what it does, and what it alone decides so.
+
+        A part that nothing says became what it decides, but for what others say.
+        """
+        decides = self.decides(parts)
+        shown = {
+            leaf: [at for at in changed if not leaf.is_whole and self._says(at, leaf)]
+            for leaf, changed in decides.items()
+        }
+        said = {at for found in shown.values() for at in found}
+        deciding = Counter(at for changed in decides.values() for at in changed)
+        found = {}
+        for segment, leaf in parts:
+            if leaf not in decides:
+                continue
+            others = [at for at in decides[leaf] if at not in said]
+            if shown[leaf] and others:
+                alone = [at for at in others if deciding[at] == 1]
+                others = self._by_content(segment, leaf, alone) if alone else []
+            found[leaf] = sorted((*shown[leaf], *others)) or decides[leaf]
+        return found
+
+    def _says(self, at: int, leaf: Leaf) -> bool:
+        return says(self._whole[at].value, leaf.text)
+
+    def _by_content(self, segment: Segment, leaf: Leaf, alone: list[int]) -> list[int]:
+        """Return which of some elements are what they are by what a part says: not its system."""
+        if len(leaf.text) > _LONGEST:
+            return []
+        made = self._probe({segment.index: replaced(segment, leaf, _OTHER)})
+        changed = _changed(self._keys, [one.key for one in made])
+        return [at for at in alone if at in changed]
 
     def decides(self, parts: list[tuple[Segment, Leaf]]) -> dict[Leaf, list[int]]:
         """Return which elements (by their place in `whole`) each part decides."""
