@@ -319,3 +319,50 @@ def test_who_issued_a_number_is_found_by_its_assigner():
     assert order[22].startswith("公园路1158号^")
     assert order[23].split("^")[0] == "021-59720000"
     assert segments(emitted, "OBX")[0][24].startswith("公园路1158号^")
+
+
+def test_the_account_of_a_visit_is_told_and_comes_back():
+    conversion = emit_parts.read(
+        b"MSH|^~\\&|HIS|SHTH01|HUB|H|20250314||ADT^A01^ADT_A01|1|P|2.5\r"
+        b"PID|1||T1^^^SHTH01^PI||A^B|||||||||||||ZH1^^^SHTH01^AN\rPV1|1|I||||||||||||||||||V1\r"
+    )
+
+    again = emit_parts.read(emit_parts.written(conversion, "ADT^A01").raw)
+
+    before, after = emit_parts.facts(conversion), emit_parts.facts(again)
+    assert ("Account ZH1:.identifier.value", "ZH1") in before
+    assert before ^ after == set()
+
+
+@pytest.mark.parametrize("status", ["booked", "cancelled", "noshow"])
+def test_a_booking_without_a_reason_has_none_when_it_is_read_again(status):
+    parts = [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}]
+    number = {"system": f"{SID}/SHTH01", "value": "AP1"}
+    booked = {"resourceType": "Appointment", "id": "a1", "identifier": [number], "status": status}
+    booked |= {"start": "2025-03-14T01:30:00Z", "end": "2025-03-14T01:45:00Z", "participant": parts}
+
+    emitted = emit_parts.written(given(PATIENT, booked))
+
+    (again,) = (
+        one.resource
+        for one in emit_parts.read(emitted.raw).resources
+        if one.resource["resourceType"] == "Appointment"
+    )
+    assert segments(emitted, "SCH")[0][6] == '""'
+    assert again["status"] == status
+    assert "cancelationReason" not in again
+    assert "appointment-event-reason" not in str(again.get("extension"))
+
+
+def test_of_several_numbers_of_a_cover_the_insurers_own_is_told():
+    numbers = [("https://x.example", "X9"), ("https://fhir-hub.example/sid/NHSA/policy", "P9")]
+    cover = {
+        "resourceType": "Coverage",
+        "status": "active",
+        "identifier": [{"system": system, "value": value} for system, value in numbers],
+        "beneficiary": {"reference": "Patient/p1"},
+    }
+
+    emitted = emit_parts.written(given(PATIENT, cover), "ADT^A31")
+
+    assert segments(emitted, "IN1")[0][36] == "P9"

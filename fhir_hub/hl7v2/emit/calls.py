@@ -29,6 +29,7 @@ from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.hl7v2.emit.sheets import Seat
 from fhir_hub.hl7v2.emit.written import Written
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity.systems import INSURANCE_CARD
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
@@ -247,7 +248,12 @@ def _group_number(seat: Seat, paths: Paths, values: list[Found], out: Outbound) 
 
 
 def _policy(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
-    return values[:1] if seat.put(paths[0], [str(values[0].value.get("value", ""))]) else []
+    """Write the number by which a reader knows the cover: a card's, or the insurer's own."""
+    systems = [str(one.value.get("system", "")) for one in values]
+    known = (one == INSURANCE_CARD or one.endswith("/policy") for one in systems)
+    first = next((at for at, is_known in enumerate(known) if is_known), 0)
+    number = str(values[first].value.get("value", ""))
+    return [values[first]] if seat.put(paths[0], [number]) else []
 
 
 def _insurer(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:

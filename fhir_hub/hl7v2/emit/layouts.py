@@ -36,17 +36,25 @@ INPATIENT = ("IMP", "ACUTE", "NONAC")
 # PID-5 is demanded: a name of unspecified type is none (table 0200).
 _NO_NAME: dict[str, Written] = {"PID-5": ["", "", "", "", "", "", "U"]}
 
+# SCH demands whom to ask and who entered it, though the Appointment does not say.
+_BY_THE_HUB: dict[str, Written] = {"SCH-16": ["", "FHIRHUB"], "SCH-20": ["", "FHIRHUB"]}
+
 # RF1-1 (table 0283) of a referral's Task; whatever else it is, it was accepted
 _ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"}
 
 
 def person(
-    patient: Json | None, group: str, resources: Resources, *, with_contacts: bool = True
+    patient: Json | None,
+    group: str,
+    resources: Resources,
+    account: Json | None = None,
+    *,
+    with_contacts: bool = True,
 ) -> Iterator[Spot]:
     """Return who it is about: PID, PD1 and NK1; of contacts, if so, those whom no other names."""
     if patient is None:
         return
-    yield from _who(patient, group)
+    yield from _who(patient, group, account)
     related = in_force(resources.referring("RelatedPerson", "patient", patient))
     for one in related:
         yield Spot("NK1", group, {"RelatedPerson": one})
@@ -57,9 +65,10 @@ def person(
         yield Spot("NK1", group, named_by, is_extract=True)
 
 
-def _who(patient: Json, group: str) -> Iterator[Spot]:
+def _who(patient: Json, group: str, account: Json | None = None) -> Iterator[Spot]:
     fixed = _own_number("PID-3", patient, "PI") | _NO_NAME
-    yield Spot("PID", group, {"Patient": patient}, fixed)
+    told = {"Patient": patient} | ({"Account": account} if account else {})
+    yield Spot("PID", group, told, fixed)
     yield Spot("PD1", group, {"Patient": patient})
 
 
@@ -124,10 +133,11 @@ def registration(
     resources: Resources, patient: Json, encounter: Json | None, event: str, out: Outbound
 ) -> Iterator[Spot]:
     """Return ADT of a person and her visit."""
+    account = next(iter(resources.resolved((encounter or {}).get("account"))), None)
     if event in WITHOUT_KIN:
-        yield from _who(patient, "")
+        yield from _who(patient, "", account)
     else:
-        yield from person(patient, "", resources)
+        yield from person(patient, "", resources, account)
     yield from visit(encounter, "", out, is_demanded=True)
     if event in _SHORT:
         return
@@ -280,9 +290,8 @@ def booking(
     actors = [one.get("actor") for one in parts]
     patient = next((one for one in resources.resolved(actors) if _is(one, "Patient")), None)
     slot = next(iter(resources.resolved(appointment.get("slot"))), None)
-    head = _why(appointment, before)
     appointment = numbered("FILL", appointment, "PLAC")
-    yield Spot("SCH", "", {"Appointment": appointment}, head, after=("NTE",))
+    yield Spot("SCH", "", {"Appointment": appointment}, _BY_THE_HUB, after=("NTE",))
     if patient is not None:
         told = {"Patient": patient, "Appointment": appointment}
         yield Spot("PID", "PATIENT", told, _own_number("PID-3", patient, "PI") | _NO_NAME)
@@ -310,14 +319,6 @@ def booking(
         if (schedule := resources.resolve(slot.get("schedule"))) is not None:
             told["Schedule"] = schedule
         yield Spot("ZHY", "", told)
-
-
-def _why(appointment: Json, before: Json | None) -> dict[str, Written]:
-    """Return what SCH must have where the Appointment does not say: why, whom to ask, by whom."""
-    done = {"cancelled": "Cancelled", "entered-in-error": "Cancelled", "noshow": "No show"}
-    text = done.get(appointment.get("status", ""), "Changed" if before else "Booked")
-    hub: Written = ["", "FHIRHUB"]
-    return {"SCH-6": ["", text], "SCH-16": hub, "SCH-20": hub}
 
 
 def _minutes(appointment: Json, out: Outbound) -> str:
