@@ -95,7 +95,7 @@ class ChannelMetrics:
         )
         self._last = Gauge(
             "fhir_hub_channel_last_message_timestamp_seconds",
-            "When a channel last answered a message, seconds since 1970",
+            "When a channel last answered a message, or began to take them, seconds since 1970",
             ["channel"],
             registry=registry,
             multiprocess_mode="max",
@@ -108,6 +108,7 @@ class ChannelMetrics:
             multiprocess_mode="livesum",
         )
         self._found: dict[tuple[str, str], tuple[Counter, Counter, Gauge]] = {}
+        self._begun: set[str] = set()
 
     def observe_message(self, channel: str, ack_code: str, seconds: float) -> None:
         """Count an answered message."""
@@ -115,11 +116,18 @@ class ChannelMetrics:
         if found is None:
             every, own = self._every.labels(ack_code), self._messages.labels(channel, ack_code)
             found = self._found[channel, ack_code] = (every, own, self._last.labels(channel))
+            self._begun.add(channel)
         every, own, last = found
         every.inc()
         own.inc()
         last.set_to_current_time()
         self._seconds.observe(seconds)
+
+    def begin(self, channel: str) -> None:
+        """Have a channel be silent since now, unless it has answered something already."""
+        if channel not in self._begun:
+            self._begun.add(channel)
+            self._last.labels(channel).set_to_current_time()
 
     def observe_connection(self, channel: str, change: int) -> None:
         """Count a connection that begins (1) or ends (-1)."""

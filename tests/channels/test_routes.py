@@ -210,6 +210,16 @@ async def test_messages_and_connections_are_counted_by_channel(start):
         assert last > 1_700_000_000
 
 
+async def test_it_is_known_since_when_a_channel_is_silent_of_which_nothing_came_yet(start):
+    async with start(channels={"lab": LAB}) as ways:
+        last = "fhir_hub_channel_last_message_timestamp_seconds"
+        ways.intake.lead()
+        assert ways.registry.get_sample_value(last, {"channel": "lab"}) > 1_700_000_000
+        assert (
+            ways.registry.get_sample_value(last, {"channel": "http"}) is None
+        )  # nobody may use it
+
+
 async def test_what_has_no_header_is_refused_for_that_and_not_for_its_processing_id(start):
     async with start(channels={"mllp": {"processing_ids": ["P"]}}) as ways:
         answer = await ways.send(b"hello\r")

@@ -120,10 +120,14 @@ def choose(channels: Sequence[Channel], header: Callable[[], Header]) -> Channel
 
 
 class Configured(NamedTuple):
-    """A channel, and the settings that it was made of with everything that was left open."""
+    """A channel, and the settings that it was made of with everything that was left open.
+
+    `is_named`: it has a table of its own, so somebody means to use it.
+    """
 
     channel: Channel
     settings: ChannelSettings
+    is_named: bool
 
 
 def configured(settings: Settings) -> list[Configured]:
@@ -172,7 +176,7 @@ def _made(name: str, own: ChannelSettings, hub: Settings) -> Configured:
         tuple(ip_network(text) for text in own.allow),
         tuple((name.casefold(), _patterns(texts)) for name, texts in own.senders.items()),
     )
-    return Configured(channel, filled)
+    return Configured(channel, filled, name in hub.channels)
 
 
 def _patterns(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:

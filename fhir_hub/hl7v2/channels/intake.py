@@ -148,6 +148,7 @@ class Intake:
     def _have(self, channels: Sequence[Configured]) -> None:
         """Take messages by these channels from now on."""
         self._by_name = {one.channel.name: one.channel for one in channels}
+        self._named = [one.channel.name for one in channels if one.is_named]
         self.posted = [one.channel for one in channels if one.settings.transport == "http"]
         self._debts.channels = self._by_name
         self._folders.become(channels)
@@ -156,6 +157,16 @@ class Intake:
             pace = before.get(name)
             is_same = pace and pace.messages_per_minute == channel.messages_per_minute
             self._paces[name] = pace if pace and is_same else Pace(channel.messages_per_minute)
+        if self._leading:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Have it known since when a channel of the settings is silent: before its first message.
+
+        Of the two that are always there nobody may use one.
+        """
+        for name in self._named:
+            self._metrics.begin(name)
 
     def _port(self, plan: PortPlan) -> _Port:
         port: _Port
@@ -199,6 +210,7 @@ class Intake:
         if not self._leading:
             works = (self._folders.watch(self._stop), self._debts.run(self._stop))
             self._leading = [asyncio.create_task(work) for work in works]
+            self._begin()
 
     async def rest(self) -> None:
         """Let another process do it; a file that was being taken is taken there again."""
