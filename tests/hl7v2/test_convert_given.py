@@ -142,8 +142,11 @@ def test_a_note_without_words_is_none():
 def test_a_prescription_of_two_timings_has_bounds_of_one_kind():
     timings = ("TQ1|1|||||3^d", "TQ1|2||||||20250315080000|20250320080000")
     conversion = kept("OMP^O09^OMP_O09", "ORC|NW|P1", *timings, "RXO|A^甲|1||mg")
-    (dose,) = only(conversion, "MedicationRequest")["dosageInstruction"]
-    assert [name for name in dose["timing"]["repeat"] if "bounds" in name] == ["boundsPeriod"]
+    bounds = [
+        [name for name in dose["timing"]["repeat"] if "bounds" in name]
+        for dose in only(conversion, "MedicationRequest")["dosageInstruction"]
+    ]
+    assert bounds == [["boundsDuration"], ["boundsPeriod"]]
 
 
 def test_a_time_of_a_dose_that_is_none_is_kept_word_for_word():

@@ -111,9 +111,11 @@ def repeated_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
 
 
 def observed_attachment(place: Place, draft: Draft, paths: Paths) -> Any:
-    """Return the Attachment of an OBX-5 that is a file (ED, RP): no value[x] of R4 holds one."""
-    value = place.value(paths[0])
-    return observed.attachment(value, place.run.context) if value else None
+    """Return the Attachments of an OBX-5 of files (ED, RP): no value[x] of R4 holds one."""
+    context = place.run.context
+    values = (one for one in place.values(paths[0]) if not one.is_null)
+    made = [found for one in values if (found := observed.attachment(one, context))]
+    return made if len(made) > 1 else next(iter(made), None)
 
 
 def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

@@ -27,7 +27,8 @@ _HEADS = frozenset({"PID", "ORC", "OBR", "RXO", "RXE", "RXD", "RXG", "RXA"})
 
 def route(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return route, site or method (RXR-1, -2, -4) of the RXR that counts, nothing of others."""
-    return _part(place, paths[0]) if _chosen(place, draft) is place.segment else None
+    segment = place.segment
+    return _part(place, segment, paths[0].field) if _chosen(place, draft) is segment else None
 
 
 def other_route(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -42,7 +43,7 @@ def other_route(place: Place, draft: Draft, paths: Paths) -> Json | None:
         if segment.fields != chosen.fields:
             place.run.pass_over()
         return None
-    told = {_PARTS[path.field][0]: _part(place, path) for path in paths}
+    told = {_PARTS[path.field][0]: _part(place, segment, path.field) for path in paths}
     parts = [{"url": url, "valueCodeableConcept": made} for url, made in told.items() if made]
     made = {"url": ALTERNATIVE, "extension": parts}
     return made if parts and made not in draft.resource.get("extension", ()) else None
@@ -63,10 +64,19 @@ def given_together(place: Place, draft: Draft, paths: Paths) -> None:
             other.resource["dosage"] = {"dose": UNKNOWN, **dosage, **way}
 
 
-def _part(place: Place, path: Path) -> Json | None:
-    value, context = place.value(path), place.run.context
-    table = context.table(_PARTS[path.field][1])
-    return codes.table_codeable_concept(value, context, table) if value else None
+def way_of(place: Place, draft: Draft) -> Json:
+    """Return route, site and method of the RXR that counts, as parts of a dosage."""
+    chosen = _chosen(place, draft)
+    told = _PARTS.items() if chosen is not None else ()
+    made = {name: _part(place, chosen, at) for at, (name, _) in told if chosen is not None}
+    return {name: one for name, one in made.items() if one}
+
+
+def _part(place: Place, segment: Segment, field: int) -> Json | None:
+    context = place.run.context
+    table = context.table(_PARTS[field][1])
+    told = [one for one in segment.repetitions(field) if one and not one.is_null]
+    return codes.table_codeable_concept(told[0], context, table) if told else None
 
 
 def _chosen(place: Place, draft: Draft) -> Segment | None:

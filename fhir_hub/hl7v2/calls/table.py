@@ -37,6 +37,12 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `mixture` | RXC-2 | CodeableConcept of what has no name but those of its components |
 | `route` | RXR-1, -2 or -4 | route, site or method of the RXR that counts |
 | `other_route` | RXR-1, RXR-2, RXR-4 | extension: another way to give it |
+| `service_start` | TQ1-8, TQ1-6 | dateTime: when a service begins that is over then |
+| `as_needed` | TQ1-3, TQ1-10, TQ1-9 | that it is done as needed, or under which condition |
+| `further_dosage` | TQ1-2, TQ1-10, TQ1-11, TQ1-3 … | the dosage of a TQ1 behind the first |
+| `first_pattern` | TQ1-3 | Timing of the first pattern |
+| `further_patterns` | TQ1-3, RXE-1 or ORC-7 | the dosages of what the field says behind its first |
+| `further_schedules` | TQ1-3 …; or OBR-27, ORC-7 | extensions: when else an order is to be done |
 | `given_together` | RXR-1 | nothing: the doses before this one have its route |
 | `known_order` | ORC-2, ORC-3 | Reference to the prescription, by its number |
 | `supply_key` | RXD-7, RXD-1, RXD-3, RXD-2 | tag: the number, and which supply of it |
@@ -116,6 +122,7 @@ from fhir_hub.hl7v2.calls import (
     results,
     roles,
     routes,
+    schedules,
     source,
     standing,
     timings,
@@ -175,6 +182,11 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "route": routes.route,
         "other_route": routes.other_route,
         "given_together": routes.given_together,
+        "as_needed": schedules.as_needed,
+        "further_dosage": schedules.further_dosage,
+        "first_pattern": schedules.first_pattern,
+        "further_patterns": schedules.further_patterns,
+        "further_schedules": schedules.further_schedules,
         "known_order": medicines.known_order,
         "assigned_place": visits.assigned_place,
         "earlier_diagnoses": visits.earlier_diagnoses,
@@ -188,6 +200,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "moved_number": roles.moved_number,
         "number_moved_here": roles.number_moved_here,
         "service_end": timings.service_end,
+        "service_start": timings.service_start,
         "occurrence_length": timings.occurrence_length,
         "occurrence_unit": timings.occurrence_unit,
         "event_offset": timings.event_offset,

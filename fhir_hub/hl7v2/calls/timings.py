@@ -63,8 +63,11 @@ def _bounds(place: Place, service: Path, begins: Path, ends: Path) -> Json:
     )
     lasts = place.value(service)
     if period:
-        if "end" not in period and lasts and (found := _end(period["start"], lasts, context)):
+        begun, ended = period.get("start", ""), period.get("end", "")
+        if lasts and not ended and (found := _end(begun, lasts, context)):
             period["end"] = found
+        if lasts and not begun and (found := _start(ended, lasts, context)):
+            period["start"] = found
         return {"boundsPeriod": period}
     duration = quantities.duration(lasts, context) if lasts else None
     return {"boundsDuration": duration} if duration and "code" in duration else {}
@@ -75,11 +78,16 @@ def _end(begun: str, lasts: Value, context: Context) -> str | None:
     return _over(begun, quantities.duration(lasts, context) or {})
 
 
-def _over(begun: str, duration: Json) -> str | None:
+def _start(ended: str, lasts: Value, context: Context) -> str | None:
+    """Return when what ends so and lasted so long began, as precise as its end."""
+    return _over(ended, quantities.duration(lasts, context) or {}, -1)
+
+
+def _over(begun: str, duration: Json, forward: int = 1) -> str | None:
     unit = _MINUTES.get(duration.get("code", ""))
     if unit is None or len(begun) < _A_DAY:
         return None
-    return times.after(begun, duration["value"] * unit)
+    return times.after(begun, forward * duration["value"] * unit)
 
 
 def service_end(place: Place, draft: Draft, paths: Paths) -> str | None:
@@ -88,6 +96,14 @@ def service_end(place: Place, draft: Draft, paths: Paths) -> str | None:
     context = place.run.context
     begun = times.date_time(begins, context) if begins else None
     return _end(begun, service, context) if begun and service else None
+
+
+def service_start(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return when a service that is over at TQ1-8 and lasts for TQ1-6 begins."""
+    ends, service = (place.value(path) for path in paths)
+    context = place.run.context
+    ended = times.date_time(ends, context) if ends else None
+    return _start(ended, service, context) if ended and service else None
 
 
 def occurrence_length(place: Place, draft: Draft, paths: Paths) -> Any:
@@ -119,6 +135,11 @@ def quantity_timing(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return _of_quantity([value for path in paths if (value := place.value(path))], place, "")
 
 
+def timing_of_quantity(value: Value, place: Place) -> Json | None:
+    """Return the Timing of one TQ."""
+    return _of_quantity([value], place, "")
+
+
 def _of_quantity(told: list[Value], place: Place, begun: str) -> Json | None:
     """Return the Timing that TQs tell together, of what begins at `begun` where they say no other.
 
@@ -133,7 +154,7 @@ def _of_quantity(told: list[Value], place: Place, begun: str) -> Json | None:
         return next((one for one in found if one), told[0].component(component))
 
     pattern, start, end = said(2), said(4), said(5)
-    made = (timings.interval(pattern, context) if pattern else None) or {}
+    made = (timings.timing(pattern, context) if pattern else None) or {}
     period: Json = {
         "start": (times.date_time(start, context) if start else "") or begun,
         "end": times.date_time(end, context) if end else "",
@@ -141,7 +162,7 @@ def _of_quantity(told: list[Value], place: Place, begun: str) -> Json | None:
     lasts = timings.bounds_of(part(said(3), 1))
     if period["start"] and not period["end"] and "boundsDuration" in lasts:
         period["end"] = _over(period["start"], lasts["boundsDuration"])
-    repeat: Json = {**made.get("repeat", {}), **lasts}
+    repeat: Json = {**made.get("repeat", {}), **lasts, **timings.length_of(said(11))}
     if bounds := compact(period):
         repeat.pop("boundsDuration", None)
         repeat["boundsPeriod"] = bounds

@@ -11,7 +11,7 @@ closed  = true                                  # R4 allows no other code (optio
 standard = ["M", "F"]                           # what a strict sender may write (optional)
 
 [map]                                           # source code = code
-M = "male"
+M = "male"                                      # `#` in a source code is any number (`TS#`)
 "男" = "male"
 
 [display]                                       # code = display (optional)
@@ -86,6 +86,7 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
         is_closed,
         {table_key(code): code for code in others},
         _pattern(name, shape) if shape else None,
+        any("#" in source for source in rows),
     )
 
 

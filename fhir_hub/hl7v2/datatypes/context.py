@@ -14,6 +14,7 @@ from datetime import timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+_NUMBER = re.compile(r"\d+", re.ASCII)
 _SHORT = 500  # a longer text is not remembered
 CHINA = timezone(timedelta(hours=8))
 
@@ -44,7 +45,8 @@ class Table:
     `others` is (by `table_key`); it must look like `shape`, if there is one. `spelled` has the
     source codes as the file writes them, for messages that we write. `standard` are the codes
     that HL7 itself has, where that matters; elsewhere every ASCII code may be one. A closed table
-    is of an element to which R4 binds its codes: another is left out.
+    is of an element to which R4 binds its codes: another is left out. In one that
+    `is_numbered` a `#` of a source code is any number.
     """
 
     name: str
@@ -57,10 +59,11 @@ class Table:
     is_closed: bool = False
     others: Mapping[str, str] = field(default_factory=dict)
     shape: re.Pattern[str] | None = None
+    is_numbered: bool = False
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""
-        return self.rows.get(table_key(code), self.default)
+        return self.rows.get(self._key(code) if self.is_numbered else table_key(code), self.default)
 
     def taken(self, code: str) -> str:
         """Return the code of `system` that a bare one is which is not listed, `""` if none."""
@@ -74,7 +77,11 @@ class Table:
 
     def knows(self, code: str) -> bool:
         """Say whether the table lists `code`."""
-        return table_key(code) in self.rows
+        return (self._key(code) if self.is_numbered else table_key(code)) in self.rows
+
+    def _key(self, code: str) -> str:
+        key = table_key(code)
+        return key if key in self.rows else _NUMBER.sub("#", key)
 
 
 def table_key(code: str) -> str:

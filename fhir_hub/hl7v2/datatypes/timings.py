@@ -18,6 +18,11 @@ from fhir_hub.hl7v2.er7 import Value
 TABLE = "TimingRepeat"
 _EVERY = re.compile(r"Q(\d{1,3})([SMHDWL])", re.ASCII)
 _TIMES_A_DAY = re.compile(r"(\d{1,2})(?:ID|X/D|XD|/D|次/日|次/天)", re.ASCII)
+_BETWEEN = re.compile(r"Q(\d{1,3})-(\d{1,3})([SMHDWL])", re.ASCII)
+_ON_DAYS = re.compile(r"Q(\d{0,2})J([1-7]{1,7})", re.ASCII)
+_TIMES_A_WEEK = re.compile(r"(\d{1,2})X/?W(?:K|EEK)?", re.ASCII)
+_AS_NEEDED = re.compile(r"^PRN[ _/-]*|[ _/-]*PRN$|[ ,,]*(?:必要时|需要时)[ ,,]*", re.ASCII)
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d(?:,(?:[01]\d|2[0-3])[0-5]\d)*", re.ASCII)
 _LASTS = re.compile(r"([SMHDWLX])(\d{1,4})", re.ASCII)
 _EVENTS = frozenset(
@@ -34,35 +39,46 @@ def timing(value: Value, context: Context) -> dict[str, Any] | None:
     return table_timing(value, context, context.table(TABLE))
 
 
-def interval(value: Value, context: Context) -> dict[str, Any] | None:
-    """Return the Timing of an RI (TQ.2): the pattern, and the times of day beside it.
-
-    R4 allows no time of day beside an event (tim-10): what stands there is then its text.
-    """
-    hours = part(value, 2)
-    pattern = value.component(1)
-    made = (timing(pattern, context) if pattern else None) or {}
-    repeat = made.get("repeat", {})
-    if "when" in repeat or not _HOURS.fullmatch(hours):
-        return timing(value, context)
-    told = [f"{one[:2]}:{one[2:]}:00" for one in hours.split(",")]
-    return made | {"repeat": repeat | {"timeOfDay": told}}
-
-
 def table_timing(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
-    """Return the Timing that a table has for a repeat pattern."""
+    """Return the Timing that a table has for a repeat pattern, with the hours beside it.
+
+    `Q4H^0800,1200` (TQ.2) is `Q4H&0800,1200` as part of a field. R4 allows no time of day beside an
+    event (tim-10): what stands there is then its text.
+    """
     first = value.component(1)
     pattern = first if len(first.components) > 1 else value
-    text = one_line(part(pattern, 2)) or one_line(part(pattern, 1))
+    beside = part(pattern, 2)
+    hours = beside.split(",") if _HOURS.fullmatch(beside) else []
+    coded, repeat = _meant(pattern, table)
+    if hours and "when" not in (repeat or {}):
+        repeat = (repeat or {}) | {"timeOfDay": [f"{one[:2]}:{one[2:]}:00" for one in hours]}
+        beside = ""
+    text = one_line(beside) or one_line(part(pattern, 1))
+    if repeat is None and text:
+        context.issue("unmapped-code", f"table {table.name} does not know a repeat pattern")
+    code = {"coding": [coded.coding()] if coded is not None and coded.system else [], "text": text}
+    return compact({"repeat": (repeat or {}) | _said_beside(value), "code": compact(code)})
+
+
+def _meant(pattern: Value, table: Table) -> tuple[Coded | None, dict[str, Any] | None]:
+    """Return what a table has for a pattern, and how often it is; `None` if nobody knows.
+
+    What is given as needed has how often beside the mark (`PRNBID`, `Q6H PRN`).
+    """
     coded = codes.look_up(pattern, table)
-    if coded is None:
-        repeat = _computed(part(pattern, 1).upper())
-        if repeat is None and text:
-            context.issue("unmapped-code", f"table {table.name} does not know a repeat pattern")
-        repeat = (repeat or {}) | _said_beside(value)
-        return compact({"repeat": repeat, "code": {"text": text} if text else None})
-    code = {"coding": [coded.coding()], "text": text} if coded.system else {"text": text}
-    return compact({"repeat": _repeat(coded) | _said_beside(value), "code": compact(code)})
+    if coded is not None:
+        return coded, _repeat(coded)
+    text = one_line(part(pattern, 1)).upper()
+    if often := _AS_NEEDED.sub("", text) if is_as_needed(text) else "":
+        if table.knows(often) and (coded := table.get(often)) is not None:
+            return None, _repeat(coded)
+        text = often
+    return None, _computed(text)
+
+
+def is_as_needed(text: str) -> bool:
+    """Say whether a repeat pattern says that something is to be done as needed."""
+    return bool(_AS_NEEDED.search(text.upper()))
 
 
 def _said_beside(value: Value) -> dict[str, Any]:
@@ -130,6 +146,21 @@ def _computed(pattern: str) -> dict[str, Any] | None:
         number = int(match[1])
         if number:
             return {"frequency": 1, "period": number, "periodUnit": _UNITS[match[2]]}
+    if match := _BETWEEN.fullmatch(pattern):
+        least, most = int(match[1]), int(match[2])
+        if 0 < least < most:
+            unit = _UNITS[match[3]]
+            return {"frequency": 1, "period": least, "periodMax": most, "periodUnit": unit}
+    if match := _ON_DAYS.fullmatch(pattern):
+        days = [_DAYS[int(one) - 1] for one in dict.fromkeys(match[2])]
+        weeks = int(match[1] or 1)
+        if weeks:
+            often = {"frequency": len(days), "period": weeks, "periodUnit": "wk"}
+            return often | {"dayOfWeek": days}
+    if match := _TIMES_A_WEEK.fullmatch(pattern):
+        number = int(match[1])
+        if number:
+            return {"frequency": number, "period": 1, "periodUnit": "wk"}
     if match := _TIMES_A_DAY.fullmatch(pattern):
         number = int(match[1])
         if number:

@@ -23,12 +23,14 @@ from fhir_hub.hl7v2.rows.setters import Put, setter
 from fhir_hub.hl7v2.rows.values import Convert, converter, putter
 from fhir_hub.identity import systems
 
+Json = dict[str, Any]
 Act = Callable[[Place, Draft], None]
 # Each with the element that it need not make where it is there.
 Acts = tuple[tuple[str, Act], ...]
 Each = Callable[[Place, Draft, list[Value]], None]
 _FURTHER = f"{systems.BASE}/StructureDefinition/further"
 _REPEATED = "a field repeats where FHIR has one value; first taken"
+_EXTENDING = {"CodeableConcept": "valueCodeableConcept", "Identifier": "valueIdentifier"}
 _WHOLE = ("string", "markdown", "Annotation")
 
 
@@ -79,12 +81,14 @@ def _each(
     """Return the function that puts what each of several values makes, or takes `deleted` out.
 
     Where each `is_of_own`, an item that no other row adds to, what a field says twice is said once.
-    By the tables further ones, to whom an element of one value cannot refer, extend its Reference.
+    Further ones of a code or a number extend the first, where an element has one value; by the
+    tables so do those to whom it cannot refer.
     """
     is_single = not (goal.last.is_list or any(step.label for step in goal.parents))
     is_alone = goal.types == ("Reference",) and not goal.parents
     further = goal.last.name if is_alone else ""
     is_number = is_of_own and goal.types == ("Identifier",)
+    extending = _EXTENDING.get(goal.types[0], "") if is_single and len(goal.types) == 1 else ""
 
     def each(place: Place, draft: Draft, values: list[Value]) -> None:
         run, took = place.run, False
@@ -119,7 +123,21 @@ def _each(
             else:
                 took = put(draft, place, index, made) or took
 
-    return each
+    return _extending(each, put, convert, extending) if extending else each
+
+
+def _extending(each: Each, put: Put, convert: Convert, name: str) -> Each:
+    """Return the function that puts the first of several values, which the others extend."""
+
+    def together(place: Place, draft: Draft, values: list[Value]) -> None:
+        values = list({value.raw: value for value in values}.values())
+        found = _every(values, place, convert) if len(values) > 1 else []
+        if found:
+            put(draft, place, 0, _extended(found, name))
+        else:
+            each(place, draft, values)
+
+    return together
 
 
 def _is_said(place: Place, draft: Draft, number: Any) -> bool:
@@ -131,6 +149,24 @@ def _is_said(place: Place, draft: Draft, number: Any) -> bool:
     is_there = number in said
     said.append(number)
     return is_there
+
+
+def _every(values: list[Value], place: Place, convert: Convert) -> list[Json]:
+    """Return what all of several values make."""
+    found: list[Json] = []
+    for value in values:
+        made = convert(value, place) if value and not value.is_null else None
+        if place.run.by_table and made is not None:
+            made = place.run.settled(made, place.segment)
+        if made is not None:
+            found += made if type(made) is list else [made]
+    return found
+
+
+def _extended(made: list[Json], name: str) -> Json:
+    """Return the first value with those that follow as extensions of it."""
+    more = [{"url": _FURTHER, name: one} for one in made[1:] if one != made[0]]
+    return made[0] | ({"extension": [*made[0].get("extension", ()), *more]} if more else {})
 
 
 def _deleted(goal: Target, kind: str | Mapping[str, str]) -> str:

@@ -1,0 +1,127 @@
+"""Calls for further schedules of one order (TQ1 again, TQ again), and what is done as needed.
+
+Each TQ1 of a prescription is a dosage of its own with the dose and the way of them all; in R4 an
+order of something else is done at one time, so further ones are an extension. TQ1-12 says whether
+the next one follows (S) or goes on beside (A).
+
+Spec: HL7v2 chapter 4, TQ1-12; R4 Dosage.sequence, ServiceRequest.asNeeded
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fhir_hub.hl7v2.calls import orders, routes, timings
+from fhir_hub.hl7v2.datatypes import quantities
+from fhir_hub.hl7v2.datatypes import timings as patterns
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, whole
+from fhir_hub.hl7v2.datatypes.quantities import Typed
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity import systems
+
+FURTHER = f"{systems.BASE}/StructureDefinition/further-schedule"
+_DOSES = (("RXE", (3, 4, 5)), ("RXO", (2, 3, 4)))
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+
+
+def as_needed(place: Place, draft: Draft, paths: Paths) -> Typed | None:
+    """Return that something is to be done as needed, and if there is one under which condition.
+
+    The paths are the pattern, the condition and the priority. An order that is no medicine may have
+    a condition without a mark (PRN): it is done under that.
+    """
+    pattern, condition, priority = (place.text(path) for path in paths)
+    is_marked = patterns.is_as_needed(pattern) or priority.upper() == "PRN"
+    text = one_line(condition)
+    if text and (is_marked or draft.resource["resourceType"] == "ServiceRequest"):
+        return Typed("CodeableConcept", {"text": text})
+    return Typed("boolean", True) if is_marked else None
+
+
+def further_dosage(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the dosage of a TQ1 behind the first.
+
+    The paths are TQ1-2, TQ1-10, TQ1-11 and those of its timing.
+    """
+    amount, condition, instruction, *timing = paths
+    found = timings.order_timing(place, draft, tuple(timing))
+    told = place.value(amount)
+    value, text = place.value(condition), place.value(instruction)
+    made = {
+        "sequence": _sequence(place),
+        "text": whole(text) if text else "",
+        "additionalInstruction": [{"text": whole(value)}] if value else [],
+        "timing": found.value if found else None,
+        **_as_ordered(place, draft, told),
+    }
+    return compact(made)
+
+
+def further_patterns(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return the dosages of what a field says behind its first (TQ1-3; RXE-1 and ORC-7, a TQ)."""
+    found = []
+    for value, timing in _behind_first(place, paths[0]):
+        is_whole = paths[0].segment != "TQ1"
+        text = value.component(8) if is_whole else None
+        amount = value.component(1) if is_whole else place.value(Path("TQ1", 2))
+        made = {"text": whole(text) if text else "", "timing": timing}
+        found.append(compact(made | _as_ordered(place, draft, amount)) or {})
+    return found or None
+
+
+def further_schedules(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
+    """Return the extensions of when else an order is to be done.
+
+    That is the Timing of a TQ1; with one path what its field says behind its first.
+    """
+    if len(paths) > 1:
+        one = timings.order_timing(place, draft, paths)
+        found = [one.value] if one else []
+    else:
+        found = [timing for _, timing in _behind_first(place, paths[0])]
+    return [{"url": FURTHER, "valueTiming": one} for one in found] or None
+
+
+def first_pattern(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Timing of the first pattern of TQ1-3: the others are further ones."""
+    value = place.value(paths[0])
+    return patterns.timing(value, place.run.context) if value else None
+
+
+def _behind_first(place: Place, path: Path) -> Iterator[tuple[Value, Json]]:
+    context = place.run.context
+    for value in place.values(path)[1:]:
+        is_pattern = path.segment == "TQ1"
+        timing = (
+            patterns.timing(value, context)
+            if is_pattern
+            else timings.timing_of_quantity(value, place)
+        )
+        if timing:
+            yield value, timing
+
+
+def _as_ordered(place: Place, draft: Draft, amount: Value | None) -> Json:
+    """Return the dose, that of TQ unless the order has its own, and the way to give it."""
+    dose: Json = {}
+    for name, numbers in _DOSES:
+        if made := orders.dose(place, draft, tuple(Path(name, at) for at in numbers)):
+            dose = {f"dose{made.fhir_type}": made.value}
+            break
+    if not dose and amount:
+        quantity = quantities.simple_quantity(amount, place.run.context)
+        dose = {"doseQuantity": quantity} if quantity else {}
+    return {**routes.way_of(place, draft), "doseAndRate": [dose] if dose else []}
+
+
+def _sequence(place: Place) -> int | None:
+    """Return the place of a TQ1 among those before it: the next one where one says `S`."""
+    before, at = [], place.segment.index - 1
+    segments = place.run.message.segments
+    while at >= 0 and segments[at].name in ("TQ1", "TQ2"):
+        if segments[at].name == "TQ1":
+            before.append(segments[at].value(12).upper())
+        at -= 1
+    return 1 + before.count("S") if any(before) else None

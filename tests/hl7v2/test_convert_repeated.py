@@ -1,0 +1,60 @@
+"""What a field says that repeats where FHIR has one value: nothing of it is lost.
+
+Spec: DESIGN 5 (nothing lost from a message); v2-to-FHIR IG, OBX-17 and OBX-20 (cardinality)
+"""
+
+from conversion_parts import BASE, converted, errors, lines, of_type, only, segment
+
+HEAD = (
+    "MSH|^~\\&|A|LAB|||20250315||ORU^R01^ORU_R01|C1|P|2.5.1",
+    "PID|1||T1^^^LAB^MR||Shen^Guifang||19530412|F",
+    "OBR|1||F1|X^Y|||20250315",
+)
+FURTHER = f"{BASE}/StructureDefinition/further"
+RESULT = {"f1": "1", "f2": "NM", "f3": "K^k", "f5": "4", "f11": "F"}
+
+
+def made(*segments):
+    conversion = converted(lines(*HEAD, *segments))
+    assert errors(conversion) == []
+    return conversion
+
+
+def texts(concept):
+    """Return the text of a concept, and of those that extend it."""
+    more = [one for one in concept.get("extension", ()) if one["url"] == FURTHER]
+    return [concept["text"], *(one["valueCodeableConcept"]["text"] for one in more)]
+
+
+def test_each_method_and_site_of_a_result_is_there():
+    obx = segment("OBX", **RESULT, f17="M1^PCR~M2^culture~M1^PCR", f20="LA^left arm~RA^right arm")
+    conversion = made(obx)
+    found = only(conversion, "Observation")
+    assert texts(found["method"]) == ["PCR", "culture"]
+    assert texts(found["bodySite"]) == ["left arm", "right arm"]
+    assert conversion.report.issues() == []
+    assert all(one.state != "dropped" for one in conversion.report.fields() if "17[2]" in one.path)
+
+
+def test_each_accession_number_and_site_of_a_specimen_is_there():
+    spm = segment("SPM", f1="1", f2="S1", f4="BLD", f8="LA^left~RA^right", f30="A1&LIS~A2&LIS")
+    found = only(made(segment("OBX", **RESULT), spm), "Specimen")
+    accession = found["accessionIdentifier"]
+    more = [one["valueIdentifier"]["value"] for one in accession["extension"]]
+    assert (accession["value"], more) == ("A1", ["A2"])
+    assert texts(found["collection"]["bodySite"]) == ["left", "right"]
+
+
+def test_each_file_of_a_result_is_there():
+    pdf, text = "^application^pdf^Base64^JVBERi0=", "^text^plain^A^hello"
+    pointers = "http://x.example/1^^image^jpeg~http://x.example/2^^image^png"
+    conversion = made(
+        segment("OBX", **(RESULT | {"f2": "ED", "f5": f"{pdf}~{text}"})),
+        segment("OBX", **(RESULT | {"f2": "RP", "f3": "L^l", "f5": pointers})),
+    )
+    files = [
+        [one["valueAttachment"] for one in found["extension"]]
+        for found in of_type(conversion, "Observation")
+    ]
+    assert [one["contentType"] for one in files[0]] == ["application/pdf", "text/plain"]
+    assert [one["url"] for one in files[1]] == ["http://x.example/1", "http://x.example/2"]
