@@ -213,7 +213,7 @@ class Receiver:
     async def correct(self, number: int, raw: bytes) -> Entered:
         """Do a corrected text in the stead of a message that failed; return how it ended.
 
-        Raises `Conflict` if the message may not be replaced.
+        Raises `Conflict` if the message may not be replaced, or the text came as another before.
         """
         old = await self._journal.find(number)
         if old is None:
@@ -222,9 +222,13 @@ class Receiver:
         message = replace(self._received(read, raw), replaces=number, channel=old.message.channel)
         course = Course(read, self._patience.tries())
         kept = await self._keep(message, course)
-        if not kept.is_duplicate:
-            course.entered, course.is_free = kept.entered, kept.is_free
-            await self._once(course)
+        if kept.is_duplicate:
+            raise Conflict(
+                f"this text came before, as message {kept.entered.number}, which is"
+                f" {kept.entered.state}: message {number} is left as it is"
+            )
+        course.entered, course.is_free = kept.entered, kept.is_free
+        await self._once(course)
         return await self._found(kept.entered.number)
 
     def turns_of(self, entered: Entered) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ code{{background:#eee;padding:0 .2em}}td{{padding:.1rem 1rem .1rem 0}}</style>
 _LINKS = (
     ("{fhir}/metadata", "what the FHIR R4 API does", "FHIR R4 接口的能力声明"),
     ("{fhir}/Patient?_count=5", "the first patients", "前几位患者"),
+    ("ops/messages", "HL7v2 messages that came, newest first", "收到的 HL7v2 消息, 最新在前"),
+    ("ops/codes", "local codes without a standard one", "尚未对照的本地编码"),
+    ("ops/maps", "HL7v2 maps in force, and mistakes in them", "生效的 HL7v2 映射及其错误"),
     ("docs", "all addresses", "全部接口"),
     ("health/live", "is the process up", "进程是否存活"),
     ("health/ready", "does it take requests", "是否可以接收请求"),

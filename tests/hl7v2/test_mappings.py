@@ -131,7 +131,7 @@ ROWS = (
         "OBX",
     ),
     ('{ to = "gender", value = "male", sometimes = true }', "sometimes"),
-    ('{ from = "PID-8", as = "code" }', "'to' is a required property"),
+    ('{ from = "PID-8", as = "code" }', ": to is missing"),
     ('{ to = "gender", value = "male", when = { "PID-8" = 3 } }', "PID-8"),
 )
 
@@ -150,7 +150,7 @@ ENTRIES = (
 TYPES = 'source = "t"\n[[table.IdentifierType.row]]\n'
 FILES = (
     ("segments/x.toml", "field = [", ": "),
-    ("segments/y.toml", "a = 1", "'source' is a required property"),
+    ("segments/y.toml", "a = 1", ": source is missing"),
     ("tables/x.toml", '[map]\nA = "b"', "table x: `source`"),
     ("messages/structures.toml", 'source = "t"\n[structure]\nA = 1', " /struct"),
     ("senders/a.toml", 'source = "t"\nmatch = { "PID-3" = "x" }', "not by PID-3"),

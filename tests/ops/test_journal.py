@@ -97,6 +97,12 @@ async def test_messages_are_done_again_corrected_and_let_rest(client, hub):
     assert replayed["messages"][1]["attempts"] == 2
     assert '"who": "li 127.0.0.1"' in hub.logged.getvalue()
 
+    status, known = await post("2/$correct", content=FIRST)
+    assert (status, known["issue"][0]["diagnostics"]) == (
+        409,
+        "this text came before, as message 1, which is done: message 2 is left as it is",
+    )
+    assert (await client.get("/ops/messages/2")).json()["state"] == "failed"
     assert (await post("2/$ignore"))[1]["state"] == "ignored"
     status, corrected = await post("2/$correct", content=MERGE)
     assert (status, corrected["number"], corrected["state"]) == (200, 3, "done")

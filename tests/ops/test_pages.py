@@ -67,7 +67,8 @@ async def test_the_first_page_says_where_everything_is(hub, client):
     page = (await client.get("/")).text
 
     assert str(hub.addresses.mllp) in page
-    for link in ("fhir/metadata", "docs", "health/live", "health/ready", "metrics"):
+    of_hl7 = ("ops/messages", "ops/codes", "ops/maps")
+    for link in ("fhir/metadata", *of_hl7, "docs", "health/live", "health/ready", "metrics"):
         assert f'href="{link}"' in page
         assert (await client.get(f"/{link}")).status_code == 200
 

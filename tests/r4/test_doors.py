@@ -28,7 +28,7 @@ def test_every_problem_is_told_with_its_json_pointer() -> None:
     assert Schema(SCHEMA).problems(document) == [
         "/a~1b: 1 was expected",
         "/feld: there is no such key; did you mean field?",
-        "/field/1: 'to' is a required property",
+        "/field/1: to is missing",
         "/more: there is no such key; there are: a/b, field",
     ]
 

@@ -64,9 +64,7 @@ class Schema:
         for each in self._errors(document):
             path = tuple(each.absolute_path)
             if each.validator == "required":
-                missing = [name for name in each.validator_value if name not in each.instance]
-                named = [name for name in missing if repr(name) in each.message] or missing
-                path = (*path, named[0])
+                path = (*path, _missing(each))
             schema = each.schema if isinstance(each.schema, dict) else {}  # `false`: never
             yield Violation(path, str(each.validator or "false"), schema)
 
@@ -95,9 +93,19 @@ def _require_schema(schema: dict[str, Any]) -> None:
         _require_inside(reference, schema)
 
 
+def _missing(error: "ValidationError") -> str:
+    """Return the name of the property that is required and not there."""
+    missing: list[str] = [name for name in error.validator_value if name not in error.instance]
+    named = [name for name in missing if repr(name) in error.message]
+    return (named or missing)[0]
+
+
 def _told(error: "ValidationError") -> Iterator[str]:
     """Yield what is wrong; of keys that may not be there each by itself, with the nearest."""
     path = tuple(error.absolute_path)
+    if error.validator == "required":
+        yield f"{_pointer(path)}: {_missing(error)} is missing"
+        return
     if error.validator != "additionalProperties" or error.validator_value is not False:
         yield f"{_pointer(path)}: {error.message[:_SHOWN]}"
         return
