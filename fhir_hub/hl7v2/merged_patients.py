@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
-from fhir_hub.hl7v2.meaning.telling import Note, Telling
+from fhir_hub.hl7v2.meaning.telling import Telling
+from fhir_hub.hl7v2.meaning.unlinks import MERGES
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, replacement
 from fhir_hub.identity import match, merging
@@ -21,7 +22,6 @@ from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Key
 
-_EVENTS = frozenset(["A18", "A30", "A34", "A36", "A39", "A40"])
 _OWN = ("id", "identifier", "link", "meta")
 _OF_BOTH = ("extension", "profile", "security", "source")
 
@@ -74,7 +74,7 @@ async def find(
         of_pid = [one for url in survivor.full_urls for one in named.get(url, ())]
         live = survivor.stored
         back = await _back(unit, live, [one["id"] for one in holders], numbers, of_pid)
-        if back is None or await _is_late(prior, telling):
+        if back is None or await telling.has_since(MERGES, prior.key):
             return
         survivor.is_left, survivor.through = False, ""
         survivor.found(back)
@@ -88,8 +88,15 @@ async def find(
     _require_one_person((prior.resource, *alive), survivor)
     if alive:
         prior.found(alive[0])
-        if survivor.stored is None:
-            survivor.inherited = _inheritance(alive[0])
+        await _begin(prior, survivor, telling)
+
+
+async def _begin(prior: Thing, survivor: Thing, telling: Telling) -> None:
+    """Have a survivor whom nobody knows begin as the prior one; one unlinked since stays alone."""
+    if survivor.stored is None:
+        survivor.inherited = _inheritance(prior.stored or {})
+    elif await telling.has_since(("A37",), prior.key, survivor.key):
+        prior.is_left = True
 
 
 async def _is_done(unit: Unit, holders: Sequence[Resource], survivor: Thing) -> bool:
@@ -130,14 +137,6 @@ async def _back(
     return led[0] if len(led) == 1 else None
 
 
-async def _is_late(prior: Thing, telling: Telling) -> bool:
-    """Say, and note, whether the teller merged records of that patient since: that holds."""
-    is_late = not _EVENTS.isdisjoint((await telling.later(prior.key)).events)
-    if is_late:
-        telling.notes.append(Note("older", *prior.key))
-    return is_late
-
-
 def _inheritance(prior: Resource) -> Resource:
     """Return what a survivor whom nobody knows has of the prior record: all but the numbers."""
     rest = {name: part for name, part in prior.items() if name not in _OWN}
@@ -162,10 +161,12 @@ async def stage(
 ) -> None:
     """Link the two Patients both ways, end the prior one, and lead its referrers on.
 
-    What is done already stays as it is. A survivor that was merged away itself is taken back first.
+    What is done already stays as it is, and what was unlinked since. A survivor that was merged
+    away itself is taken back first.
     """
     survivor = addresses[replacement(prior.resource)]
-    if prior.address == survivor or (prior.stored and match.survivor_id(prior.stored)):
+    is_done = prior.stored and match.survivor_id(prior.stored)
+    if prior.address == survivor or is_done or prior.is_left:
         return
     survivor_id = survivor.partition("/")[2]
     in_use = await merging.patient(unit, survivor_id, "target")

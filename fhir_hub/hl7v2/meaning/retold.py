@@ -8,8 +8,9 @@ resource that came since, and their times are compared. Where clocks agree there
 Spec: HL7v2 chapter 3, EVN-2; DOMAIN 4 (out-of-order A08)
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fhir_hub.clock import from_microseconds, instant
@@ -23,18 +24,23 @@ from fhir_hub.store.journal import Entered, Journal, Selection
 
 _PAGE, _MOST = 20, 200  # how many messages about a resource are looked at together, how many at all
 _HEAD = 8192  # bytes of a message that say who tells it, and when
+_FIELDS = (("PV1", 3), ("PV1", 7))  # the bed, who attends
 _LARGE = 1 << 20  # bytes: others of its kind are as large, so they are looked at one by one
 
 
 class Told(NamedTuple):
     """Whether a resource was told later, and then by what events.
 
-    `lists` are the segments that were told as whole lists.
+    `lists` are the segments that were told as whole lists, `fields` those of `_FIELDS` that had
+    something, each with when it first had. Of a visit `all_events` are those that the journal has,
+    earlier ones too, each with its time, the first first.
     """
 
     is_told: bool = False
     lists: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
+    fields: Mapping[str, int] = MappingProxyType({})
+    all_events: tuple[tuple[int, str], ...] = ()
 
 
 Later = Callable[[Key], Awaitable[Told]]
@@ -69,28 +75,49 @@ class Retold:
 
     async def _ask(self, key: Key) -> Told:
         now = self._teller(self.at_hand)
-        lists, events, beyond = set[str](), set[str](), 0
-        page = _PAGE if len(self.at_hand.message.raw) < _LARGE else 1
         if not now.time:
             return Told()
+        lists, events, fields = set[str](), set[str](), dict[str, int]()
+        async for one, teller in self._others(key, now, since=now.time):
+            if teller.time > now.time:
+                events.add(teller.event)
+                lists |= self._lists(one, teller)
+                for name in self._fields(one):
+                    fields[name] = min(teller.time, fields.get(name, teller.time))
+        told = Told(bool(events), frozenset(lists), frozenset(events), fields)
+        if not events or key.resource_type != "Encounter":
+            return told
+        every = [(teller.time, teller.event) async for _, teller in self._others(key, now)]
+        return told._replace(all_events=tuple(sorted(every)))
+
+    async def _others(
+        self, key: Key, now: Teller, since: int = 0
+    ) -> AsyncIterator[tuple[Entered, Teller]]:
+        """Yield the other messages of the teller about a resource that came `since` then."""
         selection = Selection(
             states=("done",),
             sender=now.application or now.facility,
             message_type=now.message_type,
-            since=now.time,
+            since=since,
             link=key,
         )
+        page, beyond = _PAGE if len(self.at_hand.message.raw) < _LARGE else 1, 0
         for _ in range(0, _MOST, page):
             found = await self.journal.select(selection, count=page, beyond=beyond, with_raw=True)
             for one in found:
                 teller = self._teller(one) if one.number != self.at_hand.number else NOBODY
-                if teller[:2] == now[:2] and teller.time > now.time:
-                    events.add(teller.event)
-                    lists |= self._lists(one, teller)
+                if teller[:2] == now[:2]:
+                    yield one, teller
             if len(found) < page:
                 break
             beyond = found[-1].number
-        return Told(bool(events), frozenset(lists), frozenset(events))
+
+    def _fields(self, entered: Entered) -> Iterator[str]:
+        message = self.read(entered, _HEAD)
+        for name, number in _FIELDS:
+            segment = message.first(name) if message is not None else None
+            if segment is not None and segment.value(number):
+                yield f"{name}-{number}"
 
     def _lists(self, entered: Entered, teller: Teller) -> frozenset[str]:
         event = (teller.message_type, teller.event)

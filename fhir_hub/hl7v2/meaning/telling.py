@@ -7,16 +7,16 @@ Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12 and 4 (out-of-order A08)
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning import bookings, patients, visits
+from fhir_hub.hl7v2.meaning import bookings, late_visits, patients, visits
 from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
-from fhir_hub.hl7v2.meaning.retold import Later, nothing
+from fhir_hub.hl7v2.meaning.retold import Later, Told, nothing
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     institution_of,
@@ -75,6 +75,14 @@ class Telling:
             resource = withdrawing({}, resource, converted, self.teller)
         return stamped(resource, self.teller)
 
+    async def has_since(self, events: Collection[str], *keys: Key) -> bool:
+        """Say, and note, whether the teller told one of `events` of all these resources since."""
+        for key in keys:
+            if (await self.later(key)).events.isdisjoint(events):
+                return False
+        self.notes.append(Note("older", *keys[0]))
+        return True
+
     async def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
         is_older = told_at(stored, self.teller) > self.teller.time > 0
@@ -83,7 +91,7 @@ class Telling:
         later = await self.later(Key(stored["resourceType"], stored["id"]))
         if not is_older and not later.is_told:
             return laid
-        return self._laid_over(stored, unlisted(converted, later.lists), since=later.events)
+        return self._laid_over(stored, unlisted(converted, later.lists), later)
 
     def _laid_newly(self, stored: Resource, converted: Converted) -> Resource | None:
         digest = digest_of(stored, converted, self.teller, self.day)
@@ -95,10 +103,10 @@ class Telling:
         return laid
 
     def _laid_over(
-        self, stored: Resource, converted: Converted, *, since: frozenset[str] | None = None
+        self, stored: Resource, converted: Converted, later: Told | None = None
     ) -> Resource | None:
-        """Return what is stored with what the message says; `since` has the events told later."""
-        teller, is_older = self.teller, since is not None
+        """Return what is stored with what the message says; `later` is what was told later."""
+        teller, is_older = self.teller, later is not None
         if converted.action == "leave":
             return None
         if converted.action == "delete":
@@ -111,8 +119,8 @@ class Telling:
         if is_older or (is_foreign and self._is_outranked(stored)):
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
-            if since is not None:
-                filled = _with_state(stored, filled, converted.resource, teller, since)
+            if later is not None:
+                filled = _with_state(stored, filled, converted.resource, teller, later)
             return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
@@ -168,20 +176,15 @@ def _revived(stored: Resource) -> Resource:
 
 
 def _with_state(
-    stored: Resource, filled: Resource, new: Resource, teller: Teller, since: frozenset[str]
+    stored: Resource, filled: Resource, new: Resource, teller: Teller, later: Told
 ) -> Resource:
     """Return what an older message fills with the state that it tells, where none came since."""
     kind = stored["resourceType"]
-    if kind == "Appointment" and bookings.is_last_state(teller, since):
+    if kind == "Appointment" and bookings.is_last_state(teller, later.events):
         return bookings.in_state(filled, new)
-    if kind != "Encounter":
-        return filled
-    told = told_at(stored, teller)
-    if visits.is_last_state(teller, since):
-        result = visits.in_state(stored, filled, new, teller)
-    else:
-        result = visits.remembered(stored, filled, new, teller, told)
-    return visits.with_bed(stored, result, new, teller, told, since)
+    if kind == "Encounter" and teller.message_type == "ADT":
+        return late_visits.remembered(stored, filled, new, teller, later)
+    return filled
 
 
 def _in_error(converted: Converted) -> Converted:

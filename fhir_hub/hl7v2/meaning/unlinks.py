@@ -18,6 +18,7 @@ from fhir_hub.identity import match, merging
 from fhir_hub.repository.unit import Unit
 
 EVENTS = ("A24", "A37")
+MERGES = frozenset(["A18", "A30", "A34", "A36", "A39", "A40"])
 
 
 async def find(unit: Unit, patients: Sequence[Thing]) -> None:
@@ -53,6 +54,9 @@ async def stage(
         telling.notes.append(Note("names_one_record", "Patient"))
         return ""
     first, second = patients[:2]
+    opposite = ("A37",) if telling.teller.event == "A24" else (*MERGES, "A24")
+    if await telling.has_since(opposite, first.key, second.key):
+        return ""
     if telling.teller.event == "A24":
         for one, other in ((first, second), (second, first)):
             await merging.change_links(unit, one.logical_id, add=(other.address, "seealso"))

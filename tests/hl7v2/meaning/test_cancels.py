@@ -71,7 +71,7 @@ async def test_a_discharge_cancelled_is_a_visit_that_goes_on(say, only, beds):
         ),
         pytest.param(
             ["A02 1100 B3", "A01 0900 B1"],
-            {"B1": "completed from 01:00 to 03:00", "B3": "active"},
+            {"B1": "completed to 03:00", "B3": "active from 03:00"},
             id="the first",
         ),
         pytest.param(

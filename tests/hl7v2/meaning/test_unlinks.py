@@ -334,3 +334,24 @@ async def test_another_number_of_the_one_in_use_is_no_merge_back(say, every):
     await say("ADT^A40", "1000", person(f3="T2^^^SHTH01^PI~T1^^^SHTH01^PI"), merged("T3"))
 
     assert [one["active"] for one in await every("Patient")] == before == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("events", "is_merged"),
+    [
+        (["A37 1100", "A40 1000"], False),
+        (["A40 1000", "A37 1200", "A40 1100"], False),
+        (["A40 1000", "A40 1200", "A37 1100"], True),
+    ],
+)
+async def test_a_merge_or_unlink_that_comes_late_turns_nothing_round(
+    say, look, two, log, events, is_merged
+):
+    for event, at in (one.split() for one in events):
+        other = merged("T2") if event == "A40" else person("T2")
+        await say(f"ADT^{event}", at, person("T1"), other)
+
+    states, reports = await look()
+    assert states["T2"][0] is not is_merged
+    assert reports["FT2"] == ("T1" if is_merged else "T2")
+    assert any(line.startswith("message_older") for line in log.lines)
