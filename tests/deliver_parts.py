@@ -33,8 +33,9 @@ class Peer:
     """Answers each message as the next of `answers` says, AA when there is none left.
 
     `silent`: not at all; `close`: ends the connection; `noise`: a block that is no message;
-    `wrong`: AA for another message, then nothing; `late`: that and then its own AA; `once`: its AA,
-    and then ends the connection; `nameless AR`: AR twice, of which neither names a message;
+    `wrong`: AA for another message, then nothing; `astray`: that, and ends the connection;
+    `late`: that and then its own AA; `once`: its AA, and then ends the connection;
+    `nameless AR`: AR twice, of which neither names a message;
     `CA+AE`: both at once, of which the second wants a commit acknowledgment.
     """
 
@@ -111,6 +112,9 @@ class Peer:
         elif "+" in kind:
             first, second = kind.split("+")
             writer.write(ack(first, number) + deferred(second, number))
+        elif kind == "astray":
+            writer.write(ack("AA", "OTHER"))
+            writer.close()
         elif kind in ("wrong", "late"):
             writer.write(ack("AA", "OTHER") + (ack("AA", number) if kind == "late" else b""))
         elif kind != "silent":

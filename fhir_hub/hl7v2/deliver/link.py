@@ -28,6 +28,7 @@ from fhir_hub.settings.partners import PartnerSettings
 
 _MOST_ANSWER, _MOST_LATE = 1 << 20, 1 << 22  # bytes
 _CLOSING_S = 1.0
+_OTHERS = "acknowledgments of other messages alone"
 _PIECE = 1 << 16
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
 _CODES = (*ACCEPTED, *REFUSED, "AE", "CE")
@@ -76,6 +77,7 @@ class Link:
         self._framer = Framer(_MOST_ANSWER)
         self._late: list[bytes] = []
         self._late_bytes = 0
+        self._has_others = False  # since the message on its way went: answers to other messages
 
     def late(self) -> list[bytes]:
         """Return the application acknowledgments of earlier messages that came, each once."""
@@ -103,17 +105,18 @@ class Link:
 
     async def exchange(self, raw: bytes, control_id: str) -> Answer:
         """Send a message and return the answer to it; raises `NoAnswer`."""
+        self._has_others = False
         try:
             async with asyncio.timeout(self._partner.timeout_s):
                 answer = await self._exchange(raw, control_id)
         except TimeoutError:
             reason = "no connection in time" if self._writer is None else "no answer in time"
             await self.close()
-            raise NoAnswer(reason) from None
+            raise NoAnswer(_OTHERS if self._has_others else reason) from None
         except (OSError, UnicodeError, FhirError) as error:
             reason = _reason(error, is_connected=self._writer is not None)
             await self.close()
-            raise NoAnswer(reason) from None
+            raise NoAnswer(_OTHERS if self._has_others else reason) from None
         except BaseException:
             await self.close()
             raise
@@ -161,7 +164,9 @@ class Link:
                 continue
             if found is None and control_id and answer.ack_code and _is_of(answer, control_id):
                 found = answer
-            elif self._is_enhanced and answer.ack_code[:1] == "A" and answer.control_id:
+                continue
+            self._has_others |= bool(answer.ack_code and answer.control_id)
+            if self._is_enhanced and answer.ack_code[:1] == "A" and answer.control_id:
                 self._late.append(raw)
                 self._late_bytes += len(raw)
                 if found is None and self._late_bytes > _MOST_LATE:

@@ -37,3 +37,16 @@ async def test_where_nobody_listens_nothing_is_lost_and_the_breaker_opens(
     told = metrics.registry.get_sample_value
     silent = {"partner": "his", "outcome": "no-answer"}
     assert told("fhir_hub_outbound_messages_total", silent) >= 2
+
+
+async def test_of_who_acknowledges_only_other_messages_that_is_said(
+    client, delivering, peer, store, logged
+):
+    peer.answers = ["astray"] * 2
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(1), patient(2))
+        await peer.messages(2)
+
+    reasons = [fields["reason"] for event, fields in logged if event == "partner_silent"]
+    assert reasons == ["acknowledgments of other messages alone"] * 2
