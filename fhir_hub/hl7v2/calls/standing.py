@@ -36,6 +36,16 @@ def _active(place: Place, draft: Draft, paths: Paths, coding: Json) -> Json | No
     return {"coding": [coding]}
 
 
+def prescription_active(place: Place, draft: Draft, paths: Paths) -> str:
+    """Return that a prescription is active of which something is supplied or given.
+
+    That (ORC-1 RE of RDS, RGV and RAS) says nothing of its end: a stored one keeps its state.
+    """
+    if "status" not in draft.resource:
+        draft.unsaid += ("status",)
+    return "active"
+
+
 def goal_active(place: Place, draft: Draft, paths: Paths) -> str:
     """Return the same of a goal."""
     if "lifecycleStatus" not in draft.resource and place.text(paths[0]).upper() in _UPDATES:

@@ -38,6 +38,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `route` | RXR-1, -2 or -4 | route, site or method of the RXR that counts |
 | `other_route` | RXR-1, RXR-2, RXR-4 | extension: another way to give it |
 | `service_start` | TQ1-8, TQ1-6 | dateTime: when a service begins that is over then |
+| `prescription_active` | ORC-1 | active: a stored prescription keeps its state |
 | `as_needed` | TQ1-3, TQ1-10, TQ1-9 | that it is done as needed, or under which condition |
 | `further_dosage` | TQ1-2, TQ1-10, TQ1-11, TQ1-3 … | the dosage of a TQ1 behind the first |
 | `first_pattern` | TQ1-3 | Timing of the first pattern |
@@ -207,6 +208,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "allergy_active": standing.allergy_active,
         "problem_active": standing.problem_active,
         "goal_active": standing.goal_active,
+        "prescription_active": standing.prescription_active,
         "allergy_recorder": standing.allergy_recorder,
         "annotation": orders.annotation,
         "appointment_end": bookings.end,

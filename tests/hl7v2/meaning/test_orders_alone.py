@@ -276,3 +276,32 @@ async def test_a_stop_that_came_before_its_order_holds_whatever_that_orders(
     await say("ORM^O01", "1200", person(), "ORC|CM|P1^SHTH01|||CM")
     (order,) = [one for kind in kinds for one in await every(kind)]
     assert order["status"] == "completed"
+
+
+DONE = {
+    "RDS^O13": "RXD|1|A10BA02^二甲双胍^ATC|20250314|10|片||RX1",
+    "RGV^O15": "RXG|1|1|^BID|A10BA02^二甲双胍^ATC|0.5||g",
+    "RAS^O17": "RXA|0|1|20250314||A10BA02^二甲双胍^ATC|0.5|g",
+}
+
+
+@pytest.mark.parametrize("event", DONE)
+@pytest.mark.parametrize(
+    ("control", "state"), [("NW", "active"), ("HD", "on-hold"), ("DC", "stopped")]
+)
+async def test_what_is_supplied_or_given_does_not_end_its_prescription(
+    say, only, event, control, state
+):
+    await say("RDE^O11", "0900", person(), "ORC|NW|P1^SHTH01", ENCODED)
+    if control != "NW":
+        await say("RDE^O11", "0930", person(), f"ORC|{control}|P1^SHTH01")
+    await say(event, "1000", person(), "ORC|RE|P1^SHTH01", ENCODED, DONE[event])
+    assert (await only("MedicationRequest"))["status"] == state
+
+
+@pytest.mark.parametrize("event", DONE)
+async def test_the_last_of_a_prescription_completes_it(say, only, event):
+    await say(event, "0900", person(), "ORC|RE|P1^SHTH01", ENCODED, DONE[event])
+    assert (await only("MedicationRequest"))["status"] == "active"
+    await say(event, "1000", person(), "ORC|RE|P1^SHTH01|||CM", ENCODED, DONE[event])
+    assert (await only("MedicationRequest"))["status"] == "completed"
