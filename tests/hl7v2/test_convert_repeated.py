@@ -3,7 +3,7 @@
 Spec: DESIGN 5 (nothing lost from a message); v2-to-FHIR IG, OBX-17 and OBX-20 (cardinality)
 """
 
-from conversion_parts import BASE, converted, errors, lines, of_type, only, segment
+from conversion_parts import BASE, converted, errors, lines, of_type, only, segment, target
 
 HEAD = (
     "MSH|^~\\&|A|LAB|||20250315||ORU^R01^ORU_R01|C1|P|2.5.1",
@@ -58,3 +58,31 @@ def test_each_file_of_a_result_is_there():
     ]
     assert [one["contentType"] for one in files[0]] == ["application/pdf", "text/plain"]
     assert [one["url"] for one in files[1]] == ["http://x.example/1", "http://x.example/2"]
+
+
+def test_who_performed_a_result_is_an_institution_with_address_and_phone():
+    lab = segment("PRT", f2="AD", f4="PO", f8="MyLab^^^^^^XX^^^L1", f14="1 Rd^^Suzhou")
+    conversion = made(segment("OBX", **RESULT), f"{lab}|^WPN^PH^^^512^5557")
+    performers = [
+        target(conversion, one)
+        for one in only(conversion, "Observation")["performer"]
+        if "reference" in one
+    ]
+    (found,) = [one for one in performers if one.get("name") == "MyLab"]
+    assert found["address"] == [{"line": ["1 Rd"], "city": "Suzhou"}]
+    assert [one["system"] for one in found["telecom"]] == ["phone"]
+
+
+def test_what_else_is_told_beside_a_person_is_kept_word_for_word():
+    prt = segment("PRT", f2="AD", f4="RO", f5="D1^Lin^Bo", f8="MyLab", f15="^WPN^PH^^^512^5557")
+    conversion = made(segment("OBX", **RESULT), prt)
+    told = {one.path: one.state for one in conversion.report.fields() if one.path[:3] == "PRT"}
+    assert told["PRT-5.1"] == "mapped"
+    assert {told["PRT-8"], told["PRT-15.7"]} == {"preserved"}
+
+
+def test_codes_of_oncology_have_their_public_system():
+    for name in ("ICDO3", "ICD-O-3", "2.16.840.1.113883.6.43.1"):
+        obx = segment("OBX", **(RESULT | {"f2": "CWE", "f5": f"8500/3^Ductal carcinoma^{name}"}))
+        coding = only(made(obx), "Observation")["valueCodeableConcept"]["coding"][0]
+        assert coding["system"] == "http://terminology.hl7.org/CodeSystem/icd-o-3"

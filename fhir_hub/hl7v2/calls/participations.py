@@ -45,12 +45,17 @@ def participation(place: Place, draft: Draft, paths: Paths) -> Json | None:
     context = place.run.context
     person: Json | None = _made("Practitioner", place.value(who), place)
     facility: Json | None = _made("Organization", place.value(institution), place)
-    if not place.run.by_table:
-        return person or facility
+    if not place.run.by_table and (person or not facility):
+        return person
     reached: list[Json] = []
     for value in place.values(phone):
         point = contacts.contact_point(value, context)
         reached += point if isinstance(point, list) else [point] if point else []
+    if facility and not place.run.by_table:
+        home = [
+            found for value in place.values(address) if (found := places.address(value, context))
+        ]
+        return {**facility, **(compact({"address": home, "telecom": reached}) or {})}
     location: Json | None = _made("Location", place.value(where), place)
     at = [places.address(value, context) for value in place.values(address)][:1]
     person, facility, location = _at(at[0] if at else None, person, facility, location)
