@@ -103,9 +103,26 @@ async def test_the_answer_is_a_response_with_the_query_and_the_person(hub):
     assert person.value(5, 1) + person.value(5, 2) == "沈桂芳"
     assert (person.value(7), person.value(8), person.value(13)) == ("19530412", "F", "13800138000")
     assert person.value(11, 5) == "201700"
-    assert answer.first("QRI").text == "QRI|1.00|"
+    assert answer.first("QRI").text == "QRI||"
     by_name = await pdq(hub, "@PID.5.1^沈~@PID.5.2^桂芳~@PID.7^1953")
     assert by_name.first("QRI").text == "QRI||NA~DB"
+
+
+@pytest.mark.parametrize(
+    ("fields", "scores"),
+    [
+        ("@PID.3.1^P1~@PID.3.4^SHTH01", ["1.00"]),
+        ("@PID.19^310229195304129989", ["1.00"]),
+        ("@PID.3.1^310229195304129989", ["1.00"]),
+        ("@PID.3.1^P1", [""]),  # another authority may have given it to another
+        ("@PID.3.4^SHTH01~@PID.5.1^smith*", ["", ""]),  # an authority is many people's
+        ("@PID.5^沈大伟", [""]),
+    ],
+)
+async def test_only_who_has_a_number_of_an_authority_is_certain(hub, fields, scores):
+    answer = await pdq(hub, fields)
+
+    assert [segment.value(1) for segment in answer.all("QRI")] == scores
 
 
 async def test_the_asker_hears_its_own_codes(hub):

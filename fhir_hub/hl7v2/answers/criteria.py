@@ -128,8 +128,8 @@ def _plan(
     return None
 
 
-def number_plans(fields: Fields) -> Iterable[Plan]:
-    """Yield the plan of each number that is asked for, or of its authority alone."""
+def numbers_of(fields: Fields) -> Iterable[tuple[str, Domain]]:
+    """Yield each number that is asked for with its authority; one of the two may be empty."""
     for field in _NUMBERS:
 
         def at(component: int, subcomponent: int = 0, field: int = field) -> str:
@@ -139,12 +139,31 @@ def number_plans(fields: Fields) -> Iterable[Plan]:
         domain = Domain(at(4) or at(4, 1), at(4, 2), at(4, 3), at(5))
         if field == 19 and number:
             domain = Domain("", type_code="NNCHN")
+        if number or domain:
+            yield number, domain
+
+
+def number_plans(fields: Fields) -> Iterable[Plan]:
+    """Yield the plan of each number that is asked for, or of its authority alone."""
+    for number, domain in numbers_of(fields):
         if number and (domain or resident_id.is_valid(number)):
             yield plan_of_number(number, domain, "")
         elif number:
             yield Has("identifier", "token", (Is(number),))
-        elif domain:
+        else:
             yield plan_of_domains([domain])
+
+
+def is_certain(fields: Fields) -> bool:
+    """Say whether a number is asked for that is one person's: a resident ID, an authority's.
+
+    A resident ID that was mistyped is certainly nobody's.
+    """
+    for number, domain in numbers_of(fields):
+        known = {systems.canonical(one) for one in domain.systems}
+        if number and (resident_id.is_valid(number) or known - {systems.RESIDENT_ID}):
+            return True
+    return False
 
 
 def text_plan(name: str, text: str) -> Plan:

@@ -24,6 +24,7 @@ from fhir_hub.errors import InvalidMessage, InvalidParameter
 from fhir_hub.hl7v2.answers.criteria import (
     MERGED,
     fields_of,
+    is_certain,
     number_plans,
     plan_of_domains,
     plan_of_fields,
@@ -48,7 +49,6 @@ ANSWERS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 CANCEL = ("QCN", "J01")
 _MOST = 1000
-_NUMBERS = (2, 3, 4, 19)  # fields of PID
 _REASONS = {5: "NA", 7: "DB", 19: "SS"}
 _LINKS = 8  # how many times a Patient may have been merged on
 Json = dict[str, Any]
@@ -68,8 +68,8 @@ class Asked(NamedTuple):
 class Found(NamedTuple):
     """The Patients of one portion, how many there are, where the next portion begins.
 
-    `domains` are those whose numbers are told, all if there are none; with `by_number` the
-    Patients were found by a number, which is certain. `reasons` are what they were found by, as
+    `domains` are those whose numbers are told, all if there are none; with `by_number` one
+    Patient was found by a number, which is certain. `reasons` are what they were found by, as
     table 0392 has it.
     """
 
@@ -174,7 +174,7 @@ class Searcher:
             asked_by = {field for field, _, _ in fields}
             return found._replace(
                 domains=domains,
-                by_number=not asked_by.isdisjoint(_NUMBERS),
+                by_number=is_certain(fields) and found.total == 1,
                 reasons=tuple(code for field, code in _REASONS.items() if field in asked_by),
             )
         return await self._by_number(parameters, asked, context)
