@@ -15,6 +15,7 @@ from fhir_hub.hl7v2.structure import Group
 
 _MOST = 2048  # segments of all sequences that are held, a kilobyte each
 _LONGEST = 2048  # characters of the names of one
+MANY = 16  # resources of a name in a group: more are looked through once, not for each that asks
 
 
 class Node:
@@ -72,16 +73,19 @@ class Node:
         for name in names:
             held = self.drafts.get(name, ())
             self.drafts[name] = [one for one in held if id(one[0]) not in gone]
+        self.linked.clear()
 
     def linked_drafts(self, name: str) -> list[Any]:
         """Return the nearest resources when no more of them come: found once for all results."""
-        outer = self.outer
-        if outer is None or name in self.drafts:
-            return self.nearest_drafts(name)
-        key = (name, id(self.spot.within))
-        found = outer.linked.get(key)
+        holder, within = self.outer, id(self.spot.within)
+        if holder is None or name in self.drafts:
+            if len(self.drafts.get(name, ())) < MANY:
+                return self.nearest_drafts(name)
+            holder, within = self, 0
+        key = (name, within)
+        found = holder.linked.get(key)
         if found is None:
-            found = outer.linked[key] = self.nearest_drafts(name)
+            found = holder.linked[key] = self.nearest_drafts(name)
         return found
 
     def nearest_drafts(self, name: str) -> list[Any]:

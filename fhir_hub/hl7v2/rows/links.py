@@ -12,8 +12,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.nodes import Node
+from fhir_hub.hl7v2.nodes import MANY, Node
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, Acts
 from fhir_hub.hl7v2.rows.elements import Target
@@ -60,7 +59,7 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
         else:
             found = place.node.linked_drafts(name)
             if len(found) > 1:
-                found = _closest(found, place.segment, alone=not is_list)
+                found = _closest(found, place, alone=not is_list)
         if not found:
             return
         resource = draft.resource
@@ -80,13 +79,30 @@ def linking(row: Row, goal: Target, test: conditions.Condition | None) -> Act:
     return act
 
 
-def _closest(found: list[Draft], segment: Segment, *, alone: bool) -> list[Draft]:
+def _closest(found: list[Draft], place: Place, *, alone: bool) -> list[Draft]:
     """Return those of the segment itself, else for a single one the last before it (A17)."""
-    own = [one for one in found if one.segment is segment]
+    segment = place.segment
+    if len(found) < MANY:
+        own = [one for one in found if one.segment is segment]
+    else:
+        own = _by_segment(found, place).get(segment.index, [])
     if own or not alone:
         return own or found
-    before = [one for one in found if one.segment.index < segment.index]
-    return before[-1:] or found
+    before = (one for one in reversed(found) if one.segment.index < segment.index)
+    last = next(before, None)
+    return found if last is None else [last]
+
+
+def _by_segment(found: list[Draft], place: Place) -> dict[int, list[Draft]]:
+    """Return very many drafts by where what made them stands: put so once for all who ask."""
+    key = ("by segment", id(found))
+    known: tuple[list[Draft], dict[int, list[Draft]]] | None = place.run.moments.get(key)
+    if known is None:
+        made: dict[int, list[Draft]] = {}
+        for one in found:
+            made.setdefault(one.segment.index, []).append(one)
+        known = place.run.moments[key] = (found, made)  # the list lives as long as its id counts
+    return known[1]
 
 
 def together(links: Sequence[Link], acts: Acts) -> Acts:
