@@ -71,3 +71,27 @@ def test_of_very_many_repetitions_each_is_kept():
     (patient,) = of_type(converted(text), "Patient")
 
     assert [one["value"] for one in patient["identifier"]] == [f"T{n}" for n in range(300)]
+
+
+def test_of_very_many_diagnoses_the_visit_names_each_and_says_what_it_is_for():
+    diagnoses = [f"DG1|{n}||I{n}^x^I10|||{'FW'[n % 2]}" for n in range(40)]
+    visit = "PV1|1|I|||||||||||||||||V1"
+    conversion = converted(lines(MSH.format("ADT^A01^ADT_A01"), PID, visit, *diagnoses))
+    (encounter,) = of_type(conversion, "Encounter")
+    codes = {
+        one.full_url: one.resource["code"]["coding"][0]["code"] for one in conversion.resources
+        if one.resource["resourceType"] == "Condition"
+    }  # fmt: skip
+    assert [codes[one["condition"]["reference"]] for one in encounter["diagnosis"]] == [
+        f"I{n}" for n in range(40)
+    ]
+
+
+def test_of_very_many_components_one_that_is_said_again_is_one():
+    parts = [f"RXC|B|C{n % 20}^x|{n // 40 + 1}|mg" for n in range(60)]
+    order = ["ORC|NW|P1", "RXE|1|D^x^L|1||mg", *parts]
+    (request,) = of_type(
+        converted(lines(MSH.format("RDE^O11^RDE_O11"), PID, *order)), "MedicationRequest"
+    )
+    told = [one for one in request["extension"] if one["url"].endswith("medication-component")]
+    assert len(told) == 40

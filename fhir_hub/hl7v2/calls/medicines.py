@@ -86,9 +86,19 @@ def component(place: Place, draft: Draft, paths: Paths) -> Json | None:
         {"url": "amount", "valueQuantity": amount} if amount else None,
         {"url": "strength", "valueQuantity": strength} if strength else None,
     ]
-    made = {"url": COMPONENT, "extension": [one for one in parts if one]}
-    is_new = made["extension"] and made not in draft.resource.get("extension", ())
-    return made if is_new else None
+    made = [one for one in parts if one]
+    known, told = draft.items.setdefault("components", set()), _frozen(made)
+    if not made or told in known:
+        return None
+    known.add(told)
+    return {"url": COMPONENT, "extension": made}
+
+
+def _frozen(value: Any) -> Any:
+    """Return what is equal where a value of FHIR is, and can be looked for among very many."""
+    if isinstance(value, dict):
+        return frozenset((name, _frozen(part)) for name, part in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def mixture(place: Place, draft: Draft, paths: Paths) -> Json | None:
