@@ -51,6 +51,9 @@ COVER ?=
 # Python keeps what it compiles, whatever the shell says: a worker, and each hub that a test
 # starts, would compile it all again
 test: export PYTHONDONTWRITEBYTECODE :=
+# Each write waits for a disk, and the files of tests are thrown away: in memory, where there is
+# room, they take half of the time
+test: export TMPDIR ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4e6 { print "/dev/shm" }')
 test: $(VENV)/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ import ast
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from described import described
 from whole.running import RunningHub
 
 from fhir_hub import errors
-from fhir_hub.cli import app
+from fhir_hub.cli import app, main
 from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.emit.calls import WITHOUT_INVERSE
 from fhir_hub.hl7v2.map_files import built_in_folder, read_files
@@ -92,8 +91,12 @@ def test_what_every_worker_reads_stands_in_memory_once(hub):
 
 
 @pytest.fixture
-def run(hub):
-    """Run a command of a page as a reader would; `curl` is played by httpx."""
+def run(hub, monkeypatch, capfdbinary):
+    """Run a command of a page as a reader would; `curl` is played by httpx.
+
+    A command runs in this process: to start one costs six times as much.
+    """
+    monkeypatch.chdir(ROOT)
     base = hub.fhir.removesuffix("/fhir")
 
     def curl(words: list[str]) -> str:
@@ -134,15 +137,12 @@ def run(hub):
             return curl(words[1:])
         assert words[0] == "fhir-hub", line
         words = [w.replace("127.0.0.1:2575", f"127.0.0.1:{hub.ready['mllp']}") for w in words[1:]]
-        done = subprocess.run(
-            [sys.executable, "-m", "fhir_hub", *words],
-            capture_output=True,
-            cwd=ROOT,
-            encoding="utf-8",
-            timeout=parts.PATIENCE_S,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        monkeypatch.setattr(sys, "argv", ["fhir-hub", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfdbinary.readouterr()
+        assert not ended.value.code, err.decode()
+        return out.decode()
 
     return command
 
