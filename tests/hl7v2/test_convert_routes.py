@@ -4,7 +4,7 @@ Spec: HL7v2 chapter 4A, RXR and RXC; R4 Dosage.route
 """
 
 import pytest
-from conversion_parts import converted, errors, lines, of_type, only
+from conversion_parts import TABLE_MSH, converted, errors, lines, of_type, only, target
 
 PID = "PID|1||T1^^^CLINIC^MR||Shen^Guifang||19530412|F"
 VEIN, SKIN, MOUTH = "RXR|IV|LA", "RXR|SC|RT", "RXR|PO"
@@ -149,3 +149,30 @@ def test_components_of_what_is_supplied_are_the_supplys():
         for kind in ("MedicationRequest", "MedicationDispense")
     }
     assert told == {"MedicationRequest": ["Potassium"], "MedicationDispense": ["Saline"]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "resource_type", "basis"),
+    [
+        ("RSP^K31^RSP_K31", "RXD|1|M^Morphine|20250315|10|AMP||RX1", "MedicationDispense", None),
+        ("RSP^Z88^RSP_Z88", "RXD|1|M^Morphine|20250315|10|AMP||RX1", "MedicationDispense", RXE),
+        ("RSP^Z86^RSP_Z86", "RXG|1||202503150800|M^Morphine|10||mg", "MedicationDispense", RXE),
+        ("RSP^Z84", "RXA|0|1|202503150800||M^Morphine|10", "MedicationAdministration", RXE),
+    ],
+)
+def test_a_pharmacys_answer_tells_of_prescriptions_and_what_came_of_them(
+    answer, told, resource_type, basis
+):
+    asked = ("MSA|AA|Q1", "QAK|Q1|OK", "QPD|Z86^x|Q1|T1", PID)
+    segments = [one for one in ("ORC|RE|P1", basis, told, VEIN) if one]
+    text = lines(TABLE_MSH.format(answer), *asked, *segments)
+    for table in (True, False):
+        conversion = converted(text, by_table=table)
+        assert errors(conversion) == []
+        came = only(conversion, resource_type)
+        name = "authorizingPrescription" if resource_type.endswith("Dispense") else "request"
+        (order,) = came[name] if isinstance(came[name], list) else [came[name]]
+        if basis:
+            assert target(conversion, order) is only(conversion, "MedicationRequest")
+        else:
+            assert order["identifier"]["value"] == "P1"
