@@ -4,7 +4,17 @@ Spec: HL7v2 chapter 2A (CWE, FC, MO, XPN), chapter 6 (IN1), HL7 tables 0063 and 
 """
 
 import pytest
-from conversion_parts import PID, TABLE_MSH, by_table, converted, lines, of_type, only, segment
+from conversion_parts import (
+    PID,
+    TABLE_MSH,
+    by_table,
+    converted,
+    lines,
+    of_type,
+    only,
+    segment,
+    target,
+)
 
 ADT = "ADT^A01^ADT_A01"
 
@@ -177,3 +187,20 @@ def test_bare_codes_of_documents_charges_and_procedures_are_hl7s():
     done = segment("PR1", f1="1", f3="X^Y^L", f5="20250315", f6="D")
     kinds.append(only(by_table(ADT, "PV1|1|I", done), "Procedure")["category"])
     assert [one["coding"][0]["system"][-7:] for one in kinds] == ["v2-0270", "v2-0017", "v2-0230"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "called"),
+    [
+        ("UHC^United Healthcare", "", "United Healthcare"),
+        ("UHC^7", "", None),
+        ("UHC^United Healthcare", "UHC Inc", "UHC Inc"),
+    ],
+)
+def test_an_insurer_is_called_as_its_number_says_where_no_name_is_told(number, name, called):
+    in1 = segment("IN1", f1="1", f2="P", f3=number, f4=name)
+    for table in (True, False):
+        conversion = converted(lines(TABLE_MSH.format(ADT), PID, "PV1|1|I", in1), by_table=table)
+        payer = target(conversion, only(conversion, "Coverage")["payor"][0])
+        assert (payer["identifier"][0]["value"], payer.get("name")) == ("UHC", called)
+        assert called != "United Healthcare" or "extension" not in payer["identifier"][0]

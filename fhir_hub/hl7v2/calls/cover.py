@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.path import Path
 from fhir_hub.identity import systems
 
 _OF_PATIENTS = "/patient-id"
+_CHECK_DIGITS = 2  # the most that CX.2 has of them; what is longer is no check digit
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 
@@ -43,6 +44,9 @@ def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
         }
     numbers = _numbers(place, number_path, name) if place.run.by_table else []
     numbers = numbers or ([identifier] if identifier else [])
+    if number and not called and not part(number, 3) and len(part(number, 2)) > _CHECK_DIGITS:
+        called = one_line(part(number, 2))  # as a code with a name has it (UHC^United Healthcare)
+        numbers = [{key: one[key] for key in one if key != "extension"} for one in numbers]
     parts = compact({"identifier": numbers, "name": called})
     if parts is None:
         return None
