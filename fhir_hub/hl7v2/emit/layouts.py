@@ -36,9 +36,6 @@ INPATIENT = ("IMP", "ACUTE", "NONAC")
 # PID-5 is demanded: a name of unspecified type is none (table 0200).
 _NO_NAME: dict[str, Written] = {"PID-5": ["", "", "", "", "", "", "U"]}
 
-# SCH demands whom to ask and who entered it, though the Appointment does not say.
-_BY_THE_HUB: dict[str, Written] = {"SCH-16": ["", "FHIRHUB"], "SCH-20": ["", "FHIRHUB"]}
-
 # RF1-1 (table 0283) of a referral's Task; whatever else it is, it was accepted
 _ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"}
 
@@ -291,7 +288,7 @@ def booking(
     patient = next((one for one in resources.resolved(actors) if _is(one, "Patient")), None)
     slot = next(iter(resources.resolved(appointment.get("slot"))), None)
     appointment = numbered("FILL", appointment, "PLAC")
-    yield Spot("SCH", "", {"Appointment": appointment}, _BY_THE_HUB, after=("NTE",))
+    yield Spot("SCH", "", {"Appointment": appointment}, after=("NTE",))
     if patient is not None:
         told = {"Patient": patient, "Appointment": appointment}
         yield Spot("PID", "PATIENT", told, _own_number("PID-3", patient, "PI") | _NO_NAME)
