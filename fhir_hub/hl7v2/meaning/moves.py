@@ -98,14 +98,16 @@ async def merged_into(unit: Unit, things: Sequence[Thing]) -> dict[str, str]:
     """
     found = dict[str, str]()
     for thing in things:
-        if _is_merged(thing) and (chain := await _merged(unit, thing.stored or {})):
+        if thing.resource_type != "Encounter" or not _is_merged(thing):  # as nearly always
+            continue
+        if chain := await _merged(unit, thing.stored or {}):
             found |= dict.fromkeys(thing.full_urls, f"Encounter/{chain[-1]['id']}")
             thing.is_left = thing.is_left or thing.converted.segment != "MRG"
     return found
 
 
 def _is_merged(thing: Thing) -> bool:
-    stored = thing.stored if thing.key[0] == "Encounter" else None
+    stored = thing.stored if thing.resource_type == "Encounter" else None
     return stored is not None and stored["status"] == _IN_ERROR and "partOf" in stored
 
 
