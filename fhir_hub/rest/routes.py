@@ -218,6 +218,9 @@ def shape(path: tuple[str, ...]) -> str:
     return "/".join(names)
 
 
+_NO_FORM = "no interaction has an address of this form"
+
+
 def route(request: FhirRequest) -> Route:
     """Return the row that answers the request; raises `NotFound` or `MethodNotAllowed`."""
     form = shape(request.path)
@@ -228,7 +231,9 @@ def route(request: FhirRequest) -> Route:
             raise MethodNotAllowed(f"this address takes {', '.join(methods)}", methods)
         known = ["_history", "_search", *(one.name for one in OPERATIONS)]
         near = did_you_mean(request.path[-1], known, "see [base]/metadata", most=1, likeness=0.75)
-        raise NotFound(f"no interaction has an address of this form{near}")
+        name = request.path[-1]
+        told = f"no operation is here by the name {name[:40]}" if name[:1] == "$" else _NO_FORM
+        raise NotFound(f"{told}{near}")
     return found
 
 

@@ -39,20 +39,25 @@ async def test_an_address_gets_the_status_that_r4_gives(client, method, address,
     assert answer.json()["resourceType"] == expected
 
 
+_NO_FORM = "no interaction has an address of this form"
+
+
 @pytest.mark.parametrize(
     ("address", "hint"),
     [
-        ("Patient/1/$everythng", "did you mean $everything?"),
-        ("Observation/$lastN", "did you mean $lastn?"),
-        ("Patient/1/$nothing", "see [base]/metadata"),
-        ("Patient/1/2/3/4/5", "see [base]/metadata"),
-        ("Patient/_histry", "did you mean _history?"),
+        ("Patient/1/$everythng", "$everythng; did you mean $everything?"),
+        ("Observation/$lastN", "$lastN; did you mean $lastn?"),
+        ("Patient/1/$nothing", "$nothing; see [base]/metadata"),
+        ("$export", "$export; see [base]/metadata"),
+        ("Patient/1/2/3/4/5", "; see [base]/metadata"),
+        ("Patient/_histry", "; did you mean _history?"),
     ],
 )
 async def test_of_an_operation_that_is_not_there_the_nearest_is_named(client, address, hint):
     (issue,) = (await client.get(address)).json()["issue"]
 
-    assert issue["diagnostics"] == f"no interaction has an address of this form; {hint}"
+    told = "no operation is here by the name " if "$" in address else _NO_FORM
+    assert issue["diagnostics"] == told + hint
 
 
 @pytest.mark.parametrize(
