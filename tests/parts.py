@@ -1,10 +1,13 @@
 """The parts of a hub, built as `app.py` builds them, with a clock and ids that a test can say."""
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from itertools import count
+from random import SystemRandom
 
 from fastapi.dependencies import models
 
@@ -27,11 +30,24 @@ from fhir_hub.search.parameters import EVERY_TYPE, Parameters
 from fhir_hub.settings import References
 from fhir_hub.store.base import Store
 
+randrange = SystemRandom().randrange  # else each worker tries the same
 ZONE = timezone(timedelta(hours=8))
 START = datetime(2024, 2, 29, 10, tzinfo=UTC)
 PATIENCE_S = 120  # for what must come and does at once, but on a busy machine
 MEASURE = "COVERAGE_PROCESS_CONFIG"  # what makes coverage follow into a process
 measured: dict[str, str] = {}  # that, for the processes that are to be followed into
+
+
+def free_ports(count: int = 1) -> list[int]:
+    """Return ports that nobody has, below those that the system gives to who asks for any."""
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            port = randrange(20_000, 32_000)
+            with suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+    return found
 
 
 class SetClock:

@@ -5,6 +5,7 @@ Spec: HL7v2 chapter 2, 2.9.3 and table 0155
 
 import asyncio
 
+import parts
 import pytest
 from channel_parts import adt
 
@@ -238,10 +239,7 @@ async def test_after_a_crash_the_application_acknowledgment_is_told_once(start, 
 
 
 async def test_where_nobody_answers_it_is_tried_again(start, tmp_path):
-    there = Receiver()
-    await there.listener.start()
-    port = there.listener.port
-    await there.listener.close()
+    (port,) = parts.free_ports()
     channels = {"mllp": {"ack_mode": "enhanced", "ack_to": f"mllp://127.0.0.1:{port}"}}
 
     def around(take):

@@ -1,7 +1,6 @@
 """`fhir-hub send` against a receiver on a socket."""
 
 import asyncio
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -91,8 +90,7 @@ def test_a_file_without_a_message_is_told_and_the_others_are_sent(run, first, tm
 
 
 def test_a_host_where_nobody_listens_is_told(run, first):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    (port,) = parts.free_ports()
     ended = run("send", first, "--to", f"mllp://127.0.0.1:{port}")
 
     assert (ended.code, ended.out) == (1, "")

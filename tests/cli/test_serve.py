@@ -21,11 +21,6 @@ from fhir_hub.hl7v2 import map_files
 from fhir_hub.store.open import open_backend
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
 def stop_when_ready(port: int, number: signal.Signals) -> threading.Thread:
     """Send this process a signal once a hub answers on the port."""
 
@@ -47,7 +42,7 @@ def stop_when_ready(port: int, number: signal.Signals) -> threading.Thread:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ready_json_is_one_line_and_a_signal_ends_with_0(run, number):
-    port = free_port()
+    (port,) = parts.free_ports()
     thread = stop_when_ready(port, number)
     ended = run("serve", "--port", port, "--mllp-port", 0, "--store", "memory:", "--ready-json")
     thread.join()
@@ -69,7 +64,7 @@ def test_for_people_it_says_where_everything_is_and_how_to_send_the_first_messag
     monkeypatch.setenv("PATH", path := str(tmp_path))
     if is_on_path:
         shutil.copy("/bin/sh", Path(path) / "fhir-hub")
-    port = free_port()
+    (port,) = parts.free_ports()
     config = tmp_path / "hub.toml"
     config.write_text(f'store = "sqlite:{tmp_path}/hub.sqlite"\nport = {port}\nmllp_port = 0\n')
     thread = stop_when_ready(port, signal.SIGTERM)

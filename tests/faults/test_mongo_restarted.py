@@ -4,7 +4,6 @@ What was answered is there, once, and nothing is half. On the stand-in of `mongo
 to write each commit to its log at once, as MongoDB does for a majority that journals.
 """
 
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import parts
 import pytest
 from faults.load import Load, require_everything
 from faults.rounds import rounds
@@ -44,8 +44,7 @@ def end(server: subprocess.Popen) -> None:
 @contextmanager
 def restartable(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield the address of a MongoDB, and what kills it and starts it again."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = parts.free_ports()
     servers = [start(port, folder)]
 
     def restart() -> None:

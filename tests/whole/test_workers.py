@@ -175,12 +175,6 @@ def change_channels(hub, text, outcome):
     until(lambda: figures(hub).get(name, 0) == before + 1)
 
 
-def free_ports(count):
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
-
-
 def is_refused(port):
     try:
         socket.create_connection(("127.0.0.1", port), timeout=parts.PATIENCE_S).close()
@@ -190,7 +184,7 @@ def is_refused(port):
 
 
 def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
-    one, two = free_ports(2)
+    one, two = parts.free_ports(2)
     change_channels(hub, f"[channels.lab]\nport = {one}\nprocessing_ids = ['T']\n", "taken")
     with ExitStack() as opened:
         lab = [opened.enter_context(Mllp(one)) for _ in range(2)]  # one for each worker
@@ -217,7 +211,7 @@ def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
 
 
 def test_a_worker_that_starts_anew_has_the_channels_of_now(hub):
-    (port,) = free_ports(1)
+    (port,) = parts.free_ports()
     change_channels(hub, f"[channels.ris]\nport = {port}\n", "taken")
     before = set(pids(hub))
     os.kill(min(before), signal.SIGKILL)
