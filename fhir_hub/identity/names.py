@@ -24,6 +24,7 @@ _COMPOUND_TEXT = """
 """
 _COMPOUND = frozenset(_COMPOUND_TEXT.split())
 _TITLES = ("医师", "药师", "护士", "技师", "检验师", "主任", "医生", "大夫")
+_NOBODY = ("平台", "系统", "终端", "自助机", "无名氏")  # what stands where a person is named
 _DOTS = "·•・‧∙⋅．"
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 _LONG, _LEADS = 64, (b"\xee", b"\xef", b"\xf3", b"\xf4")  # how `_PRIVATE` begins in UTF-8
@@ -113,7 +114,7 @@ def split(text: str) -> Split | None:
     True
     """
     text = "".join(text.split())
-    if not is_han(text) or any(title in text for title in _TITLES):
+    if not is_han(text) or any(one in text for one in (*_TITLES, *_NOBODY)):
         return None
     for length in (4, 2):
         if text[:length] in _COMPOUND and len(text) <= length + 2:

@@ -4,12 +4,47 @@ Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
 """
 
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conversion_parts import PID, TABLE_MSH, converted, errors, lines, of_type
 
+from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.groups import assign
 from fhir_hub.hl7v2.structure import structure
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "messages"
+MESSAGES = [path.read_bytes().decode() for path in sorted(EXAMPLES.glob("*.hl7"))]
+ODD = (
+    *(
+        '""',
+        "",
+        " ",
+        "^^^",
+        "&",
+        "~~",
+        '""^""',
+        "\\",
+        "\\X",
+        "\\X00\\",
+        "\\.sp99999\\",
+        "\u200b",
+        "𠮷",
+    ),
+    *("-1", "1e999", "9" * 40, "20250230", "20251301", "2025", "20250314101500+2500", "00000000"),
+    *("^^^A&b c&UUID", "^^^&&ISO", "<5", "5-7", "1&2&3^4", "1^2^3^4^5^6^7^8^9^10^11^12", "a/b"),
+    *(
+        "x" * 70_000,
+        "1^Q6H&0800^D10",
+        "^100",
+        "^TEXT^PDF^Base64^QQ==",
+        "A0123456789",
+        "D",
+        "UP",
+        "CA",
+    ),
+)
 
 
 def made(kind, *segments, by_table=False):
@@ -53,3 +88,40 @@ def test_a_merge_that_names_one_patient_alone_is_no_linkage():
     merge = ["MRG|T2^^^TEST01^PI", "EVN|A40", PID, "MRG|T2^^^TEST01^PI"]
     conversion = made("ADT^A40^ADT_A39", *merge, by_table=True)
     assert len(of_type(conversion, "Linkage")) == 1
+
+
+def spoilt(choice, text):
+    """Return the message with segments left out, doubled, moved, of another, and odd fields."""
+    segments = [line.split("|") for line in text.split("\r") if line]
+    for _ in range(choice.randint(1, 6)):
+        at, to = choice.randrange(1, len(segments)), choice.randint(1, len(segments))
+        act = choice.randrange(9)
+        if act == 0 and len(segments) > 2:
+            segments.pop(at)
+        elif act == 1:
+            segments.insert(to, [*segments[at]])
+        elif act == 2:
+            segments.insert(to, segments.pop(at))
+        elif act == 3:
+            segments.insert(to, choice.choice(choice.choice(MESSAGES).split("\r")[1:-1]).split("|"))
+        else:
+            number = choice.randint(1, len(segments[at]) + 2)
+            segments[at] += [""] * (number + 1 - len(segments[at]))
+            segments[at][number] = choice.choice(ODD)
+    return lines(*map("|".join, segments))
+
+
+@pytest.mark.no_cover
+def test_what_is_made_of_a_spoilt_message_is_valid_and_the_same_again():
+    choice = random.Random(20)
+    for _ in range(40):
+        text, by_table = spoilt(choice, choice.choice(MESSAGES)), choice.random() < 0.5
+        try:
+            conversion = converted(text, by_table=by_table)
+        except InvalidMessage:
+            continue
+        again = converted(text, by_table=by_table)
+        assert again.resources == conversion.resources, text
+        whole = tuple(one for one in conversion.resources if one.mode != "change")
+        found = errors(replace(conversion, resources=whole))
+        assert [one for one in found if "ValueSet/" not in one] == [], text

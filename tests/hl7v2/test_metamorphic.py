@@ -117,6 +117,18 @@ def test_segments_that_no_map_knows_change_nothing(name, added):
     assert made(("\r".join(segments) + "\r").encode("utf-8")) == expected(name)
 
 
+VERSIONS = ["2.1", "2.3", "2.3.1", "2.5", "2.7", "2.9", "2.5.1^CHN", "", "v2.4", "junk"]
+
+
+@settings(max_examples=12)
+@given(name=names, version=st.sampled_from(VERSIONS))
+def test_the_version_changes_nothing_where_the_fields_are_the_same(name, version):
+    header, _, rest = MESSAGES[name].partition("\r")
+    fields = header.split("|")
+    fields[11] = version
+    assert made(f"{'|'.join(fields)}\r{rest}".encode()) == expected(name)
+
+
 def with_more(text: str, more: str) -> str:
     """Return the message with `more` behind each field that holds neither it nor an escape."""
     header, *rest = text.rstrip("\r").split("\r")

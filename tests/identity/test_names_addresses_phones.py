@@ -42,6 +42,8 @@ def test_a_chinese_name_is_split_by_its_family_name(whole, family, given_name):
         "",
         "药师甲",
         "金检验师",
+        "预约平台",
+        "无名氏",
         "欧阳a明",
         "?",
     ],
