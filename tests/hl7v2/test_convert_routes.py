@@ -176,3 +176,21 @@ def test_a_pharmacys_answer_tells_of_prescriptions_and_what_came_of_them(
             assert target(conversion, order) is only(conversion, "MedicationRequest")
         else:
             assert order["identifier"]["value"] == "P1"
+
+
+def test_where_a_dose_was_given_may_be_an_institution_alone():
+    for where, name in (("^^^Clinic1", "Clinic1"), ("R1^^^Clinic1", "R1")):
+        rxa = f"RXA|0|1|20250315||08^HepB^CVX|0.5|mL||||{where}"
+        for kind in ("VXU^V04^VXU_V04", "RAS^O17^RAS_O17"):
+            conversion = made(kind, "ORC|RE||F1", rxa)
+            found = only(conversion, "Location")
+            assert (found["name"], found["identifier"][0]["value"]) == (name, name)
+    dose = only(made("VXU^V04^VXU_V04", "ORC|RE||F1", rxa), "Immunization")
+    assert dose["location"]["reference"]
+
+
+def test_which_dose_of_a_series_a_vaccine_was_is_its_protocol():
+    rxa = "RXA|0|1|20250315||08^HepB^CVX|0.5|mL"
+    told = ("OBX|1|NM|30973-2^dose number^LN|1|2||||||F", "OBX|2|NM|59781-5^valid^LN|1|1||||||F")
+    found = only(made("VXU^V04^VXU_V04", "ORC|RE||F1", rxa, *told), "Immunization")
+    assert found["protocolApplied"] == [{"doseNumberPositiveInt": 2}]

@@ -10,12 +10,13 @@ from typing import Any
 from fhir_hub.hl7v2.calls import orders
 from fhir_hub.hl7v2.datatypes import codes, identifiers, places, texts
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.datatypes.parts import compact, whole
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Message, Segment
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity import systems
 
 _EDUCATION = {
     "69764-9": "documentType",
@@ -67,6 +68,20 @@ def administered_at(place: Place, draft: Draft, paths: Paths) -> Json | None:
     location: Json | None = DATATYPES["Location"](value, context) if value else None
     found = places.address(at, context) if at else None
     return (location or {"resourceType": "Location"}) | {"address": found} if found else location
+
+
+def administered_in(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Location that an institution is (RXA-11.4), where no room in it is named."""
+    name = one_line(place.text(paths[0]))
+    if not name:
+        return None
+    identifier = {"system": systems.location(name), "value": name}
+    return {
+        "resourceType": "Location",
+        "identifier": [identifier],
+        "mode": "instance",
+        "name": name,
+    }
 
 
 def strength(place: Place, draft: Draft, paths: Paths) -> Typed | None:

@@ -39,6 +39,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `other_route` | RXR-1, RXR-2, RXR-4 | extension: another way to give it |
 | `service_start` | TQ1-8, TQ1-6 | dateTime: when a service begins that is over then |
 | `prescription_active` | ORC-1 | active: a stored prescription keeps its state |
+| `administered_in` | RXA-11.4 | Location that the institution is |
 | `as_needed` | TQ1-3, TQ1-10, TQ1-9 | that it is done as needed, or under which condition |
 | `further_dosage` | TQ1-2, TQ1-10, TQ1-11, TQ1-3 … | the dosage of a TQ1 behind the first |
 | `first_pattern` | TQ1-3 | Timing of the first pattern |
@@ -174,6 +175,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
     {
         "information_given": given.information_given,
         "administered_at": given.administered_at,
+        "administered_in": given.administered_in,
         "task_changed": source.task_changed,
         "document_order": given.document_order,
         "strength": given.strength,
