@@ -9,9 +9,11 @@ import pytest
 from whole.running import Mllp
 
 from fhir_hub.cli import journal
+from fhir_hub.store.journal import Received
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIRST = (EXAMPLES / "messages" / "01_ADT_A04_chc_register.hl7").read_bytes()
+OTHER = (EXAMPLES / "messages" / "10_ORU_R01_nat_wujiang.hl7").read_bytes()
 MERGE = (EXAMPLES / "messages" / "03_ADT_A40_tertiary_merge.hl7").read_bytes()
 WITHOUT = MERGE.replace(b"T0099001^^^SHTH01^PI", b"")
 
@@ -79,6 +81,16 @@ async def test_a_text_is_masked_unless_asked_for_which_is_logged(client, hub):
     assert "桂芳" in whole["text"]
     assert masked["text"].count("|") == whole["text"].count("|")
     assert '"event": "message_shown"' in hub.logged.getvalue()
+
+
+async def test_of_a_message_that_waits_is_shown_for_which_of_its_patient(client, hub):
+    for number, raw in enumerate((FIRST, OTHER, FIRST)):
+        sender = ("CHIS", "ZJJCHC", f"W{number}")
+        message = Received("mllp", "|".join(sender), "d", 1, raw, "ADT^A04", *sender)
+        await hub.hub.backend.journal.keep(message)
+    shown = [(await client.get(f"/ops/messages/{number}")).json() for number in (3, 4, 5)]
+
+    assert [one.get("waitsFor") for one in shown] == [None, None, [3]]
 
 
 async def test_messages_are_done_again_corrected_and_let_rest(client, hub):

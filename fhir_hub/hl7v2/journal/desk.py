@@ -61,7 +61,8 @@ class JournalDesk:
     async def message(self, number: int, *, is_masked: bool = True, who: str = "") -> Row:
         """Return a message with its text, masked unless asked otherwise: that is logged.
 
-        Raises `NotFound`.
+        Of one that is not finished also the numbers of those that are done before it, as they came
+        earlier and are about the same patients. Raises `NotFound`.
         """
         entered = await self.found(number)
         text = self.receiver.text_of(entered)
@@ -69,7 +70,18 @@ class JournalDesk:
             text = masked(text, read_header(text))
         else:
             self.log("message_shown", number=number, who=who)
-        return row(entered) | {"text": text.replace("\r\n", "\n").replace("\r", "\n")}
+        before = await self._before(entered) if entered.state == "received" else []
+        waits = {"waitsFor": before} if before else {}
+        return row(entered) | waits | {"text": text.replace("\r\n", "\n").replace("\r", "\n")}
+
+    async def _before(self, entered: Entered) -> list[int]:
+        """Return the oldest that are not finished, came before a message and share a patient."""
+        turns = set(self.receiver.turns_of(entered))
+        left = await self.journal.select(
+            Selection(("received",)), count=_PAGE, is_oldest_first=True, with_raw=True
+        )
+        earlier = [one for one in left if one.number < entered.number]
+        return [one.number for one in earlier if not turns.isdisjoint(self.receiver.turns_of(one))]
 
     async def found(self, number: int) -> Entered:
         """Return the message of that number; raises `NotFound`."""
