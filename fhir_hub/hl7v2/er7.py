@@ -11,6 +11,7 @@ Spec: HL7v2 chapter 2, 2.5 (delimiters), 2.7 (escape sequences); https://www.hl7
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -318,9 +319,9 @@ def unescape(text: str, encoding: Encoding) -> str:
         if pending:
             out.append(_decode(b"".join(pending), encoding.charset))
             pending.clear()
-        if closed and body[:1] in _SPANS and (span := _span(body, parts[position + 1], mark)):
-            out.append(span)
-            position += 2
+        if closed and body[:1] in {"Z", "C", "M"} and (span := _span(parts, position, mark)):
+            out.append(span[0])
+            position = span[1]
             continue
         resolved = _resolve(body, delimiters) if closed else None
         if resolved is None:  # not an escape sequence: the mark is a character
@@ -359,26 +360,28 @@ def _resolve(body: str, delimiters: dict[str, str]) -> str | None:
     return None
 
 
-_SPANS = frozenset("ZCM")
+def _span(parts: list[str], position: int, mark: str) -> tuple[str, int] | None:
+    r"""Return what `\Z..\`, `\C..\` or `\M..\` and the text after it are, and what follows them.
 
-
-def _span(body: str, after: str, mark: str) -> str:
-    r"""Return what `\Z..\`, `\C..\` or `\M..\` and the text after it are, `""` if it is none.
-
-    What follows a shift is in the character set that it designates, where it was sent in seven
-    bits; eight-bit text came decoded, and of it the shift is dropped.
+    What follows a shift, `\X..\` too, is in the character set that it designates, where it was sent
+    in seven bits; eight-bit text came decoded, and of it the shift is dropped.
     """
+    body, after, end = parts[position], parts[position + 1], position + 2
     if body[0] == "Z":
-        return mark + body + mark + after
+        return mark + body + mark + after, end
     if not (shift := _SHIFT.fullmatch(body)):
-        return ""
+        return None
     if not after.isascii():
-        return after
-    octets = b"\x1b" + bytes.fromhex(shift[1]) + after.encode()
-    try:
-        return octets.decode("iso2022_jp_2").translate(_PICTURES)
-    except UnicodeDecodeError:
-        return mark + body + mark + after
+        return after, end
+    run = [after.encode()]
+    while end + 1 < len(parts) and parts[end][:1] == "X" and parts[end + 1].isascii():
+        run += [_hex(parts[end][1:]) or b"\xff", parts[end + 1].encode()]
+        end += 2
+    for octets, behind in ((b"".join(run), end), (run[0], position + 2)):
+        with suppress(UnicodeDecodeError):
+            text = (b"\x1b" + bytes.fromhex(shift[1]) + octets).decode("iso2022_jp_2")
+            return text.translate(_PICTURES), behind
+    return mark + body + mark + after, position + 2
 
 
 def _hex(digits: str) -> bytes | None:
