@@ -345,6 +345,11 @@ def test_any_bytes_are_text_or_refused(raw, forced):
         assert encode("女", decoded.charset)
 
 
+def test_three_common_signs_in_gbk_that_could_be_two_ideographs_in_utf_8_are_themselves():
+    text = message("GBK", "涓ｄ汉") + "OBR|1|患者\r"
+    assert decode(text.encode("gbk")).text == text
+
+
 _HAN = st.text(st.sampled_from([chr(c) for c in range(0x4E00, 0x9FA6)]), min_size=1, max_size=8)
 
 

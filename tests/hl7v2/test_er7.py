@@ -162,6 +162,7 @@ def test_null_is_two_quotes_and_empty_is_nothing():
         (r"\.fi\a\.nf\b\.ce\c", "ab\nc"),
         (r"\X41\\X42\C", "ABC"),
         (r"\X4142\C", "ABC"),
+        ("C\\X4142\\", "CAB"),  # nothing behind it
         (r"\X41\\X07\C\X0D0A00\ ", "A␇C\r\n␀ "),
         (r"\X41\\F\\X42\C", "A|BC"),
         (r"\X4\ \XZZ\ \X\ ", r"\X4\ \XZZ\ \X\ "),
