@@ -4,7 +4,7 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ROL, PRT); HL7v2 chapters 3, 6 a
 """
 
 import pytest
-from conversion_parts import converted, errors, every, lines, of_type, only, target
+from conversion_parts import converted, errors, every, lines, of_type, only, states, target
 
 MSH = "MSH|^~\\&|HIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5.1"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F||||||||||A7"
@@ -206,3 +206,15 @@ def test_a_participation_that_ends_before_it_begins_has_no_end(by_table):
     order = ("ORC|RE|P1", "OBR|1|P1||X^Y", "OBX|1|NM|K^k||4|||||F", f"PRT|1|AD||AT|{DOCTOR}")
     result = made("ORU^R01^ORU_R01", *order, by_table=by_table)
     assert errors(result) == []
+
+
+def test_the_facility_that_orders_is_kept_beside_who_orders():
+    orc = "ORC|NW|P9^HIS||||||||||D7^李^强" + "|" * 9 + "朱家角卫生院^^ZJJ"
+    stored = made("OML^O21^OML_O21", orc, "OBR|1|P9^HIS||GLU^血糖^L")
+    order = only(stored, "ServiceRequest")
+    assert target(stored, order["requester"])["resourceType"] == "Practitioner"
+    named = [one for one in order["extension"] if one["url"].endswith("/order-facility")]
+    assert [target(stored, one["valueReference"])["name"] for one in named] == ["朱家角卫生院"]
+    assert {state for (path, _), state in states(stored).items() if path == "ORC-21.1"} == {
+        "mapped"
+    }
