@@ -109,7 +109,7 @@ def test_a_message_may_have_no_control_id(raw):
     ],
 )
 def test_an_acknowledgment_says_its_code_and_its_reason(answer, expected):
-    assert read_answer(answer) == expected
+    assert read_answer(answer) == expected._replace(answer=answer.decode())
     assert read_answer(answer).is_accepted == (expected.ack_code in ("AA", "CA"))
 
 
@@ -128,7 +128,8 @@ async def test_messages_are_answered_one_after_the_other(listen):
 
     results = await sent(await listen(handle), message("a"), message("b"))
 
-    assert results == [Result("a", "AA"), Result("b", "AA")]
+    assert [one[:3] for one in results] == [("a", "AA", ""), ("b", "AA", "")]
+    assert results[1].answer.endswith("MSA|AA|b\r")
     assert heard == [message("a"), message("b")]
 
 
