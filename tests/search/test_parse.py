@@ -136,6 +136,9 @@ def test_a_star_is_every_parameter_that_may_point_here(read):
     assert {one.resource_type for one in found} == {"Observation"}
     found = read("Patient?_revinclude=Observation:*:Device").revincludes
     assert Include("Observation", "device", "Device") in found
+    # what an included resource is may be pointed at by parameters that cannot point at a Patient
+    found = read("Patient?_revinclude:iterate=DiagnosticReport:*").revincludes
+    assert Include("DiagnosticReport", "result", "", iterate=True) in found
 
 
 @pytest.mark.parametrize(
