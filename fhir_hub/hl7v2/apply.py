@@ -84,7 +84,7 @@ async def apply(
     led = await _led(unit, things, rewriting)
     routes = {one.address: one.through for one in patients if one.through}
     await snapshots.compare(things, conversion.snapshots, telling)
-    _keep(things, conversion.teller.event)
+    await _keep(things, conversion.teller.event, telling)
     records = [thing for thing in things if thing.resource_type in RECORDS]
     moves.name_numbers(records, patients)
     facts = [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]
@@ -128,10 +128,10 @@ async def _led(unit: Unit, things: Sequence[Thing], rewriting: Rewriting) -> Rew
     return Rewriting({**rewriting.addresses, **into}) if into else rewriting
 
 
-def _keep(things: Sequence[Thing], event: str) -> None:
+async def _keep(things: Sequence[Thing], event: str, telling: Telling) -> None:
     """Leave what is stored as it is where the event says nothing of it, though the message does."""
     moves.keep_class(things, event)
-    moves.mark(things, event)
+    await moves.mark(things, event, telling)
     bookings.keep_over(things, event)
 
 

@@ -35,8 +35,8 @@ def remembered(
 
     `filled` is what is `stored` with what it adds, `later` what its teller told since.
     """
-    told = told_at(stored, teller)
-    at, until = (instant(from_microseconds(moment)) for moment in (teller.time, told))
+    span = teller.time, _told_again(stored, teller, later)
+    at, until = (instant(from_microseconds(moment)) for moment in span)
     is_state = teller.event in visits.OF_STATE
     if is_state and later.events and visits.OF_STATE.isdisjoint(later.events):
         result = _in_state(stored, filled, new, teller)
@@ -47,6 +47,14 @@ def remembered(
     _set_attending(result, stored, new, later, (at, until))
     _set_beds(result, stored, new, teller, later, (at, until))
     return result
+
+
+def _told_again(stored: Resource, teller: Teller, later: Told) -> int:
+    """Return when the visit was told again: as the stamp says, else when nothing new was."""
+    if (told := told_at(stored, teller)) > teller.time:
+        return told
+    since = (time for time, _ in later.all_events if time > teller.time)
+    return min(since, default=teller.time)
 
 
 def _in_state(stored: Resource, filled: Resource, new: Resource, teller: Teller) -> Resource:

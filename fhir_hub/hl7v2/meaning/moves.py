@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import with_resource
 from fhir_hub.hl7v2.meaning import numbers_moved
+from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.things import Thing, is_anothers, patients_of
 from fhir_hub.identity import match, merging, review_tasks, systems
 from fhir_hub.identity.match import Number
@@ -39,12 +40,18 @@ def keep_class(things: Sequence[Thing], event: str) -> None:
             thing.converted = thing.converted._replace(resource=rest)
 
 
-def mark(things: Sequence[Thing], event: str) -> None:
-    """Tag a visit or an account that moves with whom it leaves: messages may still name her."""
+async def mark(things: Sequence[Thing], event: str, telling: Telling) -> None:
+    """Tag a visit or an account that moves with whom it leaves: messages may still name her.
+
+    One that was moved since stays where it is.
+    """
     urls = {url: one.address for one in things for url in one.full_urls}
     for thing in things:
         if thing.key[0] != _MOVED.get(event) or not thing.stored:
             continue
+        if event != "A43" and await telling.has_since((event,), thing.key):
+            rest = {name: part for name, part in thing.resource.items() if name != "subject"}
+            thing.converted = with_resource(thing.converted, rest)
         to = {urls.get(one, one) for one in patients_of(thing.resource)}
         for address in patients_of(thing.stored):
             if address in to:
@@ -185,6 +192,7 @@ async def follow(
                 old, new = _target(thing.stored, "subject"), _target(thing.resource, "subject")
                 if old and new:
                     changes = {old: addresses.get(new, new)}
+                    await _move(unit, thing, changes)
                     await _re_point(unit, thing, changes, known)
                     if event == "A44":
                         await _take_visits(unit, thing, changes, known)
@@ -251,6 +259,16 @@ async def _take_visits(
         if visit and of in ("", account.address):
             await _change(unit, visit, changes)
             await _lead(unit, "Encounter", address, changes, known)
+
+
+async def _move(unit: Unit, thing: Thing, changes: Mapping[str, str]) -> None:
+    """Stage a thing with its patient changed, where an older message left her as she was."""
+    current = await unit.current(thing.key)
+    if current is None:
+        return
+    whose = patients_of(fhirjson.loads(current.content))
+    if any(changes.get(one, one) != one for one in whose):
+        await _change(unit, current, changes)
 
 
 async def _re_point(

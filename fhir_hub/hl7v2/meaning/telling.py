@@ -116,10 +116,11 @@ class Telling:
         if stored["resourceType"] == "Patient" and patients.is_of_several(stored, teller):
             return self._of_several(stored, converted, is_older=is_older)
         is_foreign = is_told_by_another(stored, teller)
-        if is_older or (is_foreign and self._is_outranked(stored)):
+        is_outranked = is_foreign and self._is_outranked(stored)
+        if is_older or is_outranked:
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
-            if later is not None:
+            if later is not None and not is_outranked:
                 filled = _with_state(stored, filled, converted.resource, teller, later)
             return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)

@@ -32,6 +32,11 @@ STORIES = {
         ("A02", "1000", inpatient("B2")),
         ("A03", "1200", inpatient("B2", f45="20250314120000")),
     ],
+    "a transfer, of which an update says nothing": [
+        ("A01", "0900", inpatient("B1", f44=ADMITTED)),
+        ("A02", "1000", inpatient("B2")),
+        ("A08", "1200", inpatient()),
+    ],
     "a transfer is cancelled": [
         ("A01", "0900", inpatient("B1", f44=ADMITTED)),
         ("A02", "1000", inpatient("B2")),

@@ -4,7 +4,7 @@ Spec: DOMAIN 0.12; v2/02_ADT_A08_tertiary_quirky.expected.md
 """
 
 import pytest
-from meaning_parts import person, segment
+from meaning_parts import person, segment, visit
 
 from fhir_hub.store.base import Key
 
@@ -167,3 +167,19 @@ async def test_the_centre_of_one_institution_stands_beside_the_doctor_of_another
     found = (await only("Patient"))["generalPractitioner"]
     kinds = sorted(one["reference"].partition("/")[0] for one in found)
     assert kinds == ["Organization", "Practitioner"]
+
+
+async def test_what_another_institution_tells_late_of_a_trusted_ones_visit_ends_nothing(
+    say, only, trusted
+):
+    trusted.append("SHTH01")
+    of = {"f2": "I", "f3": "W1^R1^B1^SHTH01", "f19": "V1^^^SHTH01"}
+    await say("ADT^A01", "0900", person(), visit(**of))
+    before = await only("Encounter")
+    other, over = {**of, "f3": "W1^R1^B7^SHTH01"}, {"f36": "01", "f45": "20250314110000"}
+    await say("ADT^A08", "1200", person(), visit(**other), by="HIS|OTHER")
+    await say("ADT^A03", "1100", person(), visit(**other, **over), by="HIS|OTHER")
+
+    after = await only("Encounter")
+    told = ("status", "location", "statusHistory", "period", "hospitalization")
+    assert [after.get(name) for name in told] == [before.get(name) for name in told]
