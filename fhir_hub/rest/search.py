@@ -122,11 +122,12 @@ async def _absent_lists(asked: SearchRequest, service: Service) -> list[Issue]:
     """
     texts = [value for name, value in asked.used if name == LIST]
     ids = dict.fromkeys(one.removeprefix("List/") for text in texts for one in text.split(","))
-    stored = {one: await service.repository.store.read(Key("List", one)) for one in ids}
+    stored = await service.repository.store.read_many([Key("List", one) for one in ids])
+    there = {one.logical_id for one in stored}
     return [
         Issue("not-found", f"{LIST}: there is no List with the id {name}", severity="warning")
-        for name, found in stored.items()
-        if found is None or found.is_deleted
+        for name in ids
+        if name not in there
     ]
 
 

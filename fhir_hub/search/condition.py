@@ -8,7 +8,8 @@ Spec: https://hl7.org/fhir/R4/search.html#chaining, #has and #modifiers
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from contextlib import nullcontext
+from functools import partial
 from math import prod
 from typing import NamedTuple, ParamSpec
 
@@ -17,11 +18,12 @@ from fhir_hub.nearest import nearest
 from fhir_hub.r4.references import is_id
 from fhir_hub.search.absence import missing
 from fhir_hub.search.advice import no_modifier, no_type
+from fhir_hub.search.asked_codes import AskedCodes
 from fhir_hub.search.contained import contained_plans
 from fhir_hub.search.context import Context
 from fhir_hub.search.entry import Kind
 from fhir_hub.search.full_text import words_plan
-from fhir_hub.search.kinds import composite, reference, uri
+from fhir_hub.search.kinds import composite, uri
 from fhir_hub.search.kinds.modifier import Meaning, Modifier
 from fhir_hub.search.kinds.table import KINDS
 from fhir_hub.search.kinds.values import split, unescape
@@ -43,6 +45,7 @@ from fhir_hub.search.plan import (
     gathered,
     some,
 )
+from fhir_hub.search.pointing import forms_of, narrowed, typed
 
 P = ParamSpec("P")
 HAS = "_has"
@@ -75,14 +78,18 @@ class Ask(NamedTuple):
 class Conditions:
     """Reads conditions in one context. `others` are names that may be meant too, for advice.
 
-    `tests` counts what the values of all of them ask.
+    `tests` counts what the values of all of them ask; `codes` are those that others ask with them.
     """
 
     def __init__(
-        self, parameters: Parameters, context: Context, others: Sequence[str] = ()
+        self,
+        parameters: Parameters,
+        context: Context,
+        others: Sequence[str] = (),
+        codes: AskedCodes | None = None,
     ) -> None:
         self._parameters, self._context, self._others = parameters, context, others
-        self._left = _MOST_LINKS
+        self._left, self._codes = _MOST_LINKS, codes or AskedCodes()
         self.tests = 0
 
     def plan(self, resource_type: str, name: str, text: str, depth: int = 0) -> Plan:
@@ -164,7 +171,8 @@ class Conditions:
 
         Raises `InvalidResource` for no such value, `UnknownParameter` for no such modifier.
         """
-        if modifier or len(text) > _SHORT:
+        is_open = parameter.codes is not None and self._codes.is_of_several
+        if modifier or is_open or len(text) > _SHORT:
             return self._condition(parameter, modifier, text)
         # what most clients ask: the same few codes and days, read once
         context, read = self._context, self._parameters.read
@@ -195,7 +203,7 @@ class Conditions:
             return any_of(self._named_so(parameter, value) for value in _values(text))
         rules = KINDS[parameter.kind]
         if parameter.kind == "reference" and modifier in self._types():
-            parameter, modifier = _narrowed(parameter, modifier), ""
+            parameter, modifier = narrowed(parameter, modifier), ""
         row = rules.modifiers.get(modifier)
         if row is None or not _is_for(row, parameter):
             known = [
@@ -233,7 +241,8 @@ class Conditions:
         is_boolean = types == {"boolean"}
         known = parameter.targets, parameter.implied, parameter.is_contact, is_boolean
         is_text = "string" in types
-        return Meaning(self._context, *known, parameter.is_mime, is_text, parameter.codes)
+        check = None if parameter.codes is None else partial(self._codes.check, parameter)
+        return Meaning(self._context, *known, parameter.is_mime, is_text, check)
 
     def _words(self, parameter: Parameter, text: str) -> Plan:
         values = _values(text)
@@ -264,8 +273,8 @@ class Conditions:
         name of the chain.
         """
         first, _, modifier = head.partition(":")
-        parameter = _typed(self.parameter(resource_type, first), modifier, self._types())
-        forms = _forms(parameter)
+        parameter = typed(self.parameter(resource_type, first), modifier, self._types())
+        forms = forms_of(parameter)
         # R4 search.html#chaining: of all types that it may refer to, those with the parameter
         targets = [
             target
@@ -280,13 +289,14 @@ class Conditions:
             self._refuse_chain(parameter.targets, code)
         plans: dict[Plan, list[str]] = {}
         problem: FhirError | None = None
-        for target in targets or parameter.targets[:1]:
-            try:
-                plans.setdefault(plan_of(target), []).append(target)
-            except _TooWide:
-                raise
-            except (UnknownParameter, InvalidParameter) as error:
-                problem = problem or error
+        with self._codes.of_several() if len(targets) > 1 else nullcontext():
+            for target in targets or parameter.targets[:1]:
+                try:
+                    plans.setdefault(plan_of(target), []).append(target)
+                except _TooWide:
+                    raise
+                except (UnknownParameter, InvalidParameter) as error:
+                    problem = problem or error
         if not plans and problem:
             raise problem
         links = [
@@ -329,7 +339,7 @@ class Conditions:
         plan = self.named(source, rest, ask, depth + 1)
         return any_of(
             LinkedBy(source, index, plan, is_canonical)
-            for is_canonical in _forms(parameter)
+            for is_canonical in forms_of(parameter)
             for index in parameter.indexes
         )
 
@@ -357,33 +367,6 @@ def _named(code: str, read: Callable[P, Plan], *given: P.args, **named: P.kwargs
 def _is_for(row: Modifier, parameter: Parameter) -> bool:
     """Say whether a modifier is for the types that the parameter's values have."""
     return not row.types or any(path.type in row.types for path in parameter.paths)
-
-
-def _typed(parameter: Parameter, modifier: str, types: frozenset[str]) -> Parameter:
-    """Return the reference that a chain goes through, narrowed to the type after the colon."""
-    code = parameter.code
-    if parameter.kind != "reference":
-        raise UnknownParameter(f"{code} is no reference: nothing can follow it after a point")
-    if not modifier:
-        return parameter
-    if modifier not in types:
-        raise UnknownParameter(no_type(code, modifier, types))
-    try:
-        return _narrowed(parameter, modifier)
-    except InvalidResource as error:
-        raise InvalidParameter(f"{code}: {error}") from None
-
-
-def _forms(parameter: Parameter) -> list[bool]:
-    """Return how a parameter refers: by address (False), by canonical url (True), or both ways."""
-    known = {path.type in reference.CANONICAL for path in parameter.paths}
-    return sorted(known) or [False]
-
-
-def _narrowed(parameter: Parameter, resource_type: str) -> Parameter:
-    if resource_type not in parameter.targets:
-        raise InvalidResource(f"does not refer to {resource_type}")
-    return replace(parameter, targets=(resource_type,), is_restricted=True)
 
 
 def _values(text: str) -> list[str]:

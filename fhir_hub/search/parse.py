@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from fhir_hub.errors import FhirError, InvalidParameter, Issue, UnknownParameter
 from fhir_hub.nearest import did_you_mean
 from fhir_hub.search.advice import no_type
+from fhir_hub.search.asked_codes import AskedCodes
 from fhir_hub.search.condition import HAS, LIST, MOST_VALUES, Conditions
 from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.filter import FILTER, filter_plan
@@ -279,12 +280,14 @@ class _Reading:
             self._add_tests(conditions.tests)
             return plan
         plans: dict[Plan, list[str]] = {}
-        for one in self.resource_types:
-            conditions = Conditions(self.parameters, self.context, _ADVICE)
-            plan = _plan(conditions, one, name, value)
-            if plan not in plans:
-                self._add_tests(conditions.tests)
-            plans.setdefault(plan, []).append(one)
+        codes = AskedCodes()
+        with codes.of_several():
+            for one in self.resource_types:
+                conditions = Conditions(self.parameters, self.context, _ADVICE, codes)
+                plan = _plan(conditions, one, name, value)
+                if plan not in plans:
+                    self._add_tests(conditions.tests)
+                plans.setdefault(plan, []).append(one)
         if len(plans) == 1:
             return next(iter(plans))
         # what a name means in one type is not asked of another

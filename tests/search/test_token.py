@@ -260,3 +260,47 @@ def test_a_code_that_its_element_cannot_have_is_refused(find, query, said):
 )
 def test_a_code_that_may_stand_there_is_at_worst_not_found(find, query, expected):
     assert "".join(find(PATIENTS, query)) == expected
+
+
+VISIT = {"resourceType": "Encounter", "id": "e", "status": "finished"}
+RESULT = {"resourceType": "Observation", "id": "o", "status": "final"}
+WITNESSES = [
+    VISIT,
+    RESULT,
+    *(
+        {"resourceType": "Provenance", "target": [{"reference": address}]}
+        for address in ("Encounter/e", "Observation/o")
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?_type=Observation,Encounter&status=finished", "e"),
+        ("?_type=Observation,Encounter&status=finished,final", "eo"),
+        ("?_type=Observation,Encounter&status:not=final", "e"),
+        ("?_type=Observation,Encounter&_filter=status eq finished or status eq final", "eo"),
+        ("Provenance?target.status=finished,final", "34"),
+        ("Provenance?target.status:not=finished", "4"),
+        ("Provenance?_filter=target.status ne finished", "4"),
+        ("Provenance?target:Observation.status=final", "4"),
+    ],
+)
+def test_a_code_that_one_of_several_types_can_have_is_asked_of_all(find, query, expected):
+    assert "".join(find(WITNESSES, query)) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?_type=Observation,Encounter&status=finished,finall",
+        "?_type=Observation,Encounter&_filter=status eq finall",
+        "Provenance?target.status=finished,finall",
+        "Provenance?target.status:not=finall",
+        "Provenance?target:Observation.status=finall",
+    ],
+)
+def test_a_code_that_none_of_several_types_can_have_is_refused(find, query):
+    with pytest.raises(InvalidParameter, match=r"status: R4 has no such code here; did you mean"):
+        find(WITNESSES, query)

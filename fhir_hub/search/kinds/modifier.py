@@ -20,7 +20,8 @@ class Meaning(NamedTuple):
     `targets` are the types that a reference may point at, `implied` the systems that a code
     need not name; `is_contact` says that the parameter's values are contact points, `is_boolean`
     that they are true or false, `is_mime` that they are MIME types, `is_text` that they are texts,
-    which are compared whatever their case. `codes` are all that they may be, None if any may be.
+    which are compared whatever their case. `check` raises `InvalidResource` for a code that none of
+    them can be; None if any may be.
     """
 
     context: Context
@@ -30,7 +31,7 @@ class Meaning(NamedTuple):
     is_boolean: bool = False
     is_mime: bool = False
     is_text: bool = False
-    codes: frozenset[str] | None = None
+    check: Callable[[str], None] | None = None
 
 
 Reader = Callable[[str, Meaning], tuple[Test, ...]]

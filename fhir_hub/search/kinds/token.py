@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
-from fhir_hub.nearest import did_you_mean
 from fhir_hub.search.context import Context, Terms
 from fhir_hub.search.entry import Entry, entry_of, is_part_name
 from fhir_hub.search.kinds import string
@@ -26,7 +25,6 @@ Aliases = Mapping[str, str]
 
 _NUMBER_SIGNS = str.maketrans("", "", " -().+\t\u00a0\u3000\uff08\uff09\uff0d\uff0b")
 _SHORTEST = 5
-_MOST_CODES = 12
 
 
 def adder(parameter: str, fhir_type: str, context: Context) -> Add:
@@ -183,8 +181,8 @@ def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
     parts = [unescape(part) for part in split(text, "|")]
     if meaning.is_boolean and parts[-1] not in ("true", "false"):
         raise InvalidResource("a value is true or false")
-    if meaning.codes is not None and parts[-1] and parts[-1] not in meaning.codes:
-        raise InvalidResource(_no_code(parts[-1], meaning.codes))
+    if meaning.check is not None and parts[-1]:
+        meaning.check(parts[-1])
     if len(parts) == 1:
         other = telephone(parts[0]) if meaning.is_contact else ""
         if meaning.is_text:
@@ -198,12 +196,6 @@ def equals(text: str, meaning: Meaning) -> tuple[Test, ...]:
     if system in meaning.implied:
         tests = (*tests, Is(code or None, ""))
     return tests
-
-
-def _no_code(code: str, known: frozenset[str]) -> str:
-    some = ", ".join(sorted(known)[:_MOST_CODES])
-    more = f" and {len(known) - _MOST_CODES} more" if len(known) > _MOST_CODES else ""
-    return f"R4 has no such code here{did_you_mean(code, known, f'there are {some}{more}')}"
 
 
 def of_type(text: str, _: Meaning) -> tuple[Test, ...]:
