@@ -189,6 +189,28 @@ def test_bare_codes_of_documents_charges_and_procedures_are_hl7s():
     assert [one["coding"][0]["system"][-7:] for one in kinds] == ["v2-0270", "v2-0017", "v2-0230"]
 
 
+@pytest.mark.parametrize("table", [True, False])
+def test_a_code_with_a_chinese_name_is_of_the_senders_own_list(table):
+    document = segment("TXA", f1="1", f2="OP^门诊病历", f12="D1")  # of HL7 an operative report
+    visit = segment(
+        "PV1", f1="1", f2="I", f4="急诊入院", f13="是", f14="9^其他", f19="V1", f36="2^转院"
+    )
+    segments = (document, visit, "OBX|1|TX|X^Y^L||a")
+    told = lines(TABLE_MSH.format("MDM^T02^MDM_T02"), PID, *segments)
+    conversion = converted(told, by_table=table)
+    encounter = only(conversion, "Encounter")
+    found = [only(conversion, "DocumentReference")["type"], encounter["type"][0]]
+    stay = encounter["hospitalization"]
+    found += [stay[name] for name in ("reAdmission", "admitSource", "dischargeDisposition")]
+    told = [(one["code"], one["system"][-6:]) for each in found for one in each["coding"]]
+    assert told == [(code, "/local") for code in ("OP", "急诊入院", "是", "9", "2")]
+
+
+def test_a_chinese_name_counts_beside_a_code_that_hl7s_table_does_not_have():
+    told = lines(TABLE_MSH.format(ADT), PID, "PV1|1|02^住院^HL70004")
+    assert only(converted(told), "Encounter")["class"]["code"] == "IMP"
+
+
 @pytest.mark.parametrize(
     ("number", "name", "called"),
     [

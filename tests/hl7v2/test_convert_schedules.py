@@ -129,6 +129,15 @@ def test_a_schedule_is_of_its_own_order():
         ("PRNBID", {"frequency": 2, "period": 1, "periodUnit": "d"}),
         ("Q6H PRN", {"frequency": 1, "period": 6, "periodUnit": "h"}),
         ("PRN Q5H", {"frequency": 1, "period": 5, "periodUnit": "h"}),
+        ("QD、PRN", {"frequency": 1, "period": 1, "periodUnit": "d"}),
+        ("必要时，每日三次", {"frequency": 3, "period": 1, "periodUnit": "d"}),
+        ("每日3次", {"frequency": 3, "period": 1, "periodUnit": "d"}),
+        ("一天五次", {"frequency": 5, "period": 1, "periodUnit": "d"}),
+        ("5次/天", {"frequency": 5, "period": 1, "periodUnit": "d"}),
+        ("每八小时一次", {"frequency": 1, "period": 8, "periodUnit": "h"}),
+        ("每十二小时", {"frequency": 1, "period": 12, "periodUnit": "h"}),
+        ("1次/2周", {"frequency": 1, "period": 2, "periodUnit": "wk"}),
+        ("ST", {"count": 1}),
     ],
 )
 def test_a_pattern_is_read(pattern, repeat):
@@ -143,12 +152,27 @@ def test_hours_beside_an_event_stay_the_name_of_the_pattern():
     assert "timeOfDay" not in timing["repeat"]
 
 
+def test_how_often_stands_in_the_name_of_a_hospitals_own_code():
+    timing = order("ORC|NW|P1", "TQ1|1||7&必要时 每日三次&99FRQ", OBR)["occurrenceTiming"]
+    assert timing["repeat"] == {"frequency": 3, "period": 1, "periodUnit": "d"}
+    assert timing["code"] == {"text": "必要时 每日三次"}
+
+
+@pytest.mark.parametrize("pattern", ["每周二", "0次/日", "每0小时", "8小时", "不必要时"])
+def test_what_is_no_pattern_stays_its_text(pattern):
+    timing = order("ORC|NW|P1", f"TQ1|1||{pattern}", OBR)["occurrenceTiming"]
+    assert timing == {"code": {"text": pattern}}
+
+
 @pytest.mark.parametrize(
     ("pattern", "condition", "as_needed"),
     [
         ("PRN", "", ("asNeededBoolean", True)),
         ("Q6H PRN", "pain", ("asNeededCodeableConcept", {"text": "pain"})),
         ("必要时", "", ("asNeededBoolean", True)),
+        ("SOS", "", ("asNeededBoolean", True)),
+        ("12&必要时&99FRQ", "疼痛", ("asNeededCodeableConcept", {"text": "疼痛"})),
+        ("不必要时", "", None),
         ("BID", "", None),
     ],
 )

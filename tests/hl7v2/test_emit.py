@@ -9,7 +9,7 @@ from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.emit.calls import INVERSES, SILENT
 from fhir_hub.hl7v2.emit.emit import Receiver
 from fhir_hub.hl7v2.emit.resources import Resources
-from fhir_hub.hl7v2.emit.write_codes import sources_of
+from fhir_hub.hl7v2.emit.write_codes import sources_of, table_sources
 from fhir_hub.hl7v2.emit.writers import WRITERS
 
 PATIENT = {
@@ -192,6 +192,15 @@ def test_the_preferred_code_of_a_table_is_the_first_that_its_file_lists():
     assert sources_of(tables["AdministrativeSex"], "male")[0] == "M"
     assert sources_of(tables["AppointmentStatus"], "noshow")[0] == "Noshow"
     assert sources_of(tables["MaritalStatus"], "L")[:2] == ["A", "E"]
+
+
+@pytest.mark.parametrize(("name", "found"), [("Physician referral", ["1"]), ("医生转诊", [])])
+def test_a_code_of_an_open_table_stands_alone_unless_its_name_would_make_it_another(name, found):
+    table = emit_parts.mappings().program_of("ADT_A01").scope.tables["AdmitSource"]
+    assert (
+        table_sources({"coding": [{"system": table.system, "code": "1"}], "text": name}, table)
+        == found
+    )
 
 
 def test_each_datatype_has_its_writer_and_an_inverse_is_of_a_call():

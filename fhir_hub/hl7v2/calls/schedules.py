@@ -32,8 +32,8 @@ def as_needed(place: Place, draft: Draft, paths: Paths) -> Typed | None:
     The paths are the pattern, the condition and the priority. An order that is no medicine may have
     a condition without a mark (PRN): it is done under that.
     """
-    pattern, condition, priority = (place.text(path) for path in paths)
-    is_marked = patterns.is_as_needed(pattern) or priority.upper() == "PRN"
+    pattern, condition, priority = place.value(paths[0]), *map(place.text, paths[1:])
+    is_marked = priority.upper() == "PRN" or bool(pattern and patterns.is_as_needed(pattern))
     text = one_line(condition)
     if text and (is_marked or draft.resource["resourceType"] == "ServiceRequest"):
         return Typed("CodeableConcept", {"text": text})

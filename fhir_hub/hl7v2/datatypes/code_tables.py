@@ -7,6 +7,7 @@ default = "unknown"                             # what any other source code mea
 open    = true                                  # a bare code not listed is of `system` (optional)
                                                 # or a list: if it is one of these
 shape   = "[A-Za-z]{2,3}"                       # and if it looks like this (optional)
+english = true                                  # and if no Chinese name is beside it (optional)
 closed  = true                                  # R4 allows no other code (optional)
 standard = ["M", "F"]                           # what a strict sender may write (optional)
 
@@ -33,7 +34,8 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes.context import Coded, Table, table_key
 
 _KEYS = {"closed", "source", "system", "default", "open", "shape", "map", "display", "row"} | {
-    "standard"
+    "standard",
+    "english",
 }
 _ROW_KEYS = {"from", "code", "display", "system"}
 
@@ -74,7 +76,6 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
     for number, code in enumerate(others, start=1):
         _text(name, f"open {number}", code)
     is_closed = document.get("closed") is True
-    shape = _text(name, "shape", document.get("shape", ""))
     return Table(
         name,
         system,
@@ -85,8 +86,9 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
         standard,
         is_closed,
         {table_key(code): code for code in others},
-        _pattern(name, shape) if shape else None,
+        _pattern(name, _text(name, "shape", document.get("shape", ""))),
         any("#" in source for source in rows),
+        document.get("english") is True,
     )
 
 
@@ -103,9 +105,9 @@ def _add(name: str, rows: dict[str, Coded], source: str, coded: Coded) -> None:
     rows[key] = coded
 
 
-def _pattern(name: str, shape: str) -> re.Pattern[str]:
+def _pattern(name: str, shape: str) -> re.Pattern[str] | None:
     try:
-        return re.compile(shape)
+        return re.compile(shape) if shape else None
     except re.error as error:
         raise ValueError(f"table {name}: `shape` is no regular expression: {error}") from None
 

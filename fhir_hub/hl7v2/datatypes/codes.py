@@ -133,16 +133,19 @@ def look_up(value: Value, table: Table) -> Coded | None:
     """Return what a table says of a value: the first part that it lists, else its default.
 
     An open table takes a bare code that it does not list as one of its system, another the codes
-    that it names beside. Of a code of an HL7 table its name says no other.
+    that it names beside. Of a code of an HL7 table its name says no other, unless it is Chinese:
+    HL7 has none, so the code is not from there.
     """
     value = _coded(value)
-    for component in (1, 4) if part(value, 3).startswith(_HL7) else (1, 4, 2, 5, 9):
+    is_hl7 = part(value, 3).startswith(_HL7)
+    for component in (1, 4, 2, 5, 9):
         text = part(value, component)
-        if text and table.knows(text):
+        is_told = component in (1, 4) or not is_hl7 or not text.isascii()
+        if text and is_told and table.knows(text):
             return table.get(text)
     if table.is_open or table.others:
         bare = one_line(part(value, 1)) if not part(value, 3) else ""
-        if bare and (code := table.taken(bare)):
+        if bare and (code := table.taken(bare, part(value, 2))):
             return Coded(code, part(value, 2), table.system)
     return table.default if value else None
 

@@ -42,7 +42,8 @@ class Table:
 
     `default` is what any other code means; without it such a code has no meaning here. In an
     open table a bare code that is not listed is a code of `system` all the same, elsewhere one of
-    `others` is (by `table_key`); it must look like `shape`, if there is one. `spelled` has the
+    `others` is (by `table_key`); it must look like `shape`, if there is one, and in a table that
+    `is_english` have no name in Chinese: that is of a list of the sender's own. `spelled` has the
     source codes as the file writes them, for messages that we write. `standard` are the codes
     that HL7 itself has, where that matters; elsewhere every ASCII code may be one. A closed table
     is of an element to which R4 binds its codes: another is left out. In one that
@@ -60,13 +61,16 @@ class Table:
     others: Mapping[str, str] = field(default_factory=dict)
     shape: re.Pattern[str] | None = None
     is_numbered: bool = False
+    is_english: bool = False
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""
         return self.rows.get(self._key(code) if self.is_numbered else table_key(code), self.default)
 
-    def taken(self, code: str) -> str:
+    def taken(self, code: str, name: str = "") -> str:
         """Return the code of `system` that a bare one is which is not listed, `""` if none."""
+        if not code.isascii() or (self.is_english and not name.isascii()):
+            return ""
         if self.shape is not None and not self.shape.fullmatch(code):
             return ""
         return code if self.is_open else self.others.get(table_key(code), "")

@@ -8,20 +8,37 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#Timing; HL7v2 table 0335
 """
 
 import re
+from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import codes, quantities, units
-from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table
+from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table, table_key
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.er7 import Value
 
 TABLE = "TimingRepeat"
 _EVERY = re.compile(r"Q(\d{1,3})([SMHDWL])", re.ASCII)
-_TIMES_A_DAY = re.compile(r"(\d{1,2})(?:ID|X/D|XD|/D|次/日|次/天)", re.ASCII)
+_TIMES_A_DAY = re.compile(r"(\d{1,2})(?:ID|X/D|XD|/D)", re.ASCII)
 _BETWEEN = re.compile(r"Q(\d{1,3})-(\d{1,3})([SMHDWL])", re.ASCII)
 _ON_DAYS = re.compile(r"Q(\d{0,2})J([1-7]{1,7})", re.ASCII)
 _TIMES_A_WEEK = re.compile(r"(\d{1,2})X/?W(?:K|EEK)?", re.ASCII)
-_AS_NEEDED = re.compile(r"^PRN[ _/-]*|[ _/-]*PRN$|[ ,,]*(?:必要时|需要时)[ ,,]*", re.ASCII)
+_AS_NEEDED = re.compile(
+    r"^SOS$|^PRN[ ,、_/-]*|[ ,、_/-]*PRN$|[ ,、]*(?<!不)(?:必要时|需要时)[ ,、]*", re.ASCII
+)
+_CHINESE_UNITS = MappingProxyType(
+    {"分钟": "min", "小时": "h", "日": "d", "天": "d", "周": "wk", "星期": "wk", "月": "mo"}
+)
+_CHINESE_UNIT = "|".join(_CHINESE_UNITS)
+_CHINESE = tuple(
+    re.compile(pattern.replace("UNIT", f"(?P<unit>{_CHINESE_UNIT})"), re.ASCII)
+    for pattern in (
+        r"每?(?P<period>\d{0,2})个?UNIT(?P<frequency>\d{1,2})次",  # 每日3次, 1日3次, 每8小时1次
+        r"每(?P<period>\d{0,2})个?UNIT(?P<frequency>)",  # 每8小时
+        r"(?P<frequency>\d{1,2})次[/每](?P<period>\d{0,2})个?UNIT",  # 3次/日
+    )
+)
+_NUMERALS = str.maketrans("一二两三四五六七八九", "1223456789")
+_TENS = re.compile(r"(\d?)十(\d?)", re.ASCII)
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d(?:,(?:[01]\d|2[0-3])[0-5]\d)*", re.ASCII)
 _LASTS = re.compile(r"([SMHDWLX])(\d{1,4})", re.ASCII)
@@ -68,17 +85,27 @@ def _meant(pattern: Value, table: Table) -> tuple[Coded | None, dict[str, Any] |
     coded = codes.look_up(pattern, table)
     if coded is not None:
         return coded, _repeat(coded)
-    text = one_line(part(pattern, 1)).upper()
-    if often := _AS_NEEDED.sub("", text) if is_as_needed(text) else "":
-        if table.knows(often) and (coded := table.get(often)) is not None:
+    for text in _said(pattern):
+        often = _AS_NEEDED.sub("", text)
+        if text and not often:
+            return None, {}
+        if often != text and table.knows(often) and (coded := table.get(often)) is not None:
             return None, _repeat(coded)
-        text = often
-    return None, _computed(text)
+        if (found := _computed(often)) is not None:
+            return None, found
+    return None, None
 
 
-def is_as_needed(text: str) -> bool:
-    """Say whether a repeat pattern says that something is to be done as needed."""
-    return bool(_AS_NEEDED.search(text.upper()))
+def _said(pattern: Value) -> list[str]:
+    """Return the code of a pattern and its name, as they are compared."""
+    return [table_key(one_line(part(pattern, at))) for at in (1, 2)]
+
+
+def is_as_needed(pattern: Value) -> bool:
+    """Say whether a repeat pattern or its name says that something is to be done as needed."""
+    first = pattern.component(1)
+    told = first if len(first.components) > 1 else pattern
+    return any(_AS_NEEDED.search(text) for text in _said(told))
 
 
 def _said_beside(value: Value) -> dict[str, Any]:
@@ -165,4 +192,21 @@ def _computed(pattern: str) -> dict[str, Any] | None:
         number = int(match[1])
         if number:
             return {"frequency": number, "period": 1, "periodUnit": "d"}
-    return None
+    return None if pattern.isascii() else _in_chinese(pattern)
+
+
+def _in_chinese(pattern: str) -> dict[str, Any] | None:
+    """Return how often a pattern such as `每日3次`, `每八小时一次` or `2次/周` says.
+
+    >>> _in_chinese("一天三次")
+    {'frequency': 3, 'period': 1, 'periodUnit': 'd'}
+    """
+    digits = _TENS.sub(lambda ten: f"{ten[1] or 1}{ten[2] or 0}", pattern.translate(_NUMERALS))
+    found = (one.fullmatch(digits) for one in _CHINESE)
+    match = next((one for one in found if one), None)
+    if match is None:
+        return None
+    frequency, period = int(match["frequency"] or 1), int(match["period"] or 1)
+    unit = _CHINESE_UNITS[match["unit"]]
+    is_some = frequency and period
+    return {"frequency": frequency, "period": period, "periodUnit": unit} if is_some else None

@@ -96,8 +96,8 @@ def message_type(value: Any, out: Outbound) -> Written | None:
     return list(str(value).split("^")) if value else None
 
 
-def sources_of(table: Table, code: str, system: str = "") -> list[str]:
-    """Return the source codes that a table reads as `code`, the preferred one first.
+def sources_of(table: Table, code: str, system: str = "", name: str = "") -> list[str]:
+    """Return the source codes that a table reads as `code` of that name, the preferred one first.
 
     >>> from fhir_hub.hl7v2.datatypes.code_tables import read_table
     >>> sex = read_table("Sex", {"source": "0001", "map": {"M": "male", "男": "male"}})
@@ -109,7 +109,7 @@ def sources_of(table: Table, code: str, system: str = "") -> list[str]:
         for key, coded in table.rows.items()
         if coded.code == code and (not system or not coded.system or coded.system == system)
     ]
-    is_bare = bool(table.taken(code)) and (not system or system == table.system)
+    is_bare = bool(table.taken(code, name)) and (not system or system == table.system)
     return [*found, code] if is_bare and table_key(code) not in table.rows else found
 
 
@@ -118,8 +118,9 @@ def table_sources(value: Any, table: Table) -> list[str]:
     if isinstance(value, str):
         return sources_of(table, value)
     codings = value.get("coding", [value]) if isinstance(value, dict) else []
+    name = value.get("text", "") if isinstance(value, dict) else ""
     found = (
-        sources_of(table, one.get("code", ""), one.get("system", ""))
+        sources_of(table, one.get("code", ""), one.get("system", ""), name)
         for one in codings
         if one.get("code")
     )
