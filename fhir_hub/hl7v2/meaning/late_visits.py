@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.meaning import visits
 from fhir_hub.hl7v2.meaning.retold import Told
 from fhir_hub.hl7v2.meaning.teller import Teller, told_at
 from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]
 _PARTS = ("period", "hospitalization")
@@ -118,8 +119,9 @@ def _set_class(
     if "class" not in new or "class" not in stored:
         return
     if new["class"] == stored["class"]:
-        if history and str(history[-1]["period"].get("end", "")) > at:
-            last = {**history[-1], "period": {**history[-1]["period"], "end": at}}
+        period = history[-1]["period"] if history else {}
+        if is_after(period.get("end", ""), at) and not is_after(period.get("start", ""), at):
+            last = {**history[-1], "period": {**period, "end": at}}
             result["classHistory"] = [*history[:-1], last]
         return
     changed = [time for time, event in later.all_events if event in visits.OF_STATE]
@@ -142,9 +144,7 @@ def _set_attending(
     elif any(visits.is_attending(one) and "end" not in one.get("period", {}) for one in known):
         end = instant(from_microseconds(next_told)) if next_told else span[1]
         result["participant"] = [
-            one
-            if one in known or not visits.is_attending(one)
-            else {**one, "period": {**one.get("period", {}), "end": end}}
+            one if one in known or not visits.is_attending(one) else visits.ended(one, end)
             for one in result["participant"]
         ]
 

@@ -155,7 +155,14 @@ def left(one: Json, at: str) -> Json:
     """Return a bed that was in use as one that was left."""
     if one.get("status") != "active":
         return one
-    return {**one, "status": "completed", "period": {**one.get("period", {}), "end": at}}
+    return {**ended(one, at), "status": "completed"}
+
+
+def ended(one: Json, at: str) -> Json:
+    """Return what has a period with the end of it, at the earliest when it began."""
+    period = one.get("period", {})
+    start = period.get("start", "")
+    return {**one, "period": {**period, "end": start if is_after(start, at) else at}}
 
 
 def _back_in_bed(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
@@ -195,7 +202,7 @@ def attended(merged: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]
     """Return who takes part; who attended until another does gets the end of that."""
     now = [one.get("individual") for one in new if is_attending(one)]
     return [
-        {**one, "period": {**one.get("period", {}), "end": at}}
+        ended(one, at)
         if now
         and is_attending(one)
         and one.get("individual") not in now

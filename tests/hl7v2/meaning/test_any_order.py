@@ -128,9 +128,10 @@ async def test_a_story_ends_alike_in_whatever_order_its_messages_come(say, recor
     for number, order in enumerate(orders, start=100):  # to each its own patient
         for event, at, segments in (story[place] for place in order):
             told = [one.replace("T1^^^", f"T{number}^^^") for one in segments]
-            await say(f"ADT^{event}", at, *(one.replace("V1", f"V{number}") for one in told))
+            await say(f"ADT^{event}", at, *(one.replace("|V1", f"|V{number}") for one in told))
 
     in_turn, *others = (await records()).values()
     assert len(others) == len(orders) - 1
+    assert ("Encounter" in str(in_turn)) is ("PV1" in str(story))
     for order, record in zip(orders[1:], others, strict=True):
         assert record == in_turn, order

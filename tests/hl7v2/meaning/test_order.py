@@ -236,6 +236,30 @@ async def test_the_last_state_of_a_visit_holds_though_it_comes_late(say, only, e
     assert (await only("Encounter"))["status"] == status
 
 
+async def test_nobody_leaves_a_bed_before_it_was_taken(say, only):
+    bed = {"f2": "I", "f3": "W1^R1^B1^SHTH01"}
+    await say("ADT^A04", "0900", person(), visit(**bed))
+    await say("ADT^A02", "1100", person(), visit(**{**bed, "f3": "W1^R1^B2^SHTH01"}))
+    await say("ADT^A03", "1000", person(), visit(f2="I", f45="20250314100000"))
+
+    found = await only("Encounter")
+    periods = [one["period"] for one in found["location"]]
+    assert found["status"] == "finished"
+    assert periods == [
+        {"end": "2025-03-14T03:00:00Z"},
+        {"start": "2025-03-14T03:00:00Z", "end": "2025-03-14T03:00:00Z"},
+    ]
+
+
+async def test_a_class_told_before_another_and_again_leaves_since_when_that_was(say, only):
+    await say("ADT^A04", "1000", person(), visit(f2="O", f44="20250314100000"))
+    await say("ADT^A22", "1100", person(), visit(f2="I"))
+    before = (await only("Encounter"))["classHistory"]
+    await say("ADT^A08", "0900", person(), visit(f2="I", f10="SUR"))
+
+    assert (await only("Encounter"))["classHistory"] == before
+
+
 async def test_a_discharge_that_was_cancelled_comes_late_and_leaves_no_end(say, only):
     await say("ADT^A13", "1000", person(), visit(f2="I"))
     await say("ADT^A03", "0930", person(), visit(f2="I", f36="01", f45="20250314093000"))

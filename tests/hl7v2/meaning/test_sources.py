@@ -176,7 +176,8 @@ async def test_what_another_institution_tells_late_of_a_trusted_ones_visit_ends_
     of = {"f2": "I", "f3": "W1^R1^B1^SHTH01", "f19": "V1^^^SHTH01"}
     await say("ADT^A01", "0900", person(), visit(**of))
     before = await only("Encounter")
-    other, over = {**of, "f3": "W1^R1^B7^SHTH01"}, {"f36": "01", "f45": "20250314110000"}
+    other = {**of, "f3": "W1^R1^B7^SHTH01"}
+    over = {"f7": "D9^王^医", "f36": "01", "f45": "20250314110000"}
     await say("ADT^A08", "1200", person(), visit(**other), by="HIS|OTHER")
     await say("ADT^A03", "1100", person(), visit(**other, **over), by="HIS|OTHER")
 
