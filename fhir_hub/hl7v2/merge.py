@@ -30,6 +30,7 @@ from fhir_hub.hl7v2.meaning.rules import (
     override,
     who,
 )
+from fhir_hub.identity import systems
 from fhir_hub.r4.definitions import Definitions
 
 Resource = dict[str, Any]
@@ -54,6 +55,13 @@ UNKNOWN = MappingProxyType(
 )
 _REASON = ("statusReason",)  # why a vaccine was not given
 _MOST_COMPARED = 512  # items of a list; of a longer one only the end is looked at
+# Which extensions go with an element that is told: they are over where they are not told with it.
+_TOLD_WITH = MappingProxyType(
+    {
+        "dosageInstruction": f"{systems.BASE}/StructureDefinition/alternative-route",
+        "occurrenceTiming": f"{systems.BASE}/StructureDefinition/further-schedule",
+    }
+)
 _WHOLE = ("Observation",)  # a result is what its last message says
 
 # By resource type: each typed name of a choice (`valueString`), and all names of that choice.
@@ -119,7 +127,7 @@ def merge(
             if other != element:
                 result.pop(other, None)
         result[element] = merged
-    return {**_consistent(result, new), **meta}
+    return {**_consistent(_of_now(result, new), new), **meta}
 
 
 def _said(converted: Converted, stored: Resource) -> Resource:
@@ -228,6 +236,20 @@ def _rivals(choices: Mapping[str, tuple[str, ...]], element: str) -> tuple[str, 
         return (element,)
     names = choices.get(element, (element,))
     return (*names, *(f"_{name}" for name in names))
+
+
+def _of_now(result: Resource, new: Mapping[str, Any]) -> Resource:
+    """Return the resource without what belonged to an older dosage or schedule than is `new`."""
+    urls = {url for element, url in _TOLD_WITH.items() if element in new}
+    if not urls:
+        return result
+    urls -= {one["url"] for one in new.get("extension", ())}
+    kept = [one for one in result.get("extension", ()) if one.get("url") not in urls]
+    gone = {"extension"} if "extension" in result and not kept else set()
+    if "occurrenceTiming" in new:
+        gone |= {name for name in result if name.startswith("asNeeded") and name not in new}
+    told = {name: value for name, value in result.items() if name not in gone}
+    return {**told, "extension": kept} if kept else told
 
 
 def _consistent(result: Resource, new: Mapping[str, Any]) -> Resource:

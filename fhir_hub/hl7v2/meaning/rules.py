@@ -87,6 +87,19 @@ def _united(key: Callable[[Json], Any]) -> Rule:
     return rule
 
 
+def _extensions(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+    """Return what is told now instead of all that had the same url, each in a place of one."""
+    coming: dict[str, list[Json]] = {}
+    for item in new:
+        coming.setdefault(item.get("url", ""), []).append(item)
+    told = {url: iter(items) for url, items in coming.items()}
+    kept = (
+        next(told.get(url, iter((item,))), None) for item in old for url in (item.get("url", ""),)
+    )
+    joined = [item for item in kept if item is not None]
+    return joined + [item for items in told.values() for item in items]
+
+
 def _parted(key: Callable[[Json], Any]) -> Rule:
     """Return the rule that lays the item of the same key over what is stored of it, part by part.
 
@@ -279,8 +292,7 @@ def _has_text(content: Json) -> bool:
     return not {"data", "url"}.isdisjoint(content.get("attachment", ()))
 
 
-_EXTENSIONS = _united(lambda extension: extension.get("url", ""))
-OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _EXTENSIONS}
+OTHERS: Mapping[str, Rule] = {"identifier": _identifiers, "extension": _extensions}
 _REQUEST: Mapping[str, Rule] = {
     **OTHERS,
     "status": _known,
@@ -292,7 +304,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
         "Patient": {
             "identifier": _identifiers,
-            "extension": _EXTENSIONS,
+            "extension": _extensions,
             "name": _names,
             "telecom": _dated(_telecom_key, lambda point: _plain(str(point.get("value", "")))),
             "address": _dated(lambda address: address.get("use", "home"), _address_content),
