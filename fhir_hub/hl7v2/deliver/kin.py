@@ -74,11 +74,15 @@ async def is_news(
     if not await _is_changed(change, content, desk):
         return False
     address = _owner(content)
+    visits = [one for one in others if one.resource_type == "Encounter"]
+    events = [event for one in visits if (event := await _told(one, address, partner, desk))]
+    if any(event not in WITHOUT_KIN for event in events):
+        return False
+    # her own message, unless that of her visit takes its place
+    is_told = any(f"{one.resource_type}/{one.logical_id}" == address for one in others)
+    if is_told and not events:
+        return False
     for one in others:
-        if f"{one.resource_type}/{one.logical_id}" == address:
-            return False
-        if one.resource_type == "Encounter" and await _tells(one, address, partner, desk):
-            return False
         if one.resource_type in KINDS and one.sequence < change.sequence:
             held = await desk.content(one)
             if held and _owner(held) == address and await _is_changed(one, held, desk):
@@ -102,9 +106,10 @@ async def _is_changed(change: Stored, content: Json, desk: Desk) -> bool:
     return told != was
 
 
-async def _tells(visit: Stored, address: str, partner: PartnerSettings, desk: Desk) -> bool:
+async def _told(visit: Stored, address: str, partner: PartnerSettings, desk: Desk) -> str:
+    """Return which message a partner gets of a visit; empty for none, or of another's."""
     content = await desk.content(visit)
     if content is None or content.get("subject", {}).get("reference") != address:
-        return False
-    is_with_kin = visit_event(content, await desk.before(visit)) not in WITHOUT_KIN
-    return is_with_kin and await desk.meets(visit, partner.sends["Encounter"])
+        return ""
+    is_wanted = await desk.meets(visit, partner.sends["Encounter"])
+    return visit_event(content, await desk.before(visit)) if is_wanted else ""

@@ -72,6 +72,23 @@ async def test_several_changes_of_one_step_are_told_once(client, delivering, pee
     assert "2020" in "".join(lines(visit, "AL1"))
 
 
+async def test_what_changes_with_a_visit_whose_message_has_no_room_for_it_is_told_beside(
+    client, delivering, peer, clock
+):
+    over = {"status": "finished", "period": {"end": "2025-03-14T09:45:00+08:00"}}
+    async with delivering(his=partner(peer, sends=WITH_VISITS)):
+        await write(client, PATIENT, PAYOR, VISIT)
+        clock.tick()
+        await write(client, PATIENT | {"gender": "female"}, VISIT | over, ALLERGY, COVER)
+        clock.tick()
+        await write(client, BOOKED)
+        _, ended, person, _ = await peer.messages(4)
+
+    assert peer.events == ["ADT^A04", "ADT^A03", "ADT^A31", "SIU^S12"]
+    assert [len(lines(one, "AL1")) for one in (ended, person)] == [0, 1]
+    assert [len(lines(one, "IN1")) for one in (ended, person)] == [0, 1]
+
+
 async def test_what_says_nothing_new_or_is_of_nobody_whom_he_knows_is_not_told(
     client, delivering, peer, clock
 ):
