@@ -9,7 +9,8 @@ Spec: DOMAIN 3.4; GB 18030-2022; https://hl7.org/fhir/R4/datatypes.html#HumanNam
 
 import re
 import unicodedata
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 
@@ -141,3 +142,21 @@ def comparable(text: str) -> str:
     """Return `text` as names are compared: NFKC, no blanks, one form of the dot, case folded."""
     folded = unicodedata.normalize("NFKC", repair(text)).casefold()
     return "".join("·" if c in _DOTS else c for c in folded if not c.isspace())
+
+
+def given(name: Mapping[str, Any]) -> list[str]:
+    """Return the given names of a HumanName; null stands where one has but an extension.
+
+    >>> given({"given": [None, "Mary"], "_given": [{"extension": []}, None]})
+    ['Mary']
+    """
+    return [one for one in name.get("given", ()) if isinstance(one, str)]
+
+
+def written(name: Mapping[str, Any]) -> str:
+    """Return a HumanName as one text.
+
+    >>> written({"family": "沈", "given": ["桂", "芳"]})
+    '沈桂芳'
+    """
+    return str(name.get("text") or "".join((name.get("family", ""), *given(name))))

@@ -83,14 +83,18 @@ class Traits(NamedTuple):
     claimed: frozenset[str]
 
 
-@lru_cache(16_384)
 def rank_of(text: str) -> int:
     """Return how much a whole name tells of who has it: `REAL`, less if it only stands in for one.
 
     >>> rank_of("沈桂芳") == REAL > rank_of("沈桂芳之子") > rank_of("无名氏") == rank_of("Doe John")
     True
     """
-    return _rank(unified(names.comparable(text[:_LONGEST])))
+    return _rank_of(text[:_LONGEST])
+
+
+@lru_cache(16_384)
+def _rank_of(text: str) -> int:
+    return _rank(unified(names.comparable(text)))
 
 
 def _rank(whole: str) -> int:

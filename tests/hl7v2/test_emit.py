@@ -207,3 +207,15 @@ def test_each_datatype_has_its_writer_and_an_inverse_is_of_a_call():
     assert WRITERS.keys() == DATATYPES.keys()
     assert INVERSES.keys() | SILENT <= CALLS.keys()
     assert not INVERSES.keys() & SILENT
+
+
+def test_what_has_but_an_extension_is_told_as_nothing():
+    told = {
+        "name": [{"family": "SHEN", "given": [None, "GF"], "_given": [{"extension": []}, None]}],
+        "address": [
+            {"use": "home", "line": [None, "示范路1号"], "_line": [{"extension": []}, None]}
+        ],
+    }
+    (pid,) = segments(emit_parts.written(given(PATIENT | told)), "PID")
+
+    assert (pid[5].split("^")[:3], pid[11].split("^")[0]) == (["SHEN", "GF"], "示范路1号")

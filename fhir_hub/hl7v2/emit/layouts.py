@@ -23,6 +23,7 @@ from fhir_hub.hl7v2.emit.write_identifiers import ei, numbered, type_of
 from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.write_times import moment
 from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.identity import names
 from fhir_hub.referral.contracts import is_contract
 
 Json = dict[str, Any]
@@ -94,7 +95,7 @@ def _own_number(path: str, resource: Json, kind: str) -> dict[str, Written]:
 def _called(name: Any) -> str:
     if not isinstance(name, dict):
         return ""
-    return str(name.get("text") or "".join((name.get("family", ""), *name.get("given", ()))))
+    return names.written(name)
 
 
 def visit(

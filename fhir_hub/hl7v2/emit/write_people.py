@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 def _parts(name: Json, out: Outbound) -> tuple[str, str, str]:
     """Return family, given and further given names; a name of one text is all in the first."""
-    given = [str(one) for one in name.get("given", ())]
+    given = names.given(name)
     family = str(name.get("family", ""))
     if not family and not given:
         return str(name.get("text", "")), "", ""
@@ -107,7 +107,7 @@ def coded(value: Any, out: Outbound) -> Written | None:
     number, authority, _ = staff(numbers(found), out)
     is_others = authority not in ([], [out.facility])
     name: Json = next(iter(found.get("name", ())), {})
-    text = name.get("text") or "".join((name.get("family", ""), *name.get("given", ())))
+    text = names.written(name)
     if not (number or text):
         return None
     return [number, text, *([*[""] * 6, authority] if is_others else [])]

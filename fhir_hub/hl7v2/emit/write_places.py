@@ -122,7 +122,7 @@ def discharge(value: Any, out: Outbound) -> Written | None:
 
 def address(value: Any, out: Outbound) -> Written | None:
     """Return XAD of an Address."""
-    lines = [str(one) for one in value.get("line", ())]
+    lines = [str(one) for one in value.get("line", ()) if one]
     town = lines.pop(0) if len(lines) > 1 and lines[0].endswith(_TOWNS) else ""
     parts = [value.get(name, "") for name in ("city", "state", "postalCode", "country")]
     if not lines and not town and not any(parts) and value.get("text"):

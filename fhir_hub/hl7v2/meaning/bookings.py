@@ -100,7 +100,7 @@ async def _give_back(unit: Unit, things: Sequence[Thing]) -> None:
     for thing in things:
         if thing.resource_type == "Slot":
             before: Resource = thing.stored or {"status": "free"}
-            await _set(unit, thing.logical_id, before["status"])
+            await _set(unit, thing.logical_id, before.get("status", "free"))
 
 
 async def _set(unit: Unit, logical_id: str, status: str) -> None:
@@ -108,5 +108,5 @@ async def _set(unit: Unit, logical_id: str, status: str) -> None:
     if stored is None or stored.is_deleted:
         return
     slot = fhirjson.loads(stored.content)
-    if slot["status"] == "busy":
+    if slot.get("status") == "busy":
         await unit.update({**slot, "status": status}, logical_id)

@@ -86,7 +86,7 @@ def _set_states(
     """Set the states that follow from all events, where those known are what is stored."""
     others = [(*one, _STATES.get(one[1], "in-progress")) for one in later.all_events]
     known = _follow(others, result)
-    had = stored.get("status", ""), [one["status"] for one in stored.get("statusHistory", ())]
+    had = stored.get("status", ""), [one.get("status") for one in stored.get("statusHistory", ())]
     if (known[0], [one["status"] for one in known[1]]) != had:
         return
     told = (teller.time, teller.event, new.get("status", "in-progress"))

@@ -71,7 +71,7 @@ async def find_renumbered(unit: Unit, things: Sequence[Thing], event: str) -> No
             prior = fhirjson.loads(stored.content)
             if is_anothers(prior, thing.stored or {}):
                 continue
-            if prior["status"] != _IN_ERROR and prior["id"] != thing.logical_id:
+            if prior.get("status") != _IN_ERROR and prior["id"] != thing.logical_id:
                 thing.found(prior)
 
 
@@ -115,7 +115,7 @@ async def merged_into(unit: Unit, things: Sequence[Thing]) -> dict[str, str]:
 
 def _is_merged(thing: Thing) -> bool:
     stored = thing.stored if thing.resource_type == "Encounter" else None
-    return stored is not None and stored["status"] == _IN_ERROR and "partOf" in stored
+    return stored is not None and stored.get("status") == _IN_ERROR and "partOf" in stored
 
 
 async def _merged(unit: Unit, visit: Resource) -> list[Resource]:
@@ -124,7 +124,7 @@ async def _merged(unit: Unit, visit: Resource) -> list[Resource]:
     Such a visit is entered in error and part of that one (A42, A50), which may be so too.
     """
     chain, seen = list[Resource](), set[str]()
-    while visit and visit["status"] == _IN_ERROR:
+    while visit and visit.get("status") == _IN_ERROR:
         seen.add(f"Encounter/{visit['id']}")
         into = _target(visit, "partOf")
         stored = await unit.current(_key(into)) if into and into not in seen else None
@@ -205,7 +205,7 @@ async def _take_in(unit: Unit, visit: Thing, known: Parameters) -> None:
         early: Resource = fhirjson.loads(stored.content)
         if is_anothers(early, visit.stored or {}):
             continue
-        if stored.logical_id != visit.logical_id and early["status"] != _IN_ERROR:
+        if stored.logical_id != visit.logical_id and early.get("status") != _IN_ERROR:
             part = {"status": _IN_ERROR, "partOf": {"reference": visit.address}}
             await unit.update(early | part, stored.logical_id)
             address = f"Encounter/{stored.logical_id}"
@@ -224,7 +224,7 @@ async def _take_from(
     for stored in await unit.find(kind, match.plan_of(thing.numbers)) if left else ():
         wrong: Resource = fhirjson.loads(stored.content)
         whose = left.intersection(patients_of(wrong))
-        if not whose or wrong["status"] == _IN_ERROR:
+        if not whose or wrong.get("status") == _IN_ERROR:
             continue
         old = Thing(thing.converted, kind, [], stored.logical_id, wrong)
         changes = {old.address: thing.address, **dict.fromkeys(whose, to)}

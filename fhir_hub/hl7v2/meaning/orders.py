@@ -163,11 +163,12 @@ async def take_over(unit: Unit, things: Sequence[Thing]) -> None:
             continue
         for stored in await unit.find("ServiceRequest", match.plan_of(thing.numbers)):
             kept: Resource = fhirjson.loads(stored.content)
-            is_known = code_of(kept) or kept["status"] == _IN_ERROR
+            is_known = code_of(kept) or kept.get("status") == _IN_ERROR
             if is_known or patients.isdisjoint(patients_of(kept)):
                 continue
             head = {"resourceType": thing.resource_type, "meta": kept["meta"]}
-            status = states.get(kept["status"], kept["status"])
+            status = kept.get("status", "unknown")
+            status = states.get(status, status)
             thing.inherited = {**head, "status": status}
             await unit.update({**kept, "status": _IN_ERROR}, stored.logical_id)
 

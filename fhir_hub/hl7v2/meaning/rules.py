@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_hub.identity import systems, traits
 from fhir_hub.identity.match import same_number
-from fhir_hub.identity.names import is_han
+from fhir_hub.identity.names import is_han, written
 from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]
@@ -139,13 +139,13 @@ def best_known(old: Sequence[Json], new: Sequence[Json]) -> tuple[Sequence[Json]
 
     So `无名氏` or `UNKNOWN` holds until somebody knows the name, and never overwrites it.
     """
-    ranks = [traits.rank_of(_written(one)) for one in (*old, *new) if _is_own(one)]
+    ranks = [traits.rank_of(written(one)) for one in (*old, *new) if _is_own(one)]
     if not ranks or min(ranks) == max(ranks):
         return old, new
     best = max(ranks)
 
     def kept(names: Sequence[Json]) -> list[Json]:
-        return [one for one in names if not _is_own(one) or traits.rank_of(_written(one)) == best]
+        return [one for one in names if not _is_own(one) or traits.rank_of(written(one)) == best]
 
     return kept(old), kept(new)
 
@@ -174,20 +174,16 @@ def _names(old: Sequence[Json], new: Sequence[Json], day: str) -> Sequence[Json]
 
 
 def _enriched(name: Json, old: Sequence[Json]) -> Json:
-    same = next((item for item in old if _written(item) == _written(name)), {})
+    same = next((item for item in old if written(item) == written(name)), {})
     return {**same, **name}
 
 
-def _written(name: Json) -> str:
-    return str(name.get("text") or "".join((name.get("family", ""), *name.get("given", ()))))
-
-
 def _name_key(name: Json) -> tuple[str, bool]:
-    return name.get("use", "official"), any(is_han(letter) for letter in _written(name))
+    return name.get("use", "official"), any(is_han(letter) for letter in written(name))
 
 
 def _is_damaged(name: Json) -> bool:
-    return not _LOST.isdisjoint(_written(name))
+    return not _LOST.isdisjoint(written(name))
 
 
 def _dated(key: Callable[[Json], Any], content: Callable[[Json], Any]) -> Rule:
@@ -229,7 +225,7 @@ def _plain(text: str) -> str:
 def _address_content(address: Json) -> str:
     if text := address.get("text"):
         return _plain(str(text))
-    parts = [*address.get("line", ())]
+    parts = [one for one in address.get("line", ()) if one]
     parts += [address.get(name, "") for name in ("district", "city", "state", "postalCode")]
     return _plain("|".join(parts))
 
@@ -239,7 +235,7 @@ def _telecom_key(point: Json) -> tuple[str, str]:
 
 
 def _contact_key(contact: Json) -> str:
-    name = _written(contact.get("name", {}))
+    name = written(contact.get("name", {}))
     kinds = [coded(relationship) for relationship in contact.get("relationship", ())]
     return _plain(name) or "|".join(kinds)
 
@@ -348,7 +344,7 @@ INNER = {"period": ("start",), "hospitalization": ("preAdmissionIdentifier", "ad
 
 _CONTENTS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
     {
-        "name": lambda name: (name.get("use", "official"), _written(name)),
+        "name": lambda name: (name.get("use", "official"), written(name)),
         "telecom": lambda point: _plain(str(point.get("value", ""))),
         "address": _address_content,
         "contact": _contact_key,

@@ -105,7 +105,7 @@ def next_state(
     """
     was, history = before
     if event in BACK:
-        status = history[-1]["status"] if history else _BEFORE.get(event, status)
+        status = history[-1].get("status", status) if history else _BEFORE.get(event, status)
         return status, history[:-1]
     if status == was:
         return was, history

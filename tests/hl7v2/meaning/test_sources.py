@@ -184,3 +184,38 @@ async def test_what_another_institution_tells_late_of_a_trusted_ones_visit_ends_
     after = await only("Encounter")
     told = ("status", "location", "statusHistory", "period", "hospitalization")
     assert [after.get(name) for name in told] == [before.get(name) for name in told]
+
+
+UNKNOWN = {
+    "extension": [
+        {
+            "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+            "valueCode": "unknown",
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize("event", ["A03", "A08", "A12", "A13"])
+async def test_what_a_client_of_the_api_stored_as_unknown_stops_no_message(
+    say, only, client, event
+):
+    inpatient = visit(f2="I", f3="W1^R1^B1^SHTH01")
+    await say("ADT^A01", "0900", person(), inpatient)
+    await say("ADT^A08", "1200", person(), inpatient)
+    patient, seen = await only("Patient"), await only("Encounter")
+    patient["name"] = [{"family": "SHEN", "given": [None, "GF"], "_given": [UNKNOWN, None]}]
+    patient["address"] = [{"line": [None, "示范路1号"], "_line": [UNKNOWN, None]}]
+    del seen["status"]
+    seen["_status"] = UNKNOWN
+    seen["statusHistory"] = [{"_status": UNKNOWN, "period": {"_start": UNKNOWN}}]
+    seen["classHistory"] = [{"class": {"code": "AMB"}, "period": {"_end": UNKNOWN}}]
+    for one in (patient, seen):
+        kind = one["resourceType"]
+        stored = await client.put(f"{kind}/{one['id']}", json=one)
+        assert stored.status_code == 200, stored.text
+    for at in ("1100", "1300"):
+        told = person(f5="SHEN^LI", f11="示范路2号^^上海市")
+        await say(f"ADT^{event}", at, told, visit(f2="I", f3="W1^R1^B2^SHTH01", f10="MED"))
+
+    assert (await only("Encounter"))["serviceType"]["coding"][0]["code"] == "MED"
