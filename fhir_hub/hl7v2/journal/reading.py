@@ -48,11 +48,13 @@ class Reading:
         return self.read(entered.message.raw, self.way(entered))
 
     def message(self, entered: Entered, most: int = 0) -> er7.Message | None:
-        """Return a message of the journal, None if it cannot be read.
+        """Return a message of the journal, None if it cannot be read, or its bytes are gone.
 
         With `most` it is its first segments alone, of one that has more bytes.
         """
         raw = entered.message.raw
+        if not raw:  # it was kept long enough
+            return None
         if most and len(raw) > most and b"\0" not in raw[:_WIDE]:
             end = max(raw.rfind(b"\r", 0, most), raw.rfind(b"\n", 0, most))
             raw = raw[: end + 1] or raw

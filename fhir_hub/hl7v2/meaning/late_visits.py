@@ -161,7 +161,9 @@ def _set_beds(
     beds, since = stored.get("location"), later.events
     is_bed = teller.event in visits.OF_BED and "location" in new
     if beds and is_bed and "A12" not in since and span[0] < span[1]:
-        is_first = all(time >= teller.time for time, _ in later.all_events)
+        is_first = not any(_is_before(one, span[0]) for one in beds) and all(
+            time >= teller.time for time, _ in later.all_events
+        )
         next_told = later.fields.get("PV1-3")
         end = instant(from_microseconds(next_told)) if next_told else span[1]
         result["location"] = _slept(beds, new["location"], later, (span[0], end), is_first)
@@ -206,7 +208,7 @@ def _slept(
 def _taken_earlier(old: Sequence[Json], same: Json, at: str) -> list[Json]:
     """Return the beds where the one that is the same was taken at that time, if that is earlier."""
     start = same.get("period", {}).get("start", "")
-    if start <= at:
+    if any(at < one.get("period", {}).get("start", "") < start for one in old) or start <= at:
         return list(old)
     return [
         {**one, "period": {**one["period"], "start": at}}
@@ -216,6 +218,12 @@ def _taken_earlier(old: Sequence[Json], same: Json, at: str) -> list[Json]:
         else one
         for one in old
     ]
+
+
+def _is_before(one: Json, at: str) -> bool:
+    """Say whether a bed is known to have been taken or left before."""
+    period = one.get("period", {})
+    return any(period.get(name, at) < at for name in ("start", "end"))
 
 
 def _is_since(one: Json, at: str) -> bool:

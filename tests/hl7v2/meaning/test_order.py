@@ -4,9 +4,12 @@ Spec: DOMAIN 4 (out-of-order A08); HL7v2 chapter 3, EVN-2
 """
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from meaning_parts import person, segment, visit
+
+from fhir_hub.clock import microseconds
 
 
 def phones(patient):
@@ -278,3 +281,30 @@ async def test_the_last_state_of_a_booking_holds_though_it_comes_late(say, only,
 
     assert (await only("Appointment"))["status"] == status
     assert (await only("Slot"))["status"] == ("free" if event == "S15" else "busy")
+
+
+async def test_of_a_visit_whose_first_messages_are_kept_no_more_a_late_bed_is_in_its_place(
+    say, only, backend, clock
+):
+    def bed(name):
+        return person(), visit(f2="I", f3=f"W1^R1^{name}^SHTH01")
+
+    await say("ADT^A01", "0900", *bed("B1"))
+    await say("ADT^A02", "1000", *bed("B2"))
+    clock.moment += timedelta(hours=1)
+    await backend.journal.prune({"done": microseconds(clock.moment)}, 0)
+    await say("ADT^A02", "1200", *bed("B4"))
+    await say("ADT^A02", "1100", *bed("B3"))
+
+    periods = [one["period"] for one in (await only("Encounter"))["location"]]
+    hours = [f"2025-03-14T{hour:02}:00:00Z" for hour in (2, 3, 4)]
+    starts, ends = ([one.get(name) for one in periods] for name in ("start", "end"))
+    assert (starts, ends) == ([None, *hours], [*hours, None])
+
+
+async def test_a_bed_that_is_taken_again_was_not_taken_since_the_first_time(say, only):
+    for at, name in (("0900", "B0"), ("1000", "B1"), ("1100", "B2"), ("0930", "B2")):
+        await say("ADT^A02", at, person(), visit(f2="I", f3=f"W1^R1^{name}^SHTH01"))
+
+    starts = [one.get("period", {}).get("start") for one in (await only("Encounter"))["location"]]
+    assert starts == [None, "2025-03-14T02:00:00Z", "2025-03-14T03:00:00Z"]
