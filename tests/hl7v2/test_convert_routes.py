@@ -173,7 +173,9 @@ def test_a_pharmacys_answer_tells_of_prescriptions_and_what_came_of_them(
         name = "authorizingPrescription" if resource_type.endswith("Dispense") else "request"
         (order,) = came[name] if isinstance(came[name], list) else [came[name]]
         if basis:
-            assert target(conversion, order) is only(conversion, "MedicationRequest")
+            prescription = only(conversion, "MedicationRequest")
+            assert target(conversion, order) is prescription
+            assert prescription["status"] == "active"  # the answer says nothing of its end
         else:
             assert order["identifier"]["value"] == "P1"
 

@@ -152,6 +152,36 @@ def test_hours_beside_an_event_stay_the_name_of_the_pattern():
     assert "timeOfDay" not in timing["repeat"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "segments"),
+    [
+        ("OMP^O09", ("ORC|NW|P1", "TQ1|1||TID", "TQ1|2||Q6H PRN|||||||pain", RXO)),
+        ("OMP^O09", ("ORC|NW|P1", "TQ1|1||TID", "TQ1|2||Q6H||||||PRN|pain", RXO)),
+        ("RDE^O11", ("ORC|NW|P1", "RXE|^TID~^Q6H PRN^^^^^pain|A^Aspirin|1||TAB")),
+        ("RDE^O11", ("ORC|NW|P1|||||^TID~^Q6H^^^^PRN^pain", "RXE||A^Aspirin|1||TAB")),
+    ],
+)
+def test_a_further_schedule_of_a_prescription_is_done_as_needed_by_itself(kind, segments):
+    found = only(made(kind, *segments), "MedicationRequest")["dosageInstruction"]
+    assert [one.get("asNeededCodeableConcept") for one in found] == [None, {"text": "pain"}]
+    assert found[1]["additionalInstruction"] == [{"text": "pain"}]
+
+
+def test_each_of_several_tq_is_one_dosage_with_its_own_amount_and_words():
+    told = "RXE|1&TAB^TID^^^^^before^first~2&TAB^QHS^^^^^after^then|A^Aspirin"
+    found = only(made("RDE^O11", "ORC|NW|P1", told), "MedicationRequest")
+    assert doses(found) == [(None, "TID", 1), (None, "QHS", 2)]
+    words = [
+        (one["text"], one["additionalInstruction"][0]["text"]) for one in found["dosageInstruction"]
+    ]
+    assert words == [("first", "before"), ("then", "after")]
+
+
+def test_a_further_pattern_without_a_condition_is_done_as_needed():
+    found = medicine("ORC|NW|P1", "TQ1|1||每日三次~必要时", RXO)["dosageInstruction"]
+    assert [one.get("asNeededBoolean") for one in found] == [None, True]
+
+
 def test_how_often_stands_in_the_name_of_a_hospitals_own_code():
     timing = order("ORC|NW|P1", "TQ1|1||7&必要时 每日三次&99FRQ", OBR)["occurrenceTiming"]
     assert timing["repeat"] == {"frequency": 3, "period": 1, "periodUnit": "d"}

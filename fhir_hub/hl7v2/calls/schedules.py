@@ -22,6 +22,7 @@ from fhir_hub.identity import systems
 
 FURTHER = f"{systems.BASE}/StructureDefinition/further-schedule"
 _DOSES = (("RXE", (3, 4, 5)), ("RXO", (2, 3, 4)))
+_PRIORITY, _CONDITION = Path("TQ1", 9), Path("TQ1", 10)
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 
@@ -33,11 +34,24 @@ def as_needed(place: Place, draft: Draft, paths: Paths) -> Typed | None:
     a condition without a mark (PRN): it is done under that.
     """
     pattern, condition, priority = place.value(paths[0]), *map(place.text, paths[1:])
-    is_marked = priority.upper() == "PRN" or bool(pattern and patterns.is_as_needed(pattern))
+    is_marked = _is_marked(pattern, priority)
     text = one_line(condition)
     if text and (is_marked or draft.resource["resourceType"] == "ServiceRequest"):
         return Typed("CodeableConcept", {"text": text})
     return Typed("boolean", True) if is_marked else None
+
+
+def _is_marked(pattern: Value | None, priority: str) -> bool:
+    return priority.upper() == "PRN" or bool(pattern and patterns.is_as_needed(pattern))
+
+
+def _dosage_as_needed(pattern: Value | None, condition: Value | None, priority: str) -> Json:
+    """Return `asNeeded` of a dosage and the condition among its instructions."""
+    text = whole(condition) if condition else ""
+    told: Json = {"additionalInstruction": [{"text": text}] if text else []}
+    if _is_marked(pattern, priority):
+        told |= {"asNeededCodeableConcept": {"text": text}} if text else {"asNeededBoolean": True}
+    return told
 
 
 def further_dosage(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -48,11 +62,11 @@ def further_dosage(place: Place, draft: Draft, paths: Paths) -> Json | None:
     amount, condition, instruction, *timing = paths
     found = timings.order_timing(place, draft, tuple(timing))
     told = place.value(amount)
-    value, text = place.value(condition), place.value(instruction)
+    text, pattern = place.value(instruction), place.value(timing[0])
     made = {
         "sequence": _sequence(place),
         "text": whole(text) if text else "",
-        "additionalInstruction": [{"text": whole(value)}] if value else [],
+        **_dosage_as_needed(pattern, place.value(condition), place.text(_PRIORITY)),
         "timing": found.value if found else None,
         **_as_ordered(place, draft, told),
     }
@@ -66,7 +80,12 @@ def further_patterns(place: Place, draft: Draft, paths: Paths) -> list[Json] | N
         is_whole = paths[0].segment != "TQ1"
         text = value.component(8) if is_whole else None
         amount = value.component(1) if is_whole else place.value(Path("TQ1", 2))
-        made = {"text": whole(text) if text else "", "timing": timing}
+        needed = (
+            _dosage_as_needed(value.component(2), value.component(7), value.text(6))
+            if is_whole
+            else _dosage_as_needed(value, place.value(_CONDITION), place.text(_PRIORITY))
+        )
+        made = {"text": whole(text) if text else "", **needed, "timing": timing}
         found.append(compact(made | _as_ordered(place, draft, amount)) or {})
     return found or None
 
@@ -88,6 +107,24 @@ def first_pattern(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Timing of the first pattern of TQ1-3: the others are further ones."""
     value = place.value(paths[0])
     return patterns.timing(value, place.run.context) if value else None
+
+
+def first_amount(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Quantity of the first TQ of a field: those behind it are further dosages."""
+    value = _of_first(place, paths[0])
+    return quantities.simple_quantity(value, place.run.context) if value else None
+
+
+def first_words(place: Place, draft: Draft, paths: Paths) -> str | None:
+    """Return what the first TQ of a field says in words (TQ.7, TQ.8)."""
+    value = _of_first(place, paths[0])
+    return (whole(value) or None) if value else None
+
+
+def _of_first(place: Place, path: Path) -> Value | None:
+    segment = place.find(path.segment)
+    told = segment.repetitions(path.field)[:1] if segment is not None else ()
+    return next((one.component(path.component) for one in told), None)
 
 
 def _behind_first(place: Place, path: Path) -> Iterator[tuple[Value, Json]]:

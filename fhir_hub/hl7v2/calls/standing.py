@@ -39,7 +39,7 @@ def _active(place: Place, draft: Draft, paths: Paths, coding: Json) -> Json | No
 def prescription_active(place: Place, draft: Draft, paths: Paths) -> str:
     """Return that a prescription is active of which something is supplied or given.
 
-    That (ORC-1 RE of RDS, RGV and RAS) says nothing of its end: a stored one keeps its state.
+    That (ORC-1 RE of RDS, RGV, RAS and RSP) says nothing of its end: a stored one keeps its state.
     """
     if "status" not in draft.resource:
         draft.unsaid += ("status",)

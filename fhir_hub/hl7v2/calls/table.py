@@ -42,6 +42,8 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `administered_in` | RXA-11.4 | Location that the institution is |
 | `as_needed` | TQ1-3, TQ1-10, TQ1-9 | that it is done as needed, or under which condition |
 | `further_dosage` | TQ1-2, TQ1-10, TQ1-11, TQ1-3 … | the dosage of a TQ1 behind the first |
+| `first_amount` | RXE-1.1 or ORC-7.1 | Quantity of the first TQ |
+| `first_words` | RXE-1.7 …, ORC-7.8 | string: what the first TQ says |
 | `first_pattern` | TQ1-3 | Timing of the first pattern |
 | `further_patterns` | TQ1-3, RXE-1 or ORC-7 | the dosages of what the field says behind its first |
 | `further_schedules` | TQ1-3 …; or OBR-27, ORC-7 | extensions: when else an order is to be done |
@@ -187,7 +189,9 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "given_together": routes.given_together,
         "as_needed": schedules.as_needed,
         "further_dosage": schedules.further_dosage,
+        "first_amount": schedules.first_amount,
         "first_pattern": schedules.first_pattern,
+        "first_words": schedules.first_words,
         "further_patterns": schedules.further_patterns,
         "further_schedules": schedules.further_schedules,
         "known_order": medicines.known_order,
