@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.deliver import kin
-from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.desk import Desk, may_name
 from fhir_hub.hl7v2.emit.events import (
     answer_event,
     booking_event,
@@ -73,20 +73,20 @@ def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Store
 
 
 async def choice_in(
-    change: Stored, commit: Sequence[Stored], partner: PartnerSettings, desk: Desk
+    change: Stored, wanted: Sequence[Stored], partner: PartnerSettings, desk: Desk
 ) -> Choice | None:
     """Return the message that a partner gets of a change, None if he gets none.
 
-    `commit` is what was written together with it.
+    `wanted` are his candidates of what was written together with it.
     """
     content = await desk.content(change)
     if content is None or is_placeholder(content):
         return None
+    others = [one for one in wanted if one is not change]
     if change.resource_type in kin.KINDS:
-        others = [one for one in candidates(commit, partner) if one is not change]
         is_news = await kin.is_news(change, content, others, partner, desk)
         return await _choice(change, content, partner, desk) if is_news else None
-    if await _is_told_otherwise(change, content, commit, partner, desk):
+    if await _is_told_otherwise(change, content, others, partner, desk):
         return None
     condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]  # any type may be asked
     if not await desk.meets(change, condition):
@@ -128,10 +128,9 @@ def _is_his(who: Json, partner: PartnerSettings) -> bool:
 
 
 async def _is_told_otherwise(
-    change: Stored, content: Json, commit: Sequence[Stored], partner: PartnerSettings, desk: Desk
+    change: Stored, content: Json, others: Sequence[Stored], partner: PartnerSettings, desk: Desk
 ) -> bool:
     """Say whether another message of the same commit tells of it: of one that he is told of."""
-    others = [one for one in commit if one is not change]
     address = f"{change.resource_type}/{change.logical_id}"
     if change.resource_type == "Patient":
         is_merged = any(link.get("type") == "replaced-by" for link in content.get("link", ()))
@@ -144,8 +143,8 @@ async def _is_told_otherwise(
         "Observation": ("DiagnosticReport", "result"),
         "Patient": ("Encounter", "subject"),
     }.get(change.resource_type, ("", ""))
-    for one in candidates(others, partner) if holder in partner.sends else ():
-        if one.resource_type == holder:
+    for one in others if holder in partner.sends else ():
+        if one.resource_type == holder and may_name(one, address):
             held = (await desk.content(one) or {}).get(element, [])
             listed = held if isinstance(held, list) else [held]
             condition = partner.sends[holder]  # type: ignore[index]  # one of its names
@@ -169,7 +168,7 @@ async def _is_unlinked(
 
     It has room for the first whom she replaced; each other one has a message of her own.
     """
-    for one in candidates(others, partner):
+    for one in others:
         if one.resource_type == "Patient" and not one.is_deleted:
             gone = undone_merges(fhirjson.loads(one.content), await desk.before(one))
             told = [link["other"].get("reference", "") for link in gone]

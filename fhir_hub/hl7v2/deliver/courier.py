@@ -185,24 +185,25 @@ class Courier:
 
     async def _tell_all(self, commit: list[Stored], progress: Progress) -> None:
         """Tell of a commit, in turn, what was not told yet; of the results of one report once."""
-        wanted = {one.sequence for one in candidates(commit, self._given.partner)}
+        wanted = candidates(commit, self._given.partner)
+        numbers = {one.sequence for one in wanted}
         turns = in_turn(commit, progress.is_as_written)
         done = len(told_of(turns, progress.done))
         told: set[str] = set()
         for at, change in enumerate(turns):
             is_result = change.resource_type in RESULTS
-            if change.sequence in wanted and (at >= done or is_result):
-                await self._tell(change, commit, told, is_done=at < done)
+            if change.sequence in numbers and (at >= done or is_result):
+                await self._tell(change, wanted, told, is_done=at < done)
 
     async def _tell(
-        self, change: Stored, commit: list[Stored], told: set[str], *, is_done: bool
+        self, change: Stored, wanted: list[Stored], told: set[str], *, is_done: bool
     ) -> None:
         """Make the message of a change, if there is one, note it, deliver it."""
         given, progress = self._given, self._progress
         assert progress is not None
         control_id = f"{progress.epoch}-{change.sequence}"
         try:
-            choice = await choice_in(change, commit, given.partner, given.desk)
+            choice = await choice_in(change, wanted, given.partner, given.desk)
             is_told = choice is None or (choice.results != "" and choice.results in told)
             if choice is not None:
                 told.add(choice.results)

@@ -117,6 +117,11 @@ class Desk:
         return await self.content(found) if found is not None and found.is_deleted else None
 
 
+def may_name(change: Stored, address: str) -> bool:
+    """Say whether a version may refer to an address, without reading it; a deletion always may."""
+    return change.is_deleted or f'"{address}"'.encode() in change.content
+
+
 def ended(resource_type: str) -> Json:
     """Return what a resource says that was deleted: it is not in use, or was never so."""
     return {"active": False} if resource_type == "Patient" else {"status": "entered-in-error"}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.desk import Desk, may_name
 from fhir_hub.hl7v2.emit.events import visit_event
 from fhir_hub.hl7v2.emit.layouts import WITHOUT_KIN
 from fhir_hub.r4.placeholders import is_placeholder
@@ -74,7 +74,8 @@ async def is_news(
     if not await _is_changed(change, content, desk):
         return False
     address = _owner(content)
-    visits = [one for one in others if one.resource_type == "Encounter"]
+    near = [one for one in others if may_name(one, address)]
+    visits = [one for one in near if one.resource_type == "Encounter"]
     events = [event for one in visits if (event := await _told(one, address, partner, desk))]
     if any(event not in WITHOUT_KIN for event in events):
         return False
@@ -82,7 +83,7 @@ async def is_news(
     is_told = any(f"{one.resource_type}/{one.logical_id}" == address for one in others)
     if is_told and not events:
         return False
-    for one in others:
+    for one in near:
         if one.resource_type in KINDS and one.sequence < change.sequence:
             held = await desk.content(one)
             if held and _owner(held) == address and await _is_changed(one, held, desk):
