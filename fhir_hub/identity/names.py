@@ -25,7 +25,10 @@ _COMPOUND_TEXT = """
 """
 _COMPOUND = frozenset(_COMPOUND_TEXT.split())
 _TITLES = ("医师", "药师", "护士", "技师", "检验师", "主任", "医生", "大夫")
-_NOBODY = ("平台", "系统", "终端", "自助机", "无名氏")  # what stands where a person is named
+_NOBODY = (  # what stands where a person is named
+    *("平台", "系统", "终端", "自助机", "管理员"),
+    *("无名氏", "佚名", "未知", "不详", "新生儿"),
+)
 _DOTS = "·•・‧∙⋅．"
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 _LONG, _LEADS = 64, (b"\xee", b"\xef", b"\xf3", b"\xf4")  # how `_PRIVATE` begins in UTF-8

@@ -148,6 +148,7 @@ def test_english_words_say_what_a_number_and_an_address_are_for():
     [
         ("ENGLISH", ["en"]),
         ("hmn", ["hmn"]),
+        ("CHN", ["zh"]),
         ("zh-Hant", ["zh-Hant"]),
         ("SIGNS", []),
         ("X^English^HL70296", []),
