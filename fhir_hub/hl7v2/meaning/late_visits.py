@@ -186,7 +186,8 @@ def _slept(
         return list(old)
     if (same := known.get(repr(visits.place(now[0])))) is not None:
         return _taken_earlier(old, same, at)
-    if visits.OF_STATE.isdisjoint(later.events) and visits.OF_BED.isdisjoint(later.events):
+    since_told = visits.OF_STATE | visits.OF_BED
+    if "PV1-3" not in later.fields and since_told.isdisjoint(later.events):
         return visits.moved(old, now, at)
     moments = [one.get("period", {}).get(name, "") for one in old for name in ("start", "end")]
     until = min((moment for moment in (*moments, latest) if moment > at), default=latest)

@@ -308,3 +308,19 @@ async def test_a_bed_that_is_taken_again_was_not_taken_since_the_first_time(say,
 
     starts = [one.get("period", {}).get("start") for one in (await only("Encounter"))["location"]]
     assert starts == [None, "2025-03-14T02:00:00Z", "2025-03-14T03:00:00Z"]
+
+
+@pytest.mark.parametrize("order", [(0, 3, 1, 2), (0, 3, 2, 1), (3, 0, 1, 2)])
+async def test_who_is_back_in_a_bed_as_an_update_says_is_in_it(say, only, every, order):
+    told = [
+        ("A01", "0900", "B1"),
+        ("A02", "1000", "B3"),
+        ("A02", "1100", "B1"),
+        ("A08", "1200", "B1"),
+    ]
+    for event, at, name in (told[number] for number in order):
+        await say(f"ADT^{event}", at, person(), visit(f2="I", f3=f"W1^R1^{name}^SHTH01"))
+
+    names = {f"Location/{one['id']}": one["name"] for one in await every("Location")}
+    beds = [one for one in (await only("Encounter"))["location"] if one["status"] == "active"]
+    assert [names[one["location"]["reference"]] for one in beds] == ["W1-R1-B1"]
