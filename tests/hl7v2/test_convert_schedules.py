@@ -177,6 +177,21 @@ def test_each_of_several_tq_is_one_dosage_with_its_own_amount_and_words():
     assert words == [("first", "before"), ("then", "after")]
 
 
+@pytest.mark.parametrize("numbers", [("", ""), ("2", "3"), ("9", "10")])
+def test_a_schedule_is_a_further_one_by_its_place_whatever_number_it_has(numbers):
+    told = [f"TQ1|{number}||{often}" for number, often in zip(numbers, ("QAM", "QHS"), strict=True)]
+    found = medicine("ORC|NW|P1", *told, RXO)
+    assert doses(found) == [(None, "QAM", 1), (None, "QHS", 1)]
+    ordered = order("ORC|NW|P1", *told, OBR)
+    assert (named(ordered["occurrenceTiming"]), further(ordered)) == ("QAM", ["QHS"])
+
+
+def test_a_schedule_alone_is_the_one_of_its_order_whatever_number_it_has():
+    found = medicine("ORC|NW|P1", "TQ1|2||BID", RXO)
+    assert doses(found) == [(None, "BID", 1)]
+    assert further(order("ORC|NW|P1", "TQ1|2||BID", OBR)) == []
+
+
 def test_a_further_pattern_without_a_condition_is_done_as_needed():
     found = medicine("ORC|NW|P1", "TQ1|1||每日三次~必要时", RXO)["dosageInstruction"]
     assert [one.get("asNeededBoolean") for one in found] == [None, True]

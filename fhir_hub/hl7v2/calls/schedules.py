@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Value
 from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.rows.conditions import is_again
 from fhir_hub.identity import systems
 
 FURTHER = f"{systems.BASE}/StructureDefinition/further-schedule"
@@ -55,10 +56,12 @@ def _dosage_as_needed(pattern: Value | None, condition: Value | None, priority: 
 
 
 def further_dosage(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the dosage of a TQ1 behind the first.
+    """Return the dosage of a TQ1 behind another, whatever number it has.
 
     The paths are TQ1-2, TQ1-10, TQ1-11 and those of its timing.
     """
+    if not is_again(place):
+        return None
     amount, condition, instruction, *timing = paths
     found = timings.order_timing(place, draft, tuple(timing))
     told = place.value(amount)
@@ -93,10 +96,10 @@ def further_patterns(place: Place, draft: Draft, paths: Paths) -> list[Json] | N
 def further_schedules(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     """Return the extensions of when else an order is to be done.
 
-    That is the Timing of a TQ1; with one path what its field says behind its first.
+    That is the Timing of a TQ1 behind another; with one path what its field says behind its first.
     """
     if len(paths) > 1:
-        one = timings.order_timing(place, draft, paths)
+        one = timings.order_timing(place, draft, paths) if is_again(place) else None
         found = [one.value] if one else []
     else:
         found = [timing for _, timing in _behind_first(place, paths[0])]

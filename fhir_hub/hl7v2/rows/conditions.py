@@ -24,7 +24,8 @@ def paths(written: Any) -> Iterator[Path]:
 def condition(when: Any, unless: Any, before: str | Sequence[str] = ()) -> Condition | None:
     """Return the function that says whether all hold, `None` where nothing is asked.
 
-    `before` names segments of which none must have come yet, of those that are near.
+    `before` names segments of which none must have come yet, of those that are near; of the
+    segment's own kind, none directly before it.
     """
     said = _both(when, unless)
     if not before:
@@ -33,11 +34,21 @@ def condition(when: Any, unless: Any, before: str | Sequence[str] = ()) -> Condi
     names = (before,) if isinstance(before, str) else tuple(before)
 
     def is_before(place: Place) -> bool:
-        others = [place.node.nearest(name) for name in names]
+        if place.segment.name in names and is_again(place):
+            return False
+        others = [place.node.nearest(name) for name in names if name != place.segment.name]
         is_early = all(one is None or place.segment.index < one.index for one in others)
         return is_early and (said is None or said(place))
 
     return is_before
+
+
+def is_again(place: Place) -> bool:
+    """Say whether one of the same name stands directly before a segment, past TQ2 of that one."""
+    segments, at = place.run.message.segments, place.segment.index - 1
+    while at > 0 and segments[at].name == "TQ2":
+        at -= 1
+    return at >= 0 and segments[at].name == place.segment.name
 
 
 def _both(when: Any, unless: Any) -> Condition | None:
