@@ -112,13 +112,14 @@ def _answer(things: Sequence[Thing], teller: Teller) -> None:
         for thing in orders:
             _keep_ended(thing, teller)
         return
+    reported = _reported(orders, things)
     for thing in orders:
         is_over = thing.stored is not None and thing.stored.get("status") not in _OPEN
         if thing.converted.mode != "create" or is_over:
             continue
         status = thing.resource["status"]
         if status in ("active", "unknown"):
-            status = _reported(thing, things)
+            status = reported[thing.logical_id or thing.full_urls[0]]
         if status in _ENDED:
             names = thing.resource if thing.stored is None else ("resourceType", "identifier")
             told = {name: thing.resource[name] for name in names if name in thing.resource}
@@ -129,17 +130,29 @@ def _answer(things: Sequence[Thing], teller: Teller) -> None:
             )
 
 
-def _reported(thing: Thing, things: Iterable[Thing]) -> str:
-    """Return the status of an order by the reports of it, `""` where they do not end it."""
-    found = [
-        one.resource.get("status")
-        for one in things
-        if one.resource_type == "DiagnosticReport"
-        and any(of.get("reference") in thing.full_urls for of in one.resource.get("basedOn", ()))
-    ]
-    if found and all(status in _ANSWERED for status in found):
-        return "completed"
-    return "revoked" if found and all(status == "cancelled" for status in found) else ""
+def _reported(orders: Iterable[Thing], things: Iterable[Thing]) -> dict[str, str]:
+    """Return the status of each order by the reports of it, `""` where they do not end it.
+
+    By its logical id, else its first full url. Several groups of results may answer one order.
+    """
+    reports: dict[str, list[str]] = {}
+    for one in things:
+        for of in (
+            one.resource.get("basedOn", ()) if one.resource_type == "DiagnosticReport" else ()
+        ):
+            reports.setdefault(of.get("reference", ""), []).append(one.resource.get("status", ""))
+    found: dict[str, list[str]] = {}
+    for thing in orders:
+        told = found.setdefault(thing.logical_id or thing.full_urls[0], [])
+        told += [status for url in thing.full_urls for status in reports.get(url, ())]
+    return {order: _ended_by(statuses) for order, statuses in found.items()}
+
+
+def _ended_by(statuses: Sequence[str]) -> str:
+    answered = [status for status in statuses if status != "cancelled"]
+    if not statuses or not all(status in _ANSWERED for status in answered):
+        return ""
+    return "completed" if answered else "revoked"
 
 
 def _keep_ended(thing: Thing, teller: Teller) -> None:

@@ -79,3 +79,28 @@ async def test_results_that_come_again_make_no_new_version_of_the_order(say, onl
         await say("ORU^R01", at, *results(status), by=LIS)
 
     assert (await only("ServiceRequest"))["meta"]["versionId"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("groups", "status"),
+    [
+        ("FP", "active"),
+        ("PF", "active"),
+        ("FC", "completed"),
+        ("XF", "completed"),
+        ("XX", "revoked"),
+    ],
+)
+async def test_several_groups_of_results_end_their_order_when_all_do(say, only, groups, status):
+    await say("OML^O21", "0900", *order())
+    told = [
+        segment
+        for number, state in enumerate(groups, 1)
+        for segment in (
+            f"OBR|{number}|P1^HIS|F{number}^LIS|A{number}^Part|||20250314080000{'|' * 18}{state}",
+            f"OBX|1|NM|A{number}^Part||7|%|||||{state}",
+        )
+    ]
+    await say("ORU^R01", "1000", person(), *told, by=LIS)
+
+    assert (await only("ServiceRequest"))["status"] == status
