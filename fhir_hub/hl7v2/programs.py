@@ -343,7 +343,7 @@ def _entry(
         phases[0],
         phases[1],
         phases[2],
-        tuple(path for one in written_conditions for path in conditions.paths(one)),
+        tuple(path for one in written_conditions for path in conditions.compared(one)),
         written.get("when"),
         written.get("unless"),
         written.get("call") == "join",

@@ -1,8 +1,9 @@
 """Which fields of a message were taken; what is left is kept word for word.
 
 A field is taken where an entry that ran has a row that reads it and whose condition held there. A
-row of an entry that did not run takes nothing, though it stands in the same map. What steers the
-map, or what the hub itself reads, is taken too.
+row of an entry that did not run takes nothing, though it stands in the same map. What the hub
+itself reads is taken too, and what steers the map by what it says (not by being there), unless
+nothing else of its segment was taken: `PRT-4` says what somebody did whom no entry knows.
 
 Spec: DESIGN 5 (nothing lost from a message)
 """
@@ -44,12 +45,13 @@ Readers = Mapping[int, tuple[tuple[str, Compiled], ...]]
 class Reads(NamedTuple):
     """What is read of a segment; bit n is field n.
 
-    `taken` is what the hub, the map's conditions and the rows of other segments read, `perhaps`
-    what only rows with a condition read; `readers` are those of each such field, with where their
-    entry is written.
+    `taken` is what the hub, the map's conditions and the rows of other segments read, of which
+    `steers` are the conditions; `perhaps` what only rows with a condition read; `readers` are those
+    of each such field, with where their entry is written.
     """
 
     taken: int
+    steers: int
     perhaps: int
     readers: Readers
 
@@ -59,9 +61,15 @@ def reads_of(
 ) -> dict[str, Reads]:
     """Return what is read of each segment where of a map's entries those in `ran` run."""
     taken: dict[str, int] = {}
+    steers: dict[str, int] = {}
     readers: dict[str, dict[int, list[tuple[str, Compiled]]]] = {}
+    for name, numbers in ROUTING.items():
+        taken[name] = sum(1 << number for number in numbers) | 1
+    for name in NUMBERED:
+        taken[name] = taken.get(name, 1) | 2
     for name, number in _steering(entries, by_table):
-        taken[name] = taken.get(name, 1) | 1 << number
+        if not taken.get(name, 1) >> number & 1:
+            steers[name] = steers.get(name, 0) | 1 << number
     held = [one for listed in entries.values() for one in listed if one.where in ran]
     for entry in held:
         for one in (*entry.rows, *entry.late, *entry.last):
@@ -71,25 +79,27 @@ def reads_of(
                 elif one.test is not None:
                     fields = readers.setdefault(path.segment, {})
                     fields.setdefault(path.field, []).append((entry.where, one))
-    return {name: _reads(taken.get(name, 1), readers.get(name, {})) for name in {*taken, *readers}}
+    return {
+        name: _reads(taken.get(name, 1), steers.get(name, 0), readers.get(name, {}))
+        for name in {*taken, *steers, *readers}
+    }
 
 
 def _steering(
     entries: Mapping[str, Iterable["Entry"]], by_table: bool
 ) -> Iterator[tuple[str, int]]:
-    """Yield the fields that say what the message is, whom to answer, and what the map does."""
-    for name, numbers in ROUTING.items():
-        yield from ((name, number) for number in numbers)
-    yield from ((name, 1) for name in NUMBERED)
+    """Yield the fields by which the map is steered."""
     for listed in entries.values():
         for entry in listed:
             if entry.mode != "change" and runs(entry.mode, by_table):
                 yield from ((path.segment, path.field) for path in entry.steered_by)
 
 
-def _reads(taken: int, readers: Mapping[int, list[tuple[str, Compiled]]]) -> Reads:
+def _reads(taken: int, steers: int, readers: Mapping[int, list[tuple[str, Compiled]]]) -> Reads:
+    steers &= ~taken
+    taken |= steers
     left = {number: tuple(rows) for number, rows in readers.items() if not taken >> number & 1}
-    return Reads(taken, sum(1 << number for number in left), left)
+    return Reads(taken, steers, sum(1 << number for number in left), left)
 
 
 def taken_by(rows: Iterable[Compiled], segment: str) -> int:
@@ -98,7 +108,7 @@ def taken_by(rows: Iterable[Compiled], segment: str) -> int:
     return sum({1 << path.field for path in paths if path.segment == segment})
 
 
-_NOTHING = Reads(1, 0, {})
+_NOTHING = Reads(1, 0, 0, {})
 
 
 def unread(
@@ -118,7 +128,7 @@ def unread(
     untaken = run.untaken
     for segment, left in run.left:
         if left >= 0:  # else no entry is for it
-            taken, perhaps, _ = known.get(segment.name, _NOTHING)
+            taken, _, perhaps, _ = known.get(segment.name, _NOTHING)
             left &= ~taken
             if doubt := left & perhaps:
                 doubtful.setdefault(segment.name, {})[segment.index] = doubt
@@ -129,9 +139,17 @@ def unread(
     for segment, left in some:
         if left >= 0:
             left &= ~met.get(segment.index, 0)
+            left = _whole(segment, left, known.get(segment.name, _NOTHING))
         if left := left | untaken.get(segment.index, 0):
             found.append((segment, left))
     return found
+
+
+def _whole(segment: Segment, left: int, reads: Reads) -> int:
+    """Return what is left of a segment, with what steers where nothing else of it was taken."""
+    rest = segment.filled & ~left & ~reads.steers
+    is_untold = rest & ~(1 | 2 * (segment.name in NUMBERED)) == 0
+    return left | segment.filled & reads.steers if left and is_untold else left
 
 
 def _met(

@@ -121,7 +121,7 @@ class Report:
     def _told(self, tracer: Tracer, conversion: "Conversion") -> tuple[list[FieldReport], LeftOut]:
         """Return the parts as `tracer` saw them in this conversion."""
         paths = paths_of(one.resource for one in conversion.resources)
-        ran = {place.segment.index for place, _, _ in self._late}
+        ran = {place.segment.index for place, _, _ in self._late} | tracer.told
         reasons = Reasons(self._program, ran, by_table=self._run.by_table)
         keeper = _keeper(conversion, paths)
         found: list[FieldReport] = []
@@ -172,9 +172,10 @@ class Report:
             deleted = tracer.nulls.get((segment.index, leaf.field))
             if deleted:
                 return FieldReport(leaf.name, segment.index, MAPPED, (f"deletes {deleted}",))
-        if use := reasons.use(segment, leaf, is_read):
+        is_kept = self._kept.get(segment.index, 0) >> leaf.field & 1
+        if use := reasons.use(segment, leaf, is_read or bool(is_kept)):
             return FieldReport(leaf.name, segment.index, PRESERVED, (JOURNAL,), use)
-        if self._kept.get(segment.index, 0) >> leaf.field & 1:
+        if is_kept:
             path, first = keeper
             number = first + list(self._kept).index(segment.index)
             kept = (f"{path}.extension[{number}].valueString",)

@@ -117,6 +117,11 @@ class Tracer:
                         found[leaf[:5]] = (segment, leaf)
         return list(found.values())
 
+    @property
+    def told(self) -> set[int]:
+        """Return the segments of which a part became something."""
+        return {key[0] for key in self.became}
+
     def tells(self, segment: Segment) -> bool:
         """Say whether a segment is told; one is from the first time on, while effort is left."""
         index = segment.index

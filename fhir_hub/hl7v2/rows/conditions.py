@@ -21,6 +21,15 @@ def paths(written: Any) -> Iterator[Path]:
     return (parse_path(key) for key in keys)
 
 
+def compared(written: Any) -> Iterator[Path]:
+    """Return the paths whose text a condition compares with codes: not those that it wants valued.
+
+    What is asked for alone says nothing by being there that is told elsewhere.
+    """
+    known = written.items() if isinstance(written, Mapping) else ()
+    return (parse_path(key) for key, wanted in known if not isinstance(wanted, bool))
+
+
 def condition(when: Any, unless: Any, before: str | Sequence[str] = ()) -> Condition | None:
     """Return the function that says whether all hold, `None` where nothing is asked.
 
