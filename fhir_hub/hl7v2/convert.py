@@ -191,7 +191,7 @@ def _run(
         settings.is_strict,
         known.of,
         run.unmapped,
-        message.header.field(17),
+        message.header.field(17) or settings.country,
     )
     return run
 

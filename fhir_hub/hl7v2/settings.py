@@ -27,7 +27,8 @@ class Settings:
     it lacks is gone, `action-code` the changes alone, each segment with its code (HL7v2 chapter 2,
     2.10.4); `""`: the hub's own rule for the message; `update_modes` says it for one
     segment. `version` stands in for an empty MSH-12,
-    `campus` is the field that tells two sites of one MSH-4 apart, whose numbers then never meet.
+    `campus` is the field that tells two sites of one MSH-4 apart, whose numbers then never meet;
+    `country` is that of a message without MSH-17, in whose money its amounts are.
     """
 
     charset: str = ""
@@ -39,6 +40,7 @@ class Settings:
     update_modes: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     campus: Path | None = None
+    country: str = ""
 
     @property
     def is_strict(self) -> bool:

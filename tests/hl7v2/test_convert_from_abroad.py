@@ -5,10 +5,12 @@ Spec: HL7v2 chapter 2A (CWE, FC, MO, XPN), chapter 6 (IN1), HL7 tables 0063 and 
 
 import pytest
 from conversion_parts import (
+    BASE,
     PID,
     TABLE_MSH,
     by_table,
     converted,
+    errors,
     lines,
     of_type,
     only,
@@ -60,7 +62,9 @@ def test_since_when_a_financial_class_holds_is_no_name_of_it():
     assert cover["period"] == {"start": "1998-01-01"}
 
 
-@pytest.mark.parametrize(("country", "currency"), [("USA", "USD"), ("CHN", "CNY"), ("ZWE", None)])
+@pytest.mark.parametrize(
+    ("country", "currency"), [("USA", "USD"), ("CHN", "CNY"), ("ZWE", None), ("", None)]
+)
 def test_an_amount_without_a_currency_is_in_that_of_the_country(country, currency):
     header = TABLE_MSH.format(ADT)
     header += "|" * (16 - header.count("|")) + country
@@ -227,3 +231,20 @@ def test_an_insurer_is_called_as_its_number_says_where_no_name_is_told(number, n
         payer = target(conversion, only(conversion, "Coverage")["payor"][0])
         assert (payer["identifier"][0]["value"], payer.get("name")) == ("UHC", called)
         assert called != "United Healthcare" or "extension" not in payer["identifier"][0]
+
+
+@pytest.mark.parametrize(
+    ("race", "kind"),
+    [
+        ("01^汉族^GB3304", "ethnic-group"),
+        ("汉", "ethnic-group"),
+        ("BL^Black", "race"),
+        ("01", "race"),
+    ],
+)
+def test_an_ethnic_group_of_china_in_the_place_of_a_race_is_no_race(race, kind):
+    conversion = converted(lines(TABLE_MSH.format(ADT), segment("PID", f3="T1", f5="A", f10=race)))
+    (told,) = only(conversion, "Patient")["extension"]
+    assert told["url"] == f"{BASE}/StructureDefinition/{kind}"
+    assert told.get("valueCoding", {}).get("code") == ("HA" if kind == "ethnic-group" else None)
+    assert errors(conversion) == []

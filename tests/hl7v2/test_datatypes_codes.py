@@ -33,6 +33,8 @@ _V3 = "http://terminology.hl7.org/CodeSystem/v3-"
         ("99QPER", f"{BASE}/CodeSystem/99QPER"),
         ("GB/T2261.2", "urn:oid:2.16.156.10011.2.3.3.5"),
         ("GB/T 9999", f"{BASE}/CodeSystem/GB%2FT9999"),
+        ("GB/T 2261.1-2003", "urn:oid:2.16.156.10011.2.3.3.4"),
+        ("I10CN", f"{BASE}/CodeSystem/icd-10-cn"),
         ("L", _LOCAL),
         ("", _LOCAL),
         ("http://a/b", "http://a/b"),
@@ -71,6 +73,14 @@ def test_an_oid_says_what_a_local_name_does_not():
          [(coding_systems.ICD_10_CN, "I10.x00x002", "高血压"),
           (coding_systems.ICD_10, "I10", None)], "高血压"),
         ("E11.9^^I10", [(coding_systems.ICD_10, "E11.9", None)], None),
+        ("E11.900^2型糖尿病^国临版2.0",
+         [(coding_systems.ICD_10_CN, "E11.900", "2型糖尿病"),
+          (coding_systems.ICD_10, "E11.9", None)], "2型糖尿病"),
+        ("I10^高血压^ICD-10医保版",
+         [(coding_systems.ICD_10_CN, "I10", "高血压"), (coding_systems.ICD_10, "I10", None)],
+         "高血压"),
+        ("00.0100x001^超声^医保版",
+         [(f"{BASE}/CodeSystem/%E5%8C%BB%E4%BF%9D%E7%89%88", "00.0100x001", "超声")], "超声"),
         ("XX^^ICD10CN", [(coding_systems.ICD_10_CN, "XX", None)], None),
         ("BLD&静脉血", [(_LOCAL, "BLD", "静脉血")], "静脉血"),
         ("内分泌科", [(_LOCAL, "内分泌科", None)], "内分泌科"),
@@ -98,6 +108,7 @@ def test_one_coding_code_or_text_may_be_asked_for():
     }
     assert parts.made("Coding", "^晨服") == {"display": "晨服"}
     assert parts.made("Coding", "A^^L^^^^2.1")["version"] == "2.1"
+    assert parts.made("Coding", "E11.900^^国家临床版V2.0")["version"] == "2.0"
     assert parts.made("code", "A  B^x") == "A B"
     assert [parts.made("CodeText", raw) for raw in ("A^B", "A", "^^^C", "")] == [
         "B",
@@ -166,6 +177,7 @@ def test_a_code_without_meaning_is_left_out_with_an_issue():
          "（+）"),
         ("ObservationInterpretation", "弱阳性", [(f"{_V3}ObservationInterpretation", "WR")],
          "弱阳性"),
+        ("Language", "ZH^中文^ISO639", [("urn:ietf:bcp:47", "zh")], "中文"),
         ("Relationship", "CHD^子女^HL70063", [(f"{_V3}RoleCode", "CHILD")], "子女"),
         ("Route", "PO^口服^HL70162",
          [("http://terminology.hl7.org/CodeSystem/v2-0162", "PO"),

@@ -24,7 +24,14 @@ _UCUM = "http://unitsofmeasure.org"
         ("mL/min/1.73m^2", "mL/min/{1.73_m2}"), ("g/24h", "g/(24.h)"), ("kg/m²", "kg/m2"),
         ("mg/dL", "mg/dL"), ("pg/mL", "pg/mL"), ("/HPF", "/[HPF]"), ("天", "d"), ("岁", "a"),
         ("mol/kg", "mol/kg"), ("mg/(24.h)", "mg/(24.h)"), ("一撮", ""), ("", ""), ("x" * 80, ""),
-        ("foo/bar", ""),
+        ("foo/bar", ""), ("克/升", "g/L"), ("毫克/分升", "mg/dL"), ("个/μL", "/uL"),
+        ("次每分", "/min"),
+        ("毫摩尔每升", "mmol/L"), ("国际单位/升", "[IU]/L"), ("10的9次方/升", "10*9/L"),
+        ("万/μL", "10*4/uL"), ("公斤/米²", "kg/m2"), ("毫克/24小时", "mg/(24.h)"),
+        ("滴/分", "[drp]/min"),
+        ("毫升/分钟/1.73平方米", "mL/min/{1.73_m2}"), ("个/高倍视野", "/[HPF]"), ("一撮/升", ""),
+        ("升/一/二/三/四", ""), ("mmol/24h", "mmol/(24.h)"), ("10^6/ml", "10*6/mL"), ("cm²", "cm2"),
+        ("mL/(min·1.73m²)", "mL/min/{1.73_m2}"), ("mGy", "mGy"), ("cfu/ml", "[CFU]/mL"),
     ],
 )  # fmt: skip
 def test_a_unit_is_read_as_senders_write_it(written, code):
@@ -279,7 +286,7 @@ def test_a_reference_range_is_in_the_unit_of_the_value():
         ("Duration", "5^片", {"value": "5", "unit": "片"}),
         ("Money", "12.50&USD^UP", {"value": "12.50", "currency": "USD"}),
         ("Money", "12.50^EUR", {"value": "12.50", "currency": "EUR"}),
-        ("Money", "12.50", {"value": "12.50", "currency": "CNY"}),
+        ("Money", "12.50", {"value": "12.50"}),
     ],
 )  # fmt: skip
 def test_quantities_with_their_unit_in_the_value(name, raw, expected):
@@ -349,6 +356,9 @@ def packed(octets):
         ("^IM^jpeg^Hex^FFD8", "image/jpeg", packed(b"\xff\xd8")),
         ("^AP^x-own^Base64^AAAA", "application/x-own", "AAAA"),
         ("^audio/basic^^Base64^AAAA", "audio/basic", "AAAA"),
+        ("^IM^^Base64^/9j/4AAQ", "image/jpeg", "/9j/4AAQ"),
+        (f"^AP^Octet-stream^Base64^{packed(b'%PDF-1.4')}", "application/pdf", packed(b"%PDF-1.4")),
+        ("^AP^WORD^Base64^AAAA", "application/msword", "AAAA"),
         ("^multipart^^Base64^AAA", "application/octet-stream", "AAA="),
         ("只有文字", "text/plain", packed("只有文字".encode())),
     ],
@@ -364,7 +374,16 @@ def test_data_in_another_encoding_than_said_is_kept_as_it_is():
     assert observed.attachment(parts.value("^x"), parts.context()) is None
 
 
-def test_a_reference_pointer_is_an_attachment_by_address():
-    found = parts.made("Attachment", "http://pacs/1 2^PACS^IM^JPEG")
+@pytest.mark.parametrize(
+    ("raw", "kind", "address"),
+    [
+        ("http://pacs/1 2^PACS^IM^JPEG", "image/jpeg", "http://pacs/1%202"),
+        ("https://emr/a.PDF?v=1", "application/pdf", "https://emr/a.PDF?v=1"),
+        ("http://pacs/a.dcm^PACS", "application/dicom", "http://pacs/a.dcm"),
+        ("http://emr/a", None, "http://emr/a"),
+    ],
+)
+def test_a_reference_pointer_is_an_attachment_by_address(raw, kind, address):
+    found = parts.made("Attachment", raw)
 
-    assert found == {"contentType": "image/jpeg", "url": "http://pacs/1%202"}
+    assert (found.get("contentType"), found["url"]) == (kind, address)

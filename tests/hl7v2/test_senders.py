@@ -64,6 +64,7 @@ SENDERS = {
     "b": by_name("BOTH", STATUS.format("onleave"), settings='nulls = "ignore"'),
     "zone": by_name("ZONE", settings='zone = "-05:30"\ncharset = "gb18030"'),
     "given": by_name("GIVEN", settings='name_order = "given-first"'),
+    "country": by_name("COUNTRY", settings='country = "HKG"'),
     "nulls": by_name("NULLS", settings='nulls = "ignore"'),
     "strict": sender(settings='tolerance = "strict"', match='{ "MSH-4" = "ZJJCHC" }'),
     "empty": by_name("EMPTY", STATUS.format("triaged") + '\nwhen = { "PV1-18" = ["", "X"] }'),
@@ -178,6 +179,16 @@ def test_a_senders_zone_holds_before_the_hubs(maps):
     settings = maps.settings(er7.parse(MSH.format("ZONE", "ADT^A08")))
     assert settings.charset == "gb18030"
     assert settings.zone.utcoffset(None) == timedelta(hours=-5, minutes=-30)
+
+
+@pytest.mark.parametrize(("said", "currency"), [("", "HKD"), ("|||||USA", "USD")])
+def test_a_senders_amounts_are_in_the_money_of_its_country_unless_the_message_has_one(
+    maps, said, currency
+):
+    header = MSH.format("COUNTRY", "DFT^P03^DFT_P03") + said
+    text = lines(header, PID, "FT1|1|F1||20250301||CG|X^Y||||9.90")
+    charge = only(convert(er7.parse(text), maps), "ChargeItem")
+    assert charge["priceOverride"]["currency"] == currency
 
 
 def test_a_sender_may_write_given_names_first(maps):

@@ -30,14 +30,18 @@ def codings(value: Value, context: Context) -> list[dict[str, Any]]:
         code = one_line(part(value, code_at))
         if not code:
             continue
+        name = part(value, system_at)
         system = coding_systems.system_of(
-            part(value, system_at), context.home or context.facility, part(value, oid_at)
+            name, context.home or context.facility, part(value, oid_at)
         )
+        version = part(value, version_at)
         if system == coding_systems.ICD_10 and coding_systems.is_chinese_icd_10(code):
             system = coding_systems.ICD_10_CN
+        elif (edition := coding_systems.chinese_edition(name, code)) is not None:
+            system, version = coding_systems.ICD_10_CN, version or edition
         coding = {
             "system": system,
-            "version": part(value, version_at),
+            "version": version,
             "code": code,
             "display": said(value, text_at),
         }
@@ -96,6 +100,27 @@ def codeable_concept(value: Value, context: Context) -> dict[str, Any] | None:
     found = codings(value, context)
     ask_meaning(found, context)
     return compact({"coding": found, "text": text_of(value)})
+
+
+def ethnic_group(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the Coding of an ethnic group of China that stands for a race (PID-10).
+
+    It does where GB 3304 is named, or where its name is Chinese: `BL` alone may be a code of
+    another country's list.
+    """
+    coded = look_up(value, context.table("EthnicGroup"))
+    if coded is None:
+        return None
+    is_named = has_han(part(value, 1) + part(value, 2) + part(value, 5))
+    is_listed = is_named or any(one["system"] == coded.system for one in codings(value, context))
+    return coded.coding() if is_listed else None
+
+
+def race(value: Value, context: Context) -> dict[str, Any] | None:
+    """Return the CodeableConcept of a race, which an ethnic group of China is none."""
+    if ethnic_group(value, context) is not None:
+        return None
+    return table_codeable_concept(value, context, context.table("Race"))
 
 
 def ethnicity(value: Value, context: Context) -> dict[str, Any] | None:
@@ -203,6 +228,9 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     found = [_coding_of(coded, value, context), *coded.properties.get("also", ())]
     listed = {(one.get("system"), one.get("code")) for one in found}
     for own in codings(value, context):
+        if _is_spelled_otherwise(own, coded, table):
+            found[0] = {**own, **found[0]}
+            continue
         told: list[dict[str, Any]] = [own]
         if table.knows(own["code"]) and _is_bare(own["system"], context):
             meant = _translated(own, table)
@@ -213,6 +241,14 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
                 listed.add(key)
                 found.append(one)
     return compact({"coding": found, "text": text_of(value) or _called(found)})
+
+
+def _is_spelled_otherwise(own: dict[str, Any], coded: Coded, table: Table) -> bool:
+    """Say whether a coding is the table's own answer in other letters (`ZH` for `zh`)."""
+    if own["system"] != coded.system or own["code"] == coded.code:
+        return False
+    meant = table.get(own["code"]) if table.knows(own["code"]) else None
+    return meant is not None and meant.code == coded.code
 
 
 def _translated(own: dict[str, Any], table: Table) -> dict[str, Any] | None:

@@ -90,6 +90,8 @@ _SYSTEMS = MappingProxyType(
         "ICD10GB": ICD_10_CN,
         "ICD10国临": ICD_10_CN,
         "ICD10医保": ICD_10_CN,
+        "I10CN": ICD_10_CN,
+        "ICD10-CN": ICD_10_CN,
         "GB/T14396": ICD_10_CN,
         "GB/T2659": f"{_WS}.1",
         "GB3304": f"{_WS}.3",
@@ -139,7 +141,13 @@ _V2_TABLE = re.compile(r"(?:HL7[-_]?)(\d{4})", re.ASCII)
 _OID = re.compile(r"(?:urn:oid:)?([0-2](?:\.(?:0|[1-9]\d*))+)", re.ASCII)
 _V2_OID = re.compile(r"2\.16\.840\.1\.113883\.12\.(\d{1,4})", re.ASCII)
 _CN_ICD = re.compile(r"[A-Z]\d\d\.(?:\d{3}|x\d\d)(?:x\d{3})?[+*]?", re.ASCII)
-_WHO_ICD = re.compile(r"([A-Z]\d\d)\.(\d)?", re.ASCII)
+_CN_EDITION = re.compile(
+    r"(?:ICD-?10)?(?:国家)?(?:国临|临床|医保|国标)(?:版)?(?:ICD-?10)?(?:版)?", re.ASCII
+)
+_EDITION = re.compile(r"[_-]?[V版]?(\d\.\d)版?$", re.ASCII)
+_GB_YEAR = re.compile(r"(GB(?:/T)?[\d.]+)-(?:\d\d){1,2}", re.ASCII)
+_DISEASE = re.compile(r"[A-Z]\d\d(?:\D|$)", re.ASCII)
+_WHO_ICD = re.compile(r"([A-Z]\d\d)(?:\.(\d)?|$)", re.ASCII)
 
 
 def v2_table(number: str) -> str:
@@ -165,6 +173,10 @@ def system_of(name: str, facility: str, oid: str = "") -> str:
     key = "".join(name.split()).upper()
     if known := _SYSTEMS.get(key):
         return known
+    if match := _GB_YEAR.fullmatch(key):
+        key = match[1]
+        if known := _SYSTEMS.get(key):
+            return known
     if match := _V2_TABLE.fullmatch(key):
         return v2_table(match[1])
     if oid and (found := of_oid(oid)):
@@ -204,6 +216,26 @@ def is_chinese_icd_10(code: str) -> bool:
     (True, False)
     """
     return _CN_ICD.fullmatch(code) is not None
+
+
+def chinese_edition(name: str, code: str) -> str | None:
+    """Return the version of the Chinese ICD-10 that CWE.3 names in Chinese, `None` if it does not.
+
+    The national clinical edition and that of the insurance have lists of operations too, whose
+    codes begin with a digit: these are of another system.
+
+    >>> chinese_edition("国临版2.0", "E11.900"), chinese_edition("ICD-10医保版", "I10.x00x002")
+    ('2.0', '')
+    >>> chinese_edition("医保版", "00.0100x001")
+    """
+    if name.isascii() or not _DISEASE.match(code):
+        return None
+    key = "".join(name.split()).upper()
+    version = _EDITION.search(key)
+    key = key[: version.start()] if version else key
+    if not _CN_EDITION.fullmatch(key):
+        return None
+    return version[1] if version else ""
 
 
 def who_icd_10(code: str) -> str:

@@ -129,7 +129,8 @@ class Context:
     and places behind it, as resources where a reference belongs. `is_strict`: what has to be put
     right is an issue. `meaning(system, code)` gives the standard codings of a local code,
     `unmapped(system, code, display)` takes one that has none: not as an issue, whose text must
-    hold nothing that a sender wrote. `country` is MSH-17 as it stands.
+    hold nothing that a sender wrote. `country` is MSH-17 as it stands,
+    else what the sender's file says.
     """
 
     facility: str

@@ -25,7 +25,7 @@ _JIN = "斤"
 _HALF = Decimal("0.5")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _CURRENCIES = {
-    **dict.fromkeys(("", "CN", "CHN", "156"), "CNY"),
+    **dict.fromkeys(("CN", "CHN", "156"), "CNY"),
     **dict.fromkeys(("HK", "HKG", "344"), "HKD"),
     **dict.fromkeys(("MO", "MAC", "446"), "MOP"),
     **dict.fromkeys(("US", "USA", "840"), "USD"),
@@ -145,7 +145,8 @@ def duration(value: Value, context: Context) -> dict[str, Any] | None:
 def money(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the Money of MO, CP or NM; where it says no currency, of the message's country.
 
-    That is CNY unless MSH-17 says another; of a country that is not listed here, none is told.
+    That is MSH-17, else what the sender's file says; without, or of a country that is not listed
+    here, no currency is told.
     """
     amount = value.component(1) if len(value.components) > 2 or part(value, 1, 2) else value
     number = read_decimal(part(amount, 1))

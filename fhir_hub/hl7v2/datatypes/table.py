@@ -42,6 +42,8 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `CodeableConcept` | CWE CE CNE CF IS ID ST | CodeableConcept with all its codings |
 | `Coding` | CWE … | its first coding |
 | `Ethnicity` | CWE (PID-22) | CodeableConcept of what is no ethnic group of GB 3304 |
+| `EthnicGroup` | CWE (PID-10) | Coding of an ethnic group of GB 3304, where it is meant |
+| `Race` | CWE (PID-10) | CodeableConcept of what is none |
 | `code` | CWE IS ID ST | the code as it stands |
 | `CodeText` | CWE | string: original text, else display, else code |
 | `date` | DT DTM TS | date |
@@ -55,7 +57,7 @@ It never raises for what a sender wrote, and never returns an empty part.
 | `SimpleQuantity` | NM, CQ | Quantity without comparator |
 | `Duration` | CQ, NM | Duration in UCUM (`28^d`) |
 | `Days` | NM (PV2-11) | Duration in days |
-| `Money` | MO, CP, NM | Money (of MSH-17's country unless said) |
+| `Money` | MO, CP, NM | Money (of the sender's country unless said) |
 | `SN` | SN | Quantity; see `SNRange`, `SNRatio` |
 | `Range`, `SNRange` | NR, SN | Range |
 | `Ratio`, `SNRatio` | SN | Ratio |
@@ -73,8 +75,8 @@ default), `Coding`, `CodeableConcept`, `Timing`): the first of identifier, alter
 and texts that the table lists is mapped. `code` is absent when the table has no answer; the
 others fall back to the sender's own coding, and `CodeableConcept` keeps it beside the mapped one.
 
-The functions themselves use the tables NameUse, AddressUse, AddressType, EthnicGroup, TelecomUse,
-TelecomSystem, IdentifierType and TimingRepeat: `Context.tables` must hold these.
+The functions themselves use the tables NameUse, AddressUse, AddressType, EthnicGroup, Race,
+TelecomUse, TelecomSystem, IdentifierType and TimingRepeat: `Context.tables` must hold these.
 
 OBX-5 needs three fields at once: see `observed.observed_value`, `observed.pressure_components`
 and `ranges.reference_ranges`, which a `call` uses.
@@ -160,6 +162,8 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "CodeableConcept": codes.codeable_concept,
         "Coding": codes.coding,
         "Ethnicity": codes.ethnicity,
+        "EthnicGroup": codes.ethnic_group,
+        "Race": codes.race,
         "code": codes.code,
         "CodeText": codes.code_text,
         "date": times.date,
@@ -242,6 +246,8 @@ _OTHER_TYPES = {
     "WorkPhone": "ContactPoint",
     "CodeText": "string",
     "Ethnicity": "CodeableConcept",
+    "EthnicGroup": "Coding",
+    "Race": "CodeableConcept",
     "firstString": "string",
     "MessageType": "string",
     "PeriodStart": "Period",

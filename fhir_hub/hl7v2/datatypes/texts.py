@@ -35,7 +35,28 @@ _MEDIA_TYPES = {
     "DICOM": "application/dicom",
     "ZIP": "application/zip",
     "X-HL7-CDA-LEVEL-ONE": "application/xml",
+    "DOC": "application/msword",
+    "WORD": "application/msword",
+    "MSWORD": "application/msword",
+    "HTM": "text/html",
+    "DCM": "application/dicom",
+    "BMP": "image/bmp",
+    "SVG": "image/svg+xml",
 }
+_UNKNOWN_TYPE = "application/octet-stream"
+# How the data of a file begins, in base64.
+_BEGINNINGS = {
+    "JVBERi": "application/pdf",
+    "/9j/": "image/jpeg",
+    "iVBORw0KG": "image/png",
+    "R0lGOD": "image/gif",
+    "SUkq": "image/tiff",
+    "TU0AK": "image/tiff",
+    "e1xydG": "application/rtf",
+    "PD94bWwg": "application/xml",
+}
+_ADDRESS = re.compile(r"(?:(?:https?|s?ftp|file)://|\\\\)\S+", re.IGNORECASE)
+_SAFE = "-._~:/?#[]@!$&'()*+,;=%"
 _ENCODINGS = ("A", "HEX", "BASE64")
 _TYPES = {
     "AP": "application",
@@ -120,7 +141,7 @@ def uri(value: Value, context: Context) -> str | None:
     """Return a text as a URI, or the URI of an HD's universal id."""
     if part(value, 2) and (system := universal(part(value, 2), part(value, 3))):
         return system
-    return quote(usual(value), safe="-._~:/?#[]@!$&'()*+,;=%") or None
+    return quote(usual(value), safe=_SAFE) or None
 
 
 def usual(value: Value) -> str:
@@ -140,13 +161,21 @@ def attachment(value: Value, context: Context) -> dict[str, Any] | None:
     if not part(value, 1) and part(value, 4).upper() in _ENCODINGS:
         return {"contentType": _media_type(part(value, 2), part(value, 3))}
     if len(value.components) > 1 and part(value, 1) and not part(value, 4).startswith("Base"):
-        kind = _media_type(part(value, 3), part(value, 4))
-        address = quote(part(value, 1), safe="-._~:/?#[]@!$&'()*+,;=%")
-        return compact({"contentType": kind, "url": address})
+        return _pointer(part(value, 1), _media_type(part(value, 3), part(value, 4)))
     text = whole(value)
     if not text:
         return None
+    if _ADDRESS.fullmatch(text):  # RP.1 alone
+        return _pointer(text, "")
     return {"contentType": "text/plain", "data": _base64(text.encode())}
+
+
+def _pointer(address: str, kind: str) -> dict[str, Any] | None:
+    """Return the Attachment of an address, of the type that its ending says where nothing does."""
+    if kind in ("", _UNKNOWN_TYPE):
+        ending = address.partition("?")[0].rpartition(".")[2].upper()
+        kind = _MEDIA_TYPES.get(ending, kind)
+    return compact({"contentType": kind, "url": quote(address, safe=_SAFE)})
 
 
 def _encapsulated(value: Value, context: Context) -> dict[str, Any] | None:
@@ -163,7 +192,10 @@ def _encapsulated(value: Value, context: Context) -> dict[str, Any] | None:
     except (ValueError, binascii.Error):
         context.issue("unreadable-data", "encapsulated data is not in the encoding that it names")
         data = _base64(text.encode())
-    return compact({"contentType": _media_type(part(value, 2), part(value, 3)), "data": data})
+    kind = _media_type(part(value, 2), part(value, 3))
+    if kind == _UNKNOWN_TYPE:  # the guide's ED[Attachment]: the data may say it better
+        kind = next((one for how, one in _BEGINNINGS.items() if data.startswith(how)), kind)
+    return compact({"contentType": kind, "data": data})
 
 
 def _base64(octets: bytes) -> str:
@@ -178,4 +210,4 @@ def _media_type(kind: str, subtype: str) -> str:
         return kind
     if main and _SUBTYPE.fullmatch(subtype):
         return f"{main}/{subtype.lower()}"
-    return "text/plain" if main == "text" else "application/octet-stream"
+    return "text/plain" if main == "text" else _UNKNOWN_TYPE

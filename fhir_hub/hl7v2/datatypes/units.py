@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from fhir_hub.hl7v2.datatypes import coding_systems
+from fhir_hub.hl7v2.datatypes import chinese_units, coding_systems
 from fhir_hub.hl7v2.datatypes.parts import half_width, one_line, part, whole
 from fhir_hub.hl7v2.er7 import Encoding, Value
 
@@ -27,7 +27,7 @@ class Unit(NamedTuple):
 # Spelled as `_spelling` spells; only what differs from UCUM or is no UCUM at all.
 _CODES = MappingProxyType(
     {
-        "次/分": "/min", "次/min": "/min", "次/分钟": "/min", "bpm": "/min", "beats/min": "/min",
+        "bpm": "/min", "beats/min": "/min",
         "beats/minute": "/min", "1/min": "/min", "{beats}/min": "/min", "breaths/min": "/min",
         "mmhg": "mm[Hg]", "毫米汞柱": "mm[Hg]", "mm(hg)": "mm[Hg]", "cmh2o": "cm[H2O]",
         "厘米水柱": "cm[H2O]", "kpa": "kPa", "千帕": "kPa",
@@ -45,7 +45,7 @@ _CODES = MappingProxyType(
         "miu/l": "m[IU]/L", "uiu/ml": "u[IU]/mL", "kiu/l": "k[IU]/L", "ku/l": "kU/L",
         "u/ml": "U/mL", "mu/l": "mU/L", "iu": "[IU]", "国际单位": "[IU]", "u": "U",
         "mol/l": "mol/L", "mmol/l": "mmol/L", "umol/l": "umol/L", "nmol/l": "nmol/L",
-        "pmol/l": "pmol/L", "毫摩尔/升": "mmol/L", "毫摩尔每升": "mmol/L", "微摩尔/升": "umol/L",
+        "pmol/l": "pmol/L",
         "meq/l": "meq/L", "mosm/l": "mosm/L", "mosm/kg": "mosm/kg", "mosm/kgh2o": "mosm/kg",
         "g/l": "g/L", "g/dl": "g/dL", "mg/l": "mg/L", "mg/dl": "mg/dL", "mg/g": "mg/g",
         "ug/l": "ug/L", "ug/ml": "ug/mL", "ug/dl": "ug/dL", "mcg/ml": "ug/mL", "mcg/dl": "ug/dL",
@@ -56,8 +56,13 @@ _CODES = MappingProxyType(
         "ml/min": "mL/min", "ml/min/1.73m2": "mL/min/{1.73_m2}", "ml/min/1.73m^2":
         "mL/min/{1.73_m2}", "mm/h": "mm/h", "mm/hr": "mm/h", "ml/h": "mL/h", "ml/hr": "mL/h",
         "l/min": "L/min", "kg/m2": "kg/m2", "kg/m^2": "kg/m2", "kg/m*2": "kg/m2", "m2": "m2",
-        "/hpf": "/[HPF]", "个/hp": "/[HPF]", "/hp": "/[HPF]", "/lpf": "/[LPF]", "/lp": "/[LPF]",
-        "个/ul": "/uL", "/ul": "/uL", "copies/ml": "{copies}/mL", "拷贝/ml": "{copies}/mL",
+        "ml/(min*1.73m2)": "mL/min/{1.73_m2}", "ml/(min.1.73m2)": "mL/min/{1.73_m2}",
+        "ml/min.1.73m2": "mL/min/{1.73_m2}", "ml/min*1.73m2": "mL/min/{1.73_m2}",
+        "mm/1h": "mm/h", "mmh2o": "mm[H2O]", "gm/dl": "g/dL", "g%": "g/dL", "mg%": "mg/dL",
+        "mosm/kg.h2o": "mosm/kg", "mg/gcr": "mg/g{creat}", "ug/gcr": "ug/g{creat}",
+        "cells/ul": "/uL", "cell/ul": "/uL", "cfu/ml": "[CFU]/mL", "au/ml": "[arb'U]/mL",
+        "/hpf": "/[HPF]", "/hp": "/[HPF]", "/lpf": "/[LPF]", "/lp": "/[LPF]",
+        "/ul": "/uL", "copies/ml": "{copies}/mL",
         "s": "s", "sec": "s", "秒": "s", "min": "min", "分": "min", "分钟": "min", "mins": "min",
         "minute": "min", "minutes": "min", "h": "h", "hr": "h", "hrs": "h", "hour": "h",
         "hours": "h", "小时": "h", "时": "h", "d": "d", "day": "d", "days": "d", "天": "d",
@@ -74,9 +79,11 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SHORT = 500  # a longer text is not remembered
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _POWER = re.compile(r"^[x×*✕]?\s*10\s*(?:[\^*e]|exp)?\s*(-?\d{1,2})(?=\D|$)", re.IGNORECASE)
+_A_DAY = re.compile(r"(.+)/24 ?(?:h|hr|hrs|hour|hours)", re.IGNORECASE)
+_LITRE = re.compile(r"(?<![A-Za-z])([dcmunpf]?)l(?![A-Za-z])")
 _ATOM = re.compile(
     r"(?:(?:da|[YZEPTGMkhdcmunpfazy])?"
-    r"(?:mol|eq|osm|Hz|Pa|kat|cal|bar|Cel|g|L|l|m|s|V|A|K|N|J|W|U|t|\[IU\]|m?\[Hg\]|m?\[H2O\])"
+    r"(?:mol|eq|osm|Hz|Gy|Bq|Ci|Pa|kat|cal|bar|Cel|g|L|l|m|s|V|A|K|N|J|W|U|t|\[IU\]|m?\[Hg\]|m?\[H2O\])"
     r"|%|min|h|d|wk|mo|a|10\*-?\d+|10|1|24|\[[A-Za-z_]+\])(?:-?[1-9])?(?:\{[!-z|~]+\})?|\{[!-z|~]+\}",
     re.ASCII,
 )
@@ -145,7 +152,13 @@ def _to_ucum(text: str) -> str:
     spelled = _spelling(text)
     if known := _CODES.get(spelled) or _CODES.get(spelled.lower()):
         return known
-    return spelled if is_ucum(spelled) else ""
+    if not spelled.isascii():
+        return chinese_units.to_ucum(spelled, _to_ucum)
+    if (match := _A_DAY.fullmatch(spelled)) and (each := _to_ucum(match[1])):
+        return f"{each}/(24.h)"
+    if not is_ucum(spelled):
+        return ""
+    return spelled if "{" in spelled else _LITRE.sub(r"\1L", spelled)
 
 
 def is_ucum(code: str) -> bool:
@@ -156,8 +169,14 @@ def is_ucum(code: str) -> bool:
 
 
 def _spelling(text: str) -> str:
-    text = _RAISED.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text.strip())
+    text = _RAISED.sub(_raised, text.strip())
     text = half_width(text.replace("℃", "°c").replace("℉", "°f"))
-    text = text.replace("μ", "u").replace("µ", "u").replace("²", "2").replace("×", "x")
+    text = text.replace("μ", "u").replace("µ", "u").replace("×", "x").replace("·", ".")
     text = "".join(text.split()) if "/" in text else " ".join(text.split())
     return _POWER.sub(r"10*\1", text)
+
+
+def _raised(match: re.Match[str]) -> str:
+    """Return a raised number as UCUM has it: behind a unit as it is, behind 10 with a hat."""
+    number = match[0].translate(_SUPERSCRIPTS)
+    return f"^{number}" if match.string[: match.start()].endswith("10") else number

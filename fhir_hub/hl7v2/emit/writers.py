@@ -72,6 +72,8 @@ WRITERS: Mapping[str, Writer] = MappingProxyType(
         "CodeableConcept": write_codes.concept,
         "Coding": write_codes.coding,
         "Ethnicity": write_codes.concept,
+        "EthnicGroup": write_codes.coding,
+        "Race": write_codes.concept,
         "code": write_codes.code,
         "CodeText": write_quantities.text,
         "date": write_times.day,
