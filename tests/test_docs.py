@@ -111,7 +111,9 @@ def run(hub, monkeypatch, capfdbinary):
                 name, _, value = words.pop(0).partition(": ")
                 headers[name] = value
             elif word in ("-d", "--data-urlencode"):
-                fields.append(tuple(words.pop(0).split("=", 1)))
+                field = words.pop(0)
+                assert word != "-d" or field.isascii(), "curl sends -d as it is: --data-urlencode"
+                fields.append(tuple(field.split("=", 1)))
             elif word == "--data-binary":
                 method, body = "POST", (ROOT / words.pop(0).removeprefix("@")).read_bytes()
             elif word == "--json":

@@ -90,8 +90,23 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
             "[sources.rest]\nport = 1",
             "sources.rest.port: there is no such key; see docs/settings.md",
         ),
-        ("port = ", "not TOML"),
-        (b"\xff", "it is not UTF-8"),
+        ("port = ", "hub.toml line 1: not TOML: invalid value / 不是有效的 TOML"),
+        ("port = 1\n[channels", "hub.toml line 2: not TOML: expected ']'"),
+        (b"\xff", "it is not UTF-8: save it as UTF-8 / 不是 UTF-8 编码，请另存为 UTF-8"),
+        ("# 端口\nport = 1".encode("gb18030"), "hub.toml line 1: it is not UTF-8"),
+        ("port = 1".encode("utf-16"), "hub.toml line 1: it is not UTF-8"),
+        ("port = 1.5", "port: input should be a valid integer, got a number with a fractional"),
+        ("port = 1.5", " / 应为整数"),
+        ("port = -1", " / 不得小于 0"),
+        ('full_text = "maybe"', " / 应为 true 或 false"),
+        ('log_level = "loud"', " 或 'error'"),
+        (
+            "channels = 3",
+            "channels: it is a table, and its keys stand below it or in braces / 应为一",
+        ),
+        ("[channels]\nlab = 3", "hub.toml line 2: channels.lab: it is a table"),
+        ("prot = 1", " / 未知的配置项"),
+        ("[sources.rest]\nport = 1", " / 没有这个键"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_told_with_what_is_right(config, text, told):
@@ -99,6 +114,16 @@ def test_what_is_wrong_in_the_file_is_told_with_what_is_right(config, text, told
         load_settings(config(text), {}, {})
 
     assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "byte order mark"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_a_file_of_any_editor_is_read_and_its_rows_are_counted(config, mark, end):
+    text = f"{mark}[channels.lab]   # 检验科{end}port = 1{end}charset = 'GBK'{end}"
+    assert load_settings(config(text), {}, {}).channels["lab"].port == 1
+
+    with pytest.raises(InvalidSettings, match=r"hub\.toml line 1: channels\.lab: mllps needs"):
+        load_settings(config(f"{text}transport = 'mllps'{end}"), {}, {})
 
 
 def test_all_wrong_values_are_told_at_once_each_with_its_source(config):

@@ -9,7 +9,6 @@ Spec: DESIGN 2a; https://toml.io/en/v1.0.0
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -23,6 +22,7 @@ from fhir_hub.hl7v2.datatypes.context import Table
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.schema import Schema
 from fhir_hub.r4.definitions import load_definitions
+from fhir_hub.settings.toml import NotToml, read_toml
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ROW = re.compile(r"/(field|resource)/(\d+)((?:/.*)?)")
@@ -186,9 +186,9 @@ def parsed(octets: bytes, schema: Schema | None) -> tuple[Document, tuple[str, .
     is returned.
     """
     try:
-        document = tomllib.loads(octets.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        return {}, (f": {error}",)
+        document = read_toml(octets)
+    except NotToml as error:
+        return {}, (error.told,)
     found = schema.problems(document) if schema else []
     return document, tuple(f" {_place(problem)}" for problem in found)
 

@@ -28,6 +28,7 @@ from fhir_hub.settings.types import Bytes, Port, Seconds, Zone
 DEFAULT_MLLP, DEFAULT_HTTP = "mllp", "http"
 MOST_CHANNELS = 100
 ROUTED = ("MSH-3", "MSH-4", "MSH-5", "MSH-6", "MSH-9")
+PROCESSING_IDS = ("P", "T", "D")  # HL7 table 0103
 ADDRESS = re.compile(r"mllps?://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _MLLP, _TLS = ("mllp", "mllps"), ("mllps",)
@@ -55,22 +56,31 @@ def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
         try:
             ip_network(text)
         except ValueError:
-            raise ValueError(f"{text!r} is no network: write 10.1.0.0/16 or 10.1.2.3") from None
+            why = f"{text!r} is no network: write 10.1.0.0/16 or 10.1.2.3 / 应写网段或地址"
+            raise ValueError(why) from None
     return texts
 
 
 def _ack_to(text: str) -> str:
     match = ADDRESS.fullmatch(text)
     if text and not (match and 0 < int(match[2]) < 65536):
-        raise ValueError("write mllp://HOST:PORT")
+        raise ValueError("write mllp://HOST:PORT / 应写 mllp://主机:端口")
     return text
 
 
 def _routes(routes: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     for field in routes:
         if field not in ROUTED:
-            raise ValueError(f"{field!r} cannot be matched; write one of {', '.join(ROUTED)}")
+            why = f"{field!r} cannot be matched; write one of {', '.join(ROUTED)}"
+            raise ValueError(f"{why} / 不能按该字段匹配")
     return routes
+
+
+def _processing_ids(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        if text not in PROCESSING_IDS:
+            raise ValueError(f"{text!r} is none of P, T, D / MSH-11 只有 P、T、D")
+    return texts
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -150,7 +160,7 @@ class ChannelSettings(BaseModel):
     timezone: Zone | None = None
     """The zone of its times without an offset; else the sender's (its file), else the hub's."""
 
-    processing_ids: Texts = ()
+    processing_ids: Annotated[Texts, AfterValidator(_processing_ids)] = ()
     """Which of MSH-11 it takes: P (production), T (training), D (debugging); none: all. Others are
     refused (AR 202): so tests and production are kept apart."""
 
@@ -167,13 +177,16 @@ class ChannelSettings(BaseModel):
             # what says no more than the default does no harm: another process is given all keys
             is_said = getattr(self, name) != field.default
             if is_said and self.transport not in _ONLY.get(name, (self.transport,)):
-                raise ValueError(f"{name} is not for the transport {self.transport}")
+                raise ValueError(
+                    f"{name} is not for the transport {self.transport} / 该传输方式没有这个键"
+                )
         if self.transport == "mllps" and self.certificate is None:
-            raise ValueError("mllps needs a certificate")
+            raise ValueError("mllps needs a certificate / mllps 需要 certificate")
         if self.senders and self.client_ca is None:
-            raise ValueError("senders needs client_ca: without it no certificate is asked for")
+            why = "senders needs client_ca: without it no certificate is asked for"
+            raise ValueError(f"{why} / senders 需要 client_ca")
         if self.transport == "folder" and self.folder is None:
-            raise ValueError("the transport folder needs a folder")
+            raise ValueError("the transport folder needs a folder / 文件夹通道需要 folder")
         return self
 
 
@@ -190,13 +203,15 @@ def check_channels(channels: Mapping[str, ChannelSettings], mllp_port: int) -> d
     for name, channel in channels.items():
         path = f"channels.{name}"
         if not _NAME.fullmatch(name):
-            found[path] = "a name has small letters, digits, - and _"
+            found[path] = (
+                "a name has small letters, digits, - and _ / 名称只用小写字母、数字、- 和 _"
+            )
         elif name in (DEFAULT_MLLP, DEFAULT_HTTP) and not channel.transport.startswith(name):
             found[f"{path}.transport"] = f"the channel {name} cannot be {channel.transport}"
         elif channel.folder is not None and channel.enabled:
             other = folders.setdefault(channel.folder.absolute(), name)
             if other != name:
-                found[f"{path}.folder"] = f"it is the folder of {other}"
+                found[f"{path}.folder"] = f"it is the folder of {other} / 该文件夹已属于 {other}"
         elif channel.transport in _MLLP and channel.enabled:
             port = mllp_port if channel.port is None else channel.port
             if channel.port == 0:
@@ -205,4 +220,25 @@ def check_channels(channels: Mapping[str, ChannelSettings], mllp_port: int) -> d
             for key in OF_PORT:
                 if getattr(channel, key) != getattr(other_channel, key):
                     found[f"{path}.{key}"] = f"{first} has the same port and says otherwise"
+    return found or _never_reached(channels, mllp_port)
+
+
+def _never_reached(channels: Mapping[str, ChannelSettings], mllp_port: int) -> dict[str, str]:
+    """Return the channels to which no message comes, because one before them takes all."""
+    found: dict[str, str] = {}
+    takes_all: dict[object, str] = {}
+    last = (DEFAULT_MLLP, DEFAULT_HTTP)
+    for name, channel in sorted(channels.items(), key=lambda item: item[0] in last):
+        way: object = channel.transport
+        if channel.transport in _MLLP:
+            way = mllp_port if channel.port is None else channel.port
+        if not channel.enabled or way in (0, "folder"):
+            continue
+        if first := takes_all.get(way):
+            found[f"channels.{name}"] = (
+                f"{first} takes every message before it: give {first} a match or another port "
+                f"/ {first} 已先接收全部消息，请为其设置 match 或其他端口"
+            )
+        elif not channel.match and not channel.allow:
+            takes_all[way] = name
     return found

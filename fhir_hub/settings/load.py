@@ -6,7 +6,6 @@ Spec: https://toml.io/en/v1.0.0
 """
 
 import socket
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from fhir_hub.settings.channels import check_channels
 from fhir_hub.settings.hub import Settings
 from fhir_hub.settings.places import PREFIX, InvalidSettings, located, nearest, place, told
+from fhir_hub.settings.reasons import in_both
+from fhir_hub.settings.toml import NotToml, read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def load_settings(
         why = "workers above 1 need a store that they can share: sqlite:PATH or mongodb://…"
         raise InvalidSettings(f"{why} / workers 大于 1 时不能用内存存储")
     if found := check_channels(settings.channels, settings.mllp_port):
-        lines = "\n".join(f"{path}: {why} / 通道配置有误" for path, why in found.items())
+        lines = "\n".join(f"{path}: {in_both(why, '通道配置有误')}" for path, why in found.items())
         raise InvalidSettings(located(config, lines))
     if are_several and not is_for_several(settings.store):
         raise InvalidSettings("workers above 1 need Unix sockets / 本系统只支持一个进程")
@@ -118,12 +119,11 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 def _read_file(config: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(config.read_text("utf-8"))
+        values = read_toml(config.read_bytes())
     except OSError as error:
         raise InvalidSettings(f"{config}: {error.strerror} / 无法读取配置文件") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise InvalidSettings(f"{config}: not TOML: {reason} / 配置文件不是 TOML") from None
+    except NotToml as error:
+        raise InvalidSettings(f"{config}{error.told}") from None
     unknown = [key for key in values if key not in Settings.model_fields]
     if unknown:
         known = list(Settings.model_fields)

@@ -27,7 +27,7 @@ Told = Literal[
 def _address(text: str) -> str:
     match = _ADDRESS.fullmatch(text)
     if not match or not 0 < int(match[2]) < 65536:
-        raise ValueError("write mllp://HOST:PORT or mllps://HOST:PORT")
+        raise ValueError("write mllp://HOST:PORT or mllps://HOST:PORT / 应写 mllp://主机:端口")
     return text
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fhir_hub.nearest import did_you_mean
+from fhir_hub.settings.reasons import in_both, reason
 
 PREFIX = "FHIR_HUB_"  # of the variables of the environment
-_PATH = re.compile(r"[a-z_]+(?:\.\S+)?")
+_PATH = re.compile(r"[a-z_]+(?:\..+)?")
 
 
 class InvalidSettings(ValueError):
@@ -53,13 +54,17 @@ def told(
             where = PREFIX + name.upper()
         else:
             where = place(config, path)
-        reason = one["msg"].removeprefix("Value error, ")
+        why = reason(one)
         if one["type"] == "extra_forbidden":
-            reason = f"there is no such key{nearest(str(one['loc'][-1]), keys_at(one['loc']))}"
+            why = _no_such_key(str(one["loc"][-1]), keys_at(one["loc"]))
         elif one["loc"][-1] == "[key]":  # of a table whose keys are names of FHIR
             known = re.findall(r"'(\w+)'", str(one["ctx"]["expected"]))
-            reason = f"there is no such key{nearest(str(one['loc'][-2]), known)}"
-        yield f"{where}: {reason[0].lower()}{reason[1:]} / 配置值无效"
+            why = _no_such_key(str(one["loc"][-2]), known)
+        yield f"{where}: {why}"
+
+
+def _no_such_key(key: str, known: Iterable[str]) -> str:
+    return in_both(f"there is no such key{nearest(key, known)}", "没有这个键")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -70,7 +75,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def _row(config: Path, path: list[str]) -> int:
     """Return the row of the key, else of the table that it should stand in, 0 if there is none."""
     row, table = 0, list[str]()
-    for number, line in enumerate(config.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(config.read_text("utf-8-sig").split("\n"), start=1):
         text = line.lstrip()
         if text.startswith("["):
             table = [one.strip(" \t\"'") for one in text.strip("[ \t").partition("]")[0].split(".")]

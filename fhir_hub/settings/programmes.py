@@ -6,7 +6,6 @@ the same name; a table with `enabled = false` is as if it were not there.
 Spec: docs/programmes.md; DOMAIN 1.3 S1, S9, S13
 """
 
-import tomllib
 from collections.abc import Set
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fhir_hub.settings.places import InvalidSettings
+from fhir_hub.settings.toml import NotToml, read_toml
 
 _MOST_KNOWN = 512
 BUILT_IN = Path(__file__).with_name("programmes.toml")
@@ -171,8 +171,8 @@ def load_programmes(own: Path | None = None) -> Programmes:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return read_toml(path.read_bytes())
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror} / 无法读取") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"{path}: not TOML: {error} / 不是 TOML 文件") from None
+    except NotToml as error:
+        raise InvalidSettings(f"{path}{error.told}") from None

@@ -27,7 +27,9 @@ def read_zone(text: str) -> tzinfo:
     try:
         return ZoneInfo(text)
     except (OSError, ValueError, KeyError):
-        raise ValueError("write an offset (+08:00) or a name such as Asia/Shanghai") from None
+        raise ValueError(
+            "write an offset (+08:00) or a name such as Asia/Shanghai / 应写时差或时区名"
+        ) from None
 
 
 STORES = ("sqlite:", "mongodb://", "mongodb+srv://", "memory:")
@@ -47,7 +49,7 @@ def shown_address(url: str) -> str:
 
 def _store(text: str) -> str:
     if not text.startswith(STORES):
-        raise ValueError("write sqlite:PATH, mongodb://HOST/DATABASE or memory:")
+        raise ValueError("write sqlite:PATH, mongodb://HOST/DATABASE or memory: / 存储地址有误")
     return text
 
 
@@ -58,12 +60,12 @@ def _workers(value: Any) -> Any:
         number = int(value)
         if number <= 64:
             return number
-    raise ValueError("write auto or a number from 1 to 64")
+    raise ValueError("write auto or a number from 1 to 64 / 应写 auto 或 1 到 64")
 
 
 def _base_url(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
-        raise ValueError("write an address such as https://hub.example.org/fhir")
+        raise ValueError("write an address such as https://hub.example.org/fhir / 应写完整网址")
     return text.rstrip("/")
 
 

@@ -50,6 +50,27 @@ CERTIFICATE = 'certificate = "a.pem"\n'
             7,
             "channels.b.folder: it is the folder of a",
         ),
+        ("[channels.'la b']\nport = 1", 2, "channels.la b: a name has small letters"),
+        (
+            '[channels.lab]\nprocessing_ids = ["P", "X"]',
+            3,
+            "channels.lab.processing_ids: 'X' is none of P, T, D / MSH-11 只有 P、T、D",
+        ),
+        (
+            "[channels.lab]\n[channels.ward]\nprocessing_ids = 'P'",
+            3,
+            "channels.ward: lab takes every message before it: give lab a match or another port",
+        ),
+        (
+            '[channels.mllp]\ncharset = "GBK"\n[channels.lab]\nport = 2575',
+            2,
+            "channels.mllp: lab takes every message before it",
+        ),
+        (
+            '[channels.a]\ntransport = "http"\n[channels.b]\ntransport = "http"',
+            4,
+            "channels.b: a takes every message before it",
+        ),
         ("prot = 1", 2, "prot is no setting; did you mean port"),
         ("mllp = 1", 2, "mllp is no setting; did you mean mllp_"),
         ("port = 99999", 2, "port: input should be less than"),

@@ -103,7 +103,7 @@ async def test_what_a_channel_says_now_holds_from_the_next_message_on(hub, file)
         (TWO + "[channels.night]\ntransport = 'folder'\n", "needs a folder"),
         (
             TWO + "[channels.x]\ntransport = 'mllps'\nport = 0\ncertificate = '/none'\n",
-            "channels.x.certificate: No such file",
+            "channels.x.certificate: /none: No such file",
         ),
     ],
 )

@@ -125,12 +125,16 @@ def tls_of(plan: PortPlan) -> ssl.SSLContext | None:
         assert own.certificate is not None
         context.load_cert_chain(own.certificate, own.key)
     except (OSError, ValueError) as error:
-        raise InvalidSettings(f"{path}.certificate: {_reason(error)} / 证书或私钥有误") from None
+        given = f"{own.certificate}{f' with {own.key}' if own.key else ''}"
+        why = f"{given}: {_reason(error)} / 证书或私钥有误"
+        raise InvalidSettings(f"{path}.certificate: {why}") from None
     if own.client_ca is not None:
         try:
             context.load_verify_locations(own.client_ca)
         except (OSError, ValueError) as error:
-            raise InvalidSettings(f"{path}.client_ca: {_reason(error)} / 证书有误") from None
+            raise InvalidSettings(
+                f"{path}.client_ca: {own.client_ca}: {_reason(error)} / 证书有误"
+            ) from None
         is_required = own.client_certificates == "required"
         context.verify_mode = ssl.CERT_REQUIRED if is_required else ssl.CERT_OPTIONAL
     return context
