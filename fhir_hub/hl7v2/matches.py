@@ -22,6 +22,7 @@ Ordered = dict[tuple[str, tuple[str, str]], list[Draft]]
 _NO_NUMBERS: list[Json] = []
 _BY_NUMBER = ("identifier",)
 _BY_KEY = ("key",)
+_NOT_ORDERED = "9999"  # the filler's number of each dose that nobody ordered, in immunization feeds
 _CODES = ("code", "vaccineCode", "medicationCodeableConcept")
 
 
@@ -55,7 +56,11 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
             elif keys and numbers:
                 _leave_shared(draft, numbers, owners)
         else:
-            draft.match = keys + _of_types(held, entry.match)
+            if resource["resourceType"] == "Immunization":
+                held = [one for one in held if one.get("value") != _NOT_ORDERED]
+            numbers, others = _of_types(held, entry.match)
+            draft.match = keys + numbers
+            draft.earlier = draft.earlier or others
             for number in draft.match:
                 ordered.setdefault((draft.name, number), []).append(draft)
         if len(keys) > 1 and draft.earlier:
@@ -126,13 +131,19 @@ def code_of(resource: Json) -> str:
     return str(told or code.get("text", ""))
 
 
-def _of_types(held: list[Json], wanted: tuple[str, ...]) -> Pairs:
-    """Return the identifiers of the first wanted type that there are; without types all."""
-    for type_code in wanted:
+def _of_types(held: list[Json], wanted: tuple[str, ...]) -> tuple[Pairs, Pairs]:
+    """Return the identifiers of the first wanted type that there are, and those of the others.
+
+    Without types all are of the first. By the others that is found which was told without the
+    first (`parted.choose_part`).
+    """
+    for place, type_code in enumerate(wanted, 1):
         found = [one for one in held if type_code in _types(one)]
         if found:
-            return pairs(found)
-    return pairs([one for one in held if not _types(one)])
+            rest = wanted[place:]
+            others = [one for one in held if any(kind in rest for kind in _types(one))]
+            return pairs(found), pairs(others) if others else ()
+    return pairs([one for one in held if not _types(one)]), ()
 
 
 def pairs_of_type(resource: Json, type_code: str) -> set[tuple[str, str]]:

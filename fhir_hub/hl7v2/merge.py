@@ -54,6 +54,7 @@ UNKNOWN = MappingProxyType(
     }
 )
 _REASON = ("statusReason",)  # why a vaccine was not given
+_VALUES = ("component", "dataAbsentReason", "interpretation", "referenceRange")
 _MOST_COMPARED = 512  # items of a list; of a longer one only the end is looked at
 # Which extensions go with an element that is told: they are over where they are not told with it.
 _TOLD_WITH = MappingProxyType(
@@ -63,6 +64,7 @@ _TOLD_WITH = MappingProxyType(
     }
 )
 _WHOLE = ("Observation",)  # a result is what its last message says
+_OF_WHOLE = ("id", "encounter", "basedOn", "specimen")  # but it stays that of its visit and order
 
 # By resource type: each typed name of a choice (`valueString`), and all names of that choice.
 Choices = Callable[[str], Mapping[str, tuple[str, ...]]]
@@ -110,7 +112,8 @@ def merge(
     kind = new["resourceType"]
     meta = _meta(stored.get("meta", {}), new.get("meta", {}))
     if kind in _WHOLE:
-        return {**{name: stored[name] for name in ("id",) if name in stored}, **new, **meta}
+        names = stored if converted.unsaid else _OF_WHOLE
+        return {**{name: stored[name] for name in names if name in stored}, **new, **meta}
     rules, rivals = RULES.get(kind, OTHERS), partial(_rivals, choices(kind))
     result = dict(stored)
     if not is_foreign:
@@ -152,9 +155,12 @@ def fill(
     new = converted.resource
     kind = new["resourceType"]
     if kind in _WHOLE:
-        return stored
+        told = {name: new[name] for name in _OF_WHOLE if name in new}
+        return {**told, **_with_value(stored, new)}
     known = {name: value for name, value in stored.items() if not _is_unknown(value)}
     result, gone = dict(known), {*_IGNORED, *_STATES}
+    if kind == "Immunization" and stored.get("status") != "not-done":
+        gone |= {*_REASON}
     for element, value in new.items():
         if element in gone:
             continue
@@ -177,6 +183,17 @@ def fill(
         if not any(other in result for other in _rivals(choices(kind), name)):
             result[name] = stored[name]
     return result if _consistent(result, result) == result else stored
+
+
+def _with_value(stored: Resource, new: Resource) -> Resource:
+    """Return a result that was made final without its value with the one that came before (U)."""
+    if stored.get("status") != "final" or any(map(_is_value, stored)):
+        return stored
+    return {**stored, **{name: new[name] for name in new if _is_value(name)}}
+
+
+def _is_value(element: str) -> bool:
+    return element.startswith("value") or element in _VALUES
 
 
 def _is_unknown(value: Any) -> bool:

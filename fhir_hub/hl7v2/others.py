@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import PreconditionFailed
+from fhir_hub.hl7v2 import numbered_later
 from fhir_hub.hl7v2.drafts import keys_of
 from fhir_hub.hl7v2.matches import code_of
 from fhir_hub.hl7v2.meaning import moves, numbers_moved, orders
@@ -67,6 +68,7 @@ async def find(
         await whose.find(unit, patient, sought)
     for of_type, holders in sought:
         await _choose_all(unit, of_type, holders, things, whose)
+    await numbered_later.find_results(unit, things)
     await moves.find_renumbered(unit, things, event)
     await moves.find_merged(unit, things, event)
     whose.keep(things)

@@ -57,11 +57,26 @@ def choose_part(
         found = [one for one in held if code_of(one) == code_of(thing.resource)]
         taken = {one.logical_id for one in of_type} if found else ()
         found = [one for one in found if one["id"] not in taken and not _is_part(one)]
-        found = [one for one in found if _goes_on(one, thing, own)]
+        kind = _kind_of_number(thing)
+        found = [
+            one
+            for one in found
+            if (not pairs_of_type(one, kind) if kind else _goes_on(one, thing, own))
+        ]
         if found and (len(found) == 1 or thing.resource_type in _OF_RESULTS):
             thing.found(max(found, key=_last_told))
             _keep_keys(thing)
             return
+
+
+def _kind_of_number(thing: Thing) -> str:
+    """Return of what type the number is that tells a thing from others of its `earlier` ones.
+
+    What was stored before that one was known (the placer's number first, the filler's later) is it.
+    """
+    match = set(thing.converted.match)
+    kinds = (kind for kind in ("PLAC", "FILL") if pairs_of_type(thing.resource, kind) & match)
+    return next(kinds, "")
 
 
 async def choose_named(

@@ -46,6 +46,13 @@ def prescription_active(place: Place, draft: Draft, paths: Paths) -> str:
     return "active"
 
 
+def final_as_sent(place: Place, draft: Draft, paths: Paths) -> str:
+    """Return that a result is final whose value was sent before (OBX-11 U): all of it stays."""
+    if "status" not in draft.resource:
+        draft.unsaid += ("value",)
+    return "final"
+
+
 def goal_active(place: Place, draft: Draft, paths: Paths) -> str:
     """Return the same of a goal."""
     if "lifecycleStatus" not in draft.resource and place.text(paths[0]).upper() in _UPDATES:

@@ -63,6 +63,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `reference_range` | OBX-7, OBX-6 | referenceRange in the unit of the value |
 | `observation_code` | OBX-3 | code: that of the table ObservationCode, and the sender's own |
 | `observation_key` | numbers …, OBX-3, OBX-4 | tag that a corrected result has again |
+| `final_as_sent` | OBX-11 | code of a result whose value came before (U): that stays |
 | `report_status` | OBR-25 | code of a result that tells none, where the hub keeps it |
 | `observation_category` | OBR-24, OBR-4 … | category by a field that the table knows, or by code |
 | `natural_key` | what tells it from others | tag of what has no number of its own |
@@ -214,6 +215,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "allergy_active": standing.allergy_active,
         "problem_active": standing.problem_active,
         "goal_active": standing.goal_active,
+        "final_as_sent": standing.final_as_sent,
         "prescription_active": standing.prescription_active,
         "allergy_recorder": standing.allergy_recorder,
         "annotation": orders.annotation,

@@ -22,15 +22,28 @@ async def supersede(unit: Unit, things: Sequence[Thing]) -> None:
             continue
         current = await unit.current(thing.key)
         this: Resource = fhirjson.loads(current.content) if current and current.content else {}
-        for stored in await _found(unit, "identifier", _tests(_replaced(thing.resource)), this):
-            if stored.logical_id != thing.logical_id:
-                await _set(unit, stored, "current", "superseded")
+        if others := _related_to_others(this):
+            this = others
+            await unit.update(this, thing.logical_id)
+        for stored in await _found(unit, "identifier", _tests(_replaced(this)), this):
+            await _set(unit, stored, "current", "superseded")
         if thing.stored and thing.resource.get("status") == "entered-in-error":
             await _restore(unit, thing.stored)
         own = _tests(thing.resource.get("identifier", ()))
         later = await _found(unit, "relatesto:identifier", own, this)
         if any(_replaced(fhirjson.loads(one.content)) for one in later):
             await _set(unit, await unit.current(thing.key), "current", "superseded")
+
+
+def _related_to_others(document: Resource) -> Resource | None:
+    """Return a document without what names itself as the one that it follows (TXA-13 as TXA-12)."""
+    own = _tests(document.get("identifier", ()))
+    related = document.get("relatesTo", [])
+    kept = [one for one in related if own != _tests([one.get("target", {}).get("identifier", {})])]
+    if kept == related:
+        return None
+    rest = {name: part for name, part in document.items() if name != "relatesTo"}
+    return {**rest, "relatesTo": kept} if kept else rest
 
 
 async def _restore(unit: Unit, cancelled: Resource) -> None:
@@ -51,8 +64,8 @@ async def _found(unit: Unit, parameter: str, tests: tuple[Is, ...], of: Resource
 
 
 def _replaced(document: Resource) -> list[Any]:
-    """Return the numbers of the documents that one replaces, if it holds."""
-    if document.get("status") != "current":
+    """Return the numbers of the documents that one replaces, if it was ever in force."""
+    if document.get("status") == "entered-in-error":
         return []
     related = (one for one in document.get("relatesTo", ()) if one.get("code") == "replaces")
     return [one["target"]["identifier"] for one in related if "identifier" in one.get("target", {})]

@@ -115,12 +115,14 @@ def _answer(things: Sequence[Thing], teller: Teller) -> None:
     reported = _reported(orders, things)
     for thing in orders:
         is_over = thing.stored is not None and thing.stored.get("status") not in _OPEN
-        if thing.converted.mode != "create" or is_over:
+        is_due = is_over and _is_due_after_all(thing, things, teller)
+        if thing.converted.mode != "create" or (is_over and not is_due):
             continue
         status = thing.resource["status"]
         if status in ("active", "unknown"):
             status = reported[thing.logical_id or thing.full_urls[0]]
-        if status in _ENDED:
+            status = status or ("active" if is_due else "")
+        if status in _ENDED or is_due:
             names = thing.resource if thing.stored is None else ("resourceType", "identifier")
             told = {name: thing.resource[name] for name in names if name in thing.resource}
             converted = with_resource(thing.converted, {**told, "status": status})
@@ -128,6 +130,21 @@ def _answer(things: Sequence[Thing], teller: Teller) -> None:
                 converted._replace(mode="update", nulls=(), removes={}),
                 False,
             )
+
+
+def _is_due_after_all(order: Thing, things: Iterable[Thing], teller: Teller) -> bool:
+    """Say whether an order was revoked by the reports alone that now have results: X, then F."""
+    stored = order.stored or {}
+    if stored.get("status") != "revoked" or stored.get("meta", {}).get("source") != teller.source:
+        return False
+    reports = [
+        one
+        for one in things
+        if one.resource_type == "DiagnosticReport"
+        and any(of.get("reference") in order.full_urls for of in one.resource.get("basedOn", ()))
+    ]
+    known = [(one.stored or {}).get("status") for one in reports]
+    return bool(known) and all(status == "cancelled" for status in known)
 
 
 def _reported(orders: Iterable[Thing], things: Iterable[Thing]) -> dict[str, str]:
