@@ -12,6 +12,7 @@ from types import TracebackType
 
 import httpx
 import parts
+from whole import begun
 
 START, END = b"\x0b", b"\x1c\r"
 
@@ -20,23 +21,19 @@ class RunningHub:
     """`fhir-hub serve` on free ports; `kill` ends it as a power cut would.
 
     One process, which starts soonest, unless `--workers` is given or left out (`as_installed`).
-    `is_measured`: coverage follows into it, which doubles what its start costs.
+    Only then all of it is new, and a child of ours: else it is a fork (`begun.py`). `is_measured`:
+    coverage follows into it, where there is one, which doubles what its start costs.
     """
 
     def __init__(
         self, store: str, *arguments: str, as_installed: bool = False, is_measured: bool = False
     ) -> None:
-        command = [sys.executable, "-m", "fhir_hub", "serve", "--port", "0", "--mllp-port", "0"]
-        command += ["--store", store, "--ready-json", *arguments]
+        command = ["serve", "--port", "0", "--mllp-port", "0", "--store", store, "--ready-json"]
+        command += arguments
         if not ("--workers" in arguments or as_installed):
             command += ["--workers", "1"]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | (parts.measured if is_measured else {}),
-        )
+        measured = parts.measured if is_measured else {}
+        self.process = _begin(command, measured, is_new=as_installed or bool(measured))
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.process.communicate()[1]
@@ -87,6 +84,21 @@ class RunningHub:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _begin(
+    command: list[str], measured: dict[str, str], *, is_new: bool
+) -> subprocess.Popen[str] | begun.Hub:
+    """Begin a command in a process that is all new, or in one that has been a hub."""
+    if not is_new and sys.platform == "linux":
+        return begun.Hub(command)
+    return subprocess.Popen(
+        [sys.executable, "-m", "fhir_hub", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | measured,
+    )
 
 
 class Mllp:

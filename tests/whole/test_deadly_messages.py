@@ -45,7 +45,7 @@ def test_a_message_that_ends_a_third_worker_is_dead_and_the_hub_starts(tmp_path)
     assert ", time 2;" in told()[0][2]
     killer = threading.Thread(target=kill)
     killer.start()
-    with RunningHub(f"sqlite:{path}", "--workers", "2") as hub:
+    with RunningHub(f"sqlite:{path}", "--workers", "2", as_installed=True) as hub:
         killer.join()
         ((control_id, state, error),) = told()
         assert (control_id, state, error.partition(":")[0]) == ("K0", "dead", "Deadly")
