@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.convert import Conversion, Converted, with_resource
 from fhir_hub.hl7v2.meaning import (
     answers,
     bookings,
+    clients,
     conclusions,
     documents,
     moves,
@@ -78,7 +79,7 @@ async def apply(
     orders.settle(things, telling)
     await answers.require(unit, things, conversion.teller)
     await _find_priors(unit, things, [one for one in patients if id(one) in priors], said, telling)
-    await _find_made(unit, things, made, new_id)
+    await _find_made(unit, things, made, new_id, parameters)
     await orders.take_over(unit, things)
     rewriting = Rewriting({url: thing.address for thing in things for url in thing.full_urls})
     led = await _led(unit, things, rewriting)
@@ -261,9 +262,14 @@ def _hold_active(unit: Unit, logical_id: str) -> None:
 
 
 async def _find_made(
-    unit: Unit, things: Sequence[Thing], made: Sequence[Key], new_id: IdMaker
+    unit: Unit,
+    things: Sequence[Thing],
+    made: Sequence[Key],
+    new_id: IdMaker,
+    parameters: Parameters,
 ) -> None:
     """Find again what cannot be found by a number, such as a record; the rest is new."""
+    await clients.find(unit, things, parameters)
     found = {thing.key for thing in things if thing.logical_id} if made else ()
     left = [key for key in made if key not in found]
     for thing in things if left else ():

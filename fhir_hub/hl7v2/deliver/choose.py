@@ -349,7 +349,9 @@ async def _beside(
     if found is None or not await desk.meets(found[0], partner.sends.get("Patient", "")):
         return None
     stored, person = found
-    resources = await desk.gather(person, *await kin.kin(f"Patient/{stored.logical_id}", desk))
+    hers = await kin.kin(f"Patient/{stored.logical_id}", desk)
+    gone = [content] if change.is_deleted else []  # if it was the last, there are none now
+    resources = await desk.gather(person, *hers, *gone)
     return Choice("ADT^A31", person, None, resources, change)
 
 

@@ -124,7 +124,11 @@ def may_name(change: Stored, address: str) -> bool:
 
 def ended(resource_type: str) -> Json:
     """Return what a resource says that was deleted: it is not in use, or was never so."""
-    return {"active": False} if resource_type == "Patient" else {"status": "entered-in-error"}
+    if resource_type in ("Patient", "RelatedPerson"):
+        return {"active": False}
+    if resource_type == "AllergyIntolerance":
+        return {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}
+    return {"status": "entered-in-error"}
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -73,6 +73,8 @@ async def is_news(
     """Say whether a change is to be told for itself; `others` are his candidates of its commit."""
     if not await _is_changed(change, content, desk):
         return False
+    if change.is_deleted:
+        return True  # another message of her cannot say that it was the last of its kind
     address = _owner(content)
     near = [one for one in others if may_name(one, address)]
     visits = [one for one in near if one.resource_type == "Encounter"]

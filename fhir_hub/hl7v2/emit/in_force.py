@@ -1,12 +1,22 @@
 """Which of a person's allergies, covers and relatives are told: those that are so.
 
 NK1, AL1 and IN1 cannot say that something is over. They are lists of what there is, so what has
-ended, was refuted or entered in error is not in them.
+ended, was refuted or entered in error is not in them, and a fact that two records tell stands in
+them once. Where all that there was is over, one segment of `""` says that there are none: a list
+that is not there would say nothing.
 
 Spec: HL7v2 chapter 2, 2.10.4 (snapshot mode); chapter 3, AL1; chapter 6, IN1
 """
 
+from collections.abc import Iterator
 from typing import Any
+
+from fhir_hub.hl7v2.alike import newest_of_each
+from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.shapes import NOTHING
+from fhir_hub.hl7v2.emit.spots import Spot
+from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.hl7v2.structure import fields
 
 Json = dict[str, Any]
 _OVER = {
@@ -17,12 +27,46 @@ _NO_COVER = ("cancelled", "entered-in-error", "draft")
 
 
 def in_force(found: list[Json]) -> list[Json]:
-    """Return those that are so, of resources of one type.
+    """Return those that are so, of resources of one type, each fact once.
 
     >>> in_force([{"resourceType": "Coverage", "status": "cancelled"}])
     []
     """
-    return [one for one in found if not _is_over(one)]
+    return newest_of_each(one for one in found if not _is_over(one))
+
+
+def listed(found: list[Json], segment: str, group: str, out: Outbound) -> Iterator[Spot]:
+    """Return the segments of those that are so; if all are over one that says so."""
+    told = in_force(found)
+    for one in told if segment != "AL1" else _with_substance(told, out):
+        yield Spot(segment, group, {one["resourceType"]: one})
+    if found and not told:
+        yield none_of(segment, group, out)
+
+
+def none_of(segment: str, group: str, out: Outbound) -> Spot:
+    """Return the one segment that says that there are none: `""` in all fields of the version."""
+    shapes = fields(segment, out.version)
+    numbers = (at for at, shape in enumerate(shapes, start=1) if at > 1 and shape.most != 0)
+    fixed: dict[str, Written] = {f"{segment}-{at}": NOTHING for at in numbers}
+    return Spot(segment, group, {}, fixed)
+
+
+def _with_substance(allergies: list[Json], out: Outbound) -> Iterator[Json]:
+    """Return allergies of which is known to what: AL1-3 is demanded; a reaction may tell it."""
+    for one in allergies:
+        reacted = (reaction.get("substance") for reaction in one.get("reaction", ()))
+        codes = (code for code in (one.get("code"), *reacted) if code and _says(code))
+        if (code := next(codes, None)) is None:
+            out.issue("an allergy to what is not known is not told: AL1-3 is demanded")
+            continue
+        yield one | {"code": code}
+
+
+def _says(code: Json) -> bool:
+    return bool(code.get("text")) or any(
+        one.get("code") or one.get("display") for one in code.get("coding", ())
+    )
 
 
 def _is_over(one: Json) -> bool:

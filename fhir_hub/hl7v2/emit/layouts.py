@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
-from fhir_hub.hl7v2.emit.in_force import in_force
+from fhir_hub.hl7v2.emit.in_force import in_force, listed, none_of
 from fhir_hub.hl7v2.emit.observations import apart, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
@@ -136,20 +136,23 @@ def registration(
         yield from _who(patient, "", account)
     else:
         yield from person(patient, "", resources, account)
+        related = resources.referring("RelatedPerson", "patient", patient)
+        if related and not in_force(related) and not patient.get("contact"):
+            yield none_of("NK1", "", out)
     yield from visit(encounter, "", out, is_demanded=True)
     if event in _SHORT:
         return
     if event not in WITHOUT_KIN:
-        for one in in_force(resources.referring("AllergyIntolerance", "patient", patient)):
-            yield Spot("AL1", "", {"AllergyIntolerance": one})
+        allergies = resources.referring("AllergyIntolerance", "patient", patient)
+        yield from listed(allergies, "AL1", "", out)
     for one in _diagnoses(resources, patient, encounter):
         yield Spot("DG1", "", {"Condition": one})
     for one in resources.referring("Procedure", "subject", patient):
         yield Spot("PR1", "PROCEDURE", {"Procedure": one})
     if event in WITHOUT_KIN:
         return
-    for one in in_force(resources.referring("Coverage", "beneficiary", patient)):
-        yield Spot("IN1", "INSURANCE", {"Coverage": one})
+    covers = resources.referring("Coverage", "beneficiary", patient)
+    yield from listed(covers, "IN1", "INSURANCE", out)
     for one in filter(is_contract, resources.referring("CareTeam", "subject", patient)):
         yield Spot("ZQY", "", {"CareTeam": one})
 

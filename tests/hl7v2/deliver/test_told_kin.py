@@ -7,6 +7,7 @@ from hl7v2.deliver.test_told_beside import CONTRACT, COVER, KIN, PAYOR, WARD, li
 from hl7v2.deliver.test_turns import VISIT, WANTED, WITH_VISITS, write
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, try_again
+from fhir_hub.hl7v2.emit.validity import faults
 
 HER = {"patient": {"reference": "Patient/p1"}}
 STATE = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
@@ -52,7 +53,37 @@ async def test_what_ended_or_was_deleted_is_missing_in_the_next_message(
         told = await peer.messages(3)
 
     assert peer.events == ["ADT^A31"] * 3
-    assert [len(lines(one, "AL1")) for one in told] == [2, 1, 0]
+    assert [len(lines(one, "AL1")) for one in told] == [2, 1, 1]
+    assert lines(told[-1], "AL1") == ['AL1|1|""|""|""|""|""']
+
+
+@pytest.mark.parametrize(
+    ("resource", "over", "segment"),
+    [
+        (ALLERGY, OVER, "AL1"),
+        (COVER, {"status": "cancelled"}, "IN1"),
+        (KIN, {"active": False}, "NK1"),
+    ],
+)
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_that_the_last_of_a_kind_is_over_is_said(
+    client, delivering, peer, clock, resource, over, segment, is_deleted
+):
+    async with delivering(his=partner(peer, sends=WANTED)):
+        await write(client, PATIENT, PAYOR, resource)
+        await peer.messages(1)
+        clock.tick()
+        if is_deleted:
+            answer = await client.delete(f"{resource['resourceType']}/{resource['id']}")
+            assert answer.status_code in (200, 204)
+        else:
+            await write(client, resource | over)
+        before, after = await peer.messages(2)
+
+    (was,), (none,) = lines(before, segment), lines(after, segment)
+    assert was.split("|")[3] != '""'
+    assert set(none.split("|")[2:]) == {'""'}
+    assert faults(after) == []
 
 
 async def test_several_changes_of_one_step_are_told_once(client, delivering, peer, clock):
