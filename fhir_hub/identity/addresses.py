@@ -53,6 +53,7 @@ _CITY = re.compile(rf"[\u4e00-\u9fff]{{2,8}}?(?:市|地区|盟|自治州){_NO_RO
 _DISTRICT = re.compile(rf"[\u4e00-\u9fff]{{1,10}}?(?:新区|自治县|自治旗|区|县|旗|市){_NO_ROAD}")
 _INNER = re.compile(r"(?:市辖区|县)(?=[\u4e00-\u9fff])")
 _TOWN = re.compile(r"[\u4e00-\u9fff]{1,8}?(?:街道|镇|乡)(?!路)")
+_BETWEEN = re.compile(r"(?<=[省市区县镇乡道盟州旗])[/,，;；|-](?=[\u4e00-\u9fff])")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _LONGEST = 200
 
@@ -76,7 +77,7 @@ def parse(text: str) -> ParsedAddress:
     rest = " ".join(text.split())
     if len(rest) > _LONGEST or not _HAN.search(rest):
         return ParsedAddress(lines=(rest,) if rest else ())
-    rest = rest.replace(" ", "")
+    rest = _BETWEEN.sub("", rest.replace(" ", ""))
     state = city = district = ""
     if match := _STATE.match(rest):
         if match["city"]:

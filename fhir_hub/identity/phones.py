@@ -11,7 +11,8 @@ import unicodedata
 from typing import NamedTuple
 
 _SEPARATORS = re.compile(r"[/;,、；，|\n]|或")
-_EXTENSION = re.compile(r"(?:转|ext\.?|x|#)\s*(\d{1,6})$", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?:转|分机号?|ext\.?|x|#)[:：]?\s*(\d{1,6})$", re.IGNORECASE)
+_WITH_DASHES = re.compile(r"0\d{2,3}-\d{7,8}(-)\d{1,6}")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _MAINLAND = ("0", "400", "800")  # ten digits otherwise are another country's
@@ -46,6 +47,8 @@ def normalise(text: str, country: str = "") -> Phone | None:
     text = unicodedata.normalize("NFKC", text).strip()
     if not text:
         return None
+    if dashes := _WITH_DASHES.fullmatch(text):  # 0755-26500000-801
+        text = f"{text[: dashes.start(1)]}转{text[dashes.end(1) :]}"
     extension = _EXTENSION.search(text)
     main = text[: extension.start()].strip() if extension else text
     if not _PHONE_LIKE.fullmatch(main):

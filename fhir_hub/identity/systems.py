@@ -71,6 +71,7 @@ _DOCUMENTS = MappingProxyType(
         **dict.fromkeys(("HKB", "户口簿", "居民户口簿", "02"), "02"),
         **dict.fromkeys(("军官证", "JGZ", "04"), "04"),
         **dict.fromkeys(("驾驶证", "05"), "05"),
+        **dict.fromkeys(("出生医学证明", "出生医学证明编号", "出生证", "出生证编号"), "birth"),
         **dict.fromkeys(("港澳居民来往内地通行证", "港澳通行证", "回乡证", "06"), "06"),
         **dict.fromkeys(("台湾居民来往内地通行证", "台湾居民来往大陆通行证", "台胞证", "07"), "07"),
     }

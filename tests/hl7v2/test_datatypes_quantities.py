@@ -77,6 +77,10 @@ def test_no_unit_field_is_no_unit():
     assert units.unit_of(None) == units.Unit()
 
 
+def _high_power(number):
+    return {"value": number, "unit": "/HP", "system": _UCUM, "code": "/[HPF]"}
+
+
 def observe(data_type, raw, unit=""):
     issues = parts.Issues()
     found = observed.observed_value(
@@ -104,6 +108,21 @@ def observe(data_type, raw, unit=""):
         ("SN", "<5", "mg/L", "5", "<", "mg/L"),
         ("CQ", "5^mg", "", "5", None, "mg"),
         ("", "5", "", "5", None, None),
+        ("ST", "36.5℃", "", "36.5", None, "Cel"),
+        ("ST", "78次/分", "次/分", "78", None, "/min"),
+        ("ST", "146次／分", "次／分", "146", None, "/min"),
+        ("ST", "98％", "", "98", None, "%"),
+        ("ST", "1.70米", "", "1.70", None, "m"),
+        ("ST", ">=7.8 mmol/L", "", "7.8", ">=", "mmol/L"),
+        ("ST", "5岁", "", "5", None, "a"),
+        ("NM", "4小时", "h", "4", None, "h"),
+        ("NM", "1.25×10^5", "IU/mL", "1.25E+5", None, "[IU]/mL"),
+        ("NM", "3.2*10⁻²", "", "0.032", None, None),
+        ("ST", ">10^7 CFU/ml", "", "1E+7", ">", "[CFU]/mL"),
+        ("NM", "0.01(阴性)", "IU/mL", "0.01", None, "[IU]/mL"),
+        ("NM", ">1000.00（阳性）", "mIU/mL", "1000.00", ">", "m[IU]/mL"),
+        ("NM", "3", "分", "3", None, "{score}"),
+        ("ST", "3分", "分", "3", None, "{score}"),
     ],
 )
 def test_a_number_is_a_quantity(data_type, raw, unit, value, comparator, code):
@@ -139,6 +158,17 @@ def test_a_number_is_a_quantity(data_type, raw, unit, value, comparator, code):
         ("NR", "ten^20", "", "String", "ten^20"),
         ("DR", "20250310^20250311", "", "Period", {"start": "2025-03-10", "end": "2025-03-11"}),
         ("ZZ", "什么", "", "String", "什么"),
+        ("ST", "3-5", "/HP", "Range", {"low": _high_power(3), "high": _high_power(5)}),
+        ("ST", "3-5", "", "String", "3-5"),
+        ("ST", "5-3", "/HP", "String", "5-3"),
+        ("ST", "3分", "", "String", "3分"),  # minutes, or points of a score
+        ("ST", "2010年", "", "String", "2010年"),
+        ("ST", "2度", "", "String", "2度"),
+        ("ST", "2A", "", "String", "2A"),
+        ("ST", "8 pm", "", "String", "8 pm"),
+        ("ST", "7.8mmol/L（餐后2小时）", "", "String", "7.8mmol/L（餐后2小时）"),
+        ("ST", "5kg", "mmol/L", "String", "5kg"),
+        ("NM", "0.01(复查)", "IU/mL", "String", "0.01(复查)"),
     ],
 )
 def test_other_types_are_what_they_are(data_type, raw, unit, fhir_type, value):
@@ -201,37 +231,8 @@ def test_half_a_kilogram_is_one_jin():
     assert issues == ["converted-unit"]
 
 
-def test_a_blood_pressure_in_one_text_is_two_components():
-    systolic, diastolic = observed.pressure_components(
-        parts.value("148/92"), parts.value("mmHg"), parts.value("90/60-139/89"), parts.context()
-    )
-
-    assert systolic["code"]["coding"][0]["code"] == "8480-6"
-    assert (systolic["valueQuantity"]["value"], diastolic["valueQuantity"]["value"]) == (148, 92)
-    assert systolic["valueQuantity"]["code"] == "mm[Hg]"
-    assert diastolic["referenceRange"][0]["high"]["value"] == 89
-    without = observed.pressure_components(parts.value("148/92"), None, None, parts.context())
-    assert without[0]["valueQuantity"]["unit"] == "mmHg"
-    assert "referenceRange" not in without[0]
-
-
-def test_a_pressure_by_its_code_may_be_one_that_cannot_be_true():
-    assert observed.read_pressure("1480/92", is_named=True) == (1480, 92)
-    assert observed.read_pressure("1480/92") is None
-
-
-@pytest.mark.parametrize("raw", ["148", "92/148", "148/92/3", "9/2", "400/90", "x"])
-def test_other_texts_are_no_blood_pressure(raw):
-    context = parts.context()
-
-    assert observed.pressure_components(parts.value(raw), None, None, context) is None
-
-
-def test_a_fraction_in_another_unit_is_no_blood_pressure():
-    found = observed.pressure_components(
-        parts.value("148/92"), parts.value("mg/L"), None, parts.context()
-    )
-    assert found is None
+def test_a_date_that_only_fills_its_field_is_no_value():
+    assert observe("DT", "0000-00-00") == (None, ["placeholder-date"])
 
 
 @pytest.mark.parametrize(

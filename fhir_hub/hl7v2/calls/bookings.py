@@ -120,7 +120,8 @@ def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:
 def _a_unit(place: Place, path: Path) -> Decimal:
     """Return the minutes of a unit of time; a minute where none is given."""
     value = place.value(path)
-    code = units.unit_of(value).code if value and part(value, 1) else "min"
+    unit = units.unit_of(value) if value and part(value, 1) else units.Unit("", "min")
+    code = units.minutes_told(unit).code
     return _MINUTES.get(code, Decimal(1))
 
 

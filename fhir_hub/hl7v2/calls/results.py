@@ -12,6 +12,7 @@ from fhir_hub.hl7v2.calls import narratives
 from fhir_hub.hl7v2.datatypes import (
     codes,
     coding_systems,
+    measured,
     observed,
     quantities,
     ranges,
@@ -20,7 +21,7 @@ from fhir_hub.hl7v2.datatypes import (
 )
 from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.datatypes.parts import compact, part
+from fhir_hub.hl7v2.datatypes.parts import compact, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.drafts import Draft, Place
 from fhir_hub.hl7v2.er7 import Encoding, Value
@@ -29,6 +30,8 @@ from fhir_hub.hl7v2.path import Path
 CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
 PRESSURE_PANEL = "85354-9"
 _PRESSURE_UNITS = ("mm[Hg]", "kPa")
+_PRESSURE_NAME = "血压"
+_VERDICT = 60
 _LONG = 20  # a shorter text may be a mere number, as most results are: it need not be read again
 NUMBER, TEXT, PARTS = "number", "text", "parts"
 _plain = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
@@ -77,7 +80,7 @@ def kind_of(text: str, encoding: Encoding) -> str:
     """Return what the text of OBX-5 is: a mere NUMBER, TEXT that is no two pressures, or PARTS."""
     if len(text) < _LONG and _plain(text):
         return NUMBER
-    return PARTS if "/" in text or encoding.repetition in text else TEXT
+    return PARTS if "/" in text or "／" in text or encoding.repetition in text else TEXT
 
 
 _ONE_VALUE = frozenset({"", "TX", "FT", "ST", "ED", "RP", "NA", "MA"})
@@ -122,17 +125,17 @@ def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
     """Return both components of a blood pressure that one text holds (`148/92`)."""
     value, unit, bounds = paths
     segment = place.segment
-    if "/" not in segment.field(value.field):
+    raw = segment.field(value.field)
+    if "/" not in raw and "／" not in raw:
         return None
     found = place.value(value)
     if found is None:
         return None
-    is_panel = any(
-        coding.get("code") == PRESSURE_PANEL
-        for coding in draft.resource.get("code", {}).get("coding", ())
-    )
+    code = draft.resource.get("code", {})
+    is_panel = any(coding.get("code") == PRESSURE_PANEL for coding in code.get("coding", ()))
     unit_value = place.value(unit)
-    if not is_panel and units.unit_of(unit_value).code not in _PRESSURE_UNITS:
+    is_told = units.unit_of(unit_value).code in _PRESSURE_UNITS or observed.has_pressure_unit(raw)
+    if not is_panel and not is_told and _PRESSURE_NAME not in code.get("text", ""):
         return None
     components = observed.pressure_components(
         found, unit_value, place.value(bounds), place.run.context, is_named=is_panel
@@ -149,6 +152,26 @@ def pressure_components(place: Place, draft: Draft, paths: Paths) -> list[Json] 
         code = draft.resource.setdefault("code", {})
         code["coding"] = [panel, *code.get("coding", ())]
     return components
+
+
+def verdict_of_value(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the interpretation that stands in brackets behind a number (`0.01(阴性)`).
+
+    None where OBX-8 says the same, or by the standard's tables, where such a value is a text.
+    """
+    value, flag = paths
+    raw, context = place.segment.field(value.field), place.run.context
+    if context.by_table or not (raw.endswith(")") or raw.endswith("）")) or len(raw) > _VERDICT:
+        return None
+    found = place.value(value)
+    table = context.table(measured.FLAGS)
+    verdict = measured.with_verdict(whole(found), table) if found is not None else None
+    coded = table.get(verdict[1]) if verdict else None
+    told = place.value(flag)
+    said = codes.look_up(told, table) if told is not None else None
+    if verdict is None or coded is None or (said is not None and said.code == coded.code):
+        return None
+    return {"coding": [coded.coding()], "text": verdict[1]}
 
 
 def reference_range(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

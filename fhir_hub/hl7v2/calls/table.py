@@ -60,6 +60,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `observed_value` | OBX-5, OBX-2, OBX-6 | the value of an Observation, by type and content |
 | `observed_attachment` | OBX-5 | Attachment |
 | `pressure_components` | OBX-5, OBX-6, OBX-7 | both components of a pressure in one text |
+| `verdict_of_value` | OBX-5, OBX-8 | interpretation in brackets behind a number |
 | `reference_range` | OBX-7, OBX-6 | referenceRange in the unit of the value |
 | `observation_code` | OBX-3 | code: that of the table ObservationCode, and the sender's own |
 | `observation_key` | numbers …, OBX-3, OBX-4 | tag that a corrected result has again |
@@ -167,6 +168,7 @@ IDLE: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "pressure_components": frozenset([results.NUMBER, results.TEXT]),
         "repeated_components": frozenset([results.NUMBER, results.TEXT]),
+        "verdict_of_value": frozenset([results.NUMBER]),
     }
 )
 # These make of a number in their first field a Quantity of it: the rest follows from the others.
@@ -284,6 +286,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "quantity": orders.quantity,
         "recorded": source.recorded,
         "reference_range": results.reference_range,
+        "verdict_of_value": results.verdict_of_value,
         "sending_application": source.sending_application,
     }
 )

@@ -46,9 +46,15 @@ def codings(value: Value, context: Context) -> list[dict[str, Any]]:
             "display": said(value, text_at),
         }
         found.append({name: text for name, text in coding.items() if text})
-        if system == coding_systems.ICD_10_CN and (who := coding_systems.who_icd_10(code)):
-            found.append({"system": coding_systems.ICD_10, "code": who})
+        if system == coding_systems.ICD_10_CN:
+            found += _of_who(code)
     return _with_meanings(found, context) if context.meaning is not unknown_code else found
+
+
+def _of_who(code: str) -> list[dict[str, Any]]:
+    """Return what a Chinese ICD-10 code refines; both of a disease with its manifestation."""
+    codes = map(coding_systems.who_icd_10, coding_systems.dagger_and_asterisk(code))
+    return [{"system": coding_systems.ICD_10, "code": who} for who in codes if who]
 
 
 def _with_meanings(found: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
@@ -105,15 +111,16 @@ def codeable_concept(value: Value, context: Context) -> dict[str, Any] | None:
 def ethnic_group(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the Coding of an ethnic group of China that stands for a race (PID-10).
 
-    It does where GB 3304 is named, or where its name is Chinese: `BL` alone may be a code of
-    another country's list.
+    It does where GB 3304 is named, where its name is Chinese, or by its number in a message of
+    China: `BL` alone may be a code of another country's list.
     """
     coded = look_up(value, context.table("EthnicGroup"))
     if coded is None:
         return None
     is_named = has_han(part(value, 1) + part(value, 2) + part(value, 5))
-    is_listed = is_named or any(one["system"] == coded.system for one in codings(value, context))
-    return coded.coding() if is_listed else None
+    is_number = part(value, 1).isdigit() and context.country.upper() in ("CHN", "CN", "156")
+    is_listed = is_number or any(one["system"] == coded.system for one in codings(value, context))
+    return coded.coding() if is_named or is_listed else None
 
 
 def race(value: Value, context: Context) -> dict[str, Any] | None:
@@ -163,6 +170,9 @@ def look_up(value: Value, table: Table) -> Coded | None:
     """
     value = _coded(value)
     is_hl7 = part(value, 3).startswith(_HL7)
+    name = part(value, 2)
+    if name and not name.isascii() and not is_hl7 and table.knows(name):
+        return table.get(name)  # `IH^皮下注射`: a hospital's code may be one of HL7's for another
     for component in (1, 4, 2, 5, 9):
         text = part(value, component)
         is_told = component in (1, 4) or not is_hl7 or not text.isascii()

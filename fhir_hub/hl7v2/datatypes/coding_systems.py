@@ -9,9 +9,11 @@ Spec: https://terminology.hl7.org/CodeSystem/v2-0396; DOMAIN 3.3
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import quote
 
+from fhir_hub.hl7v2.datatypes.parts import half_width
 from fhir_hub.identity.systems import BASE, canonical, namespace
 
 LOINC = "http://loinc.org"
@@ -19,6 +21,10 @@ SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 ICD_10 = "http://hl7.org/fhir/sid/icd-10"
 ICD_10_CN = f"{BASE}/CodeSystem/icd-10-cn"
+ICD_9_CM_3_CN = f"{BASE}/CodeSystem/icd-9-cm-3-cn"
+TCM = f"{BASE}/CodeSystem/gb-t-15657"
+TCM_TERMS = f"{BASE}/CodeSystem/gb-t-16751"
+NHSA_DRUG = f"{BASE}/CodeSystem/nhsa-drug"
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 CVX = "http://hl7.org/fhir/sid/cvx"
 MVX = "http://hl7.org/fhir/sid/mvx"
@@ -92,6 +98,9 @@ _SYSTEMS = MappingProxyType(
         "ICD10医保": ICD_10_CN,
         "I10CN": ICD_10_CN,
         "ICD10-CN": ICD_10_CN,
+        "ICD9CM3": ICD_9_CM_3_CN,
+        "GB/T15657": TCM,
+        "GB/T16751": TCM_TERMS,
         "GB/T14396": ICD_10_CN,
         "GB/T2659": f"{_WS}.1",
         "GB3304": f"{_WS}.3",
@@ -103,6 +112,13 @@ _SYSTEMS = MappingProxyType(
         "GB/T4761": f"{_WS}.8",
         "NMPA": f"{BASE}/CodeSystem/nmpa",
         "CFDA": f"{BASE}/CodeSystem/nmpa",
+        "国药准字": f"{BASE}/CodeSystem/nmpa",
+        "药品批准文号": f"{BASE}/CodeSystem/nmpa",
+        "批准文号": f"{BASE}/CodeSystem/nmpa",
+        "医保药品代码": NHSA_DRUG,
+        "医保药品编码": NHSA_DRUG,
+        "国家医保药品代码": NHSA_DRUG,
+        "国家医保药品编码": NHSA_DRUG,
     }
 )
 _OIDS = MappingProxyType(
@@ -135,6 +151,20 @@ _OIDS = MappingProxyType(
 NAMES: Mapping[str, str] = MappingProxyType(
     {system: name for name, system in reversed(list(_SYSTEMS.items()))}
 )
+# Other standards than ICD-10 under the names that Chinese senders give them, editions behind it.
+_BEHIND = r"[-_(]?(?:V?\d\.\d版?|20\d\d年?版?)?\)?"
+_CHINESE_NAMES = tuple(
+    (re.compile(f"(?:{pattern}){_BEHIND}", re.ASCII), system)
+    for pattern, system in (
+        (
+            r"ICD-?9-?CM-?3[-_]?(?:国家?临床?版?|医保版?)?"
+            r"|(?:国家?临床?版?|医保版?)?手术(?:操作)?(?:编码|代码)?",
+            ICD_9_CM_3_CN,
+        ),
+        (r"TCM|中医(?:病名|疾病|诊断|证候|病证|证型)(?:编码|代码|分类)?", TCM),
+        (r"GB/T16751\.[123]", TCM_TERMS),
+    )
+)
 _OWN = f"{BASE}/CodeSystem/"
 _PUBLIC = frozenset(_SYSTEMS.values())
 _V2_TABLE = re.compile(r"(?:HL7[-_]?)(\d{4})", re.ASCII)
@@ -148,6 +178,8 @@ _EDITION = re.compile(r"[_-]?[V版]?(\d\.\d)版?$", re.ASCII)
 _GB_YEAR = re.compile(r"(GB(?:/T)?[\d.]+)-(?:\d\d){1,2}", re.ASCII)
 _DISEASE = re.compile(r"[A-Z]\d\d(?:\D|$)", re.ASCII)
 _WHO_ICD = re.compile(r"([A-Z]\d\d)(?:\.(\d)?|$)", re.ASCII)
+_ICD = r"[A-Z]\d\d(?:\.[\dx]{1,3}(?:x\d{3})?)?"
+_DUAL = re.compile(rf"({_ICD})\s*[+†]?\s*[,，;；/ ]?\s*(?<=[+†,，;；/ ])({_ICD})\s*[*＊]", re.ASCII)
 
 
 def v2_table(number: str) -> str:
@@ -175,8 +207,8 @@ def system_of(name: str, facility: str, oid: str = "") -> str:
         return known
     if match := _GB_YEAR.fullmatch(key):
         key = match[1]
-        if known := _SYSTEMS.get(key):
-            return known
+    if known := _SYSTEMS.get(key) or _in_china(key):
+        return known
     if match := _V2_TABLE.fullmatch(key):
         return v2_table(match[1])
     if oid and (found := of_oid(oid)):
@@ -186,6 +218,15 @@ def system_of(name: str, facility: str, oid: str = "") -> str:
     if name.startswith(("http://", "https://", "urn:")) and " " not in name:
         return of_oid(name) or name
     return of_oid(name) or f"{BASE}/CodeSystem/{quote(key, safe='-._~')}"
+
+
+@lru_cache(maxsize=1024)
+def _in_china(name: str) -> str:
+    """Return the system of a name that Chinese senders give a standard, `""` if it is none."""
+    if len(name) > 40:
+        return ""
+    plain = half_width(name)
+    return next((system for names, system in _CHINESE_NAMES if names.fullmatch(plain)), "")
 
 
 def is_own(system: str) -> bool:
@@ -215,7 +256,17 @@ def is_chinese_icd_10(code: str) -> bool:
     >>> is_chinese_icd_10("I10.x00x002"), is_chinese_icd_10("E11.9")
     (True, False)
     """
-    return _CN_ICD.fullmatch(code) is not None
+    return any(_CN_ICD.fullmatch(one) for one in dagger_and_asterisk(code))
+
+
+def dagger_and_asterisk(code: str) -> list[str]:
+    """Return both codes of a disease and its manifestation in one text (ICD-10's dual coding).
+
+    >>> dagger_and_asterisk("E11.201+N08.3*"), dagger_and_asterisk("E11.9")
+    (['E11.201+', 'N08.3*'], ['E11.9'])
+    """
+    match = _DUAL.fullmatch(code)
+    return [f"{match[1]}+", f"{match[2]}*"] if match else [code]
 
 
 def chinese_edition(name: str, code: str) -> str | None:

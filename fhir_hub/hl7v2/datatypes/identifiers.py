@@ -26,6 +26,7 @@ US_NPI = "http://hl7.org/fhir/sid/us-npi"
 # Of FHIR's registry of identifier systems: those that messages name by OID.
 REGISTERED = systems.STRONG | {f"urn:oid:2.16.840.1.113883.4.{kind}" for kind in (1, 6)}
 _NATIONAL_TYPE = "NNCHN"
+_NAMED_CLOSER = frozenset({"SB", "MI", "DL"})  # 社保卡 and 医保卡 are both SB, each has its system
 _ALMOST_A_RESIDENT_ID = 14
 _SSN = re.compile(r"\d{3}-?\d{2}-?\d{4}", re.ASCII)
 _FILLERS = {"", "-", "--", "/", "无", "不详", "未知", "NULL", "NONE", "N/A", "NA", "UNKNOWN"}
@@ -55,6 +56,8 @@ def cx(value: Value, context: Context) -> Json | list[Json] | None:
     system = systems.universal(oid, part(value, 4, 3)) or systems.national(
         type_code, has_authority=named
     )
+    if type_code in _NAMED_CLOSER and (said := one_line(part(value, 5))) != type_code:
+        system = systems.national(said, has_authority=named) or system
     if system == systems.RESIDENT_ID or (
         resident_id.looks_like(number) and resident_id.is_valid(number)
     ):

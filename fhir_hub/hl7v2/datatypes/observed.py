@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, people, quantities, ranges, texts, times, units
+from fhir_hub.hl7v2.datatypes import (
+    codes,
+    measured,
+    people,
+    quantities,
+    ranges,
+    texts,
+    times,
+    units,
+)
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import half_width, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
@@ -23,7 +32,9 @@ SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
 _LOINC = "http://loinc.org"
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _MM_HG = Unit("mmHg", "mm[Hg]")
-_PRESSURE = re.compile(r"(\d{2,4})\s*/\s*(\d{2,4})", re.ASCII)
+_PRESSURE = re.compile(
+    r"(\d{2,4})\s*/\s*(\d{2,4})\s*(?:mm\s?Hg|毫米汞柱)?", re.ASCII | re.IGNORECASE
+)
 _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
 _DATES = {"DT", "DTM", "TS"}
 _TEXTS = {"TX", "FT"}
@@ -67,7 +78,8 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
     if data_type == "NR" and (ends := _ends(value, unit, context)):
         return Typed("Range", ends)
     if data_type in _DATES:
-        return _typed("DateTime", times.date_time(value, context)) or _as_text(value)
+        moment = _typed("DateTime", times.date_time(value, context))
+        return moment or (None if times.is_placeholder(part(value)) else _as_text(value))
     if data_type == "TM":
         return _typed("Time", times.time(value, context)) or _as_text(value)
     if data_type == "DR":
@@ -130,6 +142,10 @@ def _ends(value: Value, unit: Unit, context: Context) -> Json | None:
 
 def _number_or_text(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:
     text = whole(value)
+    if len(text) < 60 and not context.by_table and (told := _measured(text, unit, context)):
+        if data_type == "NM":
+            context.normalised("retyped-value", "an observation called a number is more than one")
+        return told
     found = quantities.read_compared(text) if len(text) < 60 else None
     if found and data_type == "NM" and found[0]:
         context.normalised("retyped-value", "an observation called a number is a comparison")
@@ -138,6 +154,21 @@ def _number_or_text(data_type: str, value: Value, unit: Unit, context: Context) 
     if data_type == "NM":
         context.issue("retyped-value", "an observation called a number is none; kept as a text")
     return _as_text(value)
+
+
+def _measured(text: str, unit: Unit, context: Context) -> Typed | None:
+    """Return the value of a text that holds more than a number, `None` of one that does not."""
+    if not measured.may_be(text):
+        return None
+    if verdict := measured.with_verdict(text, context.table(measured.FLAGS)):
+        return _typed("Quantity", quantities.read_quantity(verdict[0], unit, context))
+    if found := measured.with_unit(text, unit):
+        number = quantities.of_number(found.number, found.unit, context, found.comparator)
+        return Typed("Quantity", number)
+    if unit.text and (both := measured.ends(text)):
+        low, high = (quantities.of_number(one, unit, context) for one in both)
+        return Typed("Range", {"low": low, "high": high})
+    return None
 
 
 def _as_text(value: Value) -> Typed | None:
@@ -165,6 +196,12 @@ def read_pressure(text: str, *, is_named: bool = False) -> tuple[Decimal, Decima
     systolic, diastolic = Decimal(match[1]), Decimal(match[2])
     is_likely = is_named or 40 <= systolic <= 350
     return (systolic, diastolic) if is_likely and diastolic < systolic else None
+
+
+def has_pressure_unit(text: str) -> bool:
+    """Say whether a text says behind two pressures that they are millimetres of mercury."""
+    match = _PRESSURE.fullmatch(half_width(text).strip())
+    return match is not None and not match[0][-1].isdigit()
 
 
 def pressure_components(

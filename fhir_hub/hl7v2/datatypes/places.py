@@ -20,6 +20,7 @@ DIVISION_SYSTEM = f"{systems.BASE}/CodeSystem/gb-t-2260"
 _DIVISION_CODE = re.compile(r"\d{6}", re.ASCII)
 _IS_DISTRICT = re.compile(r"[\u4e00-\u9fff]{1,10}(?:区|县|旗|市)")
 _PHYSICAL_TYPES = "http://terminology.hl7.org/CodeSystem/location-physical-type"
+_NOTHING = frozenset({"无", "不详", "未知", "暂无", "-", "/"})
 _ISO = "http://hl7.org/fhir/StructureDefinition/iso21090-"
 _ROOM, _BED = ("ro", "Room"), ("bd", "Bed")
 Json = dict[str, Any]
@@ -37,7 +38,8 @@ def home_address(value: Value, context: Context) -> Json | None:
 
 def _address(value: Value, context: Context, default_use: str) -> Json | None:
     parts = [one_line(part(value, 1, number)) for number in (1, 2, 3)]
-    lines = [piece for piece in (*parts, one_line(part(value, 2)), part(value, 19)) if piece]
+    told = (*parts, one_line(part(value, 2)), part(value, 19))
+    lines = [piece for piece in told if piece and piece not in _NOTHING]
     city, state = one_line(part(value, 3)), one_line(part(value, 4))
     district, code = _district(value)
     town = "" if context.by_table else one_line(part(value, 8))

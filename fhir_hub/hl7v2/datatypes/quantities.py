@@ -18,8 +18,12 @@ from fhir_hub.hl7v2.er7 import Value
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+_TEN_TO = re.compile(
+    r"(?:([+-]?\d{1,10}(?:\.\d{0,10})?)\s*[x×*]\s*)?10\^([+-]?\d{1,2})", re.ASCII | re.IGNORECASE
+)
 _COMPARED = re.compile(r"(<=|>=|<|>|=)?\s*(\S+)")
 _COMPARATORS = str.maketrans({"≤": "<=", "≦": "<=", "≥": ">=", "≧": ">=", "〈": "<", "〉": ">"})
+_YUAN = re.compile(r"(?:[¥￥]\s*([-+]?[\d,.]{1,20})元?|([-+]?[\d,.]{1,20})\s*元)", re.ASCII)
 _LONGEST = 60
 _JIN = "斤"
 _HALF = Decimal("0.5")
@@ -60,6 +64,8 @@ def read_decimal(text: str) -> Decimal | None:
     """
     if len(text) > _LONGEST:
         return None
+    if "10" in text and (match := _TEN_TO.fullmatch(units.raised(text).strip())):
+        return Decimal(match[1] or 1).scaleb(int(match[2]))
     text = half_width(text).strip()
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
@@ -68,6 +74,7 @@ def read_decimal(text: str) -> Decimal | None:
 
 def read_compared(text: str) -> tuple[str, Decimal] | None:
     """Return comparator (`""` for none) and number of a text such as `<0.5` or `≥ 60`."""
+    text = units.raised(text) if "10" in text else text
     match = _COMPARED.fullmatch(half_width(text.translate(_COMPARATORS)).strip())
     number = read_decimal(match[2]) if match else None
     return (match[1] or "", number) if match and number is not None else None
@@ -137,6 +144,8 @@ def simple_quantity(value: Value, context: Context) -> dict[str, Any] | None:
 def duration(value: Value, context: Context) -> dict[str, Any] | None:
     """Return a Duration; one in no unit of time keeps its number and unit without a code."""
     found = simple_quantity(value, context)
+    if found and found.get("unit") == "分":
+        found["code"] = "min"
     if found and found.get("code") not in (None, "s", "min", "h", "d", "wk", "mo", "a"):
         return {name: part for name, part in found.items() if name in ("value", "unit")}
     return found
@@ -150,6 +159,7 @@ def money(value: Value, context: Context) -> dict[str, Any] | None:
     """
     amount = value.component(1) if len(value.components) > 2 or part(value, 1, 2) else value
     number = read_decimal(part(amount, 1))
+    number = _yuan(part(amount, 1)) if number is None else number
     if number is None:
         if part(amount, 1):
             context.issue("unreadable-number", "an amount is not a number; it was left out")
@@ -158,6 +168,12 @@ def money(value: Value, context: Context) -> dict[str, Any] | None:
     if not _CURRENCY.fullmatch(currency):
         currency = _CURRENCIES.get(context.country.strip().upper(), "")
     return {"value": number, "currency": currency} if currency else {"value": number}
+
+
+def _yuan(text: str) -> Decimal | None:
+    """Return the number of an amount such as `20元` or `￥20.00`, `None` of any other text."""
+    match = _YUAN.fullmatch(half_width(text).strip())
+    return read_decimal(match[1] or match[2]) if match else None
 
 
 def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | None:

@@ -87,6 +87,15 @@ def _of_digits(text: str) -> Moment:
     return Moment(year, month, day, int(text[8:10]), int(text[10:12]), int(text[12:]))
 
 
+def is_placeholder(text: str) -> bool:
+    """Say whether a text is a date that only fills its field, as `0000-00-00` and `99991231`."""
+    match = _WRITTEN.fullmatch(text) or _COMPACT.fullmatch(text)
+    if match is None:
+        return False
+    year, month, day = (int(match[at] or 0) for at in (1, 2, 3))
+    return year == 0 or (year, month, day) in _SENTINELS
+
+
 def to_the_second(text: str, zone: tzinfo) -> str:
     """Return the dateTime of fourteen digits, `""` where there is more to say of a text."""
     return _written(text, zone) if len(text) == 14 and text.isascii() and text.isdigit() else ""

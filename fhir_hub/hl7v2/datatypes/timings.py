@@ -161,7 +161,7 @@ def _offset(amount: str, unit: str) -> dict[str, Any]:
 
 
 def _unit(value: Value) -> str:
-    return units.unit_of(value).code if part(value, 1) else ""
+    return units.minutes_told(units.unit_of(value)).code if part(value, 1) else ""
 
 
 def _repeat(coded: Coded) -> dict[str, Any]:

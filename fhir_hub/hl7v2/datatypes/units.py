@@ -62,9 +62,10 @@ _CODES = MappingProxyType(
         "mosm/kg.h2o": "mosm/kg", "mg/gcr": "mg/g{creat}", "ug/gcr": "ug/g{creat}",
         "cells/ul": "/uL", "cell/ul": "/uL", "cfu/ml": "[CFU]/mL", "au/ml": "[arb'U]/mL",
         "/hpf": "/[HPF]", "/hp": "/[HPF]", "/lpf": "/[LPF]", "/lp": "/[LPF]",
-        "/ul": "/uL", "copies/ml": "{copies}/mL",
-        "s": "s", "sec": "s", "秒": "s", "min": "min", "分": "min", "分钟": "min", "mins": "min",
-        "minute": "min", "minutes": "min", "h": "h", "hr": "h", "hrs": "h", "hour": "h",
+        "/ul": "/uL", "copies/ml": "{copies}/mL", "s/co": "{s_co_ratio}",
+        "ng/ml(feu)": "ng/mL{FEU}", "s": "s", "sec": "s", "秒": "s", "min": "min",
+        "分": "{score}", "分钟": "min", "mins": "min", "minute": "min", "minutes": "min",
+        "h": "h", "hr": "h", "hrs": "h", "hour": "h",
         "hours": "h", "小时": "h", "时": "h", "d": "d", "day": "d", "days": "d", "天": "d",
         "日": "d", "wk": "wk", "w": "wk", "week": "wk", "weeks": "wk", "周": "wk", "星期": "wk",
         "mo": "mo", "month": "mo", "months": "mo", "月": "mo", "个月": "mo", "a": "a", "y": "a",
@@ -72,7 +73,8 @@ _CODES = MappingProxyType(
         "千卡": "kcal", "大卡": "kcal", "次": "{times}", "step": "{steps}", "步": "{steps}",
         "片": "{tbl}", "粒": "{capsule}", "支": "{ampule}", "盒": "{box}", "袋": "{bag}",
         "瓶": "{bottle}", "丸": "{pill}", "贴": "{patch}", "滴": "[drp]", "喷": "{spray}",
-        "枚": "{each}", "板": "{blister}", "包": "{packet}", "剂": "{dose}", "单位": "U",
+        "枚": "{each}", "板": "{blister}", "包": "{packet}", "剂": "{dose}", "付": "{dose}",
+        "帖": "{dose}", "单位": "U",
     }
 )  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -161,6 +163,24 @@ def _to_ucum(text: str) -> str:
     return spelled if "{" in spelled else _LITRE.sub(r"\1L", spelled)
 
 
+def code_told(text: str) -> str:
+    """Return the UCUM code of a unit that senders are known to write, `""` of what only might be.
+
+    >>> code_told("mg"), code_told("pm")
+    ('mg', '')
+    """
+    spelled = _spelling(text) if len(text) <= 64 else ""
+    known = _CODES.get(spelled) or _CODES.get(spelled.lower(), "")
+    if not known and not spelled.isascii():
+        return chinese_units.to_ucum(spelled, code_told)
+    return known or (spelled if "/" in spelled and is_ucum(spelled) else "")
+
+
+def minutes_told(unit: Unit) -> Unit:
+    """Return a unit where a time is told: 分 is minutes there, else points of a score."""
+    return Unit(unit.text, "min") if unit.text == "分" else unit
+
+
 def is_ucum(code: str) -> bool:
     """Say whether each atom of a code is a UCUM unit that the hub knows."""
     body = code.replace("(", "").replace(")", "")
@@ -168,8 +188,13 @@ def is_ucum(code: str) -> bool:
     return bool(body) and all(_ATOM.fullmatch(piece) for piece in pieces)
 
 
+def raised(text: str) -> str:
+    """Return `text` with superscript digits as digits, behind 10 with a hat: `10⁵` is `10^5`."""
+    return _RAISED.sub(_raised, text)
+
+
 def _spelling(text: str) -> str:
-    text = _RAISED.sub(_raised, text.strip())
+    text = raised(text.strip())
     text = half_width(text.replace("℃", "°c").replace("℉", "°f"))
     text = text.replace("μ", "u").replace("µ", "u").replace("×", "x").replace("·", ".")
     text = "".join(text.split()) if "/" in text else " ".join(text.split())
