@@ -14,8 +14,8 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.clock import IdMaker
 from fhir_hub.errors import VersionConflict
-from fhir_hub.hl7v2 import items, merged_patients, others
-from fhir_hub.hl7v2.convert import Conversion, Converted, with_resource
+from fhir_hub.hl7v2 import merged_patients, others
+from fhir_hub.hl7v2.convert import Conversion, Converted
 from fhir_hub.hl7v2.meaning import (
     answers,
     bookings,
@@ -27,13 +27,14 @@ from fhir_hub.hl7v2.meaning import (
     orders,
     snapshots,
     unlinks,
+    visits,
 )
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Later
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
-from fhir_hub.hl7v2.rewriting import Rewriting
+from fhir_hub.hl7v2.rewriting import Rewriting, without_numbers
 from fhir_hub.hl7v2.things import Thing, joined, replacement
 from fhir_hub.identity import doubles, match, merging
 from fhir_hub.identity.match import Number
@@ -131,7 +132,7 @@ async def _led(unit: Unit, things: Sequence[Thing], rewriting: Rewriting) -> Rew
 
 async def _keep(things: Sequence[Thing], event: str, telling: Telling) -> None:
     """Leave what is stored as it is where the event says nothing of it, though the message does."""
-    moves.keep_class(things, event)
+    visits.keep_class(things, event)
     await moves.mark(things, event, telling)
     bookings.keep_over(things, event)
 
@@ -180,7 +181,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
     for thing in sorted(patients, key=lambda one: not numbers_moved.is_losing(one)):
         resource, moved = thing.resource, set[Number]()
         if not numbers_moved.is_losing(thing) and (moved := numbers_moved.moving(patients)):
-            resource = _without(thing.converted, moved).resource
+            resource = without_numbers(thing.converted, moved).resource
         near = _near(resource, by_number, by_id) if len(known) > 1 else known
         candidates = [one for one in near if not doubles.shows_anothers_card(resource, one)]
         decision = match.decide(resource, candidates, survivors)
@@ -205,7 +206,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
             theirs |= _held_by([one for one in candidates if one["id"] in decision.others])
         theirs -= moved
         if theirs:
-            thing.converted = _without(thing.converted, theirs - _held_by([patient]))
+            thing.converted = without_numbers(thing.converted, theirs - _held_by([patient]))
         thing.found(patient)
         if patient.get("active") is not False:
             _hold_active(unit, patient["id"])
@@ -240,19 +241,6 @@ async def _find_described(unit: Unit, thing: Thing, resource: Resource) -> None:
 
 def _held_by(patients: Iterable[Mapping[str, Any]]) -> set[Number]:
     return {n for one in patients for n in match.numbers(one.get("identifier", ()))}
-
-
-def _without(converted: Converted, numbers: set[Number]) -> Converted:
-    """Return the Patient without the identifiers that are others'."""
-    if not numbers:
-        return converted
-    kept = [
-        identifier
-        for identifier in converted.resource.get("identifier", ())
-        if numbers.isdisjoint(match.numbers([identifier]))
-    ]
-    rest = {name: part for name, part in converted.resource.items() if name != "identifier"}
-    return converted._replace(resource={**rest, "identifier": kept} if kept else rest)
 
 
 def _hold_active(unit: Unit, logical_id: str) -> None:
@@ -308,17 +296,7 @@ async def _stage(
 ) -> None:
     if thing.is_left and not numbers_moved.is_losing(thing):
         return
-    converted = with_resource(thing.converted, rewriting.of(thing.resource))
-    if converted.nulls or converted.unsaid:
-        nulls, unsaid = (
-            items.rewritten(one, rewriting.addresses) for one in (converted.nulls, converted.unsaid)
-        )
-        converted = converted._replace(nulls=nulls, unsaid=unsaid)
-    if converted.removes:
-        gone = match.numbers(converted.removes.get("identifier", ()))
-        converted = _without(converted, set(gone))
-        removes = rewriting.of(dict(converted.removes))
-        converted = converted._replace(removes=removes)
+    converted = rewriting.converted(thing.converted)
     if thing.inherited:
         begun = {**thing.inherited, "id": thing.logical_id}
         merged = await telling.laid_over(begun, converted)

@@ -45,7 +45,7 @@ from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Conflict, Finish, Key, State
-from fhir_hub.store.journal import Journal
+from fhir_hub.store.journal import Entered, Journal
 
 SOURCE = "hl7v2"
 _MOST_PATIENTS = 1000
@@ -183,7 +183,7 @@ class Processing:
             attempts += 1
             warnings = unit.warnings
             telling.notes.clear()
-            later.known.clear()
+            later.clear()
             # another process may have finished it: then its finish is what conflicts, for ever
             if attempts > 1 and not course.is_redone and (done := await self._done(course)):
                 return done
@@ -218,8 +218,23 @@ class Processing:
 
     def _later(self, course: Course) -> Retold:
         context, reading = Context("", course.read.channel.zone), self.reading
-        parts = (reading.message, context, reading.settings_of)
-        return Retold(self.journal, course.entered, *parts)
+        numbers = partial(origin.numbers, self.repository.store)
+        how = (reading.message, self._again, numbers, context, reading.settings_of)
+        return Retold(self.journal, course.entered, *how)
+
+    def _again(self, entered: Entered) -> tuple[Conversion, str] | None:
+        """Return what a message makes that was done before, and its date; None if it cannot."""
+        if not entered.message.raw:  # it was kept long enough
+            return None
+        read, received = self.reading.kept(entered), from_microseconds(entered.message.received)
+        if read.fault is not None:
+            return None
+        message = er7.parse(read.text, read.charset, read.issues)
+        try:
+            conversion = self.convert(message, instant(received), read.channel.zone)
+        except FhirError:  # by the maps of now
+            return None
+        return conversion, day_of(read, received)
 
     def _finish(
         self,

@@ -9,7 +9,11 @@ Spec: https://hl7.org/fhir/R4/bundle.html#references
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_hub.hl7v2 import items
+from fhir_hub.hl7v2.convert import Converted, with_resource
 from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.identity import match
+from fhir_hub.identity.match import Number
 
 _HOLDERS = frozenset({dict, list, tuple})
 # Objects and arrays of these names are codes, quantities and the like: no full url is in them.
@@ -20,6 +24,19 @@ _HOLD_NONE = frozenset(
 )
 
 
+def without_numbers(converted: Converted, numbers: set[Number]) -> Converted:
+    """Return what a message says of a thing without the identifiers that are others'."""
+    if not numbers:
+        return converted
+    kept = [
+        identifier
+        for identifier in converted.resource.get("identifier", ())
+        if numbers.isdisjoint(match.numbers([identifier]))
+    ]
+    rest = {name: part for name, part in converted.resource.items() if name != "identifier"}
+    return converted._replace(resource={**rest, "identifier": kept} if kept else rest)
+
+
 class Rewriting:
     """What the full urls of one message stand for: `addresses`, such as `Patient/1`."""
 
@@ -28,6 +45,20 @@ class Rewriting:
         # a Reference that is nothing but a full url, as nearly all are, and an array of that one
         self._references = {url: {"reference": address} for url, address in addresses.items()}
         self._arrays = {url: [reference] for url, reference in self._references.items()}
+
+    def converted(self, converted: Converted) -> Converted:
+        """Return what a message says of a thing with what its full urls stand for."""
+        said = with_resource(converted, self.of(converted.resource))
+        if said.nulls or said.unsaid:
+            nulls, unsaid = (
+                items.rewritten(one, self.addresses) for one in (said.nulls, said.unsaid)
+            )
+            said = said._replace(nulls=nulls, unsaid=unsaid)
+        if said.removes:
+            gone = match.numbers(said.removes.get("identifier", ()))
+            said = without_numbers(said, set(gone))
+            said = said._replace(removes=self.of(dict(said.removes)))
+        return said
 
     def of(self, node: Resource) -> Resource:
         """Return the JSON object with each full url in it replaced by what it stands for.

@@ -9,7 +9,7 @@ from hl7v2.receiving import Convert, Log, receiver_of
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.apply import apply, telling_of
-from fhir_hub.hl7v2.meaning.retold import nothing
+from fhir_hub.hl7v2.meaning.retold import Nothing
 from fhir_hub.search.plan import EVERYTHING, Query
 
 DAY = "2025-03-14"
@@ -24,7 +24,7 @@ def take(repository):
         work = partial(
             apply,
             conversion=message,
-            telling=telling_of(message, DAY, parts.parameters(), nothing),
+            telling=telling_of(message, DAY, parts.parameters(), Nothing()),
             new_id=repository.new_id,
             parameters=parts.parameters(),
         )

@@ -11,7 +11,7 @@ import pytest
 from apply_parts import conversion, converted, identifier, patient, url
 
 from fhir_hub.hl7v2.apply import apply, telling_of
-from fhir_hub.hl7v2.meaning.retold import nothing
+from fhir_hub.hl7v2.meaning.retold import Nothing
 
 DOCUMENTS = "urn:documents"
 
@@ -48,7 +48,7 @@ def patients(count):
 async def steps(repository, things):
     """Return how many functions are called to apply a message of such things."""
     message, count = conversion(*things), 0
-    telling = telling_of(message, "2025-03-14", parts.parameters(), nothing)
+    telling = telling_of(message, "2025-03-14", parts.parameters(), Nothing())
 
     def counted(frame, event, argument):
         nonlocal count

@@ -30,6 +30,7 @@ from fhir_hub.hl7v2.emit.events import (
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
+from fhir_hub.hl7v2.meaning.teller import microseconds_of
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Key, Stored
@@ -276,8 +277,9 @@ async def _asking(task: Json, partner: PartnerSettings, desk: Desk) -> str:
     return next((str(what.get("identifier", {}).get("value", "")) for what in whats), "")
 
 
-def _told_at(provenance: Json) -> tuple[str, str]:
-    return str(provenance.get("recorded", "")), str(provenance["meta"]["lastUpdated"])
+def _told_at(provenance: Json) -> tuple[int, int]:
+    recorded, stored = provenance.get("recorded", ""), provenance["meta"]["lastUpdated"]
+    return microseconds_of(str(recorded)), microseconds_of(str(stored))
 
 
 def _told_event(request: Json, task: Json | None, before: Json | None, was: Json | None) -> str:

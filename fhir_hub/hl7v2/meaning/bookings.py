@@ -7,18 +7,16 @@ a booking that is cancelled by then, takes no slot.
 Spec: HL7v2 chapter 10, S12 to S17, chapter 11, I13; DOMAIN 2.5 (slot back to the pool)
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.meaning.rules import who
-from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.things import Thing
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 
 _GONE = ("cancelled", "entered-in-error")
-_OF_STATE = frozenset({"S12", "S13", "S15", "S16", "S17", "S26"})
 _STATE = ("status", "businessStatus", "statusReason")
 # By the event of a change: the states in which it leaves what it changes.
 _BOOKED: Mapping[str, tuple[str, ...]] = {"Appointment": (*_GONE, "noshow", "fulfilled")}
@@ -26,12 +24,6 @@ _CHANGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("S14", "S18", "S19", "S20", "S21", "S22"), _BOOKED),
     "I13": {"ServiceRequest": ("revoked", _GONE[1]), "Task": _GONE},
 }
-
-
-def is_last_state(teller: Teller, since: Collection[str]) -> bool:
-    """Say whether a late message is the last that tells a booking's state, by the events since."""
-    is_state = teller.message_type == "SIU" and teller.event in _OF_STATE
-    return is_state and bool(since) and _OF_STATE.isdisjoint(since)
 
 
 def adjusted(stored: Resource, merged: Resource, new: Resource) -> Resource:
@@ -59,11 +51,6 @@ def _length(booking: Resource) -> timedelta | None:
     if not {"start", "end"} <= booking.keys():
         return None
     return datetime.fromisoformat(booking["end"]) - datetime.fromisoformat(booking["start"])
-
-
-def in_state(filled: Resource, new: Resource) -> Resource:
-    """Return the Appointment in the state of a late event, behind which only changes came."""
-    return filled | {name: new[name] for name in ("status", "cancelationReason") if name in new}
 
 
 def keep_over(things: Sequence[Thing], event: str) -> None:

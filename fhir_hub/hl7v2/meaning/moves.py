@@ -32,14 +32,6 @@ _IN_ERROR = "entered-in-error"
 _AT_ONCE = 500  # addresses in one search
 
 
-def keep_class(things: Sequence[Thing], event: str) -> None:
-    """Leave a stored visit that is merged away the class that it has: MRG says none."""
-    for thing in things if event == "A42" else ():
-        if thing.converted.segment == "MRG" and thing.stored and "class" in thing.resource:
-            rest = {name: value for name, value in thing.resource.items() if name != "class"}
-            thing.converted = thing.converted._replace(resource=rest)
-
-
 async def mark(things: Sequence[Thing], event: str, telling: Telling) -> None:
     """Tag a visit or an account that moves with whom it leaves: messages may still name her.
 

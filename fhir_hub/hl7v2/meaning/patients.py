@@ -23,7 +23,7 @@ from fhir_hub.hl7v2.meaning.teller import (
     stamps_of,
     time_of,
 )
-from fhir_hub.hl7v2.merge import Resource, fill, merge
+from fhir_hub.hl7v2.merge import Resource, merge
 from fhir_hub.identity import match, resident_id, systems
 
 Trust = Callable[[str], int]
@@ -90,28 +90,27 @@ def told(
     teller: Teller,
     day: str,
     trust: Trust,
-    *,
-    is_older: bool = False,
+    lay: Callable[[Resource], Resource] | None = None,
 ) -> Resource:
     """Return the Patient after what one of several institutions says of it.
 
-    An older message only adds to what its institution says.
+    `lay` lays an older message into its place in what its institution says.
     """
     before = facts_of(stored)
     mine = next((fact for fact in before if fact.institution == teller.system), None)
     own = mine.elements if mine else {}
     said = {"resourceType": "Patient", **own}
-    laid = fill(said, converted) if is_older else merge(said, converted, day)
+    laid = lay(said) if lay else merge(said, converted, day)
     now = _elements(laid)
     after = [fact for fact in before if fact is not mine]
     if mine and now == own:
         after = before
     else:
-        after.append(Fact(mine.stamp if mine and is_older else teller.stamp(), now))
+        after.append(Fact(mine.stamp if mine and lay else teller.stamp(), now))
     result = dict(stored)
     if "identifier" in converted.resource:
         result = merge(result, _only(converted, "identifier"), day)
-    if "active" in converted.resource and not is_older:
+    if "active" in converted.resource and not lay:
         result["active"] = converted.resource["active"]
     number = next(iter(sorted(match.resident_ids(result))), "")
     changed = [n for n in {**own, **now} if own.get(n) != now.get(n) and n != "identifier"]

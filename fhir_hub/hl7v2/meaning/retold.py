@@ -3,121 +3,193 @@
 The same facts again make no new version, so what is stored does not know that they were told
 again; nor does it know what a list lacked that came first. The journal does: before a message
 changes anything, it is asked for messages of the same kind by the same sender about the same
-resource that came since, and their times are compared. Where clocks agree there are none.
+resource that came since, and their times are compared. Where clocks agree there are none. Else
+they are read again, whatever their kind, and the late one is laid in its place (`in_turn.py`).
 
 Spec: HL7v2 chapter 3, EVN-2; DOMAIN 4 (out-of-order A08)
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fhir_hub.clock import from_microseconds, instant
+from fhir_hub.hl7v2.convert import Conversion
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import may_have_snapshots, snapshots_in
+from fhir_hub.hl7v2.rewriting import Rewriting
 from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.things import Thing, joined
 from fhir_hub.store.base import Key
 from fhir_hub.store.journal import Entered, Journal, Selection
 
 _PAGE, _MOST = 20, 200  # how many messages about a resource are looked at together, how many at all
 _HEAD = 8192  # bytes of a message that say who tells it, and when
-_FIELDS = (("PV1", 3), ("PV1", 7))  # the bed, who attends
 _LARGE = 1 << 20  # bytes: others of its kind are as large, so they are looked at one by one
 
 
-class Told(NamedTuple):
-    """Whether a resource was told later, and then by what events.
+_MOST_AGAIN = 50  # messages that are read again of what was told since
+# A message as it is read again: what it makes, and its date.
+Again = tuple[Conversion, str]
 
-    `lists` are the segments that were told as whole lists, `fields` those of `_FIELDS` that had
-    something, each with when it first had. Of a visit `all_events` are those that the journal has,
-    earlier ones too, each with its time, the first first.
-    """
+
+class Told(NamedTuple):
+    """Whether a resource was told later, and then by what events, and what as whole lists."""
 
     is_told: bool = False
     lists: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
-    fields: Mapping[str, int] = MappingProxyType({})
-    all_events: tuple[tuple[int, str], ...] = ()
 
 
-Later = Callable[[Key], Awaitable[Told]]
+class Later(Protocol):
+    """Knows what the teller of the message at hand told of a resource, but for that message."""
+
+    async def told(self, key: Key) -> Told:
+        """Return what was told later; nothing if no time is known."""
+
+    async def known(self, key: Key, stamp: int) -> Known:
+        """Return what is known to have been told; of a visit also what was told before.
+
+        `stamp` is as of when the teller told the resource, as that says.
+        """
+
+    async def first(self, key: Key) -> int:
+        """Return as of when the teller told a visit first, 0 if nobody knows."""
 
 
-async def nothing(key: Key) -> Told:
-    """Say that nothing was told later, where there is no journal to ask."""
-    return Told()
+class Nothing:
+    """Knows nothing: there is no journal to ask."""
+
+    async def told(self, key: Key) -> Told:
+        """Say that nothing was told later."""
+        return Told()
+
+    async def known(self, key: Key, stamp: int) -> Known:
+        """Say that nobody knows."""
+        return Known()
+
+    async def first(self, key: Key) -> int:
+        """Say that nobody knows."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Retold:
     """Asks the journal, for the message at hand.
 
-    `read` gives the message of an entry, or so much of its beginning, or None.
-    `settings_of` says how the sender of a message is read. What was asked is `known`, until
-    it is cleared.
+    `read` gives the message of an entry, or so much of its beginning, or None; `again` what it
+    makes, None where that cannot be told. `numbers` gives those of the messages about a resource.
+    `settings_of` says how the sender of a message is read. What was asked is `asked`, and what
+    was read again `steps`, until they are cleared.
     """
 
     journal: Journal
     at_hand: Entered
     read: Callable[[Entered, int], Message | None]
+    again: Callable[[Entered], Again | None]
+    numbers: Callable[[Key], Awaitable[Sequence[int]]]
     context: Context
     settings_of: Callable[[Message], Settings]
-    known: dict[Key, Told] = field(default_factory=dict)
+    asked: dict[Key, Told] = field(default_factory=dict)
+    steps: dict[int, Mapping[Key, Step]] = field(default_factory=dict)
 
-    async def __call__(self, key: Key) -> Told:
+    def clear(self) -> None:
+        """Forget what was asked."""
+        self.asked.clear()
+        self.steps.clear()
+
+    async def told(self, key: Key) -> Told:
         """Return what the teller told of the resource later; nothing if no time is known."""
-        if key not in self.known:
-            self.known[key] = await self._ask(key)
-        return self.known[key]
+        if key not in self.asked:
+            self.asked[key] = await self._ask(key)
+        return self.asked[key]
 
     async def _ask(self, key: Key) -> Told:
         now = self._teller(self.at_hand)
         if not now.time:
             return Told()
-        lists, events, fields = set[str](), set[str](), dict[str, int]()
-        async for one, teller in self._others(key, now, since=now.time):
-            if teller.time > now.time:
+        lists, events = set[str](), set[str]()
+        async for one, teller in self._others(key, now, now.message_type):
+            if teller[:2] == now[:2] and teller.time > now.time:
                 events.add(teller.event)
                 lists |= self._lists(one, teller)
-                for name in self._fields(one):
-                    fields[name] = min(teller.time, fields.get(name, teller.time))
-        told = Told(bool(events), frozenset(lists), frozenset(events), fields)
-        if not events or key.resource_type != "Encounter":
-            return told
-        every = [(teller.time, teller.event) async for _, teller in self._others(key, now)]
-        return told._replace(all_events=tuple(sorted(every)))
+        return Told(bool(events), frozenset(lists), frozenset(events))
+
+    async def known(self, key: Key, stamp: int) -> Known:
+        """Return what the journal knows of what was told, and whether that is all told since."""
+        now, found, is_whole, seen = self._teller(self.at_hand), dict[int, Step](), True, 0
+        if not now.time:
+            return Known()
+        async for one, teller in self._others(key, now):
+            seen += 1
+            if teller is not NOBODY and (teller[:2] != now[:2] or teller.time <= now.time):
+                continue
+            step = await self._step(key, one) if len(found) < _MOST_AGAIN else None
+            if step is None:
+                is_whole = False
+            else:
+                found[one.number] = step
+        latest = max((step.teller.time for step in found.values()), default=now.time)
+        if key.resource_type == "Encounter":
+            for one, _ in await self._all(key, now):
+                step = found.get(one.number) or await self._step(key, one)
+                found |= {one.number: step} if step is not None else {}
+        inorder = sorted(found.items(), key=lambda item: (item[1].teller.time, item[0]))
+        return Known(
+            tuple(step for _, step in inorder), is_whole and stamp <= latest and seen < _MOST - 1
+        )
+
+    async def first(self, key: Key) -> int:
+        """Return as of when the teller told a visit first, 0 if nobody knows."""
+        now = self._teller(self.at_hand)
+        return min((teller.time for _, teller in await self._all(key, now)), default=0)
+
+    async def _all(self, key: Key, now: Teller) -> list[tuple[Entered, Teller]]:
+        """Return all messages of the teller about a resource, but for the one at hand."""
+        numbers = [one for one in await self.numbers(key) if one != self.at_hand.number][-_MOST:]
+        if not numbers:
+            return []
+        selection = Selection(states=("done",), numbers=tuple(numbers), link=key)
+        found = await self.journal.select(selection, count=len(numbers), with_raw=True)
+        tellers = [(one, self._teller(one)) for one in found]
+        return [(one, teller) for one, teller in tellers if teller[:2] == now[:2]]
+
+    async def _step(self, key: Key, entered: Entered) -> Step | None:
+        """Return what a message tells of a resource, None where that cannot be told."""
+        if entered.number not in self.steps:
+            is_small = len(entered.message.raw) < _LARGE
+            again = self.again(entered) if is_small else None
+            self.steps[entered.number] = _steps(again, entered.links) if again else {}
+            await asyncio.sleep(0)  # others go on meanwhile
+        return self.steps[entered.number].get(key)
 
     async def _others(
-        self, key: Key, now: Teller, since: int = 0
+        self, key: Key, now: Teller, message_type: str = ""
     ) -> AsyncIterator[tuple[Entered, Teller]]:
-        """Yield the other messages of the teller about a resource that came `since` then."""
+        """Yield the other messages about a resource that came since then, with who told them.
+
+        They are of the teller's application, or facility; of one that cannot be read nobody is.
+        """
         selection = Selection(
             states=("done",),
             sender=now.application or now.facility,
-            message_type=now.message_type,
-            since=since,
+            message_type=message_type,
+            since=now.time,
             link=key,
         )
         page, beyond = _PAGE if len(self.at_hand.message.raw) < _LARGE else 1, 0
         for _ in range(0, _MOST, page):
             found = await self.journal.select(selection, count=page, beyond=beyond, with_raw=True)
             for one in found:
-                teller = self._teller(one) if one.number != self.at_hand.number else NOBODY
-                if teller[:2] == now[:2]:
-                    yield one, teller
+                if one.number != self.at_hand.number:
+                    yield one, self._teller(one)
             if len(found) < page:
                 break
             beyond = found[-1].number
-
-    def _fields(self, entered: Entered) -> Iterator[str]:
-        message = self.read(entered, _HEAD)
-        for name, number in _FIELDS:
-            segment = message.first(name) if message is not None else None
-            if segment is not None and segment.value(number):
-                yield f"{name}-{number}"
 
     def _lists(self, entered: Entered, teller: Teller) -> frozenset[str]:
         event = (teller.message_type, teller.event)
@@ -130,3 +202,26 @@ class Retold:
             return NOBODY
         came = instant(from_microseconds(entered.message.received))
         return teller_of(message, self.context, came)
+
+
+def _steps(again: Again, links: Sequence[Key]) -> Mapping[Key, Step]:
+    """Return what a message tells of each resource that it was about, as its `links` say.
+
+    Of a type of which it makes more or fewer now than then nobody knows which is which.
+    """
+    conversion, day = again
+    things, addresses = dict[Key, Thing](), dict[str, str]()
+    made = joined(conversion.resources)
+    for kind in {one.resource_type for one in made}:
+        of_kind = [one for one in made if one.resource_type == kind]
+        keys = [one for one in links if one.resource_type == kind]
+        if len(of_kind) == len(keys):
+            things |= dict(zip(keys, of_kind, strict=True))
+    for key, thing in things.items():
+        address = f"{key.resource_type}/{key.logical_id}"
+        addresses |= dict.fromkeys(thing.full_urls, address)
+    rewriting = Rewriting(addresses)
+    return {
+        key: Step(conversion.teller, day, rewriting.converted(thing.converted))
+        for key, thing in things.items()
+    }

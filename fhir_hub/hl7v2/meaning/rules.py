@@ -279,6 +279,12 @@ def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
     return joined
 
 
+def _placed(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+    """Return the places of a visit: those known stay as they are, with since when and until."""
+    known = [who(one) for one in old]
+    return [*old, *(one for one in new if who(one) not in known)]
+
+
 def contents(old: Sequence[Json], new: Sequence[Json], day: str) -> Sequence[Json]:
     """Return what a document says: who tells of it without its text leaves the text that it has."""
     return new if any(map(_has_text, new)) or not any(map(_has_text, old)) else old
@@ -319,7 +325,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "participant": _united(_attendance),
             "period": _parts,
             "hospitalization": _parts,
-            "location": _united(who),
+            "location": _placed,
         },
     }
     | dict.fromkeys(_REQUESTS, _REQUEST)

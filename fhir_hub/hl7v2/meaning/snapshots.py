@@ -57,13 +57,13 @@ async def end_unlisted(
             resource = fhirjson.loads(stored.content)
             if stored.logical_id in listed or not is_to_end(resource, teller):
                 continue
-            if not (await telling.later(Key(resource_type, stored.logical_id))).is_told:
+            if not (await telling.later.told(Key(resource_type, stored.logical_id))).is_told:
                 await unit.update(stamped(_ended(resource, day), teller), stored.logical_id)
 
 
 async def _is_listed_later(owner: Thing, group: str, telling: Telling) -> bool:
     """Say whether a newer message of the teller had the whole list, or nobody knows any more."""
-    later = await telling.later(owner.key)
+    later = await telling.later.told(owner.key)
     is_older = told_at(owner.stored or {}, telling.teller) > telling.teller.time
     return group in later.lists or (is_older and not later.is_told)
 
@@ -89,12 +89,12 @@ async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
         if group not in _LISTED or thing.resource_type != _LISTED[group][0]:
             continue
         owner = owners.get(_owner_of(group))
-        if owner is None or group not in (await telling.later(owner.key)).lists:
+        if owner is None or group not in (await telling.later.told(owner.key)).lists:
             continue
         if thing.stored is None:
             ended = _ended(thing.resource, telling.day)
             thing.converted = thing.converted._replace(resource=ended)
-        elif is_over(thing.stored) and not (await telling.later(thing.key)).is_told:
+        elif is_over(thing.stored) and not (await telling.later.told(thing.key)).is_told:
             thing.is_left = True
 
 

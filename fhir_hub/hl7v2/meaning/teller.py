@@ -22,6 +22,7 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 _SHORT = 500  # what is longer is not kept, so that what is kept is small
+_MINUTE = 60_000_000  # microseconds
 TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
 
 
@@ -106,13 +107,20 @@ def teller_of(message: Message, context: Context, received: str) -> Teller:
 
 
 def _time_of_event(written: list[str], context: Context, latest: int) -> int:
-    """Return the first time that has a time of day, else the first date's midnight."""
+    """Return the first time that has a time of day, else the first date's midnight.
+
+    Of EVN-2 to the minute MSH-7 says the second, if it was sent in that minute.
+    """
     found = [moment for text in written if (moment := times.read_moment(text, QUIET))]
     found.sort(key=lambda moment: not moment.has_time)
     if not found or not found[0].day:
         return latest
     whole = found[0] if found[0].has_time else found[0]._replace(hour=0)
-    return microseconds_of(times.write_datetime(whole, context.zone)) or latest
+    time = microseconds_of(times.write_datetime(whole, context.zone))
+    if written[0][:12].isdigit() and not written[0][12:14].isdigit() and found[1:]:
+        sent = microseconds_of(times.write_datetime(found[1], context.zone))
+        time = sent if time <= sent < time + _MINUTE else time
+    return time or latest
 
 
 def microseconds_of(text: str) -> int:

@@ -8,15 +8,17 @@ Spec: HL7v2 chapter 2, 2.5.3; DOMAIN 0.12 and 4 (out-of-order A08)
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning import bookings, late_visits, patients, visits
+from fhir_hub.hl7v2.meaning import bookings, in_turn, patients, visits
+from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
-from fhir_hub.hl7v2.meaning.retold import Later, Told, nothing
+from fhir_hub.hl7v2.meaning.retold import Later, Nothing
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     institution_of,
@@ -27,6 +29,7 @@ from fhir_hub.hl7v2.meaning.teller import (
 )
 from fhir_hub.hl7v2.meaning.withdrawals import unlisted, withdrawing, without_withdrawn
 from fhir_hub.hl7v2.merge import Choices, Resource, fill, merge
+from fhir_hub.hl7v2.things import Thing, patients_of
 from fhir_hub.r4.references import RECORDS
 from fhir_hub.store.base import Key
 
@@ -59,7 +62,7 @@ class Telling:
     choices: Choices
     notes: list[Note]
     trust: Trust
-    later: Later = nothing
+    later: Later = field(default_factory=Nothing)
     repeats: Repeats = field(default_factory=Repeats)
 
     def told(self, converted: Converted) -> Resource:
@@ -78,55 +81,59 @@ class Telling:
     async def has_since(self, events: Collection[str], *keys: Key) -> bool:
         """Say, and note, whether the teller told one of `events` of all these resources since."""
         for key in keys:
-            if (await self.later(key)).events.isdisjoint(events):
+            if (await self.later.told(key)).events.isdisjoint(events):
                 return False
         self.notes.append(Note("older", *keys[0]))
         return True
 
     async def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
-        is_older = told_at(stored, self.teller) > self.teller.time > 0
-        if not is_older and (laid := self._laid_newly(stored, converted)) is None:
-            return None
-        later = await self.later(Key(stored["resourceType"], stored["id"]))
+        key, stamp = Key(stored["resourceType"], stored["id"]), told_at(stored, self.teller)
+        is_older, first = stamp > self.teller.time > 0, 0
+        if not is_older:
+            if key[0] == "Encounter" and visits.asks_first(stored, converted.resource, self.teller):
+                first = await self.later.first(key) or stamp
+            if (laid := self._laid_newly(stored, converted, first)) is None:
+                return None
+        later = await self.later.told(key)
         if not is_older and not later.is_told:
             return laid
-        return self._laid_over(stored, unlisted(converted, later.lists), later)
+        converted = unlisted(converted, later.lists)
+        known = Known()
+        if stored["resourceType"] == "Patient" or patients_of(stored):
+            known = await self.later.known(key, stamp)
+        return self._laid_late(stored, converted, known)
 
-    def _laid_newly(self, stored: Resource, converted: Converted) -> Resource | None:
+    def _laid_newly(self, stored: Resource, converted: Converted, first: int) -> Resource | None:
         digest = digest_of(stored, converted, self.teller, self.day)
         if digest is not None and digest in self.repeats:
             return None
-        laid = self._laid_over(stored, converted)
+        laid = self._laid_over(stored, converted, first)
         if laid is None and digest is not None:
             self.repeats.add(digest)
         return laid
 
-    def _laid_over(
-        self, stored: Resource, converted: Converted, later: Told | None = None
-    ) -> Resource | None:
-        """Return what is stored with what the message says; `later` is what was told later."""
-        teller, is_older = self.teller, later is not None
+    def _laid_over(self, stored: Resource, converted: Converted, first: int = 0) -> Resource | None:
+        """Return what is stored with what the message says, None if that changes nothing.
+
+        `first` is as of when a visit was first told, 0 if nobody knows.
+        """
+        teller = self.teller
         if converted.action == "leave":
             return None
         if converted.action == "delete":
             converted = _in_error(converted)
-        if is_older:
-            self.notes.append(Note("older", stored["resourceType"], stored["id"]))
         if stored["resourceType"] == "Patient" and patients.is_of_several(stored, teller):
-            return self._of_several(stored, converted, is_older=is_older)
+            return self._of_several(stored, converted)
         is_foreign = is_told_by_another(stored, teller)
-        is_outranked = is_foreign and self._is_outranked(stored)
-        if is_older or is_outranked:
+        if is_foreign and self._is_outranked(stored):
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
-            if later is not None and not is_outranked:
-                filled = _with_state(stored, filled, converted.resource, teller, later)
             return None if _same(filled, stored) else filled
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
-            merged = visits.adjusted(stored, merged, converted.resource, teller)
+            merged = visits.adjusted(stored, merged, converted.resource, teller, first)
         elif stored["resourceType"] == "Appointment":
             merged = bookings.adjusted(stored, merged, converted.resource)
         if teller.time and not is_foreign:
@@ -135,27 +142,70 @@ class Telling:
             return None
         return stamped(merged, teller) if teller.time else merged
 
+    def _laid_late(self, stored: Resource, converted: Converted, known: Known) -> Resource | None:
+        """Return what is stored with what an older message says of it, in its place."""
+        if converted.action == "leave":
+            return None
+        self.notes.append(Note("older", stored["resourceType"], stored["id"]))
+        said = _in_error(converted) if converted.action == "delete" else converted
+        left = without_withdrawn(said, stored, self.teller)
+        if stored["resourceType"] == "Patient" and patients.is_of_several(stored, self.teller):
+            return self._of_several(stored, left, known)
+        filled = fill(stored, left, self.choices)
+        if not self._is_outranked(stored) or not is_told_by_another(stored, self.teller):
+            late = Step(self.teller, self.day, left)
+            filled = in_turn.laid(stored, filled, late, known, self._lay)
+        if _same(filled, stored):
+            return None
+        if 0 < told_at(stored, self.teller) < self.teller.time:
+            return stamped(filled, self.teller)
+        return filled
+
+    def _lay(self, state: Resource | None, step: Step, first: int) -> Resource:
+        """Return what held when a message had told of a resource, where `state` held before."""
+        telling, converted = (
+            replace(self, teller=step.teller, day=step.day, notes=[]),
+            step.converted,
+        )
+        if state is None:
+            return telling.told(converted)
+        thing = Thing(converted, state["resourceType"], [], stored=state)
+        thing.is_left = converted.mode == "create"
+        visits.keep_class([thing], step.teller.event)
+        bookings.keep_over([thing], step.teller.event)
+        laid = None if thing.is_left else telling._laid_over(state, thing.converted, first)
+        return state if laid is None else laid
+
     def _of_several(
-        self, stored: Resource, converted: Converted, *, is_older: bool
+        self, stored: Resource, converted: Converted, known: Known | None = None
     ) -> Resource | None:
         """Return the Patient with what another institution than the first says of it.
 
         Where a message only names the Patient, as one with results does, and says nothing new,
-        nobody remembers that.
+        nobody remembers that. It is older than what is `known`, if that is given.
         """
-        teller = self.teller
+        teller, lay = self.teller, None
         if teller.message_type != "ADT" and is_told_by_another(stored, teller):
             united = merge(stored, converted, self.day, self.choices, is_foreign=True)
             if _same(united, stored):
                 return None
-        if is_older:
-            converted = without_withdrawn(converted, stored, teller)
-        result = patients.told(stored, converted, teller, self.day, self.trust, is_older=is_older)
-        if teller.time and not is_older:
+        if known is not None:
+            lay = partial(self._laid_into, converted=converted, known=known)
+        result = patients.told(stored, converted, teller, self.day, self.trust, lay)
+        if teller.time and known is None:
             result = withdrawing(patients.own(stored, teller), result, converted, teller)
         if _same(result, stored):
             return None
-        return result if is_older else stamped(result, teller)
+        return result if known is not None else stamped(result, teller)
+
+    def _laid_into(self, own: Resource, converted: Converted, known: Known) -> Resource:
+        """Return what an institution says of a Patient with an older message in its place."""
+
+        def lay(state: Resource | None, step: Step, first: int) -> Resource:
+            return merge(state or {}, step.converted, step.day)
+
+        late = Step(self.teller, self.day, converted)
+        return in_turn.laid(own, fill(own, converted), late, known, lay)
 
     def _is_outranked(self, stored: Resource) -> bool:
         """Say whether somebody more trusted told the resource."""
@@ -174,18 +224,6 @@ def _revived(stored: Resource) -> Resource:
     period = {name: value for name, value in stored.get("period", {}).items() if name != "end"}
     rest = {name: value for name, value in stored.items() if name not in ("period", "active")}
     return {**rest, "period": period} if period else rest
-
-
-def _with_state(
-    stored: Resource, filled: Resource, new: Resource, teller: Teller, later: Told
-) -> Resource:
-    """Return what an older message fills with the state that it tells, where none came since."""
-    kind = stored["resourceType"]
-    if kind == "Appointment" and bookings.is_last_state(teller, later.events):
-        return bookings.in_state(filled, new)
-    if kind == "Encounter" and teller.message_type == "ADT":
-        return late_visits.remembered(stored, filled, new, teller, later)
-    return filled
 
 
 def _in_error(converted: Converted) -> Converted:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_hub.clock import from_microseconds, instant
-from fhir_hub.hl7v2.meaning.teller import Teller, told_at
+from fhir_hub.hl7v2.meaning.teller import Teller, microseconds_of
 from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.hl7v2.things import Thing
 from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]
@@ -21,10 +22,12 @@ OF_STATE = frozenset(
     {"A01", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A11", "A13", "A14", "A21", "A22"}
     | {"A23", "A27", "A29", "A32", "A33", "A38", "A42", "A52", "A53"}
 )
-OF_BED = frozenset({"A01", "A02", "A06", "A07"})
-BACK = frozenset({"A13", "A32", "A33", "A52", "A53"})
+# What tells what a visit was before: it follows from all that was told of it.
+REMEMBERED = frozenset({"status", "statusHistory", "class", "classHistory", "location"})
+_BACK = frozenset({"A13", "A32", "A33", "A52", "A53"})
 _BEFORE: Mapping[str, str] = {"A13": "in-progress", "A52": "in-progress", "A53": "onleave"}
 OF_NOBODY = ("finished", "cancelled")
+_NOT_BEGUN = ("planned", "unknown")
 _OVER = ("finished", "cancelled", "entered-in-error")
 _OF_DISCHARGE = ("dischargeDisposition", "destination")
 
@@ -37,10 +40,53 @@ def begun(resource: Resource, teller: Teller) -> Resource:
     return {**resource, "location": [left(one, at) for one in resource["location"]]}
 
 
-def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) -> Resource:
+def keep_class(things: Sequence[Thing], event: str) -> None:
+    """Leave a stored visit that is merged away the class that it has: MRG says none."""
+    for thing in things if event == "A42" else ():
+        if thing.converted.segment == "MRG" and thing.stored and "class" in thing.resource:
+            rest = {name: value for name, value in thing.resource.items() if name != "class"}
+            thing.converted = thing.converted._replace(resource=rest)
+
+
+def as_of(visit: Resource, time: int) -> Resource:
+    """Return what a visit remembers of itself as it was before a time."""
+    result: Resource = {name: visit[name] for name in ("resourceType", "id")}
+    for name, remembered in (("status", "statusHistory"), ("class", "classHistory")):
+        history = visit.get(remembered, [])
+        over = [one for one in history if _moment(one, "end") <= time]
+        held = next((one for one in history if one not in over), visit)
+        told = {name: held.get(name), remembered: over}
+        result |= {key: value for key, value in told.items() if value}
+    beds = [one for one in visit.get("location", ()) if 0 < _moment(one, "end") <= time]
+    beds += [
+        _in_use(one)
+        for one in visit.get("location", ())
+        if 0 < _moment(one, "start") < time and one not in beds
+    ]
+    return {**result, "location": beds} if beds else result
+
+
+def _moment(one: Json, name: str) -> int:
+    return microseconds_of(str(one.get("period", {}).get(name, "")))
+
+
+def asks_first(stored: Resource, new: Resource, teller: Teller) -> bool:
+    """Say whether an event ends the first state of a visit, of which nobody says when it began."""
+    was, event = stored.get("status", "unknown"), teller.event
+    if new.get("status", was) == was or "statusHistory" in stored or teller.message_type != "ADT":
+        return False
+    periods = [] if was in _NOT_BEGUN else [stored.get("period", {}), new.get("period", {})]
+    is_state = event in OF_STATE or was == "unknown" or new["status"] == "finished"
+    return is_state and not any("start" in period for period in periods)
+
+
+def adjusted(
+    stored: Resource, merged: Resource, new: Resource, teller: Teller, first: int
+) -> Resource:
     """Return the Encounter as the message's event leaves it.
 
-    `stored` is what was, `merged` that with `new`, what the message says, laid over it.
+    `stored` is what was, `merged` that with `new`, what the message says, laid over it; `first` is
+    as of when the visit was first told, 0 if nobody knows.
     """
     event = teller.event if teller.message_type == "ADT" else ""
     at = instant(from_microseconds(teller.time)) if teller.time else ""
@@ -59,11 +105,10 @@ def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) 
         result["period"] = _without(result.get("period", {}), ("end",)) | end
         result["hospitalization"] = _without(result.get("hospitalization", {}), _OF_DISCHARGE)
     if event == "A55":
-        result["participant"] = _attended_before(stored.get("participant", []))
+        told = new.get("participant", [])
+        result["participant"] = _attended_before(result.get("participant", []), told)
     elif "participant" in new:
         result["participant"] = attended(result["participant"], new["participant"], at)
-    is_first = stored.get("meta", {}).get("versionId") == "1"
-    first = told_at(stored, teller) if is_first else 0
     _set_status(result, stored, new, event, at, first)
     if event in OF_STATE and "class" in new and stored.get("class", new["class"]) != new["class"]:
         was, history = stored["class"], stored.get("classHistory", [])
@@ -77,10 +122,7 @@ def adjusted(stored: Resource, merged: Resource, new: Resource, teller: Teller) 
 def _set_status(
     result: Resource, stored: Resource, new: Resource, event: str, at: str, first: int
 ) -> None:
-    """Set the status, and remember the one before or forget the one that is cancelled.
-
-    `first` is as of when the visit was first told, 0 if nobody knows.
-    """
+    """Set the status, and remember the one before or forget the one that is cancelled."""
     was, history = stored.get("status", "unknown"), list(stored.get("statusHistory", ()))
     status = new.get("status", was)
     if event not in OF_STATE and was != "unknown" and status != "finished":
@@ -92,7 +134,7 @@ def _set_status(
 
 def began(visit: Resource, status: str, first: int) -> str:
     """Return since when a visit had its first state: since it began, a plan since it was told."""
-    start = visit.get("period", {}).get("start") if status not in ("planned", "unknown") else None
+    start = visit.get("period", {}).get("start") if status not in _NOT_BEGUN else None
     return start or (instant(from_microseconds(first)) if first else "")
 
 
@@ -104,7 +146,7 @@ def next_state(
     The first state was so `since` then, `""` if nobody knows.
     """
     was, history = before
-    if event in BACK:
+    if event in _BACK:
         status = history[-1].get("status", status) if history else _BEFORE.get(event, status)
         return status, history[:-1]
     if status == was:
@@ -124,31 +166,43 @@ def place(one: Mapping[str, Any]) -> Any:
 
 
 def moved(old: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]:
-    """Return the beds after a message that names some: one that is left gets its end."""
-    now = [one for one in new if one.get("status") == "active"]
-    named = {repr(place(one)): one for one in new}
-    result = []
+    """Return the beds after a message that names some: one that is left gets its end.
+
+    Who is back in a bed that she left is there since now, and was there before.
+    """
+    named = {repr(place(one)): one for one in sorted(new, key=_is_active)}
+    is_elsewhere = any(map(_is_active, new))
+    result, known = list[Json](), set[str]()
     for one in old:
-        again = named.pop(repr(place(one)), None)
-        if again is not None:
-            result.append({**(_in_use(one) if again in now else one), **again})
-        elif now and one.get("status") == "active":
+        key = repr(place(one))
+        again = named.get(key, {})
+        was, now = one.get("status"), again.get("status")
+        if was == "active" and (now == "completed" or (not again and is_elsewhere)):
             result.append(left(one, at))
-        else:
+        elif not again or (was == "active" and now == "planned"):
             result.append(one)
-    begun = [{**one, "period": {"start": at}} if old and one in now else one for one in new]
-    return result + [one for one in begun if repr(place(one)) in named]
+        elif was == "completed" and now != was:
+            result.append(one)
+            continue
+        else:
+            begun = {"period": {"start": at}} if was == "planned" and now == "active" else {}
+            result.append({**one, **again, **begun})
+        known.add(key)
+    begun = {"period": {"start": at}} if old else {}
+    fresh = [one for key, one in named.items() if key not in known]
+    return result + [{**one, **begun} if _is_active(one) else one for one in fresh]
+
+
+def _is_active(one: Json) -> bool:
+    return bool(one.get("status") == "active")
 
 
 def _emptied(stored: Resource, beds: Sequence[Json], event: str, at: str) -> list[Json]:
     """Return the beds of a visit that is over: an update names one that was left before."""
     is_update = event not in OF_STATE and stored.get("status") in _OVER
-    before = {
-        repr(place(one)): one
-        for one in (stored.get("location", ()) if is_update else ())
-        if one.get("status") == "completed"
-    }
-    return [before.get(repr(place(one))) or left(one, at) for one in beds]
+    held = stored.get("location", ()) if is_update else ()
+    known = {repr(place(one)) for one in held}
+    return [left(one, at) for one in (*held, *(b for b in beds if repr(place(b)) not in known))]
 
 
 def left(one: Json, at: str) -> Json:
@@ -169,7 +223,8 @@ def _back_in_bed(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
     """Return the beds without the one of the transfer that is cancelled, the one before in use."""
     left = [one for one in old if one.get("status") == "completed"]
     named = [repr(place(one)) for one in new]
-    former = next((one for one in left if repr(place(one)) in named), left[-1] if left else None)
+    theirs = [one for one in left if repr(place(one)) in named] or left
+    former = theirs[-1] if theirs else None
     if former is None:
         return list(new or old)
     kept = [one for one in old if one is not former and one.get("status") != "active"]
@@ -188,7 +243,7 @@ def _without_end(old: Sequence[Json], event: str) -> list[Json]:
         return [one for one in old if one.get("status") != "planned"]
     if not old or any(one.get("status") == "active" for one in old):
         return list(old)
-    last = max(old, key=lambda one: str(one.get("period", {}).get("end", "")))
+    last = max(old, key=lambda one: _moment(one, "end"))
     return [_in_use(one) if one is last else one for one in old]
 
 
@@ -212,16 +267,27 @@ def attended(merged: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]
     ]
 
 
-def _attended_before(old: Sequence[Json]) -> list[Json]:
-    """Return who took part before the attending doctor changed (A54, cancelled by A55)."""
+def _attended_before(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
+    """Return who took part before the attending doctor changed (A54, cancelled by A55).
+
+    That is whom the message names, else who attended last; who attends now never did.
+    """
     ended = [one for one in old if is_attending(one) and "end" in one.get("period", {})]
-    if not ended:
+    named = [one for one in new if is_attending(one)] or ended[-1:]
+    if not named:
         return list(old)
-    kept = [one for one in old if not is_attending(one) or one in ended[:-1]]
-    last = ended[-1]
-    period = _without(last["period"], ("end",))
-    rest = _without(last, ("period",))
-    return [*kept, {**rest, "period": period} if period else rest]
+    back = [one.get("individual") for one in named]
+    kept = [
+        one
+        for one in old
+        if not is_attending(one) or (one in ended and one.get("individual") not in back)
+    ]
+    known = {repr(one.get("individual")): one for one in old if is_attending(one)}
+    for one in named:
+        last = {**known.get(repr(one.get("individual")), {}), **one}
+        period = _without(last.pop("period", {}), ("end",))
+        kept.append({**last, "period": period} if period else last)
+    return kept
 
 
 def _without(value: Json, names: Sequence[str]) -> Json:

@@ -3,7 +3,7 @@
 An element that `""` deleted has a mark, and an item that was taken out of a list (the attending
 doctor, a room). The mark says who withdrew it and as of when; so it holds against what the same
 teller said before that, also when something else was told since. Of an element that is not
-there the mark of anybody holds. What a list that is whole lacks needs none: the journal knows
+there the mark of anybody else holds. What a list that is whole lacks needs none: the journal knows
 which lists came later (`retold.py`).
 
 Spec: HL7v2 chapter 2, 2.5.3; https://hl7.org/fhir/R4/resource.html#Meta
@@ -47,9 +47,11 @@ class _Mark(NamedTuple):
         """Whether it marks one item, and not all of a kind."""
         return self.item.startswith('{"reference"')
 
-    def holds_against(self, teller: Teller) -> bool:
-        """Say whether the teller itself withdrew it, later than the message at hand."""
-        return teller.is_told(self.extension) and time_of(self.extension) > teller.time
+    def holds_against(self, teller: Teller, stored: Json) -> bool:
+        """Say whether it holds against the message at hand: what the teller withdrew later does."""
+        if teller.is_told(self.extension):
+            return time_of(self.extension) > teller.time
+        return not _is_there(self, stored)
 
 
 def _marks(resource: Mapping[str, Any]) -> list[_Mark]:
@@ -67,7 +69,7 @@ def without_withdrawn(converted: Converted, stored: Json, teller: Teller) -> Con
     resource = dict(converted.resource)
     for mark in _marks(stored):
         said = resource.get(mark.element)
-        if said is None or not (mark.holds_against(teller) or not _is_there(mark, stored)):
+        if said is None or not mark.holds_against(teller, stored):
             continue
         left = [one for one in said if not _is(mark, one)] if mark.item else []
         if left:

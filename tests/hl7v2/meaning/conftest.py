@@ -63,14 +63,18 @@ def receiver(backend, repository, clock, log, trusted, chosen):
 
 @pytest.fixture
 def say(receiver):
-    """Deliver a message: its event, the time of it (`HHMM` of 14 March), its segments."""
+    """Deliver a message: its event, the time of it (`HHMM` of 14 March), its segments.
+
+    In place of the time it may have two, EVN-2 and MSH-7.
+    """
     numbers = itertools.count(1)
 
     async def run(event, at, *segments, by="HIS|SHTH01", ack="AA", encoding="utf-8"):
         kind, _, trigger = event.partition("^")
-        time = at if len(at) > 4 else f"20250314{at}00"
-        header = f"MSH|^~\\&|{by}|HUB|QPRHP|{time}||{event}|C{next(numbers)}|P|2.5"
-        events = [f"EVN|{trigger}|{time}"] if kind == "ADT" else []
+        recorded, sent = (at, at) if isinstance(at, str) else at
+        recorded, sent = (one if len(one) > 4 else f"20250314{one}00" for one in (recorded, sent))
+        header = f"MSH|^~\\&|{by}|HUB|QPRHP|{sent}||{event}|C{next(numbers)}|P|2.5"
+        events = [f"EVN|{trigger}|{recorded}"] if kind == "ADT" else []
         raw = "\r".join([header, *events, *segments, ""]).encode(encoding)
         answer = read_answer(await receiver.receive(raw))
         assert answer.ack_code == ack, (answer, raw)

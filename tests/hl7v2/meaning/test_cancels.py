@@ -61,6 +61,11 @@ async def test_a_discharge_cancelled_is_a_visit_that_goes_on(say, only, beds):
         ),
         pytest.param(
             ["A01 0900 B1", "A03 1100 B1", "A02 1000 B2"],
+            {"B1": "completed from 03:00 to 03:00", "B2": "completed from 02:00 to 03:00"},
+            id="before the discharge, which names the other",
+        ),
+        pytest.param(
+            ["A01 0900 B1", "A03 1100 B2", "A02 1000 B2"],
             {"B1": "completed to 02:00", "B2": "completed from 02:00 to 03:00"},
             id="before the discharge",
         ),
@@ -216,6 +221,28 @@ async def test_the_former_doctor_attends_again(say, every, only):
     assert attending["individual"] == ended["individual"]
 
 
+@pytest.mark.parametrize(
+    ("first", "named", "attending"),
+    [
+        ("D2^方^晓岚", "D1^顾^文清", "顾文清"),
+        ("D2^方^晓岚", "", "方晓岚"),
+        ("", "D1^顾^文清", "顾文清"),
+    ],
+)
+async def test_a_doctor_whom_the_cancel_of_a_change_names_attends_though_no_change_was_told(
+    say, every, only, first, named, attending
+):
+    await say("ADT^A01", "0900", person(), inpatient(f7=first))
+    await say("ADT^A55", "1100", person(), inpatient(f7=named))
+
+    names = {
+        f"Practitioner/{one['id']}": one["name"][0]["text"] for one in await every("Practitioner")
+    }
+    (found,) = (await only("Encounter"))["participant"]
+    assert names[found["individual"]["reference"]] == attending
+    assert "period" not in found
+
+
 async def test_a_booking_cancelled_frees_its_slot_and_can_be_booked_again(say, only):
     booked = ("SCH|P1^ZJJCHC|A1^SHTH01||||R^原因|||15|min|^^15^20250320090000", person())
     slot = ("AIP|1||D1^顾^文清", "ZHY|1|SLOT-1|COMMUNITY^社区优先号源^99QPSL")
@@ -271,7 +298,7 @@ async def test_who_attended_before_a_late_message_came_attends_no_more(say, ever
     await say("ADT^A08", "1000", person(), inpatient(f7="D2^方^晓岚"))
     await say("ADT^A08", "0900", person(), inpatient(f7="D1^顾^文清", f8="D3^钱^正"))
     ended = [one.get("period") for one in (await only("Encounter"))["participant"]]
-    assert ended == [None, {"end": "2025-03-14T02:00:00Z"}, None]
+    assert ended == [{"end": "2025-03-14T02:00:00Z"}, None, None]
 
 
 @pytest.mark.parametrize(

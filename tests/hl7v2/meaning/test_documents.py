@@ -83,4 +83,4 @@ async def test_a_text_that_comes_after_the_notification_of_its_change_is_there(n
     assert text == "text"
 
     _, text = await notify("T02", "0805", "another")
-    assert text == "text"
+    assert text == "another"

@@ -22,7 +22,9 @@ async def test_an_older_message_overwrites_nothing_and_the_log_says_so(say, only
     await say("ADT^A08", "1100", person(phone="13000000002"))
 
     patient = await only("Patient")
-    assert (phones(patient), patient["meta"]["versionId"]) == ({"13000000003"}, "2")
+    known = {one["value"]: one.get("period") for one in patient["telecom"]}
+    over = {"end": "2025-03-14"}
+    assert known == {"13000000003": None, "13000000002": over, "13000000001": over}
     assert log.lines == ["message_older resources=Patient:1"]
 
 
@@ -139,6 +141,30 @@ async def test_an_older_modification_does_not_undo_a_newer_booking(say, only):
     assert (await only("Appointment"))["status"] == "cancelled"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("20250314100000.5", "20250314100000"),
+        ("20250314100000.25+0800", "20250314110000+0900"),
+        ("20250314100030", "20250314021959+0000"),
+        ("20250314100030", "202503141000"),
+    ],
+)
+async def test_times_are_compared_as_moments_and_not_as_texts(say, only, first, second):
+    await say("ADT^A08", first, person(phone="13000000001"))
+    await say("ADT^A08", second, person(phone="13000000002"))
+
+    is_later = second == "20250314021959+0000"  # 10:19:59 in Shanghai
+    assert phones(await only("Patient")) == {"13000000002" if is_later else "13000000001"}
+
+
+async def test_of_events_recorded_to_the_minute_the_message_says_the_second(say, only):
+    for sent, number in (("45", "2"), ("15", "1")):
+        await say("ADT^A08", ("202503141000", f"202503141000{sent}"), person(phone=f"130{number}"))
+
+    assert phones(await only("Patient")) == {"1302"}
+
+
 async def test_senders_clocks_are_not_compared_with_each_other(say, only, log):
     await say("ADT^A08", "1200", person(phone="13000000003"))
     await say("ADT^A08", "1100", person(phone="13000000002"), by="EMR|SHTH01")
@@ -249,18 +275,21 @@ async def test_nobody_leaves_a_bed_before_it_was_taken(say, only):
     periods = [one["period"] for one in found["location"]]
     assert found["status"] == "finished"
     assert periods == [
-        {"end": "2025-03-14T03:00:00Z"},
+        {"end": "2025-03-14T02:00:00Z"},
         {"start": "2025-03-14T03:00:00Z", "end": "2025-03-14T03:00:00Z"},
     ]
 
 
-async def test_a_class_told_before_another_and_again_leaves_since_when_that_was(say, only):
+async def test_a_class_told_before_another_and_again_was_there_twice(say, only):
     await say("ADT^A04", "1000", person(), visit(f2="O", f44="20250314100000"))
     await say("ADT^A22", "1100", person(), visit(f2="I"))
-    before = (await only("Encounter"))["classHistory"]
     await say("ADT^A08", "0900", person(), visit(f2="I", f10="SUR"))
 
-    assert (await only("Encounter"))["classHistory"] == before
+    had = [
+        (one["class"]["code"], one["period"]) for one in (await only("Encounter"))["classHistory"]
+    ]
+    ten, eleven = "2025-03-14T02:00:00Z", "2025-03-14T03:00:00Z"
+    assert had == [("IMP", {"end": ten}), ("AMB", {"start": ten, "end": eleven})]
 
 
 async def test_a_discharge_that_was_cancelled_comes_late_and_leaves_no_end(say, only):
@@ -307,7 +336,7 @@ async def test_a_bed_that_is_taken_again_was_not_taken_since_the_first_time(say,
         await say("ADT^A02", at, person(), visit(f2="I", f3=f"W1^R1^{name}^SHTH01"))
 
     starts = [one.get("period", {}).get("start") for one in (await only("Encounter"))["location"]]
-    assert starts == [None, "2025-03-14T02:00:00Z", "2025-03-14T03:00:00Z"]
+    assert starts == [None, *(f"2025-03-14T{at}:00Z" for at in ("01:30", "02:00", "03:00"))]
 
 
 @pytest.mark.parametrize("order", [(0, 3, 1, 2), (0, 3, 2, 1), (3, 0, 1, 2)])
