@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from fhir_hub.hl7v2.path import Path
 
 _VERSIONS = ("2_8_2", "2_7", "2_6", "2_5_1", "2_5", "2_4", "2_3_1", "2_3", "2_2", "2_1")
-# Fields that 2.9 appended; hl7apy ends with 2.8.2.
+# Fields that 2.9 and 2.9.1 appended, and their new segments; hl7apy ends with 2.8.2.
 _LAST_FIELDS = {
     **{"MSH": 28, "NTE": 9, "OBR": 55, "OBX": 33, "ORC": 38, "PID": 40, "PRT": 26, "PV1": 54},
-    **{"SCH": 27, "SPM": 35, "ARV": 10},
+    **{"SCH": 27, "SPM": 35, "ARV": 10, "GSP": 7, "GSR": 10, "GSC": 8, "DEV": 17},
+    **{"OH1": 7, "OH2": 18, "OH3": 8},
 }
 _OPTIONAL, _MANY = 0, -1
 _SHORT = 40  # a longer name is none, and not kept
@@ -257,9 +258,9 @@ def problem(path: Path) -> str:
     if path.segment.startswith("Z"):
         return ""
     count, content = _content(path.segment, path.field)
-    if not count:
-        return f"HL7v2 has no segment {path.segment}"
     last = max(count, _LAST_FIELDS.get(path.segment, 0))
+    if not last:
+        return f"HL7v2 has no segment {path.segment}"
     if path.field > last:
         return f"{path.segment} has the fields 1 to {last}"
     field = f"{path.segment}-{path.field}"
