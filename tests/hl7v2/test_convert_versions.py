@@ -1,6 +1,6 @@
-"""What only some versions of HL7v2 have: segments that 2.9 added.
+"""What only some versions of HL7v2 have: datatypes and places of old ones, segments of 2.9.
 
-Spec: HL7v2.9 and 2.9.1 chapters 3 and 17
+Spec: HL7v2.1 to 2.9.1, chapters 2 to 7 and 17
 """
 
 from decimal import Decimal
@@ -95,3 +95,55 @@ def test_a_device_has_what_its_label_says():
     assert found["udiCarrier"] == [{"deviceIdentifier": "00643"}]
     told = {one.path: one.to for one in conversion.report.fields()}
     assert element(conversion, told["DEV-6"][0]) == "甲"
+
+
+OLD = "PID|1|E1|112^4^M11|A1|EVERYMAN^ADAM^^III^DR^MD||19610615|M|||1 MAIN ST^^TOWN^NC^27401|GUIL"
+VISIT = "PV1|1|I|W^3^1|E|||||||||||||||987" + "|" * 17 + "01|HOME^19930320"
+INSURED = "IN1|1|P1^Plan One|BC1|BLUE||||G1||E9|ACME||||HMO|" + "|" * 20 + "POL1"
+
+
+@pytest.mark.parametrize(
+    ("event", "segment", "path", "to"),
+    [
+        ("ADT^A03", VISIT, "PV1-37.1", {"Encounter.hospitalization.destination.display": "HOME"}),
+        ("ADT^A03", VISIT, "PV1-3.3", {"Location.identifier[0].value": "W-3-1"}),
+        ("ADT^A01", OLD, "PID-12", {"Patient.address[0].district": "GUIL"}),
+        ("ADT^A01", INSURED, "IN1-2.1", {"Coverage.class[0].value": "P1"}),
+        ("ADT^A01", INSURED, "IN1-2.2", {"Coverage.class[0].name": "Plan One"}),
+        (
+            "ADT^A01",
+            "NK1|1|JONES^BARBARA",
+            "NK1-2.2",
+            {"RelatedPerson.name[0].given[0]": "BARBARA"},
+        ),
+        (
+            "ORU",
+            "OBX|1|CN|D^d^L||77^LI^SI^J^JR^DR^MD||||||F",
+            "OBX-5.1",
+            {"Observation.valueString": "DR SI J LI JR MD (77)"},
+        ),
+        (
+            "ORU",
+            "OBX|1|PN|N^n^L||JONES^BARBARA^K^SR^MRS||||||F",
+            "OBX-5.5",
+            {"Observation.valueString": "MRS BARBARA K JONES SR"},
+        ),
+    ],
+)
+def test_an_old_field_is_where_the_report_says(event, segment, path, to):
+    pid = [] if segment == OLD else [OLD]
+    order = ["OBR|1||F1|A^a^L"] if event == "ORU" else []
+    conversion = converted(lines(MSH.format(event, "2.2"), *pid, *order, segment))
+    assert errors(conversion) == []
+    told = {one.path: one for one in conversion.report.fields() if one.segment}
+    assert to.items() <= {where: element(conversion, where) for where in told[path].to}.items()
+    assert not any(where.endswith("meta.tag[0].code") for where in told[path].to)
+
+
+def test_a_supply_is_ordered_once_and_the_number_of_an_employer_is_kept():
+    order = ["ORC|NW|P1^CPOE", "RQD|1|||G3^纱布^L|5|盒"]
+    conversion = converted(lines(MSH.format("ORM^O01", "2.2"), OLD, INSURED, *order))
+    assert only(conversion, "SupplyRequest")["quantity"]["value"] == Decimal("5")
+    assert of_type(conversion, "ServiceRequest") == []
+    (kept,) = [one.to for one in conversion.report.fields() if one.path == "IN1-10"]
+    assert "E9" in element(conversion, kept[0])

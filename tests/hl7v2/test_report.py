@@ -131,6 +131,7 @@ def test_01_only_what_says_nothing_of_its_own_is_dropped():
     assert {one.reason for one in dropped} == {
         "a number in sequence only",
         "it changes nothing in what is made",
+        "only in the key by which it is found again",
     }
     assert {one.path for one in dropped} >= {"PID-1", "PID-3[2].4.3", "PID-13.2"}
 

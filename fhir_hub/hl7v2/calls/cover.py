@@ -101,6 +101,8 @@ def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """
     number_path, name_path, *reached = paths
     number, name = place.value(number_path), place.value(name_path)
+    if number and not place.run.by_table:
+        place.run.keep(place.segment, number_path.field)
     found = identifiers.cx(number, place.run.context) if number and place.run.by_table else None
     parts = compact(
         {

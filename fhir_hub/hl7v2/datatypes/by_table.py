@@ -150,7 +150,8 @@ def discharge(value: Value, context: Context) -> Json | None:
     kind = codes.codeable_concept(value.component(1), context)
     if not kind:
         return None
-    named = {"name": kind["text"]} if "text" in kind else {}
+    name = kind.get("text", "") if context.by_table else kind.get("text") or part(value, 1, 1)
+    named = {"name": name} if name else {}
     return {"resourceType": "Location", **named, "type": [kind], "mode": "kind"}
 
 

@@ -93,11 +93,20 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
     if data_type in _TEXTS or (data_type == "ST" and context.by_table):
         return _as_text(value)
     if data_type in _PEOPLE or data_type in ("XPN", "PN"):
-        named = people.person_name if data_type in _PEOPLE else people.human_name
-        name = named(value, context)
-        first = name[0] if isinstance(name, list) else name
-        return _typed("String", first.get("text") if first else None) or _as_text(value)
+        return _typed("String", _person(value, context, data_type in _PEOPLE)) or _as_text(value)
     return _number_or_text(data_type, value, unit, context)
+
+
+def _person(value: Value, context: Context, is_numbered: bool) -> str:
+    """Return how somebody is called, with prefix, suffix and degree, and her number if any."""
+    name = people.person_name(value, context) if is_numbered else people.human_name(value, context)
+    first = name[0] if isinstance(name, list) else name
+    if not first or "text" not in first:
+        return ""
+    number, degree = (part(value, 1), part(value, 7)) if is_numbered else ("", "")
+    said = [*first.get("prefix", ()), first["text"], *first.get("suffix", ()), degree]
+    text = " ".join(dict.fromkeys(one for one in said if one))
+    return f"{text} ({number})" if number and number not in text else text
 
 
 def _samples(data_type: str, values: Sequence[Value], unit: Unit, context: Context) -> Json | None:

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
+_ADDRESSES = ("urn:", "http:", "https:")
+_WORDS = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 _DATE = re.compile(r"\d{4}(-\d\d)*(T.*)?")
 
@@ -29,6 +31,11 @@ class Element(NamedTuple):
         """Return what it is compared by: all references are alike."""
         is_reference = self.at == "reference" and isinstance(self.value, str)
         return (self.generic, "" if is_reference else self.value)
+
+    @property
+    def is_hash(self) -> bool:
+        """Say whether it is made of what it was told by, and holds nothing of that: a key."""
+        return self.at == "code" and str(self.value).startswith("urn:uuid:")
 
     @property
     def place(self) -> tuple[int, str | int]:
@@ -97,6 +104,8 @@ def says(value: Any, text: str) -> bool:
     shown, wanted = _plain(str(value)), _plain(text)
     if shown == wanted or ((len(wanted) > 1 or not wanted.isascii()) and wanted in shown):
         return True
+    if len(wanted) == 1:  # `1` of the bed W-3-1
+        return not shown.startswith(_ADDRESSES) and wanted in _WORDS.findall(str(value).casefold())
     digits = "".join(_DIGITS.findall(text))
     held = "".join(_DIGITS.findall(str(value)))
     if _DATE.fullmatch(str(value)) and len(digits) > 3:

@@ -21,7 +21,7 @@ from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.reports.effort import Effort, ranges
 from fhir_hub.hl7v2.reports.elements import path_of, paths_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, standard
-from fhir_hub.hl7v2.reports.reasons import LONG, WHOLE, Reasons
+from fhir_hub.hl7v2.reports.reasons import KEY, LONG, WHOLE, Reasons
 from fhir_hub.hl7v2.reports.tracing import Became, Tracer
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED
 from fhir_hub.identity.systems import BASE
@@ -146,12 +146,14 @@ class Report:
     ) -> FieldReport | None:
         """Return what a part became, None if no row made anything of it."""
         became = tracer.became.get(leaf[:5], [])
-        found = [path_of(one, paths) for made in became for one in made.elements]
+        made = [one for each in became for one in each.elements]
+        found = [path_of(one, paths) for one in made if not one.is_hash]
         to = tuple(dict.fromkeys(filter(None, found)))
         if to:
             return FieldReport(leaf.name, segment.index, MAPPED, to, WHOLE if leaf.is_whole else "")
         if became and segment.index not in self._kept:
-            reason = next(filter(None, map(self._why_not, became)), "left out as incomplete")
+            lost = KEY if any(one.is_hash for one in made) else "left out as incomplete"
+            reason = next(filter(None, map(self._why_not, became)), lost)
             return FieldReport(leaf.name, segment.index, DROPPED, (), reason)
         return None
 

@@ -94,6 +94,8 @@ class Tracer:
                 source = row.sources[0]
                 kind = draft.resource["resourceType"]
                 self.nulls[place.segment.index, source.field] = f"{kind}.{row.to}"
+            if row.call and not tried[0]:
+                self._take(parts, [*before.made(draft, run)], draft, row)
             real = _paired(tried[0], before.made(draft, run), lambda: _all(draft, run))
             self._attribute(tried, real, draft, row)
 
@@ -106,6 +108,14 @@ class Tracer:
         for _, leaf in parts:
             if made is not None:
                 self.became.setdefault(leaf[:5], []).append(made)
+
+    def _take(
+        self, parts: list[tuple[Segment, Leaf]], made: list[Element], draft: Draft, row: Row
+    ) -> None:
+        """Take what a call has put into what others made as what the parts became that it says."""
+        for _, leaf in parts:
+            if elements := tuple(one for one in made if says(one.value, leaf.text)):
+                self.became.setdefault(leaf[:5], []).append(Became(elements, draft, row))
 
     def _parts(self, row: Row, place: Place) -> list[tuple[Segment, Leaf]]:
         """Return the leaves that a row may read here."""
