@@ -162,7 +162,8 @@ def _element(file: Path, number: int, row: dict[str, str]) -> dict[str, Any]:
         fail(f"{file} line {number}: no code / 第 {number} 行缺少编码")
     equivalence = row.get("equivalence") or ("equivalent" if row["target"] else "unmatched")
     if equivalence not in _EQUIVALENCES:
-        fail(f"{file} line {number}: equivalence is one of {', '.join(sorted(_EQUIVALENCES))}")
+        known = ", ".join(sorted(_EQUIVALENCES))
+        fail(f"{file} line {number}: equivalence is one of {known} / equivalence 只能是其中之一")
     target = {"code": row["target"], "display": row.get("name", ""), "equivalence": equivalence}
     kept = {name: value for name, value in target.items() if value}
     called = {"display": row["display"]} if row.get("display") else {}

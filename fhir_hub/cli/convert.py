@@ -126,7 +126,7 @@ def _convert_folder(source: Path, target: Path, converter: Converter, report: st
 def _tell_faults(file: Path, converted: "Trial") -> None:
     """Say what does not agree in a batch; its messages are converted all the same."""
     for fault in converted.report.get("batch", {}).get("faults", ()):
-        say(f"{file}: {fault['text']} / 批次计数有误")
+        say(f"{file}: {fault['text']} / {fault['chinese']}")
 
 
 def _converter(sender: str, config: Path | None, report: str) -> Converter:

@@ -153,5 +153,5 @@ class _Reading:
             if not tally.messages:
                 say(f"{file}: no HL7v2 message (no MSH segment) / 文件中没有 HL7v2 消息")
             for fault in tally.faults:
-                say(f"{file}: {fault.text} / 批次计数有误")
+                say(f"{file}: {fault.text} / {fault.chinese}")
             self.is_wrong = self.is_wrong or bool(tally.faults) or not tally.messages

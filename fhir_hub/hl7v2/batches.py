@@ -46,7 +46,7 @@ class Fault(NamedTuple):
     error_code: str
     location: str
     text: str
-    chinese: str = "批次计数有误"
+    chinese: str
 
 
 def is_batch(raw: bytes) -> bool:
@@ -131,12 +131,12 @@ class Tally:
             self._is_open = True
         elif part.kind == "BTS":
             self._is_open = False
-            self._compare(part, "BTS-1", self._in_batch, "messages")
+            self._compare(part, "BTS-1", self._in_batch, ("messages", "条消息"))
             self._batches += 1
             self._in_batch = 0
         elif part.kind == "FTS":
             self._end_batch()
-            self._compare(part, "FTS-1", self._batches, "batches")
+            self._compare(part, "FTS-1", self._batches, ("batches", "个批次"))
             self._is_file, self._batches = False, 0
         else:
             self._strays += 1
@@ -147,25 +147,30 @@ class Tally:
         before = len(self.faults)
         self._end_batch()
         if self._is_file:
-            self.faults.append(Fault("100", "FTS", "no FTS ends the file: it may be cut"))
+            told = "no FTS ends the file: it may be cut"
+            self.faults.append(Fault("100", "FTS", told, "文件缺少 FTS 结尾，可能不完整"))
         if self._strays and self.messages:
             told = f"{self._strays} segments belong to no message"
-            self.faults.append(Fault("100", "BHS", told))
+            chinese = f"有 {self._strays} 个段不属于任何消息"
+            self.faults.append(Fault("100", "BHS", told, chinese))
         return self.faults[before:]
 
     def _end_batch(self) -> None:
         """Count the batch before, which has no trailer."""
         if self._is_open:
             told = f"no BTS ends the batch of {self._in_batch} messages: it may be cut"
-            self.faults.append(Fault("100", "BTS", told))
+            chinese = f"该批次（{self._in_batch} 条消息）缺少 BTS 结尾，可能不完整"
+            self.faults.append(Fault("100", "BTS", told, chinese))
         if self._is_open or self._in_batch:
             self._batches += 1
         self._is_open, self._in_batch = False, 0
 
-    def _compare(self, part: Part, location: str, came: int, what: str) -> None:
+    def _compare(self, part: Part, location: str, came: int, what: tuple[str, str]) -> None:
         said = part.field(1)
         if said and not (said.isascii() and said.isdigit()):
-            self.faults.append(Fault("102", location, f"{location} is no number"))
+            told, chinese = f"{location} is no number", f"{location} 不是数字"
+            self.faults.append(Fault("102", location, told, chinese))
         elif said and int(said[:18]) != came:
-            told = f"{location} says {said[:18]}, but {came} {what} came"
-            self.faults.append(Fault("100", location, told))
+            told = f"{location} says {said[:18]}, but {came} {what[0]} came"
+            chinese = f"{location} 为 {said[:18]}，实收 {came} {what[1]}"
+            self.faults.append(Fault("100", location, told, chinese))

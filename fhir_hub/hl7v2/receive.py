@@ -126,7 +126,10 @@ class Receiver:
         way = channel or self.reading.channel
         cut = TooLarge("the message is over the size limit / 消息超过大小限制")
         if error := cut if block.is_cut else way.excess(block.raw):
-            self._log("message_too_large", channel=way.name, size_bytes=len(block.raw))
+            limit = str(error).partition(" / ")[0]
+            self._log(
+                "message_too_large", channel=way.name, size_bytes=len(block.raw), reason=limit
+            )
             return self.refuse(block.raw, error, way)
         return await self.receive(block.raw, way, on_kept)
 

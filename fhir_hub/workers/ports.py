@@ -75,9 +75,12 @@ class Ports:
         """Return the socket of each kind of connections."""
         return {mllp_kind(port.number): port.listening for port in self._ports.values()}
 
-    def most(self) -> dict[bytes, int]:
-        """Return how many connections each kind may have."""
-        return {mllp_kind(port.number): port.plan.connections for port in self._ports.values()}
+    def most(self) -> dict[bytes, tuple[str, int]]:
+        """Return the channel of each kind (of several: the first), and its most connections."""
+        return {
+            mllp_kind(port.number): (port.plan.channels[0].name, port.plan.connections)
+            for port in self._ports.values()
+        }
 
     def by_channel(self) -> dict[str, int]:
         """Return the port of each channel by name."""

@@ -35,11 +35,14 @@ class Door:
 class Reception:
     """Takes connections on listening sockets, by kind, while a door is open.
 
-    `most` says of the kinds that are MLLP how many connections each may have.
+    `most` says of the kinds that are MLLP their channel and how many connections each may have.
     """
 
     def __init__(
-        self, listening: Mapping[bytes, socket.socket], most: Mapping[bytes, int], log: Log
+        self,
+        listening: Mapping[bytes, socket.socket],
+        most: Mapping[bytes, tuple[str, int]],
+        log: Log,
     ) -> None:
         self._listening, self._most, self._log = listening, most, log
         self._doors: list[Door] = []
@@ -56,7 +59,9 @@ class Reception:
         """Return the kinds that have connections, in any worker."""
         return {kind for door in self._doors for kind, count in door.open.items() if count > 0}
 
-    def become(self, mllp: Mapping[bytes, socket.socket], most: Mapping[bytes, int]) -> None:
+    def become(
+        self, mllp: Mapping[bytes, socket.socket], most: Mapping[bytes, tuple[str, int]]
+    ) -> None:
         """Listen on these for MLLP instead; what is listened on no more is closed."""
         was_taking = self._is_taking
         self._set(is_taking=False)
@@ -136,9 +141,11 @@ class Reception:
         """Give a connection to a worker, or refuse it; False if none has room for it now."""
         if kind != HTTP:
             connections = sum(door.open[kind] for door in self._doors)
-            if connections >= self._most.get(kind, 0):
+            channel, most = self._most.get(kind, ("", 0))
+            if connections >= most:
                 self._log(
                     "mllp_connection_refused",
+                    channel=channel,
                     connections=connections,
                     client_ip=_address(connection),
                 )

@@ -55,6 +55,10 @@ async def test_a_message_of_no_channel_is_refused_and_not_kept(start):
         assert "200^Unsupported message type" in answer.decode()
         assert await ways.kept() == []
         assert ways.seen.events == ["message_of_no_channel"]
+        assert (ways.seen.lines[0]["sender"], ways.seen.lines[0]["type"]) == (
+            "HIS|SHTH01",
+            "ADT^A08",
+        )
 
 
 async def test_a_channel_may_have_a_port_of_its_own_and_one_that_is_off_has_none(start):
@@ -144,7 +148,9 @@ async def test_a_message_of_more_parts_than_its_channel_takes_is_refused(start, 
         refused = await ways.send(adt("C3", msh_3="LIS", msh_9="ORU^R01") + long * 110)
         assert b"MSA|AE|C3" in refused
         assert b"||207^" in refused
-        assert ways.seen.events == ["message_too_large"]
+        assert [line["reason"] for line in ways.seen.lines] == [
+            "a message may have 100 segments and repetitions of fields"
+        ]
 
 
 async def test_others_are_answered_while_a_long_message_is_converted(start):

@@ -80,6 +80,11 @@ async def test_a_certificate_says_who_may_be_sent_as(start, certificates, client
         assert b"MSA|AR|C4" in await other.send(adt("C4", msh_3="LIS"))
         assert len(await ways.kept()) == 2
         assert ways.seen.events == ["sender_refused", "sender_refused"]
+        told = [(line["sender"], line["type"], line["certificate"]) for line in ways.seen.lines]
+        assert told == [
+            ("HIS|SHTH01", "ADT^A08", ("lis.hospital.example",)),
+            ("LIS|SHTH01", "ADT^A08", ("ris.hospital.example",)),
+        ]
 
 
 @pytest.mark.parametrize(

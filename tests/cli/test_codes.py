@@ -86,7 +86,10 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
     [
         ("code,name\nNA1,x\n", "there is no column target"),
         ("code,target\n,2951-2\n", "line 2: no code"),
-        ("code,target,equivalence\nNA1,2951-2,same\n", "line 2: equivalence is one of"),
+        (
+            "code,target,equivalence\nNA1,2951-2,same\n",
+            "line 2: equivalence is one of equal, equivalent, subsumes, unmatched, wider / equi",
+        ),
         ('code,target\nNA1,"2951-2\n', "unexpected end of data"),
         ("code,target\n", "there is no code in it"),
     ],

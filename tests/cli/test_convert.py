@@ -76,7 +76,7 @@ def test_a_batch_whose_count_is_wrong_is_converted_and_told(run, first, tmp_path
     printed = json.loads(ended.out)
     assert (ended.code, len(printed["bundle"]["entry"])) == (0, 2)
     assert printed["report"]["batch"]["faults"][0]["location"] == "BTS-1"
-    assert "BTS-1 says 3, but 2 messages came" in ended.err
+    assert "BTS-1 says 3, but 2 messages came / BTS-1 为 3，实收 2 条消息" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_batch_whose_count_is_wrong_is_sent_and_told(run, first, tmp_path):
         ended = run("send", batch, "--to", f"mllp://127.0.0.1:{port}")
 
     assert ended.code == 1
-    assert "BTS-1 says 3, but 2 messages came" in ended.err
+    assert "BTS-1 says 3, but 2 messages came / BTS-1 为 3，实收 2 条消息" in ended.err
     assert ended.out.splitlines()[-1] == "2 messages: 2 accepted, 0 not"
 
 

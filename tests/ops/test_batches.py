@@ -71,7 +71,8 @@ async def test_a_bad_message_stops_nothing_and_a_wrong_count_is_told(hub):
     ]
     trailer = list(parts_of(answer))[-1]
     assert (trailer.field(1), trailer.field(2)) == ("4", "BTS-1 says 4, but 3 messages came")
-    assert "batch_wrong" in hub.logged.getvalue()
+    told = next(line for line in hub.logged.getvalue().splitlines() if "batch_wrong" in line)
+    assert '"channel": "mllp"' in told
 
 
 async def test_a_wrong_count_of_batches_is_told(hub):

@@ -3,6 +3,7 @@
 DESIGN §5, promise 2. `test_workers_end.py` has what holds when one of them ends.
 """
 
+import json
 import os
 import signal
 import socket
@@ -239,6 +240,8 @@ def test_the_limit_of_mllp_connections_is_that_of_all_workers_together(hub):
         until(lambda: are_open(MLLP))
         with hub.mllp() as one_more, pytest.raises(ConnectionError):
             one_more.receive()
+        told = [line for line in hub.logged().splitlines() if "mllp_connection_refused" in line]
+        assert [json.loads(line)["channel"] for line in told] == ["mllp"]
         opened.pop().socket.close()
         until(lambda: are_open(MLLP - 1))
         with hub.mllp() as another:

@@ -66,5 +66,7 @@ class Answers:
         written = await answer.write(parts_of(raw), lambda message: self._one(Block(message), way))
         if answer.tally.faults:
             places = " ".join(fault.location for fault in answer.tally.faults)
-            self._log("batch_wrong", messages=answer.tally.messages, expressions=places)
+            name = way[0].name if way else ""
+            told = {"messages": answer.tally.messages, "expressions": places}
+            self._log("batch_wrong", channel=name, **told)
         return written

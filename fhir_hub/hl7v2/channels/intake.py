@@ -251,13 +251,13 @@ class Intake:
 
         channel = choose(channels, read)
         if channel is None:
-            self._log("message_of_no_channel", channel=channels[0].name, client_ip=address)
+            self._log_refused("message_of_no_channel", channels[0], address, read())
             unknown = NotSupported("no channel takes this message here / 此处没有通道接收该消息")
             return self._refused(channels[0], block, unknown, caller)
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
-            self._log("sender_refused", channel=channel.name, client_ip=address)
+            self._log_refused("sender_refused", channel, address, read(), certificate=names)
             answer = self._refused(channel, block, NotAllowed(_NOT_HIS), caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):
             if channel.name not in enhanced:
@@ -277,6 +277,13 @@ class Intake:
         if answer:
             self._metrics.observe_message(channel.name, ack.code(answer), elapsed())
         return answer
+
+    def _log_refused(
+        self, event: str, channel: Channel, address: str, header: ack.Header, **more: object
+    ) -> None:
+        """Tell of what is not kept whose it said that it is: the journal cannot."""
+        told = {"sender": f"{header.field(3)}|{header.field(4)}", "type": header.field(9)}
+        self._log(event, channel=channel.name, client_ip=address, **told, **more)
 
     def _refused(
         self, channel: Channel, block: Block, error: FhirError, caller: Caller | None

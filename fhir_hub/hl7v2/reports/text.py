@@ -24,7 +24,7 @@ def as_text(report: Json) -> str:
     messages = report.get("messages", [report])
     told = ["\n".join(_lines(one)) for one in messages]
     if faults := report.get("batch", {}).get("faults"):
-        told.append("\n".join(f"! batch 批次: {one['text']}" for one in faults))
+        told.append("\n".join(f"! batch 批次: {one['text']} / {one['chinese']}" for one in faults))
     return "\n\n".join(told) + "\n"
 
 
