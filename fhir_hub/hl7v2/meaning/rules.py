@@ -263,6 +263,24 @@ def _member(participant: Json) -> Any:
     return part or (who(participant), "|".join(map(coded, participant.get("role", ()))))
 
 
+def diagnosed(diagnosis: Json) -> Any:
+    """Return what tells a diagnosis of a visit: which Condition it is, whatever it is for."""
+    return diagnosis.get("condition", {}).get("reference") or hashable(diagnosis)
+
+
+def _diagnoses(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
+    """Replace all that was said of the diagnoses that are told, each in its place."""
+    coming: dict[Any, list[Json]] = {}
+    for one in new:
+        coming.setdefault(diagnosed(one), []).append(one)
+    told = set(coming)
+    result: list[Json] = []
+    for one in old:
+        key = diagnosed(one)
+        result += coming.pop(key, []) if key in told else [one]
+    return result + [one for ones in coming.values() for one in ones]
+
+
 def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
     """Replace who is in a team already; since when she is holds until another time is told.
 
@@ -323,6 +341,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "Encounter": {
             **OTHERS,
             "participant": _united(_attendance),
+            "diagnosis": _diagnoses,
             "period": _parts,
             "hospitalization": _parts,
             "location": _placed,
@@ -342,6 +361,7 @@ KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(
         "communication": lambda spoken: coded(spoken.get("language", {})),
         "generalPractitioner": is_institution,
         "participant": _attendance,
+        "diagnosis": diagnosed,
         "result": who,
     }
 )

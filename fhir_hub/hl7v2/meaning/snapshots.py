@@ -12,7 +12,14 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.meaning.rules import who
-from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamped, stamps_of, told_at
+from fhir_hub.hl7v2.meaning.teller import (
+    Teller,
+    institution_of,
+    is_told_by_another,
+    stamped,
+    stamps_of,
+    told_at,
+)
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.meaning.withdrawals import BOOKED, kind_of
 from fhir_hub.hl7v2.merge import Resource
@@ -77,6 +84,27 @@ async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telli
     """
     await _end_what_is_over(things, telling)
     _take_out_unlisted(things, groups)
+    _list_diagnoses(things, groups, telling.teller)
+
+
+def _list_diagnoses(things: Sequence[Thing], groups: Iterable[str], teller: Teller) -> None:
+    """Have a visit lose the diagnoses that are deleted, and those that its list lacks."""
+    gone = [one for one in things if one.converted.segment == "DG1" and _is_deleted(one)]
+    is_list = "DG1" in groups
+    for thing in things if gone or is_list else ():
+        if thing.resource_type != "Encounter":
+            continue
+        if is_list and thing.stored and not is_told_by_another(thing.stored, teller):
+            whole = (*thing.converted.whole, "diagnosis")
+            thing.converted = thing.converted._replace(whole=whole)
+        if gone:
+            items = [{"condition": {"reference": one.full_urls[0]}} for one in gone]
+            removes = {**thing.converted.removes, "diagnosis": items}
+            thing.converted = thing.converted._replace(removes=removes)
+
+
+def _is_deleted(thing: Thing) -> bool:
+    return thing.resource_type == "Condition" and thing.converted.action == "delete"
 
 
 async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:

@@ -85,6 +85,8 @@ def unlisted(converted: Converted, lists: Iterable[str]) -> Converted:
     kinds = {kind for group in lists for kind in BOOKED.get(group, ())}
     if "NK1" in lists and resource["resourceType"] == "Patient":
         resource.pop("contact", None)
+    if "DG1" in lists and resource["resourceType"] == "Encounter":
+        resource.pop("diagnosis", None)
     if kinds and "participant" in resource:
         resource["participant"] = [
             one for one in resource["participant"] if kind_of(one) not in kinds
