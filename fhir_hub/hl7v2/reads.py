@@ -38,6 +38,8 @@ NUMBERED = frozenset(
     | {"RGS", "AIS", "AIG", "AIL", "AIP", "ZQY", "ZHY", "ZPS", "ZPI", "ZZR", "TQ2", "IAM"}
     | {"FT1", "ARV", "TXA", "RXA"}
 )
+# Of these another vendor's layout may begin with what it tells, and no number.
+_HERE = frozenset({"ZQY", "ZHY", "ZPS", "ZPI", "ZZR"})
 Late = Sequence[tuple[Place, "Entry", Draft]]
 Readers = Mapping[int, tuple[tuple[str, Compiled], ...]]
 
@@ -132,7 +134,7 @@ def unread(
             left &= ~taken
             if doubt := left & perhaps:
                 doubtful.setdefault(segment.name, {})[segment.index] = doubt
-        if left or segment.index in untaken:
+        if left or segment.index in untaken or not is_counted(segment):
             some.append((segment, left))
     met = _met(doubtful, known, late) if doubtful else {}
     found = []
@@ -140,9 +142,17 @@ def unread(
         if left >= 0:
             left &= ~met.get(segment.index, 0)
             left = _whole(segment, left, known.get(segment.name, _NOTHING))
-        if left := left | untaken.get(segment.index, 0):
+        if left := left | untaken.get(segment.index, 0) | 2 * (not is_counted(segment)):
             found.append((segment, left))
     return found
+
+
+def is_counted(segment: Segment) -> bool:
+    """Say whether the first field of a segment that may count its kind does, or is empty."""
+    if segment.name not in _HERE:
+        return True
+    first = segment.field(1).strip()
+    return not first or first.isdigit()
 
 
 def _whole(segment: Segment, left: int, reads: Reads) -> int:

@@ -70,6 +70,17 @@ def numbers(identifiers: Iterable[Json]) -> tuple[Number, ...]:
     return tuple(sorted(found, key=found.__getitem__) if len(found) > 1 else found)
 
 
+def visit_numbers(identifiers: Iterable[Json]) -> frozenset[Number]:
+    """Return the numbers of visits and accounts that a Patient holds (住院号, 门诊号)."""
+    held = (one for one in identifiers if _is_of_visit(one) and one.get("use") != "temp")
+    told = ((one.get("system"), one.get("value")) for one in held)
+    return frozenset(
+        Number(systems.canonical(system), value)
+        for system, value in told
+        if isinstance(system, str) and isinstance(value, str) and value
+    )
+
+
 def plan_of(wanted: Iterable[Number]) -> Plan:
     """Return the plan that finds every Patient who holds one of the numbers; of none: nothing."""
     tests = tuple(

@@ -65,6 +65,9 @@ def compare(one: Traits, other: Traits) -> Score:
     parts = tuple(_parts(one, other))
     weighed = _limited(parts, PRIOR + sum(part.bits for part in parts))
     shared = set(one.numbers).intersection(other.numbers)
+    if not shared and _is_one_visit(one, other, weighed):
+        number = Part("number", "same-visit", 99.0)
+        return Score("certain", 1.0, (number, *parts))
     if not shared:
         return _at_most_probable(weighed) if _numbered_twice(one, other) else weighed
     is_national = any(number.system in systems.STRONG for number in shared)
@@ -72,6 +75,17 @@ def compare(one: Traits, other: Traits) -> Score:
     if contradicts(one, other):
         return Score("possible", _MOST["possible"], (number, *parts))
     return Score("certain", 1.0, (number, *parts))
+
+
+def _is_one_visit(one: Traits, other: Traits, weighed: Score) -> bool:
+    """Say whether the two have one visit's number, the same name and birth date, and one sex.
+
+    A mother and her child share a visit, never a name; neither has another number of the issuer's.
+    """
+    if one.visits.isdisjoint(other.visits) or _numbered_twice(one, other):
+        return False
+    is_whole = weighed.level("name") == "same" and weighed.level("birthDate") == "same"
+    return is_whole and weighed.level("gender") != "different"
 
 
 def _numbered_twice(one: Traits, other: Traits) -> bool:

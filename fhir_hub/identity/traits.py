@@ -70,7 +70,8 @@ class Traits(NamedTuple):
     """What is compared.
 
     Birth dates are written as FHIR's, that of the record before that of its resident ID. `claimed`
-    are resident IDs as told, right or wrong, `valid` those of them that can be right.
+    are resident IDs as told, right or wrong, `valid` those of them that can be right. `visits` are
+    numbers of visits and accounts.
     """
 
     names: tuple[Name, ...]
@@ -81,6 +82,7 @@ class Traits(NamedTuple):
     numbers: tuple[Number, ...]
     valid: frozenset[str]
     claimed: frozenset[str]
+    visits: frozenset[Number] = frozenset()
 
 
 def rank_of(text: str) -> int:
@@ -126,6 +128,7 @@ def traits_of(patient: Json) -> Traits:
             resident_id.normalise(one)
             for one in sorted(one for one in claimed if 15 <= len(one) <= 24)[:_MOST]
         ),
+        match.visit_numbers(identifiers),
     )
 
 

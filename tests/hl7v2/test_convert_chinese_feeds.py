@@ -178,6 +178,15 @@ def test_a_referral_is_answered_in_chinese_words(told, status, business):
     assert ("statusReason" in task) is (status == "rejected")
 
 
+def test_a_contract_segment_of_another_layout_is_kept_and_read_as_nothing():
+    conversion = message(
+        "ADT^A31", "ZQY|QY2025000123|有效|20250301|20260228|社区中心|区医院|市医院"
+    )
+
+    assert not of_type(conversion, "CareTeam")
+    assert "QY2025000123" in str(only(conversion, "Provenance"))
+
+
 def test_charges_are_read_with_the_sign_of_the_yuan_and_a_refund_is_a_credit():
     conversion = message(
         "DFT^P03",

@@ -137,6 +137,27 @@ def test_what_is_not_known_makes_it_less_sure(other, expected):
     assert grade(person(), other) == expected
 
 
+def inpatient(name="王伟", born="1985-03-04", number="ZY0098811", **rest):
+    """Return a Patient whom a message of a ward names by the number of her stay alone."""
+    kind = {"coding": [{"code": "AN"}]}
+    stay = {"system": "https://fhir-hub.example/sid/SGYY/an", "value": number, "type": kind}
+    return person(name, born, None, None, **rest) | {"identifier": [stay]}
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param(inpatient(), "certain", id="the same stay"),
+        pytest.param(inpatient(number="ZY1"), "probable", id="another stay"),
+        pytest.param(inpatient("王伟之子", "2025-03-19"), "certainly-not", id="a newborn"),
+        pytest.param(inpatient(born="1985-03-14"), "possible", id="another birth date"),
+        pytest.param(inpatient(gender="male"), "possible", id="another sex"),
+    ],
+)
+def test_the_number_of_a_stay_is_of_who_has_the_name_and_birth_date(other, expected):
+    assert grade(inpatient(), other) == expected
+
+
 def test_a_frequent_name_with_its_birth_date_is_not_certain():
     wang = person("王伟", phone=None, home=None, gender="male")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fhir_hub.hl7v2.er7 import Segment
 from fhir_hub.hl7v2.plans import runs
-from fhir_hub.hl7v2.reads import NUMBERED, ROUTING
+from fhir_hub.hl7v2.reads import NUMBERED, ROUTING, is_counted
 from fhir_hub.hl7v2.reports.leaves import Leaf
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Reasons:
         readers = any(_reads(row, segment.name, leaf.field) for row in self._rows())
         if segment.name not in self._program.entries and not readers:
             return NO_MAP
-        if leaf.field == 1 and segment.name in NUMBERED:
+        if leaf.field == 1 and segment.name in NUMBERED and is_counted(segment):
             return SEQUENCE
         if is_read:
             return NO_EFFECT

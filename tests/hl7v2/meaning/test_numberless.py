@@ -34,6 +34,18 @@ async def test_results_under_no_order_are_updated_by_a_resend_of_some(say, every
     assert await current(every) == [("6", "2"), ("70", "1")]
 
 
+async def test_who_has_the_number_of_a_stay_alone_is_one_patient_and_her_child_another(say, every):
+    stay = "ZY0098811^^^SGYY^住院号"
+    mother = person(f3=stay, f5="王伟", f7="19850304")
+    child = person(f3=stay, f5="王伟之子", f7="20250314", f8="M")
+    await say("ADT^A01", "0800", mother, visit(f2="I"), by="HIS|SGYY")
+    await say("ORU^R01", "0900", mother, glucose("5"), by="LIS|SGYY")
+    await say("ADT^A01", "0930", child, visit(f2="I", f19="V2"), by="HIS|SGYY")
+    await say("OMP^O09", "1000", mother, by="EMR|SGYY")
+
+    assert [one["name"][0]["text"] for one in await every("Patient")] == ["王伟", "王伟之子"]
+
+
 async def test_results_of_panels_without_numbers_are_those_of_their_panel(say, every):
     await say("ORU^R01", "0800", person(), panel("FAST"), glucose("5"), panel("1H"), glucose("8"))
     await say("ORU^R01", "0810", person(), panel("1H"), glucose("9", status="C"))
