@@ -147,3 +147,33 @@ def test_a_supply_is_ordered_once_and_the_number_of_an_employer_is_kept():
     assert of_type(conversion, "ServiceRequest") == []
     (kept,) = [one.to for one in conversion.report.fields() if one.path == "IN1-10"]
     assert "E9" in element(conversion, kept[0])
+
+
+FILLED = "|".join(["OBX", "1", "NM", "B^b^L", "", "7", *[""] * 5, "F", *[""] * 11])
+ORDERED = "ORC|NW|P1^CPOE|F1^LAB|G1^CPOE||||P0&CPOE^F0&LAB"
+
+
+@pytest.mark.parametrize(
+    ("event", "segments", "path", "text"),
+    [
+        ("ORU^R01", [f"{FILLED}|某检验所||D9^主任"], "OBX-25.1", "D9^主任"),
+        ("ORU^R01", [f"{FILLED}||^^某市"], "OBX-24.3", "^^某市"),
+        ("ORM^O01", [ORDERED, "OBR|1|||A^a^L"], "ORC-8.2.1", "P0&CPOE^F0&LAB"),
+        ("ORM^O01", [ORDERED, "RXO|M1^药^L|1||g"], "ORC-8.2.1", "P0&CPOE^F0&LAB"),
+        ("RDE^O11", [ORDERED, "RXE|^QD|M1^药^L|1||g||||||||||RX9"], "RXE-15", "RX9"),
+        ("MDM^T02", ["TXA|1|CN|TX|||||||||D1||P1^A|F1^B"], "TXA-15.1", "F1^B"),
+    ],
+)
+def test_what_gives_way_to_another_field_is_kept_word_for_word(event, segments, path, text):
+    order = [] if event != "ORU^R01" else ["OBR|1||F1|A^a^L"]
+    conversion = converted(lines(MSH.format(event, "2.4"), PID, *order, *segments))
+    (kept,) = [one for one in conversion.report.fields() if one.path == path]
+    assert kept.state == "preserved"
+    assert element(conversion, kept.to[0]).endswith(f"|{text}")
+
+
+@pytest.mark.parametrize(("value", "status"), [("7", "unknown"), ("", "registered")])
+def test_what_only_describes_an_order_is_registered_where_it_has_no_value(value, status):
+    told = f"OBX|1|NM|B^b^L||{value}||||||O"
+    conversion = converted(lines(MSH.format("ORU^R01", "2.5"), PID, "OBR|1||F1|A^a^L", told))
+    assert only(conversion, "Observation")["status"] == status

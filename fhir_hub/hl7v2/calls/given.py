@@ -124,9 +124,15 @@ def _of_text(message: Message, kind: Path) -> Iterator[Segment]:
 
 
 def document_order(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
-    """Return the order that a document answers, by the placer's or the filler's number."""
+    """Return the order that a document answers, by the placer's or the filler's number.
+
+    Where there are both, the second is kept.
+    """
     context = place.run.context
-    numbers = (identifiers.ei(value, context) for path in paths if (value := place.value(path)))
+    valued = [(path, value) for path in paths if (value := place.value(path))]
+    for path, _ in valued[1:]:
+        place.run.keep(place.segment, path.field)
+    numbers = (identifiers.ei(value, context) for _, value in valued)
     found = next((number for number in numbers if number), None)
     return [{"type": "ServiceRequest", "identifier": found}] if found else None
 

@@ -83,7 +83,9 @@ def prior_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     context, first = place.run.context, value.component(1)
     is_pair = len(first.components) > 1
     found = identifiers.placer_ei(value, context) if is_pair else identifiers.ei(value, context)
-    found = found or (identifiers.filler_ei(value, context) if is_pair else None)
+    second = identifiers.filler_ei(value, context) if is_pair else None
+    _keep_second(place, [one for one in (found, second) if one], paths)
+    found = found or second
     return {"type": draft.resource["resourceType"], "identifier": found} if found else None
 
 
@@ -103,6 +105,15 @@ def parent_diagnosis(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return {"resourceType": "Condition"} | parts | {"subject": subject}
 
 
+def _keep_second(place: Place, numbers: list[Json], paths: Paths) -> None:
+    """Have the field kept of which a reference, with one identifier, has but the first number."""
+    path = next(one for one in paths if place.value(one)) if len(numbers) > 1 else None
+    own = path is not None and path.segment == place.segment.name
+    segment = place.segment if own else path and place.node.nearest(path.segment)
+    if path and segment:
+        place.run.keep(segment, path.field)
+
+
 def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the order of which this one is a part or that it follows (OBR-29, OBR-54, ORC-8).
 
@@ -119,6 +130,7 @@ def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     numbers = [one for one in both if one]
     patients = place.node.nearest_drafts("Patient")
     if not numbers or not place.run.by_table or not patients:
+        _keep_second(place, numbers, paths)
         return {"type": "ServiceRequest", "identifier": numbers[0]} if numbers else None
     for other in place.run.drafts:
         if (

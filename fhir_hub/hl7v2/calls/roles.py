@@ -144,7 +144,11 @@ def laboratory(place: Place, draft: Draft, paths: Paths) -> Json | None:
     person = made("Practitioner", place.value(director), place)
     if person and place.run.by_table:
         return _role(place, person, institution, _DIRECTOR)
-    return institution if institution and len(institution) > 1 and "name" in institution else person
+    is_named = institution is not None and len(institution) > 1 and "name" in institution
+    for path in (director,) if is_named else (facility, address):  # nothing made has these
+        if place.value(path):
+            place.run.keep(place.segment, path.field)
+    return institution if is_named else person
 
 
 def facility_performer(place: Place, draft: Draft, paths: Paths) -> Json | None:
