@@ -108,6 +108,19 @@ def mongo_url(mongo_database: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def made_on_mongo(mongodb: str) -> Iterator[mongo_server.Made]:
+    with mongo_server.made(mongodb) as made:
+        yield made
+
+
+@pytest.fixture
+def mongo_store(made_on_mongo: mongo_server.Made) -> Iterator[str]:
+    """The address of a database that a hub has made and not used."""
+    yield made_on_mongo.url
+    made_on_mongo.renew()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for a store on each kind; `FHIR_HUB_TEST_STORES=mongo,pymongo` says on which.
 
@@ -140,7 +153,7 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store_url(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The address of an empty store of a kind."""
     if store_kind in ("mongo", "pymongo"):
-        url = str(request.getfixturevalue("mongo_url"))
+        url = str(request.getfixturevalue("mongo_store"))
         return url if store_kind == "mongo" else f"{url}{'&' if '?' in url else '?'}driver=pymongo"
     if store_kind == "memory":
         return "memory:"

@@ -27,11 +27,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 from pymongo import MongoClient
 
+HUB = "hub"
 # whether tests of what no store has a part in run on the stand-in
 IS_SLOW = (
     os.environ.get("FHIR_HUB_TEST_STORES") == "mongo" and "FHIR_HUB_TEST_MONGODB" not in os.environ
@@ -96,6 +98,31 @@ def emptied(url: str) -> Iterator[str]:
             database = client.get_default_database()
             for name in database.list_collection_names():
                 database[name].delete_many({})
+
+
+class Made(NamedTuple):
+    """A database as a hub has made it, and what stands in its collection `hub` then."""
+
+    url: str
+    database: Any
+    hub: list[dict[str, Any]]
+
+    def renew(self) -> None:
+        """Make it again what it was; an index that a test has removed does not come back."""
+        for name in self.database.list_collection_names():
+            self.database[name].delete_many({})
+        self.database[HUB].insert_many(self.hub)
+
+
+@contextmanager
+def made(address: str) -> Iterator[Made]:
+    """Yield a database that is dropped at the end. To open it is a seventh of to make one."""
+    from fhir_hub.store.mongo.schema import prepare, read_address
+
+    with fresh(address) as url, MongoClient(url) as client:
+        prepare(*read_address(url)[:2])
+        database = client.get_default_database()
+        yield Made(url, database, [*database[HUB].find()])
 
 
 @contextmanager
