@@ -1,5 +1,7 @@
 """What the tests of a message's meaning share: segments by their fields' numbers."""
 
+from fhir_hub import fhirjson
+
 SHEN = "沈^桂芳"
 
 
@@ -19,3 +21,21 @@ def person(number: str = "T1", phone: str = "", authority: str = "SHTH01", **fie
 def visit(**fields: str) -> str:
     """Return the PV1 of an outpatient visit V1."""
     return segment("PV1", **{"f2": "O", "f19": "V1", **fields})
+
+
+def plain(resource):
+    """Return what a resource says, but for its versions, with lists in one order."""
+    if isinstance(resource, dict):
+        return {name: plain(part) for name, part in resource.items() if name not in ("id", "meta")}
+    if isinstance(resource, list):
+        return sorted(map(plain, resource), key=lambda one: fhirjson.canonical([one]))
+    return resource
+
+
+async def tell(say, story, orders):
+    """Have a story told in each order, of a patient and a visit of its own."""
+    for number, order in enumerate(orders, start=100):
+        for event, at, segments in (story[place] for place in order):
+            mine = [one.replace("T1^^^", f"T{number}^^^") for one in segments]
+            kind = event if "^" in event else f"ADT^{event}"
+            await say(kind, at, *(one.replace("|V1", f"|V{number}") for one in mine))

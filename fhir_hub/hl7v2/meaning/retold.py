@@ -38,11 +38,12 @@ Again = tuple[Conversion, str]
 
 
 class Told(NamedTuple):
-    """Whether a resource was told later, and then by what events, and what as whole lists."""
+    """Whether a resource was told later, and then when, by what events, and what as whole lists."""
 
     is_told: bool = False
     lists: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
+    times: frozenset[int] = frozenset()
 
 
 class Later(Protocol):
@@ -112,12 +113,13 @@ class Retold:
         now = self._teller(self.at_hand)
         if not now.time:
             return Told()
-        lists, events = set[str](), set[str]()
+        lists, events, times = set[str](), set[str](), set[int]()
         async for one, teller in self._others(key, now, now.message_type):
             if teller[:2] == now[:2] and teller.time > now.time:
                 events.add(teller.event)
+                times.add(teller.time)
                 lists |= self._lists(one, teller)
-        return Told(bool(events), frozenset(lists), frozenset(events))
+        return Told(bool(events), frozenset(lists), frozenset(events), frozenset(times))
 
     async def known(self, key: Key, stamp: int) -> Known:
         """Return what the journal knows of what was told, and whether that is all told since."""
@@ -133,15 +135,16 @@ class Retold:
                 is_whole = False
             else:
                 found[one.number] = step
-        latest = max((step.teller.time for step in found.values()), default=now.time)
+        # a list of the patient's may have ended it, and not named it
+        times = {time for one in self.asked.values() for time in one.times}
+        times |= {step.teller.time for step in found.values()}
+        is_whole = is_whole and seen < _MOST - 1 and (stamp <= now.time or stamp in times)
         if key.resource_type == "Encounter":
             for one, _ in await self._all(key, now):
                 step = found.get(one.number) or await self._step(key, one)
                 found |= {one.number: step} if step is not None else {}
         inorder = sorted(found.items(), key=lambda item: (item[1].teller.time, item[0]))
-        return Known(
-            tuple(step for _, step in inorder), is_whole and stamp <= latest and seen < _MOST - 1
-        )
+        return Known(tuple(step for _, step in inorder), is_whole)
 
     async def first(self, key: Key) -> int:
         """Return as of when the teller told a visit first, 0 if nobody knows."""

@@ -79,8 +79,8 @@ async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telli
     """Compare the message's lists with what is stored and with what was told later.
 
     What an older message tells first begins as ended, if a newer list lacks it, and what was
-    ended stays so; an Appointment
-    loses those of its doctors, rooms and devices that are not listed.
+    ended stays so; an Appointment loses those of its doctors, rooms and devices that are not
+    listed.
     """
     await _end_what_is_over(things, telling)
     _take_out_unlisted(things, groups)
@@ -123,7 +123,19 @@ async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
             ended = _ended(thing.resource, telling.day)
             thing.converted = thing.converted._replace(resource=ended)
         elif is_over(thing.stored) and not (await telling.later.told(thing.key)).is_told:
-            thing.is_left = True
+            thing.is_left = _is_error(thing.stored)
+            ended = _ended(thing.resource, telling.day)
+            thing.converted = thing.converted._replace(resource=_as_ended(ended, thing.stored))
+
+
+def _as_ended(resource: Resource, stored: Resource) -> Resource:
+    """Return what is told of a fact that is over with the end that it has."""
+    result = dict(resource)
+    for name in ("clinicalStatus", "status", "active"):
+        if name in stored:
+            result[name] = stored[name]
+    period = {**resource.get("period", {}), **stored.get("period", {})}
+    return {**result, "period": period} if period else result
 
 
 def _owner_of(group: str) -> str:
@@ -141,9 +153,13 @@ def is_to_end(resource: Resource, teller: Teller) -> bool:
 def is_over(resource: Resource) -> bool:
     """Say whether a fact is ended, or was never one."""
     status = _code(resource.get("clinicalStatus", {})) or resource.get("status")
-    is_error = _code(resource.get("verificationStatus", {})) == "entered-in-error"
+    is_error = _is_error(resource)
     is_ended = status in ("inactive", "resolved", "cancelled", "entered-in-error")
     return is_ended or is_error or resource.get("active") is False
+
+
+def _is_error(resource: Resource) -> bool:
+    return _code(resource.get("verificationStatus", {})) == "entered-in-error"
 
 
 def _code(concept: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import parts
 import pytest
 from conversion_parts import mappings
+from meaning_parts import plain
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import convert
@@ -98,6 +99,38 @@ def every(store):
 def only(every):
     async def run(resource_type):
         (found,) = await every(resource_type)
+        return found
+
+    return run
+
+
+TOLD = (
+    *("Encounter", "AllergyIntolerance", "Coverage", "RelatedPerson"),
+    *("Appointment", "MedicationRequest"),
+)
+
+
+@pytest.fixture
+def records(every):
+    """Return what is stored of each patient, by her number, which stands for her address too."""
+
+    async def run():
+        known = {
+            f'"{kind}/{one["id"]}"': f'"{kind} {one["identifier"][0]["value"]}"'
+            for kind in ("Practitioner", "Location", "Organization")
+            for one in await every(kind)
+        }
+        found = {}
+        patients = await every("Patient")
+        others = [one for kind in TOLD for one in await every(kind)]
+        for patient in patients:
+            number = patient["identifier"][0]["value"]
+            address = f'"Patient/{patient["id"]}"'
+            told = [one for one in others if address in fhirjson.dumps(one).decode()]
+            text = fhirjson.dumps(plain([patient, *told])).decode()
+            for old, new in (*known.items(), (address, '""'), (number, ""), (f"V{number[1:]}", "")):
+                text = text.replace(old, new)
+            found[number] = plain(fhirjson.loads(text.encode()))
         return found
 
     return run

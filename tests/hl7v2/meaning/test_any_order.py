@@ -4,12 +4,9 @@ Spec: HL7v2 chapter 3, EVN-2; DOMAIN 4 (out-of-order A08)
 """
 
 import itertools
-import random
 
 import pytest
-from meaning_parts import person, segment
-
-from fhir_hub import fhirjson
+from meaning_parts import person, segment, tell
 
 ADMITTED = "20250314090000"
 
@@ -88,96 +85,10 @@ STORIES = {
 }
 
 
-def plain(resource):
-    """Return what a resource says, but for its versions, with lists in one order."""
-    if isinstance(resource, dict):
-        return {name: plain(part) for name, part in resource.items() if name not in ("id", "meta")}
-    if isinstance(resource, list):
-        return sorted(map(plain, resource), key=lambda one: fhirjson.canonical([one]))
-    return resource
-
-
-@pytest.fixture
-def records(every):
-    """Return what is stored of each patient, by her number, which stands for her address too."""
-
-    async def run():
-        known = {
-            f'"{kind}/{one["id"]}"': f'"{kind} {one["identifier"][0]["value"]}"'
-            for kind in ("Practitioner", "Location", "Organization")
-            for one in await every(kind)
-        }
-        found = {}
-        patients = await every("Patient")
-        others = [*await every("Encounter"), *await every("AllergyIntolerance")]
-        for patient in patients:
-            number = patient["identifier"][0]["value"]
-            address = f'"Patient/{patient["id"]}"'
-            told = [one for one in others if address in fhirjson.dumps(one).decode()]
-            text = fhirjson.dumps(plain([patient, *told])).decode()
-            for old, new in (*known.items(), (address, '""'), (number, ""), (f"V{number[1:]}", "")):
-                text = text.replace(old, new)
-            found[number] = plain(fhirjson.loads(text.encode()))
-        return found
-
-    return run
-
-
-EVENTS = (
-    *("A02", "A02", "A08", "A08", "A12", "A03", "A13", "A06", "A07", "A54", "A55", "A21", "A22"),
-    *("A52", "A53", "A09", "A10", "A32", "A33", "A15", "A26", "A16", "A25", "A11", "A04", "A01"),
-)
-
-
-def drawn(seed):
-    """Return the messages of a visit, likely or not, each with what its desk knew of the rest."""
-    draw = random.Random(seed)
-
-    def some(*values):
-        return draw.choice(("", *values))
-
-    events = [*draw.sample(["A05", "A14"], draw.randint(0, 1)), draw.choice(("A01", "A04"))]
-    events += draw.choices(EVENTS, k=draw.randint(3, 6))
-    story = []
-    for hour, event in enumerate(events, start=8):
-        bed, doctor = some("B1", "B2", "B3"), some("D1^顾^文清", "D2^方^晓岚", "D3^钱^正", '""')
-        said = {"f2": draw.choice("IIIOE"), "f7": doctor, "f10": some("MED", "SUR", '""')}
-        if event in ("A01", "A04"):
-            said["f44"] = some(f"20250314{hour:02}0000")
-        elif event == "A03":
-            said |= {"f36": some("01"), "f45": some(f"20250314{hour:02}0000")}
-        elif event == "A15":
-            said["f42"] = "W1^R1^B9^SHTH01"
-        _, seen = inpatient(bed, **said)
-        known = person(f13=some("13000000001", "13000000002", '""'), f11=some("一路1号", "二路2号"))
-        story.append((event, f"{hour:02}00", (known, seen)))
-    return story
-
-
-@pytest.mark.parametrize("seed", range(24))
-async def test_a_drawn_visit_ends_alike_in_whatever_order_its_messages_come(say, records, seed):
-    story, draw = drawn(seed), random.Random(seed)
-    orders = [list(range(len(story)))]
-    orders += [draw.sample(orders[0], len(story)) for _ in range(4)]
-    await told(say, story, orders)
-
-    in_turn, *others = (await records()).values()
-    for order, record in zip(orders[1:], others, strict=True):
-        assert record == in_turn, (order, [one[0] for one in story])
-
-
-async def told(say, story, orders):
-    """Have a story told in each order, of a patient and a visit of its own."""
-    for number, order in enumerate(orders, start=100):
-        for event, at, segments in (story[place] for place in order):
-            mine = [one.replace("T1^^^", f"T{number}^^^") for one in segments]
-            await say(f"ADT^{event}", at, *(one.replace("|V1", f"|V{number}") for one in mine))
-
-
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 async def test_a_story_ends_alike_in_whatever_order_its_messages_come(say, records, story):
     orders = list(itertools.permutations(range(len(story))))
-    await told(say, story, orders)
+    await tell(say, story, orders)
 
     in_turn, *others = (await records()).values()
     assert len(others) == len(orders) - 1

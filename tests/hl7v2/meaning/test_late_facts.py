@@ -149,6 +149,16 @@ async def test_what_a_newer_message_tells_is_not_overwritten(
     assert look(await only(kind)) == holds
 
 
+async def test_of_what_a_newer_list_lacks_a_late_message_tells_the_rest(say, only, every):
+    other = person(), segment("AL1", f1="1", f2="DA", f3="B^花粉^L")
+    for at, told in (("1000", allergy("MI")), ("1200", other), ("1100", allergy("SV"))):
+        await say("ADT^A08", at, *told)
+
+    (found,) = [one for one in await every("AllergyIntolerance") if one["code"]["text"] == "青霉素"]
+    assert found["clinicalStatus"]["coding"][0]["code"] == "inactive"
+    assert found["criticality"] == "high"
+
+
 async def test_what_a_message_of_another_kind_told_since_is_not_overwritten(say, only):
     await say("ADT^A08", "1000", person(phone="131"))
     await say("ORU^R01", "1150", person(phone="133"), "OBR|1||F1|4548-4^HbA1c^LN")
