@@ -20,6 +20,7 @@ _BOOKED = {"AIP": "Practitioner", "AIL": "Location"}
 _STATUSES = "AppointmentStatus"
 _BY_EVENT = {"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", "S26": "noshow"}
 _CHANGES = frozenset({"S14", "S18", "S19", "S20", "S21", "S22", "S23", "S24"})
+_BLOCKS = {"S23": "booked", "S24": "cancelled"}
 _MOST_MINUTES = 1 << 31
 _WITHOUT_TIME = ("proposed", "cancelled", "waitlist")
 _MINUTES = {"s": Decimal(1) / 60, "min": Decimal(1), "h": Decimal(60), "d": Decimal(1440)}
@@ -142,11 +143,14 @@ def status(place: Place, draft: Draft, paths: Paths) -> str:
     """Return the status: by what the event does, else as the fields say, else booked.
 
     The fields are the booking's own and that of its services, where all of these say the same. A
-    change of a booking that has no status, or no time for it, says none.
+    change of a booking that has no status, or no time for it, says none. Time that is blocked for
+    nobody (S23) is booked until it is opened (S24).
     """
     event, own, of_services = paths
     is_change = place.text(event) in _CHANGES
     found = _BY_EVENT.get(place.text(event), "")
+    if (blocks := _BLOCKS.get(place.text(event))) and place.run.message.first("PID") is None:
+        is_change, found = False, blocks
     table = place.run.context.table(_STATUSES)
     if not found and (value := place.value(own)):
         coded = codes.look_up(value, table)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import with_resource
 from fhir_hub.hl7v2.matches import code_of, pairs_of_type
-from fhir_hub.hl7v2.meaning.teller import Teller, stamps_of
+from fhir_hub.hl7v2.meaning.teller import Teller, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.merge import UNKNOWN, Resource
 from fhir_hub.hl7v2.things import Thing, patients_of
@@ -112,7 +112,7 @@ def _answer(things: Sequence[Thing], teller: Teller) -> None:
         for thing in orders:
             _keep_ended(thing, teller)
         return
-    reported = _reported(orders, things)
+    reported = _reported(orders, things, teller)
     for thing in orders:
         is_over = thing.stored is not None and thing.stored.get("status") not in _OPEN
         is_due = is_over and _is_due_after_all(thing, things, teller)
@@ -147,7 +147,7 @@ def _is_due_after_all(order: Thing, things: Iterable[Thing], teller: Teller) -> 
     return bool(known) and all(status == "cancelled" for status in known)
 
 
-def _reported(orders: Iterable[Thing], things: Iterable[Thing]) -> dict[str, str]:
+def _reported(orders: Iterable[Thing], things: Iterable[Thing], teller: Teller) -> dict[str, str]:
     """Return the status of each order by the reports of it, `""` where they do not end it.
 
     By its logical id, else its first full url. Several groups of results may answer one order.
@@ -157,12 +157,19 @@ def _reported(orders: Iterable[Thing], things: Iterable[Thing]) -> dict[str, str
         for of in (
             one.resource.get("basedOn", ()) if one.resource_type == "DiagnosticReport" else ()
         ):
-            reports.setdefault(of.get("reference", ""), []).append(one.resource.get("status", ""))
+            reports.setdefault(of.get("reference", ""), []).append(_status_of(one, teller))
     found: dict[str, list[str]] = {}
     for thing in orders:
         told = found.setdefault(thing.logical_id or thing.full_urls[0], [])
         told += [status for url in thing.full_urls for status in reports.get(url, ())]
     return {order: _ended_by(statuses) for order, statuses in found.items()}
+
+
+def _status_of(report: Thing, teller: Teller) -> str:
+    """Return the status that a message tells of a report; no X behind which results came."""
+    stored, status = report.stored or {}, str(report.resource.get("status", ""))
+    is_older = status == "cancelled" and told_at(stored, teller) > teller.time
+    return str(stored.get("status", "")) if is_older else status
 
 
 def _ended_by(statuses: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning import bookings, in_turn, patients, visits
+from fhir_hub.hl7v2.meaning import bookings, in_turn, mixtures, patients, visits
 from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
@@ -136,6 +136,8 @@ class Telling:
             merged = visits.adjusted(stored, merged, converted.resource, teller, first)
         elif stored["resourceType"] == "Appointment":
             merged = bookings.adjusted(stored, merged, converted.resource)
+        elif stored["resourceType"] == "MedicationRequest":
+            merged = mixtures.told_anew(stored, merged, converted, teller)
         if teller.time and not is_foreign:
             merged = withdrawing(before, merged, converted, teller)
         if _same(merged, stored):

@@ -3,6 +3,7 @@
 Spec: HL7v2 chapter 2, 2.5.3; chapter 10, S12 to S14, AIL, AIP and AIG
 """
 
+import pytest
 from meaning_parts import person, segment
 
 ROOM = {"f1": "1", "f3": "R1^^^SHTH01"}
@@ -109,3 +110,21 @@ async def test_a_resource_that_is_cancelled_alone_leaves_the_booking(say, only):
     found = await only("Appointment")
     kinds = sorted(one["actor"]["reference"].partition("/")[0] for one in found["participant"])
     assert (kinds, found["status"]) == (["Patient", "Practitioner"], "booked")
+
+
+@pytest.mark.parametrize("comes", [1, -1])
+async def test_time_that_is_blocked_for_nobody_is_free_when_it_is_opened(say, only, comes):
+    head, when, _, *rest = booking(room(**FULL))
+    for event, at in (("SIU^S23", "0900"), ("SIU^S24", "1000"))[::comes]:
+        await say(event, at, head, when, *rest)
+    assert (await only("Appointment"))["status"] == "cancelled"
+
+    await say("SIU^S23", "1100", head, when, *rest)
+    assert (await only("Appointment"))["status"] == "booked"
+
+
+async def test_opening_time_takes_no_booking_off_a_patient(say, only):
+    await say("SIU^S12", "0900", *booking(room(**FULL)))
+    await say("SIU^S24", "1000", *booking(room(**FULL)))
+
+    assert (await only("Appointment"))["status"] == "booked"

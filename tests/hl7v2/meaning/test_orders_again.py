@@ -51,6 +51,29 @@ async def test_ways_and_components_that_are_told_no_more_are_over(say, only, kin
     assert told(await only(item), ALTERNATIVE) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "control", "by", "kept"),
+    [
+        pytest.param("RDE^O11", "XO", "HIS|SHTH01", [], id="changed by who ordered it"),
+        pytest.param("RDE^O11", "DC", "HIS|SHTH01", ["G", "H", "K"], id="stopped"),
+        pytest.param("RDE^O11", "HD", "HIS|SHTH01", ["G", "H", "K"], id="on hold"),
+        pytest.param("RDS^O13", "RE", "HIS|SHTH01", ["G", "H", "K"], id="supplied"),
+        pytest.param("RDE^O11", "XO", "PHA|SHTH01", ["G", "H", "K"], id="changed by another"),
+    ],
+)
+@pytest.mark.parametrize("comes", [1, -1])
+async def test_a_mixture_that_is_told_anew_without_components_is_none(
+    say, only, kind, control, by, kept, comes
+):
+    mixed = ("RDE^O11", "0900", (person(), "ORC|NW|P1^HIS", RXE, "RXR|IV", *MIXED), "HIS|SHTH01")
+    supply = ("RXD|1|A^Aspirin|20250315|10|TAB||R1",) if kind == "RDS^O13" else ()
+    anew = (kind, "1000", (person(), f"ORC|{control}|P1^HIS", RXE, "RXR|IV", *supply), by)
+    for event, at, segments, sender in (mixed, anew)[::comes]:
+        await say(event, at, *segments, by=sender)
+
+    assert told(await only("MedicationRequest"), COMPONENT) == kept
+
+
 async def test_a_schedule_that_is_told_anew_is_all_there_is(say, only):
     obr = "OBR|1|P1||X^Y"
     await say("OML^O21", "0900", person(), "ORC|NW|P1", "TQ1|1||Q6H PRN", "TQ1|2||QHS", obr)
