@@ -153,6 +153,20 @@ def test_a_hospitals_code_with_a_chinese_name_is_what_the_name_says():
     assert route["coding"][0]["code"] == "SC"
 
 
+def test_a_vaccination_is_told_by_its_dose_in_the_series():
+    conversion = message(
+        "VXU^V04",
+        "RXA|0|1|20250323092000||0401^麻腮风联合减毒活疫苗|0.5|ml",
+        "RXR|皮下注射|左上臂外侧三角肌",
+        "OBX|1|NM|JC^剂次||2||||||F",
+        version="2.5.1",
+    )
+    vaccination = only(conversion, "Immunization")
+
+    assert vaccination["protocolApplied"] == [{"doseNumberPositiveInt": 2}]
+    assert vaccination["site"]["coding"][0]["code"] == "LD"
+
+
 def test_a_dose_that_was_refused_was_not_given():
     refused = ("ORC|RE|YZ4|PV4", "RXA|0|1|20250402213000||KCL^氯化钾缓释片|1|g|||||||||||患者拒服")
     conversion = message("RAS^O17", *refused, version="2.5")

@@ -25,6 +25,10 @@ _TIMES_A_WEEK = re.compile(r"(\d{1,2})X/?W(?:K|EEK)?", re.ASCII)
 _AS_NEEDED = re.compile(
     r"^SOS$|^PRN[ ,、_/-]*|[ ,、_/-]*PRN$|[ ,、]*(?<!不)(?:必要时|需要时)[ ,、]*", re.ASCII
 )
+_AT_MEALS = re.compile(
+    r"(.+?)[ ,、.·/-]*\(?(A\.?C|P\.?C|[饭餐][前后]|空腹)(?:服用?|口服)?\.?\)?", re.ASCII
+)
+_MEAL_TIMES = MappingProxyType({"AC": "AC", "PC": "PC", "前": "AC", "空腹": "AC", "后": "PC"})
 _CHINESE_UNITS = MappingProxyType(
     {"分钟": "min", "小时": "h", "日": "d", "天": "d", "周": "wk", "星期": "wk", "月": "mo"}
 )
@@ -93,7 +97,22 @@ def _meant(pattern: Value, table: Table) -> tuple[Coded | None, dict[str, Any] |
             return None, _repeat(coded)
         if (found := _computed(often)) is not None:
             return None, found
+        if (found := _at_meals(often, table)) is not None:
+            return None, found
     return None, None
+
+
+def _at_meals(text: str, table: Table) -> dict[str, Any] | None:
+    """Return how often and at which side of a meal a pattern says (`TID AC`, `每日三次 饭后`)."""
+    match = _AT_MEALS.fullmatch(text)
+    if match is None:
+        return None
+    side = match[2].replace(".", "")
+    coded = table.get(match[1]) if table.knows(match[1]) else None
+    often = _repeat(coded) if coded is not None else _computed(match[1])
+    if not often or {"when", "timeOfDay"} & often.keys():
+        return None
+    return often | {"when": [_MEAL_TIMES.get(side) or _MEAL_TIMES[side[1:]]]}
 
 
 def _said(pattern: Value) -> list[str]:

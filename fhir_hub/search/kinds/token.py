@@ -7,6 +7,7 @@ it. A phone number is also kept by its digits, without the country's prefix and 
 Spec: https://hl7.org/fhir/R4/search.html#token
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ Add = Callable[[Any, int, list[Entry]], None]
 Aliases = Mapping[str, str]
 
 _NUMBER_SIGNS = str.maketrans("", "", " -().+\t\u00a0\u3000\uff08\uff09\uff0d\uff0b")
+_EXTENDED = re.compile(r"(0\d{9,11})-\d{1,6}", re.ASCII)  # an extension of a switchboard (转8012)
 _SHORTEST = 5
 
 
@@ -109,6 +111,9 @@ def _contact(parameter: str, _: Aliases) -> Add:
             out.append(entry_of((parameter, "token", written, "", None, None, "", group)))
             number = telephone(written)
             if number and number != written:
+                out.append(entry_of((parameter, "token", number, "", None, None, "", group)))
+            if extended := _EXTENDED.fullmatch(written):
+                number = telephone(extended[1])
                 out.append(entry_of((parameter, "token", number, "", None, None, "", group)))
 
     return add
