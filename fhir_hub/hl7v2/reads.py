@@ -8,6 +8,7 @@ nothing else of its segment was taken: `PRT-4` says what somebody did whom no en
 Spec: DESIGN 5 (nothing lost from a message)
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,12 +49,14 @@ class Reads(NamedTuple):
     """What is read of a segment; bit n is field n.
 
     `taken` is what the hub, the map's conditions and the rows of other segments read, of which
-    `steers` are the conditions; `perhaps` what only rows with a condition read; `readers` are those
-    of each such field, with where their entry is written.
+    `steers` are the conditions and `others` what only those rows read: of several segments each
+    the nearest; `perhaps` is what only rows with a condition read. `readers` are those of each
+    field of `others` and `perhaps`, with where their entry is written.
     """
 
     taken: int
     steers: int
+    others: int
     perhaps: int
     readers: Readers
 
@@ -64,6 +67,7 @@ def reads_of(
     """Return what is read of each segment where of a map's entries those in `ran` run."""
     taken: dict[str, int] = {}
     steers: dict[str, int] = {}
+    others: dict[str, int] = {}
     readers: dict[str, dict[int, list[tuple[str, Compiled]]]] = {}
     for name, numbers in ROUTING.items():
         taken[name] = sum(1 << number for number in numbers) | 1
@@ -76,13 +80,16 @@ def reads_of(
     for entry in held:
         for one in (*entry.rows, *entry.late, *entry.last):
             for path in one.row.sources:
-                if one.test is None and path.segment != entry.segment:
-                    taken[path.segment] = taken.get(path.segment, 1) | 1 << path.field
-                elif one.test is not None:
+                is_of_another = path.segment != entry.segment
+                if one.test is None and is_of_another:
+                    others[path.segment] = others.get(path.segment, 0) | 1 << path.field
+                if one.test is not None or is_of_another:
                     fields = readers.setdefault(path.segment, {})
                     fields.setdefault(path.field, []).append((entry.where, one))
     return {
-        name: _reads(taken.get(name, 1), steers.get(name, 0), readers.get(name, {}))
+        name: _reads(
+            taken.get(name, 1), steers.get(name, 0), others.get(name, 0), readers.get(name, {})
+        )
         for name in {*taken, *steers, *readers}
     }
 
@@ -97,11 +104,15 @@ def _steering(
                 yield from ((path.segment, path.field) for path in entry.steered_by)
 
 
-def _reads(taken: int, steers: int, readers: Mapping[int, list[tuple[str, Compiled]]]) -> Reads:
-    steers &= ~taken
+def _reads(
+    taken: int, steers: int, others: int, readers: Mapping[int, list[tuple[str, Compiled]]]
+) -> Reads:
+    steers &= ~taken & ~others
     taken |= steers
+    others &= ~taken
     left = {number: tuple(rows) for number, rows in readers.items() if not taken >> number & 1}
-    return Reads(taken, steers, sum(1 << number for number in left), left)
+    perhaps = sum(1 << number for number in left) & ~others
+    return Reads(taken | others, steers, others, perhaps, left)
 
 
 def taken_by(rows: Iterable[Compiled], segment: str) -> int:
@@ -110,7 +121,7 @@ def taken_by(rows: Iterable[Compiled], segment: str) -> int:
     return sum({1 << path.field for path in paths if path.segment == segment})
 
 
-_NOTHING = Reads(1, 0, 0, {})
+_NOTHING = Reads(1, 0, 0, 0, {})
 
 
 def unread(
@@ -128,9 +139,12 @@ def unread(
     doubtful: dict[str, dict[int, int]] = {}
     some: list[tuple[Segment, int]] = []
     untaken = run.untaken
+    counts = Counter([segment.name for segment, _ in run.left])
     for segment, left in run.left:
         if left >= 0:  # else no entry is for it
-            taken, _, perhaps, _ = known.get(segment.name, _NOTHING)
+            taken, _, others, perhaps, _ = known.get(segment.name, _NOTHING)
+            if left & others and counts[segment.name] > 1:
+                taken, perhaps = taken & ~others, perhaps | others
             left &= ~taken
             if doubt := left & perhaps:
                 doubtful.setdefault(segment.name, {})[segment.index] = doubt
