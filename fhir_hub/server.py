@@ -21,6 +21,7 @@ import uvicorn
 from fhir_hub import fhirjson
 from fhir_hub.connections import Adopted, Connection
 from fhir_hub.errors import Unavailable, outcome
+from fhir_hub.hl7v2.channels.ports import why_not
 from fhir_hub.rest.http import Exchange, FhirApp, Receive, Scope, Send, is_fault
 from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Metrics
@@ -205,8 +206,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 def not_listening(host: str, port: int, error: OSError) -> CannotListen:
     """Return the error for an address that `error` says cannot be listened on."""
-    told = error.strerror or type(error).__name__
-    return CannotListen(f"cannot listen on {host} port {port}: {told} / 无法监听该地址或端口")
+    return CannotListen(f"cannot listen on {host} port {port}: {why_not(error)}")
 
 
 def address(host: str, port: int) -> str:

@@ -4,6 +4,8 @@ Every command ends with 0 (done), 1 (failed) or 2 (wrong usage), and says what w
 line on standard error. What is meant for programs goes to standard output alone, as UTF-8.
 """
 
+import errno
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -33,6 +35,7 @@ from fhir_hub.cli.say import say
 from fhir_hub.collector import collect_rarely
 
 EXIT_FAILED = 1
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="fhir-hub",
@@ -93,9 +96,24 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        app()
-    except Exception as error:  # a fault of ours; its text may hold patient data
-        from fhir_hub.telemetry import place
-
-        say(f"internal error: {type(error).__name__} at {place(error)} / 内部错误")
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # else Python does at its end, and tells of it in its own words
+    except Exception as error:
+        _tell(error)
         sys.exit(EXIT_FAILED)
+
+
+def _tell(error: Exception) -> None:
+    """Say what ended a command; what it still had to write goes nowhere."""
+    if isinstance(error, OSError) and error.errno in (*_FULL, errno.EPIPE):
+        if error.errno != errno.EPIPE:  # who reads no more of a pipe knows it
+            say(f"cannot write: {error.strerror} / 无法写入：磁盘已满或超出限额")
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return
+    from fhir_hub.telemetry import place
+
+    # a fault of ours; its text may hold patient data
+    say(f"internal error: {type(error).__name__} at {place(error)} / 内部错误")

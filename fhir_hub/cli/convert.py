@@ -62,8 +62,10 @@ def command(
     if report and report not in FORMS:
         refuse("--report takes json or text / --report 可取 json 或 text")
     if is_folder:
-        if len(paths) != 2 or not paths[0].is_dir():
+        if len(paths) != 2:
             refuse("--dir takes two folders: convert --dir IN OUT / --dir 需要两个目录")
+        if not paths[0].is_dir():
+            refuse(f"{paths[0]}: no such folder / 没有该目录")
         _convert_folder(paths[0], paths[1], _converter(sender, config, report), report)
         return
     if len(paths) != 1 or paths[0].is_dir():

@@ -99,7 +99,9 @@ def ask(hub: str, path: str, body: Mapping[str, Any] | bytes) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         fail(f"{hub}: {error.code} {_told(error.read())}")
     except (OSError, ValueError) as error:
-        fail(f"{hub}: {type(error).__name__}: the hub does not answer / 无法连接平台")
+        why = getattr(error, "reason", error)
+        told = getattr(why, "strerror", None) or type(why).__name__
+        fail(f"{hub}: the hub does not answer ({told}): is it running there? / 无法连接平台")
 
 
 def _told(content: bytes) -> str:

@@ -115,6 +115,7 @@ async def test_a_mistake_is_told_and_everything_is_as_before(hub, file, told, te
     event, fields = told[-1]
     assert event == "channels_refused"
     assert problem in fields["problems"]
+    assert fields["problems"].startswith(f"{file} line ")
     assert (hub.counted, hub.intake.ports()) == (["refused"], before)
     assert b"MSA|AA|C1" in await client.send(adt())
 

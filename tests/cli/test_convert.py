@@ -141,6 +141,7 @@ def test_a_folder_that_cannot_be_written_is_told_for_each_file(run, first, tmp_p
         (["convert", "none.hl7"], "no such file"),
         (["convert", "."], "--dir"),
         (["convert", "--dir", "."], "two folders"),
+        (["convert", "--dir", "none", "out"], "none: no such folder / 没有该目录"),
         (["convert"], "Missing argument"),
     ],
 )

@@ -218,5 +218,7 @@ def test_wrong_usage_ends_with_2_and_a_missing_file_with_1(run, tmp_path):
     assert run("replay", "--with", FIRST).code == 2
     assert run("messages", "edit", "1", "--file", empty).code == 2
     assert run("replay", "--hub", "127.0.0.1").code == 2
-    assert run("replay", "--hub", "http://127.0.0.1:1").code == 1
+    nobody = run("replay", "--hub", "http://127.0.0.1:1")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert "http://127.0.0.1:1: the hub does not answer (Connection refused)" in nobody.err
     assert run("messages", "--store", f"sqlite:{tmp_path / 'none'}").code == 1

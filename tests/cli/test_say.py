@@ -43,3 +43,23 @@ def test_a_file_that_cannot_be_read_fails_with_its_name(tmp_path, capsys):
 
     assert ended.value.exit_code == 1
     assert capsys.readouterr().err.startswith(f"fhir-hub: {tmp_path}: Is a directory")
+
+
+def test_what_cannot_be_written_is_told_in_a_line(run, first, monkeypatch):
+    with open("/dev/full", "w", buffering=1 << 20) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        ended = run("convert", first)
+
+    told = "fhir-hub: cannot write: No space left on device / 无法写入：磁盘已满或超出限额\n"
+    assert (ended.code, ended.err) == (1, told)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("convert", "{first}")])
+def test_a_pipe_that_nobody_reads_ends_a_command_in_silence(run, first, monkeypatch, arguments):
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "w", buffering=1 << 20) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        ended = run(*(str(first) if one == "{first}" else one for one in arguments))
+
+    assert (ended.code, ended.err) == (1, "")

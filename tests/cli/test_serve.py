@@ -88,6 +88,9 @@ def newer(path: Path) -> None:
     connection.close()
 
 
+TAKEN = "Address already in use: another program has it, stop that or take another port / 端口已"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -95,9 +98,9 @@ def newer(path: Path) -> None:
         (["--store", "sqlite:newer.db"], "sqlite:newer.db: the database is of a newer version"),
         (["--store", "sqlite:."], "."),
         (["--load", "junk.db"], "junk.db: not JSON"),
-        (["--port", "{taken}"], "cannot listen on 127.0.0.1 port {taken}"),
-        (["--mllp-port", "{taken}"], "cannot listen on 127.0.0.1 port {taken}"),
-        (["--host", "203.0.113.7"], "cannot listen on 203.0.113.7 port 0"),
+        (["--port", "{taken}"], "cannot listen on 127.0.0.1 port {taken}: " + TAKEN),
+        (["--mllp-port", "{taken}"], "cannot listen on 127.0.0.1 port {taken}: " + TAKEN),
+        (["--host", "203.0.113.7"], "port 0: Cannot assign requested address: no interface of"),
         (["--config", "maps.toml"], "/nowhere: there is no such folder / 没有该目录"),
     ],
 )

@@ -5,6 +5,8 @@ it says how the port itself behaves, and the others were checked to agree. It is
 order, the port of `mllp_port` first, so that several processes may name a port by its place.
 """
 
+import errno
+import os
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +18,12 @@ from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.channels import ChannelSettings
 
 _TRANSPORTS = ("mllp", "mllps")
+_WHAT_TO_DO = {
+    errno.EADDRINUSE: ": another program has it, stop that or take another port"
+    " / 端口已被占用，请停止占用它的程序或改用其他端口",
+    errno.EADDRNOTAVAIL: ": no interface of this machine has it / 本机没有该地址",
+    errno.EACCES: ": it needs a right, take a port from 1024 on / 权限不足，请用 1024 以上的端口",
+}
 
 
 class PortPlan(NamedTuple):
@@ -144,6 +152,18 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"it is no good ({error.reason or 'no PEM'})"
     return getattr(error, "strerror", None) or "it is no good"
+
+
+def why_not(error: OSError) -> str:
+    """Return why an address cannot be listened on, and what to do, in English and Chinese.
+
+    >>> why_not(OSError(errno.EADDRNOTAVAIL, "error while attempting to bind …"))
+    'Cannot assign requested address: no interface of this machine has it / 本机没有该地址'
+    """
+    number = error.errno or 0
+    if number in _WHAT_TO_DO:
+        return os.strerror(number) + _WHAT_TO_DO[number]  # asyncio has words of its own
+    return f"{error.strerror or type(error).__name__} / 无法监听该地址或端口"
 
 
 def names_in(certificate: object) -> tuple[str, ...]:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from fhir_hub.hl7v2.channels.channel import configured
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
+from fhir_hub.hl7v2.channels.ports import why_not
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.listener import Log
 from fhir_hub.settings import Given, InvalidSettings, Settings
+from fhir_hub.settings.places import located
 
 Stamp = tuple[tuple[str, int, int], ...]
 Become = Callable[[Settings], Awaitable[None]]
@@ -60,12 +62,15 @@ class Rereading:
         self._seen = seen
         try:
             settings = await asyncio.to_thread(self._given.read)
-            await self._become(settings)
+            try:
+                await self._become(settings)
+            except InvalidSettings as error:  # of a channel, which does not know its file
+                raise InvalidSettings(located(self._given.config, str(error))) from None
         except InvalidSettings as error:
             self._refuse(str(error))
         except PortTaken as error:
             host, port, reason = error.args
-            self._refuse(f"cannot listen on {host} port {port}: {reason.strerror} / 无法监听该端口")
+            self._refuse(f"cannot listen on {host} port {port}: {why_not(reason)}")
         else:
             others = self._others(settings)
             self._settings = settings
