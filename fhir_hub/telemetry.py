@@ -34,6 +34,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import Processor
 
+from fhir_hub.errors import Unavailable
 from fhir_hub.metric_sources import ANSWER_SECONDS, ChannelMetrics, Gauges, Processes
 
 Log = Callable[..., None]
@@ -44,6 +45,7 @@ FIELDS = frozenset(
         "ack_code",
         "by",
         "channel",
+        "certificate",
         "channels",
         "client_ip",
         "config",
@@ -78,11 +80,13 @@ FIELDS = frozenset(
         "resource_type",
         "resources",
         "seconds",
+        "sender",
         "signal",
         "size_bytes",
         "status",
         "store",
         "time",
+        "type",
         "version",
         "workers",
         "who",
@@ -151,6 +155,8 @@ def closed_vocabulary(_logger: object, _method: str, line: Fields) -> Fields:
         elif isinstance(value, BaseException):
             kept[name] = type(value).__name__
             kept["place"] = place(value)
+            if isinstance(value, Unavailable):  # its text is ours, and says what is full or gone
+                kept["reason"] = str(value)[:_LONGEST]
         else:
             kept[name] = value
     if dropped:

@@ -16,7 +16,7 @@ from fhir_hub.hl7v2.channels.intake import Intake
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.settings import load_settings
 from fhir_hub.store.open import Backend, open_backend
-from fhir_hub.telemetry import Metrics
+from fhir_hub.telemetry import FIELDS, Metrics
 
 SERVER = "hub.hospital.example"
 
@@ -43,6 +43,7 @@ class Seen:
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def log(self, event: str, **fields: object) -> None:
+        assert fields.keys() <= FIELDS, "the log would drop it"
         self.events.append(event)
         self.lines.append({"event": event, **fields})
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from fhir_hub.errors import OutOfTime
 from fhir_hub.telemetry import FIELDS, Figures, Logs, Metrics, place, stopwatch
 
 SECRET = "沈桂芳"
@@ -70,6 +71,15 @@ def test_an_error_is_told_by_its_type_and_its_place():
     assert line["fault"] == "ValueError"
     assert line["place"].startswith("test_telemetry.py:")
     assert line["place"].endswith(" faulty")
+
+
+def test_a_fault_that_may_pass_says_why():
+    stream = io.StringIO()
+    why = "the database cannot be written now: the disk is full"
+    Logs(stream=stream).get_logger("x").warning("message_not_kept", fault=OutOfTime(why))
+
+    (line,) = lines(stream)
+    assert (line["fault"], line["reason"]) == ("OutOfTime", why)
 
 
 def test_a_place_in_the_hub_is_told_from_its_own_folder_innermost_first():

@@ -82,8 +82,8 @@ async def test_a_certificate_says_who_may_be_sent_as(start, certificates, client
         assert ways.seen.events == ["sender_refused", "sender_refused"]
         told = [(line["sender"], line["type"], line["certificate"]) for line in ways.seen.lines]
         assert told == [
-            ("HIS|SHTH01", "ADT^A08", ("lis.hospital.example",)),
-            ("LIS|SHTH01", "ADT^A08", ("ris.hospital.example",)),
+            ("HIS|SHTH01", "ADT^A08", "lis.hospital.example"),
+            ("LIS|SHTH01", "ADT^A08", "ris.hospital.example"),
         ]
 
 

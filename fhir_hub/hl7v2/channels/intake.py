@@ -257,7 +257,7 @@ class Intake:
         await self._paces[channel.name].wait()
         names = names_in(caller.certificate) if caller and channel.senders else ()
         if channel.senders and not all(channel.knows(names, one) for one in _headers(block.raw)):
-            self._log_refused("sender_refused", channel, address, read(), certificate=names)
+            self._log_refused("sender_refused", channel, address, read(), " ".join(names))
             answer = self._refused(channel, block, NotAllowed(_NOT_HIS), caller)
         elif caller and enhanced is not None and _is_enhanced(channel, block, read):
             if channel.name not in enhanced:
@@ -279,11 +279,17 @@ class Intake:
         return answer
 
     def _log_refused(
-        self, event: str, channel: Channel, address: str, header: ack.Header, **more: object
+        self, event: str, channel: Channel, address: str, header: ack.Header, certificate: str = ""
     ) -> None:
         """Tell of what is not kept whose it said that it is: the journal cannot."""
-        told = {"sender": f"{header.field(3)}|{header.field(4)}", "type": header.field(9)}
-        self._log(event, channel=channel.name, client_ip=address, **told, **more)
+        self._log(
+            event,
+            channel=channel.name,
+            client_ip=address,
+            sender=f"{header.field(3)}|{header.field(4)}",
+            type=header.field(9),
+            certificate=certificate,
+        )
 
     def _refused(
         self, channel: Channel, block: Block, error: FhirError, caller: Caller | None
