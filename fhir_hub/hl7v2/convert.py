@@ -225,7 +225,9 @@ def _make(message: Message, program: Program, run: Run) -> tuple[Late, LateActs]
             if plan.test is not None and not plan.test(place):
                 continue
             now = plan.now
-            drafts = node.nearest_drafts(entry.name) if entry.adds or entry.joins else ()
+            drafts = node.nearest_drafts(entry.name) if entry.adds else ()
+            if entry.joins:
+                drafts = node.joined_drafts(entry.name, segment.name)
             if drafts:
                 draft = drafts[-1] if at < in_order else _behind(segment, drafts)
                 draft = draft.scratch() if entry.takes_out else draft

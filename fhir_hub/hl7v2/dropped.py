@@ -26,6 +26,7 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
     gone = {id(one) for one in drafts if one.mode == "change" and not one.match}
     waiting: Sequence[Draft] = [one for one in drafts if one.mode != "change"]
     holders: dict[str, list[Draft]] = {}
+    again = _told_again(drafts)
     while waiting:
         touched: dict[int, None] = {}
         for draft in waiting:
@@ -35,10 +36,13 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
                 for part in leave_out:
                     run.issue("incomplete", f"{part} was left out")
                 leave_out.clear()
-            if lacking:
+            if lacking or id(draft) in again:
                 resource_type = draft.resource["resourceType"]
                 reason = f"{resource_type} without {lacking} was not made"
-                run.issue("incomplete", reason)
+                if lacking:
+                    run.issue("incomplete", reason)
+                else:
+                    reason = f"the same {resource_type} is told before"
                 dropped.append((draft, reason))
                 gone.add(id(draft))
                 holders = holders or _holders(run.drafts)
@@ -52,6 +56,24 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
     if dropped:
         _forget([draft for draft, _ in dropped], late)
     return dropped
+
+
+def _told_again(drafts: Sequence[Draft]) -> set[int]:
+    """Return the `id` of each allergy of which all but the number in sequence is told before.
+
+    What other segments say of it (NTE, IAR) is in the resource.
+    """
+    seen: set[tuple[str, ...]] = set()
+    found: set[int] = set()
+    for draft in drafts:
+        if draft.name == "AllergyIntolerance":
+            name, _, *fields = draft.segment.fields
+            said = [one for key, one in draft.resource.items() if key != "meta"]
+            told = (repr(said), name, *fields)
+            if told in seen:
+                found.add(id(draft))
+            seen.add(told)
+    return found
 
 
 def _holders(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:

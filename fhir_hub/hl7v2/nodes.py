@@ -106,6 +106,17 @@ class Node:
             inside, node = node.spot.within, node.outer
         return []
 
+    def joined_drafts(self, name: str, segment: str) -> list[Any]:
+        """Return the resources of that name in reach, or those of this group's other occurrences.
+
+        The occurrences are in one group, and begin with the segment: who cares for a problem does
+        not for the next.
+        """
+        found = self.nearest_drafts(name)
+        if found or self.outer is None or self.group.firsts != {segment}:
+            return found
+        return [one for one, by in self.outer.drafts.get(name, ()) if by is self.spot.within]
+
 
 class Layout:
     """The groups of messages whose segments have the same names in the same order."""

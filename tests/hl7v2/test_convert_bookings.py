@@ -43,6 +43,24 @@ def test_an_appointments_end_may_follow_from_its_duration():
     assert "no-end" in [one.code for one in conversion.report.issues()]
 
 
+@pytest.mark.parametrize(
+    ("amount", "unit", "minutes", "end"),
+    [
+        ("30^MIN", "", 30, "10:00"),
+        ("1^h", "", 60, "10:30"),
+        ("45^分钟", "", 45, "10:15"),
+        ("2^h", "min", 2, "09:32"),
+        ("30", "", None, "10:00"),
+    ],
+)
+def test_the_unit_of_a_length_may_stand_behind_it(amount, unit, minutes, end):
+    found, _ = appointment(f"|||||||{amount}|{unit}|^^^20250314093000")
+    assert found.get("minutesDuration") == minutes
+    service = f"AIS|1|A|X^Y|20250314093000|||{amount}|{unit}"
+    again, _ = appointment("", "S12", "RGS|1", service)
+    assert found["end"] == again["end"] == f"2025-03-14T{end}:00+08:00"
+
+
 def test_an_appointment_without_a_time_is_proposed():
     found, conversion = appointment("")
     assert found["status"] == "proposed"

@@ -3,7 +3,18 @@
 Spec: DESIGN 5 (nothing lost from a message); v2-to-FHIR IG, OBX-17 and OBX-20 (cardinality)
 """
 
-from conversion_parts import BASE, converted, errors, lines, of_type, only, segment, target
+from conversion_parts import (
+    BASE,
+    PID,
+    TABLE_MSH,
+    converted,
+    errors,
+    lines,
+    of_type,
+    only,
+    segment,
+    target,
+)
 
 HEAD = (
     "MSH|^~\\&|A|LAB|||20250315||ORU^R01^ORU_R01|C1|P|2.5.1",
@@ -86,3 +97,13 @@ def test_codes_of_oncology_have_their_public_system():
         obx = segment("OBX", **(RESULT | {"f2": "CWE", "f5": f"8500/3^Ductal carcinoma^{name}"}))
         coding = only(made(obx), "Observation")["valueCodeableConcept"]["coding"][0]
         assert coding["system"] == "http://terminology.hl7.org/CodeSystem/icd-o-3"
+
+
+def test_the_same_allergy_again_is_one():
+    same = "DA^药物^HL70127|P1^青霉素|SV|皮疹"
+    told = [f"AL1|1|{same}", f"AL1|2|{same}", "AL1|3|DA|P1^青霉素|SV|呕吐"]
+    conversion = converted(lines(TABLE_MSH.format("ADT^A08^ADT_A01"), PID, *told))
+    found = [
+        one["reaction"][0]["manifestation"][0] for one in of_type(conversion, "AllergyIntolerance")
+    ]
+    assert [one["text"] for one in found] == ["皮疹", "呕吐"]

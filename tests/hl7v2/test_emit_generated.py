@@ -32,6 +32,17 @@ def one_of(*texts: str) -> st.SearchStrategy[str]:
 NAME_OF_SERVICE = "Encounter V1:.serviceType.text"
 
 
+# Some versions demand OBX-4 of each result: its number is written where there is none.
+OF_SUB_ID = (
+    "http://hl7.org/fhir/StructureDefinition/observation-v2-subid",
+    *("original-sub-identifier", "1", "2", "3", "4", "5", "6"),
+)
+
+
+def is_filled_in(fact: tuple[str, str]) -> bool:
+    return ".extension" in fact[0] and fact[1] in OF_SUB_ID
+
+
 def assert_comes_back(lines: list[str], event: str, version: str = "2.4") -> None:
     conversion = emit_parts.read("\r".join(lines).encode())
 
@@ -39,7 +50,8 @@ def assert_comes_back(lines: list[str], event: str, version: str = "2.4") -> Non
 
     before, after = emit_parts.facts(conversion), emit_parts.facts(emit_parts.read(emitted.raw))
     assert before
-    assert {one for one in before ^ after if one[0] != NAME_OF_SERVICE} == set()
+    changed = {one for one in before ^ after if one[0] != NAME_OF_SERVICE}
+    assert {one for one in changed if not is_filled_in(one)} == set()
 
 
 NUMBERS = one_of(

@@ -378,5 +378,5 @@ def test_when_a_service_is_wanted_stands_between_its_order_and_what_it_is(event)
     conversion = made(event, *said, version="2.5.1")
     order = only(conversion, "ServiceRequest")
     assert (order["status"], order["authoredOn"]) == ("active", "2024-05-12")
-    numbers = {"P1", "ACC1"} if "OMI" in event else {"P1"}
-    assert set(values(order)) == numbers
+    pictures = ["ACC1", "RP1", "urn:oid:1.2.3", "S1"] if "OMI" in event else []
+    assert set(values(order)) == {"P1", *pictures}

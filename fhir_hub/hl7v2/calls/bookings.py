@@ -115,13 +115,16 @@ def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:
     begun = next((one.resource["start"] for one in bookings if "start" in one.resource), "")
     if number is None or not begun:
         return None
-    return times.after(begun, number * _a_unit(place, unit))
+    return times.after(begun, number * _a_unit(place, offset, unit))
 
 
-def _a_unit(place: Place, path: Path) -> Decimal:
-    """Return the minutes of a unit of time; a minute where none is given."""
+def _a_unit(place: Place, amount: Path, path: Path) -> Decimal:
+    """Return the minutes of a unit of time, which may stand behind the amount; a minute without."""
     value = place.value(path)
-    unit = units.unit_of(value) if value and part(value, 1) else units.Unit("", "min")
+    if not value or not part(value, 1):
+        told = place.value(amount)
+        value = told.component(2) if told and part(told, 2) else None
+    unit = units.unit_of(value) if value else units.Unit("", "min")
     code = units.minutes_told(unit).code
     return _MINUTES.get(code, Decimal(1))
 
@@ -130,7 +133,7 @@ def _minutes(place: Place, durations: list[Path]) -> Decimal | None:
     for amount, unit in zip(durations[::2], durations[1::2], strict=True):
         number = quantities.read_decimal(place.text(amount))
         if number and number > 0:
-            return number * _a_unit(place, unit)
+            return number * _a_unit(place, amount, unit)
     return None
 
 

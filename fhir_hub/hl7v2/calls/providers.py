@@ -71,6 +71,42 @@ def kind_of_number(value: Value, place: Place) -> tuple[Json | None, Json | None
     return coded, compact({"end": end})
 
 
+def staff_numbers(place: Place, draft: Draft, paths: Paths) -> list[Json]:
+    """Return the numbers of somebody of the staff, each once: a key (STF-1), CX (STF-2)."""
+    context = place.run.context
+    found: dict[tuple[str, str], Json] = {}
+    for value in (one for path in paths for one in place.values(path)):
+        number, kind = one_line(part(value, 1)), one_line(part(value, 5))
+        if not number or value.is_null:
+            continue
+        authority = value.component(4)
+        system = systems.universal(part(authority, 2), part(authority, 3))
+        told: Json = {
+            "system": system or systems.practitioner(part(authority, 1) or place.run.facility),
+            "value": number,
+        }
+        if kind:
+            table = context.table("IdentifierType")
+            coding = {"system": v2_table("203"), "code": kind}
+            told["type"] = {"coding": [row.coding() if (row := table.get(kind)) else coding]}
+        found.setdefault((told["system"], number), told)
+    return list(found.values())
+
+
+def licence_numbers(place: Place, draft: Draft, paths: Paths) -> list[Json]:
+    """Return the numbers of PLN (PRA-6): what kind each is, and how long it is good."""
+    given = [one for one in place.values(paths[0]) if not one.is_null]
+    return [found for one in given if (found := _licence(one, place, place.run.facility))]
+
+
+def _licence(value: Value, place: Place, facility: str) -> Json | None:
+    if not (number := one_line(part(value, 1))):
+        return None
+    kind, period = kind_of_number(value, place)
+    said = {"type": kind, "system": systems.practitioner(facility), "value": number}
+    return compact(said | {"period": period})
+
+
 def _role(value: Value, context: Context) -> Json | None:
     """Return the code of PRD-1, of table 0286 where it names no other."""
     found = codes.codeable_concept(value, context)
@@ -86,14 +122,9 @@ def _person(place: Place, name_path: Path, number_path: Path, location_path: Pat
     name = people.human_name(value, context) if value else None
     at = place.value(location_path)
     facility = (part(at, 4, 1) if at else "") or place.run.facility
-    numbers: list[Json] = []
     given = [one for one in place.values(number_path) if not one.is_null]
-    for one in given if place.run.by_table else given[:1]:
-        if not (number := one_line(part(one, 1))):
-            continue
-        kind, period = kind_of_number(one, place)
-        said = {"type": kind, "system": systems.practitioner(facility), "value": number}
-        numbers.append(compact(said | {"period": period}) or {})
+    told = given if place.run.by_table else given[:1]
+    numbers = [found for one in told if (found := _licence(one, place, facility))]
     names = name if isinstance(name, list) else [name] if name else []
     parts = compact({"identifier": numbers, "name": names})
     return {"resourceType": "Practitioner"} | parts if parts else None

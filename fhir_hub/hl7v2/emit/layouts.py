@@ -14,7 +14,7 @@ from typing import Any
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
 from fhir_hub.hl7v2.emit.in_force import in_force, listed, none_of
-from fhir_hub.hl7v2.emit.observations import apart, with_members
+from fhir_hub.hl7v2.emit.observations import apart, sub_id, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
 from fhir_hub.hl7v2.emit.spots import Spot
@@ -241,7 +241,7 @@ def _result(
 ) -> Iterator[Spot]:
     """Return OBX and NTE of a result, and those of its components that are results of their own."""
     own, parts = apart(observation, out)
-    yield Spot("OBX", group, {"Observation": own}, fixed, before=before)
+    yield Spot("OBX", group, {"Observation": own}, {**sub_id(own), **fixed}, before=before)
     yield Spot("NTE", notes, {"Observation": own})
     for number, part in parts:
         yield Spot("OBX", group, {"Observation": part}, {"OBX-4": [number]})

@@ -12,10 +12,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from fhir_hub.hl7v2.calls.related import SUB_ID, SUB_ID_PARTS
 from fhir_hub.hl7v2.datatypes.observed import DIASTOLIC, SYSTOLIC, read_pressure
 from fhir_hub.hl7v2.emit import write_quantities
 from fhir_hub.hl7v2.emit.outbound import Outbound, no_issue
 from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.written import Written
 
 Json = dict[str, Any]
 _SHARED = ("status", "category", "subject", "performer", "device", "issued")
@@ -65,6 +67,19 @@ def apart(observation: Json, out: Outbound) -> tuple[Json, list[tuple[str, Json]
         for at, one in enumerate(others, start=1)
     ]
     return own | ({"component": pair} if pair else {}), parts
+
+
+def sub_id(observation: Json) -> dict[str, Written]:
+    """Return OBX-4 of an Observation that says with which it belongs together."""
+    told = [one for one in observation.get("extension", ()) if one.get("url") == SUB_ID]
+    parts = {
+        part.get("url"): next((str(v) for name, v in part.items() if name != "url"), "")
+        for part in (told[0].get("extension", ()) if told else ())
+    }
+    written: Written = [parts.get(name, "") for name in SUB_ID_PARTS]
+    while written and not written[-1]:
+        written.pop()
+    return {"OBX-4": written} if written else {}
 
 
 def repeats(observation: Json, out: Outbound) -> bool:

@@ -1,0 +1,127 @@
+"""Calls for what a segment ties to its order or result: its place in a sequence, whom to ask.
+
+R4 has no element for an order that waits for another (TQ2), for whom to ask about one (CTD), or for
+which results of a report belong together (OBX-4): these are extensions. Numbers of pictures (IPC)
+are the order's.
+
+Spec: HL7v2 chapter 4 (TQ2, IPC), chapter 11 (CTD); https://build.fhir.org/ig/HL7/v2-to-fhir (OG)
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_hub.hl7v2.datatypes import codes, contacts, identifiers, people, places, quantities, texts
+from fhir_hub.hl7v2.datatypes.coding_systems import v2_table
+from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
+from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.path import Path
+from fhir_hub.identity.systems import BASE
+
+Json = dict[str, Any]
+Paths = tuple[Path, ...]
+SUB_ID = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid"
+SUB_ID_PARTS = ("original-sub-identifier", "group", "sequence", "identifier")
+_ORDER = f"{BASE}/StructureDefinition/related-order"
+_CONTACT = f"{BASE}/StructureDefinition/order-contact"
+_UID = "urn:dicom:uid"
+
+
+def sub_id(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the sub-id of a result (OBX-4), by which those that belong together are told."""
+    value = place.value(paths[0])
+    if value is None:
+        return None
+    group, sequence = (quantities.read_decimal(part(value, at)) for at in (2, 3))
+    told = [one_line(part(value, 1)), group, sequence, one_line(part(value, 4))]
+    kinds = ("String", "Decimal", "Decimal", "String")
+    return _extension(SUB_ID, zip(SUB_ID_PARTS, kinds, told, strict=True))
+
+
+def related_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return how an order stands to others (TQ2): which, before or after them, how often."""
+    kind, placers, fillers, group, condition, cycle, interval, repeats, relation = paths
+    context = place.run.context
+    numbers = [("PLAC", one) for one in place.values(placers)]
+    numbers += [("FILL", one) for one in place.values(fillers)]
+    orders = [
+        {"type": draft.resource["resourceType"], "identifier": typed}
+        for kind_of_number, one in numbers
+        if (typed := identifiers.typed(identifiers.ei(one, context), kind_of_number))
+    ]
+    of_group, lasts = place.value(group), place.value(interval)
+    times = place.value(repeats)
+    return _extension(
+        _ORDER,
+        [
+            ("sequence", "CodeableConcept", _of_table(place, kind, "503")),
+            *(("order", "Reference", one) for one in orders),
+            ("group", "Identifier", identifiers.ei(of_group, context) if of_group else None),
+            ("condition", "CodeableConcept", _of_table(place, condition, "504")),
+            ("cycle", "CodeableConcept", _of_table(place, cycle, "505")),
+            ("interval", "Duration", quantities.duration(lasts, context) if lasts else None),
+            ("repeats", "Integer", texts.unsigned_int(times, context) if times else None),
+            ("relationship", "CodeableConcept", _of_table(place, relation, "506")),
+        ],
+    )
+
+
+def order_contact(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return whom to ask about an order (CTD): role, name and phones, address, number."""
+    role, name, address, phones, preferred, number = paths
+    context = place.run.context
+    called, kind = place.value(name), place.value(role)
+    lives, has_number = place.value(address), place.value(number)
+    names = people.human_name(called, context) if called else None
+    first = names[0] if isinstance(names, list) else names
+    telecom: list[Json] = []
+    for value in place.values(phones):
+        found = contacts.contact_point(value, context)
+        telecom += found if isinstance(found, list) else [found] if found else []
+    table = context.table("ContactRole")
+    coded = codes.table_codeable_concept(kind, context, table) if kind else None
+    at = places.address(lives, context) if lives else None
+    return _extension(
+        _CONTACT,
+        [
+            ("role", "CodeableConcept", coded),
+            ("identifier", "Identifier", identifiers.staff(has_number, context))
+            if has_number
+            else ("identifier", "Identifier", None),
+            (
+                "contact",
+                "ContactDetail",
+                compact({"name": (first or {}).get("text", ""), "telecom": telecom}),
+            ),
+            ("address", "Address", at[0] if isinstance(at, list) else at),
+            ("preferred", "CodeableConcept", _of_table(place, preferred, "185")),
+        ],
+    )
+
+
+def imaging_numbers(place: Place, draft: Draft, paths: Paths) -> list[Json]:
+    """Return the numbers of pictures: accession, requested procedure, study, procedure step."""
+    accession, procedure, study, step = (place.value(path) for path in paths)
+    context = place.run.context
+    found: list[Json] = []
+    if accession and (number := identifiers.ei(accession, context)):
+        found.append(identifiers.typed(number, "ACSN") or number)
+    for value, called in ((procedure, "Requested Procedure ID"), (step, "Procedure Step ID")):
+        if value and (number := identifiers.ei(value, context)):
+            found.append({"type": {"text": called}} | number)
+    if study and (uid := one_line(part(study, 1))):
+        found.append({"system": _UID, "value": f"urn:oid:{uid}"})
+    return found
+
+
+def _of_table(place: Place, path: Path, number: str) -> Json | None:
+    """Return the CodeableConcept of a field that HL7 has a table for."""
+    value = place.value(path)
+    found = codes.codeable_concept(value, place.run.context) if value else None
+    if found is None or not value or part(value, 3) or "coding" not in found:
+        return found
+    return found | {"coding": [found["coding"][0] | {"system": v2_table(number)}]}
+
+
+def _extension(url: str, parts: Iterable[tuple[str, str, Any]]) -> Json | None:
+    told = [{"url": name, f"value{kind}": value} for name, kind, value in parts if value]
+    return {"url": url, "extension": told} if told else None
