@@ -72,12 +72,13 @@ class Known(NamedTuple):
     mappings: Mappings
 
 
-def read(settings: Settings) -> Known:
+def read(settings: Settings, definitions: Definitions | None = None) -> Known:
     """Return what a hub of these settings reads, and the organization that runs it.
 
-    Raises `InvalidPackage`, `InvalidSettings`, `InvalidMapping`.
+    `definitions` are those of R4, where they were read already. Raises `InvalidPackage`,
+    `InvalidSettings`, `InvalidMapping`.
     """
-    definitions = load_definitions()
+    definitions = definitions or load_definitions()
     profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
     own = own_organization(settings, Checks(definitions))
     mappings = load_mappings(definitions, settings.mappings_folders, own)

@@ -22,7 +22,7 @@ import httpx
 import parts
 from mongo_server import store_asked_for
 
-from fhir_hub.app import build
+from fhir_hub.app import build, read
 from fhir_hub.hub import Hub
 from fhir_hub.server import Addresses
 from fhir_hub.settings import load_settings
@@ -185,7 +185,8 @@ def _running(load: Path | None, options: Mapping[str, Any]) -> Iterator[Scenario
         stopping.append(lambda: loop.call_soon_threadsafe(stop.set))
         async with open_backend(settings.store) as backend:
             logs = Logs(settings.log_level, "json", StringIO())
-            hub = build(settings, backend, logs, clock=clock)
+            known = read(settings, parts.definitions())
+            hub = build(settings, backend, logs, clock=clock, known=known)
 
             def ready(addresses: Addresses) -> None:
                 started.set_result(ScenarioHub(hub, addresses, clock, loop))

@@ -12,7 +12,7 @@ import httpx
 import parts
 import pytest
 
-from fhir_hub.app import build
+from fhir_hub.app import build, read
 from fhir_hub.clock import Clock, now
 from fhir_hub.hub import Hub
 from fhir_hub.server import Addresses
@@ -59,7 +59,9 @@ async def running(
     stop = asyncio.Event()
     ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
     async with open_backend(settings.store) as backend:
-        hub = build(settings, backend, Logs(settings.log_level, "json", logged), clock=clock)
+        known = read(settings, parts.definitions())
+        logs = Logs(settings.log_level, "json", logged)
+        hub = build(settings, backend, logs, clock=clock, known=known)
         ended = asyncio.create_task(hub.run(stop, ready.set_result, load))
         await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
