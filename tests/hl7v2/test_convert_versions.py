@@ -163,6 +163,12 @@ ORDERED = "ORC|NW|P1^CPOE|F1^LAB|G1^CPOE||||P0&CPOE^F0&LAB"
         ("ORM^O01", [ORDERED, "RXO|M1^药^L|1||g"], "ORC-8.2.1", "P0&CPOE^F0&LAB"),
         ("RDE^O11", [ORDERED, "RXE|^QD|M1^药^L|1||g||||||||||RX9"], "RXE-15", "RX9"),
         ("ORM^O01", [ORDERED, "OBR|1|||A^a^L", f"{ALONE}E1^录入"], "ORC-10.1", "E1^录入"),
+        (
+            "RDE^O11",
+            [f"{ORDERED}||||D1^李", f"RXE|^QD|M1^药^L|1||g{'|' * 8}DEA7"],
+            "RXE-13",
+            "DEA7",
+        ),
         ("MDM^T02", ["TXA|1|CN|TX|||||||||D1||P1^A|F1^B"], "TXA-15.1", "F1^B"),
     ],
 )

@@ -52,6 +52,8 @@ def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return who ordered: ORC-12, else OBR-16, in the name of ORC-21, with addresses and phones."""
     who, facility, address, phone, own_address, *others = paths
     said = [value for path in (who, *others) if (value := place.value(path))]
+    if len(said) > 1 and not place.run.by_table:
+        _keep_others(place, said[0], others)
     person = made("Practitioner", said[0] if said else None, place)
     institution = made("Organization", place.value(facility), place)
     if institution:
@@ -63,6 +65,19 @@ def requester(place: Place, draft: Draft, paths: Paths) -> Json | None:
     if person and (home := made("Address", place.value(own_address), place)):
         person |= {"address": [home]}
     return _role(place, person, institution)
+
+
+def _keep_others(place: Place, first: Value, others: list[Path]) -> None:
+    """Have each field kept that numbers somebody else than who is taken: one alone orders in R4.
+
+    Who stands in OBR-16 beside is told by a row of its own.
+    """
+    for path in [one for one in others if one.segment != "OBR"]:
+        value = place.value(path)
+        here = path.segment == place.segment.name
+        segment = place.segment if here else place.node.nearest(path.segment)
+        if value and segment and part(value, 1) != part(first, 1):
+            place.run.keep(segment, path.field)
 
 
 def reached(place: Place, address: Path, phone: Path) -> Json:
