@@ -100,9 +100,13 @@ class Telling:
             return laid
         converted = unlisted(converted, later.lists)
         known = Known()
-        if stored["resourceType"] == "Patient" or patients_of(stored):
+        if key[0] == "Patient" or (patients_of(stored) and not self._answers(key)):
             known = await self.later.known(key, stamp)
         return self._laid_late(stored, converted, known)
+
+    def _answers(self, key: Key) -> bool:
+        """Say whether the message answers an order: whether that ends it all its results say."""
+        return key[0] == "ServiceRequest" and self.teller.message_type in ("ORU", "OUL")
 
     def _laid_newly(self, stored: Resource, converted: Converted, first: int) -> Resource | None:
         digest = digest_of(stored, converted, self.teller, self.day)
