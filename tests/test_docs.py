@@ -309,7 +309,7 @@ def test_every_line_of_the_log_is_documented_and_no_other():
                 continue
             name = ast.unparse(call.func)
             texts = {one.value for one in ast.walk(call.args[0]) if isinstance(one, ast.Constant)}
-            if re.search(r"((^|[._])logs?(\.(debug|info|warning|error))?|^warn)$", name):
+            if re.search(r"((^|[._])log(s|_refused)?(\.(debug|info|warning|error))?|^warn)$", name):
                 told |= texts
             elif name == "Note" and path.parent.name == "meaning":  # of what a message said
                 told |= {f"message_{text}" for text in texts}
