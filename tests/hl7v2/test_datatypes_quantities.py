@@ -149,7 +149,7 @@ def test_a_number_is_a_quantity(data_type, raw, unit, value, comparator, code):
         ("SN", "<>^1^:^8", "", "String", "<>1:8"),
         ("SN", "^3^-^1", "", "String", "3-1"),
         ("XPN", "沈^桂芳", "", "String", "沈桂芳"),
-        ("XCN", "D1^戴^慧", "", "String", "戴慧"),
+        ("XCN", "D1^戴^慧", "", "String", "戴慧 (D1)"),
         ("TS", "2025031408", "", "DateTime", "2025-03-14T08:00:00+08:00"),
         ("DT", "20250314", "", "DateTime", "2025-03-14"),
         ("TM", "0810", "", "Time", "08:10:00"),
@@ -162,6 +162,9 @@ def test_a_number_is_a_quantity(data_type, raw, unit, value, comparator, code):
         ("ST", "3-5", "", "String", "3-5"),
         ("ST", "5-3", "/HP", "String", "5-3"),
         ("ST", "3分", "", "String", "3分"),  # minutes, or points of a score
+        ("ST", "7/10", "", "String", "7/10"),  # so many points of ten: UCUM's /10 is a tenth
+        ("ST", "12 / 24", "", "String", "12 / 24"),
+        ("ST", "3/V", "", "String", "3/V"),
         ("ST", "2010年", "", "String", "2010年"),
         ("ST", "2度", "", "String", "2度"),
         ("ST", "2A", "", "String", "2A"),

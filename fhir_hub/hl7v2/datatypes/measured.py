@@ -25,6 +25,7 @@ _WITH_VERDICT = re.compile(r"([^()]{1,30}?)\s*\(\s*([^()]{1,8}?)\s*\)")
 _ENDS = re.compile(rf"({_NUMBER})\s*(?:-{{1,2}}|~|～|—|–)\s*({_NUMBER})", re.ASCII)
 _NOT_OF_NUMBER = re.compile(r"[^\s<>=≤≥＜＞+\-.,\d]")
 _BEGINNINGS = "<>≤≥＜＞+-"
+_OF_SO_MANY = re.compile(r"/\s*(?:\d.*|[A-KM-Z])", re.ASCII)  # points (`7/10`), a grade (`3/V`)
 # what counts things, and what may be a date, an angle, a grade or points of a score
 _NO_UNITS = frozenset("分时日月年度次级期型步") | {"in", "IN", "In"}
 
@@ -55,7 +56,7 @@ def with_unit(text: str, unit: Unit) -> Measured | None:
         )
         return Measured(*found, unit) if is_same else None
     code = units.code_told(beside)
-    if not code or code.startswith("{") or beside in _NO_UNITS:
+    if not code or code.startswith("{") or beside in _NO_UNITS or _OF_SO_MANY.fullmatch(beside):
         return None
     if len(beside) == 1 and beside.isascii() and beside != "%":
         return None  # `2A` and `3c` are grades
