@@ -71,11 +71,17 @@ async def is_news(
     desk: Desk,
 ) -> bool:
     """Say whether a change is to be told for itself; `others` are his candidates of its commit."""
+    kind = change.resource_type
     if not await _is_changed(change, content, desk):
         return False
-    if change.is_deleted:
-        return True  # another message of her cannot say that it was the last of its kind
     address = _owner(content)
+    if change.is_deleted:  # another message of her cannot say that it was the last of its kind
+        alike = (one for one in others if one.is_deleted and one.resource_type == kind)
+        first = next(alike, change)
+        held = await desk.content(first) if first.sequence < change.sequence else None
+        if held is None or _owner(held) != address:
+            return True
+        return not await _is_changed(first, held, desk)
     near = [one for one in others if may_name(one, address)]
     visits = [one for one in near if one.resource_type == "Encounter"]
     events = [event for one in visits if (event := await _told(one, address, partner, desk))]

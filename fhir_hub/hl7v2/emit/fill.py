@@ -211,9 +211,12 @@ class _Run:
 
     def write(self, ways: Sequence[Way]) -> bool:
         """Run the rows; return whether one of them wrote something."""
+        by_table = {way.key for way in ways if way.row.table}
         for way in ways:
             if way.row.value is not None and not way.decorates:
-                self._constant(way)
+                # what a code means only where another field is empty a table says outright
+                if way.key not in by_table or all(wanted for _, wanted in way.asked.present):
+                    self._constant(way)
             elif way.row.call == "facility_performer":
                 self._implied(way)
         codes = self._codes(ways)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.alike import marks
+from fhir_hub.hl7v2.alike import are_alike
 from fhir_hub.hl7v2.meaning.teller import stamps_of
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, patients_of
@@ -52,7 +52,7 @@ async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters) -> N
             held = [fhirjson.loads(one.content) for one in found]
             written[kind] = [one for one in held if not stamps_of(one)]
         for one in written[kind]:
-            if marks(one) & marks(thing.resource) and Key(kind[0], one["id"]) not in taken:
+            if are_alike(one, thing.resource) and Key(kind[0], one["id"]) not in taken:
                 taken.add(Key(kind[0], one["id"]))
                 thing.found(one)
                 break

@@ -103,6 +103,24 @@ async def test_several_changes_of_one_step_are_told_once(client, delivering, pee
     assert "2020" in "".join(lines(visit, "AL1"))
 
 
+async def test_several_that_are_deleted_in_one_step_are_told_once(client, delivering, peer, clock):
+    async with delivering(his=partner(peer, sends=WANTED)):
+        await write(client, PATIENT, ALLERGY, OTHER)
+        await peer.messages(1)
+        clock.tick()
+        gone = [
+            {"request": {"method": "DELETE", "url": f"AllergyIntolerance/{n}"}}
+            for n in ("y1", "y2")
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": gone}
+        assert (await client.post("", json=bundle)).status_code == 200
+        clock.tick()
+        await write(client, PATIENT | {"birthDate": "1953-04-12"})
+        told = await peer.messages(3)
+
+    assert [lines(one, "AL1") for one in told[1:]] == [['AL1|1|""|""|""|""|""'], []]
+
+
 async def test_what_changes_with_a_visit_whose_message_has_no_room_for_it_is_told_beside(
     client, delivering, peer, clock
 ):

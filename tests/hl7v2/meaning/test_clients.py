@@ -55,6 +55,25 @@ async def test_what_a_client_wrote_is_what_a_message_tells(
     assert element in found
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (COVER | {"type": {"text": "商业保险"}}, IN1),
+        (KIN | {"relationship": [{"text": "父亲"}]}, NK1),
+        (ALLERGY | {"code": ALLERGY["code"] | {"text": "芒果"}}, AL1),
+    ],
+)
+async def test_what_has_a_name_in_common_and_is_another_is_not_overwritten(
+    say, client, every, written, told
+):
+    for one in (PATIENT, written):
+        await client.put(f"{one['resourceType']}/{one['id']}", json=one)
+
+    await say("ADT^A31", "1000", person(), told)
+
+    assert len(await every(written["resourceType"])) == 2
+
+
 async def test_what_another_sender_told_and_what_is_another_is_not_it(say, client, every):
     for one in (PATIENT, ALLERGY):
         await client.put(f"{one['resourceType']}/{one['id']}", json=one)
