@@ -92,6 +92,7 @@ app.add_typer(messages.app, name="messages", epilog=f"Example: {messages.EXAMPLE
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
     collect_rarely()
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -103,6 +104,17 @@ def main() -> None:
     except Exception as error:
         _tell(error)
         sys.exit(EXIT_FAILED)
+
+
+def _open_streams() -> None:
+    """Open what the shell closed (`>&-`): what is written there goes nowhere, as it asked.
+
+    Else a database or a connection would have the number of standard output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  it stays
 
 
 def _tell(error: Exception) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from fhir_hub.cli.say import count, fail, progress, read, refuse, say
+from fhir_hub.cli.say import count, fail, progress, read, refuse, require, say
 
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.reports.trial import Trial
@@ -35,7 +35,9 @@ class Command(TyperCommand):
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="A message file; with --dir: IN OUT."),
+        typer.Argument(
+            metavar="FILE", help="A message file, - for standard input; with --dir: IN OUT."
+        ),
     ],
     is_folder: Annotated[
         bool,
@@ -70,8 +72,7 @@ def command(
         return
     if len(paths) != 1 or paths[0].is_dir():
         refuse("convert takes one file; a folder needs --dir IN OUT / 目录请使用 --dir")
-    if not paths[0].exists():
-        refuse(f"{paths[0]}: no such file / 没有该文件")
+    require(paths)
     _convert_file(paths[0], _converter(sender, config, report), report)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhir_hub.cli.say import fail, read, refuse, say
+from fhir_hub.cli.say import fail, read, refuse, require, say
 
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.emit.emit import Emitted, Receiver
@@ -41,8 +41,7 @@ def command(
     ] = None,
 ) -> None:
     """Print the HL7v2 message of FHIR resources. 由 FHIR 资源生成 HL7v2 消息。"""
-    if not file.is_file():
-        refuse(f"{file}: no such file / 没有该文件")
+    require([file])
     from fhir_hub.errors import FhirError
     from fhir_hub.hl7v2.emit.emit import Receiver
 

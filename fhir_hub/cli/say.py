@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -42,18 +43,35 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def is_standard_input(file: Path) -> bool:
+    """Say whether a file is `-`, as which standard input is named."""
+    return str(file) == "-"
+
+
+def require(files: Iterable[Path], *, may_be_folders: bool = False) -> None:
+    """End with exit code 2 if one of the files is not there; standard input (`-`) always is."""
+    for file in files:
+        if is_standard_input(file):
+            continue
+        if not file.exists():
+            refuse(f"{file}: no such file / 没有该文件")
+        if file.is_dir() and not may_be_folders:
+            refuse(f"{file}: it is a folder / 它是目录")
+
+
 def read(file: Path) -> bytes:
-    """Return a file's bytes; ends with exit code 1 if it cannot be read."""
+    """Return a file's bytes, of `-` standard input's; exit code 1 if it cannot be read."""
     try:
-        return file.read_bytes()
+        return sys.stdin.buffer.read() if is_standard_input(file) else file.read_bytes()
     except OSError as error:
         fail(f"{file}: {error.strerror} / 无法读取文件")
 
 
 def pieces(file: Path) -> Iterator[bytes]:
-    """Yield a file's bytes a megabyte at a time; ends with exit code 1 if it cannot be read."""
+    """Yield what `read` returns a megabyte at a time; exit code 1 if it cannot be read."""
     try:
-        with file.open("rb") as opened:
+        own = nullcontext(sys.stdin.buffer) if is_standard_input(file) else file.open("rb")
+        with own as opened:
             while piece := opened.read(1 << 20):
                 yield piece
     except OSError as error:

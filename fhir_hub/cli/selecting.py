@@ -6,10 +6,13 @@ runs it each name is an option of its own.
 
 import inspect
 from collections.abc import Callable
+from datetime import UTC
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
+
+from fhir_hub.cli.say import in_both, refuse
 
 _HELP = {
     "state": "Such as failed or dead; several with commas.",
@@ -31,6 +34,8 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(**given: Any) -> Any:
         asked = {name: given.pop(name) for name in _HELP}
         said = {name: value for name, value in asked.items() if value is not None}
+        if said:
+            _require_readable(said)
         return command(asked=said, **given)
 
     options = [_option(name, told) for name, told in _HELP.items()]
@@ -40,6 +45,17 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
         parameters += options if one.name == "asked" else [one]
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it
     return run
+
+
+def _require_readable(asked: dict[str, str]) -> None:
+    """End the command with exit code 2 if what is asked cannot be read."""
+    from fhir_hub.errors import InvalidParameter
+    from fhir_hub.hl7v2.journal.asked import read_selection
+
+    try:
+        read_selection(asked, UTC)  # whatever the zone of the hub's settings is
+    except InvalidParameter as error:
+        refuse(in_both(f"--{str(error).replace('_', '-', 1)}", error.title[1]))
 
 
 def _option(name: str, told: str) -> inspect.Parameter:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fhir_hub.cli.say import count, fail, pieces, refuse, say
+from fhir_hub.cli.say import count, fail, pieces, refuse, require, say
 
 EXAMPLE = "fhir-hub send examples/messages/*.hl7 --to mllp://127.0.0.1:2575"
 _ADDRESS = re.compile(r"mllp(s?)://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
@@ -45,9 +45,7 @@ Key = Annotated[
 def command(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE…", exists=True, dir_okay=False, help="Files of one message or many."
-        ),
+        typer.Argument(metavar="FILE…", help="Files of one message or many, - for standard input."),
     ],
     to: Annotated[
         str,
@@ -64,6 +62,7 @@ def command(
     tls_key: Key = None,
 ) -> None:
     """Send HL7v2 messages over MLLP; exit code 1 if one is not accepted. 发送 HL7v2 消息。"""
+    require(files)
     match = _ADDRESS.fullmatch(to)
     if not match or not 0 < int(match[3]) < 65536:
         refuse("--to: write mllp://HOST:PORT, such as mllp://127.0.0.1:2575 / 地址格式有误")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhir_hub.cli.say import count, progress, read, refuse
+from fhir_hub.cli.say import count, progress, read, refuse, require
 
 if TYPE_CHECKING:
     from fhir_hub.errors import Issue
@@ -22,8 +22,8 @@ def command(
         list[Path],
         typer.Argument(
             metavar="FILE…",
-            exists=True,
-            help="JSON or XML of a resource or a Bundle, NDJSON (a resource a line), or a folder.",
+            help="JSON or XML of a resource or a Bundle, NDJSON (a resource a line), or a folder; "
+            "- for standard input.",
         ),
     ],
     profile: Annotated[
@@ -41,6 +41,7 @@ def command(
     ] = False,
 ) -> None:
     """Check resources and print every issue; exit code 1 if one is an error. 校验资源。"""
+    require(files, may_be_folders=True)
     from fhir_hub.r4.definitions import load_definitions
 
     definitions = load_definitions()

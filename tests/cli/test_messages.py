@@ -193,23 +193,30 @@ def test_a_message_may_rest_and_old_ones_are_removed(run, store, monkeypatch):
     assert (shown.code, shown.out, "not kept any more" in shown.err) == (1, "", True)
 
 
+@pytest.mark.parametrize("command", ["messages", "replay"])
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("messages", "--state", "lost"), "state: one of received"),
-        (("messages", "--state", "faild"), "; did you mean failed?"),
-        (("messages", "--since", "2025", "--until", "2024"), "until: no message came before it"),
-        (("messages", "--links", "Patient"), "links: write"),
-        (("messages", "--links", "Pateint/1"), "no resource type of R4; did you mean Patient?"),
-        (("messages", "--since", "yesterday"), "since: not a date"),
-        (("messages", "show", "99"), "no message has the number 99"),
+        (("--state", "lost"), "--state: one of received"),
+        (("--state", "faild"), "; did you mean failed? / "),
+        (("--since", "2025", "--until", "2024"), "--until: no message came before it"),
+        (("--links", "Patient"), "--links: write"),
+        (("--links", "Pateint/1"), "no resource type of R4; did you mean Patient?"),
+        (("--since", "yesterday"), "--since: not a date"),
     ],
 )
-def test_what_is_wrong_is_said(run, store, arguments, told):
-    ended = run(*arguments, "--store", store)
+def test_a_selection_that_cannot_be_read_is_wrong_usage(run, store, command, arguments, told):
+    ended = run(command, *arguments, "--store", store)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+
+
+def test_a_number_that_no_message_has_is_told(run, store):
+    ended = run("messages", "show", "99", "--store", store)
 
     assert ended.code == 1
-    assert told in ended.err
+    assert "no message has the number 99" in ended.err
 
 
 def test_wrong_usage_ends_with_2_and_a_missing_file_with_1(run, tmp_path):

@@ -63,3 +63,30 @@ def test_a_pipe_that_nobody_reads_ends_a_command_in_silence(run, first, monkeypa
         ended = run(*(str(first) if one == "{first}" else one for one in arguments))
 
     assert (ended.code, ended.err) == (1, "")
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
+def test_a_stream_that_the_shell_closed_is_none_that_is_missed(run, first, monkeypatch, closed):
+    monkeypatch.setattr(sys, closed, None)
+    ended = run("convert", first)
+    getattr(sys, closed).close()
+
+    assert (ended.code, ended.err) == (0, "")
+    assert bool(ended.out) is (closed != "stdout")
+
+
+def test_a_dash_is_standard_input(run, first, monkeypatch, tmp_path):
+    def piped(content, *arguments):
+        (tmp_path / "piped").write_bytes(content)
+        with (tmp_path / "piped").open() as opened:
+            monkeypatch.setattr(sys, "stdin", opened)
+            return run(*arguments)
+
+    bundle = piped(first.read_bytes(), "convert", "-").out
+    assert bundle == run("convert", first).out
+    assert piped(bundle.encode(), "validate", "-").out.endswith("\n1 resource: 1 valid, 0 not\n")
+    emitted = piped(bundle.encode(), "emit", "-")
+    assert "\rPID|1|" in emitted.out
+    ended = piped(emitted.out.encode(), "send", "-", "--to", "mllp://127.0.0.1:1")
+    assert (ended.code, "nobody answers" in ended.err) == (1, True)
+    assert piped(b"", "convert", "-").code == 1

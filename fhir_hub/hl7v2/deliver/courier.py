@@ -358,8 +358,9 @@ class Courier:
 
     def _log_dead(self, control_id: str, dead: Dead | None) -> None:
         if dead is not None:
-            code, name = dead.ack_code, self._given.name
-            self._given.log("message_dead", partner=name, control_id=control_id, ack_code=code)
+            said = {"ack_code": dead.ack_code, "reason": dead.error_code}
+            name = self._given.name
+            self._given.log("message_dead", partner=name, control_id=control_id, **said)
 
     async def _persist(
         self, work: Callable[[], Awaitable[None]], *, is_needed: bool = False

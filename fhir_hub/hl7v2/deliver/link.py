@@ -33,6 +33,9 @@ _PIECE = 1 << 16
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
 _CODES = (*ACCEPTED, *REFUSED, "AE", "CE")
 _ERROR_CODE = re.compile(r"[A-Za-z0-9.-]{1,10}", re.ASCII)
+_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+_NO_ERROR = ("I", "W")  # of ERR-4: what is said beside
 
 
 class NoAnswer(Exception):
@@ -44,7 +47,11 @@ class NoAnswer(Exception):
 
 
 class Answer(NamedTuple):
-    """MSA-1 (`unknown` if it is no code of table 0008), MSA-2, and ERR's code of table 0357."""
+    """MSA-1 (`unknown` if it is no code of table 0008), MSA-2, and what ERR says in codes.
+
+    That is its code of table 0357 with the place, as far as it names one: `101 PID-3`. What it says
+    in words may hold patient data.
+    """
 
     ack_code: str
     control_id: str
@@ -58,13 +65,26 @@ def read_answer(raw: bytes) -> Answer:
     acknowledgment = message.first("MSA")
     if acknowledgment is None:
         return Answer("", "")
-    error = message.first("ERR")
-    code = (error.value(3) or error.value(1, 4)) if error is not None else ""
     ack_code = acknowledgment.value(1).strip().upper()
     if ack_code and ack_code not in _CODES:
         ack_code = "unknown"  # it may be anything, and is logged
-    is_code = _ERROR_CODE.fullmatch(code) is not None
-    return Answer(ack_code, acknowledgment.value(2).strip(), code if is_code else "")
+    errors = (_error(one) for one in message.all("ERR") if one.value(4) not in _NO_ERROR)
+    return Answer(ack_code, acknowledgment.value(2).strip(), next(filter(None, errors), ""))
+
+
+def _error(error: er7.Segment) -> str:
+    """Return the code of an ERR and its place: ERR-3 and ERR-2, before 2.5 both are in ERR-1."""
+    code = error.value(3) or error.value(1, 4)
+    at = (2, 1, 2, 3, 5) if error.value(2) else (1, 1, 2, 3, 0)
+    segment, sequence, field, component = (error.value(at[0], one) if one else "" for one in at[1:])
+    place = ""
+    if _SEGMENT.fullmatch(segment):
+        is_later = sequence != "1" and _NUMBER.fullmatch(sequence)
+        place = f"{segment}[{sequence}]" if is_later else segment
+        if _NUMBER.fullmatch(field):
+            place += f"-{field}"
+            place += f".{component}" if _NUMBER.fullmatch(component) else ""
+    return " ".join(filter(None, (code if _ERROR_CODE.fullmatch(code) else "", place)))
 
 
 class Link:

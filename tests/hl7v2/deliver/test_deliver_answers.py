@@ -130,6 +130,37 @@ async def test_what_says_nothing_of_the_message_is_no_answer(client, delivering,
 
 
 @pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (
+            "ERR||PID^1^3^1^4|101^Required field missing^HL70357|E||||no number of 沈桂芳",
+            "101 PID-3.4",
+        ),
+        ("ERR||OBX^2^5|102|E", "102 OBX[2]-5"),
+        ("ERR|PV1^1^44^103&Table value not found&HL70357", "103 PV1-44"),
+        ("ERR|||204", "204"),
+        ("ERR||PID^1^11|0|W\rERR||PID^1^8|103|E", "103 PID-8"),
+        ("ERR||沈桂芳^1^5|沈桂芳|E||||310229195304129989", ""),
+    ],
+)
+async def test_why_he_refused_is_told_in_codes_and_by_the_place(
+    client, delivering, store, logged, error, known
+):
+    raw = f"{MSH}\rMSA|AR|%s|沈桂芳\r{error}\r"
+    peer = Writing(lambda number, at: [block((raw % number).encode())])
+    await peer.start()
+
+    async with delivering(his=partner(peer)):
+        await put(client, patient(1))
+        await peer.messages(1)
+    await peer.stop()
+
+    (dead,) = await dead_messages(store)
+    assert (dead.ack_code, dead.error_code) == ("AR", known)
+    assert [line["reason"] for event, line in logged if event == "message_dead"] == [known]
+
+
+@pytest.mark.parametrize(
     ("code", "count", "known"),
     [("CR", 1, "CR"), ("CE", 2, "CE"), ("沈桂芳", 2, "unknown"), ("A" * 9000, 2, "unknown")],
 )
