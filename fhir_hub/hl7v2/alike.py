@@ -1,4 +1,4 @@
-"""When two records of one person tell the same fact: the same allergen, relative or cover.
+"""When two records of one person tell the same fact: the same allergen, code, relative, cover.
 
 AL1, NK1 and IN1 seldom have a number. A list of what there is names each once, so of records that
 say the same one is told; and what a client of the API wrote is known again when it comes back. What
@@ -31,11 +31,11 @@ def are_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _marks(resource: Mapping[str, Any]) -> frozenset[str]:
     """Return what names the fact that a record tells.
 
-    Of an allergy that is its substance, of a relative the name, of a cover its number. Nothing
-    names another record.
+    Of an allergy that is its substance, of a result its code, of a relative the name, of a
+    cover its number. Nothing names another record.
     """
     kind = resource["resourceType"]
-    if kind == "AllergyIntolerance":
+    if kind in ("AllergyIntolerance", "Observation"):
         code = resource.get("code", {})
         codings = (one for one in code.get("coding", ()) if one.get("code"))
         told = {f"{systems.canonical(one.get('system', ''))}|{one['code']}" for one in codings}

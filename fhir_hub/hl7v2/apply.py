@@ -185,6 +185,9 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         near = _near(resource, by_number, by_id) if len(known) > 1 else known
         candidates = [one for one in near if not doubles.shows_anothers_card(resource, one)]
         decision = match.decide(resource, candidates, survivors)
+        if decision.patient is None and await clients.find_patient(unit, thing):
+            _hold_active(unit, thing.logical_id)
+            continue
         if decision.patient is None:
             await _find_described(unit, thing, resource)
             numbers_moved.find_holder(thing, resource, patients)

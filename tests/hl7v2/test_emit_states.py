@@ -201,6 +201,33 @@ def test_kin_whom_two_sources_told_alike_are_told_once():
     assert len(segments(emitted, "NK1")) == 1
 
 
+@pytest.mark.parametrize("more", [[], [{"name": {"text": "陆建国"}}]])
+def test_a_relative_who_is_none_any_more_is_no_contact_either(more):
+    one = {"resourceType": "RelatedPerson", "id": "k1", "active": False}
+    one |= {"patient": {"reference": "Patient/p1"}, "name": [{"text": "沈晓明"}]}
+    her = PATIENT | {"contact": [{"name": {"family": "沈", "given": ["晓明"]}}, *more]}
+
+    emitted = emit_parts.written(given(her, one))
+
+    (told,) = segments(emitted, "NK1")
+    assert told[2] == ("陆建国" if more else '""')
+
+
+def test_an_allergy_is_told_once_and_by_the_substance_of_its_reaction():
+    one = {"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/p1"}}
+    older, newer = (
+        one
+        | {"id": day, "meta": {"lastUpdated": day}, "code": {"text": "花生"}, "onsetString": day}
+        for day in ("2025-01-01", "2025-01-02")
+    )
+    reacted = one | {"id": "y3", "reaction": [{"substance": {"text": "青霉素"}}]}
+
+    emitted = emit_parts.written(given(PATIENT, newer, older, reacted, one | {"id": "y4"}))
+
+    assert [told[3] for told in segments(emitted, "AL1")] == ["^花生", "^青霉素"]
+    assert any("allergy" in issue for issue in emitted.issues)
+
+
 def test_the_copy_of_a_result_in_a_referral_has_the_number_that_the_result_alone_has():
     order = {"resourceType": "ServiceRequest", "id": "s1", "status": "active", "intent": "order"}
     order |= {"subject": RESULT["subject"], "supportingInfo": [{"reference": "Observation/o1"}]}

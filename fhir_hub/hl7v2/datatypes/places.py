@@ -110,6 +110,12 @@ def _division(code: str, name: str) -> list[Json]:
     return [{"url": DIVISION, "valueCoding": coding}]
 
 
+def address_text(address: Json) -> str:
+    """Return the text that an Address without one has by its parts; none of one without Chinese."""
+    names_of = [str(address.get(name, "")) for name in ("state", "city", "district")]
+    return _text(*names_of, [str(one) for one in address.get("line", ()) if one])
+
+
 def _text(state: str, city: str, district: str, lines: list[str]) -> str:
     pieces = [state, city if city != state else "", district, *lines]
     text = "".join(pieces)

@@ -318,7 +318,9 @@ def _is_at(reference: Any, partner: PartnerSettings, resources: Resources) -> bo
 
 async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:
     subject = content.get("subject", {})
-    resources = await desk.gather(content, *await kin.kin(subject.get("reference", ""), desk))
+    hers = await kin.kin(subject.get("reference", ""), desk)
+    found = await kin.diagnoses(f"Encounter/{change.logical_id}", desk)
+    resources = await desk.gather(content, *hers, *found)
     patient = resources.resolve(subject)
     if patient is None:
         return None

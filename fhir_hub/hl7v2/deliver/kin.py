@@ -47,6 +47,14 @@ async def kin(address: str, desk: Desk, kinds: Sequence[str] = tuple(_ELEMENTS))
     ]
 
 
+async def diagnoses(visit: str, desk: Desk) -> list[Json]:
+    """Return the Conditions that name a visit (`Encounter/1`) as theirs."""
+    return [
+        fhirjson.loads(one.content)
+        for one in await desk.find("Condition", f"encounter={visit}", _MOST)
+    ]
+
+
 async def person_of(content: Json, desk: Desk) -> tuple[Stored, Json] | None:
     """Return whose something is, as she is now; None of who is not in use, or not known."""
     address = _owner(content)

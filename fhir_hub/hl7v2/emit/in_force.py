@@ -69,6 +69,12 @@ def _says(code: Json) -> bool:
     )
 
 
+def is_wrong(diagnosis: Json) -> bool:
+    """Say whether a Condition was refuted, entered in error, or listed no more by who told it."""
+    is_refuted = _codes(diagnosis, "verificationStatus") & set(_OVER["verificationStatus"])
+    return bool(is_refuted) or "inactive" in _codes(diagnosis, "clinicalStatus")
+
+
 def _is_over(one: Json) -> bool:
     kind = one["resourceType"]
     if kind == "AllergyIntolerance":

@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
-from fhir_hub.hl7v2.emit.in_force import in_force, listed, none_of
+from fhir_hub.hl7v2.emit.in_force import in_force, is_wrong, listed, none_of
 from fhir_hub.hl7v2.emit.observations import apart, sub_id, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
@@ -53,14 +53,19 @@ def person(
     if patient is None:
         return
     yield from _who(patient, group, account)
-    related = in_force(resources.referring("RelatedPerson", "patient", patient))
-    for one in related:
+    related = resources.referring("RelatedPerson", "patient", patient)
+    for one in in_force(related):
         yield Spot("NK1", group, {"RelatedPerson": one})
-    named = {_called(name) for one in related for name in one.get("name", ())}
-    others = [one for one in patient.get("contact", ()) if _called(one.get("name")) not in named]
+    others = _others(patient, related)
     if others and with_contacts:
         named_by = {"Patient": {**patient, "contact": others}}
         yield Spot("NK1", group, named_by, is_extract=True)
+
+
+def _others(patient: Json, related: Sequence[Json]) -> list[Json]:
+    """Return the contacts whom no relative names, also not one who is none any more."""
+    named = {_called(name) for one in related for name in one.get("name", ())}
+    return [one for one in patient.get("contact", ()) if _called(one.get("name")) not in named]
 
 
 def _who(patient: Json, group: str, account: Json | None = None) -> Iterator[Spot]:
@@ -137,7 +142,7 @@ def registration(
     else:
         yield from person(patient, "", resources, account)
         related = resources.referring("RelatedPerson", "patient", patient)
-        if related and not in_force(related) and not patient.get("contact"):
+        if related and not in_force(related) and not _others(patient, related):
             yield none_of("NK1", "", out)
     yield from visit(encounter, "", out, is_demanded=True)
     if event in _SHORT:
@@ -165,7 +170,7 @@ def _diagnoses(resources: Resources, patient: Json, encounter: Json | None) -> l
     named = [one.get("condition") for one in encounter.get("diagnosis", ())]
     own = {id(one) for one in resources.resolved(named)}
     own |= {id(one) for one in resources.referring("Condition", "encounter", encounter)}
-    return [one for one in found if id(one) in own]
+    return [one for one in found if id(one) in own and not is_wrong(one)]
 
 
 def merge(survivor: Json, merged: Sequence[Json]) -> Iterator[Spot]:
@@ -382,5 +387,6 @@ def answer(resources: Resources, task: Json, out: Outbound) -> Iterator[Spot]:
         yield Spot("PRD", "PROVIDER_CONTACT", {}, fixed)
     else:
         yield Spot("PRD", "PROVIDER_CONTACT", {"Task": task}, {"PRD-1": ["RT"]})
-    yield from person(subject(task.get("for"), out, is_demanded=True), "", resources)
+    if (patient := subject(task.get("for"), out, is_demanded=True)) is not None:
+        yield from _who(patient, "")  # her relatives would be told as facts of who answers
     yield Spot("NTE", "", {"Task": task})

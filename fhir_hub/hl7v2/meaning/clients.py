@@ -1,22 +1,24 @@
-"""What clients of the API wrote of a person is known again when a message tells it.
+"""What clients of the API wrote is known again when a message tells it: it does not become two.
 
-An allergy, a relative or a cover that nobody told by a message has no key by which a message
-could find it. A partner who was told of it tells it again one day, with what changed there; without
-this there would be two, and one more at each change on either side. It is found by what it is of
-(`alike.py`); what a message told is found by its key alone, for each institution has facts of
-its own.
+A partner who was told of it tells it again one day, with what changed there. What has no number
+was told by its id in the hub (`a1^FHIRHUB`), and is found by that. An allergy, a relative or a
+cover has no number in a message: it is found by what it is of (`alike.py`), a result by its report
+and its code. So is only what nobody told by a message: that has a key, for each institution has
+facts of its own.
 
 Spec: docs/outbound.md; HL7v2 chapter 2, 2.10.4
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.alike import are_alike
+from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.teller import stamps_of
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, patients_of
+from fhir_hub.identity import match, systems
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is
@@ -26,33 +28,111 @@ from fhir_hub.store.base import Key
 _OWNERS: Mapping[str, str] = MappingProxyType(
     {"AllergyIntolerance": "patient", "Coverage": "beneficiary", "RelatedPerson": "patient"}
 )
+_OWN = systems.authority_system("FHIRHUB")
+
+
+async def find_patient(unit: Unit, thing: Thing) -> bool:
+    """Have a patient found by her id in the hub, if nothing told of her denies it."""
+    for logical_id in _own_ids(thing):
+        known = await _written(unit, "Patient", logical_id)
+        if known is None or match.survivor_id(known) or known.get("active") is False:
+            continue
+        if numbers_moved.may_be(thing.resource, known):
+            thing.found(known)
+            return True
+    return False
 
 
 async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters) -> None:
     """Have what no key finds found among what clients wrote of the same person."""
-    sought = [one for one in things if one.resource_type in _OWNERS and not one.logical_id]
-    if not sought:
+    left = [one for one in things if not one.logical_id and not one.is_anothers]
+    if not left:
         return
-    taken = {one.key for one in things if one.logical_id}
     known = {
         url: one.address
         for one in things
         if one.resource_type == "Patient" and one.stored
         for url in one.full_urls
     }
-    written: dict[tuple[str, str], list[Resource]] = {}
-    for thing in sought:
-        owner = next((known[url] for url in patients_of(thing.resource) if url in known), "")
-        if not owner or thing.is_anothers:
+    for thing in left:
+        for logical_id in _own_ids(thing) if thing.resource_type != "Patient" else ():
+            stored = await _written(unit, thing.resource_type, logical_id)
+            if stored is not None and _is_same_patients(stored, thing, known):
+                thing.found(stored)
+                break
+    await _find_results(unit, things, known)
+    await _find_facts(unit, things, known, parameters)
+
+
+def _own_ids(thing: Thing) -> Iterator[str]:
+    """Yield the ids in the hub that a message has as numbers."""
+    for number in thing.numbers:
+        if number.system == _OWN or number.system.startswith(f"{_OWN}/"):
+            yield number.value
+
+
+async def _written(unit: Unit, resource_type: str, logical_id: str) -> Resource | None:
+    """Return what a client wrote under an id, if it has no number by which it would be told."""
+    stored = await unit.current(Key(resource_type, logical_id))
+    if stored is None or stored.is_deleted:
+        return None
+    resource: Resource = fhirjson.loads(stored.content)
+    return None if resource.get("identifier") else resource
+
+
+def _is_same_patients(stored: Resource, thing: Thing, known: Mapping[str, str]) -> bool:
+    told = {known.get(url, url) for url in patients_of(thing.resource)}
+    held = set(patients_of(stored))
+    return not told or not held or not told.isdisjoint(held)
+
+
+async def _find_results(unit: Unit, things: Sequence[Thing], known: Mapping[str, str]) -> None:
+    """Have results found by their report's, or their own, number and their code."""
+    urls: dict[str, Thing] = {}
+    for report in things:
+        if report.resource_type != "DiagnosticReport":
             continue
-        kind = (thing.resource_type, owner)
-        if kind not in written:
-            indexes = parameters.of(kind[0])[_OWNERS[kind[0]]].indexes
-            found = await unit.find(kind[0], Has(indexes[0], "reference", (Is(owner),)))
+        if report.stored is not None and stamps_of(report.stored):
+            continue
+        held = (report.stored or {}).get("result", ())
+        ids = [one.get("reference", "").rpartition("/")[2] for one in held]
+        ids = ids or list(_own_ids(report))  # a result alone was told by a report's number
+        if not ids:
+            continue
+        urls = urls or {url: one for one in things for url in one.full_urls}
+        named = (urls.get(one.get("reference", "")) for one in report.resource.get("result", ()))
+        told = [one for one in named if one is not None and not one.logical_id]
+        for logical_id in ids if told else ():
+            stored = await _written(unit, "Observation", logical_id)
+            if stored is None or stamps_of(stored):
+                continue
+            for thing in told:
+                is_it = not thing.logical_id and are_alike(stored, thing.resource)
+                if is_it and _is_same_patients(stored, thing, known):
+                    thing.found(stored)
+                    break
+
+
+async def _find_facts(
+    unit: Unit, things: Sequence[Thing], known: Mapping[str, str], parameters: Parameters
+) -> None:
+    """Have allergies, relatives and covers found by what they are of."""
+    taken = {one.key for one in things if one.logical_id}
+    written: dict[Key, list[Resource]] = {}
+    for thing in things:
+        kind = thing.resource_type
+        if kind not in _OWNERS or thing.logical_id or thing.is_anothers:
+            continue
+        owner = next((known[url] for url in patients_of(thing.resource) if url in known), "")
+        if not owner:
+            continue
+        if Key(kind, owner) not in written:
+            indexes = parameters.of(kind)[_OWNERS[kind]].indexes
+            found = await unit.find(kind, Has(indexes[0], "reference", (Is(owner),)))
             held = [fhirjson.loads(one.content) for one in found]
-            written[kind] = [one for one in held if not stamps_of(one)]
-        for one in written[kind]:
-            if are_alike(one, thing.resource) and Key(kind[0], one["id"]) not in taken:
-                taken.add(Key(kind[0], one["id"]))
+            written[Key(kind, owner)] = [one for one in held if not stamps_of(one)]
+        for one in written[Key(kind, owner)]:
+            if are_alike(one, thing.resource) and Key(kind, one["id"]) not in taken:
+                taken.add(Key(kind, one["id"]))
                 thing.found(one)
                 break

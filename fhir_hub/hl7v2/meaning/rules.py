@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from fhir_hub.hl7v2.datatypes import places
 from fhir_hub.identity import systems, traits
 from fhir_hub.identity.match import same_number
 from fhir_hub.identity.names import is_han, written
@@ -223,7 +224,8 @@ def _plain(text: str) -> str:
 
 
 def _address_content(address: Json) -> str:
-    if text := address.get("text"):
+    text = address.get("text") or places.address_text(address)
+    if text:
         return _plain(str(text))
     parts = [one for one in address.get("line", ()) if one]
     parts += [address.get(name, "") for name in ("district", "city", "state", "postalCode")]

@@ -58,6 +58,10 @@ WARD = {
     "status": "active",
     **SUBJECT,
 }
+REFUTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/condition-ver-status",
+    "code": "refuted",
+}
 DAUGHTER = {"name": {"text": "沈晓明"}, "telecom": [{"system": "phone", "value": "13000000002"}]}
 KIN = {
     "resourceType": "RelatedPerson",
@@ -111,14 +115,16 @@ async def test_a_visit_has_its_own_diagnoses_not_those_of_the_referral_that_it_c
         {"resourceType": "Condition", "id": code, "code": {"text": code}, **SUBJECT}
         for code in ("reason", "found")
     )
+    in_it = found | {"encounter": {"reference": "Encounter/e1"}}
+    named = in_it | {"id": "named", "code": {"text": "named"}}
+    wrong = in_it | {"id": "wrong", "verificationStatus": {"coding": [REFUTED]}}
     referral = REFERRAL | {"reasonReference": [{"reference": "Condition/reason"}]}
     visit = VISIT | {
         "basedOn": [{"reference": "ServiceRequest/s1"}],
         "diagnosis": [{"condition": {"reference": "Condition/found"}}],
     }
     async with delivering(his=partner(peer, sends={"Encounter": ""})):
-        await write(client, PATIENT, reason, found, referral, visit)
+        await write(client, PATIENT, reason, found, named, wrong, referral, visit)
         (told,) = await peer.messages(1)
 
-    (diagnosis,) = lines(told, "DG1")
-    assert diagnosis.split("|")[4] == "found"
+    assert sorted(one.split("|")[4] for one in lines(told, "DG1")) == ["found", "named"]

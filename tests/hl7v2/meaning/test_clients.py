@@ -83,3 +83,83 @@ async def test_what_another_sender_told_and_what_is_another_is_not_it(say, clien
     await say("ADT^A31", "1200", person(), AL1, by="CHIS|ZJJCHC")
 
     assert len(await every("AllergyIntolerance")) == 3
+
+
+OBSERVATION = {
+    "resourceType": "Observation",
+    "id": "r1",
+    "status": "final",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]},
+    "subject": HERS,
+}
+REPORT = {
+    "resourceType": "DiagnosticReport",
+    "id": "d1",
+    "status": "final",
+    "code": {"text": "糖尿病"},
+    "subject": HERS,
+    "result": [{"reference": "Observation/r1"}],
+}
+BOOKED = {
+    "resourceType": "Appointment",
+    "id": "a1",
+    "status": "booked",
+    "start": "2025-03-14T09:30:00+08:00",
+    "end": "2025-03-14T09:45:00+08:00",
+    "participant": [{"actor": HERS, "status": "accepted"}],
+}
+
+
+def corrected(number):
+    order = segment("OBR", f1="1", f3=number, f4="DM^糖尿病^L", f25="C")
+    return order, segment("OBX", f1="1", f2="NM", f3="4548-4^x^LN", f5="8.7", f11="C")
+
+
+@pytest.mark.parametrize(
+    ("event", "told", "written", "element"),
+    [
+        ("ORU^R01", corrected("r1^FHIRHUB"), [OBSERVATION], "valueQuantity"),
+        ("ORU^R01", corrected("d1^FHIRHUB"), [OBSERVATION, REPORT], "valueQuantity"),
+        ("SIU^S15", ["SCH||a1^FHIRHUB||||R^病休"], [BOOKED], "cancelationReason"),
+    ],
+)
+async def test_what_was_told_by_its_id_in_the_hub_is_found_by_it(
+    say, client, only, event, told, written, element
+):
+    nameless = {name: value for name, value in PATIENT.items() if name != "identifier"}
+    for one in (nameless, *written):
+        answer = await client.put(f"{one['resourceType']}/{one['id']}", json=one)
+        assert answer.status_code == 201, answer.text
+
+    her = person("p1", authority="FHIRHUB")
+    pid, *rest = told if event == "SIU^S15" else (her, *told)
+    for at in ("1000", "1100"):
+        await say(event, at, *((pid, her) if event == "SIU^S15" else (pid, *rest)))
+
+    first = written[0]
+    found = await only(first["resourceType"])
+    assert (found["id"], found["meta"]["versionId"]) == (first["id"], "2")
+    assert element in found
+    assert (await only("Patient"))["id"] == "p1"
+
+
+@pytest.mark.parametrize(
+    "her", [person("p1", authority="FHIRHUB", f5="王^大明", f7="19900101"), person("T9")]
+)
+async def test_an_id_in_the_hub_is_not_anothers(say, client, every, her):
+    for one in (PATIENT | {"birthDate": "1953-04-12"}, OBSERVATION):
+        await client.put(f"{one['resourceType']}/{one['id']}", json=one)
+
+    await say("ORU^R01", "1000", her, *corrected("r1^FHIRHUB"))
+
+    assert [len(await every(kind)) for kind in ("Patient", "Observation")] == [2, 2]
+
+
+async def test_an_address_that_is_told_in_one_text_is_the_one_in_pieces(say, client, only):
+    home = {"use": "home", "line": ["示范路1号"], "city": "上海市", "district": "青浦区"}
+    await client.put("Patient/p1", json=PATIENT | {"address": [home]})
+
+    await say("ADT^A31", "1000", person(f11="示范路1号^^上海市^^^^H^^青浦区"))
+
+    (address,) = (await only("Patient"))["address"]
+    assert "end" not in address.get("period", {})
