@@ -35,6 +35,8 @@ class Peer:
     `silent`: not at all; `close`: ends the connection; `noise`: a block that is no message;
     `wrong`: AA for another message, then nothing; `astray`: that, and ends the connection;
     `late`: that and then its own AA; `once`: its AA, and then ends the connection;
+    `foreign`: its AA with other delimiters and an undeclared character set, byte by byte;
+    `both`: in one block the AA for another message, and its own;
     `nameless AR`: AR twice, of which neither names a message;
     `CA+AE`: both at once, of which the second wants a commit acknowledgment.
     """
@@ -107,6 +109,13 @@ class Peer:
             writer.close()
         elif kind.startswith("nameless"):
             writer.write(ack(kind.split()[1], "") * 2)
+        elif kind == "foreign":
+            foreign = ack("AA", number, "ZZZ|déjà reçu").decode().replace("|", "#")
+            for byte in foreign.encode("latin-1"):
+                writer.write(bytes([byte]))
+        elif kind == "both":
+            two = (ack("AA", "OTHER") + ack("AA", number)).replace(b"\x1c\r\x0b", b"")
+            writer.write(two)
         elif kind == "noise":
             writer.write(b"junk" + frame(b"no message"))
         elif "+" in kind:

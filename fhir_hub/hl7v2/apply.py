@@ -32,6 +32,7 @@ from fhir_hub.hl7v2.meaning import (
 from fhir_hub.hl7v2.meaning.patients import trust_in
 from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Later
+from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.merge import Resource, choices_of
 from fhir_hub.hl7v2.rewriting import Rewriting, without_numbers
@@ -80,7 +81,7 @@ async def apply(
     orders.settle(things, telling)
     await answers.require(unit, things, conversion.teller)
     await _find_priors(unit, things, [one for one in patients if id(one) in priors], said, telling)
-    await _find_made(unit, things, made, new_id, parameters)
+    await _find_made(unit, things, made, new_id, parameters, telling.teller)
     await orders.take_over(unit, things)
     rewriting = Rewriting({url: thing.address for thing in things for url in thing.full_urls})
     led = await _led(unit, things, rewriting)
@@ -185,9 +186,6 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         near = _near(resource, by_number, by_id) if len(known) > 1 else known
         candidates = [one for one in near if not doubles.shows_anothers_card(resource, one)]
         decision = match.decide(resource, candidates, survivors)
-        if decision.patient is None and await clients.find_patient(unit, thing):
-            _hold_active(unit, thing.logical_id)
-            continue
         if decision.patient is None:
             await _find_described(unit, thing, resource)
             numbers_moved.find_holder(thing, resource, patients)
@@ -230,10 +228,13 @@ def _near(
 
 
 async def _find_described(unit: Unit, thing: Thing, resource: Resource) -> None:
-    """Find who certainly is the patient that no number leads to; else it is a new one.
+    """Find who certainly is the patient that no number but her id here leads to; else it is new.
 
     `resource` is what the message says of her, without the numbers that go to her (A43).
     """
+    if await clients.find_patient(unit, thing):
+        _hold_active(unit, thing.logical_id)
+        return
     if is_placeholder(resource):
         return
     double = await doubles.the_one(resource, doubles.OfUnit(unit))
@@ -258,9 +259,10 @@ async def _find_made(
     made: Sequence[Key],
     new_id: IdMaker,
     parameters: Parameters,
+    teller: Teller,
 ) -> None:
     """Find again what cannot be found by a number, such as a record; the rest is new."""
-    await clients.find(unit, things, parameters)
+    await clients.find(unit, things, parameters, teller)
     found = {thing.key for thing in things if thing.logical_id} if made else ()
     left = [key for key in made if key not in found]
     for thing in things if left else ():

@@ -112,8 +112,8 @@ def _division(code: str, name: str) -> list[Json]:
 
 def address_text(address: Json) -> str:
     """Return the text that an Address without one has by its parts; none of one without Chinese."""
-    names_of = [str(address.get(name, "")) for name in ("state", "city", "district")]
-    return _text(*names_of, [str(one) for one in address.get("line", ()) if one])
+    state, city, district = (str(address.get(one, "")) for one in ("state", "city", "district"))
+    return _text(state, city, district, [str(one) for one in address.get("line", ()) if one])
 
 
 def _text(state: str, city: str, district: str, lines: list[str]) -> str:

@@ -29,6 +29,7 @@ from fhir_hub.settings.partners import PartnerSettings
 _MOST_ANSWER, _MOST_LATE = 1 << 20, 1 << 22  # bytes
 _CLOSING_S = 1.0
 _OTHERS = "acknowledgments of other messages alone"
+_NAMELESS = "acknowledgments without MSA-2 alone"
 _PIECE = 1 << 16
 ACCEPTED, REFUSED = ("AA", "CA"), ("AR", "CR")
 _CODES = (*ACCEPTED, *REFUSED, "AE", "CE")
@@ -60,8 +61,11 @@ class Answer(NamedTuple):
 
 def read_answer(raw: bytes) -> Answer:
     """Return what an acknowledgment says; raises `FhirError` if it is none."""
-    decoded = charset.decode(raw)
-    message = er7.parse(decoded.text, decoded.charset)
+    try:
+        decoded = charset.decode(raw)
+        message = er7.parse(decoded.text, decoded.charset)
+    except FhirError:  # all that is asked of it is ASCII, whatever his remarks are written in
+        message = er7.parse(raw.decode("latin-1"), "latin-1")
     acknowledgment = message.first("MSA")
     if acknowledgment is None:
         return Answer("", "")
@@ -97,7 +101,8 @@ class Link:
         self._framer = Framer(_MOST_ANSWER)
         self._late: list[bytes] = []
         self._late_bytes = 0
-        self._has_others = False  # since the message on its way went: answers to other messages
+        # since the message on its way went: why answers that came are none to it
+        self._others = ""
 
     def late(self) -> list[bytes]:
         """Return the application acknowledgments of earlier messages that came, each once."""
@@ -125,18 +130,18 @@ class Link:
 
     async def exchange(self, raw: bytes, control_id: str) -> Answer:
         """Send a message and return the answer to it; raises `NoAnswer`."""
-        self._has_others = False
+        self._others = ""
         try:
             async with asyncio.timeout(self._partner.timeout_s):
                 answer = await self._exchange(raw, control_id)
         except TimeoutError:
             reason = "no connection in time" if self._writer is None else "no answer in time"
             await self.close()
-            raise NoAnswer(_OTHERS if self._has_others else reason) from None
+            raise NoAnswer(self._others or reason) from None
         except (OSError, UnicodeError, FhirError) as error:
             reason = _reason(error, is_connected=self._writer is not None)
             await self.close()
-            raise NoAnswer(_OTHERS if self._has_others else reason) from None
+            raise NoAnswer(self._others or reason) from None
         except BaseException:
             await self.close()
             raise
@@ -185,7 +190,8 @@ class Link:
             if found is None and control_id and answer.ack_code and _is_of(answer, control_id):
                 found = answer
                 continue
-            self._has_others |= bool(answer.ack_code and answer.control_id)
+            if answer.ack_code:
+                self._others = _OTHERS if answer.control_id else self._others or _NAMELESS
             if self._is_enhanced and answer.ack_code[:1] == "A" and answer.control_id:
                 self._late.append(raw)
                 self._late_bytes += len(raw)

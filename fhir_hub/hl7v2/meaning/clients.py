@@ -15,7 +15,7 @@ from types import MappingProxyType
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.alike import are_alike
 from fhir_hub.hl7v2.meaning import numbers_moved
-from fhir_hub.hl7v2.meaning.teller import stamps_of
+from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamps_of
 from fhir_hub.hl7v2.merge import Resource
 from fhir_hub.hl7v2.things import Thing, patients_of
 from fhir_hub.identity import match, systems
@@ -43,7 +43,7 @@ async def find_patient(unit: Unit, thing: Thing) -> bool:
     return False
 
 
-async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters) -> None:
+async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters, teller: Teller) -> None:
     """Have what no key finds found among what clients wrote of the same person."""
     left = [one for one in things if not one.logical_id and not one.is_anothers]
     if not left:
@@ -61,7 +61,7 @@ async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters) -> N
                 thing.found(stored)
                 break
     await _find_results(unit, things, known)
-    await _find_facts(unit, things, known, parameters)
+    await _find_facts(unit, things, known, parameters, teller)
 
 
 def _own_ids(thing: Thing) -> Iterator[str]:
@@ -114,7 +114,11 @@ async def _find_results(unit: Unit, things: Sequence[Thing], known: Mapping[str,
 
 
 async def _find_facts(
-    unit: Unit, things: Sequence[Thing], known: Mapping[str, str], parameters: Parameters
+    unit: Unit,
+    things: Sequence[Thing],
+    known: Mapping[str, str],
+    parameters: Parameters,
+    teller: Teller,
 ) -> None:
     """Have allergies, relatives and covers found by what they are of."""
     taken = {one.key for one in things if one.logical_id}
@@ -130,9 +134,18 @@ async def _find_facts(
             indexes = parameters.of(kind)[_OWNERS[kind]].indexes
             found = await unit.find(kind, Has(indexes[0], "reference", (Is(owner),)))
             held = [fhirjson.loads(one.content) for one in found]
-            written[Key(kind, owner)] = [one for one in held if not stamps_of(one)]
+            written[Key(kind, owner)] = [one for one in held if _may_be_found(one, teller)]
         for one in written[Key(kind, owner)]:
             if are_alike(one, thing.resource) and Key(kind, one["id"]) not in taken:
                 taken.add(Key(kind, one["id"]))
                 thing.found(one)
                 break
+
+
+def _may_be_found(stored: Resource, teller: Teller) -> bool:
+    """Say whether no message told it, or it is a relative whom the teller's institution told.
+
+    How a relative is related is in her key, and said in other words later.
+    """
+    told = {institution_of(stamp) for stamp in stamps_of(stored)}
+    return not told or (stored["resourceType"] == "RelatedPerson" and told == {teller.system})

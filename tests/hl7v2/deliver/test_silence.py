@@ -3,6 +3,7 @@
 import asyncio
 
 import parts
+import pytest
 from deliver_parts import numbers, partner, patient, put
 
 from fhir_hub.hl7v2.deliver.silence import silent
@@ -39,14 +40,32 @@ async def test_where_nobody_listens_nothing_is_lost_and_the_breaker_opens(
     assert told("fhir_hub_outbound_messages_total", silent) >= 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason", "timeout_s"),
+    [
+        ("astray", "acknowledgments of other messages alone", 60),
+        ("nameless AA", "acknowledgments without MSA-2 alone", 0.2),
+    ],
+)
 async def test_of_who_acknowledges_only_other_messages_that_is_said(
-    client, delivering, peer, store, logged
+    client, delivering, peer, store, logged, answer, reason, timeout_s
 ):
-    peer.answers = ["astray"] * 2
+    peer.answers = [answer] * 2
 
-    async with delivering(his=partner(peer)):
+    async with delivering(his=partner(peer, timeout_s=timeout_s)):
         await put(client, patient(1), patient(2))
         await peer.messages(2)
 
     reasons = [fields["reason"] for event, fields in logged if event == "partner_silent"]
-    assert reasons == ["acknowledgments of other messages alone"] * 2
+    assert reasons == [reason] * 2
+
+
+async def test_an_acknowledgment_in_an_odd_dress_is_one(client, delivering, peer):
+    peer.answers = ["foreign", "both", "late", "once"]
+
+    async with delivering(his=partner(peer)):
+        for number in range(1, 6):
+            await put(client, patient(number))
+        await peer.messages(5)
+
+    assert len(peer.received) == 5

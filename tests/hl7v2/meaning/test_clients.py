@@ -85,6 +85,14 @@ async def test_what_another_sender_told_and_what_is_another_is_not_it(say, clien
     assert len(await every("AllergyIntolerance")) == 3
 
 
+async def test_a_relative_who_is_related_in_other_words_is_one(say, every):
+    for at, kinds in (("1000", ["^女儿"]), ("1100", ["CHD"]), ("1200", ["CHD", "EMC"])):
+        told = [segment("NK1", f1="1", f2="沈^晓明", f3=kind) for kind in kinds]
+        await say("ADT^A31", at, person(), *told)
+
+        assert len(await every("RelatedPerson")) == len(kinds)
+
+
 OBSERVATION = {
     "resourceType": "Observation",
     "id": "r1",
