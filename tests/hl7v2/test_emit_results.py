@@ -6,6 +6,7 @@ Spec: HL7v2 chapter 7, OBX; https://hl7.org/fhir/R4/observation.html#obsgrouping
 import emit_parts
 import pytest
 from hl7v2.test_emit_states import PATIENT, REPORT, given, read, segments
+from hl7v2.test_emit_states import RESULT as FOUND
 
 from fhir_hub.hl7v2.emit.emit import VERSIONS, Receiver
 from fhir_hub.hl7v2.emit.validity import faults
@@ -192,3 +193,24 @@ def test_a_specimen_keeps_the_number_of_who_ordered_and_of_who_has_it():
     assert spm[2] == "S2&PGN^S1&FGN"
     (again,) = read(emitted, "Specimen")
     assert sorted(one["value"] for one in again["identifier"]) == ["S1", "S2"]
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4", "2.5.1", "2.8.2"])
+def test_what_a_report_concludes_is_told_and_read_again(version):
+    code = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "E11.9"}]}
+    concluded = REPORT | {"conclusion": "血糖升高\n建议复查", "conclusionCode": [code]}
+    receiver = Receiver(version=version)
+
+    emitted = emit_parts.written(given(PATIENT, FOUND, concluded), receiver=receiver)
+    again = emit_parts.written(emit_parts.read(emitted.raw), "ORU^R01", receiver)
+
+    assert "DiagnosticReport.conclusion" not in emitted.left_out
+    for one in (emitted, again):
+        (report,) = read(one, "DiagnosticReport")
+        assert report["conclusion"].startswith("血糖升高\n建议复查")
+        assert [told["coding"][0]["code"] for told in report["conclusionCode"]] == ["E11.9"]
+        assert [told[3][:10] for told in segments(one, "OBX")] == [
+            "4548-4^^LN",
+            *["4548-4&IMP"] * 2,
+        ]
+        assert faults(one.text) == []

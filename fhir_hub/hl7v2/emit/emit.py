@@ -15,6 +15,7 @@ from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.datatypes.context import CHINA
 from fhir_hub.hl7v2.emit import events, senders
+from fhir_hub.hl7v2.emit.conclusions import ELEMENTS
 from fhir_hub.hl7v2.emit.fill import Filler
 from fhir_hub.hl7v2.emit.outbound import Outbound, no_issue
 from fhir_hub.hl7v2.emit.resources import Resources
@@ -298,6 +299,7 @@ def _left_out(spots: Sequence[Spot], filler: Filler) -> Iterable[str]:
             for element in resource:
                 is_service = element in _SERVICE or element.startswith("_")
                 is_service |= element == "contact" and names_kin
+                is_service |= element in ELEMENTS  # an OBX of its own, without a row
                 if not is_service and (id(resource), element) not in filler.told:
                     yield f"{resource['resourceType']}.{element}"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.calls.results import VITAL_SIGNS
+from fhir_hub.hl7v2.emit.conclusions import conclusions, without_impressions
 from fhir_hub.hl7v2.emit.in_force import in_force, is_wrong, listed, none_of
 from fhir_hub.hl7v2.emit.observations import apart, sub_id, with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
@@ -211,6 +212,7 @@ def reported(resources: Resources, report: Json, group: str, out: Outbound) -> I
         None,
     )
     found = resources.resolved(report.get("result")) if is_report else [report]
+    found = without_impressions(report, found)
     specimen = next(iter(resources.resolved(report.get("specimen"))), None)
     if specimen is not None:
         specimen = numbered("FILL", specimen, "FGN", "PLAC", "PGN", is_own=False)
@@ -232,6 +234,7 @@ def reported(resources: Resources, report: Json, group: str, out: Outbound) -> I
         yield Spot("NTE", group, {"ServiceRequest": order})
     for one in with_members(found, resources):
         yield from _result(one, f"{group}.OBSERVATION", f"{group}.OBSERVATION", out)
+    yield from conclusions(report, f"{group}.OBSERVATION", out)
     if specimen is not None and out.version >= "2.5":
         yield Spot("SPM", f"{group}.SPECIMEN", {"Specimen": specimen}, {"SPM-1": ["1"]})
 

@@ -25,6 +25,7 @@ _MOVED = {("XTN", 1): 12, ("XCN", 7): 21, ("XPN", 6): 14}
 _UNSPECIFIED = {("CX", 5): "U"}
 _CODE_OF_PLACE = ("XON", 3)  # a number until 2.5, and seldom one in fact
 _DAY = 8
+_IMPRESSION = "IMP"  # the suffix of an observation's code (chapter 7, 7.1.3) is its subcomponent
 _INNER = ("CE", "CWE", "CNN", "CN")
 
 
@@ -105,6 +106,8 @@ def _simple(text: str, shape: Shape, told: Told) -> str:
 def _component(component: Component, shape: Shape, told: Told) -> Component:
     parts = subcomponents(component)
     room = len(shape.parts) or 1
+    if not shape.parts and parts[1:] == [_IMPRESSION]:
+        return parts
     if any(parts[room:]):
         told(f"{shape.datatype} has {room} subcomponents here; more were left out")
     if shape.parts:

@@ -7,6 +7,7 @@ tables of China: a code that it does not list is no fault here.
 Spec: HL7v2 chapter 2, 2.5.2; https://github.com/crs4/hl7apy
 """
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from hl7apy.validation import Validator
 from fhir_hub.hl7v2.structure import structure_in
 
 _LINE_END = "\r"
+# The suffix of an observation's code (7.1.3) is a subcomponent of what is simple in the tables.
+_SUFFIX = re.compile(r"^(OBX\|[^|]*\|[^|]*\|[^|&^]*)&IMP")
 # Groups that 2.8 put before OBR: hl7apy takes the OBX behind it for one of them.
 _MISPLACED = ("ORU_R01_COMMON_ORDER", "ORU_R01_ORDER_DOCUMENT")
 
@@ -24,6 +27,7 @@ _MISPLACED = ("ORU_R01_COMMON_ORDER", "ORU_R01_ORDER_DOCUMENT")
 def faults(text: str) -> list[str]:
     """Return what is wrong with the structure of a message; nothing: it is one of its version."""
     lines = [line for line in _named(text).split(_LINE_END) if line and not line.startswith("Z")]
+    lines = [_SUFFIX.sub(r"\1", line) for line in lines]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report"
         try:
