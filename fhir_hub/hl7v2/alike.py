@@ -25,7 +25,12 @@ def are_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     >>> are_alike(one, {**one, "code": {"text": "latex", "coding": [{"code": "1"}]}})
     True
     """
-    return not _marks(one).isdisjoint(_marks(other)) and not _differ(one, other)
+    return share_a_name(one, other) and not _differ(one, other)
+
+
+def share_a_name(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two records of one type have a name of their fact in common."""
+    return not _marks(one).isdisjoint(_marks(other))
 
 
 def _marks(resource: Mapping[str, Any]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.alike import are_alike
+from fhir_hub.hl7v2.alike import are_alike, share_a_name
 from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamps_of
 from fhir_hub.hl7v2.merge import Resource
@@ -136,7 +136,8 @@ async def _find_facts(
             held = [fhirjson.loads(one.content) for one in found]
             written[Key(kind, owner)] = [one for one in held if _may_be_found(one, teller)]
         for one in written[Key(kind, owner)]:
-            if are_alike(one, thing.resource) and Key(kind, one["id"]) not in taken:
+            is_it = share_a_name if stamps_of(one) else are_alike
+            if is_it(one, thing.resource) and Key(kind, one["id"]) not in taken:
                 taken.add(Key(kind, one["id"]))
                 thing.found(one)
                 break
