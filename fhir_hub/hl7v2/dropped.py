@@ -67,9 +67,9 @@ def _told_again(drafts: Sequence[Draft]) -> set[int]:
     found: set[int] = set()
     for draft in drafts:
         if draft.name == "AllergyIntolerance":
-            name, _, *fields = draft.segment.fields
+            name, *fields = draft.segment.fields
             said = [one for key, one in draft.resource.items() if key != "meta"]
-            told = (repr(said), name, *fields)
+            told = (repr(said), name, *fields[1:])
             if told in seen:
                 found.add(id(draft))
             seen.add(told)

@@ -4,6 +4,7 @@ Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
 """
 
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,22 @@ def test_a_merge_that_names_one_patient_alone_is_no_linkage():
     merge = ["MRG|T2^^^TEST01^PI", "EVN|A40", PID, "MRG|T2^^^TEST01^PI"]
     conversion = made("ADT^A40^ADT_A39", *merge, by_table=True)
     assert len(of_type(conversion, "Linkage")) == 1
+
+
+@pytest.mark.parametrize("name", ["AL1", "IAM"])
+def test_a_segment_that_is_its_name_alone_makes_nothing(name):
+    found = made("ADT^A08", PID, "PV1|1|I", name, f"{name}|1||X^latex")
+    assert [one["code"]["text"] for one in of_type(found, "AllergyIntolerance")] == ["latex"]
+
+
+@pytest.mark.parametrize("text", ["-", " PRN", "次,"])
+def test_a_repeat_pattern_of_very_many_characters_is_soon_read(text):
+    pattern = f"A{text * 20_000}B"
+    begun = time.process_time()
+    found = made("RDE^O11^RDE_O11", PID, "ORC|NW|P1", "RXE||M^m|1||mg", f"TQ1|1||{pattern}")
+    assert time.process_time() - begun < 2
+    (dose,) = of_type(found, "MedicationRequest")[0]["dosageInstruction"]
+    assert len(dose["timing"]["code"]["text"]) == len(pattern)
 
 
 def spoilt(choice, text):

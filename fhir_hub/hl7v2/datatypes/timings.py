@@ -25,6 +25,7 @@ _TIMES_A_WEEK = re.compile(r"(\d{1,2})X/?W(?:K|EEK)?", re.ASCII)
 _AS_NEEDED = re.compile(
     r"^SOS$|^PRN[ ,、_/-]*|[ ,、_/-]*PRN$|[ ,、]*(?<!不)(?:必要时|需要时)[ ,、]*", re.ASCII
 )
+_LONGEST = 200  # what is searched takes longer with the square of its length
 _AT_MEALS = re.compile(
     r"(.+?)[ ,、.·/-]*\(?(A\.?C|P\.?C|[饭餐][前后]|空腹)(?:服用?|口服)?\.?\)?", re.ASCII
 )
@@ -116,8 +117,9 @@ def _at_meals(text: str, table: Table) -> dict[str, Any] | None:
 
 
 def _said(pattern: Value) -> list[str]:
-    """Return the code of a pattern and its name, as they are compared."""
-    return [table_key(one_line(part(pattern, at))) for at in (1, 2)]
+    """Return the code of a pattern and its name, as they are compared; `""` for a longer text."""
+    told = [part(pattern, at) for at in (1, 2)]
+    return [table_key(one_line(text)) if len(text) <= _LONGEST else "" for text in told]
 
 
 def is_as_needed(pattern: Value) -> bool:
