@@ -68,6 +68,7 @@ def hub(tmp_path_factory):
     institutions = str(ROOT / "examples/institutions.json")
     with RunningHub(store, "--load", institutions, as_installed=True) as hub:
         yield hub
+        assert hub.stop() == 0
 
 
 def test_a_hub_that_is_told_nothing_has_a_process_for_each_core(hub):

@@ -21,8 +21,9 @@ class RunningHub:
     """`fhir-hub serve` on free ports; `kill` ends it as a power cut would.
 
     One process, which starts soonest, unless `--workers` is given or left out (`as_installed`).
-    Only then all of it is new, and a child of ours: else it is a fork (`begun.py`). `is_measured`:
-    coverage follows into it, where there is one, which doubles what its start costs.
+    Only `as_installed` all of it is new, and a child of ours, with `--workers 1` too: else it is a
+    fork (`begun.py`). `is_measured`: coverage follows into it, where there is one, which doubles
+    what its start costs.
     """
 
     def __init__(

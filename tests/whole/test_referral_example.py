@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_s3_a_referral_up_and_back_down_tells_its_timeline(tmp_path):
-    institutions = str(ROOT / "examples" / "institutions.json")
-    with RunningHub(f"sqlite:{tmp_path}/hub.sqlite", "--load", institutions) as hub:
+    options = ("--load", str(ROOT / "examples" / "institutions.json"), "--workers", "1")
+    with RunningHub(f"sqlite:{tmp_path}/hub.sqlite", *options, as_installed=True) as hub:
         script = str(ROOT / "examples" / "referral.py")
         address = f"mllp://127.0.0.1:{hub.ready['mllp']}"
         ran = subprocess.run(
@@ -20,6 +20,7 @@ def test_s3_a_referral_up_and_back_down_tells_its_timeline(tmp_path):
             capture_output=True,
             text=True,
         )
+        assert hub.stop() == 0
 
     assert ran.returncode == 0, ran.stderr
     _, _, timelines = ran.stdout.partition("\nup-referral")

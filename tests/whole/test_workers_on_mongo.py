@@ -31,7 +31,7 @@ long_only = pytest.mark.skipif(not IS_LONG, reason="starts more processes: make 
 @pytest.fixture(scope="module")
 def hubs(mongodb, tmp_path_factory) -> Iterator[list[RunningHub]]:
     config = tmp_path_factory.mktemp("mongo") / "hub.toml"
-    config.write_text("lease_s = 2\n")
+    config.write_text(f"lease_s = 2\nmessage_answer_s = {parts.PATIENCE_S}\n")
     with mongo_server.fresh(mongodb) as url, ExitStack() as stack:
         one = stack.enter_context(
             RunningHub(url, "--workers", "2", "--config", str(config), is_measured=True)
