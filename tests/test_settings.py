@@ -104,6 +104,7 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
             "channels = 3",
             "channels: it is a table, and its keys stand below it or in braces / 应为一",
         ),
+        ("profiles_folder = 3", 'profiles_folder: it is a list, such as ["…"] / 应为列表'),
         ("[channels]\nlab = 3", "hub.toml line 2: channels.lab: it is a table"),
         ("prot = 1", " / 未知的配置项"),
         ("[sources.rest]\nport = 1", " / 没有这个键"),

@@ -26,6 +26,7 @@ from pydantic import (
 from fhir_hub.settings.types import Bytes, Port, Seconds, Zone
 
 DEFAULT_MLLP, DEFAULT_HTTP = "mllp", "http"
+_LAST = (DEFAULT_MLLP, DEFAULT_HTTP)  # of the channels of a port, wherever they are written
 MOST_CHANNELS = 100
 ROUTED = ("MSH-3", "MSH-4", "MSH-5", "MSH-6", "MSH-9")
 PROCESSING_IDS = ("P", "T", "D")  # HL7 table 0103
@@ -227,18 +228,26 @@ def _never_reached(channels: Mapping[str, ChannelSettings], mllp_port: int) -> d
     """Return the channels to which no message comes, because one before them takes all."""
     found: dict[str, str] = {}
     takes_all: dict[object, str] = {}
-    last = (DEFAULT_MLLP, DEFAULT_HTTP)
-    for name, channel in sorted(channels.items(), key=lambda item: item[0] in last):
+    for name, channel in sorted(channels.items(), key=lambda item: item[0] in _LAST):
         way: object = channel.transport
         if channel.transport in _MLLP:
             way = mllp_port if channel.port is None else channel.port
         if not channel.enabled or way in (0, "folder"):
             continue
         if first := takes_all.get(way):
-            found[f"channels.{name}"] = (
-                f"{first} takes every message before it: give {first} a match or another port "
-                f"/ {first} 已先接收全部消息，请为其设置 match 或其他端口"
-            )
+            found[f"channels.{name}"] = _behind(first, name, channel)
         elif not channel.match and not channel.allow:
             takes_all[way] = name
     return found
+
+
+def _behind(first: str, name: str, channel: ChannelSettings) -> str:
+    """Return what to do with a channel behind one that takes all."""
+    told, chinese = "", ""
+    if name not in _LAST:
+        told, chinese = f"write {name} above {first}, or ", f"请将 {name} 写在其前，或"
+    port, its_port = (" or another port", "或其他端口") if channel.transport in _MLLP else ("", "")
+    return (
+        f"{first} takes every message before it: {told}give {first} a match{port}"
+        f" / {first} 已先接收全部消息，{chinese}为 {first} 设置 match{its_port}"
+    )

@@ -21,9 +21,12 @@ _CHINESE: Mapping[str, str] = {
     "less_than_equal": "不得大于 {le}",
     "literal_error": "只能是 {expected}",
 }
-_ENGLISH: Mapping[str, str] = dict.fromkeys(
-    ("dict_type", "model_type"), "it is a table, and its keys stand below it or in braces"
-)
+_ENGLISH: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("dict_type", "model_type"), "it is a table, and its keys stand below it or in braces"
+    ),
+    **dict.fromkeys(("tuple_type", "list_type"), 'it is a list, such as ["…"]'),
+}
 
 
 def reason(error: Mapping[str, Any]) -> str:

@@ -59,17 +59,18 @@ CERTIFICATE = 'certificate = "a.pem"\n'
         (
             "[channels.lab]\n[channels.ward]\nprocessing_ids = 'P'",
             3,
-            "channels.ward: lab takes every message before it: give lab a match or another port",
+            "channels.ward: lab takes every message before it: write ward above lab, or give lab a "
+            "match or another port / lab 已先接收",
         ),
         (
             '[channels.mllp]\ncharset = "GBK"\n[channels.lab]\nport = 2575',
             2,
-            "channels.mllp: lab takes every message before it",
+            "channels.mllp: lab takes every message before it: give lab a match or another port / ",
         ),
         (
             '[channels.a]\ntransport = "http"\n[channels.b]\ntransport = "http"',
             4,
-            "channels.b: a takes every message before it",
+            "channels.b: a takes every message before it: write b above a, or give a a match / a",
         ),
         ("prot = 1", 2, "prot is no setting; did you mean port"),
         ("mllp = 1", 2, "mllp is no setting; did you mean mllp_"),
