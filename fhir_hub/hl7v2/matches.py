@@ -140,8 +140,8 @@ def _of_types(held: list[Json], wanted: tuple[str, ...]) -> tuple[Pairs, Pairs]:
     for place, type_code in enumerate(wanted, 1):
         found = [one for one in held if type_code in _types(one)]
         if found:
-            rest = wanted[place:]
-            others = [one for one in held if any(kind in rest for kind in _types(one))]
+            rest = wanted[place:] if len(held) > len(found) else ()
+            others = [one for one in held if rest and any(kind in rest for kind in _types(one))]
             return pairs(found), pairs(others) if others else ()
     return pairs([one for one in held if not _types(one)]), ()
 

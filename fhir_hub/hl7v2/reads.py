@@ -139,16 +139,19 @@ def unread(
     doubtful: dict[str, dict[int, int]] = {}
     some: list[tuple[Segment, int]] = []
     untaken = run.untaken
-    counts = Counter([segment.name for segment, _ in run.left])
+    counts: Counter[str] | None = None  # asked for seldom
     for segment, left in run.left:
         if left >= 0:  # else no entry is for it
             taken, _, others, perhaps, _ = known.get(segment.name, _NOTHING)
-            if left & others and counts[segment.name] > 1:
-                taken, perhaps = taken & ~others, perhaps | others
+            if left & others:
+                counts = counts or Counter([one.name for one, _ in run.left])
+                if counts[segment.name] > 1:
+                    taken, perhaps = taken & ~others, perhaps | others
             left &= ~taken
             if doubt := left & perhaps:
                 doubtful.setdefault(segment.name, {})[segment.index] = doubt
-        if left or segment.index in untaken or not is_counted(segment):
+        is_odd = segment.name in _HERE and not is_counted(segment)
+        if left or is_odd or segment.index in untaken:
             some.append((segment, left))
     met = _met(doubtful, known, late) if doubtful else {}
     found = []

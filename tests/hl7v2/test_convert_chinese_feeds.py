@@ -43,6 +43,8 @@ def flags(observation):
         ),
         ("NM|HBSAB^表面抗体||25.1(阳性)|mIU/mL|<10|阳性|||F", "25.1", "m[IU]/mL", ["POS"]),
         ("NM|K^血清钾||6.8|mmol/L|3.5-5.3|危急值↑|||F", "6.8", "mmol/L", ["HH"]),
+        ("NM|K^血清钾||6.8|mmol/L|3.5-5.3|HH^偏高|||F", "6.8", "mmol/L", ["HH"]),
+        ("NM|K^血清钾||6.8|mmol/L|3.5-5.3|H^危急值|||F", "6.8", "mmol/L", ["AA"]),
         ("ST|T^体温||36.5℃||36.0～37.2||||F", "36.5", "Cel", []),
         ("ST|P^脉搏||78次/分|次/分|60-100||||F", "78", "/min", []),
         ("NM|DNA^乙肝病毒DNA||1.25×10^5|IU/mL|<100|↑|||F", "1.25E+5", "[IU]/mL", ["H"]),
@@ -151,6 +153,16 @@ def test_a_hospitals_code_with_a_chinese_name_is_what_the_name_says():
     route = only(conversion, "MedicationRequest")["dosageInstruction"][0]["route"]
 
     assert route["coding"][0]["code"] == "SC"
+
+
+@pytest.mark.parametrize(
+    ("told", "priority"),
+    [("S^紧急", "stat"), ("A^急", "asap"), ("S^普通", "routine"), ("R^危急", "stat")],
+)
+def test_an_order_is_as_urgent_as_the_finer_of_code_and_name_says(told, priority):
+    conversion = message("ORM^O01", "ORC|NW|P1", f"TQ1|1||||||||{told}", "OBR|1|P1||T^t")
+
+    assert only(conversion, "ServiceRequest")["priority"] == priority
 
 
 def test_a_vaccination_is_told_by_its_dose_in_the_series():

@@ -124,6 +124,8 @@ def test_what_is_read_out_of_a_text_is_told_beside_the_text():
     whole = by_path(converted(lines(MSH.format("ADT^A08"), PID.replace("^桂芳", "桂芳"))))
     parts = ["Patient.name[0].text", "Patient.name[0].family", "Patient.name[0].given[0]"]
     assert list(whole["PID-5"].to) == parts
+    numberless = by_path(converted(lines(MSH.format("ADT^A04"), PID, "PV1||O")))  # a hashed key
+    assert numberless["MSH-7"].to == ("Provenance.recorded",)
 
 
 def test_01_only_what_says_nothing_of_its_own_is_dropped():

@@ -10,6 +10,7 @@ shape   = "[A-Za-z]{2,3}"                       # and if it looks like this (opt
 english = true                                  # and if no Chinese name is beside it (optional)
 closed  = true                                  # R4 allows no other code (optional)
 standard = ["M", "F"]                           # what a strict sender may write (optional)
+finer   = { H = ["HH"] }                        # codes that a name only describes (optional)
 
 [map]                                           # source code = code
 M = "male"                                      # `#` in a source code is any number (`TS#`)
@@ -36,6 +37,7 @@ from fhir_hub.hl7v2.datatypes.context import Coded, Table, table_key
 _KEYS = {"closed", "source", "system", "default", "open", "shape", "map", "display", "row"} | {
     "standard",
     "english",
+    "finer",
 }
 _ROW_KEYS = {"from", "code", "display", "system"}
 
@@ -75,7 +77,6 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
     others = opened if isinstance(opened, list) else []
     for number, code in enumerate(others, start=1):
         _text(name, f"open {number}", code)
-    is_closed = document.get("closed") is True
     return Table(
         name,
         system,
@@ -84,11 +85,12 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
         opened is True,
         _spelled(document),
         standard,
-        is_closed,
+        document.get("closed") is True,
         {table_key(code): code for code in others},
         _pattern(name, _text(name, "shape", document.get("shape", ""))),
         any("#" in source for source in rows),
         document.get("english") is True,
+        {code: frozenset(codes) for code, codes in document.get("finer", {}).items()},
     )
 
 

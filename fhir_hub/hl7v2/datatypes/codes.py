@@ -172,7 +172,7 @@ def look_up(value: Value, table: Table) -> Coded | None:
     is_hl7 = part(value, 3).startswith(_HL7)
     name = part(value, 2)
     if name and not name.isascii() and not is_hl7 and table.knows(name):
-        return table.get(name)  # `IH^皮下注射`: a hospital's code may be one of HL7's for another
+        return _by_name(table, name, part(value, 1))
     for component in (1, 4, 2, 5, 9):
         text = part(value, component)
         is_told = component in (1, 4) or not is_hl7 or not text.isascii()
@@ -183,6 +183,16 @@ def look_up(value: Value, table: Table) -> Coded | None:
         if bare and (code := table.taken(bare, part(value, 2))):
             return Coded(code, part(value, 2), table.system)
     return table.default if value else None
+
+
+def _by_name(table: Table, name: str, code: str) -> Coded | None:
+    """Return what a Chinese name means, or its code if that says the same more exactly.
+
+    `IH^皮下注射` is subcutaneous: a hospital's code may be one of HL7's for another.
+    """
+    named, coded = table.get(name), table.get(code) if table.knows(code) else None
+    is_finer = named and coded and coded.code in table.finer.get(named.code, ())
+    return coded if is_finer else named
 
 
 def _looked_up(value: Value, context: Context, table: Table) -> Coded | None:

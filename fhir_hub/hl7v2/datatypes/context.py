@@ -47,7 +47,8 @@ class Table:
     source codes as the file writes them, for messages that we write. `standard` are the codes
     that HL7 itself has, where that matters; elsewhere every ASCII code may be one. A closed table
     is of an element to which R4 binds its codes: another is left out. In one that
-    `is_numbered` a `#` of a source code is any number.
+    `is_numbered` a `#` of a source code is any number. `finer` has of a code those that say it more
+    exactly: a name that means it beside one of them overrules nothing (`HH^偏高`).
     """
 
     name: str
@@ -62,6 +63,7 @@ class Table:
     shape: re.Pattern[str] | None = None
     is_numbered: bool = False
     is_english: bool = False
+    finer: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def get(self, code: str) -> Coded | None:
         """Return what `code` means, the default if it is unknown, `None` without one."""

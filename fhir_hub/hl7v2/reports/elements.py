@@ -34,8 +34,10 @@ class Element(NamedTuple):
 
     @property
     def is_hash(self) -> bool:
-        """Say whether it is made of what it was told by, and holds nothing of that: a key."""
-        return self.at == "code" and str(self.value).startswith("urn:uuid:")
+        """Say whether it is (of) a code made of what it was told by, and holds nothing of that."""
+        if self.at not in ("code", "system"):
+            return False
+        return str(self.holder.get("code", "")).startswith("urn:uuid:")
 
     @property
     def place(self) -> tuple[int, str | int]:
