@@ -134,9 +134,9 @@ async def test_what_is_wrong_with_a_batch_is_told_in_the_character_set_of_its_me
     answers = [await answered(wrong.decode().encode(name), take) for name in ("gbk", "utf-8")]
 
     assert "MSA|AE|" in answers[0].decode("gb18030")
-    assert "批次计数有误" in answers[0].decode("gb18030")
+    assert "BTS-1 为 2，实收 1 条消息" in answers[0].decode("gb18030")
     assert "GB 18030" in answers[0].decode("gb18030")
-    assert "批次计数有误" in answers[1].decode()
+    assert "BTS-1 为 2，实收 1 条消息" in answers[1].decode()
 
 
 @pytest.mark.parametrize(("taken", "asked"), [(None, 1000), (0, 1030), (999, 1030), (1000, 1000)])

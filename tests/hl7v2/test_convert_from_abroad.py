@@ -117,11 +117,14 @@ def test_a_reaction_with_a_code_of_a_system_has_it():
     assert told == {"text": "Hives"}
 
 
-@pytest.mark.parametrize(("kind", "written"), [("PN", "Doe^Jo"), ("CN", "7^Doe^Jo")])
-def test_a_name_as_a_result_is_read_as_one(kind, written):
+@pytest.mark.parametrize(
+    ("kind", "written", "said"),
+    [("PN", "Doe^Jo", "Jo Doe"), ("CN", "7^Doe^Jo", "Jo Doe (7)")],
+)
+def test_a_name_as_a_result_is_read_as_one(kind, written, said):
     result = f"OBX|1|{kind}|A^B^L||{written}||||||F"
     conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
-    assert only(conversion, "Observation")["valueString"] == "Jo Doe"
+    assert only(conversion, "Observation")["valueString"] == said
 
 
 @pytest.mark.parametrize("flag", ["TOX", "AC", "QCF", "HM", "HX", "LX"])

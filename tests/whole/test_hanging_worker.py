@@ -24,6 +24,7 @@ def hub(path):
 
 def test_a_worker_that_cannot_begin_is_started_again_until_it_can(hub, path):
     before, database = set(pids(hub)), apsw.Connection(str(path))
+    database.setbusytimeout(60_000)
     database.execute("ALTER TABLE note RENAME TO other")
     os.kill(min(before), signal.SIGKILL)
 

@@ -300,9 +300,16 @@ def _team(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
 
 
 def _placed(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
-    """Return the places of a visit: those known stay as they are, with since when and until."""
+    """Return the places of a visit: those known keep since when and until, or are left."""
     known = [who(one) for one in old]
-    return [*old, *(one for one in new if who(one) not in known)]
+    is_left = [who(one) for one in new if one.get("status") == "completed"]
+    now = [
+        {**one, "status": "completed"}
+        if one.get("status") == "active" and who(one) in is_left
+        else one
+        for one in old
+    ]
+    return [*now, *(one for one in new if who(one) not in known)]
 
 
 def contents(old: Sequence[Json], new: Sequence[Json], day: str) -> Sequence[Json]:
