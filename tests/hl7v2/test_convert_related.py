@@ -95,6 +95,21 @@ def test_pictures_that_are_ordered_have_their_numbers_how_and_where():
     assert set(at) == {"mapped"}
 
 
+def test_what_is_no_uid_and_no_code_of_hl7_is_not_called_one():
+    order = [
+        "ORC|NW|O1^P",
+        "TQ1|1",
+        "TQ2|1|先做|O0^P",
+        "OBR|1|O1^P||CT^头颅CT",
+        "IPC|||STUDY7^PACS",
+    ]
+    made_of = only(made("OMI^O23^OMI_O23", *order), "ServiceRequest")
+    (study,) = [one for one in made_of["identifier"] if one["value"] == "STUDY7"]
+    assert study["system"] == f"{BASE}/sid/PACS"
+    (told,) = parts(made_of, "related-order")
+    assert V2 not in told["sequence"]["coding"][0]["system"]
+
+
 @pytest.mark.parametrize(
     ("kind", "of", "order"),
     [

@@ -7,6 +7,7 @@ are the order's.
 Spec: HL7v2 chapter 4 (TQ2, IPC), chapter 11 (CTD); https://build.fhir.org/ig/HL7/v2-to-fhir (OG)
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ SUB_ID_PARTS = ("original-sub-identifier", "group", "sequence", "identifier")
 _ORDER = f"{BASE}/StructureDefinition/related-order"
 _CONTACT = f"{BASE}/StructureDefinition/order-contact"
 _UID = "urn:dicom:uid"
+_is_uid = re.compile(r"\d+(?:\.\d+)+", re.ASCII).fullmatch
 
 
 def sub_id(place: Place, draft: Draft, paths: Paths) -> Json | None:
@@ -108,8 +110,10 @@ def imaging_numbers(place: Place, draft: Draft, paths: Paths) -> list[Json]:
     for value, called in ((procedure, "Requested Procedure ID"), (step, "Procedure Step ID")):
         if value and (number := identifiers.ei(value, context)):
             found.append({"type": {"text": called}} | number)
-    if study and (uid := one_line(part(study, 1))):
+    if study and _is_uid(uid := one_line(part(study, 1))):
         found.append({"system": _UID, "value": f"urn:oid:{uid}"})
+    elif study and (number := identifiers.ei(study, context)):
+        found.append({"type": {"text": "Study Instance UID"}} | number)
     return found
 
 
@@ -117,7 +121,8 @@ def _of_table(place: Place, path: Path, number: str) -> Json | None:
     """Return the CodeableConcept of a field that HL7 has a table for."""
     value = place.value(path)
     found = codes.codeable_concept(value, place.run.context) if value else None
-    if found is None or not value or part(value, 3) or "coding" not in found:
+    is_own = not value or part(value, 3) or not part(value, 1).isascii()  # HL7 has none in Chinese
+    if found is None or is_own or "coding" not in found:
         return found
     return found | {"coding": [found["coding"][0] | {"system": v2_table(number)}]}
 
