@@ -222,8 +222,14 @@ class Processing:
         how = (reading.message, self._again, numbers, context, reading.settings_of)
         return Retold(self.journal, course.entered, *how)
 
-    def _again(self, entered: Entered) -> tuple[Conversion, str] | None:
+    async def _again(self, entered: Entered) -> tuple[Conversion, str] | None:
         """Return what a message makes that was done before, and its date; None if it cannot."""
+        if len(entered.message.raw) <= _SHORT:
+            return self._converted_again(entered)
+        work = partial(self._converted_again, entered)  # others are answered meanwhile
+        return await asyncio.get_running_loop().run_in_executor(self._aside, work)
+
+    def _converted_again(self, entered: Entered) -> tuple[Conversion, str] | None:
         if not entered.message.raw:  # it was kept long enough
             return None
         read, received = self.reading.kept(entered), from_microseconds(entered.message.received)

@@ -29,7 +29,9 @@ _SYLLABLE = (
 )
 _PINYIN = re.compile(f"(?:{_SYLLABLE})+")
 _ONE = re.compile(_SYLLABLE)
-_NEWBORN = re.compile(r".+之[长次大小双三]?[子女婴]")
+_NEWBORN = re.compile(  # twins have the same
+    r".+之[长次大小双三]?[子女婴]|.*(?:新生儿|婴儿|[男女]婴)|(?:baby|bb)(?:boy|girl|of).*"
+)
 _NOBODY = re.compile(
     r"(?:无名|佚名|未知|不详|三无|姓名).{0,4}|unknown.*|j(?:ohn|ane)doe|doej(?:ohn|ane)"
 )

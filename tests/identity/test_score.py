@@ -158,6 +158,14 @@ def test_the_number_of_a_stay_is_of_who_has_the_name_and_birth_date(other, expec
     assert grade(inpatient(), other) == expected
 
 
+@pytest.mark.parametrize("name", ["王伟之子", "新生儿", "王伟新生儿", "王伟女婴", "BABY BOY WANG"])
+def test_twins_who_have_no_names_yet_are_not_one_by_the_number_of_their_mother_s_stay(name):
+    child = inpatient(name, "2025-03-19")
+
+    assert traits_of(child).names == ()
+    assert grade(child, child) != "certain"
+
+
 def test_a_frequent_name_with_its_birth_date_is_not_certain():
     wang = person("王伟", phone=None, home=None, gender="male")
 

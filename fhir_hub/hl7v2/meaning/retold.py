@@ -28,6 +28,7 @@ from fhir_hub.store.base import Key
 from fhir_hub.store.journal import Entered, Journal, Selection
 
 _PAGE, _MOST = 20, 200  # how many messages about a resource are looked at together, how many at all
+_FEW = 5  # messages of any kind that are looked at together
 _HEAD = 8192  # bytes of a message that say who tells it, and when
 _LARGE = 1 << 20  # bytes: others of its kind are as large, so they are looked at one by one
 
@@ -91,7 +92,7 @@ class Retold:
     journal: Journal
     at_hand: Entered
     read: Callable[[Entered, int], Message | None]
-    again: Callable[[Entered], Again | None]
+    again: Callable[[Entered], Awaitable[Again | None]]
     numbers: Callable[[Key], Awaitable[Sequence[int]]]
     context: Context
     settings_of: Callable[[Message], Settings]
@@ -140,7 +141,8 @@ class Retold:
         times |= {step.teller.time for step in found.values()}
         is_whole = is_whole and seen < _MOST - 1 and (stamp <= now.time or stamp in times)
         if key.resource_type == "Encounter":
-            for one, _ in await self._all(key, now):
+            late = (await self.numbers(key))[-_MOST:]
+            async for one, _ in self._all(key, now, late):
                 step = found.get(one.number) or await self._step(key, one)
                 found |= {one.number: step} if step is not None else {}
         inorder = sorted(found.items(), key=lambda item: (item[1].teller.time, item[0]))
@@ -149,23 +151,31 @@ class Retold:
     async def first(self, key: Key) -> int:
         """Return as of when the teller told a visit first, 0 if nobody knows."""
         now = self._teller(self.at_hand)
-        return min((teller.time for _, teller in await self._all(key, now)), default=0)
+        early = (await self.numbers(key))[:_MOST]
+        times = [teller.time async for _, teller in self._all(key, now, early)]
+        return min(times, default=0)
 
-    async def _all(self, key: Key, now: Teller) -> list[tuple[Entered, Teller]]:
-        """Return all messages of the teller about a resource, but for the one at hand."""
-        numbers = [one for one in await self.numbers(key) if one != self.at_hand.number][-_MOST:]
-        if not numbers:
-            return []
-        selection = Selection(states=("done",), numbers=tuple(numbers), link=key)
-        found = await self.journal.select(selection, count=len(numbers), with_raw=True)
-        tellers = [(one, self._teller(one)) for one in found]
-        return [(one, teller) for one, teller in tellers if teller[:2] == now[:2]]
+    async def _all(
+        self, key: Key, now: Teller, numbers: Sequence[int]
+    ) -> AsyncIterator[tuple[Entered, Teller]]:
+        """Yield those messages of the teller about a resource, but for the one at hand.
+
+        A few are held at a time: documents are among them.
+        """
+        others = [one for one in numbers if one != self.at_hand.number]
+        for start in range(0, len(others), _FEW):
+            few = tuple(others[start : start + _FEW])
+            selection = Selection(states=("done",), numbers=few, link=key)
+            for one in await self.journal.select(selection, count=_FEW, with_raw=True):
+                teller = self._teller(one)
+                if teller[:2] == now[:2]:
+                    yield one, teller
 
     async def _step(self, key: Key, entered: Entered) -> Step | None:
         """Return what a message tells of a resource, None where that cannot be told."""
         if entered.number not in self.steps:
             is_small = len(entered.message.raw) < _LARGE
-            again = self.again(entered) if is_small else None
+            again = await self.again(entered) if is_small else None
             self.steps[entered.number] = _steps(again, entered.links) if again else {}
             await asyncio.sleep(0)  # others go on meanwhile
         return self.steps[entered.number].get(key)

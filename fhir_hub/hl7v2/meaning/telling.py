@@ -100,13 +100,17 @@ class Telling:
             return laid
         converted = unlisted(converted, later.lists)
         known = Known()
-        if key[0] == "Patient" or (patients_of(stored) and not self._answers(key)):
+        if key[0] == "Patient" or (patients_of(stored) and not self._is_last_told(key)):
             known = await self.later.known(key, stamp)
         return self._laid_late(stored, converted, known)
 
-    def _answers(self, key: Key) -> bool:
-        """Say whether the message answers an order: whether that ends it all its results say."""
-        return key[0] == "ServiceRequest" and self.teller.message_type in ("ORU", "OUL")
+    def _is_last_told(self, key: Key) -> bool:
+        """Say whether it is what its last message says, or all its results say: an answered order.
+
+        So the journal, of which each of thousands of results would ask, need not be read.
+        """
+        is_answer = key[0] == "ServiceRequest" and self.teller.message_type in ("ORU", "OUL")
+        return is_answer or key[0] == "Observation"
 
     def _laid_newly(self, stored: Resource, converted: Converted, first: int) -> Resource | None:
         digest = digest_of(stored, converted, self.teller, self.day)

@@ -47,6 +47,15 @@ async def test_what_was_told_again_meanwhile_is_as_new_as_the_last_time(say, onl
     assert log.lines == ["message_older resources=Encounter:1 Patient:1"]
 
 
+async def test_a_visit_of_hundreds_of_messages_began_when_it_was_told_first(say, only):
+    for minute in range(202):
+        await say("ADT^A08", f"{8 + minute // 60:02}{minute % 60:02}", person(), visit(f2="I"))
+    await say("ADT^A03", "1200", person(), visit(f2="I"))
+
+    (first,) = (await only("Encounter"))["statusHistory"]
+    assert first["period"] == {"start": "2025-03-14T00:00:00Z", "end": "2025-03-14T04:00:00Z"}
+
+
 async def test_of_what_was_told_again_by_another_kind_of_message_nothing_is_known(say, only):
     await say("ADT^A08", "1000", person(phone="13000000001"))
     await say("ORU^R01", "1200", person(phone="13000000001"), "OBR|1||F1|4548-4^HbA1c^LN")
