@@ -60,7 +60,7 @@ def laid(stored: Resource, filled: Resource, late: Step, known: Known, lay: Lay)
     for name in names:
         if name not in _FRAME:
             _take(result, name, stored, pairs)
-    meta = dict(stored.get("meta", {}))
+    meta = _meta(stored)
     of_meta = [(_meta(base), _meta(told), frozenset[str]()) for base, told, _ in pairs]
     for name in _META:
         _take(meta, name, _meta(stored), of_meta)

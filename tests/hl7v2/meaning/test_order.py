@@ -121,6 +121,14 @@ async def test_a_visit_ends_alike_in_whatever_order_its_messages_come(say, only,
     assert found["period"]["end"] == "2025-03-14T11:00:00+08:00"
 
 
+async def test_a_late_message_of_which_not_all_told_since_is_known_writes_nothing_known(say, only):
+    for minute in range(52):
+        await say("ADT^A08", f"10{minute:02}", person())
+    await say("ADT^A08", "0900", person())
+
+    assert (await only("Patient"))["meta"]["versionId"] == "1"
+
+
 async def test_an_older_correction_of_a_result_changes_nothing(say, only):
     def result(status, value):
         order = segment("OBR", f3="F1", f4="4548-4^HbA1c^LN", f7="20250314080000", f25=status)
