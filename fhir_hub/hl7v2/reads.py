@@ -8,7 +8,6 @@ nothing else of its segment was taken: `PRT-4` says what somebody did whom no en
 Spec: DESIGN 5 (nothing lost from a message)
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -139,14 +138,11 @@ def unread(
     doubtful: dict[str, dict[int, int]] = {}
     some: list[tuple[Segment, int]] = []
     untaken = run.untaken
-    counts: Counter[str] | None = None  # asked for seldom
     for segment, left in run.left:
         if left >= 0:  # else no entry is for it
             taken, _, others, perhaps, _ = known.get(segment.name, _NOTHING)
-            if left & others:
-                counts = counts or Counter([one.name for one, _ in run.left])
-                if counts[segment.name] > 1:
-                    taken, perhaps = taken & ~others, perhaps | others
+            if left & others and len(run.message.all(segment.name)) > 1:
+                taken, perhaps = taken & ~others, perhaps | others
             left &= ~taken
             if doubt := left & perhaps:
                 doubtful.setdefault(segment.name, {})[segment.index] = doubt
