@@ -100,17 +100,19 @@ class Telling:
             return laid
         converted = unlisted(converted, later.lists)
         known = Known()
-        if key[0] == "Patient" or (patients_of(stored) and not self._is_last_told(key)):
+        if key[0] == "Patient" or (patients_of(stored) and not self._is_last_told(stored)):
             known = await self.later.known(key, stamp)
         return self._laid_late(stored, converted, known)
 
-    def _is_last_told(self, key: Key) -> bool:
+    def _is_last_told(self, stored: Resource) -> bool:
         """Say whether it is what its last message says, or all its results say: an answered order.
 
-        So the journal, of which each of thousands of results would ask, need not be read.
+        So the journal, of which each of thousands of results would ask, need not be read. A result
+        that is final may have been made so without its value (U), and has that of a message before.
         """
-        is_answer = key[0] == "ServiceRequest" and self.teller.message_type in ("ORU", "OUL")
-        return is_answer or key[0] == "Observation"
+        kind = stored["resourceType"]
+        is_answer = kind == "ServiceRequest" and self.teller.message_type in ("ORU", "OUL")
+        return is_answer or (kind == "Observation" and stored.get("status") != "final")
 
     def _laid_newly(self, stored: Resource, converted: Converted, first: int) -> Resource | None:
         digest = digest_of(stored, converted, self.teller, self.day)

@@ -78,6 +78,11 @@ STORIES = {
         [results("P", found("P")), results("F", found("U", ""))],
         [("final", "HbA1c", "7")],
     ),
+    "preliminary, of another value, and final without it (U)": (
+        "Observation",
+        [results("P", found("P")), results("P", found("P", "9")), results("F", found("U", ""))],
+        [("final", "HbA1c", "9")],
+    ),
     "cannot be had, then it can": (
         "ServiceRequest",
         [ORDER, results("X", found("X", "")), results("F", found("F"))],
