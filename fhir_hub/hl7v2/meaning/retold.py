@@ -2,9 +2,9 @@
 
 The same facts again make no new version, so what is stored does not know that they were told
 again; nor does it know what a list lacked that came first. The journal does: before a message
-changes anything, it is asked for messages of the same kind by the same sender about the same
-resource that came since, and their times are compared. Where clocks agree there are none. Else
-they are read again, whatever their kind, and the late one is laid in its place (`in_turn.py`).
+changes anything, it is asked for messages by the same sender about the same resource that came
+since, and their times are compared. Where clocks agree there are none. Else they are read again,
+and the late one is laid in its place (`in_turn.py`).
 
 Spec: HL7v2 chapter 3, EVN-2; DOMAIN 4 (out-of-order A08)
 """
@@ -115,7 +115,7 @@ class Retold:
         if not now.time:
             return Told()
         lists, events, times = set[str](), set[str](), set[int]()
-        async for one, teller in self._others(key, now, now.message_type):
+        async for one, teller in self._others(key, now):
             if teller[:2] == now[:2] and teller.time > now.time:
                 events.add(teller.event)
                 times.add(teller.time)
@@ -180,9 +180,7 @@ class Retold:
             await asyncio.sleep(0)  # others go on meanwhile
         return self.steps[entered.number].get(key)
 
-    async def _others(
-        self, key: Key, now: Teller, message_type: str = ""
-    ) -> AsyncIterator[tuple[Entered, Teller]]:
+    async def _others(self, key: Key, now: Teller) -> AsyncIterator[tuple[Entered, Teller]]:
         """Yield the other messages about a resource that came since then, with who told them.
 
         They are of the teller's application, or facility; of one that cannot be read nobody is.
@@ -190,7 +188,6 @@ class Retold:
         selection = Selection(
             states=("done",),
             sender=now.application or now.facility,
-            message_type=message_type,
             since=now.time,
             link=key,
         )

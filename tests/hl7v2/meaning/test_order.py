@@ -56,12 +56,12 @@ async def test_a_visit_of_hundreds_of_messages_began_when_it_was_told_first(say,
     assert first["period"] == {"start": "2025-03-14T00:00:00Z", "end": "2025-03-14T04:00:00Z"}
 
 
-async def test_of_what_was_told_again_by_another_kind_of_message_nothing_is_known(say, only):
+async def test_what_was_told_again_by_another_kind_of_message_holds(say, only):
     await say("ADT^A08", "1000", person(phone="13000000001"))
     await say("ORU^R01", "1200", person(phone="13000000001"), "OBR|1||F1|4548-4^HbA1c^LN")
     await say("ADT^A08", "1100", person(phone="13000000002"))
 
-    assert phones(await only("Patient")) == {"13000000002"}
+    assert phones(await only("Patient")) == {"13000000001"}
 
 
 async def test_of_a_long_message_too_the_journal_knows_when_it_was_told_and_what_it_listed(
