@@ -5,6 +5,7 @@ store last.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ from fhir_hub.subscriptions.courier import Work
 from fhir_hub.subscriptions.notifications import Notifications
 from fhir_hub.subscriptions.order import Orders
 from fhir_hub.telemetry import Figures, Logs, Metrics
+
+_OPEN_S = 5.0
 
 Ask = Callable[[], Awaitable[Figures]]
 
@@ -111,7 +114,7 @@ class Hub:
         """
         settings = self.settings
         await self.prepare(load)
-        self.lead()
+        await self.lead()
         with opened or open_socket(settings.host, settings.port) as listening:
             here = address(settings.host, listening.getsockname()[1])
             try:
@@ -151,10 +154,17 @@ class Hub:
         await self.service.stored_terminology.refresh()
         await self.receiver.begin()
 
-    def lead(self) -> None:
-        """Do what one of several processes does for all, unless a crew agrees on who does."""
+    async def lead(self) -> None:
+        """Do what one of several processes does for all, unless a crew agrees on who does.
+
+        Returns when each partner is told of all that is written from here on, or soon in any case:
+        it is to serve though the store takes nothing.
+        """
         if self.backend.crew is None:
             self._duties().lead()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_OPEN_S):
+                    await self.deliveries.opened()
 
     def _duties(self) -> HubDuties:
         rounds = (self.retention.rounds, self.deadlines.rounds)

@@ -28,7 +28,7 @@ class Handing:
         backend: Backend,
         log: Any,
         alive: Callable[[], Member | None],
-        run: Callable[[Coroutine[Any, Any, Any]], None],
+        run: Callable[[Coroutine[Any, Any, Any]], object],
     ) -> None:
         self._backend, self._log, self._alive, self._run = backend, log, alive, run
         self.holding = Holding()

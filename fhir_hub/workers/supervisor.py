@@ -101,6 +101,7 @@ class Supervisor:
         self._workers: dict[str, Member] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._leader: Member | None = None
+        self._leading: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._asked = asyncio.Event()
         warn = logs.get_logger("channels").warning
@@ -129,6 +130,8 @@ class Supervisor:
             watching.append(asyncio.create_task(self._reread()))
             for worker in self._workers.values():
                 self._open(worker)
+            if self._leading is not None:  # a new partner is told of all that is answered from here
+                await self._leading
             pids = tuple(worker.process.pid for worker in self._workers.values())
             on_ready(replace(self._addresses, workers=pids))
             await stop.wait()
@@ -289,9 +292,9 @@ class Supervisor:
         if self._leader not in self._workers.values():
             self._leader = self._alive()
             if self._leader is not None:
-                self._run(self._leader.ask("lead"))
+                self._leading = self._run(self._leader.ask("lead"))
 
-    def _run(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[None]:
         async def quiet() -> None:
             with contextlib.suppress(Exception):  # the worker died: another gets the work
                 await work
@@ -299,6 +302,7 @@ class Supervisor:
         task = asyncio.create_task(quiet())
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
+        return task
 
     def _alive(self) -> Member | None:
         return next((one for one in self._workers.values() if one.is_taking), None)

@@ -61,7 +61,7 @@ class Worker:
         if kind == "prepare":
             return await self._hub.prepare(Path(value) if value else None)
         if kind == "lead":
-            self._hub.lead()
+            await self._hub.lead()
             return None
         if kind == "refresh":
             await self._hub.indexing.refresh()
