@@ -8,9 +8,9 @@ from bench import data
 from bench.fill import ZONE
 from fhir_hub import fhirjson
 from fhir_hub.collector import calm_collector
-from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.er7 import parse
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.parsing.er7 import parse
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import load_definitions

@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.deliver.deferred import Deferred
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.journal.patience import Patience
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.processing import SOURCE
 from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.reports.trial import Trials

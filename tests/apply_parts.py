@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fhir_hub.hl7v2.convert import Conversion, Converted
+from fhir_hub.hl7v2.conversion.convert import Conversion, Converted
 
 RESIDENT = "urn:oid:2.16.156.10011.1.3"
 LOCAL = "https://fhir-hub.example/sid/SHTH01/patient-id"

@@ -7,9 +7,9 @@ from typing import Any
 
 from parts import definitions
 
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.convert import Conversion, Converted, convert
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.conversion.convert import Conversion, Converted, convert
+from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.r4.checks.run import Checks, make_checks
 from fhir_hub.r4.packages import built_in_profiles, load_profiles
 

@@ -10,7 +10,7 @@ from parts import checks
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Context, Table
 from fhir_hub.hl7v2.datatypes.table import CODED, DATATYPES
-from fhir_hub.hl7v2.er7 import Encoding, Value
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Value
 
 TABLES = Path(__file__).parents[1] / "mappings" / "tables"
 

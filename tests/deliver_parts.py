@@ -11,8 +11,8 @@ import parts
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.outbox import dead_messages
-from fhir_hub.hl7v2.mllp import Framer, frame
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.mllp import Framer, frame
+from fhir_hub.hl7v2.wire.sender import control_id
 from fhir_hub.identity.systems import ALIASES
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Store

@@ -7,11 +7,12 @@ from typing import Any
 
 from parts import definitions
 
-from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.convert import Conversion, convert
+from fhir_hub.hl7v2.conversion.convert import Conversion, convert
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
 from fhir_hub.hl7v2.emit.resources import Resources
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire import charset
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "messages"
 MOMENT = datetime(2025, 3, 15, 2, 30, tzinfo=UTC)

@@ -21,11 +21,12 @@ from whole.running import RunningHub
 
 from fhir_hub import errors
 from fhir_hub.cli import app, main
-from fhir_hub.hl7v2 import charset, er7
 from fhir_hub.hl7v2.emit.calls import WITHOUT_INVERSE
-from fhir_hub.hl7v2.map_files import built_in_folder, read_files
-from fhir_hub.hl7v2.mappings import load_mappings
-from fhir_hub.hl7v2.programs import structures_of
+from fhir_hub.hl7v2.maps.map_files import built_in_folder, read_files
+from fhir_hub.hl7v2.maps.mappings import load_mappings
+from fhir_hub.hl7v2.maps.programs import structures_of
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.rest.message import FhirRequest
 from fhir_hub.rest.routes import INTERACTIONS, route

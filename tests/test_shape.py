@@ -54,7 +54,7 @@ DOORS = {
     "bson": ("store/mongo/",),
     "fastapi": ("ops/", "console/"),
     "fhir": ("r4/checks/models.py",),
-    "hl7apy": ("hl7v2/structure.py", "hl7v2/emit/validity.py"),
+    "hl7apy": ("hl7v2/parsing/structure.py", "hl7v2/emit/validity.py"),
     "jsonpatch": ("r4/json_patch.py",),
     "jsonpointer": ("r4/json_patch.py",),
     "jsonschema": ("r4/checks/schema.py",),

@@ -16,10 +16,11 @@ import atheris
 with atheris.instrument_imports(include=["fhir_hub.hl7v2", "fhir_hub.search", "fhir_hub.r4"]):
     from fhir_hub import fhirjson
     from fhir_hub.errors import FhirError
-    from fhir_hub.hl7v2 import charset, er7
-    from fhir_hub.hl7v2.convert import convert
-    from fhir_hub.hl7v2.mappings import load_mappings
-    from fhir_hub.hl7v2.mllp import Framer
+    from fhir_hub.hl7v2.conversion.convert import convert
+    from fhir_hub.hl7v2.maps.mappings import load_mappings
+    from fhir_hub.hl7v2.parsing import er7
+    from fhir_hub.hl7v2.wire import charset
+    from fhir_hub.hl7v2.wire.mllp import Framer
     from fhir_hub.r4.checks.run import Checks
     from fhir_hub.r4.definitions import load_definitions
     from fhir_hub.r4.xml_read import from_xml

@@ -24,10 +24,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
-from fhir_hub.hl7v2.programs import Entry, Program
+from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.maps.programs import Entry, Program
+from fhir_hub.hl7v2.parsing.structure import Group
 from fhir_hub.hl7v2.rows.row import Row as MapRow
-from fhir_hub.hl7v2.structure import Group
 from fhir_hub.r4.definitions import load_definitions
 
 ROOT = Path(__file__).parent.parent

@@ -135,8 +135,8 @@ def _tell_faults(file: Path, converted: "Trial") -> None:
 def _converter(sender: str, config: Path | None, report: str) -> Converter:
     """Return what converts a file's bytes; ends the command if settings or maps are no good."""
     from fhir_hub.clock import now
-    from fhir_hub.hl7v2.map_files import InvalidMapping
-    from fhir_hub.hl7v2.mappings import load_mappings
+    from fhir_hub.hl7v2.maps.map_files import InvalidMapping
+    from fhir_hub.hl7v2.maps.mappings import load_mappings
     from fhir_hub.hl7v2.reports.trial import Trials
     from fhir_hub.identity.organization import own_organization
     from fhir_hub.r4.checks.run import Checks

@@ -72,8 +72,8 @@ def _emitted(
     from fhir_hub.hl7v2.emit.emit import emit
     from fhir_hub.hl7v2.emit.events import EVENTS
     from fhir_hub.hl7v2.emit.resources import of_bundle
-    from fhir_hub.hl7v2.map_files import InvalidMapping
-    from fhir_hub.hl7v2.mappings import load_mappings
+    from fhir_hub.hl7v2.maps.map_files import InvalidMapping
+    from fhir_hub.hl7v2.maps.mappings import load_mappings
     from fhir_hub.r4.definitions import load_definitions
     from fhir_hub.settings import InvalidSettings, load_settings
 

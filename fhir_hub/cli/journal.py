@@ -44,7 +44,7 @@ def run(settings: "Settings", work: Callable[["Hub"], Awaitable[T]]) -> T:
 
     async def with_hub(backend: "Backend") -> T:
         from fhir_hub.app import build
-        from fhir_hub.hl7v2.map_files import InvalidMapping
+        from fhir_hub.hl7v2.maps.map_files import InvalidMapping
         from fhir_hub.telemetry import Logs
 
         try:

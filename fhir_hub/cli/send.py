@@ -108,7 +108,7 @@ async def _send(
     Files are read while they are sent: of a batch of any size one message is held.
     """
     from fhir_hub.errors import Unavailable
-    from fhir_hub.hl7v2 import sender
+    from fhir_hub.hl7v2.wire import sender
 
     reading = _Reading(files)
     sent = accepted = 0
@@ -139,7 +139,7 @@ class _Reading:
 
     def messages(self) -> Iterator[bytes]:
         """Yield the messages; say what is wrong with a file or the batch in it."""
-        from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
+        from fhir_hub.hl7v2.wire.batches import MESSAGE, Tally, parts_of
 
         for file in self._files:
             tally = Tally()

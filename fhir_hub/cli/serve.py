@@ -78,7 +78,7 @@ def command(
 
 def _run(settings: "Settings", given: "Given", load: Path | None, *, is_for_programs: bool) -> None:
     from fhir_hub.errors import FhirError
-    from fhir_hub.hl7v2.map_files import InvalidMapping
+    from fhir_hub.hl7v2.maps.map_files import InvalidMapping
     from fhir_hub.r4.package_files import InvalidPackage
     from fhir_hub.server import CannotListen, allow_connections, new_event_loop
     from fhir_hub.settings import InvalidSettings, unknown_variables

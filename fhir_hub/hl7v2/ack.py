@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from fhir_hub.errors import Ack
-from fhir_hub.hl7v2.charset import codec, encode, hl7_name
-from fhir_hub.hl7v2.er7 import are_delimiters
+from fhir_hub.hl7v2.parsing.er7 import are_delimiters
+from fhir_hub.hl7v2.wire.charset import codec, encode, hl7_name
 
 ACCEPTED = Ack("AA", "0", "", "")
 COMMITTED = Ack("CA", "0", "", "")

@@ -27,20 +27,21 @@ from fhir_hub.errors import (
     Unavailable,
     ack_for,
 )
-from fhir_hub.hl7v2 import ack, er7
-from fhir_hub.hl7v2.apply import apply, telling_of
-from fhir_hub.hl7v2.convert import Conversion
+from fhir_hub.hl7v2 import ack
+from fhir_hub.hl7v2.conversion.convert import Conversion
+from fhir_hub.hl7v2.conversion.nothing_made import require_made
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.journal.course import Course, NotKept, day_of, held_up, interrupted, late
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import named, reason
-from fhir_hub.hl7v2.listener import Log
 from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Retold
 from fhir_hub.hl7v2.meaning.telling import counted
-from fhir_hub.hl7v2.nothing_made import require_made
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports import origin
+from fhir_hub.hl7v2.storing.apply import apply, telling_of
+from fhir_hub.hl7v2.wire.listener import Log
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters

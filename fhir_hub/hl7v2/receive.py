@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from fhir_hub.clock import Clock, IdMaker, microseconds
 from fhir_hub.errors import FhirError, TooLarge, ack_for
-from fhir_hub.hl7v2 import ack, er7
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.course import (
     QUERIES,
@@ -46,10 +46,11 @@ from fhir_hub.hl7v2.journal.suspects import (
     pause_s,
     times_noted,
 )
-from fhir_hub.hl7v2.listener import Log, no_log
-from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.processing import Convert, Processing
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.senders.settings import Settings
+from fhir_hub.hl7v2.wire.listener import Log, no_log
+from fhir_hub.hl7v2.wire.mllp import Block
 from fhir_hub.repository.repository import Repository
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Conflict

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings
 
 
 def add_maps(app: FastAPI, mappings: Mappings, version: Callable[[], str]) -> None:

@@ -17,8 +17,8 @@ from fhir_hub.errors import FhirError, NotAllowed, NotFound, UnsupportedMediaTyp
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.channels.http_status import status_of
 from fhir_hub.hl7v2.channels.intake import Intake
-from fhir_hub.hl7v2.charset import codec
-from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.wire.charset import codec
+from fhir_hub.hl7v2.wire.mllp import Block
 from fhir_hub.rest.media import unpacked
 
 ER7 = "x-application/hl7-v2+er7"

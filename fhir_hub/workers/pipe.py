@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from fhir_hub.errors import FhirError, Unavailable
-from fhir_hub.hl7v2.map_files import InvalidMapping
+from fhir_hub.hl7v2.maps.map_files import InvalidMapping
 from fhir_hub.r4.package_files import InvalidPackage
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.store.base import Broken, CannotOpen, Conflict

@@ -9,8 +9,8 @@ import parts
 import pytest
 from channel_parts import adt
 
-from fhir_hub.hl7v2.listener import Listener, everyone
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.listener import Listener, everyone
+from fhir_hub.hl7v2.wire.sender import read_answer
 
 GOOD, BAD = "T1", ""
 ENHANCED = {"mllp": {"ack_mode": "enhanced"}}

@@ -12,7 +12,7 @@ from channel_parts import adt
 
 from fhir_hub.errors import FhirError, OutOfTime, Unavailable
 from fhir_hub.hl7v2.channels.folder import Folder
-from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.wire.mllp import Block
 from fhir_hub.settings import InvalidSettings
 
 

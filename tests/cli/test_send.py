@@ -10,8 +10,8 @@ import parts
 import pytest
 import trustme
 
-from fhir_hub.hl7v2.listener import Listener, everyone
-from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.wire.listener import Listener, everyone
+from fhir_hub.hl7v2.wire.mllp import Block
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import pytest
 
 from fhir_hub import __version__
 from fhir_hub.cli import COMMANDS
-from fhir_hub.hl7v2 import map_files
+from fhir_hub.hl7v2.maps import map_files
 from fhir_hub.store.open import open_backend
 
 

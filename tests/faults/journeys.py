@@ -12,8 +12,8 @@ import apsw
 from faults.world import World, acknowledgment
 from mongo_faults import NO_SPACE, failing
 
-from fhir_hub.hl7v2.batches import MESSAGE, parts_of
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.batches import MESSAGE, parts_of
+from fhir_hub.hl7v2.wire.sender import control_id
 
 
 def message(

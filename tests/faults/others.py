@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import parts
 
-from fhir_hub.hl7v2.mllp import Framer, frame
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.mllp import Framer, frame
+from fhir_hub.hl7v2.wire.sender import control_id
 
 
 class Receiver(threading.Thread):

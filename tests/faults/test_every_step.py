@@ -20,7 +20,7 @@ from faults.outcome import shapes, states
 from faults.steps import PLACES
 from faults.world import World
 
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.sender import control_id
 from fhir_hub.store.base import Store
 from fhir_hub.store.journal import Journal
 

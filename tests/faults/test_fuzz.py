@@ -17,7 +17,7 @@ from faults.rounds import SECONDS, rounds
 
 from fhir_hub import fhirjson
 from fhir_hub.app import build
-from fhir_hub.hl7v2.mllp import Framer, frame
+from fhir_hub.hl7v2.wire.mllp import Framer, frame
 from fhir_hub.r4.xml_write import XmlWriter
 from fhir_hub.rest.http import FhirApp
 from fhir_hub.settings import load_settings

@@ -23,8 +23,8 @@ from faults.steps import PLACES
 from whole.running import Mllp
 
 from fhir_hub.hl7v2.deliver.outbox import Dead, dead_messages, progresses
-from fhir_hub.hl7v2.mllp import frame
-from fhir_hub.hl7v2.sender import control_id, read_answer
+from fhir_hub.hl7v2.wire.mllp import frame
+from fhir_hub.hl7v2.wire.sender import control_id, read_answer
 from fhir_hub.store.base import Store
 from fhir_hub.store.open import open_backend
 

@@ -8,8 +8,8 @@ from apply_parts import conversion
 from hl7v2.receiving import Convert, Log, receiver_of
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.meaning.retold import Nothing
+from fhir_hub.hl7v2.storing.apply import apply, telling_of
 from fhir_hub.search.plan import EVERYTHING, Query
 
 DAY = "2025-03-14"

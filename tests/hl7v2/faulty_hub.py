@@ -9,7 +9,7 @@ from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 
 FAULT = Unavailable("the database cannot be written now")

@@ -9,7 +9,7 @@ from apply_parts import conversion, identifier, observation, patient
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.senders.settings import Settings
 
 MESSAGES = Path(__file__).parent / "messages"
 STORY = sorted(MESSAGES.glob("*.hl7"))

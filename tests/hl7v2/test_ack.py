@@ -17,8 +17,8 @@ from fhir_hub.errors import (
     VersionConflict,
     ack_for,
 )
-from fhir_hub.hl7v2 import er7
 from fhir_hub.hl7v2.ack import ACCEPTED, acknowledge, read_header
+from fhir_hub.hl7v2.parsing import er7
 
 MOMENT = datetime(2024, 2, 29, 10, tzinfo=UTC)
 ZONE = timezone(timedelta(hours=8))

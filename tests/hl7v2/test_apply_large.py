@@ -10,8 +10,8 @@ import parts
 import pytest
 from apply_parts import conversion, converted, identifier, patient, url
 
-from fhir_hub.hl7v2.apply import apply, telling_of
 from fhir_hub.hl7v2.meaning.retold import Nothing
+from fhir_hub.hl7v2.storing.apply import apply, telling_of
 
 DOCUMENTS = "urn:documents"
 

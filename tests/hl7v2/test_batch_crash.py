@@ -11,10 +11,10 @@ from apply_parts import conversion, identifier, patient
 from conversion_parts import mappings
 
 from fhir_hub.hl7v2.answers.answers import Answers
-from fhir_hub.hl7v2.batches import MESSAGE, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel
-from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import Receiver
+from fhir_hub.hl7v2.wire.batches import MESSAGE, parts_of
+from fhir_hub.hl7v2.wire.mllp import Block
 
 
 class Crash(BaseException):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fhir_hub.hl7v2.answers.batch import BatchAnswer
-from fhir_hub.hl7v2.batches import parts_of
+from fhir_hub.hl7v2.wire.batches import parts_of
 
 
 def message(name, number, prior=""):

@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from fhir_hub.hl7v2.batches import MESSAGE, Tally, is_batch, parts_of
+from fhir_hub.hl7v2.wire.batches import MESSAGE, Tally, is_batch, parts_of
 
 
 def message(name):

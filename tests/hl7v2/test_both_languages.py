@@ -44,7 +44,7 @@ def test_every_quirk_has_its_chinese_and_none_is_left_over():
     }
     pairs = {
         node.elts[0].value
-        for path in CODE.glob("*.py")
+        for path in CODE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Tuple)
         and len(node.elts) == 2

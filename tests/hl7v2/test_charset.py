@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fhir_hub.errors import InvalidMessage
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.charset import codec, decode, encode, hl7_name
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire.charset import codec, decode, encode, hl7_name
 
 MESSAGES = Path(__file__).parent / "messages"
 

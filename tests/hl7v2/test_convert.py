@@ -25,8 +25,8 @@ from conversion_parts import (
 )
 
 from fhir_hub.errors import InvalidMessage, ack_for
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.bundle import to_bundle
+from fhir_hub.hl7v2.conversion.bundle import to_bundle
+from fhir_hub.hl7v2.parsing import er7
 
 MSH = "MSH|^~\\&|HIS|SHTH01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
 PID = "PID|1||T1^^^SHTH01^PI||沈^桂芳||19530412|F"

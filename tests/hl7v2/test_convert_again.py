@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.memory import Memories
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.making.memory import Memories
+from fhir_hub.hl7v2.parsing import er7
 
 OFTEN = 6
 KINDS = ("NM", "ST", "SN", "CE", "TX", "")
@@ -129,7 +129,7 @@ def test_who_changes_a_resource_changes_no_other(maps):
 
 
 def test_what_never_comes_again_and_long_texts_are_not_kept_for_ever(monkeypatch):
-    monkeypatch.setattr("fhir_hub.hl7v2.memory._IN_ALL", 50)
+    monkeypatch.setattr("fhir_hub.hl7v2.making.memory._IN_ALL", 50)
     memories, made = Memories(), []
 
     def ask(code):

@@ -16,8 +16,8 @@ from conversion_parts import (
     segment,
 )
 
-from fhir_hub.hl7v2 import structure
-from fhir_hub.hl7v2.path import parse_path
+from fhir_hub.hl7v2.parsing import structure
+from fhir_hub.hl7v2.parsing.path import parse_path
 
 
 @pytest.mark.parametrize("stored", [False, True])

@@ -12,8 +12,8 @@ import pytest
 from conversion_parts import PID, TABLE_MSH, converted, errors, lines, of_type
 
 from fhir_hub.errors import InvalidMessage
-from fhir_hub.hl7v2.groups import assign
-from fhir_hub.hl7v2.structure import structure
+from fhir_hub.hl7v2.parsing.groups import assign
+from fhir_hub.hl7v2.parsing.structure import structure
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "messages"
 MESSAGES = [path.read_bytes().decode() for path in sorted(EXAMPLES.glob("*.hl7"))]

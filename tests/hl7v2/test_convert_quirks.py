@@ -21,8 +21,9 @@ from conversion_parts import (
 )
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.r4.checks.models import as_model
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_hub.hl7v2.datatypes import observed, ranges, table, timings, units
-from fhir_hub.hl7v2.er7 import Encoding, Value
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Value
 from fhir_hub.r4.definitions import load_definitions
 
 _PIECES = st.sampled_from(

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import emit_parts
 import pytest
 
-from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.emit.emit import VERSIONS, Receiver
 from fhir_hub.hl7v2.emit.validity import faults
+from fhir_hub.hl7v2.parsing import structure
 
 EVENTS = {
     "01": "ADT^A04",

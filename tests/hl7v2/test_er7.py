@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_hub.errors import InvalidMessage, ack_for
-from fhir_hub.hl7v2.charset import decode
-from fhir_hub.hl7v2.er7 import Encoding, Value, parse, unescape
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Value, parse, unescape
+from fhir_hub.hl7v2.wire.charset import decode
 
 MESSAGES = Path(__file__).parent / "messages"
 HEADER = "MSH|^~\\&|HIS|SHTH01|||20250314||ADT^A08|1|P|2.4"

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import parts
 import pytest
 
-from fhir_hub.hl7v2.listener import Limits, Listener, everyone
-from fhir_hub.hl7v2.mllp import Block, frame
-from fhir_hub.hl7v2.unfinished import Unfinished
+from fhir_hub.hl7v2.wire.listener import Limits, Listener, everyone
+from fhir_hub.hl7v2.wire.mllp import Block, frame
+from fhir_hub.hl7v2.wire.unfinished import Unfinished
 
 Handle = Callable[[Block], Awaitable[bytes]]
 

@@ -8,8 +8,8 @@ import socket
 
 import parts
 
-from fhir_hub.hl7v2.listener import Listener, everyone
-from fhir_hub.hl7v2.mllp import frame
+from fhir_hub.hl7v2.wire.listener import Listener, everyone
+from fhir_hub.hl7v2.wire.mllp import frame
 
 
 async def test_an_adopted_connection_is_answered_and_its_end_is_told():

@@ -8,10 +8,10 @@ import json
 import pytest
 from conversion_parts import definitions, lines, only
 
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.map_files import InvalidMapping
-from fhir_hub.hl7v2.mappings import load_mappings
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.maps.map_files import InvalidMapping
+from fhir_hub.hl7v2.maps.mappings import load_mappings
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.senders.local_codes import LocalCode, LocalCodes
 
 LOCAL = "https://fhir-hub.example/CodeSystem/TEST01/local"

@@ -17,11 +17,17 @@ from conversion_parts import (
 )
 
 from fhir_hub import hl7v2
-from fhir_hub.hl7v2 import er7, structure
-from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.map_files import HUB, InvalidMapping, built_in_folder, entries_of, read_files
-from fhir_hub.hl7v2.mappings import load_mappings
-from fhir_hub.hl7v2.path import parse_path
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.maps.map_files import (
+    HUB,
+    InvalidMapping,
+    built_in_folder,
+    entries_of,
+    read_files,
+)
+from fhir_hub.hl7v2.maps.mappings import load_mappings
+from fhir_hub.hl7v2.parsing import er7, structure
+from fhir_hub.hl7v2.parsing.path import parse_path
 
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"

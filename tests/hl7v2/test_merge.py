@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 from apply_parts import GUIFANG, LOCAL, RESIDENT, converted, identifier
 
-from fhir_hub.hl7v2.merge import merge, unite
+from fhir_hub.hl7v2.storing.merge import merge, unite
 from fhir_hub.identity.names import REPRESENTATION
 
 DAY = "2025-03-14"

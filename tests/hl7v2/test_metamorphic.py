@@ -15,9 +15,10 @@ from conversion_parts import mappings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports.report import UNMAPPED_SEGMENT
+from fhir_hub.hl7v2.wire import charset
 
 pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover
 

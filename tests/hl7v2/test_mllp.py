@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_hub.hl7v2.mllp import Block, Framer, frame
+from fhir_hub.hl7v2.wire.mllp import Block, Framer, frame
 
 MESSAGES = Path(__file__).parent / "messages"
 LIMIT = 10_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
 
 
 @pytest.mark.parametrize(

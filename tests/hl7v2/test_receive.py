@@ -10,8 +10,8 @@ from apply_parts import conversion, patient
 from hl7v2.receiving import oru, receiver_of
 
 from fhir_hub.errors import NotSupported
-from fhir_hub.hl7v2.sender import read_answer
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.senders.settings import Settings
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 
 

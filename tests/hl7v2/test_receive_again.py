@@ -11,7 +11,7 @@ from hl7v2.faulty_hub import FAULT, Hub, message
 
 from fhir_hub.errors import Contended, InvalidMessage
 from fhir_hub.hl7v2.journal.reasons import shown
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.store.base import Conflict
 
 

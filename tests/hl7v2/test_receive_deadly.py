@@ -10,7 +10,7 @@ import pytest
 from hl7v2.deadly_receiver import DEADLY, Lives, die, message, receiving, replay
 
 from fhir_hub.hl7v2.journal.reasons import shown
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 
 
 @pytest.fixture(params=mongo_server.KINDS)

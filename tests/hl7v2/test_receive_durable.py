@@ -12,7 +12,7 @@ import pytest
 from hl7v2.receiving import Log, oru, receiver_of
 
 from fhir_hub.errors import NotSupported
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.store.open import open_backend
 
 

@@ -10,7 +10,7 @@ from apply_parts import conversion, converted, identifier, observation, patient,
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 
 STAFF = "https://fhir-hub.example/sid/SHTH01/practitioner"

@@ -17,13 +17,13 @@ from apply_parts import conversion, identifier, patient
 from hl7v2.receiving import BROKEN, MESSAGES, STORY, Crash, oru, receiver_of
 
 from fhir_hub.errors import NotSupported
-from fhir_hub.hl7v2.batches import MESSAGE, parts_of
 from fhir_hub.hl7v2.channels.channel import Channel
-from fhir_hub.hl7v2.listener import Listener, everyone
-from fhir_hub.hl7v2.mllp import Block
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.sender import read_answer, send
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.senders.settings import Settings
+from fhir_hub.hl7v2.wire.batches import MESSAGE, parts_of
+from fhir_hub.hl7v2.wire.listener import Listener, everyone
+from fhir_hub.hl7v2.wire.mllp import Block
+from fhir_hub.hl7v2.wire.sender import read_answer, send
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store.journal import Selection
 from fhir_hub.store.open import open_backend

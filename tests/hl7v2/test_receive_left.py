@@ -8,7 +8,7 @@ import asyncio
 import pytest
 from hl7v2.faulty_hub import FAULT, Hub, message
 
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.store.journal import Received
 
 

@@ -17,7 +17,7 @@ from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Patience
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 from fhir_hub.store import forward
 from fhir_hub.store.open import open_backend

@@ -12,13 +12,13 @@ import pytest
 from conversion_parts import mappings
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.batches import parts_of
 from fhir_hub.hl7v2.channels.channel import Channel
-from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.conversion.convert import convert
 from fhir_hub.hl7v2.journal.patience import Patience
-from fhir_hub.hl7v2.listener import Listener, everyone
 from fhir_hub.hl7v2.receive import Receiver
-from fhir_hub.hl7v2.sender import read_answer, send
+from fhir_hub.hl7v2.wire.batches import parts_of
+from fhir_hub.hl7v2.wire.listener import Listener, everyone
+from fhir_hub.hl7v2.wire.sender import read_answer, send
 from fhir_hub.search.plan import EVERYTHING, Query
 
 MESSAGES = Path(__file__).parent / "messages"

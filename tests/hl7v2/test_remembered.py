@@ -14,7 +14,7 @@ import pytest
 from conversion_parts import lines, mappings
 
 from fhir_hub.hl7v2.channels.channel import Channel
-from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.conversion.convert import convert
 from fhir_hub.hl7v2.receive import Receiver
 
 LONG = "Qz" * 5_001

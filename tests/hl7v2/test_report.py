@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 from conversion_parts import converted, element, lines, only, story, text_of
 
-from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports.effort import Effort
 from fhir_hub.hl7v2.reports.elements import says
 from fhir_hub.hl7v2.reports.leaves import leaves_of

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2 import er7
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports.leaves import leaves_of
 
 pytestmark = pytest.mark.no_cover  # many rounds of what other tests cover

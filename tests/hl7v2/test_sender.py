@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fhir_hub.errors import InvalidMessage, Unavailable
-from fhir_hub.hl7v2.batches import MESSAGE, parts_of
-from fhir_hub.hl7v2.listener import Listener, everyone
-from fhir_hub.hl7v2.mllp import Block
-from fhir_hub.hl7v2.sender import Result, control_id, read_answer, send
+from fhir_hub.hl7v2.wire.batches import MESSAGE, parts_of
+from fhir_hub.hl7v2.wire.listener import Listener, everyone
+from fhir_hub.hl7v2.wire.mllp import Block
+from fhir_hub.hl7v2.wire.sender import Result, control_id, read_answer, send
 
 MESSAGES = Path(__file__).parent / "messages"
 

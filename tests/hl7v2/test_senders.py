@@ -20,9 +20,9 @@ from conversion_parts import (
 )
 
 from fhir_hub.errors import InvalidMessage
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.mappings import load_mappings
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.maps.mappings import load_mappings
+from fhir_hub.hl7v2.parsing import er7
 
 MSH = "MSH|^~\\&|{}|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"

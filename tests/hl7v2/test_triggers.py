@@ -6,8 +6,8 @@ Spec: HL7 table 0003 (events), 0354 (structures); HL7v2 chapters 3, 4, 6, 7, 9, 
 import pytest
 from conversion_parts import converted, errors, lines, mappings, of_type
 
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.programs import GENERIC_NAME
+from fhir_hub.hl7v2.maps.programs import GENERIC_NAME
+from fhir_hub.hl7v2.parsing import er7
 
 VERSIONS = ("2.1", "2.3.1", "2.9")
 _NOT_HL7 = {"A19"}  # a query of old

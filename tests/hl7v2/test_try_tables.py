@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conversion_parts import mappings
 
-from fhir_hub.hl7v2.path import parse_path
-from fhir_hub.hl7v2.structure import problem
+from fhir_hub.hl7v2.parsing.path import parse_path
+from fhir_hub.hl7v2.parsing.structure import problem
 
 ROOT = Path(__file__).parents[2]
 HEAD = ["HL7 v2,,,,,,,,,HL7 FHIR", "Sort Order,Identifier,Name,,,,,,,FHIR Attribute"]

@@ -3,8 +3,8 @@
 import pytest
 import pytest_asyncio
 
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.batches import MESSAGE, parts_of
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire.batches import MESSAGE, parts_of
 
 
 def message(name, birth="19530412"):

@@ -12,7 +12,7 @@ from deliver_parts import Peer, patient, put, until
 from deliver_parts import deferred as deferred_on_link
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, try_again
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.sender import control_id
 from fhir_hub.settings import InvalidSettings
 
 ENHANCED = {"mllp": {"ack_mode": "enhanced"}}

@@ -13,7 +13,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from fhir_hub.errors import InvalidResource
-from fhir_hub.hl7v2.map_files import InvalidMapping
+from fhir_hub.hl7v2.maps.map_files import InvalidMapping
 from fhir_hub.server import CannotListen, address, new_event_loop, open_socket
 from fhir_hub.settings import InvalidSettings
 

@@ -6,7 +6,8 @@ Spec: HL7v2 chapter 5; IHE ITI-9, ITI-21
 import pytest
 import pytest_asyncio
 
-from fhir_hub.hl7v2 import charset, er7
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.store.journal import Received
 
 ADT = (

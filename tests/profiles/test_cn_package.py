@@ -8,7 +8,7 @@ import re
 import pytest
 from profiles.cn_parts import FOLDER, PROFILES, ROOT, package, read, walk
 
-from fhir_hub.hl7v2.map_files import built_in_folder, read_files
+from fhir_hub.hl7v2.maps.map_files import built_in_folder, read_files
 from fhir_hub.identity import systems
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.definitions import load_definitions

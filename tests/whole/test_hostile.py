@@ -3,8 +3,8 @@
 import pytest
 from whole.running import RunningHub
 
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.batches import parts_of
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire.batches import parts_of
 
 
 @pytest.fixture(scope="module")

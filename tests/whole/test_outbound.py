@@ -9,7 +9,7 @@ from whole.running import RunningHub
 
 from fhir_hub.cli.outbox import retry
 from fhir_hub.hl7v2.deliver.outbox import dead_messages
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.sender import control_id
 from fhir_hub.store.open import open_backend
 
 SYSTEM = "https://fhir-hub.example/sid/SHTH01/patient-id"

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from fhir_hub.clock import Clock, IdMaker, new_logical_id, now
 from fhir_hub.hl7v2.answers.batch import BatchAnswer
 from fhir_hub.hl7v2.answers.replies import Queries, is_query
-from fhir_hub.hl7v2.batches import is_batch, parts_of
-from fhir_hub.hl7v2.listener import Log, no_log
-from fhir_hub.hl7v2.mappings import Mappings
-from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.wire.batches import is_batch, parts_of
+from fhir_hub.hl7v2.wire.listener import Log, no_log
+from fhir_hub.hl7v2.wire.mllp import Block
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.store.base import Store
 from fhir_hub.store.journal import Journal

@@ -19,9 +19,10 @@ from datetime import datetime, tzinfo
 
 from fhir_hub.clock import Clock, IdMaker
 from fhir_hub.errors import Ack, InvalidMessage
-from fhir_hub.hl7v2 import ack, charset
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.answers.together import Take, Together
-from fhir_hub.hl7v2.batches import MESSAGE, Fault, Part, Tally
+from fhir_hub.hl7v2.wire import charset
+from fhir_hub.hl7v2.wire.batches import MESSAGE, Fault, Part, Tally
 
 _DEFAULT = b"BHS|^~\\&|\r"
 _MOST_REFUSED = 1000  # at the start of a batch, with none taken

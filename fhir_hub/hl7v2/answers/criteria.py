@@ -15,7 +15,7 @@ from fhir_hub.hl7v2.answers.domains import Domain
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import part
 from fhir_hub.hl7v2.datatypes.times import read_moment
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity import resident_id, systems
 from fhir_hub.search.condition import Conditions
 from fhir_hub.search.kinds.string import normalise

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from fhir_hub.hl7v2.datatypes.parts import part
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity import systems
 
 _KINDS = ("", "MR", "PT", "PN", "LR", "VN")  # what institutions number their patients by

@@ -13,8 +13,8 @@ from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.written import render
-from fhir_hub.hl7v2.er7 import Encoding, Message
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Message
 
 _STRUCTURE, _HEADER = "ADT_A01", {"MSH-9.1": "ADT", "MSH-9.2": "A31"}
 Json = dict[str, Any]

@@ -35,7 +35,7 @@ from fhir_hub.hl7v2.answers.criteria import (
 from fhir_hub.hl7v2.answers.domains import Domain, domain_of
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import part
-from fhir_hub.hl7v2.er7 import Message, Segment
+from fhir_hub.hl7v2.parsing.er7 import Message, Segment
 from fhir_hub.identity.match import survivor_id
 from fhir_hub.search.condition import Conditions
 from fhir_hub.search.plan import And, Has, Is, Or, Plan, Query

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fhir_hub.clock import Clock, IdMaker, microseconds
 from fhir_hub.errors import FhirError, ack_for
-from fhir_hub.hl7v2 import ack, charset, er7
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.answers import people
 from fhir_hub.hl7v2.answers.queries import (
     ANSWERS,
@@ -23,11 +23,13 @@ from fhir_hub.hl7v2.answers.queries import (
 )
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.journal.course import Read, received
 from fhir_hub.hl7v2.journal.reasons import reason
-from fhir_hub.hl7v2.listener import Log, no_log
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.parsing.er7 import Message
+from fhir_hub.hl7v2.wire import charset
+from fhir_hub.hl7v2.wire.listener import Log, no_log
 from fhir_hub.search.condition import Conditions
 from fhir_hub.search.context import Context as SearchContext
 from fhir_hub.search.parameters import Parameters

@@ -12,8 +12,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2 import ack, charset
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.journal.order import patient_numbers
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.store.ending import end_tasks
 
 Take = Callable[[bytes], Awaitable[bytes]]

@@ -9,12 +9,12 @@ Spec: https://hl7.org/fhir/R4/appointment.html (app-2, app-3); HL7v2 chapter 10,
 from decimal import Decimal
 from typing import Any
 
-from fhir_hub.hl7v2 import items
 from fhir_hub.hl7v2.datatypes import codes, quantities, times, units
 from fhir_hub.hl7v2.datatypes.parts import part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making import items
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.path import Path
 
 _BOOKED = {"AIP": "Practitioner", "AIL": "Location"}
 _STATUSES = "AppointmentStatus"

@@ -13,9 +13,9 @@ from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Message, Segment
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.er7 import Message, Segment
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity import systems
 
 _EDUCATION = {

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.calls import narratives
 from fhir_hub.hl7v2.datatypes.parts import one_line
-from fhir_hub.hl7v2.drafts import Draft, Place, Run
-from fhir_hub.hl7v2.er7 import Encoding, Value
-from fhir_hub.hl7v2.path import Path
-from fhir_hub.hl7v2.urns import name_based_urn
+from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
+from fhir_hub.hl7v2.making.urns import name_based_urn
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Value
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity import systems
 
 NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"

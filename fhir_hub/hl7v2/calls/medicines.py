@@ -10,9 +10,9 @@ from fhir_hub.hl7v2.calls import keys, orders
 from fhir_hub.hl7v2.datatypes import codes, identifiers
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, whole
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
-from fhir_hub.hl7v2.drafts import Draft, Place, keys_of
-from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place, keys_of
+from fhir_hub.hl7v2.parsing.er7 import Value
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity import systems
 
 COMPONENT = f"{systems.BASE}/StructureDefinition/medication-component"

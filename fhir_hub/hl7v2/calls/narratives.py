@@ -14,9 +14,9 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import codes, observed
 from fhir_hub.hl7v2.datatypes.parts import part
-from fhir_hub.hl7v2.drafts import Place
-from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Place
+from fhir_hub.hl7v2.parsing.er7 import Value
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity.systems import BASE
 
 SUFFIXES = f"{BASE}/CodeSystem/observation-suffix"

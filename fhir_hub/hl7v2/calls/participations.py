@@ -12,9 +12,9 @@ from fhir_hub.hl7v2.calls.providers import kind_of_number
 from fhir_hub.hl7v2.datatypes import codes, contacts, identifiers, places, times
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.er7 import Value
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity import systems
 
 Json = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import identifiers, quantities, times
 from fhir_hub.hl7v2.datatypes.quantities import Typed
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.path import Path
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]

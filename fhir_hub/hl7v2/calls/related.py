@@ -14,8 +14,8 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes import codes, contacts, identifiers, people, places, quantities, texts
 from fhir_hub.hl7v2.datatypes.coding_systems import v2_table
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity.systems import BASE
 
 Json = dict[str, Any]

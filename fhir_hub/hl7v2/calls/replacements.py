@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import identifiers
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.er7 import Segment
+from fhir_hub.hl7v2.parsing.path import Path
 
 Json = dict[str, Any]
 _REPLACED, _REPLACEMENT = ("RP", "RQ", "RU"), "RO"

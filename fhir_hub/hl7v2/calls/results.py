@@ -23,9 +23,9 @@ from fhir_hub.hl7v2.datatypes.coding_systems import LOINC
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Encoding, Value
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Value
+from fhir_hub.hl7v2.parsing.path import Path
 
 CODES, CATEGORIES = "ObservationCode", "ObservationCategory"
 PRESSURE_PANEL = "85354-9"

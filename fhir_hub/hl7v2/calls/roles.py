@@ -8,13 +8,13 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBX); R4 practitionerrole.h
 
 from typing import Any
 
-from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.datatypes import coding_systems, contacts, identifiers, people, places
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.er7 import Value
+from fhir_hub.hl7v2.parsing.path import Path
+from fhir_hub.hl7v2.wire import charset
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import codes
-from fhir_hub.hl7v2.drafts import UNKNOWN, Draft, Place
-from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import UNKNOWN, Draft, Place
+from fhir_hub.hl7v2.parsing.er7 import Segment
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity import systems
 
 ALTERNATIVE = f"{systems.BASE}/StructureDefinition/alternative-route"

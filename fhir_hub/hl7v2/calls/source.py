@@ -11,8 +11,8 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.parts import one_line, part
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity import systems
 
 Json = dict[str, Any]

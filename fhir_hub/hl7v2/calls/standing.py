@@ -7,8 +7,8 @@ from typing import Any
 
 from fhir_hub.hl7v2.datatypes import codes, people
 from fhir_hub.hl7v2.datatypes.parts import compact, part
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.path import Path
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]

@@ -135,8 +135,8 @@ from fhir_hub.hl7v2.calls import (
     timings,
     visits,
 )
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.path import Path
 
 Call = Callable[[Place, Draft, tuple[Path, ...]], Any]
 

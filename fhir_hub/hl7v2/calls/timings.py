@@ -12,9 +12,9 @@ from fhir_hub.hl7v2.datatypes import quantities, texts, times, timings
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, part
 from fhir_hub.hl7v2.datatypes.quantities import Typed
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.er7 import Value
+from fhir_hub.hl7v2.parsing.path import Path
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]

@@ -9,8 +9,8 @@ from typing import Any
 from fhir_hub.hl7v2.calls.roles import made
 from fhir_hub.hl7v2.datatypes import codes, places, texts, times
 from fhir_hub.hl7v2.datatypes.parts import compact, part, whole
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.path import Path
 
 _BED_STATUS, _FINANCIAL_CLASS = "BedStatus", "FinancialClass"
 _DIAGNOSIS_USE = "DiagnosisUse"

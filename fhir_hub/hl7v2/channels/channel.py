@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidMessage, TooLarge
 from fhir_hub.hl7v2.ack import Header
-from fhir_hub.hl7v2.charset import codec
-from fhir_hub.hl7v2.size import excess
+from fhir_hub.hl7v2.wire.charset import codec
+from fhir_hub.hl7v2.wire.size import excess
 from fhir_hub.settings import InvalidSettings, Settings
 from fhir_hub.settings.channels import DEFAULT_HTTP, DEFAULT_MLLP, ChannelSettings
 from fhir_hub.settings.types import read_zone

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from fhir_hub.errors import Unavailable
-from fhir_hub.hl7v2 import ack, charset, sender
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.channels.enhanced import is_due
-from fhir_hub.hl7v2.listener import Log
+from fhir_hub.hl7v2.wire import charset, sender
+from fhir_hub.hl7v2.wire.listener import Log
 from fhir_hub.settings.channels import ADDRESS
 from fhir_hub.store.journal import Entered
 

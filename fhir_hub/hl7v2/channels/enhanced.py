@@ -16,8 +16,8 @@ from typing import Protocol
 from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.course import OnKept
-from fhir_hub.hl7v2.listener import Caller
-from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.wire.listener import Caller
+from fhir_hub.hl7v2.wire.mllp import Block
 
 Take = Callable[[Block, Channel, OnKept], Awaitable[bytes]]
 Observe = Callable[[str, bytes], None]

@@ -26,11 +26,11 @@ from functools import partial
 from pathlib import Path
 
 from fhir_hub.hl7v2.answers.together import AT_ONCE, Together
-from fhir_hub.hl7v2.batches import is_batch
 from fhir_hub.hl7v2.channels.channel import Configured
 from fhir_hub.hl7v2.channels.http_status import is_for_later, status_of
-from fhir_hub.hl7v2.listener import Log
-from fhir_hub.hl7v2.mllp import Block
+from fhir_hub.hl7v2.wire.batches import is_batch
+from fhir_hub.hl7v2.wire.listener import Log
+from fhir_hub.hl7v2.wire.mllp import Block
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.store.ending import end_tasks
 

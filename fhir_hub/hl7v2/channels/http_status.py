@@ -6,8 +6,8 @@ Spec: https://www.rfc-editor.org/rfc/rfc9110#name-status-codes; HL7v2 tables 000
 from collections.abc import Iterator
 
 from fhir_hub.errors import FhirError, Unavailable
-from fhir_hub.hl7v2 import batches
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire import batches
+from fhir_hub.hl7v2.wire.sender import read_answer
 
 _ACCEPTED = ("AA", "CA")
 _LATER = Unavailable.status

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from fhir_hub.errors import FhirError, NotAllowed, NotSupported
-from fhir_hub.hl7v2 import ack, charset
-from fhir_hub.hl7v2.batches import MESSAGE, is_batch, parts_of
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, choose
 from fhir_hub.hl7v2.channels.debts import Debts
 from fhir_hub.hl7v2.channels.enhanced import Enhanced, refusal
@@ -30,9 +29,11 @@ from fhir_hub.hl7v2.channels.ports import (
     require_same_hosts,
     tls_of,
 )
-from fhir_hub.hl7v2.listener import Caller, Handle, Listener, Log
-from fhir_hub.hl7v2.mllp import Block
-from fhir_hub.hl7v2.unfinished import Unfinished
+from fhir_hub.hl7v2.wire import charset
+from fhir_hub.hl7v2.wire.batches import MESSAGE, is_batch, parts_of
+from fhir_hub.hl7v2.wire.listener import Caller, Handle, Listener, Log
+from fhir_hub.hl7v2.wire.mllp import Block
+from fhir_hub.hl7v2.wire.unfinished import Unfinished
 from fhir_hub.settings import Settings
 from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.open import Backend

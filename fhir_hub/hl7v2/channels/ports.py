@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fhir_hub.hl7v2.channels.channel import Channel, Configured
-from fhir_hub.hl7v2.listener import Limits
+from fhir_hub.hl7v2.wire.listener import Limits
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.channels import ChannelSettings
 

@@ -17,7 +17,7 @@ from fhir_hub.hl7v2.channels.channel import configured
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.channels.ports import why_not
 from fhir_hub.hl7v2.journal.reading import Reading
-from fhir_hub.hl7v2.listener import Log
+from fhir_hub.hl7v2.wire.listener import Log
 from fhir_hub.settings import Given, InvalidSettings, Settings
 from fhir_hub.settings.places import located
 

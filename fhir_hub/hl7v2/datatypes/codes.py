@@ -12,7 +12,7 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes import coding_systems
 from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table, unknown_code
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part, reader_of
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity.names import has_han
 
 _FLAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"

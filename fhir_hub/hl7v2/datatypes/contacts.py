@@ -12,7 +12,7 @@ from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, half_width, one_line, part
 from fhir_hub.hl7v2.datatypes.quantities import read_decimal
 from fhir_hub.hl7v2.datatypes.times import period_of
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity import phones
 
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/contactpoint-"

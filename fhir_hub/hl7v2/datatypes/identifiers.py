@@ -14,7 +14,7 @@ from fhir_hub.hl7v2.datatypes import coding_systems
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import clean, compact, one_line, part
 from fhir_hub.hl7v2.datatypes.times import period_of, read_moment, write_datetime
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity import resident_id, systems, uscc
 
 DATA_QUALITY = f"{systems.BASE}/StructureDefinition/data-quality"

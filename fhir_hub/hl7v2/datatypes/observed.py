@@ -26,7 +26,7 @@ from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import half_width, one_line, part, whole
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.datatypes.units import Unit
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 
 SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
 _LOINC = "http://loinc.org"

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 
 _NULL = '""'
 _HOLLOW = '"^&~ '

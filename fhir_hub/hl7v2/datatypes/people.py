@@ -12,7 +12,7 @@ from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.identifiers import staff
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.times import period, period_of
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity import names
 
 REPRESENTATIONS = {"I": "IDE", "A": "ABC", "P": "SYL"}

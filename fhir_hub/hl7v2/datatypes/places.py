@@ -12,7 +12,7 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.times import period, period_of
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity import addresses, names, systems
 
 DIVISION = f"{systems.BASE}/StructureDefinition/division"

@@ -14,7 +14,7 @@ from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import half_width, whole
 from fhir_hub.hl7v2.datatypes.quantities import of_number, read_compared, read_decimal
 from fhir_hub.hl7v2.datatypes.units import Unit
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 
 _NUMBER = r"[+-]?\d{1,20}(?:,\d{3})*(?:\.\d{1,12})?"
 _UNIT = r"(?:\s*[A-Za-zμµ°%×*][A-Za-zμµ°%*/^\[\]{}().0-9]{0,20}|\s+10[*^][\w/]{1,12})?"

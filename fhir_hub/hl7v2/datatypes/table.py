@@ -105,7 +105,7 @@ from fhir_hub.hl7v2.datatypes import (
     timings,
 )
 from fhir_hub.hl7v2.datatypes.context import Context, Table
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 
 Datatype = Callable[[Value, Context], Any]
 CodedDatatype = Callable[[Value, Context, Table], Any]

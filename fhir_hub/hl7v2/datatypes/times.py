@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, half_width, part
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 
 _COMPACT = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:\s?(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,9})?)?)?)?)?)?"

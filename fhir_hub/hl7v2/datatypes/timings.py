@@ -14,7 +14,7 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes import codes, quantities, units
 from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table, table_key
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
-from fhir_hub.hl7v2.er7 import Value
+from fhir_hub.hl7v2.parsing.er7 import Value
 
 TABLE = "TimingRepeat"
 _EVERY = re.compile(r"Q(\d{1,3})([SMHDWL])", re.ASCII)

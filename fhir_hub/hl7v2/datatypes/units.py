@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fhir_hub.hl7v2.datatypes import chinese_units, coding_systems
 from fhir_hub.hl7v2.datatypes.parts import half_width, one_line, part, whole
-from fhir_hub.hl7v2.er7 import Encoding, Value
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Value
 
 
 class Unit(NamedTuple):

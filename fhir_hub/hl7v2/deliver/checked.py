@@ -6,10 +6,10 @@ Spec: docs/outbound.md
 from collections.abc import Mapping
 
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.deliver.certificates import Certificates, fault_of
 from fhir_hub.hl7v2.deliver.desk import Desk
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.partners import PartnerSettings
 

@@ -17,13 +17,14 @@ from collections.abc import Callable, Collection, Mapping
 
 from fhir_hub.clock import Clock, instant
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2 import ack, charset
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.deliver.choose import choice_of
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.deliver.link import ACCEPTED, Answer, read_answer
 from fhir_hub.hl7v2.deliver.outbox import Dead, Progress, hear, progresses
 from fhir_hub.hl7v2.deliver.turns import in_turn, told_of
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Stored

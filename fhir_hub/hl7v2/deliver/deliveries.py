@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.deliver.link import Link
 from fhir_hub.hl7v2.deliver.outbox import Outbox
 from fhir_hub.hl7v2.deliver.silence import Silences
 from fhir_hub.hl7v2.emit.emit import Emitted, Receiver, emit
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.news import News, NoNews

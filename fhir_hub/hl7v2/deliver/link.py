@@ -20,10 +20,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.batches import MESSAGE, is_batch, parts_of
 from fhir_hub.hl7v2.deliver.certificates import Certificates, fault_of
-from fhir_hub.hl7v2.mllp import Block, Framer, frame
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.wire import charset
+from fhir_hub.hl7v2.wire.batches import MESSAGE, is_batch, parts_of
+from fhir_hub.hl7v2.wire.mllp import Block, Framer, frame
 from fhir_hub.settings.partners import PartnerSettings
 
 _MOST_ANSWER, _MOST_LATE = 1 << 20, 1 << 22  # bytes

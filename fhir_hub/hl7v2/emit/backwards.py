@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from fhir_hub.hl7v2.path import Path, parse_path
-from fhir_hub.hl7v2.programs import Entry
+from fhir_hub.hl7v2.maps.programs import Entry
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
 from fhir_hub.hl7v2.rows.elements import Target, target
 from fhir_hub.hl7v2.rows.row import Row
 from fhir_hub.r4.definitions import Definitions

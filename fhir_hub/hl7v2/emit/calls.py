@@ -28,7 +28,7 @@ from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.hl7v2.emit.sheets import Seat
 from fhir_hub.hl7v2.emit.written import Written
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity.systems import INSURANCE_CARD
 
 Json = dict[str, Any]

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, NamedTuple, get_args
 
 from fhir_hub.errors import InvalidResource
-from fhir_hub.hl7v2 import charset
 from fhir_hub.hl7v2.datatypes.context import CHINA
 from fhir_hub.hl7v2.emit import events, senders
 from fhir_hub.hl7v2.emit.conclusions import ELEMENTS
@@ -23,10 +22,11 @@ from fhir_hub.hl7v2.emit.shapes import NOTHING
 from fhir_hub.hl7v2.emit.sheets import Sheet
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.written import Written, in_ascii, render
-from fhir_hub.hl7v2.er7 import Encoding
-from fhir_hub.hl7v2.mappings import Mappings
-from fhir_hub.hl7v2.path import Path
-from fhir_hub.hl7v2.structure import fields, structure_in
+from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.parsing.er7 import Encoding
+from fhir_hub.hl7v2.parsing.path import Path
+from fhir_hub.hl7v2.parsing.structure import fields, structure_in
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.settings.partners import Hl7Version
 
 Json = dict[str, Any]

@@ -29,8 +29,8 @@ from fhir_hub.hl7v2.emit.write_codes import table_sources, table_written
 from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.writers import WRITERS
 from fhir_hub.hl7v2.emit.written import Written
-from fhir_hub.hl7v2.path import Path, parse_path
-from fhir_hub.hl7v2.programs import Entry, Program
+from fhir_hub.hl7v2.maps.programs import Entry, Program
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
 
 Json = dict[str, Any]
 # These fields say again what another one says, in an older way, or less exactly.

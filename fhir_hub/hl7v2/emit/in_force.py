@@ -11,12 +11,12 @@ Spec: HL7v2 chapter 2, 2.10.4 (snapshot mode); chapter 3, AL1; chapter 6, IN1
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_hub.hl7v2.alike import newest_of_each
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.shapes import NOTHING
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.written import Written
-from fhir_hub.hl7v2.structure import fields
+from fhir_hub.hl7v2.parsing.structure import fields
+from fhir_hub.hl7v2.storing.alike import newest_of_each
 
 Json = dict[str, Any]
 _OVER = {

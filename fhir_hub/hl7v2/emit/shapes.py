@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fhir_hub.hl7v2.datatypes.quantities import read_decimal
 from fhir_hub.hl7v2.emit.written import Component, Written, is_empty, subcomponents, trimmed
-from fhir_hub.hl7v2.structure import Shape
+from fhir_hub.hl7v2.parsing.structure import Shape
 
 Told = Callable[[str], None]
 # What says that there is nothing; an empty field says nothing.

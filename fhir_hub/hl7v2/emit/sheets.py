@@ -5,10 +5,10 @@ Spec: HL7v2 chapter 2, 2.5
 
 from collections.abc import Callable, Iterable
 
-from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.emit.shapes import shaped
 from fhir_hub.hl7v2.emit.written import Written, is_empty, subcomponents, trimmed
-from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.parsing import structure
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
 
 
 class Sheet:

@@ -15,7 +15,7 @@ from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_message
 from hl7apy.validation import Validator
 
-from fhir_hub.hl7v2.structure import structure_in
+from fhir_hub.hl7v2.parsing.structure import structure_in
 
 _LINE_END = "\r"
 # The suffix of an observation's code (7.1.3) is a subcomponent of what is simple in the tables.

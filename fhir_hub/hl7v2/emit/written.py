@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from fhir_hub.hl7v2.er7 import Encoding
+from fhir_hub.hl7v2.parsing.er7 import Encoding
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 # A component: its text, or the texts of its subcomponents.

@@ -12,11 +12,13 @@ from datetime import datetime
 from functools import lru_cache
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
-from fhir_hub.hl7v2 import ack, charset, er7
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.order import patient_numbers
 from fhir_hub.hl7v2.journal.patience import Tries
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.senders.settings import Settings
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.store.journal import Entered, Received
 
 QUERIES = ("QBP", "QRY", "QCN")  # message types that ask, and say nothing

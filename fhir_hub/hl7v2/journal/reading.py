@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 
 from fhir_hub.clock import Clock, IdMaker
 from fhir_hub.errors import Ack
-from fhir_hub.hl7v2 import ack, er7
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.course import Read, read_message
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.senders.settings import Settings
 from fhir_hub.store.journal import Entered
 
 _WIDE = 8  # bytes of which one is zero where a letter has two or four of them: no place to cut

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fhir_hub import fhirjson
 from fhir_hub.errors import Duplicate, InvalidMessage
 from fhir_hub.hl7v2.meaning.teller import Teller
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.identity.systems import BASE
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.meaning.rules import who
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.making.rules import who
+from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 

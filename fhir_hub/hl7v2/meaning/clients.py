@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.alike import are_alike, share_a_name
 from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamps_of
-from fhir_hub.hl7v2.merge import Resource
-from fhir_hub.hl7v2.things import Thing, patients_of
+from fhir_hub.hl7v2.storing.alike import are_alike, share_a_name
+from fhir_hub.hl7v2.storing.merge import Resource
+from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.identity import match, systems
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters

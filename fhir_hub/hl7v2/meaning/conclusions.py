@@ -12,8 +12,8 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.calls.narratives import CONCLUSIONS, IMPRESSION, SUFFIXES
-from fhir_hub.hl7v2.drafts import keys_of
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.making.drafts import keys_of
+from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 

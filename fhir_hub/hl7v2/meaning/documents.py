@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.things import Thing, is_anothers
+from fhir_hub.hl7v2.storing.things import Thing, is_anothers
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.plan import Has, Is
 from fhir_hub.store.base import Stored

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.meaning import visits
 from fhir_hub.hl7v2.meaning.teller import TOLD_BY, Teller
-from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.hl7v2.storing.merge import Resource
 
 _FRAME = ("id", "meta", "resourceType")
 _META = ("profile", "security", "tag", "extension")

@@ -10,9 +10,9 @@ Spec: HL7v2 chapter 4A, RXC; chapter 2, 2.10.4
 from collections.abc import Iterable
 
 from fhir_hub.hl7v2.calls.medicines import COMPONENT
-from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.meaning.teller import Teller, stamps_of
-from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.hl7v2.storing.merge import Resource
 
 
 def told_anew(stored: Resource, merged: Resource, converted: Converted, teller: Teller) -> Resource:

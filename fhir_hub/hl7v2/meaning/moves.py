@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import with_resource
+from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.telling import Telling
-from fhir_hub.hl7v2.things import Thing, is_anothers, patients_of
+from fhir_hub.hl7v2.storing.things import Thing, is_anothers, patients_of
 from fhir_hub.identity import match, merging, review_tasks, systems
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.references import RECORDS, find_references

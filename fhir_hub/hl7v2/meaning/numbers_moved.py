@@ -9,7 +9,7 @@ Spec: HL7v2 chapter 3, A43: PID-3 and MRG-1 have one value, PID-2 and MRG-4 say 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.identity import match
 from fhir_hub.identity.match import Number
 

@@ -12,12 +12,12 @@ Spec: HL7v2 chapter 4, ORC-1
 from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import with_resource
-from fhir_hub.hl7v2.matches import code_of, pairs_of_type
+from fhir_hub.hl7v2.conversion.convert import with_resource
+from fhir_hub.hl7v2.conversion.matches import code_of, pairs_of_type
 from fhir_hub.hl7v2.meaning.teller import Teller, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
-from fhir_hub.hl7v2.merge import UNKNOWN, Resource
-from fhir_hub.hl7v2.things import Thing, patients_of
+from fhir_hub.hl7v2.storing.merge import UNKNOWN, Resource
+from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.identity import match
 from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit

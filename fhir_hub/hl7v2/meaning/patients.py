@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub.clock import from_microseconds
-from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.datatypes.context import CHINA
-from fhir_hub.hl7v2.meaning.rules import RULES, content_of
+from fhir_hub.hl7v2.making.rules import RULES, content_of
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     application_system,
@@ -23,7 +23,7 @@ from fhir_hub.hl7v2.meaning.teller import (
     stamps_of,
     time_of,
 )
-from fhir_hub.hl7v2.merge import Resource, merge
+from fhir_hub.hl7v2.storing.merge import Resource, merge
 from fhir_hub.identity import match, resident_id, systems
 
 Trust = Callable[[str], int]

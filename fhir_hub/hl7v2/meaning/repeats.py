@@ -10,9 +10,9 @@ Spec: HL7v2 chapter 2, 2.5.3
 from hashlib import blake2b
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.meaning.teller import Teller
-from fhir_hub.hl7v2.merge import Resource
+from fhir_hub.hl7v2.storing.merge import Resource
 
 _MOST = 4096
 

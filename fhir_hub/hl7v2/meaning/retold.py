@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from fhir_hub.clock import from_microseconds, instant
-from fhir_hub.hl7v2.convert import Conversion
+from fhir_hub.hl7v2.conversion.convert import Conversion
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.er7 import Message
 from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import may_have_snapshots, snapshots_in
-from fhir_hub.hl7v2.rewriting import Rewriting
-from fhir_hub.hl7v2.settings import Settings
-from fhir_hub.hl7v2.things import Thing, joined
+from fhir_hub.hl7v2.parsing.er7 import Message
+from fhir_hub.hl7v2.senders.settings import Settings
+from fhir_hub.hl7v2.storing.rewriting import Rewriting
+from fhir_hub.hl7v2.storing.things import Thing, joined
 from fhir_hub.store.base import Key
 from fhir_hub.store.journal import Entered, Journal, Selection
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.meaning.rules import who
+from fhir_hub.hl7v2.making.rules import who
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     institution_of,
@@ -22,8 +22,8 @@ from fhir_hub.hl7v2.meaning.teller import (
 )
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.meaning.withdrawals import BOOKED, kind_of
-from fhir_hub.hl7v2.merge import Resource
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.storing.merge import Resource
+from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is

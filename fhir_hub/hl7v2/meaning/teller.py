@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from fhir_hub.clock import from_microseconds, instant, microseconds
 from fhir_hub.hl7v2.datatypes import times
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.parsing.er7 import Message
 from fhir_hub.identity import systems
 
 Json = dict[str, Any]

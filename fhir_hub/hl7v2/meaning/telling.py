@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import Converted
+from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.meaning import bookings, in_turn, mixtures, patients, visits
 from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.patients import Trust
@@ -28,8 +28,8 @@ from fhir_hub.hl7v2.meaning.teller import (
     told_at,
 )
 from fhir_hub.hl7v2.meaning.withdrawals import unlisted, withdrawing, without_withdrawn
-from fhir_hub.hl7v2.merge import Choices, Resource, fill, merge
-from fhir_hub.hl7v2.things import Thing, patients_of
+from fhir_hub.hl7v2.storing.merge import Choices, Resource, fill, merge
+from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.r4.references import RECORDS
 from fhir_hub.store.base import Key
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from fhir_hub import fhirjson
 from fhir_hub.errors import VersionConflict
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
-from fhir_hub.hl7v2.merge import Resource
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.storing.merge import Resource
+from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.identity import match, merging
 from fhir_hub.repository.unit import Unit
 

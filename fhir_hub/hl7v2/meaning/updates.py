@@ -12,8 +12,8 @@ Spec: HL7v2 chapter 2, 2.10.4; tables 0206 and 0287
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from fhir_hub.hl7v2.er7 import Message, Segment
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.parsing.er7 import Message, Segment
+from fhir_hub.hl7v2.senders.settings import Settings
 
 _CODED: Mapping[str, int] = MappingProxyType(
     {"AIG": 2, "AIL": 2, "AIP": 2, "AIS": 2, "DG1": 21, "GOL": 1, "IAM": 6, "PRB": 1, "PTH": 1}

@@ -13,8 +13,8 @@ from typing import Any
 
 from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.hl7v2.meaning.teller import Teller, microseconds_of
-from fhir_hub.hl7v2.merge import Resource
-from fhir_hub.hl7v2.things import Thing
+from fhir_hub.hl7v2.storing.merge import Resource
+from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import with_resource
+from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.telling import Note
-from fhir_hub.hl7v2.merge import Resource
-from fhir_hub.hl7v2.rewriting import Rewriting
-from fhir_hub.hl7v2.things import Thing, patients_of, replacement
+from fhir_hub.hl7v2.storing.merge import Resource
+from fhir_hub.hl7v2.storing.rewriting import Rewriting
+from fhir_hub.hl7v2.storing.things import Thing, patients_of, replacement
 from fhir_hub.identity import match, merging
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.references import RECORDS, find_references

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import Converted
-from fhir_hub.hl7v2.meaning.rules import who
+from fhir_hub.hl7v2.conversion.convert import Converted
+from fhir_hub.hl7v2.making.rules import who
 from fhir_hub.hl7v2.meaning.teller import Teller, time_of
-from fhir_hub.hl7v2.merge import KEPT, fits
+from fhir_hub.hl7v2.storing.merge import KEPT, fits
 from fhir_hub.identity import systems
 
 Json = dict[str, Any]

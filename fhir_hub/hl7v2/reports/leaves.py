@@ -9,8 +9,8 @@ Spec: HL7v2 chapter 2, 2.5 (fields, repetitions, components, subcomponents)
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from fhir_hub.hl7v2.er7 import Encoding, Segment, unescape
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.parsing.er7 import Encoding, Segment, unescape
+from fhir_hub.hl7v2.parsing.path import Path
 
 _HEADERS = ("MSH", "BHS", "FHS")
 _MOST_REPETITIONS = 50

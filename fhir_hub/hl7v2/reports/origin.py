@@ -8,7 +8,7 @@ Spec: https://hl7.org/fhir/R4/provenance.html
 """
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import Conversion
+from fhir_hub.hl7v2.conversion.convert import Conversion
 from fhir_hub.identity.systems import BASE
 from fhir_hub.search.plan import Has, Is, Query
 from fhir_hub.store.base import Key, Store

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.plans import runs
-from fhir_hub.hl7v2.reads import NUMBERED, ROUTING, is_counted
+from fhir_hub.hl7v2.maps.plans import runs
+from fhir_hub.hl7v2.maps.reads import NUMBERED, ROUTING, is_counted
+from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.reports.leaves import Leaf
 
 if TYPE_CHECKING:
-    from fhir_hub.hl7v2.programs import Entry, Program
+    from fhir_hub.hl7v2.maps.programs import Entry, Program
     from fhir_hub.hl7v2.rows.row import Row
 
 CONDITION = "a condition of the map"

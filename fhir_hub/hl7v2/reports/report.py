@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes.parts import clean
-from fhir_hub.hl7v2.drafts import Draft, Place, Run
-from fhir_hub.hl7v2.er7 import Segment
+from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
+from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.reports.effort import Effort, ranges
 from fhir_hub.hl7v2.reports.elements import path_of, paths_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, standard
@@ -27,8 +27,8 @@ from fhir_hub.hl7v2.senders.local_codes import UNMAPPED
 from fhir_hub.identity.systems import BASE
 
 if TYPE_CHECKING:
-    from fhir_hub.hl7v2.convert import Conversion
-    from fhir_hub.hl7v2.programs import Entry, Program
+    from fhir_hub.hl7v2.conversion.convert import Conversion
+    from fhir_hub.hl7v2.maps.programs import Entry, Program
 
 UNMAPPED_SEGMENT = f"{BASE}/StructureDefinition/unmapped-segment"
 MAPPED, PRESERVED, DROPPED = "mapped", "preserved", "dropped"

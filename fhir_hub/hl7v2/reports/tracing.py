@@ -16,12 +16,12 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-from fhir_hub.hl7v2.drafts import Draft, Place, Run
-from fhir_hub.hl7v2.er7 import Segment
-from fhir_hub.hl7v2.memory import Memory
-from fhir_hub.hl7v2.nodes import Node
-from fhir_hub.hl7v2.programs import Entry, Program
-from fhir_hub.hl7v2.reads import read_by
+from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
+from fhir_hub.hl7v2.making.memory import Memory
+from fhir_hub.hl7v2.maps.programs import Entry, Program
+from fhir_hub.hl7v2.maps.reads import read_by
+from fhir_hub.hl7v2.parsing.er7 import Segment
+from fhir_hub.hl7v2.parsing.nodes import Node
 from fhir_hub.hl7v2.reports.effort import Effort
 from fhir_hub.hl7v2.reports.elements import Element, elements_of, says
 from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, replaced

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 from fhir_hub.clock import Clock, from_microseconds, instant
 from fhir_hub.errors import InvalidParameter, NotFound, outcome_of
-from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.batches import MESSAGE, Tally, parts_of
-from fhir_hub.hl7v2.bundle import to_bundle
-from fhir_hub.hl7v2.convert import convert
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.conversion.bundle import to_bundle
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports.effort import Effort
-from fhir_hub.hl7v2.size import excess
+from fhir_hub.hl7v2.wire import charset
+from fhir_hub.hl7v2.wire.batches import MESSAGE, Tally, parts_of
+from fhir_hub.hl7v2.wire.size import excess
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.store.journal import Journal
 

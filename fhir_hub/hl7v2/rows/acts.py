@@ -8,14 +8,14 @@ Spec: DESIGN 2a
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.calls.table import CALLS, Call
 from fhir_hub.hl7v2.datatypes.quantities import Typed
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.er7 import Segment, Value
-from fhir_hub.hl7v2.meaning.rules import CARING
-from fhir_hub.hl7v2.memory import maker
-from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.making.memory import maker
+from fhir_hub.hl7v2.making.rules import CARING
+from fhir_hub.hl7v2.parsing import structure
+from fhir_hub.hl7v2.parsing.er7 import Segment, Value
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.elements import Target
 from fhir_hub.hl7v2.rows.row import Row, Scope

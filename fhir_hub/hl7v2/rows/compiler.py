@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from fhir_hub.hl7v2 import structure
 from fhir_hub.hl7v2.calls.table import CALLS, FURTHER, OF_CODES, UNCONDITIONAL
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.parsing import structure
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, Acts, by_type, calling, constant, reading, supporting
 from fhir_hub.hl7v2.rows.elements import Target, target

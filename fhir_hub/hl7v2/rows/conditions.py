@@ -9,8 +9,8 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html (conditio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fhir_hub.hl7v2.drafts import Place
-from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.making.drafts import Place
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
 
 Condition = Callable[[Place], bool]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.nodes import MANY, Node
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.parsing.nodes import MANY, Node
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, Acts
 from fhir_hub.hl7v2.rows.elements import Target

@@ -17,9 +17,9 @@ from typing import Any
 
 from fhir_hub.hl7v2.calls.results import NUMBER, kind_of
 from fhir_hub.hl7v2.calls.table import CHANGES, IDLE, OF_NUMBERS
-from fhir_hub.hl7v2.drafts import Draft, Place
-from fhir_hub.hl7v2.memory import Memory, copied
-from fhir_hub.hl7v2.path import Path
+from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.making.memory import Memory, copied
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.hl7v2.rows.acts import Act, Acts
 from fhir_hub.hl7v2.rows.compiler import Compiled
 from fhir_hub.hl7v2.rows.shapes import EVENT, Shape

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Table
-from fhir_hub.hl7v2.path import Path, parse_path
-from fhir_hub.hl7v2.settings import Settings
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
+from fhir_hub.hl7v2.senders.settings import Settings
 from fhir_hub.r4.definitions import Definitions
 
 Json = dict[str, Any]

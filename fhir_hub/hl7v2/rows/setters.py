@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.quantities import Typed
-from fhir_hub.hl7v2.drafts import Draft, Place
+from fhir_hub.hl7v2.making.drafts import Draft, Place
 from fhir_hub.hl7v2.rows.elements import Step, Target
 
 # Draft, place, number of the repetition, value; says whether the value was taken.

@@ -11,7 +11,7 @@ Spec: DESIGN 2a
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
 
 EVENT = Path("MSH", 9, 2)
 Asked = tuple[tuple[Path, Any], ...]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.table import CODED, DATATYPES, FHIR_TYPES
-from fhir_hub.hl7v2.drafts import Place
-from fhir_hub.hl7v2.er7 import Value
-from fhir_hub.hl7v2.meaning.rules import CARING
+from fhir_hub.hl7v2.making.drafts import Place
+from fhir_hub.hl7v2.making.rules import CARING
+from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.hl7v2.rows.elements import Target
 from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import Put, setter

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from fhir_hub.clock import microseconds
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2 import charset, er7
-from fhir_hub.hl7v2.path import Path, parse_path
+from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.parsing.path import Path, parse_path
+from fhir_hub.hl7v2.wire import charset
 from fhir_hub.store.journal import Entered, Journal, Selection
 from fhir_hub.store.terminology.codes_seen import Seen
 

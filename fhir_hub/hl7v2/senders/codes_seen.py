@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from fhir_hub.errors import Unavailable
-from fhir_hub.hl7v2.convert import Conversion, convert
-from fhir_hub.hl7v2.er7 import Message
-from fhir_hub.hl7v2.mappings import Mappings
+from fhir_hub.hl7v2.conversion.convert import Conversion, convert
+from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.parsing.er7 import Message
 from fhir_hub.hl7v2.senders.local_codes import LocalCodes
 from fhir_hub.repository.stored_terminology import StoredTerminology
 from fhir_hub.store.terminology.codes_seen import Codes, Seen

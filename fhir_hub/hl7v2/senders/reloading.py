@@ -14,8 +14,8 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from fhir_hub.hl7v2.map_files import InvalidMapping, built_in_folder
-from fhir_hub.hl7v2.mappings import Mappings, load_mappings
+from fhir_hub.hl7v2.maps.map_files import InvalidMapping, built_in_folder
+from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
 from fhir_hub.r4.definitions import Definitions
 from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Logs

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 from fhir_hub.errors import InvalidMessage
-from fhir_hub.hl7v2.er7 import Message
+from fhir_hub.hl7v2.parsing.er7 import Message
 from fhir_hub.hl7v2.quirks import CHINESE
 from fhir_hub.hl7v2.rows.row import Row
 

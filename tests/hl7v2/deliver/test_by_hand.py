@@ -5,7 +5,7 @@ from deliver_parts import Peer, deliveries, numbers, partner, patient, put, unti
 from fhir_hub import fhirjson
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, forget, pause, skip
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.sender import control_id
 from fhir_hub.store.base import Change
 from fhir_hub.store.memory.journal import MemoryJournal
 from fhir_hub.store.memory.store import MemoryStore

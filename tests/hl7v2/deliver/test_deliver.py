@@ -8,7 +8,7 @@ import trustme
 from deliver_parts import Peer, deliveries, numbers, partner, patient, put
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses, try_again
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.sender import control_id
 from fhir_hub.settings import InvalidSettings
 
 

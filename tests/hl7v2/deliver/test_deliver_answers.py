@@ -12,8 +12,8 @@ import trustme
 from deliver_parts import Peer, ack, partner, patient, put
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages
-from fhir_hub.hl7v2.mllp import END, START
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.mllp import END, START
+from fhir_hub.hl7v2.wire.sender import control_id
 
 MSH = "MSH|^~\\&|THEIRS|THERE|||20250315||ACK|9|P|2.4"
 

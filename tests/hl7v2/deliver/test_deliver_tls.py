@@ -12,7 +12,7 @@ import trustme
 from deliver_parts import Peer, numbers, partner, patient, put
 
 from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.sender import control_id
 
 
 @pytest.fixture(scope="module")

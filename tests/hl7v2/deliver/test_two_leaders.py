@@ -9,7 +9,7 @@ import pytest
 from deliver_parts import Peer, deliveries, numbers, partner, patient, put
 
 from fhir_hub.hl7v2.deliver.outbox import Outbox, progresses
-from fhir_hub.hl7v2.sender import control_id
+from fhir_hub.hl7v2.wire.sender import control_id
 from fhir_hub.store.memory.journal import MemoryJournal
 from fhir_hub.store.memory.store import MemoryStore
 

@@ -9,9 +9,9 @@ from conversion_parts import mappings
 from meaning_parts import plain
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.conversion.convert import convert
 from fhir_hub.hl7v2.receive import Channel, Receiver
-from fhir_hub.hl7v2.sender import read_answer
+from fhir_hub.hl7v2.wire.sender import read_answer
 from fhir_hub.search.plan import EVERYTHING, Query
 
 

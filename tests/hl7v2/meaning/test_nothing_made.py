@@ -7,8 +7,8 @@ import pytest
 from conversion_parts import mappings
 from meaning_parts import person, segment
 
-from fhir_hub.hl7v2 import er7
-from fhir_hub.hl7v2.convert import convert
+from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.parsing import er7
 
 RESULT = (
     segment("OBR", f1="1", f3="F1", f4="GLU^Glucose", f25="F"),

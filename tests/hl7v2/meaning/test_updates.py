@@ -7,7 +7,7 @@ import parts
 import pytest
 from meaning_parts import person, segment, visit
 
-from fhir_hub.hl7v2.mappings import InvalidMapping, load_mappings
+from fhir_hub.hl7v2.maps.mappings import InvalidMapping, load_mappings
 
 PENICILLIN, LATEX = "J01CA^青霉素^ATC", "LTX^乳胶^99"
 

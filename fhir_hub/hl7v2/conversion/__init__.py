@@ -1,0 +1,1 @@
+"""A message as FHIR resources, with nothing stored: the maps run over its groups."""

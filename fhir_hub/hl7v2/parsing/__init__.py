@@ -1,0 +1,1 @@
+"""A message taken apart without loss: bars and hats, places, structures and their groups."""
