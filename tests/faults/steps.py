@@ -30,7 +30,7 @@ def _journal(name: str) -> tuple[Place, ...]:
 
 PLACES: dict[str, tuple[Place, ...]] = {
     "read": _after(
-        "hl7v2.mllp:Framer.feed", "ops.messages:_block", "hl7v2.channels.folder:Folder._read"
+        "hl7v2.wire.mllp:Framer.feed", "ops.messages:_block", "hl7v2.channels.folder:Folder._read"
     ),
     "decoded": _after("hl7v2.journal.reading:Reading.read"),
     "handed": _before("store.forward:ForwardingJournal.keep"),
@@ -54,7 +54,7 @@ PLACES: dict[str, tuple[Place, ...]] = {
     "ended": _journal("finish"),
     "answering": _after("hl7v2.channels.intake:Intake.take"),
     "answered": (),
-    "telling": _before("hl7v2.listener:Caller.tell"),
+    "telling": _before("hl7v2.wire.listener:Caller.tell"),
     "told": (),
     "heard": _after("hl7v2.channels.enhanced:Enhanced.acknowledged"),
     "owed": _journal("owed"),
