@@ -160,6 +160,7 @@ class Hub:
         Returns when each partner is told of all that is written from here on, or soon in any case:
         it is to serve though the store takes nothing.
         """
+        self.reloading.lead()
         if self.backend.crew is None:
             self._duties().lead()
             with contextlib.suppress(TimeoutError):

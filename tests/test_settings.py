@@ -2,11 +2,16 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from described import described
 
 from fhir_hub.settings import InvalidSettings, Settings, load_settings, unknown_variables
+from fhir_hub.settings.care import PoolSettings, PrescriptionSettings
+from fhir_hub.settings.channels import ChannelSettings
+from fhir_hub.settings.partners import PartnerSettings
+from fhir_hub.settings.referral import ReferralSettings
 
 
 @pytest.fixture
@@ -98,6 +103,9 @@ def test_the_environment_of_the_process_is_not_read_by_itself(monkeypatch):
         ("port = 1.5", "port: input should be a valid integer, got a number with a fractional"),
         ("port = 1.5", " / 应为整数"),
         ("port = -1", " / 不得小于 0"),
+        ("mllp_port = true", "mllp_port: write a number, not true or false / 应为数字"),
+        ("[reminders]\ntest = true", "hub.toml line 2: reminders.test: write a number"),
+        ("[journal_state_days]\ndone = true", "journal_state_days.done: write a number"),
         ('full_text = "maybe"', " / 应为 true 或 false"),
         ('log_level = "loud"', " 或 'error'"),
         (
@@ -202,3 +210,24 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest():
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_says_what_it_is(name):
     assert described(Settings)[name].endswith(".")
+
+
+def numbers():
+    tables = {
+        "": Settings,
+        "[channels.lab]\n": ChannelSettings,
+        "[partners.his]\n": PartnerSettings,
+        "[pools.all]\n": PoolSettings,
+        "[prescriptions.all]\n": PrescriptionSettings,
+        "[referral]\n": ReferralSettings,
+    }
+    for head, table in tables.items():
+        for name, field in table.model_fields.items():
+            if {int, float} & {field.annotation, *get_args(field.annotation)}:
+                yield pytest.param(f"{head}{name} = true", name, id=f"{table.__name__}.{name}")
+
+
+@pytest.mark.parametrize(("text", "name"), list(numbers()))
+def test_no_number_is_a_truth_value(config, text, name):
+    with pytest.raises(InvalidSettings, match=rf"{name}: write .*number"):
+        load_settings(config(text), {}, {})

@@ -105,17 +105,17 @@ class Processing:
                 raise
             except Exception as error:
                 if is_transient(error):
-                    self.log("message_tried", number=course.number, fault=error)
+                    self.log("message_tried", **course.names, fault=error)
                     if not course.is_late and await course.tries.again():
                         self.on_retry()
                         continue
                     return await self.fail(course, error, "dead")
                 if not isinstance(error, FhirError):
-                    self.log("message_fault", number=course.number, fault=error)
+                    self.log("message_fault", **course.names, fault=error)
                 elif isinstance(error, InvalidResource):
-                    self._tell_invalid(course.number, error)
+                    self._tell_invalid(course, error)
                 else:
-                    self.log("message_refused", number=course.number, reason=named(error))
+                    self.log("message_refused", **course.names, reason=named(error))
                 return await self.fail(course, error)
 
     async def _has_turn(self, course: Course) -> bool:
@@ -165,11 +165,12 @@ class Processing:
                 if course.maps == self.maps():
                     return message, conversion
 
-    def _tell_invalid(self, number: int, error: InvalidResource) -> None:
+    def _tell_invalid(self, course: Course, error: InvalidResource) -> None:
         """Say that what a message was made into breaks a rule: a fault of ours, or of a map."""
         self.on_invalid()
         issue = error.issues[0]
-        self.log("conversion_invalid", number=number, reason=f"{issue.code} {issue.expression}")
+        why = f"{issue.code} {issue.expression}"
+        self.log("conversion_invalid", **course.names, reason=why)
 
     async def _commit(
         self, repository: Repository, course: Course, conversion: Conversion, answer: bytes
@@ -205,7 +206,7 @@ class Processing:
         for why, resources in counted(telling.notes):
             self.log(f"message_{why}", number=course.number, resources=resources)
         if course.is_late:
-            self.log("message_done_late", number=course.number)
+            self.log("message_done_late", **course.names)
         return result
 
     def _warn(self, course: Course, warnings: Sequence[Issue]) -> None:
@@ -267,7 +268,7 @@ class Processing:
         """Record that the message failed; what was done once stays done, with the reason."""
         answer, entered = self.reading.answer(course.read, ack_for(error)), course.entered
         if state == "dead":
-            self.log("message_dead", number=course.number, reason=named(error))
+            self.log("message_dead", **course.names, reason=named(error))
         finish = self._finish(course, state, answer, reason(error))
         if course.is_redone:
             finish = replace(finish, state="done", ack=entered.ack, links=entered.links)

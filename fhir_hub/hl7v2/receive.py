@@ -161,7 +161,7 @@ class Receiver:
         if finished:
             return work.result()
         course.is_late = True
-        self._log("message_late", number=course.number)
+        self._log("message_late", **course.names)
         return self.reading.answer(course.read, ack_for(late()))
 
     async def _receive(self, raw: bytes, course: Course) -> bytes:
@@ -181,7 +181,7 @@ class Receiver:
         kept = await self._keep(message, course, is_early=is_early)
         course.entered = kept.entered
         if kept.is_changed:
-            self._log("message_quarantined", number=course.number)
+            self._log("message_quarantined", **course.names)
             return await self.processing.fail(course, changed(course.read.is_strict), "quarantined")
         if course.on_kept is not None and course.read.fault is None:
             course.on_kept(course.number, self.reading.answer(course.read, ack.COMMITTED))

@@ -11,10 +11,10 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fhir_hub.settings.types import Names
+from fhir_hub.settings.types import Names, Real, Whole
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0, le=3660)]
+Share = Annotated[Real, Field(ge=0, le=1)]
+Count = Annotated[Whole, Field(ge=0, le=3660)]
 
 
 class PlaceSettings(BaseModel):
@@ -82,7 +82,7 @@ class PrescriptionSettings(PlaceSettings):
     refill_days: Count = 7
     """How many days the supply of the same ingredient may still last."""
 
-    guardian_years: Annotated[int, Field(ge=0, le=18)] = 6
+    guardian_years: Annotated[Whole, Field(ge=0, le=18)] = 6
     """Below which age the guardian is to be noted."""
 
     controlled: Names = ("N01AH", "N02A", "N06BA", "N07BC")

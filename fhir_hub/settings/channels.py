@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from fhir_hub.settings.types import Bytes, Port, Seconds, Zone
+from fhir_hub.settings.types import Bytes, Port, Seconds, Whole, Zone
 
 DEFAULT_MLLP, DEFAULT_HTTP = "mllp", "http"
 _LAST = (DEFAULT_MLLP, DEFAULT_HTTP)  # of the channels of a port, wherever they are written
@@ -138,20 +138,20 @@ class ChannelSettings(BaseModel):
     max_message_bytes: Bytes | None = None
     """The largest message; else `mllp_max_message_bytes` of the hub."""
 
-    max_message_parts: Annotated[int, Field(ge=100)] | None = None
+    max_message_parts: Annotated[Whole, Field(ge=100)] | None = None
     """The most segments and repetitions of fields, counted together, that a message may have; else
     `mllp_max_message_parts` of the hub."""
 
-    connections: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    connections: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     """How many connections its port may have; else `mllp_connections` of the hub."""
 
     idle_s: Seconds | None = None
     """How long a connection may be silent, and a message be on its way; else `mllp_idle_s`."""
 
-    under_way: Annotated[int, Field(ge=1, le=1000)] = 16
+    under_way: Annotated[Whole, Field(ge=1, le=1000)] = 16
     """In enhanced mode: how many messages of one connection may be kept and not yet applied."""
 
-    messages_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    messages_per_minute: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
     """How many messages a minute one process takes; a faster sender is made to wait."""
 
     charset: str = ""

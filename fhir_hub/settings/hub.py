@@ -27,11 +27,13 @@ from fhir_hub.settings.types import (
     Folders,
     Names,
     Port,
+    Real,
     ReminderDays,
     Seconds,
     StoreAddress,
     WebAddress,
     WebAddresses,
+    Whole,
     Workers,
     Zone,
     read_zone,
@@ -39,7 +41,7 @@ from fhir_hub.settings.types import (
 )
 
 References = Literal["enforce", "warn", "off"]
-Days = Annotated[int, Field(ge=0, le=36_500)]
+Days = Annotated[Whole, Field(ge=0, le=36_500)]
 MessageState = Literal["done", "answered", "failed", "dead", "quarantined", "ignored", "replaced"]
 Validation = Literal["r4", "profiles", "off"]
 BusinessRules = Literal["enforce", "flag", "off"]
@@ -103,10 +105,10 @@ class Settings(BaseSettings):
     """Whether the words of resources are kept, for `_text` and `_content`: about 0.5 KB and
     0.1 ms more for each resource. What is stored already is read once, in the background."""
 
-    page_size: Annotated[int, Field(ge=1, le=1000)] = 20
+    page_size: Annotated[Whole, Field(ge=1, le=1000)] = 20
     """How many matches a page of a search holds unless `_count` says otherwise."""
 
-    max_page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    max_page_size: Annotated[Whole, Field(ge=1, le=10_000)] = 1000
     """The most matches that `_count` may ask for; a larger `_count` gets this many."""
 
     max_body_bytes: Bytes = 32 << 20
@@ -119,7 +121,7 @@ class Settings(BaseSettings):
     mllp_max_message_bytes: Bytes = 64 << 20
     """The largest HL7v2 message; a larger one is refused with AE."""
 
-    mllp_max_message_parts: Annotated[int, Field(ge=100)] = 50_000
+    mllp_max_message_parts: Annotated[Whole, Field(ge=100)] = 50_000
     """The most segments and repetitions of fields, counted together, that an HL7v2 message may
     have; one of more is refused with AE."""
 
@@ -132,7 +134,7 @@ class Settings(BaseSettings):
     """How long an MLLP connection may be silent, and one message be on its way, before the
     connection is closed."""
 
-    mllp_connections: Annotated[int, Field(ge=1, le=10_000)] = 2000
+    mllp_connections: Annotated[Whole, Field(ge=1, le=10_000)] = 2000
     """How many MLLP connections may be open at once."""
 
     channels: dict[str, ChannelSettings] = {}
@@ -158,14 +160,14 @@ class Settings(BaseSettings):
     drain_s: Seconds = 20
     """How long a hub that is asked to stop waits for requests and messages under way."""
 
-    worker_timeout_s: Annotated[float, Field(ge=1)] = 60
+    worker_timeout_s: Annotated[Real, Field(ge=1)] = 60
     """Of several processes, how long one may answer nothing before it is killed and replaced."""
 
-    sqlite_mapped_mb: Annotated[int, Field(ge=0)] = 0
+    sqlite_mapped_mb: Annotated[Whole, Field(ge=0)] = 0
     """How much of a SQLite file is read as memory: a third less CPU a search. The system counts
     what was read so as the process's own (RSS), and takes it back when it is short of memory."""
 
-    lease_s: Annotated[float, Field(ge=1)] = 10
+    lease_s: Annotated[Real, Field(ge=1)] = 10
     """Of several processes on one MongoDB, how long one may show no life before another leads in
     its stead and finishes the messages that it had."""
 
@@ -177,7 +179,7 @@ class Settings(BaseSettings):
     """The facilities (MSH-4) whose word on a patient counts more than others', the most trusted
     first: a list, or names with commas between. Among those not named the newest word holds."""
 
-    mappings_watch_s: Annotated[float, Field(ge=0, le=86_400)] = 5
+    mappings_watch_s: Annotated[Real, Field(ge=0, le=86_400)] = 5
     """How often the files of maps and of channels are looked at; what has changed is taken if it
     is in order. 0: on SIGHUP alone, which always asks for it."""
 
@@ -193,7 +195,7 @@ class Settings(BaseSettings):
     """The file of imported terminology (`fhir-hub terminology import`); without it
     `terminology.sqlite` beside the database of `store`."""
 
-    expansion_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    expansion_limit: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
     """The most codes that `$expand` lists at once, unless a page of them is asked for."""
 
     validation: Validation = "r4"

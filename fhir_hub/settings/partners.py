@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from fhir_hub.settings.types import Names, Seconds
+from fhir_hub.settings.types import Names, Seconds, Whole
 
 _ADDRESS = re.compile(r"mllps?://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
 Hl7Version = Literal["2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2"]
@@ -86,7 +86,7 @@ class PartnerSettings(BaseModel):
     timeout_s: Seconds = 30.0
     """How long his acknowledgment is waited for."""
 
-    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    attempts: Annotated[Whole, Field(ge=1, le=100)] = 5
     """How often a message that he answers with AE is sent before it is given up as dead."""
 
     pause_s: Seconds = 1.0
@@ -95,7 +95,7 @@ class PartnerSettings(BaseModel):
     max_pause_s: Seconds = 300.0
     """The longest pause, between attempts and while nobody answers."""
 
-    failures: Annotated[int, Field(ge=1, le=100)] = 3
+    failures: Annotated[Whole, Field(ge=1, le=100)] = 3
     """After how many connections without an answer he is left alone for a pause."""
 
     tls_ca: Path | None = None

@@ -15,17 +15,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from fhir_hub.settings.places import InvalidSettings
 from fhir_hub.settings.toml import NotToml, read_toml
+from fhir_hub.settings.types import Whole, no_truth
 
 _MOST_KNOWN = 512
 BUILT_IN = Path(__file__).with_name("programmes.toml")
 
 
 def _decimal(value: Any) -> Any:
+    value = no_truth(value)
     return Decimal(str(value)) if isinstance(value, int | float) else value
 
 
 Number = Annotated[Decimal, BeforeValidator(_decimal)]
-Days = Annotated[int, Field(ge=1, le=3660)]
+Days = Annotated[Whole, Field(ge=1, le=3660)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 
 

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fhir_hub.settings.types import Whole
+
 Rule = Literal["enforce", "flag", "off"]
-Days = Annotated[int, Field(ge=0, le=36_500)]
+Days = Annotated[Whole, Field(ge=0, le=36_500)]
 
 
 class ReferralSettings(BaseModel):
@@ -23,10 +25,10 @@ class ReferralSettings(BaseModel):
     contract_days: Days = 365
     """How long a new contract lasts at least; a shorter one is warned of, as one without an end."""
 
-    valid_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    valid_days: Annotated[Whole, Field(ge=1, le=3650)] = 30
     """For how long a referral may be taken up that names no deadline (`restriction.period.end`)."""
 
-    supplement_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    supplement_days: Annotated[Whole, Field(ge=1, le=3650)] = 30
     """How long one that was returned for more information waits for it before it expires; its
     own deadline pauses meanwhile."""
 
@@ -45,7 +47,7 @@ class ReferralSettings(BaseModel):
     """What happens to an answer (RRI) to a referral that is not known here: it is taken, because it
     may have come before its referral, or refused (AE 204)."""
 
-    escalate_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    escalate_minutes: Annotated[Whole, Field(ge=1, le=1440)] = 30
     """How long after its time a session of a special resident (dialysis, pregnancy, chemotherapy)
     may be without news before the hub's clock makes a Task of it, and how long its owner has."""
 

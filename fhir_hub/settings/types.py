@@ -89,9 +89,18 @@ def _folders(value: Any) -> Any:
     return value.split(os.pathsep) if isinstance(value, str) else value
 
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
-Bytes = Annotated[int, Field(ge=1024, le=1 << 31)]
+def no_truth(value: Any) -> Any:
+    """Refuse a truth value where a number stands: Python and pydantic take it for 0 or 1."""
+    if isinstance(value, bool):
+        raise ValueError("write a number, not true or false / 应为数字，而非 true 或 false")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(no_truth)]
+Real = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(no_truth)]
+Port = Annotated[Whole, Field(ge=0, le=65535)]
+Seconds = Annotated[Real, Field(gt=0, le=86400)]
+Bytes = Annotated[Whole, Field(ge=1024, le=1 << 31)]
 Workers = Annotated[int | Literal["auto"], PlainValidator(_workers)]
 StoreAddress = Annotated[str, AfterValidator(_store)]
 WebAddress = Annotated[str, AfterValidator(_base_url)]
@@ -102,5 +111,5 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Folders = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
 ReminderDays = Annotated[
-    dict[str, Annotated[int, Field(ge=0, le=36_500)]], AfterValidator(_reminders)
+    dict[str, Annotated[Whole, Field(ge=0, le=36_500)]], AfterValidator(_reminders)
 ]

@@ -74,7 +74,7 @@ async def test_the_same_control_id_with_other_content_is_refused(receiver, backe
     assert b"MSA|AE|C1\rERR||MSH^1^10|205^Duplicate key identifier^HL70357|E|" in answer
     assert await count("Observation") == 1
     assert [one.state for one in await backend.journal.recent()] == ["quarantined", "done"]
-    assert log.lines == ["message_quarantined {'number': 2}"]
+    assert log.lines == ["message_quarantined {'number': 2, 'channel': 'mllp-1'}"]
 
 
 async def test_a_strict_sender_that_uses_a_control_id_again_is_rejected(
@@ -112,7 +112,9 @@ async def test_a_refused_message_is_answered_with_the_reason_and_may_come_again(
     assert b"MSA|AR|C1\rERR|||200^Unsupported message type^HL70357|E|" in answer
     (entered,) = await backend.journal.recent()
     assert (entered.state, entered.error) == ("failed", "NotSupported: no map for this message")
-    assert log.lines == ["message_refused {'number': 1, 'reason': 'NotSupported'}"]
+    assert log.lines == [
+        "message_refused {'number': 1, 'channel': 'mllp-1', 'reason': 'NotSupported'}"
+    ]
     convert.fault = None
     assert b"MSA|AA|C1" in await receiver.receive(oru(version="2.5"))
     assert await count("Observation") == 1
@@ -142,7 +144,9 @@ async def test_a_fault_of_ours_is_answered_without_detail_and_logged_without_pat
     (entered,) = await backend.journal.recent()
     assert (entered.state, entered.error) == ("failed", "internal")
     assert "沈桂芳" not in answer.decode() + str(log.lines)
-    assert log.lines == ["message_fault {'number': 1, 'fault': 'ZeroDivisionError'}"]
+    assert log.lines == [
+        "message_fault {'number': 1, 'channel': 'mllp-1', 'fault': 'ZeroDivisionError'}"
+    ]
 
 
 async def test_a_resource_that_breaks_r4_is_refused_whole(receiver, convert, count):

@@ -289,6 +289,8 @@ async def test_who_leaves_the_programme_is_not_overdue(client, freely, clock, de
         ("[programme.x]\nenglish = 'x'", "programme.x.chinese: Field required"),
         ("[screening.x]\nthreshold = 1", "screening.x.threshold: Extra inputs"),
         ("screening = 1", "screening: write tables"),
+        ("[plausible.x]\ncode = 'x'\nunit = 'x'\nleast = true\nmost = 2", "least: .*number"),
+        ("[programme.x]\nevery_days = true", "every_days: .*number"),
         ("[doses.x]\na = 1", "doses: Extra inputs"),
         ("[", "not TOML"),
     ],

@@ -19,16 +19,18 @@ from whole.workers import BASIC, PATIENT, figures, pids, processes, together, un
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 MLLP = 9
+SETTINGS = f"mllp_connections = {MLLP}\nmappings_folder = '{{maps}}'\n"
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
-    config = folder / "hub.toml"
-    config.write_text(f"mllp_connections = {MLLP}\n")
+    config, maps = folder / "hub.toml", folder / "maps"
+    maps.mkdir()
+    config.write_text(SETTINGS.format(maps=maps))
     store = f"sqlite:{folder / 'hub.sqlite'}"
     with RunningHub(store, "--workers", "2", "--config", str(config), is_measured=True) as hub:
-        hub.config = config
+        hub.config, hub.maps = config, maps
         yield hub
 
 
@@ -171,7 +173,7 @@ def change_channels(hub, text, outcome):
     """Write other channels into the settings, say so to the hub, and wait for what comes of it."""
     name = f'fhir_hub_channels_reloads_total{{outcome="{outcome}"}}'
     before = figures(hub).get(name, 0)
-    hub.config.write_text(f"mllp_connections = {MLLP}\n{text}")
+    hub.config.write_text(SETTINGS.format(maps=hub.maps) + text)
     os.kill(hub.ready["pid"], signal.SIGHUP)
     until(lambda: figures(hub).get(name, 0) == before + 1)
 
@@ -209,6 +211,29 @@ def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
             assert f"MSA|AA|K8{number}".encode() in mllp.send(oru(80 + number))
     change_channels(hub, "", "taken")
     assert is_refused(two)
+
+
+def test_changed_maps_hold_in_every_worker_and_are_told_once(hub):
+    pages = f"{hub.fhir.removesuffix('fhir')}ops/maps"
+    hub.logged()
+
+    def become(text, outcome):
+        (hub.maps / "version.toml").write_text(text)
+        os.kill(hub.ready["pid"], signal.SIGHUP)
+        until(lambda: all(is_refused is (outcome == "refused") for _, is_refused in of_both()))
+        name = f'fhir_hub_maps_reloads_total{{outcome="{outcome}"}}'
+        until(lambda: figures(hub).get(name) == 1)
+
+    def of_both():
+        with hub.client() as one, hub.client() as other:  # one connection for each worker
+            told = [client.get(pages).json() for client in (one, other)]
+        return [(it["version"].partition("-")[0], bool(it["refused"])) for it in told]
+
+    become("version = 8\n", "refused")
+    become('version = "8"\n', "taken")
+    assert of_both() == [("8", False)] * 2
+    logged = hub.logged()
+    assert [logged.count(event) for event in ("maps_refused", "maps_taken")] == [1, 1]
 
 
 def test_a_worker_that_starts_anew_has_the_channels_of_now(hub):

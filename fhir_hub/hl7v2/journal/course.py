@@ -99,6 +99,12 @@ class Course:
         """Return the message's number, 0 before it is kept."""
         return self.entered.number
 
+    @property
+    def names(self) -> dict[str, object]:
+        """Return what a line of the log names the message by."""
+        channel = self.entered.message.channel or self.read.channel.name
+        return {"number": self.number, "channel": channel}
+
 
 def digest(read: Read, raw: bytes) -> str:
     """Return what tells whether a message says the same: its text, whatever its line ends."""

@@ -26,7 +26,8 @@ Print = tuple[tuple[str, int, int], ...]
 class Reloading:
     """Keeps `mappings` what the folders of the settings say; `count` hears of each outcome.
 
-    `also` looks at the same time for what else may have changed; it is told whether it must.
+    Of several processes each has maps of its own; the one that leads tells and counts. `also` looks
+    at the same time for what else may have changed; it is told whether it must.
     """
 
     def __init__(
@@ -45,7 +46,12 @@ class Reloading:
         self._folders = (built_in_folder(), *settings.mappings_folders)
         self._every_s = settings.mappings_watch_s
         self._asked = asyncio.Event()
+        self._leads = False
         self._seen = self._print()  # what changes from here on is new, also before `watch` begins
+
+    def lead(self) -> None:
+        """Tell of what becomes of the maps, for all processes of this hub."""
+        self._leads = True
 
     async def watch(self) -> None:
         """Look, and take what is new, until cancelled."""
@@ -86,17 +92,23 @@ class Reloading:
             self._refuse([f"the maps cannot be read: {error.strerror}"])
         else:
             if found.version == self._mappings.of_files and not self._mappings.refused:
-                self._logs.info("maps_unchanged", version=found.version)
+                self._log("maps_unchanged", version=found.version)
                 return
             self._mappings.become(found)
-            self._logs.info("maps_taken", version=found.version)
-            self._count("taken")
+            self._log("maps_taken", "taken", version=found.version)
 
     def _refuse(self, problems: Sequence[str]) -> None:
         self._mappings.refused = tuple(problems)
-        version = self._mappings.version
-        self._logs.warning("maps_refused", version=version, problems="; ".join(problems))
-        self._count("refused")
+        told = {"version": self._mappings.version, "problems": "; ".join(problems)}
+        self._log("maps_refused", "refused", **told)
+
+    def _log(self, event: str, outcome: str = "", **fields: object) -> None:
+        if not self._leads:
+            return
+        tell = self._logs.warning if outcome == "refused" else self._logs.info
+        tell(event, **fields)
+        if outcome:
+            self._count(outcome)
 
     def _print(self) -> Print:
         """Return what changes when a file does: names, times, sizes."""
