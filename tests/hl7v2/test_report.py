@@ -208,7 +208,7 @@ def test_what_only_another_message_of_the_map_would_read_is_kept_word_for_word()
     for path in ("OBX-4", "OBX-11", "OBX-14"):
         assert found[path, 6].state == "preserved", path
     assert found["OBX-14", 7].state == "mapped"
-    assert element(conversion, found["OBX-14", 6].to[0]) == "OBX||||2||||||||||20250315"
+    assert element(conversion, found["OBX-14", 6].to[0]) == "OBX|||K^k|2||||||||||20250315"
 
 
 def test_a_field_is_kept_where_the_condition_of_its_row_does_not_hold():

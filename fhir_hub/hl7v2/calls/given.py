@@ -4,7 +4,7 @@ Spec: HL7v2 chapter 4A, RXA-6 (999: not recorded), chapter 9, OBX of a document
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fhir_hub.hl7v2.calls import orders
@@ -101,6 +101,8 @@ def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
     content, kind, code = paths
     title = place.value(code)
     called = codes.text_of(title) if title else ""
+    if place.segment.field(code.field) not in ("", called):  # a title has no code
+        place.run.keep(place.segment, code.field)
     if place.text(kind).upper() not in _TEXTS:
         value = place.value(content)
         found = texts.attachment(value, place.run.context) if value else None
@@ -109,14 +111,26 @@ def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
     key = ("text", kind.field)
     if key not in run.moments:
         run.moments[key] = next(_of_text(run.message, kind), None)
-    if run.moments[key] not in (None, place.segment):  # its text is in what the first of them made
-        if run.row is not None:
-            run.trace.append((place.segment, place.node, run.row, draft))
+    first = run.moments[key]
+    if first is not None and first.index != place.segment.index:
+        _told_with_first(place, draft)  # its text is in what that one made
         return None
-    lines = _of_text(run.message, kind)
+    lines = _in_place(place, _of_text(run.message, kind))
     text = "\n".join(whole(line.whole(content.field)) for line in lines).rstrip("\n")
     data = base64.b64encode(text.encode()).decode("ascii") if text.strip() else ""
     return compact({"contentType": "text/plain", "data": data, "title": called}) if data else None
+
+
+def _told_with_first(place: Place, draft: Draft) -> None:
+    """Note that a segment is told in what the first of its kind made."""
+    run = place.run
+    if run.row is not None:
+        run.trace.append((place.segment, place.node, run.row, draft))
+
+
+def _in_place(place: Place, lines: Iterable[Segment]) -> Iterator[Segment]:
+    """Yield segments of the message with the place's own among them as it is there."""
+    return (place.segment if one.index == place.segment.index else one for one in lines)
 
 
 def _of_text(message: Message, kind: Path) -> Iterator[Segment]:
@@ -144,9 +158,11 @@ def document_of_values(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """
     content, kind, *_ = paths
     told = place.run.message.all("OBX")
-    if told[0] is not place.segment or not all(
-        one.value(kind.field).upper() in _VALUES for one in told
-    ):
+    if told[0].index != place.segment.index:
+        _told_with_first(place, draft)
+        return None
+    told = list(_in_place(place, told))
+    if not all(one.value(kind.field).upper() in _VALUES for one in told):
         return None
     context = place.run.context
     text = [_line(one, paths, context) for one in told if one.field(content.field)]

@@ -6,8 +6,10 @@ So what a row made is remembered by its holder, and gets its path (`Patient.name
 Spec: https://hl7.org/fhir/R4/fhirpath.html#simple
 """
 
+import base64
+import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ Json = dict[str, Any]
 _ADDRESSES = ("urn:", "http:", "https:")
 _WORDS = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"\[\d+\]")
 _DATE = re.compile(r"\d{4}(-\d\d)*(T.*)?")
 
 
@@ -56,23 +59,27 @@ def elements_of(node: Any, generic: str) -> Iterator[Element]:
             yield Element(node, at, name, value)
 
 
-def paths_of(resources: Iterable[Json]) -> dict[int, str]:
-    """Return the path of every object and array in the resources of a Bundle, by its `id()`.
+Paths = Mapping[int, Sequence[str]]
 
-    Of several resources of a type it begins with the number among them: `Observation[2]`.
+
+def paths_of(resources: Iterable[Json]) -> Paths:
+    """Return the paths of every object and array in the resources of a Bundle, by its `id()`.
+
+    Of several resources of a type it begins with the number among them: `Observation[2]`. What
+    stands in several places (a number of an order and its report) has several.
     """
     listed = list(resources)
     counts: dict[str, int] = {}
     types = [one["resourceType"] for one in listed]
-    found: dict[int, str] = {}
+    found: dict[int, list[str]] = {}
     for resource, kind in zip(listed, types, strict=True):
         number = counts[kind] = counts.get(kind, -1) + 1
         _enter(resource, f"{kind}[{number}]" if types.count(kind) > 1 else kind, found)
     return found
 
 
-def _enter(node: Any, path: str, found: dict[int, str]) -> None:
-    found[id(node)] = path
+def _enter(node: Any, path: str, found: dict[int, list[str]]) -> None:
+    found.setdefault(id(node), []).append(path)
     if isinstance(node, dict):
         for name, value in node.items():
             if isinstance(value, dict | list | tuple):
@@ -83,11 +90,15 @@ def _enter(node: Any, path: str, found: dict[int, str]) -> None:
                 _enter(value, f"{path}[{number}]", found)
 
 
-def path_of(element: Element, paths: dict[int, str]) -> str:
-    """Return where a value is now, `""` if it is not there any more."""
-    start = paths.get(id(element.holder))
-    if start is None:
+def path_of(element: Element, paths: Paths, resource: Json) -> str:
+    """Return where a value is now, `""` if it is not there any more.
+
+    Of several places it is that in `resource`.
+    """
+    starts = paths.get(id(element.holder), ())
+    if not starts:
         return ""
+    start = starts[0] if len(starts) == 1 else _meant(element, starts, paths, resource)
     holder, at = element.holder, element.at
     if isinstance(holder, dict):
         return f"{start}.{at}" if at in holder else ""
@@ -95,6 +106,24 @@ def path_of(element: Element, paths: dict[int, str]) -> str:
         number = at if holder[at : at + 1] == [element.value] else holder.index(element.value)
         return f"{start}[{number}]"
     return ""
+
+
+def _meant(element: Element, starts: Sequence[str], paths: Paths, resource: Json) -> str:
+    root = f"{paths.get(id(resource), ('',))[0]}."
+    name = element.generic.lstrip("+").removesuffix(f".{element.at}")
+    return min(
+        starts, key=lambda start: (not start.startswith(root), _NUMBER.sub("", start) != name)
+    )
+
+
+def text_of(element: Element) -> Any:
+    """Return the value of an element; of data in base64 the text that it is of, if it is of one."""
+    if element.at != "data" or not isinstance(element.value, str):
+        return element.value
+    try:
+        return base64.b64decode(element.value).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return element.value
 
 
 def says(value: Any, text: str) -> bool:
@@ -113,6 +142,11 @@ def says(value: Any, text: str) -> bool:
     if _DATE.fullmatch(str(value)) and len(digits) > 3:
         return held.startswith(digits[:8])
     return len(digits) > 6 and held.endswith(digits[-11:])
+
+
+def is_same(value: Any, text: str) -> bool:
+    """Say whether a text of FHIR is one of HL7v2."""
+    return isinstance(value, str) and _plain(value) == _plain(text)
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.datatypes.parts import clean
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.reports.effort import Effort, ranges
-from fhir_hub.hl7v2.reports.elements import path_of, paths_of
+from fhir_hub.hl7v2.reports.elements import Paths, path_of, paths_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, standard
 from fhir_hub.hl7v2.reports.reasons import KEY, LONG, WHOLE, Reasons
 from fhir_hub.hl7v2.reports.tracing import Became, Tracer
@@ -142,13 +142,20 @@ class Report:
         return found, LeftOut(tuple(one.index for one in left), fields)
 
     def _leaf(
-        self, segment: Segment, leaf: Leaf, tracer: Tracer, paths: dict[int, str]
+        self, segment: Segment, leaf: Leaf, tracer: Tracer, paths: Paths
     ) -> FieldReport | None:
         """Return what a part became, None if no row made anything of it."""
         became = tracer.became.get(leaf[:5], [])
         made = [one for each in became for one in each.elements]
-        found = [path_of(one, paths) for one in made if not one.is_hash]
+        found = [
+            path_of(one, paths, each.draft.resource)
+            for each in became
+            for one in each.elements
+            if not one.is_hash
+        ]
         to = tuple(dict.fromkeys(filter(None, found)))
+        if not to and (gone := self._taken_out(became)):
+            to = (f"deletes {gone}",)
         if to:
             return FieldReport(leaf.name, segment.index, MAPPED, to, WHOLE if leaf.is_whole else "")
         if became and segment.index not in self._kept:
@@ -156,6 +163,12 @@ class Report:
             reason = next(filter(None, map(self._why_not, became)), lost)
             return FieldReport(leaf.name, segment.index, DROPPED, (), reason)
         return None
+
+    def _taken_out(self, became: list[Became]) -> str:
+        """Return the list of which a part tells the item that the message takes out, or `""`."""
+        losing = {id(draft) for _, entry, draft in self._late if entry.takes_out}
+        made = (one for each in became if id(each.draft) in losing for one in each.elements)
+        return next((".".join(one.generic.split(".")[:2]) for one in made), "")
 
     def _why_not(self, became: Became) -> str:
         return self._dropped.get(id(became.draft), "")
@@ -225,12 +238,12 @@ def _shown(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _keeper(conversion: "Conversion", paths: dict[int, str]) -> tuple[str, int]:
+def _keeper(conversion: "Conversion", paths: Paths) -> tuple[str, int]:
     """Return the path of the Provenance that keeps segments, and which extension is the first."""
     for one in conversion.resources:
         for number, extension in enumerate(one.resource.get("extension", ())):
             if extension.get("url") == UNMAPPED_SEGMENT:
-                return paths[id(one.resource)], number
+                return paths[id(one.resource)][0], number
     return "Provenance", 0
 
 

@@ -9,11 +9,9 @@ somebody asks.
 Spec: DESIGN 5 (nothing lost from a message)
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
@@ -22,16 +20,17 @@ from fhir_hub.hl7v2.maps.programs import Entry, Program
 from fhir_hub.hl7v2.maps.reads import read_by
 from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.parsing.nodes import Node
+from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.hl7v2.reports.effort import Effort
-from fhir_hub.hl7v2.reports.elements import Element, elements_of, says
-from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of, replaced
+from fhir_hub.hl7v2.reports.elements import Element, elements_of, says, text_of
+from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of
+from fhir_hub.hl7v2.reports.leaving_out import LeavingOut
 from fhir_hub.hl7v2.rows.acts import Act
 from fhir_hub.hl7v2.rows.compiler import Compiled
+from fhir_hub.hl7v2.rows.conditions import compared
 from fhir_hub.hl7v2.rows.row import Row
 
-_OTHER = "Zq7"
 _PER_TRIAL = 5  # what it costs beside the values that it makes
-_LONGEST = 100_000  # a longer text is not tried again and again: it is what the row made
 Key = tuple[int, int, int, int, int]
 
 
@@ -64,14 +63,44 @@ class Tracer:
 
     def _entry(self, entry: Entry) -> Entry:
         rows, late, last = (
-            tuple(self._watched(one) if one.row.sources else one for one in held)
-            for held in (entry.rows, entry.late, entry.last)
+            tuple(map(self._watched, held)) for held in (entry.rows, entry.late, entry.last)
         )
         return replace(entry, rows=rows, late=late, last=last, _plans={})
 
     def _watched(self, compiled: Compiled) -> Compiled:
         """Return the row under watch: what it would make is looked at though another did before."""
-        return compiled._replace(act=self._act(compiled), alone="", free=None, follows=None)
+        row = compiled.row
+        if row.sources:
+            return compiled._replace(act=self._act(compiled), alone="", free=None, follows=None)
+        if row.value is not None and (paths := tuple(compared(row.when))):
+            return compiled._replace(act=self._constant(compiled, paths), free=None, follows=None)
+        return compiled
+
+    def _constant(self, compiled: Compiled, paths: tuple[Path, ...]) -> Act:
+        """Return the act of a constant, which the codes that its condition compares became."""
+        act, test = compiled.act, compiled.test
+
+        def watched(place: Place, draft: Draft) -> None:
+            if test is None or not test(place) or not self.tells(place.segment):
+                act(place, draft)
+                return
+            before = _Before(draft, place.run)
+            self._effort.spend(before.size)
+            act(place, draft)
+            made = tuple(before.made(draft, place.run))
+            for path in paths if made else ():
+                segment = place.find(path.segment)
+                if segment is None or not self.tells(segment):
+                    continue
+                at = (1, path.component or 1, path.subcomponent or 1)
+                for leaf in self.leaves(segment, path.field):
+                    if leaf[2:5] == at:
+                        self._note(leaf, made, draft, compiled.row)
+
+        return watched
+
+    def _note(self, leaf: Leaf, made: tuple[Element, ...], draft: Draft, row: Row) -> None:
+        self.became.setdefault(leaf[:5], []).append(Became(made, draft, row))
 
     def _act(self, compiled: Compiled) -> Act:
         act, row, alone = compiled.act, compiled.row, compiled.alone
@@ -105,9 +134,14 @@ class Tracer:
         """Take what the row has made of another segment as what these parts became with it."""
         every = (one for held in self.became.values() for one in held)
         made = next((one for one in every if one.row is row and one.draft is draft), None)
+        if made is None:
+            return
         for _, leaf in parts:
-            if made is not None:
-                self.became.setdefault(leaf[:5], []).append(made)
+            elements = made.elements
+            if leaf.field != row.sources[0].field:
+                elements = tuple(one for one in elements if says(text_of(one), leaf.text))
+            if elements:
+                self._note(leaf, elements, draft, row)
 
     def _take(
         self, parts: list[tuple[Segment, Leaf]], made: list[Element], draft: Draft, row: Row
@@ -115,7 +149,7 @@ class Tracer:
         """Take what a call has put into what others made as what the parts became that it says."""
         for _, leaf in parts:
             if elements := tuple(one for one in made if says(one.value, leaf.text)):
-                self.became.setdefault(leaf[:5], []).append(Became(elements, draft, row))
+                self._note(leaf, elements, draft, row)
 
     def _parts(self, row: Row, place: Place) -> list[tuple[Segment, Leaf]]:
         """Return the leaves that a row may read here."""
@@ -159,7 +193,7 @@ class Tracer:
         whole = self._probe(act, place, draft, {}) if parts else []
         if not whole:
             return [], {}
-        trial = _Trial(whole, lambda other: self._probe(act, place, draft, other))
+        trial = LeavingOut(whole, lambda other: self._probe(act, place, draft, other))
         return whole, trial.told(parts)
 
     def _probe(
@@ -199,105 +233,7 @@ class Tracer:
         for leaf, chosen in tried[1].items():
             elements = tuple(real[at] for at in chosen if at in real)
             if elements:
-                self.became.setdefault(leaf[:5], []).append(Became(elements, draft, row))
-
-
-class _Trial:
-    """One row tried again and again, each time with other parts of what it reads left out."""
-
-    def __init__(
-        self, whole: list[Element], probe: Callable[[Mapping[int, Segment]], list[Element]]
-    ) -> None:
-        self._whole, self._probe = whole, probe
-        self._keys = [one.key for one in whole]
-
-    def told(self, parts: list[tuple[Segment, Leaf]]) -> dict[Leaf, list[int]]:
-        """Return what each part became: what says what it does, and what it alone decides so.
-
-        A part that nothing says became what it decides, but for what others say.
-        """
-        decides = self.decides(parts)
-        shown = {
-            leaf: [at for at in changed if not leaf.is_whole and self._says(at, leaf)]
-            for leaf, changed in decides.items()
-        }
-        said = {at for found in shown.values() for at in found}
-        deciding = Counter(at for changed in decides.values() for at in changed)
-        found = {}
-        for segment, leaf in parts:
-            if leaf not in decides:
-                continue
-            others = [at for at in decides[leaf] if at not in said]
-            if shown[leaf] and others:
-                alone = [at for at in others if deciding[at] == 1]
-                others = self._by_content(segment, leaf, alone) if alone else []
-            found[leaf] = sorted((*shown[leaf], *others)) or decides[leaf]
-        return found
-
-    def _says(self, at: int, leaf: Leaf) -> bool:
-        return says(self._whole[at].value, leaf.text)
-
-    def _by_content(self, segment: Segment, leaf: Leaf, alone: list[int]) -> list[int]:
-        """Return which of some elements are what they are by what a part says: not its system."""
-        if len(leaf.text) > _LONGEST:
-            return []
-        made = self._probe({segment.index: replaced(segment, leaf, _OTHER)})
-        changed = _changed(self._keys, [one.key for one in made])
-        return [at for at in alone if at in changed]
-
-    def decides(self, parts: list[tuple[Segment, Leaf]]) -> dict[Leaf, list[int]]:
-        """Return which elements (by their place in `whole`) each part decides."""
-        found: dict[Leaf, list[int]] = {}
-        idle: dict[tuple[int, ...], list[tuple[Segment, Leaf]]] = {}
-        for segment, leaf in parts:
-            if len(leaf.text) > _LONGEST:
-                found[leaf] = list(range(len(self._whole)))
-            elif changed := self._alone(segment, leaf):
-                found[leaf] = changed
-            else:
-                idle.setdefault(leaf[:3], []).append((segment, leaf))
-        for group in idle.values():
-            for leaf, same in self._among(group).items():
-                found[leaf] = same
-        return found
-
-    def _alone(self, segment: Segment, leaf: Leaf) -> list[int]:
-        """Return what changes when the part is left out, or is another."""
-        for text in ("", _OTHER):
-            made = self._probe({segment.index: replaced(segment, leaf, text)})
-            if changed := _changed(self._keys, [one.key for one in made]):
-                return changed
-        return []
-
-    def _among(self, group: list[tuple[Segment, Leaf]]) -> dict[Leaf, list[int]]:
-        """Return what each of some parts says that others say too: `1^active` is one status.
-
-        They are left out together; what one of them alone brings back is its.
-        """
-        found: dict[Leaf, list[int]] = {}
-        segment = group[0][0]
-        nothing = _str_keys(self._probe({segment.index: _without(segment, group)}))
-        for one in group:
-            _, leaf = one
-            rest = [other for other in group if other is not one]
-            alone = _str_keys(self._probe({segment.index: _without(segment, rest)})) if rest else []
-            back = [key for key in alone if key not in nothing]
-            same = [at for at, key in enumerate(self._keys) if str(key) in back]
-            if not same and not leaf.is_whole and len(leaf.text) > 1:
-                same = [at for at, el in enumerate(self._whole) if says(el.value, leaf.text)]
-            if same:
-                found[leaf] = same
-        return found
-
-
-def _str_keys(elements: Iterable[Element]) -> list[str]:
-    return [str(one.key) for one in elements]
-
-
-def _without(segment: Segment, parts: Iterable[tuple[Segment, Leaf]]) -> Segment:
-    for _, leaf in parts:
-        segment = replaced(segment, leaf, "")
-    return segment
+                self._note(leaf, elements, draft, row)
 
 
 def _all(draft: Draft, run: Run) -> Iterator[Element]:
@@ -313,19 +249,6 @@ def _own(draft: Draft) -> Iterator[Element]:
 
 def _passing(draft: Draft) -> Iterator[Element]:
     return elements_of(draft.resource, f"+{draft.resource['resourceType']}")
-
-
-def _changed(before: list[Any], after: list[Any]) -> list[int]:
-    """Return which of `before` are missing or other in `after`."""
-    if before == after:
-        return []
-    matcher = SequenceMatcher(None, [*map(str, before)], [*map(str, after)], autojunk=False)
-    return [
-        at
-        for kind, start, end, _, _ in matcher.get_opcodes()
-        if kind in ("replace", "delete")
-        for at in range(start, end)
-    ]
 
 
 def _paired(

@@ -1,0 +1,64 @@
+"""Which elements a part became, where that is not the plain way of one field to one element.
+
+Spec: DESIGN 5 (nothing lost from a message)
+"""
+
+import pytest
+from conversion_parts import converted, element, lines
+
+MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
+PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
+PANELS = ["ORC|RE|P1^HIS|F1^LIS", "OBR|1|P1^HIS|F1^LIS|X^x^L", "OBR|2|P2^HIS|F1^LIS|Y^y^L"]
+NOTES = ["TXA|1|CN|TX||||||||||D1", "OBX|1|TX|K^病程||早||||||F", "OBX|2|TX|J^查房||晚||||||F"]
+VALUES = [
+    "TXA|1|CN|TX||||||||||D1",
+    "OBX|1|NM|A^aa^L||5|mg|||||F",
+    "OBX|2|CE|B^bb^L||C^cc^L||||||F",
+]
+ROOM = ["SCH|P1|F1||||||||||^^^20250314093000", "RGS|1", "AIL|1|D|R1^^^TEST01|ROOM^诊室"]
+DATA, TITLE = ("DocumentReference.content[0].attachment." + name for name in ("data", "title"))
+STATUS = [f"Condition.verificationStatus.coding[0].{name}" for name in ("system", "code")]
+SAID = {
+    "ORU^R01 ORC-3.1 at 2": (
+        PANELS,
+        ["ServiceRequest[0].identifier[1].value", "DiagnosticReport[0].identifier[0].value"],
+    ),
+    "ORU^R01 OBR-3.1 at 4": (
+        PANELS,
+        ["ServiceRequest[1].identifier[1].value", "DiagnosticReport[1].identifier[0].value"],
+    ),
+    "ORU^R01 OBR-4.5 at 2": (
+        ["OBR|1||F1|A^同^L^B^同^LN"],
+        ["DiagnosticReport.code.coding[1].display", "DiagnosticReport.code.text"],
+    ),
+    "MDM^T02 OBX-3.2 at 3": (NOTES, [TITLE]),
+    "MDM^T02 OBX-5 at 3": (NOTES, [DATA]),
+    "MDM^T02 OBX-5 at 4": (NOTES, [DATA]),
+    "MDM^T02 OBX-3.2 at 4": (
+        VALUES,
+        [DATA, "Observation[1].code.coding[0].display", "Observation[1].code.text"],
+    ),
+    "SIU^S14 AIL-4.1 at 4": (ROOM, ["deletes Appointment.participant"]),
+    "ADT^A03 MSH-9.2 at 0": (["PV1|1|I" + "|" * 17 + "V1"], ["Encounter.status"]),
+    "ADT^A08 DG1-6 at 2": (["DG1|1||A^a|||F"], STATUS),
+}
+
+
+def told(event, segments):
+    conversion = converted(lines(MSH.format(event), PID, *segments))
+    return conversion, {(one.path, one.segment): one for one in conversion.report.fields()}
+
+
+@pytest.mark.parametrize("which", SAID)
+def test_every_element_that_a_part_became_is_named(which):
+    event, path, _, at = which.split(" ")
+    segments, to = SAID[which]
+
+    assert sorted(told(event, segments)[1][path, int(at)].to) == sorted(to)
+
+
+def test_the_code_of_a_documents_part_is_kept_where_its_title_is_all_that_is_made_of_it():
+    conversion, found = told("MDM^T02", NOTES)
+    for path, at, kept in (("OBX-3.1", 3, "OBX|||K^病程"), ("OBX-3.2", 4, "OBX|||J^查房")):
+        assert found[path, at].state == "preserved"
+        assert element(conversion, found[path, at].to[0]) == kept
