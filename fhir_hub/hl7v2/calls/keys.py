@@ -148,6 +148,14 @@ def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return natural(place, draft, texts) if any(texts) else None
 
 
+def relative_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the key of who answers for the bill (GT1): that of the same relative in NK1."""
+    texts = [_text_at(place, path) for path in paths]
+    if not any(texts):
+        return None
+    return {"system": NATURAL_KEY, "code": name_based_urn(_natural(place, draft, texts))}
+
+
 def unplaced_key(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
     """Return both keys of a report that nothing but the given fields tells from others."""
     kind = natural_key(place, draft, paths)
@@ -180,10 +188,14 @@ def told(value: Value) -> str:
 
 def natural(place: Place, draft: Draft, texts: list[str]) -> Json:
     """Return the key of the kind of `draft` that sender, patient and `texts` make, a tag."""
+    key = _natural(place, draft, texts)
+    again = place.run.occurrence(key)
+    return {"system": NATURAL_KEY, "code": name_based_urn(key if again == 1 else f"{key}#{again}")}
+
+
+def _natural(place: Place, draft: Draft, texts: list[str]) -> str:
     run = place.run
     kind = draft.resource["resourceType"]
     # Without a number of the patient two patients' facts must not meet: only this message's do.
     whose = run.patient_key(place.node) or f"{run.seed}"
-    key = "|".join([run.facility, kind, whose, *texts])
-    again = run.occurrence(key)
-    return {"system": NATURAL_KEY, "code": name_based_urn(key if again == 1 else f"{key}#{again}")}
+    return "|".join([run.facility, kind, whose, *texts])

@@ -36,10 +36,11 @@ def _active(place: Place, draft: Draft, paths: Paths, coding: Json) -> Json | No
     return {"coding": [coding]}
 
 
-def prescription_active(place: Place, draft: Draft, paths: Paths) -> str:
-    """Return that a prescription is active of which something is supplied or given.
+def active_at_first(place: Place, draft: Draft, paths: Paths) -> str:
+    """Return that what a message only names is active; a stored one keeps its state.
 
-    That (ORC-1 RE of RDS, RGV, RAS and RSP) says nothing of its end: a stored one keeps its state.
+    So is a prescription of which something is supplied or given (ORC-1 RE of RDS, RGV, RAS and
+    RSP), and an account of which is told who answers for it (GT1).
     """
     if "status" not in draft.resource:
         draft.unsaid += ("status",)

@@ -38,7 +38,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `route` | RXR-1, -2 or -4 | route, site or method of the RXR that counts |
 | `other_route` | RXR-1, RXR-2, RXR-4 | extension: another way to give it |
 | `service_start` | TQ1-8, TQ1-6 | dateTime: when a service begins that is over then |
-| `prescription_active` | ORC-1 | active: a stored prescription keeps its state |
+| `active_at_first` | ORC-1, PID-18 | active: a stored prescription or account keeps its state |
 | `administered_in` | RXA-11.4 | Location that the institution is |
 | `as_needed` | TQ1-3, TQ1-10, TQ1-9 | that it is done as needed, or under which condition |
 | `further_dosage` | TQ1-2, TQ1-10, TQ1-11, TQ1-3 … | the dosage of a TQ1 behind the first |
@@ -67,6 +67,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `final_as_sent` | OBX-11 | code of a result whose value came before (U): that stays |
 | `report_status` | OBR-25 | code of a result that tells none, where the hub keeps it |
 | `observation_category` | OBR-24, OBR-4 … | category by a field that the table knows, or by code |
+| `relative_key` | GT1-3, GT1-11 | tag of who answers for the bill: that of her in NK1 |
 | `natural_key` | what tells it from others | tag of what has no number of its own |
 | `unplaced_key` | the same | tags of what has no time either: its message's, its kind's |
 | `appointment_start` | paths to try | instant |
@@ -219,7 +220,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "problem_active": standing.problem_active,
         "goal_active": standing.goal_active,
         "final_as_sent": standing.final_as_sent,
-        "prescription_active": standing.prescription_active,
+        "active_at_first": standing.active_at_first,
         "allergy_recorder": standing.allergy_recorder,
         "annotation": orders.annotation,
         "appointment_end": bookings.end,
@@ -249,6 +250,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "message_entity": source.message_entity,
         "message_response": source.message_response,
         "natural_key": keys.natural_key,
+        "relative_key": keys.relative_key,
         "unplaced_key": keys.unplaced_key,
         "observers": roles.observers,
         "own_number": roles.own_number,

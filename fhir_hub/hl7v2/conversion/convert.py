@@ -304,9 +304,14 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
 
 
 def _take_out(late: Late) -> None:
-    """Hand what entries with `call = "take_out"` made over to the resource that loses it."""
+    """Hand what entries with `call = "take_out"` made over to the resource that loses it.
+
+    What is only named is told where an entry that says so (`mode = "update"`) adds to it.
+    """
     for place, entry, draft in late:
-        if entry.takes_out:
+        if entry.adds and entry.mode == "update":
+            draft.mode = "update"
+        elif entry.takes_out:
             loser = place.node.nearest_drafts(entry.name)[-1]
             for element, told in draft.resource.items():
                 if element != "resourceType":

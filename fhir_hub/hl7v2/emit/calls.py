@@ -37,6 +37,7 @@ Inverse = Callable[[Seat, Paths, list[Found], Outbound], list[Found]]
 SILENT = frozenset(
     {
         "natural_key",
+        "relative_key",
         "unplaced_key",
         "observation_key",
         "facility_performer",

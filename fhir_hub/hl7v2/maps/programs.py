@@ -55,10 +55,10 @@ class Plan(NamedTuple):
 class Entry:
     """What one segment does: make the resource `name`, or add to it (`adds`).
 
-    `match` is `identity`, `identifier`, `key`, types of identifiers in order of preference, or
-    empty: always a new one. One of mode `table` runs only where the standard's tables are followed
-    in full. With `takes_out`, its rows make what is taken out of what is stored; one that `joins`
-    adds to what an earlier segment made by it. It `takes` fields of its segment: bit n is field n.
+    `match` is `identity`, `identifier`, `key`, types of identifiers by preference, or empty: always
+    a new one. Mode `table` runs only where the standard's tables are followed in full; what mode
+    `update` adds to is told. With `takes_out`, its rows make what is taken out of what is stored;
+    one that `joins` adds to what an earlier segment made. It `takes` fields: bit n is field n.
     """
 
     where: str
@@ -337,7 +337,7 @@ def _entry(
         group,
         "to" in written,
         (wanted,) if isinstance(wanted, str) else tuple(wanted),
-        written.get("mode", "update"),
+        written.get("mode", "" if "to" in written else "update"),
         written.get("call") == "take_out",
         conditions.condition(written.get("when"), written.get("unless"), written.get("before", "")),
         phases[0],

@@ -1,7 +1,9 @@
 """What a sender no longer lists is ended: its own facts only, and nothing is deleted.
 
 An allergy or diagnosis becomes inactive, a relative and an insurance get their end, a booked
-doctor or room leaves the Appointment. What is listed again is in force again.
+doctor or room leaves the Appointment. What is listed again is in force again. What another segment
+than the list's told is not of the list: a mother (PID-21), who answers for the bill (GT1), a
+problem (PRB).
 
 Spec: HL7v2 chapter 2, 2.10.4
 """
@@ -11,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub import fhirjson
+from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.making.rules import who
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
@@ -24,6 +27,7 @@ from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.meaning.withdrawals import BOOKED, kind_of
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing
+from fhir_hub.identity import merging, systems
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is
@@ -40,6 +44,8 @@ _LISTED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "IN1": ("Coverage", "beneficiary"),
     }
 )
+# Tag of a relative whom another segment than NK1 told; the code is that segment.
+TOLD_IN = f"{systems.BASE}/CodeSystem/told-in"
 
 
 async def end_unlisted(
@@ -57,12 +63,12 @@ async def end_unlisted(
         owners = [one for one in things if one.key[0] == owner_type and one.stored]
         if not owners or await _is_listed_later(owners[0], group, telling):
             continue
-        listed = {one.logical_id for one in things if one.converted.segment == group}
+        named = {one.logical_id for one in things if one.key[0] == resource_type}
         indexes = parameters.of(resource_type)[parameter].indexes
         plan = Has(indexes[0], "reference", (Is(owners[0].address),))
         for stored in await unit.find(resource_type, plan):
             resource = fhirjson.loads(stored.content)
-            if stored.logical_id in listed or not is_to_end(resource, teller):
+            if stored.logical_id in named or not is_to_end(resource, teller):
                 continue
             if not (await telling.later.told(Key(resource_type, stored.logical_id))).is_told:
                 await unit.update(stamped(_ended(resource, day), teller), stored.logical_id)
@@ -83,8 +89,19 @@ async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telli
     listed.
     """
     await _end_what_is_over(things, telling)
+    _mark_unlisted(things)
     _take_out_unlisted(things, groups)
     _list_diagnoses(things, groups, telling.teller)
+
+
+def _mark_unlisted(things: Sequence[Thing]) -> None:
+    """Tag relatives whom another segment than NK1 tells: no list of these ends them."""
+    for thing in things:
+        told = thing.converted
+        if thing.key[0] == "RelatedPerson" and told.mode != "create" and told.segment != "NK1":
+            thing.converted = with_resource(
+                told, merging.tagged(told.resource, TOLD_IN, told.segment)
+            )
 
 
 def _list_diagnoses(things: Sequence[Thing], groups: Iterable[str], teller: Teller) -> None:
@@ -143,11 +160,20 @@ def _owner_of(group: str) -> str:
 
 
 def is_to_end(resource: Resource, teller: Teller) -> bool:
-    """Say whether it is a fact of the teller's institution alone, not ended yet, and not newer."""
+    """Say whether it is a listed fact of the teller's institution alone, not ended, not newer."""
+    if not _is_of_list(resource):
+        return False
     institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
     if institutions != {teller.system} or told_at(resource, teller) > teller.time:
         return False
     return not is_over(resource)
+
+
+def _is_of_list(resource: Resource) -> bool:
+    """Say whether the segment of a list told it: of the diagnoses of a visit, of relatives."""
+    if resource["resourceType"] == "Condition":
+        return any(_code(one) == "encounter-diagnosis" for one in resource.get("category", ()))
+    return all(tag.get("system") != TOLD_IN for tag in resource.get("meta", {}).get("tag", ()))
 
 
 def is_over(resource: Resource) -> bool:

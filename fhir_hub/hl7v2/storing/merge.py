@@ -212,9 +212,11 @@ def _added(old: Sequence[Json], new: Sequence[Json], element: str) -> list[Json]
 def unite(first: Resource, second: Resource) -> Resource:
     """Return the one resource that two of a message stand for; where both speak, the first.
 
-    What either refers to (the results of a report in two parts) and their notes are of it.
+    What either refers to (the results of a report in two parts), their notes and keys are of it.
     """
     both = {**second, **first}
+    if "meta" in first and "meta" in second:
+        both |= _meta(second["meta"], first["meta"])
     for element in first.keys() & second.keys():
         old, new = first[element], second[element]
         if isinstance(old, list) and (element == "note" or all("reference" in one for one in new)):
