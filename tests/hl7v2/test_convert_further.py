@@ -53,11 +53,19 @@ def test_a_room_that_is_taken_out_of_a_booking_takes_all_of_its_segment_with_it(
     assert all("D1" not in str(one) for one in appointment.get("participant", []))
 
 
-@pytest.mark.parametrize(("of", "kind"), [("^Normal^HL70277", "NORMAL"), ("", "ROUTINE")])
+@pytest.mark.parametrize(("of", "kind"), [("^Normal^HL70277", "Normal"), ("", "ROUTINE")])
 def test_the_type_of_a_booking_is_that_of_its_own_table_where_it_names_it(of, kind):
     booking = segment("SCH", f1="A1", f7="ROUTINE^Routine^HL70276", f8=f"NORMAL{of}", f11=TIMES)
     found = only(by_table("SIU^S12^SIU_S12", booking, "AIP|1|A|D1"), "Appointment")
     assert list(codes(found["appointmentType"])) == [kind]
+
+
+def test_a_bare_code_of_a_booking_is_of_the_table_that_its_field_has():
+    booking = segment("SCH", f1="A1", f7="CHECKUP", f8="TENTATIVE", f11=TIMES)
+    found = only(by_table("SIU^S12^SIU_S12", booking, "AIP|1|A|D1"), "Appointment")
+    of = [found["reasonCode"][0]["coding"][0], *found["appointmentType"]["coding"]]
+    told = [(one["system"].rpartition("-")[2], one["code"]) for one in of]
+    assert told == [("0276", "CHECKUP"), ("0277", "Tentative")]
 
 
 def test_a_second_device_of_a_result_is_beside_the_first():

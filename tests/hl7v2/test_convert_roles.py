@@ -75,6 +75,28 @@ def test_participants_of_a_result_are_its_performer_and_device():
     assert numbers(target(conversion, observation["device"])) == ["ANALYSER7"]
 
 
+@pytest.mark.parametrize(
+    ("role", "of"),
+    [("RCT", "v2-0912 RCT"), ("PH", "practitioner-role pharmacist"), ("Z9", "local Z9")],
+)
+def test_by_the_tables_what_prt_calls_a_part_is_of_table_0912(role, of):
+    person = f"PRT|1|AD||{role}|{DOCTOR}"
+    found = of_type(made("ORU^R01^ORU_R01", *RESULT, person, by_table=True), "PractitionerRole")
+    said = [one["code"][0]["coding"][0] for one in found if "code" in one]
+    assert [f"{one['system'].rpartition('/')[2]} {one['code']}" for one in said] == [of]
+
+
+def test_what_rol_calls_a_part_in_a_visit_is_of_table_0443():
+    roles = (f"ROL|{one}|AD|{one}|D{one}^王^二" for one in ("PP", "AT", "TN"))
+    visit = only(made("ADT^A01^ADT_A01", PV1, *roles), "Encounter")
+    said = [one["type"][0]["coding"][0] for one in visit["participant"]]
+    assert [(one["system"].rpartition("/")[2], one["code"]) for one in said] == [
+        ("v2-0443", "PP"),
+        ("v3-ParticipationType", "ATND"),
+        ("v2-0443", "TN"),
+    ]
+
+
 def test_participants_of_an_order_order_it_and_interpret_its_results():
     orders = f"PRT|1|AD||OP|{DOCTOR}"
     reads = "PRT|2|AD||PRI|D2^王^二^^^^^^TEST01"

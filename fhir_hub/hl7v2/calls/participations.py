@@ -20,6 +20,7 @@ from fhir_hub.identity import systems
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _ROLES = "ProviderRole"
+_PARTICIPATIONS = "Participation"  # of PRT; ROL has its own table, and a role's code stays its own
 _PREFERRED = {
     "url": "http://hl7.org/fhir/StructureDefinition/iso21090-preferred",
     "valueBoolean": True,
@@ -68,7 +69,7 @@ def participation(place: Place, draft: Draft, paths: Paths) -> Json | None:
             "period": _period(place, begin, end),
             "practitioner": person,
             "organization": facility,
-            "code": _concept(place, role),
+            "code": _concept(place, role, _PARTICIPATIONS if role.segment == "PRT" else ""),
             "specialty": _concept(place, kind),
             "location": [location] if location else [],
             "telecom": _preferring(reached, place.text(more[0]) if more else ""),
@@ -193,7 +194,12 @@ def _period(place: Place, begin: Path, end: Path) -> Json | None:
     return times.period_of(first, last, place.run.context)
 
 
-def _concept(place: Place, path: Path) -> list[Json]:
-    value = place.value(path)
-    found = codes.codeable_concept(value, place.run.context) if value else None
+def _concept(place: Place, path: Path, name: str = "") -> list[Json]:
+    """Return what a field's code means, by the table of that name if one is given."""
+    value, context = place.value(path), place.run.context
+    if not value:
+        return []
+    by = context.table(name) if name else None
+    made = codes.table_codeable_concept(value, context, by) if by else None
+    found = made or codes.codeable_concept(value, context)
     return [found] if found else []
