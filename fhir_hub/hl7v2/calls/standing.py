@@ -39,8 +39,8 @@ def _active(place: Place, draft: Draft, paths: Paths, coding: Json) -> Json | No
 def active_at_first(place: Place, draft: Draft, paths: Paths) -> str:
     """Return that what a message only names is active; a stored one keeps its state.
 
-    So is a prescription of which something is supplied or given (ORC-1 RE of RDS, RGV, RAS and
-    RSP), and an account of which is told who answers for it (GT1).
+    So is a prescription that is supplied, given (ORC-1 RE), refilled, or of which a supply is
+    taken back, and an account of which is told who answers for it (GT1).
     """
     if "status" not in draft.resource:
         draft.unsaid += ("status",)

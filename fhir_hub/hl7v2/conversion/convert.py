@@ -50,10 +50,11 @@ class Converted(NamedTuple):
     one as it is, `update` lays this over it, `change` too, but it makes none and nothing refers
     to it. `nulls` are elements that the message deletes, parts too (`period.end`), `removes` items
     to take out of lists, `whole` lists of which all that the sender knows is here. `segment` is
-    what made it, `action` what the action code of that wants: `delete`, `leave` or, `""`, to add
-    and update. `earlier` are numbers that others of the message have too: what is stored with one
-    of them, and is of the same code, is this. `unsaid` are elements, and parts of items
-    (`items.py`), of which the message says nothing: what they have holds where none is stored.
+    what made it, `action` what the action code of that wants: `delete`, `leave`, to `begin` an
+    order or, `""`, to add and update. `earlier` are numbers that others of the message have too:
+    what is stored with one of them, and is of the same code, is this. `unsaid` are elements, and
+    parts of items (`items.py`), of which the message says nothing: what they have holds where none
+    is stored.
     """
 
     full_url: str

@@ -151,5 +151,13 @@ def pairs_of_type(resource: Json, type_code: str) -> set[tuple[str, str]]:
     return set(pairs([one for one in resource.get("identifier", ()) if type_code in _types(one)]))
 
 
+def is_told_in_parts(resource: Json, stored: Json) -> bool:
+    """Say whether a message and what is stored tell numbers of different types of a thing."""
+    return any(
+        bool(pairs_of_type(resource, kind)) != bool(pairs_of_type(stored, kind))
+        for kind in ("FILL", "PLAC")
+    )
+
+
 def _types(identifier: Json) -> list[str]:
     return [one.get("code", "") for one in identifier.get("type", {}).get("coding", ())]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import with_resource
-from fhir_hub.hl7v2.conversion.matches import code_of, pairs_of_type
+from fhir_hub.hl7v2.conversion.matches import code_of, is_told_in_parts, pairs_of_type
 from fhir_hub.hl7v2.meaning.teller import Teller, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.storing.merge import UNKNOWN, Resource
@@ -30,8 +30,11 @@ _STATES: Mapping[str, Mapping[str, str]] = {
 }
 _OF_DRUGS = ("OMP", "RDE")
 _OF_RESULTS = ("ORU", "OUL")
+_ANSWERS = ("ORR", "ORL", "ORG", "ORI", "ORB", "ORD", "ORS", "ORN")
+_ANSWERS_OF_DRUGS = ("ORP", "RRE")
 _OPEN = ("draft", "active", "on-hold", "unknown")
 _ENDED = ("completed", "revoked")
+_OVER = ("stopped", "cancelled", *_ENDED)
 _ANSWERED = ("final", "corrected", "amended", "appended")  # reports
 Holders = Mapping[Number, Mapping[str, Resource]]
 
@@ -64,16 +67,32 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
     return True
 
 
+def meant(thing: Thing, held: list[Resource]) -> list[Resource]:
+    """Return which orders of a number are meant: of the filler's number, else those in force.
+
+    The filler replaces an order under the placer's number, which two have then (RU, RO). Of the
+    orders of several patients nobody knows.
+    """
+    if len({tuple(patients_of(one)) for one in held}) > 1:
+        return held
+    filled = pairs_of_type(thing.resource, "FILL")
+    asked = code_of(thing.resource)
+    if found := [one for one in held if filled & pairs_of_type(one, "FILL")]:
+        return found
+    found = [one for one in held if code_of(one) == asked] or held
+    return [one for one in found if one.get("status") not in _OVER] or found[-1:]
+
+
 def settle(things: list[Thing], telling: Telling) -> None:
     """Leave out what would only change what is not stored, and the services that others are.
 
-    What results answer ends. A stop of a prescription (OMP, RDE) whose order has not come yet is
-    kept, so that it holds then.
+    What results answer ends. A stop or hold of a prescription (OMP, RDE) whose order has not come
+    yet is kept, so that it holds then; so is an answer (ORL, ORR, ORP …).
     """
     _answer(things, telling.teller)
     notes = telling.notes
     patients = [one for one in things if one.resource_type == "Patient"]
-    is_drug = telling.teller.message_type in _OF_DRUGS and len(patients) == 1
+    kept = _kept_as(telling.teller.message_type) if len(patients) == 1 else ""
     changes = [one for one in things if one.converted.mode == "change"]
     alone: dict[Number, list[Thing]] = {}
     for thing in things if changes else ():
@@ -84,15 +103,17 @@ def settle(things: list[Thing], telling: Telling) -> None:
         near = {id(one): one for number in thing.numbers for one in alone.get(number, ())}
         alike = [one for key, one in near.items() if key not in gone and _is_of(thing, one)]
         if thing.stored is None:
-            if is_drug and _is_stop(thing):
+            is_kept = thing.resource_type == kept and not any(one.stored for one in alike)
+            if is_kept and (telling.teller.message_type not in _OF_DRUGS or _is_stop(thing)):
                 _begin(thing, patients[0])
+                alike = []
             else:
                 gone.add(id(thing))
             if not alike:  # the last of the kinds that it might be
                 notes.append(Note("order_not_known", thing.resource_type))
             continue
         for service in alike:
-            if service.converted.mode != "change" and service.stored is None:
+            if service.converted.mode != "change" and not _is_in_force(service):
                 gone.add(id(service))
                 thing.full_urls += service.full_urls
     if gone:
@@ -102,74 +123,89 @@ def settle(things: list[Thing], telling: Telling) -> None:
     _say(things, [one.address if one.stored else one.full_urls[0] for one in changed])
 
 
+def _kept_as(message_type: str) -> str:
+    """Return as what an order that is not known is kept that a message changes, `""`: as none."""
+    if message_type in _OF_DRUGS or message_type in _ANSWERS_OF_DRUGS:
+        return "MedicationRequest"
+    return "ServiceRequest" if message_type in _ANSWERS else ""
+
+
+def _is_in_force(thing: Thing) -> bool:
+    return thing.stored is not None and thing.stored.get("status") != _IN_ERROR
+
+
 def _answer(things: Sequence[Thing], teller: Teller) -> None:
     """Have an order end that results answer: by ORC-5, else as all that is reported of it is.
 
-    Who only placed the order does not open it again, and in whatever order both come it is so.
+    It goes on where the reports that ended it do. Who only placed the order does not open it
+    again, and in whatever order both come it is so. An answer without results (ORL, ORR …) tells
+    its numbers and whether it ended.
     """
     orders = [one for one in things if one.resource_type == "ServiceRequest"]
+    named = [one for one in orders if one.converted.mode == "create"]
     if teller.message_type not in _OF_RESULTS:
+        for thing in named if teller.message_type in _ANSWERS else ():
+            status = thing.resource["status"]
+            _tell(thing, "" if thing.stored and status in ("active", "unknown") else status)
         for thing in orders:
             _keep_ended(thing, teller)
         return
-    reported = _reported(orders, things, teller)
-    for thing in orders:
-        is_over = thing.stored is not None and thing.stored.get("status") not in _OPEN
-        is_due = is_over and _is_due_after_all(thing, things, teller)
-        if thing.converted.mode != "create" or (is_over and not is_due):
-            continue
-        status = thing.resource["status"]
-        if status in ("active", "unknown"):
-            status = reported[thing.logical_id or thing.full_urls[0]]
-            status = status or ("active" if is_due else "")
-        if status in _ENDED or is_due:
-            names = thing.resource if thing.stored is None else ("resourceType", "identifier")
-            told = {name: thing.resource[name] for name in names if name in thing.resource}
-            converted = with_resource(thing.converted, {**told, "status": status})
-            thing.converted, thing.is_left = (
-                converted._replace(mode="update", nulls=(), removes={}),
-                False,
-            )
+    reports = [one for one in things if one.resource_type == "DiagnosticReport"] if named else []
+    now = _reported(named, reports, [_status_of(one, teller) for one in reports])
+    known = [one for one in reports if one.stored]
+    before = _reported(named, known, [_known_status(one) for one in known])
+    for thing in named:
+        status, stored = thing.resource["status"], _known_status(thing)
+        if status not in _ENDED:
+            status = now[id(thing)] if status in ("active", "unknown") else ""
+        if thing.stored and stored not in _OPEN:  # nobody else ended it
+            status = (status or "active") if stored == before[id(thing)] else ""
+        if thing.stored or status:
+            _tell(thing, status)
 
 
-def _is_due_after_all(order: Thing, things: Iterable[Thing], teller: Teller) -> bool:
-    """Say whether an order was revoked by the reports alone that now have results: X, then F."""
-    stored = order.stored or {}
-    if stored.get("status") != "revoked" or stored.get("meta", {}).get("source") != teller.source:
-        return False
-    reports = [
-        one
-        for one in things
-        if one.resource_type == "DiagnosticReport"
-        and any(of.get("reference") in order.full_urls for of in one.resource.get("basedOn", ()))
-    ]
-    known = [(one.stored or {}).get("status") for one in reports]
-    return bool(known) and all(status == "cancelled" for status in known)
+def _tell(thing: Thing, status: str) -> None:
+    """Have a message that only names an order tell its state, and a number of a new type."""
+    resource, stored = thing.resource, thing.stored or {}
+    status = "" if status == stored.get("status") else status
+    names: Iterable[str] = ("resourceType", "identifier")
+    if not code_of(stored):  # nobody knew what is ordered
+        names = resource
+    elif not status and not is_told_in_parts(resource, stored):
+        return
+    told = {name: resource[name] for name in names if name in resource}
+    told = {name: value for name, value in told.items() if name != "status"}
+    converted = with_resource(thing.converted, {**told, **({"status": status} if status else {})})
+    thing.converted = converted._replace(mode="update", nulls=(), removes={})
+    thing.is_left = False
 
 
-def _reported(orders: Iterable[Thing], things: Iterable[Thing], teller: Teller) -> dict[str, str]:
-    """Return the status of each order by the reports of it, `""` where they do not end it.
+def _reported(
+    orders: Iterable[Thing], reports: Iterable[Thing], statuses: Iterable[str]
+) -> dict[int, str]:
+    """Return the status of each order by those of the reports of it, `""`: they do not end it.
 
-    By its logical id, else its first full url. Several groups of results may answer one order.
+    By the order's `id()`. Several groups of results may answer one order.
     """
-    reports: dict[str, list[str]] = {}
-    for one in things:
-        for of in (
-            one.resource.get("basedOn", ()) if one.resource_type == "DiagnosticReport" else ()
-        ):
-            reports.setdefault(of.get("reference", ""), []).append(_status_of(one, teller))
-    found: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
+    for one, status in zip(reports, statuses, strict=True):
+        for of in one.resource.get("basedOn", ()):
+            told.setdefault(of.get("reference", ""), []).append(status)
+    by_order: dict[str, list[str]] = {}
     for thing in orders:
-        told = found.setdefault(thing.logical_id or thing.full_urls[0], [])
-        told += [status for url in thing.full_urls for status in reports.get(url, ())]
-    return {order: _ended_by(statuses) for order, statuses in found.items()}
+        place = by_order.setdefault(thing.logical_id or thing.full_urls[0], [])
+        place += [status for url in thing.full_urls for status in told.get(url, ())]
+    return {id(one): _ended_by(by_order[one.logical_id or one.full_urls[0]]) for one in orders}
+
+
+def _known_status(thing: Thing) -> str:
+    return str((thing.stored or {}).get("status", ""))
 
 
 def _status_of(report: Thing, teller: Teller) -> str:
-    """Return the status that a message tells of a report; no X behind which results came."""
-    stored, status = report.stored or {}, str(report.resource.get("status", ""))
-    is_older = status == "cancelled" and told_at(stored, teller) > teller.time
-    return str(stored.get("status", "")) if is_older else status
+    """Return the status of a report with what a message tells of it; what came later is newer."""
+    is_older = told_at(report.stored or {}, teller) > teller.time
+    return _known_status(report) if is_older else str(report.resource.get("status", ""))
 
 
 def _ended_by(statuses: Sequence[str]) -> str:
@@ -181,9 +217,14 @@ def _ended_by(statuses: Sequence[str]) -> str:
 
 def _keep_ended(thing: Thing, teller: Teller) -> None:
     stored = thing.stored or {}
-    if stored.get("status") not in _ENDED or thing.resource.get("status") != "active":
+    if stored.get("status") not in (*_ENDED, "on-hold") or thing.resource.get("status") != "active":
         return
-    if any(not teller.is_told(stamp) for stamp in stamps_of(stored)):
+    told = told_at(stored, teller)
+    if stored["status"] == "on-hold":
+        is_kept = not told and bool(stamps_of(stored))
+    else:
+        is_kept = told > teller.time or any(not teller.is_told(one) for one in stamps_of(stored))
+    if is_kept:
         rest = {name: value for name, value in thing.resource.items() if name != "status"}
         thing.converted = with_resource(thing.converted, rest)
 
@@ -205,21 +246,21 @@ async def take_over(unit: Unit, things: Sequence[Thing]) -> None:
                 continue
             head = {"resourceType": thing.resource_type, "meta": kept["meta"]}
             status = kept.get("status", "unknown")
-            status = states.get(status, status)
-            thing.inherited = {**head, "status": status}
+            numbers = {"identifier": kept["identifier"], "status": states.get(status, status)}
+            thing.inherited = {**head, **numbers}
             await unit.update({**kept, "status": _IN_ERROR}, stored.logical_id)
 
 
 def _is_stop(thing: Thing) -> bool:
-    status = thing.resource.get("status")
-    return thing.resource_type == "MedicationRequest" and status in ("stopped", "cancelled")
+    return thing.resource.get("status") in ("stopped", "cancelled", "on-hold")
 
 
 def _begin(thing: Thing, patient: Thing) -> None:
-    """Have a prescription of which nothing but its end is known begin as one of an unknown drug."""
-    unknown = {"medicationCodeableConcept": {"extension": [dict(UNKNOWN)]}}
-    subject = {"reference": patient.full_urls[0]}
-    resource = {**thing.resource, "intent": "order", "subject": subject, **unknown}
+    """Have an order of which nothing but its state is known begin as one of an unknown kind."""
+    resource = {"status": "unknown", **thing.resource, "intent": "order"}
+    resource["subject"] = {"reference": patient.full_urls[0]}
+    if thing.resource_type == "MedicationRequest":
+        resource["medicationCodeableConcept"] = {"extension": [dict(UNKNOWN)]}
     thing.converted = with_resource(thing.converted, resource)
 
 

@@ -25,6 +25,7 @@ from fhir_hub.hl7v2.meaning.teller import (
     is_told_by_another,
     stamped,
     stamps_of,
+    time_of,
     told_at,
 )
 from fhir_hub.hl7v2.meaning.withdrawals import unlisted, withdrawing, without_withdrawn
@@ -140,6 +141,11 @@ class Telling:
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
             return None if _same(filled, stored) else filled
+        if converted.action == "begin" and self._is_begun(stored):
+            begun = fill(stored, converted, self.choices)
+            if stored.get("status") == "unknown":
+                begun = {**begun, "status": converted.resource["status"]}
+            return None if _same(begun, stored) else stamped(begun, teller)
         before = stored if is_foreign else _revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
@@ -153,6 +159,14 @@ class Telling:
         if _same(merged, stored):
             return None
         return stamped(merged, teller) if teller.time else merged
+
+    def _is_begun(self, stored: Resource) -> bool:
+        """Say whether others have told since of an order that its placer only now says is new.
+
+        It began so before they answered, supplied or changed it, though its message comes later.
+        """
+        times = [time_of(stamp) for stamp in stamps_of(stored)]
+        return not told_at(stored, self.teller) and max(times, default=0) > self.teller.time > 0
 
     def _laid_late(self, stored: Resource, converted: Converted, known: Known) -> Resource | None:
         """Return what is stored with what an older message says of it, in its place."""

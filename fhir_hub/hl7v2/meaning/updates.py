@@ -17,6 +17,7 @@ from fhir_hub.hl7v2.senders.settings import Settings
 
 _CODED: Mapping[str, int] = MappingProxyType(
     {"AIG": 2, "AIL": 2, "AIP": 2, "AIS": 2, "DG1": 21, "GOL": 1, "IAM": 6, "PRB": 1, "PTH": 1}
+    | {"ORC": 1}
 )
 _OF_PERSONS = ("AL1", "DG1", "IN1", "NK1")
 _LISTS = frozenset((*_OF_PERSONS, "IAM"))
@@ -26,12 +27,19 @@ _GROUPS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     | {("SIU", event): _OF_BOOKINGS for event in ("S12", "S13", "S14")}
 )
 _ACTIONS = {"D": "delete", "DE": "delete", "X": "leave", "UC": "leave"}
+_ORDERS = {"NW": "begin"}  # of table 0119
 
 
 def action_of(segment: Segment) -> str:
-    """Return what a segment's action code wants: `delete`, `leave`, or `""`: add or update."""
+    """Return what a segment's action code wants.
+
+    It is `delete`, `leave`, of an order `begin`, or `""`: add or update.
+    """
     number = _CODED.get(segment.name)
-    return _ACTIONS.get(segment.value(number).upper(), "") if number else ""
+    if not number:
+        return ""
+    actions = _ORDERS if segment.name == "ORC" else _ACTIONS
+    return actions.get(segment.value(number).upper(), "")
 
 
 def says_none(segment: Segment) -> bool:

@@ -9,7 +9,7 @@ Spec: HL7v2 chapter 7, OBR-2 and OBR-3
 from collections.abc import Iterator, Sequence
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.conversion.matches import pairs_of_type
+from fhir_hub.hl7v2.conversion.matches import is_told_in_parts
 from fhir_hub.hl7v2.making.drafts import keys_of
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing
@@ -22,7 +22,7 @@ async def find_results(unit: Unit, things: Sequence[Thing]) -> None:
     for report in things:
         if report.resource_type != "DiagnosticReport" or report.stored is None:
             continue
-        if not _is_told_in_parts(report.resource, report.stored):
+        if not is_told_in_parts(report.resource, report.stored):
             continue
         said = {one["reference"] for one in report.resource.get("result", ())}
         new = [
@@ -34,14 +34,6 @@ async def find_results(unit: Unit, things: Sequence[Thing]) -> None:
         ]
         if new:
             await _find(unit, new, report.resource, report.stored)
-
-
-def _is_told_in_parts(resource: Resource, stored: Resource) -> bool:
-    """Say whether a message and what is stored tell numbers of different types of a report."""
-    return any(
-        bool(pairs_of_type(resource, kind)) != bool(pairs_of_type(stored, kind))
-        for kind in ("FILL", "PLAC")
-    )
 
 
 async def _find(unit: Unit, new: Sequence[Thing], report: Resource, stored: Resource) -> None:

@@ -189,6 +189,8 @@ def _choose(
                 continue
             found = [one for one in found if one.get("status") != "entered-in-error"] or found
         if len(found) > 1:
+            found = orders.meant(thing, found)
+        if len(found) > 1:
             if asked := code_of(thing.resource):
                 found = [one for one in found if code_of(one) == asked]
                 if len(found) == 1:

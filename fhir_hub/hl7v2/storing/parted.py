@@ -25,6 +25,7 @@ from fhir_hub.repository.unit import Unit
 from fhir_hub.search.plan import Has, Is
 
 _OF_RESULTS = ("Observation", "DiagnosticReport")
+_ORDERS = ("ServiceRequest", "MedicationRequest")
 _CORRECTED = ("corrected", "amended", "entered-in-error", "cancelled")
 _OPEN = ("registered", "preliminary", "partial")
 _SAID = ("value", "effective", "component")
@@ -53,8 +54,7 @@ def choose_part(
     said = {one["reference"] for one in thing.resource.get("result", ())}
     own = {one.address for one in things if not said.isdisjoint(one.full_urls)} if said else set()
     for number in numbers_of(thing.converted.earlier):
-        held = holders.get(number, {}).values()
-        found = [one for one in held if code_of(one) == code_of(thing.resource)]
+        found = _alike(thing, holders.get(number, {}).values())
         taken = {one.logical_id for one in of_type} if found else ()
         found = [one for one in found if one["id"] not in taken and not _is_part(one)]
         kind = _kind_of_number(thing)
@@ -67,6 +67,15 @@ def choose_part(
             thing.found(max(found, key=_last_told))
             _keep_keys(thing)
             return
+
+
+def _alike(thing: Thing, held: Iterable[Resource]) -> list[Resource]:
+    """Return what has the code of a thing; an order of which ORC alone told has none yet."""
+    asked, known = code_of(thing.resource), [(code_of(one), one) for one in held]
+    found = [one for code, one in known if code == asked]
+    if found or thing.resource_type not in _ORDERS:
+        return found
+    return [one for code, one in known if not (asked and code)]
 
 
 def _kind_of_number(thing: Thing) -> str:

@@ -108,14 +108,16 @@ async def test_the_provenance_of_the_message_names_what_it_changed(say, every, o
 
 
 async def test_a_prescription_that_nobody_knows_is_not_made_and_the_log_says_so(say, every, log):
-    await say("OMP^O09", "0900", person(), "ORC|HD|P1^SHTH01||||||||||V1^方")
+    await say("OMP^O09", "0900", person(), "ORC|XO|P1^SHTH01||||||||||V1^方")
 
     assert not await every("MedicationRequest")
     assert "message_order_not_known resources=MedicationRequest:1" in log.lines
 
 
 @pytest.mark.parametrize(("event", "detail"), [("OMP^O09", DRUG), ("RDE^O11", ENCODED)])
-@pytest.mark.parametrize(("code", "status"), [("DC", "stopped"), ("CA", "cancelled")])
+@pytest.mark.parametrize(
+    ("code", "status"), [("DC", "stopped"), ("CA", "cancelled"), ("HD", "on-hold")]
+)
 async def test_a_stop_that_comes_before_its_prescription_holds(
     say, one_order, log, event, detail, code, status
 ):
