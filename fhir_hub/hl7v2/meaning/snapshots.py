@@ -23,7 +23,7 @@ from fhir_hub.hl7v2.meaning.teller import (
     stamps_of,
     told_at,
 )
-from fhir_hub.hl7v2.meaning.telling import Telling
+from fhir_hub.hl7v2.meaning.telling import Telling, revived
 from fhir_hub.hl7v2.meaning.withdrawals import BOOKED, kind_of
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing
@@ -95,13 +95,15 @@ async def compare(things: Sequence[Thing], groups: Iterable[str], telling: Telli
 
 
 def _mark_unlisted(things: Sequence[Thing]) -> None:
-    """Tag relatives whom another segment than NK1 tells: no list of these ends them."""
+    """Tag relatives whom another segment than NK1 tells: no list ends them, nor did one before."""
     for thing in things:
         told = thing.converted
-        if thing.key[0] == "RelatedPerson" and told.mode != "create" and told.segment != "NK1":
-            thing.converted = with_resource(
-                told, merging.tagged(told.resource, TOLD_IN, told.segment)
-            )
+        if thing.key[0] != "RelatedPerson" or told.mode == "create" or told.segment == "NK1":
+            continue
+        resource = merging.tagged(told.resource, TOLD_IN, told.segment)
+        thing.converted = with_resource(told, resource)
+        if thing.stored and _is_of_list(thing.stored):
+            thing.stored = revived(thing.stored)
 
 
 def _list_diagnoses(things: Sequence[Thing], groups: Iterable[str], teller: Teller) -> None:

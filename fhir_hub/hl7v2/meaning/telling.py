@@ -146,7 +146,7 @@ class Telling:
             if stored.get("status") == "unknown":
                 begun = {**begun, "status": converted.resource["status"]}
             return None if _same(begun, stored) else stamped(begun, teller)
-        before = stored if is_foreign else _revived(stored)
+        before = stored if is_foreign else revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
             merged = visits.adjusted(stored, merged, converted.resource, teller, first)
@@ -239,7 +239,7 @@ class Telling:
         return max(ranks, default=0) > self.trust(self.teller.system)
 
 
-def _revived(stored: Resource) -> Resource:
+def revived(stored: Resource) -> Resource:
     """Return a relative or an insurance that was ended as it was before: it is listed again."""
     kind = stored["resourceType"]
     is_ended = (kind == "RelatedPerson" and stored.get("active") is False) or (
