@@ -26,6 +26,8 @@ from fhir_hub.store.base import Key
 RE_POINTED = f"{systems.BASE}/CodeSystem/re-pointed-from"
 ROUTED = f"{systems.BASE}/CodeSystem/came-by-merged"
 MOVED = f"{systems.BASE}/CodeSystem/moved-from"
+# The code is the logical id of the survivor, of whom what was re-pointed was told again since.
+TOLD_OF = f"{systems.BASE}/CodeSystem/told-of"
 _LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 # Who was meant when something was written or read does not change afterwards.
 _RECORDS = ("Patient", "Provenance", "AuditEvent")
@@ -200,7 +202,7 @@ async def unmerge(
     What was re-pointed goes back; what came later under the old number stays with whoever is
     the survivor of all by now, for people to decide.
     """
-    undone = await _part(unit, prior_id, survivor, resource_types)
+    undone = await _part(unit, prior_id, survivor, resource_types, is_of_both=True)
     await review_tasks.settle(unit, prior_id, survivor["id"], is_one=False)
     return undone
 
@@ -220,8 +222,14 @@ async def take_back(unit: Unit, prior: Resource, resource_types: Sequence[str]) 
 
 
 async def _part(
-    unit: Unit, prior_id: str, survivor: Resource, resource_types: Sequence[str]
+    unit: Unit,
+    prior_id: str,
+    survivor: Resource,
+    resource_types: Sequence[str],
+    *,
+    is_of_both: bool = False,
 ) -> Undone:
+    """Part two records; what was told of both since stays with both, if that `is_of_both`."""
     on = await way(unit, survivor)
     prior = f"Patient/{prior_id}"
     await change_links(unit, survivor["id"], drop=prior)
@@ -229,13 +237,33 @@ async def _part(
     back, kept = 0, []
     for resource_type in resource_types:
         for stored in await unit.find(resource_type, _tag(RE_POINTED, prior_id)):
-            resource = _re_pointed(fhirjson.loads(stored.content), on[-1], prior_id)
+            resource = fhirjson.loads(stored.content)
+            if is_of_both and not _told_of(resource).isdisjoint(on):
+                unit.create(_stays(resource, on))
+            resource = _re_pointed(_untagged(resource, on, TOLD_OF), on[-1], prior_id)
             resource = _untagged(resource, [prior_id, *on[:-1]])
             await unit.update(resource, stored.logical_id)
             back += 1
         for stored in await unit.find(resource_type, _tag(ROUTED, prior_id)):
             kept.append(Key(resource_type, stored.logical_id))
     return Undone(back, tuple(kept), on[-1])
+
+
+def _told_of(resource: Resource) -> set[str]:
+    tags = resource.get("meta", {}).get("tag", ())
+    return {str(tag.get("code")) for tag in tags if tag.get("system") == TOLD_OF}
+
+
+def _stays(resource: Resource, on: Sequence[str]) -> Resource:
+    """Return what stays with the survivors `on` of what goes back: the same, as they were told."""
+    meta = {name: part for name, part in resource["meta"].items() if name != "versionId"}
+    meta["tag"] = [
+        tag
+        for tag in meta.get("tag", ())
+        if tag.get("system") != RE_POINTED or tag.get("code") in on
+    ]
+    rest = {name: part for name, part in resource.items() if name != "id"}
+    return {**rest, "meta": meta}
 
 
 async def way(unit: Unit, record: Resource) -> list[str]:

@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.meaning import (
     clients,
     conclusions,
     documents,
+    merged_facts,
     moves,
     numbers_moved,
     orders,
@@ -262,6 +263,7 @@ async def _find_made(
     teller: Teller,
 ) -> None:
     """Find again what cannot be found by a number, such as a record; the rest is new."""
+    await merged_facts.find(unit, things, teller)
     await clients.find(unit, things, parameters, teller)
     found = {thing.key for thing in things if thing.logical_id} if made else ()
     left = [key for key in made if key not in found]
