@@ -158,6 +158,42 @@ async def test_a_file_that_cannot_be_moved_is_taken_once_and_moved_when_that_can
     assert await ways.kept() == [("mllp", "failed")]
 
 
+@pytest.mark.parametrize("is_renamed", [False, True])
+async def test_a_file_that_grows_after_it_was_taken_for_whole_is_taken_as_it_is_now(
+    open_folder, path, ways, is_renamed
+):
+    folder = open_folder()
+    with (path / "a.hl7").open("wb", buffering=0) as file:
+        file.write(adt())
+        assert await look(folder) == 1  # its sender paused for longer than between two looks
+        file.write(b"NTE|1||more\r")
+        if is_renamed:  # and has sent another file of that name meanwhile
+            (path / "a.hl7").write_bytes(adt("C2"))
+            assert await look(folder) == 1
+        assert await look(folder, 3) == 1
+
+    assert {"failed/a.hl7", "failed/a.hl7.ack"} <= set(files(path))
+    assert (path / "failed/a.hl7").read_bytes() == adt() + b"NTE|1||more\r"
+    assert b"205" in (path / "failed/a.hl7.ack").read_bytes()
+    states = [("mllp", "quarantined"), *[("mllp", "done")] * (1 + is_renamed)]
+    assert sorted(await ways.kept()) == sorted(states)
+    assert ways.seen.events.count("folder_changed") == 1
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_a_folder_that_is_made_anew_while_it_is_watched_gets_its_folders(
+    open_folder, path, ways, is_whole
+):
+    folder = open_folder()
+    path.rename(path.with_name("archive"))
+    with pytest.raises(FileNotFoundError):
+        await look(folder)
+    path.mkdir()
+    (path / "a.hl7").write_bytes(adt() if is_whole else adt(msh_9="BAD"))
+    assert await look(folder) == 1
+    assert files(path / ("done" if is_whole else "failed")) == ["a.hl7", "a.hl7.ack"]
+
+
 async def test_a_name_that_leaves_no_room_for_what_stands_behind_it_is_made_shorter(
     open_folder, path
 ):

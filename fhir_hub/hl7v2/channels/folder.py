@@ -6,7 +6,8 @@ It leaves the folder last: first its messages are taken, then the ACK is written
 goes, then it is moved there. So whatever is interrupted is done again from the file, and the
 journal knows the messages that were taken: they get the ACK that they got, and have no second
 effect. A file that was written anew while it was taken stays, and is taken as it is now; one that
-cannot be moved is not taken again while it is the same.
+grows afterwards, as its sender only paused, comes back for that. One that cannot be moved is not
+taken again while it is the same.
 
 Files of one message each are taken some at once, those of one patient one after the other; a file
 that holds a batch, or a large one, is taken alone.
@@ -21,6 +22,7 @@ Spec: HL7v2 chapter 2, 2.10.3 (a file may hold a batch); rename(2)
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -39,6 +41,7 @@ _LEAVING = 2 * AT_ONCE
 _MOST_TIMES = 8  # that a file is put off while others are taken
 _MOST_SIZES = 4  # a batch in a file may be so many times as large as a message
 _HEAD_BYTES = 4096
+_MOST_LEFT, _LEFT_S = 1000, 60.0  # files, and for how long, of which one may still grow
 _LONGEST_NAME = 230  # bytes, of 255: what stands before and behind it needs room
 _ON_ITS_WAY = (".tmp", ".part", ".filepart", ".ack")
 Take = Callable[[Block], Awaitable[bytes]]
@@ -63,6 +66,7 @@ class Folder:
         self._told: dict[str, Stamp | None] = {}  # of which a fault is in the log
         self._put_off: dict[str, int] = {}  # how often, while others were taken
         self._waits: set[str] = set()  # what was put off in this look
+        self._left: dict[Path, tuple[str, Stamp, float]] = {}  # where files went, and when
         if not path.exists():  # a name that is misspelt, a disk that is not mounted
             told = f"channels.{name}.folder: there is no {path}; make it / 文件夹不存在"
             raise InvalidSettings(told)
@@ -89,6 +93,8 @@ class Folder:
 
     async def look(self, stop: asyncio.Event) -> int:
         """Take the files that did not change since the last look, oldest first; return how many."""
+        for _ in range(await asyncio.to_thread(self._bring_back)):
+            self._log("folder_changed", channel=self._name)
         now = await asyncio.to_thread(self._stamps)
         whole = [name for name, stamp in now.items() if self._seen.get(name) == stamp]
         self._seen = now
@@ -159,14 +165,18 @@ class Folder:
         stamp, answer = self._answered[name]
         place = "done" if status_of(answer) == 200 else "failed"
         try:
-            is_same = await asyncio.to_thread(self._move, name, stamp, self._path / place, answer)
+            target = await asyncio.to_thread(self._move, name, stamp, self._path / place, answer)
         except OSError as error:  # the others are none the worse for it
             self._fault(name, stamp, error)
             return False
         del self._answered[name]
-        if not is_same:
+        if target is None:
             self._log("folder_changed", channel=self._name)
-        return is_same
+            return False
+        while len(self._left) >= _MOST_LEFT:
+            del self._left[next(iter(self._left))]
+        self._left[target] = name, stamp, time.monotonic()
+        return True
 
     def _fault(self, name: str, stamp: Stamp | None, error: OSError) -> None:
         """Log what is wrong with a file, or with the folder (no name), once."""
@@ -187,10 +197,11 @@ class Folder:
                         found[entry.name] = stamp
         return found
 
-    def _move(self, name: str, stamp: Stamp, to: Path, answer: bytes) -> bool:
-        """Move a file; False, and nothing is done, if it is another than when it was read."""
+    def _move(self, name: str, stamp: Stamp, to: Path, answer: bytes) -> Path | None:
+        """Move a file, return its new path; None, and it stays, if it is another than was read."""
         if _stamp((self._path / name).lstat()) != stamp:
-            return False
+            return None
+        to.mkdir(exist_ok=True)  # the folder may have been made anew
         short, number = _short(name), 1
         target = to / short
         while target.exists():
@@ -200,7 +211,29 @@ class Folder:
         (self._path / name).replace(target)
         for folder in (to, self._path):
             _sync(folder)
-        return True
+        return target
+
+    def _bring_back(self) -> int:
+        """Move back the files that have grown since they left; return how many.
+
+        So is one whose sender paused while he wrote it: what was taken was not all.
+        """
+        brought = 0
+        for path, (name, stamp, since) in list(self._left.items()):
+            try:
+                now = _stamp(path.lstat())
+            except OSError:  # somebody has put it elsewhere
+                now = (0, 0, 0)
+            has_grown = now[2] == stamp[2] and now[0] > stamp[0]
+            if has_grown and not (self._path / name).exists():
+                with contextlib.suppress(OSError):
+                    path.replace(self._path / name)
+                    path.with_name(f"{path.name}.ack").unlink(missing_ok=True)
+                    brought += 1
+            elif has_grown or (now == stamp and time.monotonic() - since < _LEFT_S):
+                continue
+            del self._left[path]
+        return brought
 
 
 class Folders:
