@@ -18,6 +18,7 @@ from conversion_parts import (
 
 from fhir_hub import hl7v2
 from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.maps.chinese import WRONG
 from fhir_hub.hl7v2.maps.map_files import (
     HUB,
     InvalidMapping,
@@ -122,6 +123,9 @@ ROWS = (
     ('{ to = "gender", call = "nonsense" }', "no function nonsense"),
     ('{ to = "birthDate", from = "PID-7", as = "Identifier" }', "birthDate is date, not"),
     ('{ to = "birthDate", value = 3 }', "cannot have such a value"),
+    ('{ to = "maritalStatus", value = { codng = [] } }', "no element codng; did you mean coding"),
+    ('{ to = "maritalStatus", value = { coding = { code = "D" } } }', "coding is a list"),
+    ('{ to = "maritalStatus", value = { coding = [{ code = 1 }] } }', "code cannot have such"),
     ('{ to = "birthDate", links = "Patient" }', "is no Reference"),
     ('{ to = "managingOrganization", links = "Patient" }', "may not refer to Patient"),
     ('{ to = "managingOrganization", from = "PID-3", as = "Device" }', "may not refer to"),
@@ -266,6 +270,10 @@ def test_a_wrong_entry_of_a_message_is_told_with_its_number(told, name, said):
 def test_a_wrong_file_is_told_by_name(told, name, said):
     found = [one for one in told if one.startswith(name)]
     assert any(said in one for one in found), found
+
+
+def test_what_is_wrong_is_told_in_chinese_too(told):
+    assert [one for one in told if " / " not in one or one.endswith(WRONG)] == []
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):

@@ -94,7 +94,7 @@ async def test_of_a_mistake_file_and_row_are_told_and_the_old_maps_stay(hub, tmp
     assert told["version"] == before["version"]
     assert told["refused"] == [
         "senders/xis.toml row 1: Encounter has no element stratus; "
-        "did you mean status, statusHistory?"
+        "did you mean status, statusHistory? / Encounter 没有元素 stratus"
     ]
     line = json.loads(hub.logged.getvalue().splitlines()[-1])
     assert (line["event"], line["problems"]) == ("maps_refused", told["refused"][0])

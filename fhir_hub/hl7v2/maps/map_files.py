@@ -19,6 +19,7 @@ from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
+from fhir_hub.hl7v2.maps.chinese import in_both
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.schema import Schema
 from fhir_hub.r4.definitions import load_definitions
@@ -34,8 +35,8 @@ class InvalidMapping(Exception):
     """The mapping files cannot be used; `problems` are all that is wrong, by file and row."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(map(in_both, problems))
+        super().__init__("\n".join(self.problems))
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_hub.errors import InvalidMessage
-from fhir_hub.hl7v2.datatypes.code_tables import read_table
+from fhir_hub.hl7v2.datatypes.code_tables import joined, read_table
 from fhir_hub.hl7v2.datatypes.context import Table
 from fhir_hub.hl7v2.making.completeness import Completeness
 from fhir_hub.hl7v2.making.memory import Memories
@@ -24,7 +24,7 @@ from fhir_hub.hl7v2.maps.map_files import (
     read_files,
 )
 from fhir_hub.hl7v2.maps.programs import GENERIC_NAME, Program, compile_program, structures_of
-from fhir_hub.hl7v2.maps.table_codes import wrong_codes
+from fhir_hub.hl7v2.maps.table_codes import wrong_codes, wrong_properties
 from fhir_hub.hl7v2.parsing.er7 import Encoding, Message, Segment
 from fhir_hub.hl7v2.parsing.path import Path as FieldPath
 from fhir_hub.hl7v2.parsing.path import parse_path
@@ -284,7 +284,7 @@ class Mappings:
         if senders not in self._scopes:
             tables = dict(self._files.tables)
             for one in self._named(senders):
-                tables |= {at: _joined(tables.get(at), more) for at, more in one.tables.items()}
+                tables |= {at: joined(tables.get(at), more) for at, more in one.tables.items()}
             own = (row for name in senders for row in self._files.senders[name].get("field", []))
             changed = frozenset(row["map"] for row in own)
             base = self._scope(()) if senders else None
@@ -317,6 +317,7 @@ class Mappings:
         tables = {f"tables/{name}.toml": {name: one} for name, one in self._files.tables.items()}
         tables |= {f"senders/{one.name}.toml": dict(one.tables) for one in self._senders}
         problems += wrong_codes(self._files.segments.values(), tables, self._definitions)
+        problems += wrong_properties(tables, self._definitions)
         for name in sorted(set(self._files.segments) - used):
             problems.append(f"segments/{name}.toml: no message uses this map")
 
@@ -373,12 +374,3 @@ def _rows(files: MapFiles) -> Iterator[Mapping[str, Any]]:
     """Yield every row of a segment's map or a sender's file."""
     for document in (*files.segments.values(), *files.senders.values()):
         yield from document.get("field", ())
-
-
-def _joined(base: Table | None, more: Table) -> Table:
-    if base is None:
-        return more
-    # the sender's own codes first: a message to him has those of several that mean the same
-    rows = {**more.rows, **{key: row for key, row in base.rows.items() if key not in more.rows}}
-    spelled = {**base.spelled, **more.spelled}
-    return replace(base, rows=rows, default=more.default or base.default, spelled=spelled)

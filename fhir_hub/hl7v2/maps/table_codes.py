@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Table
+from fhir_hub.hl7v2.rows.constants import require_elements
 from fhir_hub.hl7v2.rows.elements import target
 from fhir_hub.r4.definitions import Definitions
 
@@ -48,6 +49,21 @@ def wrong_codes(
                     listed = ", ".join(sorted(goal.codes)[:_SHOWN])
                     place = f"{document['type']}.{row['to']}"
                     yield f"{file}: table {name}: {wrong!r} is no code of {place}; write {listed}"
+
+
+def wrong_properties(
+    tables: Mapping[str, Mapping[str, Table]], definitions: Definitions
+) -> Iterator[str]:
+    """Yield what is wrong with the schedules and further codings of rows, by file as above."""
+    for file, held in tables.items():
+        for name, table in held.items():
+            for source, row in table.rows.items():
+                repeat = row.properties.get("repeat")
+                try:
+                    require_elements(definitions, "Timing", {"repeat": repeat} if repeat else {})
+                    require_elements(definitions, "Coding", row.properties.get("also", []))
+                except ValueError as error:
+                    yield f"{file}: table {name}: {source!r}: {error}"
 
 
 def _unknown(table: Table, codes: frozenset[str]) -> str:

@@ -12,6 +12,7 @@ from fhir_hub.hl7v2.parsing import structure
 from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act, Acts, by_type, calling, constant, reading, supporting
+from fhir_hub.hl7v2.rows.constants import require_elements
 from fhir_hub.hl7v2.rows.elements import Target, target
 from fhir_hub.hl7v2.rows.links import Link, link_of, linking, together
 from fhir_hub.hl7v2.rows.row import Row, Scope
@@ -119,12 +120,15 @@ def _acting(
     if row.call:
         return lambda test: calling(row, goal, test), 0, _needs(row, segment)
     if row.is_resource:
+        require_elements(scope.definitions, str(row.value["resourceType"]), row.value)
         return lambda test: supporting(row, goal, test), 0, ()
     if row.value is not None:
         if isinstance(row.value, str) and goal.codes and row.value not in goal.codes:
             listed = ", ".join(sorted(goal.codes))
             raise ValueError(f"{row.value!r} is no code of {row.to}; write one of {listed}")
-        put = decorator(goal) if decorates else setter(goal, type_of(row.value, goal))
+        kind = type_of(row.value, goal)
+        require_elements(scope.definitions, kind, row.value)
+        put = decorator(goal) if decorates else setter(goal, kind)
         return lambda test: constant(row, put, test), int(decorates), ()
     if isinstance(row.kind, Mapping):
         return lambda test: by_type(row, goal, test, scope), 0, row.sources

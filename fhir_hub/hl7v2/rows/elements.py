@@ -58,7 +58,7 @@ def target(definitions: Definitions, resource_type: str, path: str) -> Target:
         if not match:
             raise ValueError(f"not an element: {text!r}")
         name, label = match[1], match[2] or ""
-        element, kind = _element(structure, prefix, name)
+        element, kind = element_of(structure, prefix, name)
         if element is None:
             names = (one.removeprefix(f"{prefix}.") for one in structure.elements)
             there = [one for one in names if "." not in one]
@@ -70,11 +70,11 @@ def target(definitions: Definitions, resource_type: str, path: str) -> Target:
             found = _target(tuple(parents), step, element, kind)
             return found._replace(codes=_codes(definitions, element, found.types))
         parents.append(step)
-        structure, prefix = _inside(definitions, structure, element, kind)
+        structure, prefix = inside(definitions, structure, element, kind)
     raise AssertionError("a path has a last step")
 
 
-def _element(structure: Structure, prefix: str, name: str) -> tuple[Element | None, str]:
+def element_of(structure: Structure, prefix: str, name: str) -> tuple[Element | None, str]:
     """Return the element, and the type that `name` chooses of a choice (`*`: any of them)."""
     if found := structure.elements.get(f"{prefix}.{name}"):
         return found, ""
@@ -113,7 +113,7 @@ def _simple(code: str) -> str:
     return "string" if code.startswith("System.") else code
 
 
-def _inside(
+def inside(
     definitions: Definitions, structure: Structure, element: Element, kind: str
 ) -> tuple[Structure, str]:
     """Return the structure and path in which an element's own elements are defined."""

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from fhir_hub.hl7v2.maps.chinese import in_both
 from fhir_hub.hl7v2.maps.map_files import InvalidMapping, built_in_folder
 from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
 from fhir_hub.r4.definitions import Definitions
@@ -89,7 +90,7 @@ class Reloading:
         except InvalidMapping as error:
             self._refuse(error.problems)
         except OSError as error:
-            self._refuse([f"the maps cannot be read: {error.strerror}"])
+            self._refuse([in_both(f"the maps cannot be read: {error.strerror}")])
         else:
             if found.version == self._mappings.of_files and not self._mappings.refused:
                 self._log("maps_unchanged", version=found.version)

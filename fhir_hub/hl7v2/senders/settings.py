@@ -13,7 +13,7 @@ from fhir_hub.hl7v2.parsing.path import Path, parse_path
 from fhir_hub.hl7v2.parsing.structure import problem
 from fhir_hub.hl7v2.wire.charset import codec
 
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
+_OFFSET = re.compile(r"([+-])([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
