@@ -354,7 +354,8 @@ async def _beside(
         return None
     stored, person = found
     hers = await kin.kin(f"Patient/{stored.logical_id}", desk)
-    gone = [content] if change.is_deleted else []  # if it was the last, there are none now
+    # if it was the last, there are none now; when it was written before says nothing of that
+    gone = [{**content, "meta": {}}] if change.is_deleted else []
     resources = await desk.gather(person, *hers, *gone)
     return Choice("ADT^A31", person, None, resources, change)
 

@@ -50,6 +50,7 @@ def receiver_of(partner: PartnerSettings) -> Receiver:
         partner.processing_id,
         is_enhanced=partner.ack_mode == "enhanced",
         application_ack=partner.application_ack,
+        is_kept_told="Patient" in partner.sends,
     )
 
 

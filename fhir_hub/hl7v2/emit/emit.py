@@ -58,6 +58,7 @@ class Receiver:
 
     `sender` names his own file in `mappings/senders/`: read backwards it has his codes, his name
     order, his time zone. `sending_facility` is said where the resources do not tell whose they are.
+    Who `is_kept_told` gets a message of each change of a person.
     """
 
     application: str = ""
@@ -70,6 +71,7 @@ class Receiver:
     processing_id: str = "P"
     is_enhanced: bool = False
     application_ack: str = "NE"
+    is_kept_told: bool = False
 
 
 class Emitted(NamedTuple):
@@ -130,6 +132,7 @@ def emit(
         receiver.version,
         settings.name_order,
         told,
+        receiver.is_kept_told,
     )
     code, _, trigger = about.event.partition("^")
     header = {"MSH-9.1": code, "MSH-9.2": trigger}

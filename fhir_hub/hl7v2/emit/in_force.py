@@ -3,7 +3,8 @@
 NK1, AL1 and IN1 cannot say that something is over. They are lists of what there is, so what has
 ended, was refuted or entered in error is not in them, and a fact that two records tell stands in
 them once. Where all that there was is over, one segment of `""` says that there are none: a list
-that is not there would say nothing.
+that is not there would say nothing. Who is told of each change is told so once: later on it would
+take away what he knows himself.
 
 Spec: HL7v2 chapter 2, 2.10.4 (snapshot mode); chapter 3, AL1; chapter 6, IN1
 """
@@ -11,10 +12,12 @@ Spec: HL7v2 chapter 2, 2.10.4 (snapshot mode); chapter 3, AL1; chapter 6, IN1
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_hub.clock import instant
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.shapes import NOTHING
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.hl7v2.meaning.teller import microseconds_of
 from fhir_hub.hl7v2.parsing.structure import fields
 from fhir_hub.hl7v2.storing.alike import newest_of_each
 
@@ -40,8 +43,14 @@ def listed(found: list[Json], segment: str, group: str, out: Outbound) -> Iterat
     told = in_force(found)
     for one in told if segment != "AL1" else _with_substance(told, out):
         yield Spot(segment, group, {one["resourceType"]: one})
-    if found and not told:
+    if found and not told and any(_is_news(one, out) for one in found):
         yield none_of(segment, group, out)
+
+
+def _is_news(one: Json, out: Outbound) -> bool:
+    """Say whether a record ended by what is told now, or nobody told it to the receiver."""
+    at = microseconds_of(str(one.get("meta", {}).get("lastUpdated", "")))
+    return not out.is_kept_told or not at or at >= microseconds_of(instant(out.moment))
 
 
 def none_of(segment: str, group: str, out: Outbound) -> Spot:

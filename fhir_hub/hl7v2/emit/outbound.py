@@ -23,7 +23,8 @@ def no_issue(text: str) -> None:
 class Outbound:
     """`facility` is MSH-4: its own numbers and codes need no authority, as a reader has it.
 
-    `moment` is when the message is written.
+    `moment` is when the message is written, or that was written which it tells. A receiver who
+    `is_kept_told` was told of each change of a person before that.
     """
 
     facility: str
@@ -34,6 +35,7 @@ class Outbound:
     version: str = "2.4"
     name_order: str = "family-first"
     issue: Callable[[str], None] = no_issue
+    is_kept_told: bool = False
 
     def table(self, name: str) -> Table:
         """Return the code table of that name, an empty one if there is none."""

@@ -103,6 +103,28 @@ async def test_several_changes_of_one_step_are_told_once(client, delivering, pee
     assert "2020" in "".join(lines(visit, "AL1"))
 
 
+@pytest.mark.parametrize("is_told_of_persons", [True, False])
+async def test_that_there_are_none_is_said_again_only_to_who_is_not_told_of_persons(
+    client, delivering, peer, clock, is_told_of_persons
+):
+    wanted = {"Encounter": ""} | (WITH_VISITS if is_told_of_persons else {})
+    async with delivering(his=partner(peer, sends=wanted)):
+        for step in (
+            [PATIENT, ALLERGY, VISIT],
+            [ALLERGY | OVER],
+            [VISIT | {"priority": {"text": "urgent"}}],
+        ):
+            await write(client, *step)
+            clock.tick()
+        told = await peer.messages(3 if is_told_of_persons else 2)
+
+    none = 'AL1|1|""|""|""|""|""'
+    assert lines(told[0], "AL1") != []
+    assert [lines(one, "AL1") for one in told[1:]] == (
+        [[none], []] if is_told_of_persons else [[none]]
+    )
+
+
 async def test_several_that_are_deleted_in_one_step_are_told_once(client, delivering, peer, clock):
     async with delivering(his=partner(peer, sends=WANTED)):
         await write(client, PATIENT, ALLERGY, OTHER)
