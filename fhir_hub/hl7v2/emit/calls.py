@@ -122,6 +122,15 @@ def _provider(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> l
     return []
 
 
+def _participation(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write the first person who takes part, into the path of whom it names (ROL-4, PRT-5)."""
+    for one in values:
+        person = write_people.practitioner(one.value, out)
+        if person and seat.put(paths[2], person):
+            return [one]
+    return []
+
+
 def _observed_value(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
     value_path, kind_path, unit_path = paths
     observed = write_quantities.observed(*values[0], out)
@@ -138,10 +147,12 @@ def _described(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> 
     value = values[0].value
     displays = [one.get("display") for one in value.get("coding", ())]
     text = value.get("text", "")
-    written = write_codes.concept({"coding": value.get("coding", [])}, out)
-    wrote = bool(written and seat.put(paths[0], written))
-    if text and text not in displays[:1]:
-        wrote = seat.put(paths[1], [text]) or wrote
+    is_other = text and text not in displays[:1]
+    wrote = bool(is_other and seat.put(paths[1], [text]))
+    if wrote:  # else in the code itself: since 2.7 there is no DG1-4
+        value = {"coding": value.get("coding", [])}
+    written = write_codes.concept(value, out)
+    wrote = bool(written and seat.put(paths[0], written)) or wrote
     return values[:1] if wrote else []
 
 
@@ -304,6 +315,7 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "observed_attachment": _attachment,
         "observed_value": _observed_value,
         "observers": _each(write_people.practitioner),
+        "participation": _participation,
         "policy_number": _policy,
         "pressure_components": _pressure,
         "provider": _provider,

@@ -302,7 +302,8 @@ def _left_out(spots: Sequence[Spot], filler: Filler) -> Iterable[str]:
             for element in resource:
                 is_service = element in _SERVICE or element.startswith("_")
                 is_service |= element == "contact" and names_kin
-                is_service |= element in ELEMENTS  # an OBX of its own, without a row
+                # an OBX of its own, without a row
+                is_service |= element in ELEMENTS or element in spot.tells
                 if not is_service and (id(resource), element) not in filler.told:
                     yield f"{resource['resourceType']}.{element}"
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
-from fhir_hub.hl7v2.emit import layouts
+from fhir_hub.hl7v2.emit import findings, layouts
 from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.persons import INPATIENT
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.write_identifiers import numbered
@@ -59,7 +60,7 @@ class About:
         if self.code == "SIU":
             return layouts.booking(resources, self.main, self.before, out)
         if self.code == "ORU":
-            return layouts.results(resources, self.main, out)
+            return findings.results(resources, self.main, out)
         if self.event == "ADT^A37":
             return layouts.unlink(self.main, self.merged)
         if self.merged:
@@ -166,7 +167,7 @@ def visit_event(encounter: Json, before: Json | None) -> str:
 
 
 def _is_inpatient(encounter: Json) -> bool:
-    return encounter.get("class", {}).get("code") in layouts.INPATIENT
+    return encounter.get("class", {}).get("code") in INPATIENT
 
 
 def booking_event(appointment: Json, before: Json | None) -> str:

@@ -36,7 +36,7 @@ Json = dict[str, Any]
 # These fields say again what another one says, in an older way, or less exactly.
 PASSED_OVER = frozenset(
     {"PID-2", "PID-4", "PID-19", "PID-39", "TQ1-11", "MRG-2", "MRG-4", "OBR-13", "PV1-50"}
-    | {"IN1-49.1"}
+    | {"IN1-49.1", "RF1-24"}
 )
 # A message has one of these of a person and a visit.
 _ONCE = ("PID", "PD1", "PV1", "PV2")

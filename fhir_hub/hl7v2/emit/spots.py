@@ -18,7 +18,8 @@ class Spot:
 
     `fixed` are fields that no row writes, `begun` those that none may; `before` and `after` the
     segments beside it that its rows also write to. Without a resource it is written for its fixed
-    fields alone. Of an extract nobody asks what was left out.
+    fields alone. `tells` are elements that fixed fields of the message say. Of an extract nobody
+    asks what was left out.
     """
 
     segment: str
@@ -28,4 +29,5 @@ class Spot:
     begun: Mapping[str, Written] = field(default_factory=dict)
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
     is_extract: bool = False

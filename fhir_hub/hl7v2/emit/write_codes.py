@@ -18,6 +18,7 @@ from fhir_hub.identity.systems import BASE, namespace
 
 _V2_TABLE = re.compile(re.escape(coding_systems.V2) + r"(\d{4})")
 _TRIPLES = (0, 3, 9)  # where each coding begins in a CWE
+_VERSIONS = (6, 7, 16)  # and where its system's version stands
 _TEXT_AT = 8
 Json = dict[str, Any]
 
@@ -78,12 +79,23 @@ def concept(value: Any, out: Outbound) -> Written | None:
     codings = _told(value.get("coding", []))
     if len(codings) > len(_TRIPLES):
         out.issue("a CWE has three codings; further ones were left out")
-    return _laid([_triple(one, out) for one in codings], value.get("text", ""))
+    written = _laid([_triple(one, out) for one in codings], value.get("text", ""))
+    return _versioned(written, codings) if written else None
+
+
+def _versioned(written: Written, codings: list[Json]) -> Written:
+    """Return a CWE with the version of the system of each coding."""
+    for at, one in zip(_VERSIONS, codings, strict=False):
+        if version := str(one.get("version", "")):
+            written += [""] * (at + 1 - len(written))
+            written[at] = version
+    return written
 
 
 def coding(value: Any, out: Outbound) -> Written | None:
     """Return CWE of a Coding."""
-    return _laid([_triple(value, out)], "")
+    written = _laid([_triple(value, out)], "")
+    return _versioned(written, [value]) if written else None
 
 
 def code(value: Any, out: Outbound) -> Written | None:

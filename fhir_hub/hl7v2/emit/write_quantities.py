@@ -11,9 +11,10 @@ from fhir_hub.hl7v2.datatypes.coding_systems import UCUM
 from fhir_hub.hl7v2.datatypes.quantities import read_compared
 from fhir_hub.hl7v2.emit import write_codes, write_times
 from fhir_hub.hl7v2.emit.outbound import Outbound
-from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.hl7v2.emit.written import Written, trimmed
 
 _MEDIA = {"text": "TEXT", "image": "IM", "audio": "AU", "application": "AP", "video": "VIDEO"}
+_CE = 6  # how many components CE has
 Json = dict[str, Any]
 
 
@@ -150,7 +151,7 @@ def observed(fhir_type: str, value: Any, out: Outbound) -> Observed | None:
         found = sn_range(value, out)
         return Observed("SN", found, unit(value.get("low", {}))) if found else None
     kinds = {
-        "CodeableConcept": ("CWE" if is_new else "CE", write_codes.concept),
+        "CodeableConcept": (_kind_of_code(value, out), write_codes.concept),
         "Ratio": ("SN", sn_ratio),
         "DateTime": ("DTM" if is_new else "TS", write_times.date),
         "Time": ("TM", write_times.time),
@@ -164,6 +165,14 @@ def observed(fhir_type: str, value: Any, out: Outbound) -> Observed | None:
     kind, writer = kinds[fhir_type]
     found = writer(value, out)
     return Observed(kind, found) if found else None
+
+
+def _kind_of_code(value: Any, out: Outbound) -> str:
+    """Return CE before 2.6, unless a code says more than that has room for (CWE is of 2.5)."""
+    is_roomy = out.version >= "2.6"
+    if out.version >= "2.5" and not is_roomy and isinstance(value, dict):
+        is_roomy = len(trimmed(write_codes.concept(value, out) or [])) > _CE
+    return "CWE" if is_roomy else "CE"
 
 
 def _kind_of_text(text: str) -> str:
