@@ -159,3 +159,81 @@ def test_a_component_that_the_pharmacy_says_again_is_one():
         held[0]["amount"]["valueQuantity"]["unit"],
         held[0]["strength"]["valueQuantity"]["value"],
     ) == ("mL", 5)
+
+
+ORDERED = [
+    "ORC|NW|P1^HIS|F1^RX",
+    "TQ1|1||BID||||20250301|20250305",
+    "TQ1|2||HS||||20250301|20250305",
+    "RXO|AMX^阿莫西林^L|500||mg",
+    "RXR|PO^口服^L",
+    "RXC|A|KCL^氯化钾^L|10|mL",
+]
+ENCODED = [
+    "RXE||AMX^阿莫西林^L|250||mg",
+    "TQ1|1||QID||||20250301|20250306",
+    "RXR|IV^静脉^L",
+    "RXC|A|KCL^氯化钾^L|20|mL",
+]
+
+
+def dosages(resource):
+    return [
+        (
+            one["timing"]["code"]["text"],
+            [str(each["doseQuantity"]["value"]) for each in one["doseAndRate"]],
+            one["route"]["text"],
+        )
+        for one in resource["dosageInstruction"]
+    ]
+
+
+@pytest.mark.parametrize("kind", ["RDE", *DETAILS])
+def test_what_the_pharmacy_made_of_an_order_is_not_mixed_with_the_order(kind):
+    event = {"RDE": "RDE^O11", "RAS": "RAS^O17", "RDS": "RDS^O13", "RGV": "RGV^O15"}[kind]
+    segments = [*ORDERED, *ENCODED, *filter(None, [DETAILS.get(kind)])]
+    conversion = made(event, "2.5.1", *segments)
+    request = only(conversion, "MedicationRequest")
+    assert dosages(request) == [("QID", ["250"], "静脉")]
+    period = {"start": "2025-03-01", "end": "2025-03-06"}
+    assert request["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] == period
+    assert request["dispenseRequest"]["validityPeriod"] == period
+    parts = [one for one in request["extension"] if one["url"].endswith("medication-component")]
+    (amount,) = [one for one in parts[0]["extension"] if one["url"] == "amount"]
+    assert (len(parts), str(amount["valueQuantity"]["value"])) == (1, "20")
+    kept = {one.path: one for one in conversion.report.fields() if one.segment == 3}
+    assert (kept["TQ1-3"].state, kept["TQ1-3"].reason) == (
+        "preserved",
+        "what the pharmacy made of the order (RXE) has its own",
+    )
+
+
+def test_what_the_pharmacy_does_not_say_anew_is_as_it_was_ordered():
+    request = only(made("RDE^O11", "2.5.1", *ORDERED, ENCODED[0]), "MedicationRequest")
+    assert dosages(request) == [("BID", ["250"], "口服"), ("HS", ["250"], "口服")]
+    old = ["ORC|NW|P1^HIS|||||1^BID^D5^20250301^20250305", ORDERED[3]]
+    request = only(
+        made("RDE^O11", "2.4", *old, "RXE|1^QID^D6^20250301^20250306|A^甲^L|1||mg"),
+        "MedicationRequest",
+    )
+    assert request["dispenseRequest"]["validityPeriod"]["end"] == "2025-03-06"
+
+
+def test_when_each_dose_is_to_be_given_is_of_that_dose_alone():
+    given = [
+        *("RXG|1|||AMX^阿莫西林^L|1||CAP", "TQ1|1||TID||||20250302", "TQ1|2||HS||||20250302"),
+        *("RXR|IM^肌肉^L", "RXG|2|||AMX^阿莫西林^L|2||CAP", "TQ1|1||Q6H||||20250304"),
+        "RXR|SC^皮下^L",
+    ]
+    conversion = made("RGV^O15", "2.5.1", *ORDERED, *ENCODED, *given)
+    assert dosages(only(conversion, "MedicationRequest")) == [("QID", ["250"], "静脉")]
+    assert [dosages(one) for one in of_type(conversion, "MedicationDispense")] == [
+        [("TID", ["1"], "肌肉"), ("HS", ["1"], "肌肉")],
+        [("Q6H", ["2"], "皮下")],
+    ]
+
+
+def test_a_further_schedule_that_ends_before_it_starts_has_no_end():
+    schedules = ["TQ1|1||BID", "TQ1|2||TID||||20250305|20250301"]
+    conversion = made("OMG^O19", "2.5.1", "ORC|NW|P1", "OBR|1|P1||X^Y", *schedules)
+    assert "20250301" not in str(only(conversion, "ServiceRequest"))

@@ -22,7 +22,10 @@ from fhir_hub.hl7v2.rows.conditions import is_again
 from fhir_hub.identity import systems
 
 FURTHER = f"{systems.BASE}/StructureDefinition/further-schedule"
-_DOSES = (("RXE", (3, 4, 5)), ("RXO", (2, 3, 4)))
+_DOSES = {
+    "MedicationRequest": (("RXE", (3, 4, 5)), ("RXO", (2, 3, 4))),
+    "MedicationDispense": (("RXG", (5, 6, 7)),),
+}
 _PRIORITY, _CONDITION = Path("TQ1", 9), Path("TQ1", 10)
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
@@ -146,7 +149,7 @@ def _behind_first(place: Place, path: Path) -> Iterator[tuple[Value, Json]]:
 def _as_ordered(place: Place, draft: Draft, amount: Value | None) -> Json:
     """Return the dose, that of TQ unless the order has its own, and the way to give it."""
     dose: Json = {}
-    for name, numbers in _DOSES:
+    for name, numbers in _DOSES.get(draft.resource["resourceType"], ()):
         if made := orders.dose(place, draft, tuple(Path(name, at) for at in numbers)):
             dose = {f"dose{made.fhir_type}": made.value}
             break

@@ -136,6 +136,7 @@ def _straighten_bounds(resource: Json, leave_out: list[str]) -> None:
     """
     held = [resource.get("occurrenceTiming")]
     held += [one.get("timing") for one in resource.get("dosageInstruction", ())]
+    held += [one.get("valueTiming") for one in resource.get("extension", ())]
     for timing in held:
         repeat: Json = timing.get("repeat", {}) if timing else {}
         bounds: Json = repeat.get("boundsPeriod", {})

@@ -21,7 +21,7 @@ from fhir_hub.hl7v2.maps.reads import Reads, reads_of, taken_by
 from fhir_hub.hl7v2.parsing import structure
 from fhir_hub.hl7v2.parsing.nodes import Layouts
 from fhir_hub.hl7v2.parsing.path import Path
-from fhir_hub.hl7v2.parsing.structure import GENERIC, Group
+from fhir_hub.hl7v2.parsing.structure import GENERIC, OVERRULED, Group
 from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Acts
 from fhir_hub.hl7v2.rows.compiler import Compiled, compile_row, planned, planned_together
@@ -150,7 +150,7 @@ class Program:
         """
         found = self._here.get((segment, path))
         if found is None:
-            entries = self.entries.get(segment, ())
+            entries = self.entries.get(segment, ()) if path != OVERRULED.path else ()
             depths = [_depth(path, entry.group) for entry in entries]
             deepest = max(depths, default=0)
             held = [

@@ -10,11 +10,12 @@ Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
 
 from collections.abc import Sequence
 
-from fhir_hub.hl7v2.parsing.structure import Group, Part
+from fhir_hub.hl7v2.parsing.structure import OVERRULED, Group, Part
 
 _OF_CONTAINER = frozenset({"SAC", "SID", "OBX", "NTE"})
 _ACTS = frozenset({"OBR", "RXA"})
 _ORDERED = frozenset({"ORDER_DETAIL", "OBSERVATION_REQUEST"})
+_BROUGHT = ("RXD", "RXG", "RXA")
 
 
 class Spot:
@@ -61,6 +62,13 @@ class Spot:
             spot.segments.setdefault(name, []).append((at, by))
             by = spot.group
             spot = None if by.is_prior else spot.parent
+
+    def remove(self, name: str, at: int) -> None:
+        """Take the segment at a position out of this group and those around it."""
+        spot: Spot | None = self
+        while spot is not None:
+            spot.segments[name] = [one for one in spot.segments.get(name, ()) if one[0] != at]
+            spot = spot.parent
 
     def find(self, name: str) -> int:
         """Return where the first segment of that name is in the innermost group that has one.
@@ -122,7 +130,29 @@ def assign(names: Sequence[str], root: Group) -> list[Spot]:
             current = _next(current, name)
         current.add(name, at)
         placed.append(current)
+    for at in [at for at, name in enumerate(names) if name == "RXE"]:
+        _overrule(placed, at)
     return placed
+
+
+def _overrule(placed: list[Spot], encoded: int) -> None:
+    """Set aside when, how and of what it was ordered, where the pharmacy's RXE has its own.
+
+    HL7v2 chapter 4A, RXE: twice a day 500 mg may have become four times a day 250 mg.
+    """
+    order: Spot | None = placed[encoded]
+    while order is not None and "ORC" not in order.segments:
+        order = order.parent
+    if order is None:
+        return
+    brought = [at for name in _BROUGHT for at, _ in order.segments.get(name, ()) if at > encoded]
+    for name in OVERRULED.holds:
+        held = [at for at, _ in order.segments.get(name, ())]
+        if any(encoded < at < min(brought, default=at + 1) for at in held):
+            for at in held:
+                if at < encoded:
+                    placed[at].remove(name, at)
+                    placed[at] = Spot(OVERRULED, order)
 
 
 def _comes_first(names: Sequence[str], at: int) -> bool:

@@ -341,3 +341,6 @@ GENERIC = _group(
         ),
     ),
 )
+
+# When, how and of what a medicine was ordered, where the pharmacy says it anew.
+OVERRULED = _group("OVERRULED", "TQ1*", "RXR*", "RXC*")

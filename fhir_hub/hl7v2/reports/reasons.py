@@ -20,6 +20,7 @@ CONDITION = "a condition of the map"
 SEQUENCE = "a number in sequence only"
 NO_MAP = "no map for this segment"
 NOWHERE = "nothing in this message that it could belong to"
+ENCODED = "what the pharmacy made of the order (RXE) has its own"
 NOT_READ = "no row reads this field"
 NO_EFFECT = "it changes nothing in what is made"
 WHOLE = "too many parts to tell one by one"
@@ -40,6 +41,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         SEQUENCE: "仅为序号",
         NO_MAP: "该段没有映射",
         NOWHERE: "消息中没有它所属的对象",
+        ENCODED: "以药房处理后的医嘱 (RXE) 为准",
         NOT_READ: "没有映射行读取该字段",
         NO_EFFECT: "对结果没有影响",
         WHOLE: "部分过多, 未逐一说明",
@@ -54,11 +56,20 @@ CHINESE: Mapping[str, str] = MappingProxyType(
 class Reasons:
     """The reasons of one message's map; `ran` are the segments for which an entry ran.
 
+    `overruled` are those that an RXE has anew.
     With `by_table` the entries that only the standard's tables in full need count too.
     """
 
-    def __init__(self, program: "Program", ran: Collection[int], *, by_table: bool) -> None:
+    def __init__(
+        self,
+        program: "Program",
+        ran: Collection[int],
+        overruled: Collection[int],
+        *,
+        by_table: bool,
+    ) -> None:
         self._program, self._ran, self._by_table = program, ran, by_table
+        self._overruled = overruled
 
     def use(self, segment: Segment, leaf: Leaf, is_read: bool) -> str:
         """Return what the hub itself uses a part for, `""` if for nothing."""
@@ -68,6 +79,8 @@ class Reasons:
 
     def why(self, segment: Segment, leaf: Leaf, is_read: bool) -> str:
         """Return why nothing was made of a part; `is_read`: of others of its field there was."""
+        if segment.index in self._overruled:
+            return ENCODED
         readers = any(_reads(row, segment.name, leaf.field) for row in self._rows())
         if segment.name not in self._program.entries and not readers:
             return NO_MAP

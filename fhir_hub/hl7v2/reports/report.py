@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fhir_hub.hl7v2.datatypes.parts import clean
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.parsing.er7 import Segment
+from fhir_hub.hl7v2.parsing.structure import OVERRULED
 from fhir_hub.hl7v2.reports.effort import Effort, ranges
 from fhir_hub.hl7v2.reports.elements import Paths, path_of, paths_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, standard
@@ -122,11 +123,14 @@ class Report:
         """Return the parts as `tracer` saw them in this conversion."""
         paths = paths_of(one.resource for one in conversion.resources)
         ran = {place.segment.index for place, _, _ in self._late} | tracer.told
-        reasons = Reasons(self._program, ran, by_table=self._run.by_table)
+        segments = self._run.message.segments
+        placed = self._program.layouts.of(segments, self._program.groups).placed(segments)
+        overruled = {one.index for one, node in placed if node.group is OVERRULED}
+        reasons = Reasons(self._program, ran, overruled, by_table=self._run.by_table)
         keeper = _keeper(conversion, paths)
         found: list[FieldReport] = []
         left: list[Segment] = []
-        for segment in self._run.message.segments:
+        for segment in segments:
             if not tracer.tells(segment):
                 left.append(segment)
                 continue
