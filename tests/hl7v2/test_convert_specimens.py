@@ -84,3 +84,21 @@ def test_what_is_observed_of_the_patient_is_of_no_order():
     assert not {"basedOn", "specimen", "focus"} & weight.keys()
     assert len(only(conversion, "DiagnosticReport")["result"]) == 1
     assert len(of_type(conversion, "Observation")) == 2
+
+
+@pytest.mark.parametrize(
+    ("fate", "status", "reasons"),
+    [
+        ("|QS~RH^Hemolysis^HL70490", "unsatisfactory", ["QS", "RH"]),
+        ("|溶血", "unsatisfactory", ["RH"]),
+        ("N|RC", "unavailable", ["RC"]),
+        ("N", "unavailable", []),
+    ],
+)
+def test_a_specimen_that_is_rejected_says_so_and_why(fate, status, reasons):
+    spm = "SPM|1|S1||BLD" + "|" * 16 + fate
+    specimen = only(made("ORU^R01", "OBR|1|P1|F1|X^Y", RESULT, spm), "Specimen")
+    assert specimen["status"] == status
+    said = [one["valueCodeableConcept"]["coding"][0] for one in specimen.get("extension", ())]
+    assert [one["code"] for one in said] == reasons
+    assert {one["system"].rpartition("/")[2] for one in said} <= {"v2-0490"}
