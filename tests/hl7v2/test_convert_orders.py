@@ -195,16 +195,3 @@ def test_the_time_of_what_is_done_to_an_order_is_when_it_was_written_of_a_new_on
     orc = f"ORC|{control}|P1|F1||||||20250314"
     made = converted(lines(MSH.format("ORM^O01"), PID, orc, "OBR|1|P1|F1|X^Y"))
     assert only(made, "ServiceRequest").get("authoredOn") == written
-
-
-@pytest.mark.parametrize(
-    ("kind", "given", "written"),
-    [
-        ("RDE^O11", "RXE|^^^20250315|A^甲|1||mg", "2025-03-14"),
-        ("RDS^O13", "RXD|1|A^甲|20250314|1|mg||R1", None),
-    ],
-)
-def test_a_prescription_was_not_written_when_it_is_dispensed(kind, given, written):
-    told = ("ORC|RE|P1|||||||20250314", "RXO|A^甲|1||mg", given)
-    made = converted(lines(MSH.format(kind), PID, *told))
-    assert only(made, "MedicationRequest").get("authoredOn") == written
