@@ -9,6 +9,8 @@ import pytest
 from whole.running import Mllp
 
 from fhir_hub.cli import journal
+from fhir_hub.hl7v2.journal.course import received
+from fhir_hub.store.base import Finish
 from fhir_hub.store.journal import Received
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -125,6 +127,20 @@ async def test_messages_are_done_again_corrected_and_let_rest(client, hub):
     for body in (b"[]", b"{", b'{"again": "perhaps"}', b'{"states": "failed"}', b'{"again": true}'):
         assert (await post("$replay", content=body))[0] == 400
     assert b"\rMSA|AA|" in await hub.send(WITHOUT)  # the sender's own text, once more
+
+
+async def test_a_dead_message_that_was_sent_again_and_is_done_is_let_rest(client, hub):
+    receiver, journal = hub.hub.receiver, hub.hub.backend.journal
+    message = received(receiver.reading.read(OTHER, receiver.reading.channel), OTHER, 1)
+    number = (await journal.keep(message)).entered.number
+    await journal.finish(Finish(number, "dead", b"MSH|", "Unavailable: full", (), 1, 1, ""))
+    assert b"\rMSA|AA|" in await hub.send(OTHER)
+
+    answer = await client.post("/ops/messages/$replay", json={"state": "dead", "who": "li"})
+    (told,) = answer.json()["messages"]
+    assert (told["number"], told["was"], told["state"]) == (number, "dead", "ignored")
+    assert told["refused"] == "the same message is done under another number"
+    assert (await client.get("/ops/messages?state=dead")).json()["messages"] == []
 
 
 async def test_the_command_line_does_messages_again_through_the_hub(hub, monkeypatch, capsys):

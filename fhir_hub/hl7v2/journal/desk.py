@@ -127,7 +127,10 @@ class JournalDesk:
             try:
                 ended = await self.receiver.again(entered.number, though_done=again)
             except Conflict as refusal:
-                rows.append(row(entered) | before | {"refused": str(refusal)})
+                if await self._is_done_elsewhere(entered):
+                    await self._let_rest(entered)
+                left = await self.found(entered.number)
+                rows.append(row(left) | before | {"refused": str(refusal)})
             else:
                 rows.append(row(ended) | before)
         if rows and not dry_run:
@@ -135,6 +138,16 @@ class JournalDesk:
             self.log("messages_replayed", who=who, messages=len(rows), numbers=numbers)
         note = "" if found else await why_nothing(self.journal, selection)
         return Page(rows, found[count - 1].number if len(found) > count else 0, note)
+
+    async def _is_done_elsewhere(self, entered: Entered) -> bool:
+        """Say whether a message that failed was sent again and is done under another number."""
+        if entered.state not in CORRECTABLE:
+            return False
+        message = entered.message
+        asked = Selection(("done",), control_id=message.control_id, sender=message.application)
+        twins = await self.journal.select(asked, count=_PAGE)
+        said = (message.key, message.digest)
+        return any((one.message.key, one.message.digest) == said for one in twins)
 
     async def correct(self, number: int, raw: bytes, *, who: str) -> Row:
         """Do a corrected text in the stead of a message that failed; return how it ended.
@@ -157,9 +170,10 @@ class JournalDesk:
         entered = await self.found(number)
         if entered.state not in CORRECTABLE:
             raise VersionConflict(f"the message is {entered.state}")
-        finish = Finish(
-            number, "ignored", entered.ack, entered.error, (), entered.finished, 0, entered.maps
-        )
-        await self.journal.finish(finish)
+        await self._let_rest(entered)
         self.log("message_ignored", number=number, who=who)
         return row(await self.found(number))
+
+    async def _let_rest(self, entered: Entered) -> None:
+        told = (entered.ack, entered.error, (), entered.finished, 0, entered.maps)
+        await self.journal.finish(Finish(entered.number, "ignored", *told))
