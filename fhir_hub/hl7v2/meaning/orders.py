@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.conversion.matches import code_of, is_told_in_parts, pairs_of_type
-from fhir_hub.hl7v2.meaning.teller import Teller, stamps_of, told_at
+from fhir_hub.hl7v2.meaning.teller import Teller, is_overtaken, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.storing.merge import UNKNOWN, Resource
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
@@ -102,7 +102,9 @@ def settle(things: list[Thing], telling: Telling) -> None:
     for thing in changes:
         near = {id(one): one for number in thing.numbers for one in alone.get(number, ())}
         alike = [one for key, one in near.items() if key not in gone and _is_of(thing, one)]
-        if thing.stored is None:
+        if thing.stored and not _is_in_force(thing) and any(map(_is_in_force, alike)):
+            gone.add(id(thing))
+        elif thing.stored is None:
             is_kept = thing.resource_type == kept and not any(one.stored for one in alike)
             if is_kept and (telling.teller.message_type not in _OF_DRUGS or _is_stop(thing)):
                 _begin(thing, patients[0])
@@ -111,8 +113,7 @@ def settle(things: list[Thing], telling: Telling) -> None:
                 gone.add(id(thing))
             if not alike:  # the last of the kinds that it might be
                 notes.append(Note("order_not_known", thing.resource_type))
-            continue
-        for service in alike:
+        for service in alike if thing.stored else ():
             if service.converted.mode != "change" and not _is_in_force(service):
                 gone.add(id(service))
                 thing.full_urls += service.full_urls
@@ -204,7 +205,9 @@ def _known_status(thing: Thing) -> str:
 
 def _status_of(report: Thing, teller: Teller) -> str:
     """Return the status of a report with what a message tells of it; what came later is newer."""
-    is_older = told_at(report.stored or {}, teller) > teller.time
+    stored = report.stored or {}
+    is_older = told_at(stored, teller) > teller.time
+    is_older = is_older or is_overtaken(stored, report.resource, teller)
     return _known_status(report) if is_older else str(report.resource.get("status", ""))
 
 

@@ -23,6 +23,8 @@ from fhir_hub.identity import systems
 Json = dict[str, Any]
 _SHORT = 500  # what is longer is not kept, so that what is kept is small
 _MINUTE = 60_000_000  # microseconds
+_UNDER_WAY = ("registered", "partial", "preliminary")
+_ANSWERED = ("final", "corrected", "amended", "appended")
 TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
 
 
@@ -155,6 +157,22 @@ def time_of(stamp: Mapping[str, Any]) -> int:
     """Return the time of a stamp in microseconds since 1970, 0 if it has none."""
     period = stamp.get("valueIdentifier", {}).get("period", {})
     return microseconds_of(str(period.get("start", "")))
+
+
+def has_another_told_since(resource: Mapping[str, Any], teller: Teller) -> bool:
+    """Say whether others told the resource as of a later time than the message's, by their clocks.
+
+    What a message says is older then where by its nature it comes first: a new order, and
+    preliminary results.
+    """
+    others = (time_of(stamp) for stamp in stamps_of(resource) if not teller.is_told(stamp))
+    return max(others, default=0) > teller.time > 0
+
+
+def is_overtaken(stored: Mapping[str, Any], told: Mapping[str, Any], teller: Teller) -> bool:
+    """Say whether what a message tells as preliminary was made final by another since."""
+    is_under_way = told.get("status") in _UNDER_WAY and stored.get("status") in _ANSWERED
+    return is_under_way and has_another_told_since(stored, teller)
 
 
 def institution_of(stamp: Mapping[str, Any]) -> str:

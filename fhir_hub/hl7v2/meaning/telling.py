@@ -21,11 +21,12 @@ from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
 from fhir_hub.hl7v2.meaning.retold import Later, Nothing
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
+    has_another_told_since,
     institution_of,
+    is_overtaken,
     is_told_by_another,
     stamped,
     stamps_of,
-    time_of,
     told_at,
 )
 from fhir_hub.hl7v2.meaning.withdrawals import unlisted, withdrawing, without_withdrawn
@@ -141,11 +142,11 @@ class Telling:
             left = without_withdrawn(converted, stored, teller)
             filled = fill(stored, left, self.choices)
             return None if _same(filled, stored) else filled
-        if converted.action == "begin" and self._is_begun(stored):
-            begun = fill(stored, converted, self.choices)
+        if self._comes_first(stored, converted):
+            filled = fill(stored, converted, self.choices)
             if stored.get("status") == "unknown":
-                begun = {**begun, "status": converted.resource["status"]}
-            return None if _same(begun, stored) else stamped(begun, teller)
+                filled = {**filled, "status": converted.resource["status"]}
+            return None if _same(filled, stored) else stamped(filled, teller)
         before = stored if is_foreign else revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
@@ -160,13 +161,16 @@ class Telling:
             return None
         return stamped(merged, teller) if teller.time else merged
 
-    def _is_begun(self, stored: Resource) -> bool:
-        """Say whether others have told since of an order that its placer only now says is new.
+    def _comes_first(self, stored: Resource, converted: Converted) -> bool:
+        """Say whether others have told since of what the message tells as new, or preliminary.
 
-        It began so before they answered, supplied or changed it, though its message comes later.
+        So an order began before they answered, supplied or changed it, though its message comes
+        later.
         """
-        times = [time_of(stamp) for stamp in stamps_of(stored)]
-        return not told_at(stored, self.teller) and max(times, default=0) > self.teller.time > 0
+        teller = self.teller
+        if converted.action == "begin":
+            return not told_at(stored, teller) and has_another_told_since(stored, teller)
+        return is_overtaken(stored, converted.resource, teller)
 
     def _laid_late(self, stored: Resource, converted: Converted, known: Known) -> Resource | None:
         """Return what is stored with what an older message says of it, in its place."""

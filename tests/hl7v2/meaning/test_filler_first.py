@@ -179,10 +179,14 @@ async def test_a_prescription_in_force_is_completed_by_the_order_control_alone(s
     assert not await every("ServiceRequest")
 
 
-async def test_an_order_control_opens_nothing_that_turned_out_to_be_a_prescription(say, every):
-    for at, control in (("1000", "HD"), ("0800", "NW"), ("1100", "RL")):
+@pytest.mark.parametrize("event", ["ORM^O01", "OMP^O09"])
+async def test_an_order_control_opens_nothing_that_turned_out_to_be_a_prescription(
+    say, every, event
+):
+    await say("ORM^O01", "1000", person(), "ORC|HD|P1^HIS")
+    for at, control in (("0800", "NW"), ("1100", "RL")):
         details = [SHORT.replace("DRUG", DRUG)] if control == "NW" else []
-        await say("ORM^O01", at, person(), f"ORC|{control}|P1^HIS", *details)
+        await say(event, at, person(), f"ORC|{control}|P1^HIS", *details)
 
     assert [one["status"] for one in await every("ServiceRequest")] == ["entered-in-error"]
     assert [one["status"] for one in await every("MedicationRequest")] == ["active"]

@@ -73,6 +73,16 @@ STORIES = {
         )
         for name, story in NUMBERS.items()
     },
+    "preliminary by the analyser, final by the laboratory": (
+        "Observation",
+        [(*results("P", found("P", "6"))[:2], "ANA|SHTH01"), results("F", found("F"))],
+        [("final", "HbA1c", "7")],
+    ),
+    "and its order": (
+        "ServiceRequest",
+        [ORDER, (*results("P", found("P", "6"))[:2], "ANA|SHTH01"), results("F", found("F"))],
+        [("completed", "HbA1c")],
+    ),
     "preliminary, and final without its value (U)": (
         "Observation",
         [results("P", found("P")), results("F", found("U", ""))],
