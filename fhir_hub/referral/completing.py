@@ -60,6 +60,8 @@ def complete(
         added["lastModified"] = instant(max(now, moment(task.get("authoredOn")) or now))
     if before is not None and key_of(before.get("focus")) and not key_of(task.get("focus")):
         added["focus"] = before["focus"]  # an answer names the referral by its number only
+    if was is not None and not is_strict and was.name not in TERMINAL and _is_asked(before, task):
+        added["owner"] = at(before, "owner")
     is_passed_on = was is not None and _is_passed_on(before, task, meant)
     added["restriction"] = _restriction(before, task, meant, now, valid_days)
     if is_passed_on:
@@ -80,6 +82,8 @@ def as_told(was: State, meant: State, before: Resource | None) -> State:
     accepted asks for it; an answer while that is asked for confirms or refuses it.
     """
     name, said = was.name, meant.name
+    if name in TERMINAL and said == "requested" and not key_of(at(before, "focus")):
+        return was  # the answer came before the order
     if name in TERMINAL or name in ("draft", "audit"):
         return meant
     if name == "cancellation requested":
@@ -100,6 +104,14 @@ def noted_state(task: Resource | None) -> State | None:
     noted = extension(task, STATE_BEFORE)
     found = (one for one in STATES.values() if one.business_status == noted)
     return next(found, None) if noted else None
+
+
+def _is_asked(before: Resource | None, task: Resource) -> bool:
+    """Say whether an order that is told again names who is asked, where somebody took it up."""
+    old, new = key_of(at(before, "owner")), key_of(task.get("owner"))
+    recipients = {key_of(one) for one in each(before, "restriction", "recipient")}
+    is_taken = old is not None and old.resource_type != "Organization"
+    return is_taken and new is not None and new in recipients
 
 
 def _is_passed_on(before: Resource | None, task: Resource, meant: State) -> bool:

@@ -31,16 +31,9 @@ async def effects(
     unit: Unit, stored: Stored, row: Step, new: State, task: Resource, was: Resource | None
 ) -> None:
     """Stage what follows from a step."""
-    order_key = key_of(task.get("focus"))
-    order = await resource_at(unit, order_key)
-    if order is not None and order["resourceType"] == "ServiceRequest":
-        status = _ORDER_STATUS.get(new.name)
-        if status is not None and order.get("status") != status:
-            await unit.update(order | {"status": status}, order["id"])
-        if new.name in _FREES and order_key is not None:
-            await _free(unit, order_key, task)
-        if row.event == "submit" and task.get("partOf"):
-            await _mark_extendable(unit, order)
+    order = await have_order_follow(unit, new, task)
+    if order is not None and row.event == "submit" and task.get("partOf"):
+        await _mark_extendable(unit, order)
     if row.event == "return":
         unit.create(_question(stored, task, was, unit))
     if row.event == "supplement" or (was is not None and new.name in _FREES):
@@ -49,6 +42,20 @@ async def effects(
     message = notice(row, new, stored, task, was, unit.now)
     if message is not None and new.status != "draft":  # until then it is the sender's own affair
         unit.create(message)
+
+
+async def have_order_follow(unit: Unit, new: State, task: Resource) -> Resource | None:
+    """Stage the order of a referral in the state that goes with the referral's, and return it."""
+    order_key = key_of(task.get("focus"))
+    order = await resource_at(unit, order_key)
+    if order is None or order_key is None or order["resourceType"] != "ServiceRequest":
+        return None
+    status = _ORDER_STATUS.get(new.name)
+    if status is not None and order.get("status") != status:
+        await unit.update(order | {"status": status}, order["id"])
+    if new.name in _FREES:
+        await _free(unit, order_key, task)
+    return order
 
 
 async def _free(unit: Unit, order: Key, task: Resource) -> None:

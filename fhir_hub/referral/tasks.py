@@ -14,7 +14,7 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError, Issue, NotFound, NotInThisState, RuleBroken
 from fhir_hub.referral.completing import noted_state
-from fhir_hub.referral.effects import effects
+from fhir_hub.referral.effects import effects, have_order_follow
 from fhir_hub.referral.finding import Followed, find
 from fhir_hub.referral.institutions import institution_of, resource_at
 from fhir_hub.referral.reading import at, each, has_code, key_of, moment
@@ -60,7 +60,10 @@ async def follow(
     is_passed_on = was is not None and await _is_passed_on(unit, was, task)
     if old == new and not is_passed_on:
         if new.name in TERMINAL and was is not None:
-            _require_note_only(was, task, new)
+            if is_strict or key_of(was.get("focus")) or not key_of(task.get("focus")):
+                _require_note_only(was, task, new)
+            else:  # the order of what was answered before it came
+                await have_order_follow(unit, new, task)
         return
     row = step(NONE if old is None else old.name, new.name)
     if row is None and old is None and (was is not None or not is_strict):

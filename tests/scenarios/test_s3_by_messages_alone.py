@@ -52,6 +52,33 @@ def test_a_booking_before_the_answer_is_inferred_and_the_late_answer_moves_nothi
     assert "空腹就诊" in str(late["note"])
 
 
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [
+        pytest.param(b"A", ("accepted", "3.0", "active"), id="accepted"),
+        pytest.param(b"R", ("rejected", "4.0", "revoked"), id="rejected"),
+    ],
+)
+def test_an_answer_that_comes_before_its_order_holds(code, end):
+    with scenario_hub() as running:
+        answer = told("14", b"", ("A^已接收".encode(), code))
+        running.tell("01", answer, "13")
+
+        order = running.one("ServiceRequest?category=referral")
+        task = running.one(f"Task?identifier={NUMBER.decode()}")
+        assert (*state(running), order["status"]) == end
+        assert task["focus"] == {"reference": f"ServiceRequest/{order['id']}"}
+
+
+def test_who_took_a_referral_up_stays_its_owner_though_the_order_is_changed(hub):
+    hub.tell("14")
+    taken = hub.one(f"Task?identifier={NUMBER.decode()}")["owner"]
+    hub.tell(told("13", b"I13"))
+
+    assert taken["reference"].startswith("Practitioner/")
+    assert hub.one(f"Task?identifier={NUMBER.decode()}")["owner"] == taken
+
+
 def test_the_order_again_or_changed_moves_nothing_back(hub):
     hub.tell("14", told("13"), told("13", b"I13", ("糖尿病肾病".encode(), "肾病".encode())))
 
