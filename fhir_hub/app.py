@@ -177,6 +177,7 @@ def _receiver(
         log=logs.get_logger("hl7v2").warning,
         on_invalid=metrics.observe_invalid,
         on_retry=metrics.observe_retry,
+        on_done=codes.count,
     )
 
 

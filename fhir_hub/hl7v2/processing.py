@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from fhir_hub.clock import Clock, IdMaker, from_microseconds, instant, microseconds
 from fhir_hub.errors import (
@@ -52,6 +52,17 @@ SOURCE = "hl7v2"
 _MOST_PATIENTS = 1000
 _SHORT = 64 * 1024  # characters; a longer message takes more than some 50 ms
 Convert = Callable[[er7.Message, str, tzinfo], Conversion]
+
+
+class OnDone(Protocol):
+    """What hears of a message that is done."""
+
+    def __call__(
+        self, message: er7.Message, conversion: Conversion, received: str, *, is_redone: bool
+    ) -> None:
+        """Hear of it."""
+
+
 Start = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -64,7 +75,8 @@ class Processing:
     `senders_of` says which senders' files hold for a message, whose rules it obeys; `maps` is the
     version of the maps now; `patience` says how long a sender waits. `on_invalid` hears of a
     message whose resources break a rule; the message is kept as failed; `on_retry` of one that
-    is tried again. `repeats` are what messages told that changed nothing.
+    is tried again; `on_done` of one that is done (`is_redone`: not for the first time), with what
+    it made and the instant at which it came. `repeats` are what messages told that changed nothing.
     """
 
     repository: Repository
@@ -80,6 +92,7 @@ class Processing:
     log: Log
     on_invalid: Callable[[], None]
     on_retry: Callable[[], None]
+    on_done: OnDone
     start: Start
     repeats: Repeats = field(default_factory=Repeats)
     _aside: ThreadPoolExecutor = field(init=False, repr=False)
@@ -148,7 +161,9 @@ class Processing:
         origin.mark(conversion, course.number)
         answer = self.reading.answer(read, ack.ACCEPTED)
         repository = self.repository.of(SOURCE, *self.senders_of(message))
-        return await self._commit(repository, course, conversion, answer)
+        answer = await self._commit(repository, course, conversion, answer)
+        self.on_done(message, conversion, instant(received), is_redone=course.is_redone)
+        return answer
 
     def _converted(self, course: Course, received: str) -> tuple[er7.Message, Conversion]:
         """Convert by one version of the maps, and note which; anew if they change meanwhile."""

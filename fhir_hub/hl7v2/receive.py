@@ -47,7 +47,7 @@ from fhir_hub.hl7v2.journal.suspects import (
     times_noted,
 )
 from fhir_hub.hl7v2.parsing import er7
-from fhir_hub.hl7v2.processing import Convert, Processing
+from fhir_hub.hl7v2.processing import Convert, OnDone, Processing
 from fhir_hub.hl7v2.senders.settings import Settings
 from fhir_hub.hl7v2.wire.listener import Log, no_log
 from fhir_hub.hl7v2.wire.mllp import Block
@@ -66,6 +66,10 @@ def _nobody(message: er7.Message) -> tuple[str, ...]:
     return ()
 
 
+def _unheard(*told: object, **more: object) -> None:
+    """Hear nothing of what is done."""
+
+
 class Receiver:
     """Takes the messages of all channels. Any number may be under way at once.
 
@@ -74,7 +78,8 @@ class Receiver:
     `settings_of` gets its header alone and says how its sender is to be read; `senders_of` says
     which senders' files hold for a message, whose rules it obeys; `maps` is the version of the
     maps now; `patience` says how long a sender waits. `on_invalid` hears of a message whose
-    resources break a rule; the message is kept as failed; `on_retry` of one that is tried again.
+    resources break a rule; the message is kept as failed; `on_retry` of one that is tried again,
+    `on_done` of each that is done.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class Receiver:
         log: Log = no_log,
         on_invalid: Callable[[], None] = lambda: None,
         on_retry: Callable[[], None] = lambda: None,
+        on_done: OnDone = _unheard,
     ) -> None:
         self._journal, self._clock, self._log = journal, clock, log
         self._patience = patience or Patience()
@@ -113,6 +119,7 @@ class Receiver:
             log,
             on_invalid,
             on_retry,
+            on_done,
             self._start,
         )
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -80,7 +80,8 @@ def test_every_coded_element_is_mapped(maps):
 
 def test_a_code_beside_a_standard_one_is_no_task_and_counts_once_a_message(maps):
     assert observed(maps, "NA2^钠^L^2951-2^Na^LN")[1] == ()
-    assert observed(maps, "NA2^钠^L", "NA2^x^L")[1] == (LocalCode(LOCAL, "NA2", "钠", "OBX-3"),)
+    both = LocalCode(LOCAL, "NA2", "钠", "OBX-3 OBX-17")
+    assert observed(maps, "NA2^钠^L", "NA2^x^L")[1] == (both,)
 
 
 def test_local_codes_are_no_issues_of_a_report(maps):

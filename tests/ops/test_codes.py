@@ -166,3 +166,61 @@ async def test_a_code_is_found_without_its_system_and_bad_questions_are_told(hub
             answer = await client.get(path)
             assert answer.status_code == 400
             assert told in answer.json()["issue"][0]["diagnostics"]
+
+
+async def test_a_message_is_counted_once_however_often_it_is_read(hub):
+    first, second = oru(1, "NA1"), oru(1, "NA1").replace(b"|C1|", b"|C2|")
+    await hub.send(second)
+    await hub.send(second)  # a duplicate
+    await hub.send(first.replace(b"20250315101500", b"20250315081500"))  # late: both are read
+    await hub.hub.receiver.again(1, though_done=True)
+    assert await tasks(hub) == {"NA1": 2}
+
+    async with hub.client() as client:
+        await client.put("/fhir/ConceptMap/test01", json=MAP)
+        assert await tasks(hub) == {}
+        await client.put("/fhir/ConceptMap/test01", json=MAP | {"status": "retired"})
+    await hub.hub.receiver.again(1, though_done=True)
+    assert await tasks(hub) == {"NA1": 2}
+
+
+async def test_a_code_of_several_fields_is_one_task_and_each_of_its_messages_is_found(hub):
+    await hub.send(oru(1, "NA1"))
+    await hub.send(oru(2, "CL1").replace(b"2345-7^Glucose^LN", "NA1^钠^L".encode()))
+    await hub.send(oru(3, "CL1").replace(b"|P|2.4", b"|P|2.4|||NA1"))
+    async with hub.client() as client:
+        codes = (await client.get("/ops/codes")).json()["codes"]
+        asked = {"sender": "XIS@TEST01", "code": "NA1"}
+        numbers = (await client.get("/ops/codes/messages", params=asked)).json()["numbers"]
+
+    assert {one["code"]: one["field"] for one in codes} == {"NA1": "OBX-3 OBR-4", "CL1": "OBX-3"}
+    assert numbers == [1, 2]
+
+
+async def test_a_map_to_no_system_says_nothing(hub):
+    nowhere = json.loads(json.dumps(MAP).replace('"target": "http://loinc.org", ', ""))
+    async with hub.client() as client:
+        assert (await client.put("/fhir/ConceptMap/test01", json=nowhere)).status_code == 201
+    await hub.send(oru(1, "NA1"))
+
+    assert await tasks(hub) == {"NA1": 1}
+    assert [len(one["code"]["coding"]) for one in await results(hub)] == [1]
+
+
+async def test_of_two_maps_of_one_code_the_one_that_was_written_last_counts(start, tmp_path):
+    other = json.loads(json.dumps(MAP).replace("2951-2", "2947-0").replace('"test01"', '"a"'))
+    store = f"sqlite:{tmp_path}/hub.sqlite"
+    async with start(store=store) as hub:
+        async with hub.client() as client:
+            for name, one in (("a", other), ("test01", MAP), ("a", other | {"title": "again"})):
+                await client.put(f"/fhir/ConceptMap/{name}", json=one)
+        await hub.send(oru(1, "NA1"))
+        first = await results(hub)
+        (before,) = await hub.hub.backend.journal.recent(count=1)
+    async with start(store=store) as hub:  # another process reads them in another order
+        await hub.send(oru(2, "NA1"))
+        (after,) = await hub.hub.backend.journal.recent(count=1)
+        both = await results(hub)
+
+    assert [one["code"]["coding"][1]["code"] for one in (*first, *both)] == ["2947-0"] * 3
+    assert after.maps == before.maps

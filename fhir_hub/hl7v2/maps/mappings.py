@@ -114,8 +114,11 @@ class Mappings:
         vars(self).update(vars(other))
 
     def learn(self, stored: Iterable[Mapping[str, Any]]) -> None:
-        """Take what stored ConceptMaps say of local codes, after those of the files."""
-        more = LocalCodes(stored)
+        """Take what stored ConceptMaps say of local codes, after those of the files.
+
+        Of a code that several map the one that was written last counts, in every process.
+        """
+        more = LocalCodes(sorted(stored, key=_written))
         self.local_codes = LocalCodes(self._files.concept_maps).joined(more)
         self.version = f"{self.of_files}+{more.digest()}" if more else self.of_files
         for memories in self._memories.values():
@@ -333,6 +336,10 @@ def load_mappings(
     `InvalidMapping` with all that is wrong, each with file and row.
     """
     return Mappings(read_files([built_in_folder(), *folders], organization), definitions)
+
+
+def _written(resource: Mapping[str, Any]) -> tuple[str, str]:
+    return resource.get("meta", {}).get("lastUpdated", ""), resource.get("id", "")
 
 
 def _listed(written: str | list[str]) -> list[str]:

@@ -6,6 +6,7 @@ has the messages of that time and sender, and the field tells.
 Spec: docs/senders.md
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from fhir_hub.clock import microseconds
@@ -24,20 +25,20 @@ async def affected(journal: Journal, seen: Seen) -> list[int]:
     application, _, facility = seen.sender.partition("@")
     since, until = (microseconds(datetime.fromisoformat(text)) for text in (seen.first, seen.last))
     selection = Selection(sender=facility or application, since=since, until=until + 1_000_000)
-    path = parse_path(seen.field) if seen.field else None
+    paths = [parse_path(field) for field in seen.field.split()]
     numbers: list[int] = []
     beyond = 0
     while True:
         page = await journal.select(
             selection, count=_PAGE, beyond=beyond, is_oldest_first=True, with_raw=True
         )
-        numbers += [one.number for one in page if _holds(one, seen, application, path)]
+        numbers += [one.number for one in page if _holds(one, seen, application, paths)]
         if len(page) < _PAGE:
             return numbers
         beyond = page[-1].number
 
 
-def _holds(entered: Entered, seen: Seen, application: str, path: Path | None) -> bool:
+def _holds(entered: Entered, seen: Seen, application: str, paths: Sequence[Path]) -> bool:
     try:
         decoded = charset.decode(entered.message.raw)
         message = er7.parse(decoded.text, decoded.charset)
@@ -45,10 +46,11 @@ def _holds(entered: Entered, seen: Seen, application: str, path: Path | None) ->
         return False
     if message.header.value(3) != application:
         return False
-    if path is None:
+    if not paths:
         return seen.code in decoded.text
     return any(
-        seen.code in [value.text(number) for number in range(1, 7)]
+        seen.code in [value.text(number) for number in range(1, len(value.components) + 1)]
+        for path in paths
         for segment in message.all(path.segment)
         for value in segment.repetitions(path.field)
     )

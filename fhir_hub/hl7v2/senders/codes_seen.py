@@ -28,14 +28,14 @@ _EVERY_S = 3.0
 @dataclass(slots=True)
 class _Count:
     display: str
-    field: str
+    fields: dict[str, None]
     first: str
     last: str
     times: int = 0
 
 
 class CodesSeen:
-    """Converts messages by the maps in force and counts the codes that none of them knows.
+    """Converts messages by the maps in force; counts the codes of those done that no map knows.
 
     `stored` brings ConceptMaps that are written to the hub; they hold from the next message on.
     """
@@ -62,13 +62,16 @@ class CodesSeen:
         """Return the conversion of a message that came at the instant `received`."""
         self._learn()
         self._mappings.require_known(message)
-        conversion = convert(
-            message, self._mappings, zone=zone, received=received, trusted=self._trusted
-        )
+        return convert(message, self._mappings, zone=zone, received=received, trusted=self._trusted)
+
+    def count(
+        self, message: Message, conversion: Conversion, received: str, *, is_redone: bool
+    ) -> None:
+        """Count the codes of a message that is done; of one done before they are only known."""
         if conversion.local_codes:
             header = message.header
-            self._count(conversion, f"{header.value(3)}@{header.value(4)}", received)
-        return conversion
+            sender = f"{header.value(3)}@{header.value(4)}"
+            self._count(conversion, sender, received, 0 if is_redone else 1)
 
     def _learn(self) -> None:
         """Take stored ConceptMaps that are new, or that maps which were read again do not know."""
@@ -78,16 +81,16 @@ class CodesSeen:
                 mappings.learn(self._stored.shelf.concept_maps())
                 self._stamp, self._learned = stamp, mappings.local_codes
 
-    def _count(self, conversion: Conversion, sender: str, received: str) -> None:
+    def _count(self, conversion: Conversion, sender: str, received: str, times: int) -> None:
         with self._lock:
             for one in conversion.local_codes:
                 key = (sender, one.system, one.code)
                 known = self._counts.get(key)
                 if known is None:
-                    known = _Count(one.display, one.field, received, received)
-                    self._counts[key] = known
-                known.times += 1
-                known.last = received
+                    known = self._counts[key] = _Count(one.display, {}, received, received)
+                known.fields |= dict.fromkeys(one.field.split() or [""])
+                known.times += times
+                known.first, known.last = min(known.first, received), max(known.last, received)
 
     async def watch(self) -> None:
         """Keep what is kept up to date until cancelled, and once more then."""
@@ -105,8 +108,9 @@ class CodesSeen:
         with self._lock:
             counts, self._counts = self._counts, {}
         rows = [
-            (*key, one.display, one.field, one.times, one.first, one.last)
+            (*key, one.display, field, 0 if number else one.times, one.first, one.last)
             for key, one in counts.items()
+            for number, field in enumerate(one.fields)
         ]
         if not rows:
             return
@@ -121,7 +125,9 @@ class CodesSeen:
                 newer = self._counts.setdefault(key, one)
                 if newer is not one:
                     newer.times += one.times
-                    newer.first = one.first
+                    newer.fields |= one.fields
+                    newer.first = min(newer.first, one.first)
+                    newer.last = max(newer.last, one.last)
 
     async def tasks(self, sender: str = "", *, with_mapped: bool = False) -> list[Seen]:
         """Return the codes, the most frequent first, without those that a map knows by now."""

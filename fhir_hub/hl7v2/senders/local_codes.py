@@ -19,7 +19,10 @@ _NONE = frozenset({"unmatched", "disjoint"})
 
 
 class LocalCode(NamedTuple):
-    """A code without a standard one: its system, itself, what it is called, where it stood."""
+    """A code without a standard one: its system, itself, what it is called, where it stood.
+
+    `field` is `OBX-3`, or several of a message with a blank between them.
+    """
 
     system: str
     code: str
@@ -59,6 +62,8 @@ class LocalCodes:
     def _add(self, resource: Mapping[str, Any]) -> None:
         for group in resource.get("group", ()):
             source, target = group.get("source", ""), group.get("target", "")
+            if not target:  # a code of no system says nothing
+                continue
             for element in group.get("element", ()):
                 targets = element.get("target", ())
                 kinds = {one.get("equivalence", "") for one in targets}
@@ -87,7 +92,8 @@ def unmapped(issues: Iterable[tuple[str, str, Any]]) -> tuple[LocalCode, ...]:
     for issue, text, row in issues:
         if issue == UNMAPPED:
             system, code, display = text.split("|", 2)
-            if (system, code) not in found:
-                field = str(row.sources[0]) if row and row.sources else ""
-                found[system, code] = LocalCode(system, code, display, field)
+            field = str(row.sources[0]) if row and row.sources else ""
+            known = found.setdefault((system, code), LocalCode(system, code, display, field))
+            if field not in (fields := known.field.split()):
+                found[system, code] = known._replace(field=" ".join([*fields, field]))
     return tuple(found.values())

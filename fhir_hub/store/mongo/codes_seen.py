@@ -34,7 +34,12 @@ class MongoCodes:
         """Return the codes of a sender, or of all, the most frequent first."""
         where = {"_id.sender": sender} if sender else {}
         found = await self._connection.find(CODE_SEEN, where)
-        return by_frequency(Seen(**one.pop("_id"), **one) for one in found)
+        return by_frequency(map(_read, found))
+
+
+def _read(one: dict[str, Any]) -> Seen:
+    fields = dict.fromkeys([one.pop("field", ""), *one.pop("fields", ())])
+    return Seen(**one.pop("_id"), field=" ".join(filter(None, fields)), **one)
 
 
 def _update(one: Seen) -> UpdateOne:
@@ -44,7 +49,7 @@ def _update(one: Seen) -> UpdateOne:
         "$min": {"first": one.first},
         "$max": {"last": one.last},
         "$set": {"display": one.display},
-        "$setOnInsert": {"field": one.field},
+        "$addToSet": {"fields": one.field},
     }
     return UpdateOne({"_id": key}, change, upsert=True)
 

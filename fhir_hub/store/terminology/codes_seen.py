@@ -24,14 +24,16 @@ CREATE TABLE seen (
 _ADD = """
 INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET times = times + excluded.times, last = max(last, excluded.last),
-  first = min(first, excluded.first), display = excluded.display
+  first = min(first, excluded.first), display = excluded.display,
+  field = CASE WHEN instr(' ' || field || ' ', ' ' || excluded.field || ' ') THEN field
+    ELSE trim(field || ' ' || excluded.field) END
 """
 
 
 class Seen(NamedTuple):
     """A code of a sender (`application@facility`): how often it came, first and last (instants).
 
-    `field` is where it stood (`OBX-3`).
+    `field` is where it stood (`OBX-3`; of several fields with a blank between them).
     """
 
     sender: str
@@ -49,7 +51,10 @@ class Codes(Protocol):
     """Where they are kept, for any number of processes."""
 
     async def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add counts: the fields of `Seen`. Raises `OSError` if they cannot be written now."""
+        """Add counts: the fields of `Seen`, one `field` each. Raises `OSError` if that cannot be.
+
+        What could not be written may be written later.
+        """
 
     async def all(self, sender: str = "") -> list[Seen]:
         """Return the codes of a sender, or of all, the most frequent first."""
