@@ -11,7 +11,7 @@ from fhir_hub.cli.say import count, fail, refuse
 from fhir_hub.nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from fhir_hub.hl7v2.deliver.outbox import Dead
+    from fhir_hub.hl7v2.deliver.outbox import Dead, Pending
     from fhir_hub.hl7v2.deliver.silence import Silence
     from fhir_hub.settings.hub import Settings
     from fhir_hub.store.open import Backend
@@ -55,7 +55,7 @@ def list_(store: Store = None, config: Config = None) -> None:
         for name, progress in (await progresses(backend.store)).items():
             pending = progress.pending
             under_way = f"  under way: {pending.event} {pending.control_id}" if pending else ""
-            refused = f" (refused {pending.attempts} times)" if pending and pending.attempts else ""
+            refused = _refused(pending) if pending and pending.attempts else ""
             state = "  paused" if name in resting else ""
             silence = f"  {_told(quiet[name])}" if name in quiet else ""
             told = f"told up to {progress.sequence} of {last}"
@@ -67,6 +67,11 @@ def list_(store: Store = None, config: Config = None) -> None:
         print(count(len(dead), "dead message"))
 
     run_on_store(settings_of(store, config), work)
+
+
+def _refused(pending: "Pending") -> str:
+    said = f": {pending.refusal}" if pending.refusal else ""
+    return f" (refused {count(pending.attempts, 'time')}{said})"
 
 
 def _told(silence: "Silence") -> str:

@@ -55,6 +55,20 @@ def test_list_shows_how_far_each_partner_is_and_what_is_dead(run, store):
     ]
 
 
+def test_why_the_message_under_way_was_refused_is_said(run, store):
+    async def refuse():
+        async with open_backend(store) as backend:
+            outbox = Outbox(backend.store, "hospital", lambda: "E1")
+            told = replace(PENDING, attempts=2, refusal="AE 207 PID-3")
+            await outbox.save(replace(await outbox.open(), pending=told), DEAD)
+
+    asyncio.run(refuse())
+
+    listed = run("outbox", "list", "--store", store).out.splitlines()
+
+    assert listed[0].endswith("under way: SIU^S12 E1-9 (refused 2 times: AE 207 PID-3)")
+
+
 def test_who_does_not_answer_is_said_with_since_when_why_and_when_he_is_tried_next(run, store):
     async def fail():
         clock = parts.SetClock()

@@ -27,6 +27,7 @@ from fhir_hub.hl7v2.emit.events import (
     undone_merges,
     visit_event,
 )
+from fhir_hub.hl7v2.emit.layouts import WITHOUT_DIAGNOSES
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.write_codes import authority_of
@@ -66,6 +67,7 @@ class Choice(NamedTuple):
 def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Stored]:
     """Return the changes of which a partner may have to be told: of his types, not from him."""
     kinds = partner.sends.keys() | (kin.KINDS if "Patient" in partner.sends else ())
+    kinds |= {"Condition"} if "Encounter" in partner.sends else set()
     wanted = [one for one in commit if one.resource_type in kinds]
     if not wanted:
         return []
@@ -87,6 +89,8 @@ async def choice_in(
     if change.resource_type in kin.KINDS:
         is_news = await kin.is_news(change, content, others, partner, desk)
         return await _choice(change, content, partner, desk) if is_news else None
+    if change.resource_type == "Condition":
+        return await _diagnosis(change, content, others, partner, desk)
     if await _is_told_otherwise(change, content, others, partner, desk):
         return None
     condition = partner.sends.get(change.resource_type, "")  # type: ignore[call-overload]  # any type may be asked
@@ -194,6 +198,8 @@ async def _choice(
     kind = change.resource_type
     if kind in kin.KINDS:
         return await _beside(change, content, partner, desk)
+    if kind == "Condition":
+        return await _diagnosis(change, content, (), partner, desk)
     if kind in ("Task", "ServiceRequest"):
         return await _referral(change, content, before, partner, desk)
     if kind == "Observation":
@@ -325,6 +331,20 @@ async def _visit(change: Stored, content: Json, before: Json | None, desk: Desk)
     if patient is None:
         return None
     return Choice(visit_event(content, before), patient, before, resources, change)
+
+
+async def _diagnosis(
+    change: Stored, content: Json, others: Sequence[Stored], partner: PartnerSettings, desk: Desk
+) -> Choice | None:
+    """Return the message of the visit to which a diagnosis belongs that changed alone."""
+    found = await kin.visit_of(change, content, others, desk)
+    if found is None or not await desk.meets(found, partner.sends.get("Encounter", "")):
+        return None
+    visit = fhirjson.loads(found.content)
+    choice = await _visit(found, visit, visit, desk)
+    if choice is None or choice.event in WITHOUT_DIAGNOSES:
+        return None
+    return choice._replace(before=None, change=change)
 
 
 async def _person(change: Stored, content: Json, before: Json | None, desk: Desk) -> Choice | None:

@@ -275,7 +275,8 @@ class Courier:
             if is_final or pending.attempts + 1 >= given.partner.attempts:
                 return await self._done(pending, answer, self._dead(pending, answer))
             given.told(given.name, "again")
-            pending = replace(pending, attempts=pending.attempts + 1)
+            said = f"{answer.ack_code} {answer.error_code}".rstrip()
+            pending = replace(pending, attempts=pending.attempts + 1, refusal=said)
             assert self._progress is not None
             await self._note(replace(self._progress, pending=pending))
             self.is_busy = False

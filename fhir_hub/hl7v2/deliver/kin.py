@@ -55,6 +55,32 @@ async def diagnoses(visit: str, desk: Desk) -> list[Json]:
     ]
 
 
+async def visit_of(
+    change: Stored, content: Json, others: Sequence[Stored], desk: Desk
+) -> Stored | None:
+    """Return the visit whose message tells of a diagnosis that changed alone.
+
+    None if it says nothing new, or if one of `others`, his candidates of its commit, tells of it.
+    """
+    address = _visit_of(content)
+    kind, _, logical_id = address.partition("/")
+    if change.is_deleted or kind != "Encounter" or not await _is_changed(change, content, desk):
+        return None
+    for one in others:
+        if f"{one.resource_type}/{one.logical_id}" == address:
+            return None
+        if one.resource_type == "Condition" and one.sequence < change.sequence:
+            held = await desk.content(one)
+            if held and _visit_of(held) == address and await _is_changed(one, held, desk):
+                return None
+    found = await desk.store.read(Key(kind, logical_id))
+    return None if found is None or found.is_deleted else found
+
+
+def _visit_of(condition: Json) -> str:
+    return str(condition.get("encounter", {}).get("reference", ""))
+
+
 async def person_of(content: Json, desk: Desk) -> tuple[Stored, Json] | None:
     """Return whose something is, as she is now; None of who is not in use, or not known."""
     address = _owner(content)

@@ -24,7 +24,8 @@ SKIPPED = "skipped"
 class Pending:
     """A message that is to be delivered: of which change it tells, and its bytes.
 
-    `again_of` is the control id under which it was given up before.
+    `again_of` is the control id under which it was given up before, `refusal` what he last answered
+    in codes (`AE 207 PID-3`).
     """
 
     control_id: str
@@ -35,6 +36,7 @@ class Pending:
     raw: bytes
     attempts: int = 0
     again_of: str = ""
+    refusal: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON."""

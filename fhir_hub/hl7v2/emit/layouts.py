@@ -29,8 +29,8 @@ _ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"
 
 
 # What the structures of events have that end or take back a visit: less than the others'.
-_SHORT = ("ADT^A11", "ADT^A23", "ADT^A29")
-WITHOUT_KIN = (*_SHORT, "ADT^A03")
+WITHOUT_DIAGNOSES = ("ADT^A11", "ADT^A23", "ADT^A29")
+WITHOUT_KIN = (*WITHOUT_DIAGNOSES, "ADT^A03")
 
 
 def registration(
@@ -47,7 +47,7 @@ def registration(
         if related and not in_force(related) and not others(patient, related):
             yield none_of("NK1", "", out)
     yield from visit(encounter, "", out, is_demanded=True)
-    if event in _SHORT:
+    if event in WITHOUT_DIAGNOSES:
         return
     if event not in WITHOUT_KIN:
         allergies = resources.referring("AllergyIntolerance", "patient", patient)

@@ -11,7 +11,7 @@ import pytest
 import trustme
 from deliver_parts import Peer, ack, partner, patient, put
 
-from fhir_hub.hl7v2.deliver.outbox import dead_messages
+from fhir_hub.hl7v2.deliver.outbox import dead_messages, progresses
 from fhir_hub.hl7v2.wire.mllp import END, START
 from fhir_hub.hl7v2.wire.sender import control_id
 
@@ -183,6 +183,20 @@ async def test_what_a_dead_message_is_logged_with_is_a_code_of_hl7(
     assert (dead.ack_code, dead.error_code) == (known, "")
     assert [line["ack_code"] for event, line in logged if event == "message_dead"] == [known]
     assert len(peer.received) == count + 1
+
+
+async def test_why_a_message_was_refused_is_noted_while_it_is_under_way(
+    client, delivering, store, peer
+):
+    peer.answers = ["AE"]
+
+    async with delivering(his=partner(peer, pause_s=60, max_pause_s=60)):
+        await put(client, patient(1))
+        async with asyncio.timeout(parts.PATIENCE_S):
+            while not (said := (await progresses(store))["his"].pending) or not said.attempts:
+                await asyncio.sleep(0)
+
+    assert (said.attempts, said.refusal) == (1, "AE 207")
 
 
 async def test_a_host_that_is_no_name_is_one_that_does_not_answer(client, delivering, logged, peer):

@@ -1,7 +1,8 @@
 """What a partner is told beside a change: what belongs to the patient, with who answers for it."""
 
+import pytest
 from deliver_parts import partner
-from hl7v2.deliver.test_deliver_events import CENTRE, HOSPITAL, PATIENT, TASK
+from hl7v2.deliver.test_deliver_events import BOOKED, CENTRE, HOSPITAL, PATIENT, TASK
 from hl7v2.deliver.test_deliver_events import REQUEST as REFERRAL
 from hl7v2.deliver.test_turns import RESULT, SUBJECT, VISIT, WITH_VISITS, write
 
@@ -128,3 +129,31 @@ async def test_a_visit_has_its_own_diagnoses_not_those_of_the_referral_that_it_c
         (told,) = await peer.messages(1)
 
     assert sorted(one.split("|")[4] for one in lines(told, "DG1")) == ["found", "named"]
+
+
+OF_VISIT = {"encounter": {"reference": "Encounter/e1"}, **SUBJECT}
+FOUND = {"resourceType": "Condition", "id": "found", "code": {"text": "2型糖尿病"}, **OF_VISIT}
+
+
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [("in-progress", "ADT^A08"), ("planned", "ADT^A05"), ("cancelled", "")],
+)
+async def test_a_diagnosis_that_changes_alone_is_told_with_its_visit_once(
+    client, delivering, peer, clock, status, event
+):
+    other = FOUND | {"id": "other", "code": {"text": "高血压"}}
+    async with delivering(his=partner(peer, sends={"Encounter": "", "Appointment": ""})):
+        await write(client, PATIENT, VISIT | {"status": status}, FOUND)
+        await peer.messages(1)
+        clock.tick()
+        await write(client, FOUND, other)
+        clock.tick()
+        await write(client, FOUND | {"meta": {"tag": [{"code": "new"}]}})  # which says nothing new
+        clock.tick()
+        await write(client, BOOKED)
+        told = await peer.messages(3 if event else 2)
+
+    assert peer.events[1:] == [*filter(None, [event]), "SIU^S12"]
+    if event:
+        assert sorted(one.split("|")[4] for one in lines(told[1], "DG1")) == ["2型糖尿病", "高血压"]
