@@ -45,13 +45,15 @@ def test_a_unit_is_read_as_senders_write_it(written, code):
         ("10^9/L", "10^9/L", "10*9/L"),
         ("10\\S\\9/L", "10^9/L", "10*9/L"),
         ("片^片^L", "片", "{tbl}"),
-        ("X9^mg^L", "X9", "mg"),
+        ("X9^mg^L", "mg", "mg"),
+        ("U01^片^L", "片", "{tbl}"),
+        ("AMP^支", "支", "{ampule}"),
         ("MGL^^L^mg/L^^UCUM", "MGL", "mg/L"),
         ("^毫克", "毫克", "mg"),
         ("弯^弯^UCUM", "弯", ""),
         ("", "", ""),
         ("266016^MDC_DIM_X^MDC", "MDC_DIM_X", "266016"),
-        ("266016^MDC_DIM_X^L", "266016", ""),
+        ("266016^MDC_DIM_X^L", "MDC_DIM_X", ""),
     ],
 )
 def test_a_unit_keeps_what_was_written(raw, text, code):

@@ -94,7 +94,8 @@ _ATOM = re.compile(
 def unit_of(value: Value | None) -> Unit:
     """Return the unit that OBX-6 or the like holds: a CWE, or a text with unescaped hats.
 
-    The text is what stands first (`mmol/L^毫摩尔每升^UCUM` is `mmol/L`).
+    The text is what stands first (`mmol/L^毫摩尔每升^UCUM` is `mmol/L`), or the name of a
+    sender's code that is no unit by itself (`U01^片^L` is `片`).
     """
     return Unit() if value is None else unit_written(value.raw, value.encoding)
 
@@ -120,10 +121,10 @@ def _written(raw: str, encoding: Encoding) -> Unit:
     if unit.code or not second:
         return unit
     if code := to_ucum(second):
-        return Unit(unit.text, code)
+        return Unit(second, code)
     if (name := part(value, 3)) and coding_systems.is_public(name) and first:
         return Unit(second, one_line(first), coding_systems.system_of(name, ""))
-    return unit
+    return Unit(second) if name else unit  # `01^片^L`: 01 is the sender's code, and tells nobody
 
 
 def _is_bare(value: Value) -> bool:
