@@ -23,6 +23,7 @@ from fhir_hub.hl7v2.meaning import (
     documents,
     merged_facts,
     moves,
+    named,
     numbers_moved,
     orders,
     snapshots,
@@ -302,6 +303,8 @@ async def _stage(
     routes: Mapping[str, str],
 ) -> None:
     if thing.is_left and not numbers_moved.is_losing(thing):
+        if named.is_named_first(thing):
+            await named.name(unit, thing, rewriting)
         return
     converted = rewriting.converted(thing.converted)
     if thing.inherited:
