@@ -106,9 +106,12 @@ def adjusted(
         result["hospitalization"] = _without(result.get("hospitalization", {}), _OF_DISCHARGE)
     if event == "A55":
         told = new.get("participant", [])
-        result["participant"] = _attended_before(result.get("participant", []), told)
+        others = [one for one in result.get("participant", ()) if not is_attending(one)]
+        before = [one for one in stored.get("participant", ()) if is_attending(one)]
+        result["participant"] = _attended_before([*others, *before], told)
     elif "participant" in new:
-        result["participant"] = attended(result["participant"], new["participant"], at)
+        before = stored.get("participant", [])
+        result["participant"] = attended(before, result["participant"], new["participant"], at)
     _set_status(result, stored, new, event, at, first)
     if event in OF_STATE and "class" in new and stored.get("class", new["class"]) != new["class"]:
         was, history = stored["class"], stored.get("classHistory", [])
@@ -253,18 +256,32 @@ def is_attending(one: Mapping[str, Any]) -> bool:
     return any(coding.get("code") == "ATND" for coding in codings)
 
 
-def attended(merged: Sequence[Json], new: Sequence[Json], at: str) -> list[Json]:
-    """Return who takes part; who attended until another does gets the end of that."""
-    now = [one.get("individual") for one in new if is_attending(one)]
-    return [
-        ended(one, at)
-        if now
-        and is_attending(one)
-        and one.get("individual") not in now
-        and "end" not in one.get("period", {})
-        else one
-        for one in merged
-    ]
+def attended(
+    old: Sequence[Json], merged: Sequence[Json], new: Sequence[Json], at: str
+) -> list[Json]:
+    """Return who takes part; who attended until another does gets the end of that.
+
+    Who attends again does so since now, and did before. `merged` has each once, in its place.
+    """
+    now = {repr(one.get("individual")): one for one in new if is_attending(one)}
+    before = [one for one in old if is_attending(one)] if now else []
+    if not before:
+        return list(merged)
+    told = list[Json]()
+    for one in before:
+        again = None if _is_over(one) else now.pop(repr(one.get("individual")), None)
+        is_left = again is None and not _is_over(one)
+        told.append(ended(one, at) if is_left else {**one, **(again or {})})
+    known = {repr(one.get("individual")) for one in before}
+    since = {"period": {"start": at}}
+    told += [one | since if whom in known else one for whom, one in now.items()]
+    attending = iter(told)
+    kept = [next(attending, one) if is_attending(one) else one for one in merged]
+    return [*kept, *attending]
+
+
+def _is_over(one: Json) -> bool:
+    return "end" in one.get("period", {})
 
 
 def _attended_before(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
@@ -272,16 +289,13 @@ def _attended_before(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
 
     That is whom the message names, else who attended last; who attends now never did.
     """
-    ended = [one for one in old if is_attending(one) and "end" in one.get("period", {})]
+    ended = [one for one in old if is_attending(one) and _is_over(one)]
     named = [one for one in new if is_attending(one)] or ended[-1:]
     if not named:
         return list(old)
-    back = [one.get("individual") for one in named]
-    kept = [
-        one
-        for one in old
-        if not is_attending(one) or (one in ended and one.get("individual") not in back)
-    ]
+    last_of = {repr(one.get("individual")): one for one in ended}
+    back = [last_of.get(repr(one.get("individual"))) for one in named]
+    kept = [one for one in old if not is_attending(one) or (one in ended and one not in back)]
     known = {repr(one.get("individual")): one for one in old if is_attending(one)}
     for one in named:
         last = {**known.get(repr(one.get("individual")), {}), **one}
