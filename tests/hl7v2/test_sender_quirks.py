@@ -142,6 +142,21 @@ def test_bare_delimiters_in_texts_and_units_are_characters_or_as_strict_delimite
     assert "B" not in note["valueString"]
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("8~10 A&B x^y", "8~10 A&B x^y"),
+        ("白细胞 0~3/HP~红细胞 1.5~2/HP", "白细胞 0~3/HP\n红细胞 1.5~2/HP"),
+        ("总分 15~2. 描述", "总分 15\n2. 描述"),
+        ("1. 甲 3~2. 乙", "1. 甲 3\n2. 乙"),
+        ("体温 36~2025-03-14", "体温 36\n2025-03-14"),
+    ],
+)
+def test_a_bare_range_in_a_text_is_one_and_other_repetitions_are_lines(written, said):
+    made = by_code(tolerated(oru(obx(1, "TX", "N^注^L", written))))["N"]
+    assert made["valueString"] == said
+
+
 # OBX-2 wrong
 
 

@@ -35,6 +35,9 @@ _MM_HG = Unit("mmHg", "mm[Hg]")
 _PRESSURE = re.compile(
     r"(\d{2,4})\s*/\s*(\d{2,4})\s*(?:mm\s?Hg|毫米汞柱)?", re.ASCII | re.IGNORECASE
 )
+# ends of `0~3/HP`; a number behind which a list or a date goes on is none
+_ENDS_SO = re.compile(r"(?<![\d.:/-])\d{1,6}(?:\.\d+)?$", re.ASCII)
+_BEGINS_SO = re.compile(r"\d{1,6}(?:\.\d+)?(?![\d.、)）:：年月-])", re.ASCII)
 _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
 _DATES = {"DT", "DTM", "TS"}
 _TEXTS = {"TX", "FT"}
@@ -52,8 +55,9 @@ def observed_value(
 ) -> Typed | None:
     """Return the value of OBX-5's repetitions, `None` if there is none that a value[x] can hold.
 
-    Several texts are lines of one; of several values of another type the first is taken, with
-    an issue. The result's `fhir_type` is the suffix of `value` (`Quantity`).
+    Several texts are lines of one, but for `8~10`, a range whose sign was not escaped; of several
+    values of another type the first is taken, with an issue. The result's `fhir_type` is the
+    suffix of `value` (`Quantity`).
     """
     filled = [value for value in values if value and whole(value)]
     if not filled:
@@ -63,10 +67,26 @@ def observed_value(
     if data_type in _ARRAYS and (samples := _samples(data_type, filled, unit, context)):
         return Typed("SampledData", samples)
     if len(filled) > 1 and (data_type in ("TX", "FT", "ST", "") or data_type not in _KNOWN):
-        return Typed("String", "\n".join(whole(value) for value in filled))
+        filled = _with_ranges(filled)
+        if len(filled) > 1:
+            return Typed("String", "\n".join(whole(value) for value in filled))
     if len(filled) > 1:
         context.issue("repeated-value", "an observation has several values; the first was taken")
     return _value(data_type, filled[0], unit, context)
+
+
+def _with_ranges(values: Sequence[Value]) -> list[Value]:
+    """Return texts with those of one that end and begin with numbers that go up joined again."""
+    found = [values[0]]
+    for value in values[1:]:
+        last, encoding = found[-1], value.encoding
+        low, high = _ENDS_SO.search(whole(last)), _BEGINS_SO.match(whole(value))
+        is_plain = encoding.repetition == "~" and not encoding.as_parsed
+        if is_plain and low and high and Decimal(low[0]) < Decimal(high[0]):
+            found[-1] = Value(f"{last.raw}~{value.raw}", encoding)
+        else:
+            found.append(value)
+    return found
 
 
 def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:
