@@ -206,3 +206,34 @@ def test_a_number_that_two_fields_tell_is_one(table):
     pid = segment("PID", f1="1", f2="A1^^^EPI^MRN", f3="A1^^^EPI^MRN~A1^^^X^MRN", f4="B2", f5="A")
     conversion = admitted(pid=pid, table=table)
     assert [one["value"] for one in only(conversion, "Patient")["identifier"]] == ["A1", "A1", "B2"]
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("202503140305", ["2025-03-14T03:05:00+08:00"]),
+        ("202503140305+0900", ["2025-03-14T03:05:00+09:00"]),
+        ("20250314", []),
+        ("2025", []),
+    ],
+)
+def test_a_birth_has_its_moment_beside_its_day(told, moment):
+    patient = only(admitted(pid=segment("PID", f1="1", f3="T1", f5="沈^桂芳", f7=told)), "Patient")
+    beside = patient.get("_birthDate", {}).get("extension", ())
+    assert [one["valueDateTime"] for one in beside] == moment
+    assert "T" not in patient["birthDate"]
+
+
+def test_the_moment_of_a_birth_that_the_hub_stores_is_kept_as_it_stands():
+    told = segment("PID", f1="1", f3="T1", f5="沈^桂芳", f7="202503140305")
+    stored = admitted(pid=told, table=False)
+    assert "_birthDate" not in only(stored, "Patient")
+    assert "PID|||||||202503140305" in str(of_type(stored, "Provenance"))
+
+
+@pytest.mark.parametrize("homes", ["", "1 Road^^青浦~2 Road^^吴江"])
+def test_a_county_of_no_one_address_is_one_of_its_own(homes):
+    told = segment("PID", f1="1", f3="T1", f5="沈^桂芳", f11=homes, f12="GUIL")
+    address = only(admitted(pid=told), "Patient")["address"]
+    assert address[-1] == {"district": "GUIL"}
+    assert len(address) == (3 if homes else 1)

@@ -158,6 +158,8 @@ def test_a_number_is_a_quantity(data_type, raw, unit, value, comparator, code):
         ("NR", "10^20", "", "Range", {"low": {"value": 10}, "high": {"value": 20}}),
         ("NR", "^20", "", "Range", {"high": {"value": 20}}),
         ("NR", "ten^20", "", "String", "ten^20"),
+        ("VR", "A1^A9", "", "String", "A1-A9"),
+        ("VR", "A1", "", "String", "A1"),
         ("DR", "20250310^20250311", "", "Period", {"start": "2025-03-10", "end": "2025-03-11"}),
         ("ZZ", "什么", "", "String", "什么"),
         ("ST", "3-5", "/HP", "Range", {"low": _high_power(3), "high": _high_power(5)}),

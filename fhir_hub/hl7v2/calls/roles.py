@@ -8,7 +8,14 @@ Spec: https://build.fhir.org/ig/HL7/v2-to-fhir (ORC, OBX); R4 practitionerrole.h
 
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import coding_systems, contacts, identifiers, people, places
+from fhir_hub.hl7v2.datatypes import (
+    coding_systems,
+    contacts,
+    identifiers,
+    people,
+    places,
+    times,
+)
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.making.drafts import Draft, Place
@@ -19,6 +26,8 @@ from fhir_hub.hl7v2.wire import charset
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _ROLES = "http://terminology.hl7.org/CodeSystem/practitioner-role"
+_A_DAY = len("YYYYMMDD")
+_BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
 _OBSERVER = {"system": _ROLES, "code": "responsibleObserver"}
 _DIRECTOR = {"system": coding_systems.v2_table("912"), "code": "MDIR"}
 
@@ -132,15 +141,39 @@ def _numbers(place: Place, path: Path) -> list[Json]:
     return [one for one in found if isinstance(one, dict) and "value" in one]
 
 
+def birth_time(place: Place, draft: Draft, paths: Paths) -> None:
+    """Have the moment of a birth (PID-7 with a time) beside the day, by FHIR's own extension.
+
+    The hub, to which others tell the day alone, keeps the field word for word.
+    """
+    value = place.value(paths[0])
+    if value is None or len(part(value)) <= _A_DAY or "birthDate" not in draft.resource:
+        return
+    moment = times.date_time(value, place.run.context) or ""
+    if "T" not in moment:
+        return
+    if not place.run.by_table:
+        if "T00:00:00" not in moment:
+            place.run.keep(place.segment, paths[0].field)
+        return
+    draft.resource["_birthDate"] = {"extension": [{"url": _BIRTH_TIME, "valueDateTime": moment}]}
+
+
 def home_county(place: Place, draft: Draft, paths: Paths) -> None:
     """Have the county of PID-12 as the district of the only address, if that says none.
 
-    It stays what it is, a county of nobody knows which address, so the field is kept too.
+    It stays what it is, a county of nobody knows which address, so the field is kept too. By the
+    standard's tables it is an address of its own beside none or several.
     """
-    held = draft.resource.get("address", ())
+    held = draft.resource.get("address", [])
     place.run.keep(place.segment, paths[0].field)
-    if len(held) == 1 and "district" not in held[0] and (name := one_line(place.text(paths[0]))):
+    name = one_line(place.text(paths[0]))
+    if not name or any(one.get("district") == name for one in held):
+        return
+    if len(held) == 1 and "district" not in held[0]:
         held[0]["district"] = name
+    elif len(held) != 1 and place.run.by_table:
+        draft.resource["address"] = [*held, {"district": name}]
 
 
 def observers(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

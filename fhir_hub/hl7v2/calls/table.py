@@ -99,6 +99,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `occurrence_length` | TQ1-13 | decimal, with its unit alone |
 | `occurrence_unit` | TQ1-13 | code |
 | `event_offset` | TQ1-3, TQ1-5 | unsignedInt, beside an event |
+| `birth_time` | PID-7 | nothing: the birthDate gets its moment |
 | `home_county` | PID-12 | nothing: the only address gets its district |
 | `requester` | ORC-12, ORC-21 … ORC-24, OBR-16 | who ordered, in whose name |
 | `observers` | OBX-16 | the responsible observers |
@@ -241,6 +242,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "dose_rate": orders.dose_rate,
         "facility_performer": roles.facility_performer,
         "group_number": roles.group_number,
+        "birth_time": roles.birth_time,
         "home_county": roles.home_county,
         "insurer": cover.insurer,
         "joined_texts": orders.joined_texts,

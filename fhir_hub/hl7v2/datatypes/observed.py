@@ -97,6 +97,8 @@ def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed 
         return Typed("String", found.value) if found and found.fhir_type == "string" else found
     if data_type == "NR" and (ends := _ends(value, unit, context)):
         return Typed("Range", ends)
+    if data_type == "VR" and (last := part(value, 2)):
+        return Typed("String", f"{part(value, 1)}-{last}")
     if data_type in _DATES:
         moment = _typed("DateTime", times.date_time(value, context))
         return moment or (None if times.is_placeholder(part(value)) else _as_text(value))
