@@ -328,7 +328,7 @@ _REQUEST: Mapping[str, Rule] = {
     "authoredOn": first,
     "dateTime": first,
 }
-_REQUESTS = ("MedicationRequest", "NutritionOrder", "ServiceRequest", "SupplyRequest")
+REQUESTS = ("MedicationRequest", "NutritionOrder", "ServiceRequest", "SupplyRequest")
 RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
         "Patient": {
@@ -356,7 +356,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "location": _placed,
         },
     }
-    | dict.fromkeys(_REQUESTS, _REQUEST)
+    | dict.fromkeys(REQUESTS, _REQUEST)
 )
 # What tells an item of a list from the others, where an older message may add some.
 KEYS: Mapping[str, Callable[[Json], Any]] = MappingProxyType(

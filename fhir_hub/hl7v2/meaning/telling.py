@@ -13,7 +13,8 @@ from functools import partial
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.conversion.convert import Converted
+from fhir_hub.hl7v2.conversion.convert import Converted, with_resource
+from fhir_hub.hl7v2.making.rules import REQUESTS
 from fhir_hub.hl7v2.meaning import bookings, in_turn, mixtures, patients, visits
 from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.patients import Trust
@@ -34,6 +35,8 @@ from fhir_hub.hl7v2.storing.merge import Choices, Resource, fill, merge
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.r4.references import RECORDS
 from fhir_hub.store.base import Key
+
+_OVER = ("on-hold", "stopped", "cancelled", "completed", "revoked")
 
 
 class Note(NamedTuple):
@@ -102,7 +105,9 @@ class Telling:
             return laid
         converted = unlisted(converted, later.lists)
         known = Known()
-        if key[0] == "Patient" or (patients_of(stored) and not self._is_last_told(stored)):
+        is_first = converted.action == "begin" and has_another_told_since(stored, self.teller)
+        is_asked = patients_of(stored) and not is_first and not self._is_last_told(stored)
+        if key[0] == "Patient" or is_asked:
             known = await self.later.known(key, stamp)
         return self._laid_late(stored, converted, known)
 
@@ -147,6 +152,9 @@ class Telling:
             if stored.get("status") == "unknown":
                 filled = {**filled, "status": converted.resource["status"]}
             return None if _same(filled, stored) else stamped(filled, teller)
+        if self._would_open(stored, converted):
+            rest = {name: part for name, part in converted.resource.items() if name != "status"}
+            converted = with_resource(converted, rest)
         before = stored if is_foreign else revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
@@ -171,6 +179,13 @@ class Telling:
         if converted.action == "begin":
             return not told_at(stored, teller) and has_another_told_since(stored, teller)
         return is_overtaken(stored, converted.resource, teller)
+
+    def _would_open(self, stored: Resource, converted: Converted) -> bool:
+        """Say whether an order that is over, or held, would go on by what is older than that."""
+        is_open = converted.resource.get("status") == "active"
+        if not is_open or stored["resourceType"] not in REQUESTS or stored["status"] not in _OVER:
+            return False
+        return has_another_told_since(stored, self.teller)
 
     def _laid_late(self, stored: Resource, converted: Converted, known: Known) -> Resource | None:
         """Return what is stored with what an older message says of it, in its place."""

@@ -100,6 +100,10 @@ STORIES = {
         [RX, drug("RDE^O11", "XO", "RXE||DRUG|1||g", **F1)],
         [("MedicationRequest", "active", "F1", "1")],
     ),
+    "the pharmacy changes the dose of what is stopped then": (
+        [RX, drug("RDE^O11", "XO", "RXE||DRUG|1||g", **F1), drug("OMP^O09", "DC")],
+        [("MedicationRequest", "stopped", "F1", "1")],
+    ),
     "the pharmacy encodes it (RE), and supplies it": (
         [RX, drug("RDE^O11", "RE", "RXE||DRUG|1||g", **F1), supply()],
         [("MedicationRequest", "active", "F1", "1")],
