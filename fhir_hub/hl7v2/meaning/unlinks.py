@@ -58,6 +58,12 @@ async def stage(
     if await telling.has_since(opposite, first.key, second.key):
         return ""
     if telling.teller.event == "A24":
+        ways = [
+            await merging.way(unit, one.stored or {"id": one.logical_id}) for one in patients[:2]
+        ]
+        if not set(ways[0]).isdisjoint(ways[1]):  # merged: they are one already
+            telling.notes.append(Note("names_one_record", "Patient"))
+            return ""
         for one, other in ((first, second), (second, first)):
             await merging.change_links(unit, one.logical_id, add=(other.address, "seealso"))
         return ""

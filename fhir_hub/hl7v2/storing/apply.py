@@ -180,7 +180,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
     for one in known:
         for number in match.numbers(one.get("identifier", ())):
             by_number.setdefault(number, []).append(one)
-    by_id = {str(one["id"]): one for one in known}
+    by_id = {str(one["id"]): one for one in (*known, *survivors)}
     for thing in sorted(patients, key=lambda one: not numbers_moved.is_losing(one)):
         resource, moved = thing.resource, set[Number]()
         if not numbers_moved.is_losing(thing) and (moved := numbers_moved.moving(patients)):
@@ -218,7 +218,7 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
 def _near(
     resource: Resource, by_number: Mapping[Number, list[Resource]], by_id: Mapping[str, Resource]
 ) -> list[Resource]:
-    """Return those who hold a number of a patient, and to whom these were merged."""
+    """Return those who hold a number of a patient, and to whom these were merged, over chains."""
     numbers = match.numbers(resource.get("identifier", ()))
     found = {str(one["id"]): one for number in numbers for one in by_number.get(number, ())}
     for one in tuple(found.values()):

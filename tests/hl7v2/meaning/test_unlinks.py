@@ -163,6 +163,18 @@ async def test_a_link_without_a_merge_is_told_and_taken_back(say, look, two):
     assert (await look())[0] == {"T1": (True, []), "T2": (True, [])}
 
 
+async def test_a_link_of_two_that_were_merged_leaves_them_so(say, look, two, log):
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+    before = await look()
+    for first, second in (("T1", "T2"), ("T2", "T1")):
+        await say("ADT^A24", "1100", person(first), person(second))
+
+    assert await look() == before
+    assert log.lines == ["message_names_one_record resources=Patient:1"] * 2
+    await say("ORU^R01", "1200", person("T1"), *result("late"))
+    assert (await look())[1]["late"] == "T2"
+
+
 async def test_numbers_never_seen_are_merged_and_unlinked_all_the_same(say, look):
     await say("ADT^A40", "1000", person("T8"), merged("T9"))
     await say("ORU^R01", "1100", person("T9"), *result("F9"))
@@ -255,6 +267,19 @@ async def test_a_number_given_up_is_in_use_again_when_a_later_one_goes_into_it(s
     for number in ("T1", "T2", "T3"):
         await say("ORU^R01", "1200", person(number), *result(f"then {number}"))
     assert set((await look())[1].values()) == {"T1"}
+
+
+async def test_a_visit_moved_to_a_number_that_was_given_up_is_of_who_is_left_of_a_chain(
+    say, three, every
+):
+    visited = segment("PV1", f2="I", f19="V1")
+    await say(
+        "ADT^A45", "1100", person("T1"), segment("MRG", f1="T3^^^SHTH01^PI", f5="V1"), visited
+    )
+
+    (live,) = [one["id"] for one in await every("Patient") if one["active"]]
+    (visit,) = await every("Encounter")
+    assert visit["subject"]["reference"] == f"Patient/{live}"
 
 
 @pytest.mark.parametrize(("into", "prior"), [("T2", "T1"), ("T3", "T2"), ("T3", "T1")])
