@@ -129,6 +129,32 @@ def test_what_was_done_is_the_reports_code_whatever_was_ordered(version):
     assert "ServiceRequest.code" in emitted.left_out
 
 
+def test_an_order_of_the_reports_code_says_what_that_is_called():
+    code = {"coding": [{"system": LOINC, "code": "24323-8"}]}
+    order = ORDER | {"code": code | {"text": "生化全套"}}
+
+    emitted, again = told("ORU^R01", "2.4", PATIENT, DOCTOR, order, REPORT | {"code": code}, RESULT)
+
+    assert again["DiagnosticReport"][0]["code"]["text"] == "生化全套"
+    assert "DiagnosticReport.code" not in emitted.left_out
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_phone_at_work_is_none_at_home(version):
+    phones = [
+        {"system": "phone", "value": number, "use": use}
+        for number, use in (("02159720000", "work"), ("02159721111", "home"))
+    ]
+
+    emitted, again = told("ADT^A31", version, PATIENT | {"telecom": phones}, DOCTOR)
+
+    (person,) = (line for line in emitted.text.split("\r") if line.startswith("PID|"))
+    home, work = person.split("|")[13:15]
+    assert ("02159721111" in home, "02159720000" in work, "~" in home) == (True, True, False)
+    kept = [{name: one[name] for name in phones[0]} for one in again["Patient"][0]["telecom"]]
+    assert sorted(kept, key=str) == sorted(phones, key=str)
+
+
 @pytest.mark.parametrize(
     ("version", "code_version", "value_version", "text"),
     [

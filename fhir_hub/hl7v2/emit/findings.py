@@ -67,10 +67,13 @@ def reported(resources: Resources, report: Json, group: str, out: Outbound) -> I
     fixed = heading(report, found, is_report, out)
     # a result follows, whatever became of the order: that says ORC-5; what was done is the report's
     begun: dict[str, Written] = {"ORC-1": ["RE"]}
-    if is_report and (done := concept(report.get("code", {}), out)):
-        begun["OBR-4"] = done
+    is_alike = _is_named_by(order, report)
+    if is_report and not is_alike:
+        begun["OBR-4"] = concept(report.get("code", {}), out) or []
     asked = _asked(order, resources, out)
-    elsewhere = (*(("supportingInfo",) if asked else ()), *(_TIMED if out.version >= "2.7" else ()))
+    elsewhere: tuple[str, ...] = ("supportingInfo",) if asked else ()
+    elsewhere += ("code",) if is_alike else ()
+    elsewhere += _TIMED if out.version >= "2.7" else ()
     yield Spot("OBR", group, told, fixed, begun, before=beside, tells=elsewhere)
     yield Spot("NTE", group, {"DiagnosticReport": report} if is_report else {})
     if order is not None:
@@ -91,6 +94,15 @@ def _asked(order: Json | None, resources: Resources, out: Outbound) -> list[Json
     brought = resources.resolved((order or {}).get("supportingInfo"))
     has_kind = len(fields("OBX", out.version)) > _KIND
     return [one for one in brought if has_kind and one["resourceType"] == "Observation"]
+
+
+def _is_named_by(order: Json | None, report: Json) -> bool:
+    """Say whether an order has a report's code: then it may know better what that is called."""
+    codes, ordered = (
+        {(one.get("system"), one.get("code")) for one in made.get("code", {}).get("coding", ())}
+        for made in (report, order or {})
+    )
+    return bool(codes & ordered)
 
 
 def _when(order: Json, group: str, out: Outbound) -> Iterator[Spot]:

@@ -155,6 +155,16 @@ def _county(value: Json) -> str | list[str]:
     return code or district
 
 
+def home_phone(value: Any, out: Outbound) -> Written | None:
+    """Return XTN of a ContactPoint, but of one at work: that has a field of its own."""
+    return None if value.get("use") == "work" else contact_point(value, out)
+
+
+def work_phone(value: Any, out: Outbound) -> Written | None:
+    """Return XTN of a ContactPoint at work."""
+    return contact_point(value, out) if value.get("use") == "work" else None
+
+
 def contact_point(value: Any, out: Outbound) -> Written | None:
     """Return XTN of a ContactPoint; None of one that has ended, which XTN cannot say before 2.7."""
     end = moment(value.get("period", {}).get("end"), out)
