@@ -30,7 +30,7 @@ _LAST = (DEFAULT_MLLP, DEFAULT_HTTP)  # of the channels of a port, wherever they
 MOST_CHANNELS = 100
 ROUTED = ("MSH-3", "MSH-4", "MSH-5", "MSH-6", "MSH-9")
 PROCESSING_IDS = ("P", "T", "D")  # HL7 table 0103
-ADDRESS = re.compile(r"mllps?://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
+ADDRESS = re.compile(r"mllp://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _MLLP, _TLS = ("mllp", "mllps"), ("mllps",)
 # Which transports a key is for; a key that is not here is for all.
@@ -65,7 +65,8 @@ def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _ack_to(text: str) -> str:
     match = ADDRESS.fullmatch(text)
     if text and not (match and 0 < int(match[2]) < 65536):
-        raise ValueError("write mllp://HOST:PORT / 应写 mllp://主机:端口")
+        why = "write mllp://HOST:PORT; it goes without TLS / 应写 mllp://主机:端口（不支持 TLS）"
+        raise ValueError(why)
     return text
 
 
@@ -133,7 +134,8 @@ class ChannelSettings(BaseModel):
     MSH-16 ask for: a commit acknowledgment (CA, CE, CR) at once, the application's later."""
 
     ack_to: Annotated[str, AfterValidator(_ack_to)] = ""
-    """Where a later acknowledgment goes whose connection is gone: `mllp://HOST:PORT`."""
+    """Where a later acknowledgment goes whose connection is gone: `mllp://HOST:PORT`, without
+    TLS."""
 
     max_message_bytes: Bytes | None = None
     """The largest message; else `mllp_max_message_bytes` of the hub."""

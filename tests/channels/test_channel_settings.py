@@ -23,6 +23,11 @@ CERTIFICATE = 'certificate = "a.pem"\n'
         ('[channels.lab]\nallow = "10.1.0.1/8"', 3, "channels.lab.allow: '10.1.0.1/8' is no netw"),
         ('[channels.lab]\nmatch = {"MSH-7" = "x"}', 3, "channels.lab.match: 'MSH-7' cannot be ma"),
         ('[channels.lab]\nack_to = "here"', 3, "channels.lab.ack_to: write mllp://HOST:PORT"),
+        (
+            '[channels.lab]\nack_to = "mllps://10.9.0.5:2575"',
+            3,
+            "channels.lab.ack_to: write mllp://HOST:PORT; it goes without TLS",
+        ),
         ('[channels.lab]\ntimezone = "Mars"', 3, "channels.lab.timezone: write an offset"),
         ('[channels.lab]\ntransport = "mllps"', 2, "channels.lab: mllps needs a certificate"),
         ('[channels.lab]\nfolder = "in"', 2, "channels.lab: folder is not for the transport mllp"),
