@@ -7,8 +7,9 @@ does their processor time. The instructions that valgrind counts hardly do.
     python -m bench.lockstep /tmp/20000.sqlite       # processor time, by whom
     valgrind --tool=callgrind --instr-atstart=no python -m bench.lockstep /tmp/20000.sqlite
 
-The last takes some minutes, prints how many instructions an ORU takes, and leaves `callgrind.out.*`
-for `callgrind_annotate`. They are not time: one that misses the caches takes a hundred others'.
+The last takes some minutes and leaves `callgrind.out.*.1` for `callgrind_annotate`, with the
+instructions of all ORUs in its summary. They are not time: one that misses the caches takes a
+hundred others'.
 """
 
 import argparse
@@ -85,8 +86,8 @@ async def measure(database: Path, many: int) -> None:
         _tell_valgrind("--instr=on")
     await take(many)
     if counting:
-        _tell_valgrind("--instr=off")
-        print(f"{many} ORUs: divide the summary of callgrind.out.{os.getpid()} by that", flush=True)
+        _tell_valgrind("--dump")
+        print(f"{many} ORUs: see the summary of callgrind.out.{os.getpid()}.1", flush=True)
     else:
         writer_us, all_us = (
             seconds / many * 1e6 for seconds in (way.took_s, time.process_time() - begun_s)
