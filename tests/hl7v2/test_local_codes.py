@@ -9,6 +9,7 @@ import pytest
 from conversion_parts import definitions, lines, only
 
 from fhir_hub.hl7v2.conversion.convert import convert
+from fhir_hub.hl7v2.maps.chinese import WRONG
 from fhir_hub.hl7v2.maps.map_files import InvalidMapping
 from fhir_hub.hl7v2.maps.mappings import load_mappings
 from fhir_hub.hl7v2.parsing import er7
@@ -112,6 +113,10 @@ def test_the_last_map_counts_and_a_retired_one_does_not():
         ("{", "conceptmaps/lab.json: no JSON"),
         ('{"resourceType": "Patient"}', "conceptmaps/lab.json: no ConceptMap"),
         (json.dumps(concept_map({"code": "A", "target": [{"code": "B"}]})), "equivalence"),
+        (
+            json.dumps(concept_map({"code": "A", "target": [{"equivalence": "narrower"}]})),
+            "cmd-1",
+        ),
     ],
 )
 def test_a_concept_map_with_a_mistake_is_told_with_its_place(tmp_path, written, told):
@@ -121,3 +126,5 @@ def test_a_concept_map_with_a_mistake_is_told_with_its_place(tmp_path, written, 
         load_mappings(definitions(), [tmp_path])
     assert caught.value.problems[0].startswith("conceptmaps/lab.json")
     assert told in caught.value.problems[0]
+    assert " / " in caught.value.problems[0]
+    assert not caught.value.problems[0].endswith(WRONG)

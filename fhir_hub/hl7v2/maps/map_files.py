@@ -19,7 +19,8 @@ from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError
 from fhir_hub.hl7v2.datatypes.code_tables import read_table
 from fhir_hub.hl7v2.datatypes.context import Table
-from fhir_hub.hl7v2.maps.chinese import in_both
+from fhir_hub.hl7v2.maps.chinese import WRONG, in_both
+from fhir_hub.r4.checks.chinese import with_chinese
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.r4.checks.schema import Schema
 from fhir_hub.r4.definitions import load_definitions
@@ -126,8 +127,8 @@ def _concept_maps(folder: Path, files: MapFiles) -> Iterator[Document]:
             files.problems.append(f"{_shown(path)}: no JSON: {error}")
             continue
         problems = [
-            f"{_shown(path)} {issue.expression}: {issue.diagnostics}"
-            for issue in _checks().check(resource)
+            f"{_shown(path)} {issue.expression}: {issue.diagnostics} / {issue.chinese or WRONG}"
+            for issue in with_chinese(_checks().check(resource))
             if issue.severity == "error"
         ]
         if not problems and resource.get("resourceType") != "ConceptMap":
