@@ -148,6 +148,14 @@ def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     }
 
 
+def order_of_reflex(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the order that led to a test which has no order of its own, as it is stored.
+
+    The standard's tables in full have an order beside each report, and that names its parent.
+    """
+    return None if place.run.by_table else parent_order(place, draft, paths)
+
+
 def specimen_source(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the CodeableConcept of a component of SPS (OBR-15), the first by SpecimenType.
 

@@ -67,3 +67,15 @@ async def test_a_prescription_replaced_without_its_details_is_named_by_its_numbe
 
     named = (await only("MedicationRequest"))["priorPrescription"]
     assert (named["type"], named["identifier"]["value"]) == ("MedicationRequest", "P1")
+
+
+async def test_a_reflex_test_without_its_own_order_is_of_the_order_that_led_to_it(say, only):
+    await say("ORM^O01", "0900", person(), "ORC|NW|1^SHTH01", glucose(1))
+    reflex = segment("OBR", f3="F2^LIS", f4="C^尿培养^L", f7="20250315", f25="F", f29="1&SHTH01")
+    await say("ORU^R01", "1000", person(), reflex)
+
+    (based,) = (await only("DiagnosticReport"))["basedOn"]
+    assert (based["type"], [based["identifier"]]) == (
+        "ServiceRequest",
+        (await only("ServiceRequest"))["identifier"],
+    )
