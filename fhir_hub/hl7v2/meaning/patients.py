@@ -108,7 +108,7 @@ def told(
     else:
         after.append(Fact(mine.stamp if mine and lay else teller.stamp(), now))
     result = dict(stored)
-    if "identifier" in converted.resource:
+    if "identifier" in converted.resource or "identifier" in converted.removes:
         result = merge(result, _only(converted, "identifier"), day)
     if "active" in converted.resource and not lay:
         result["active"] = converted.resource["active"]
@@ -128,8 +128,11 @@ def told(
 
 
 def _only(converted: Converted, element: str) -> Converted:
-    resource = {"resourceType": "Patient", element: converted.resource[element]}
-    return Converted(converted.full_url, resource)
+    """Return what a message says of an element: also that an item goes to somebody else (A43)."""
+    said = converted.resource
+    resource = {"resourceType": "Patient", **{n: said[n] for n in (element,) if n in said}}
+    removes = {n: gone for n, gone in converted.removes.items() if n == element}
+    return Converted(converted.full_url, resource, removes=removes)
 
 
 def _alone(result: Resource, name: str, ranked: Sequence[Fact]) -> None:

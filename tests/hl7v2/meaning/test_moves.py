@@ -322,3 +322,22 @@ async def test_a_visit_that_moves_is_the_one_of_mrg_5(say, only, numbers, number
     found, people = await only("Encounter"), await numbers("Patient")
     assert people[found["subject"]["reference"]] == "T2"
     assert {one["value"] for one in found["identifier"]} == {"V1", number} - {""}
+
+
+async def test_a_number_leaves_a_record_that_another_institution_tells_of_too(say, every):
+    resident = "~310229195304129989^^^&2.16.156.10011.1.3&ISO^NNCHN"
+    both = person(f3=f"T1^^^SHTH01^PI~T9^^^SHTH01^PI{resident}")
+    other = {"f5": "李^四", "f7": "19700101"}
+    await say("ADT^A28", "0700", both)
+    centre = person("Z1", "13000000001", "ZJJCHC", f3=f"Z1^^^ZJJCHC^PI{resident}")
+    await say("ADT^A28", "0710", centre, by="CHIS|ZJJCHC")
+    await say("ADT^A28", "0720", person("T2", **other))
+    gone = segment("MRG", f1="T1^^^SHTH01^PI", f4="T9^^^SHTH01^PI")
+    for at in ("0900", "0930"):
+        await say("ADT^A43", at, person("T1", f2="T2^^^SHTH01^PI", **other), gone)
+
+    held = [[one["value"] for one in of["identifier"]] for of in await every("Patient")]
+    assert held == [["T9", "310229195304129989", "Z1"], ["T2", "T1"]]
+    await say("ADT^A08", "1000", person("T1", "13000000002", **other))
+    first, second = await every("Patient")
+    assert [one["telecom"][0]["value"] for one in (first, second)] == ["13000000001", "13000000002"]
