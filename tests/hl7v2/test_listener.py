@@ -296,6 +296,22 @@ async def test_connections_over_the_limit_are_refused(start, log, connect):
     assert "mllp_connection_refused" in log.events
 
 
+async def test_a_connection_that_cannot_be_counted_takes_no_place(log, connect):
+    changes = iter((OSError("too many open files"),))
+
+    def on_change(change: int) -> None:
+        for error in changes:
+            raise error
+
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    async with Listener(everyone(echo), Limits(connections=1), log, on_change=on_change) as made:
+        await made.start()
+        assert await (await connect(made)).is_closed()
+        client = await connect(made)
+        client.write(frame(b"a"))
+        assert await client.answer() == b"a"
+
+
 async def test_closing_lets_the_message_under_way_finish_and_takes_no_more(start, connect):
     gate = Gate()
     listener = await start(gate)

@@ -210,8 +210,8 @@ class Listener:
         task = asyncio.current_task()
         assert task is not None
         connection = _Connection(reader, writer, Framer(self._limits.size_bytes), handle, caller)
-        self._connections[task] = connection
         self._on_change(1)
+        self._connections[task] = connection
         is_broken = True
         try:
             await self._converse(connection)
