@@ -102,7 +102,7 @@ def _mark_unlisted(things: Sequence[Thing]) -> None:
             continue
         resource = merging.tagged(told.resource, TOLD_IN, told.segment)
         thing.converted = with_resource(told, resource)
-        if thing.stored and _is_of_list(thing.stored):
+        if thing.stored and is_of_list(thing.stored):
             thing.stored = revived(thing.stored)
 
 
@@ -163,7 +163,7 @@ def _owner_of(group: str) -> str:
 
 def is_to_end(resource: Resource, teller: Teller) -> bool:
     """Say whether it is a listed fact of the teller's institution alone, not ended, not newer."""
-    if not _is_of_list(resource):
+    if not is_of_list(resource):
         return False
     institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
     if institutions != {teller.system} or told_at(resource, teller) > teller.time:
@@ -171,7 +171,7 @@ def is_to_end(resource: Resource, teller: Teller) -> bool:
     return not is_over(resource)
 
 
-def _is_of_list(resource: Resource) -> bool:
+def is_of_list(resource: Resource) -> bool:
     """Say whether the segment of a list told it: of the diagnoses of a visit, of relatives."""
     if resource["resourceType"] == "Condition":
         return any(_code(one) == "encounter-diagnosis" for one in resource.get("category", ()))

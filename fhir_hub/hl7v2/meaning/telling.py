@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import Converted, with_resource
-from fhir_hub.hl7v2.making.rules import REQUESTS
+from fhir_hub.hl7v2.making.rules import REQUESTS, coded
 from fhir_hub.hl7v2.meaning import bookings, in_turn, mixtures, patients, visits
 from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.patients import Trust
@@ -36,6 +36,7 @@ from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.r4.references import RECORDS
 from fhir_hub.store.base import Key
 
+_COURSE = ("recurrence", "relapse", "remission", "resolved")
 _OVER = ("on-hold", "stopped", "cancelled", "completed", "revoked")
 
 
@@ -155,6 +156,9 @@ class Telling:
         if self._would_open(stored, converted):
             rest = {name: part for name, part in converted.resource.items() if name != "status"}
             converted = with_resource(converted, rest)
+        if _is_listed_again(stored, converted):
+            rest = {n: part for n, part in converted.resource.items() if n != "clinicalStatus"}
+            converted = with_resource(converted, rest)
         before = stored if is_foreign else revived(stored)
         merged = merge(before, converted, self.day, self.choices, is_foreign=is_foreign)
         if stored["resourceType"] == "Encounter":
@@ -269,6 +273,15 @@ def revived(stored: Resource) -> Resource:
     period = {name: value for name, value in stored.get("period", {}).items() if name != "end"}
     rest = {name: value for name, value in stored.items() if name not in ("period", "active")}
     return {**rest, "period": period} if period else rest
+
+
+def _is_listed_again(stored: Resource, converted: Converted) -> bool:
+    """Say whether DG1 lists a diagnosis whose course is known: it tells what a visit was for.
+
+    It has no field of its course. What left the list (inactive) is in force again.
+    """
+    state = coded(stored.get("clinicalStatus", {}))
+    return converted.segment == "DG1" and state in _COURSE
 
 
 def _in_error(converted: Converted) -> Converted:

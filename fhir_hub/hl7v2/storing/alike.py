@@ -14,6 +14,7 @@ from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.identity import names, systems
 
 Json = dict[str, Any]
+_OWN = systems.authority_system("FHIRHUB")
 
 
 def are_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -36,10 +37,12 @@ def share_a_name(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _marks(resource: Mapping[str, Any]) -> frozenset[str]:
     """Return what names the fact that a record tells.
 
-    Of an allergy that is its substance, of a result its code, of a relative the name, of a
-    cover its number. Nothing names another record.
+    Of an allergy that is its substance, of a result or a diagnosis its code, of a relative the
+    name, of a cover its number. Nothing names another record.
     """
     kind = resource["resourceType"]
+    if kind == "Condition":
+        return frozenset({*_codes(resource), *_words([resource.get("code", {})])})
     if kind in ("AllergyIntolerance", "Observation"):
         code = resource.get("code", {})
         codings = (one for one in code.get("coding", ()) if one.get("code"))
@@ -63,6 +66,11 @@ def _says(resource: Mapping[str, Any]) -> Iterator[set[str]]:
     kind = resource["resourceType"]
     if kind == "AllergyIntolerance":
         yield _words([resource.get("code", {})], "display")
+    elif kind == "Condition":
+        yield _codes(resource)
+        # its id in a hub denies nothing: who told the other one may not have been told that
+        held = (one for one in numbers(dict(resource)) if one.get("system") != _OWN)
+        yield {one.get("value", "") for one in held} - {""}
     elif kind == "RelatedPerson":
         yield _words(resource.get("relationship", ()), "code", "display")
     elif kind == "Coverage":
@@ -71,6 +79,12 @@ def _says(resource: Mapping[str, Any]) -> Iterator[set[str]]:
         payors = [one.get("reference", "") for one in resource.get("payor", ())]
         # in a message it is not known yet which address that is
         yield {one for one in payors if not one.startswith("urn:")} - {""}
+
+
+def _codes(resource: Mapping[str, Any]) -> set[str]:
+    """Return the codes of a diagnosis, whichever edition they are of."""
+    codings = resource.get("code", {}).get("coding", ())
+    return {one["code"].casefold() for one in codings if one.get("code")}
 
 
 def _words(concepts: Iterable[Json], *names: str) -> set[str]:

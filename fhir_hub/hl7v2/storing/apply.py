@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.meaning import (
     bookings,
     clients,
     conclusions,
+    diagnoses,
     documents,
     merged_facts,
     moves,
@@ -266,6 +267,7 @@ async def _find_made(
     """Find again what cannot be found by a number, such as a record; the rest is new."""
     await merged_facts.find(unit, things, teller)
     await clients.find(unit, things, parameters, teller)
+    await diagnoses.find(unit, things, parameters, teller)
     found = {thing.key for thing in things if thing.logical_id} if made else ()
     left = [key for key in made if key not in found]
     for thing in things if left else ():
