@@ -67,7 +67,7 @@ def observed_value(
     if data_type in _ARRAYS and (samples := _samples(data_type, filled, unit, context)):
         return Typed("SampledData", samples)
     if len(filled) > 1 and (data_type in ("TX", "FT", "ST", "") or data_type not in _KNOWN):
-        filled = _with_ranges(filled)
+        filled = _with_ranges(values)
         if len(filled) > 1:
             return Typed("String", "\n".join(whole(value) for value in filled))
     if len(filled) > 1:
@@ -76,17 +76,24 @@ def observed_value(
 
 
 def _with_ranges(values: Sequence[Value]) -> list[Value]:
-    """Return texts with those of one that end and begin with numbers that go up joined again."""
-    found = [values[0]]
-    for value in values[1:]:
-        last, encoding = found[-1], value.encoding
-        low, high = _ENDS_SO.search(whole(last)), _BEGINS_SO.match(whole(value))
-        is_plain = encoding.repetition == "~" and not encoding.as_parsed
-        if is_plain and low and high and Decimal(low[0]) < Decimal(high[0]):
-            found[-1] = Value(f"{last.raw}~{value.raw}", encoding)
-        else:
-            found.append(value)
+    """Return the texts, where one ends and the next begins with numbers that go up as one."""
+    found: list[Value] = []
+    goes_on = False
+    for value in values:
+        is_filled = bool(value and whole(value))
+        if is_filled:
+            if goes_on and _is_range(found[-1], value):
+                found[-1] = Value(f"{found[-1].raw}~{value.raw}", value.encoding)
+            else:
+                found.append(value)
+        goes_on = is_filled
     return found
+
+
+def _is_range(first: Value, second: Value) -> bool:
+    low, high = _ENDS_SO.search(whole(first)), _BEGINS_SO.match(whole(second))
+    is_plain = second.encoding.repetition == "~" and not second.encoding.as_parsed
+    return bool(is_plain and low and high and Decimal(low[0]) < Decimal(high[0]))
 
 
 def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:
