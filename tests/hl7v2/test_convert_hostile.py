@@ -107,6 +107,23 @@ def test_a_repeat_pattern_of_very_many_characters_is_soon_read(text):
     assert len(dose["timing"]["code"]["text"]) == len(pattern)
 
 
+TQ1 = "TQ1|1||BID"
+
+
+@pytest.mark.parametrize(
+    ("kind", "segments"),
+    [
+        ("ORU^R01^ORU_R01", ["OBR|1|P1||A^a", f"OBX|1|TX|B^b||{'~'.join(map(str, range(9000)))}"]),
+        ("RDE^O11^RDE_O11", ["ORC|NW|P1", *[TQ1] * 6000, "RXE||M^m|1||mg", *[TQ1] * 6000]),
+    ],
+)
+def test_very_many_numbers_or_schedules_are_soon_read(kind, segments):
+    message = lines(TABLE_MSH.format(kind), PID, *segments)
+    begun = time.process_time()
+    converted(message)
+    assert time.process_time() - begun < 5
+
+
 def spoilt(choice, text):
     """Return the message with segments left out, doubled, moved, of another, and odd fields."""
     segments = [line.split("|") for line in text.split("\r") if line]

@@ -208,6 +208,15 @@ def test_what_the_pharmacy_made_of_an_order_is_not_mixed_with_the_order(kind):
     )
 
 
+def test_an_rxe_without_an_order_of_its_own_sets_nothing_of_another_aside():
+    further = ["RXE||AMX^阿莫西林^L|1||g", "TQ1|1||QD"]
+    (first, *_) = of_type(
+        made("RDE^O11", "2.5.1", *ORDERED, *ENCODED, *further), "MedicationRequest"
+    )
+    (whole,) = of_type(made("RDE^O11", "2.5.1", *ORDERED, *ENCODED), "MedicationRequest")
+    assert dosages(first)[0] == dosages(whole)[0] == ("QID", ["250"], "静脉")
+
+
 def test_what_the_pharmacy_does_not_say_anew_is_as_it_was_ordered():
     request = only(made("RDE^O11", "2.5.1", *ORDERED, ENCODED[0]), "MedicationRequest")
     assert dosages(request) == [("BID", ["250"], "口服"), ("HS", ["250"], "口服")]

@@ -172,6 +172,19 @@ def test_the_version_of_a_code_system_comes_back(version, code_version, value_ve
     assert (value["coding"][0].get("version"), value["text"]) == (value_version, text)
 
 
+def test_the_versions_of_three_code_systems_come_back():
+    codings = [
+        {
+            "system": f"http://terminology.hl7.org/CodeSystem/{one}",
+            "code": one,
+            "version": f"1.{at}",
+        }
+        for at, one in enumerate(("a", "b", "c"))
+    ]
+    _, again = told("ORU^R01", "2.8.2", PATIENT, RESULT | {"code": {"coding": codings}})
+    assert again["Observation"][0]["code"]["coding"] == codings
+
+
 @pytest.mark.parametrize("version", ["2.5.1", "2.8.2"])
 def test_each_specimen_of_a_report_comes_back(version):
     _, again = told("ORU^R01", version, PATIENT, DOCTOR, ORDER, REPORT, RESULT, *SPECIMENS)

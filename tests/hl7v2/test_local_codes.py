@@ -101,6 +101,13 @@ def test_only_what_is_true_of_the_code_is_added(equivalence, is_true):
     assert known.of(LOCAL, "A") == (({"system": LOINC, "code": "B"},) if is_true else None)
 
 
+def test_a_group_without_target_says_what_has_no_standard_code_and_nothing_else():
+    found = concept_map(element("A", "B"), {"code": "N", "target": [{"equivalence": "unmatched"}]})
+    del found["group"][0]["target"]
+    known = LocalCodes([found])
+    assert (known.of(LOCAL, "A"), known.of(LOCAL, "N")) == (None, ())
+
+
 def test_the_last_map_counts_and_a_retired_one_does_not():
     first, second = concept_map(element("A", "B")), concept_map(element("A", "C"))
     assert LocalCodes([first, second]).of(LOCAL, "A")[0]["code"] == "C"

@@ -150,6 +150,8 @@ def test_bare_delimiters_in_texts_and_units_are_characters_or_as_strict_delimite
         ("总分 15~2. 描述", "总分 15\n2. 描述"),
         ("1. 甲 3~2. 乙", "1. 甲 3\n2. 乙"),
         ("体温 36~2025-03-14", "体温 36\n2025-03-14"),
+        ("0~3 2~5", "0~3 2~5"),
+        ("11~12~13", "11\n12\n13"),
     ],
 )
 def test_a_bare_range_in_a_text_is_one_and_other_repetitions_are_lines(written, said):

@@ -161,10 +161,14 @@ def _as_ordered(place: Place, draft: Draft, amount: Value | None) -> Json:
 
 def _sequence(place: Place) -> int | None:
     """Return the place of a TQ1 among those before it: the next one where one says `S`."""
-    before, at = [], place.segment.index - 1
-    segments = place.run.message.segments
-    while at >= 0 and segments[at].name in ("TQ1", "TQ2"):
-        if segments[at].name == "TQ1":
-            before.append(segments[at].value(12).upper())
+    known, segments = place.run.moments, place.run.message.segments
+    at, new = place.segment.index - 1, []
+    while at >= 0 and segments[at].name in ("TQ1", "TQ2") and ("joined", at) not in known:
+        new.append(at)
         at -= 1
-    return 1 + before.count("S") if any(before) else None
+    is_told, steps = known.get(("joined", at), (False, 0))
+    for at in reversed(new):
+        code = segments[at].value(12).upper() if segments[at].name == "TQ1" else ""
+        is_told, steps = is_told or bool(code), steps + (code == "S")
+        known["joined", at] = is_told, steps
+    return 1 + steps if is_told else None

@@ -10,6 +10,7 @@ Spec: https://hl7.org/fhir/R4/observation-definitions.html#Observation.value_x_;
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes import (
@@ -36,8 +37,9 @@ _PRESSURE = re.compile(
     r"(\d{2,4})\s*/\s*(\d{2,4})\s*(?:mm\s?Hg|毫米汞柱)?", re.ASCII | re.IGNORECASE
 )
 # ends of `0~3/HP`; a number behind which a list or a date goes on is none
-_ENDS_SO = re.compile(r"(?<![\d.:/-])\d{1,6}(?:\.\d+)?$", re.ASCII)
-_BEGINS_SO = re.compile(r"\d{1,6}(?:\.\d+)?(?![\d.、)）:：年月-])", re.ASCII)
+_ENDS_SO = re.compile(r"(?<![\d.:/-])\d{1,6}(?:\.\d+)?$", re.ASCII).search
+_BEGINS_SO = re.compile(r"\d{1,6}(?:\.\d+)?(?![\d.、)）:：年月-])", re.ASCII).match
+_BARE = re.compile(r"\d{1,6}(?:\.\d+)?", re.ASCII).fullmatch
 _CODED = {"CWE", "CE", "CNE", "CF", "IS"}
 _DATES = {"DT", "DTM", "TS"}
 _TEXTS = {"TX", "FT"}
@@ -76,24 +78,31 @@ def observed_value(
 
 
 def _with_ranges(values: Sequence[Value]) -> list[Value]:
-    """Return the texts, where one ends and the next begins with numbers that go up as one."""
-    found: list[Value] = []
-    goes_on = False
-    for value in values:
-        is_filled = bool(value and whole(value))
-        if is_filled:
-            if goes_on and _is_range(found[-1], value):
-                found[-1] = Value(f"{found[-1].raw}~{value.raw}", value.encoding)
-            else:
-                found.append(value)
-        goes_on = is_filled
-    return found
+    """Return the texts, with neighbours that end and begin with numbers that go up joined again.
+
+    `1~2~3` are three: a number between two others ends no range and begins none.
+    """
+    encoding = values[0].encoding
+    if encoding.repetition != "~" or encoding.as_parsed:
+        return [value for value in values if whole(value)]
+    texts = [whole(value) for value in values]
+    goes_on = [_is_range(*both) for both in pairwise(texts)]
+    between = [False, *(a and b for a, b in pairwise(goes_on)), False]
+    is_listed = [one and bool(_BARE(text)) for one, text in zip(between, texts, strict=True)]
+    found = [[values[0].raw]]
+    for at, value in enumerate(values[1:]):
+        if goes_on[at] and not (is_listed[at] or is_listed[at + 1]):
+            found[-1].append(value.raw)
+        else:
+            found.append([value.raw])
+    joined = (Value("~".join(raws), encoding) for raws in found)
+    return [value for value in joined if whole(value)]
 
 
-def _is_range(first: Value, second: Value) -> bool:
-    low, high = _ENDS_SO.search(whole(first)), _BEGINS_SO.match(whole(second))
-    is_plain = second.encoding.repetition == "~" and not second.encoding.as_parsed
-    return bool(is_plain and low and high and Decimal(low[0]) < Decimal(high[0]))
+def _is_range(before: str, behind: str) -> bool:
+    """Say whether one text ends with a number, and the next begins with a greater one."""
+    low, high = _ENDS_SO(before), _BEGINS_SO(behind)
+    return bool(low and high and Decimal(low[0]) < Decimal(high[0]))
 
 
 def _value(data_type: str, value: Value, unit: Unit, context: Context) -> Typed | None:

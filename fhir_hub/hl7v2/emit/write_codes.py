@@ -18,7 +18,7 @@ from fhir_hub.identity.systems import BASE, namespace
 
 _V2_TABLE = re.compile(re.escape(coding_systems.V2) + r"(\d{4})")
 _TRIPLES = (0, 3, 9)  # where each coding begins in a CWE
-_VERSIONS = (6, 7, 16)  # and where its system's version stands
+_VERSIONS = (6, 7, 12)  # and where its system's version stands
 _TEXT_AT = 8
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ out of place goes where the structure has it at all; a note, and what the struct
 Spec: HL7v2 chapter 2, 2.5.2 and 2.6 (order of segments, unexpected segments)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fhir_hub.hl7v2.parsing.structure import OVERRULED, Group, Part
 
@@ -62,13 +62,6 @@ class Spot:
             spot.segments.setdefault(name, []).append((at, by))
             by = spot.group
             spot = None if by.is_prior else spot.parent
-
-    def remove(self, name: str, at: int) -> None:
-        """Take the segment at a position out of this group and those around it."""
-        spot: Spot | None = self
-        while spot is not None:
-            spot.segments[name] = [one for one in spot.segments.get(name, ()) if one[0] != at]
-            spot = spot.parent
 
     def find(self, name: str) -> int:
         """Return where the first segment of that name is in the innermost group that has one.
@@ -130,29 +123,47 @@ def assign(names: Sequence[str], root: Group) -> list[Spot]:
             current = _next(current, name)
         current.add(name, at)
         placed.append(current)
-    for at in [at for at, name in enumerate(names) if name == "RXE"]:
-        _overrule(placed, at)
+    if "RXE" in names:
+        _set_aside(_overruled(names), placed)
     return placed
 
 
-def _overrule(placed: list[Spot], encoded: int) -> None:
-    """Set aside when, how and of what it was ordered, where the pharmacy's RXE has its own.
+def _overruled(names: Sequence[str]) -> dict[int, int]:
+    """Return what was ordered and the pharmacy's RXE has anew, each with where its ORC is.
 
-    HL7v2 chapter 4A, RXE: twice a day 500 mg may have become four times a day 250 mg.
+    When, how and of what: twice a day 500 mg may have become four times a day 250 mg (HL7v2
+    chapter 4A, RXE).
     """
-    order: Spot | None = placed[encoded]
-    while order is not None and "ORC" not in order.segments:
-        order = order.parent
-    if order is None:
-        return
-    brought = [at for name in _BROUGHT for at, _ in order.segments.get(name, ()) if at > encoded]
-    for name in OVERRULED.holds:
-        held = [at for at, _ in order.segments.get(name, ())]
-        if any(encoded < at < min(brought, default=at + 1) for at in held):
-            for at in held:
-                if at < encoded:
-                    placed[at].remove(name, at)
-                    placed[at] = Spot(OVERRULED, order)
+    found: dict[int, int] = {}
+    order, is_encoded = -1, False
+    ordered: dict[str, list[int]] = {}
+    for at, name in enumerate(names):
+        if name == "ORC":
+            order, is_encoded, ordered = at, False, {}
+        elif name == "RXE":
+            ordered, is_encoded = {} if is_encoded else ordered, True
+        elif name in _BROUGHT:
+            ordered = {}
+        elif name in OVERRULED.holds and is_encoded:
+            found |= dict.fromkeys(ordered.pop(name, ()), order)
+        elif name in OVERRULED.holds and order >= 0:
+            ordered.setdefault(name, []).append(at)
+    return found
+
+
+def _set_aside(overruled: Mapping[int, int], placed: list[Spot]) -> None:
+    """Take segments out of their groups, and put each into one of its own in its order."""
+    around: dict[int, Spot] = {}
+    for at in overruled:
+        spot: Spot | None = placed[at]
+        while spot is not None:
+            around[id(spot)] = spot
+            spot = spot.parent
+    for one in around.values():
+        for name in one.segments.keys() & OVERRULED.holds:
+            one.segments[name] = [held for held in one.segments[name] if held[0] not in overruled]
+    for at, order in overruled.items():
+        placed[at] = Spot(OVERRULED, placed[order])
 
 
 def _comes_first(names: Sequence[str], at: int) -> bool:

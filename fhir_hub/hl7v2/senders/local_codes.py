@@ -62,14 +62,13 @@ class LocalCodes:
     def _add(self, resource: Mapping[str, Any]) -> None:
         for group in resource.get("group", ()):
             source, target = group.get("source", ""), group.get("target", "")
-            if not target:  # a code of no system says nothing
-                continue
             for element in group.get("element", ()):
                 targets = element.get("target", ())
                 kinds = {one.get("equivalence", "") for one in targets}
                 found = tuple(
                     _coding(target, one)
                     for one in targets
+                    if target  # a code of no system says nothing
                     if one.get("equivalence") in _TRUE and one.get("code")
                 )
                 if "code" in element and (found or kinds & _NONE):
