@@ -148,6 +148,24 @@ async def test_other_settings_are_named_that_hold_from_the_next_start_on(hub, fi
     assert told[-1] == ("settings_need_restart", {"names": "drain_s"})
 
 
+@pytest.mark.parametrize(
+    ("asked", "now", "named"),
+    [
+        pytest.param(0, 0, [], id="any port was asked for, and still is"),
+        pytest.param(0, 8081, ["port"], id="then a certain one"),
+        pytest.param(8000, 8081, ["port"], id="another one"),
+    ],
+)
+async def test_a_port_that_the_system_chose_has_not_changed(start, file, told, asked, now, named):
+    given = Given(file, {"port": asked}, {})
+    settings = given.read()
+    async with start(channels=settings.channels) as ways:
+        given = Given(file, {"port": now}, {})
+        watch = Rereading(given, settings.on_port(8000), taking(ways), told.log, print)
+        await watch.look(True)
+    assert [fields["names"] for event, fields in told if event == "settings_need_restart"] == named
+
+
 @pytest.fixture
 def renewable(certificates, tmp_path):
     """The file of a certificate that a test may change, and the settings that name it."""

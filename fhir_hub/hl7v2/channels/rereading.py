@@ -91,6 +91,7 @@ class Rereading:
             name
             for name in Settings.model_fields
             if name != "channels" and getattr(settings, name) != getattr(self._settings, name)
+            if name != "port" or settings.port  # who asks for any (0) has one
         ]
 
     def _stamp(self) -> Stamp:
