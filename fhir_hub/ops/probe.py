@@ -2,7 +2,9 @@
 
 Ready means that a request sent now would be answered: the store can be read and written, and both
 listeners take connections. A hub that is draining is live and not ready, so a balancer sends the
-next client elsewhere.
+next client elsewhere. So is one whose disk is full, though it goes on reading: it could keep no
+message. What is written to find that out may fit into the last room of SQLite's log for hours,
+where no message does; so the room on the disk counts too.
 """
 
 import asyncio
@@ -16,6 +18,8 @@ from fhir_hub.store.journal import Journal
 from fhir_hub.telemetry import Figures, Metrics
 
 _TIMEOUT_S = 5.0
+_ROOM_BYTES = 1 << 20  # below this a disk is full: a large message needs as much
+_FULL = "not writable (the database cannot be written now: the disk is full)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ class Probe:
     async def _store(self) -> str:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await self.store.status()
+                free_bytes = (await self.store.status()).free_bytes
         except Exception as error:  # whatever it is, the answer is that it does not answer
             return f"not reachable ({type(error).__name__})"
+        if free_bytes is not None and free_bytes < _ROOM_BYTES:
+            return _FULL
         return await self.pulse.state()

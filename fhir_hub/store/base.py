@@ -243,11 +243,15 @@ page_of: Callable[[tuple[list[Stored], str, int | None, int]], Page] = partial(t
 
 
 class Status(NamedTuple):
-    """How much is stored: current resources by type, the last sequence, bytes on disk."""
+    """How much is stored: current resources by type, the last sequence, bytes on disk.
+
+    `free_bytes` is what that disk still takes, None where it is not known.
+    """
 
     resources: dict[str, int]
     sequence: int
     size_bytes: int
+    free_bytes: int | None = None
 
 
 class Store(Protocol):

@@ -3,6 +3,7 @@
 Every commit is synced (`FULL`). When the log goes back into the database is `checkpoints.py`'s.
 """
 
+import os
 from pathlib import Path
 
 import apsw
@@ -55,6 +56,19 @@ def open_writer(path: Path) -> apsw.Connection:
 def reason_of(error: Exception) -> str:
     """Return why SQLite could not, in words of people; empty if there are none."""
     return next((told for kind, told in _REASONS if isinstance(error, kind)), "")
+
+
+def free_bytes(file: str) -> int | None:
+    """Return what the disk of a file still takes from this process, None if it does not say.
+
+    Spec: statvfs(3)
+    """
+    try:
+        disk = os.statvfs(file)
+    except (AttributeError, OSError):  # it is not there on every system
+        return None
+    blocks = disk.f_bavail if os.geteuid() else disk.f_bfree  # root may fill what is held back
+    return blocks * disk.f_frsize if disk.f_blocks else None
 
 
 def open_reader(path: Path, cache_kib: int, mapped_mb: int = 0) -> apsw.Connection:

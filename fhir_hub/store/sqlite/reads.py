@@ -11,6 +11,7 @@ from fhir_hub.store.base import Key, Page, Status, Stored, page_of
 from fhir_hub.store.cursor import write_cursor
 from fhir_hub.store.sqlite.budget import Budget
 from fhir_hub.store.sqlite.conditions import Conditions
+from fhir_hub.store.sqlite.connection import free_bytes
 from fhir_hub.store.sqlite.lookups import Lookup, Lookups, lookup_of
 from fhir_hub.store.sqlite.names import Names
 from fhir_hub.store.sqlite.pages import STORED, Prepared, prepare, with_content
@@ -233,7 +234,8 @@ class Reader:
         ).fetchall()
         sequence = self._single("SELECT coalesce(max(sequence), 0) FROM version")
         pages = self._single("PRAGMA page_count")
-        return Status(dict(rows), sequence, pages * self._single("PRAGMA page_size"))
+        size_bytes = pages * self._single("PRAGMA page_size")
+        return Status(dict(rows), sequence, size_bytes, free_bytes(self.connection.filename))
 
     def _search(self, query: Query, *, is_glance: bool = False) -> Page | None:
         """Prepare the search and run it, all in one snapshot: what holds for one holds for both."""
