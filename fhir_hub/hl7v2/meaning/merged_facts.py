@@ -1,4 +1,4 @@
-"""What a merge brought along is known again when it is told under the number in use.
+"""What a merge brought along, or came by the number given up, is known again under the one in use.
 
 What has no number of its own is found by a key that the patient's number is part of. So under the
 survivor's number nothing would be found of what was told under the other one: each allergy, cover
@@ -59,10 +59,11 @@ async def find(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
 
 
 def _merged(patient: Resource) -> tuple[Is, ...]:
-    """Return the tags of what came from the records that a Patient replaces."""
+    """Return the tags of what came from records that a Patient replaces, or by their numbers."""
     links = (one for one in patient.get("link", ()) if one.get("type") == "replaces")
     ids = (str(one["other"].get("reference", "")).rpartition("/")[2] for one in links)
-    return tuple(Is(one, merging.RE_POINTED) for one in ids if one)
+    kinds = (merging.RE_POINTED, merging.ROUTED)
+    return tuple(Is(one, kind) for one in ids if one for kind in kinds)
 
 
 async def _brought(

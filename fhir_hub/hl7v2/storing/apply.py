@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.meaning import (
     conclusions,
     diagnoses,
     documents,
+    entitled,
     merged_facts,
     moves,
     named,
@@ -82,7 +83,7 @@ async def apply(
         await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
     await others.find(unit, things, conversion.teller.event, made, telling.notes)
     orders.settle(things, telling)
-    await answers.require(unit, things, conversion.teller)
+    await _require(unit, things, telling)
     await _find_priors(unit, things, [one for one in patients if id(one) in priors], said, telling)
     await _find_made(unit, things, made, new_id, parameters, telling.teller)
     await orders.take_over(unit, things)
@@ -106,6 +107,12 @@ async def apply(
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, rewriting.addresses, parameters)
     return tuple(dict.fromkeys([thing.key for thing in things]))
+
+
+async def _require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None:
+    """Raise where nobody knows what is answered, or the teller may not take a number (A43)."""
+    entitled.require_move(things, telling)
+    await answers.require(unit, things, telling.teller)
 
 
 async def _find_priors(

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage, VersionConflict
+from fhir_hub.hl7v2.meaning import entitled
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.meaning.unlinks import MERGES
 from fhir_hub.hl7v2.storing.merge import Resource
@@ -52,7 +53,8 @@ async def find(
 
     Where the survivor itself holds the number there is nothing to merge: `prior` becomes it,
     unless the message names a record by its own number that was merged into that one before.
-    Raises `VersionConflict` if the two are two persons, or the prior one was merged elsewhere.
+    Raises `VersionConflict` if the two are two persons, or the prior one was merged elsewhere, or
+    the teller may not say so.
     """
     survivor = by_url[replacement(prior.resource)]
     _unlink(survivor, prior.full_urls)
@@ -86,6 +88,7 @@ async def find(
             expression="Patient.identifier",
         )
     _require_one_person((prior.resource, *alive), survivor)
+    entitled.require_merge(alive, survivor, telling)
     if alive:
         prior.found(alive[0])
         await _begin(prior, survivor, telling)

@@ -87,6 +87,16 @@ async def test_what_was_not_told_since_goes_back_alone(say, held, merged):
     assert await held() == [(kind, "A1", STATES[kind]) for kind in KINDS]
 
 
+async def test_what_was_told_under_the_number_that_is_given_up_is_there_once(say, held):
+    await say("ADT^A28", "0800", survivor())
+    await say("ADT^A28", "0900", prior())
+    await say("ADT^A40", "1000", survivor(), segment("MRG", f1="A1^^^SHTH01^PI"))
+    for at, told in (("1100", prior()), ("1200", survivor()), ("1300", prior())):
+        await say("ADT^A08", at, told, visit(), *FACTS)
+
+    assert await held() == [(kind, "B2", STATES[kind]) for kind in KINDS]
+
+
 async def test_another_fact_than_the_merge_brought_is_one_of_its_own(say, held, merged):
     await say("ADT^A08", "1100", survivor(), segment("AL1", f1="1", f2="DA", f3="B^花粉^L"))
 
