@@ -239,7 +239,7 @@ async def _part(
         for stored in await unit.find(resource_type, _tag(RE_POINTED, prior_id)):
             resource = fhirjson.loads(stored.content)
             if is_of_both and not _told_of(resource).isdisjoint(on):
-                unit.create(_stays(resource, on))
+                unit.create(_stays(fhirjson.loads(stored.content), on))
             resource = _re_pointed(_untagged(resource, on, TOLD_OF), on[-1], prior_id)
             resource = _untagged(resource, [prior_id, *on[:-1]])
             await unit.update(resource, stored.logical_id)

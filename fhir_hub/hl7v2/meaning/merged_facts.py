@@ -41,13 +41,17 @@ async def find(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
     taken = {one.key for one in things if one.stored}
     known: dict[tuple[str, str], list[Resource]] = {}
     for thing in things:
-        kind, is_new = thing.resource_type, not (thing.logical_id or thing.is_anothers)
-        if not is_new or kind not in _KINDS or thing.converted.mode == "create":
+        kind = thing.resource_type
+        if kind not in _KINDS or thing.is_anothers or thing.converted.mode == "create":
             continue
         told = rewriting.of(thing.resource)
         for owner in patients_of(told):
             if owner not in owners:
                 continue
+            if thing.stored:  # by a number of its own
+                if not set(owners[owner]).isdisjoint(_tags(thing.stored)):
+                    _say(thing, owner)
+                break
             if (kind, owner) not in known:
                 known[kind, owner] = await _brought(unit, kind, owner, owners[owner], teller)
             for one in known[kind, owner]:
@@ -64,6 +68,11 @@ def _merged(patient: Resource) -> tuple[Is, ...]:
     ids = (str(one["other"].get("reference", "")).rpartition("/")[2] for one in links)
     kinds = (merging.RE_POINTED, merging.ROUTED)
     return tuple(Is(one, kind) for one in ids if one for kind in kinds)
+
+
+def _tags(resource: Resource) -> set[Is]:
+    tags = resource.get("meta", {}).get("tag", ())
+    return {Is(str(one.get("code")), str(one.get("system"))) for one in tags}
 
 
 async def _brought(

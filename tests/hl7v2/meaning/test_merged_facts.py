@@ -78,7 +78,23 @@ async def test_what_was_told_of_both_is_of_both_when_they_are_parted(say, held, 
 
     await say("ADT^A08", "1300", prior(), visit(), *FACTS)
     await say("ADT^A08", "1300", survivor(), *(one for one in FACTS if one[:3] != "DG1"))
-    assert len(await held()) == 7
+    assert sorted(await held()) == sorted([*own, *((kind, "A1", STATES[kind]) for kind in KINDS)])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_has_a_number_of_its_own_is_of_both_too(say, held, times):
+    cover = segment("IN1", f1="1", f2="310", f3="310", f4="医保", f36="P9")
+    relative = segment("NK1", f1="1", f2="沈^晓明", f3="CHD", f33="N7^^^SHTH01")
+    await say("ADT^A28", "0800", survivor())
+    await say("ADT^A28", "0900", prior(), relative, cover)
+    await say("ADT^A40", "1000", survivor(), segment("MRG", f1="A1^^^SHTH01^PI"))
+    for _ in range(times):
+        await say("ADT^A08", "1100", survivor(), relative, cover)
+    await say("ADT^A37", "1200", survivor(), prior())
+
+    told = ("RelatedPerson", "Coverage")
+    both = [(kind, one, STATES[kind]) for kind in told for one in ("A1", "B2")]
+    assert await held() == both
 
 
 async def test_what_was_not_told_since_goes_back_alone(say, held, merged):
