@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.deliver import kin
+from fhir_hub.hl7v2.deliver import kin, origins
 from fhir_hub.hl7v2.deliver.desk import Desk, may_name
 from fhir_hub.hl7v2.emit.events import (
     answer_event,
@@ -30,7 +30,6 @@ from fhir_hub.hl7v2.emit.events import (
 from fhir_hub.hl7v2.emit.layouts import WITHOUT_DIAGNOSES
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.senders import institution
-from fhir_hub.hl7v2.emit.write_codes import authority_of
 from fhir_hub.hl7v2.meaning.teller import microseconds_of
 from fhir_hub.r4.placeholders import is_placeholder
 from fhir_hub.settings.partners import PartnerSettings
@@ -71,7 +70,7 @@ def candidates(commit: Sequence[Stored], partner: PartnerSettings) -> list[Store
     wanted = [one for one in commit if one.resource_type in kinds]
     if not wanted:
         return []
-    own = _from(commit, partner)
+    own = origins.told_by(commit, partner)
     return [one for one in wanted if f"{one.resource_type}/{one.logical_id}" not in own]
 
 
@@ -103,33 +102,6 @@ async def choice_of(change: Stored, partner: PartnerSettings, desk: Desk) -> Cho
     """Return the message that tells a partner of one change, None if there is none any more."""
     content = await desk.content(change)
     return await _choice(change, content, partner, desk) if content else None
-
-
-def _from(commit: Sequence[Stored], partner: PartnerSettings) -> set[str]:
-    """Return what of a commit came by a message of the partner himself: its Provenance says so."""
-    found: set[str] = set()
-    for change in commit:
-        is_his = bool(partner.facility or partner.application)
-        if change.resource_type != "Provenance" or change.is_deleted or not is_his:
-            continue
-        provenance = fhirjson.loads(change.content)
-        if _is_told_by(provenance, partner):
-            targets = provenance.get("target", ())
-            found |= {one.get("reference", "").partition("/_history/")[0] for one in targets}
-    return found
-
-
-def _is_told_by(provenance: Json, partner: PartnerSettings) -> bool:
-    return any(_is_his(agent.get("who", {}), partner) for agent in provenance.get("agent", ()))
-
-
-def _is_his(who: Json, partner: PartnerSettings) -> bool:
-    number = who.get("identifier", {})
-    authority, kind = authority_of(number.get("system", ""))
-    if kind != "application" or partner.application not in ("", number.get("value")):
-        return False
-    is_any = bool(partner.application) and (partner.is_hub or not partner.facility)
-    return is_any or authority == partner.facility
 
 
 async def _is_told_otherwise(
@@ -277,7 +249,7 @@ async def _asking(task: Json, partner: PartnerSettings, desk: Desk) -> str:
     order = (task.get("focus") or {}).get("reference", "")
     criteria = f"target=Task/{task['id']}" + (f"&target={order}" if order.count("/") == 1 else "")
     told = [fhirjson.loads(one.content) for one in await desk.find("Provenance", criteria, _MOST)]
-    his = [one for one in told if _is_told_by(one, partner)]
+    his = [one for one in told if origins.is_told_by(one, partner)]
     last: Json = max(his, key=_told_at, default={})
     whats = (entity.get("what", {}) for entity in last.get("entity", ()))
     return next((str(what.get("identifier", {}).get("value", "")) for what in whats), "")
@@ -344,6 +316,8 @@ async def _diagnosis(
     choice = await _visit(found, visit, visit, desk)
     if choice is None or choice.event in WITHOUT_DIAGNOSES:
         return None
+    if change.is_deleted:  # when it was written before says nothing of that
+        choice.resources.add(f"Condition/{change.logical_id}", content | {"meta": {}})
     return choice._replace(before=None, change=change)
 
 

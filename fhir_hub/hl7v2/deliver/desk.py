@@ -126,7 +126,7 @@ def ended(resource_type: str) -> Json:
     """Return what a resource says that was deleted: it is not in use, or was never so."""
     if resource_type in ("Patient", "RelatedPerson"):
         return {"active": False}
-    if resource_type == "AllergyIntolerance":
+    if resource_type in ("AllergyIntolerance", "Condition"):
         return {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}
     return {"status": "entered-in-error"}
 

@@ -61,12 +61,13 @@ async def visit_of(
     """Return the visit whose message tells of a diagnosis that changed alone.
 
     None if it says nothing new, or if one of `others`, his candidates of its commit, tells of it.
+    That it was deleted none of them says.
     """
     address = _visit_of(content)
     kind, _, logical_id = address.partition("/")
-    if change.is_deleted or kind != "Encounter" or not await _is_changed(change, content, desk):
+    if kind != "Encounter" or not await _is_changed(change, content, desk):
         return None
-    for one in others:
+    for one in () if change.is_deleted else others:
         if f"{one.resource_type}/{one.logical_id}" == address:
             return None
         if one.resource_type == "Condition" and one.sequence < change.sequence:

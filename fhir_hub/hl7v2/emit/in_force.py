@@ -1,31 +1,36 @@
-"""Which of a person's allergies, covers and relatives are told: those that are so.
+"""Which of a person's allergies, covers, relatives and diagnoses are told: those that are so.
 
-NK1, AL1 and IN1 cannot say that something is over. They are lists of what there is, so what has
-ended, was refuted or entered in error is not in them, and a fact that two records tell stands in
-them once. Where all that there was is over, one segment of `""` says that there are none: a list
-that is not there would say nothing. Who is told of each change is told so once: later on it would
-take away what he knows himself.
+NK1, AL1 and IN1 cannot say that something is over; DG1 can since 2.5. They are lists of what
+there is, so what has ended, was refuted or entered in error is not in them, and a fact that two
+records tell stands in them once. Where all that there was is over, one segment of `""` says that
+there are none: a list that is not there would say nothing. Who is told of each change is told so
+once: later on it would take away what he knows himself.
 
 Spec: HL7v2 chapter 2, 2.10.4 (snapshot mode); chapter 3, AL1; chapter 6, IN1
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fhir_hub.clock import instant
 from fhir_hub.hl7v2.emit.outbound import Outbound
+from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.hl7v2.emit.shapes import NOTHING
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.written import Written
 from fhir_hub.hl7v2.meaning.teller import microseconds_of
 from fhir_hub.hl7v2.parsing.structure import fields
 from fhir_hub.hl7v2.storing.alike import newest_of_each
+from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 _OVER = {
     "verificationStatus": ("entered-in-error", "refuted"),
     "clinicalStatus": ("inactive", "resolved"),
 }
+_ACTION = 21  # DG1, since 2.5; beside it, DG1-20, is the number
+_NOTHING: Mapping[str, Written] = MappingProxyType({})
 _NO_COVER = ("cancelled", "entered-in-error", "draft")
 
 
@@ -78,10 +83,54 @@ def _says(code: Json) -> bool:
     )
 
 
-def is_wrong(diagnosis: Json) -> bool:
+def diagnosed(found: list[Json], out: Outbound) -> Iterator[Spot]:
+    """Return the segments of a visit's diagnoses: those that are so, and which are so no more.
+
+    What was an error is deleted (DG1-21), where the version has that; what else left the list is
+    not in it. Where the list is empty now one segment says so.
+    """
+    told = [one for one in found if not _is_wrong(one)]
+    gone = [one for one in found if _is_wrong(one) and _was_told(one, out)]
+    for one in told:
+        yield diagnosis(one, out)
+    if len(fields("DG1", out.version)) >= _ACTION and any(map(_is_error, gone)):
+        for one in gone:
+            yield diagnosis(one, out, {f"DG1-{_ACTION}": ["D"]})
+    elif gone and not told:
+        yield none_of("DG1", "", out)
+
+
+def diagnosis(one: Json, out: Outbound, fixed: Mapping[str, Written] = _NOTHING) -> Spot:
+    """Return DG1 of a Condition; by its number, or its id in the hub, it is known again."""
+    if len(fields("DG1", out.version)) >= _ACTION:
+        one = _numbered(one)
+    tells = tuple(_OVER) if fixed else ()
+    return Spot("DG1", "", {"Condition": one}, fixed, tells=tells)
+
+
+def _numbered(one: Json) -> Json:
+    """Return a Condition with its id in the hub where it has no number."""
+    if any(number.get("value") for number in numbers(one)) or "id" not in one:
+        return one
+    own = {"system": systems.authority_system("FHIRHUB"), "value": one["id"]}
+    return one | {"identifier": [own]}
+
+
+def _was_told(one: Json, out: Outbound) -> bool:
+    """Say whether what is told now ended a record that the receiver may know."""
+    meta = one.get("meta", {})
+    at = microseconds_of(str(meta.get("lastUpdated", "")))
+    is_news = not at or at >= microseconds_of(instant(out.moment))
+    return is_news and meta.get("versionId") != "1"
+
+
+def _is_error(one: Json) -> bool:
+    return not _codes(one, "verificationStatus").isdisjoint(_OVER["verificationStatus"])
+
+
+def _is_wrong(diagnosis: Json) -> bool:
     """Say whether a Condition was refuted, entered in error, or listed no more by who told it."""
-    is_refuted = _codes(diagnosis, "verificationStatus") & set(_OVER["verificationStatus"])
-    return bool(is_refuted) or "inactive" in _codes(diagnosis, "clinicalStatus")
+    return _is_error(diagnosis) or "inactive" in _codes(diagnosis, "clinicalStatus")
 
 
 def _is_over(one: Json) -> bool:

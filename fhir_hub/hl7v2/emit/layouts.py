@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.emit.findings import heading, result
-from fhir_hub.hl7v2.emit.in_force import in_force, is_wrong, listed, none_of
+from fhir_hub.hl7v2.emit.in_force import diagnosed, diagnosis, in_force, listed, none_of
 from fhir_hub.hl7v2.emit.observations import with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.persons import NO_NAME, others, own_number, person, subject, visit, who
@@ -52,8 +52,11 @@ def registration(
     if event not in WITHOUT_KIN:
         allergies = resources.referring("AllergyIntolerance", "patient", patient)
         yield from listed(allergies, "AL1", "", out)
-    for one in _diagnoses(resources, patient, encounter):
-        yield Spot("DG1", "", {"Condition": one})
+    if encounter is None:
+        for one in resources.referring("Condition", "subject", patient):
+            yield diagnosis(one, out)
+    else:
+        yield from diagnosed(_diagnoses(resources, patient, encounter), out)
     for one in resources.referring("Procedure", "subject", patient):
         yield Spot("PR1", "PROCEDURE", {"Procedure": one})
     if event in WITHOUT_KIN:
@@ -64,15 +67,13 @@ def registration(
         yield Spot("ZQY", "", {"CareTeam": one})
 
 
-def _diagnoses(resources: Resources, patient: Json, encounter: Json | None) -> list[Json]:
-    """Return a person's diagnoses; with a visit its own: a reader takes DG1 for the visit's."""
+def _diagnoses(resources: Resources, patient: Json, encounter: Json) -> list[Json]:
+    """Return a person's diagnoses of a visit: a reader takes DG1 for the visit's."""
     found = resources.referring("Condition", "subject", patient)
-    if encounter is None:
-        return found
     named = [one.get("condition") for one in encounter.get("diagnosis", ())]
     own = {id(one) for one in resources.resolved(named)}
     own |= {id(one) for one in resources.referring("Condition", "encounter", encounter)}
-    return [one for one in found if id(one) in own and not is_wrong(one)]
+    return [one for one in found if id(one) in own]
 
 
 def merge(survivor: Json, merged: Sequence[Json]) -> Iterator[Spot]:
@@ -157,7 +158,7 @@ def referral(
         yield Spot("IN1", "INSURANCE", {"Coverage": one})
     for one in resources.resolved(request.get("reasonReference")):
         if _is(one, "Condition"):
-            yield Spot("DG1", "", {"Condition": one})
+            yield diagnosis(one, out)
     brought = resources.resolved(request.get("supportingInfo"))
     for one in brought:
         if _is(one, "AllergyIntolerance"):

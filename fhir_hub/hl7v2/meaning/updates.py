@@ -84,4 +84,5 @@ def _is_open(name: str, segments: list[Segment]) -> bool:
     number = _CODED.get(name)
     if name == "IAM":  # its code is required
         return False
-    return not number or all(one.value(number) in ("", "S") for one in segments)
+    told = (one for one in segments if not says_none(one))
+    return not number or all(one.value(number) in ("", "S") for one in told)

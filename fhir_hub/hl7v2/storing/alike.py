@@ -68,9 +68,9 @@ def _says(resource: Mapping[str, Any]) -> Iterator[set[str]]:
         yield _words([resource.get("code", {})], "display")
     elif kind == "Condition":
         yield _codes(resource)
-        # its id in a hub denies nothing: who told the other one may not have been told that
-        held = (one for one in numbers(dict(resource)) if one.get("system") != _OWN)
-        yield {one.get("value", "") for one in held} - {""}
+        held = numbers(dict(resource))  # an id in a hub and a sender's number may be of one
+        yield {one.get("value", "") for one in held if one.get("system") == _OWN} - {""}
+        yield {one.get("value", "") for one in held if one.get("system") != _OWN} - {""}
     elif kind == "RelatedPerson":
         yield _words(resource.get("relationship", ()), "code", "display")
     elif kind == "Coverage":

@@ -6,6 +6,8 @@ from hl7v2.deliver.test_deliver_events import BOOKED, CENTRE, HOSPITAL, PATIENT,
 from hl7v2.deliver.test_deliver_events import REQUEST as REFERRAL
 from hl7v2.deliver.test_turns import RESULT, SUBJECT, VISIT, WITH_VISITS, write
 
+from fhir_hub.hl7v2.emit.validity import faults
+
 SID = "https://fhir-hub.example/sid"
 PAYOR = {
     "resourceType": "Organization",
@@ -157,3 +159,53 @@ async def test_a_diagnosis_that_changes_alone_is_told_with_its_visit_once(
     assert peer.events[1:] == [*filter(None, [event]), "SIU^S12"]
     if event:
         assert sorted(one.split("|")[4] for one in lines(told[1], "DG1")) == ["2型糖尿病", "高血压"]
+
+
+STATES = "http://terminology.hl7.org/CodeSystem"
+WRONG = {"verificationStatus": {"coding": [REFUTED]}}
+UNLISTED = {
+    "clinicalStatus": {"coding": [{"system": f"{STATES}/condition-clinical", "code": "inactive"}]}
+}
+OTHER = FOUND | {"id": "other", "code": {"text": "高血压"}}
+NONE = '""'
+
+
+@pytest.mark.parametrize(
+    ("version", "written", "change", "expected"),
+    [
+        ("2.5.1", [FOUND, OTHER], WRONG, [("高血压", ""), ("2型糖尿病", "D")]),
+        ("2.5.1", [FOUND, OTHER], {}, [("高血压", ""), ("2型糖尿病", "D")]),
+        ("2.5.1", [FOUND, OTHER], UNLISTED, [("高血压", "")]),
+        ("2.5.1", [FOUND], WRONG, [("2型糖尿病", "D")]),
+        ("2.5.1", [FOUND], {}, [("2型糖尿病", "D")]),
+        ("2.5.1", [FOUND], UNLISTED, [(NONE, NONE)]),
+        ("2.4", [FOUND, OTHER], WRONG, [("高血压", "")]),
+        ("2.4", [FOUND], WRONG, [(NONE, "")]),
+        ("2.4", [FOUND], {}, [(NONE, "")]),
+    ],
+)
+async def test_that_a_diagnosis_is_so_no_more_is_told_once(
+    client, delivering, peer, clock, version, written, change, expected
+):
+    wanted = {"Encounter": ""}
+    async with delivering(his=partner(peer, sends=wanted, version=version)):
+        await write(client, PATIENT, VISIT, *written)
+        await peer.messages(1)
+        clock.tick()
+        if change:
+            await write(client, FOUND | change)
+        else:
+            assert (await client.delete("Condition/found")).status_code in (200, 204)
+        await peer.messages(2)
+        clock.tick()
+        await write(client, VISIT | {"priority": {"text": "急"}})
+        _, told, later = await peer.messages(3)
+
+    assert peer.events == ["ADT^A04", "ADT^A08", "ADT^A08"]
+    said = [(one + "|" * 20).split("|") for one in lines(told, "DG1")]
+    assert [(one[4], one[21]) for one in said] == expected
+    assert {one[20] for one in said if one[21] == "D"} <= {"found^FHIRHUB"}
+    assert faults(told) == []
+    assert [one.split("|")[4] for one in lines(later, "DG1")] == [
+        one["code"]["text"] for one in written if one is not FOUND
+    ]

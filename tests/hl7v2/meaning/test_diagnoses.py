@@ -196,3 +196,11 @@ async def test_a_diagnosis_that_is_told_again_does_not_say_that_it_is_not_over(s
     found = await only("Condition")
     assert found["clinicalStatus"] == state
     assert (found["abatementString"], found["onsetDateTime"]) == ("出院前", "2025-03-01")
+
+
+async def test_that_a_visit_has_no_diagnoses_any_more_ends_those_it_had(say, only):
+    await say("ADT^A08", "1000", person(), visit(), diagnosed())
+    await say("ADT^A08", "1100", person(), visit(), "DG1|1" + '|""' * 20)
+
+    assert (await only("Condition"))["clinicalStatus"]["coding"][0]["code"] == "inactive"
+    assert "diagnosis" not in await only("Encounter")
