@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.hl7v2.senders.reloading import Reloading
+from fhir_hub.ops.codes import add_codes
 from fhir_hub.ops.journal import add_journal
 from fhir_hub.ops.probe import Probe
 from fhir_hub.ops.pulse import Pulse
@@ -266,5 +267,6 @@ class Hub:
             self.figures,
         )
         pages = ops_app(probe, self.trials, self.codes, version=__version__, prefix=PREFIX)
+        add_codes(pages, self.codes, self.backend.journal, self.receiver.reading)
         add_journal(pages, self.desk(), settings.zone)
         return Front(fhir, pages, settings.request_timeout_s, observe)

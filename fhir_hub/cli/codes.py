@@ -72,7 +72,8 @@ def messages(
         every = await hub.codes.tasks(with_mapped=True)
         his = [one for one in every if one.sender == sender]
         found = [one for one in his if one.code == code]
-        numbers = {n for one in found for n in await affected(hub.backend.journal, one)}
+        kept, read = hub.backend.journal, hub.receiver.reading.message
+        numbers = {n for one in found for n in await affected(kept, read, one)}
         if his:
             return sorted(numbers) or did_you_mean(code, {one.code for one in his})
         return _nearest(sender, {one.sender for one in every})

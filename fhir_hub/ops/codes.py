@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 
 from fhir_hub.errors import InvalidParameter, NotFound
 from fhir_hub.hl7v2.journal.asked import read_number, require_known
+from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.senders.affected import affected
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.ops.answers import answered, read_flag
@@ -17,7 +18,7 @@ from fhir_hub.store.journal import Journal
 _MOST = 10_000
 
 
-def add_codes(app: FastAPI, codes: CodesSeen, journal: Journal) -> None:
+def add_codes(app: FastAPI, codes: CodesSeen, journal: Journal, reading: Reading) -> None:
     """Add the list of mapping tasks to the operator's application."""
 
     @app.get("/ops/codes", summary="Local codes without a standard one, the most frequent first")
@@ -47,7 +48,9 @@ def add_codes(app: FastAPI, codes: CodesSeen, journal: Journal) -> None:
             ]
             if not found:
                 raise NotFound("this code never came from this sender")
-            numbers = {number for one in found for number in await affected(journal, one)}
+            numbers = {
+                number for one in found for number in await affected(journal, reading.message, one)
+            }
             return {"numbers": sorted(numbers)}
 
         return await answered(work)

@@ -10,7 +10,6 @@ from fhir_hub.errors import FhirError, MethodNotAllowed, NotFound, outcome
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.ops import openapi, pages
-from fhir_hub.ops.codes import add_codes
 from fhir_hub.ops.convert import add_convert
 from fhir_hub.ops.maps import add_maps
 from fhir_hub.ops.messages import add_messages
@@ -49,7 +48,6 @@ def ops_app(
 
     app.add_exception_handler(HTTPException, _refuse)
     add_convert(app, trials, probe.journal)
-    add_codes(app, codes, probe.journal)
     add_maps(app, trials.mappings, codes.version)
     add_messages(app, probe.intake)
     own = app.openapi

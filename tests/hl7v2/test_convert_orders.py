@@ -195,3 +195,18 @@ def test_the_time_of_what_is_done_to_an_order_is_when_it_was_written_of_a_new_on
     orc = f"ORC|{control}|P1|F1||||||20250314"
     made = converted(lines(MSH.format("ORM^O01"), PID, orc, "OBR|1|P1|F1|X^Y"))
     assert only(made, "ServiceRequest").get("authoredOn") == written
+
+
+@pytest.mark.parametrize(
+    ("event", "before"),
+    [
+        ("ORM^O01", "PV1|1|I"),
+        ("PPR^PC1^PPR_PC1", "PRB|AD|20250315|K^k|PR1"),
+        ("REF^I12^REF_I12", "RF1|||||R1"),
+    ],
+)
+def test_a_fillers_number_that_is_in_the_keys_of_results_alone_is_kept(event, before):
+    order = ["ORC|NW|P1|F1", "OBR|1|P1|F2|X^Y", "OBX|1|NM|K^k||5|mg|||||F"]
+    made = converted(lines(MSH.format(event), PID, before, *order))
+    extensions = only(made, "Provenance")["extension"]
+    assert "OBR|||F2" in [one.get("valueString") for one in extensions]

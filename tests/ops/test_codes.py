@@ -224,3 +224,19 @@ async def test_of_two_maps_of_one_code_the_one_that_was_written_last_counts(star
 
     assert [one["code"]["coding"][1]["code"] for one in (*first, *both)] == ["2947-0"] * 3
     assert after.maps == before.maps
+
+
+@pytest.mark.parametrize("codec", ["big5", "utf-8"])
+async def test_a_code_in_chinese_is_found_in_what_a_sender_writes_as_his_file_says(
+    start, tmp_path, codec
+):
+    (tmp_path / "senders").mkdir()
+    said = 'source = "here"\nversion = "1"\nmatch = { "MSH-4" = "TEST01" }\n[settings]\n'
+    (tmp_path / "senders" / "test01.toml").write_text(f'{said}charset = "{codec}"\n')
+    async with start(mappings_folder=tmp_path) as hub:
+        raw = oru(1, "鈉值").decode().replace("钠", "鈉").replace("沈^桂芳", "沈^桂")
+        await hub.send(raw.encode(codec))
+        async with hub.client() as client:
+            asked = {"sender": "XIS@TEST01", "code": "鈉值"}
+            answer = await client.get("/ops/codes/messages", params=asked)
+    assert answer.json() == {"numbers": [1]}

@@ -155,6 +155,8 @@ FURTHER = frozenset(
     | {"document_of_values", "joined_texts", "observation_category", "participation"}
     | {"visit_participant"}
 )
+# These make keys, which tell nobody what stands in the fields of other segments that they read.
+KEYS = frozenset({"natural_key", "observation_key", "relative_key", "unplaced_key"})
 
 # What these make of a new resource follows from the texts of the fields that they read, which are
 # codes, and from these elements of it.

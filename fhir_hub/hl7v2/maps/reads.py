@@ -11,6 +11,7 @@ Spec: DESIGN 5 (nothing lost from a message)
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fhir_hub.hl7v2.calls.table import KEYS
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.maps.plans import runs
 from fhir_hub.hl7v2.parsing.er7 import Segment
@@ -80,6 +81,8 @@ def reads_of(
         for one in (*entry.rows, *entry.late, *entry.last):
             for path in one.row.sources:
                 is_of_another = path.segment != entry.segment
+                if is_of_another and one.row.call in KEYS:
+                    continue
                 if one.test is None and is_of_another:
                     others[path.segment] = others.get(path.segment, 0) | 1 << path.field
                 if one.test is not None or is_of_another:

@@ -6,22 +6,25 @@ has the messages of that time and sender, and the field tells.
 Spec: docs/senders.md
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fhir_hub.clock import microseconds
-from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2.parsing import er7
+from fhir_hub.hl7v2.parsing.er7 import Message
 from fhir_hub.hl7v2.parsing.path import Path, parse_path
-from fhir_hub.hl7v2.wire import charset
 from fhir_hub.store.journal import Entered, Journal, Selection
 from fhir_hub.store.terminology.codes_seen import Seen
 
 _PAGE = 200
 
 
-async def affected(journal: Journal, seen: Seen) -> list[int]:
-    """Return the numbers of the messages that a code of a sender stands in, oldest first."""
+async def affected(
+    journal: Journal, read: Callable[[Entered], Message | None], seen: Seen
+) -> list[int]:
+    """Return the numbers of the messages that a code of a sender stands in, oldest first.
+
+    `read` reads a message as its channel and its sender's file have it.
+    """
     application, _, facility = seen.sender.partition("@")
     since, until = (microseconds(datetime.fromisoformat(text)) for text in (seen.first, seen.last))
     selection = Selection(sender=facility or application, since=since, until=until + 1_000_000)
@@ -32,22 +35,17 @@ async def affected(journal: Journal, seen: Seen) -> list[int]:
         page = await journal.select(
             selection, count=_PAGE, beyond=beyond, is_oldest_first=True, with_raw=True
         )
-        numbers += [one.number for one in page if _holds(one, seen, application, paths)]
+        numbers += [one.number for one in page if _holds(read(one), seen, application, paths)]
         if len(page) < _PAGE:
             return numbers
         beyond = page[-1].number
 
 
-def _holds(entered: Entered, seen: Seen, application: str, paths: Sequence[Path]) -> bool:
-    try:
-        decoded = charset.decode(entered.message.raw)
-        message = er7.parse(decoded.text, decoded.charset)
-    except FhirError:
-        return False
-    if message.header.value(3) != application:
+def _holds(message: Message | None, seen: Seen, application: str, paths: Sequence[Path]) -> bool:
+    if message is None or message.header.value(3) != application:
         return False
     if not paths:
-        return seen.code in decoded.text
+        return any(seen.code in segment.text for segment in message.segments)
     return any(
         seen.code in [value.text(number) for number in range(1, len(value.components) + 1)]
         for path in paths
