@@ -29,16 +29,21 @@ async def create(repository, resource):
     return await repository.commit(work)
 
 
-async def test_an_identifier_that_two_resources_hold_is_an_error(take, repository):
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"resourceType": "Practitioner"},
+        {"resourceType": "Communication", "status": "completed"},
+    ],
+    ids=lambda resource: resource["resourceType"],
+)
+async def test_an_identifier_that_two_resources_hold_is_an_error(take, repository, resource):
+    numbered = {**resource, "identifier": [identifier("D1")]}
     for _ in range(2):
-        await create(repository, {"resourceType": "Practitioner", "identifier": [identifier("D1")]})
+        await create(repository, numbered)
 
     with pytest.raises(PreconditionFailed, match="held by 2"):
-        await take(
-            converted(
-                {"resourceType": "Practitioner", "identifier": [identifier("D1")]}, (LOCAL, "D1")
-            )
-        )
+        await take(converted(numbered, (LOCAL, "D1")))
 
 
 async def test_provenance_names_what_the_message_wrote_once(take, all_of):

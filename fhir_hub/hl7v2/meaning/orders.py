@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.conversion.matches import code_of, is_told_in_parts, pairs_of_type
-from fhir_hub.hl7v2.meaning.teller import Teller, is_overtaken, stamps_of, told_at
+from fhir_hub.hl7v2.meaning.teller import ANSWERED, Teller, is_overtaken, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.storing.merge import UNKNOWN, Resource
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
@@ -35,7 +35,6 @@ _ANSWERS_OF_DRUGS = ("ORP", "RRE")
 _OPEN = ("draft", "active", "on-hold", "unknown")
 _ENDED = ("completed", "revoked")
 _OVER = ("stopped", "cancelled", *_ENDED)
-_ANSWERED = ("final", "corrected", "amended", "appended")  # reports
 Holders = Mapping[Number, Mapping[str, Resource]]
 
 
@@ -213,7 +212,7 @@ def _status_of(report: Thing, teller: Teller) -> str:
 
 def _ended_by(statuses: Sequence[str]) -> str:
     answered = [status for status in statuses if status != "cancelled"]
-    if not statuses or not all(status in _ANSWERED for status in answered):
+    if not statuses or not all(status in ANSWERED for status in answered):
         return ""
     return "completed" if answered else "revoked"
 

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 _SHORT = 500  # what is longer is not kept, so that what is kept is small
 _MINUTE = 60_000_000  # microseconds
 _UNDER_WAY = ("registered", "partial", "preliminary")
-_ANSWERED = ("final", "corrected", "amended", "appended")
+ANSWERED = ("final", "corrected", "amended", "appended")  # reports and results
 TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
 
 
@@ -171,7 +171,7 @@ def has_another_told_since(resource: Mapping[str, Any], teller: Teller) -> bool:
 
 def is_overtaken(stored: Mapping[str, Any], told: Mapping[str, Any], teller: Teller) -> bool:
     """Say whether what a message tells as preliminary was made final by another since."""
-    is_under_way = told.get("status") in _UNDER_WAY and stored.get("status") in _ANSWERED
+    is_under_way = told.get("status") in _UNDER_WAY and stored.get("status") in ANSWERED
     return is_under_way and has_another_told_since(stored, teller)
 
 

@@ -187,9 +187,8 @@ class Telling:
     def _would_open(self, stored: Resource, converted: Converted) -> bool:
         """Say whether an order that is over, or held, would go on by what is older than that."""
         is_open = converted.resource.get("status") == "active"
-        if not is_open or stored["resourceType"] not in REQUESTS or stored["status"] not in _OVER:
-            return False
-        return has_another_told_since(stored, self.teller)
+        is_over = stored["resourceType"] in REQUESTS and stored.get("status") in _OVER
+        return is_open and is_over and has_another_told_since(stored, self.teller)
 
     def _laid_late(self, stored: Resource, converted: Converted, known: Known) -> Resource | None:
         """Return what is stored with what an older message says of it, in its place."""

@@ -15,6 +15,7 @@ from fhir_hub import fhirjson
 from fhir_hub.errors import PreconditionFailed
 from fhir_hub.hl7v2.conversion.matches import code_of
 from fhir_hub.hl7v2.making.drafts import keys_of
+from fhir_hub.hl7v2.making.rules import REQUESTS
 from fhir_hub.hl7v2.meaning import moves, numbers_moved, orders
 from fhir_hub.hl7v2.meaning.telling import Note
 from fhir_hub.hl7v2.meaning.whose import Holders, Whose
@@ -188,7 +189,7 @@ def _choose(
             if keys_of(thing.resource):
                 continue
             found = [one for one in found if one.get("status") != "entered-in-error"] or found
-        if len(found) > 1:
+        if len(found) > 1 and thing.resource_type in REQUESTS:
             found = orders.meant(thing, found)
         if len(found) > 1:
             if asked := code_of(thing.resource):
