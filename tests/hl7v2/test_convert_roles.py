@@ -86,15 +86,23 @@ def test_by_the_tables_what_prt_calls_a_part_is_of_table_0912(role, of):
     assert [f"{one['system'].rpartition('/')[2]} {one['code']}" for one in said] == [of]
 
 
-def test_what_rol_calls_a_part_in_a_visit_is_of_table_0443():
-    roles = (f"ROL|{one}|AD|{one}|D{one}^王^二" for one in ("PP", "AT", "TN"))
+@pytest.mark.parametrize(
+    ("roles", "kinds"),
+    [
+        (
+            [f"ROL|{one}|AD|{one}|D{one}^王^二" for one in ("PP", "AT", "TN")],
+            ["v2-0443 PP", "v3-ParticipationType ATND", "v2-0443 TN"],
+        ),
+        (
+            [f"PRT|{one}|AD||{one}|D{one}^王^二" for one in ("OP", "AT", "RCT", "Z9")],
+            ["v2-0912 OP", "v3-ParticipationType ATND", "v2-0912 RCT", "local Z9"],
+        ),
+    ],
+)
+def test_what_a_part_in_a_visit_is_called_is_of_the_table_of_its_segment(roles, kinds):
     visit = only(made("ADT^A01^ADT_A01", PV1, *roles), "Encounter")
     said = [one["type"][0]["coding"][0] for one in visit["participant"]]
-    assert [(one["system"].rpartition("/")[2], one["code"]) for one in said] == [
-        ("v2-0443", "PP"),
-        ("v3-ParticipationType", "ATND"),
-        ("v2-0443", "TN"),
-    ]
+    assert [f"{one['system'].rpartition('/')[2]} {one['code']}" for one in said] == kinds
 
 
 def test_participants_of_an_order_order_it_and_interpret_its_results():

@@ -10,6 +10,7 @@ from typing import Any
 
 from fhir_hub.hl7v2.calls.providers import kind_of_number
 from fhir_hub.hl7v2.datatypes import codes, contacts, identifiers, places, times
+from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.making.drafts import Draft, Place
@@ -20,6 +21,7 @@ from fhir_hub.identity import systems
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _ROLES = "ProviderRole"
+_OF_VISITS = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _PARTICIPATIONS = "Participation"  # of PRT; ROL has its own table, and a role's code stays its own
 _PREFERRED = {
     "url": "http://hl7.org/fhir/StructureDefinition/iso21090-preferred",
@@ -137,10 +139,19 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
         return None
     _, role, _, _, _, _, begin, end, *_ = paths
     period = _period(place, begin, end)
-    value, context = place.value(role), place.run.context
-    table = context.table(_ROLES)
-    kind = codes.table_codeable_concept(value, context, table) if value else None
+    value = place.value(role)
+    kind = _in_visit(value, role, place.run.context) if value else None
     return compact({"type": [kind] if kind else [], "period": period, "individual": individual})
+
+
+def _in_visit(value: Value, role: Path, context: Context) -> Json | None:
+    """Return what somebody is in a visit: by R4's own code, else by the table of the segment."""
+    kind = codes.table_codeable_concept(value, context, context.table(_ROLES))
+    told = (kind or {}).get("coding", ())
+    table = context.table(_PARTICIPATIONS)
+    if role.segment != "PRT" or not table.knows(part(value)) or told[0].get("system") == _OF_VISITS:
+        return kind
+    return codes.table_codeable_concept(value, context, table)
 
 
 def participating_device(place: Place, draft: Draft, paths: Paths) -> Json | None:
