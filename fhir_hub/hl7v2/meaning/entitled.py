@@ -1,27 +1,28 @@
-"""Whose word is enough to merge a record into another one, or to take a number off it.
+"""Whose word is enough to merge a record into another one, or to take something off it.
 
 Who told the record himself may, and a facility that the settings trust: an EMPI of the region.
 Another one merges those alone whom name or birth date does not deny to be one person, and takes no
-number that he did not issue: people decide there.
+number that he did not issue, nor a visit that he did not tell: people decide there.
 
-Spec: docs/hl7v2-meaning.md; HL7v2 chapter 3, A40 and A43
+Spec: docs/hl7v2-meaning.md; HL7v2 chapter 3, A40, A43 to A45
 """
 
 from collections.abc import Iterable, Sequence
 
 from fhir_hub.errors import VersionConflict
-from fhir_hub.hl7v2.meaning.numbers_moved import is_losing, moving
-from fhir_hub.hl7v2.meaning.teller import is_told_by_another
+from fhir_hub.hl7v2.meaning.numbers_moved import is_left, moving
+from fhir_hub.hl7v2.meaning.teller import is_told_by_another, stamps_of
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing.merge import Resource
-from fhir_hub.hl7v2.storing.things import Thing
+from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.identity import doubles
 
-_MERGES = (
+_NOT_ONE = (
     "one of the two is another institution's: neither name nor birth date agree"
     " / 其中一份档案属于其他机构：姓名与出生日期均不符"
 )
-_MOVES = "the number and its record are another institution's / 该号码及其所属档案均属于其他机构"
+_MOVES = ("A43", "A44", "A45")
+_MOVED = "it is of another institution's record / 该号码或就诊属于其他机构的档案"
 
 
 def require_merge(priors: Iterable[Resource], survivor: Thing, telling: Telling) -> None:
@@ -34,18 +35,30 @@ def require_merge(priors: Iterable[Resource], survivor: Thing, telling: Telling)
         is_anothers = _is_anothers(known, telling) or _is_anothers(prior, telling)
         both = (known, survivor.resource)
         if is_anothers and any(doubles.has_anothers_number(one, prior) for one in both):
-            raise VersionConflict(_MERGES, expression="Patient.identifier")
+            raise VersionConflict(_NOT_ONE, expression="Patient.identifier")
 
 
 def require_move(things: Sequence[Thing], telling: Telling) -> None:
-    """Raise `VersionConflict` where the teller may not take a number off a stored record (A43)."""
-    own = telling.teller.system.removesuffix("application")
+    """Raise `VersionConflict` where the teller may not take something off a stored record.
+
+    That is a number (A43), or a visit or an account of it (A44, A45).
+    """
+    teller = telling.teller
+    if teller.event not in _MOVES:  # as nearly always
+        return
+    own = teller.system.removesuffix("application")
+    left = {one.address: one.stored for one in things if is_left(one)}
     for thing in things:
-        if thing.resource_type != "Patient" or not is_losing(thing) or thing.stored is None:
-            continue
-        are_own = all(number.system.startswith(own) for number in moving([thing]))
-        if not are_own and _is_anothers(thing.stored, telling):
-            raise VersionConflict(_MOVES, expression="Patient.identifier")
+        record = thing.stored or {}
+        if thing.resource_type == "Patient":
+            is_moved = any(not one.system.startswith(own) for one in moving([thing]))
+        else:
+            owners = [one for address in patients_of(record) if (one := left.get(address))]
+            is_moved = bool(owners)
+            if owners and not stamps_of(record):  # an account, which messages only name
+                record = owners[0]
+        if is_moved and _is_anothers(record, telling):
+            raise VersionConflict(_MOVED, expression=f"{thing.resource_type}.identifier")
 
 
 def _is_anothers(record: Resource, telling: Telling) -> bool:

@@ -1,6 +1,6 @@
-"""Who may merge another institution's patient, or take a number off her record.
+"""Who may merge another institution's patient, or take something off her record.
 
-Spec: HL7v2 chapter 3, A40 and A43; DOMAIN 0.12
+Spec: HL7v2 chapter 3, A40, A43 to A45; DOMAIN 0.12
 """
 
 import pytest
@@ -106,3 +106,20 @@ async def test_a_number_is_taken_off_by_who_told_the_record_or_issued_it(
     value = number.partition("^")[0]
     held = [value in [one["value"] for one in of["identifier"]] for of in await every("Patient")]
     assert held == ([False, True] if ack == "AA" else [True, False])
+
+
+@pytest.mark.parametrize(("by", "ack", "whose"), [("HIS|SHTH01", "AA", "Z1"), (CENTRE, "AE", "T1")])
+@pytest.mark.parametrize("event", ["A44", "A45"])
+async def test_a_visit_or_account_is_moved_by_who_told_it(say, only, every, event, by, ack, whose):
+    account, stay = "C1^^^SHTH01^AN", "V1^^^SHTH01^VN"
+    await say("ADT^A01", "0800", person(f18=account), visit())
+    await say("ADT^A28", "0830", of_centre(**OTHER), by=CENTRE)
+    gone = segment("MRG", f1="T1^^^SHTH01^PI", f3=account if event == "A44" else "", f5=stay)
+    moved = {"f18": account} if event == "A44" else {}
+    more = [] if event == "A44" else [visit(f19=stay)]
+    await say(f"ADT^{event}", "0900", of_centre(**OTHER, **moved), gone, *more, by=by, ack=ack)
+
+    held = (await only("Account" if event == "A44" else "Encounter"))["subject"]
+    reference = (held[0] if isinstance(held, list) else held)["reference"]
+    (one,) = [one for one in await every("Patient") if reference == f"Patient/{one['id']}"]
+    assert one["identifier"][0]["value"] == whose
