@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.deliver.deferred import Deferred
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.journal.patience import Patience
+from fhir_hub.hl7v2.maps.map_files import MapFiles
 from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.processing import SOURCE
 from fhir_hub.hl7v2.receive import Receiver
@@ -72,16 +73,21 @@ class Known(NamedTuple):
     mappings: Mappings
 
 
-def read(settings: Settings, definitions: Definitions | None = None) -> Known:
+def read(
+    settings: Settings, definitions: Definitions | None = None, maps: MapFiles | None = None
+) -> Known:
     """Return what a hub of these settings reads, and the organization that runs it.
 
-    `definitions` are those of R4, where they were read already. Raises `InvalidPackage`,
-    `InvalidSettings`, `InvalidMapping`.
+    `definitions` are those of R4, `maps` those to have, where they were read already. Raises
+    `InvalidPackage`, `InvalidSettings`, `InvalidMapping`.
     """
     definitions = definitions or load_definitions()
     profiles = load_profiles([built_in_profiles(), *settings.profiles_folder])
     own = own_organization(settings, Checks(definitions))
-    mappings = load_mappings(definitions, settings.mappings_folders, own)
+    if maps is not None:
+        mappings = Mappings(maps, definitions)
+    else:
+        mappings = load_mappings(definitions, settings.mappings_folders, own)
     return Known(definitions, profiles, own, mappings)
 
 

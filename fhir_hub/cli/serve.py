@@ -177,7 +177,7 @@ async def _serve_alone(
     ready: Callable[["Addresses"], None],
     load: Path | None,
 ) -> None:
-    from fhir_hub.app import build
+    from fhir_hub.app import build, read
     from fhir_hub.collector import calm_collector
     from fhir_hub.server import open_socket
     from fhir_hub.store.open import open_backend
@@ -189,8 +189,9 @@ async def _serve_alone(
             listening = opened.enter_context(open_socket(settings.host, 0))
             settings = settings.on_port(listening.getsockname()[1])
         async with open_backend(settings.store, settings.sqlite_mapped_mb) as backend:
-            apart = Apart(settings, logs).finish_left
-            hub = build(settings, backend, logs, given=given, apart=apart)
+            known = read(settings)
+            apart = Apart(settings, logs, known.mappings).finish_left
+            hub = build(settings, backend, logs, given=given, known=known, apart=apart)
             calm_collector()
             await hub.run(stop, ready, load, listening)
 

@@ -9,10 +9,12 @@ While it is at work they are its own, so whoever gets one of them again waits fo
 
 import asyncio
 
+from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.settings import Settings
 from fhir_hub.telemetry import Logs
 from fhir_hub.workers.begin import begin
 from fhir_hub.workers.folder import metrics_folder
+from fhir_hub.workers.maps import packed
 from fhir_hub.workers.member import Member
 from fhir_hub.workers.pipe import open_pipe
 
@@ -20,10 +22,11 @@ _FIRST_S, _LONGEST_S = 1.0, 30.0  # before the next one is begun
 
 
 class Apart:
-    """Begins such a process for a hub of these settings."""
+    """Begins such a process for a hub of these settings and maps."""
 
-    def __init__(self, settings: Settings, logs: Logs) -> None:
+    def __init__(self, settings: Settings, logs: Logs, mappings: Mappings) -> None:
         self._settings, self._log = settings, logs.get_logger("hub")
+        self._mappings = mappings
         self._pause_s = _FIRST_S
 
     async def finish_left(self) -> None:
@@ -40,7 +43,7 @@ class Apart:
     async def _finish_left(self, folder: str) -> None:
         process, own, door = await begin(folder)
         worker = Member("apart", process, door)
-        worker.pipe = await open_pipe(own, _answer, worker.lost)
+        worker.pipe = await open_pipe(own, self._answer, worker.lost)
         try:
             await worker.build(self._settings)
             work, limit_s = worker.ask("left"), self._settings.worker_timeout_s
@@ -50,6 +53,6 @@ class Apart:
             worker.pipe.close()
             door.own.close()
 
-
-async def _answer(kind: str, value: object) -> None:
-    """Take notice that the worker ends: there is nobody to send elsewhere."""
+    async def _answer(self, kind: str, value: object) -> bytes | None:
+        """Give it our maps; take notice that it ends: there is nobody to send elsewhere."""
+        return packed(self._mappings) if kind == "maps" else None

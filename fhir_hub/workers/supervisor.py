@@ -103,6 +103,7 @@ class Supervisor:
         self._leader: Member | None = None
         self._leading: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._maps = b""  # that hold, as the leader has told
         self._asked = asyncio.Event()
         warn = logs.get_logger("channels").warning
         self._rereading = Rereading(given, settings, self._become, warn, self._count)
@@ -272,6 +273,11 @@ class Supervisor:
             if number := forward.finished(kind, value):
                 self._handing.holding.let_go(number)
             return answer
+        if kind == "maps_hold":
+            self._maps = value
+            return None
+        if kind == "maps":
+            return self._maps
         if kind == "leave":
             self._reception.close(worker.door)
             return None
@@ -320,7 +326,9 @@ class Supervisor:
                 try:
                     worker = await self._start(name)
                 except Exception as error:
-                    self._log.error("worker_not_started", fault=error)
+                    wrong = getattr(error, "problems", ())  # of a file that it reads
+                    told = {"problems": "; ".join(wrong)} if wrong else {}
+                    self._log.error("worker_not_started", fault=error, **told)
                     if name in self._workers:
                         await self._end(self._workers[name])
                     early += 1

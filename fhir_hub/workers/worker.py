@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fhir_hub.app import Known, build
 from fhir_hub.collector import calm_collector, collect_rarely
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.rereading import become
+from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.hub import Hub
 from fhir_hub.server import new_event_loop
 from fhir_hub.settings import load_settings
@@ -30,6 +32,7 @@ from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import LIBRARIES, Figures, Logs, share_metrics
 from fhir_hub.workers.apart import Apart
 from fhir_hub.workers.doorway import HTTP, Adopt, Doorway, mllp_kind
+from fhir_hub.workers.maps import known_of, packed
 from fhir_hub.workers.pipe import Pipe, open_pipe
 
 HELD = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # while copies are made
@@ -48,6 +51,7 @@ class Worker:
         self._doorway: Doorway | None = None
         self._numbers: tuple[int, ...] = ()
         self._serving: asyncio.Task[None] | None = None
+        self._telling: asyncio.Future[Any] | None = None
         self._ending = contextlib.ExitStack()
 
     async def handle(self, kind: str, value: Any) -> Any:
@@ -61,6 +65,7 @@ class Worker:
         if kind == "prepare":
             return await self._hub.prepare(Path(value) if value else None)
         if kind == "lead":
+            self._hub.reloading.tell(self._tell_maps)
             await self._hub.lead()
             return None
         if kind == "refresh":
@@ -102,8 +107,10 @@ class Worker:
         near = open_backend(settings.store, settings.sqlite_mapped_mb)
         # where every process may write there is nothing to forward
         self._backend = near if near.crew else forwarding(near, self.pipe.ask)
+        known = self._known or await known_of(settings, partial(self.pipe.ask, "maps"))
         parts = (settings, self._backend, logs, self._figures)
-        self._hub = build(*parts, known=self._known, apart=Apart(settings, logs).finish_left)
+        apart = Apart(settings, logs, known.mappings)
+        self._hub = build(*parts, known=known, apart=apart.finish_left)
         calm_collector()
         if numbers is not None:
             self._options, self._numbers = options, numbers
@@ -135,6 +142,12 @@ class Worker:
         self._numbers = numbers
         if self._doorway is not None:
             self._doorway.become(self._adopters(self._hub))
+
+    def _tell_maps(self, mappings: Mappings) -> None:
+        """Have the supervisor keep the maps in force, for whoever starts while others are wrong."""
+        assert self.pipe is not None
+        self._telling = asyncio.ensure_future(self.pipe.ask("maps_hold", packed(mappings)))
+        self._telling.add_done_callback(lambda told: told.cancelled() or told.exception())
 
     async def _figures(self) -> Figures:
         assert self.pipe is not None

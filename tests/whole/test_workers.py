@@ -19,18 +19,24 @@ from whole.workers import BASIC, PATIENT, figures, pids, processes, together, un
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 MLLP = 9
-SETTINGS = f"mllp_connections = {MLLP}\nmappings_folder = '{{maps}}'\n"
+SETTINGS = f"""mllp_connections = {MLLP}
+mappings_folder = '{{folder}}/maps'
+profiles_folder = '{{folder}}/profiles'
+"""
+CODES = {"resourceType": "CodeSystem", "url": "urn:c", "status": "draft", "content": "not-present"}
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
-    config, maps = folder / "hub.toml", folder / "maps"
+    config, maps, profiles = (folder / name for name in ("hub.toml", "maps", "profiles"))
     maps.mkdir()
-    config.write_text(SETTINGS.format(maps=maps))
+    profiles.mkdir()
+    (profiles / "codes.json").write_text(json.dumps(CODES))
+    config.write_text(SETTINGS.format(folder=folder))
     store = f"sqlite:{folder / 'hub.sqlite'}"
     with RunningHub(store, "--workers", "2", "--config", str(config), is_measured=True) as hub:
-        hub.config, hub.maps = config, maps
+        hub.config, hub.maps, hub.profiles = config, maps, profiles
         yield hub
 
 
@@ -173,7 +179,7 @@ def change_channels(hub, text, outcome):
     """Write other channels into the settings, say so to the hub, and wait for what comes of it."""
     name = f'fhir_hub_channels_reloads_total{{outcome="{outcome}"}}'
     before = figures(hub).get(name, 0)
-    hub.config.write_text(SETTINGS.format(maps=hub.maps) + text)
+    hub.config.write_text(SETTINGS.format(folder=hub.maps.parent) + text)
     os.kill(hub.ready["pid"], signal.SIGHUP)
     until(lambda: figures(hub).get(name, 0) == before + 1)
 
@@ -213,27 +219,55 @@ def test_channels_come_and_go_in_every_worker_while_the_hub_runs(hub):
     assert is_refused(two)
 
 
+def maps_of_both(hub):
+    """Return the maps that each worker has: what they are called, and what was refused since."""
+    with hub.client() as one, hub.client() as other:  # one connection for each worker
+        told = [client.get("../ops/maps").json() for client in (one, other)]
+    return [(it["version"].partition("-")[0], it["refused"]) for it in told]
+
+
+def change_maps(hub, text, outcome):
+    """Write other maps, say so to the hub, and wait for what comes of it in every worker."""
+    name = f'fhir_hub_maps_reloads_total{{outcome="{outcome}"}}'
+    before = figures(hub).get(name, 0)
+    (hub.maps / "version.toml").write_text(text)
+    os.kill(hub.ready["pid"], signal.SIGHUP)
+    until(lambda: all(bool(wrong) is (outcome == "refused") for _, wrong in maps_of_both(hub)))
+    until(lambda: figures(hub).get(name, 0) == before + 1)
+
+
 def test_changed_maps_hold_in_every_worker_and_are_told_once(hub):
-    pages = f"{hub.fhir.removesuffix('fhir')}ops/maps"
     hub.logged()
-
-    def become(text, outcome):
-        (hub.maps / "version.toml").write_text(text)
-        os.kill(hub.ready["pid"], signal.SIGHUP)
-        until(lambda: all(is_refused is (outcome == "refused") for _, is_refused in of_both()))
-        name = f'fhir_hub_maps_reloads_total{{outcome="{outcome}"}}'
-        until(lambda: figures(hub).get(name) == 1)
-
-    def of_both():
-        with hub.client() as one, hub.client() as other:  # one connection for each worker
-            told = [client.get(pages).json() for client in (one, other)]
-        return [(it["version"].partition("-")[0], bool(it["refused"])) for it in told]
-
-    become("version = 8\n", "refused")
-    become('version = "8"\n', "taken")
-    assert of_both() == [("8", False)] * 2
+    change_maps(hub, "version = 8\n", "refused")
+    change_maps(hub, 'version = "8"\n', "taken")
+    assert maps_of_both(hub) == [("8", [])] * 2
     logged = hub.logged()
     assert [logged.count(event) for event in ("maps_refused", "maps_taken")] == [1, 1]
+
+
+def test_workers_that_start_anew_have_the_maps_that_hold_while_those_on_the_disk_are_wrong(hub):
+    change_maps(hub, 'version = "held"\n', "taken")
+    change_maps(hub, "version = 9\n", "refused")
+    [(_, wrong), _] = maps_of_both(hub)
+    assert wrong[0].startswith("maps/version.toml ")
+    hub.logged()
+    away, logged = hub.profiles.rename(hub.profiles.with_name("away")), []
+    before = set(pids(hub))
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: logged.append(hub.logged()) or "worker_not_started" in "".join(logged))
+    away.rename(hub.profiles)  # for which nothing can stand in, so that is told with the file
+    told = [line for line in "".join(logged).splitlines() if "worker_not_started" in line]
+    assert json.loads(told[0])["problems"].startswith(f"{hub.profiles}: there is no such folder or")
+
+    until(lambda: len(now := set(pids(hub))) == 2 and not now & before)
+    until(lambda: processes(figures(hub)) == {"supervisor", "worker-1", "worker-2"})
+    assert maps_of_both(hub) == [("held", wrong)] * 2
+    with hub.mllp() as one, hub.mllp() as other:
+        assert b"MSA|AA|K95" in one.send(oru(95))
+        assert b"MSA|AA|K96" in other.send(oru(96))
+    (hub.maps / "version.toml").write_text('version = "mended"\n')
+    until(lambda: maps_of_both(hub) == [("mended", [])] * 2)
 
 
 def test_a_worker_that_starts_anew_has_the_channels_of_now(hub):

@@ -46,8 +46,9 @@ class MapFiles:
     name, and the code tables.
 
     `structures` says which message structure an event has, `ranks` in which of the folders a
-    sender's file is. `version` is what a folder's `version.toml` says; `digest` is of all that
-    was read. `organization` runs the hub: it stands where a segment map says `HUB`.
+    sender's file is. `version` is what a folder's `version.toml` says; `read` has the name and
+    hash of what was read. `organization` runs the hub: it stands where a segment map says `HUB`.
+    All of it is plain data, which one process may give to another.
     """
 
     segments: dict[str, Document] = field(default_factory=dict)
@@ -61,7 +62,16 @@ class MapFiles:
     problems: list[str] = field(default_factory=list)
     version: str = ""
     organization: Document | None = None
-    digest: Any = field(default_factory=hashlib.sha256)
+    read: list[str] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """The hash of all that was read."""
+        return hashlib.sha256("\n".join(self.read).encode()).hexdigest()
+
+    def note(self, name: str, octets: bytes) -> None:
+        """Have what was read count."""
+        self.read.append(f"{hashlib.sha256(octets).hexdigest()} {name}")
 
 
 def built_in_folder() -> Path:
@@ -100,7 +110,7 @@ def read_files(folders: Sequence[Path], organization: Document | None = None) ->
             except ValueError as error:
                 files.problems.append(f"{_shown(path)}: {error}")
     if organization is not None:
-        files.digest.update(fhirjson.canonical(organization))
+        files.note("organization", fhirjson.canonical(organization))
     return files
 
 
@@ -121,7 +131,7 @@ def _concept_maps(folder: Path, files: MapFiles) -> Iterator[Document]:
     for path in sorted(folder.glob("conceptmaps/*.json")):
         try:
             octets = path.read_bytes()
-            files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
+            files.note(_shown(path), octets)
             resource = fhirjson.loads(octets)
         except (OSError, ValueError, FhirError) as error:
             files.problems.append(f"{_shown(path)}: no JSON: {error}")
@@ -173,7 +183,7 @@ def _documents(
 ) -> Iterator[tuple[Path, Document]]:
     for path in sorted(folder.glob(pattern)):
         octets = path.read_bytes()
-        files.digest.update(_shown(path).encode() + b"\0" + octets + b"\0")
+        files.note(_shown(path), octets)
         document, found = parsed(octets, schema)
         files.problems += [f"{_shown(path)}{problem}" for problem in found]
         if not found:

@@ -70,7 +70,7 @@ def _keep(digest: str, scopes: Scopes) -> None:
 
 
 class Mappings:
-    """The maps in force.
+    """The maps in force; `files` is what they were made of.
 
     `of_files` names their files: what a site calls them, if it does, and a hash of all; `version`
     also, behind a `+`, the stored ConceptMaps that were learned. `refused` is what was wrong with
@@ -78,8 +78,8 @@ class Mappings:
     """
 
     def __init__(self, files: MapFiles, definitions: Definitions) -> None:
-        self._files = files
-        self.of_files = f"{files.version}-{files.digest.hexdigest()[:12]}".lstrip("-")
+        self.files = files
+        self.of_files = f"{files.version}-{files.digest[:12]}".lstrip("-")
         self.version = self.of_files
         self.refused: tuple[str, ...] = ()
         self.local_codes = LocalCodes(files.concept_maps)
@@ -100,7 +100,7 @@ class Mappings:
         self._memories: dict[tuple[str, ...], Memories] = {}
         if problems:
             raise InvalidMapping(problems)
-        digest = files.digest.hexdigest()
+        digest = files.digest
         self._scopes = _KEPT.get(digest) or {}
         for senders, name in self._to_check():
             self._program(name, senders, problems)
@@ -119,7 +119,7 @@ class Mappings:
         Of a code that several map the one that was written last counts, in every process.
         """
         more = LocalCodes(sorted(stored, key=_written))
-        self.local_codes = LocalCodes(self._files.concept_maps).joined(more)
+        self.local_codes = LocalCodes(self.files.concept_maps).joined(more)
         self.version = f"{self.of_files}+{more.digest()}" if more else self.of_files
         for memories in self._memories.values():
             memories.clear()
@@ -129,7 +129,7 @@ class Mappings:
         return [
             {
                 "name": one.name,
-                "version": self._files.senders[one.name].get("version", ""),
+                "version": self.files.senders[one.name].get("version", ""),
                 "match": {str(path): sorted(wanted) for path, wanted in one.match.items()},
             }
             for one in self._senders
@@ -138,7 +138,7 @@ class Mappings:
     @property
     def organization(self) -> Mapping[str, Any] | None:
         """The Organization that runs the hub, None if nobody says which."""
-        return self._files.organization
+        return self.files.organization
 
     @property
     def structures(self) -> frozenset[str]:
@@ -148,7 +148,7 @@ class Mappings:
     def knows_type(self, message_type: str) -> bool:
         """Say whether any event of this message type (`ADT`) has a structure."""
         prefix = f"{message_type}^"
-        return any(event.startswith(prefix) for event in self._files.structures)
+        return any(event.startswith(prefix) for event in self.files.structures)
 
     def require_known(self, message: Message) -> None:
         """Raise `InvalidMessage` (AR 200, 201) for an event that neither HL7 nor a map knows.
@@ -158,7 +158,7 @@ class Mappings:
         """
         code, trigger, named = (message.header.value(9, number) for number in (1, 2, 3))
         event = f"{code}^{trigger}" if trigger else code
-        if event in self._files.structures or named in self._structures:
+        if event in self.files.structures or named in self._structures:
             return
         if not code:
             raise InvalidMessage(
@@ -214,12 +214,12 @@ class Mappings:
 
     def _structure_of(self, header: Segment) -> str:
         code, trigger, named = (header.value(9, number) for number in (1, 2, 3))
-        by_event = self._files.structures.get(f"{code}^{trigger}", "")
+        by_event = self.files.structures.get(f"{code}^{trigger}", "")
         if named in self._structures:
             return named
         if by_event:
             return by_event
-        by_type = "" if trigger else self._files.structures.get(code, "")
+        by_type = "" if trigger else self.files.structures.get(code, "")
         return named or by_type or f"{code}_{trigger}".strip("_")
 
     def program(self, message: Message, sender: str = "") -> Program:
@@ -234,7 +234,7 @@ class Mappings:
 
     def structure_for(self, event: str) -> str:
         """Return the structure of an event (`ADT^A08`), `""` if none is known."""
-        return self._files.structures.get(event, "")
+        return self.files.structures.get(event, "")
 
     def _chosen(self, message: Message, sender: str) -> tuple[str, ...]:
         """Return the senders' files that hold, those that say more about the sender last.
@@ -270,25 +270,25 @@ class Mappings:
 
         The structures of one map differ in their groups alone; a sender matters where it has rows.
         """
-        for folder in sorted(self._files.messages):
-            structure = structures_of(self._files.messages[folder])[0]
+        for folder in sorted(self.files.messages):
+            structure = structures_of(self.files.messages[folder])[0]
             yield (), structure
             try:
-                entries = [written for _, written in entries_of(folder, self._files)]
+                entries = [written for _, written in entries_of(folder, self.files)]
             except KeyError:
                 continue
             used = {name for entry in entries for name in _listed(entry.get("map", []))}
             for sender in self._senders:
-                rows = self._files.senders[sender.name].get("field", [])
+                rows = self.files.senders[sender.name].get("field", [])
                 if any(row["map"] in used for row in rows):
                     yield (sender.name,), structure
 
     def _scope(self, senders: tuple[str, ...]) -> Scope:
         if senders not in self._scopes:
-            tables = dict(self._files.tables)
+            tables = dict(self.files.tables)
             for one in self._named(senders):
                 tables |= {at: joined(tables.get(at), more) for at, more in one.tables.items()}
-            own = (row for name in senders for row in self._files.senders[name].get("field", []))
+            own = (row for name in senders for row in self.files.senders[name].get("field", []))
             changed = frozenset(row["map"] for row in own)
             base = self._scope(()) if senders else None
             parts = (self._definitions, tables, self._settings(senders))
@@ -299,7 +299,7 @@ class Mappings:
         key = (name, senders)
         if key not in self._programs:
             scope = self._scope(senders)
-            program = compile_program(name, self._files, scope, senders, problems)
+            program = compile_program(name, self.files, scope, senders, problems)
             memories = self._memories.setdefault(senders, Memories())
             self._programs[key] = replace(program, memories=memories)
         return self._programs[key]
@@ -307,21 +307,21 @@ class Mappings:
     def _check_overlays(self, problems: list[str]) -> None:
         used = {
             name
-            for document in self._files.messages
-            for _, entry in entries_of(document, self._files)
+            for document in self.files.messages
+            for _, entry in entries_of(document, self.files)
             for name in _listed(entry.get("map", []))
         }
-        for sender, document in self._files.senders.items():
+        for sender, document in self.files.senders.items():
             for number, row in enumerate(document.get("field", []), start=1):
                 if row["map"] not in used:
                     where = f"senders/{sender}.toml row {number}"
                     near = did_you_mean(row["map"], used)
                     problems.append(f"{where}: no message uses a map {row['map']}{near}")
-        tables = {f"tables/{name}.toml": {name: one} for name, one in self._files.tables.items()}
+        tables = {f"tables/{name}.toml": {name: one} for name, one in self.files.tables.items()}
         tables |= {f"senders/{one.name}.toml": dict(one.tables) for one in self._senders}
-        problems += wrong_codes(self._files.segments.values(), tables, self._definitions)
+        problems += wrong_codes(self.files.segments.values(), tables, self._definitions)
         problems += wrong_properties(tables, self._definitions)
-        for name in sorted(set(self._files.segments) - used):
+        for name in sorted(set(self.files.segments) - used):
             problems.append(f"segments/{name}.toml: no message uses this map")
 
 

@@ -48,11 +48,18 @@ class Reloading:
         self._every_s = settings.mappings_watch_s
         self._asked = asyncio.Event()
         self._leads = False
-        self._seen = self._print()  # what changes from here on is new, also before `watch` begins
+        self._hear: Callable[[Mappings], None] = lambda mappings: None
+        # what changes from here on is new, also before `watch` begins; so is what was refused
+        self._seen = () if mappings.refused else self._print()
 
     def lead(self) -> None:
         """Tell of what becomes of the maps, for all processes of this hub."""
         self._leads = True
+
+    def tell(self, hear: Callable[[Mappings], None]) -> None:
+        """Have `hear` told of the maps in force: of those of now, and whenever others are taken."""
+        self._hear = hear
+        hear(self._mappings)
 
     async def watch(self) -> None:
         """Look, and take what is new, until cancelled."""
@@ -87,15 +94,14 @@ class Reloading:
     async def _reload(self) -> None:
         try:
             found = await asyncio.to_thread(self._load)
-        except InvalidMapping as error:
-            self._refuse(error.problems)
-        except OSError as error:
-            self._refuse([in_both(f"the maps cannot be read: {error.strerror}")])
+        except (InvalidMapping, OSError) as error:
+            self._refuse(problems_of(error))
         else:
             if found.version == self._mappings.of_files and not self._mappings.refused:
                 self._log("maps_unchanged", version=found.version)
                 return
             self._mappings.become(found)
+            self._hear(self._mappings)
             self._log("maps_taken", "taken", version=found.version)
 
     def _refuse(self, problems: Sequence[str]) -> None:
@@ -121,6 +127,13 @@ class Reloading:
                     if path.suffix in (".toml", ".json"):
                         found.append((str(path), told.st_mtime_ns, told.st_size))
         return tuple(found)
+
+
+def problems_of(error: InvalidMapping | OSError) -> tuple[str, ...]:
+    """Return what is wrong with maps that could not be read."""
+    if isinstance(error, InvalidMapping):
+        return error.problems
+    return (in_both(f"the maps cannot be read: {error.strerror}"),)
 
 
 def _hears_signals() -> bool:
