@@ -91,7 +91,7 @@ def test_what_is_observed_of_the_patient_is_of_no_order():
     [
         ("|QS~RH^Hemolysis^HL70490", "unsatisfactory", ["QS", "RH"]),
         ("|溶血", "unsatisfactory", ["RH"]),
-        ("Y|RC", "unsatisfactory", ["RC"]),
+        ("Y|RC", "available", ["RC"]),  # SPM-20, as the guide's table has it
         ("N|RC", "unavailable", ["RC"]),
         ("N", "unavailable", []),
     ],
