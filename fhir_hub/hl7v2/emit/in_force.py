@@ -100,9 +100,18 @@ def diagnosed(found: list[Json], out: Outbound) -> Iterator[Spot]:
         yield none_of("DG1", "", out)
 
 
-def diagnosis(one: Json, out: Outbound, fixed: Mapping[str, Written] = _NOTHING) -> Spot:
-    """Return DG1 of a Condition; by its number, or its id in the hub, it is known again."""
-    if len(fields("DG1", out.version)) >= _ACTION:
+def diagnosis(
+    one: Json,
+    out: Outbound,
+    fixed: Mapping[str, Written] = _NOTHING,
+    *,
+    is_contained: bool = False,
+) -> Spot:
+    """Return DG1 of a Condition; by its number, or its id in the hub, it is known again.
+
+    What `is_contained` in another resource has no id in the hub.
+    """
+    if len(fields("DG1", out.version)) >= _ACTION and not is_contained:
         one = _numbered(one)
     tells = tuple(_OVER) if fixed else ()
     return Spot("DG1", "", {"Condition": one}, fixed, tells=tells)

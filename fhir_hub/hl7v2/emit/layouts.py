@@ -156,9 +156,10 @@ def referral(
     yield from person(patient, "", resources)
     for one in resources.resolved(request.get("insurance")):
         yield Spot("IN1", "INSURANCE", {"Coverage": one})
+    known = {id(one) for one in resources}
     for one in resources.resolved(request.get("reasonReference")):
         if _is(one, "Condition"):
-            yield diagnosis(one, out)
+            yield diagnosis(one, out, is_contained=id(one) not in known)
     brought = resources.resolved(request.get("supportingInfo"))
     for one in brought:
         if _is(one, "AllergyIntolerance"):

@@ -209,3 +209,20 @@ async def test_that_a_diagnosis_is_so_no_more_is_told_once(
     assert [one.split("|")[4] for one in lines(later, "DG1")] == [
         one["code"]["text"] for one in written if one is not FOUND
     ]
+
+
+async def test_what_a_referral_contains_has_no_number_of_its_own(client, delivering, peer):
+    known = {"resourceType": "Condition", "id": "known", "code": {"text": "高血压"}, **SUBJECT}
+    within = known | {"id": "within", "code": {"text": "2型糖尿病"}}
+    reasons = [{"reference": "#within"}, {"reference": "Condition/known"}]
+    referral = REFERRAL | {"contained": [within], "reasonReference": reasons}
+    his = partner(peer, sends={"Task": ""}, facility="SHTH01", version="2.5.1")
+    async with delivering(his=his):
+        await write(client, CENTRE, HOSPITAL, PATIENT, known, referral, TASK)
+        (told,) = await peer.messages(1)
+
+    said = [(one + "|" * 20).split("|") for one in lines(told, "DG1")]
+    assert [(one[4], one[20]) for one in said] == [
+        ("2型糖尿病", ""),
+        ("高血压", "known^FHIRHUB"),
+    ]
