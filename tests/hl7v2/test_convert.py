@@ -259,6 +259,19 @@ def test_a_number_with_marks_of_the_search_is_escaped_in_the_bundle():
     )
 
 
+def test_the_bundle_names_a_relative_who_answers_for_the_bill_twice_and_not_by_one_key():
+    message = lines(
+        "MSH|^~\\&|HIS|TEST01|HUB|QPRHP|20250315101500||ADT^A01^ADT_A01|C1|P|2.5",
+        "PID|1||T1^^^TEST01^PI||沈^桂芳",
+        "NK1|1|李^四|SPO",
+        "PV1|1|I|||||||||||||||||M1",
+        "GT1|1|G1|李^四||||||||SPO",
+    )
+    urls = [one["request"]["url"] for one in to_bundle(converted(message, by_table=True))["entry"]]
+    found = [url for url in urls if url.startswith("RelatedPerson?")]
+    assert len({*found}) == len(found) == 2
+
+
 @pytest.mark.no_cover  # many rounds of what other tests cover
 def test_nothing_a_sender_writes_is_a_fault_of_ours():
     text = text_of("08")

@@ -149,10 +149,15 @@ def natural_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
 
 def relative_key(place: Place, draft: Draft, paths: Paths) -> Json | None:
-    """Return the key of who answers for the bill (GT1): that of the same relative in NK1."""
+    """Return the key of who answers for the bill (GT1): that of the same relative in NK1.
+
+    By the standard's tables each mention is a resource, so it is another one there.
+    """
     texts = [_text_at(place, path) for path in paths]
     if not any(texts):
         return None
+    if place.run.by_table:
+        return natural(place, draft, texts)
     return {"system": NATURAL_KEY, "code": name_based_urn(_natural(place, draft, texts))}
 
 
