@@ -30,13 +30,14 @@ _LAST = (DEFAULT_MLLP, DEFAULT_HTTP)  # of the channels of a port, wherever they
 MOST_CHANNELS = 100
 ROUTED = ("MSH-3", "MSH-4", "MSH-5", "MSH-6", "MSH-9")
 PROCESSING_IDS = ("P", "T", "D")  # HL7 table 0103
-ADDRESS = re.compile(r"mllp://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
+ADDRESS = re.compile(r"mllps?://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})/?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _MLLP, _TLS = ("mllp", "mllps"), ("mllps",)
 # Which transports a key is for; a key that is not here is for all.
 _ONLY: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("host", "port", "idle_s", "connections", "under_way"), _MLLP),
     **dict.fromkeys(("ack_mode", "ack_to", "messages_per_minute"), _MLLP),
+    **dict.fromkeys(("tls_ca", "tls_certificate", "tls_key"), _MLLP),
     **dict.fromkeys(("certificate", "key", "client_ca", "client_certificates", "senders"), _TLS),
     **dict.fromkeys(("match", "allow"), (*_MLLP, "http")),
     **dict.fromkeys(("folder", "poll_s"), ("folder",)),
@@ -65,8 +66,7 @@ def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _ack_to(text: str) -> str:
     match = ADDRESS.fullmatch(text)
     if text and not (match and 0 < int(match[2]) < 65536):
-        why = "write mllp://HOST:PORT; it goes without TLS / 应写 mllp://主机:端口（不支持 TLS）"
-        raise ValueError(why)
+        raise ValueError("write mllp://HOST:PORT or mllps://HOST:PORT / 应写 mllp://主机:端口")
     return text
 
 
@@ -134,8 +134,18 @@ class ChannelSettings(BaseModel):
     MSH-16 ask for: a commit acknowledgment (CA, CE, CR) at once, the application's later."""
 
     ack_to: Annotated[str, AfterValidator(_ack_to)] = ""
-    """Where a later acknowledgment goes whose connection is gone: `mllp://HOST:PORT`, without
-    TLS."""
+    """Where a later acknowledgment goes whose connection is gone: `mllp://HOST:PORT`, or over TLS
+    `mllps://HOST:PORT`."""
+
+    tls_ca: Path | None = None
+    """With `ack_to` over TLS: the certificates that its receiver's must come from; without it those
+    of the system."""
+
+    tls_certificate: Path | None = None
+    """The hub's own certificate for that receiver, with its chain."""
+
+    tls_key: Path | None = None
+    """The key of that certificate, where it is in a file of its own."""
 
     max_message_bytes: Bytes | None = None
     """The largest message; else `mllp_max_message_bytes` of the hub."""

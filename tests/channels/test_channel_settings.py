@@ -24,9 +24,9 @@ CERTIFICATE = 'certificate = "a.pem"\n'
         ('[channels.lab]\nmatch = {"MSH-7" = "x"}', 3, "channels.lab.match: 'MSH-7' cannot be ma"),
         ('[channels.lab]\nack_to = "here"', 3, "channels.lab.ack_to: write mllp://HOST:PORT"),
         (
-            '[channels.lab]\nack_to = "mllps://10.9.0.5:2575"',
+            '[channels.lab]\nack_to = "mllps://10.9.0.5:257575"',
             3,
-            "channels.lab.ack_to: write mllp://HOST:PORT; it goes without TLS",
+            "channels.lab.ack_to: write mllp://HOST:PORT or mllps://HOST:PORT",
         ),
         ('[channels.lab]\ntimezone = "Mars"', 3, "channels.lab.timezone: write an offset"),
         ('[channels.lab]\ntransport = "mllps"', 2, "channels.lab: mllps needs a certificate"),

@@ -14,10 +14,12 @@ from datetime import tzinfo
 from fnmatch import translate
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidMessage, TooLarge
 from fhir_hub.hl7v2.ack import Header
+from fhir_hub.hl7v2.wire.certificates import tls_problems
 from fhir_hub.hl7v2.wire.charset import codec
 from fhir_hub.hl7v2.wire.size import excess
 from fhir_hub.settings import InvalidSettings, Settings
@@ -42,11 +44,25 @@ class Rule(NamedTuple):
         )
 
 
+class AckTo(NamedTuple):
+    """Where late acknowledgments go, and what is needed for TLS."""
+
+    address: str
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def is_tls(self) -> bool:
+        """Say whether it is MLLP over TLS."""
+        return self.address.startswith("mllps:")
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """How messages of one way are read and answered: its name, the zone, a forced charset.
 
-    `ack_to` is where a late acknowledgment goes, empty if nowhere. `size_bytes` and `parts` are the
+    `ack_to` is where a late acknowledgment goes, None if nowhere. `size_bytes` and `parts` are the
     most that a message may have; of parts 0 is no limit.
     """
 
@@ -54,7 +70,7 @@ class Channel:
     zone: tzinfo
     charset: str = ""
     ack_mode: Literal["original", "enhanced"] = "original"
-    ack_to: str = ""
+    ack_to: AckTo | None = None
     under_way: int = 1
     size_bytes: int = 64 << 20
     parts: int = 0
@@ -133,7 +149,8 @@ class Configured(NamedTuple):
 def configured(settings: Settings) -> list[Configured]:
     """Return the channels that are enabled, those of the file first, then the ones always there.
 
-    Raises `InvalidSettings` if a character set has no name that is known.
+    Raises `InvalidSettings` if a character set has no name that is known, or the TLS of `ack_to`
+    cannot be used.
     """
     named = dict(settings.channels)
     for name, default in (
@@ -150,6 +167,9 @@ def _made(name: str, own: ChannelSettings, hub: Settings) -> Configured:
             f"channels.{name}.charset: unknown character set; write UTF-8, GBK, GB18030 … / "
             "未知的字符集"
         )
+    to = AckTo(own.ack_to, own.tls_ca, own.tls_certificate, own.tls_key)
+    if wrong := tls_problems(to, "ack_to"):
+        raise InvalidSettings("\n".join(f"channels.{name}.{problem}" for problem in wrong))
     size_bytes = own.max_message_bytes or hub.mllp_max_message_bytes
     parts = own.max_message_parts or hub.mllp_max_message_parts
     filled = own.model_copy(
@@ -166,7 +186,7 @@ def _made(name: str, own: ChannelSettings, hub: Settings) -> Configured:
         read_zone(own.timezone) if own.timezone else hub.zone,
         own.charset,
         own.ack_mode,
-        own.ack_to,
+        to if own.ack_to else None,
         own.under_way,
         size_bytes,
         parts,

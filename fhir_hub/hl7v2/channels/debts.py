@@ -13,9 +13,10 @@ from typing import Protocol
 
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2 import ack
-from fhir_hub.hl7v2.channels.channel import Channel
+from fhir_hub.hl7v2.channels.channel import AckTo, Channel
 from fhir_hub.hl7v2.channels.enhanced import is_due
 from fhir_hub.hl7v2.wire import charset, sender
+from fhir_hub.hl7v2.wire.certificates import Certificates, fault_of
 from fhir_hub.hl7v2.wire.listener import Log
 from fhir_hub.settings.channels import ADDRESS
 from fhir_hub.store.journal import Entered
@@ -42,8 +43,9 @@ class Debts:
     ) -> None:
         self._journal, self.channels, self._log = journal, channels, log
         self._poll_s = poll_s
-        self._pauses: dict[str, int] = {}
+        self._pauses: dict[AckTo, int] = {}
         self._refusals: dict[int, int] = {}
+        self._certificates: dict[AckTo, Certificates] = {}
         self._before: set[int] | None = None
         self.due = asyncio.Event()
 
@@ -78,7 +80,7 @@ class Debts:
         self._before = numbers
         for number in set(self._refusals) - numbers:
             del self._refusals[number]
-        queues: dict[str, list[Entered]] = {}
+        queues: dict[AckTo, list[Entered]] = {}
         for entered in owed:
             if entered.number not in ripe:
                 continue
@@ -92,19 +94,26 @@ class Debts:
             await self.settle(entered.number)
         for to in set(self._pauses) - set(queues):
             del self._pauses[to]
+            self._certificates.pop(to, None)
         await asyncio.gather(*(self._pay(to, queue) for to, queue in queues.items()))
 
-    async def _pay(self, to: str, queue: Sequence[Entered]) -> None:
+    async def _pay(self, to: AckTo, queue: Sequence[Entered]) -> None:
         """Deliver to one address until it does not answer; then pause for ever more rounds."""
         tried = self._pauses.get(to, 0)
         self._pauses[to] = tried + 1
         if tried & (tried - 1) and tried % 64:  # after 1, 2, 4, 8 … rounds, then every 64th
             return
-        match = ADDRESS.fullmatch(to)
+        match = ADDRESS.fullmatch(to.address)
         assert match is not None
         host, port = match[1].strip("[]"), int(match[2])
         left = iter(queue)
-        answers = sender.send((one.ack for one in queue), host, port, timeout_s=_ANSWER_S)
+        try:
+            tls = self._certificates.setdefault(to, Certificates(to)).context()
+        except OSError as error:
+            fault = Unavailable(f"TLS files cannot be used: {fault_of(error)}")
+            self._log("answer_not_delivered", number=queue[0].number, fault=fault)
+            return
+        answers = sender.send((one.ack for one in queue), host, port, timeout_s=_ANSWER_S, tls=tls)
         try:
             async for result in answers:
                 entered = next(left)
@@ -113,8 +122,8 @@ class Debts:
                     return
                 await self.settle(entered.number)
                 self._pauses[to] = 0
-        except Unavailable:
-            self._log("answer_not_delivered", number=queue[0].number)
+        except Unavailable as error:
+            self._log("answer_not_delivered", number=queue[0].number, fault=error)
         finally:
             await answers.aclose()
 

@@ -99,6 +99,7 @@ class Rereading:
         paths = [self._given.config]
         for one in self._settings.channels.values():
             paths += [one.certificate, one.key, one.client_ca]
+            paths += [one.tls_ca, one.tls_certificate, one.tls_key]
         found = []
         for path in dict.fromkeys(path for path in paths if isinstance(path, Path)):
             with contextlib.suppress(OSError):

@@ -6,10 +6,10 @@ Spec: docs/outbound.md
 from collections.abc import Mapping
 
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2.deliver.certificates import Certificates, fault_of
 from fhir_hub.hl7v2.deliver.desk import Desk
 from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.hl7v2.wire import charset
+from fhir_hub.hl7v2.wire.certificates import tls_problems
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.partners import PartnerSettings
 
@@ -45,25 +45,4 @@ def _problems(partner: PartnerSettings, mappings: Mappings, desk: Desk) -> list[
             desk.plan(kind, condition)
         except FhirError as error:
             found.append(f"sends.{kind}: {error} / 检索条件有误")
-    return found + _tls_problems(partner)
-
-
-def _tls_problems(partner: PartnerSettings) -> list[str]:
-    named = {name: getattr(partner, name) for name in ("tls_ca", "tls_certificate", "tls_key")}
-    files = {name: path for name, path in named.items() if path is not None}
-    if files and not partner.is_tls:
-        # it would be taken for encrypted
-        why = f"{', '.join(files)}: for mllps:// only / 仅用于 mllps://"
-        return [f"address: {why}"]
-    missing = [
-        f"{name}: there is no file {path} / 文件不存在"
-        for name, path in files.items()
-        if not path.is_file()
-    ]
-    if missing:
-        return missing
-    try:
-        Certificates(partner).context()
-    except OSError as error:
-        return [f"{', '.join(files)}: cannot be used: {fault_of(error)} / 证书文件无法使用"]
-    return []
+    return found + tls_problems(partner, "address")

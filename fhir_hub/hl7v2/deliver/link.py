@@ -20,10 +20,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from fhir_hub.errors import FhirError
-from fhir_hub.hl7v2.deliver.certificates import Certificates, fault_of
 from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.wire import charset
 from fhir_hub.hl7v2.wire.batches import MESSAGE, is_batch, parts_of
+from fhir_hub.hl7v2.wire.certificates import Certificates, fault_of
 from fhir_hub.hl7v2.wire.mllp import Block, Framer, frame
 from fhir_hub.settings.partners import PartnerSettings
 
