@@ -140,7 +140,7 @@ async def live(settings: Settings, given: Given, known: Known, later: timedelta)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with claimed(settings.store), open_backend(settings.store) as backend:
         logs = Logs("info", "json")
-        finish = apart.Apart(settings, logs).finish_left
+        finish = apart.Apart(settings, logs, known.mappings).finish_left
         hub = build(settings, backend, logs, None, lambda: now() + later, given, known, finish)
         await hub.run(stop, lambda addresses: print(_as_json(addresses), flush=True))
 
