@@ -47,6 +47,8 @@ lint: $(VENV)/installed-tests
 
 # what CI asks for besides: COVER="--cov --cov-report=term" (twice the time: each line is noted)
 COVER ?=
+# Some tests wait for what takes its time: one worker more than there are cores keeps these busy
+WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 # Each worker begins with half of the files, so what the tests of a file share is mostly made once.
 # Python keeps what it compiles, whatever the shell says: a worker, and each hub that a test
 # starts, would compile it all again
@@ -59,7 +61,7 @@ test: $(VENV)/installed-tests
 	$(BIN)/ruff check .
 	@echo "types and tests, side by side"
 	@$(BIN)/mypy --strict fhir_hub & types=$$!; \
-	  $(BIN)/python -m pytest -n auto --dist worksteal --durations=10 $(COVER); tests=$$?; \
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=10 $(COVER); tests=$$?; \
 	  wait $$types && exit $$tests
 
 # FHIR_HUB_TEST_MONGODB=mongodb://… names a real MongoDB; each worker makes and drops a database
