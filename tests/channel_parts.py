@@ -31,6 +31,20 @@ def adt(control_id: str = "C1", **fields: str) -> bytes:
     return ("|".join(header).rstrip("|") + "\rPID|1||T1||沈桂芳\r").encode()
 
 
+def held_until(gate: asyncio.Event) -> Any:
+    """Return what is put around a channel's way in: each message is done, and answered later."""
+
+    def around(take: Any) -> Any:
+        async def held(*way: Any) -> bytes:
+            answer = await take(*way)
+            await gate.wait()
+            return answer
+
+        return held
+
+    return around
+
+
 @dataclass
 class Seen:
     """What came of messages: their zone, and the log."""

@@ -10,7 +10,7 @@ from functools import partial
 import parts
 import pytest
 import trustme
-from channel_parts import adt
+from channel_parts import adt, held_until
 
 from fhir_hub.hl7v2.wire.listener import Listener, everyone
 from fhir_hub.hl7v2.wire.sender import read_answer
@@ -209,15 +209,7 @@ async def test_what_is_owed_is_delivered_in_order_and_what_is_refused_holds_up_n
     channels = {"mllp": {"ack_mode": "enhanced", "ack_to": to}}
     gone = asyncio.Event()
 
-    def around(take):
-        async def late(*way):
-            answer = await take(*way)
-            await gone.wait()
-            return answer
-
-        return late
-
-    async with start(around=around, channels=channels) as ways:
+    async with start(around=held_until(gone), channels=channels) as ways:
         client = await ways.connect()
         for control_id in ("C1", "C2", "C3"):
             assert read_answer(await client.send(message(control_id))).ack_code == "CA"

@@ -6,7 +6,7 @@ Spec: HL7v2 chapter 2, 2.9.3 and table 0155
 import asyncio
 
 import pytest
-from channel_parts import adt
+from channel_parts import adt, held_until
 
 from fhir_hub.hl7v2.wire.sender import read_answer
 
@@ -167,15 +167,7 @@ async def test_no_more_messages_are_under_way_than_the_channel_says(start):
 async def test_closing_tells_first_what_is_under_way(start):
     gate = asyncio.Event()
 
-    def around(take):
-        async def held(*way):
-            answer = await take(*way)
-            await gate.wait()
-            return answer
-
-        return held
-
-    async with start(around=around, channels=ENHANCED) as ways:
+    async with start(around=held_until(gate), channels=ENHANCED) as ways:
         client = await ways.connect()
         assert read_answer(await client.send(message())).ack_code == "CA"
         closing = asyncio.create_task(ways.intake.close())

@@ -23,7 +23,7 @@ from fhir_hub.hl7v2.datatypes.context import CHINA, Context
 from fhir_hub.hl7v2.making import items
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.making.rules import CARING
-from fhir_hub.hl7v2.maps.mappings import Mappings
+from fhir_hub.hl7v2.maps.mappings import Mappings, require_type
 from fhir_hub.hl7v2.maps.plans import Plans
 from fhir_hub.hl7v2.maps.programs import GENERIC_NAME, Entry, Program
 from fhir_hub.hl7v2.maps.reads import unread
@@ -281,13 +281,7 @@ def _refuse_empty(message: Message, program: Program, run: Run, mappings: Mappin
     if all(draft.is_witness for draft in run.drafts):
         code = message.header.value(9)
         known = program.structure != GENERIC_NAME
-        if not code:
-            raise InvalidMessage(
-                "MSH-9 names no message type / MSH-9 未写消息类型",
-                error_code="101",
-                location="MSH-9",
-                ack_code="AR",
-            )
+        require_type(message)
         has_header = any(draft.name == "MessageHeader" for draft in run.drafts)
         if not known and not (has_header and structure.is_message_type(code)):
             raise InvalidMessage(

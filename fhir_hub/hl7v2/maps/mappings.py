@@ -61,6 +61,17 @@ _MOST_KEPT = 2
 _MOST_KNOWN, _LONGEST_TOLD = 512, 500  # headers whose senders are remembered, and their length
 
 
+def require_type(message: Message) -> None:
+    """Raise `InvalidMessage` (AR 101) where MSH-9 names no message type."""
+    if not message.header.value(9):
+        raise InvalidMessage(
+            "MSH-9 names no message type / MSH-9 未写消息类型",
+            error_code="101",
+            location="MSH-9",
+            ack_code="AR",
+        )
+
+
 def _keep(digest: str, scopes: Scopes) -> None:
     """Keep what was compiled: maps that did not change are not compiled again."""
     _KEPT.pop(digest, None)
@@ -160,13 +171,7 @@ class Mappings:
         event = f"{code}^{trigger}" if trigger else code
         if event in self.files.structures or named in self._structures:
             return
-        if not code:
-            raise InvalidMessage(
-                "MSH-9 names no message type / MSH-9 未写消息类型",
-                error_code="101",
-                location="MSH-9",
-                ack_code="AR",
-            )
+        require_type(message)
         if structure(f"{code}_{trigger}" if trigger else code) is None:
             is_type = self.knows_type(code)
             raise InvalidMessage(

@@ -1,8 +1,8 @@
 """Whose word is enough to merge a record into another one, or to take something off it.
 
 Who told the record himself may, and a facility that the settings trust: an EMPI of the region.
-Another one merges those alone whom name or birth date does not deny to be one person, and takes no
-number that he did not issue, nor a visit that he did not tell: people decide there.
+Another one merges them unless neither name nor birth date agree, and takes no number that he did
+not issue, nor a visit that he did not tell: people decide there.
 
 Spec: docs/hl7v2-meaning.md; HL7v2 chapter 3, A40, A43 to A45
 """
