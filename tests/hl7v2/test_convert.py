@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 from conversion_parts import (
-    BASE,
     LOINC,
     by_code,
     codes,
@@ -19,13 +18,11 @@ from conversion_parts import (
     lines,
     of_type,
     only,
-    story,
     target,
     text_of,
 )
 
 from fhir_hub.errors import InvalidMessage, ack_for
-from fhir_hub.hl7v2.conversion.bundle import to_bundle
 from fhir_hub.hl7v2.parsing import er7
 
 MSH = "MSH|^~\\&|HIS|SHTH01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
@@ -220,56 +217,6 @@ def test_without_a_time_of_its_own_a_message_is_recorded_when_it_came():
     assert "Provenance without recorded" in unknown.report.issues()[0].text
     dated = converted(text.replace("QPRHP||", "QPRHP|20250315|"))
     assert only(dated, "Provenance")["recorded"] == "2025-03-15T00:00:00+08:00"
-
-
-# the transaction Bundle
-
-
-def test_the_bundle_updates_creates_and_finds():
-    bundle = to_bundle(story("08"))
-    assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "transaction")
-    requests = {}
-    for entry in bundle["entry"]:
-        requests.setdefault(entry["resource"]["resourceType"], []).append(entry["request"])
-    assert requests["Patient"] == [
-        {
-            "method": "PUT",
-            "url": "Patient?identifier=urn:oid:2.16.156.10011.1.3|310229195304129989",
-        }
-    ]
-    assert requests["ServiceRequest"] == [
-        {
-            "method": "POST",
-            "url": "ServiceRequest",
-            "ifNoneExist": f"identifier={BASE}/sid/SHTH01|JY20250314-0088",
-        }
-    ]
-    assert requests["Provenance"] == [{"method": "POST", "url": "Provenance"}]
-    assert len({entry["fullUrl"] for entry in bundle["entry"]}) == len(bundle["entry"])
-
-
-def test_a_number_with_marks_of_the_search_is_escaped_in_the_bundle():
-    text = text_of("08").replace("L20250314-3321^LIS", "L,1$2 3^LIS")
-    urls = [entry["request"]["url"] for entry in to_bundle(converted(text))["entry"]]
-    assert (
-        f"DiagnosticReport?identifier={BASE}/sid/LIS|L%5C,1%5C$2%203".replace(",", "%2C").replace(
-            "$", "%24"
-        )
-        in urls
-    )
-
-
-def test_the_bundle_names_a_relative_who_answers_for_the_bill_twice_and_not_by_one_key():
-    message = lines(
-        "MSH|^~\\&|HIS|TEST01|HUB|QPRHP|20250315101500||ADT^A01^ADT_A01|C1|P|2.5",
-        "PID|1||T1^^^TEST01^PI||沈^桂芳",
-        "NK1|1|李^四|SPO",
-        "PV1|1|I|||||||||||||||||M1",
-        "GT1|1|G1|李^四||||||||SPO",
-    )
-    urls = [one["request"]["url"] for one in to_bundle(converted(message, by_table=True))["entry"]]
-    found = [url for url in urls if url.startswith("RelatedPerson?")]
-    assert len({*found}) == len(found) == 2
 
 
 @pytest.mark.no_cover  # many rounds of what other tests cover

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from fhir_hub.clock import Clock, from_microseconds, instant
 from fhir_hub.errors import InvalidParameter, NotFound, outcome_of
-from fhir_hub.hl7v2.conversion.bundle import to_bundle
 from fhir_hub.hl7v2.conversion.convert import convert
 from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports.effort import Effort
+from fhir_hub.hl7v2.storing.bundle import to_bundle
 from fhir_hub.hl7v2.wire import charset
 from fhir_hub.hl7v2.wire.batches import MESSAGE, Tally, parts_of
 from fhir_hub.hl7v2.wire.size import excess
