@@ -7,7 +7,8 @@ one number says whose it is.
 Spec: https://hl7.org/fhir/R4/http.html#transaction
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from fhir_hub.hl7v2.storing.rewriting import Rewriting
 from fhir_hub.hl7v2.storing.things import is_anothers, patients_of
 
 Pair = tuple[str, str]
+NOBODY: Mapping[str, Converted] = MappingProxyType({})
 
 
 def to_bundle(conversion: Conversion) -> dict[str, Any]:
@@ -69,20 +71,20 @@ def _parted(told: Sequence[Converted], shared: set[tuple[str, Pair]]) -> list[di
     whose = {url: kept for urls in firsts.values() if len(urls) > 1 for url in urls}
     rewriting = Rewriting(addresses)
     return [
-        _entry(with_resource(one, rewriting.of(one.resource)), whose.get(one.full_url, {}))
+        _entry(with_resource(one, rewriting.of(one.resource)), whose.get(one.full_url, NOBODY))
         for one in (kept[each.full_url] for each in told if each.full_url in kept)
     ]
 
 
-def _entry(converted: Converted, patients: dict[str, Converted] | None = None) -> dict[str, Any]:
-    """Return the entry of a resource; with `patients` its criterion says of which it is."""
+def _entry(converted: Converted, patients: Mapping[str, Converted] = NOBODY) -> dict[str, Any]:
+    """Return the entry of a resource; its criterion says of which of the `patients` it is."""
     resource_type = converted.resource["resourceType"]
     request = {"method": "POST", "url": resource_type}
     if converted.match:
         is_key = converted.match[0] in keys_of(converted.resource)
         criterion = _criterion("_tag" if is_key else "identifier", converted.match[0])
         if converted.mode == "update":
-            for url in patients_of(converted.resource) if patients else ():
+            for url in patients_of(converted.resource) if patients else []:
                 if (patient := patients.get(url)) and patient.match:
                     criterion += "&" + _criterion("patient.identifier", patient.match[0])
             request = {"method": "PUT", "url": f"{resource_type}?{criterion}"}
