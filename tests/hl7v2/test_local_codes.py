@@ -108,10 +108,74 @@ def test_a_group_without_target_says_what_has_no_standard_code_and_nothing_else(
     assert (known.of(LOCAL, "A"), known.of(LOCAL, "N")) == (None, ())
 
 
-def test_the_last_map_counts_and_a_retired_one_does_not():
+def test_the_last_map_counts():
     first, second = concept_map(element("A", "B")), concept_map(element("A", "C"))
-    assert LocalCodes([first, second]).of(LOCAL, "A")[0]["code"] == "C"
-    assert LocalCodes([first, second | {"status": "retired"}]).of(LOCAL, "A")[0]["code"] == "B"
+    assert LocalCodes([first, second]).of(LOCAL, "A") == ({"system": LOINC, "code": "C"},)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({"status": status} for status in ("draft", "retired", "unknown")),
+        {"experimental": True},
+    ],
+)
+def test_a_map_that_is_not_in_use_says_nothing_and_the_one_before_holds(said):
+    first, second = concept_map(element("A", "B")), concept_map(element("A", "C"), **said)
+    assert LocalCodes([first, second]).of(LOCAL, "A")[0]["code"] == "B"
+    assert LocalCodes([second]).of(LOCAL, "A") is None
+
+
+@pytest.mark.parametrize(
+    "conditional",
+    [
+        {"dependsOn": [{"property": "urn:specimen", "value": "urine"}]},
+        {"product": [{"property": "urn:specimen", "value": "urine"}]},
+    ],
+)
+def test_what_holds_under_a_condition_or_with_another_code_is_not_added(conditional):
+    found = element("A", "B")
+    found["target"][0] |= conditional
+    assert LocalCodes([concept_map(found)]).of(LOCAL, "A") is None
+
+
+NATIONAL = "urn:oid:2.16.156.10011.2.3.1.1"
+
+
+def of_two_systems(first, second):
+    """Return a map with a group for LOINC and one for a national list."""
+    found = concept_map(first)
+    found["group"].append({"source": LOCAL, "target": NATIONAL, "element": [second]})
+    return found
+
+
+def test_each_group_of_a_map_says_what_a_code_is_in_its_system():
+    none = {"code": "A", "target": [{"equivalence": "unmatched"}]}
+    both = [{"system": LOINC, "code": "B"}, {"system": NATIONAL, "code": "N1"}]
+    assert [
+        *LocalCodes([of_two_systems(element("A", "B"), element("A", "N1"))]).of(LOCAL, "A")
+    ] == both
+    for found in (
+        of_two_systems(element("A", "B"), none),
+        of_two_systems(none, element("A", "N1")),
+    ):
+        assert len(LocalCodes([found]).of(LOCAL, "A")) == 1
+
+
+def test_a_later_map_to_another_system_leaves_what_is_said_of_the_first():
+    loinc, national = concept_map(element("A", "B")), concept_map(element("A", "N1"))
+    national["group"][0]["target"] = NATIONAL
+    for known in (
+        LocalCodes([loinc, national]),
+        LocalCodes([loinc]).joined(LocalCodes([national])),
+    ):
+        assert [one["code"] for one in known.of(LOCAL, "A")] == ["B", "N1"]
+    none = concept_map({"code": "A", "target": [{"equivalence": "unmatched"}]})
+    del none["group"][0]["target"]
+    assert LocalCodes([loinc, national, none]).of(LOCAL, "A") == ()
+    assert LocalCodes([none]).joined(LocalCodes([loinc])).of(LOCAL, "A") == (
+        {"system": LOINC, "code": "B"},
+    )
 
 
 @pytest.mark.parametrize(

@@ -205,8 +205,11 @@ def test_a_sender_may_write_given_names_first(maps):
 
 def test_a_sender_whose_nulls_mean_nothing(maps):
     text = lines(MSH.format("NULLS", "ADT^A08^ADT_A01"), PID.replace("19530412", '""'))
-    (patient,) = every(convert(er7.parse(text), maps), "Patient")
+    conversion = convert(er7.parse(text), maps)
+    (patient,) = every(conversion, "Patient")
     assert patient.nulls == ()
+    (told,) = [one for one in conversion.report.fields() if one.path == "PID-7"]
+    assert (told.state, told.reason) == ("dropped", '`""` of this sender deletes nothing')
 
 
 def test_a_strict_sender_is_refused_what_a_tolerant_one_is_warned_of(maps):

@@ -161,12 +161,11 @@ def _convert(
         return _convert(other, message, mappings, zone, received, by_table, trusted)
 
     report = Report(run, program, late, kept, dropped, again)
-    ignore_nulls = settings.nulls == "ignore"
     snapshots = snapshots_in(message, (teller.message_type, teller.event), settings)
     whole = ("contact",) if "NK1" in snapshots else ()
-    if not ignore_nulls:
+    if settings.deletes:
         _delete_items(late)
-    found = tuple([_converted(draft, ignore_nulls, whole) for draft in run.everything()])
+    found = tuple([_converted(draft, settings.deletes, whole) for draft in run.everything()])
     codes = unmapped(run.issues)
     return Conversion(found, report, settings, teller, trusted, snapshots, codes)
 
@@ -335,14 +334,14 @@ def _delete_items(late: Late) -> None:
                     draft.nulls.append(element)
 
 
-def _converted(draft: Draft, ignore_nulls: bool, whole: tuple[str, ...]) -> Converted:
+def _converted(draft: Draft, deletes: bool, whole: tuple[str, ...]) -> Converted:
     made: Converted = _converted_of(
         (
             draft.full_url,
             draft.resource,
             draft.match,
             draft.mode,
-            () if ignore_nulls or not draft.nulls else _deleted(draft),
+            _deleted(draft) if deletes and draft.nulls else (),
             draft.removes,
             whole if draft.name == "Patient" else (),
             draft.segment.name,

@@ -70,7 +70,11 @@ def snapshots_in(message: Message, event: tuple[str, str], settings: Settings) -
     """
     found = set()
     for name in _GROUPS.get(event, ()):
-        segments = [one for one in message.all(name) if says_none(one) or not names_nothing(one)]
+        segments = [
+            one
+            for one in message.all(name)
+            if (settings.deletes and says_none(one)) or not names_nothing(one)
+        ]
         mode = settings.update_modes.get(name)
         if mode is None and _is_open(name, segments):
             mode = settings.update_mode or "snapshot"

@@ -26,6 +26,7 @@ NO_EFFECT = "it changes nothing in what is made"
 WHOLE = "too many parts to tell one by one"
 LONG = "more parts in all than a report tries"
 KEY = "only in the key by which it is found again"
+IGNORED = '`""` of this sender deletes nothing'
 NO_VALUE = "no value for it, or another field was taken"
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
@@ -47,6 +48,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         WHOLE: "部分过多, 未逐一说明",
         LONG: "总数过多, 报告未逐一尝试",
         KEY: "仅用于再次查找的键",
+        IGNORED: '该发送方的 `""` 不表示删除',
         NO_VALUE: "无法取值, 或已采用其他字段",
         "left out as incomplete": "因不完整而略去",
     }

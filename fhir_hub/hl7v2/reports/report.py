@@ -22,7 +22,7 @@ from fhir_hub.hl7v2.parsing.structure import OVERRULED
 from fhir_hub.hl7v2.reports.effort import Effort, ranges
 from fhir_hub.hl7v2.reports.elements import Paths, path_of, paths_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, standard
-from fhir_hub.hl7v2.reports.reasons import KEY, LONG, WHOLE, Reasons
+from fhir_hub.hl7v2.reports.reasons import IGNORED, KEY, LONG, WHOLE, Reasons
 from fhir_hub.hl7v2.reports.tracing import Became, Tracer
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED
 from fhir_hub.identity.systems import BASE
@@ -189,8 +189,10 @@ class Report:
         """Return what became of a part that is no element."""
         if leaf.text == '""':
             deleted = tracer.nulls.get((segment.index, leaf.field))
-            if deleted:
+            if deleted and self._program.scope.settings.deletes:
                 return FieldReport(leaf.name, segment.index, MAPPED, (f"deletes {deleted}",))
+            if deleted:
+                return FieldReport(leaf.name, segment.index, DROPPED, (), IGNORED)
         is_kept = self._kept.get(segment.index, 0) >> leaf.field & 1
         if use := reasons.use(segment, leaf, is_read or bool(is_kept)):
             return FieldReport(leaf.name, segment.index, PRESERVED, (JOURNAL,), use)

@@ -31,29 +31,39 @@ class LocalCode(NamedTuple):
 
 
 class LocalCodes:
-    """What local codes mean. Of several maps of one code the last counts."""
+    """What local codes mean, by the code system that a map leads to: in each the last map counts.
+
+    Only maps that are in use count: `active` ones that are not `experimental`.
+    """
 
     __slots__ = ("_meanings",)
 
     def __init__(self, maps: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._meanings: dict[tuple[str, str], tuple[Json, ...]] = {}
+        self._meanings: dict[tuple[str, str], dict[str, tuple[Json, ...]]] = {}
         for one in maps:
-            if one.get("status") != "retired":
+            if one.get("status") == "active" and not one.get("experimental"):
                 self._add(one)
 
     def of(self, system: str, code: str) -> tuple[Json, ...] | None:
         """Return the standard codings of a code, none if there are none; None if nobody knows."""
-        return self._meanings.get((system, code))
+        found = self._meanings.get((system, code))
+        if found is None:
+            return None
+        return tuple([one for codings in found.values() for one in codings])
 
     def joined(self, more: "LocalCodes") -> "LocalCodes":
-        """Return what both say; of a code that both know `more` counts."""
+        """Return what both say; of a code that both know in one system `more` counts."""
         both = LocalCodes()
-        both._meanings = self._meanings | more._meanings
+        for one in (self, more):
+            for (system, code), found in one._meanings.items():
+                for target, codings in found.items():
+                    both._say(system, code, target, codings)
         return both
 
     def digest(self) -> str:
         """Return eight hex digits that are the same wherever the codes mean the same."""
-        return sha256(repr(sorted(self._meanings.items())).encode()).hexdigest()[:8]
+        told = sorted((key, sorted(found.items())) for key, found in self._meanings.items())
+        return sha256(repr(told).encode()).hexdigest()[:8]
 
     def __bool__(self) -> bool:
         """Say whether any code is mapped."""
@@ -65,14 +75,21 @@ class LocalCodes:
             for element in group.get("element", ()):
                 targets = element.get("target", ())
                 kinds = {one.get("equivalence", "") for one in targets}
-                found = tuple(
-                    _coding(target, one)
-                    for one in targets
-                    if target  # a code of no system says nothing
-                    if one.get("equivalence") in _TRUE and one.get("code")
-                )
+                found = tuple(_coding(target, one) for one in targets if target and _is_true(one))
                 if "code" in element and (found or kinds & _NONE):
-                    self._meanings[source, element["code"]] = found
+                    self._say(source, element["code"], target, found)
+
+    def _say(self, system: str, code: str, target: str, found: tuple[Json, ...]) -> None:
+        known = self._meanings.setdefault((system, code), {})
+        if not target:  # there is none in any system
+            known.clear()
+        known[target] = found
+
+
+def _is_true(target: Mapping[str, Any]) -> bool:
+    """Say whether a target is true of every use of a code, and all that is to be said of it."""
+    has_more = "dependsOn" in target or "product" in target
+    return target.get("equivalence") in _TRUE and bool(target.get("code")) and not has_more
 
 
 def _coding(system: str, target: Mapping[str, Any]) -> Json:

@@ -47,6 +47,11 @@ class Settings:
         """Say whether what is not as HL7 has it is refused."""
         return self.tolerance == "strict"
 
+    @property
+    def deletes(self) -> bool:
+        """Say whether `""` deletes; else it is as empty."""
+        return self.nulls == "delete"
+
     def overlaid(self, document: Mapping[str, Any]) -> "Settings":
         """Return these settings with what a sender's file says instead."""
         changes = dict(document)

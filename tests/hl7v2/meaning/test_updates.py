@@ -223,6 +223,17 @@ async def test_null_is_empty_for_a_sender_whose_file_says_so(say, only, maps, ch
     assert (await only("Patient"))["telecom"][0]["value"] == "13000000001"
 
 
+@pytest.mark.parametrize("none", ['AL1|1|""|""|""', 'AL1|1||""'])
+async def test_null_ends_no_list_of_a_sender_for_whom_it_is_empty(say, states, maps, chosen, none):
+    chosen.append(maps('nulls = "ignore"'))
+    await say("ADT^A08", "1000", person(), allergy(PENICILLIN))
+    await say("ADT^A08", "1100", person(), none)
+    assert await states("AllergyIntolerance") == {"J01CA": "active"}
+
+    await say("ADT^A08", "1200", person(), allergy(LATEX), none)
+    assert await states("AllergyIntolerance") == {"J01CA": "inactive", "LTX": "active"}
+
+
 def test_a_mode_that_is_none_stops_the_start(maps):
     with pytest.raises(InvalidMapping, match="site"):
         maps('update_modes = { AL1 = "all" }')
