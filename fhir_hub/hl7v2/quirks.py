@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
+        "broken-line": "文本中的换行未转义，已接回原字段",
         "charset-bom": "字节顺序标记与正文不符",
         "charset-misplaced": "字符集写在别的字段",
         "charset-not-as-declared": "正文与声明的字符集不符",

@@ -125,6 +125,30 @@ def test_trailing_delimiters_and_blank_lines_mean_nothing(read):
     assert only(read(text), "Patient") == only(read(adt()), "Patient")
 
 
+# a text broken into lines
+
+BROKEN = obx(1, "TX", "K^k^L", "心影不大{0}WBC 升高，见 CT{0}----{0}建议复查")
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "\r\r"])
+def test_a_line_that_is_no_segment_is_a_line_of_the_text_before_it(end):
+    text = oru(BROKEN.format(end), "NTE|1||甲" + end + "ABC 乙")
+
+    made = only(tolerated(text), "Observation")
+    assert made["valueString"] == "心影不大\nWBC 升高，见 CT\n----\n建议复查"
+    assert (made["status"], made["note"][0]["text"]) == ("final", "甲\nABC 乙")
+    assert [one.code for one in tolerated(text).report.issues()] == ["broken-line"]
+    assert refused(text.replace("\n", "\r")) == ("AE", "100", "")
+
+
+@pytest.mark.parametrize("odd", ["NTE", "ZPAT|1", "ZZ1|甲", "obx|1", "  NTE|1||甲", "\x1a"])
+def test_a_segment_of_an_odd_name_is_no_line_of_a_text(odd):
+    made = only(tolerated(oru(obx(1, "TX", "K^k^L", "早"), odd)), "Observation")
+
+    assert made["valueString"] == "早"
+    assert "broken-line" not in [one.code for one in tolerated(oru(odd)).report.issues()]
+
+
 # unescaped ^ ~ & in text and units
 
 

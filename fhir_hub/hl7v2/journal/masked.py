@@ -9,6 +9,7 @@ import re
 from itertools import count
 
 from fhir_hub.hl7v2.ack import Header
+from fhir_hub.hl7v2.parsing.lines import begins
 
 _EVERY = frozenset(range(1, 100))
 _SHOWN = {
@@ -37,6 +38,8 @@ _LINE = re.compile(r"[^\r\n]+")
 def masked(text: str, header: Header) -> str:
     """Return the text of a message in which what may tell of a person is stars.
 
+    >>> masked("OBX|1|TX|K||a\\r沈桂芳", Header())
+    'OBX|1|TX|K||*\\r***'
     >>> masked("MSH|^~\\\\&|LIS\\rPID|1||7^^^X||沈^桂芳", Header())
     'MSH|^~\\\\&|LIS\\rPID|1||*^^^*||*^**'
     """
@@ -48,7 +51,9 @@ def masked(text: str, header: Header) -> str:
         name, *fields = match[0].split(separator)
         first = 2 if name in ("MSH", "BHS", "FHS") else 1  # MSH-1 is the separator itself
         shown = _SHOWN.get(name, frozenset())
-        if len(name) > 3:
+        if not begins(match[0], separator):  # a line of a text
+            name = hidden.sub("*", name)
+        elif len(name) > 3:
             name = name[:3] + "*" * (len(name) - 3)
         parts = [
             field if number in shown else hidden.sub("*", field)

@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fhir_hub.errors import InvalidMessage
+from fhir_hub.hl7v2.parsing.lines import BROKEN, LINE_ENDS, lines_of
 
-_LINE_ENDS = re.compile(r"\r\n|\n|\r")
 # no text of FHIR may hold a control character: each becomes the sign that pictures it (BEL is ␇)
 _PICTURES = {n: 0x2400 + n for n in range(0x20) if chr(n) not in "\t\n\r"}
 _CONTROLS = bytes([n for n in range(0x20) if n in _PICTURES])
@@ -55,10 +55,9 @@ class Message:
     def __init__(self, text: str, encoding: Encoding, issues: Issues = ()) -> None:
         self.text = text
         self.encoding = encoding
-        self.issues = issues
-        lines = _LINE_ENDS.split(text) if "\n" in text else text.split("\r")
-        held = [line for line in lines if line and not line.isspace()]
-        self.segments = [Segment(line, encoding, index) for index, line in enumerate(held)]
+        held = lines_of(text, encoding.field)
+        self.issues = issues if held.is_plain else (*issues, BROKEN)
+        self.segments = [Segment(line, encoding, index) for index, line in enumerate(held.lines)]
         self._by_name: dict[str, list[Segment]] | None = None
 
     def first(self, name: str) -> "Segment | None":
@@ -248,7 +247,7 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
         )
     field = text[3]
     end = text.find(field, 4)
-    marks = _LINE_ENDS.split(text[4 : end if end >= 0 else None], 1)[0].rstrip(" ")
+    marks = LINE_ENDS.split(text[4 : end if end >= 0 else None], 1)[0].rstrip(" ")
     if len(marks) == 5 and marks[2:4] == "\\\\":  # `^~\\&`: a doubled backslash, seen in feeds
         marks = marks[:3] + marks[4:]
     if not are_delimiters(field, marks):

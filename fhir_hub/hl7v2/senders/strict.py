@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.rows.row import Row
 # Issue → code of table 0357: 102 is a data type error, 103 a value that its table lacks.
 REFUSED = MappingProxyType(
     {
+        "broken-line": "100",
         "invalid-resident-id": "103",
         "unmapped-code": "103",
         "unreadable-date": "102",

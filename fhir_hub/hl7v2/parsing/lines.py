@@ -1,0 +1,59 @@
+"""The lines of a message: each a segment, or the rest of a text that a sender broke into lines.
+
+A text with a line break in it that is not written `\\.br\\` goes on in the next line, which is no
+segment: it begins with no segment's name. It belongs to the field before, as it was meant; else
+its words would be nobody's, and the fields behind it (a result's status) in no segment.
+
+Spec: HL7v2 chapter 2, 2.5 (a segment's name is of three capitals or digits), 2.7.6 (`\\.br\\`)
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+LINE_ENDS = re.compile(r"\r\n|\n|\r")
+BROKEN = ("broken-line", "a line that is no segment is a line of the text before it")
+_HEADERS = ("MSH", "BHS", "FHS")
+_PICTURES = re.compile(r"[\u2400-\u243f\s]*")
+
+
+class Lines(NamedTuple):
+    """The texts of the segments; `is_plain` if none goes on in another line."""
+
+    lines: Sequence[str]
+    is_plain: bool
+
+
+def lines_of(text: str, field: str) -> Lines:
+    """Return the segments of a message with this field separator, whatever ends its lines."""
+    lines = LINE_ENDS.split(text) if "\n" in text else text.split("\r")
+    held = [line for line in lines if line and not line.isspace()]
+    if {line[3:4] for line in held} == {field}:  # quickest to see
+        return Lines(held, is_plain=True)
+    return _joined(held, field)
+
+
+def begins(line: str, field: str) -> bool:
+    """Say whether a line begins a segment, also one of an odd name: `ZPAT|1`, a bare `NTE`.
+
+    >>> begins("NTE", "|"), begins("ZPAT|1", "|"), begins("see above", "|"), begins("5.6|", "|")
+    (True, True, False, False)
+    """
+    name, separator, _ = line.partition(field)
+    name = name.strip()
+    if not (name.isascii() and name.isalnum()):
+        return _PICTURES.fullmatch(line) is not None
+    if separator:  # small letters: `obx|` is told as such
+        return name.isupper() or len(name) == 3
+    return name.isupper() and len(name) == 3
+
+
+def _joined(held: Sequence[str], field: str) -> Lines:
+    """Return the lines, each that begins no segment behind the one before; a header stays alone."""
+    found: list[list[str]] = []
+    for line in held:
+        if not found or begins(line, field) or found[-1][0].startswith(_HEADERS):
+            found.append([line])
+        else:
+            found[-1].append(line)
+    return Lines(["\n".join(one) for one in found], is_plain=len(found) == len(held))
