@@ -70,6 +70,11 @@ def numbers(identifiers: Iterable[Json]) -> tuple[Number, ...]:
     return tuple(sorted(found, key=found.__getitem__) if len(found) > 1 else found)
 
 
+def own(wanted: Sequence[Number]) -> Sequence[Number]:
+    """Return the numbers of a record of its own, without national ones; all if all are such."""
+    return [one for one in wanted if one.system not in systems.STRONG] or wanted
+
+
 def visit_numbers(identifiers: Iterable[Json]) -> frozenset[Number]:
     """Return the numbers of visits and accounts that a Patient holds (住院号, 门诊号)."""
     held = (one for one in identifiers if _is_of_visit(one) and one.get("use") != "temp")

@@ -1,26 +1,27 @@
-"""Whose word is enough to merge a record into another one, or to take something off it.
+"""Whose word is enough to merge two records or to part them, or to take something off one.
 
 Who told the record himself may, and a facility that the settings trust: an EMPI of the region.
-Another one merges them unless neither name nor birth date agree, and takes no number that he did
-not issue, nor a visit that he did not tell: people decide there.
+Another one merges them unless neither name nor birth date agree, parts only what he merged, and
+takes no number that he did not issue, nor a visit that he did not tell: people decide there.
 
-Spec: docs/hl7v2-meaning.md; HL7v2 chapter 3, A40, A43 to A45
+Spec: docs/hl7v2-meaning.md; HL7v2 chapter 3, A37, A40, A43 to A45
 """
 
 from collections.abc import Iterable, Sequence
 
 from fhir_hub.errors import VersionConflict
 from fhir_hub.hl7v2.meaning.numbers_moved import is_left, moving
-from fhir_hub.hl7v2.meaning.teller import is_told_by_another, stamps_of
+from fhir_hub.hl7v2.meaning.teller import institution_of, is_told_by_another, stamps_of
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
-from fhir_hub.identity import doubles
+from fhir_hub.identity import doubles, match, systems
 
 _NOT_ONE = (
     "one of the two is another institution's: neither name nor birth date agree"
     " / 其中一份档案属于其他机构：姓名与出生日期均不符"
 )
+_NOT_PARTED = "another institution made the two one / 两份档案由其他机构合并或关联，须由其拆分"
 _MOVES = ("A43", "A44", "A45")
 _MOVED = "it is of another institution's record / 该号码或就诊属于其他机构的档案"
 
@@ -36,6 +37,32 @@ def require_merge(priors: Iterable[Resource], survivor: Thing, telling: Telling)
         both = (known, survivor.resource)
         if is_anothers and any(doubles.has_anothers_number(one, prior) for one in both):
             raise VersionConflict(_NOT_ONE, expression="Patient.identifier")
+
+
+def require_unlink(one: Resource, other: Resource, by: str, telling: Telling) -> None:
+    """Raise `VersionConflict` where the teller may not part two records that `by` made one (A37).
+
+    Who did may, who knows both, and who knows one, unless one authority numbered them both:
+    whoever told a record, or issued a number of it, knows it.
+    """
+    own = telling.teller.system
+    known = [_knows(own, record) for record in (one, other)]
+    if by == own or telling.trust(own) or all(known):
+        return
+    if not any(known) or not _domains(one).isdisjoint(_domains(other)):
+        raise VersionConflict(_NOT_PARTED, expression="Patient.link")
+
+
+def _knows(institution: str, record: Resource) -> bool:
+    own = institution.removesuffix("application")
+    is_told = institution in map(institution_of, stamps_of(record))
+    return is_told or any(system.startswith(own) for system in _domains(record))
+
+
+def _domains(record: Resource) -> set[str]:
+    """Return the systems of a record's own numbers: each is of an authority."""
+    held = match.numbers(record.get("identifier", ()))
+    return {one.system for one in held} - systems.STRONG
 
 
 def require_move(things: Sequence[Thing], telling: Telling) -> None:

@@ -221,7 +221,7 @@ def _steps(again: Again, links: Sequence[Key]) -> Mapping[Key, Step]:
     """
     conversion, day = again
     things, addresses = dict[Key, Thing](), dict[str, str]()
-    made = joined(conversion.resources)
+    made = joined(conversion.resources, conversion.teller.event)
     for kind in {one.resource_type for one in made}:
         of_kind = [one for one in made if one.resource_type == kind]
         keys = [one for one in links if one.resource_type == kind]

@@ -40,7 +40,7 @@ from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing import merged_patients, others
 from fhir_hub.hl7v2.storing.merge import Resource, choices_of
 from fhir_hub.hl7v2.storing.rewriting import Rewriting, without_numbers
-from fhir_hub.hl7v2.storing.things import Thing, joined, replacement
+from fhir_hub.hl7v2.storing.things import LINKING, Thing, joined, replacement
 from fhir_hub.identity import doubles, match, merging
 from fhir_hub.identity.match import Number
 from fhir_hub.r4.placeholders import is_placeholder
@@ -73,10 +73,10 @@ async def apply(
     Raises a `FhirError` where what is stored and the message cannot be brought together.
     """
     said = conversion.resources
-    things = joined(said)
+    things = joined(said, conversion.teller.event)
     patients = [thing for thing in things if thing.resource_type == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
-    is_linking = conversion.teller.event in unlinks.EVENTS
+    is_linking = conversion.teller.event in LINKING
     if is_linking:
         await unlinks.find(unit, patients)
     else:

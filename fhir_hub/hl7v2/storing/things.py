@@ -11,10 +11,11 @@ from typing import Any
 
 from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.storing.merge import Resource, unite
-from fhir_hub.identity import systems
+from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number, number_of
 from fhir_hub.store.base import Key, key_of
 
+LINKING = ("A24", "A37")  # the events that tell of two records which may be one person's
 _OF = ("subject", "patient", "beneficiary", "for", "individual")
 _WHERE = ("Patient/", "urn:")
 
@@ -63,8 +64,11 @@ class Thing:
         self.is_left = self.is_left or self.converted.mode == "create"
 
 
-def joined(resources: Iterable[Converted]) -> list[Thing]:
-    """Return the things of a message: two resources that share an identifier are one thing."""
+def joined(resources: Iterable[Converted], event: str = "") -> list[Thing]:
+    """Return the things of a message: two resources that share an identifier are one thing.
+
+    A national number alone does not make one record of the two patients of an event that links.
+    """
     things: list[Thing] = []
     known: dict[str, dict[Number, Thing]] = {}
     for converted in resources:
@@ -74,6 +78,8 @@ def joined(resources: Iterable[Converted]) -> list[Thing]:
         numbers = own
         if resource_type == "Patient" and replacement(resource):
             numbers = []
+        elif event in LINKING and resource_type == "Patient":
+            numbers = match.own(own)
         of_type = known.get(resource_type)
         if of_type is None:
             of_type = known[resource_type] = {}

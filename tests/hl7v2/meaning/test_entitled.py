@@ -1,6 +1,6 @@
-"""Who may merge another institution's patient, or take something off her record.
+"""Who may merge another institution's patient or part her records, or take something off one.
 
-Spec: HL7v2 chapter 3, A40, A43 to A45; DOMAIN 0.12
+Spec: HL7v2 chapter 3, A37, A40, A43 to A45; DOMAIN 0.12
 """
 
 import pytest
@@ -9,6 +9,7 @@ from meaning_parts import person, segment, visit
 HERS = segment("MRG", f1="T1^^^SHTH01^PI")
 OTHER = {"f5": "李^伟", "f7": "19880808", "f8": "M"}
 CENTRE, EMPI = "CHIS|XQCHC", "EMPI|QPRHP"
+HOSPITAL, ANOTHER = "HIS|SHTH01", "HIS|WJPH01"
 
 
 def of_centre(**fields):
@@ -83,6 +84,61 @@ async def test_who_told_of_a_patient_or_is_trusted_merges_her_with_anybody(
     await say("ADT^A28", "0915", of_centre(**OTHER), by=CENTRE)
     await say("ADT^A40", "0920", of_centre(**OTHER), HERS, by=EMPI)
     assert (await owner())[0] == "Z1"
+
+
+@pytest.mark.parametrize("event", ["A40", "A24"])
+@pytest.mark.parametrize(
+    ("prior", "done_by", "allowed"),
+    [
+        pytest.param("T2^^^SHTH01^PI", HOSPITAL, {HOSPITAL}, id="its own two, by itself"),
+        pytest.param("T2^^^SHTH01^PI", EMPI, {HOSPITAL, EMPI}, id="its own two, by an EMPI"),
+        pytest.param("Z1^^^XQCHC^PI", EMPI, {HOSPITAL, CENTRE, EMPI}, id="of two, by an EMPI"),
+        pytest.param("Z1^^^XQCHC^PI", CENTRE, {HOSPITAL, CENTRE}, id="of two, by one of them"),
+    ],
+)
+async def test_a_merge_or_link_is_undone_by_whom_it_concerns(
+    say, every, trusted, event, prior, done_by, allowed
+):
+    both = segment("PID", f3="T1^^^SHTH01^PI"), segment("PID", f3=prior)
+    for one, by in zip(both, (HOSPITAL, HOSPITAL if "SHTH01" in prior else CENTRE), strict=True):
+        await say("ADT^A28", "0800", one, by=by)
+    if "SHTH01" in prior:  # the centre tells of one of the two as well
+        await say("ADT^A28", "0810", person("Z1", f3="T1^^^SHTH01^PI~Z1^^^XQCHC^PI"), by=CENTRE)
+    done = (
+        f"ADT^{event}",
+        "0900",
+        both[0],
+        both[1] if event == "A24" else segment("MRG", f1=prior),
+    )
+    await say(*done, by=done_by)
+    before = await every("Patient")
+    assert ["link" in one for one in before] == [True, True]
+
+    for by in sorted({HOSPITAL, CENTRE, EMPI, ANOTHER} - allowed):
+        answer = await say("ADT^A37", "1000", *both, by=by, ack="AE")
+        assert "206" in answer.answer
+        assert "another institution" in answer.answer
+        assert "其他机构" in answer.answer
+    assert await every("Patient") == before
+    trusted.append("WJPH01")
+    for hour, by in enumerate((*sorted(allowed), ANOTHER), start=11):
+        await say("ADT^A37", f"{hour}00", *both, by=by)
+        assert ["link" in one for one in await every("Patient")] == [False, False]
+        await say(done[0], f"{hour}30", *done[2:], by=done_by)
+
+
+async def test_who_says_again_what_was_merged_did_not_merge_it(say, hers, every):
+    await say("ADT^A28", "0810", person("T2"))
+    merged = person("T2"), HERS
+    await say("ADT^A40", "0900", *merged)
+    await say("ADT^A40", "0910", *merged, by=EMPI)
+    await say("ADT^A37", "1000", person("T2"), person("T1"), by=EMPI, ack="AE")
+
+    assert [one["active"] for one in await every("Patient")] == [False, True]
+    await say("ADT^A37", "1100", person("T2"), person("T1"))
+    await say("ADT^A40", "1200", *merged, by=EMPI)
+    await say("ADT^A37", "1300", person("T2"), person("T1"), by=EMPI)
+    assert [one["active"] for one in await every("Patient")] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,45 @@ async def test_of_a_chain_the_last_merge_is_undone(say, look, two):
     assert (await look())[1] == {"FT1": "T1", "FT2": "T2"}
 
 
+async def test_of_a_chain_who_is_named_is_parted_from_all_behind(say, look, two):
+    await say("ADT^A04", "0800", person("T3"))
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+    await say("ADT^A40", "1100", person("T3"), merged("T2"))
+    await say("ADT^A37", "1200", person("T3"), person("T1"))
+
+    states, reports = await look()
+    assert reports == {"FT1": "T1", "FT2": "T3"}
+    assert states["T1"] == (True, [])
+    assert states["T2"] == (False, ["replaced-by T3"])
+
+
+async def test_of_two_that_went_into_a_third_nobody_knows_which_is_meant(say, look, two):
+    await say("ADT^A04", "0800", person("T3"))
+    for number in ("T1", "T2"):
+        await say("ADT^A40", "1000", person("T3"), merged(number))
+    before = await look()
+    answer = await say("ADT^A37", "1200", person("T1"), person("T2"), ack="AE")
+
+    assert "a third record" in answer.text
+    assert await look() == before
+
+
+@pytest.mark.parametrize("had", ["", "T1", "T2"], ids=["nobody had it", "survivor", "prior"])
+async def test_a_card_that_both_show_hides_no_record(say, look, two, every, had):
+    both = [person(f3=f"{number}^^^SHTH01^PI~{CARD}") for number in ("T1", "T2")]
+    if had:
+        await say("ADT^A08", "0930", person(f3=f"{had}^^^SHTH01^PI~{CARD}"))
+    await say("ADT^A40", "1000", person("T1"), merged("T2"))
+    await say("ADT^A37", "1200", *both)
+
+    states, reports = await look()
+    assert states == {"T1": (True, []), "T2": (True, [])}
+    assert reports == {"FT1": "T1", "FT2": "T2"}
+    held = [len(one["identifier"]) for one in await every("Patient")]
+    assert held == ([1, 2] if had == "T2" else [2, 1])  # one has it: it leads to one
+    await say("ORU^R01", "1300", both[0], *result("then"))
+
+
 async def test_what_was_unlinked_can_be_merged_again(say, look, two):
     await say("ADT^A40", "1000", person("T1"), merged("T2"))
     await say("ADT^A37", "1100", person("T1"), person("T2"))
@@ -146,8 +185,11 @@ async def test_what_was_unlinked_can_be_merged_again(say, look, two):
 
 
 @pytest.mark.parametrize("event", ["A18", "A30", "A34", "A36", "A39", "A40"])
-async def test_every_event_that_merges_patients_does(say, look, two, event):
+async def test_every_event_that_merges_patients_does(say, look, two, every, event):
     await say(f"ADT^{event}", "1000", person("T1"), merged("T2"))
+
+    activity = (await every("Provenance"))[-1]["activity"]
+    assert activity["coding"][0]["code"] == "merge"
 
     states, reports = await look()
     assert states == {"T1": (True, ["replaces T2"]), "T2": (False, ["replaced-by T1"])}
