@@ -3,6 +3,7 @@
 from fhir_hub import fhirjson
 
 SHEN = "沈^桂芳"
+CARD = "310229195304129989^^^&2.16.156.10011.1.3&ISO^NNCHN"
 
 
 def segment(name: str, **fields: str) -> str:
@@ -21,6 +22,17 @@ def person(number: str = "T1", phone: str = "", authority: str = "SHTH01", **fie
 def visit(**fields: str) -> str:
     """Return the PV1 of an outpatient visit V1."""
     return segment("PV1", **{"f2": "O", "f19": "V1", **fields})
+
+
+def result(number: str) -> tuple[str, str]:
+    """Return the segments of a report with this order number, and its one result."""
+    order = segment("OBR", f3=number, f4="GLU^Glucose", f25="F")
+    return order, segment("OBX", f1="1", f2="NM", f3="GLU^Glucose", f5="5.1", f11="F")
+
+
+def merged(number: str) -> str:
+    """Return the MRG of a patient with this local number."""
+    return segment("MRG", f1=f"{number}^^^SHTH01^PI")
 
 
 def plain(resource):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import parts
 import pytest
 from conversion_parts import mappings
-from meaning_parts import plain
+from meaning_parts import person, plain, result
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import convert
@@ -134,3 +134,35 @@ def records(every):
         return found
 
     return run
+
+
+@pytest.fixture
+def look(every):
+    """Return number → (active, link types), and result's order → patient's number."""
+
+    async def run():
+        patients = await every("Patient")
+        numbers = {f"Patient/{one['id']}": one["identifier"][0]["value"] for one in patients}
+        states = {
+            one["identifier"][0]["value"]: (
+                one["active"],
+                [f"{link['type']} {numbers[link['other']['reference']]}" for link in one["link"]]
+                if "link" in one
+                else [],
+            )
+            for one in patients
+        }
+        reports = {
+            one["identifier"][0]["value"]: numbers[one["subject"]["reference"]]
+            for one in await every("DiagnosticReport")
+        }
+        return states, reports
+
+    return run
+
+
+@pytest.fixture
+async def two(say):
+    for number in ("T1", "T2"):
+        await say("ADT^A04", "0800", person(number))
+        await say("ORU^R01", "0900", person(number), *result(f"F{number}"))
