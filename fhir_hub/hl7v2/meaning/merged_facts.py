@@ -3,12 +3,15 @@
 What has no number of its own is found by a key that the patient's number is part of. So under the
 survivor's number nothing would be found of what was told under the other one: each allergy, cover
 and diagnosis would be there twice, the one of before as over. Here it is found by what it is of.
-Where the merge is undone both have it (`identity/merging.py`); a diagnosis goes with its visit.
+What both records had stays twice, and both hold: each goes with its own where the merge is undone.
+What was told since of the one that was brought both have then (`identity/merging.py`); a diagnosis
+goes with its visit.
 
 Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 2, 2.10.4
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from fhir_hub import fhirjson
@@ -20,72 +23,84 @@ from fhir_hub.hl7v2.storing.rewriting import Rewriting
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.identity import merging
 from fhir_hub.repository.unit import Unit
+from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import Has, Is
 from fhir_hub.store.base import Key
 
-_KINDS = ("AllergyIntolerance", "Condition", "Coverage", "RelatedPerson")
-
-
-async def find(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
-    """Have what no key finds found among what a merge brought and the same institution told."""
-    owners = {
-        one.address: prior
-        for one in things
-        if one.resource_type == "Patient" and one.stored and (prior := _merged(one.stored))
+# By which search parameter the facts of a patient are found.
+_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "AllergyIntolerance": "patient",
+        "Condition": "patient",
+        "Coverage": "beneficiary",
+        "RelatedPerson": "patient",
     }
+)
+
+
+async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters, teller: Teller) -> None:
+    """Have what no key finds found among what the same institution told of a merged patient."""
+    owners = {one.address: one for one in things if _is_merged(one)}
     if not owners:  # as nearly always
         return
-    rewriting = Rewriting(
-        {url: one.address for one in things for url in one.full_urls if one.stored}
-    )
     taken = {one.key for one in things if one.stored}
     known: dict[tuple[str, str], list[Resource]] = {}
-    for thing in things:
+    for thing, told in _rewritten(things):
         kind = thing.resource_type
         if kind not in _KINDS or thing.is_anothers or thing.converted.mode == "create":
             continue
-        told = rewriting.of(thing.resource)
-        for owner in patients_of(told):
-            if owner not in owners:
-                continue
-            if thing.stored:  # by a number of its own
-                if not set(owners[owner]).isdisjoint(_tags(thing.stored)):
-                    _say(thing, owner)
-                break
+        owner = next((one for one in patients_of(told) if one in owners), "")
+        if owner and not thing.stored:
             if (kind, owner) not in known:
-                known[kind, owner] = await _brought(unit, kind, owner, owners[owner], teller)
+                index = parameters.of(kind)[_KINDS[kind]].indexes[0]
+                known[kind, owner] = await _told(unit, kind, index, owner, teller)
             for one in known[kind, owner]:
                 if Key(kind, one["id"]) not in taken and _are_one(one, told):
                     taken.add(Key(kind, one["id"]))
                     thing.found(one)
-                    _say(thing, owner)
                     break
+        if owner and not owners[owner].through and _is_brought(thing.stored or {}):
+            _say(thing, owner)
 
 
-def _merged(patient: Resource) -> tuple[Is, ...]:
-    """Return the tags of what came from records that a Patient replaces, or by their numbers."""
-    links = (one for one in patient.get("link", ()) if one.get("type") == "replaces")
-    ids = (str(one["other"].get("reference", "")).rpartition("/")[2] for one in links)
-    kinds = (merging.RE_POINTED, merging.ROUTED)
-    return tuple(Is(one, kind) for one in ids if one for kind in kinds)
+def listed(things: Sequence[Thing], kind: str) -> list[Resource]:
+    """Return the facts of a kind that a message tells of merged patients: what is one holds too."""
+    if not any(map(_is_merged, things)):  # as nearly always
+        return []
+    return [told for thing, told in _rewritten(things) if thing.resource_type == kind]
 
 
-def _tags(resource: Resource) -> set[Is]:
-    tags = resource.get("meta", {}).get("tag", ())
-    return {Is(str(one.get("code")), str(one.get("system"))) for one in tags}
+def is_listed(stored: Resource, told: Sequence[Resource]) -> bool:
+    """Say whether a stored fact is one that is told, though it has another key."""
+    return any(_are_one(stored, one) for one in told)
 
 
-async def _brought(
-    unit: Unit, kind: str, owner: str, tags: tuple[Is, ...], teller: Teller
-) -> list[Resource]:
-    found = await unit.find(kind, Has("_tag", "token", tags))
+def _is_merged(thing: Thing) -> bool:
+    """Say whether it is a Patient that replaces another."""
+    if thing.resource_type != "Patient" or not thing.stored:
+        return False
+    return any(one.get("type") == "replaces" for one in thing.stored.get("link", ()))
+
+
+def _rewritten(things: Sequence[Thing]) -> Iterator[tuple[Thing, Resource]]:
+    """Yield each thing, and what the message says of it with the addresses of what is stored."""
+    urls = {url: one.address for one in things for url in one.full_urls if one.stored}
+    rewriting = Rewriting(urls)
+    for thing in things:
+        yield thing, rewriting.of(thing.resource)
+
+
+def _is_brought(stored: Resource) -> bool:
+    tags = stored.get("meta", {}).get("tag", ())
+    return any(one.get("system") in (merging.RE_POINTED, merging.ROUTED) for one in tags)
+
+
+async def _told(unit: Unit, kind: str, index: str, owner: str, teller: Teller) -> list[Resource]:
+    """Return what the teller's institution alone told of a patient, first what a merge brought."""
+    found = await unit.find(kind, Has(index, "reference", (Is(owner),)))
     held: list[Resource] = [fhirjson.loads(one.content) for one in found]
-    return [
-        one
-        for one in held
-        if owner in patients_of(one)
-        and {institution_of(stamp) for stamp in stamps_of(one)} == {teller.system}
-    ]
+    own = [one for one in held if {institution_of(s) for s in stamps_of(one)} == {teller.system}]
+    return sorted(own, key=_is_brought, reverse=True)
 
 
 def _are_one(stored: Resource, told: Resource) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.making.rules import who
+from fhir_hub.hl7v2.meaning import merged_facts
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     institution_of,
@@ -64,11 +65,14 @@ async def end_unlisted(
         if not owners or await _is_listed_later(owners[0], group, telling):
             continue
         named = {one.logical_id for one in things if one.key[0] == resource_type}
+        of_both = merged_facts.listed(things, resource_type)
         indexes = parameters.of(resource_type)[parameter].indexes
         plan = Has(indexes[0], "reference", (Is(owners[0].address),))
         for stored in await unit.find(resource_type, plan):
             resource = fhirjson.loads(stored.content)
             if stored.logical_id in named or not is_to_end(resource, teller):
+                continue
+            if merged_facts.is_listed(resource, of_both):
                 continue
             if not (await telling.later.told(Key(resource_type, stored.logical_id))).is_told:
                 await unit.update(stamped(_ended(resource, day), teller), stored.logical_id)

@@ -272,7 +272,7 @@ async def _find_made(
     teller: Teller,
 ) -> None:
     """Find again what cannot be found by a number, such as a record; the rest is new."""
-    await merged_facts.find(unit, things, teller)
+    await merged_facts.find(unit, things, parameters, teller)
     await clients.find(unit, things, parameters, teller)
     await diagnoses.find(unit, things, parameters, teller)
     found = {thing.key for thing in things if thing.logical_id} if made else ()

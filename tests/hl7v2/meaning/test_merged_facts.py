@@ -128,3 +128,48 @@ async def test_anothers_fact_that_a_merge_brought_stays_as_it_is(say, held, merg
 
     states = [state for kind, _, state in await held() if kind == "AllergyIntolerance"]
     assert states == ["active", "inactive"]
+
+
+LISTED = tuple(one for one in FACTS if one[:3] != "DG1")
+OF_LISTS = tuple(kind for kind in KINDS if kind != "Condition")
+
+
+@pytest.fixture
+async def alike(say):
+    """A patient registered twice, with the same lists, and merged."""
+    for one in (survivor, prior):
+        await say("ADT^A28", "0800", one(), *LISTED)
+    await say("ADT^A40", "1000", survivor(), segment("MRG", f1="A1^^^SHTH01^PI"))
+
+
+@pytest.mark.parametrize("by", [survivor, prior])
+async def test_what_both_records_had_is_true_until_a_list_lacks_it(say, held, alike, by):
+    for at in ("1100", "1110"):
+        await say("ADT^A08", at, by(), *LISTED)
+    assert await held() == [(kind, "B2", STATES[kind]) for kind in OF_LISTS for _ in range(2)]
+
+    await say("ADT^A08", "1120", by(), 'AL1|1|""', 'NK1|1|""', 'IN1|1|""')
+    states = [state for _, _, state in await held()]
+    assert states == [one for one in ("False", "inactive", "cancelled") for _ in range(2)]
+
+
+@pytest.mark.parametrize("by", [survivor, prior])
+async def test_what_both_records_had_goes_with_each_when_they_are_parted(say, held, alike, by):
+    await say("ADT^A08", "1100", by(), *LISTED)
+    await say("ADT^A37", "1200", survivor(), prior())
+
+    own = sorted((kind, one, STATES[kind]) for kind in OF_LISTS for one in ("A1", "B2"))
+    assert sorted(await held()) == own
+
+
+@pytest.mark.parametrize("first", ["A1", "B2", "C3"])
+@pytest.mark.parametrize("then", ["A1", "B2", "C3"])
+async def test_over_a_chain_a_fact_is_there_once(say, held, first, then):
+    for number in ("C3", "B2", "A1"):
+        await say("ADT^A28", "0800", person(number))
+    for at, into, gone in (("1000", "B2", "A1"), ("1010", "C3", "B2")):
+        await say("ADT^A40", at, person(into), segment("MRG", f1=f"{gone}^^^SHTH01^PI"))
+    for at, number in (("1100", first), ("1200", then), ("1300", first), ("1400", then)):
+        await say("ADT^A08", at, person(number), visit(), *FACTS)
+
+    assert await held() == [(kind, "C3", STATES[kind]) for kind in KINDS]
