@@ -79,7 +79,7 @@ def joined(resources: Iterable[Converted], event: str = "") -> list[Thing]:
         if resource_type == "Patient" and replacement(resource):
             numbers = []
         elif event in LINKING and resource_type == "Patient":
-            numbers = match.own(own)
+            numbers = list(match.own(own))
         of_type = known.get(resource_type)
         if of_type is None:
             of_type = known[resource_type] = {}
