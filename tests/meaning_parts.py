@@ -47,7 +47,8 @@ def plain(resource):
 async def tell(say, story, orders):
     """Have a story told in each order, of a patient and a visit of its own."""
     for number, order in enumerate(orders, start=100):
-        for event, at, segments in (story[place] for place in order):
+        for event, at, segments, *by in (story[place] for place in order):
             mine = [one.replace("T1^^^", f"T{number}^^^") for one in segments]
             kind = event if "^" in event else f"ADT^{event}"
-            await say(kind, at, *(one.replace("|V1", f"|V{number}") for one in mine))
+            told = (one.replace("|V1", f"|V{number}") for one in mine)
+            await say(kind, at, *told, **dict(zip(("by",), by, strict=False)))

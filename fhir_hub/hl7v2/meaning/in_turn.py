@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.meaning import visits
+from fhir_hub.hl7v2.meaning.since import TOLD_SINCE
 from fhir_hub.hl7v2.meaning.teller import TOLD_BY, Teller
 from fhir_hub.hl7v2.storing.merge import Resource
 
 _FRAME = ("id", "meta", "resourceType")
+_STAMPS = (TOLD_BY, TOLD_SINCE)
 _META = ("profile", "security", "tag", "extension")
 
 
@@ -64,7 +66,7 @@ def laid(stored: Resource, filled: Resource, late: Step, known: Known, lay: Lay)
     of_meta = [(_meta(base), _meta(told), frozenset[str]()) for base, told, _ in pairs]
     for name in _META:
         _take(meta, name, _meta(stored), of_meta)
-    stamps = [one for one in _extensions(stored) if one.get("url") == TOLD_BY]
+    stamps = [one for one in _extensions(stored) if one.get("url") in _STAMPS]
     if stamps:
         others = meta.get("extension", [])
         is_same = _same(others, _meta(stored).get("extension", []))
@@ -110,7 +112,7 @@ def _take(result: Resource, name: str, stored: Resource, pairs: Sequence[_Pair])
 def _meta(resource: Resource) -> Resource:
     """Return what `meta` says, but for the stamps."""
     meta: Resource = dict(resource.get("meta", {}))
-    others = [one for one in _extensions(resource) if one.get("url") != TOLD_BY]
+    others = [one for one in _extensions(resource) if one.get("url") not in _STAMPS]
     meta.pop("extension", None)
     return {**meta, "extension": others} if others else meta
 

@@ -2,20 +2,23 @@
 
 As soon as a second institution tells of a Patient, what each says is contained in it, a Patient
 as told with its stamp. A message changes only what its own institution says; then each element
-that this changes is worked out anew from all of them. Of an element with one value the best
-holds: one that agrees with the valid resident ID, then the more trusted institution's, then the
-newest. Lists unite, the best first. What nobody told by message (a client of the API) stays.
+that this changes is worked out anew from all of them. Of an element with one value, or one phone,
+address or name of a use, the best holds: one that agrees with the valid resident ID, then the more
+trusted institution's, then the one that is said since last (`since.py`), in whatever order they
+came. Lists unite. What nobody told by message (a client of the API) stays.
 
 Spec: DOMAIN 0.12; https://hl7.org/fhir/R4/references.html#contained
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_hub.clock import from_microseconds
 from fhir_hub.hl7v2.conversion.convert import Converted
 from fhir_hub.hl7v2.datatypes.context import CHINA
-from fhir_hub.hl7v2.making.rules import RULES, content_of
+from fhir_hub.hl7v2.making.rules import KEYS, RULES, content_of
+from fhir_hub.hl7v2.meaning import since
+from fhir_hub.hl7v2.meaning.since import Since
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     application_system,
@@ -26,27 +29,28 @@ from fhir_hub.hl7v2.meaning.teller import (
 from fhir_hub.hl7v2.storing.merge import Resource, merge
 from fhir_hub.identity import match, resident_id, systems
 
+Json = dict[str, Any]
 Trust = Callable[[str], int]
 AS_TOLD = f"{systems.BASE}/StructureDefinition/as-told"
 _NOT_TOLD = ("id", "meta", "resourceType", "contained", "link", "active")
-_UNITED = ("name", "telecom", "address", "contact", "communication", "generalPractitioner")
 
 
 class Fact(NamedTuple):
-    """What one institution says: its latest stamp, and the elements."""
+    """What one institution says: its latest stamp, the elements, and since when it says each."""
 
     stamp: Mapping[str, Any]
     elements: Resource
+    since: Since
 
     @property
     def institution(self) -> str:
         """The namespace of the institution's applications."""
         return institution_of(self.stamp)
 
-    @property
-    def day(self) -> str:
-        """The date as of which it was told."""
-        return from_microseconds(time_of(self.stamp)).astimezone(CHINA).date().isoformat()
+    def time(self, slot: str) -> int:
+        """Return since when it says what it says there, of no slot what it says last."""
+        times = self.since if slot else {"": max(self.since.values(), default=0)}
+        return times.get(slot) or time_of(self.stamp)
 
 
 def trust_in(facilities: Sequence[str]) -> Trust:
@@ -59,9 +63,9 @@ def facts_of(patient: Resource) -> list[Fact]:
     """Return what each institution says; of a Patient that one alone told, all of it is its."""
     contained = [one for one in patient.get("contained", ()) if stamps_of(one)]
     if contained:
-        return [Fact(stamps_of(one)[0], _elements(one)) for one in contained]
+        return [Fact(stamps_of(one)[0], _elements(one), since.read(one)) for one in contained]
     stamps = sorted(stamps_of(patient), key=time_of)
-    return [Fact(stamps[-1], _elements(patient))] if stamps else []
+    return [Fact(stamps[-1], _elements(patient), since.read(patient))] if stamps else []
 
 
 def own(patient: Resource, teller: Teller) -> Resource:
@@ -98,23 +102,55 @@ def told(
     """
     before = facts_of(stored)
     mine = next((fact for fact in before if fact.institution == teller.system), None)
-    own = mine.elements if mine else {}
-    said = {"resourceType": "Patient", **own}
+    own = {"resourceType": "Patient", **(mine.elements if mine else {})}
+    said = since.joined(own, mine.since if mine else {})
     laid = lay(said) if lay else merge(said, converted, day)
-    now = _elements(laid)
+    if not lay:
+        laid = since.renewed(said, laid, converted.resource, teller.time)
+    bare, times = since.split(laid)
+    now = _elements(bare)
     after = [fact for fact in before if fact is not mine]
-    if mine and now == own:
+    if mine and now == mine.elements and times == mine.since:
         after = before
     else:
-        after.append(Fact(mine.stamp if mine and lay else teller.stamp(), now))
+        after.append(Fact(mine.stamp if mine and lay else teller.stamp(), now, times))
     result = dict(stored)
     if "identifier" in converted.resource or "identifier" in converted.removes:
         result = merge(result, _only(converted, "identifier"), day)
     if "active" in converted.resource and not lay:
         result["active"] = converted.resource["active"]
+    if after is before:
+        return result
+    was = mine.since if mine else {}
+    renewed = {
+        since.element_of(slot) for slot in {*was, *times} if was.get(slot) != times.get(slot)
+    }
+    changed = [
+        name
+        for name in {**own, **now}
+        if name not in ("identifier", "resourceType")
+        and (own.get(name) != now.get(name) or since.slot_of(name) in renewed)
+    ]
+    _show(result, changed, stored, before, after, trust)
+    return _containing(result, after)
+
+
+def _show(
+    result: Resource,
+    changed: Sequence[str],
+    stored: Resource,
+    before: Sequence[Fact],
+    after: Sequence[Fact],
+    trust: Trust,
+) -> None:
+    """Set what the Patient shows of elements that are told anew."""
     number = next(iter(sorted(match.resident_ids(result))), "")
-    changed = [n for n in {**own, **now} if own.get(n) != now.get(n) and n != "identifier"]
-    ranked = sorted(after, key=lambda fact: (trust(fact.institution), time_of(fact.stamp)))
+
+    def ranked(slot: str) -> list[Fact]:
+        return sorted(
+            after, key=lambda fact: (trust(fact.institution), fact.time(slot), fact.institution)
+        )
+
     for name in changed:
         value = _shown(name, stored, before, ranked, number)
         if value is None:
@@ -122,9 +158,8 @@ def told(
         else:
             result[name] = value
     for name in changed:  # of a choice the best one's type alone stays
-        if name.startswith(("deceased", "multipleBirth")) and name in result:
-            _alone(result, name, ranked)
-    return result if after is before else _containing(result, after)
+        if since.slot_of(name) != name and name in result:
+            _alone(result, since.slot_of(name), ranked(since.slot_of(name)))
 
 
 def _only(converted: Converted, element: str) -> Converted:
@@ -135,8 +170,7 @@ def _only(converted: Converted, element: str) -> Converted:
     return Converted(converted.full_url, resource, removes=removes)
 
 
-def _alone(result: Resource, name: str, ranked: Sequence[Fact]) -> None:
-    base = "deceased" if name.startswith("deceased") else "multipleBirth"
+def _alone(result: Resource, base: str, ranked: Sequence[Fact]) -> None:
     held = [one for one in result if one.startswith(base)]
     best = next((n for fact in reversed(ranked) for n in held if n in fact.elements), held[0])
     for other in held:
@@ -148,26 +182,39 @@ def _shown(
     name: str,
     stored: Resource,
     before: Sequence[Fact],
-    ranked: Sequence[Fact],
+    ranked: Callable[[str], list[Fact]],
     number: str,
 ) -> Any:
-    """Return what the Patient shows of an element, the best institution last in `ranked`."""
-    if name == "extension":
-        return _extensions(stored, before, ranked)
-    holders = [fact for fact in ranked if name in fact.elements]
-    if name not in _UNITED:
+    """Return what the Patient shows of an element; of a slot the best institution is last."""
+    if name not in since.UNITED and name != "extension":
+        holders = [fact for fact in ranked(since.slot_of(name)) if name in fact.elements]
         if holders:
             return _best(name, holders, number)
         was_told = any(name in fact.elements for fact in before)
         return None if was_told else stored.get(name)
-    content = content_of(name)
+    content = KEYS[name] if name == "extension" else content_of(name)
     known = {content(item) for fact in before for item in fact.elements.get(name, ())}
     shown = [item for item in stored.get(name, ()) if content(item) not in known]
-    day = ""
-    for fact in holders:
-        day = max(day, fact.day)
-        shown = RULES["Patient"][name](shown, fact.elements[name], day)
+    shown = [item for item in shown if item.get("url") != AS_TOLD]
+    for items, day in _in_turn(name, ranked):
+        shown = RULES["Patient"][name](shown, items, day)
     return shown or None
+
+
+def _in_turn(name: str, ranked: Callable[[str], list[Fact]]) -> Iterator[tuple[list[Json], str]]:
+    """Yield the items of a list with the day of each, slot by slot, the best of each last.
+
+    The slots come so that what the best institution tells first stands first.
+    """
+    told = [since.grouped(name, fact.elements.get(name, ())) for fact in reversed(ranked(""))]
+    slots = list(dict.fromkeys(slot for groups in told for slot in groups))
+    for slot in reversed(slots) if name in since.DATED else slots:
+        day = ""
+        for fact in ranked(slot):
+            if items := since.grouped(name, fact.elements.get(name, ())).get(slot):
+                since_when = from_microseconds(fact.time(slot)).astimezone(CHINA).date().isoformat()
+                day = max(day, since_when)
+                yield items, day
 
 
 def _best(name: str, holders: Sequence[Fact], number: str) -> Any:
@@ -183,21 +230,19 @@ def _best(name: str, holders: Sequence[Fact], number: str) -> Any:
     return holders[-1].elements[name]
 
 
-def _extensions(stored: Resource, before: Sequence[Fact], ranked: Sequence[Fact]) -> Any:
-    urls = {one["url"] for fact in before for one in fact.elements.get("extension", ())}
-    shown = [one for one in stored.get("extension", ()) if one["url"] not in urls]
-    for fact in ranked:
-        shown = RULES["Patient"]["extension"](shown, fact.elements.get("extension", []), "")
-    return shown or None
-
-
 def _containing(patient: Resource, facts: Sequence[Fact]) -> Resource:
     """Return the Patient with what each institution says in it, one beside another."""
+    meta = patient.get("meta", {})
+    if "extension" in meta:  # of one institution alone the times stand there
+        told = [one for one in meta["extension"] if one.get("url") != since.TOLD_SINCE]
+        patient = {**patient, "meta": {**meta, "extension": told}}
     others = [one for one in patient.get("contained", ()) if not stamps_of(one)]
     rest = [one for one in patient.get("extension", ()) if one.get("url") != AS_TOLD]
     contained, references = [], []
     for number, fact in enumerate(facts, start=1):
         head = {"resourceType": "Patient", "id": f"told-{number}"}
-        contained.append({**head, "meta": {"extension": [dict(fact.stamp)]}, **fact.elements})
+        marks = since.written(fact.since, time_of(fact.stamp))
+        meta = {"extension": [dict(fact.stamp), *marks]}
+        contained.append({**head, "meta": meta, **fact.elements})
         references.append({"url": AS_TOLD, "valueReference": {"reference": f"#told-{number}"}})
     return {**patient, "contained": [*others, *contained], "extension": [*rest, *references]}

@@ -18,7 +18,7 @@ from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.hl7v2.conversion.convert import Conversion
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.meaning.in_turn import Known, Step
-from fhir_hub.hl7v2.meaning.teller import NOBODY, Teller, teller_of
+from fhir_hub.hl7v2.meaning.teller import NOBODY, OF_PERSON, Teller, teller_of
 from fhir_hub.hl7v2.meaning.updates import may_have_snapshots, snapshots_in
 from fhir_hub.hl7v2.parsing.er7 import Message
 from fhir_hub.hl7v2.senders.settings import Settings
@@ -116,7 +116,7 @@ class Retold:
             return Told()
         lists, events, times = set[str](), set[str](), set[int]()
         async for one, teller in self._others(key, now):
-            if teller[:2] == now[:2] and teller.time > now.time:
+            if teller.is_one_with(now, key[0]) and teller.time > now.time:
                 events.add(teller.event)
                 times.add(teller.time)
                 lists |= self._lists(one, teller)
@@ -129,7 +129,8 @@ class Retold:
             return Known()
         async for one, teller in self._others(key, now):
             seen += 1
-            if teller is not NOBODY and (teller[:2] != now[:2] or teller.time <= now.time):
+            is_later = teller.is_one_with(now, key[0]) and teller.time > now.time
+            if teller is not NOBODY and not is_later:
                 continue
             step = await self._step(key, one) if len(found) < _MOST_AGAIN else None
             if step is None:
@@ -185,9 +186,11 @@ class Retold:
 
         They are of the teller's application, or facility; of one that cannot be read nobody is.
         """
+        names = (now.application, now.facility)
+        first, other = names[::-1] if key.resource_type in OF_PERSON else names
         selection = Selection(
             states=("done",),
-            sender=now.application or now.facility,
+            sender=first or other,
             since=now.time,
             link=key,
         )

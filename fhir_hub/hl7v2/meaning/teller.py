@@ -25,6 +25,8 @@ _SHORT = 500  # what is longer is not kept, so that what is kept is small
 _MINUTE = 60_000_000  # microseconds
 _UNDER_WAY = ("registered", "partial", "preliminary")
 ANSWERED = ("final", "corrected", "amended", "appended")  # reports and results
+# What all applications of an institution tell of a person as one.
+OF_PERSON = ("AllergyIntolerance", "Coverage", "Patient", "RelatedPerson")
 TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
 
 
@@ -61,6 +63,18 @@ class Teller(NamedTuple):
         told = stamp.get("valueIdentifier", {})
         same = (self.application or "unknown", self.system)
         return (told.get("value"), told.get("system")) == same
+
+    def speaks(self, stamp: Mapping[str, Any], resource_type: str) -> bool:
+        """Say whether a stamp is this teller's, or of what is a person's of its institution's."""
+        if resource_type in OF_PERSON:
+            return institution_of(stamp) == self.system
+        return self.is_told(stamp)
+
+    def is_one_with(self, other: "Teller", resource_type: str) -> bool:
+        """Say whether two tell of such a resource as one, so that their times are compared."""
+        if resource_type in OF_PERSON:
+            return self.facility == other.facility
+        return self[:2] == other[:2]
 
     def stamp(self) -> Json:
         """Return the extension that says who told it, and as of when."""
@@ -147,10 +161,8 @@ def stamps_of(resource: Mapping[str, Any]) -> list[Json]:
 
 def told_at(resource: Mapping[str, Any], teller: Teller) -> int:
     """Return as of when this teller told the resource, 0 if it did not."""
-    for stamp in stamps_of(resource):
-        if teller.is_told(stamp):
-            return time_of(stamp)
-    return 0
+    kind = resource.get("resourceType", "")
+    return max((time_of(one) for one in stamps_of(resource) if teller.speaks(one, kind)), default=0)
 
 
 def time_of(stamp: Mapping[str, Any]) -> int:

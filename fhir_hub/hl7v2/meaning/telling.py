@@ -15,7 +15,7 @@ from typing import NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import Converted, with_resource
 from fhir_hub.hl7v2.making.rules import REQUESTS, coded
-from fhir_hub.hl7v2.meaning import bookings, in_turn, mixtures, patients, visits
+from fhir_hub.hl7v2.meaning import bookings, in_turn, mixtures, patients, since, visits
 from fhir_hub.hl7v2.meaning.in_turn import Known, Step
 from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
@@ -104,7 +104,7 @@ class Telling:
         later = await self.later.told(key)
         if not is_older and not later.is_told:
             return laid
-        converted = unlisted(converted, later.lists)
+        converted = unlisted(converted, later.lists, stored)
         known = Known()
         is_first = converted.action == "begin" and has_another_told_since(stored, self.teller)
         is_asked = patients_of(stored) and not is_first and not self._is_last_told(stored)
@@ -126,7 +126,8 @@ class Telling:
         digest = digest_of(stored, converted, self.teller, self.day)
         if digest is not None and digest in self.repeats:
             return None
-        laid = self._laid_over(stored, converted, first)
+        laid = self._laid_over(self._with_times(stored), converted, first)
+        laid = laid and since.stored(laid)
         if laid is None and digest is not None:
             self.repeats.add(digest)
         return laid
@@ -169,6 +170,8 @@ class Telling:
             merged = mixtures.told_anew(stored, merged, converted, teller)
         if teller.time and not is_foreign:
             merged = withdrawing(before, merged, converted, teller)
+        if stored["resourceType"] == "Patient" and teller.time:
+            merged = since.renewed(stored, merged, converted.resource, teller.time)
         if _same(merged, stored):
             return None
         return stamped(merged, teller) if teller.time else merged
@@ -199,15 +202,24 @@ class Telling:
         left = without_withdrawn(said, stored, self.teller)
         if stored["resourceType"] == "Patient" and patients.is_of_several(stored, self.teller):
             return self._of_several(stored, left, known)
-        filled = fill(stored, left, self.choices)
+        held = self._with_times(stored)
+        filled = fill(held, left, self.choices)
+        if stored["resourceType"] == "Patient":
+            filled = since.renewed(held, filled, {}, self.teller.time)
         if not self._is_outranked(stored) or not is_told_by_another(stored, self.teller):
             late = Step(self.teller, self.day, left)
-            filled = in_turn.laid(stored, filled, late, known, self._lay)
-        if _same(filled, stored):
+            filled = in_turn.laid(held, filled, late, known, self._lay)
+        if _same(filled, held):
             return None
         if 0 < told_at(stored, self.teller) < self.teller.time:
-            return stamped(filled, self.teller)
-        return filled
+            filled = stamped(filled, self.teller)
+        return since.stored(filled)
+
+    def _with_times(self, stored: Resource) -> Resource:
+        """Return a Patient with since when her institution tells what, else what is stored."""
+        if stored["resourceType"] != "Patient" or patients.is_of_several(stored, self.teller):
+            return stored
+        return since.joined(stored, since.read(stored))
 
     def _lay(self, state: Resource | None, step: Step, first: int) -> Resource:
         """Return what held when a message had told of a resource, where `state` held before."""
@@ -250,10 +262,13 @@ class Telling:
         """Return what an institution says of a Patient with an older message in its place."""
 
         def lay(state: Resource | None, step: Step, first: int) -> Resource:
-            return merge(state or {}, step.converted, step.day)
+            held = state or {}
+            laid = merge(held, step.converted, step.day)
+            return since.renewed(held, laid, step.converted.resource, step.teller.time)
 
-        late = Step(self.teller, self.day, converted)
-        return in_turn.laid(own, fill(own, converted), late, known, lay)
+        late, filled = Step(self.teller, self.day, converted), fill(own, converted)
+        filled = since.renewed(own, filled, {}, self.teller.time)
+        return in_turn.laid(own, filled, late, known, lay)
 
     def _is_outranked(self, stored: Resource) -> bool:
         """Say whether somebody more trusted told the resource."""

@@ -48,9 +48,15 @@ class _Mark(NamedTuple):
         return self.item.startswith('{"reference"')
 
     def holds_against(self, teller: Teller, stored: Json) -> bool:
-        """Say whether it holds against the message at hand: what the teller withdrew later does."""
-        if teller.is_told(self.extension):
+        """Say whether it holds against the message at hand: what the teller withdrew later does.
+
+        Of a Patient nothing that another institution withdrew does.
+        """
+        kind = stored["resourceType"]
+        if teller.speaks(self.extension, kind):
             return time_of(self.extension) > teller.time
+        if kind == "Patient" and time_of(self.extension):
+            return False
         return not _is_there(self, stored)
 
 
@@ -79,12 +85,19 @@ def without_withdrawn(converted: Converted, stored: Json, teller: Teller) -> Con
     return converted._replace(resource=resource)
 
 
-def unlisted(converted: Converted, lists: Iterable[str]) -> Converted:
-    """Return what an older message says without what the newer `lists` have better."""
+def unlisted(converted: Converted, lists: Iterable[str], stored: Json) -> Converted:
+    """Return what an older message says without what the newer `lists` have better.
+
+    A contact that they leave as it was stays: it is told so since then.
+    """
     resource = dict(converted.resource)
     kinds = {kind for group in lists for kind in BOOKED.get(group, ())}
-    if "NK1" in lists and resource["resourceType"] == "Patient":
-        resource.pop("contact", None)
+    if "NK1" in lists and resource["resourceType"] == "Patient" and "contact" in resource:
+        told = (stored, *stored.get("contained", ()))
+        held = [one for patient in told for one in patient.get("contact", ())]
+        resource["contact"] = [one for one in resource["contact"] if one in held]
+        if not resource["contact"]:
+            del resource["contact"]
     if "DG1" in lists and resource["resourceType"] == "Encounter":
         resource.pop("diagnosis", None)
     if kinds and "participant" in resource:

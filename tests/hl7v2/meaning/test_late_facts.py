@@ -224,7 +224,12 @@ async def test_a_late_message_is_as_of_its_time_and_the_newest_stays_the_newest(
     await say("ADT^A08", "1100", person(phone="132"))
 
     patient = await only("Patient")
-    (stamp,) = patient["meta"]["extension"]
+    *since, stamp = patient["meta"]["extension"]
+    told = [one["valueIdentifier"] for one in since]
+    assert {one["type"]["text"]: one["period"]["start"][11:16] for one in told} == {
+        "birthDate gender name:official:True": "02:00",
+        "telecom:phone:home": "04:00",
+    }
     assert stamp["valueIdentifier"]["period"]["start"] == "2025-03-14T03:00:00Z"
     assert phone(patient) == ["131"]
     assert patient["meta"]["versionId"] == "2"

@@ -182,12 +182,13 @@ async def test_of_events_recorded_to_the_minute_the_message_says_the_second(say,
     assert phones(await only("Patient")) == {"1302"}
 
 
-async def test_senders_clocks_are_not_compared_with_each_other(say, only, log):
-    await say("ADT^A08", "1200", person(phone="13000000003"))
-    await say("ADT^A08", "1100", person(phone="13000000002"), by="EMR|SHTH01")
+async def test_senders_clocks_are_compared_of_what_is_a_person_s_alone(say, only, log):
+    await say("ADT^A08", "1200", person(phone="13000000003"), visit(f10="MED"))
+    await say("ADT^A08", "1100", person(phone="13000000002"), visit(f10="SUR"), by="EMR|SHTH01")
 
-    assert "13000000002" in phones(await only("Patient"))
-    assert log.lines == []
+    assert phones(await only("Patient")) == {"13000000003"}
+    assert (await only("Encounter"))["serviceType"]["coding"][0]["code"] == "SUR"
+    assert log.lines == ["message_older resources=Patient:1"]
 
 
 async def test_a_clock_that_runs_ahead_does_not_keep_later_messages_out(say, only, clock):
