@@ -171,6 +171,13 @@ def tagged(resource: Resource, system: str, logical_id: str) -> Resource:
     return {**resource, "meta": {**meta, "tag": [*tags, tag]}}
 
 
+def has_left(resource: Resource, logical_id: str) -> bool:
+    """Say whether a resource is tagged as what left a record, or came by its number."""
+    tags = resource.get("meta", {}).get("tag", ())
+    ways = (RE_POINTED, ROUTED, MOVED)
+    return any(one.get("code") == logical_id and one.get("system") in ways for one in tags)
+
+
 def settled(resource: Resource) -> Resource:
     """Return the resource without tags of a record that it is about again: it came back there."""
     tags = resource.get("meta", {}).get("tag", ())

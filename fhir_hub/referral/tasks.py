@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError, Issue, NotFound, NotInThisState, RuleBroken
+from fhir_hub.identity import merging
 from fhir_hub.referral.completing import noted_state
 from fhir_hub.referral.effects import effects, have_order_follow
 from fhir_hub.referral.finding import Followed, find
@@ -95,12 +96,19 @@ def _refused(old: State | None, new: State) -> NotInThisState:
 async def _require_same_patient(unit: Unit, was: Resource, task: Resource) -> None:
     """Raise `RuleBroken` if a referral is told of another patient; one who was merged is the same.
 
-    A message about it, with the identifiers of somebody else, ends as failed, for a person to see.
+    So is it with a merge undone, and a number that moves. A message about it, with the identifiers
+    of somebody else, ends as failed, for a person to see.
     """
     old, new = key_of(was.get("for")), key_of(task.get("for"))
     if old is None or new is None or old == new or await is_same_patient(unit, old, new):
         return
-    raise another_patient("Task.for")
+    if not _is_led_on(was, task, old, new):
+        raise another_patient("Task.for")
+
+
+def _is_led_on(was: Resource, task: Resource, old: Key, new: Key) -> bool:
+    """Say whether a merge, its undoing or a move (A43) has a referral be of another record."""
+    return merging.has_left(task, old.logical_id) or merging.has_left(was, new.logical_id)
 
 
 def another_patient(expression: str) -> RuleBroken:
@@ -135,10 +143,19 @@ def _recipients_differ(was: Resource, task: Resource) -> bool:
 
 
 def _require_note_only(was: Resource, task: Resource, state: State) -> None:
-    """Raise `NotInThisState` if more than notes of a finished referral changed."""
+    """Raise `NotInThisState` if more than notes of a finished referral changed.
+
+    Whose record it is of may, where a merge or a move leads it on.
+    """
     free = ("note", "meta", "id", "lastModified")
-    old, new = ({k: v for k, v in one.items() if k not in free} for one in (was, task))
-    if fhirjson.canonical(old) != fhirjson.canonical(new):
+    old, new = (
+        fhirjson.canonical({k: v for k, v in one.items() if k not in free}) for one in (was, task)
+    )
+    left, there = key_of(was.get("for")), key_of(task.get("for"))
+    if left and there and _is_led_on(was, task, left, there):
+        before, after = (f'"Patient/{one.logical_id}"'.encode() for one in (left, there))
+        old = old.replace(before, after)
+    if old != new:
         raise NotInThisState(
             f"a referral that is {state.name} is finished: only a note may be added",
             expression="Task.status",

@@ -7,7 +7,16 @@ import httpx
 import pytest
 from parts import fhir_app, ids, service
 from parts import repository as over
-from referral.referral_records import BASE, FRAME, ORDER, TASK, concept, in_state, stored
+from referral.referral_records import (
+    BASE,
+    FRAME,
+    ORDER,
+    PATIENT,
+    TASK,
+    concept,
+    in_state,
+    stored,
+)
 from referral.test_slots import REFERRED, SCHEDULE, appointment, left, slot
 
 from fhir_hub.referral.conduct import Conduct, OwnRules
@@ -219,3 +228,23 @@ async def test_a_task_is_changed_with_its_version_where_the_house_asks_for_it(
     assert blind.status_code == wanted
     assert sighted.status_code == (412 if policy == "off" else 200)
     assert (other.status_code, patched.status_code) == (200, wanted)
+
+
+@pytest.mark.parametrize("state", ["requested", "rejected", "completed"])
+async def test_a_referral_goes_with_its_patients_record_when_that_is_merged(client, freely, state):
+    """A finished one too: nothing of what it says changes."""
+    await stored(freely, PATIENT | {"id": "twin"}, TASK | in_state(state))
+    was = (await client.get("Task/task")).json()
+    for operation, whose in (("$merge", "twin"), ("$unmerge", "shen")):
+        named = ("source-patient", "shen"), ("target-patient", "twin")
+        given = [{"name": n, "valueReference": {"reference": f"Patient/{i}"}} for n, i in named]
+        body = {"resourceType": "Parameters", "parameter": given}
+        answer = await client.post(f"Patient/{operation}", json=body)
+        assert answer.status_code == 200, answer.text
+        task = (await client.get("Task/task")).json()
+        assert task["for"]["reference"] == f"Patient/{whose}"
+    assert {name: task[name] for name in was} == was | {"meta": task["meta"]}
+    assert "tag" not in task["meta"]
+
+    answer = await client.put("Task/task", json=task | {"for": {"reference": "Patient/twin"}})
+    assert answer.status_code in (409, 422)
