@@ -27,7 +27,7 @@ Json = dict[str, Any]
 Paths = tuple[Path, ...]
 _ROLES = "http://terminology.hl7.org/CodeSystem/practitioner-role"
 _A_DAY = len("YYYYMMDD")
-_BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
+BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
 _OBSERVER = {"system": _ROLES, "code": "responsibleObserver"}
 _DIRECTOR = {"system": coding_systems.v2_table("912"), "code": "MDIR"}
 
@@ -156,7 +156,7 @@ def birth_time(place: Place, draft: Draft, paths: Paths) -> None:
         if "T00:00:00" not in moment:
             place.run.keep(place.segment, paths[0].field)
         return
-    draft.resource["_birthDate"] = {"extension": [{"url": _BIRTH_TIME, "valueDateTime": moment}]}
+    draft.resource["_birthDate"] = {"extension": [{"url": BIRTH_TIME, "valueDateTime": moment}]}
 
 
 def home_county(place: Place, draft: Draft, paths: Paths) -> None:

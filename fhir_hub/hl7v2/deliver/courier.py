@@ -19,6 +19,7 @@ from fhir_hub.errors import FhirError, Unavailable
 from fhir_hub.hl7v2.deliver.breaker import Breaker
 from fhir_hub.hl7v2.deliver.choose import RESULTS, Choice, candidates, choice_in, choice_of
 from fhir_hub.hl7v2.deliver.desk import Desk
+from fhir_hub.hl7v2.deliver.in_part import InPart
 from fhir_hub.hl7v2.deliver.link import ACCEPTED, REFUSED, Answer, Link, NoAnswer
 from fhir_hub.hl7v2.deliver.outbox import SKIPPED, Dead, Orders, Outbox, Pending, Progress
 from fhir_hub.hl7v2.deliver.silence import Silences
@@ -67,7 +68,7 @@ class Courier:
     """Delivers to one partner until it is cancelled."""
 
     def __init__(self, given: Round) -> None:
-        self._given = given
+        self._given, self._in_part = given, InPart()
         self._progress: Progress | None = None
         self._feed = Feed(given.desk.store)
         self._unsaved = 0
@@ -234,9 +235,9 @@ class Courier:
     def _pending(self, choice: Choice, control_id: str, again_of: str = "") -> Pending:
         change = choice.change
         emitted = self._given.write(choice, control_id)
-        if emitted.issues:
+        if reason := self._in_part.reason(emitted):
             told = {"partner": self._given.name, "control_id": control_id}
-            self._given.log("message_in_part", **told, reason="; ".join(emitted.issues))
+            self._given.log("message_in_part", **told, reason=reason)
         address = f"{change.resource_type}/{change.logical_id}"
         numbers = (address, change.version_id, change.sequence)
         return Pending(control_id, choice.event, *numbers, emitted.raw, again_of=again_of)

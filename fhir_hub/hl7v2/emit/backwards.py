@@ -8,7 +8,7 @@ field: `verificationStatus` provisional, `when` DG1-6 is `W`, writes a W.
 Spec: DESIGN 2a, read from right to left
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,11 +22,18 @@ Json = dict[str, Any]
 Header = Mapping[str, str]
 
 
+At = tuple[int, str, int]
+
+
 class Found(NamedTuple):
-    """A value of an element; of a choice with the type that its name ends with."""
+    """A value of an element; of a choice with the type that its name ends with.
+
+    `at` is where it stands: in which object, under which name, which item of a list.
+    """
 
     fhir_type: str
     value: Any
+    at: At = (0, "", 0)
 
 
 class Conditions(NamedTuple):
@@ -172,6 +179,21 @@ def _way(row: Row, goal: Target) -> Way:
     )
 
 
+def by_condition(ways: Sequence[Way], segment: str) -> list[list[Way]]:
+    """Return the rows that may write one segment together: those that ask the same of it."""
+    groups: dict[tuple[Any, ...], list[Way]] = {}
+    anywhere: list[Way] = []
+    for way in ways:
+        if way.row.value is not None:
+            anywhere.append(way)
+            continue
+        texts = way.asked.texts
+        asked = tuple((path, among) for path, among in texts if path.segment == segment)
+        groups.setdefault(asked, []).append(way)
+    shared = groups.pop((), []) if len(groups) > 1 else []
+    return [[*held, *shared, *anywhere] for held in groups.values()]
+
+
 def _spread(goal: Target) -> str:
     prefix = ""
     for step in goal.parents:
@@ -185,14 +207,14 @@ def _last(node: Json, goal: Target) -> Iterator[Found]:
     name = goal.last.name
     if not goal.choice:
         held = node.get(name)
-        for one in held if isinstance(held, list) else [held]:
+        for at, one in enumerate(held if isinstance(held, list) else [held]):
             if one is not None:
-                yield Found(goal.types[0], one)
+                yield Found(goal.types[0], one, (id(node), name, at))
         return
     for key, value in node.items():
         suffix = key.removeprefix(name)
         if suffix != key and suffix[:1].isupper():
-            yield Found(suffix, value)
+            yield Found(suffix, value, (id(node), key, 0))
 
 
 def _at(node: Any, path: str) -> list[Any]:

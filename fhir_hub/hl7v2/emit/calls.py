@@ -29,6 +29,7 @@ from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.hl7v2.emit.sheets import Seat
 from fhir_hub.hl7v2.emit.written import Written
 from fhir_hub.hl7v2.parsing.path import Path
+from fhir_hub.identity import names
 from fhir_hub.identity.systems import INSURANCE_CARD
 
 Json = dict[str, Any]
@@ -85,6 +86,7 @@ def _appointment_end(seat: Seat, paths: Paths, values: list[Found], out: Outboun
 
 
 _CLOCK = "%Y%m%d%H%M%S"
+_MOMENT = 14
 
 
 def _appointment_status(
@@ -106,11 +108,11 @@ def _provider(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> l
     """Write a Practitioner as PRD has her: name, number, and the place whose number it is."""
     name_path, number_path, place_path = paths[:3]
     for one in values:
-        found = out.resource(one.value, "Practitioner")
+        found = write_people.practitioner_of(one.value, out)
         if found is None:
             continue
         number, authority, kind = write_identifiers.staff(numbers(found), out)
-        name = write_people.human_name(next(iter(found.get("name", ())), {}), out)
+        name = write_people.human_name(_apart(next(iter(found.get("name", ())), {})), out)
         if not (number or name):
             continue
         if name:
@@ -120,6 +122,13 @@ def _provider(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> l
             seat.put(place_path._replace(component=4), ["".join(authority[:1])])
         return [one]
     return []
+
+
+def _apart(name: Json) -> Json:
+    """Return a name in its two parts: by them a reader of PRD-2 knows a person."""
+    known = "family" in name or "given" in name
+    parts = None if known else names.split(name.get("text", ""))
+    return name | {"family": parts.family, "given": [parts.given]} if parts else name
 
 
 def _participation(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
@@ -133,7 +142,7 @@ def _participation(seat: Seat, paths: Paths, values: list[Found], out: Outbound)
 
 def _observed_value(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
     value_path, kind_path, unit_path = paths
-    observed = write_quantities.observed(*values[0], out)
+    observed = write_quantities.observed(values[0].fhir_type, values[0].value, out)
     if observed is None or seat.text(value_path):
         return []
     seat.put(kind_path, [observed.kind])
@@ -259,6 +268,60 @@ def _group_number(seat: Seat, paths: Paths, values: list[Found], out: Outbound) 
     return done
 
 
+def _manifestations(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write what an allergy shows itself by: the field is a text, so a code is told by its name."""
+    done = []
+    for one in values:
+        codings = one.value.get("coding", ())
+        names = (coding.get(name) for name in ("display", "code") for coding in codings)
+        said = one.value.get("text") or next(filter(None, names), "")
+        if said and seat.put(paths[0], [str(said)]):
+            done.append(one)
+    return done
+
+
+def _performed(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write when it was done (PR1-5), and of a Period in whole minutes how long it took (PR1-7)."""
+    value = values[0].value
+    if values[0].fhir_type not in ("DateTime", "Period"):
+        return []
+    ends = value if isinstance(value, dict) else {"start": value}
+    start, end = (write_times.moment(ends.get(name), out) for name in ("start", "end"))
+    if not start or not seat.put(paths[0], [start]):
+        return []
+    if not end:
+        return values[:1]
+    seconds = _seconds(start, end)
+    if seconds > 0 and not seconds % 60:
+        seat.put(paths[1], [str(seconds // 60)])
+        return values[:1]
+    out.issue(f"{paths[1]} is how many whole minutes; another end was left out")
+    return values[:1]
+
+
+def _booked_period(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
+    """Write from when who takes part is booked (AIP-6), and for how many minutes (AIP-9)."""
+    period = values[0].value
+    start, end = (write_times.moment(period.get(name), out) for name in ("start", "end"))
+    if not start or not seat.put(paths[0], [start]):
+        return []
+    seconds = _seconds(start, end)
+    if seconds > 0 and not seconds % 60:
+        seat.put(paths[3], [str(seconds // 60)])
+        seat.put(paths[4], ["min"])
+    elif end:
+        out.issue(f"{paths[3]} is how many whole minutes; another end was left out")
+    return values[:1]
+
+
+def _seconds(start: str, end: str) -> int:
+    """Return how long it is from one moment to another; 0 if one of them is a day alone."""
+    if min(len(start), len(end)) < _MOMENT:
+        return 0
+    first, last = (datetime.strptime(one[:_MOMENT], _CLOCK) for one in (start, end))
+    return int((last - first).total_seconds())
+
+
 def _policy(seat: Seat, paths: Paths, values: list[Found], out: Outbound) -> list[Found]:
     """Write the number by which a reader knows the cover: a card's, or the insurer's own."""
     systems = [str(one.value.get("system", "")) for one in values]
@@ -304,11 +367,12 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "administered_at": _each(write_places.location),
         "assigned_place": _each(write_places.location),
         "contact_organization": _each(write_places.organization),
+        "booked_period": _booked_period,
         "described_code": _described,
         "group_number": _group_number,
         "insurer": _insurer,
         "joined_texts": _joined_texts,
-        "manifestations": _each(write_quantities.annotation),
+        "manifestations": _manifestations,
         "laboratory": _laboratory,
         "observation_category": _category,
         "observation_code": _each(write_codes.concept),
@@ -316,6 +380,7 @@ INVERSES: Mapping[str, Inverse] = MappingProxyType(
         "observed_value": _observed_value,
         "observers": _each(write_people.practitioner),
         "participation": _participation,
+        "performed": _performed,
         "policy_number": _policy,
         "pressure_components": _pressure,
         "provider": _provider,

@@ -6,7 +6,7 @@ so the same change gives the same message, which is what makes a resend harmless
 Spec: HL7v2 chapter 2, MSH; DESIGN 2a
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, get_args
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, get_args
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.datatypes.context import CHINA
 from fhir_hub.hl7v2.emit import events, senders
-from fhir_hub.hl7v2.emit.conclusions import ELEMENTS
 from fhir_hub.hl7v2.emit.fill import Filler
 from fhir_hub.hl7v2.emit.outbound import Outbound, no_issue
 from fhir_hub.hl7v2.emit.resources import Resources
@@ -30,18 +29,6 @@ from fhir_hub.hl7v2.wire import charset
 from fhir_hub.settings.partners import Hl7Version
 
 Json = dict[str, Any]
-_SERVICE = frozenset(
-    {
-        "resourceType",
-        "id",
-        "meta",
-        "text",
-        "implicitRules",
-        "language",
-        "contained",
-        "modifierExtension",
-    }
-)
 VERSIONS: tuple[str, ...] = get_args(Hl7Version)
 # A set id begins anew behind these.
 _RESTARTS = {"OBR": ("OBX", "NTE"), "RGS": ("AIS", "AIG", "AIL", "AIP"), "PID": ("PV1",)}
@@ -141,11 +128,11 @@ def emit(
     was = Filler(program, header, replace(out, issue=no_issue))
     sheets = _once([sheet for spot in spots for sheet in _segments(spot, about, filler, was)])
     if about.code == "RRI":
-        filler.has_told(about.main, "owner")  # by MSH-4
+        filler.told.element(about.main, "owner", is_whole=True)  # by MSH-4
     first = _header(about, receiver, out, moment, control_id, program.structure)
     lines = [first, *_answering(answers, out), *_event(about, out, moment), *_numbered(sheets)]
     text = "".join(f"{_line(sheet)}\r" for sheet in lines)
-    left_out = tuple(dict.fromkeys(_left_out(spots, filler)))
+    left_out = tuple(dict.fromkeys(filler.told.left_out(spots)))
     raw = _encoded(text, receiver, told)
     return Emitted(about.event, control_id, text, raw, left_out, tuple(told.issues))
 
@@ -289,23 +276,6 @@ def _line(sheet: Sheet) -> str:
         for number in range(start, last + 1)
     ]
     return encoding.field.join([*marks, *texts])
-
-
-def _left_out(spots: Sequence[Spot], filler: Filler) -> Iterable[str]:
-    seen: set[int] = set()
-    names_kin = any(spot.segment == "NK1" for spot in spots)
-    for spot in spots:
-        for resource in spot.drafts.values():
-            if id(resource) in seen or spot.is_extract:
-                continue
-            seen.add(id(resource))
-            for element in resource:
-                is_service = element in _SERVICE or element.startswith("_")
-                is_service |= element == "contact" and names_kin
-                # an OBX of its own, without a row
-                is_service |= element in ELEMENTS or element in spot.tells
-                if not is_service and (id(resource), element) not in filler.told:
-                    yield f"{resource['resourceType']}.{element}"
 
 
 def _encoded(text: str, receiver: Receiver, told: _Told) -> bytes:

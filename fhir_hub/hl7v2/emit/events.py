@@ -62,7 +62,7 @@ class About:
         if self.code == "ORU":
             return findings.results(resources, self.main, out)
         if self.event == "ADT^A37":
-            return layouts.unlink(self.main, self.merged)
+            return layouts.unlink(self.main, self.merged, out)
         if self.merged:
             return layouts.merge(self.main, self.merged)
         return layouts.registration(resources, self.main, self.encounter, self.event, out)

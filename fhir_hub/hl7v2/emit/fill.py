@@ -8,16 +8,18 @@ item of a list says has a segment of its own where the map reads one from each.
 Spec: DESIGN 2a, read from right to left
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.emit.backwards import (
+    At,
     Backwards,
     Conditions,
     Found,
     Header,
     Way,
     backwards,
+    by_condition,
     conditions_of,
     says,
 )
@@ -25,6 +27,7 @@ from fhir_hub.hl7v2.emit.calls import DERIVED, INVERSES, SILENT
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.sheets import Seat, Sheet
 from fhir_hub.hl7v2.emit.spots import Spot
+from fhir_hub.hl7v2.emit.untold import Told
 from fhir_hub.hl7v2.emit.write_codes import table_sources, table_written
 from fhir_hub.hl7v2.emit.write_places import organization_code
 from fhir_hub.hl7v2.emit.writers import WRITERS
@@ -43,11 +46,11 @@ _ONCE = ("PID", "PD1", "PV1", "PV2")
 
 
 class Filler:
-    """Fills the spots of one message. `told` are elements that some row has written."""
+    """Fills the spots of one message. `told` is what its rows have written."""
 
     def __init__(self, program: Program, header: Header, out: Outbound) -> None:
         self._program, self._header, self._out = program, header, out
-        self.told: set[tuple[int, str]] = set()
+        self.told = Told()
 
     def sheets(self, spot: Spot) -> list[Sheet]:
         """Return the segments that a spot becomes, in order; none if there is nothing to say."""
@@ -129,8 +132,8 @@ class Filler:
                     run.write(one.ways)
                     yield self._fixed(spot, seat)
             return
-        for ways in _by_condition(one.ways, spot.segment):
-            done: set[tuple[str, int]] = set()
+        for ways in by_condition(one.ways, spot.segment):
+            done: set[tuple[str, At]] = set()
             told = False
             for _ in range(100):
                 seat = self._seat(spot)
@@ -148,10 +151,6 @@ class Filler:
     def sheet(self, name: str) -> Sheet:
         """Return a segment in which nothing stands."""
         return Sheet(name, self._out.version, self._out.issue)
-
-    def has_told(self, resource: Json, element: str) -> None:
-        """Take note that a row has written an element."""
-        self.told.add((id(resource), element))
 
 
 def _assign(conditions: Conditions, seat: Seat) -> bool:
@@ -175,21 +174,6 @@ def _is_as_asked(conditions: Conditions, seat: Seat) -> bool:
     )
 
 
-def _by_condition(ways: Sequence[Way], segment: str) -> list[list[Way]]:
-    """Return the rows that may write one segment together: those that ask the same of it."""
-    groups: dict[tuple[Any, ...], list[Way]] = {}
-    anywhere: list[Way] = []
-    for way in ways:
-        if way.row.value is not None:
-            anywhere.append(way)
-            continue
-        texts = way.asked.texts
-        asked = tuple((path, among) for path, among in texts if path.segment == segment)
-        groups.setdefault(asked, []).append(way)
-    shared = groups.pop((), []) if len(groups) > 1 else []
-    return [[*held, *shared, *anywhere] for held in groups.values()]
-
-
 class _Run:
     """One entry written into one seat."""
 
@@ -200,11 +184,11 @@ class _Run:
         resource: Json,
         seat: Seat,
         item: Any,
-        done: set[tuple[str, int]] | None = None,
+        done: set[tuple[str, At]] | None = None,
     ) -> None:
         self._filler, self._one, self._resource = filler, one, resource
         self._seat, self._item, self._out = seat, item, filler._out
-        # values that were written, by segment: they are the resource's own objects
+        # values that were written, by segment
         self._done = done if done is not None else set()
         self._singles: set[tuple[str, str]] = set()
         self._by_event: set[str] = set()  # elements that the header says
@@ -213,9 +197,11 @@ class _Run:
         """Run the rows; return whether one of them wrote something."""
         by_table = {way.key for way in ways if way.row.table}
         for way in ways:
-            if way.row.value is not None and not way.decorates:
+            if way.row.value is not None:
                 # what a code means only where another field is empty a table says outright
-                if way.key not in by_table or all(wanted for _, wanted in way.asked.present):
+                if way.decorates:  # its place says it
+                    self._filler.told.values(self._alike(way))
+                elif way.key not in by_table or all(wanted for _, wanted in way.asked.present):
                     self._constant(way)
             elif way.row.call == "facility_performer":
                 self._implied(way)
@@ -238,27 +224,42 @@ class _Run:
         values = self._values(way)
         found = self._out.resource(values[0].value, "Organization") if len(values) == 1 else None
         if found and organization_code(found) == self._out.facility:
-            self._done |= {(name, id(values[0].value)) for name in self._seat.sheets}
-            self._filler.has_told(self._resource, self._top(way))
+            self._done |= {(name, values[0].at) for name in self._seat.sheets}
+            self._tell(way, values)
 
     def _constant(self, way: Way) -> None:
         """Write the fields on which a constant depends, if the element has it."""
         key = ("", way.key)
         if way.top and way.top not in self._resource:
             return
-        values = self._values(way)
+        values = self._alike(way)
         if not values or key in self._singles:
             return
         conditions = way.asked
-        wanted = way.row.value
-        listed = wanted if isinstance(wanted, list) else [wanted]
-        if not any(says(one.value, constant) for one in values for constant in listed):
-            return
         if conditions.allow(self._filler._header) and _assign(conditions, self._seat):
             self._singles.add(key)
             if conditions.header and not (conditions.texts or conditions.present):
                 self._by_event.add(way.key)
-        self._filler.has_told(self._resource, self._top(way))
+        self._tell(way, values)
+
+    def _alike(self, way: Way) -> list[Found]:
+        """Return the values that say what a constant does."""
+        wanted = way.row.value
+        listed = wanted if isinstance(wanted, list) else [wanted]
+        return [
+            one
+            for one in self._values(way)
+            if any(says(one.value, constant) for constant in listed)
+        ]
+
+    def _tell(self, way: Way, found: Iterable[Found]) -> None:
+        self._filler.told.element(self._resource, self._top(way))
+        self._filler.told.values(found)
+
+    def _linked(self, way: Way) -> list[Found]:
+        """Return the References of a type that a reader makes of the message by himself."""
+        linked = way.row.links.partition("[")[0]
+        return [one for one in self._values(way) if self._out.kind_of(one.value) in ("", linked)]
 
     def _top(self, way: Way) -> str:
         first = way.goal.parents[0] if way.goal.parents else way.goal.last
@@ -292,13 +293,13 @@ class _Run:
             return False
         if row.value is not None or row.links:
             if row.links:
-                self._filler.has_told(self._resource, self._top(way))
+                self._tell(way, self._linked(way))
             return False
         sources = row.sources
         target = way.segment
         if (sources and str(sources[0]) in PASSED_OVER) or target not in self._seat.sheets:
             if row.call in DERIVED or target != self._seat.sheet.name:
-                self._filler.has_told(self._resource, self._top(way))
+                self._tell(way, self._values(way))
             return False
         if way.is_single and (target, way.key) in self._singles and not again:
             return False
@@ -309,18 +310,16 @@ class _Run:
         conditions = way.asked
         if not conditions.allow(self._filler._header):
             return False
-        values = [
-            one for one in self._values(way) if again or (target, id(one.value)) not in self._done
-        ]
+        values = [one for one in self._values(way) if again or (target, one.at) not in self._done]
         if not values:
             return False
-        if conditions.texts and not self._may(conditions):
+        if conditions.texts and not self._may(conditions, row.sources[0]):
             return False
         wrote = self._written(way, values, codes)
         if wrote:
             _assign(conditions, self._seat)
             self._singles.add((target, way.key))
-            self._filler.has_told(self._resource, self._top(way))
+            self._tell(way, ())
         return wrote
 
     def _has_better(self, way: Way) -> bool:
@@ -335,8 +334,14 @@ class _Run:
         ]
         return any(one.segment in here and not here[one.segment].is_leaf(one) for one in others)
 
-    def _may(self, conditions: Conditions) -> bool:
-        return all(
+    def _may(self, conditions: Conditions, into: Path) -> bool:
+        # what is written into a field is all that stands there
+        unwanted = (
+            path._replace(component=0) if path[:2] == into[:2] else path
+            for path, wanted in conditions.present
+            if not wanted
+        )
+        return not any(map(self._seat.is_valued, unwanted)) and all(
             self._seat.text(path) in ("", *among)
             for path, among in conditions.texts
             if path.segment in self._seat.sheets
@@ -348,15 +353,18 @@ class _Run:
         if row.call:
             inverse = INVERSES.get(row.call)
             if inverse is None:
+                self._filler.told.values(values if row.call in SILENT else ())
                 return row.call in SILENT
             taken = inverse(self._seat, row.sources, values, self._out)
-            self._done |= {(target, id(one.value)) for one in taken}
+            self._filler.told.values(taken)
+            self._done |= {(target, one.at) for one in taken}
             return bool(taken)
         wrote = False
         for one in values:
             for path, written in self._forms(way, one, codes):
                 if self._seat.put(path, written):
-                    self._done.add((target, id(one.value)))
+                    self._done.add((target, one.at))
+                    self._filler.told.values([one])
                     wrote = True
         return wrote
 

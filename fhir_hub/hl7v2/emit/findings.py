@@ -32,7 +32,7 @@ def results(resources: Resources, report: Json, out: Outbound) -> Iterator[Spot]
     patient = subject(report.get("subject"), out, is_demanded=False)
     encounter = resources.resolve(report.get("encounter"))
     # whom to call is the business of ADT: here each laboratory would tell it as its own
-    yield from person(patient, "PATIENT_RESULT.PATIENT", resources, with_contacts=False)
+    yield from person(patient, "PATIENT_RESULT.PATIENT", resources, out, with_contacts=False)
     yield from visit(encounter, "PATIENT_RESULT.PATIENT.VISIT", out)
     yield from reported(resources, report, "PATIENT_RESULT.ORDER_OBSERVATION", out)
 

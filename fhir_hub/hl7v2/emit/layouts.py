@@ -28,6 +28,8 @@ Json = dict[str, Any]
 _ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"}
 
 
+# What a report says beside its results.
+_SAID_BEYOND = frozenset({"conclusion", "conclusionCode", "presentedForm"})
 # What the structures of events have that end or take back a visit: less than the others'.
 WITHOUT_DIAGNOSES = ("ADT^A11", "ADT^A23", "ADT^A29")
 WITHOUT_KIN = (*WITHOUT_DIAGNOSES, "ADT^A03")
@@ -39,10 +41,10 @@ def registration(
     """Return ADT of a person and her visit."""
     account = next(iter(resources.resolved((encounter or {}).get("account"))), None)
     if event in WITHOUT_KIN:
-        yield from who(patient, "", account)
+        yield from who(patient, "", out, account)
     else:
         is_new = out.version >= "2.7"
-        yield from person(patient, "", resources, account, with_doctors=is_new)
+        yield from person(patient, "", resources, out, account, with_doctors=is_new)
         related = resources.referring("RelatedPerson", "patient", patient)
         if related and not in_force(related) and not others(patient, related):
             yield none_of("NK1", "", out)
@@ -84,10 +86,10 @@ def merge(survivor: Json, merged: Sequence[Json]) -> Iterator[Spot]:
         yield Spot("MRG", "PATIENT", {"Patient[merged]": one}, own_number("MRG-1", one, "PI"))
 
 
-def unlink(survivor: Json, others: Sequence[Json]) -> Iterator[Spot]:
+def unlink(survivor: Json, others: Sequence[Json], out: Outbound) -> Iterator[Spot]:
     """Return ADT^A37: two records that are not one person's, a group for each."""
     for one in (*others, survivor):
-        yield from who(one, "PATIENT")
+        yield from who(one, "PATIENT", out)
 
 
 def _is(resource: Json, resource_type: str) -> bool:
@@ -102,7 +104,8 @@ def booking(
     Who takes part no more is told with action code D.
     """
     action = "U" if before else "A"
-    parts = appointment.get("participant", ())
+    appointment = _taking_part(appointment)
+    parts = appointment["participant"]
     actors = [one.get("actor") for one in parts]
     patient = next((one for one in resources.resolved(actors) if _is(one, "Patient")), None)
     slot = next(iter(resources.resolved(appointment.get("slot"))), None)
@@ -117,7 +120,7 @@ def booking(
     if minutes:
         when |= {"AIS-7": [minutes], "AIS-8": ["min"]}
     yield Spot("AIS", "RESOURCES.SERVICE", {"Appointment": appointment}, when)
-    was = before.get("participant", ()) if before else ()
+    was = _taking_part(before)["participant"] if before else ()
     gone = [one for one in was if one.get("actor") not in actors]
     for segment, group, at in (
         ("AIG", "RESOURCES.GENERAL_RESOURCE", 8),
@@ -137,6 +140,17 @@ def booking(
         yield Spot("ZHY", "", told)
 
 
+def _taking_part(appointment: Json) -> Json:
+    """Return a booking of which each who takes part has a kind: who is named alone is a person."""
+    parts = []
+    for one in appointment.get("participant", ()):
+        actor = one.get("actor", {})
+        if actor and not actor.keys() & {"reference", "type"}:
+            one = one | {"actor": actor | {"type": "Practitioner"}}
+        parts.append(one)
+    return appointment | {"participant": parts}
+
+
 def _minutes(appointment: Json, out: Outbound) -> str:
     if "minutesDuration" in appointment:
         return str(appointment["minutesDuration"])
@@ -153,7 +167,7 @@ def referral(
     told = {"ServiceRequest": request} | ({"Task": task} if task else {})
     yield Spot("RF1", "", told, {"RF1-1": ["P"]})
     yield Spot("PRD", "PROVIDER_CONTACT", {"ServiceRequest": request})
-    yield from person(patient, "", resources)
+    yield from person(patient, "", resources, out)
     for one in resources.resolved(request.get("insurance")):
         yield Spot("IN1", "INSURANCE", {"Coverage": one})
     known = {id(one) for one in resources}
@@ -174,6 +188,8 @@ def referral(
     copies = [one for one in with_members(found, resources) if _is(one, "Observation")]
     for one in copies:
         yield from _copy(one, out)
+    if any(not _SAID_BEYOND.isdisjoint(one) for one in brought):
+        out.issue("of a report that a referral brings the results alone are told")
     encounter = resources.resolve(request.get("encounter"))
     # right behind a result the referral's note would be the result's
     is_between = bool(copies) and "note" in request
@@ -202,5 +218,5 @@ def answer(resources: Resources, task: Json, out: Outbound) -> Iterator[Spot]:
     else:
         yield Spot("PRD", "PROVIDER_CONTACT", {"Task": task}, {"PRD-1": ["RT"]})
     if (patient := subject(task.get("for"), out, is_demanded=True)) is not None:
-        yield from who(patient, "")  # her relatives would be told as facts of who answers
+        yield from who(patient, "", out)  # her relatives would be told as facts of who answers
     yield Spot("NTE", "", {"Task": task})

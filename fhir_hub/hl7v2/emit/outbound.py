@@ -41,6 +41,15 @@ class Outbound:
         """Return the code table of that name, an empty one if there is none."""
         return self.tables.get(name) or Table(name)
 
+    def kind_of(self, reference: Json) -> str:
+        """Return of what type a Reference is: `""` unknown, `none` if it only shows a text."""
+        found = self.resources.resolve(reference)
+        if found is not None:
+            return str(found["resourceType"])
+        said = reference.get("type") or str(reference.get("reference", "")).split("/")[-2:][0]
+        is_address = "reference" in reference or "identifier" in reference
+        return str(said) if said[:1].isupper() else "" if is_address else "none"
+
     def resource(self, value: Any, resource_type: str) -> Json | None:
         """Return the resource of that type which a Reference leads to, or as much as it says.
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_hub.errors import InvalidResource
+from fhir_hub.hl7v2.calls.roles import BIRTH_TIME
 from fhir_hub.hl7v2.emit.in_force import in_force
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources, numbers
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.write_codes import table_sources
+from fhir_hub.hl7v2.emit.write_times import moment
 from fhir_hub.hl7v2.emit.written import Written
 from fhir_hub.identity import names
 from fhir_hub.identity.systems import BASE
@@ -31,6 +33,7 @@ def person(
     patient: Json | None,
     group: str,
     resources: Resources,
+    out: Outbound,
     account: Json | None = None,
     *,
     with_contacts: bool = True,
@@ -42,7 +45,7 @@ def person(
     """
     if patient is None:
         return
-    yield from who(patient, group, account, with_doctors=with_doctors)
+    yield from who(patient, group, out, account, with_doctors=with_doctors)
     related = resources.referring("RelatedPerson", "patient", patient)
     for one in in_force(related):
         yield Spot("NK1", group, {"RelatedPerson": one})
@@ -59,16 +62,38 @@ def others(patient: Json, related: Sequence[Json]) -> list[Json]:
 
 
 def who(
-    patient: Json, group: str, account: Json | None = None, *, with_doctors: bool = False
+    patient: Json,
+    group: str,
+    out: Outbound,
+    account: Json | None = None,
+    *,
+    with_doctors: bool = False,
 ) -> Iterator[Spot]:
     """Return PID and PD1, of doctors, if so, ROL."""
     patient = _with_races(patient)
+    if spoken := patient.get("communication", ()):  # PID-15 has room for one
+        first = sorted(spoken, key=lambda one: not one.get("preferred"))
+        patient = patient | {"communication": first}
+    born = _born(patient, out)
+    begun: dict[str, Written] = {"PID-7": [born]} if born else {}
+    tells = ("birthDate",) if born else ()
     fixed = own_number("PID-3", patient, "PI") | NO_NAME
     told = {"Patient": patient} | ({"Account": account} if account else {})
-    yield Spot("PID", group, told, fixed)
+    yield Spot("PID", group, told, fixed, begun, tells=tells)
     yield Spot("PD1", group, {"Patient": patient})
     if with_doctors:
         yield Spot("ROL", group, {"Patient": patient}, {"ROL-2": ["UC"]})
+
+
+def _born(patient: Json, out: Outbound) -> str:
+    """Return the moment of a birth, if it is on the day that is told beside it."""
+    times = (
+        moment(one.get("valueDateTime"), out)
+        for one in patient.get("_birthDate", {}).get("extension", ())
+        if one.get("url") == BIRTH_TIME
+    )
+    born, day = next(times, ""), moment(patient.get("birthDate"), out)
+    return born if day and born.startswith(day) else ""
 
 
 def subject(reference: Any, out: Outbound, *, is_demanded: bool) -> Json | None:
@@ -87,14 +112,13 @@ def subject(reference: Any, out: Outbound, *, is_demanded: bool) -> Json | None:
 
 def _with_races(patient: Json) -> Json:
     """Return a Patient whose race and ethnicity by US Core stand as the maps read them."""
-    told = [
-        {"url": f"{BASE}/StructureDefinition/{name}", "valueCodeableConcept": concept}
-        for name in ("race", "ethnicity")
-        for one in patient.get("extension", ())
-        if one.get("url") == f"{_US_CORE}{name}"
-        for concept in _concepts(one.get("extension", ()))
-    ]
-    return patient | {"extension": [*patient["extension"], *told]} if told else patient
+    told: list[Json] = []
+    for one in patient.get("extension", ()):
+        name = str(one.get("url", "")).removeprefix(_US_CORE)
+        concepts = _concepts(one.get("extension", ())) if name in ("race", "ethnicity") else []
+        url = f"{BASE}/StructureDefinition/{name}"
+        told += [{"url": url, "valueCodeableConcept": concept} for concept in concepts] or [one]
+    return patient | {"extension": told} if told else patient
 
 
 def _concepts(parts: Sequence[Json]) -> list[Json]:

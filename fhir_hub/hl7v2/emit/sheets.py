@@ -69,7 +69,7 @@ class Sheet:
         if path.component:
             return self._put_component(path, written)
         shape = self._shape(path.field)
-        value = trimmed(shaped(written, shape, self._told))
+        value = trimmed(shaped(written, shape, lambda text: self._told(f"{path}: {text}")))
         held = self.fields.get(path.field, [])
         if value in held:
             return True

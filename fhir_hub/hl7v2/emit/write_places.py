@@ -3,6 +3,7 @@
 Spec: HL7v2 chapter 2A, XON, HD, PL, XAD, XTN; DOMAIN 3.6
 """
 
+import re
 from typing import Any
 
 from fhir_hub.clock import instant
@@ -12,10 +13,11 @@ from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.hl7v2.emit.write_codes import authority_of, concept, sources_of
 from fhir_hub.hl7v2.emit.write_identifiers import hierarchic, in_systems_of, type_of
 from fhir_hub.hl7v2.emit.write_times import moment
-from fhir_hub.hl7v2.emit.written import Written
+from fhir_hub.hl7v2.emit.written import Written, trimmed
 from fhir_hub.identity import addresses, names, systems
 
 _PIECES = "http://hl7.org/fhir/StructureDefinition/contactpoint-"
+_DIALLED = re.compile(r"[-+*#() ./\d]*\d[-+*#() ./\d]*")
 _TOWNS = ("镇", "乡", "街道")
 _OWN = (systems.ORGANIZATION, systems.USCC)
 Json = dict[str, Any]
@@ -167,18 +169,23 @@ def work_phone(value: Any, out: Outbound) -> Written | None:
 
 def contact_point(value: Any, out: Outbound) -> Written | None:
     """Return XTN of a ContactPoint; None of one that has ended, which XTN cannot say before 2.7."""
-    end = moment(value.get("period", {}).get("end"), out)
-    if end and end <= moment(instant(out.moment), out)[: len(end)]:
-        return None
+    period = value.get("period", {})
+    begin, end = moment(period.get("start"), out), moment(period.get("end"), out)
     number, system, use = value.get("value"), value.get("system", "phone"), value.get("use", "")
+    if use == "old" or (end and end <= moment(instant(out.moment), out)[: len(end)]):
+        return None
     if not number:
         return None
+    if system == "other" and not _DIALLED.fullmatch(str(number)):
+        out.issue("an account is no telephone number, and XTN has no code for it; it was left out")
+        return None
+    if system == "sms":  # which a mobile phone receives
+        system, use = "phone", "mobile"
     code = "PRN" if use == "mobile" else next(iter(sources_of(out.table("TelecomUse"), use)), "")
     kind = next(iter(sources_of(out.table("TelecomSystem"), system)), "")
-    rank = str(value.get("rank", ""))
-    if system in ("email", "url", "sms"):
-        written: Written = ["", code or "NET", kind, str(number)]
-        return written + [""] * 13 + [rank] if rank else written
+    later: Written = [begin, end, "", "", "", str(value.get("rank", ""))]
+    if system in ("email", "url"):
+        return trimmed(["", code or "NET", kind, str(number), *[""] * 8, *later])
     held = {
         one["url"].removeprefix(_PIECES): one.get("valueString", "")
         for one in value.get("extension", ())
@@ -186,5 +193,5 @@ def contact_point(value: Any, out: Outbound) -> Written | None:
     }
     pieces = [held.get(name, "") for name in ("country", "area", "local", "extension")]
     first = "" if pieces[2] else str(number)
-    written = [first, code, "CP" if use == "mobile" else kind, "", *pieces]
-    return written + [""] * 9 + [rank] if rank else written
+    kind = "CP" if use == "mobile" else kind
+    return trimmed([first, code, kind, "", *pieces, *[""] * 4, *later])

@@ -159,23 +159,25 @@ async def test_ar_is_given_up_at_once_and_sent_anew_when_somebody_says_so(
     assert await dead_messages(store) == []
 
 
-async def test_a_character_that_his_character_set_lacks_is_a_question_mark_and_the_log_says_so(
-    client, delivering, peer, logged
-):
+async def test_what_a_message_cannot_say_stands_in_the_log(client, delivering, peer, logged):
     async with delivering(his=partner(peer, charset="8859/1")):
         await put(client, patient(1, name=[{"text": "Zoë 李"}]), patient(2, name=[{"text": "Zoë"}]))
-        await peer.until(lambda peer: len(peer.distinct) == 2)
+        photo = [{"url": "http://photo.example"}]
+        await put(client, patient(3, photo=photo), patient(4, photo=photo))
+        await peer.until(lambda peer: len(peer.distinct) == 4)
 
-    first, second = (raw.decode("latin-1") for raw in peer.distinct)
+    first, second, *_ = (raw.decode("latin-1") for raw in peer.distinct)
     assert "Zoë ?" in first
     assert "Zoë" in second
-    (fields,) = (told for event, told in logged if event == "message_in_part")
+    fields, of_photo = (told for event, told in logged if event == "message_in_part")
     reason = "the receiver's character set lacks some characters; they became ?"
     assert fields == {
         "partner": "his",
         "control_id": control_id(peer.distinct[0]),
         "reason": reason,
     }
+    # the same of each message: once
+    assert of_photo["reason"] == "no field for Patient.photo"
 
 
 async def test_how_much_waits_is_told_of_the_partner_who_hangs_and_no_other_waits_for_him(
