@@ -105,7 +105,7 @@ def told(
     own = {"resourceType": "Patient", **(mine.elements if mine else {})}
     said = since.joined(own, mine.since if mine else {})
     laid = lay(said) if lay else merge(said, converted, day)
-    if not lay:
+    if not lay and laid != said:
         laid = since.renewed(said, laid, converted.resource, teller.time)
     bare, times = since.split(laid)
     now = _elements(bare)

@@ -22,7 +22,7 @@ from fhir_hub.identity import systems
 
 Json = dict[str, Any]
 _SHORT = 500  # what is longer is not kept, so that what is kept is small
-_MINUTE = 60_000_000  # microseconds
+_SECOND, _MINUTE = 1_000_000, 60_000_000  # microseconds
 _UNDER_WAY = ("registered", "partial", "preliminary")
 ANSWERED = ("final", "corrected", "amended", "appended")  # reports and results
 # What all applications of an institution tell of a person as one.
@@ -125,7 +125,8 @@ def teller_of(message: Message, context: Context, received: str) -> Teller:
 def _time_of_event(written: list[str], context: Context, latest: int) -> int:
     """Return the first time that has a time of day, else the first date's midnight.
 
-    Of EVN-2 to the minute MSH-7 says the second, if it was sent in that minute.
+    Of EVN-2 to the minute MSH-7 says the second, if it was sent in that minute, and of EVN-2 to
+    the second the fraction.
     """
     found = [moment for text in written if (moment := times.read_moment(text, QUIET))]
     found.sort(key=lambda moment: not moment.has_time)
@@ -133,9 +134,10 @@ def _time_of_event(written: list[str], context: Context, latest: int) -> int:
         return latest
     whole = found[0] if found[0].has_time else found[0]._replace(hour=0)
     time = microseconds_of(times.write_datetime(whole, context.zone))
-    if written[0][:12].isdigit() and not written[0][12:14].isdigit() and found[1:]:
+    if written[0][:12].isdigit() and "." not in written[0] and found[1:]:
         sent = microseconds_of(times.write_datetime(found[1], context.zone))
-        time = sent if time <= sent < time + _MINUTE else time
+        span = _SECOND if written[0][12:14].isdigit() else _MINUTE
+        time = sent if time <= sent < time + span else time
     return time or latest
 
 

@@ -126,8 +126,12 @@ class Telling:
         digest = digest_of(stored, converted, self.teller, self.day)
         if digest is not None and digest in self.repeats:
             return None
-        laid = self._laid_over(self._with_times(stored), converted, first)
-        laid = laid and since.stored(laid)
+        laid = self._laid_over(stored, converted, first)
+        if laid and stored["resourceType"] == "Patient" and self.teller.time:
+            held = self._with_times(stored)
+            if held is not stored:  # one institution's alone
+                laid = since.renewed(held, laid, converted.resource, self.teller.time)
+                laid = since.stored(laid)
         if laid is None and digest is not None:
             self.repeats.add(digest)
         return laid
@@ -170,8 +174,6 @@ class Telling:
             merged = mixtures.told_anew(stored, merged, converted, teller)
         if teller.time and not is_foreign:
             merged = withdrawing(before, merged, converted, teller)
-        if stored["resourceType"] == "Patient" and teller.time:
-            merged = since.renewed(stored, merged, converted.resource, teller.time)
         if _same(merged, stored):
             return None
         return stamped(merged, teller) if teller.time else merged
@@ -234,7 +236,10 @@ class Telling:
         visits.keep_class([thing], step.teller.event)
         bookings.keep_over([thing], step.teller.event)
         laid = None if thing.is_left else telling._laid_over(state, thing.converted, first)
-        return state if laid is None else laid
+        laid = state if laid is None else laid
+        if state["resourceType"] == "Patient":
+            return since.renewed(state, laid, converted.resource, step.teller.time)
+        return laid
 
     def _of_several(
         self, stored: Resource, converted: Converted, known: Known | None = None

@@ -175,9 +175,16 @@ async def test_times_are_compared_as_moments_and_not_as_texts(say, only, first, 
     assert phones(await only("Patient")) == {"13000000002" if is_later else "13000000001"}
 
 
-async def test_of_events_recorded_to_the_minute_the_message_says_the_second(say, only):
-    for sent, number in (("45", "2"), ("15", "1")):
-        await say("ADT^A08", ("202503141000", f"202503141000{sent}"), person(phone=f"130{number}"))
+@pytest.mark.parametrize(
+    ("recorded", "sent"),
+    [
+        pytest.param("202503141000", ("20250314100045", "20250314100015"), id="minute"),
+        pytest.param("20250314100015", ("20250314100015.75", "20250314100015.25"), id="second"),
+    ],
+)
+async def test_of_events_of_one_minute_or_second_the_message_says_more(say, only, recorded, sent):
+    for at, number in zip(sent, "21", strict=True):
+        await say("ADT^A08", (recorded, at), person(phone=f"130{number}"))
 
     assert phones(await only("Patient")) == {"1302"}
 
