@@ -1,6 +1,7 @@
 """`fhir-hub convert`: HL7v2 messages as FHIR transaction Bundles, without a hub.
 
-A file of one message gives its transaction Bundle, one of several a collection of theirs.
+A file of one message gives its transaction Bundle, one of several a collection of theirs; one
+that cannot be converted is told, with exit code 1, and the others are printed.
 """
 
 import os
@@ -84,14 +85,16 @@ def _convert_file(file: Path, converter: Converter, report: str) -> None:
         converted = converter(read(file))
     except FhirError as error:
         fail(f"{file}: {error} / 无法转换")
-    _tell_faults(file, converted)
+    is_whole = _tell_faults(file, converted)
     if report == "text":
         from fhir_hub.hl7v2.reports.text import as_text
 
         sys.stdout.buffer.write(as_text(converted.report).encode())
-        return
-    shown = converted._asdict() if report else converted.bundle
-    sys.stdout.buffer.write(fhirjson.pretty(shown) + b"\n")
+    else:
+        shown = converted._asdict() if report else converted.bundle
+        sys.stdout.buffer.write(fhirjson.pretty(shown) + b"\n")
+    if not is_whole:
+        raise typer.Exit(1)
 
 
 def _convert_folder(source: Path, target: Path, converter: Converter, report: str) -> None:
@@ -105,7 +108,7 @@ def _convert_folder(source: Path, target: Path, converter: Converter, report: st
         out = target / file.relative_to(source).with_suffix(".json")
         try:
             converted = converter(file.read_bytes())
-            _tell_faults(file, converted)
+            failed += not _tell_faults(file, converted)
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(fhirjson.pretty(converted.bundle) + b"\n")
             if report == "text":
@@ -126,10 +129,19 @@ def _convert_folder(source: Path, target: Path, converter: Converter, report: st
         raise typer.Exit(1)
 
 
-def _tell_faults(file: Path, converted: "Trial") -> None:
-    """Say what does not agree in a batch; its messages are converted all the same."""
+def _tell_faults(file: Path, converted: "Trial") -> bool:
+    """Say what is wrong in a file of several messages; return whether each was converted."""
     for fault in converted.report.get("batch", {}).get("faults", ()):
         say(f"{file}: {fault['text']} / {fault['chinese']}")
+    made = [one["resource"] for one in converted.bundle.get("entry", ())]
+    refused = {
+        number: one["issue"][0]["diagnostics"]
+        for number, one in enumerate(made, start=1)
+        if one["resourceType"] == "OperationOutcome"
+    }
+    for number, told in refused.items():
+        say(f"{file}: message {number} / 第 {number} 条消息: {told}")
+    return not refused
 
 
 def _converter(sender: str, config: Path | None, report: str) -> Converter:

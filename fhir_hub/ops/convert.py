@@ -20,6 +20,7 @@ from fhir_hub.errors import (
     InvalidResource,
     TooLarge,
     UnknownParameter,
+    UnsupportedMediaType,
     outcome,
 )
 from fhir_hub.hl7v2.reports.text import as_text
@@ -64,7 +65,7 @@ async def _answer(request: Request, trials: Trials, journal: Journal) -> Json:
     elif kind.strip().lower() in (_ER7, *_OTHER_ER7):
         charset = _charset(rest)
     else:
-        raise InvalidParameter(f"the body is {_ER7}, text/plain or {_JSON}")
+        raise UnsupportedMediaType(f"the body is {_ER7}, text/plain or {_JSON}")
     asked = _checked(pairs)
     report = asked.get("report", "false")
     options: dict[str, Any] = {

@@ -79,6 +79,23 @@ def test_a_batch_whose_count_is_wrong_is_converted_and_told(run, first, tmp_path
     assert "BTS-1 says 3, but 2 messages came / BTS-1 为 3，实收 2 条消息" in ended.err
 
 
+def test_one_bad_message_of_a_batch_is_told_and_the_others_are_printed(run, first, tmp_path):
+    (tmp_path / "in").mkdir()
+    file = tmp_path / "in" / "batch.hl7"
+    bad = b"MSH|^~\\&|A|B|C|D|2024||ADT^A08|1|P|2.4\r"
+    file.write_bytes(first.read_bytes() + bad + first.read_bytes())
+
+    ended = run("convert", file)
+    made = [one["resource"]["resourceType"] for one in json.loads(ended.out)["entry"]]
+    assert (ended.code, made) == (1, ["Bundle", "OperationOutcome", "Bundle"])
+    assert f"{file}: message 2 / 第 2 条消息: the message has no PID segment" in ended.err
+    assert "! refused 无法转换: the message has no PID" in run("convert", "--report=text", file).out
+    told = run("convert", "--dir", "--report", tmp_path / "in", tmp_path / "out")
+    assert (told.code, told.out) == (1, "1 file: 0 converted, 1 failed\n")
+    report = json.loads((tmp_path / "out" / "batch.report.json").read_bytes())
+    assert [next(iter(one)) for one in report["messages"]] == ["message", "refused", "message"]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"hello", b"{}", JUNK, b"MSH", b"MSH|", b"MSH|^~\\&|A|B|C|D|2024||XXX^X01|1|P|2.4\r"],

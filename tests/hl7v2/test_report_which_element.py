@@ -62,3 +62,14 @@ def test_the_code_of_a_documents_part_is_kept_where_its_title_is_all_that_is_mad
     for path, at, kept in (("OBX-3.1", 3, "OBX|||K^病程"), ("OBX-3.2", 4, "OBX|||J^查房")):
         assert found[path, at].state == "preserved"
         assert element(conversion, found[path, at].to[0]) == kept
+
+
+def test_what_a_resource_that_was_not_made_would_tell_is_kept_word_for_word():
+    said = ["OBR|1||F1|X^x", "OBX|1|TX|||双肺清晰||||||F", "NTE|1||见片", "OBX|2|NM|K^k||5"]
+    conversion, found = told("ORU^R01", said)
+    kept = {("OBX-5", 3): "OBX||TX|||双肺清晰||||||F", ("NTE-3", 4): "NTE|||见片"}
+    for key, text in kept.items():
+        assert found[key].state == "preserved"
+        assert found[key].reason == "Observation without code was not made"
+        assert element(conversion, found[key].to[0]) == text
+    assert found["OBR-4.1", 2].state == found["OBX-5", 5].state == "mapped"

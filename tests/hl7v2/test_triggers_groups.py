@@ -367,6 +367,17 @@ def test_the_answer_of_a_vaccination_register_has_its_vaccinations():
     assert partly == [found["08"]] * 2 + [found["998"]] * 2
 
 
+def test_a_note_of_the_patient_begins_no_order_where_the_structure_is_unknown():
+    said = ["NK1|1|李^梅|MTH", "ORC|RE||I1^IIS", "RXA|0|1|20240501||08^V^CVX|999"]
+    for event in ("RSP^K11^RSP_K11", "ZZZ^Z01"):
+        kinds = [
+            [one.resource["resourceType"] for one in made(event, *note, *said).resources]
+            for note in ((), ("NTE|1||过敏体质",))
+        ]
+        assert kinds[0] == kinds[1]
+        assert {"RelatedPerson", "Immunization"} <= {*kinds[0]}
+
+
 @pytest.mark.parametrize("event", ["OMI^O23^OMI_O23", "OPL^O37^OPL_O37"])
 def test_when_a_service_is_wanted_stands_between_its_order_and_what_it_is(event):
     said = [

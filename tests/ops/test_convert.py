@@ -124,6 +124,18 @@ async def test_several_messages_give_a_collection(client):
     assert [one["name"] for one in report["part"]] == ["messages", "messages"]
 
 
+async def test_one_that_cannot_be_converted_leaves_the_others_of_a_batch(client):
+    bad = b"MSH|^~\\&|A|B|C|D|2024||ADT^A08|1|P|2.4\r"
+    answer = await client.post(f"{URL}?report=true", content=FIRST + bad + FIRST, headers=ER7)
+
+    bundle, report = answer.json()["parameter"]
+    made = [one["resource"] for one in bundle["resource"]["entry"]]
+    assert [one["resourceType"] for one in made] == ["Bundle", "OperationOutcome", "Bundle"]
+    assert made[1]["issue"][0]["expression"] == ["PID"]
+    assert [one["part"][0]["name"] for one in report["part"]] == ["message", "refused", "message"]
+    assert (await client.post(URL, content=bad * 2, headers=ER7)).status_code == 400
+
+
 PARAMETERS = b'{"resourceType": "Parameters", "parameter": [{"name": "sender"}]}'
 JSON = {"content-type": "application/fhir+json"}
 
@@ -140,7 +152,7 @@ JSON = {"content-type": "application/fhir+json"}
         ("?reports=true", FIRST, ER7, 400, "did you mean report?"),
         ("?report=true&report=true", FIRST, ER7, 400, "once"),
         ("?sender=nobody", FIRST, ER7, 400, "internet-hospital"),
-        ("", FIRST, {"content-type": "image/png"}, 400, "the body is"),
+        ("", FIRST, {"content-type": "image/png"}, 415, "the body is"),
         ("", b"{", JSON, 400, "JSON"),
         ("", b"[]", JSON, 400, "no Parameters"),
         ("", PARAMETERS, JSON, 400, "one `message`"),

@@ -3,13 +3,15 @@
 Spec: https://hl7.org/fhir/R4/conformance-rules.html#cardinality
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.making.completeness import Completeness
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.maps.programs import Entry
+from fhir_hub.hl7v2.maps.reads import NUMBERED
 from fhir_hub.hl7v2.meaning.updates import names_nothing
+from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.parsing.nodes import Node
 
 Json = dict[str, Any]
@@ -55,7 +57,23 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
         run.drafts[:] = [one for one in run.drafts if id(one) not in gone]
     if dropped:
         _forget([draft for draft, _ in dropped], late)
+        _leave(gone - again, late, run)
     return dropped
+
+
+def _leave(gone: Collection[int], late: Late, run: Run) -> None:
+    """Note as taken by nothing what only the drafts that are gone would have told."""
+    left: dict[int, Segment] = {}
+    taken: dict[int, int] = {}
+    for place, entry, draft in late:
+        segment = place.segment
+        if id(draft) in gone:
+            left[segment.index] = segment
+        else:
+            taken[segment.index] = taken.get(segment.index, 0) | entry.takes
+    for index, segment in left.items():
+        told = taken.get(index, 0) | 2 * (segment.name in NUMBERED)
+        run.untaken[index] = run.untaken.get(index, 0) | segment.filled & ~told
 
 
 def _told_again(drafts: Sequence[Draft]) -> set[int]:

@@ -71,6 +71,8 @@ class Group:
         object.__setattr__(self, "is_of_no_order", self.path.endswith(_OF_NO_ORDER))
         if self.is_prior and "PID" in holds:
             firsts = {"PID"}  # an ORC without PID before it begins the next order
+        if len(firsts) > 1:
+            firsts.discard("NTE")  # a note is of what it stands behind
         object.__setattr__(self, "holds", frozenset(holds))
         object.__setattr__(self, "firsts", frozenset(firsts))
         first, *others = self.parts

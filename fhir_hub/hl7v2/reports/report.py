@@ -136,7 +136,7 @@ class Report:
                 continue
             for number in range(1, len(segment.fields)):
                 leaves = tracer.leaves(segment, number)
-                told = [self._leaf(segment, leaf, tracer, paths) for leaf in leaves]
+                told = [self._leaf(segment, leaf, tracer, paths, keeper) for leaf in leaves]
                 is_read = any(one is not None for one in told)
                 for leaf, one in zip(leaves, told, strict=True):
                     found.append(
@@ -146,7 +146,12 @@ class Report:
         return found, LeftOut(tuple(one.index for one in left), fields)
 
     def _leaf(
-        self, segment: Segment, leaf: Leaf, tracer: Tracer, paths: Paths
+        self,
+        segment: Segment,
+        leaf: Leaf,
+        tracer: Tracer,
+        paths: Paths,
+        keeper: tuple[str, int],
     ) -> FieldReport | None:
         """Return what a part became, None if no row made anything of it."""
         became = tracer.became.get(leaf[:5], [])
@@ -162,9 +167,12 @@ class Report:
             to = (f"deletes {gone}",)
         if to:
             return FieldReport(leaf.name, segment.index, MAPPED, to, WHOLE if leaf.is_whole else "")
+        reason = next(filter(None, map(self._why_not, became)), "")
+        if reason and (kept := self._kept_at(leaf, keeper)):
+            return FieldReport(leaf.name, segment.index, PRESERVED, kept, reason)
         if became and segment.index not in self._kept:
             lost = KEY if any(one.is_hash for one in made) else "left out as incomplete"
-            reason = next(filter(None, map(self._why_not, became)), lost)
+            reason = reason or lost
             return FieldReport(leaf.name, segment.index, DROPPED, (), reason)
         return None
 
@@ -193,17 +201,19 @@ class Report:
                 return FieldReport(leaf.name, segment.index, MAPPED, (f"deletes {deleted}",))
             if deleted:
                 return FieldReport(leaf.name, segment.index, DROPPED, (), IGNORED)
-        is_kept = self._kept.get(segment.index, 0) >> leaf.field & 1
-        if use := reasons.use(segment, leaf, is_read or bool(is_kept)):
+        kept = self._kept_at(leaf, keeper)
+        if use := reasons.use(segment, leaf, is_read or bool(kept)):
             return FieldReport(leaf.name, segment.index, PRESERVED, (JOURNAL,), use)
-        if is_kept:
-            path, first = keeper
-            number = first + list(self._kept).index(segment.index)
-            kept = (f"{path}.extension[{number}].valueString",)
-            why = reasons.why(segment, leaf, is_read)
-            return FieldReport(leaf.name, segment.index, PRESERVED, kept, why)
         reason = reasons.why(segment, leaf, is_read)
-        return FieldReport(leaf.name, segment.index, DROPPED, (), reason)
+        return FieldReport(leaf.name, segment.index, PRESERVED if kept else DROPPED, kept, reason)
+
+    def _kept_at(self, leaf: Leaf, keeper: tuple[str, int]) -> tuple[str, ...]:
+        """Return where a part is kept word for word, nothing if it is not."""
+        if not self._kept.get(leaf.segment, 0) >> leaf.field & 1:
+            return ()
+        path, first = keeper
+        number = first + list(self._kept).index(leaf.segment)
+        return (f"{path}.extension[{number}].valueString",)
 
     def as_data(self, effort: Effort | None = None) -> dict[str, Any]:
         """Return the report as JSON-able data, for what is left of `effort`."""

@@ -29,6 +29,9 @@ def as_text(report: Json) -> str:
 
 
 def _lines(report: Json) -> Iterator[str]:
+    if refused := report.get("refused"):
+        yield from (f"! refused 无法转换: {one['diagnostics']}" for one in refused)
+        return
     message, counts = report["message"], report["counts"]
     sender = "@".join(filter(None, (message.get("application"), message.get("facility"))))
     about = (message["type"], message["structure"], message["version"], message["controlId"])

@@ -2,7 +2,8 @@
 
 `fhir-hub convert` and `POST /hl7v2/$convert` are this. Bytes of several messages (a batch, or
 messages one after the other) give a collection of their transaction Bundles, because each
-message is a transaction of its own.
+message is a transaction of its own; in the place of one that cannot be converted stands an
+OperationOutcome.
 
 Spec: https://hl7.org/fhir/R4/http.html#transaction; HL7v2 chapter 2, 2.10.3
 """
@@ -13,7 +14,7 @@ from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from fhir_hub.clock import Clock, from_microseconds, instant
-from fhir_hub.errors import InvalidParameter, NotFound, outcome_of
+from fhir_hub.errors import FhirError, InvalidParameter, NotFound, outcome, outcome_of
 from fhir_hub.hl7v2.conversion.convert import convert
 from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.hl7v2.parsing import er7
@@ -67,7 +68,8 @@ class Trials:
         `sender` names a sender's file, `forced` the character set that the bytes are in,
         `received` when they came (else: now). With `by_table` it is what the standard's tables
         give in full, else what the hub would store, of an event that it would take. Raises
-        `InvalidMessage`, `InvalidParameter` for a sender that there is not, `TooLarge`.
+        `InvalidMessage` and `TooLarge` of one message, or of the first of several if none can be
+        converted, `InvalidParameter` for a sender that there is not.
         """
         if sender and sender not in self.mappings.senders:
             known = ", ".join(self.mappings.senders) or "none"
@@ -82,9 +84,19 @@ class Trials:
         faults = [fault._asdict() for fault in tally.faults] if messages else []
         batch = {"batch": {"messages": len(messages), "faults": faults}} if faults else {}
         options = (sender, forced, by_table, Effort() if with_report else None, received)
-        done = [self._one(message, *options) for message in messages or [raw]]
-        if len(done) == 1:
-            return Trial(done[0].bundle, done[0].report | batch)
+        if len(messages) < 2:
+            alone = self._one(messages[0] if messages else raw, *options)
+            return Trial(alone.bundle, alone.report | batch)
+        done, refused = [], []
+        for message in messages:
+            try:
+                done.append(self._one(message, *options))
+            except FhirError as error:
+                refused.append(error)
+                _, told = outcome(error)
+                done.append(Trial(told, {"refused": told["issue"]}))
+        if len(refused) == len(done):
+            raise refused[0]
         entries = [{"resource": one.bundle} for one in done]
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         report = {"messages": [one.report for one in done]} if with_report else {}
