@@ -19,6 +19,8 @@ from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity import systems
 
 NATURAL_KEY = f"{systems.BASE}/CodeSystem/natural-key"
+_SOLE = ("", "1")  # OBX-4 of what is the only one of its code
+_CORRECTING = ("A", "C", "D", "W")  # OBX-11
 _SHORT = 500  # a longer code is not remembered
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
@@ -55,6 +57,9 @@ def observation_key(place: Place, draft: Draft, paths: Paths) -> Json | list[Jso
     key = f"{order.number}/{code}/{sub_id}" if sub_id else f"{order.number}/{code}"
     if not order.is_known:
         _was_known(place, draft, order, key)
+    elif sub_id in _SOLE and segment.field(11) in _CORRECTING:
+        other = f"{order.number}/{code}" if sub_id else f"{order.number}/{code}/1"
+        draft.earlier = ((order.system, other),)  # OBX-4 was not told with it, or is not any more
     return _numbered(run, order.system, key)
 
 

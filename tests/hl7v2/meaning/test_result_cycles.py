@@ -211,3 +211,30 @@ async def test_a_dose_that_is_given_after_it_was_refused_has_no_reason_why_not(t
     given = await only("Immunization")
     assert given["status"] == "completed"
     assert "statusReason" not in given
+
+
+@pytest.mark.parametrize(("first", "then"), [("", "1"), ("1", "")])
+@pytest.mark.parametrize("status", ["A", "C", "D", "W"])
+async def test_a_correction_finds_its_result_though_one_of_the_two_has_a_sub_id(
+    say, every, first, then, status
+):
+    beside = found("F", "3", HB, number=2)
+    for at, told in (("1000", found("F", sub_id=first)), ("1100", found(status, "9", sub_id=then))):
+        kind, parts, by = results("F", told, beside)
+        await say(kind, at, *parts, by=by)
+
+    kinds = {"A": "amended", "C": "corrected", "D": "entered-in-error", "W": "entered-in-error"}
+    assert sorted(one(result) for result in await every("Observation")) == sorted(
+        [("final", "HB", "3"), (kinds[status], "HbA1c", "9")]
+    )
+
+
+async def test_a_correction_with_a_sub_id_beside_its_result_without_is_another(say, every):
+    for at, told in (
+        ("1000", [found("F", "7")]),
+        ("1100", [found("F", "7"), found("C", "9", sub_id="1", number=2)]),
+    ):
+        kind, parts, by = results("F", *told)
+        await say(kind, at, *parts, by=by)
+
+    assert len(await every("Observation")) == 2
