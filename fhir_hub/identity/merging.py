@@ -2,15 +2,16 @@
 
 The prior record says that it is replaced by the surviving one, which says that it replaces it.
 Both stay readable; the prior one is no longer active, and what referred to it refers to the
-survivor from then on, tagged with the record that it came from, so that it can go back. Who was
-meant when something was recorded (Provenance, AuditEvent) does not change. All is staged in one
-unit.
+survivor from then on, tagged with the record that it came from, so that it can go back. What comes
+later by the prior one's number is tagged too, and goes back with it; so does what was told of a
+visit that goes back. Who was meant when something was recorded (Provenance, AuditEvent) does not
+change. All is staged in one unit.
 
 Spec: https://hl7.org/fhir/R4/patient.html#merge; HL7v2 chapter 3, A37 and A40
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import instant
@@ -31,18 +32,11 @@ TOLD_OF = f"{systems.BASE}/CodeSystem/told-of"
 _LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 # Who was meant when something was written or read does not change afterwards.
 _RECORDS = ("Patient", "Provenance", "AuditEvent")
+_AT_ONCE = 500  # addresses in one search
 
 
-class Undone(NamedTuple):
-    """What an undone merge did: how many went back, and what came later and stays with `last`."""
-
-    back: int
-    kept: tuple[Key, ...]
-    last: str
-
-
-def referrers(parameters: Parameters) -> dict[str, list[str]]:
-    """Return each resource type that may refer to a Patient, and by which index entries."""
+def referrers(parameters: Parameters, target: str = "Patient") -> dict[str, list[str]]:
+    """Return each resource type that may refer to a `target`, and by which index entries."""
     found: dict[str, list[str]] = {}
     for resource_type in sorted(parameters.definitions.resource_types):
         if resource_type in _RECORDS:
@@ -50,7 +44,7 @@ def referrers(parameters: Parameters) -> dict[str, list[str]]:
         indexes = {
             index
             for parameter in parameters.of(resource_type).values()
-            if parameter.kind == "reference" and "Patient" in parameter.targets
+            if parameter.kind == "reference" and target in parameter.targets
             for index in parameter.indexes
         }
         if indexes:
@@ -201,59 +195,82 @@ def _untagged(resource: Resource, gone: Sequence[str], system: str = RE_POINTED)
     return {**resource, "meta": {**meta, "tag": tags} if tags else meta}
 
 
-async def unmerge(
-    unit: Unit, prior_id: str, survivor: Resource, resource_types: Sequence[str]
-) -> Undone:
+async def unmerge(unit: Unit, prior_id: str, survivor: Resource, parameters: Parameters) -> int:
     """Stage that a record that was merged into `survivor` is one of its own again.
 
-    What was re-pointed goes back; what came later under the old number stays with whoever is
-    the survivor of all by now, for people to decide.
+    What was re-pointed goes back, and what came later by its number, or of a visit that goes back;
+    return how many resources do. What came under the survivor's own number stays there.
     """
-    undone = await _part(unit, prior_id, survivor, resource_types, is_of_both=True)
+    back = await _part(unit, prior_id, survivor, parameters, is_of_both=True)
     await review_tasks.settle(unit, prior_id, survivor["id"], is_one=False)
-    return undone
+    return back
 
 
-async def take_back(unit: Unit, prior: Resource, resource_types: Sequence[str]) -> None:
-    """Stage that a record merged away is in use beside the one to which it led.
-
-    It is the same person still, so what came later under its number is its own too.
-    """
+async def take_back(unit: Unit, prior: Resource, parameters: Parameters) -> None:
+    """Stage that a record merged away is in use beside the one to which it led."""
     survivor = await patient(unit, match.survivor_id(prior), "target")
-    undone = await _part(unit, prior["id"], survivor, resource_types)
-    for key in undone.kept:
-        stored = await unit.current(key)
-        assert stored is not None
-        resource = _re_pointed(fhirjson.loads(stored.content), undone.last, prior["id"])
-        await unit.update(settled(resource), stored.logical_id)
+    await _part(unit, prior["id"], survivor, parameters)
 
 
 async def _part(
     unit: Unit,
     prior_id: str,
     survivor: Resource,
-    resource_types: Sequence[str],
+    parameters: Parameters,
     *,
     is_of_both: bool = False,
-) -> Undone:
+) -> int:
     """Part two records; what was told of both since stays with both, if that `is_of_both`."""
     on = await way(unit, survivor)
-    prior = f"Patient/{prior_id}"
-    await change_links(unit, survivor["id"], drop=prior)
+    behind = await _behind(unit, prior_id)
+    await change_links(unit, survivor["id"], drop=f"Patient/{prior_id}")
     await change_links(unit, prior_id, drop=f"Patient/{survivor['id']}", active=True)
-    back, kept = 0, []
-    for resource_type in resource_types:
-        for stored in await unit.find(resource_type, _tag(RE_POINTED, prior_id)):
+    plan = Or((_tag(RE_POINTED, prior_id), *(_tag(ROUTED, one) for one in behind)))
+    back, visits = 0, list[str]()
+    for resource_type in referrers(parameters):
+        for stored in await unit.find(resource_type, plan):
             resource = fhirjson.loads(stored.content)
             if is_of_both and not _told_of(resource).isdisjoint(on):
                 unit.create(_stays(fhirjson.loads(stored.content), on))
             resource = _re_pointed(_untagged(resource, on, TOLD_OF), on[-1], prior_id)
-            resource = _untagged(resource, [prior_id, *on[:-1]])
+            resource = settled(_untagged(resource, [prior_id, *on[:-1]]))
             await unit.update(resource, stored.logical_id)
             back += 1
-        for stored in await unit.find(resource_type, _tag(ROUTED, prior_id)):
-            kept.append(Key(resource_type, stored.logical_id))
-    return Undone(back, tuple(kept), on[-1])
+            if resource_type == "Encounter":
+                visits.append(f"Encounter/{stored.logical_id}")
+    return back + await _lead_back(unit, visits, on[-1], prior_id, parameters)
+
+
+async def _behind(unit: Unit, logical_id: str) -> list[str]:
+    """Return the logical id of a record, and those of all that were merged into it."""
+    ids = [logical_id]
+    for one in ids:
+        stored = await unit.current(Key("Patient", one))
+        resource = fhirjson.loads(stored.content) if stored and stored.content else {}
+        links = [link for link in resource.get("link", ()) if link.get("type") == "replaces"]
+        found = [_other(link).rpartition("/")[2] for link in links]
+        ids += [each for each in found if each not in ids]
+    return ids
+
+
+async def _lead_back(
+    unit: Unit, visits: Sequence[str], old_id: str, new_id: str, parameters: Parameters
+) -> int:
+    """Stage what was told of visits that go back, and of no other one, as of their patient."""
+    count = 0
+    for resource_type, indexes in referrers(parameters, "Encounter").items() if visits else ():
+        for at in range(0, len(visits), _AT_ONCE):
+            tests = tuple(Is(one) for one in visits[at : at + _AT_ONCE])
+            plan = Or(tuple(Has(index, "reference", tests) for index in indexes))
+            for stored in await unit.find(resource_type, plan):
+                resource = fhirjson.loads(stored.content)
+                named = {one["reference"] for one, _ in find_references(resource)}
+                others = {one for one in named if one.startswith("Encounter/")}.difference(visits)
+                if f"Patient/{old_id}" in named and not others:
+                    resource = _re_pointed(resource, old_id, new_id)
+                    await unit.update(resource, stored.logical_id)
+                    count += 1
+    return count
 
 
 def _told_of(resource: Resource) -> set[str]:
@@ -267,7 +284,7 @@ def _stays(resource: Resource, on: Sequence[str]) -> Resource:
     meta["tag"] = [
         tag
         for tag in meta.get("tag", ())
-        if tag.get("system") != RE_POINTED or tag.get("code") in on
+        if tag.get("system") not in (RE_POINTED, ROUTED) or tag.get("code") in on
     ]
     rest = {name: part for name, part in resource.items() if name != "id"}
     return {**rest, "meta": meta}
@@ -311,12 +328,6 @@ def _other(one: Mapping[str, Any]) -> str:
     return str(one.get("other", {}).get("reference", ""))
 
 
-def told(undone: Undone, prior_id: str) -> str:
+def told(back: int, prior_id: str) -> str:
     """Return what people should know of an undone merge."""
-    went = f"{undone.back} resources went back to Patient/{prior_id}"
-    if not undone.kept:
-        return went
-    return (
-        f"{went}; {len(undone.kept)} that came after the merge stay with "
-        f"Patient/{undone.last}: find them by _tag={ROUTED}|{prior_id}"
-    )
+    return f"{back} resources went back to Patient/{prior_id}"

@@ -1,8 +1,8 @@
 """A merge undone (A37), and two records linked without being one (A24).
 
-What a merge re-pointed goes back; what came later under the old number is tagged too, but stays
-with the survivor: a human decides, and finds it by the tag (`identity/merging.py` does both, for
-FHIR's operations too). Both records are then as their numbers say. Who may: `entitled.py`.
+What a merge re-pointed goes back, and what came later by the old number (`identity/merging.py`
+does both, for FHIR's operations too). Both records are then as their numbers say. Who may:
+`entitled.py`.
 
 Spec: HL7v2 chapter 3, A24 and A37; https://hl7.org/fhir/R4/patient.html#merge
 """
@@ -20,6 +20,7 @@ from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.identity import match, merging
 from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit
+from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 
 MERGES = frozenset(["A18", "A30", "A34", "A36", "A39", "A40"])
@@ -68,7 +69,7 @@ def _share_out(patients: Sequence[Thing]) -> None:
 
 
 async def stage(
-    unit: Unit, patients: Sequence[Thing], telling: Telling, resource_types: Sequence[str]
+    unit: Unit, patients: Sequence[Thing], telling: Telling, parameters: Parameters
 ) -> str:
     """Link (A24) or unlink (A37) the two records of a message; return what people should know.
 
@@ -103,7 +104,7 @@ async def stage(
                 if way[1] == known.get("id")
                 else await merging.patient(unit, way[1], "target")
             )
-            return await _unmerge(unit, prior, into, telling, resource_types)
+            return await _unmerge(unit, prior, into, telling, parameters)
     if is_one:
         raise VersionConflict(_OF_A_THIRD, expression="Patient.link")
     if any(_is_linked(*pair) for pair in pairs):
@@ -130,12 +131,11 @@ async def _require(unit: Unit, prior: Resource, survivor: Resource, telling: Tel
 
 
 async def _unmerge(
-    unit: Unit, prior: Thing, survivor: Resource, telling: Telling, resource_types: Sequence[str]
+    unit: Unit, prior: Thing, survivor: Resource, telling: Telling, parameters: Parameters
 ) -> str:
     await _require(unit, prior.stored or {}, survivor, telling)
-    undone = await merging.unmerge(unit, prior.logical_id, survivor, resource_types)
-    telling.notes.extend(Note("kept_after_unlink", *key) for key in undone.kept)
-    return merging.told(undone, prior.logical_id)
+    back = await merging.unmerge(unit, prior.logical_id, survivor, parameters)
+    return merging.told(back, prior.logical_id)
 
 
 def _is_linked(one: Thing, other: Thing) -> bool:

@@ -101,7 +101,7 @@ async def apply(
     await _follow(unit, things, rewriting.addresses, conversion.teller.event, parameters)
     await snapshots.end_unlisted(unit, things, conversion.snapshots, telling, parameters)
     if is_linking:
-        told = await unlinks.stage(unit, patients, telling, [*merging.referrers(parameters)])
+        told = await unlinks.stage(unit, patients, telling, parameters)
         unlinks.explain(records, told)
     await _stage_all(unit, records, rewriting, telling, routes)
     for prior in (one for one in patients if id(one) in priors):

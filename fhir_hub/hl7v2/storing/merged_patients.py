@@ -174,7 +174,7 @@ async def stage(
     survivor_id = survivor.partition("/")[2]
     in_use = await merging.patient(unit, survivor_id, "target")
     if match.survivor_id(in_use):
-        await merging.take_back(unit, in_use, [*merging.referrers(parameters)])
+        await merging.take_back(unit, in_use, parameters)
     if prior.stored is None:
         await merging.link(unit, survivor_id, "replaces", prior.logical_id)
         resource = {**prior.resource, "active": False, "link": []}

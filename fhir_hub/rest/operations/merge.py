@@ -78,10 +78,9 @@ async def unmerge(request: FhirRequest, service: Service) -> FhirResponse:
                     f"the source patient was merged into Patient/{into}", expression="Patient.link"
                 )
         survivor = await merging.patient(unit, into, "target")
-        types = [*merging.referrers(service.parameters)]
-        undone = await merging.unmerge(unit, source["id"], survivor, types)
+        back = await merging.unmerge(unit, source["id"], survivor, service.parameters)
         merging.record(unit, "unmerge", source["id"], into)
-        said = merging.told(undone, source["id"])
+        said = merging.told(back, source["id"])
         return _Done(said, await merging.patient(unit, source["id"], "source"))
 
     return await _answered(inputs, work, service)

@@ -4,7 +4,7 @@ Spec: HL7v2 chapter 3, A24, A37, A40; https://hl7.org/fhir/R4/patient.html#merge
 """
 
 import pytest
-from meaning_parts import CARD, merged, person, result
+from meaning_parts import CARD, merged, person, result, visit
 
 RE_POINTED = "https://fhir-hub.example/CodeSystem/re-pointed-from"
 ROUTED = "https://fhir-hub.example/CodeSystem/came-by-merged"
@@ -20,35 +20,67 @@ async def test_a_merge_undone_leaves_both_as_their_numbers_say(say, look, two, e
 
     await say("ADT^A37", "1200", person("T1"), person("T2"))
     states, reports = await look()
-    assert (states, reports) == (before[0], {**before[1], "late": "T1"})
-    assert log.lines == ["message_kept_after_unlink resources=DiagnosticReport:1 Observation:1"]
-    assert RE_POINTED not in str(await every("Observation"))
+    assert (states, reports) == (before[0], {**before[1], "late": "T2"})
+    assert log.lines == []
+    for tag in (RE_POINTED, ROUTED):
+        assert tag not in str(await every("Observation") + await every("DiagnosticReport"))
     (text,) = [
         reason["text"] for one in await every("Provenance") for reason in one.get("reason", ())
     ]
-    assert "2 resources went back to Patient/" in text
-    assert "2 that came after the merge stay with Patient/" in text
+    assert text.startswith("4 resources went back to Patient/")
 
     await say("ORU^R01", "1300", person("T2"), *result("then"))
     assert (await look())[1]["then"] == "T2"
 
 
-async def test_what_is_told_again_after_an_unlink_is_where_its_number_says(
-    say, look, two, every, log
-):
+async def test_what_is_told_again_after_an_unlink_is_where_its_number_says(say, look, two):
     await say("ADT^A40", "1000", person("T1"), merged("T2"))
     await say("ORU^R01", "1100", person("T2"), *result("late"))
     await say("ADT^A37", "1200", person("T1"), person("T2"))
-    log.lines.clear()
-
     await say("ORU^R01", "1300", person("T2"), *result("late"))
 
     assert (await look())[1]["late"] == "T2"
-    assert ROUTED not in str(await every("Observation") + await every("DiagnosticReport"))
     await say("ADT^A40", "1400", person("T1"), merged("T2"))
     await say("ADT^A37", "1500", person("T1"), person("T2"))
     assert (await look())[1]["late"] == "T2"
-    assert log.lines == []
+
+
+async def test_what_was_told_of_a_visit_goes_back_with_it(say, look, two, every):
+    """After the merge its sender names the number in use, of the same visit."""
+    stay, own = visit(f19="V2"), visit(f19="V1")
+    await say("ADT^A01", "0910", person("T2"), stay)
+    await say("ADT^A01", "0910", person("T1"), own)
+    await say("ADT^A40", "1000", person("T1"), merged("T2"))
+    await say("ORU^R01", "1100", person("T1"), stay, *result("of the visit"))
+    await say("ADT^A01", "1110", person("T2"), visit(f19="V3"))
+    await say("ORU^R01", "1120", person("T1"), visit(f19="V3"), *result("of a new one"))
+    for number, told in (("of his own", own), ("of none", "")):
+        await say("ORU^R01", "1130", person("T1"), *filter(None, [told]), *result(number))
+    await say("ADT^A37", "1200", person("T1"), person("T2"))
+
+    reports = (await look())[1]
+    assert {name: whose for name, whose in reports.items() if "F" not in name} == {
+        "of the visit": "T2",
+        "of a new one": "T2",
+        "of his own": "T1",
+        "of none": "T1",
+    }
+    visits = {f"Encounter/{one['id']}": one["subject"] for one in await every("Encounter")}
+    for one in await every("Observation") + await every("DiagnosticReport"):
+        if "encounter" in one:
+            assert one["subject"] == visits[one["encounter"]["reference"]]
+
+
+async def test_what_came_by_a_number_over_a_chain_goes_back_over_it(say, look, two):
+    await say("ADT^A04", "0800", person("T3"))
+    await say("ADT^A40", "1000", person("T2"), merged("T1"))
+    await say("ADT^A40", "1100", person("T3"), merged("T2"))
+    await say("ORU^R01", "1110", person("T1"), *result("late"))
+
+    await say("ADT^A37", "1200", person("T3"), person("T2"))
+    assert (await look())[1] == {"FT1": "T2", "FT2": "T2", "late": "T2"}
+    await say("ADT^A37", "1300", person("T2"), person("T1"))
+    assert (await look())[1] == {"FT1": "T1", "FT2": "T2", "late": "T1"}
 
 
 async def test_an_unlink_again_or_of_what_was_never_merged_does_nothing(say, look, two, store):
