@@ -125,6 +125,43 @@ def test_what_a_field_cuts_off_is_told_with_the_field():
     assert emitted.issues == ("AL1-3: CE has 6 components; more were left out",)
 
 
+@pytest.mark.parametrize("version", ["2.3", "2.5.1", "2.6", "2.7", "2.8.2"])
+def test_what_is_said_in_words_has_the_structure_of_each_version(version):
+    done = {"resourceType": "Procedure", "id": "x1", "status": "completed", "subject": OF_HER}
+    page = {"telecom": [{"system": "url", "value": "https://home.example/a"}]}
+    doctor = DOCTOR | {"identifier": [{"value": "D1"}]}
+    asked = {"requester": {"reference": "Practitioner/d1"}}
+
+    of_her = told(
+        "ADT^A31", PATIENT | page, done | {"code": {"text": "阑尾切除术"}}, version=version
+    )
+    referral = told("REF^I12", PATIENT, REFERRAL | asked, doctor, version=version)
+
+    assert [one["code"] for one in read(of_her, "Procedure")] == [{"text": "阑尾切除术"}]
+    (point,) = read(of_her, "Patient")[0]["telecom"]
+    assert (point["system"], point["value"]) == ("url", "https://home.example/a")
+    (number,) = read(referral, "Practitioner")[0]["identifier"]
+    assert (number["value"], "type" in number) == ("D1", False)
+
+
+@pytest.mark.parametrize(
+    ("charset", "issues"),
+    [
+        ("GB 18030-2000", ()),
+        ("GBK", ("some characters have four bytes of GB 18030, which GBK lacks",)),
+        ("UNICODE UTF-8", ()),
+        ("ASCII", ()),
+    ],
+)
+def test_a_name_that_gbk_lacks_comes_whole_and_is_told_of(charset, issues):
+    given = Resources([("", PATIENT | {"name": [{"family": "𠮷", "given": ["珅"]}]})])
+
+    emitted = emit_parts.written(given, "ADT^A31", Receiver(charset=charset))
+
+    assert [one["family"] for one in read(emitted, "Patient")[0]["name"]] == ["𠮷"]
+    assert emitted.issues == issues
+
+
 @pytest.mark.parametrize(
     ("point", "written", "again"),
     [

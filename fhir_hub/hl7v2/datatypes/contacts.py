@@ -58,6 +58,8 @@ def _points(value: Value, context: Context) -> list[Json | None]:
         system = _system(equipment, context) or ("email" if "@" in address else "url")
         if system in ("phone", "fax") and "@" in address:
             system = "email"
+        if system == "email" and "@" not in address and "://" in address:
+            system = "url"
         spoken = {"system": system, "value": address, "use": _use(use, "", False, context)}
         return [compact(spoken | shared), *_numbers(value, use, "PH", shared, context)]
     return _numbers(value, use, equipment, shared, context)

@@ -33,6 +33,8 @@ VERSIONS: tuple[str, ...] = get_args(Hl7Version)
 # A set id begins anew behind these.
 _RESTARTS = {"OBR": ("OBX", "NTE"), "RGS": ("AIS", "AIG", "AIL", "AIP"), "PID": ("PV1",)}
 
+_GBK_BYTES = 2  # of a character
+
 # What an update takes back is said in these.
 _CLEARED = ("PID", "PD1", "PV1", "PV2")
 # Each source of a record may have told these of her.
@@ -287,4 +289,10 @@ def _encoded(text: str, receiver: Receiver, told: _Told) -> bytes:
     raw = charset.encode(text, codec)
     if raw.decode(codec, "replace") != text:
         told("the receiver's character set lacks some characters; they became ?")
+    if codec == "gb18030" and "18030" not in receiver.charset and _has_four_bytes(text):
+        told("some characters have four bytes of GB 18030, which GBK lacks")
     return raw
+
+
+def _has_four_bytes(text: str) -> bool:
+    return any(one > "\x7f" and len(one.encode("gb18030")) > _GBK_BYTES for one in set(text))

@@ -21,8 +21,8 @@ _CODED = ("IS", "ID")
 _TEXT_AT = 9  # of a CWE
 # Where stands since 2.6 and 2.7 what these components had: XTN.12, XCN.21, XPN.14.
 _MOVED = {("XTN", 1): 12, ("XCN", 7): 21, ("XPN", 6): 14}
-# What a version demands says nothing of its own: a number of unspecified type (table 0203).
-_UNSPECIFIED = {("CX", 5): "U"}
+# What a version demands says nothing of its own: a number of unspecified type, no code.
+_UNSPECIFIED = {("CX", 5): "U", ("PLN", 2): "U", ("CNE", 1): '""'}
 _CODE_OF_PLACE = ("XON", 3)  # a number until 2.5, and seldom one in fact
 _DAY = 8
 _IMPRESSION = "IMP"  # the suffix of an observation's code (chapter 7, 7.1.3) is its subcomponent

@@ -184,7 +184,8 @@ def contact_point(value: Any, out: Outbound) -> Written | None:
     code = "PRN" if use == "mobile" else next(iter(sources_of(out.table("TelecomUse"), use)), "")
     kind = next(iter(sources_of(out.table("TelecomSystem"), system)), "")
     later: Written = [begin, end, "", "", "", str(value.get("rank", ""))]
-    if system in ("email", "url"):
+    if system in ("email", "url"):  # both are addresses in the Internet
+        kind = kind or next(iter(sources_of(out.table("TelecomSystem"), "email")), "")
         return trimmed(["", code or "NET", kind, str(number), *[""] * 8, *later])
     held = {
         one["url"].removeprefix(_PIECES): one.get("valueString", "")
