@@ -81,6 +81,14 @@ def test_the_lines_of_a_document_are_one_text():
     assert told == ["mapped", "mapped"]
 
 
+def test_a_note_in_a_document_is_content_of_it_or_of_its_value():
+    text = ("OBX|1|TX|R^报告||第一行||||||F", "NTE|1||代签")
+    found, conversion = document(*text, "OBX|2|NM|H^身高||170|cm|||||F", "NTE|1||站立")
+    told = [base64.b64decode(one["attachment"]["data"]).decode() for one in found["content"]]
+    assert told == ["第一行", "代签"]
+    assert only(conversion, "Observation")["note"] == [{"text": "站立"}]
+
+
 @pytest.mark.parametrize(
     ("said", "system"),
     [

@@ -121,6 +121,13 @@ def document(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return compact({"contentType": "text/plain", "data": data, "title": called}) if data else None
 
 
+def note_of_document(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Attachment that a note behind a text or file of a document is."""
+    text = whole(place.segment.whole(paths[0].field)).strip()
+    data = base64.b64encode(text.encode()).decode("ascii")
+    return {"contentType": "text/plain", "data": data} if data else None
+
+
 def _told_with_first(place: Place, draft: Draft) -> None:
     """Note that a segment is told in what the first of its kind made."""
     run = place.run

@@ -11,6 +11,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `dose_given` | RXA-6, RXA-7 | Quantity, nothing of 999 |
 | `document` | OBX-5, OBX-2, OBX-3 | Attachment of a document's OBX |
 | `document_of_values` | OBX-5, OBX-2, OBX-3, OBX-6 | Attachment of a document of values alone |
+| `note_of_document` | NTE-3 | Attachment: a note on a text or file of a document |
 | `replaced_status` | ORC-1 | status of an order that another of the message replaces |
 | `replaced_orders` | ORC-1, ORC-2, ORC-3 | References to the orders that one with RO replaces |
 | `message_response` | MSA-2, MSA-1 | what the message answers, and how |
@@ -240,6 +241,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "described_code": orders.described_code,
         "document": given.document,
         "document_of_values": given.document_of_values,
+        "note_of_document": given.note_of_document,
         "dose": orders.dose,
         "dose_given": given.dose_given,
         "dose_rate": orders.dose_rate,
