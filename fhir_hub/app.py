@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from fhir_hub import __version__
 from fhir_hub.clock import Clock, new_logical_id, now
-from fhir_hub.duties import Finish
 from fhir_hub.hl7v2.answers.answers import Answers
 from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
 from fhir_hub.hl7v2.channels.intake import Hear, Intake
@@ -26,7 +25,7 @@ from fhir_hub.hl7v2.receive import Receiver
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.hl7v2.senders.reloading import Reloading
-from fhir_hub.hub import Hub
+from fhir_hub.hub import Finish, Hub
 from fhir_hub.identity.blocks import DERIVED
 from fhir_hub.identity.organization import own_organization
 from fhir_hub.identity.rules import IDENTIFIER_RULES

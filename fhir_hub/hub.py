@@ -6,13 +6,13 @@ store last.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
 from fhir_hub import __version__
-from fhir_hub.duties import Finish, HubDuties
+from fhir_hub.duties import HubDuties
 from fhir_hub.errors import Unavailable
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.deliver.deliveries import Deliveries
@@ -46,7 +46,7 @@ from fhir_hub.server import (
     open_socket,
 )
 from fhir_hub.settings import Settings
-from fhir_hub.settings.channels import DEFAULT_MLLP
+from fhir_hub.settings.channels import DEFAULT_MLLP, ChannelSettings
 from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.open import Backend
 from fhir_hub.subscriptions.courier import Work
@@ -57,13 +57,14 @@ from fhir_hub.telemetry import Figures, Logs, Metrics
 _OPEN_S = 5.0
 
 Ask = Callable[[], Awaitable[Figures]]
+Finish = Callable[[Mapping[str, ChannelSettings]], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Hub:
     """A hub that is built. `is_taking` says whether it takes requests now.
 
-    `apart` has another process `finish_left`; without it this one does so itself.
+    `apart` has another process `finish_left`, by the channels of now; without it this one does so.
     """
 
     settings: Settings
@@ -172,8 +173,13 @@ class Hub:
         rounds = (self.retention.rounds, self.deadlines.rounds)
         parts = (self.indexing, self.deliveries, self.intake, *rounds)
         all_parts = (*parts, self.notifications)
-        finish = self.apart or self.finish_left
-        return HubDuties(all_parts, finish, self.logs.get_logger("hub").info)
+        return HubDuties(all_parts, self._finish, self.logs.get_logger("hub").info)
+
+    async def _finish(self) -> None:
+        if self.apart:
+            await self.apart(self.intake.tables)
+        else:
+            await self.finish_left()
 
     async def finish_left(self) -> None:
         """Take over what processes that are gone have left; do it a message at a time.

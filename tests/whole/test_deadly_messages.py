@@ -11,11 +11,12 @@ from pathlib import Path
 
 import apsw
 import mongo_server
+import parts
 import pytest
 from hl7v2.deadly_receiver import Lives, die, receiving, replay
-from whole.running import RunningHub
+from whole.running import END, START, Mllp, RunningHub
 from whole.test_durability import oru
-from whole.workers import large, until
+from whole.workers import figures, large, until
 
 from fhir_hub.store.open import open_backend
 
@@ -87,3 +88,35 @@ def test_on_mongodb_one_apart_dies_of_it_and_the_hub_serves_meanwhile(mongodb):
             assert b"MSA|AA|K3" in mllp.send(oru(3))
             until(lambda: not children(server))
             assert [row[:2] for row in told()] == [("K0", "dead"), ("K4", "done"), ("K3", "done")]
+
+
+@pytest.mark.skipif("mongo" not in mongo_server.KINDS, reason="make test-mongo")
+def test_on_mongodb_one_apart_reads_what_was_left_by_the_channels_and_maps_that_hold(
+    mongodb, tmp_path
+):
+    """Another machine's hub dies; the channel came after the start, the maps are wrong since."""
+    port, config, maps = *parts.free_ports(), tmp_path / "hub.toml", tmp_path / "maps"
+    basic = f"lease_s = 1\nmappings_watch_s = 0\nmappings_folder = '{maps}'\n"
+    lab = "[channels.lab]\nport = {}\ntimezone = '+09:00'\n"
+
+    def change(hub: RunningHub, file: Path, text: str, outcome: str) -> None:
+        file.write_text(text)
+        os.kill(hub.ready["pid"], signal.SIGHUP)
+        until(lambda: outcome in hub.logged())
+
+    maps.mkdir()
+    config.write_text(basic)
+    other = tmp_path / "other.toml"
+    other.write_text(basic + lab.format(port))
+    with mongo_server.fresh(mongodb) as url, RunningHub(url, "--config", str(config)) as leader:
+        change(leader, config, basic + lab.format(0), "channels_taken")
+        with RunningHub(url, "--config", str(other)) as dying, Mllp(port) as mllp:
+            change(leader, maps / "version.toml", "version = 9\n", "maps_refused")
+            mllp.socket.sendall(START + large(0) + END)
+            until(lambda: figures(leader)["fhir_hub_journal_pending"] == 1)
+            dying.kill()
+        with leader.client() as client:
+            until(lambda: client.get("DiagnosticReport?_summary=count").json()["total"] == 1)
+            [found] = client.get("DiagnosticReport").json()["entry"]
+        assert found["resource"]["effectiveDateTime"] == "2025-03-14T08:10:00+09:00"
+        assert "messages_replayed" in leader.logged()

@@ -19,7 +19,9 @@ from whole.workers import BASIC, PATIENT, figures, pids, processes, together, un
 
 MESSAGES = Path(__file__).parents[2] / "examples" / "messages"
 MLLP = 9
+# files are looked at when a test says so: else what it wrote may be counted twice
 SETTINGS = f"""mllp_connections = {MLLP}
+mappings_watch_s = 0
 mappings_folder = '{{folder}}/maps'
 profiles_folder = '{{folder}}/profiles'
 """
@@ -267,6 +269,7 @@ def test_workers_that_start_anew_have_the_maps_that_hold_while_those_on_the_disk
         assert b"MSA|AA|K95" in one.send(oru(95))
         assert b"MSA|AA|K96" in other.send(oru(96))
     (hub.maps / "version.toml").write_text('version = "mended"\n')
+    os.kill(hub.ready["pid"], signal.SIGHUP)
     until(lambda: maps_of_both(hub) == [("mended", [])] * 2)
 
 

@@ -72,7 +72,7 @@ class Intake:
     `take` returns the answer to a block of a channel, and tells before that it is kept; `refuse`
     that to a message which is not kept, for a reason; `hear` that to an acknowledgment of what the
     hub sent, None to another. The journal of `backend` knows what is owed. `posted` are the
-    channels whose messages come by HTTP.
+    channels whose messages come by HTTP; `tables` is what the settings say of all, now.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Intake:
         """Raise `InvalidSettings` if a certificate cannot be read."""
         self._take, self._refuse, self._metrics, self._log = take, refuse, metrics.channels, log
         self._mllp_port, self._drain_s = settings.mllp_port, settings.drain_s
-        self._hear = hear
+        self._hear, self.tables = hear, settings.channels
         self._stop, self._is_listening = asyncio.Event(), False
         self._unfinished = Unfinished(settings.mllp_unfinished_bytes)
         self._ports = [self._port(plan) for plan in ports_of(channels, self._mllp_port)]

@@ -33,6 +33,7 @@ async def become(intake: Intake, reading: Reading, settings: Settings) -> None:
     channels = configured(settings)
     await intake.become(channels)
     reading.know(one.channel for one in channels)
+    intake.tables = settings.channels
 
 
 class Rereading:

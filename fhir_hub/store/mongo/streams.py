@@ -53,9 +53,9 @@ class Stream:
                 stream = await self._connection.watch(
                     self._collection, self._stages, max_await_time_ms=_AWAIT_MS
                 )
-                self.is_open = True
-                self._heard()  # what came before is not in the stream
-                async with stream:
+                async with stream:  # Motor asks for it here, so it is open no earlier
+                    self.is_open = True
+                    self._heard()  # what came before is not in the stream
                     async for _ in stream:
                         self._heard()
             except Refused:  # there are none, or not now: a right that was not given yet
