@@ -171,7 +171,8 @@ class ChannelSettings(BaseModel):
     docs/hl7v2-reading.md says."""
 
     timezone: Zone | None = None
-    """The zone of its times without an offset; else the sender's (its file), else the hub's."""
+    """The zone of its times without an offset, unless the sender's file or MSH-7 says one; else the
+    hub's."""
 
     processing_ids: Annotated[Texts, AfterValidator(_processing_ids)] = ()
     """Which of MSH-11 it takes: P (production), T (training), D (debugging); none: all. Others are
