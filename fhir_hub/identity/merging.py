@@ -165,8 +165,12 @@ def tagged(resource: Resource, system: str, logical_id: str) -> Resource:
     return {**resource, "meta": {**meta, "tag": [*tags, tag]}}
 
 
-def has_left(resource: Resource, logical_id: str) -> bool:
-    """Say whether a resource is tagged as what left a record, or came by its number."""
+def is_led_on(before: Resource, after: Resource, old_id: str, new_id: str) -> bool:
+    """Say whether a merge, its undoing or a move (A43) has what was of one record be another's."""
+    return _has_left(after, old_id) or _has_left(before, new_id)
+
+
+def _has_left(resource: Resource, logical_id: str) -> bool:
     tags = resource.get("meta", {}).get("tag", ())
     ways = (RE_POINTED, ROUTED, MOVED)
     return any(one.get("code") == logical_id and one.get("system") in ways for one in tags)

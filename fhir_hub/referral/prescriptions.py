@@ -12,11 +12,12 @@ from collections.abc import Collection, Mapping
 
 from fhir_hub.clock import instant
 from fhir_hub.errors import Issue, RuleBroken
+from fhir_hub.identity import merging
 from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.finding import Followed, find, read
 from fhir_hub.referral.places import place_of_request
 from fhir_hub.referral.prescription_rules import Finding, findings
-from fhir_hub.referral.reading import at, has_code
+from fhir_hub.referral.reading import at, has_code, key_of
 from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.settings.care import PrescriptionSettings, is_by_place, rules_at
 from fhir_hub.store.base import Key
@@ -38,7 +39,7 @@ async def follow(unit: Unit, followed: Followed, *, tables: Tables, is_strict: b
     limits = rules_at(PrescriptionSettings(), tables, codes)
     found = await findings(unit, key, request, limits)
     broken = [one for one in found if one.is_broken]
-    if broken and is_strict:
+    if broken and is_strict and not _is_led_on(before, request):
         raise RuleBroken(broken[0].english, *(_issue(one, "error") for one in broken))
     known = await find(unit, "DetectedIssue", implicated=key) if found else []
     there = [read(one) for one in known]
@@ -46,6 +47,14 @@ async def follow(unit: Unit, followed: Followed, *, tables: Tables, is_strict: b
         unit.warnings.append(Warned(key, _issue(one, "warning")))
         if not any(has_code(issue.get("code"), one.code, FINDINGS) for issue in there):
             unit.create(_detected(one, key, request, instant(unit.now)))
+
+
+def _is_led_on(before: Resource | None, request: Resource) -> bool:
+    """Say whether a merge or a move has it be of another record: nobody prescribes it anew."""
+    old, new = (key_of(at(one, "subject")) for one in (before, request))
+    if before is None or old is None or new is None:
+        return False
+    return merging.is_led_on(before, request, old.logical_id, new.logical_id)
 
 
 def _content(request: Resource) -> Resource:

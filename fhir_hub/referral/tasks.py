@@ -102,13 +102,8 @@ async def _require_same_patient(unit: Unit, was: Resource, task: Resource) -> No
     old, new = key_of(was.get("for")), key_of(task.get("for"))
     if old is None or new is None or old == new or await is_same_patient(unit, old, new):
         return
-    if not _is_led_on(was, task, old, new):
+    if not merging.is_led_on(was, task, old.logical_id, new.logical_id):
         raise another_patient("Task.for")
-
-
-def _is_led_on(was: Resource, task: Resource, old: Key, new: Key) -> bool:
-    """Say whether a merge, its undoing or a move (A43) has a referral be of another record."""
-    return merging.has_left(task, old.logical_id) or merging.has_left(was, new.logical_id)
 
 
 def another_patient(expression: str) -> RuleBroken:
@@ -152,7 +147,7 @@ def _require_note_only(was: Resource, task: Resource, state: State) -> None:
         fhirjson.canonical({k: v for k, v in one.items() if k not in free}) for one in (was, task)
     )
     left, there = key_of(was.get("for")), key_of(task.get("for"))
-    if left and there and _is_led_on(was, task, left, there):
+    if left and there and merging.is_led_on(was, task, left.logical_id, there.logical_id):
         before, after = (f'"Patient/{one.logical_id}"'.encode() for one in (left, there))
         old = old.replace(before, after)
     if old != new:
