@@ -286,3 +286,26 @@ def test_from_when_who_takes_part_is_booked_is_his_own_time():
     assert fields(emitted, "AIP")[0][6:11] == ["20250320090500", "", "", "10", "min"]
     (again,) = read(emitted, "Appointment")
     assert [one["period"] for one in again["participant"] if "period" in one] == [late]
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4", "2.5.1", "2.8.2"])
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ({"contentType": "application/pdf", "data": "JVBERi0="}, "ED"),
+        ({"contentType": "application/pdf", "url": "https://hospital.example/r.pdf"}, "RP"),
+    ],
+)
+def test_the_files_of_a_report_are_told_behind_its_results(file, kind, version):
+    report = {"resourceType": "DiagnosticReport", "id": "b1", "status": "final", "subject": OF_HER}
+    report |= {"code": {"text": "出院小结"}, "presentedForm": [file]}
+
+    emitted = told("ORU^R01", PATIENT, report, version=version)
+
+    assert [(one[2], one[3], one[4]) for one in fields(emitted, "OBX")] == [
+        (kind, "^出院小结", "file.1")
+    ]
+    (again,) = read(emitted, "Observation")
+    files = [one["valueAttachment"] for one in again["extension"] if "valueAttachment" in one]
+    assert files == [file]
+    assert (emitted.left_out, emitted.issues) == ((), ())
