@@ -199,3 +199,71 @@ def test_a_concept_map_with_a_mistake_is_told_with_its_place(tmp_path, written, 
     assert told in caught.value.problems[0]
     assert " / " in caught.value.problems[0]
     assert not caught.value.problems[0].endswith(WRONG)
+
+
+# Elements that have only R4's own codes, or room for one coding
+
+SEVERITY = "http://hl7.org/fhir/reaction-event-severity"
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+FEED = lines(
+    "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||ADT^A01|C1|P|2.5",
+    "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|甲",
+    "PV1|1|RJ^某类^L|||||||||||||||||V1",
+    "AL1|1|DA|QMS^青霉素^L|GZ^过重^L|皮疹",
+)
+
+
+def fed(**meant):
+    """Return the conversion of the feed where a map says of local codes (system, code)."""
+    maps = load_mappings(definitions())
+    groups = [
+        {"source": LOCAL, "target": system, "element": [element(code, target)]}
+        for code, (system, target) in meant.items()
+    ]
+    maps.learn([{"resourceType": "ConceptMap", "status": "active", "group": groups}])
+    return convert(er7.parse(FEED), maps)
+
+
+def test_a_code_that_r4_has_no_room_for_is_a_task_and_is_kept():
+    conversion = fed()
+
+    assert {(one.code, one.display, one.field) for one in conversion.local_codes} == {
+        *(("甲", "", "PID-8"), ("RJ", "某类", "PV1-2")),
+        *(("QMS", "青霉素", "AL1-3"), ("GZ", "过重", "AL1-4")),
+    }
+    told = {one.path: one for one in conversion.report.fields() if one.path.startswith("AL1-4")}
+    assert {one.state for one in told.values()} == {"preserved"}
+    kept = [one["valueString"] for one in only(conversion, "Provenance")["extension"]]
+    assert kept == ["AL1|||||GZ^过重^L".replace("|||||", "||||")]
+    assert only(conversion, "Encounter")["class"]["code"] == "RJ"
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [(SEVERITY, "severe"), ("http://terminology.hl7.org/CodeSystem/v2-0128", "SV")],
+)
+def test_a_map_to_one_of_r4s_codes_or_of_hl7s_table_gives_the_element(system, code):
+    conversion = fed(GZ=(system, code))
+
+    assert only(conversion, "AllergyIntolerance")["reaction"][0]["severity"] == "severe"
+    assert "GZ" not in [one.code for one in conversion.local_codes]
+    assert "extension" not in only(conversion, "Provenance")
+
+
+def test_a_map_gives_the_sex_and_the_one_coding_of_a_class():
+    conversion = fed(甲=("http://hl7.org/fhir/administrative-gender", "male"), RJ=(ACT, "SS"))
+
+    assert only(conversion, "Patient")["gender"] == "male"
+    assert only(conversion, "Encounter")["class"] == {"system": ACT, "code": "SS"}
+    assert {one.code for one in conversion.local_codes} == {"QMS", "GZ"}
+
+
+@pytest.mark.parametrize(
+    "meant", [(SEVERITY, "very-severe"), ("http://snomed.info/sct", "24484000")]
+)
+def test_a_map_to_what_the_element_cannot_have_gives_no_wrong_code(meant):
+    conversion = fed(GZ=meant)
+
+    assert "severity" not in only(conversion, "AllergyIntolerance")["reaction"][0]
+    assert [one.code for one in conversion.report.issues()].count("unmapped-code") == 1
+    assert "extension" in only(conversion, "Provenance")

@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity.names import has_han
 
 _FLAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+LEFT_OUT = "unmapped-code"  # the issue of a code that R4 has no room for
 _HL7 = ("HL70", "HL7-0")
 # Of each triple: where code, text, system's name, version and OID stand in a CWE.
 _TRIPLES = ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20))
@@ -202,17 +203,40 @@ def _looked_up(value: Value, context: Context, table: Table) -> Coded | None:
     return look_up(value, table)
 
 
+def _mapped(value: Value, context: Context, table: Table) -> Coded | None:
+    """Return what a ConceptMap says of a sender's own code that a table does not list.
+
+    It counts where it leads to a code that the table gives, or to one of HL7's that the table
+    lists: what R4 does not have there is never put. A code that no map knows becomes a task.
+    """
+    found = codings(value, context)
+    given = {row.code for row in table.rows.values()}
+    for one in found:
+        is_known = coding_systems.is_own(one["system"])
+        for meant in context.meaning(one["system"], one["code"]) or () if is_known else ():
+            system, code = meant["system"], meant["code"]
+            if system == table.system and code in given:
+                return Coded(code, meant.get("display", ""), system)
+            if system.startswith(coding_systems.V2) and table.knows(code):
+                return table.get(code)
+    if table.default is None or not table.is_standard(part(_coded(value))):
+        ask_meaning(found, context)
+    return None
+
+
 def table_code(value: Value, context: Context, table: Table) -> str | None:
     """Return the code that a table has for a value; `None` with an issue where it has none."""
     coded = _looked_up(value, context, table)
+    if coded is table.default:
+        coded = _mapped(value, context, table) or coded
     if coded is None and (part(value, 1) or part(value, 2)):
-        context.issue("unmapped-code", f"table {table.name} does not know a code; it was left out")
+        context.issue(LEFT_OUT, f"table {table.name} does not know a code; it was left out")
     return coded.code if coded else None
 
 
 def table_coding(value: Value, context: Context, table: Table) -> dict[str, Any] | None:
     """Return the Coding that a table has, else the sender's own unless no other may be."""
-    coded = _looked_up(value, context, table)
+    coded = _looked_up(value, context, table) or _mapped(value, context, table)
     if coded is None and table.is_closed:
         return None
     return _coding_of(coded, value, context) if coded else coding(value, context)
@@ -240,8 +264,10 @@ def table_codeable_concept(value: Value, context: Context, table: Table) -> dict
     what the table has for it. Where the standard's tables are followed every coding of CWE stays.
     """
     coded = _looked_up(value, context, table)
+    if table.is_closed and coded is table.default:
+        coded = _mapped(value, context, table) or coded
     if coded is None and table.is_closed:
-        context.issue("unmapped-code", f"table {table.name} does not know a code; it was left out")
+        context.issue(LEFT_OUT, f"table {table.name} does not know a code; it was left out")
         return None
     if coded is None:
         return codeable_concept(value, context)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_hub.hl7v2.calls.table import CALLS, Call
+from fhir_hub.hl7v2.datatypes import codes
 from fhir_hub.hl7v2.datatypes.quantities import Typed
-from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.making.memory import maker
 from fhir_hub.hl7v2.making.rules import CARING
 from fhir_hub.hl7v2.parsing import structure
@@ -63,6 +64,8 @@ def reading(
                     return
                 made = run.settled(made, place.segment)
             if made is None:
+                if _leaves_out(run, row, -1):
+                    run.keep(segment, number)
                 return
             if type(made) is list:
                 for one in made:
@@ -70,9 +73,18 @@ def reading(
             else:
                 put(draft, place, 0, made)
             return
+        noted = len(run.issues)
         each(place, draft, read(segment, text))
+        if _leaves_out(run, row, noted):
+            run.keep(segment, number)
 
     return act
+
+
+def _leaves_out(run: Run, row: Row, since: int) -> bool:
+    """Say whether a code was left out that the row's table does not know: it is to be kept."""
+    told = run.issues[since:] if row.table else ()
+    return any(code == codes.LEFT_OUT and one is row for code, _, one in told)
 
 
 def _each(

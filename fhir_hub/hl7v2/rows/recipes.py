@@ -180,8 +180,8 @@ class _Watch:
         return any(name.startswith(one) for one in self._open)
 
     def _state(self) -> tuple[int, ...]:
-        draft = self._draft
-        return len(draft.nulls), len(draft.items), len(draft.chosen)
+        draft, kept = self._draft, self._place.run.untaken
+        return len(draft.nulls), len(draft.items), len(draft.chosen), *kept.values()
 
     def _take(self, one: Compiled, act: Act) -> None:
         """Run a row that makes the same again, and take what it makes."""
