@@ -5,10 +5,13 @@ Spec: HL7 Minimal Lower Layer Protocol, release 1
 
 import asyncio
 import socket
+import ssl
 
 import parts
+import pytest
+import trustme
 
-from fhir_hub.hl7v2.wire.listener import Listener, everyone
+from fhir_hub.hl7v2.wire.listener import Limits, Listener, everyone
 from fhir_hub.hl7v2.wire.mllp import frame
 
 
@@ -28,3 +31,24 @@ async def test_an_adopted_connection_is_answered_and_its_end_is_told():
         assert (listener.connections, ended.is_set()) == (1, False)
         writer.close()
         await asyncio.wait_for(ended.wait(), parts.PATIENCE_S)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["silent", "half"])
+async def test_why_a_client_that_never_speaks_tls_is_let_go_is_told(said):
+    told: list[tuple[str, dict[str, object]]] = []
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname(), timeout=parts.PATIENCE_S)
+        ours, _ = server.accept()
+    ours.setblocking(False)
+    theirs.sendall(said)
+
+    def log(event: str, **fields: object) -> None:
+        told.append((event, fields))
+
+    async with Listener(everyone(None), Limits(handshake_s=0.1), log, tls) as listener:
+        with theirs, pytest.raises(ConnectionAbortedError):
+            await listener.adopt(ours, lambda: None)
+    given = {"reason": "no end in 0.1 s", "client_ip": "127.0.0.1"}
+    assert told == [("mllp_tls_refused", given)]

@@ -29,7 +29,6 @@ Meet = Callable[["Caller"], Handle | None]
 Log = Callable[..., None]
 _READ_BYTES = 1 << 16
 _BACKLOG = 1024
-_HANDSHAKE_S = 10.0
 _FAREWELL_S = 1.0  # how long TLS waits for a client to say that it has heard the end
 _UNFINISHED_BYTES = 1 << 28
 
@@ -38,13 +37,15 @@ _UNFINISHED_BYTES = 1 << 28
 class Limits:
     """How large a message may be, how long a connection may be silent, how many there may be.
 
-    `drain_s` is how long closing waits for the messages under way.
+    `drain_s` is how long closing waits for the messages under way, `handshake_s` how long a client
+    of TLS may take until it can send.
     """
 
     size_bytes: int = 64 * 1024 * 1024
     idle_s: float = 600.0
     connections: int = 500
     drain_s: float = 20.0
+    handshake_s: float = 10.0
 
 
 def no_log(event: str, **fields: object) -> None:
@@ -122,7 +123,7 @@ class Listener:
             **where,
             ssl=self._tls,
             backlog=_BACKLOG,
-            ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
+            ssl_handshake_timeout=self._limits.handshake_s if self._tls else None,
             ssl_shutdown_timeout=_FAREWELL_S if self._tls else None,
         )
 
@@ -141,21 +142,31 @@ class Listener:
             server.close()
 
     async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
-        """Serve a connection that was accepted elsewhere; `on_end` is called when it ends."""
+        """Serve a connection that was accepted elsewhere; `on_end` is called when it ends.
+
+        Raises `OSError` for one that is gone, or whose client does not come to speak TLS.
+        """
         loop = asyncio.get_running_loop()
+        peer = connection.getpeername()
 
         def protocol() -> _Adopted:
             adopted = _Adopted(asyncio.StreamReader(loop=loop), self._serve, loop=loop)
             adopted.on_end = on_end
             return adopted
 
-        await loop.connect_accepted_socket(
-            protocol,
-            connection,
-            ssl=self._tls,
-            ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
-            ssl_shutdown_timeout=_FAREWELL_S if self._tls else None,
-        )
+        handshake_s = self._limits.handshake_s if self._tls else None
+        try:
+            await loop.connect_accepted_socket(
+                protocol,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=handshake_s,
+                ssl_shutdown_timeout=_FAREWELL_S if self._tls else None,
+            )
+        except ConnectionAbortedError:  # who hangs up is told by ConnectionResetError
+            address = str(peer[0]) if isinstance(peer, tuple) else ""
+            self._log("mllp_tls_refused", reason=f"no end in {handshake_s} s", client_ip=address)
+            raise
 
     @property
     def port(self) -> int:
