@@ -200,6 +200,12 @@ def is_told_by_another(resource: Mapping[str, Any], teller: Teller) -> bool:
     return bool(institutions) and teller.system not in institutions
 
 
+def is_behind_another(resource: Mapping[str, Any], teller: Teller) -> bool:
+    """Say whether another institution told the resource as of a later time than the message's."""
+    others = (one for one in stamps_of(resource) if institution_of(one) != teller.system)
+    return max(map(time_of, others), default=0) > teller.time > 0
+
+
 def stamped(resource: Json, teller: Teller) -> Json:
     """Return the resource with this teller's stamp, and it as the source; others' stamps stay."""
     if not teller.time:

@@ -24,6 +24,7 @@ from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     has_another_told_since,
     institution_of,
+    is_behind_another,
     is_overtaken,
     is_told_by_another,
     stamped,
@@ -182,9 +183,11 @@ class Telling:
         """Say whether others have told since of what the message tells as new, or preliminary.
 
         So an order began before they answered, supplied or changed it, though its message comes
-        later.
+        later. Of a cover that several institutions tell of the newer word holds.
         """
         teller = self.teller
+        if stored["resourceType"] == "Coverage":
+            return is_behind_another(stored, teller)
         if converted.action == "begin":
             return not told_at(stored, teller) and has_another_told_since(stored, teller)
         return is_overtaken(stored, converted.resource, teller)

@@ -114,6 +114,8 @@ def hospitals(draw):
         if draw.random() < 0.5:
             name = draw.choice(("沈^晓明", "沈^晓红"))
             told.append(segment("NK1", f1="1", f2=name, f3="CHD", f5=some(draw, "131", "132")))
+        if draw.random() < 0.5:
+            told.append(segment("AL1", f1="1", f2="DA", f3="A^青霉素^L", f4=some(draw, "MI", "SV")))
         story.append((draw.choice(("A08", "A31", "A04")), f"{hour:02}00", (patient, *told), by))
     return story
 

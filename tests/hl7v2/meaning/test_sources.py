@@ -145,6 +145,22 @@ async def test_anothers_insurance_is_neither_shortened_nor_deleted(say, only, re
     assert (await only("Coverage"))["period"]["start"] == "2025-01-01"
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+async def test_of_a_cover_that_two_tell_of_the_newer_word_holds_whichever_came_first(
+    say, only, turn
+):
+    policy = {"f1": "1", "f2": "310", "f3": "YB", "f4": "医保", "f36": "S900012345"}
+    told = [
+        ("0900", of_centre(), segment("IN1", **policy, f12="20250101", f13="20251231"), CENTRE),
+        ("1000", of_hospital(), segment("IN1", **policy, f13="20261231"), HOSPITAL),
+    ]
+    for at, who, cover, by in told[::turn]:
+        await say("ADT^A08", at, who, cover, by=by)
+
+    cover = await only("Coverage")
+    assert cover["period"]["end"] == "2026-12-31"
+
+
 class TestTrust:
     @pytest.fixture
     def trusted(self):
