@@ -50,6 +50,11 @@ def made_by(maps, text):
             f'{TIMES}row = [{{ from = "x", code = "QD", repeat = {{ frequency = "2" }} }}]',
             "'X': Timing.repeat.frequency cannot have such a value",
         ),
+        ('[settings]\nzone = "+23:00"', "not an offset: '+23:00' (write +08:00) / 时区"),
+        (
+            f'{KINDS}row = [{{ from = "x", code = "MR" }}, {{ from = "x", code = "PI" }}]',
+            "IdentifierType: row 2: source code 'x' is there twice / 源代码 'x' 重复",
+        ),
         ('[settings]\nzone = "+08:99"', "not an offset: '+08:99' (write +08:00) / 时区"),
     ],
 )

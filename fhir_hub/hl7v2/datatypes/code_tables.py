@@ -73,7 +73,7 @@ def read_table(name: str, document: Mapping[str, Any]) -> Table:
     for number, row in enumerate(document.get("row", []), start=1):
         sources, coded = _read_row(name, number, row, system)
         for source in sources:
-            _add(name, rows, source, coded)
+            _add(f"{name}: row {number}", rows, source, coded)
         by_code.setdefault(coded.code, coded)
     default = document.get("default")
     fallback = by_code.get(default, Coded(default, "", system)) if default else None
@@ -143,10 +143,10 @@ def _spelled(document: Mapping[str, Any]) -> dict[str, str]:
     return {table_key(one): one for one in (*document.get("map", {}), *listed)}
 
 
-def _add(name: str, rows: dict[str, Coded], source: str, coded: Coded) -> None:
+def _add(where: str, rows: dict[str, Coded], source: str, coded: Coded) -> None:
     key = table_key(source)
     if key in rows:
-        raise ValueError(f"table {name}: source code {source!r} is there twice")
+        raise ValueError(f"table {where}: source code {source!r} is there twice")
     rows[key] = coded
 
 

@@ -13,7 +13,7 @@ from fhir_hub.hl7v2.parsing.path import Path, parse_path
 from fhir_hub.hl7v2.parsing.structure import problem
 from fhir_hub.hl7v2.wire.charset import codec
 
-_OFFSET = re.compile(r"([+-])([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_OFFSET = re.compile(r"([+-])(0\d|1[0-3]|14(?=:00)):([0-5]\d)", re.ASCII)  # as R4 has them
 
 
 @dataclass(frozen=True, slots=True)
