@@ -309,3 +309,58 @@ def test_the_files_of_a_report_are_told_behind_its_results(file, kind, version):
     files = [one["valueAttachment"] for one in again["extension"] if "valueAttachment" in one]
     assert files == [file]
     assert (emitted.left_out, emitted.issues) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("value", "written", "again"),
+    [
+        ({"low": {"value": 1, "unit": "g/L"}}, (">=^1", "g/L"), (">=", "1")),
+        ({"high": {"value": 9, "unit": "g/L"}}, ("<=^9", "g/L"), ("<=", "9")),
+    ],
+)
+def test_a_range_with_one_end_is_no_number(value, written, again):
+    result = {"resourceType": "Observation", "id": "o1", "status": "final", "subject": OF_HER}
+
+    emitted = told("ORU^R01", PATIENT, result | {"code": {"text": "蛋白"}, "valueRange": value})
+
+    (line,) = fields(emitted, "OBX")
+    assert (line[5], line[6]) == written
+    (quantity,) = (one["valueQuantity"] for one in read(emitted, "Observation"))
+    assert (quantity["comparator"], str(quantity["value"])) == again
+
+
+@pytest.mark.parametrize(
+    ("when", "moment", "end", "issues"),
+    [
+        ({"effectiveInstant": "2025-03-01T08:00:00Z"}, "20250301160000", "", 0),
+        ({"effectivePeriod": {"start": "2025-03-01"}}, "20250301", "", 0),
+        (
+            {"effectivePeriod": {"start": "2025-03-01", "end": "2025-03-02"}},
+            "20250301",
+            "20250302",
+            1,
+        ),
+    ],
+)
+def test_when_a_result_was_observed_is_told_however_it_is_said(when, moment, end, issues):
+    result = {"resourceType": "Observation", "id": "o1", "status": "final", "subject": OF_HER}
+    result |= {"code": {"text": "心率"}, "valueQuantity": {"value": 70}}
+
+    emitted = told("ORU^R01", PATIENT, result | when)
+
+    assert [one[14] for one in fields(emitted, "OBX")] == [moment]
+    assert [(one[7], one[8]) for one in fields(emitted, "OBR")] == [(moment, end)]
+    assert (emitted.left_out, len(emitted.issues)) == ((), issues)
+
+
+def test_a_place_of_a_visit_without_a_status_is_where_she_is():
+    act = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+    visit = {"resourceType": "Encounter", "id": "e1", "status": "in-progress", "subject": OF_HER}
+    visit |= {"class": {"system": act, "code": "AMB"}}
+    places = [{"location": {"display": "3病区"}}]
+    places += [{"location": {"display": "急诊"}, "period": {"end": "2025-03-01"}}]
+
+    emitted = told("ADT^A08", PATIENT, visit | {"location": places})
+
+    (line,) = fields(emitted, "PV1")
+    assert (line[3], line[6]) == ("^^^^^^^^3病区", "^^^^^^^^急诊")

@@ -152,7 +152,10 @@ def heading(
         fixed["OBR-3"] = next(filter(None, fillers), [])
         fixed["OBR-4"] = concept(report.get("code", {}), out) or []
         fixed["OBR-22"] = [moment(report.get("issued"), out)]
-        fixed["OBR-7"] = [moment(report.get("effectiveDateTime"), out)]
+        period = report.get("effectivePeriod", {})
+        at = report.get("effectiveDateTime") or report.get("effectiveInstant")
+        fixed["OBR-7"] = [moment(at or period.get("start"), out)]
+        fixed["OBR-8"] = [moment(period.get("end"), out)]
         status = str(report.get("status", "unknown"))
         codes = table_sources(_AS_STATUS.get(status, status), out.table("DiagnosticReportStatus"))
         fixed["OBR-25"] = [*codes[:1]] if status != "unknown" else []

@@ -48,6 +48,7 @@ def apart(observation: Json, out: Outbound) -> tuple[Json, list[tuple[str, Json]
 
     Each of these is an Observation, with the state, time and makers of the whole.
     """
+    observation = _timed(observation, out)
     components = observation.get("component", [])
     if not components or repeats(observation, out):
         return observation, []
@@ -67,6 +68,18 @@ def apart(observation: Json, out: Outbound) -> tuple[Json, list[tuple[str, Json]
         for at, one in enumerate(others, start=1)
     ]
     return own | ({"component": pair} if pair else {}), parts
+
+
+def _timed(observation: Json, out: Outbound) -> Json:
+    """Return an Observation with the moment that OBX-14 is: of a Period its start."""
+    period = observation.get("effectivePeriod", {})
+    moment = observation.get("effectiveInstant") or period.get("start")
+    if not moment:
+        return observation
+    if period.get("end", moment) != moment:
+        out.issue("OBX-14 is a moment: the end of a result's period was left out")
+    kept = {name: one for name, one in observation.items() if not name.startswith("effective")}
+    return kept | {"effectiveDateTime": moment}
 
 
 def sub_id(observation: Json) -> dict[str, Written]:

@@ -146,12 +146,21 @@ def visit(
 ) -> Iterator[Spot]:
     """Return the visit: PV1 and PV2."""
     if encounter is not None:
-        encounter = _classed(encounter, out)
+        encounter = _placed(_classed(encounter, out))
         number = own_number("PV1-19", encounter, "VN")
         yield Spot("PV1", group, {"Encounter": encounter}, number)
         yield Spot("PV2", group, {"Encounter": encounter})
     elif is_demanded:
         yield Spot("PV1", group, {}, _NO_VISIT)
+
+
+def _placed(encounter: Json) -> Json:
+    """Return a visit of which each place has a status: she is where nobody says that she was."""
+    places = []
+    for one in encounter.get("location", ()):
+        is_over = "end" in one.get("period", {}) and encounter.get("status") != "finished"
+        places.append({"status": "completed" if is_over else "active"} | one)
+    return encounter | {"location": places} if places else encounter
 
 
 def _classed(encounter: Json, out: Outbound) -> Json:

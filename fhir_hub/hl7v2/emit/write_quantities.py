@@ -97,6 +97,13 @@ def sn_range(value: Any, out: Outbound) -> Written | None:
     return [*(low or [""]), *(high or [""])] if low or high else None
 
 
+def _open(value: Json, out: Outbound) -> Written | None:
+    """Return SN of a Range with one end: from there on, up to there."""
+    end, comparator = ("low", ">=") if "low" in value else ("high", "<=")
+    amount = number(value.get(end, {}).get("value"), out)
+    return [comparator, *amount] if amount else None
+
+
 def sn_ratio(value: Any, out: Outbound) -> Written | None:
     """Return SN of a Ratio."""
     above, below = (value.get(part, {}) for part in ("numerator", "denominator"))
@@ -148,8 +155,9 @@ def observed(fhir_type: str, value: Any, out: Outbound) -> Observed | None:
     if fhir_type == "String":
         return Observed(_kind_of_text(value), [value])
     if fhir_type == "Range":
-        found = sn_range(value, out)
-        return Observed("SN", found, unit(value.get("low", {}))) if found else None
+        bound = value.get("low") or value.get("high", {})
+        found = sn_range(value, out) if {"low", "high"} <= value.keys() else _open(value, out)
+        return Observed("SN", found, unit(bound)) if found else None
     kinds = {
         "CodeableConcept": (_kind_of_code(value, out), write_codes.concept),
         "Ratio": ("SN", sn_ratio),
