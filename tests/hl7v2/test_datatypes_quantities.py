@@ -294,6 +294,7 @@ def test_a_reference_range_is_in_the_unit_of_the_value():
         ("Duration", "5^片", {"value": "5", "unit": "片"}),
         ("Money", "12.50&USD^UP", {"value": "12.50", "currency": "USD"}),
         ("Money", "12.50^EUR", {"value": "12.50", "currency": "EUR"}),
+        ("Money", "12.50^EUR^^", {"value": "12.50", "currency": "EUR"}),
         ("Money", "12.50", {"value": "12.50"}),
     ],
 )  # fmt: skip

@@ -40,6 +40,13 @@ SAID = {
     ),
     "SIU^S14 AIL-4.1 at 4": (ROOM, ["deletes Appointment.participant"]),
     "ADT^A03 MSH-9.2 at 0": (["PV1|1|I" + "|" * 17 + "V1"], ["Encounter.status"]),
+    "ORL^O22 ORC-2 at 2": (
+        ["ORC|OK|P1"],
+        [
+            f"changes {kind}.identifier[0].value"
+            for kind in ("MedicationRequest", "NutritionOrder", "ServiceRequest", "SupplyRequest")
+        ],
+    ),
     "ADT^A08 DG1-6 at 2": (["DG1|1||A^a|||F"], STATUS),
 }
 

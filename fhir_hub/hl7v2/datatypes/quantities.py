@@ -157,7 +157,7 @@ def money(value: Value, context: Context) -> dict[str, Any] | None:
     That is MSH-17, else what the sender's file says; without, or of a country that is not listed
     here, no currency is told.
     """
-    amount = value.component(1) if len(value.components) > 2 or part(value, 1, 2) else value
+    amount = value.component(1) if any(value.components[2:]) or part(value, 1, 2) else value
     number = read_decimal(part(amount, 1))
     number = _yuan(part(amount, 1)) if number is None else number
     if number is None:

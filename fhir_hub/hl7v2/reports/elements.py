@@ -62,19 +62,21 @@ def elements_of(node: Any, generic: str) -> Iterator[Element]:
 Paths = Mapping[int, Sequence[str]]
 
 
-def paths_of(resources: Iterable[Json]) -> Paths:
+def paths_of(resources: Iterable[Json], changes: Iterable[Json] = ()) -> Paths:
     """Return the paths of every object and array in the resources of a Bundle, by its `id()`.
 
     Of several resources of a type it begins with the number among them: `Observation[2]`. What
-    stands in several places (a number of an order and its report) has several.
+    stands in several places (a number of an order and its report) has several. Those that
+    are only `changes` of what is stored are in no Bundle: `changes ServiceRequest.status`.
     """
-    listed = list(resources)
-    counts: dict[str, int] = {}
-    types = [one["resourceType"] for one in listed]
     found: dict[int, list[str]] = {}
-    for resource, kind in zip(listed, types, strict=True):
-        number = counts[kind] = counts.get(kind, -1) + 1
-        _enter(resource, f"{kind}[{number}]" if types.count(kind) > 1 else kind, found)
+    for sign, listed in (("", list(resources)), ("changes ", list(changes))):
+        counts: dict[str, int] = {}
+        types = [one["resourceType"] for one in listed]
+        for resource, kind in zip(listed, types, strict=True):
+            number = counts[kind] = counts.get(kind, -1) + 1
+            root = f"{kind}[{number}]" if types.count(kind) > 1 else kind
+            _enter(resource, f"{sign}{root}", found)
     return found
 
 
