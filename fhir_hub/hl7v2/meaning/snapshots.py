@@ -56,8 +56,12 @@ async def end_unlisted(
     telling: Telling,
     parameters: Parameters,
 ) -> None:
-    """Stage the end of what the teller told before and a snapshot of the message lacks."""
+    """Stage the end of what the teller told before and a snapshot of the message lacks.
+
+    The message's Provenance names it; it is staged behind this.
+    """
     teller, day = telling.teller, telling.day
+    found: list[str] = []
     for group in sorted(set(groups) & set(_LISTED)):
         resource_type, parameter = _LISTED[group]
         owner_type = _owner_of(group)
@@ -76,6 +80,21 @@ async def end_unlisted(
                 continue
             if not (await telling.later.told(Key(resource_type, stored.logical_id))).is_told:
                 await unit.update(stamped(_ended(resource, day), teller), stored.logical_id)
+                found.append(f"{resource_type}/{stored.logical_id}")
+    _name_ended(things, found)
+
+
+def _name_ended(things: Sequence[Thing], ended: Sequence[str]) -> None:
+    """Name in the message's Provenance what it ended, also when it was done before."""
+    kinds = tuple(f"{resource_type}/" for resource_type, _ in _LISTED.values())
+    told = {one.address for one in things}
+    for thing in things:
+        if thing.resource_type == "Provenance":
+            before = [one.get("reference", "") for one in (thing.stored or {}).get("target", ())]
+            again = [one for one in before if one.startswith(kinds) and one not in told]
+            if more := [{"reference": one} for one in dict.fromkeys((*ended, *again))]:
+                resource = {**thing.resource, "target": [*thing.resource["target"], *more]}
+                thing.converted = with_resource(thing.converted, resource)
 
 
 async def _is_listed_later(owner: Thing, group: str, telling: Telling) -> bool:

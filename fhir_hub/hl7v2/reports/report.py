@@ -121,10 +121,10 @@ class Report:
 
     def _told(self, tracer: Tracer, conversion: "Conversion") -> tuple[list[FieldReport], LeftOut]:
         """Return the parts as `tracer` saw them in this conversion."""
-        told = conversion.resources
+        made = conversion.resources
         paths = paths_of(
-            (one.resource for one in told if one.mode != "change"),
-            (one.resource for one in told if one.mode == "change"),
+            (one.resource for one in made if one.mode != "change"),
+            (one.resource for one in made if one.mode == "change"),
         )
         ran = {place.segment.index for place, _, _ in self._late} | tracer.told
         segments = self._run.message.segments

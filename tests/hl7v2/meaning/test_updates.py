@@ -38,6 +38,9 @@ async def test_an_allergy_that_is_no_longer_listed_is_inactive(say, states, ever
     await say("ADT^A08", "1000", person(), allergy(PENICILLIN), allergy(LATEX))
     await say("ADT^A08", "1100", person(), allergy(LATEX))
     assert await states("AllergyIntolerance") == {"J01CA": "inactive", "LTX": "active"}
+    facts = {f"AllergyIntolerance/{one['id']}" for one in await every("AllergyIntolerance")}
+    for provenance in await every("Provenance"):  # of that which ended one too
+        assert facts <= {one["reference"] for one in provenance["target"]}
 
     await say("ADT^A08", "1200", person(), allergy(LATEX), allergy(PENICILLIN))
     assert await states("AllergyIntolerance") == {"J01CA": "active", "LTX": "active"}
