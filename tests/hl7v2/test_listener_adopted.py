@@ -6,6 +6,7 @@ Spec: HL7 Minimal Lower Layer Protocol, release 1
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 
 import parts
 import pytest
@@ -52,3 +53,28 @@ async def test_why_a_client_that_never_speaks_tls_is_let_go_is_told(said):
             await listener.adopt(ours, lambda: None)
     given = {"reason": "no end in 0.1 s", "client_ip": "127.0.0.1"}
     assert told == [("mllp_tls_refused", given)]
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_what_comes_while_it_closes_is_answered_or_not_begun(steps):
+    heard = []
+
+    async def echo(block):
+        heard.append(block.raw)
+        return b"heard"
+
+    ours, theirs = socket.socketpair()
+    async with Listener(everyone(echo)) as listener:
+        await listener.adopt(ours, lambda: None)
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        writer.write(frame(b"one"))
+        assert await reader.readexactly(len(frame(b"heard"))) == frame(b"heard")
+        writer.write(frame(b"two"))
+        for _ in range(steps):  # from what is not read yet to what is answered
+            await asyncio.sleep(0)
+        await listener.close()
+    answers = b""
+    with suppress(ConnectionResetError):  # what was not read is refused so
+        answers = await reader.read()
+    assert answers == frame(b"heard") * (len(heard) - 1)
+    writer.close()

@@ -260,7 +260,7 @@ class Listener:
         while not self._is_closing:
             async with asyncio.timeout_at(deadline):
                 data = await connection.reader.read(_READ_BYTES)
-            if not data:
+            if not data or self._is_closing:  # closed behind it, so nobody could be answered
                 return
             connection.is_busy = True
             was_inside = connection.framer.is_inside
@@ -269,6 +269,8 @@ class Listener:
                 self._unfinished.release(connection)
             for block in blocks:
                 if answer := await connection.handle(block):
+                    if connection.writer.is_closing():  # uvloop takes a write then for a fault
+                        raise ConnectionResetError
                     connection.writer.write(frame(answer))
                     async with asyncio.timeout(self._limits.idle_s):
                         await connection.writer.drain()
