@@ -146,6 +146,17 @@ def test_a_western_message_is_read_as_declared(declared):
     )
 
 
+@pytest.mark.parametrize(("declared", "forced"), [("ASCII~ISO IR58", ""), ("", "GBK")])
+def test_gb_2312_in_seven_bits_is_read_and_its_bytes_are_no_delimiters(declared, forced):
+    """\x4d\x7c is 忘 of GB 2312 without its eighth bits, and 7C the field's delimiter."""
+    name = b"\x1b$A\x4b\x6f\x1b(B^\x1b$A\x4d\x7c\x1b(B"
+    text = f"MSH|^~\\&|A|B|C|D|1||ADT^A08|1|P|2.5||||||{declared}\rPID|1||1||".encode()
+    decoded = decode(text + name + b"|\r", forced)
+
+    assert decoded.text.endswith("|孙^忘|\r")
+    assert (decoded.charset, decoded.issues) == ("gb18030", ())
+
+
 def test_a_shifted_japanese_message_is_read_as_declared():
     text = message("ISO IR87", name="山田")
 

@@ -78,6 +78,7 @@ _SINGLE = re.compile(
 _SURROGATES = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 # ISO 2022 says before each name that it is GB 2312 or KS X 1001, and ASCII again: as DICOM has it.
 _DESIGNATED = re.compile(rb"\x1b(?:\$\)[AC]|\(B)")
+_SEVEN_BIT = b"\x1b$A"  # ISO 2022: GB 2312 in seven bits from here on, until ESC ( B
 _DESIGNABLE = (_GB, "cp949")
 _HEAD = 4096  # bytes in which the first line is looked for
 _SHORT = 40  # a longer name is none, and not kept
@@ -125,6 +126,10 @@ def decode(raw: bytes, forced: str = "") -> Decoded:
         # a header in single bytes is in no character set of two or four
         declared = "" if declared in _WIDE_NAMES else declared
         configured = "" if configured in _WIDE_NAMES else configured
+    if _GB in (configured, declared) and _SEVEN_BIT in rest and rest.isascii():
+        text = _try(rest, "iso2022_jp_2")  # which holds GB 2312 too
+        if text is not None:
+            return Decoded(_repaired(text, issues), _GB, tuple(issues))
     is_shifted = "iso2022_jp_2" in (configured, declared) and b"\x1b" in rest
     if rest.isascii() and not is_shifted:
         return Decoded(rest.decode("ascii"), configured or declared or "utf-8", tuple(issues))
