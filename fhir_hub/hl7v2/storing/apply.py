@@ -117,7 +117,7 @@ async def _require(unit: Unit, things: Sequence[Thing], telling: Telling) -> Non
 
 async def _find_priors(
     unit: Unit,
-    things: Sequence[Thing],
+    things: list[Thing],
     priors: Sequence[Thing],
     said: Sequence[Converted],
     telling: Telling,
@@ -132,7 +132,10 @@ async def _find_priors(
         if one.resource["resourceType"] == "Patient"
     }
     for prior in priors:
-        await merged_patients.find(unit, prior, by_url, named, telling)
+        if merged_patients.is_itself(prior, by_url):
+            things.remove(prior)
+        else:
+            await merged_patients.find(unit, prior, by_url, named, telling)
 
 
 async def _led(unit: Unit, things: Sequence[Thing], rewriting: Rewriting) -> Rewriting:

@@ -42,6 +42,20 @@ async def survivors(unit: Unit, candidates: Iterable[Resource]) -> list[Resource
     return [one for logical_id, one in found.items() if logical_id not in known]
 
 
+def is_itself(prior: Thing, by_url: Mapping[str, Thing]) -> bool:
+    """Say whether a survivor whom nobody knows is called the prior record too: then it is both."""
+    survivor = by_url[replacement(prior.resource)]
+    own, given_up = (
+        set(match.numbers(one.resource.get("identifier", ()))) for one in (survivor, prior)
+    )
+    if survivor.stored or not given_up or not given_up <= own:
+        return False
+    _unlink(survivor, prior.full_urls)
+    survivor.full_urls += prior.full_urls
+    prior.is_left = True
+    return True
+
+
 async def find(
     unit: Unit,
     prior: Thing,

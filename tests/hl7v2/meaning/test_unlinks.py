@@ -249,3 +249,15 @@ async def test_a_survivor_is_told_of_also_where_a_number_of_the_prior_one_is_nam
 
     (survivor,) = [one for one in await every("Patient") if one["active"]]
     assert [one["value"] for one in survivor["telecom"]] == ["13900000009"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_record_merged_into_itself_is_one(say, every, is_known):
+    if is_known:
+        await say("ADT^A04", "0800", person("T1"))
+    await say("ADT^A40", "0900", person("T1"), merged("T1"))
+
+    (found,) = await every("Patient")
+    assert (found["active"], "link" in found) == (True, False)
+    targets = [one["reference"] for one in (await every("Provenance"))[-1]["target"]]
+    assert [one for one in targets if "Patient/" in one] == [f"Patient/{found['id']}"]
