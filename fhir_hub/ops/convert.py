@@ -26,6 +26,7 @@ from fhir_hub.errors import (
 from fhir_hub.hl7v2.reports.text import as_text
 from fhir_hub.hl7v2.reports.trial import Trial, Trials
 from fhir_hub.nearest import did_you_mean
+from fhir_hub.rest.media import unpacked
 from fhir_hub.store.journal import Journal
 
 PATH = "/hl7v2/$convert"
@@ -94,7 +95,7 @@ async def _body(request: Request, most_bytes: int) -> bytes:
         if size > most:
             raise TooLarge(f"a message may have {most_bytes} bytes")
         parts.append(part)
-    return b"".join(parts)
+    return unpacked(b"".join(parts), request.headers.get("content-encoding", ""), most)
 
 
 def _charset(text: str) -> str:

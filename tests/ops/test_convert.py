@@ -1,6 +1,7 @@
 """`POST /hl7v2/$convert`: what a message would make, told over HTTP and not stored."""
 
 import base64
+import gzip
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ async def test_any_character_set_is_read(client, name, kind):
     answer = await client.post(URL, content=(MESSAGES / name).read_bytes(), headers=headers)
 
     assert "王䶮" in answer.text
+
+
+async def test_a_compressed_message_is_read(client):
+    headers = {**ER7, "content-encoding": "gzip"}
+    answer = await client.post(URL, content=gzip.compress(FIRST), headers=headers)
+    assert answer.json() == (await client.post(URL, content=FIRST, headers=ER7)).json()
+    answer = await client.post(URL, content=b"x", headers=headers)
+    assert answer.status_code == 400
 
 
 async def test_the_media_types_character_set_is_believed(client):
