@@ -2,13 +2,14 @@
 
 Pages go through the types of the compartment one after the other; the cursor says the type and
 the place in it, so a page costs what it shows. What the members refer to (institutions, doctors,
-drugs) comes with the page that refers to it.
+drugs) comes with the page that refers to it. What is another patient's does not come, though a
+Provenance may refer to it, but for the records that the Patient itself links.
 
 Spec: https://hl7.org/fhir/R4/patient-operation-everything.html, encounter-operation-everything.html
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -58,6 +59,7 @@ _REFERENCE = re.compile(rb'"reference":"([^"\\#][^"\\]*)"')
 class _Asked:
     """What is asked: of which resource, which types, since when, between which dates of care."""
 
+    of: Stored
     key: Key
     types: tuple[str, ...]
     since: int
@@ -81,22 +83,22 @@ async def everything(request: FhirRequest, service: Service) -> FhirResponse:
     resource_type = only_on(request, service, *ON)
     key = Key(resource_type, request.path[1])
     inputs = read_inputs(request, "$everything", _NAMES[resource_type])
-    await service.repository.read(key)
-    asked = _asked(inputs, key, service)
+    asked = _asked(inputs, await service.repository.read(key), service)
     cursor = inputs.text(CURSOR)
     members = await _members(asked, cursor, service)
     related = await _related(asked, members.found, request.base, service)
     return answer(200, _bundle(request, inputs, cursor, members, related))
 
 
-def _asked(inputs: Inputs, key: Key, service: Service) -> _Asked:
+def _asked(inputs: Inputs, of: Stored, service: Service) -> _Asked:
     start, end, since = (inputs.text(name) for name in ("start", "end", "_since"))
     wanted = [name for text in inputs.values("_type") for name in str(text).split(",")]
     if not service.definitions.resource_types.issuperset(wanted):
         raise InvalidParameter("_type: not all are resource types of R4")
     zone = service.zone
     return _Asked(
-        key,
+        of,
+        Key(of.resource_type, of.logical_id),
         tuple(dict.fromkeys(wanted)),
         date_interval(since, zone).start if since else 0,
         date_interval(start, zone).start if start else None,
@@ -171,11 +173,34 @@ async def _related(
         key = Key(literal.resource_type, literal.logical_id)
         if all(key) and key not in there and key.resource_type in (asked.types or key):
             keys[key] = None
+    patients = _patients(asked.of, service)
     return [
         stored
         for stored in await service.repository.store.read_many(keys)
-        if stored.last_updated >= asked.since and not _is_member(stored, asked, service)
+        if stored.last_updated >= asked.since
+        and not _is_member(stored, asked, service)
+        and not _is_of_others(stored, asked, patients, service)
     ]
+
+
+def _is_of_others(
+    stored: Stored, asked: _Asked, patients: Collection[str], service: Service
+) -> bool:
+    """Return whether it is in the record of patients, but of none of these."""
+    if stored.resource_type == "Patient":
+        address = f"Patient/{stored.logical_id}"
+        return f'"{address}"'.encode() not in asked.of.content
+    whose = _patients(stored, service)
+    return bool(whose) and whose.isdisjoint(patients)
+
+
+def _patients(stored: Stored, service: Service) -> set[str]:
+    """Return whose record a resource is in: `Patient/id`."""
+    if stored.resource_type == "Patient":
+        return {f"Patient/{stored.logical_id}"}
+    codes = service.definitions.compartment("Patient").get(stored.resource_type, ())
+    addresses = service.repository.references(stored, codes)
+    return {address for address in addresses if address.startswith("Patient/")}
 
 
 def _is_member(stored: Stored, asked: _Asked, service: Service) -> bool:

@@ -75,6 +75,34 @@ async def test_a_patient_comes_with_the_compartment_and_what_it_refers_to(client
     assert (bundle["type"], bundle["total"]) == ("searchset", 5)
 
 
+@pytest.mark.usefixtures("record")
+async def test_nothing_of_another_patient_comes_but_a_linked_record(client):
+    """A Provenance of both may stand in the record: of a merge that was undone."""
+    linked = {
+        "resourceType": "Patient",
+        "id": "p",
+        "link": [{"other": {"reference": "Patient/old"}, "type": "replaces"}],
+    }
+    provenance = {
+        "resourceType": "Provenance",
+        "id": "v",
+        "target": [{"reference": one} for one in ("Patient/p", "Patient/q", "Observation/o4")],
+        "recorded": "2024-03-01T00:00:00Z",
+        "agent": [{"who": {"reference": "Organization/other"}}],
+    }
+    old = {"resourceType": "Patient", "id": "old", "active": False}
+    for resource in (old, linked, provenance):
+        address = f"{resource['resourceType']}/{resource['id']}"
+        assert (await client.put(address, json=resource)).status_code in (200, 201), address
+
+    matches, includes, _ = await walk(client, "Patient/p/$everything")
+
+    assert matches == [*ALL, "Provenance/v"]
+    assert sorted(includes) == ["Organization/centre", "Organization/other", "Patient/old"]
+    _, includes, _ = await walk(client, "Encounter/e/$everything")
+    assert sorted(includes) == ["Organization/centre", "Patient/p"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.usefixtures("record")
 async def test_pages_show_every_member_once(client, count):
