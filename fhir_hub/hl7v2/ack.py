@@ -27,6 +27,7 @@ _CONTROLS = dict.fromkeys(range(32))
 _LINE_END = re.compile(r"[\r\n]")
 _VERSION = re.compile(r"2\.(\d)")
 _TOO_LONG = re.compile(r"2\.\d(?:\.\d){2}\s*$")
+_IN_SECOND = re.compile(r" / [^:]*")  # of `Title / 标题: detail`
 _VERSION_AT = 12
 _LOCATION = re.compile(
     r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?"
@@ -235,7 +236,7 @@ class _Writer:
         self._is_wide |= any(not field.isascii() for segment in segments for field in segment)
 
     def _text(self, text: str) -> str:
-        fits = text.encode(self._words, "ignore").decode(self._words)
+        fits = self._said(text).encode(self._words, "ignore").decode(self._words)
         self._is_wide |= not fits.isascii()
         plain = " ".join(fits[:_MOST_TEXT].split())
         delimiters = zip("FSRET", (self._header.separator, *self._header.marks[:4]), strict=False)
@@ -246,6 +247,13 @@ class _Writer:
         written = plain.translate(escapes).translate(_CONTROLS)
         is_echo = self._words != self._charset
         return written.encode(self._words).decode(self._charset) if is_echo else written
+
+    def _said(self, text: str) -> str:
+        """Return the text without what stands in a second language that cannot be written."""
+        return _IN_SECOND.sub(lambda found: found[0] if self._can_write(found[0]) else "", text)
+
+    def _can_write(self, text: str) -> bool:
+        return text.encode(self._words, "ignore").decode(self._words) == text
 
 
 def _place(location: str) -> tuple[str, ...]:
