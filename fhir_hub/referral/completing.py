@@ -48,7 +48,9 @@ def complete(
     if meant is None:
         return task
     was = None if before is None else state_of(before)
-    if was is not None and not is_strict:
+    if before is not None and was is not None and not is_strict:
+        if was.name == "cancelled" and meant != was and _was_said_before(before, task):
+            return before | {"note": task["note"]} if task.get("note") else before
         meant = as_told(was, meant, before)
     added: Resource = {"status": meant.status}
     if (meant.business_status is not None and state_of(task) != meant) or not task.get(
@@ -97,6 +99,15 @@ def as_told(was: State, meant: State, before: Resource | None) -> State:
     if said == "accepted" and name in BOOKED:
         return was
     return STATES["cancellation requested"] if said == "cancelled" and name in ALIVE else meant
+
+
+def _was_said_before(before: Resource, task: Resource) -> bool:
+    """Say whether a message tells of a cancelled referral what was so before it was cancelled.
+
+    The two crossed: who was asked accepted, while who asked took it back. Its note alone is kept.
+    """
+    over, said = moment(before.get("lastModified")), moment(task.get("lastModified"))
+    return over is not None and said is not None and said < over
 
 
 def noted_state(task: Resource | None) -> State | None:

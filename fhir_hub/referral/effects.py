@@ -5,7 +5,7 @@ Spec: DOMAIN 2.5 (side effects)
 
 from fhir_hub.clock import instant
 from fhir_hub.identity.systems import BASE
-from fhir_hub.referral.finding import find, read
+from fhir_hub.referral.finding import bookings_naming, find, read
 from fhir_hub.referral.institutions import resource_at
 from fhir_hub.referral.reading import at, each, extension, key_of
 from fhir_hub.referral.states import State, Step
@@ -61,9 +61,12 @@ async def have_order_follow(unit: Unit, new: State, task: Resource) -> Resource 
 async def _free(unit: Unit, order: Key, task: Resource) -> None:
     """Cancel the appointments that are still to come of a referral that is no more."""
     reason = task.get("statusReason") or {"text": "the referral ended / 转诊已终止"}
-    for stored in await find(unit, "Appointment", based_on=order, status=_TO_COME):
-        cancelled = {"status": "cancelled", "cancelationReason": reason}
-        await unit.update(read(stored) | cancelled, stored.logical_id)
+    booked = await find(unit, "Appointment", based_on=order, status=_TO_COME)
+    for stored in (*booked, *await bookings_naming(unit, task)):
+        appointment = read(stored)
+        if appointment.get("status") in _TO_COME:
+            cancelled = {"status": "cancelled", "cancelationReason": reason}
+            await unit.update(appointment | cancelled, stored.logical_id)
 
 
 async def _mark_extendable(unit: Unit, order: Resource) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
-from fhir_hub.referral.finding import Followed, find, find_naming
+from fhir_hub.referral.finding import Followed, bookings_naming, find, read
 from fhir_hub.referral.institutions import institution_of, resource_at
 from fhir_hub.referral.reading import at, each, key_of
 from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
@@ -71,22 +71,23 @@ async def _require_patient(unit: Unit, appointment: Resource, order: Resource) -
 
 
 async def follow_task(unit: Unit, followed: Followed) -> None:
-    """Book a referral that comes after its booking: the Appointment named it by its number."""
+    """Book a referral that comes after its booking: the Appointment named it by its number.
+
+    So is it with one whose answer came first: until the order comes only its number is known.
+    """
     key, before, task = followed
-    state = state_of(task) if task is not None and before is None else None
-    if task is None or state is None or state.name != "requested":
+    state = None if task is None else state_of(task)
+    if task is None or state is None or (before and key_of(before.get("focus"))):
         return
-    for number in each(task, "identifier"):
-        value, system = number.get("value"), number.get("system")
-        if not isinstance(value, str) or not isinstance(system, str):
-            continue
-        named = Is(value, system)
-        for stored in await find_naming(unit, "Appointment", "based-on", named):
-            appointment = fhirjson.loads(stored.content)
-            current = await unit.current(key)
-            if appointment.get("status") == "booked" and current is not None:
-                source = Key("Appointment", stored.logical_id)
-                await _advance_told(unit, current, "scheduled", source, "appointment")
+    if state.name != "requested" and key_of(task.get("focus")) is None:
+        return
+    named = await bookings_naming(unit, task)
+    told = [(_OF_APPOINTMENT.get(str(read(one).get("status")), ""), one) for one in named]
+    for target, booking in sorted(told, key=lambda pair: pair[0] == "scheduled"):
+        current = await unit.current(key)
+        if current is not None and step(state.name, target) is not None:
+            source = Key("Appointment", booking.logical_id)
+            await _advance_told(unit, current, target, source, "appointment")
 
 
 async def follow_encounter(unit: Unit, followed: Followed) -> None:

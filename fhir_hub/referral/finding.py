@@ -11,6 +11,7 @@ from typing import NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.clock import microseconds
 from fhir_hub.r4.definitions import load_definitions
+from fhir_hub.referral.reading import each, key_of
 from fhir_hub.repository.familiar import Asked
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
@@ -91,6 +92,19 @@ async def find_naming(unit: Unit, resource_type: str, parameter: str, number: Is
     """Return what refers to something by its number alone, under a parameter of references."""
     index = _index(resource_type, parameter)
     return await unit.find(resource_type, Has(f"{index}:identifier", "token", (number,)))
+
+
+async def bookings_naming(unit: Unit, task: Resource) -> list[Stored]:
+    """Return the patient's Appointments that name a referral by a number of its Task alone."""
+    found: dict[str, Stored] = {}
+    for number in each(task, "identifier"):
+        value, system = number.get("value"), number.get("system")
+        if isinstance(value, str) and isinstance(system, str):
+            for one in await find_naming(unit, "Appointment", "based-on", Is(value, system)):
+                booked = each(read(one), "participant")
+                if key_of(task.get("for")) in [key_of(part.get("actor")) for part in booked]:
+                    found[one.logical_id] = one
+    return list(found.values())
 
 
 def ended_between(resource_type: str, first: datetime, last: datetime, date: str = "date") -> Plan:

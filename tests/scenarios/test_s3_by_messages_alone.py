@@ -1,7 +1,7 @@
 """DOMAIN 1.3 S3 and 2.5, 2.5b: REF and RRI drive the same machine, in order and out of it."""
 
 import re
-from itertools import count
+from itertools import count, permutations
 
 import pytest
 from scenario_parts import EXAMPLES, scenario_hub
@@ -195,3 +195,64 @@ def test_the_rejected_referral_takes_no_late_booking(hub):
 
     assert b"\rMSA|AE|" in hub.send("04")
     assert state(hub) == ("rejected", "4.0")
+
+
+@pytest.mark.parametrize("order", list(permutations(("13", "14", "04"))), ids=" ".join)
+def test_referral_answer_and_booking_come_to_one_end_in_any_order(order):
+    with scenario_hub() as hub:
+        hub.tell("01", *order)
+
+        task = hub.one(f"Task?identifier={NUMBER.decode()}")
+        assert state(hub) == ("in-progress", "5.1.1")
+        (booked,) = task["output"]
+        assert booked["valueReference"]["reference"].startswith("Appointment/")
+        assert task["owner"]["reference"].startswith("Practitioner/")
+
+
+def test_that_a_booking_was_cancelled_is_known_when_the_referral_comes_last():
+    with scenario_hub() as hub:
+        cancelled = told("04", b"", (b"SIU^S12", b"SIU^S15"), (b"Booked^", b"Cancelled^"))
+        hub.tell("01", "14", "04", cancelled, "13")
+
+        assert state(hub) == ("in-progress", "5.1.3")
+
+
+@pytest.mark.parametrize("order", list(permutations(("order", "cancel", "answer"))), ids=" ".join)
+def test_an_answer_that_crossed_with_the_cancellation_is_taken(order):
+    messages = {
+        "order": told("13"),
+        "cancel": told("13", b"I14", (b"20250310094005", b"20250310120005")),
+        "answer": told("14"),
+    }
+    with scenario_hub() as hub:
+        hub.tell("01", *(messages[one] for one in order))
+
+        task = hub.one(f"Task?identifier={NUMBER.decode()}")
+        is_known = order.index("answer") < order.index("cancel")
+        assert state(hub) == (("in-progress", "5.2") if is_known else ("cancelled", "6.0"))
+        assert "空腹就诊" in str(task["note"])
+        assert hub.one("ServiceRequest?category=referral")["status"] == "revoked"
+
+
+def test_an_acceptance_that_was_said_after_the_cancellation_is_refused(hub):
+    late = told("14", b"", (b"20250310105500", b"20250310130500"), (b"20250310105430", b""))
+    hub.tell(told("13", b"I14", (b"20250310094005", b"20250310120005")))
+
+    assert b"\rMSA|AE|" in hub.send(late)
+    assert state(hub) == ("cancelled", "6.0")
+
+
+REJECTED = told("14", b"", ("A^已接收".encode(), b"R"))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [("13", "04", REJECTED), ("04", REJECTED, "13")],
+    ids=["booked and rejected", "the referral last"],
+)
+def test_a_booking_that_a_message_made_is_given_back_where_the_referral_is_rejected(messages):
+    with scenario_hub() as hub:
+        hub.tell("01", *messages)
+
+        assert hub.one("Appointment")["status"] == "cancelled"
+        assert hub.one("Slot")["status"] == "free"
