@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 from fhir_hub import __version__
 from fhir_hub.clock import Clock, new_logical_id, now
 from fhir_hub.hl7v2.answers.answers import Answers
-from fhir_hub.hl7v2.channels.channel import Channel, Configured, configured
+from fhir_hub.hl7v2.channels.channel import (
+    Channel,
+    Configured,
+    configured,
+    require_ack_channels,
+)
 from fhir_hub.hl7v2.channels.intake import Hear, Intake
 from fhir_hub.hl7v2.channels.rereading import Rereading, become
 from fhir_hub.hl7v2.deliver.deferred import Deferred
@@ -200,8 +205,8 @@ def _deliveries(
     base = settings.base_url or address(settings.host, settings.port)
     desk = Desk(backend.store, parameters, settings.zone, base, ALIASES, repository.entries)
     log = logs.get_logger("outbound").warning
-    names = [one.channel.name for one in channels]
-    heard = (repository.clock, names, log, metrics.observe_refused_acknowledgment)
+    require_ack_channels(settings, channels)
+    heard = (repository.clock, log, metrics.observe_refused_acknowledgment)
     hear = Deferred(receiver.commit, settings.partners, desk, *heard).answer
     told = Delivery(repository, settings.referral).acknowledged
     parts = (repository.clock, new_logical_id, log, metrics, told, hear)

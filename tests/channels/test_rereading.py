@@ -24,6 +24,13 @@ charset = "GBK"
 [channels.ris]
 port = 0
 """
+HIS = """
+[partners.his]
+address = "mllp://127.0.0.1:2575"
+application = "HIS"
+ack_channels = "lab"
+sends = { Patient = "" }
+"""
 
 
 class Outcomes(list):
@@ -104,6 +111,10 @@ async def test_what_a_channel_says_now_holds_from_the_next_message_on(hub, file)
         (
             TWO + "[channels.x]\ntransport = 'mllps'\nport = 0\ncertificate = '/none'\n",
             "channels.x.certificate: /none: No such file",
+        ),
+        (
+            TWO.replace("[channels.lab]", "[channels.pacs]") + HIS,
+            "partners.his.ack_channels: there is no channel lab",
         ),
     ],
 )

@@ -161,6 +161,20 @@ def configured(settings: Settings) -> list[Configured]:
     return [_made(name, one, settings) for name, one in named.items() if one.enabled]
 
 
+def require_ack_channels(settings: Settings, channels: Iterable[Configured]) -> None:
+    """Raise `InvalidSettings` if a partner acknowledges by a channel that is none of these."""
+    names = [one.channel.name for one in channels]
+    known = ", ".join(names)
+    wrong = [
+        f"partners.{name}.ack_channels: there is no channel {one}; there are: {known} / 没有该通道"
+        for name, partner in settings.partners.items()
+        for one in partner.ack_channels
+        if one not in names
+    ]
+    if wrong:
+        raise InvalidSettings("\n".join(wrong))
+
+
 def _made(name: str, own: ChannelSettings, hub: Settings) -> Configured:
     if own.charset and not codec(own.charset):
         raise InvalidSettings(

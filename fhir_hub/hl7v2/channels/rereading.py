@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fhir_hub.hl7v2.channels.channel import configured
+from fhir_hub.hl7v2.channels.channel import configured, require_ack_channels
 from fhir_hub.hl7v2.channels.intake import Intake, PortTaken
 from fhir_hub.hl7v2.channels.ports import why_not
 from fhir_hub.hl7v2.journal.reading import Reading
@@ -64,6 +64,7 @@ class Rereading:
         try:
             settings = await asyncio.to_thread(self._given.read)
             try:
+                require_ack_channels(settings, configured(settings))  # the next start would
                 await self._become(settings)
             except InvalidSettings as error:  # of a channel, which does not know its file
                 raise InvalidSettings(located(self._given.config, str(error))) from None

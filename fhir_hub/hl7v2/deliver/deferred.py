@@ -13,7 +13,7 @@ Spec: HL7v2 chapter 2, 2.9.3 (enhanced mode) and table 0155
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from fhir_hub.clock import Clock, instant
 from fhir_hub.errors import FhirError
@@ -25,7 +25,6 @@ from fhir_hub.hl7v2.deliver.link import ACCEPTED, Answer, read_answer
 from fhir_hub.hl7v2.deliver.outbox import Dead, Progress, hear, progresses
 from fhir_hub.hl7v2.deliver.turns import in_turn, told_of
 from fhir_hub.hl7v2.wire import charset
-from fhir_hub.settings import InvalidSettings
 from fhir_hub.settings.partners import PartnerSettings
 from fhir_hub.store.base import Stored
 from fhir_hub.store.feed import Feed
@@ -40,8 +39,7 @@ Commit = Callable[[bytes, Channel | None], bytes]
 class Deferred:
     """Hears acknowledgments; `commit` returns the commit acknowledgment of a message.
 
-    `refused` counts, by the partner's name, what another said of his messages. Raises
-    `InvalidSettings` if a partner has a channel that is none of `channels`.
+    `refused` counts, by the partner's name, what another said of his messages.
     """
 
     def __init__(
@@ -50,11 +48,9 @@ class Deferred:
         partners: Mapping[str, PartnerSettings],
         desk: Desk,
         clock: Clock,
-        channels: Collection[str],
         log: Log,
         refused: Callable[[str], None],
     ) -> None:
-        _check_channels(partners, channels)
         self._commit, self._partners, self._desk, self._clock = commit, partners, desk, clock
         self._log, self._refused = log, refused
 
@@ -150,15 +146,3 @@ def _is_his(partner: PartnerSettings, header: ack.Header, channel: str) -> bool:
     named = ((3, partner.application), (4, facility))
     wanted = [(number, name) for number, name in named if name]
     return bool(wanted) and all(header.component(number, 1) == name for number, name in wanted)
-
-
-def _check_channels(partners: Mapping[str, PartnerSettings], channels: Collection[str]) -> None:
-    known = ", ".join(channels)
-    wrong = [
-        f"partners.{name}.ack_channels: there is no channel {one}; there are: {known} / 没有该通道"
-        for name, partner in partners.items()
-        for one in partner.ack_channels
-        if one not in channels
-    ]
-    if wrong:
-        raise InvalidSettings("\n".join(wrong))
