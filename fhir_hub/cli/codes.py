@@ -69,13 +69,13 @@ def messages(
     from fhir_hub.hl7v2.senders.affected import affected
 
     async def work(hub: "Hub") -> list[int] | str:
-        every = await hub.codes.tasks(with_mapped=True)
-        his = [one for one in every if one.sender == sender]
+        his = await hub.codes.tasks(sender, with_mapped=True)
         found = [one for one in his if one.code == code]
         kept, read = hub.backend.journal, hub.receiver.reading.message
         numbers = {n for one in found for n in await affected(kept, read, one)}
         if his:
             return sorted(numbers) or did_you_mean(code, {one.code for one in his})
+        every = await hub.codes.tasks(with_mapped=True)
         return _nearest(sender, {one.sender for one in every})
 
     numbers = _with_hub(store, config, work)

@@ -16,7 +16,7 @@ from fhir_hub.cli.say import in_both, refuse
 
 _HELP = {
     "state": "Such as failed or dead; several with commas.",
-    "sender": "Sending application or facility, or both: APP|FAC.",
+    "sender": "Sending application or facility, or both: APP|FAC, APP@FAC.",
     "channel": "Came by this channel.",
     "type": "ORU, R01 or ORU^R01.",
     "since": "Came then or after: a date or time.",

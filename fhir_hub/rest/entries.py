@@ -99,8 +99,10 @@ def _entry(index: int, item: Any, outer: FhirRequest, names: _Names) -> Entry:
     if method not in METHODS:
         message = f"method must be one of {', '.join(METHODS)}"
         raise InvalidResource(message, expression=f"{place}.request.method")
-    if not isinstance(url, str) or not isinstance(full_url, str):
+    if not isinstance(url, str):
         raise InvalidResource("url must be a string", expression=f"{place}.request.url")
+    if not isinstance(full_url, str):
+        raise InvalidResource("fullUrl must be a string", expression=f"{place}.fullUrl")
     path, query = _address(url.removeprefix(outer.base), place)
     resource = item.get("resource")
     # an operation or a search may have all that it needs in its address

@@ -219,6 +219,7 @@ def shape(path: tuple[str, ...]) -> str:
 
 
 _NO_FORM = "no interaction has an address of this form"
+_ALL = "see [base]/metadata"
 
 
 def route(request: FhirRequest) -> Route:
@@ -229,12 +230,24 @@ def route(request: FhirRequest) -> Route:
         if methods := _SHAPES.get(form):
             methods = sorted({*methods, *(["HEAD"] if "GET" in methods else [])})
             raise MethodNotAllowed(f"this address takes {', '.join(methods)}", methods)
-        known = ["_history", "_search", *(one.name for one in OPERATIONS)]
-        near = did_you_mean(request.path[-1], known, "see [base]/metadata", most=1, likeness=0.75)
         name = request.path[-1]
         told = f"no operation is here by the name {name[:40]}" if name[:1] == "$" else _NO_FORM
-        raise NotFound(f"{told}{near}")
+        if there := _addresses(name):
+            raise NotFound(f"{told}; it is {', '.join(there)}")
+        known = ["_history", "_search", *(one.name for one in OPERATIONS)]
+        raise NotFound(f"{told}{did_you_mean(name, known, _ALL, most=1, likeness=0.75)}")
     return found
+
+
+def _addresses(name: str) -> list[str]:
+    """Return where the operation of that name is answered, as `Patient/ID/$everything`."""
+    there = [
+        "/".join({"T": kind, "I": "ID"}.get(step, step) for step in row.shape.split("/"))
+        for row in ROUTES
+        if row.interaction == name
+        for kind in row.resource_types or ("[type]",)
+    ]
+    return list(dict.fromkeys(there)) if name[:1] == "$" else []
 
 
 async def dispatch(request: FhirRequest, service: Service) -> FhirResponse:

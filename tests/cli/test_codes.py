@@ -45,10 +45,13 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
         f"1  XIS@TEST01  OBX-3  {LOCAL}|K1  钠",
         "2 codes",
     ]
-    assert run("codes", "messages", "XIS@TEST01", "NA1", "--store", store).out == "2 3\n"
+    for sender in ("XIS@TEST01", "XIS|TEST01"):  # as `codes` lists it, and as `messages` does
+        assert run("codes", "messages", sender, "NA1", "--store", store).out == "2 3\n"
+        his = run("codes", "list", "--sender", sender, "--store", store)
+        assert his.out == listed.out
     for arguments, told in (
         (("messages", "XIS@TEST01", "NA2"), "has a code NA2; did you mean NA1?"),
-        (("messages", "XIS|TEST01", "NA1"), "; did you mean XIS@TEST01?"),
+        (("messages", "XIS", "NA1"), "; did you mean XIS@TEST01?"),
         (("list", "--sender", "nobody"), "; there are codes of XIS@TEST01 / 该发送方没有此类编码"),
     ):
         none = run("codes", *arguments, "--store", store)

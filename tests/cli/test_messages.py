@@ -95,6 +95,8 @@ def test_of_a_word_that_no_message_has_the_nearest_or_all_are_told(run, store):
     none = "none of the newest 4 messages has"
     for options, numbers, told in (
         (("--sender", "LIS|SHTH01"), ["2", "4"], ""),
+        (("--sender", "LIS@SHTH01"), ["2", "4"], ""),
+        (("--sender", "LSI"), [], f"{none} 'LSI'; did you mean LIS?"),
         (("--sender", "LISS|SHTH01"), [], f"sender: {none} 'LISS|SHTH01'; did you mean LIS|SHTH01"),
         (("--sender", "LISS|SHTH01"), [], "? / 最近 4 条消息中没有该发送方"),
         (("--sender", "nobody"), [], "; there are LIS|SHTH01, EMPI|SHTH01, "),

@@ -158,7 +158,7 @@ async def test_a_closed_connection_is_a_result(listen):
 
     assert (result.ack_code, result.text.split(" /")[0]) == (
         "",
-        "the receiver closed the connection",
+        "the receiver closed the connection: does he want TLS (mllps://), may this address send?",
     )
 
 

@@ -120,7 +120,8 @@ async def test_messages_are_done_again_corrected_and_let_rest(client, hub):
     assert (await post("2/$ignore"))[1]["state"] == "ignored"
     status, corrected = await post("2/$correct", content=MERGE)
     assert (status, corrected["number"], corrected["state"]) == (200, 3, "done")
-    assert (await post("2/$correct", content=MERGE))[0] == 409
+    status, refused = await post("2/$correct", content=MERGE)
+    assert (status, refused["issue"][0]["diagnostics"]) == (409, "the message is replaced by 3")
     assert (await post("3/$ignore"))[0] == 409
     assert (await post("2/$correct"))[0] == 400
     assert (await post("9/$correct", content=MERGE))[0] == 404

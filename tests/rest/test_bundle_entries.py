@@ -89,6 +89,8 @@ async def test_a_writing_entry_is_refused_as_alone(client, send, made, status):
         (entry("GET", "Patient?name=%ff"), "request.url"),
         (entry("GET", "Patient/%ff"), "request.url"),
         (entry("PUT", "Patient/p"), "resource"),
+        (entry("GET", "Patient/p") | {"fullUrl": 4}, "fullUrl"),
+        (entry("GET", 4), "request.url"),
         (None, "request"),
     ],
 )

@@ -49,6 +49,12 @@ _NO_FORM = "no interaction has an address of this form"
         ("Observation/$lastN", "$lastN; did you mean $lastn?"),
         ("Patient/1/$nothing", "$nothing; see [base]/metadata"),
         ("$export", "$export; see [base]/metadata"),
+        (
+            "Patient/$everything",
+            "$everything; it is Patient/ID/$everything, Encounter/ID/$everything",
+        ),
+        ("Patient/1/$match", "$match; it is Patient/$match"),
+        ("$validate", "$validate; it is [type]/$validate, [type]/ID/$validate"),
         ("Patient/1/2/3/4/5", "; see [base]/metadata"),
         ("Patient/_histry", "; did you mean _history?"),
     ],

@@ -25,7 +25,8 @@ def read_selection(asked: Mapping[str, str], zone: tzinfo) -> Selection:
     Raises `InvalidParameter` for a value that cannot be read, `UnknownParameter` for a name.
     """
     require_known(asked, NAMES)
-    sender, _, facility = asked.get("sender", "").partition("|")
+    who = asked.get("sender", "")  # APP|FAC, or APP@FAC as reports and codes have it
+    sender, _, facility = who.partition("|" if "|" in who else "@")
     since, until = _moment("since", asked, zone), _moment("until", asked, zone)
     if until and until <= since:
         raise InvalidParameter("until: no message came before it and after `since`; exchange them")

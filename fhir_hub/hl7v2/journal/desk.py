@@ -154,7 +154,7 @@ class JournalDesk:
 
         Raises `NotFound`, and `VersionConflict` if the message may not be replaced.
         """
-        await self.found(number)
+        _require_correctable(await self.found(number))
         try:
             entered = await self.receiver.correct(number, raw)
         except Conflict as refusal:
@@ -168,8 +168,7 @@ class JournalDesk:
         Raises `NotFound`, and `VersionConflict` for one that did not fail.
         """
         entered = await self.found(number)
-        if entered.state not in CORRECTABLE:
-            raise VersionConflict(f"the message is {entered.state}")
+        _require_correctable(entered)
         await self._let_rest(entered)
         self.log("message_ignored", number=number, who=who)
         return row(await self.found(number))
@@ -177,3 +176,9 @@ class JournalDesk:
     async def _let_rest(self, entered: Entered) -> None:
         told = (entered.ack, entered.error, (), entered.finished, 0, entered.maps)
         await self.journal.finish(Finish(entered.number, "ignored", *told))
+
+
+def _require_correctable(entered: Entered) -> None:
+    if entered.state not in CORRECTABLE:
+        by = f" by {entered.replaced_by}" if entered.replaced_by else ""
+        raise VersionConflict(f"the message is {entered.state}{by}")

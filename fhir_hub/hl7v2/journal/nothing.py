@@ -54,7 +54,9 @@ def _unknown(name: str, value: str, words: list[set[str]], looked: int) -> str:
     """Return that none of the messages has the value, and which there are: the whole ones."""
     counted = Counter(max(one, key=len) for one in words)
     known = [one for one, _ in counted.most_common(_SHOWN) if one]
-    near = did_you_mean(value, counted, f"there are {', '.join(known) or 'none'}")
+    near = did_you_mean(value, counted, "") or did_you_mean(
+        value, set().union(*words) - {""}, f"there are {', '.join(known) or 'none'}"
+    )
     english, _, chinese = name.partition(" / ")
     return (
         f"{english}: none of the newest {looked} messages has {value[:60]!r}{near}"

@@ -130,12 +130,15 @@ class CodesSeen:
                     newer.last = max(newer.last, one.last)
 
     async def tasks(self, sender: str = "", *, with_mapped: bool = False) -> list[Seen]:
-        """Return the codes, the most frequent first, without those that a map knows by now."""
+        """Return the codes, the most frequent first, without those that a map knows by now.
+
+        `sender` is APP@FAC as it is listed, or APP|FAC as the journal has it.
+        """
         self._learn()
         await self.flush()
         known = self._mappings.local_codes
         found = []
-        for one in await self._kept.all(sender):
+        for one in await self._kept.all(sender.replace("|", "@")):
             is_mapped = known.of(one.system, one.code) is not None
             if with_mapped or not is_mapped:
                 found.append(one._replace(is_mapped=is_mapped))

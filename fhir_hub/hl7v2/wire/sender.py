@@ -149,4 +149,7 @@ def _reason(error: Exception, timeout_s: float, *, is_tls: bool) -> str:
     if is_tls:  # TLS 1.3 refuses a client's certificate behind the handshake, and may not say so
         closed = "the receiver closed the connection: does he take this certificate?"
         return f"{closed} / 对方关闭了连接, 请检查客户端证书"
-    return "the receiver closed the connection / 对方关闭了连接"
+    closed = (
+        "the receiver closed the connection: does he want TLS (mllps://), may this address send?"
+    )
+    return f"{closed} / 对方关闭了连接, 请检查是否需要 TLS (mllps://), 以及本地址是否允许发送"
