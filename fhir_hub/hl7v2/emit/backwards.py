@@ -87,7 +87,8 @@ class Way:
 
     `key` is the element's path without labels; `is_single`: it holds one value, of which one row
     is enough; `decorates`: the row only tells an item of a list from others. `segment` is the
-    first that it reads besides MSH, `top` the resource's own element, empty for a choice.
+    first that it reads besides MSH, `fields` are all, `top` is the resource's own element, empty
+    for a choice.
     """
 
     row: Row
@@ -98,6 +99,7 @@ class Way:
     is_single: bool
     decorates: bool
     segment: str
+    fields: frozenset[Path]
     top: str
 
 
@@ -175,6 +177,7 @@ def _way(row: Row, goal: Target) -> Way:
         not goal.last.is_list and not is_in_list,
         row.value is not None and is_in_list,
         next((one.segment for one in row.sources if one.segment != "MSH"), "MSH"),
+        frozenset(one._replace(component=0) for one in row.sources),
         "" if goal.choice and not goal.parents else (*goal.parents, goal.last)[0].name,
     )
 

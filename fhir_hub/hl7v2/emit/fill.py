@@ -192,9 +192,11 @@ class _Run:
         self._done = done if done is not None else set()
         self._singles: set[tuple[str, str]] = set()
         self._by_event: set[str] = set()  # elements that the header says
+        self._found: dict[int, list[Found]] = {}
 
     def write(self, ways: Sequence[Way]) -> bool:
         """Run the rows; return whether one of them wrote something."""
+        ways = [way for way in ways if not way.top or way.top in self._resource]
         by_table = {way.key for way in ways if way.row.table}
         for way in ways:
             if way.row.value is not None:
@@ -211,13 +213,17 @@ class _Run:
             wrote = self._row(way, codes) or wrote
         for sheet in self._seat.sheets.values():
             lacking = {Path(sheet.name, number) for number in sheet.required()}
-            for way in ways:
-                if lacking & {one._replace(component=0) for one in way.row.sources}:
+            for way in ways if lacking else ():
+                if not lacking.isdisjoint(way.fields):
                     self._row(way, codes, again=True)
         return wrote
 
     def _values(self, way: Way) -> list[Found]:
-        return self._one.found(way, self._resource, self._item)
+        """Return the values of a row's element, the same list each time."""
+        found = self._found.get(id(way))
+        if found is None:
+            found = self._found[id(way)] = self._one.found(way, self._resource, self._item)
+        return found
 
     def _implied(self, way: Way) -> None:
         """Pass over the one performer whom a reader takes from MSH-4."""
@@ -230,8 +236,6 @@ class _Run:
     def _constant(self, way: Way) -> None:
         """Write the fields on which a constant depends, if the element has it."""
         key = ("", way.key)
-        if way.top and way.top not in self._resource:
-            return
         values = self._alike(way)
         if not values or key in self._singles:
             return
@@ -289,8 +293,6 @@ class _Run:
 
     def _row(self, way: Way, codes: Mapping[Path, str], *, again: bool = False) -> bool:
         row = way.row
-        if way.top and way.top not in self._resource:
-            return False
         if row.value is not None or row.links:
             if row.links:
                 self._tell(way, self._linked(way))
