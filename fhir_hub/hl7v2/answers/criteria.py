@@ -25,6 +25,7 @@ MERGED = Has("active", "token", (Is("false"),))
 _NOT_MERGED = Not(MERGED)
 _FIELD = re.compile(r"@?PID[.-](\d{1,2})(?:[.-](\d{1,2}))?(?:[.-](\d{1,2}))?")
 _NUMBERS = (2, 3, 4, 19)
+_AUTHORITY = (4, 0)  # the component of a number that is HD: its subcomponents may stand together
 _NAMES = {(5, 0): "name", (5, 1): "name", (5, 2): "given", (5, 3): "given"}
 _ADDRESSES = {
     (11, 0): "address",
@@ -39,15 +40,29 @@ Fields = Mapping[tuple[int, int, int], str]
 
 
 def fields_of(values: Iterable[Value]) -> dict[tuple[int, int, int], str]:
-    """Return what is asked by field, component and subcomponent (`@PID.5.1^沈`: 5, 1, 0)."""
-    found = {}
-    for value in values:
+    """Return what is asked by field, component and subcomponent (`@PID.5.1^沈`: 5, 1, 0).
+
+    All of it is to be met, so what would be left out is refused: it raises `InvalidMessage` for
+    another text under the same name and for one that is cut off by an unescaped delimiter.
+    """
+    found: dict[tuple[int, int, int], str] = {}
+    for repetition, value in enumerate(values, start=1):
         match = _FIELD.fullmatch(value.text(1))
         if match is None:
             raise _not_searched(value.text(1))
         field, component, subcomponent = (int(one or 0) for one in match.groups())
-        if text := value.text(2):
-            found[field, component, subcomponent] = text
+        told = {(field, component, subcomponent): value.text(2)}
+        if (component, subcomponent) == _AUTHORITY and len(value.component(2).components) > 1:
+            told = {(field, component, at): value.text(2, at) for at in (1, 2, 3)}
+        for key, text in told.items():
+            if not text.strip("*"):
+                continue
+            if found.setdefault(key, text) != text or any(map(value.text, range(3, 10))):
+                raise InvalidMessage(
+                    "one value a field, delimiters escaped / 每个字段只能有一个值，分隔符须转义",
+                    error_code="102",
+                    location=f"QPD-3[{repetition}]",
+                )
     return found
 
 
