@@ -193,9 +193,10 @@ def _dated(key: Callable[[Json], Any], content: Callable[[Json], Any]) -> Rule:
     def rule(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
         replaced = {key(item) for item in new}
         known = {content(item) for item in old}
+        coming = {content(item): item for item in reversed(new)}
         kept = []
         for item in old:
-            same = next((other for other in new if content(other) == content(item)), None)
+            same = coming.get(content(item))
             if same is not None:
                 kept.append({**_revived(item), **same})
             else:

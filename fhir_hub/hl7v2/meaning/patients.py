@@ -61,11 +61,16 @@ def trust_in(facilities: Sequence[str]) -> Trust:
 
 def facts_of(patient: Resource) -> list[Fact]:
     """Return what each institution says; of a Patient that one alone told, all of it is its."""
-    contained = [one for one in patient.get("contained", ()) if stamps_of(one)]
+    contained = [one for one in patient.get("contained", ()) if _is_told(one)]
     if contained:
         return [Fact(stamps_of(one)[0], _elements(one), since.read(one)) for one in contained]
     stamps = sorted(stamps_of(patient), key=time_of)
     return [Fact(stamps[-1], _elements(patient), since.read(patient))] if stamps else []
+
+
+def _is_told(contained: Resource) -> bool:
+    """Say whether it is what an institution says, and no copy that a client put beside it."""
+    return contained["resourceType"] == "Patient" and bool(stamps_of(contained))
 
 
 def own(patient: Resource, teller: Teller) -> Resource:
@@ -206,12 +211,15 @@ def _in_turn(name: str, ranked: Callable[[str], list[Fact]]) -> Iterator[tuple[l
 
     The slots come so that what the best institution tells first stands first.
     """
-    told = [since.grouped(name, fact.elements.get(name, ())) for fact in reversed(ranked(""))]
-    slots = list(dict.fromkeys(slot for groups in told for slot in groups))
+    told = {
+        fact.institution: since.grouped(name, fact.elements.get(name, ()))
+        for fact in reversed(ranked(""))
+    }
+    slots = list(dict.fromkeys(slot for groups in told.values() for slot in groups))
     for slot in reversed(slots) if name in since.DATED else slots:
         day = ""
         for fact in ranked(slot):
-            if items := since.grouped(name, fact.elements.get(name, ())).get(slot):
+            if items := told[fact.institution].get(slot):
                 since_when = from_microseconds(fact.time(slot)).astimezone(CHINA).date().isoformat()
                 day = max(day, since_when)
                 yield items, day
@@ -236,7 +244,7 @@ def _containing(patient: Resource, facts: Sequence[Fact]) -> Resource:
     if "extension" in meta:  # of one institution alone the times stand there
         told = [one for one in meta["extension"] if one.get("url") != since.TOLD_SINCE]
         patient = {**patient, "meta": {**meta, "extension": told}}
-    others = [one for one in patient.get("contained", ()) if not stamps_of(one)]
+    others = [one for one in patient.get("contained", ()) if not _is_told(one)]
     rest = [one for one in patient.get("extension", ()) if one.get("url") != AS_TOLD]
     contained, references = [], []
     for number, fact in enumerate(facts, start=1):

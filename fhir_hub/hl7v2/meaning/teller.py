@@ -10,7 +10,7 @@ Spec: HL7v2 chapter 3, EVN-2; https://hl7.org/fhir/R4/resource.html#Meta
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from fhir_hub.identity import systems
 Json = dict[str, Any]
 _SHORT = 500  # what is longer is not kept, so that what is kept is small
 _SECOND, _MINUTE = 1_000_000, 60_000_000  # microseconds
+# What can be said in any zone.
+_EARLIEST, _LATEST = (datetime(year, 1, 1, tzinfo=UTC) for year in (2, 9999))
 _UNDER_WAY = ("registered", "partial", "preliminary")
 ANSWERED = ("final", "corrected", "amended", "appended")  # reports and results
 # What all applications of an institution tell of a person as one.
@@ -152,7 +154,7 @@ def _microseconds_of(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return 0
-    return microseconds(moment) if moment.tzinfo else 0
+    return microseconds(min(max(moment, _EARLIEST), _LATEST)) if moment.tzinfo else 0
 
 
 def stamps_of(resource: Mapping[str, Any]) -> list[Json]:

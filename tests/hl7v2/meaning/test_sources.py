@@ -235,3 +235,51 @@ async def test_what_a_client_of_the_api_stored_as_unknown_stops_no_message(
         await say(f"ADT^{event}", at, told, visit(f2="I", f3="W1^R1^B2^SHTH01", f10="MED"))
 
     assert (await only("Encounter"))["serviceType"]["coding"][0]["code"] == "MED"
+
+
+async def put(client, patient):
+    stored = await client.put(f"Patient/{patient['id']}", json=patient)
+    assert stored.status_code == 200, stored.text
+
+
+@pytest.mark.parametrize("kind", ["Organization", "Practitioner"])
+async def test_what_a_client_contains_beside_it_is_no_institution_s_word(
+    say, only, registered, client, kind
+):
+    await say("ADT^A08", "0900", of_hospital(phone="13000000099"), by=HOSPITAL)
+    patient = await only("Patient")
+    (stamp,) = patient["contained"][0]["meta"]["extension"]
+    name = "某院" if kind == "Organization" else [{"text": "某医"}]
+    copy = {"resourceType": kind, "id": "copy", "meta": {"extension": [stamp]}, "name": name}
+    patient["contained"].append(copy)
+    patient["generalPractitioner"].append({"reference": "#copy"})
+    await put(client, patient)
+    for by, told in ((CENTRE, of_centre(f16="W")), (HOSPITAL, of_hospital(phone="13000000077"))):
+        await say("ADT^A08", "1000", told, by=by)
+
+    patient = await only("Patient")
+    assert shown(patient, "telecom") == ["13000000077"]
+    assert patient["maritalStatus"]["coding"][0]["code"] == "W"
+    assert copy in patient["contained"]
+    assert {"reference": "#copy"} in patient["generalPractitioner"]
+
+
+@pytest.mark.parametrize("start", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize("url", ["told-by", "told-since"])
+async def test_a_time_at_an_end_of_the_calendar_that_a_client_stored_stops_no_message(
+    say, only, registered, client, url, start
+):
+    await say("ADT^A08", "0900", of_hospital(phone="13000000099"), by=HOSPITAL)
+    patient = await only("Patient")
+    for one in patient["contained"]:
+        (stamp,) = one["meta"]["extension"]
+        told = {**stamp["valueIdentifier"], "period": {"start": start}}
+        if url == "told-since":
+            told = {"type": {"text": "telecom:phone:mobile"}, "period": told["period"]}
+        extension = {"url": stamp["url"].replace("told-by", url), "valueIdentifier": told}
+        one["meta"]["extension"] = [*([stamp] if url == "told-since" else ()), extension]
+    await put(client, patient)
+    for by, told in ((CENTRE, of_centre(f16="W")), (HOSPITAL, of_hospital(phone="13000000077"))):
+        await say("ADT^A08", "1000", told, by=by)
+
+    assert (await only("Patient"))["maritalStatus"]["coding"][0]["code"] == "W"
