@@ -163,10 +163,6 @@ class Settings(BaseSettings):
     worker_timeout_s: Annotated[Real, Field(ge=1)] = 60
     """Of several processes, how long one may answer nothing before it is killed and replaced."""
 
-    bind_workers: bool = True
-    """Whether each worker stays on a core of its own, where there are as many as cores (Linux);
-    false where another program is bound to one of them, such as a second hub."""
-
     sqlite_mapped_mb: Annotated[Whole, Field(ge=0)] = 0
     """How much of a SQLite file is read as memory: a third less CPU a search. The system counts
     what was read so as the process's own (RSS), and takes it back when it is short of memory."""

@@ -31,7 +31,6 @@ from fhir_hub.settings.channels import DEFAULT_MLLP
 from fhir_hub.store import forward
 from fhir_hub.store.open import Backend, open_backend
 from fhir_hub.telemetry import Logs, stopwatch
-from fhir_hub.workers.cores import bind
 from fhir_hub.workers.doorway import HTTP
 from fhir_hub.workers.handing import Handing
 from fhir_hub.workers.keeping import Keeping
@@ -99,7 +98,6 @@ class Supervisor:
         self._log = logs.get_logger("supervisor")
         self._handing = Handing(backend, self._log, self._alive, self._run)
         self._reception, self._addresses = reception, addresses
-        self._names = [f"worker-{number}" for number in range(1, launch.workers + 1)]
         self._workers: dict[str, Member] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._leader: Member | None = None
@@ -114,7 +112,7 @@ class Supervisor:
         self, stop: asyncio.Event, on_ready: Callable[[Addresses], None], load: Path | None
     ) -> None:
         """Serve until `stop` is set, then drain."""
-        names = self._names
+        names = [f"worker-{number}" for number in range(1, self._launch.workers + 1)]
         watching: list[asyncio.Task[None]] = []
         try:
             started = await asyncio.gather(
@@ -166,8 +164,6 @@ class Supervisor:
         One that hangs on the way is killed: `TimeoutError`.
         """
         process, own, door = await self._launch.begin()
-        if self._settings.bind_workers:
-            bind(process.pid, self._names.index(name), len(self._names))
         self._workers[name] = worker = Member(name, process, door)
 
         async def handle(kind: str, value: Any) -> Any:

@@ -1,13 +1,8 @@
 """How many processes serve, where the settings leave it to the hub: what the machine gives."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from fhir_hub.settings import load_settings
-from fhir_hub.workers.cores import bind
 from fhir_hub.workers.count import counted, usable_cores
 
 
@@ -71,21 +66,3 @@ def test_without_control_groups_affinity_says_how_many(monkeypatch, tmp_path):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 5}, raising=False)
 
     assert usable_cores(tmp_path) == 2
-
-
-@pytest.mark.parametrize("more", [0, 1])
-def test_a_worker_is_bound_where_there_are_as_many_as_cores(more):
-    cores = sorted(os.sched_getaffinity(0))
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
-        bind(worker.pid, len(cores) - 1, len(cores) + more)
-        held = os.sched_getaffinity(worker.pid)
-        worker.communicate(b"\n")
-
-    assert held == (set(cores) if more else {cores[-1]})
-
-
-def test_a_worker_that_is_gone_is_bound_to_nothing():
-    with subprocess.Popen([sys.executable, "-c", ""]) as worker:
-        worker.wait()
-
-    bind(worker.pid, 0, len(os.sched_getaffinity(0)))

@@ -17,13 +17,9 @@ def path(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hub(path):
     config = path.with_name("hub.toml")
-    config.write_text("worker_timeout_s = 8\nbind_workers = false\n")
+    config.write_text("worker_timeout_s = 8\n")
     with RunningHub(f"sqlite:{path}", "--workers", "2", "--config", str(config)) as hub:
         yield hub
-
-
-def test_workers_may_be_left_to_any_core(hub):
-    assert [os.sched_getaffinity(pid) for pid in pids(hub)] == [os.sched_getaffinity(0)] * 2
 
 
 def test_a_worker_that_cannot_begin_is_started_again_until_it_can(hub, path):

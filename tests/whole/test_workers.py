@@ -28,10 +28,6 @@ profiles_folder = '{{folder}}/profiles'
 CODES = {"resourceType": "CodeSystem", "url": "urn:c", "status": "draft", "content": "not-present"}
 
 
-def threads(pid):
-    return Path(f"/proc/{pid}/task").iterdir()
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
@@ -44,19 +40,6 @@ def hub(tmp_path_factory):
     with RunningHub(store, "--workers", "2", "--config", str(config), is_measured=True) as hub:
         hub.config, hub.maps, hub.profiles = config, maps, profiles
         yield hub
-
-
-def test_each_worker_has_a_core_of_its_own_where_there_are_as_many(hub):
-    cores = os.sched_getaffinity(0)
-
-    held = {
-        pid: {frozenset(os.sched_getaffinity(int(one.name))) for one in threads(pid)}
-        for pid in pids(hub)
-    }
-
-    own = [{frozenset({core})} for core in sorted(cores)] if len(cores) == 2 else [{cores}] * 2
-    assert list(held.values()) == own
-    assert os.sched_getaffinity(hub.ready["pid"]) == cores
 
 
 def test_references_stay_whole_whichever_worker_deletes_or_refers(hub):
