@@ -141,6 +141,12 @@ def test_a_line_that_is_no_segment_is_a_line_of_the_text_before_it(end):
     assert refused(text.replace("\n", "\r")) == ("AE", "100", "")
 
 
+def test_a_line_that_begins_with_a_number_begins_no_segment():
+    text = oru(obx(1, "TX", "K^k^L", "血压"), "120|80")
+
+    assert "broken-line" in [one.code for one in tolerated(text).report.issues()]
+
+
 @pytest.mark.parametrize("odd", ["NTE", "ZPAT|1", "ZZ1|甲", "obx|1", "  NTE|1||甲", "\x1a"])
 def test_a_segment_of_an_odd_name_is_no_line_of_a_text(odd):
     made = only(tolerated(oru(obx(1, "TX", "K^k^L", "早"), odd)), "Observation")

@@ -122,3 +122,12 @@ async def stored(client, *resources):
     ]
     answer = await client.post("", json=bundle)
     assert answer.status_code == 200, answer.text
+
+
+async def joined(client, operation):
+    """Have `$merge` join the records `shen` and `twin`, or `$unmerge` part them."""
+    named = ("source-patient", "shen"), ("target-patient", "twin")
+    given = [{"name": n, "valueReference": {"reference": f"Patient/{i}"}} for n, i in named]
+    body = {"resourceType": "Parameters", "parameter": given}
+    answer = await client.post(f"Patient/{operation}", json=body)
+    assert answer.status_code == 200, answer.text

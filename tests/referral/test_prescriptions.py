@@ -6,7 +6,7 @@ DOMAIN 1.3 S3b, 2.7.
 from typing import ClassVar
 
 import pytest
-from referral.referral_records import BASE, CONDITION, FRAME, PATIENT, concept, stored
+from referral.referral_records import BASE, CONDITION, FRAME, PATIENT, concept, joined, stored
 from referral.test_contracts import contract
 
 from fhir_hub.referral.conduct import OwnRules
@@ -324,12 +324,7 @@ async def test_a_prescription_keeps_no_records_from_being_merged_or_parted(clien
     """It was written before: what is against the rules now is for people to see."""
     await stored(freely, PATIENT | {"id": "twin"}, prescription("NORMAL", 8))
     for operation, whose in (("$merge", "twin"), ("$unmerge", "shen")):
-        named = ("source-patient", "shen"), ("target-patient", "twin")
-        given = [{"name": n, "valueReference": {"reference": f"Patient/{i}"}} for n, i in named]
-        body = {"resourceType": "Parameters", "parameter": given}
-        answer = await client.post(f"Patient/{operation}", json=body)
-
-        assert answer.status_code == 200, answer.text
+        await joined(client, operation)
         request = (await client.get("MedicationRequest/new")).json()
         assert request["subject"]["reference"] == f"Patient/{whose}"
         assert await flags(client) == ["days"]

@@ -15,6 +15,7 @@ from referral.referral_records import (
     TASK,
     concept,
     in_state,
+    joined,
     stored,
 )
 from referral.test_slots import REFERRED, SCHEDULE, appointment, left, slot
@@ -236,11 +237,7 @@ async def test_a_referral_goes_with_its_patients_record_when_that_is_merged(clie
     await stored(freely, PATIENT | {"id": "twin"}, TASK | in_state(state))
     was = (await client.get("Task/task")).json()
     for operation, whose in (("$merge", "twin"), ("$unmerge", "shen")):
-        named = ("source-patient", "shen"), ("target-patient", "twin")
-        given = [{"name": n, "valueReference": {"reference": f"Patient/{i}"}} for n, i in named]
-        body = {"resourceType": "Parameters", "parameter": given}
-        answer = await client.post(f"Patient/{operation}", json=body)
-        assert answer.status_code == 200, answer.text
+        await joined(client, operation)
         task = (await client.get("Task/task")).json()
         assert task["for"]["reference"] == f"Patient/{whose}"
     assert {name: task[name] for name in was} == was | {"meta": task["meta"]}

@@ -4,7 +4,8 @@ A text with a line break in it that is not written `\\.br\\` goes on in the next
 segment: it begins with no segment's name. It belongs to the field before, as it was meant; else
 its words would be nobody's, and the fields behind it (a result's status) in no segment.
 
-Spec: HL7v2 chapter 2, 2.5 (a segment's name is of three capitals or digits), 2.7.6 (`\\.br\\`)
+Spec: HL7v2 chapter 2, 2.5 (a segment's name is of three capitals or digits, the first a capital),
+2.7.6 (`\\.br\\`)
 """
 
 import re
@@ -28,7 +29,7 @@ def lines_of(text: str, field: str) -> Lines:
     """Return the segments of a message with this field separator, whatever ends its lines."""
     lines = LINE_ENDS.split(text) if "\n" in text else text.split("\r")
     held = [line for line in lines if line and not line.isspace()]
-    if {line[3:4] for line in held} == {field}:  # quickest to see
+    if {line[3:4] for line in held} == {field} and min(held) >= "A":  # quickest to see
         return Lines(held, is_plain=True)
     return _joined(held, field)
 
@@ -36,12 +37,12 @@ def lines_of(text: str, field: str) -> Lines:
 def begins(line: str, field: str) -> bool:
     """Say whether a line begins a segment, also one of an odd name: `ZPAT|1`, a bare `NTE`.
 
-    >>> begins("NTE", "|"), begins("ZPAT|1", "|"), begins("see above", "|"), begins("5.6|", "|")
+    >>> begins("NTE", "|"), begins("ZPAT|1", "|"), begins("see above", "|"), begins("120|80", "|")
     (True, True, False, False)
     """
     name, separator, _ = line.partition(field)
     name = name.strip()
-    if not (name.isascii() and name.isalnum()):
+    if not (name.isascii() and name.isalnum() and name[0].isalpha()):
         return _PICTURES.fullmatch(line) is not None
     if separator:  # small letters: `obx|` is told as such
         return name.isupper() or len(name) == 3

@@ -51,11 +51,11 @@ def _parted(told: Sequence[Converted], shared: set[tuple[str, Pair]]) -> list[di
     """Return the entries with what is one thing in one, and what is not under its patient."""
     kept: dict[str, Converted] = {}
     firsts: dict[tuple[str, Pair], list[str]] = {}
-    addresses: dict[str, str] = {}
+    rewriting = Rewriting({})
     patients_first = sorted(told, key=lambda one: one.resource["resourceType"] != "Patient")
     for one in patients_first:
-        if addresses:
-            one = with_resource(one, Rewriting(addresses).of(one.resource))
+        if rewriting.addresses:
+            one = with_resource(one, rewriting.of(one.resource))
         kept[one.full_url] = one
         found = (one.resource["resourceType"], one.match[0]) if one.match else None
         if one.mode != "update" or found not in shared:
@@ -64,12 +64,11 @@ def _parted(told: Sequence[Converted], shared: set[tuple[str, Pair]]) -> list[di
         same = (url for url in urls if not is_anothers(kept[url].resource, one.resource))
         if first := next(same, ""):
             del kept[one.full_url]
-            addresses[one.full_url] = first
+            rewriting.add(one.full_url, first)
             kept[first] = with_resource(kept[first], unite(kept[first].resource, one.resource))
         else:
             urls.append(one.full_url)
     whose = {url: kept for urls in firsts.values() if len(urls) > 1 for url in urls}
-    rewriting = Rewriting(addresses)
     return [
         _entry(with_resource(one, rewriting.of(one.resource)), whose.get(one.full_url, NOBODY))
         for one in (kept[each.full_url] for each in told if each.full_url in kept)

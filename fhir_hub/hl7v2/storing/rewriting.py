@@ -46,6 +46,12 @@ class Rewriting:
         self._references = {url: {"reference": address} for url, address in addresses.items()}
         self._arrays = {url: [reference] for url, reference in self._references.items()}
 
+    def add(self, url: str, address: str) -> None:
+        """Have one more full url stand for an address."""
+        self.addresses[url] = address
+        self._references[url] = reference = {"reference": address}
+        self._arrays[url] = [reference]
+
     def converted(self, converted: Converted) -> Converted:
         """Return what a message says of a thing with what its full urls stand for."""
         said = with_resource(converted, self.of(converted.resource))
