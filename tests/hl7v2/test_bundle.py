@@ -128,3 +128,16 @@ def test_the_bundle_names_a_relative_who_answers_for_the_bill_twice_and_not_by_o
     urls = [one["request"]["url"] for one in to_bundle(converted(message, by_table=True))["entry"]]
     found = [url for url in urls if url.startswith("RelatedPerson?")]
     assert len({*found}) == len(found) == 2
+
+
+def test_two_diagnoses_of_one_number_are_two_entries():
+    told = (("I10", "20250110"), ("E11", "20250110"), ("E11", "20250301"), ("E11", "20250301"))
+    rows = [f"DG1|1||{code}^X^I10||{day}|F||||||||||||||N1" for code, day in told]
+    head = "MSH|^~\\&|HIS|LAB1|HUB|QPRHP|20250315101500||ADT^A08^ADT_A01|C1|P|2.5.1"
+    for by_table in (True, False):
+        bundle = to_bundle(converted(lines(head, ORU[1], *rows), by_table=by_table))
+        asked = [one["request"]["url"] for one in entries_of(bundle, "Condition")]
+        key = f"Condition?_tag={BASE}/CodeSystem/part-of-number|{BASE}/sid/LAB1%5C|N1"
+        days = ("I10/2025-01-10", "E11/2025-01-10", "E11/2025-03-01")
+        assert asked == [f"{key}/{day}" for day in days]
+        assert refusals(bundle) == []

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.calls.orders import PART
+from fhir_hub.hl7v2.conversion import facts
 from fhir_hub.hl7v2.making.drafts import Draft, Pairs, Place, keys_of, pairs
 from fhir_hub.hl7v2.maps.programs import Entry
 from fhir_hub.identity import match
@@ -30,6 +31,7 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
     """Say in each draft by what it is found, as its entry of the map has it."""
     owners: Owners = {}
     ordered: Ordered = {}
+    shared: Ordered = {}
     for _, entry, draft in made:
         if entry.adds or not entry.match:
             continue
@@ -55,6 +57,8 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
                 draft.match, draft.earlier = numbers, keys  # AL1 tells of it without the number
             elif keys and numbers:
                 _leave_shared(draft, numbers, owners)
+            for number in numbers if resource["resourceType"] in facts.TYPES else ():
+                shared.setdefault((draft.name, number), []).append(draft)
         else:
             if resource["resourceType"] == "Immunization":
                 held = [one for one in held if one.get("value") != _NOT_ORDERED]
@@ -68,6 +72,7 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
     for (_, number), drafts in ordered.items():
         if len(drafts) > 1:
             _part(number, drafts)
+    facts.part_all(shared)
 
 
 def _leave_shared(draft: Draft, numbers: Pairs, owners: Owners) -> None:

@@ -40,7 +40,8 @@ async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters, tell
         for one in known[visit.address]:
             key = Key("Condition", one["id"])
             is_hers = patients[0].address in patients_of(one)
-            if key not in taken and is_hers and are_alike(one, thing.resource):
+            is_known = key in taken or _is_told_apart(one, thing)
+            if not is_known and is_hers and are_alike(one, thing.resource):
                 taken.add(key)
                 thing.found(one)
                 break
@@ -48,6 +49,12 @@ async def find(unit: Unit, things: Sequence[Thing], parameters: Parameters, tell
 
 def _is_sought(thing: Thing) -> bool:
     return thing.resource_type == "Condition" and not (thing.logical_id or thing.is_anothers)
+
+
+def _is_told_apart(stored: Resource, thing: Thing) -> bool:
+    """Say whether what is stored has the number that a thing shares, by which it is not it."""
+    shared = {value for _, value in thing.converted.earlier}
+    return any(one.get("value") in shared for one in stored.get("identifier", ()))
 
 
 async def _of_visit(

@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import PreconditionFailed
+from fhir_hub.hl7v2.conversion import facts
 from fhir_hub.hl7v2.conversion.matches import code_of
 from fhir_hub.hl7v2.making.drafts import keys_of
 from fhir_hub.hl7v2.making.rules import REQUESTS
 from fhir_hub.hl7v2.meaning import moves, numbers_moved, orders
 from fhir_hub.hl7v2.meaning.telling import Note
 from fhir_hub.hl7v2.meaning.whose import Holders, Whose
-from fhir_hub.hl7v2.storing import numbered_later
+from fhir_hub.hl7v2.storing import numbered_later, shared_facts
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.parted import choose_named, choose_part, names_part
 from fhir_hub.hl7v2.storing.things import Thing, numbers_of
@@ -122,9 +123,12 @@ async def _choose_all(
     told = [thing for thing in of_type if thing not in named] if named else of_type
     for thing in told:
         _choose(thing, theirs(thing), things)
-    for thing in told:
-        if thing.converted.earlier and not thing.logical_id:
-            choose_part(thing, theirs(thing), told, things)
+    if of_type[0].resource_type in facts.TYPES:
+        shared_facts.choose(told, theirs)
+    else:
+        for thing in told:
+            if thing.converted.earlier and not thing.logical_id:
+                choose_part(thing, theirs(thing), told, things)
     for thing in await choose_named(unit, named, theirs) if named else ():
         things.remove(thing)
     whose.note(of_type, holders)
@@ -185,6 +189,11 @@ def _choose(
         return
     for number in thing.numbers:
         found = list(holders.get(number, {}).values())
+        if len(found) > 1 and thing.resource_type in facts.TYPES:
+            if (meant := shared_facts.meant(thing.resource, found)) is not None:
+                thing.found(meant)
+                return
+            continue
         if len(found) > 1:
             if keys_of(thing.resource):
                 continue

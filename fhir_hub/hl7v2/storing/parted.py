@@ -156,8 +156,6 @@ def _goes_on(stored: Resource, thing: Thing, own: set[str]) -> bool:
     A report says the same if all of its results, `own`, are the stored one's.
     """
     resource = thing.resource
-    if thing.resource_type == "AllergyIntolerance":  # what has a number is another one
-        return "identifier" not in stored
     if thing.resource_type not in _OF_RESULTS or _is_part(resource):
         return True
     if resource.get("status") in _CORRECTED or stored.get("status") in _OPEN:

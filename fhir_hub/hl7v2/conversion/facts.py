@@ -1,0 +1,131 @@
+"""Facts of one number: which of a message are one, and which are two that a sender numbers alike.
+
+DG1-20, PR1-19, IAM-7, IN1-36 or SPM-2 is to be one fact's, and some write one number on all that a
+visit has. Two codes under it are two facts, and so are two times of one code: the number stays with
+both, and each is found by a key made of the number, its code and its time.
+
+Spec: HL7v2 chapter 6, DG1-20 and PR1-19; chapter 7, SPM-2
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from fhir_hub.hl7v2.calls.orders import PART
+from fhir_hub.hl7v2.making.drafts import Draft
+
+Json = dict[str, Any]
+Pair = tuple[str, str]
+_OWN = ("FGN", "PGN")  # the types of the two numbers of a specimen (SPM-2)
+# Of each type what names the fact, and when it was: paths, the first that is there counts.
+_TOLD: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "AllergyIntolerance": (("code",), ()),
+        "Condition": (("code",), ("onsetDateTime",)),
+        "Coverage": (("class.value", "type"), ()),
+        "Goal": (("description",), ("startDate",)),
+        "Procedure": (("code",), ("performedDateTime", "performedPeriod.start")),
+        "Specimen": (("type",), ()),  # each panel says when it was taken in its own way
+    }
+)
+TYPES = frozenset(_TOLD)
+
+
+def names_of(fact: Json) -> list[str]:
+    """Return the codes of a fact, or without one its text."""
+    found = _first(fact, _TOLD[fact["resourceType"]][0])
+    if isinstance(found, str):
+        return [found]
+    codes = [one["code"] for one in found.get("coding", ()) if "code" in one] if found else []
+    text = str(found.get("text", "")) if found else ""
+    return codes or ([text] if text else [])
+
+
+def moment_of(fact: Json) -> str:
+    """Return when a fact was, as FHIR writes it, `""` where nobody says."""
+    return str(_first(fact, _TOLD[fact["resourceType"]][1]) or "")
+
+
+def are_named_alike(one: Json, other: Json) -> bool:
+    """Say whether two facts of one type have a code in common, or one of them has none."""
+    mine, theirs = names_of(one), names_of(other)
+    return not (mine and theirs) or not set(mine).isdisjoint(theirs)
+
+
+def were_at_once(one: Json, other: Json) -> bool:
+    """Say whether two facts may be of one time: a day and an hour of it are."""
+    mine, theirs = moment_of(one), moment_of(other)
+    return mine.startswith(theirs) or theirs.startswith(mine)
+
+
+def are_one(one: Json, other: Json) -> bool:
+    """Say whether two facts of a type and number are one: of one code, time and own number."""
+    mine, theirs = numbers_of_types(one), numbers_of_types(other)
+    differ = any(mine[kind].isdisjoint(theirs[kind]) for kind in mine.keys() & theirs.keys())
+    return not differ and are_named_alike(one, other) and were_at_once(one, other)
+
+
+def numbers_of_types(fact: Json) -> dict[str, set[str]]:
+    """Return the numbers of a specimen that the placer and the filler gave it, by type."""
+    found: dict[str, set[str]] = {}
+    for one in fact.get("identifier", ()):
+        for coding in one.get("type", {}).get("coding", ()):
+            if coding.get("code") in _OWN:
+                found.setdefault(coding["code"], set()).add(one.get("value", ""))
+    return found
+
+
+def part_all(shared: Mapping[tuple[str, Pair], Sequence[Draft]]) -> None:
+    """Have facts that share a number found by their own one, or else by a key each.
+
+    `shared` has the drafts of a name and number. What is found so is known by the number from
+    before.
+    """
+    several = {
+        number: groups
+        for (_, number), drafts in shared.items()
+        if len(drafts) > 1 and len(groups := _groups(drafts)) > 1
+    }
+    for number, groups in several.items():
+        for drafts in groups:
+            first = drafts[0]
+            if any(system == PART for system, _ in first.match):
+                continue
+            own = tuple(pair for pair in first.match if pair not in several)
+            match, earlier = own, (*first.match, *first.earlier)
+            if not own:
+                match = (_key(number, first),)
+            for draft in drafts:
+                draft.match, draft.earlier = match, earlier
+                if not own:
+                    meta = draft.resource.get("meta", {})
+                    tags = [*meta.get("tag", ()), {"system": PART, "code": match[0][1]}]
+                    draft.resource["meta"] = {**meta, "tag": tags}
+
+
+def _groups(drafts: Sequence[Draft]) -> list[list[Draft]]:
+    """Return the drafts by the fact that they tell."""
+    groups: list[list[Draft]] = []
+    for draft in drafts:
+        same = (one for one in groups if are_one(one[0].resource, draft.resource))
+        if group := next(same, None):
+            group.append(draft)
+        else:
+            groups.append([draft])
+    return groups
+
+
+def _key(number: Pair, draft: Draft) -> Pair:
+    told = (next(iter(names_of(draft.resource)), ""), moment_of(draft.resource))
+    return PART, "/".join(["|".join(number), *(text for text in told if text)])
+
+
+def _first(fact: Json, paths: Iterable[str]) -> Any:
+    for path in paths:
+        found: Any = fact
+        for name in path.split("."):
+            found = found[0] if isinstance(found, list) else found
+            found = found.get(name) if isinstance(found, dict) else None
+        if found:
+            return found
+    return None
