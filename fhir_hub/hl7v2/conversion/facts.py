@@ -8,6 +8,7 @@ Spec: HL7v2 chapter 6, DG1-20 and PR1-19; chapter 7, SPM-2
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, count
 from types import MappingProxyType
 from typing import Any
 
@@ -16,14 +17,16 @@ from fhir_hub.hl7v2.making.drafts import Draft
 
 Json = dict[str, Any]
 Pair = tuple[str, str]
-_OWN = ("FGN", "PGN")  # the types of the two numbers of a specimen (SPM-2)
+_OWN = ("FGN", "FILL", "PGN", "PLAC")  # the types of a placer's and a filler's numbers
 # Of each type what names the fact, and when it was: paths, the first that is there counts.
 _TOLD: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
     {
         "AllergyIntolerance": (("code",), ()),
+        "ChargeItem": (("code",), ("occurrenceDateTime", "occurrencePeriod.start")),
         "Condition": (("code",), ("onsetDateTime",)),
         "Coverage": (("class.value", "type"), ()),
         "Goal": (("description",), ("startDate",)),
+        "Immunization": (("vaccineCode",), ("occurrenceDateTime",)),
         "Procedure": (("code",), ("performedDateTime", "performedPeriod.start")),
         "Specimen": (("type",), ()),  # each panel says when it was taken in its own way
     }
@@ -60,13 +63,18 @@ def were_at_once(one: Json, other: Json) -> bool:
 
 def are_one(one: Json, other: Json) -> bool:
     """Say whether two facts of a type and number are one: of one code, time and own number."""
+    return may_be_one(one, other) and were_at_once(one, other)
+
+
+def may_be_one(one: Json, other: Json) -> bool:
+    """Say whether two facts of a type and number are one, if not of one time."""
     mine, theirs = numbers_of_types(one), numbers_of_types(other)
     differ = any(mine[kind].isdisjoint(theirs[kind]) for kind in mine.keys() & theirs.keys())
-    return not differ and are_named_alike(one, other) and were_at_once(one, other)
+    return not differ and are_named_alike(one, other)
 
 
 def numbers_of_types(fact: Json) -> dict[str, set[str]]:
-    """Return the numbers of a specimen that the placer and the filler gave it, by type."""
+    """Return the numbers of a fact that the placer and the filler gave it, by type."""
     found: dict[str, set[str]] = {}
     for one in fact.get("identifier", ()):
         for coding in one.get("type", {}).get("coding", ()):
@@ -87,6 +95,7 @@ def part_all(shared: Mapping[tuple[str, Pair], Sequence[Draft]]) -> None:
         if len(drafts) > 1 and len(groups := _groups(drafts)) > 1
     }
     for number, groups in several.items():
+        used: set[Pair] = set()
         for drafts in groups:
             first = drafts[0]
             if any(system == PART for system, _ in first.match):
@@ -94,7 +103,7 @@ def part_all(shared: Mapping[tuple[str, Pair], Sequence[Draft]]) -> None:
             own = tuple(pair for pair in first.match if pair not in several)
             match, earlier = own, (*first.match, *first.earlier)
             if not own:
-                match = (_key(number, first),)
+                match = (_key(number, first, used),)
             for draft in drafts:
                 draft.match, draft.earlier = match, earlier
                 if not own:
@@ -107,7 +116,7 @@ def _groups(drafts: Sequence[Draft]) -> list[list[Draft]]:
     """Return the drafts by the fact that they tell."""
     groups: list[list[Draft]] = []
     for draft in drafts:
-        same = (one for one in groups if are_one(one[0].resource, draft.resource))
+        same = (one for one in groups if _are_one(one[0], draft))
         if group := next(same, None):
             group.append(draft)
         else:
@@ -115,9 +124,23 @@ def _groups(drafts: Sequence[Draft]) -> list[list[Draft]]:
     return groups
 
 
-def _key(number: Pair, draft: Draft) -> Pair:
-    told = (next(iter(names_of(draft.resource)), ""), moment_of(draft.resource))
-    return PART, "/".join(["|".join(number), *(text for text in told if text)])
+def _are_one(one: Draft, other: Draft) -> bool:
+    """Say whether two of a message are one fact; a charge is another where anything differs."""
+    if one.name == "ChargeItem" and one.segment.fields[2:] != other.segment.fields[2:]:
+        return False
+    return are_one(one.resource, other.resource)
+
+
+def _key(number: Pair, draft: Draft, used: set[Pair]) -> Pair:
+    """Return the key of a fact by which none of those that are `used` is found."""
+    fact = draft.resource
+    state = fact["status"] if fact["resourceType"] == "ChargeItem" else ""  # or what takes it back
+    told = (next(iter(names_of(fact)), ""), moment_of(fact), state)
+    text = "/".join(["|".join(number), *(text for text in told if text)])
+    several = (f"{text}#{at}" for at in count(2))
+    key = next((PART, one) for one in chain([text], several) if (PART, one) not in used)
+    used.add(key)
+    return key
 
 
 def _first(fact: Json, paths: Iterable[str]) -> Any:

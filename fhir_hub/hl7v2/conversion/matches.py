@@ -65,8 +65,9 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
             numbers, others = _of_types(held, entry.match)
             draft.match = keys + numbers
             draft.earlier = draft.earlier or others
+            of_type = shared if resource["resourceType"] in facts.TYPES else ordered
             for number in draft.match:
-                ordered.setdefault((draft.name, number), []).append(draft)
+                of_type.setdefault((draft.name, number), []).append(draft)
         if len(keys) > 1 and draft.earlier:
             draft.match = tuple(pair for pair in draft.match if pair not in draft.earlier)
     for (_, number), drafts in ordered.items():

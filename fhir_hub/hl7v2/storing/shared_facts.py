@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fhir_hub.hl7v2.calls.orders import PART
 from fhir_hub.hl7v2.conversion.convert import with_resource
-from fhir_hub.hl7v2.conversion.facts import are_named_alike, are_one, moment_of
+from fhir_hub.hl7v2.conversion.facts import are_one, may_be_one, moment_of
 from fhir_hub.hl7v2.meaning.teller import stamps_of, time_of
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing, numbers_of
@@ -25,7 +25,7 @@ def meant(fact: Resource, held: Iterable[Resource]) -> Resource | None:
 
     That in error is none as long as there is another.
     """
-    alike = [one for one in held if are_named_alike(one, fact)]
+    alike = [one for one in held if may_be_one(one, fact)]
     of_time = [one for one in alike if are_one(one, fact)]
     found = of_time or (alike if len(alike) == 1 else [])
     return max(found, key=lambda one: _rank(one, fact), default=None)
@@ -66,13 +66,14 @@ def _are_rivals(thing: Thing, other: Thing) -> bool:
     if other is thing or other.logical_id:
         return False
     shared = set(thing.converted.earlier) & set(other.converted.earlier)
-    return bool(shared) and are_named_alike(thing.resource, other.resource)
+    return bool(shared) and may_be_one(thing.resource, other.resource)
 
 
-def _rank(stored: Resource, fact: Resource) -> tuple[bool, bool, int]:
+def _rank(stored: Resource, fact: Resource) -> tuple[bool, bool, bool, int]:
+    is_alike = stored.get("status") == fact.get("status")  # a charge, or what takes it back
     in_force = stored.get("status") != "entered-in-error"
     told = max(map(time_of, stamps_of(stored)), default=0)
-    return moment_of(stored) == moment_of(fact), in_force, told
+    return moment_of(stored) == moment_of(fact), is_alike, in_force, told
 
 
 def _keep_key(thing: Thing, stored: Resource) -> None:

@@ -95,6 +95,9 @@ async def test_diagnoses_of_one_number_are_as_many_as_are_told(
 RESULT = ("ORC|RE|P1|F1", "OBR|1|P1|F1|C1^Culture")
 SWAB = segment("SPM", f1="1", f2="S1^T1", f4="SWAB^Swab")
 ISOLATE = segment("SPM", f1="2", f2="S1^T1", f4="ISLT^Isolate")
+DOSE = segment("RXA", f1="0", f2="1", f3=JANUARY, f5="08^HepB^CVX", f6="1")
+SECOND_DOSE = segment("RXA", f1="0", f2="1", f3=MARCH, f5="08^HepB^CVX", f6="1")
+AT_ITS_END = ("id", "meta", "status", "clinicalStatus", "period")  # of what is listed no more
 COVER = {"f1": "1", "f3": "X^Payer", "f36": "P1"}
 
 
@@ -122,6 +125,21 @@ COVER = {"f1": "1", "f3": "X^Payer", "f36": "P1"}
             segment("IN1", **COVER, f2="390^大额补助"),
             id="plans of one card",
         ),
+        pytest.param(
+            "DFT^P03",
+            "ChargeItem",
+            segment("FT1", f1="1", f2="N1", f4=JANUARY, f6="CG", f7="A^床位费"),
+            segment("FT1", f1="2", f2="N1", f4=MARCH, f6="CG", f7="A^床位费"),
+            id="charges of two days",
+        ),
+        pytest.param(
+            "DFT^P03",
+            "ChargeItem",
+            segment("FT1", f1="1", f2="N1", f4=JANUARY, f6="CG", f7="A^床位费"),
+            segment("FT1", f1="2", f2="N1", f4=JANUARY, f6="CD", f7="A^床位费"),
+            id="a charge and what takes it back",
+        ),
+        pytest.param("VXU^V04", "Immunization", DOSE, SECOND_DOSE, id="doses of two days"),
         pytest.param("ORU^R01", "Specimen", SWAB, ISOLATE, id="swab and isolate"),
         pytest.param(
             "ORU^R01",
@@ -133,8 +151,17 @@ COVER = {"f1": "1", "f3": "X^Payer", "f36": "P1"}
     ],
 )
 async def test_what_one_number_has_twice_is_found_again_each(say, every, event, kind, one, other):
-    before = (person(), visit()) if event == "ADT^A08" else (person(), *RESULT)
+    before = {"ADT^A08": [visit()], "ORU^R01": RESULT}.get(event, ())
+    first = []
+    between = ("ORC|RE|P1|F1",) if kind == "Immunization" else ()
     for at, told in (("1000", (one, other)), ("1100", (other, one)), ("1200", (one,))):
-        await say(event, at, *before, *told)
+        told = [line for each in told for line in (*between, each)]
+        await say(event, at, person(), *before, *told)
 
-        assert len(await every(kind)) == 2
+        found = [
+            {name: value for name, value in one.items() if name not in AT_ITS_END}
+            for one in await every(kind)
+        ]
+        first = first or found
+        assert len(found) == 2
+        assert found == first
