@@ -85,6 +85,41 @@ def test_13_the_task(referred):
     assert task["restriction"]["period"]["end"] == "2025-04-09T23:59:59+08:00"
 
 
+BY_HUB = ("|CHIS|ZJJCHC|ZZPT|SHTH01|", "|FHIRHUB|QPRHP|FHIRHUB|QPRHP|")
+ASKED = "NFM^^^SHTH01^^^^^市级医院（示例）内分泌科"
+
+
+@pytest.mark.parametrize(
+    ("changes", "asking", "asked"),
+    [
+        pytest.param([], "ZJJCHC", "SHTH01", id="as PRD says, not MSH"),
+        pytest.param([(ASKED, "NFM^^^市级医院")], "ZJJCHC", "QPRHP", id="a name is no code"),
+        pytest.param([("PRD|RT^", "PRD|RP^")], "ZJJCHC", "QPRHP", id="nobody is asked by PRD"),
+        pytest.param(
+            [(f"{ASKED}|||03.04^SHTH01^L", f"{ASKED}|||03.04^SHTH01^L|||市院^L^SHTH02")],
+            "ZJJCHC",
+            "SHTH02",
+            id="of the institution (XON) before of the place",
+        ),
+        pytest.param([("PRD|RP^", "PRD|PP^")], "QPRHP", "SHTH01", id="nobody asks by PRD"),
+        pytest.param(
+            [("PID|1|", "PRD|RT|眼科||YK^^^QPDCH\rPID|1|")], "ZJJCHC", "SHTH01", id="the first asked"
+        ),
+    ],
+)
+def test_13_who_asks_whom_stands_in_prd_though_a_hub_is_between(changes, asking, asked):
+    text = text_of("13")
+    for old, new in (BY_HUB, *changes):
+        assert old in text
+        text = text.replace(old, new)
+    conversion = converted(text)
+    task = only(conversion, "Task")
+
+    assert asking in identifiers(target(conversion, task["requester"]))
+    assert asked in identifiers(target(conversion, task["owner"]))
+    assert errors(conversion) == []
+
+
 def test_13_copies_of_results_and_visits_change_nothing_that_is_known(referred):
     for resource_type in ("Observation", "Coverage", "Encounter"):
         assert [one.mode for one in every(referred, resource_type)] == ["create"]

@@ -8,7 +8,7 @@ Spec: HL7v2 chapter 11, PRD; https://build.fhir.org/ig/HL7/v2-to-fhir (PLN)
 from typing import Any
 
 from fhir_hub.hl7v2.calls.roles import reached
-from fhir_hub.hl7v2.datatypes import by_table, codes, people, times
+from fhir_hub.hl7v2.datatypes import by_table, codes, organisations, people, times
 from fhir_hub.hl7v2.datatypes.coding_systems import v2_table
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
@@ -26,6 +26,17 @@ _KINDS = "PractitionerIDNumberType"
 def provider(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the Practitioner of PRD: name of PRD-2, number of PRD-7, of the place of PRD-4."""
     return None if place.run.by_table else _person(place, *paths)
+
+
+def institution(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Organization that a field (XON), else another (HD), names by a code."""
+    context = place.run.context
+    for path, read in zip(paths, (organisations.organization, organisations.facility), strict=True):
+        value = place.value(path)
+        found = read(value, context) if value else None
+        if found and "identifier" in found:  # a name alone is nobody's who could answer
+            return found
+    return None
 
 
 def provider_role(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -55,6 +55,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `kept` | any fields | nothing: they are kept word for word, whatever is made of their parts |
 | `joined_texts` | NTE-3 | string: the texts of all such segments nearby, a line each |
 | `provider` | PRD-2, PRD-7, PRD-4 | Practitioner; by the tables none |
+| `institution` | XON, HD | Organization of the first that has a code |
 | `provider_role` | PRD-2, PRD-7, PRD-4, PRD-1 … | PractitionerRole, by the tables |
 | `annotation` | any CWE | Annotation of each text |
 | `specimen_method` | OBR-15.3 | string of SPS.3 |
@@ -294,6 +295,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "replaced_status": replacements.replaced_status,
         "provider": providers.provider,
         "provider_role": providers.provider_role,
+        "institution": providers.institution,
         "quantity": orders.quantity,
         "recorded": source.recorded,
         "related_order": related.related_order,

@@ -7,7 +7,7 @@ left out.
 Spec: HL7v2 chapters 3 (ADT), 10 (SIU) and 11 (REF, RRI); ORU is in findings.py
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_hub.hl7v2.emit.findings import heading, result
@@ -16,6 +16,7 @@ from fhir_hub.hl7v2.emit.observations import with_members
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.persons import NO_NAME, others, own_number, person, subject, visit, who
 from fhir_hub.hl7v2.emit.resources import Resources
+from fhir_hub.hl7v2.emit.senders import institution
 from fhir_hub.hl7v2.emit.spots import Spot
 from fhir_hub.hl7v2.emit.write_identifiers import numbered
 from fhir_hub.hl7v2.emit.write_places import organization_code
@@ -26,7 +27,8 @@ from fhir_hub.referral.contracts import is_contract
 Json = dict[str, Any]
 # RF1-1 (table 0283) of a referral's Task; whatever else it is, it was accepted
 _ANSWERS = {"requested": "P", "received": "P", "rejected": "R", "cancelled": "R"}
-
+# What of a Task a PRD of a role says, or MSH-4.
+_SAID_BY = {"RP": ("Task.requester",), "RT": ("Task.owner", "Task.restriction.recipient")}
 
 # What a report says beside its results.
 _SAID_BEYOND = frozenset({"conclusion", "conclusionCode", "presentedForm"})
@@ -164,8 +166,14 @@ def referral(
     patient = subject(request.get("subject"), out, is_demanded=True)
     if "performer" not in request and task and "owner" in task:
         request = request | {"performer": [task["owner"]]}
+    parties = _parties(resources, task or {})
+    request, alone = _with_parties(resources, request, parties)
     told = {"ServiceRequest": request} | ({"Task": task} if task else {})
-    yield Spot("RF1", "", told, {"RF1-1": ["P"]})
+    said = [path for role, paths in _SAID_BY.items() if role in parties for path in paths]
+    yield Spot("RF1", "", told, {"RF1-1": ["P"]}, tells=tuple(said))
+    for role in alone:
+        place: Written = ["", "", "", parties[role]]
+        yield Spot("PRD", "PROVIDER_CONTACT", {}, {"PRD-1": [role], "PRD-4": place})
     yield Spot("PRD", "PROVIDER_CONTACT", {"ServiceRequest": request})
     yield from person(patient, "", resources, out)
     for one in resources.resolved(request.get("insurance")):
@@ -196,6 +204,34 @@ def referral(
     yield from visit(encounter, "PATIENT_VISIT", out, is_demanded=is_between)
     yield Spot("NTE", "", {"ServiceRequest": request})
     yield Spot("ZZR", "", {"ServiceRequest": request})
+
+
+def _parties(resources: Resources, task: Json) -> dict[str, str]:
+    """Return the codes of the institutions that ask and are asked, by the role in PRD-1."""
+    asked = next(iter(task.get("restriction", {}).get("recipient", ())), task.get("owner"))
+    codes = {
+        "RP": institution(task.get("requester"), resources),
+        "RT": institution(asked, resources),
+    }
+    return {role: code for role, code in codes.items() if code}
+
+
+def _with_parties(
+    resources: Resources, request: Json, parties: Mapping[str, str]
+) -> tuple[Json, list[str]]:
+    """Return the order with who is asked first, and the roles of which a PRD says the place alone.
+
+    A reader takes the institution of the first PRD of a role. Where that is not whose the referral
+    is (a doctor's number is another's), one goes before it; of who asks MSH-4 says it otherwise.
+    """
+    performers = request.get("performer", ())
+    codes = [institution(one, resources) for one in performers]
+    order = sorted(range(len(codes)), key=lambda at: codes[at] != parties.get("RT"))
+    if order:
+        request = request | {"performer": [performers[at] for at in order]}
+    asking = institution(request.get("requester"), resources)
+    alone = ["RP"] if asking and parties.get("RP", asking) != asking else []
+    return request, alone + (["RT"] if "RT" in parties and parties["RT"] not in codes else [])
 
 
 def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:

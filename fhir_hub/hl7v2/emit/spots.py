@@ -18,8 +18,8 @@ class Spot:
 
     `fixed` are fields that no row writes, `begun` those that none may; `before` and `after` the
     segments beside it that its rows also write to. Without a resource it is written for its fixed
-    fields alone. `tells` are elements that fixed fields of the message say. Of an extract nobody
-    asks what was left out.
+    fields alone. `tells` are elements (`value`, `Task.owner`) that other fields of the message
+    say. Of an extract nobody asks what was left out.
     """
 
     segment: str

@@ -70,14 +70,16 @@ class Told:
                 for element, value in resource.items():
                     is_service = element in _SERVICE or element.startswith("_")
                     # an OBX of its own, without a row
-                    if is_service or element in ELEMENTS or element in spot.tells:
-                        continue
                     path = f"{resource['resourceType']}.{element}"
+                    is_told = element in spot.tells or path in spot.tells
+                    if is_service or element in ELEMENTS or is_told:
+                        continue
                     if element == "contact" and names_kin:  # a relative of that name is told
                         rest, _ = self._rest(path, resource, element, value)
                         yield from (one for one in rest if "." in one[len(path) :])
                     elif (id(resource), element) in self._elements:
-                        yield from self._rest(path, resource, element, value)[0]
+                        rest, _ = self._rest(path, resource, element, value)
+                        yield from (one for one in rest if one not in spot.tells)
                     else:
                         yield path
 
