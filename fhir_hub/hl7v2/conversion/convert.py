@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.conversion.dropped import Late, drop_incomplete, drop_witnesses
+from fhir_hub.hl7v2.conversion.fragments import require_whole
 from fhir_hub.hl7v2.conversion.matches import leave_moved, set_matches
 from fhir_hub.hl7v2.conversion.small_names import is_small
 from fhir_hub.hl7v2.datatypes import times
@@ -114,8 +115,9 @@ def convert(
     came. With `by_table` it gives what the standard's tables do, a resource for every mention of a
     person, institution or place; without, each of them once, and those without a number as a
     display. Raises `InvalidMessage` for a message that no map can make anything of, that lacks its
-    patient, or that a strict sender may not send.
+    patient, is a part of one, or that a strict sender may not send.
     """
+    require_whole(message)
     program = mappings.program(message, sender)
     return _convert(program, message, mappings, zone, received, by_table, trusted)
 
