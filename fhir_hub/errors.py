@@ -244,6 +244,10 @@ class Closing(Unavailable):
     """The store is closed: trying again will not help."""
 
 
+class Fault(Exception):
+    """Another process of the hub failed; the text is what its error was, and where."""
+
+
 def outcome(error: Exception) -> tuple[int, dict[str, Any]]:
     """Return the HTTP status and the OperationOutcome that show `error`.
 

@@ -34,7 +34,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import Processor
 
-from fhir_hub.errors import Unavailable
+from fhir_hub.errors import Fault, Unavailable
 from fhir_hub.metric_sources import ANSWER_SECONDS, ChannelMetrics, Gauges, Processes
 
 Log = Callable[..., None]
@@ -155,13 +155,20 @@ def closed_vocabulary(_logger: object, _method: str, line: Fields) -> Fields:
         elif isinstance(value, BaseException):
             kept[name] = type(value).__name__
             kept["place"] = place(value)
-            if isinstance(value, Unavailable):  # its text is ours, and says what is full or gone
+            if isinstance(value, Unavailable | Fault):  # its text is ours: what is full, or gone
                 kept["reason"] = str(value)[:_LONGEST]
         else:
             kept[name] = value
     if dropped:
         kept["dropped"] = " ".join(sorted(dropped))
     return kept
+
+
+def described(error: BaseException) -> str:
+    """Return of what type an error is and where it was raised, in whatever process; no text."""
+    if isinstance(error, Fault):
+        return str(error)
+    return f"{type(error).__name__} at {place(error)}"
 
 
 def place(error: BaseException) -> str:

@@ -125,7 +125,7 @@ def _tell(error: Exception) -> None:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return
-    from fhir_hub.telemetry import place
+    from fhir_hub.store.open import explained
 
     # a fault of ours; its text may hold patient data
-    say(f"internal error: {type(error).__name__} at {place(error)} / 内部错误")
+    say(f"internal error: {explained(error)} / 内部错误")

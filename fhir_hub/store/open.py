@@ -17,6 +17,7 @@ from fhir_hub.store.journal import Journal
 from fhir_hub.store.news import News, NoNews
 from fhir_hub.store.packing import Packing, Unpacked
 from fhir_hub.store.terminology.codes_seen import Codes
+from fhir_hub.telemetry import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,16 @@ def open_backend(url: str, mapped_mb: int = 0) -> Backend:
             f"unknown store {scheme[:20]!r}: write one of {known} / 未知的存储地址,可用:{known}"
         )
     return opener(rest, mapped_mb)
+
+
+def explained(error: Exception) -> str:
+    """Return of what type an error is and where it was; of a file's, why in words of people."""
+    reason = ""
+    if type(error).__module__ == "apsw":
+        from fhir_hub.store.sqlite.connection import reason_of
+
+        reason = reason_of(error)
+    return f"{described(error)}: {reason}" if reason else described(error)
 
 
 def claimed(url: str) -> AbstractAsyncContextManager[None]:

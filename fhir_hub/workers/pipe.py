@@ -18,12 +18,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from fhir_hub.errors import FhirError, Unavailable
+from fhir_hub.errors import Fault, FhirError, Unavailable
 from fhir_hub.hl7v2.maps.map_files import InvalidMapping
 from fhir_hub.r4.package_files import InvalidPackage
 from fhir_hub.settings import InvalidSettings
 from fhir_hub.store.base import Broken, CannotOpen, Conflict
-from fhir_hub.telemetry import place
+from fhir_hub.store.open import explained
 
 Handle = Callable[[str, Any], Awaitable[Any]]
 _TOLD = (Broken, Conflict, FhirError, CannotOpen, InvalidMapping, InvalidPackage, InvalidSettings)
@@ -32,10 +32,6 @@ _BUFFER_BYTES = 1 << 20
 _LARGE_BYTES = 1 << 14  # a frame above this does not wait for the end of the step
 _ROOM_BYTES = 1 << 18  # of what is read into, unless a frame is longer
 _READ_BYTES = 1 << 16  # that is free, at least, when something is read
-
-
-class Fault(Exception):
-    """The other process failed; the text is the type and place of its error."""
 
 
 class Pipe(asyncio.BufferedProtocol):
@@ -140,7 +136,7 @@ class Pipe(asyncio.BufferedProtocol):
         try:
             answer = await self._handle(kind, value)
         except Exception as error:
-            told = error if isinstance(error, _TOLD) else Fault(_described(error))
+            told = error if isinstance(error, _TOLD) else Fault(explained(error))
             self._send(-number, "error", pickle.dumps(told))
         else:
             self._send(-number, "", answer)
@@ -168,7 +164,3 @@ async def open_pipe(own: socket.socket, handle: Handle, on_lost: Callable[[], No
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_unix_connection(lambda: Pipe(handle, on_lost), sock=own)
     return pipe
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__} at {place(error)}"

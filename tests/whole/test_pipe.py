@@ -6,9 +6,9 @@ import socket
 import pytest
 import uvloop
 
-from fhir_hub.errors import Unavailable
+from fhir_hub.errors import Fault, Unavailable
 from fhir_hub.store.base import Conflict
-from fhir_hub.workers.pipe import Fault, open_pipe
+from fhir_hub.workers.pipe import open_pipe
 
 SIZES = (0, 1, 250_000, 30, 65_536, 3_000_000, 65_530, 40_000)
 

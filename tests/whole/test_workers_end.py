@@ -70,6 +70,27 @@ def test_another_hub_on_the_same_file_is_refused_in_both_languages(hub, path):
         assert client.post("Basic", json=BASIC).status_code == 201
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_start_on_a_damaged_file_says_so_whichever_process_finds_it(tmp_path, workers):
+    path = tmp_path / "hub.sqlite"
+    asyncio.run(open_backend(f"sqlite:{path}").close())
+    reading = apsw.Connection(str(path))
+    pages = "SELECT rootpage FROM sqlite_schema WHERE name = 'note'"
+    ((page,),) = reading.execute(pages).fetchall()
+    reading.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+    with pytest.raises(AssertionError) as ended:  # it is not ready
+        RunningHub(f"sqlite:{path}", "--workers", workers)
+
+    told = str(ended.value)
+    assert "internal error: CorruptError at " in told
+    assert "the file is damaged; fhir-hub check says where" in told
+    assert "Traceback" not in told
+
+
 class Sender(threading.Thread, ABC):
     """Writes until its connection breaks or it is told to stop; remembers what was answered."""
 
