@@ -123,8 +123,8 @@ class Worker:
         self._serving.add_done_callback(lambda _: ready.set())
         await ready.wait()
         if self._serving.done():  # it could not begin
-            serving, self._serving = self._serving, None
-            await serving
+            failed, self._serving = self._serving, None
+            await failed
 
     def _take(self, hub: Hub, server: Any) -> Doorway:
         self._adopt_http = server.adopt

@@ -346,5 +346,5 @@ async def test_a_listener_may_be_closed_before_it_starts():
 
 async def test_a_taken_port_is_an_error(start):
     listener = await start()
-    with pytest.raises(OSError, match="address already in use"):
+    with pytest.raises(OSError, match="Address already in use"):
         await Listener(everyone(echo)).start(port=listener.port)

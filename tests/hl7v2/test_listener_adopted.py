@@ -54,6 +54,16 @@ async def test_why_a_client_that_never_speaks_tls_is_let_go_is_told(said):
     given = {"reason": "no end in 0.1 s", "client_ip": "127.0.0.1"}
     assert told == [("mllp_tls_refused", given)]
 
+    told.clear()
+    async with Listener(everyone(None), Limits(handshake_s=0.1), log, tls) as listener:
+        await listener.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(said)
+        with suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), parts.PATIENCE_S) == b""
+        writer.close()
+    assert told == [("mllp_tls_refused", given)]
+
 
 @pytest.mark.parametrize("steps", range(6))
 async def test_what_comes_while_it_closes_is_answered_or_not_begun(steps):

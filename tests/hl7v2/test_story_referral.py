@@ -103,7 +103,10 @@ ASKED = "NFM^^^SHTH01^^^^^市级医院（示例）内分泌科"
         ),
         pytest.param([("PRD|RP^", "PRD|PP^")], "QPRHP", "SHTH01", id="nobody asks by PRD"),
         pytest.param(
-            [("PID|1|", "PRD|RT|眼科||YK^^^QPDCH\rPID|1|")], "ZJJCHC", "SHTH01", id="the first asked"
+            [("PID|1|", "PRD|RT|眼科||YK^^^QPDCH\rPID|1|")],
+            "ZJJCHC",
+            "SHTH01",
+            id="the first asked",
         ),
     ],
 )

@@ -138,7 +138,7 @@ class Intake:
                 port.listener.become(port.plan.limits(self._drain_s))
         for place, tls in renewed.items():
             before[place].files = files_of(plans[place])
-            await before[place].listener.secure(tls)
+            before[place].listener.secure(tls)
         self._ports = [before.get(place) or new[place] for place in plans]
         self._have(channels)
         for place in before.keys() - plans.keys():

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -29,6 +29,7 @@ Meet = Callable[["Caller"], Handle | None]
 Log = Callable[..., None]
 _READ_BYTES = 1 << 16
 _BACKLOG = 1024
+_AGAIN_S = 0.1  # before connections are accepted again where that could not be
 _FAREWELL_S = 1.0  # how long TLS waits for a client to say that it has heard the end
 _UNFINISHED_BYTES = 1 << 28
 
@@ -109,40 +110,52 @@ class Listener:
         self._log = log
         self._tls, self._on_change = _logged(tls, log), on_change
         self._unfinished = unfinished or Unfinished(_UNFINISHED_BYTES)
-        self._servers: list[asyncio.Server] = []
+        self._listening: socket.socket | None = None
+        self._accepting: set[asyncio.Task[None]] = set()
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._is_closing = False
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen on `port`, or on a free one if it is 0; raises `OSError` if that cannot be."""
-        self._servers = [await self._listening(host=host, port=port)]
+        loop = asyncio.get_running_loop()
+        family, *_ = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+        self._listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self._listening.setblocking(False)
+        self._run(self._accept(self._listening))
 
-    async def _listening(self, **where: Any) -> asyncio.Server:
-        return await asyncio.start_server(
-            self._serve,
-            **where,
-            ssl=self._tls,
-            backlog=_BACKLOG,
-            ssl_handshake_timeout=self._limits.handshake_s if self._tls else None,
-            ssl_shutdown_timeout=_FAREWELL_S if self._tls else None,
-        )
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        """Serve every connection that comes, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listening)
+            except OSError:  # who came is gone, or there are as many files open as may be
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._run(self._take(connection))
+
+    async def _take(self, connection: socket.socket) -> None:
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self.adopt(connection, lambda: None)
+        except OSError:  # it is gone, or not one of TLS
+            connection.close()
 
     def become(self, limits: Limits) -> None:
         """Take other limits for the connections that begin from now on."""
         self._limits = limits
 
-    async def secure(self, tls: ssl.SSLContext | None) -> None:
+    def secure(self, tls: ssl.SSLContext | None) -> None:
         """Speak TLS so (None: not) on the connections that begin from now on; none is refused."""
         self._tls = _logged(tls, self._log)
-        before, self._servers = self._servers, []
-        for server in before:
-            for one in server.sockets:
-                same = socket.fromfd(one.fileno(), one.family, one.type)
-                self._servers.append(await self._listening(sock=same))
-            server.close()
 
     async def adopt(self, connection: socket.socket, on_end: Callable[[], None]) -> None:
-        """Serve a connection that was accepted elsewhere; `on_end` is called when it ends.
+        """Serve a connection that was accepted; `on_end` is called when it ends.
 
         Raises `OSError` for one that is gone, or whose client does not come to speak TLS.
         """
@@ -171,7 +184,8 @@ class Listener:
     @property
     def port(self) -> int:
         """Return the port that is listened on."""
-        return int(self._servers[0].sockets[0].getsockname()[1])
+        assert self._listening is not None
+        return int(self._listening.getsockname()[1])
 
     @property
     def connections(self) -> int:
@@ -181,8 +195,11 @@ class Listener:
     async def close(self) -> None:
         """Take no more; let the messages under way finish and be answered; then close."""
         self._is_closing = True
-        for server in self._servers:
-            server.close()
+        for accepting in self._accepting:  # so who has not begun to speak TLS holds up nobody
+            accepting.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        if self._listening is not None:
+            self._listening.close()
         for connection in self._connections.values():
             if connection.caller.later:
                 connection.reader.feed_eof()  # nothing more is read; what is due is still told
@@ -311,7 +328,7 @@ def _logged(tls: ssl.SSLContext | None, log: Log) -> ssl.SSLContext | None:
 
 
 class _Adopted(asyncio.StreamReaderProtocol):
-    """A connection that was accepted elsewhere."""
+    """A connection that was accepted."""
 
     on_end: Callable[[], None]
 
