@@ -163,6 +163,72 @@ def test_an_answer_of_another_institution_is_refused(hub):
     assert state(hub) == ("requested", "2.0")
 
 
+def test_who_was_asked_is_named_to_another_who_answers(hub):
+    answer = hub.send(told("14", b"", (b"ZZPT|SHTH01|", b"ZZPT|QPDCH|"))).decode()
+
+    assert "only the institution that was asked answers a referral: SHTH01 / " in answer
+    assert "仅转入机构可答复转诊：SHTH01" in answer
+
+
+TO_A_HUB = (b"|CHIS|ZJJCHC|", b"|FHIRHUB|QPRHP|")
+BY_A_HUB = (b"|ZZPT|SHTH01|", b"|FHIRHUB|QPRHP|")
+
+
+@pytest.mark.parametrize("code", [b"A", b"R"])
+def test_what_a_trusted_platform_passes_on_is_the_answer_of_who_was_asked(code):
+    answered = (("A^已接收".encode(), code), ("顾^文清".encode(), "内分泌科".encode()))
+    with scenario_hub(trusted_facilities=["QPRHP"]) as hub:
+        hub.tell("01", told("13", b"", (b"|ZZPT|SHTH01|", b"|FHIRHUB|QPRHP|")))
+        before = hub.one(f"Task?identifier={NUMBER.decode()}")
+        hub.tell(told("14", b"", BY_A_HUB, TO_A_HUB, *answered))
+
+        task = hub.one(f"Task?identifier={NUMBER.decode()}")
+        assert task["status"] == {b"A": "accepted", b"R": "rejected"}[code]
+        parties = ("owner", "requester", "restriction")
+        assert [task[one] for one in parties] == [before[one] for one in parties]
+
+
+IN_FULL = NUMBER + b"^ZJJCHC"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param([(IN_FULL, NUMBER)], id="without whose number it is"),
+        pytest.param([(IN_FULL, b"")], id="by MSA-2"),
+        pytest.param([(IN_FULL, b""), (b"TZZ20250310-0456^SHTH01", b"")], id="with no number"),
+        pytest.param([(IN_FULL, b"R-7")], id="with a number of its own"),
+        pytest.param([TO_A_HUB], id="to a hub"),
+    ],
+)
+def test_an_answer_finds_its_referral_whose_requester_stays(hub, changes):
+    hub.tell(told("14", b"", *changes))
+
+    (task,) = hub.found("Task?code=fulfill")
+    assert task["status"] == "accepted"
+    assert [one["value"] for one in task["identifier"]][:1] == [NUMBER.decode()]
+    asking = hub.get(task["requester"]["reference"])
+    assert "ZJJCHC" in [one["value"] for one in asking["identifier"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param((b"MSA|AA|ZJJ-ZZ-20250310-0001", b"MSA|AA|Q1"), id="another message"),
+        pytest.param((b"MSA|AA|ZJJ-ZZ-20250310-0001", b"MSA|AA"), id="no message"),
+        pytest.param((b"310229195304129989", b"310229195203129984"), id="another patient"),
+    ],
+)
+def test_an_answer_without_a_number_to_nothing_known_is_refused(hub, change):
+    strange = [(b"T0088123", b"T0099999"), ("沈^桂芳".encode(), "李^伟".encode())]
+    changes = [(IN_FULL, b""), change, *(strange if change[0].isdigit() else ())]
+    answer = hub.send(told("14", b"", *changes))
+
+    assert b"\rMSA|AE|" in answer
+    assert b"RF1^1^6^204" in answer
+    assert [one["status"] for one in hub.found("Task?code=fulfill")] == ["requested"]
+
+
 @pytest.mark.parametrize("policy", ["take", "refuse"])
 def test_an_answer_to_a_referral_that_is_not_known_is_taken_or_told_so(policy):
     with scenario_hub(referral={"unknown_answer": policy}) as hub:

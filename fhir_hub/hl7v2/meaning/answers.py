@@ -1,8 +1,8 @@
 """Who may say what of a referral by a message: by its number (RF1-6), and as who was asked.
 
-An answer (RRI) of another facility than the one that was asked is refused, and so is a new referral
-(REF^I12) under the number of another. A referral is of its patient: a message of another patient
-under its number is refused.
+An answer (RRI) of another facility than the one that was asked is refused, unless that is trusted
+(a platform that passes answers on), and so is a new referral (REF^I12) under the number of another.
+A referral is of its patient: a message of another patient under its number is refused.
 
 Spec: DOMAIN 2.5b; HL7v2 chapter 11
 """
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import Duplicate, InvalidMessage
+from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning.teller import Teller
+from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.identity.systems import BASE
 from fhir_hub.repository.unit import Resource, Unit
@@ -20,29 +22,45 @@ from fhir_hub.store.base import Key
 _ORGANIZATIONS = f"{BASE}/sid/organization"
 
 
-async def require(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
+async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None:
     """Raise `InvalidMessage` if a referral's number is another patient's, or who answers it wrong.
 
-    An RRI comes from the institution that was asked.
+    An RRI comes from the institution that was asked. Who asks stays as the referral says it.
     """
+    teller = telling.teller
     if teller.message_type in ("REF", "RRI") and any(map(_is_anothers_referral, things)):
         raise InvalidMessage(
             "the referral of this number is another patient's / 该转诊单号属于其他患者",
             error_code="205",
             location="PID-3",
         )
-    if teller.message_type != "RRI" or not teller.facility:
-        return
-    for thing in things:
+    for thing in things if teller.message_type == "RRI" else ():
         if thing.resource["resourceType"] != "Task" or thing.stored is None:
             continue
-        codes = await _codes(unit, thing.stored)
-        if codes and teller.facility not in codes:
+        asked = await _codes(unit, thing.stored)
+        is_passed_on = bool(asked and teller.facility) and teller.facility not in asked
+        if is_passed_on and not telling.trust(teller.system):
+            named = ", ".join(sorted(asked))
             raise InvalidMessage(
-                "only the institution that was asked answers a referral / 仅转入机构可答复转诊",
+                f"only the institution that was asked answers a referral: {named}"
+                f" / 仅转入机构可答复转诊：{named}",
                 error_code="207",
                 location="MSH-4",
             )
+        _leave_parties(thing, is_passed_on=is_passed_on)
+
+
+def _leave_parties(thing: Thing, *, is_passed_on: bool) -> None:
+    """Leave who asks and who is asked as the referral has them: MSH may name a hub between."""
+    said, stored = dict(thing.resource), thing.stored or {}
+    if "requester" in stored:
+        said.pop("requester", None)
+    restriction = dict(said.get("restriction", {}))
+    if is_passed_on and said.get("owner") in restriction.get("recipient", ()):
+        del said["owner"]  # as MSH-4 has it
+    if "recipient" in stored.get("restriction", {}) and restriction.pop("recipient", None):
+        said["restriction"] = {**stored["restriction"], **restriction}
+    thing.converted = with_resource(thing.converted, said)
 
 
 def _is_anothers_referral(thing: Thing) -> bool:

@@ -36,7 +36,8 @@ class Teller(NamedTuple):
     """Who sent a message, what it tells of, and when.
 
     `time` is in microseconds since 1970, UTC; 0: nobody knows, then nothing is stamped. `event`
-    is the trigger event (`A08`), `message_type` what it belongs to (`ADT`).
+    is the trigger event (`A08`), `message_type` what it belongs to (`ADT`). `answers` is the
+    control id of the message that an answer to a referral (RRI) is to, as MSA-2 has it.
     """
 
     application: str = ""
@@ -44,6 +45,7 @@ class Teller(NamedTuple):
     time: int = 0
     event: str = ""
     message_type: str = ""
+    answers: str = ""
 
     @property
     def name(self) -> str:
@@ -115,12 +117,14 @@ def teller_of(message: Message, context: Context, received: str) -> Teller:
     else:
         time = _time_of_event(written, context, latest)
     trigger = header.value(9, 2) or (event.value(1) if event is not None else "")
+    answered = message.first("MSA") if header.value(9) == "RRI" else None
     return Teller(
         header.value(3),
         header.value(4),
         (min(time, latest) if latest else time) // 1000 * 1000,
         trigger,
         header.value(9),
+        answered.value(2) if answered is not None else "",
     )
 
 
@@ -213,7 +217,7 @@ def stamped(resource: Json, teller: Teller) -> Json:
     if not teller.time:
         return resource
     meta = resource.get("meta", {})
-    application, facility, _, event, message_type = teller
+    application, facility, _, event, message_type, _ = teller
     is_short = len(application) + len(facility) + len(event) + len(message_type) < _SHORT
     source, stamp = (_told_by if is_short else _told_by.__wrapped__)(teller)
     if "extension" not in meta:

@@ -16,6 +16,7 @@ from fhir_hub.clock import IdMaker
 from fhir_hub.errors import VersionConflict
 from fhir_hub.hl7v2.conversion.convert import Conversion, Converted
 from fhir_hub.hl7v2.meaning import (
+    answered,
     answers,
     bookings,
     clients,
@@ -112,7 +113,8 @@ async def apply(
 async def _require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None:
     """Raise where nobody knows what is answered, or the teller may not take a number (A43)."""
     entitled.require_move(things, telling)
-    await answers.require(unit, things, telling.teller)
+    await answered.find(unit, things, telling.teller)
+    await answers.require(unit, things, telling)
 
 
 async def _find_priors(
