@@ -18,7 +18,7 @@ def calls(text):
 
     def counted(frame, event, argument):
         nonlocal count
-        count += event == "call"
+        count += event in ("call", "c_call")
 
     sys.setprofile(counted)
     try:
@@ -43,11 +43,18 @@ def test_twice_as_many_orders_take_twice_as_many_steps():
     assert calls(orders(120)) < 2.1 * calls(orders(60))
 
 
-def message_of(kind, *segments):
+def message_of(kind, *segments, behind=()):
     """Return what writes a message with so many times such segments, each with its number."""
     return lambda count: lines(
-        MSH.format(kind), PID, *(one.format(n) for n in range(count) for one in segments)
+        MSH.format(kind),
+        PID,
+        *behind,
+        *(one.format(n) for n in range(count) for one in segments),
     )
+
+
+ORDER = "OBR|1|P1|F1|X^Y|||20250314||||||||||||||||||F"
+PROBLEM = "PRB|AD|20250101|P^x|PI"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,14 @@ def message_of(kind, *segments):
         pytest.param(message_of("OMP^O09^OMP_O09", "ORC|RP|P{}", "RXO|X^Y"), id="orders that go"),
         pytest.param(message_of("MDM^T02^MDM_T02", "TXA|{}|HP", "OBX|1|TX|A^B||line"), id="lines"),
         pytest.param(message_of("SIU^S12^SIU_S12", "SCH|P{}", "RGS|1", "AIS|1"), id="bookings"),
+        pytest.param(message_of("ORU^R01^ORU_R01", "OBX", behind=[ORDER]), id="of nothing"),
+        pytest.param(
+            message_of("ORU^R01^ORU_R01", "PV1|1|I" + "|" * 17 + "V{}", ORDER, "OBX|1|NM|A^B||1"),
+            id="visits",
+        ),
+        pytest.param(
+            message_of("PPR^PC1^PPR_PC1", "ROL|R{}|AD|AT|D^Li", behind=[PROBLEM]), id="carers"
+        ),
     ],
 )
 def test_twice_as_many_segments_take_twice_as_many_steps(made):

@@ -45,8 +45,11 @@ def other_route(place: Place, draft: Draft, paths: Paths) -> Json | None:
         return None
     told = {_PARTS[path.field][0]: _part(place, segment, path.field) for path in paths}
     parts = [{"url": url, "valueCodeableConcept": made} for url, made in told.items() if made]
-    made = {"url": ALTERNATIVE, "extension": parts}
-    return made if parts and made not in draft.resource.get("extension", ()) else None
+    known, key = draft.items.setdefault("routes", set()), repr(parts)
+    if not parts or key in known:
+        return None
+    known.add(key)
+    return {"url": ALTERNATIVE, "extension": parts}
 
 
 def given_together(place: Place, draft: Draft, paths: Paths) -> None:

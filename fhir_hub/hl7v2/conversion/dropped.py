@@ -30,8 +30,10 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
     holders: dict[str, list[Draft]] = {}
     again = _told_again(drafts)
     while waiting:
-        touched: dict[int, None] = {}
+        touched: dict[int, tuple[Draft, set[str]]] = {}
         for draft in waiting:
+            if id(draft) in touched:
+                _without(*touched[id(draft)])
             is_none = draft.name != "Patient" and names_nothing(draft.segment)
             lacking = "content" if is_none else completeness.missing(draft.resource, leave_out)
             if leave_out:
@@ -50,8 +52,9 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
                 holders = holders or _holders(run.drafts)
                 for holder in holders.get(draft.full_url, ()):
                     if id(holder) not in gone:
-                        _without(holder.resource, {"reference": draft.full_url})
-                        touched[id(holder)] = None
+                        touched.setdefault(id(holder), (holder, set()))[1].add(draft.full_url)
+        for holder, urls in touched.values():  # all at once, as very many may be dropped
+            _without(holder, urls)
         waiting = [one for one in drafts if id(one) in touched and id(one) not in gone]
     if gone:
         run.drafts[:] = [one for one in run.drafts if id(one) not in gone]
@@ -124,19 +127,30 @@ def _forget(gone: Sequence[Draft], late: Late) -> None:
             node = node.parent
 
 
-def _without(node: Any, reference: Json) -> None:
+def _without(holder: Draft, urls: set[str]) -> None:
+    """Take the references to these out of a resource; none is left to be taken."""
+    if urls:
+        _take_out(holder.resource, urls)
+        urls.clear()
+
+
+def _take_out(node: Any, urls: Collection[str]) -> None:
     children = list(node.items()) if isinstance(node, dict) else []
     for name, value in children:
-        if value == reference:
+        if _is_to(value, urls):
             del node[name]
         elif isinstance(value, list):
             for item in value:
-                _without(item, reference)
-            value[:] = [item for item in value if item not in (reference, {})]
+                _take_out(item, urls)
+            value[:] = [item for item in value if item != {} and not _is_to(item, urls)]
             if not value:
                 del node[name]
         else:
-            _without(value, reference)
+            _take_out(value, urls)
+
+
+def _is_to(value: Any, urls: Collection[str]) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and value.get("reference") in urls
 
 
 def drop_witnesses(run: Run, completeness: Completeness) -> Dropped:

@@ -32,9 +32,11 @@ def set_matches(made: Iterable[tuple[Place, Entry, Draft]]) -> None:
     owners: Owners = {}
     ordered: Ordered = {}
     shared: Ordered = {}
-    for _, entry, draft in made:
+    for place, entry, draft in made:
         if entry.adds or not entry.match:
             continue
+        if entry.joins and place.segment is not draft.segment:
+            continue  # what began it has said so
         resource = draft.resource
         keys = keys_of(resource) if "meta" in resource else ()
         if len(keys) == 1 and "identifier" not in resource and entry.match == _BY_NUMBER:

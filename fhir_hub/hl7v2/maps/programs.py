@@ -152,13 +152,12 @@ class Program:
         if found is None:
             entries = self.entries.get(segment, ()) if path != OVERRULED.path else ()
             depths = [_depth(path, entry.group) for entry in entries]
-            deepest = max(depths, default=0)
-            held = [
-                entry
-                for entry, depth in zip(entries, depths, strict=True)
-                if not entry.group or (depth and depth == deepest)
-            ]
-            found = self._here[segment, path] = Here(tuple(held))
+            deepest = max(depths, default=0) or -1
+            placed = zip(entries, depths, strict=True)
+            held = [one for one, at in placed if at == deepest or not one.group]
+            found = Here(tuple(held))
+            if entries:  # a name that no map has may be any, and as long as a message
+                self._here[segment, path] = found
         return found
 
 

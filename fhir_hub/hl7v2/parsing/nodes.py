@@ -77,12 +77,16 @@ class Node:
 
     def linked_drafts(self, name: str) -> list[Any]:
         """Return the nearest resources when no more of them come: found once for all results."""
-        holder, within = self.outer, id(self.spot.within)
+        holder, within = self.outer, self.spot.within
         if holder is None or name in self.drafts:
             if len(self.drafts.get(name, ())) < MANY:
                 return self.nearest_drafts(name)
-            holder, within = self, 0
-        key = (name, within)
+            key = (name, 0)
+            holder = self
+        else:
+            while name not in holder.drafts and holder.outer is not None:
+                holder, within = holder.outer, holder.spot.within
+            key = (name, id(within))
         found = holder.linked.get(key)
         if found is None:
             found = holder.linked[key] = self.nearest_drafts(name)

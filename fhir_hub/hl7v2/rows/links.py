@@ -7,6 +7,7 @@ changes.
 Spec: DESIGN 2a
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any, NamedTuple
@@ -88,9 +89,12 @@ def _closest(found: list[Draft], place: Place, *, alone: bool) -> list[Draft]:
         own = _by_segment(found, place).get(segment.index, [])
     if own or not alone:
         return own or found
-    before = (one for one in reversed(found) if one.segment.index < segment.index)
-    last = next(before, None)
-    return found if last is None else [last]
+    before = bisect_left(found, segment.index, key=_index)
+    return [found[before - 1]] if before else found
+
+
+def _index(draft: Draft) -> int:
+    return draft.segment.index
 
 
 def _by_segment(found: list[Draft], place: Place) -> dict[int, list[Draft]]:
