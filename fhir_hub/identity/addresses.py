@@ -2,7 +2,8 @@
 
 Province, prefecture and county have endings of their own (省 市 区 县 旗 …). What the endings
 show goes to `state`, `city` and `district`, the rest is the line; a municipality is both state
-and city. Where nothing shows, the whole text is the line. The text itself is always kept.
+and city, a province by its short name (广西南宁市) gains its ending. Where nothing shows, the whole
+text is the line. The text itself is always kept.
 
 Spec: DOMAIN 3.6; GB/T 2260
 """
@@ -44,12 +45,18 @@ _REGIONS = (
     "内蒙古自治区|广西壮族自治区|西藏自治区|宁夏回族自治区|新疆维吾尔自治区|"
     "香港特别行政区|澳门特别行政区"
 )
+_NO_ROAD = "(?![道路街场巷弄])"
+_CITY = rf"(?:(?![道路街巷弄])[\u4e00-\u9fff]){{2,8}}?(?:市|地区|盟|自治州){_NO_ROAD}"
+# A province by its short name: a city follows (广西南宁市; not 吉林市, 海南藏族自治州, 云南路).
+_SHORT = (
+    rf"(?P<short>{_PROVINCES}|内蒙古|广西|西藏|宁夏|新疆)"
+    rf"(?=(?![市省藏]){_CITY})"
+)
 _STATE = re.compile(
     rf"(?:中国|中华人民共和国)?(?:(?P<city>{_MUNICIPALITIES})市?|"
-    rf"(?P<state>{_REGIONS}|(?:{_PROVINCES})省))"
+    rf"(?P<state>{_REGIONS}|(?:{_PROVINCES})省)|{_SHORT})"
 )
-_NO_ROAD = "(?![道路街场巷弄])"
-_CITY = re.compile(rf"[\u4e00-\u9fff]{{2,8}}?(?:市|地区|盟|自治州){_NO_ROAD}")
+_REGION = {name[:2]: name for name in _REGIONS.split("|")}
 _DISTRICT = re.compile(rf"[\u4e00-\u9fff]{{1,10}}?(?:新区|自治县|自治旗|区|县|旗|市){_NO_ROAD}")
 _INNER = re.compile(r"(?:市辖区|县)(?=[\u4e00-\u9fff])")
 _TOWN = re.compile(r"[\u4e00-\u9fff]{1,8}?(?:街道|镇|乡)(?!路)")
@@ -84,9 +91,9 @@ def parse(text: str) -> ParsedAddress:
             state = city = f"{match['city']}市"
             rest = rest[match.end() :].removeprefix(city)
         else:
-            state = match["state"]
+            state = match["state"] or _whole(match["short"])
             rest = rest[match.end() :]
-    if not city and (match := _CITY.match(rest)):
+    if not city and (match := re.match(_CITY, rest)):
         city, rest = match[0], rest[match.end() :]
     if state or city:
         if match := _INNER.match(rest):
@@ -98,6 +105,11 @@ def parse(text: str) -> ParsedAddress:
     if not district:
         return ParsedAddress(state, city, lines=(rest,) if rest else ())
     return ParsedAddress(state, city, district, code_of(district), _lines(rest))
+
+
+def _whole(short: str) -> str:
+    """Return a province's whole name: 江苏省, 广西壮族自治区."""
+    return _REGION.get(short[:2], f"{short}省")
 
 
 def code_of(district: str) -> str:

@@ -332,10 +332,14 @@ _V2 = "http://terminology.hl7.org/CodeSystem/v2-"
         ("SpecimenType", "Q7^自拟", [(_LOCAL, "Q7")], "自拟"),
         ("BodySite", "LA", [(f"{_V2}0163", "LA"), (_LOCAL, "LA")], None),
         ("SpecimenAdditive", "ENT+", [(f"{_V2}0371", "ENT+"), (_LOCAL, "ENT+")], None),
+        ("DiagnosisUse", "W", [(f"{_V2}0052", "W")], "Working"),
+        ("AdministrationMethod", "IVPB", [(f"{_V2}0165", "IVPB")], "IV Piggyback"),
+        ("SubscriberRelationship", "GRD", [(f"{_V2}0063", "GRD")], "Guardian"),
+        ("DocumentConfidentiality", "VR", [(f"{_V2}0272", "V")], "Very restricted"),
         ("DiagnosticServiceSection", "URN", [(f"{_V2}0074", "URN"), (_LOCAL, "URN")], None),
     ],
 )  # fmt: skip
-def test_a_bare_code_of_hl7s_table_has_its_system_and_stays_the_senders(table, raw, codings, text):
+def test_a_bare_code_of_hl7s_table_has_its_system(table, raw, codings, text):
     found = parts.looked_up("CodeableConcept", table, raw)
 
     assert [(one["system"], one["code"]) for one in found["coding"]] == codings
