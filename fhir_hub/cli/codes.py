@@ -182,4 +182,4 @@ def _with_hub(
         await hub.service.stored_terminology.refresh()
         return await work(hub)
 
-    return journal.run(journal.settings_of(store, config), refreshed)
+    return journal.run(journal.settings_of(store, config), refreshed, only_reads=True)

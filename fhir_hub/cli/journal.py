@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fhir_hub.cli.say import fail, in_both, refuse
+from fhir_hub.cli.say import fail, in_both, refuse, say
 
 if TYPE_CHECKING:
     from fhir_hub.hub import Hub
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _TIMEOUT_S = 600
+_WITHOUT = "so what stands below is without the site's maps / 以下结果未使用本地映射"
 NOTHING = "no message is so / 没有符合条件的消息"
 
 
@@ -39,19 +40,30 @@ def settings_of(store: str | None, config: Path | None) -> "Settings":
     return settings
 
 
-def run(settings: "Settings", work: Callable[["Hub"], Awaitable[T]]) -> T:
-    """Return what `work` returns with a hub on the store; an error of it ends the command."""
+def run(
+    settings: "Settings", work: Callable[["Hub"], Awaitable[T]], *, only_reads: bool = False
+) -> T:
+    """Return what `work` returns with a hub on the store; an error of it ends the command.
+
+    Work that `only_reads` messages goes on without a site's maps where those are wrong.
+    """
 
     async def with_hub(backend: "Backend") -> T:
         from fhir_hub.app import build
         from fhir_hub.hl7v2.maps.map_files import InvalidMapping
         from fhir_hub.telemetry import Logs
 
+        logs = Logs(settings.log_level, settings.log_format)
         try:
-            hub = build(settings, backend, Logs(settings.log_level, settings.log_format))
+            hub = build(settings, backend, logs)
         except InvalidMapping as error:
             told = "the HL7v2 maps cannot be used / HL7v2 映射文件有误"
-            fail("\n".join((told, *error.problems)))
+            problems = "\n".join((told, *error.problems))
+            if not only_reads or settings.mappings_folder is None:
+                fail(problems)
+            say(f"{problems}\n{_WITHOUT}")
+            own: dict[str, object] = {"mappings_folder": None, "sources": {}}
+            hub = build(settings.model_copy(update=own), backend, logs)
         return await work(hub)
 
     return run_on_store(settings, with_hub)

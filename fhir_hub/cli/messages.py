@@ -61,7 +61,10 @@ def command(
         selection = read_selection(asked, settings.zone)
         return await listed(backend.journal, selection, most, beyond)
 
-    page = journal.run(settings, search) if text else journal.run_on_store(settings, select)
+    if text:
+        page = journal.run(settings, search, only_reads=True)
+    else:
+        page = journal.run_on_store(settings, select)
     for row in page.rows:
         print(json.dumps(row, ensure_ascii=False) if as_json else journal.line(row))
     if not page.rows and not beyond:
@@ -111,7 +114,7 @@ def show(
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         return fhirjson.dumps(bundle) + b"\n"
 
-    shown = journal.run(journal.settings_of(store, config), work)
+    shown = journal.run(journal.settings_of(store, config), work, only_reads=True)
     if isinstance(shown, bytes):
         sys.stdout.buffer.write(shown)
         sys.stdout.flush()
@@ -186,5 +189,5 @@ def prune(store: Store = None, config: Config = None) -> None:
     async def work(opened: Hub) -> Pruned:
         return await opened.retention.prune()
 
-    pruned = journal.run(journal.settings_of(store, config), work)
+    pruned = journal.run(journal.settings_of(store, config), work, only_reads=True)
     print(f"{count(pruned.emptied, 'message')} emptied, {pruned.forgotten} forgotten")

@@ -118,8 +118,8 @@ async def _send(
         async for result in answers:
             sent += 1
             accepted += result.is_accepted
-            shown = (result.ack_code or "--", result.control_id, result.text)
-            line = "  ".join(filter(None, shown))
+            codes = " ".join(filter(None, (result.commit_code, result.ack_code or "--")))
+            line = "  ".join(filter(None, (codes, result.control_id, result.text)))
             print(f"{reading.file!s:{width}}  {line}", flush=True)
             if is_whole and result.answer:
                 print(*result.answer.rstrip("\r").split("\r"), "", sep="\n", flush=True)

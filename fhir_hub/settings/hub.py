@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
-    """The address to listen on, for HTTP and for MLLP; `0.0.0.0` is every interface."""
+    """The address to listen on, for HTTP and for MLLP: `0.0.0.0` is every interface by IPv4, `::`
+    every one by IPv6 and by that alone; a name is the first address that the system has for it."""
 
     port: Port = 8000
     """The port of HTTP; 0 takes a free one."""

@@ -84,6 +84,28 @@ def test_codes_are_listed_found_and_mapped_by_a_table(run, store, tmp_path):
     assert codings == [["NA1", "2951-2"]]
 
 
+def test_what_only_reads_goes_on_while_a_map_of_the_site_is_wrong(run, store, tmp_path):
+    (tmp_path / "maps" / "senders").mkdir(parents=True)
+    (tmp_path / "maps" / "senders" / "x.toml").write_text("source = 1\n")
+    config = tmp_path / "hub.toml"
+    config.write_text(
+        f'mappings_folder = {json.dumps(str(tmp_path / "maps"))}\n[sources.x]\nvalidation = "off"\n'
+    )
+    at = ("--store", store, "--config", config)
+
+    for arguments, shown in (
+        (("codes", "list"), "2  XIS@TEST01  OBX-3  "),
+        (("codes", "messages", "XIS@TEST01", "NA1"), "2 3\n"),
+        (("messages", "show", "1"), "state        done\n"),
+    ):
+        ended = run(*arguments, *at)
+        assert (ended.code, shown in ended.out) == (0, True), ended
+        assert "senders/x.toml" in ended.err
+        assert "without the site's maps / 以下结果未使用本地映射" in ended.err
+    again = run("replay", "--again", "1", *at)
+    assert (again.code, again.out) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [

@@ -1,6 +1,7 @@
 """`fhir-hub send` against a receiver on a socket."""
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 import trustme
 
 from fhir_hub.hl7v2.wire.listener import Listener, everyone
-from fhir_hub.hl7v2.wire.mllp import Block
+from fhir_hub.hl7v2.wire.mllp import Block, Framer, frame
 
 
 @contextmanager
@@ -76,6 +77,52 @@ def test_a_message_that_is_refused_ends_with_1(run, first):
 
     assert ended.code == 1
     assert ended.out.splitlines()[-1] == "1 message: 0 accepted, 1 not"
+
+
+@contextmanager
+def receiver_of_two_minds(codes: list[str], heard: list[str]) -> Iterator[int]:
+    """A receiver in enhanced mode: CA, then one of `codes`, and no more before that is answered."""
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            framer, waiting, at = Framer(1 << 20), list(codes), 0
+            while data := connection.recv(1 << 16):
+                for block in framer.feed(data):
+                    fields = block.raw.decode().split("\r")[0].split("|")
+                    heard.append(f"{fields[8]} {fields[9] if at % 2 == 0 else ''}".strip())
+                    at += 1
+                    if at % 2 == 0:
+                        continue
+                    ack = "MSH|^~\\&|B||A||2024||ACK^A08|{}|P|2.5|||{}|NE\rMSA|{}|" + fields[9]
+                    committed, later = ack.format(at, "NE", "CA"), waiting.pop(0)
+                    connection.sendall(frame(committed.encode() + b"\r"))
+                    if later:
+                        connection.sendall(frame(ack.format(f"L{at}", "AL", later).encode()))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(parts.PATIENCE_S)
+
+
+def test_of_a_receiver_in_enhanced_mode_both_acknowledgments_are_shown(run, tmp_path):
+    message = "MSH|^~\\&|A|B|C|D|2025||ADT^A08|K{}|P|2.5|||AL|AL\rPID|1\r"
+    file, heard = tmp_path / "three.hl7", list[str]()
+    file.write_text("".join(map(message.format, range(3))))
+    with receiver_of_two_minds(["AA", "AE", ""], heard) as port:
+        ended = run("send", file, "--to", f"mllp://127.0.0.1:{port}", "--timeout", 1)
+
+    *shown, summary = [line.removeprefix(str(file)).split() for line in ended.out.splitlines()]
+    assert [line[:3] for line in shown] == [
+        ["CA", "AA", "K0"],
+        ["CA", "AE", "K1"],
+        ["CA", "--", "K2"],
+    ]
+    assert "no application acknowledgment within 1 s" in ended.out
+    assert (ended.code, summary) == (1, ["3", "messages:", "1", "accepted,", "2", "not"])
+    assert heard == ["ADT^A08 K0", "ACK^A08^ACK", "ADT^A08 K1", "ACK^A08^ACK", "ADT^A08 K2"]
 
 
 def test_a_file_without_a_message_is_told_and_the_others_are_sent(run, first, tmp_path):

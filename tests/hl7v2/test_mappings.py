@@ -291,6 +291,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
     assert len(caught.value.problems) == 2
 
 
+@pytest.mark.parametrize("name", ["senders/X.TOML", "messages/x/map.Toml", "conceptmaps/l.JSON"])
+def test_a_file_that_is_not_read_for_its_capitals_is_a_mistake(tmp_path, name):
+    (problem,) = problems(tmp_path, {name: "", "senders/x.toml.old": "", "README.TXT": ""})
+    assert problem.startswith("/".join(name.split("/")[-2:]) + ": write .")
+
+
 def test_a_mistake_in_a_map_that_many_messages_use_is_told_once(tmp_path):
     row = 'map = "OBX-Observation"\nto = "status"\nvalue = "final"\nwhen = { "OBX-11.x" = false }'
     with pytest.raises(InvalidMapping) as caught:

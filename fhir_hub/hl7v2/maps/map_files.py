@@ -89,6 +89,7 @@ def read_files(folders: Sequence[Path], organization: Document | None = None) ->
     for rank, folder in enumerate(folders):
         if not folder.is_dir():
             files.problems.append(f"{folder.absolute()}: there is no such folder / 没有该目录")
+        files.problems += _misspelt(folder)
         for path, document in _documents(folder, "segments/*.toml", _schema("segment"), files):
             files.segments[path.stem] = _with_hub(document, organization)
         for path, document in _documents(folder, "messages/*/map.toml", _schema("message"), files):
@@ -112,6 +113,14 @@ def read_files(folders: Sequence[Path], organization: Document | None = None) ->
     if organization is not None:
         files.note("organization", fhirjson.canonical(organization))
     return files
+
+
+def _misspelt(folder: Path) -> Iterator[str]:
+    """Yield of each file that is not read because its name ends in capitals that it is so."""
+    for path in sorted((*folder.glob("*/*"), *folder.glob("messages/*/*"))):
+        ending = path.suffix.lower()
+        if path.suffix != ending and ending in (".toml", ".json"):
+            yield f"{_shown(path)}: write {ending} in small letters / 扩展名请用小写 {ending}"
 
 
 def _with_hub(document: Document, organization: Document | None) -> Document:

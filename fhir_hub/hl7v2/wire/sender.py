@@ -3,7 +3,10 @@
 A file may hold one message or many, in a batch's wrapping, in MLLP frames, or bare. Bytes are
 not decoded: only line ends become CR, which no character of UTF-8, GBK or GB 18030 contains.
 
-Spec: HL7v2 chapter 2, 2.10.3 (batch); HL7 Minimal Lower Layer Protocol
+A receiver in enhanced mode answers a message twice: that he has it, and what became of it, which is
+a message of its own and acknowledged. The second is waited for where MSH-16 asks for it.
+
+Spec: HL7v2 chapter 2, 2.9.2 (acknowledgments), 2.10.3 (batch); HL7 Minimal Lower Layer Protocol
 """
 
 import asyncio
@@ -11,27 +14,31 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
+from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.wire import charset
-from fhir_hub.hl7v2.wire.mllp import Framer, frame
+from fhir_hub.hl7v2.wire.mllp import Block, Framer, frame
 
 _BOM = b"\xef\xbb\xbf"
 _MOST_ANSWER = 1 << 20
+_PERHAPS_S = 1.0  # for an acknowledgment that comes only of what is refused
 
 
 class Result(NamedTuple):
     """What became of a message. `ack_code` is empty, and `text` says why, if nothing came.
 
-    `answer` is all that came, decoded.
+    `answer` is all that came, decoded; `commit_code` is what came first, if there were two.
     """
 
     control_id: str
     ack_code: str
     text: str = ""
     answer: str = ""
+    commit_code: str = ""
 
     @property
     def is_accepted(self) -> bool:
@@ -80,9 +87,7 @@ async def send(
             if connection is None:
                 connection = await _connect(host, port, timeout_s, tls)
             try:
-                async with asyncio.timeout(timeout_s):
-                    answer = await connection.exchange(message)
-                yield read_answer(answer)._replace(control_id=control_id(message))
+                yield await connection.deliver(message, timeout_s)
             except (TimeoutError, OSError, FhirError) as error:
                 connection.close()
                 connection = None
@@ -100,18 +105,65 @@ class _Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
         self.framer = Framer(_MOST_ANSWER)
+        self._came: list[Block] = []
+        self._committed: set[str] = set()  # by MSH-10, of which more may be said
 
-    async def exchange(self, message: bytes) -> bytes:
-        self.writer.write(frame(message))
+    async def deliver(self, message: bytes, timeout_s: float) -> Result:
+        """Send a message; return what the receiver says of it, in the end."""
+        own = control_id(message)
+        async with asyncio.timeout(timeout_s):
+            self.writer.write(frame(message))
+            first = await self._answer_to(own)
+        header = ack.read_header(message.partition(b"\r")[0].decode("latin-1"))
+        if first.ack_code != "CA" or not ack.owes(header):
+            return first._replace(control_id=own)
+        self._committed.add(own)
+        is_certain = ack.is_wanted(header.field(16), is_good=True)
+        wait_s = timeout_s if is_certain else min(timeout_s, _PERHAPS_S)
+        try:
+            async with asyncio.timeout(wait_s):
+                second = await self._answer_to(own)
+        except TimeoutError:
+            if not is_certain:
+                return first._replace(control_id=own)
+            text = f"no application acknowledgment within {wait_s:g} s / 没有应用应答"
+            return Result(own, "", text, first.answer, first.ack_code)
+        both = first.answer + second.answer
+        return second._replace(control_id=own, answer=both, commit_code=first.ack_code)
+
+    async def _answer_to(self, own: str) -> Result:
+        """Return what comes next; what is said only now of a message before is but answered."""
+        while True:
+            result = read_answer(raw := await self._next())
+            is_later = result.ack_code[:1] == "A" and result.control_id in self._committed
+            if is_later:
+                self._commit(raw)
+            if not is_later or result.control_id == own:
+                return result
+
+    def _commit(self, raw: bytes) -> None:
+        """Say to the receiver that his acknowledgment is here, if he asks for that."""
+        decoded = charset.decode(raw)
+        header = ack.read_header(decoded.text)
+        if ack.is_wanted(header.field(15), is_good=True):
+            moment = datetime.now(UTC)
+            heard = (header, decoded.charset, ack.COMMITTED)
+            mine = f"SEND{moment:%H%M%S%f}"
+            known = ack.acknowledge(*heard, moment=moment, control_id=mine, zone=UTC)
+            self.writer.write(frame(known))
+
+    async def _next(self) -> bytes:
         await self.writer.drain()
-        while data := await self.reader.read(1 << 16):
+        while not self._came:
+            data = await self.reader.read(1 << 16)
+            if not data:
+                raise ConnectionResetError
             if data.startswith(b"HTTP/"):
                 raise InvalidMessage(
                     "this is a port of HTTP, not of MLLP / 该端口是 HTTP 端口", error_code="100"
                 )
-            if blocks := self.framer.feed(data):
-                return blocks[0].raw
-        raise ConnectionResetError
+            self._came += self.framer.feed(data)
+        return self._came.pop(0).raw
 
     def close(self) -> None:
         self.writer.close()
