@@ -156,7 +156,7 @@ def test_reasons():
     kept = {"PID-33": "no row reads this field", "UB1-2": "no map for this segment"}
     for path, reason in kept.items():
         assert (found[path].state, found[path].reason) == ("preserved", reason)
-    assert element(conversion, found["PID-33"].to[0]) == "PID" + "|" * 33 + "x"
+    assert element(conversion, found["PID-33"].to[0]) == "PID|||||||soon" + "|" * 26 + "x"
     assert element(conversion, found["UB1-2"].to[0]) == "UB1|1|x"
     assert element(conversion, found["ZZZ-2.2"].to[0]) == "ZZZ|1|x^y"
 

@@ -53,6 +53,9 @@ def insurer(place: Place, draft: Draft, paths: Paths) -> Json | None:
     at = place.value(address_path)
     address = places.address(at, place.run.context) if at else None
     found = parts | ({"address": [address]} if address else {})
+    for path in (address_path, *reached[:1]):  # one place, and one to ask, is told
+        if len(place.values(path)) > 1:
+            place.run.keep(place.segment, path.field)
     return {"resourceType": "Organization"} | found | _asked(place, *reached)
 
 
@@ -110,7 +113,11 @@ def employer(place: Place, draft: Draft, paths: Paths) -> Json | None:
             "name": one_line(reader_of(name)(name, 1)) if name else "",
         }
     )
-    if parts is None:
+    if parts is None:  # without number and name nobody knows whom to ask where
+        for path in reached:
+            segment = place.find(path.segment)
+            if segment is not None and segment.field(path.field):
+                place.run.keep(segment, path.field)
         return None
     return {"resourceType": "Organization"} | parts | _asked(place, *reached)
 

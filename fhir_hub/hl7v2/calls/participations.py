@@ -43,12 +43,21 @@ def participation(place: Place, draft: Draft, paths: Paths) -> Json | None:
 
     The paths are number, role, person, kind of provider, institution, place, begin, end,
     address, phone, kind of institution; of PRT also how to reach whom best, and other numbers.
+    What the hub, which refers to the person, has no room for is kept.
     """
+    return _taking_part(place, paths, paths[3:])
+
+
+def _taking_part(place: Place, paths: Paths, beside: Paths) -> Json | None:
+    """Return who takes part; what stands `beside` a person is told by nothing in the hub."""
     number, role, who, kind, institution, where, begin, end, address, phone, unit, *more = paths
     context = place.run.context
     person: Json | None = _made("Practitioner", place.value(who), place)
     facility: Json | None = _made("Organization", place.value(institution), place)
     if not place.run.by_table and (person or not facility):
+        for path in beside if person else ():
+            if place.value(path):
+                place.run.keep(place.segment, path.field)
         return person
     reached: list[Json] = []
     for value in place.values(phone):
@@ -131,7 +140,7 @@ def visit_participant(place: Place, draft: Draft, paths: Paths) -> Json | None:
     if all(by is not None for _, by in beside):
         place.run.pass_over()
         return None
-    found = participation(place, draft, paths)
+    found = _taking_part(place, paths, (*paths[3:6], *paths[8:]))  # it has a period
     if found is None or found["resourceType"] == "Organization":
         return None  # R4 knows persons in a visit
     individual = place.run.support(found, place.segment)

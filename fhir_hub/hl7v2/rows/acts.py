@@ -32,6 +32,7 @@ Each = Callable[[Place, Draft, list[Value]], None]
 _FURTHER = f"{systems.BASE}/StructureDefinition/further"
 _REPEATED = "a field repeats where FHIR has one value; first taken"
 _EXTENDING = {"CodeableConcept": "valueCodeableConcept", "Identifier": "valueIdentifier"}
+_LEFT_OUT = (codes.LEFT_OUT, "unreadable-date", "unreadable-number", "unreadable-boolean")
 _WHOLE = ("string", "markdown", "Annotation")
 
 
@@ -82,9 +83,8 @@ def reading(
 
 
 def _leaves_out(run: Run, row: Row, since: int) -> bool:
-    """Say whether a code was left out that the row's table does not know: it is to be kept."""
-    told = run.issues[since:] if row.table else ()
-    return any(code == codes.LEFT_OUT and one is row for code, _, one in told)
+    """Say whether a value was left out that nobody can read or no table knows: it is to be kept."""
+    return any(code in _LEFT_OUT and one is row for code, _, one in run.issues[since:])
 
 
 def _each(

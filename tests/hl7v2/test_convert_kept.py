@@ -1,0 +1,83 @@
+"""What a message says and no resource has room for: it is kept, word for word, in its Provenance.
+
+Spec: DESIGN 5 (nothing lost from a message); HL7v2 chapters 3 (PID-6), 4A (RXE-13), 6 (IN1), 15
+"""
+
+import pytest
+from conversion_parts import PID, TABLE_MSH, converted, errors, lines, only, segment
+
+ADT, ORU, RDE = "ADT^A01^ADT_A01", "ORU^R01^ORU_R01", "RDE^O11^RDE_O11"
+WHO = segment("ROL", f2="AD", f3="PP", f4="D7^Li^Qiang", f5="2022", f9="GP^General", f14="Clinic")
+ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wang", "RXR|PO")
+
+
+@pytest.mark.parametrize(
+    ("kind", "segments", "kept"),
+    [
+        pytest.param(ADT, (f"{PID[:21]}||A^B|Li^Hua",), "PID||||||Li^Hua", id="a mother's name"),
+        pytest.param(ADT, (f"{PID[:21]}||A^B||195x",), "PID|||||||195x", id="no date"),
+        pytest.param(
+            ADT,
+            (PID, WHO),
+            segment("ROL", f5="2022", f9="GP^General", f14="Clinic"),
+            id="since when somebody cares for her, and where",
+        ),
+        pytest.param(
+            ADT,
+            (PID, "PV1|1|I", segment("IN1", f1="1", f2="H", f3="P1", f4="Payer", f5="A~B", f6="C")),
+            "IN1|||||A~B",
+            id="a second address of who insures",
+        ),
+        pytest.param(
+            ADT,
+            (PID, "PV1|1|I", "IN1|1|H|P1|Payer", segment("IN2", f49="Li^Hua", f50="555")),
+            segment("IN2", f49="Li^Hua", f50="555"),
+            id="whom to ask at an employer that has no name",
+        ),
+        pytest.param(
+            ORU,
+            (PID, "OBR|1|P1|F1|X^Y|||2014121914001", "OBX|1|NM|A^B||1|||||F"),
+            "OBR|||||||2014121914001",
+            id="no time",
+        ),
+        pytest.param(RDE, (PID, *ORDER), "|".join(["RXE", *[""] * 12, "D2^Wang"]), id="who else"),
+    ],
+)
+def test_what_no_resource_has_room_for_is_kept(kind, segments, kept):
+    conversion = converted(lines(TABLE_MSH.format(kind), *segments))
+
+    assert errors(conversion) == []
+    extensions = only(conversion, "Provenance").get("extension", ())
+    said = [one["valueString"] for one in extensions if "valueString" in one]
+    assert kept in [one.replace("RXE|1^QD", "RXE|") for one in said]
+
+
+def test_what_somebody_is_licensed_for_studied_and_speaks():
+    conversion = converted(
+        lines(
+            TABLE_MSH.format("PMU^B01^PMU_B01"),
+            "EVN|B01|20250315",
+            "STF|S1||Li^Hua",
+            segment("PRA", f1="S1", f5="OBG^Board"),
+            "LAN|1|zh^Chinese",
+            segment("CER", f1="1", f2="L1", f4="WJW", f10="YS^License^L", f25="2020", f27="2030"),
+            segment("CER", f1="2", f2="L2", f4="WJW", f10="ZG^Exam^L", f23="2019"),
+            segment("EDU", f1="1", f2="MD", f5="19940701", f6="Fudan"),
+            segment("EDU", f1="2", f6="School"),
+        )
+    )
+
+    assert errors(conversion) == []
+    found = only(conversion, "Practitioner")
+    assert found["communication"][0]["coding"][0]["code"] == "zh"
+    assert [
+        (one["code"]["coding"][0]["code"], one["issuer"]["display"], one["period"])
+        for one in found["qualification"]
+    ] == [
+        ("YS", "WJW", {"start": "2020", "end": "2030"}),
+        ("ZG", "WJW", {"start": "2019"}),
+        ("MD", "Fudan", {"start": "1994-07-01"}),
+    ]
+    assert [one["identifier"][0]["value"] for one in found["qualification"][:2]] == ["L1", "L2"]
+    kept = [one.get("valueString") for one in only(conversion, "Provenance")["extension"]]
+    assert {"PRA|||||OBG^Board", "EDU|2|||||School"} <= {*kept}
