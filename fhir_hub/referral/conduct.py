@@ -86,7 +86,11 @@ class Conduct:
                 partial(special.follow_appointment, minutes=own.referral.escalate_minutes),
             ),
             "CarePlan": (partial(follow_up.follow_plan, programmes=own.programmes),),
-            "CareTeam": (partial(contracts.follow, least_days=own.referral.contract_days),),
+            "CareTeam": (
+                partial(
+                    contracts.follow, least_days=own.referral.contract_days, is_strict=is_strict
+                ),
+            ),
             "DiagnosticReport": (encounters.follow_report,),
             "DocumentReference": (encounters.follow_report,),
             "Encounter": (encounters.follow_encounter,),

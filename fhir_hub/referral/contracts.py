@@ -12,7 +12,8 @@ from datetime import date
 
 from fhir_hub.errors import Issue, RuleBroken
 from fhir_hub.identity.systems import BASE
-from fhir_hub.referral.contract_ends import end_with
+from fhir_hub.referral import contract_merges
+from fhir_hub.referral.contract_ends import begin_again, end_with, last_day
 from fhir_hub.referral.finding import Followed, find_again, plan_for, read
 from fhir_hub.referral.reading import at, each, has_code, key_of
 from fhir_hub.repository.unit import Resource, Unit, Warned
@@ -83,13 +84,16 @@ def members(contract: Resource, tier: str) -> list[Key]:
     return [key for key in found if key is not None]
 
 
-async def follow(unit: Unit, followed: Followed, *, least_days: int) -> None:
+async def follow(unit: Unit, followed: Followed, *, least_days: int, is_strict: bool) -> None:
     """Hold a staged contract to the rules; raises `RuleBroken`.
 
-    Exactly one of each part, and no other active contract of the resident in the same term. One
-    that begins with a term below `least_days` is warned of. What ends with a contract ends.
+    Exactly one of each part, and no other active contract of the resident in the same term: of two
+    that a merge brings together the survivor's holds. One that begins with a term below
+    `least_days` is warned of. What ends with a contract ends.
     """
     contract = followed.after
+    if contract is not None and await _is_settled(unit, followed, contract, is_strict):
+        return
     if followed.before is not None and is_signed(followed.before) and not is_signed(contract):
         await end_with(unit, followed.before, contract)
     if contract is None or not is_signed(contract):
@@ -117,21 +121,53 @@ async def follow(unit: Unit, followed: Followed, *, least_days: int) -> None:
     await _require_only(unit, followed.key, contract)
 
 
-async def _require_only(unit: Unit, key: Key, contract: Resource) -> None:
+async def _is_settled(unit: Unit, followed: Followed, contract: Resource, is_strict: bool) -> bool:
+    """Say whether a merge, or its undoing, changed a contract further: what it is now follows."""
+    is_kept = contract_merges.is_kept(contract)
+    is_led_on = contract_merges.is_led_on(followed)
+    if not is_contract(contract) or not (is_kept or is_led_on):
+        return False
+    changed = contract
+    if is_kept and is_led_on and contract_merges.is_back(followed):
+        before = contract_merges.as_before(contract, unit.today)
+        if await _rival(unit, followed.key, before) is None:
+            changed = before
+            await begin_again(unit, contract)
+    elif (other := await _rival(unit, followed.key, contract)) is not None:
+        if is_led_on:
+            last = last_day(contract, unit.today)
+            changed = contract_merges.ended(unit, followed, other, period_of(other)[0], last)
+        elif not is_strict and contract_merges.is_kept(followed.before):
+            was = followed.before or {}
+            changed = contract | {name: was[name] for name in ("status", "period") if name in was}
+    elif is_signed(contract) and not is_signed(followed.before):
+        changed = contract_merges.without(contract)
+    if changed is contract:
+        return False
+    await unit.update(changed, followed.key.logical_id)
+    return True
+
+
+async def _rival(unit: Unit, key: Key, contract: Resource) -> Resource | None:
+    """Return the first of the resident's other active contracts of the same term."""
     subject = key_of(contract.get("subject"))
-    if subject is None or contract["status"] != "active":
-        return
+    if subject is None or contract.get("status") != "active":
+        return None
     start, end = period_of(contract)
-    for other in await contracts_of(unit, subject):
-        if other["id"] != key.logical_id and overlaps(other, start, end):
-            until = at(other, "period", "end") or "no end"
-            text = (
-                "the resident is already contracted for this term (until"
-                f" {until}): end that contract the day before, or renew it"
-            )
-            chinese = "该居民在此期间已有有效签约：请先将原协议终止于前一日，或办理续签"
-            issue = Issue("business-rule", text, "CareTeam.subject", chinese=chinese)
-            raise RuleBroken(text, issue)
+    found = [one for one in await contracts_of(unit, subject) if one["id"] != key.logical_id]
+    return min((one for one in found if overlaps(one, start, end)), key=period_of, default=None)
+
+
+async def _require_only(unit: Unit, key: Key, contract: Resource) -> None:
+    if (other := await _rival(unit, key, contract)) is not None:
+        until = at(other, "period", "end") or "no end"
+        text = (
+            "the resident is already contracted for this term (until"
+            f" {until}): end that contract the day before, or renew it"
+        )
+        chinese = "该居民在此期间已有有效签约：请先将原协议终止于前一日，或办理续签"
+        issue = Issue("business-rule", text, "CareTeam.subject", chinese=chinese)
+        raise RuleBroken(text, issue)
 
 
 def plan_of_active() -> Plan:

@@ -123,6 +123,110 @@ def test_s2_a_family_signs_together_or_not_at_all(hub, contract):
     assert len(hub.found("CareTeam?identifier=QY-F0,QY-F1,QY-F2&status=active")) == 3
 
 
+def registered(number, contract, period="20250301|20260228", event="A04"):
+    """Return a message that registers 冯一 under a number, with a contract."""
+    code = f"FY{number}{contract}{event}{period[:8]}"
+    parts = "ZJJCHC^朱家角|QPDCH^青浦|SHTH01^市级|D10023^戴慧"
+    return "\r".join(
+        [
+            f"MSH|^~\\&|CHIS|ZJJCHC|FHIRHUB|QPRHP|20250310090000||ADT^{event}|{code}|P|2.4",
+            f"EVN|{event}|20250310090000",
+            f"PID|1||{number}^^^ZJJCHC^PI||冯^一||19600101|F",
+            "PV1|1|O",
+            f"ZQY|1|{contract}|1^生效|{period}|{parts}",
+            "",
+        ]
+    ).encode()
+
+
+def merged(event, survivor, prior):
+    behind = f"MRG|{prior}^^^ZJJCHC^PI" if event == "A40" else f"PID|2||{prior}^^^ZJJCHC^PI||冯^一"
+    return "\r".join(
+        [
+            "MSH|^~\\&|CHIS|ZJJCHC|FHIRHUB|QPRHP|20250312090000||"
+            f"ADT^{event}|{event}{survivor}{prior}|P|2.4",
+            f"EVN|{event}|20250312090000",
+            f"PID|1||{survivor}^^^ZJJCHC^PI||冯^一||19600101|F",
+            behind,
+            "",
+        ]
+    ).encode()
+
+
+def test_s2_of_two_contracts_that_a_merge_brings_together_the_survivors_holds(hub):
+    hub.tell(registered("M1", "QY-M1"), registered("M2", "QY-M2"))
+    before = {one: hub.one(f"CareTeam?identifier={one}") for one in ("QY-M1", "QY-M2")}
+    team = {"reference": f"CareTeam/{before['QY-M1']['id']}"}
+    prior = before["QY-M1"]["subject"]
+    episode, consent = (
+        hub.post(
+            "EpisodeOfCare",
+            {
+                "resourceType": "EpisodeOfCare",
+                "status": "active",
+                "patient": prior,
+                "team": [team],
+                "period": {"start": "2025-03-01"},
+            },
+        ),
+        hub.post(
+            "Consent",
+            {
+                "resourceType": "Consent",
+                "status": "active",
+                "scope": {"text": "1+1+1"},
+                "category": [{"text": "1+1+1"}],
+                "policyRule": {"text": "1+1+1"},
+                "patient": prior,
+                "provision": {"actor": [{"role": {"text": "team"}, "reference": team}]},
+            },
+        ),
+    )
+
+    hub.tell(merged("A40", "M2", "M1"))
+
+    held, ended = (hub.one(f"CareTeam?identifier={one}") for one in ("QY-M2", "QY-M1"))
+    assert (held["status"], held["period"]) == ("active", before["QY-M2"]["period"])
+    assert (ended["status"], ended["period"]["end"]) == ("inactive", "2025-03-12")
+    assert f"CareTeam/{held['id']}" in ended["note"][0]["text"]
+    assert ended["subject"] == held["subject"]
+    assert hub.get(f"EpisodeOfCare/{episode['id']}")["status"] == "finished"
+    assert hub.get(f"Consent/{consent['id']}")["status"] == "inactive"
+
+    # what its centre tells again is no second contract, and no reason to refuse the visit
+    hub.tell(registered("M1", "QY-M1", event="A08"))
+    assert hub.one("CareTeam?identifier=QY-M1")["status"] == "inactive"
+
+    hub.tell(merged("A37", "M2", "M1"))
+
+    parted = {one: hub.one(f"CareTeam?identifier={one}") for one in before}
+    for number, one in before.items():
+        told = {name: part for name, part in parted[number].items() if name != "meta"}
+        assert told == {name: part for name, part in one.items() if name != "meta"}
+    for one in (episode, consent):
+        again = hub.get(f"{one['resourceType']}/{one['id']}")
+        assert {**again, "meta": 0} == {**one, "meta": 0}
+
+
+def test_s2_a_contract_that_a_merge_brings_goes_on_until_the_survivors_begins(hub):
+    hub.tell(registered("N1", "QY-N1"), registered("N2", "QY-N2", "20251001|20260930"))
+    prior, survivor = (hub.one(f"CareTeam?identifier=QY-N{one}")["subject"] for one in (1, 2))
+    named = [
+        {"name": "source-patient", "valueReference": prior},
+        {"name": "target-patient", "valueReference": survivor},
+    ]
+
+    answer = hub.post("Patient/$merge", {"resourceType": "Parameters", "parameter": named}, 200)
+
+    told = answer["parameter"][0]["resource"]["issue"]
+    assert [one["severity"] for one in told] == ["information", "warning"]
+    first = hub.one("CareTeam?identifier=QY-N1")
+    assert (first["status"], first["period"]["end"]) == ("active", "2025-09-30")
+    assert hub.one("CareTeam?identifier=QY-N2")["status"] == "active"
+    hub.post("Patient/$unmerge", {"resourceType": "Parameters", "parameter": named[:1]}, 200)
+    assert hub.one("CareTeam?identifier=QY-N1")["period"]["end"] == "2026-02-28"
+
+
 def test_s2_a_contract_passes_to_another_centre_and_the_old_one_ends_the_day_before(hub):
     resident = hub.post("Patient", {"resourceType": "Patient", "name": [{"text": "吴一"}]})["id"]
     signed = hub.one(f"CareTeam?identifier={NUMBER}")

@@ -12,9 +12,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import InvalidParameter, NotFound, NotInThisState, PreconditionFailed
+from fhir_hub.errors import (
+    InvalidParameter,
+    NotFound,
+    NotInThisState,
+    PreconditionFailed,
+    outcome_of,
+)
 from fhir_hub.identity import match, merging
-from fhir_hub.repository.unit import Resource, Unit
+from fhir_hub.repository.unit import Resource, Unit, Warned
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operations.inputs import Inputs, only_on, read_inputs, returned
 from fhir_hub.rest.service import Service
@@ -88,9 +94,11 @@ async def unmerge(request: FhirRequest, service: Service) -> FhirResponse:
 
 async def _answered(inputs: Inputs, work: Work, service: Service) -> FhirResponse:
     is_preview = inputs.flag("preview")
+    warnings: list[Warned] = []
 
     async def tried(unit: Unit) -> _Done:
-        done = await work(unit)
+        nonlocal warnings
+        done, warnings = await work(unit), unit.warnings
         if is_preview:
             unit.changes.clear()
         return done
@@ -104,7 +112,8 @@ async def _answered(inputs: Inputs, work: Work, service: Service) -> FhirRespons
         "diagnostics": said,
         "details": {"text": f"{'Preview' if is_preview else 'Done'} / {chinese}"},
     }
-    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    issues = [issue, *outcome_of(warned.issue for warned in warnings)["issue"]]
+    outcome = {"resourceType": "OperationOutcome", "issue": issues}
     rows = (("outcome", "resource", outcome), ("result", "resource", done.result))
     return answer(200, returned(*rows))
 
