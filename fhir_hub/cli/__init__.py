@@ -7,10 +7,13 @@ line on standard error. What is meant for programs goes to standard output alone
 import errno
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from io import TextIOWrapper
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from fhir_hub import __version__
 from fhir_hub.cli import (
@@ -98,12 +101,18 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         try:
-            app()
+            _built()()
         finally:
             sys.stdout.flush()  # else Python does at its end, and tells of it in its own words
     except Exception as error:
         _tell(error)
         sys.exit(EXIT_FAILED)
+
+
+@cache
+def _built() -> Callable[[], object]:
+    """Return what the command line is called by, built once however often a process asks."""
+    return get_command(app)
 
 
 def _open_streams() -> None:

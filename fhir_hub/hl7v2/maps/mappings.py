@@ -9,7 +9,7 @@ Spec: DESIGN 2a
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_hub.errors import InvalidMessage
 from fhir_hub.hl7v2.datatypes.code_tables import joined, read_table
@@ -55,8 +55,14 @@ class Sender:
         )
 
 
-Scopes = dict[tuple[str, ...], Scope]
-_KEPT: dict[str, Scopes] = {}  # what maps without a fault compiled to, by their hash
+class Compiled(NamedTuple):
+    """What maps compile to: scopes by senders, programs by structure and senders."""
+
+    scopes: dict[tuple[str, ...], Scope]
+    programs: dict[tuple[str, tuple[str, ...]], Program]
+
+
+_KEPT: dict[str, Compiled] = {}  # what maps without a fault compiled to, by their hash
 _MOST_KEPT = 2
 _MOST_KNOWN, _LONGEST_TOLD = 512, 500  # headers whose senders are remembered, and their length
 
@@ -72,10 +78,10 @@ def require_type(message: Message) -> None:
         )
 
 
-def _keep(digest: str, scopes: Scopes) -> None:
-    """Keep what was compiled: maps that did not change are not compiled again."""
+def _keep(digest: str, compiled: Compiled) -> None:
+    """Keep what was compiled: maps that did not change are not compiled or checked again."""
     _KEPT.pop(digest, None)
-    _KEPT[digest] = scopes
+    _KEPT[digest] = compiled
     while len(_KEPT) > _MOST_KEPT:
         del _KEPT[next(iter(_KEPT))]
 
@@ -112,13 +118,14 @@ class Mappings:
         if problems:
             raise InvalidMapping(problems)
         digest = files.digest
-        self._scopes = _KEPT.get(digest) or {}
-        for senders, name in self._to_check():
-            self._program(name, senders, problems)
-        self._check_overlays(problems)
+        self._compiled = _KEPT.get(digest) or Compiled({}, {})
+        if digest not in _KEPT:
+            for senders, name in self._to_check():
+                self._program(name, senders, problems)
+            self._check_overlays(problems)
         if problems:
             raise InvalidMapping(tuple(dict.fromkeys(problems)))
-        _keep(digest, self._scopes)
+        _keep(digest, self._compiled)
 
     def become(self, other: "Mappings") -> None:
         """Be these maps from the next message on, for everybody who holds them."""
@@ -289,7 +296,8 @@ class Mappings:
                     yield (sender.name,), structure
 
     def _scope(self, senders: tuple[str, ...]) -> Scope:
-        if senders not in self._scopes:
+        scopes = self._compiled.scopes
+        if senders not in scopes:
             tables = dict(self.files.tables)
             for one in self._named(senders):
                 tables |= {at: joined(tables.get(at), more) for at, more in one.tables.items()}
@@ -297,16 +305,18 @@ class Mappings:
             changed = frozenset(row["map"] for row in own)
             base = self._scope(()) if senders else None
             parts = (self._definitions, tables, self._settings(senders))
-            self._scopes[senders] = Scope(*parts, base=base, changed=changed)
-        return self._scopes[senders]
+            scopes[senders] = Scope(*parts, base=base, changed=changed)
+        return scopes[senders]
 
     def _program(self, name: str, senders: tuple[str, ...], problems: list[str]) -> Program:
         key = (name, senders)
         if key not in self._programs:
-            scope = self._scope(senders)
-            program = compile_program(name, self.files, scope, senders, problems)
+            compiled = self._compiled.programs
+            if key not in compiled:
+                scope = self._scope(senders)
+                compiled[key] = compile_program(name, self.files, scope, senders, problems)
             memories = self._memories.setdefault(senders, Memories())
-            self._programs[key] = replace(program, memories=memories)
+            self._programs[key] = replace(compiled[key], memories=memories)
         return self._programs[key]
 
     def _check_overlays(self, problems: list[str]) -> None:
