@@ -51,7 +51,8 @@ def complete(
     if before is not None and was is not None and not is_strict:
         if was.name == "cancelled" and meant != was and _was_said_before(before, task):
             return before | {"note": task["note"]} if task.get("note") else before
-        meant = as_told(was, meant, before)
+        is_elsewhere = _is_passed_on(before, task, meant) and step(was.name, meant.name)
+        meant = meant if is_elsewhere else as_told(was, meant, before)
     added: Resource = {"status": meant.status}
     if (meant.business_status is not None and state_of(task) != meant) or not task.get(
         "businessStatus"

@@ -17,6 +17,7 @@ EXTENDABLE = f"{BASE}/StructureDefinition/prescription-extendable"
 # what becomes of the order itself
 _ORDER_STATUS = {
     "requested": "active",
+    "cancellation requested": "active",  # until who was asked agrees
     "rejected": "revoked",
     "cancelled": "revoked",
     "expired": "revoked",

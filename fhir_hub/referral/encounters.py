@@ -44,6 +44,7 @@ _OF_ENCOUNTER = {
     "finished": "seen",
 }
 _UNDECIDED = ("requested", "received")
+_OF_TIME_GIVEN = ("scheduled", "unattended")  # what implies that it was accepted
 
 
 async def follow_appointment(unit: Unit, followed: Followed) -> None:
@@ -207,8 +208,8 @@ async def _advance_told(unit: Unit, stored: Stored, target: str, source: Key, ki
     task = fhirjson.loads(stored.content)
     state = state_of(task)
     elements: Resource = {"output": _with_output(task, source, kind)}
-    if state is not None and state.name in _UNDECIDED and target == "scheduled":
-        inferred = {"text": f"inferred from a {kind} / 由预约推断已接收"}
+    if state is not None and state.name in _UNDECIDED and target in _OF_TIME_GIVEN:
+        inferred = {"text": f"inferred from the {kind} / 由预约推断已接收"}
         elements["note"] = [*each(task, "note"), inferred]
     await advance(unit, stored, target, **elements)
 

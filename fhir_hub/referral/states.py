@@ -110,7 +110,7 @@ STEPS = (
         ("accepted", "under way", "scheduled", "unattended", "seen"),
         "appointment cancelled",
     ),
-    Step("no-show", "owner", ("scheduled", "under way"), "unattended"),
+    Step("no-show", "owner", (*_WAITING, "accepted", "scheduled", "under way"), "unattended"),
     Step("arrive", "owner", ("accepted", "under way", "scheduled", "unattended"), "arrived"),
     Step("visit", "owner", ("accepted", "under way", "scheduled", "arrived"), "seen"),
     Step("outcome", "owner", (*ALIVE, "cancellation requested"), "completed", ("outcome",)),

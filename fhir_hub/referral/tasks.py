@@ -73,7 +73,7 @@ async def follow(
             raise NotFound("no referral has this number", expression="Task.focus")
         return
     if row is None or (is_passed_on and row.event != "transfer"):
-        raise _refused(old, new)
+        raise _refused(old, new, is_passed_on=is_passed_on)
     noted = noted_state(was)
     if row.event == "refuse-cancellation" and noted not in (None, new):
         assert noted is not None
@@ -85,11 +85,12 @@ async def follow(
     await effects(unit, stored, row, new, task, was)
 
 
-def _refused(old: State | None, new: State) -> NotInThisState:
+def _refused(old: State | None, new: State, *, is_passed_on: bool) -> NotInThisState:
     source = NONE if old is None else old.name
     events = ", ".join(allowed(source)) or "none: only a note may be added"
     shown = f"from {source}" if source else "as the first state"
-    text = f"a referral cannot become {new.name} {shown}; events allowed now: {events}"
+    goes = "go to another institution" if is_passed_on else f"become {new.name}"
+    text = f"a referral cannot {goes} {shown}; events allowed now: {events}"
     return NotInThisState(text, expression="Task.status")
 
 

@@ -3,6 +3,10 @@
 The facts are those of `messages/expected.json`.
 """
 
+import re
+from itertools import product
+from pathlib import Path
+
 import pytest
 from conversion_parts import (
     BASE,
@@ -17,6 +21,8 @@ from conversion_parts import (
     target,
     text_of,
 )
+
+from fhir_hub.hl7v2.maps.map_files import built_in_folder, read_files
 
 BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
 
@@ -161,3 +167,60 @@ def test_a_referral_without_a_disposition_is_for_what_its_type_says():
     assert "MED" in codes(order["code"])
     assert "orderDetail" not in order
     assert errors(conversion) == []
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "referral.md").read_text("utf-8")
+PARTS = PAGE.partition("## REF and RRI")[2].partition("\n## ")[0]
+
+
+def elements(message):
+    """Return the elements of a referral by the fields of which a message's map makes them."""
+    files = read_files([built_in_folder()])
+    found: dict[str, list[str]] = {}
+    for entry in files.messages[message]["resource"]:
+        kind = entry.get("type") or entry["to"]
+        if entry.get("mode") == "table" or kind not in ("ServiceRequest", "Task"):
+            continue
+        made = files.segments.get(entry.get("map", ""), {})
+        for row in (*made.get("field", ()), *entry.get("field", ())):
+            sources = row.get("from", [])
+            for source in [sources] if isinstance(sources, str) else sources:
+                element = re.sub(r"\[\w+\]", "", f"{kind}.{row['to']}")
+                if element not in (known := found.setdefault(source, [])):
+                    known.append(element)
+    return found
+
+
+def test_the_page_has_what_each_field_becomes():
+    messages = [elements("REF_I12"), elements("RRI_I12")]
+    named = {one for message in messages for one in message if not one.startswith("CTD")}
+    rows = re.findall(r"^\| ([A-Z0-9]+-[0-9.]+) \| (.*) \| (.*) \|$", PARTS, re.MULTILINE)
+
+    assert {field for field, *_ in rows} == named
+    for field, *said in rows:
+        told = [re.findall("`(.+?)`", text) for text in said]
+        assert told == [message.get(field, []) for message in messages], field
+
+
+STATES = re.findall(
+    r"^\| (REF|RRI) ([I0-9, ]+) \| (.*) \| `(.*)` \| `(.*)` \|$", PARTS, re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "events", "said", "status", "code"), STATES, ids=[" ".join(o[:3]) for o in STATES]
+)
+def test_the_page_has_what_each_answer_does(message, events, said, status, code):
+    named = re.findall("`(.+?)`", said) + (["", "Q"] if "any" in said else [])
+    for event, answer in product(events.split(", "), named):
+        text = text_of({"REF": "13", "RRI": "14"}[message])
+        text = text.replace(f"{message}^I12", f"{message}^{event}")
+        task = only(converted(re.sub(r"RF1\|[^|]*", f"RF1|{answer}", text)), "Task")
+        assert (task["status"], code in codes(task["businessStatus"])) == (status, True)
+
+
+def test_the_page_has_each_kind_of_answer():
+    assert {(one[0], event) for one in STATES for event in one[1].split(", ")} == {
+        *product(["REF"], ["I12", "I13", "I14"]),
+        *product(["RRI"], ["I12", "I13", "I14", "I15"]),
+    }

@@ -17,6 +17,7 @@ def hub():
         yield running
 
 
+IN_FULL = NUMBER + b"^ZJJCHC"
 SERIALS = count(1)
 
 
@@ -131,9 +132,90 @@ def test_who_was_asked_gives_an_accepted_referral_back(hub):
 
 
 def test_a_cancellation_is_refused_by_accepting_again(hub):
-    hub.tell("14", told("13", b"I14"), told("14", b"I13"))
+    hub.tell("14", told("13", b"I14"), told("13", b"I14"))
+    asked_for = hub.one("ServiceRequest?category=referral")["status"]
+    hub.tell(told("14", b"I13"))
 
     assert state(hub) == ("accepted", "3.0")
+    assert (asked_for, hub.one("ServiceRequest?category=referral")["status"]) == (
+        "active",
+        "active",
+    )
+
+
+QUESTION = ("A^已接收".encode(), "P^待处理".encode())
+
+
+def test_who_asks_how_a_referral_stands_changes_nothing(hub):
+    hub.tell(told("14", b"I13", QUESTION))
+    before = hub.one(f"Task?identifier={NUMBER.decode()}")
+    hub.tell(told("13", b"I15", ("糖尿病肾病".encode(), "肾病".encode())))
+
+    assert hub.one(f"Task?identifier={NUMBER.decode()}") == before
+    assert "糖尿病肾病" in hub.one("ServiceRequest?category=referral")["note"][0]["text"]
+    assert b"RF1^1^6^204" in hub.send(told("13", b"I15", (NUMBER, b"ZZ-9")))
+
+
+ELSEWHERE = ((b"ZZPT|SHTH01|", b"ZZPT|QPDCH|"), (b"NFM^^^SHTH01", b"NFM^^^QPDCH"))
+
+
+@pytest.mark.parametrize("first", [(), ("14",)], ids=["asked", "accepted"])
+def test_a_referral_is_passed_on_by_a_change_of_who_is_asked(hub, first):
+    hub.tell(*first, told("13", b"I13", *ELSEWHERE))
+
+    task = hub.one(f"Task?identifier={NUMBER.decode()}")
+    assert state(hub) == ("requested", "2.0")
+    asked = hub.get(task["owner"]["reference"])
+    assert "QPDCH" in [one["value"] for one in asked["identifier"]]
+    assert task["restriction"]["recipient"] == [task["owner"]]
+    assert b"\rMSA|AE|" in hub.send(told("14"))
+
+
+def test_a_booked_referral_is_not_passed_on_by_a_change(hub):
+    hub.tell("14", "04")
+    answer = hub.send(told("13", b"I13", *ELSEWHERE))
+
+    assert b"a referral cannot go to another institution from scheduled" in answer
+    assert state(hub) == ("in-progress", "5.1.1")
+
+
+def test_a_change_that_names_nobody_leaves_who_was_asked(hub):
+    before = hub.one(f"Task?identifier={NUMBER.decode()}")["owner"]
+    hub.tell(told("13", b"I13", (b"PRD|RT^", b"PRD|PP^"), (b"|ZZPT|SHTH01|", b"|FHIRHUB|QPRHP|")))
+
+    assert hub.one(f"Task?identifier={NUMBER.decode()}")["owner"] == before
+
+
+def test_a_referral_again_that_is_over_is_told_so(hub):
+    hub.tell(told("14", b"", ("A^已接收".encode(), b"R")))
+    answer = hub.send(told("13"))
+
+    assert b"a referral cannot become requested from rejected" in answer
+    assert hub.one("ServiceRequest?category=referral")["status"] == "revoked"
+
+
+def test_a_referral_that_crossed_with_its_cancellation_opens_nothing(hub):
+    hub.tell(told("13", b"I14", (b"20250310094005", b"20250310120005")), told("13"))
+
+    assert state(hub) == ("cancelled", "6.0")
+    assert hub.one("ServiceRequest?category=referral")["status"] == "revoked"
+
+
+def test_a_booking_names_the_referral_by_its_number_alone(hub):
+    hub.tell("14", told("04", b"", (IN_FULL, NUMBER)))
+
+    assert state(hub) == ("in-progress", "5.1.1")
+
+
+NO_SHOW = told("04", b"", (b"SIU^S12", b"SIU^S26"), (b"Booked^", b"Noshow^"))
+
+
+@pytest.mark.parametrize("order", list(permutations(("13", "14", NO_SHOW))), ids=range(6))
+def test_who_did_not_come_is_known_in_any_order(order):
+    with scenario_hub() as hub:
+        hub.tell("01", *order)
+
+        assert state(hub) == ("in-progress", "5.1.2")
 
 
 def test_an_answer_with_the_identifiers_of_another_patient_is_refused_and_kept_for_a_person(hub):
@@ -156,16 +238,11 @@ def test_an_answer_with_the_identifiers_of_another_patient_is_refused_and_kept_f
     assert other.split(b"|")[9].decode() in str(failed)
 
 
-def test_an_answer_of_another_institution_is_refused(hub):
-    answer = hub.send(told("14", b"", (b"ZZPT|SHTH01|", b"ZZPT|QPDCH|")))
-
-    assert b"\rMSA|AE|" in answer
-    assert state(hub) == ("requested", "2.0")
-
-
-def test_who_was_asked_is_named_to_another_who_answers(hub):
+def test_an_answer_of_another_institution_is_refused_and_names_who_was_asked(hub):
     answer = hub.send(told("14", b"", (b"ZZPT|SHTH01|", b"ZZPT|QPDCH|"))).decode()
 
+    assert "\rMSA|AE|" in answer
+    assert state(hub) == ("requested", "2.0")
     assert "only the institution that was asked answers a referral: SHTH01 / " in answer
     assert "仅转入机构可答复转诊：SHTH01" in answer
 
@@ -186,9 +263,6 @@ def test_what_a_trusted_platform_passes_on_is_the_answer_of_who_was_asked(code):
         assert task["status"] == {b"A": "accepted", b"R": "rejected"}[code]
         parties = ("owner", "requester", "restriction")
         assert [task[one] for one in parties] == [before[one] for one in parties]
-
-
-IN_FULL = NUMBER + b"^ZJJCHC"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +371,8 @@ def test_an_answer_that_crossed_with_the_cancellation_is_taken(order):
         is_known = order.index("answer") < order.index("cancel")
         assert state(hub) == (("in-progress", "5.2") if is_known else ("cancelled", "6.0"))
         assert "空腹就诊" in str(task["note"])
-        assert hub.one("ServiceRequest?category=referral")["status"] == "revoked"
+        order_status = hub.one("ServiceRequest?category=referral")["status"]
+        assert order_status == ("active" if is_known else "revoked")
 
 
 def test_an_acceptance_that_was_said_after_the_cancellation_is_refused(hub):

@@ -1,9 +1,9 @@
-"""Which referral an answer (RRI) is to, where its numbers (RF1-6, RF1-11) are not known as such.
+"""Which referral an answer (RRI) or booking (SIU) is of, where its number is not known as such.
 
 Some write the number without whose it is, and it is then taken for the answering hospital's; some
-leave it out, and say only to which message they answer (MSA-2). So the number alone counts among
-the referrals of the patient, then the message that told of one of them. An answer without a number
-to nothing that is known is refused: no referral that comes later would ever find it.
+leave it out, and an answer says only to which message it is (MSA-2). So the number alone counts
+among the referrals of the patient, then the message that told of one of them. An answer without a
+number to nothing that is known is refused: no referral that comes later would ever find it.
 
 Spec: HL7v2 chapter 11, 11.3.1 and chapter 2, MSA-2; DOMAIN 2.5b
 """
@@ -25,13 +25,18 @@ from fhir_hub.store.base import Key
 
 
 async def find(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
-    """Have the Task of an answer found that no number finds as it stands.
+    """Have the referral found that no number (RF1-6, RF1-11, SCH-26) finds as it stands.
 
     Raises `InvalidMessage` if it has none by which its referral could ever be known.
     """
-    if teller.message_type != "RRI":
+    if teller.message_type not in ("RRI", "SIU"):
         return
     patients = [one.key for one in things if one.resource_type == "Patient" and one.stored]
+    if teller.message_type == "SIU":
+        for thing in things:
+            if thing.resource_type == "Appointment" and "basedOn" in thing.resource:
+                await _find_booked(unit, patients, thing)
+        return
     for thing in things:
         if thing.resource_type != "Task" or thing.stored or thing.is_anothers:
             continue
@@ -50,6 +55,34 @@ async def find(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
                 error_code="204",
                 location="RF1-6",
             )
+
+
+async def _find_booked(unit: Unit, patients: Iterable[Key], booking: Thing) -> None:
+    """Have a booking name a referral of the patient by its number, said without whose that is."""
+    named: list[Resource] = []
+    for reference in booking.resource["basedOn"]:
+        said = reference.get("identifier", {})
+        number = Is(said.get("value"), said.get("system"))
+        if number.code and not await find_related(unit, "ServiceRequest", identifier=number):
+            found = [
+                stored
+                for one in patients
+                for stored in await find_related(
+                    unit,
+                    "ServiceRequest",
+                    patient=one,
+                    identifier=number.code,
+                    category="referral",
+                )
+            ]
+            if len(found) == 1:
+                held = fhirjson.loads(found[0].content)["identifier"]
+                same = next(one for one in held if one.get("value") == number.code)
+                reference = {**reference, "identifier": {**said, **same}}
+        named.append(reference)
+    if named != booking.resource["basedOn"]:
+        rest = {**booking.resource, "basedOn": named}
+        booking.converted = with_resource(booking.converted, rest)
 
 
 def _is_placed(number: Resource) -> bool:

@@ -16,9 +16,11 @@ from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.identity.systems import BASE
+from fhir_hub.referral.states import state_of
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.store.base import Key
 
+_UNDECIDED = ("draft", "audit", "requested", "received", "info-requested")
 _ORGANIZATIONS = f"{BASE}/sid/organization"
 
 
@@ -34,6 +36,8 @@ async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None
             error_code="205",
             location="PID-3",
         )
+    if teller.message_type == "REF":
+        _leave_as_it_is(things, teller.event)
     for thing in things if teller.message_type == "RRI" else ():
         if thing.resource["resourceType"] != "Task" or thing.stored is None:
             continue
@@ -48,6 +52,28 @@ async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None
                 location="MSH-4",
             )
         _leave_parties(thing, is_passed_on=is_passed_on)
+
+
+def _leave_as_it_is(things: Sequence[Thing], event: str) -> None:
+    """Leave a referral that a message asks about (I15), and its order's status once it is taken up.
+
+    Its Task says then what becomes of it: I14 asks for a cancellation, I12 again opens nothing.
+    Raises `InvalidMessage` if nobody knows what is asked about.
+    """
+    told = [one for one in things if one.converted.segment == "RF1"]
+    if event == "I15" and not all(one.stored for one in told):
+        raise InvalidMessage(
+            "no referral has this number / 没有此转诊单号的转诊",
+            error_code="204",
+            location="RF1-6",
+        )
+    states = [state_of(one.stored) for one in told if one.resource_type == "Task" and one.stored]
+    is_settled = any(state and state.name not in _UNDECIDED for state in states)
+    for thing in told:
+        thing.is_left = thing.is_left or event == "I15"
+        if thing.resource_type == "ServiceRequest" and thing.stored and is_settled:
+            rest = {name: part for name, part in thing.resource.items() if name != "status"}
+            thing.converted = with_resource(thing.converted, rest)
 
 
 def _leave_parties(thing: Thing, *, is_passed_on: bool) -> None:
@@ -80,15 +106,16 @@ def require_same_order(unit: Unit, things: Sequence[Thing], teller: Teller) -> N
             continue
         if _said(fhirjson.loads(staged.content)) != _said(thing.stored):
             raise Duplicate(
-                "another referral has this number, and says something else: change it by REF^I13"
-                " / 转诊单号已被使用且内容不同，请用 REF^I13 修改",
+                "another referral has this number, and says something else: change it by I13"
+                " / 转诊单号已被使用且内容不同，请用 I13 事件修改",
                 expression="RF1-6",
             )
 
 
 def _said(order: Resource | None) -> bytes:
-    """Return what an order says, without who told it and when."""
-    plain = {name: value for name, value in (order or {}).items() if name not in ("id", "meta")}
+    """Return what an order says, without who told it and when, and what became of it."""
+    own = ("id", "meta", "status")
+    plain = {name: value for name, value in (order or {}).items() if name not in own}
     return fhirjson.canonical(plain)
 
 
