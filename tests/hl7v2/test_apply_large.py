@@ -45,6 +45,21 @@ def patients(count):
         yield patient(identifier(f"T{n}"), name=f"p{n}")
 
 
+def orders(count):
+    """Return orders that results name by one number, each of another code."""
+    yield patient(identifier("T1"))
+    for n in range(count):
+        resource = {
+            "resourceType": "ServiceRequest",
+            "status": "active",
+            "intent": "order",
+            "subject": {"reference": url("patient")},
+            "code": {"text": f"X{n}"},
+        }
+        made = converted(resource, ("urn:parts", f"P/X{n}"), name=f"o{n}")
+        yield made._replace(mode="create", earlier=(("urn:orders", "P"),))
+
+
 async def steps(repository, things):
     """Return how many functions are called to apply a message of such things."""
     message, count = conversion(*things), 0
@@ -74,7 +89,7 @@ async def steps(repository, things):
     return count
 
 
-@pytest.mark.parametrize("made", [documents, relatives, patients])
+@pytest.mark.parametrize("made", [documents, relatives, patients, orders])
 async def test_twice_as_many_things_take_twice_as_many_steps(repository, made):
     await steps(repository, made(2))  # what is remembered of parameters and shapes
 

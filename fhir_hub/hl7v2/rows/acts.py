@@ -157,7 +157,8 @@ def _is_said(place: Place, draft: Draft, number: Any) -> bool:
 
     By the tables who assigned it is a resource of each mention, so two of them never look the same.
     """
-    said: list[Any] = place.run.moments.setdefault(("said", id(draft)), [])
+    key = (f"said {number.get('value')}", id(draft))  # a field may have very many
+    said: list[Any] = place.run.moments.setdefault(key, [])
     is_there = number in said
     said.append(number)
     return is_there

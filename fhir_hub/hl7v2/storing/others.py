@@ -120,7 +120,8 @@ async def _choose_all(
     """Have the things of a type found, each among what is of its patient, or of nobody."""
     theirs = whose.among(holders)
     named = [thing for thing in of_type if names_part(thing, theirs(thing))]
-    told = [thing for thing in of_type if thing not in named] if named else of_type
+    apart = {id(thing) for thing in named}
+    told = [thing for thing in of_type if id(thing) not in apart] if named else of_type
     for thing in told:
         _choose(thing, theirs(thing), things)
     if of_type[0].resource_type in facts.TYPES:
@@ -129,8 +130,8 @@ async def _choose_all(
         for thing in told:
             if thing.converted.earlier and not thing.logical_id:
                 choose_part(thing, theirs(thing), told, things)
-    for thing in await choose_named(unit, named, theirs) if named else ():
-        things.remove(thing)
+    if named and (folded := {id(one) for one in await choose_named(unit, named, theirs)}):
+        things[:] = [thing for thing in things if id(thing) not in folded]
     whose.note(of_type, holders)
 
 

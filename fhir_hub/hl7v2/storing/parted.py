@@ -11,6 +11,7 @@ Spec: HL7v2 chapter 4, ORC-2 and OBR-2; R4 http.html#cond-update
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.calls.orders import PART
@@ -29,6 +30,7 @@ _ORDERS = ("ServiceRequest", "MedicationRequest")
 _CORRECTED = ("corrected", "amended", "entered-in-error", "cancelled")
 _OPEN = ("registered", "preliminary", "partial")
 _SAID = ("value", "effective", "component")
+Pair = tuple[str, str]
 Holders = Mapping[Number, Mapping[str, Resource]]
 
 
@@ -51,13 +53,12 @@ def choose_part(
     A result is so found by a key of before or of its kind, and a report of its kind by its results:
     the newest that it goes on.
     """
-    said = {one["reference"] for one in thing.resource.get("result", ())}
-    own = {one.address for one in things if not said.isdisjoint(one.full_urls)} if said else set()
     for number in numbers_of(thing.converted.earlier):
         found = _alike(thing, holders.get(number, {}).values())
         taken = {one.logical_id for one in of_type} if found else ()
         found = [one for one in found if one["id"] not in taken and not _is_part(one)]
         kind = _kind_of_number(thing)
+        own = _results_of(thing, things) if found else set()
         found = [
             one
             for one in found
@@ -67,6 +68,11 @@ def choose_part(
             thing.found(max(found, key=_last_told))
             _keep_keys(thing)
             return
+
+
+def _results_of(thing: Thing, things: Iterable[Thing]) -> set[str]:
+    said = {one["reference"] for one in thing.resource.get("result", ())}
+    return {one.address for one in things if not said.isdisjoint(one.full_urls)} if said else set()
 
 
 def _alike(thing: Thing, held: Iterable[Resource]) -> list[Resource]:
@@ -96,6 +102,8 @@ async def choose_named(
     `theirs` gives what is stored that may be a thing.
     """
     folded: list[Thing] = []
+    taken: set[str] = set()
+    new: dict[tuple[Pair, str], tuple[int, Thing]] = {}
     for at, thing in enumerate(named):
         numbers, holders = numbers_of(thing.converted.earlier) or thing.numbers, theirs(thing)
         held = {id_: one for number in numbers for id_, one in holders.get(number, {}).items()}
@@ -104,22 +112,25 @@ async def choose_named(
         if not found and len(held) == 1:
             found = [one for one in held.values() if not _is_part(one)]
         if len(found) > 1:
-            taken = {one.logical_id for one in named[:at]}
             found = await _own(unit, thing, found, taken)
         if found:
             thing.found(found[0])
-            continue
-        others = (one for one in named[:at] if not one.logical_id and one not in folded)
-        if first := next((one for one in others if _is_same(one, thing)), None):
+        elif first := _first_of(thing, asked, new):
             first.full_urls += thing.full_urls
             folded.append(thing)
+        elif not thing.logical_id:
+            for pair in thing.converted.earlier:
+                new.setdefault((pair, asked), (at, thing))
+        taken.add(thing.logical_id)
     return folded
 
 
-def _is_same(first: Thing, second: Thing) -> bool:
-    """Say whether two orders that are named have a number in common, and ask for the same."""
-    shared = set(first.converted.earlier) & set(second.converted.earlier)
-    return bool(shared) and code_of(first.resource) == code_of(second.resource)
+def _first_of(
+    thing: Thing, asked: str, new: Mapping[tuple[Pair, str], tuple[int, Thing]]
+) -> Thing | None:
+    """Return the first of the new orders that has a number of a thing, and asks for the same."""
+    same = [new[pair, asked] for pair in thing.converted.earlier if (pair, asked) in new]
+    return min(same, key=itemgetter(0))[1] if same else None
 
 
 async def _own(
