@@ -8,7 +8,7 @@ Spec: https://hl7.org/fhir/R4/http.html#create and #ccreate
 
 from fhir_hub.errors import InvalidResource, PreconditionFailed
 from fhir_hub.repository.unit import Resource, Unit
-from fhir_hub.rest.criteria import criteria
+from fhir_hub.rest.criteria import criteria, if_none_exist
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.service import Service
 from fhir_hub.rest.written import written
@@ -33,7 +33,7 @@ async def stage(
     request: FhirRequest, service: Service, unit: Unit, resource: Resource, logical_id: str = ""
 ) -> tuple[Stored, int]:
     """Stage the create in `unit`; return the version and the status, 201 or 200."""
-    if query := request.headers.get("if-none-exist", ""):
+    if query := if_none_exist(request):
         plan = criteria(resource["resourceType"], query, request.base, service)
         found = await unit.find(resource["resourceType"], plan)
         if len(found) > 1:

@@ -32,6 +32,17 @@ def criteria(resource_type: str, query: str, base: str, service: Service) -> Pla
     )
 
 
+def if_none_exist(request: FhirRequest) -> str:
+    """Return the criteria of `If-None-Exist`, `""` without one; raises `InvalidParameter`.
+
+    An empty one is a client's lost criteria: to create all the same would make a second resource.
+    """
+    said = request.headers.get("if-none-exist")
+    if said is not None and not said.strip():
+        raise InvalidParameter("If-None-Exist needs criteria, as in identifier=system|value")
+    return said or ""
+
+
 def query_text(request: FhirRequest) -> str:
     """Return the criteria in the address; raises `InvalidParameter` if there are none."""
     if not request.query:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fhir_hub.clock import from_microseconds, instant
-from fhir_hub.errors import InvalidParameter, NotFound
+from fhir_hub.errors import InvalidParameter, InvalidResource, NotFound
 from fhir_hub.r4.dates import date_interval
 from fhir_hub.rest.defined_here import version_here
 from fhir_hub.rest.links import CURSOR, full_url, page_links
@@ -97,7 +97,7 @@ def _parameters(request: FhirRequest, service: Service) -> _Asked:
     summary = asked.get("_summary", "")
     return _Asked(
         min(count, service.max_page_size) or 1,
-        date_interval(_written(asked["_since"]), service.zone).start if "_since" in asked else 0,
+        _interval("_since", asked["_since"], service.zone)[0] if "_since" in asked else 0,
         _period(asked["_at"], service.zone) if "_at" in asked else None,
         _number(CURSOR, asked.get(CURSOR, "0")),
         subset(summary, listed(asked.get("_elements", "")), service.definitions),
@@ -117,13 +117,19 @@ def _period(text: str, zone: tzinfo) -> tuple[int, int]:
     if prefix not in _PERIODS:
         known = ", ".join(_PERIODS)
         raise InvalidParameter(f"_at is one period: it takes the prefixes {known}")
-    start, end = _PERIODS[prefix](*date_interval(_written(rest), zone))
+    start, end = _PERIODS[prefix](*_interval("_at", rest, zone))
     return start, end - 1
 
 
-def _written(text: str) -> str:
-    """Return a time whose offset's `+` arrived as a blank, because nothing encoded it."""
-    return text.replace(" ", "+")
+def _interval(name: str, text: str, zone: tzinfo) -> tuple[int, int]:
+    """Return what a time of the parameter `name` covers; raises `InvalidParameter` if it is none.
+
+    An offset's `+` may have arrived as a blank, because nothing encoded it.
+    """
+    try:
+        return date_interval(text.replace(" ", "+"), zone)
+    except InvalidResource as error:
+        raise InvalidParameter(f"{name}: {error}") from None
 
 
 def _number(name: str, value: str) -> int:

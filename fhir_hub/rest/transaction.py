@@ -25,7 +25,7 @@ from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.rest import create, delete, patch, references, update
 from fhir_hub.rest.attempt import attempt
 from fhir_hub.rest.conditional import Referred, Waiting
-from fhir_hub.rest.criteria import criteria, query_text
+from fhir_hub.rest.criteria import criteria, if_none_exist, query_text
 from fhir_hub.rest.entries import METHODS, Entry, named, naming, response_entry
 from fhir_hub.rest.message import FhirRequest, FhirResponse
 from fhir_hub.rest.operations import meta
@@ -161,7 +161,7 @@ class _Transaction:
         is_put, is_patch = request.method == "PUT", request.method == "PATCH"
         if request.method == "POST" and len(path) == 1:
             request.require_no_query()
-            query = request.headers.get("if-none-exist", "")
+            query = if_none_exist(request)
         elif (is_put or is_patch) and len(path) == 1 and request.query:
             query = query_text(request)
         else:

@@ -115,6 +115,7 @@ async def test_one_bad_entry_fails_the_whole_and_is_named(client):
         ([entry("POST", 7, PATIENT)], 400, "Bundle.entry[0].request.url"),
         ([entry("POST", "Patient", PATIENT, ifNoneExist=1)], 400,
          "Bundle.entry[0].request.ifNoneExist"),
+        ([entry("POST", "Patient", PATIENT, ifNoneExist="")], 400, "Bundle.entry[0]"),
         ([entry("POST", "Nothing", PATIENT)], 400, "Bundle.entry[0]"),
         ([entry("POST", "Patient/1", PATIENT)], 422, "Bundle.entry[0]"),
         ([entry("POST", "Observation", PATIENT)], 400, "Bundle.entry[0]"),

@@ -118,7 +118,7 @@ async def test_if_none_exist_with_two_matches_is_refused(client):
     assert answer.status_code == 412
 
 
-@pytest.mark.parametrize("criteria", ["identifer=1", "identifier:nope=1", "birthdate=never"])
+@pytest.mark.parametrize("criteria", ["identifer=1", "identifier:nope=1", "birthdate=never", ""])
 async def test_if_none_exist_reads_its_criteria_strictly(client, criteria):
     answer = await client.post(
         "Patient",

@@ -144,6 +144,13 @@ async def test_a_history_refuses(client, address, status):
     assert answer.json()["resourceType"] == "OperationOutcome"
 
 
+async def test_a_history_says_which_of_its_times_is_none(client):
+    for name in ("_since", "_at"):
+        answer = await client.get(f"Patient/_history?{name}=soon")
+
+        assert answer.json()["issue"][0]["diagnostics"].startswith(f"{name}: not a date")
+
+
 async def test_an_empty_history_is_a_bundle_without_entries(client):
     bundle = (await client.get("_history")).json()
 

@@ -22,6 +22,7 @@ from fhir_hub.rest.links import CURSOR, full_url, page_links
 from fhir_hub.rest.message import FhirRequest, FhirResponse, answer
 from fhir_hub.rest.operations.inputs import Inputs, only_on, read_inputs
 from fhir_hub.rest.service import Service
+from fhir_hub.search.advice import no_type
 from fhir_hub.search.compartment import compartment_plan
 from fhir_hub.search.plan import EVERYTHING, And, Compare, Has, Not, Or, Plan, Query, Range
 from fhir_hub.store.base import Key, Stored
@@ -93,8 +94,9 @@ async def everything(request: FhirRequest, service: Service) -> FhirResponse:
 def _asked(inputs: Inputs, of: Stored, service: Service) -> _Asked:
     start, end, since = (inputs.text(name) for name in ("start", "end", "_since"))
     wanted = [name for text in inputs.values("_type") for name in str(text).split(",")]
-    if not service.definitions.resource_types.issuperset(wanted):
-        raise InvalidParameter("_type: not all are resource types of R4")
+    known = service.definitions.resource_types
+    if unknown := [name for name in wanted if name not in known]:
+        raise InvalidParameter(no_type("_type", unknown[0], known))
     zone = service.zone
     return _Asked(
         of,
