@@ -157,6 +157,7 @@ def _convert(
     if settings.is_strict:
         strict.require_no_quirk(run.issues)
     teller = teller_of(message, run.context, received)
+    teller = teller._replace(is_hub=True) if settings.is_hub else teller
     run.context = NOWHERE
 
     def again(other: Program) -> Conversion:

@@ -3,8 +3,9 @@
 A partner who was told of it tells it again one day, with what changed there. What has no number
 was told by its id in the hub (`a1^FHIRHUB`), and is found by that. An allergy, a relative or a
 cover has no number in a message: it is found by what it is of (`alike.py`), a result by its report
-and its code. So is only what nobody told by a message: that has a key, for each institution has
-facts of its own.
+and its code. So is what nobody told by a message: else that has a key, for each institution has
+facts of its own. A hub's are copies of theirs (`is_hub` in its file), so they are found among
+these, and these among its.
 
 Spec: docs/outbound.md; HL7v2 chapter 2, 2.10.4
 """
@@ -14,7 +15,7 @@ from types import MappingProxyType
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.meaning import numbers_moved
-from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamps_of
+from fhir_hub.hl7v2.meaning.teller import Teller, is_copied, stamps_of, tellers_of
 from fhir_hub.hl7v2.storing.alike import are_alike, share_a_name
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
@@ -136,7 +137,8 @@ async def _find_facts(
             held = [fhirjson.loads(one.content) for one in found]
             written[Key(kind, owner)] = [one for one in held if _may_be_found(one, teller)]
         for one in written[Key(kind, owner)]:
-            is_it = share_a_name if stamps_of(one) else are_alike
+            is_own = tellers_of(one) == {teller.system}
+            is_it = share_a_name if is_own and kind == "RelatedPerson" else are_alike
             if is_it(one, thing.resource) and Key(kind, one["id"]) not in taken:
                 taken.add(Key(kind, one["id"]))
                 thing.found(one)
@@ -146,7 +148,10 @@ async def _find_facts(
 def _may_be_found(stored: Resource, teller: Teller) -> bool:
     """Say whether no message told it, or it is a relative whom the teller's institution told.
 
-    How a relative is related is in her key, and said in other words later.
+    How a relative is related is in her key, and said in other words later. What a hub passes on may
+    be told by its own institution too, before or since.
     """
-    told = {institution_of(stamp) for stamp in stamps_of(stored)}
-    return not told or (stored["resourceType"] == "RelatedPerson" and told == {teller.system})
+    told = tellers_of(stored)
+    if not told or teller.is_hub or all(map(is_copied, stamps_of(stored))):
+        return True
+    return stored["resourceType"] == "RelatedPerson" and told == {teller.system}

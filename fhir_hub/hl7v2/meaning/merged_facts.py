@@ -16,7 +16,7 @@ from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import with_resource
-from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, stamps_of
+from fhir_hub.hl7v2.meaning.teller import Teller, tellers_of
 from fhir_hub.hl7v2.storing.alike import are_alike, share_a_name
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.rewriting import Rewriting
@@ -99,7 +99,7 @@ async def _told(unit: Unit, kind: str, index: str, owner: str, teller: Teller) -
     """Return what the teller's institution alone told of a patient, first what a merge brought."""
     found = await unit.find(kind, Has(index, "reference", (Is(owner),)))
     held: list[Resource] = [fhirjson.loads(one.content) for one in found]
-    own = [one for one in held if {institution_of(s) for s in stamps_of(one)} == {teller.system}]
+    own = [one for one in held if tellers_of(one) == {teller.system}]
     return sorted(own, key=_is_brought, reverse=True)
 
 

@@ -18,10 +18,9 @@ from fhir_hub.hl7v2.making.rules import who
 from fhir_hub.hl7v2.meaning import merged_facts
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
-    institution_of,
     is_told_by_another,
     stamped,
-    stamps_of,
+    tellers_of,
     told_at,
 )
 from fhir_hub.hl7v2.meaning.telling import Telling, revived
@@ -188,8 +187,7 @@ def is_to_end(resource: Resource, teller: Teller) -> bool:
     """Say whether it is a listed fact of the teller's institution alone, not ended, not newer."""
     if not is_of_list(resource):
         return False
-    institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
-    if institutions != {teller.system} or told_at(resource, teller) > teller.time:
+    if tellers_of(resource) != {teller.system} or told_at(resource, teller) > teller.time:
         return False
     return not is_over(resource)
 

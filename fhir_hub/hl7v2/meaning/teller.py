@@ -28,7 +28,9 @@ _EARLIEST, _LATEST = (datetime(year, 1, 1, tzinfo=UTC) for year in (2, 9999))
 _UNDER_WAY = ("registered", "partial", "preliminary")
 ANSWERED = ("final", "corrected", "amended", "appended")  # reports and results
 # What all applications of an institution tell of a person as one.
-OF_PERSON = ("AllergyIntolerance", "Coverage", "Patient", "RelatedPerson")
+FACTS = ("AllergyIntolerance", "Coverage", "RelatedPerson")
+OF_PERSON = (*FACTS, "Patient")
+COPIED = "secondary"  # the use of a stamp of a hub, which passes on what others tell
 TOLD_BY = f"{systems.BASE}/StructureDefinition/told-by"
 
 
@@ -37,7 +39,8 @@ class Teller(NamedTuple):
 
     `time` is in microseconds since 1970, UTC; 0: nobody knows, then nothing is stamped. `event`
     is the trigger event (`A08`), `message_type` what it belongs to (`ADT`). `answers` is the
-    control id of the message that an answer to a referral (RRI) is to, as MSA-2 has it.
+    control id of the message that an answer to a referral (RRI) is to, as MSA-2 has it. `is_hub`:
+    what it tells of others is a copy of what they tell.
     """
 
     application: str = ""
@@ -46,6 +49,7 @@ class Teller(NamedTuple):
     event: str = ""
     message_type: str = ""
     answers: str = ""
+    is_hub: bool = False
 
     @property
     def name(self) -> str:
@@ -85,6 +89,7 @@ class Teller(NamedTuple):
         return {
             "url": TOLD_BY,
             "valueIdentifier": {
+                **({"use": COPIED} if self.is_hub else {}),
                 "system": self.system,
                 "value": self.application or "unknown",
                 "period": {"start": _instant_of(self.time)},
@@ -200,16 +205,44 @@ def institution_of(stamp: Mapping[str, Any]) -> str:
     return str(stamp.get("valueIdentifier", {}).get("system", ""))
 
 
+def is_copied(stamp: Mapping[str, Any]) -> bool:
+    """Say whether a stamp is a hub's, which passes on what others tell."""
+    return bool(stamp.get("valueIdentifier", {}).get("use") == COPIED)
+
+
+def tellers_of(resource: Mapping[str, Any]) -> set[str]:
+    """Return the institutions that told a resource: themselves, or else by a hub alone."""
+    stamps = stamps_of(resource)
+    own = [one for one in stamps if not is_copied(one)]
+    return {institution_of(one) for one in own or stamps}
+
+
 def is_told_by_another(resource: Mapping[str, Any], teller: Teller) -> bool:
     """Say whether another institution told the resource, and not the teller's."""
-    institutions = {institution_of(stamp) for stamp in stamps_of(resource)}
+    institutions = tellers_of(resource)
     return bool(institutions) and teller.system not in institutions
+
+
+def is_copy(stored: Mapping[str, Any], teller: Teller) -> bool:
+    """Say whether a hub passes on a fact of a person that another institution tells itself."""
+    if not teller.is_hub or stored.get("resourceType") not in FACTS:
+        return False
+    is_first_hand = not all(map(is_copied, stamps_of(stored)))
+    return is_first_hand and is_told_by_another(stored, teller)
+
+
+def is_first_hand(stored: Mapping[str, Any], teller: Teller) -> bool:
+    """Say whether a teller tells himself what hubs alone passed on until now."""
+    stamps = stamps_of(stored)
+    is_fact = stored.get("resourceType") in FACTS
+    return is_fact and not teller.is_hub and bool(stamps) and all(map(is_copied, stamps))
 
 
 def is_behind_another(resource: Mapping[str, Any], teller: Teller) -> bool:
     """Say whether another institution told the resource as of a later time than the message's."""
     others = (one for one in stamps_of(resource) if institution_of(one) != teller.system)
-    return max(map(time_of, others), default=0) > teller.time > 0
+    told = (time_of(one) for one in others if not is_copied(one))
+    return max(told, default=0) > teller.time > 0
 
 
 def stamped(resource: Json, teller: Teller) -> Json:
@@ -217,7 +250,7 @@ def stamped(resource: Json, teller: Teller) -> Json:
     if not teller.time:
         return resource
     meta = resource.get("meta", {})
-    application, facility, _, event, message_type, _ = teller
+    application, facility, _, event, message_type, *_ = teller
     is_short = len(application) + len(facility) + len(event) + len(message_type) < _SHORT
     source, stamp = (_told_by if is_short else _told_by.__wrapped__)(teller)
     if "extension" not in meta:

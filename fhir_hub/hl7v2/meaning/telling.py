@@ -25,6 +25,8 @@ from fhir_hub.hl7v2.meaning.teller import (
     has_another_told_since,
     institution_of,
     is_behind_another,
+    is_copy,
+    is_first_hand,
     is_overtaken,
     is_told_by_another,
     stamped,
@@ -95,6 +97,8 @@ class Telling:
 
     async def laid_over(self, stored: Resource, converted: Converted) -> Resource | None:
         """Return what is stored with what the message says of it, None if that changes nothing."""
+        if is_copy(stored, self.teller):
+            return self._copied(stored, converted)
         key, stamp = Key(stored["resourceType"], stored["id"]), told_at(stored, self.teller)
         is_older, first = stamp > self.teller.time > 0, 0
         if not is_older:
@@ -112,6 +116,14 @@ class Telling:
         if key[0] == "Patient" or is_asked:
             known = await self.later.known(key, stamp)
         return self._laid_late(stored, converted, known)
+
+    def _copied(self, stored: Resource, converted: Converted) -> Resource | None:
+        """Return what is stored with what a hub's copy has besides: who tells it himself holds."""
+        if converted.action in ("leave", "delete"):
+            return None
+        left = without_withdrawn(converted, stored, self.teller)
+        filled = fill(stored, left, self.choices)
+        return None if _same(filled, stored) else filled
 
     def _is_last_told(self, stored: Resource) -> bool:
         """Say whether it is what its last message says, or all its results say: an answered order.
@@ -175,7 +187,7 @@ class Telling:
             merged = mixtures.told_anew(stored, merged, converted, teller)
         if teller.time and not is_foreign:
             merged = withdrawing(before, merged, converted, teller)
-        if _same(merged, stored):
+        if _same(merged, stored) and not is_first_hand(stored, teller):
             return None
         return stamped(merged, teller) if teller.time else merged
 

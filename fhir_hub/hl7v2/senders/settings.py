@@ -28,6 +28,7 @@ class Settings:
     2.10.4); `""`: the hub's own rule for the message; `update_modes` says it for one
     segment. `version` stands in for an empty MSH-12,
     `campus` is the field that tells two sites of one MSH-4 apart, whose numbers then never meet;
+    `is_hub` says that it passes on what others tell, and may pass on what they tell here too;
     `country` is that of a message without MSH-17, in whose money its amounts are.
     """
 
@@ -41,6 +42,7 @@ class Settings:
     version: str = ""
     campus: Path | None = None
     country: str = ""
+    is_hub: bool = False
 
     @property
     def is_strict(self) -> bool:

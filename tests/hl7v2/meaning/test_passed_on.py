@@ -1,0 +1,97 @@
+"""What a hub passes on, and its own institution tells here too: one fact, and its own word holds.
+
+Spec: docs/hl7v2-meaning.md
+"""
+
+import itertools
+
+import parts
+import pytest
+from meaning_parts import person, plain, segment
+
+from fhir_hub.hl7v2.maps.mappings import load_mappings
+
+FACTS = (
+    segment("AL1", f1="1", f2="DA", f3="J01CA^青霉素^ATC", f4="SV"),
+    segment("NK1", f1="1", f2="沈^晓明", f3="CHD^子女^HL70063"),
+    segment("IN1", f1="1", f2="310", f3="310000^^^NHSA", f36="S1"),
+)
+NONE = ('AL1|1|""', 'NK1|1|""', 'IN1|1|""')
+KINDS = ("AllergyIntolerance", "RelatedPerson", "Coverage")
+HUB, OTHER = "HUBA|ZJJCHC", "CHIS|XTCHC"
+
+
+@pytest.fixture(autouse=True)
+def known(tmp_path, chosen):
+    """Maps of a site that knows HUBA as a hub."""
+    folder = tmp_path / "senders"
+    folder.mkdir()
+    text = 'source = "a test"\nmatch = { "MSH-3" = ["HUBA"] }\n[settings]\nis_hub = true\n'
+    (folder / "huba.toml").write_text(text, "utf-8")
+    chosen.append(load_mappings(parts.definitions(), [tmp_path]))
+
+
+@pytest.fixture
+def states(every):
+    """Return the state of each fact, by type."""
+
+    async def run():
+        found = []
+        for one in [each for kind in KINDS for each in await every(kind)]:
+            state = one.get("clinicalStatus", {}).get("coding", [{}])[0].get("code")
+            found.append(state or one.get("status") or str(one.get("active", True)))
+        return found
+
+    return run
+
+
+IN_FORCE, OVER = ["active", "True", "active"], ["inactive", "False", "cancelled"]
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+async def test_what_a_hub_passes_on_is_no_second_fact(say, states, order):
+    told = ((FACTS, "1000", {}), (FACTS, "1001", {"by": HUB}), (FACTS, "1002", {"by": HUB}))
+    for place in order:
+        facts, at, by = told[place]
+        await say("ADT^A31", at, person(), *facts, **by)
+
+    assert await states() == IN_FORCE
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_who_tells_it_himself_ends_it_and_a_copy_does_not_begin_it_again(say, states, order):
+    for place in order:
+        await say("ADT^A31", f"100{place}", person(), *FACTS, by=("HIS|SHTH01", HUB)[place])
+    await say("ADT^A31", "1100", person(), *NONE, by=HUB)
+    assert await states() == IN_FORCE
+
+    await say("ADT^A31", "1200", person(), *NONE)
+    await say("ADT^A31", "1300", person(), *FACTS, by=HUB)
+    assert await states() == OVER
+
+
+async def test_what_a_hub_alone_tells_its_list_ends(say, states):
+    await say("ADT^A31", "1000", person(), *FACTS, by=HUB)
+    await say("ADT^A31", "1100", person(), *NONE, by=HUB)
+    assert await states() == OVER
+
+
+async def test_a_copy_adds_what_is_not_there_and_changes_nothing(say, only):
+    milder = segment("AL1", f1="1", f2="DA", f3="J01CA^青霉素^ATC", f4="MI", f5="皮疹")
+    await say("ADT^A31", "1000", person(), FACTS[0])
+    before = await only("AllergyIntolerance")
+    await say("ADT^A31", "1100", person(), milder, by=HUB)
+
+    after = await only("AllergyIntolerance")
+    assert after["reaction"]
+    assert plain({**after, "reaction": 0}) == plain({**before, "reaction": 0})
+
+
+async def test_what_two_hospitals_tell_themselves_stays_each_one_s_own(say, states):
+    await say("ADT^A31", "1000", person(), *FACTS, by=HUB)
+    await say("ADT^A31", "1001", person(), *FACTS)
+    await say("ADT^A31", "1002", person(), *FACTS, by=OTHER)
+    await say("ADT^A31", "1003", person(), *FACTS, by=HUB)
+
+    # a cover is one by its policy number
+    assert await states() == ["active", "active", "True", "True", "active"]
