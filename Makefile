@@ -64,13 +64,15 @@ test: $(VENV)/installed-tests
 	  $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=10 $(COVER); tests=$$?; \
 	  wait $$types && exit $$tests
 
+# a test that hangs is ended, and named
+ON_MONGO = -n auto --durations=10 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 # FHIR_HUB_TEST_MONGODB=mongodb://… names a real MongoDB; each worker makes and drops a database
 test-mongo: $(VENV)/installed-tests
-	FHIR_HUB_TEST_STORES=mongo,pymongo $(BIN)/python -m pytest -n auto --durations=10 -k mongo \
+	FHIR_HUB_TEST_STORES=mongo,pymongo $(BIN)/python -m pytest $(ON_MONGO) -k mongo \
 	  tests/store
-	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 -k mongo \
+	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest $(ON_MONGO) -k mongo \
 	  tests/rest tests/repository tests/hl7v2 tests/cli tests/whole
-	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest -n auto --durations=10 \
+	FHIR_HUB_TEST_STORES=mongo $(BIN)/python -m pytest $(ON_MONGO) \
 	  tests/scenarios tests/referral tests/documents tests/identity tests/subscriptions \
 	  tests/hl7v2/deliver
 

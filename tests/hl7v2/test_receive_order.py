@@ -214,6 +214,7 @@ async def test_what_a_message_is_stands_in_the_journal(backend, clock):
         ('PID|1||""^^^X~ &s^y|', ""),
         ("NK1|1||7\rOBX|1|ST|PID|7", ""),
         ("PID", ""),
+        (f"PID|1||{'7' * 65}~{'7' * 66}", "7" * 64),
     ],
 )
 def test_the_numbers_that_order_a_message_are_those_of_its_patients(text, numbers):

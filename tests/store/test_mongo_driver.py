@@ -105,6 +105,11 @@ async def test_more_keys_than_an_index_takes_of_a_document_are_too_large(connect
         await connection["resource"].insert_one({"_id": "Patient/a"})
 
 
+async def test_a_question_of_more_than_16_mb_is_too_large(connection):
+    with pytest.raises(TooLarge, match="16 MB"):
+        await connection.find("resource", {"x": "y" * 17_000_000})
+
+
 async def test_a_refusal_tells_its_number_and_no_value(connection):
     await connection["resource"].insert_one({"_id": "Shen Guofang"})
 

@@ -20,7 +20,7 @@ from fhir_hub.search.plan import (
     Text,
 )
 from fhir_hub.store.base import Conflict, Finish, Guard
-from fhir_hub.store.journal import Received
+from fhir_hub.store.journal import Kept, Received
 from fhir_hub.store.mongo.driver import Connection, connect
 from fhir_hub.store.mongo.opening import open_mongo
 from fhir_hub.store.mongo.schema import read_address
@@ -171,6 +171,26 @@ async def test_what_is_too_large_is_refused_alone(store, change):
     assert [type(outcome) for outcome in outcomes] == [list, TooLarge, TooLarge, list]
     page = await store.history()
     assert [one.sequence for one in page.matches] == [2, 1]
+
+
+async def test_a_message_that_is_too_large_to_keep_is_refused_alone(mongo_url):
+    store, journal, *_ = open_mongo(mongo_url)
+
+    def message(name: str, *turns: str) -> Received:
+        return Received("mllp", name, name, 1, name.encode(), turns=turns)
+
+    kept = await asyncio.gather(
+        *map(
+            journal.keep,
+            (message("a"), message("b", "1"), message("c", "1", "2" * 17_000_000), message("d")),
+        ),
+        return_exceptions=True,
+    )
+
+    assert [type(one) for one in kept] == [Kept, Kept, TooLarge, Kept]
+    pending = await journal.pending()
+    assert [(one.number, one.message.key) for one in pending] == [(1, "a"), (2, "b"), (3, "d")]
+    await store.close()
 
 
 async def test_a_write_that_is_refused_waits_for_no_commit(store, change, mongo_url):

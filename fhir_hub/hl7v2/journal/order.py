@@ -2,8 +2,9 @@
 
 They are read before anything is converted, from PID-2, 3, 4, 19 and MRG-1, 4, without the
 parser: a merge has the numbers of both patients, so it comes after all that came before about
-either, and before all that come after. Who assigned a number is not looked at: two patients of
-one number are served one after the other, which costs a little and is never wrong.
+either, and before all that come after. Who assigned a number is not looked at, nor what is behind
+its first 64 characters: two patients of one number are served one after the other, which costs a
+little and is never wrong.
 
 Spec: HL7v2 chapter 3, PID and MRG
 """
@@ -15,6 +16,7 @@ from fhir_hub.hl7v2.ack import Header
 
 _FIELDS = {"PID": (2, 3, 4, 19), "MRG": (1, 4)}
 _NULLS = ("", '""')
+_MOST = 64
 _LINE_END = re.compile("[\r\n]")
 
 
@@ -39,7 +41,7 @@ def patient_numbers(text: str, header: Header) -> tuple[str, ...]:
                 value = one.split(component, 1)[0]
                 if subcomponent:
                     value = value.split(subcomponent, 1)[0]
-                value = value.strip().upper()
+                value = value.strip()[:_MOST].upper()
                 if value not in _NULLS:
                     found[value] = None
     return tuple(found)

@@ -48,6 +48,10 @@ _SESSIONS = 256  # more than write at once; the driver uses the last one again
 _TIMEOUTS_MS = {"serverSelectionTimeoutMS": 10_000, "socketTimeoutMS": 60_000}
 # codes of the server: a document of more than 16 MB
 _TOO_LARGE = (10334, 17419, 17420)
+_MORE_THAN_16_MB = (
+    "this takes more than the 16 MB that MongoDB takes in one document"
+    " / 超过 MongoDB 单个文档 16 MB 的上限"
+)
 _TOO_MANY_KEYS = 201  # more than 100,000 keys in an index from one document
 _ENDED = 11601  # the session was ended by another process, which took this one for gone (`crew.py`)
 # members that stop, change places, cannot be reached or lag; cursors, snapshots and transactions
@@ -268,6 +272,8 @@ def told() -> Iterator[None]:
     """
     try:
         yield
+    except DocumentTooLarge as error:  # no PyMongoError: the driver sends no command of 16 MB
+        raise known(error) from None
     except PyMongoError as error:
         if error.has_error_label("TransientTransactionError"):
             raise
@@ -287,6 +293,8 @@ def _is_to_be_run_again(error: PyMongoError | SessionEnded) -> bool:
 
 def known(error: Exception) -> Exception:
     """Return our error for one of the driver; one of ours as it is."""
+    if isinstance(error, DocumentTooLarge):
+        return TooLarge(_MORE_THAN_16_MB)
     if not isinstance(error, PyMongoError):
         return error
     if isinstance(error, InvalidOperation):
@@ -301,8 +309,8 @@ def known(error: Exception) -> Exception:
         return Unavailable("the database cannot answer now")
     if isinstance(error, BulkWriteError):
         code = next((one["code"] for one in error.details["writeErrors"]), code)
-    if isinstance(error, DocumentTooLarge) or code in _TOO_LARGE:
-        return TooLarge("a resource takes more than the 16 MB that MongoDB keeps in one document")
+    if code in _TOO_LARGE:
+        return TooLarge(_MORE_THAN_16_MB)
     if code == _TOO_MANY_KEYS:
         return TooLarge("a resource says more than MongoDB finds a document by: 100,000 keys")
     return Refused(f"MongoDB refused a command: {type(error).__name__}, code {code}")

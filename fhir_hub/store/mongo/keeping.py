@@ -9,6 +9,7 @@ transaction is under way are the next one; that is what makes many a second poss
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from fhir_hub.errors import Unavailable
 from fhir_hub.store.base import Conflict, State
 from fhir_hub.store.groups import Groups, Job
 from fhir_hub.store.journal import CORRECTABLE, Entered, Kept, Received
@@ -49,7 +50,26 @@ class Keeper:
         await self._groups.close()
 
     async def _write(self, group: list[Job[Received]]) -> None:
-        await self._connection.transaction(partial(self._keep, group))
+        """Keep a group; if MongoDB does not take it, one by one: only the one at fault fails."""
+        try:
+            await self._connection.transaction(partial(self._keep, group))
+        except Unavailable:
+            raise
+        except Exception:
+            if len(group) == 1:
+                raise
+            await self._write_apart(group)
+
+    async def _write_apart(self, group: list[Job[Received]]) -> None:
+        for place, job in enumerate(group):
+            try:
+                await self._write([job])
+            except Unavailable as error:
+                for later in group[place:]:  # none overtakes one that comes again
+                    later.error = error
+                return
+            except Exception as error:
+                job.error = error
 
     async def _keep(self, group: list[Job[Received]], session: Session) -> None:
         await _Group(self._connection, session, self._holder_of()).keep(group)

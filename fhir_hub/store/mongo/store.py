@@ -105,7 +105,10 @@ class MongoStore:
         if len(keys) < len(changes):
             raise ValueError("a resource stands in the changes twice")
         if any(len(change.content) > _MOST_BYTES for change in changes):
-            raise TooLarge(f"a resource has more than the {_MOST_BYTES:,} bytes that are kept")
+            raise TooLarge(
+                f"a resource has more than the {_MOST_BYTES:,} bytes that are kept"
+                f" / 资源超过可保存的 {_MOST_BYTES:,} 字节"
+            )
 
         async def work(commit: Commit) -> list[Stored]:
             await commit.check(changes, guards, targets)
