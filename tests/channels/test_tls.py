@@ -87,6 +87,19 @@ async def test_a_certificate_says_who_may_be_sent_as(start, certificates, client
         ]
 
 
+@pytest.mark.parametrize("header", [b"BHS|^~\\&|LIS|SHTH01\r", b""], ids=["a batch", "no header"])
+async def test_of_several_messages_in_a_block_each_is_to_be_of_who_may_send(
+    start, certificates, client_tls, header
+):
+    senders = {"lis.hospital.example": ["LIS|*"]}
+    async with start(channels=secured(certificates, senders=senders)) as ways:
+        client = await ways.connect("lab", client_tls("lis.hospital.example"))
+        foreign = header + adt("C1", msh_3="LIS") + adt("C2", msh_3="HIS")
+        assert b"MSA|AR|" in await client.send(foreign)
+        assert await ways.kept() == []
+        assert b"MSA|AA|C3" in await client.send(adt("C3", msh_3="LIS"))
+
+
 @pytest.mark.parametrize(
     ("accept", "application", "told"),
     [("AL", "AL", b"CR"), ("ER", "NE", b"CR"), ("NE", "AL", b"AR"), ("", "ER", b"AR")],
