@@ -170,10 +170,20 @@ def is_led_on(before: Resource, after: Resource, old_id: str, new_id: str) -> bo
     return _has_left(after, old_id) or _has_left(before, new_id)
 
 
+def has_come_along(resource: Resource, logical_id: str) -> bool:
+    """Say whether a merge or a move had a record have what was of another one."""
+    return any(one != logical_id for one in _left(resource))
+
+
 def _has_left(resource: Resource, logical_id: str) -> bool:
+    return logical_id in _left(resource)
+
+
+def _left(resource: Resource) -> list[str]:
+    """Return the logical ids of the records that a resource was of."""
     tags = resource.get("meta", {}).get("tag", ())
     ways = (RE_POINTED, ROUTED, MOVED)
-    return any(one.get("code") == logical_id and one.get("system") in ways for one in tags)
+    return [str(one.get("code")) for one in tags if one.get("system") in ways]
 
 
 def settled(resource: Resource) -> Resource:

@@ -4,7 +4,8 @@ There is one family doctor at a time, and a clerk who merges two records has not
 first. So the contract that comes along ends the day before the survivor's begins, or today if that
 holds already, and its programmes and consent end with it. Each keeps in an extension what it was;
 when the two are parted that is back. What its centre tells of it again meanwhile opens it no more
-than it may be opened by a client: as long as the other one holds.
+than it may be opened by a client: as long as the other one holds. Merged back, the record in use has
+its own again, and that of the other one ends.
 
 Spec: DOMAIN 1.3 S2, 2.1; https://hl7.org/fhir/R4/careteam.html
 """
@@ -44,6 +45,21 @@ def is_back(followed: Followed) -> bool:
     kept = _kept(followed.after or {}) or {}
     subject = key_of(at(followed.after, "subject"))
     return subject is not None and kept.get("patient") == subject.logical_id
+
+
+def has_come_along(contract: Resource) -> bool:
+    """Say whether a contract was another record's that a merge, or a move, made the one it is of."""
+    subject = key_of(contract.get("subject"))
+    return subject is not None and merging.has_come_along(contract, subject.logical_id)
+
+
+def is_told_since(followed: Followed) -> bool:
+    """Say whether it is told of a contract that a merge ended how it ended otherwise."""
+    before, after = followed.before or {}, followed.after or {}
+    live = {"active", "proposed"}
+    if not is_kept(before) or not live.isdisjoint((before.get("status"), after.get("status"))):
+        return False
+    return any(before.get(name) != after.get(name) for name in ("status", "period"))
 
 
 def kept(resource: Resource, patient_id: str) -> Resource:

@@ -130,7 +130,8 @@ async def _is_settled(unit: Unit, followed: Followed, contract: Resource, is_str
     changed = contract
     if is_kept and is_led_on and contract_merges.is_back(followed):
         before = contract_merges.as_before(contract, unit.today)
-        if await _rival(unit, followed.key, before) is None:
+        other = await _rival(unit, followed.key, before)
+        if other is None or contract_merges.has_come_along(other):  # that one ends then
             changed = before
             await begin_again(unit, contract)
     elif (other := await _rival(unit, followed.key, contract)) is not None:
@@ -141,6 +142,8 @@ async def _is_settled(unit: Unit, followed: Followed, contract: Resource, is_str
             was = followed.before or {}
             changed = contract | {name: was[name] for name in ("status", "period") if name in was}
     elif is_signed(contract) and not is_signed(followed.before):
+        changed = contract_merges.without(contract)
+    elif not is_led_on and contract_merges.is_told_since(followed):
         changed = contract_merges.without(contract)
     if changed is contract:
         return False

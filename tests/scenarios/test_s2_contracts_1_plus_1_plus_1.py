@@ -227,6 +227,30 @@ def test_s2_a_contract_that_a_merge_brings_goes_on_until_the_survivors_begins(hu
     assert hub.one("CareTeam?identifier=QY-N1")["period"]["end"] == "2026-02-28"
 
 
+def test_s2_merged_back_the_contract_of_the_record_in_use_holds_again(hub):
+    hub.tell(registered("K1", "QY-K1"), registered("K2", "QY-K2"))
+
+    def states():
+        return [hub.one(f"CareTeam?identifier=QY-K{one}")["status"] for one in (1, 2)]
+
+    hub.tell(merged("A40", "K2", "K1"))
+    assert states() == ["inactive", "active"]
+    hub.tell(merged("A40", "K1", "K2"))
+    assert states() == ["active", "inactive"]
+    hub.tell(merged("A37", "K1", "K2"))
+    assert states() == ["active", "active"]
+
+
+def test_s2_a_contract_that_its_centre_ends_while_merged_is_not_back_after(hub):
+    hub.tell(registered("L1", "QY-L1"), registered("L2", "QY-L2"), merged("A40", "L2", "L1"))
+    over = registered("L1", "QY-L1", "20250301|20250311", "A08")
+    hub.tell(over.replace("1^生效".encode(), "2^终止".encode()), merged("A37", "L2", "L1"))
+
+    ended = hub.one("CareTeam?identifier=QY-L1")
+    assert (ended["status"], ended["period"]["end"]) == ("inactive", "2025-03-11")
+    assert hub.one("CareTeam?identifier=QY-L2")["status"] == "active"
+
+
 def test_s2_a_contract_passes_to_another_centre_and_the_old_one_ends_the_day_before(hub):
     resident = hub.post("Patient", {"resourceType": "Patient", "name": [{"text": "吴一"}]})["id"]
     signed = hub.one(f"CareTeam?identifier={NUMBER}")
