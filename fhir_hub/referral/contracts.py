@@ -141,9 +141,9 @@ async def _is_settled(unit: Unit, followed: Followed, contract: Resource, is_str
         elif not is_strict and contract_merges.is_kept(followed.before):
             was = followed.before or {}
             changed = contract | {name: was[name] for name in ("status", "period") if name in was}
-    elif is_signed(contract) and not is_signed(followed.before):
-        changed = contract_merges.without(contract)
-    elif not is_led_on and contract_merges.is_told_since(followed):
+    elif (is_signed(contract) and not is_signed(followed.before)) or (
+        not is_led_on and contract_merges.is_told_since(followed)
+    ):
         changed = contract_merges.without(contract)
     if changed is contract:
         return False
