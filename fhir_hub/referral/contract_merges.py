@@ -4,8 +4,8 @@ There is one family doctor at a time, and a clerk who merges two records has not
 first. So the contract that comes along ends the day before the survivor's begins, or today if that
 holds already, and its programmes and consent end with it. Each keeps in an extension what it was;
 when the two are parted that is back. What its centre tells of it again meanwhile opens it no more
-than it may be opened by a client: as long as the other one holds. Merged back, the record in use has
-its own again, and that of the other one ends.
+than it may be opened by a client: as long as the other one holds. Merged back, the record in use
+has its own again, and that of the other one ends.
 
 Spec: DOMAIN 1.3 S2, 2.1; https://hl7.org/fhir/R4/careteam.html
 """
@@ -48,7 +48,7 @@ def is_back(followed: Followed) -> bool:
 
 
 def has_come_along(contract: Resource) -> bool:
-    """Say whether a contract was another record's that a merge, or a move, made the one it is of."""
+    """Say whether a merge, or a move, made a contract of another record be this one's."""
     subject = key_of(contract.get("subject"))
     return subject is not None and merging.has_come_along(contract, subject.logical_id)
 
