@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -210,7 +210,7 @@ def _as_text(addresses: "Addresses", settings: "Settings") -> str:
     host = home.split("//")[1].rpartition(":")[0]
     mllp = f"mllp://{host}:{addresses.mllp}"
     others = "".join(
-        f"\n  {name:<12} port {port}" for name, port in addresses.channels.items() if name != "mllp"
+        f"\n  {name:<12} {way}" for name, way in _other_ways(addresses, settings, home)
     )
     count = len(addresses.workers)
     processes = f"\n  processes    {count} that serve, 1 that writes" if count else ""
@@ -224,6 +224,22 @@ Send the first message, then find its patient · 发送第一条消息, 再查�
   {_program()} send {first} --to {mllp}
   curl -G {addresses.fhir}/Patient --data-urlencode name=沈桂芳
 Ctrl+C stops it."""
+
+
+def _other_ways(
+    addresses: "Addresses", settings: "Settings", home: str
+) -> Iterator[tuple[str, str]]:
+    """Yield where messages come in besides the MLLP that is always there, by channel."""
+    for name, port in addresses.channels.items():
+        if name != "mllp":
+            yield name, f"port {port}"
+    if "http" not in settings.channels:
+        yield "HL7v2 HTTP", f"POST {home}hl7v2"
+    for name, channel in settings.channels.items():
+        if channel.enabled and channel.transport == "http":
+            yield name, f"POST {home}hl7v2/{name}"
+        elif channel.enabled and channel.folder is not None:
+            yield name, f"folder {channel.folder}"
 
 
 def _program() -> str:

@@ -22,6 +22,7 @@ _match = re.compile(
 _is_usual = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[+-](?:0[0-9]|1[0-3]):[0-5][0-9]"
 ).fullmatch
+_is_run_together = re.compile(r"[0-9]{6,}(?:[.+-].*)?").fullmatch  # as HL7v2 has it
 _SHORT = 40
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
@@ -73,6 +74,8 @@ def _interval(text: str, zone: tzinfo) -> Interval:
             pass
     match = _match(text)
     if match is None:
+        if _is_run_together(text):
+            raise InvalidResource("not a date: write YYYY-MM-DD with hyphens, not YYYYMMDD")
         raise InvalidResource("not a date: write YYYY, YYYY-MM, YYYY-MM-DD or a time behind it")
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     try:

@@ -16,6 +16,7 @@ from fhir_hub import fhirjson
 from fhir_hub.errors import CannotApply, InvalidResource
 
 _MOST = 1000
+_LONGEST_TOLD = 200
 _MOST_COPIED = 100_000  # values that all operations of a patch may copy
 
 
@@ -38,15 +39,21 @@ def patched(resource: dict[str, Any], operations: Any) -> dict[str, Any]:
                     raise CannotApply(f"a JSON Patch copies at most {_MOST_COPIED} values")
             changed = jsonpatch.JsonPatch([operation]).apply(changed, in_place=True)
         except jsonpatch.JsonPatchTestFailed:
-            raise CannotApply(f"{place}: the test fails") from None
+            raise CannotApply(f"{place}: the test of {_named(operation)} fails") from None
         except (jsonpatch.JsonPatchConflict, jsonpointer.JsonPointerException):
-            raise CannotApply(f"{place}: its path does not fit the resource") from None
+            raise CannotApply(f"{place}: {_named(operation)} does not fit the resource") from None
         except (jsonpatch.JsonPatchException, TypeError, KeyError, AttributeError, ValueError):
             raise InvalidResource(f"{place} is not as RFC 6902 says") from None
     if not isinstance(changed, dict):
         raise CannotApply("the patch leaves no resource")
     fhirjson.require_shallow(changed)
     return changed
+
+
+def _named(operation: dict[str, Any]) -> str:
+    """Return the paths of an operation as they are told: where it is, not what was written."""
+    told = (operation.get("from"), operation.get("path"))
+    return " or ".join(repr(one[:_LONGEST_TOLD]) for one in told if isinstance(one, str))
 
 
 def _size(value: Any, most: int) -> int:

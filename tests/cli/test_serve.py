@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -66,7 +67,12 @@ def test_for_people_it_says_where_everything_is_and_how_to_send_the_first_messag
         shutil.copy("/bin/sh", Path(path) / "fhir-hub")
     (port,) = parts.free_ports()
     config = tmp_path / "hub.toml"
-    config.write_text(f'store = "sqlite:{tmp_path}/hub.sqlite"\nport = {port}\nmllp_port = 0\n')
+    config.write_text(
+        f'store = "sqlite:{tmp_path}/hub.sqlite"\nport = {port}\nmllp_port = 0\n'
+        f'channels.lab = {{ transport = "folder", folder = "{tmp_path}" }}\n'
+        'channels.web = { transport = "http", match = { "MSH-4" = "A" } }\n'
+        'channels.off = { transport = "http", enabled = false }\n'
+    )
     thread = stop_when_ready(port, signal.SIGTERM)
     ended = run("serve", "--config", config)
     thread.join()
@@ -75,6 +81,11 @@ def test_for_people_it_says_where_everything_is_and_how_to_send_the_first_messag
     assert f"http://127.0.0.1:{port}/fhir" in ended.out
     assert "fhir-hub send examples/messages/01_" in ended.out
     assert ("\n  fhir-hub send" in ended.out) == is_on_path
+    assert re.findall(r"\n  (lab|web|off|HL7v2 HTTP) +(.*)", ended.out) == [
+        ("HL7v2 HTTP", f"POST http://127.0.0.1:{port}/hl7v2"),
+        ("lab", f"folder {tmp_path}"),
+        ("web", f"POST http://127.0.0.1:{port}/hl7v2/web"),
+    ]
     assert "every local client" not in ended.err
     assert "FHIR_HUB_PROT is no setting" in ended.err
     assert (tmp_path / "hub.sqlite").exists()

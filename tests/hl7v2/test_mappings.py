@@ -172,6 +172,17 @@ FILES = (
         'source = "t"\n[settings]\nchrset = "GBK"',
         " /settings/chrset: there is no such key; did you mean charset?",
     ),
+    (
+        "senders/r.toml",
+        sender('map = "PID-Patient"').replace("[[field]]", "[field]"),
+        "r.toml /field: write [[field]], not [field] / 应写作 [[field]], 而不是 [field]",
+    ),
+    (
+        "senders/s.toml",
+        'source = "t"\n[[settings]]\ncharset = "GBK"',
+        "s.toml /settings: write [settings], not [[settings]] / 应写作",
+    ),
+    ("segments/z.toml", 'source = "t"\nsegment = "PID"\ntype = "Patient"\n[field]', "[[field]]"),
     ("senders/e.toml", 'source = "t"\n[table.X.map]\nA = 1', "table X"),
     ("senders/i.toml", 'source = "t"\n[settings]\ncharset = "XX"', "no such character set"),
     ("senders/j.toml", 'source = "t"\n[table.IdentiferType.map]\nA = "B"', "IdentifierType"),

@@ -112,6 +112,12 @@ def test_what_is_no_date_is_refused(read, query, error):
     assert "yesterday" not in str(raised.value)
 
 
+@pytest.mark.parametrize("written", ["19530412", "ge19530412", "195304", "20250315101500+0800"])
+def test_of_a_date_as_hl7v2_writes_it_the_hyphens_are_told(read, written):
+    with pytest.raises(InvalidParameter, match="write YYYY-MM-DD with hyphens, not YYYYMMDD"):
+        read(f"Observation?date={written}")
+
+
 def test_odd_dates_are_passed_over(entries):
     odd = [on(effectiveDateTime=5), on(effectivePeriod="2024"), on(effectivePeriod={})]
     assert [entries(resource) for resource in odd] == [()] * 3

@@ -18,6 +18,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         r"there is no such key": "没有此键",
         r"unknown key": "没有此键",
+        r"write (\[+\w+\]+), not (\[+\w+\]+)$": r"应写作 \1, 而不是 \2",
         r"`?(\w+)`? is missing$": r"缺少 \1",
         r"is not one of (\[.*\])$": r"只能是 \1",
         r"does not match": "格式不符",

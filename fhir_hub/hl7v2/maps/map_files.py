@@ -211,7 +211,19 @@ def parsed(octets: bytes, schema: Schema | None) -> tuple[Document, tuple[str, .
     except NotToml as error:
         return {}, (error.told,)
     found = schema.problems(document) if schema else []
-    return document, tuple(f" {_place(problem)}" for problem in found)
+    return document, tuple(f" {_place(_bracketed(problem, document))}" for problem in found)
+
+
+def _bracketed(problem: str, document: Document) -> str:
+    """Return the problem in TOML's own words where a key has the brackets of the other kind."""
+    pointer, _, text = problem.partition(": ")
+    name = pointer.removeprefix("/")
+    value = document.get(name)
+    if text.endswith("is not of type 'array'") and isinstance(value, dict):
+        return f"{pointer}: write [[{name}]], not [{name}]"
+    if text.endswith("is not of type 'object'") and isinstance(value, list):
+        return f"{pointer}: write [{name}], not [[{name}]]"
+    return problem
 
 
 def _shown(path: Path) -> str:
