@@ -60,6 +60,24 @@ def orders(count):
         yield made._replace(mode="create", earlier=(("urn:orders", "P"),))
 
 
+def diagnosis(code, *match):
+    resource = {
+        "resourceType": "Condition",
+        "identifier": [{"system": "urn:diagnoses", "value": "D"}],
+        "subject": {"reference": url("patient")},
+        "code": {"text": code},
+    }
+    return converted(resource, *match, name=code)
+
+
+def diagnoses(count):
+    """Return diagnoses of one number, each of another code."""
+    yield patient(identifier("T1"))
+    for n in range(count):
+        made = diagnosis(f"X{n}", ("urn:parts", f"D/X{n}"))
+        yield made._replace(earlier=(("urn:diagnoses", "D"),))
+
+
 async def steps(repository, things):
     """Return how many functions are called to apply a message of such things."""
     message, count = conversion(*things), 0
@@ -94,3 +112,12 @@ async def test_twice_as_many_things_take_twice_as_many_steps(repository, made):
     await steps(repository, made(2))  # what is remembered of parameters and shapes
 
     assert await steps(repository, made(160)) < 2.2 * await steps(repository, made(80))
+
+
+async def test_very_many_diagnoses_of_a_number_that_one_had_before_take_as_many_steps(
+    repository, take
+):
+    await take(patient(identifier("T1")), diagnosis("Y", ("urn:diagnoses", "D")))
+    await steps(repository, diagnoses(2))
+
+    assert await steps(repository, diagnoses(160)) < 2.2 * await steps(repository, diagnoses(80))

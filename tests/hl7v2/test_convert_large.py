@@ -72,6 +72,18 @@ PROBLEM = "PRB|AD|20250101|P^x|PI"
         pytest.param(
             message_of("PPR^PC1^PPR_PC1", "ROL|R{}|AD|AT|D^Li", behind=[PROBLEM]), id="carers"
         ),
+        pytest.param(
+            message_of("ADT^A01^ADT_A01", "DG1|{0}||C{0}^X^I10|||A" + "|" * 14 + "D1"),
+            id="diagnoses of one number",
+        ),
+        pytest.param(
+            message_of("ADT^A01^ADT_A01", "DG1|1||X^Y^I10||{:04}0101|A" + "|" * 14 + "D1"),
+            id="times of one diagnosis",
+        ),
+        pytest.param(
+            message_of("DFT^P03^DFT_P03", "FT1|1|T1||20250101||CG|X^Y|{}"),
+            id="charges of one number",
+        ),
     ],
 )
 def test_twice_as_many_segments_take_twice_as_many_steps(made):

@@ -100,6 +100,7 @@ ASKED = "NFM^^^SHTH01^^^^^市级医院（示例）内分泌科"
     [
         pytest.param([], "ZJJCHC", "SHTH01", id="as PRD says, not MSH"),
         pytest.param([(ASKED, "NFM^^^市级医院")], "ZJJCHC", "QPRHP", id="a name is no code"),
+        pytest.param([(ASKED, "NFM^^^CITY HOSPITAL")], "ZJJCHC", "QPRHP", id="words are no code"),
         pytest.param([("PRD|RT^", "PRD|RP^")], "ZJJCHC", "QPRHP", id="nobody is asked by PRD"),
         pytest.param(
             [(f"{ASKED}|||03.04^SHTH01^L", f"{ASKED}|||03.04^SHTH01^L|||市院^L^SHTH02")],

@@ -34,7 +34,8 @@ def institution(place: Place, draft: Draft, paths: Paths) -> Json | None:
     for path, read in zip(paths, (organisations.organization, organisations.facility), strict=True):
         value = place.value(path)
         found = read(value, context) if value else None
-        if found and "identifier" in found:  # a name alone is nobody's who could answer
+        numbers = found.get("identifier", ()) if found else ()
+        if any(" " not in one["value"] for one in numbers):  # nobody answers as a name, in words
             return found
     return None
 

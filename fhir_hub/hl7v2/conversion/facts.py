@@ -7,8 +7,8 @@ both, and each is found by a key made of the number, its code and its time.
 Spec: HL7v2 chapter 6, DG1-20 and PR1-19; chapter 7, SPM-2
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, count
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ from fhir_hub.hl7v2.making.drafts import Draft
 
 Json = dict[str, Any]
 Pair = tuple[str, str]
+Clue = tuple[str, str]
 _OWN = ("FGN", "FILL", "PGN", "PLAC")  # the types of a placer's and a filler's numbers
 # Of each type what names the fact, and when it was: paths, the first that is there counts.
 _TOLD: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
@@ -90,20 +91,20 @@ def part_all(shared: Mapping[tuple[str, Pair], Sequence[Draft]]) -> None:
     before.
     """
     several = {
-        number: groups
-        for (_, number), drafts in shared.items()
+        of_name: groups
+        for of_name, drafts in shared.items()
         if len(drafts) > 1 and len(groups := _groups(drafts)) > 1
     }
-    for number, groups in several.items():
-        used: set[Pair] = set()
+    for (name, number), groups in several.items():
+        used: dict[str, int] = {}
         for drafts in groups:
             first = drafts[0]
             if any(system == PART for system, _ in first.match):
                 continue
-            own = tuple(pair for pair in first.match if pair not in several)
+            own = tuple(pair for pair in first.match if (name, pair) not in several)
             match, earlier = own, (*first.match, *first.earlier)
             if not own:
-                match = (_key(number, first, used),)
+                match = ((PART, _key(number, first, used)),)
             for draft in drafts:
                 draft.match, draft.earlier = match, earlier
                 if not own:
@@ -113,34 +114,80 @@ def part_all(shared: Mapping[tuple[str, Pair], Sequence[Draft]]) -> None:
 
 
 def _groups(drafts: Sequence[Draft]) -> list[list[Draft]]:
-    """Return the drafts by the fact that they tell."""
+    """Return the drafts by the fact that they tell: each is that of the first that it may be.
+
+    A number may be that of very many: those alone are compared that may have what tells them apart.
+    """
     groups: list[list[Draft]] = []
+    found: dict[Clue, list[int]] = {}
     for draft in drafts:
-        same = (one for one in groups if _are_one(one[0], draft))
-        if group := next(same, None):
-            group.append(draft)
+        sought = ([found.get(one, []) for one in clues] for clues in _sought(draft))
+        fewest = min(sought, key=lambda lists: sum(map(len, lists)))
+        for at in sorted({*chain.from_iterable(fewest)}):
+            if _are_one(groups[at][0], draft):
+                groups[at].append(draft)
+                break
         else:
+            for clue in _clues(draft):
+                found.setdefault(clue, []).append(len(groups))
             groups.append([draft])
     return groups
 
 
+def _clues(draft: Draft) -> Iterator[Clue]:
+    """Yield by what a fact may be told from others: its codes, its time, its own numbers."""
+    yield "any", ""
+    for name in names_of(draft.resource) or [""]:
+        yield "name", name
+    moment = moment_of(draft.resource)
+    yield "at", moment
+    for part in _parts_of(moment):
+        yield "in", part
+    numbers = numbers_of_types(draft.resource)
+    for kind in _OWN:
+        for value in numbers.get(kind, ("",)):
+            yield kind, value
+    if draft.name == "ChargeItem":
+        yield "said", _said(draft)
+
+
+def _sought(draft: Draft) -> Iterator[list[Clue]]:
+    """Yield of each of these the clues of all that may be one with a fact."""
+    yield [("any", "")]
+    if names := names_of(draft.resource):
+        yield [("name", one) for one in ("", *names)]
+    if moment := moment_of(draft.resource):
+        yield [("in", moment), *(("at", part) for part in (moment, *_parts_of(moment)))]
+    for kind, values in numbers_of_types(draft.resource).items():
+        yield [(kind, one) for one in ("", *values)]
+    if draft.name == "ChargeItem":
+        yield [("said", _said(draft))]
+
+
+def _parts_of(moment: str) -> list[str]:
+    """Return the less exact times that a time is of: none, its year, month and day."""
+    return [moment[:length] for length in (0, 4, 7, 10) if length < len(moment)]
+
+
 def _are_one(one: Draft, other: Draft) -> bool:
     """Say whether two of a message are one fact; a charge is another where anything differs."""
-    if one.name == "ChargeItem" and one.segment.fields[2:] != other.segment.fields[2:]:
+    if one.name == "ChargeItem" and _said(one) != _said(other):
         return False
     return are_one(one.resource, other.resource)
 
 
-def _key(number: Pair, draft: Draft, used: set[Pair]) -> Pair:
-    """Return the key of a fact by which none of those that are `used` is found."""
+def _said(draft: Draft) -> str:
+    return "|".join(draft.segment.fields[2:])
+
+
+def _key(number: Pair, draft: Draft, used: dict[str, int]) -> str:
+    """Return the key of a fact; `used` has how often each was given."""
     fact = draft.resource
     state = fact["status"] if fact["resourceType"] == "ChargeItem" else ""  # or what takes it back
     told = (next(iter(names_of(fact)), ""), moment_of(fact), state)
     text = "/".join(["|".join(number), *(text for text in told if text)])
-    several = (f"{text}#{at}" for at in count(2))
-    key = next((PART, one) for one in chain([text], several) if (PART, one) not in used)
-    used.add(key)
-    return key
+    used[text] = used.get(text, 0) + 1
+    return text if used[text] == 1 else f"{text}#{used[text]}"
 
 
 def _first(fact: Json, paths: Iterable[str]) -> Any:

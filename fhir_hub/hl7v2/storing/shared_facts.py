@@ -38,15 +38,14 @@ def choose(of_type: Sequence[Thing], theirs: Callable[[Thing], Holders]) -> None
     for is_of_time in (True, False):
         for thing in [one for one in left if not one.logical_id]:
             held = _held(thing, theirs(thing), taken)
-            if not is_of_time and any(_are_rivals(thing, one) for one in left):
-                continue
             if is_of_time:
                 held = [one for one in held if are_one(one, thing.resource)]
             found = meant(thing.resource, held)
-            if found is not None:
-                taken.add(found["id"])
-                thing.found(found)
-                _keep_key(thing, found)
+            if found is None or (not is_of_time and any(_are_rivals(thing, one) for one in left)):
+                continue
+            taken.add(found["id"])
+            thing.found(found)
+            _keep_key(thing, found)
 
 
 def _held(thing: Thing, holders: Holders, taken: set[str]) -> list[Resource]:

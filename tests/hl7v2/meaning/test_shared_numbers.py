@@ -165,3 +165,11 @@ async def test_what_one_number_has_twice_is_found_again_each(say, every, event, 
         first = first or found
         assert len(found) == 2
         assert found == first
+
+
+async def test_what_has_the_number_of_facts_of_another_kind_is_told_apart_too(say, every):
+    procedures = [segment("PR1", f1="1", f3=f"{code}^切除", f19="N1^SHTH01") for code in "AB"]
+
+    await say("ADT^A08", "1000", person(), visit(), FIRST, OTHER, *procedures)
+
+    assert [len(await every(kind)) for kind in ("Condition", "Procedure")] == [2, 2]
