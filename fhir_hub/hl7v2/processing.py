@@ -1,7 +1,8 @@
 """One kept message from its turn to its end: tried, applied, finished with its acknowledgment.
 
 What it makes is written together with the acknowledgment in one atomic step. A fault that may
-pass is tried again, for as long as its sender waits; of any other the message fails, with the
+pass is tried again, for as long as its sender waits, and one who was told that it is kept does not
+wait: it has its turn however late that comes. Of any other fault the message fails, with the
 reason in the journal.
 
 Nothing of a message is logged but its number in the journal and the kind of a fault.
@@ -119,7 +120,7 @@ class Processing:
             except Exception as error:
                 if is_transient(error):
                     self.log("message_tried", **course.names, fault=error)
-                    if not course.is_late and await course.tries.again():
+                    if not course.is_late and await self._has_time(course, error):
                         self.on_retry()
                         continue
                     return await self.fail(course, error, "dead")
@@ -138,11 +139,32 @@ class Processing:
                 async with asyncio.timeout(course.tries.left_s) as limit:
                     await self.journal.turn(course.number)
             except TimeoutError:
-                if limit.expired():
+                if not limit.expired():
+                    raise
+                if not course.is_promised:
                     return False
-                raise
+                self._outlast(course)
+                await self.journal.turn(course.number)
             course.is_free = True
         return True
+
+    async def _has_time(self, course: Course, fault: Exception) -> bool:
+        """Wait for the next try of a message; return False if there is none.
+
+        Where memory is lacking it may be for this message, each time: that is not tried for long.
+        """
+        if await course.tries.again():
+            return True
+        is_over = not course.is_promised or course.outlasts.is_set()
+        if is_over or isinstance(fault, MemoryError):
+            return False
+        self._outlast(course)
+        return await course.tries.again()
+
+    def _outlast(self, course: Course) -> None:
+        """Give a promised message the time that it has beyond that of others."""
+        course.outlasts.set()
+        course.tries = self.patience.promised()
 
     async def _attempt(self, course: Course) -> bytes:
         read, received = course.read, from_microseconds(course.entered.message.received)

@@ -31,6 +31,7 @@ from fhir_hub.hl7v2.journal.course import (
     Read,
     changed,
     interrupted,
+    is_promised,
     late,
     received,
 )
@@ -192,6 +193,7 @@ class Receiver:
             return await self.processing.fail(course, changed(course.read.is_strict), "quarantined")
         if course.on_kept is not None and course.read.fault is None:
             course.on_kept(course.number, self.reading.answer(course.read, ack.COMMITTED))
+            course.is_promised = True
         if kept.is_duplicate:
             if kept.entered.state != "received":
                 return kept.entered.ack
@@ -298,8 +300,23 @@ class Receiver:
 
     async def _replay(self, entered: Entered) -> None:
         course = Course(self.reading.kept(entered), self._patience.tries(), entered)
-        course.is_again = True
-        await self._once(course)
+        course.is_again, course.is_promised = True, is_promised(course.read)
+        if not course.is_promised:
+            await self._once(course)
+            return
+        work = self._start(self._once(course))
+        outlasts = self._start(course.outlasts.wait())
+        # who is behind it need not wait as long as it does
+        await asyncio.wait((work, outlasts), return_when=asyncio.FIRST_COMPLETED)
+        outlasts.cancel()
+        if work.done():
+            await work
+        else:
+            work.add_done_callback(partial(self._tell_not_replayed, entered.number))
+
+    def _tell_not_replayed(self, number: int, work: asyncio.Task[bytes]) -> None:
+        if not work.cancelled() and (fault := work.exception()):
+            self._log("message_not_replayed", number=number, fault=fault)
 
     async def _begin(self, entered: Entered) -> None:
         """Do a message while nothing else is done here; who finds the note later knows that."""

@@ -144,7 +144,8 @@ class Settings(BaseSettings):
 
     message_answer_s: Seconds = 30
     """How long the sender of an HL7v2 message waits for its answer at most. Faults that may pass
-    are tried again for two thirds of that; what does not end well then is a dead letter."""
+    are tried again for two thirds of that; what does not end well then is a dead letter, but for
+    what was answered `CA`."""
 
     journal_days: Days = 180
     """For how many days the bytes of a message are kept after it came; 0: for ever. What is not

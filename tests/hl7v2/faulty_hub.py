@@ -41,7 +41,7 @@ class Faulty:
 class Hub:
     """A receiver over faulty parts."""
 
-    def __init__(self, backend, clock, answer_s=30.0, pause=None):
+    def __init__(self, backend, clock, answer_s=30.0, pause=None, **channel):
         self.backend, self.store = backend, Faulty(backend.store)
         self.journal, self.lines = Faulty(backend.journal), list[str]()
         self.fault: Exception | None = None
@@ -53,7 +53,7 @@ class Hub:
             self.journal,
             self._convert,
             parameters=parts.parameters(),
-            channel=Channel("mllp-1", parts.ZONE),
+            channel=Channel("mllp-1", parts.ZONE, **channel),
             clock=clock,
             new_id=ids,
             maps=lambda: self.maps,
@@ -97,6 +97,6 @@ async def at_once(seconds):
     await asyncio.sleep(0)
 
 
-def message(control_id="C1", number="T1"):
-    header = f"MSH|^~\\&|LIS|SHTH01|HUB|X|20250314||ORU^R01|{control_id}|P|2.4"
+def message(control_id="C1", number="T1", accept=""):
+    header = f"MSH|^~\\&|LIS|SHTH01|HUB|X|20250314||ORU^R01|{control_id}|P|2.4|||{accept}"
     return f"{header}\rPID|1||{number}\r".encode()

@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -206,6 +207,32 @@ def test_what_killed_workers_had_kept_one_does_alone_that_begins_and_another_one
         assert client.get("DiagnosticReport?identifier=F5000").json()["total"] == 1
     journal.close()
     until(lambda: len(processes(figures(hub))) == 3)
+
+
+def test_what_was_committed_is_done_though_a_killed_worker_holds_it_up(tmp_path):
+    """What comes behind the killed one waits longer than the sender of an `AA` would."""
+    config, path = tmp_path / "hub.toml", tmp_path / "hub.sqlite"
+    config.write_text('message_answer_s = 0.3\n[channels.mllp]\nack_mode = "enhanced"\n')
+
+    def enhanced(raw: bytes) -> bytes:
+        return raw.replace(b"|P|2.4||||||", b"|P|2.4|||AL|NE||")
+
+    with RunningHub(f"sqlite:{path}", "--workers", "2", "--config", str(config)) as hub:
+        with hub.mllp() as first, hub.mllp() as second:  # one in each worker, about one patient
+            for number, mllp in ((1, first), (4, second)):
+                assert b"MSA|CA|K" in mllp.send(enhanced(large(number)))
+            os.kill(pids(hub)[0], signal.SIGKILL)
+            ended, _, _ = select.select([first.socket, second.socket], [], [], parts.PATIENCE_S)
+            alive = second if first.socket in ended else first
+            assert b"MSA|CA|K7" in alive.send(enhanced(oru(7)))
+        journal = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+
+        def states() -> list[str]:
+            return [state for (state,) in journal.execute("SELECT state FROM message")]
+
+        until(lambda: "received" not in states())
+        assert states() == ["done"] * 3
+        journal.close()
 
 
 def _started(hub: RunningHub) -> list[int]:

@@ -3,11 +3,12 @@
 Spec: HL7v2 chapter 2, MSH and 2.9.2
 """
 
+import asyncio
 import hashlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
@@ -80,7 +81,8 @@ class Course:
     `is_again`: somebody may have finished it; `is_free`: it need not wait for its turn;
     `is_redone`: it was done before; `is_late`: its sender was told that it takes too long.
     With `on_kept` the sender waits for no more than that the message is kept. `maps` is the
-    version of the maps by which it was read, once it was.
+    version of the maps by which it was read, once it was. `is_promised`: its sender has heard that
+    it is kept, so no time is up; `outlasts` is set once it takes longer than others may.
     """
 
     read: Read
@@ -93,6 +95,8 @@ class Course:
     attempts: int = 0
     on_kept: OnKept | None = None
     maps: str = ""
+    is_promised: bool = False
+    outlasts: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def number(self) -> int:
@@ -104,6 +108,12 @@ class Course:
         """Return what a line of the log names the message by."""
         channel = self.entered.message.channel or self.read.channel.name
         return {"number": self.number, "channel": channel}
+
+
+def is_promised(read: Read) -> bool:
+    """Say whether who sent a message that is kept was told so, and waits for no more."""
+    is_enhanced = read.channel.ack_mode == "enhanced" and ack.is_enhanced(read.header)
+    return is_enhanced and read.fault is None
 
 
 def digest(read: Read, raw: bytes) -> str:

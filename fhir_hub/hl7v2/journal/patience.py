@@ -3,7 +3,7 @@
 A full disk, a store that does not answer, too many who write the same resource, no memory beside a
 large message: that passes or does not. It is tried again after pauses that double, with some
 chance in them, for two thirds of the time that the sender is made to wait; the rest is for what is
-under way then.
+under way then. What is promised (`CA`) has a sender who does not wait: it is tried for a day.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from fhir_hub.store.base import Conflict
 
 _FIRST_S, _LONGEST_S = 0.05, 2.0
 _SHARE = 2 / 3
+_PROMISED_S, _PROMISED_LONGEST_S = 86_400.0, 30.0
 
 
 def is_transient(error: BaseException) -> bool:
@@ -33,15 +34,25 @@ class Patience:
 
     def tries(self, since_s: float | None = None) -> "Tries":
         """Return what counts the tries of one message, from now on or since a loop's time."""
-        return Tries(self, asyncio.get_running_loop().time() if since_s is None else since_s)
+        since_s = asyncio.get_running_loop().time() if since_s is None else since_s
+        return Tries(self.pause, since_s + self.answer_s * _SHARE)
+
+    def promised(self) -> "Tries":
+        """Return what counts the further tries of a message that is promised to be done."""
+        end_s = asyncio.get_running_loop().time() + _PROMISED_S
+        return Tries(self.pause, end_s, _PROMISED_LONGEST_S)
 
 
 class Tries:
-    """The tries of one message."""
+    """The tries of one message, until a loop's time."""
 
-    def __init__(self, patience: Patience, since_s: float) -> None:
-        self._pause = patience.pause
-        self._end = since_s + patience.answer_s * _SHARE
+    def __init__(
+        self,
+        pause: Callable[[float], Awaitable[None]],
+        end_s: float,
+        longest_s: float = _LONGEST_S,
+    ) -> None:
+        self._pause, self._end, self._longest_s = pause, end_s, longest_s
         self._next_s = _FIRST_S
 
     @property
@@ -54,7 +65,7 @@ class Tries:
         pause_s = self._next_s * random.uniform(0.5, 1.0)
         if pause_s >= self.left_s:
             return False
-        self._next_s = min(2 * self._next_s, _LONGEST_S)
+        self._next_s = min(2 * self._next_s, self._longest_s)
         await self._pause(pause_s)
         return True
 
