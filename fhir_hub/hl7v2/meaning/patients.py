@@ -26,7 +26,7 @@ from fhir_hub.hl7v2.meaning.teller import (
     stamps_of,
     time_of,
 )
-from fhir_hub.hl7v2.storing.merge import Resource, merge
+from fhir_hub.hl7v2.storing.merge import Resource, merge, says_less
 from fhir_hub.identity import match, resident_id, systems
 
 Json = dict[str, Any]
@@ -156,15 +156,17 @@ def _show(
             after, key=lambda fact: (trust(fact.institution), fact.time(slot), fact.institution)
         )
 
-    for name in changed:
+    of_choices = {since.slot_of(name) for name in changed}.intersection(since.CHOICES)
+    told = (name for fact in after for name in fact.elements) if of_choices else ()
+    others = (name for name in told if since.slot_of(name) in of_choices)
+    for name in dict.fromkeys([*changed, *others]):
         value = _shown(name, stored, before, ranked, number)
         if value is None:
             result.pop(name, None)
         else:
             result[name] = value
-    for name in changed:  # of a choice the best one's type alone stays
-        if since.slot_of(name) != name and name in result:
-            _alone(result, since.slot_of(name), ranked(since.slot_of(name)))
+    for slot in of_choices:  # the best one's type alone stays
+        _alone(result, slot, ranked(slot))
 
 
 def _only(converted: Converted, element: str) -> Converted:
@@ -177,7 +179,11 @@ def _only(converted: Converted, element: str) -> Converted:
 
 def _alone(result: Resource, base: str, ranked: Sequence[Fact]) -> None:
     held = [one for one in result if one.startswith(base)]
+    if len(held) < 2:
+        return
     best = next((n for fact in reversed(ranked) for n in held if n in fact.elements), held[0])
+    if says_less(best, result[best], result):
+        best = next(one for one in held if one != best)
     for other in held:
         if other != best:
             del result[other]

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 Since = dict[str, int]  # microseconds since 1970, by slot: `birthDate`, `telecom:phone:home`
 TOLD_SINCE = f"{systems.BASE}/StructureDefinition/told-since"
 UNITED = ("name", "telecom", "address", "contact", "communication", "generalPractitioner")
-_CHOICES = ("deceased", "multipleBirth")
+CHOICES = ("deceased", "multipleBirth")
 _NOT_TOLD = ("id", "meta", "resourceType", "contained", "link", "active", "identifier")
 DATED = ("telecom", "address")  # of which what is replaced is kept as ended
 _MARK = "since:"  # before a slot's name, where its time is laid like an element
@@ -30,7 +30,7 @@ _MARK = "since:"  # before a slot's name, where its time is laid like an element
 
 def slot_of(element: str) -> str:
     """Return the slot of an element with one value; the types of a choice share one."""
-    return next((name for name in _CHOICES if element.lstrip("_").startswith(name)), element)
+    return next((name for name in CHOICES if element.lstrip("_").startswith(name)), element)
 
 
 def element_of(slot: str) -> str:

@@ -44,6 +44,9 @@ _PATIENT = {
     )
     for name in names
 }
+# What says more than a yes: when somebody died, as which of several somebody was born.
+_SAYS_MORE = {kinds[0]: kinds[1] for kinds in _PATIENT.values()}
+_YES = {more: yes for yes, more in _SAYS_MORE.items()}
 KEPT = ("identifier",)  # who somebody is cannot be deleted by a message
 _IGNORED = ("id", "meta", "resourceType")
 _STATES = ("status", "clinicalStatus", "verificationStatus", "lifecycleStatus", "active")
@@ -122,7 +125,7 @@ def merge(
         for element, values in converted.removes.items():
             _remove(result, element, values)
     for element, value in new.items():
-        if element in _IGNORED:
+        if element in _IGNORED or says_less(element, value, result):
             continue
         rule = override if element in converted.whole else rules.get(element, override)
         merged = rule(result[element], value, day) if element in result else value
@@ -131,6 +134,11 @@ def merge(
                 result.pop(other, None)
         result[element] = merged
     return {**_consistent(_of_now(result, new), new), **meta}
+
+
+def says_less(element: str, value: Any, known: Mapping[str, Any]) -> bool:
+    """Say whether that somebody died, or is one of several born, leaves when, or which one."""
+    return value is True and _SAYS_MORE.get(element) in known
 
 
 def _said(converted: Converted, stored: Resource) -> Resource:
@@ -177,6 +185,9 @@ def fill(
         elif kind == "Encounter" and element in INNER:
             if begun := {name: value[name] for name in INNER[element] if name in value}:
                 result[element] = begun
+        elif known.get(yes := _YES.get(element, "")) is True:
+            del result[yes]
+            result[element] = value
         elif not any(other in known for other in _rivals(choices(kind), element)):
             result[element] = value
     for name in stored.keys() - known.keys():

@@ -283,3 +283,39 @@ async def test_a_time_at_an_end_of_the_calendar_that_a_client_stored_stops_no_me
         await say("ADT^A08", "1000", told, by=by)
 
     assert (await only("Patient"))["maritalStatus"]["coding"][0]["code"] == "W"
+
+
+DIED = {"f29": "20250313081500", "f30": "Y"}
+KNOWN, YES, NO = "2025-03-13T08:15:00+08:00", {"f30": "Y"}, {"f30": "N"}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        pytest.param([(of_hospital, DIED), (of_centre, YES)], KNOWN, id="another says that"),
+        pytest.param([(of_hospital, YES), (of_centre, DIED)], KNOWN, id="another knows when"),
+        pytest.param([(of_hospital, DIED), (of_hospital, YES)], KNOWN, id="it says that again"),
+        pytest.param([(of_hospital, DIED), (of_centre, NO)], False, id="another says no"),
+        pytest.param(
+            [(of_hospital, DIED), (of_centre, NO), (of_centre, YES)], KNOWN, id="and yes again"
+        ),
+        pytest.param(
+            [(of_hospital, DIED), (of_centre, YES), (of_hospital, NO)], False, id="it says no"
+        ),
+        pytest.param(
+            [(of_hospital, DIED), (of_centre, YES), (of_hospital, {"f29": '""'})],
+            True,
+            id="it takes back when",
+        ),
+    ],
+)
+async def test_who_says_only_that_somebody_died_leaves_when(say, only, told, shown, order):
+    for place in [one for one in order if one < len(told)]:
+        of_whom, fields = told[place]
+        by = CENTRE if of_whom is of_centre else HOSPITAL
+        await say("ADT^A08", f"1{place}00", of_whom(**fields), by=by)
+
+    patient = await only("Patient")
+    died = [value for name, value in patient.items() if name.startswith("deceased")]
+    assert died == [shown]
