@@ -131,6 +131,19 @@ async def test_a_message_byte_by_byte_with_junk_around_is_answered(start, log, c
     await log.has("mllp_junk")
 
 
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [(b"\x16\x03\x01\x02\0\x01", "TLS"), (b"POST /fhir HTTP/1.1\r\nHost: hub\r\n", "HTTP")],
+)
+async def test_who_speaks_another_protocol_is_let_go_at_once(start, connect, log, first, reason):
+    client = await connect(await start())
+
+    client.write(first)
+    assert await client.is_closed()
+    assert log.events == ["mllp_other_protocol"]
+    assert log.fields[0]["reason"] == reason
+
+
 async def test_messages_of_one_connection_are_handled_one_after_the_other(start, connect):
     most = now = 0
 

@@ -19,7 +19,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from fhir_hub.hl7v2.wire.mllp import Block, Framer, frame
+from fhir_hub.hl7v2.wire.mllp import Block, Framer, frame, other_protocol
 from fhir_hub.hl7v2.wire.unfinished import Unfinished
 
 Handle = Callable[[Block], Awaitable[bytes]]
@@ -274,12 +274,17 @@ class Listener:
         """Answer one block after the other until the sender or we have had enough."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.idle_s
+        is_first = True
         while not self._is_closing:
             async with asyncio.timeout_at(deadline):
                 data = await connection.reader.read(_READ_BYTES)
             if not data or self._is_closing:  # closed behind it, so nobody could be answered
                 return
-            connection.is_busy = True
+            if is_first and (other := other_protocol(data)):
+                address = connection.caller.address
+                self._log("mllp_other_protocol", reason=other, client_ip=address)
+                return
+            is_first, connection.is_busy = False, True
             was_inside = connection.framer.is_inside
             blocks = connection.framer.feed(data)
             if was_inside and blocks:

@@ -29,6 +29,7 @@ _WIDE = (
 _PERHAPS_WIDE = re.compile(rb"\x0b(?=[\xff\xfe\0]|[MFB]\0)")
 _MARK_BYTES = 4
 _PLAIN = b"MSH"
+_OTHERS = {"TLS": re.compile(rb"\x16\x03"), "HTTP": re.compile(rb"[A-Z]{3,7} \S+ HTTP/")}
 
 
 class Block(NamedTuple):
@@ -155,6 +156,15 @@ def _is_wide(mark: bytes) -> bool | None:
     if mark.startswith(_WIDE):
         return True
     return None if any(wide.startswith(mark) for wide in _WIDE) else False
+
+
+def other_protocol(first: bytes) -> str:
+    """Return what a client speaks whose first bytes are these, empty if it may be MLLP.
+
+    >>> other_protocol(b"GET /health HTTP/1.1\\r\\n"), other_protocol(b"\\x0bMSH|")
+    ('HTTP', '')
+    """
+    return next((name for name, begins in _OTHERS.items() if begins.match(first)), "")
 
 
 def frame(raw: bytes) -> bytes:
