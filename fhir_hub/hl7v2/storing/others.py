@@ -22,7 +22,7 @@ from fhir_hub.hl7v2.meaning.telling import Note
 from fhir_hub.hl7v2.meaning.whose import Holders, Whose
 from fhir_hub.hl7v2.storing import numbered_later, shared_facts
 from fhir_hub.hl7v2.storing.merge import Resource
-from fhir_hub.hl7v2.storing.parted import choose_named, choose_part, names_part
+from fhir_hub.hl7v2.storing.parted import choose_named, choose_part, name_both, names_part
 from fhir_hub.hl7v2.storing.things import Thing, numbers_of
 from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number
@@ -73,6 +73,7 @@ async def find(
     await numbered_later.find_results(unit, things)
     await moves.find_renumbered(unit, things, event)
     await moves.find_merged(unit, things, event)
+    name_both(things)
     whose.keep(things)
 
 

@@ -70,6 +70,26 @@ def choose_part(
             return
 
 
+def name_both(things: Sequence[Thing]) -> None:
+    """Have a correction that comes before its result be found by it, if one has OBX-4 `1` alone.
+
+    It has both keys, unless the message tells another result by the other one.
+    """
+    new = [one for one in things if one.converted.earlier and not one.logical_id]
+    told = {number for thing in things for number in thing.numbers} if new else set()
+    for thing in new:
+        other, own = thing.converted.earlier[0], keys_of(thing.resource)
+        is_correction = thing.resource.get("status") in _CORRECTED and len(own) == 1
+        if not is_correction or not told.isdisjoint(numbers_of((other,))):
+            continue
+        shorter, longer = sorted((other[1], own[0][1]), key=len)
+        if thing.resource_type == "Observation" and longer == f"{shorter}/1":
+            meta = thing.resource["meta"]
+            tags = [*meta["tag"], {"system": other[0], "code": other[1]}]
+            resource = {**thing.resource, "meta": {**meta, "tag": tags}}
+            thing.converted = with_resource(thing.converted, resource)
+
+
 def _results_of(thing: Thing, things: Iterable[Thing]) -> set[str]:
     said = {one["reference"] for one in thing.resource.get("result", ())}
     return {one.address for one in things if not said.isdisjoint(one.full_urls)} if said else set()

@@ -215,11 +215,13 @@ async def test_a_dose_that_is_given_after_it_was_refused_has_no_reason_why_not(t
 
 @pytest.mark.parametrize(("first", "then"), [("", "1"), ("1", "")])
 @pytest.mark.parametrize("status", ["A", "C", "D", "W"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 0, 1, 0)])
 async def test_a_correction_finds_its_result_though_one_of_the_two_has_a_sub_id(
-    say, every, first, then, status
+    say, every, first, then, status, order
 ):
     beside = found("F", "3", HB, number=2)
-    for at, told in (("1000", found("F", sub_id=first)), ("1100", found(status, "9", sub_id=then))):
+    told_at = (("1000", found("F", sub_id=first)), ("1100", found(status, "9", sub_id=then)))
+    for at, told in [told_at[place] for place in order]:
         kind, parts, by = results("F", told, beside)
         await say(kind, at, *parts, by=by)
 
@@ -233,6 +235,7 @@ async def test_a_correction_with_a_sub_id_beside_its_result_without_is_another(s
     for at, told in (
         ("1000", [found("F", "7")]),
         ("1100", [found("F", "7"), found("C", "9", sub_id="1", number=2)]),
+        ("1200", [found("F", "7")]),
     ):
         kind, parts, by = results("F", *told)
         await say(kind, at, *parts, by=by)
