@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.making.rules import who
 from fhir_hub.hl7v2.meaning import merged_facts
 from fhir_hub.hl7v2.meaning.teller import (
     Teller,
+    is_copy,
     is_told_by_another,
     stamped,
     tellers_of,
@@ -185,7 +186,7 @@ def _owner_of(group: str) -> str:
 
 def is_to_end(resource: Resource, teller: Teller) -> bool:
     """Say whether it is a listed fact of the teller's institution alone, not ended, not newer."""
-    if not is_of_list(resource):
+    if not is_of_list(resource) or is_copy(resource, teller):
         return False
     if tellers_of(resource) != {teller.system} or told_at(resource, teller) > teller.time:
         return False

@@ -224,11 +224,13 @@ def is_told_by_another(resource: Mapping[str, Any], teller: Teller) -> bool:
 
 
 def is_copy(stored: Mapping[str, Any], teller: Teller) -> bool:
-    """Say whether a hub passes on a fact of a person that another institution tells itself."""
+    """Say whether a hub passes on a fact of a person that somebody else tells himself.
+
+    That holds also where the hub names the institution whose fact it is as its own (MSH-4).
+    """
     if not teller.is_hub or stored.get("resourceType") not in FACTS:
         return False
-    is_first_hand = not all(map(is_copied, stamps_of(stored)))
-    return is_first_hand and is_told_by_another(stored, teller)
+    return any(not (is_copied(one) or teller.is_told(one)) for one in stamps_of(stored))
 
 
 def is_first_hand(stored: Mapping[str, Any], teller: Teller) -> bool:

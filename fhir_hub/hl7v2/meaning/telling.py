@@ -226,9 +226,10 @@ class Telling:
         if not self._is_outranked(stored) or not is_told_by_another(stored, self.teller):
             late = Step(self.teller, self.day, left)
             filled = in_turn.laid(held, filled, late, known, self._lay)
-        if _same(filled, held):
+        is_own = is_first_hand(stored, self.teller)
+        if _same(filled, held) and not is_own:
             return None
-        if 0 < told_at(stored, self.teller) < self.teller.time:
+        if is_own or 0 < told_at(stored, self.teller) < self.teller.time:
             filled = stamped(filled, self.teller)
         return since.stored(filled)
 

@@ -18,7 +18,7 @@ FACTS = (
 )
 NONE = ('AL1|1|""', 'NK1|1|""', 'IN1|1|""')
 KINDS = ("AllergyIntolerance", "RelatedPerson", "Coverage")
-HUB, OTHER = "HUBA|ZJJCHC", "CHIS|XTCHC"
+OTHER = "CHIS|XTCHC"
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,12 @@ def known(tmp_path, chosen):
     text = 'source = "a test"\nmatch = { "MSH-3" = ["HUBA"] }\n[settings]\nis_hub = true\n'
     (folder / "huba.toml").write_text(text, "utf-8")
     chosen.append(load_mappings(parts.definitions(), [tmp_path]))
+
+
+@pytest.fixture(params=["HUBA|ZJJCHC", "HUBA|SHTH01"], ids=["as itself", "as the hospital"])
+def hub(request):
+    """Whom the hub names as its institution: itself, or whose facts it passes on."""
+    return request.param
 
 
 @pytest.fixture
@@ -49,8 +55,8 @@ IN_FORCE, OVER = ["active", "True", "active"], ["inactive", "False", "cancelled"
 
 
 @pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
-async def test_what_a_hub_passes_on_is_no_second_fact(say, states, order):
-    told = ((FACTS, "1000", {}), (FACTS, "1001", {"by": HUB}), (FACTS, "1002", {"by": HUB}))
+async def test_what_a_hub_passes_on_is_no_second_fact(say, hub, states, order):
+    told = ((FACTS, "1000", {}), (FACTS, "1001", {"by": hub}), (FACTS, "1002", {"by": hub}))
     for place in order:
         facts, at, by = told[place]
         await say("ADT^A31", at, person(), *facts, **by)
@@ -59,39 +65,41 @@ async def test_what_a_hub_passes_on_is_no_second_fact(say, states, order):
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_who_tells_it_himself_ends_it_and_a_copy_does_not_begin_it_again(say, states, order):
+async def test_who_tells_it_himself_ends_it_and_a_copy_does_not_begin_it_again(
+    say, hub, states, order
+):
     for place in order:
-        await say("ADT^A31", f"100{place}", person(), *FACTS, by=("HIS|SHTH01", HUB)[place])
-    await say("ADT^A31", "1100", person(), *NONE, by=HUB)
+        await say("ADT^A31", f"100{place}", person(), *FACTS, by=("HIS|SHTH01", hub)[place])
+    await say("ADT^A31", "1100", person(), *NONE, by=hub)
     assert await states() == IN_FORCE
 
     await say("ADT^A31", "1200", person(), *NONE)
-    await say("ADT^A31", "1300", person(), *FACTS, by=HUB)
+    await say("ADT^A31", "1300", person(), *FACTS, by=hub)
     assert await states() == OVER
 
 
-async def test_what_a_hub_alone_tells_its_list_ends(say, states):
-    await say("ADT^A31", "1000", person(), *FACTS, by=HUB)
-    await say("ADT^A31", "1100", person(), *NONE, by=HUB)
+async def test_what_a_hub_alone_tells_its_list_ends(say, hub, states):
+    await say("ADT^A31", "1000", person(), *FACTS, by=hub)
+    await say("ADT^A31", "1100", person(), *NONE, by=hub)
     assert await states() == OVER
 
 
-async def test_a_copy_adds_what_is_not_there_and_changes_nothing(say, only):
+async def test_a_copy_adds_what_is_not_there_and_changes_nothing(say, hub, only):
     milder = segment("AL1", f1="1", f2="DA", f3="J01CA^青霉素^ATC", f4="MI", f5="皮疹")
     await say("ADT^A31", "1000", person(), FACTS[0])
     before = await only("AllergyIntolerance")
-    await say("ADT^A31", "1100", person(), milder, by=HUB)
+    await say("ADT^A31", "1100", person(), milder, by=hub)
 
     after = await only("AllergyIntolerance")
     assert after["reaction"]
     assert plain({**after, "reaction": 0}) == plain({**before, "reaction": 0})
 
 
-async def test_what_two_hospitals_tell_themselves_stays_each_one_s_own(say, states):
-    await say("ADT^A31", "1000", person(), *FACTS, by=HUB)
+async def test_what_two_hospitals_tell_themselves_stays_each_one_s_own(say, hub, states):
+    await say("ADT^A31", "1000", person(), *FACTS, by=hub)
     await say("ADT^A31", "1001", person(), *FACTS)
     await say("ADT^A31", "1002", person(), *FACTS, by=OTHER)
-    await say("ADT^A31", "1003", person(), *FACTS, by=HUB)
+    await say("ADT^A31", "1003", person(), *FACTS, by=hub)
 
     # a cover is one by its policy number
     assert await states() == ["active", "active", "True", "True", "active"]
