@@ -4,7 +4,7 @@ Spec: DESIGN 5 (nothing lost from a message); HL7v2 chapters 3 (PID-6), 4A (RXE-
 """
 
 import pytest
-from conversion_parts import PID, TABLE_MSH, converted, errors, lines, only, segment
+from conversion_parts import PID, TABLE_MSH, codes, converted, errors, lines, only, segment
 
 ADT, ORU, RDE = "ADT^A01^ADT_A01", "ORU^R01^ORU_R01", "RDE^O11^RDE_O11"
 WHO = segment("ROL", f2="AD", f3="PP", f4="D7^Li^Qiang", f5="2022", f9="GP^General", f14="Clinic")
@@ -40,6 +40,36 @@ ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wan
             "OBR|||||||2014121914001",
             id="no time",
         ),
+        pytest.param(
+            ADT,
+            (PID, segment("PV1", f1="1", f2="I", f44="20250310", f45="20250301")),
+            segment("PV1", f45="20250301"),
+            id="an end before its start",
+        ),
+        pytest.param(
+            ADT,
+            (PID[:21] + "^^20250102^20240101" + PID[21:],),
+            "PID|||T1^^^TEST01^PI^^20250102^20240101",
+            id="a number that ends before it starts",
+        ),
+        pytest.param(
+            ADT,
+            (PID, segment("ROL", f2="AD", f3="AT", f4="D7^Li", f5="20250310", f6="20250301")),
+            segment("ROL", f6="20250301"),
+            id="an end of taking part before its start",
+        ),
+        pytest.param(
+            "OML^O21^OML_O21",
+            (PID, "ORC|NW|P1", "OBR|1|P1||X^Y", segment("CTD", f1="A", f2="Li", f7="N1^LN")),
+            segment("CTD", f7="N1^LN"),
+            id="the kind of a contact's number",
+        ),
+        pytest.param(
+            "OMD^O03^OMD_O03",
+            (PID, "ORC|NW|P1", "ODS|D|M1^Breakfast|DB^Diet^L"),
+            "ODS||M1^Breakfast",
+            id="the code of a meal",
+        ),
         pytest.param(RDE, (PID, *ORDER), "|".join(["RXE", *[""] * 12, "D2^Wang"]), id="who else"),
     ],
 )
@@ -62,7 +92,7 @@ def test_what_somebody_is_licensed_for_studied_and_speaks():
             "LAN|1|zh^Chinese",
             segment("CER", f1="1", f2="L1", f4="WJW", f10="YS^License^L", f25="2020", f27="2030"),
             segment("CER", f1="2", f2="L2", f4="WJW", f10="ZG^Exam^L", f23="2019"),
-            segment("EDU", f1="1", f2="MD", f5="19940701", f6="Fudan"),
+            segment("EDU", f1="1", f2="MD", f5="19940701", f6="Fudan", f9="SUR^Surgery"),
             segment("EDU", f1="2", f6="School"),
         )
     )
@@ -78,6 +108,11 @@ def test_what_somebody_is_licensed_for_studied_and_speaks():
         ("ZG", "WJW", {"start": "2019"}),
         ("MD", "Fudan", {"start": "1994-07-01"}),
     ]
+    (field,) = found["qualification"][2]["extension"]
+    assert (field["url"].rpartition("/")[2], codes(field["valueCodeableConcept"]).keys()) == (
+        "field-of-study",
+        {"SUR"},
+    )
     assert [one["identifier"][0]["value"] for one in found["qualification"][:2]] == ["L1", "L2"]
     kept = [one.get("valueString") for one in only(conversion, "Provenance")["extension"]]
     assert {"PRA|||||OBG^Board", "EDU|2|||||School"} <= {*kept}

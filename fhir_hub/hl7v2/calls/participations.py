@@ -211,7 +211,10 @@ def _time(place: Place, path: Path) -> str:
 def _period(place: Place, begin: Path, end: Path) -> Json | None:
     none = Value("", place.segment.encoding)
     first, last = place.value(begin) or none, place.value(end) or none
-    return times.period_of(first, last, place.run.context)
+    found = times.period_of(first, last, place.run.context)
+    if last and "end" not in (found or {}):
+        place.run.keep(place.segment, end.field)
+    return found
 
 
 def _concept(place: Place, path: Path, name: str = "") -> list[Json]:

@@ -63,8 +63,11 @@ def provider_role(place: Place, draft: Draft, paths: Paths) -> Json | None:
     first, last = place.value(begin) or none, place.value(end) or none
     role, location = place.value(kind), DATATYPES["Location"](at, context) if at else None
     code = _role(role, context) if role else None
+    period = times.period_of(first, last, context)
+    if last and "end" not in (period or {}):
+        place.run.keep(place.segment, end.field)
     parts = {
-        "period": times.period_of(first, last, context),
+        "period": period,
         "practitioner": person,
         "organization": institution,
         "code": [code] if code else [],

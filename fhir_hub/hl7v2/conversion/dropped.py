@@ -3,10 +3,11 @@
 Spec: https://hl7.org/fhir/R4/conformance-rules.html#cardinality
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from fhir_hub.hl7v2.making.completeness import Completeness
+from fhir_hub.hl7v2.making.completeness import REVERSED, Completeness
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.maps.programs import Entry
 from fhir_hub.hl7v2.maps.reads import NUMBERED
@@ -15,6 +16,7 @@ from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.parsing.nodes import Node
 
 Json = dict[str, Any]
+_label = re.compile(r"\[[^\]]*\]").sub
 Late = list[tuple[Place, Entry, Draft]]
 Dropped = list[tuple[Draft, str]]
 
@@ -39,6 +41,8 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
             if leave_out:
                 for part in leave_out:
                     run.issue("incomplete", f"{part} was left out")
+                    if part.endswith(REVERSED):
+                        _keep_read(part.removesuffix(REVERSED), draft, late, run)
                 leave_out.clear()
             if lacking or id(draft) in again:
                 resource_type = draft.resource["resourceType"]
@@ -62,6 +66,21 @@ def drop_incomplete(late: Late, run: Run, completeness: Completeness) -> Dropped
         _forget([draft for draft, _ in dropped], late)
         _leave(gone - again, late, run)
     return dropped
+
+
+def _keep_read(element: str, draft: Draft, late: Late, run: Run) -> None:
+    """Have the fields kept word for word from which an element of a draft was read."""
+    wanted = element.split(".")[-2:]
+    for place, entry, other in late:
+        if other is not draft:
+            continue
+        for one in (*entry.rows, *entry.late):
+            to = _label("", f"{draft.resource['resourceType']}.{one.row.to}").split(".")
+            if one.row.sources and to[-2:] == wanted:
+                source = one.row.sources[0]
+                segment = place.find(source.segment)
+                if segment is not None and segment.field(source.field):
+                    run.keep(segment, source.field)
 
 
 def _leave(gone: Collection[int], late: Late, run: Run) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_hub.r4.definitions import Definitions, Element
 
+REVERSED = " before its start"  # of an end that is left out
 Json = dict[str, Any]
 _BACKBONES = ("BackboneElement", "Element")
 # Invariants that ask for one of several elements: app-1, org-1, pat-1, imm-1.
@@ -120,7 +121,7 @@ def _lacks(node: Json, needs: Needs, path: str, leave_out: list[str]) -> str:
     for name in needs.periods:
         if name in node and _is_reversed(node[name]):
             del node[name]["end"]
-            leave_out.append(f"{path}.{name}.end before its start")
+            leave_out.append(f"{path}.{name}.end{REVERSED}")
     if needs.any_of and not any(name in node for name in needs.any_of):
         return needs.any_of[0]
     for names in needs.required:
@@ -144,9 +145,7 @@ def _straighten_bounds(resource: Json, leave_out: list[str]) -> None:
             leave_out.append(f"{resource['resourceType']} timing: boundsDuration and boundsPeriod")
         if _is_reversed(bounds):
             del bounds["end"]
-            leave_out.append(
-                f"{resource['resourceType']} timing: boundsPeriod.end before its start"
-            )
+            leave_out.append(f"{resource['resourceType']} timing: boundsPeriod.end{REVERSED}")
 
 
 def _is_reversed(period: Any) -> bool:

@@ -32,7 +32,10 @@ Each = Callable[[Place, Draft, list[Value]], None]
 _FURTHER = f"{systems.BASE}/StructureDefinition/further"
 _REPEATED = "a field repeats where FHIR has one value; first taken"
 _EXTENDING = {"CodeableConcept": "valueCodeableConcept", "Identifier": "valueIdentifier"}
-_LEFT_OUT = (codes.LEFT_OUT, "unreadable-date", "unreadable-number", "unreadable-boolean")
+_LEFT_OUT = (
+    codes.LEFT_OUT,
+    *("unreadable-date", "unreadable-number", "unreadable-boolean", "period-reversed"),
+)
 _WHOLE = ("string", "markdown", "Annotation")
 
 
@@ -57,16 +60,16 @@ def reading(
         if not text or (test is not None and not test(place)):
             return
         run, encoding = place.run, segment.encoding
-        run.row = row
+        run.row, noted = row, len(run.issues)
         if is_plain and encoding.repetition not in text and text != '""':  # one, as nearly always
             made = convert(Value(text, encoding), place)
+            if len(run.issues) > noted and _leaves_out(run, row, noted):
+                run.keep(segment, number)
             if run.by_table and made is not None:
                 if is_number and _is_said(place, draft, made):
                     return
                 made = run.settled(made, place.segment)
             if made is None:
-                if _leaves_out(run, row, -1):
-                    run.keep(segment, number)
                 return
             if type(made) is list:
                 for one in made:
@@ -74,7 +77,6 @@ def reading(
             else:
                 put(draft, place, 0, made)
             return
-        noted = len(run.issues)
         each(place, draft, read(segment, text))
         if _leaves_out(run, row, noted):
             run.keep(segment, number)
