@@ -1,6 +1,9 @@
 """The MLLP server over real sockets: order, limits, faults, and closing without loss."""
 
 import asyncio
+import os
+import resource
+import socket
 from collections.abc import Awaitable, Callable
 
 import parts
@@ -129,6 +132,25 @@ async def test_a_message_byte_by_byte_with_junk_around_is_answered(start, log, c
     assert await client.answer() == b"hello"
     client.writer.close()
     await log.has("mllp_junk")
+
+
+async def test_who_comes_while_too_many_files_are_open_waits_and_that_is_told(start, connect, log):
+    listener, before = await start(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    client = socket.create_connection(("127.0.0.1", listener.port))
+    with open(os.devnull) as nothing:
+        free = nothing.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        await log.has("mllp_not_accepted")
+        await asyncio.sleep(0.3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert log.fields == [{"fault": log.fields[0]["fault"], "reason": "Too many open files"}]
+
+    reader, writer = await asyncio.open_connection(sock=client)
+    writer.write(frame(b"hello"))
+    assert await reader.readuntil(b"\x1c\r") == frame(b"hello")
+    writer.close()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ Spec: HL7 Minimal Lower Layer Protocol, release 1
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
@@ -131,12 +132,19 @@ class Listener:
     async def _accept(self, listening: socket.socket) -> None:
         """Serve every connection that comes, until cancelled."""
         loop = asyncio.get_running_loop()
+        is_told = False
         while True:
             try:
                 connection, _ = await loop.sock_accept(listening)
-            except OSError:  # who came is gone, or there are as many files open as may be
+            except OSError as fault:  # who came is gone, or as many files are open as may be
+                if not is_told:
+                    self._log(
+                        "mllp_not_accepted", fault=fault, reason=os.strerror(fault.errno or 0)
+                    )
+                is_told = True
                 await asyncio.sleep(_AGAIN_S)
             else:
+                is_told = False
                 self._run(self._take(connection))
 
     async def _take(self, connection: socket.socket) -> None:
