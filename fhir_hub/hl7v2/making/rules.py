@@ -74,7 +74,9 @@ def _caring(old: Sequence[Json], new: Sequence[Json], day: str) -> list[Json]:
 
 
 def _parts(old: Any, new: Any, day: str) -> Any:
-    return {**old, **new}
+    """Return what is told of an element in parts; an end of a term that does not fit is over."""
+    both = {**old, **new}
+    return both if both.get("start", "") <= both.get("end", "9999") else new
 
 
 def _united(key: Callable[[Json], Any]) -> Rule:
@@ -345,7 +347,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "link": _united(lambda link: (who(link), link.get("type", ""))),
         },
         "Appointment": {**OTHERS, "participant": _parted(who)},
-        "CareTeam": {**OTHERS, "participant": _team},
+        "CareTeam": {**OTHERS, "participant": _team, "period": _parts},
+        "Coverage": {**OTHERS, "period": _parts},
         "DiagnosticReport": {**OTHERS, "result": _united(who)},
         "DocumentReference": {**OTHERS, "content": contents},
         "Encounter": {
@@ -356,6 +359,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "hospitalization": _parts,
             "location": _placed,
         },
+        "RelatedPerson": {**OTHERS, "period": _parts},
     }
     | dict.fromkeys(REQUESTS, _REQUEST)
 )
