@@ -7,6 +7,7 @@ import pytest
 from conversion_parts import PID, TABLE_MSH, codes, converted, errors, lines, only, segment
 
 ADT, ORU, RDE = "ADT^A01^ADT_A01", "ORU^R01^ORU_R01", "RDE^O11^RDE_O11"
+VXU = "VXU^V04^VXU_V04"
 WHO = segment("ROL", f2="AD", f3="PP", f4="D7^Li^Qiang", f5="2022", f9="GP^General", f14="Clinic")
 ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wang", "RXR|PO")
 
@@ -69,6 +70,27 @@ ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wan
             (PID, "ORC|NW|P1", "ODS|D|M1^Breakfast|DB^Diet^L"),
             "ODS||M1^Breakfast",
             id="the code of a meal",
+        ),
+        pytest.param(
+            ADT,
+            (PID, "PV1|1|I", segment("PV2", f11="a week")),
+            "PV2|||||||||||a week",
+            id="no days",
+        ),
+        pytest.param(
+            ADT,
+            (PID, "PV1|1|I", segment("PR1", f1="1", f3="A^X", f5="soon", f7="long")),
+            "PR1|||||soon||long",
+            id="neither time nor minutes of a procedure",
+        ),
+        pytest.param(
+            RDE, (PID, "ORC|NW|P1", "RXE||A^X|半片||片", "RXR|PO"), "RXE|||半片", id="no dose"
+        ),
+        pytest.param(
+            VXU,
+            (PID, "ORC|RE|P1|F1", "RXA|0|1|20250314||08^HepB^CVX|a drop|mL"),
+            "RXA||1||||a drop",
+            id="no dose given",
         ),
         pytest.param(RDE, (PID, *ORDER), "|".join(["RXE", *[""] * 12, "D2^Wang"]), id="who else"),
     ],

@@ -36,11 +36,17 @@ def minutes_alone(place: Place, draft: Draft, paths: Paths) -> Decimal | None:
 
 def _begun(place: Place, path: Path) -> str:
     value = place.value(path)
-    return (times.date_time(value, place.run.context) or "") if value else ""
+    found = times.date_time(value, place.run.context) if value else None
+    if value and not found:
+        place.run.keep(place.segment, path.field)
+    return found or ""
 
 
 def _minutes(place: Place, path: Path) -> Decimal | None:
-    number = quantities.read_decimal(place.text(path))
+    text = place.text(path)
+    number = quantities.read_decimal(text)
+    if text and number is None:
+        place.run.keep(place.segment, path.field)
     return number if number and number > 0 else None
 
 

@@ -49,7 +49,10 @@ class Typed(NamedTuple):
 
 def days(value: Value, context: Context) -> dict[str, Any] | None:
     """Return the Duration in days of NM (PV2-11); nothing of what is not positive."""
-    number = read_decimal(part(value))
+    text = part(value)
+    number = read_decimal(text)
+    if text and number is None:
+        context.issue("unreadable-number", "a number of days cannot be read; it was left out")
     if number is None or number <= 0:
         return None
     unit = "days" if context.by_table else "d"
