@@ -214,6 +214,25 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
     assert len(caught.value.problems) == 2
 
 
+def test_of_a_senders_file_form_and_meaning_are_told_at_once(tmp_path):
+    rows = [
+        'map = "PID-Patient"\ntoo = "gender"\nvalue = "y"',
+        'map = "PID-Patient"\nto = "nope"\nvalue = "y"',
+        'map = "PID-None"\nto = "gender"\nvalue = "y"',
+    ]
+    more = (
+        '[settings]\ncharset = "XX"\nzone = "east"\n[table.AdministrativeSex.map]\nA = 1\n',
+        '[settings]\nnulls = "x"\n',
+    )
+    first, second = (
+        "\n".join(problems(tmp_path, {"senders/x.toml": sender(*rows) + one})) for one in more
+    )
+
+    for one in ("row 1: /too", "row 2: ", "row 3: ", "charset: ", "offset: ", "table Admin"):
+        assert f"x.toml {one}" in first or f"x.toml: {one}" in first or f": not an {one}" in first
+    assert ["nulls" in second, "row 2: " in second, "row 3: " in second] == [True] * 3
+
+
 @pytest.mark.parametrize("name", ["senders/X.TOML", "messages/x/map.Toml", "conceptmaps/l.JSON"])
 def test_a_file_that_is_not_read_for_its_capitals_is_a_mistake(tmp_path, name):
     (problem,) = problems(tmp_path, {name: "", "senders/x.toml.old": "", "README.TXT": ""})

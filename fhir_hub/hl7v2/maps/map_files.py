@@ -9,7 +9,7 @@ Spec: DESIGN 2a; https://toml.io/en/v1.0.0
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from fhir_hub.r4.definitions import load_definitions
 from fhir_hub.settings.toml import NotToml, read_toml
 
 _PACKAGE = Path(__file__).resolve().parents[2]
+_SENDERS_PART = re.compile(r" (?:row (\d+)|/(settings|match|table|field))\b").match
 _ROW = re.compile(r"/(field|resource)/(\d+)((?:/.*)?)")
 Document = Mapping[str, Any]
 HUB = {"resourceType": "Organization", "name": "fhir-hub"}  # in a map: who runs this hub
@@ -96,7 +97,8 @@ def read_files(folders: Sequence[Path], organization: Document | None = None) ->
             files.messages[path.parent.name] = document
         for path, document in _documents(folder, "parts/*.toml", _schema("part"), files):
             files.parts[path.stem] = document
-        for path, document in _documents(folder, "senders/*.toml", _schema("sender"), files):
+        pattern = "senders/*.toml"
+        for path, document in _documents(folder, pattern, _schema("sender"), files, _in_order):
             files.senders[path.stem] = document
             files.ranks[path.stem] = rank
         files.concept_maps += _concept_maps(folder, files)
@@ -188,15 +190,37 @@ def _schema(kind: str) -> Schema:
 
 
 def _documents(
-    folder: Path, pattern: str, schema: Schema | None, files: MapFiles
+    folder: Path,
+    pattern: str,
+    schema: Schema | None,
+    files: MapFiles,
+    rest: Callable[[Document, Sequence[str]], Document | None] = lambda document, found: None,
 ) -> Iterator[tuple[Path, Document]]:
+    """Yield the files that are in order; of the others what is told is the `rest`, if anything."""
     for path in sorted(folder.glob(pattern)):
         octets = path.read_bytes()
         files.note(_shown(path), octets)
         document, found = parsed(octets, schema)
         files.problems += [f"{_shown(path)}{problem}" for problem in found]
-        if not found:
-            yield path, document
+        in_order = rest(document, found) if found else document
+        if in_order is not None:
+            yield path, in_order
+
+
+def _in_order(document: Document, found: Sequence[str]) -> Document | None:
+    """Return a sender's file without what its form forbids, so that the rest is looked at too."""
+    wrong = [match for match in map(_SENDERS_PART, found) if match]
+    if len(wrong) < len(found):
+        return None
+    rows, parts = {match[1] for match in wrong}, {match[2] for match in wrong}
+    left = {key: value for key, value in document.items() if key not in parts}
+    numbered = enumerate(left.get("field", ()), start=1)
+    return left | {"field": [{} if str(number) in rows else row for number, row in numbered]}
+
+
+def rows_of(document: Document) -> list[tuple[int, Document]]:
+    """Return the rows of a sender's file with their numbers, without those of no good form."""
+    return [(at, row) for at, row in enumerate(document.get("field", ()), start=1) if row]
 
 
 @lru_cache(maxsize=1024)

@@ -22,6 +22,7 @@ from fhir_hub.hl7v2.maps.map_files import (
     built_in_folder,
     entries_of,
     read_files,
+    rows_of,
 )
 from fhir_hub.hl7v2.maps.programs import GENERIC_NAME, Program, compile_program, structures_of
 from fhir_hub.hl7v2.maps.table_codes import wrong_codes, wrong_properties
@@ -108,14 +109,10 @@ class Mappings:
         self._known: dict[tuple[str, Encoding, tuple[str, ...]], tuple[str, ...]] = {}
         self._structures_known: dict[tuple[str, Encoding], str] = {}
         self._settings_known: dict[tuple[str, ...], Settings] = {}
-        self._structures = {
-            structure
-            for document in files.messages.values()
-            for structure in structures_of(document)
-        }
+        self._structures = {one for each in files.messages.values() for one in structures_of(each)}
         self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
         self._memories: dict[tuple[str, ...], Memories] = {}
-        if problems:
+        if not all(one.startswith("senders/") for one in problems):  # nothing holds without those
             raise InvalidMapping(problems)
         digest = files.digest
         self._compiled = _KEPT.get(digest) or Compiled({}, {})
@@ -291,8 +288,8 @@ class Mappings:
                 continue
             used = {name for entry in entries for name in _listed(entry.get("map", []))}
             for sender in self._senders:
-                rows = self.files.senders[sender.name].get("field", [])
-                if any(row["map"] in used for row in rows):
+                rows = rows_of(self.files.senders[sender.name])
+                if any(row["map"] in used for _, row in rows):
                     yield (sender.name,), structure
 
     def _scope(self, senders: tuple[str, ...]) -> Scope:
@@ -301,8 +298,8 @@ class Mappings:
             tables = dict(self.files.tables)
             for one in self._named(senders):
                 tables |= {at: joined(tables.get(at), more) for at, more in one.tables.items()}
-            own = (row for name in senders for row in self.files.senders[name].get("field", []))
-            changed = frozenset(row["map"] for row in own)
+            own = (row for name in senders for row in rows_of(self.files.senders[name]))
+            changed = frozenset(row["map"] for _, row in own)
             base = self._scope(()) if senders else None
             parts = (self._definitions, tables, self._settings(senders))
             scopes[senders] = Scope(*parts, base=base, changed=changed)
@@ -327,7 +324,7 @@ class Mappings:
             for name in _listed(entry.get("map", []))
         }
         for sender, document in self.files.senders.items():
-            for number, row in enumerate(document.get("field", []), start=1):
+            for number, row in rows_of(document):
                 if row["map"] not in used:
                     where = f"senders/{sender}.toml row {number}"
                     near = did_you_mean(row["map"], used)
@@ -381,18 +378,21 @@ def _sender(name: str, files: MapFiles, problems: list[str]) -> Sender:
             tables[table] = read_table(table, {"source": document["source"], **written})
         except ValueError as error:
             problems.append(f"{where}: {error}")
+            tables[table] = read_table(table, {"source": where})
         if table not in known:
             near = did_you_mean(table, known, "see mappings/tables/")
             problems.append(f"{where}: no row reads a table {table}{near}")
-    settings = document.get("settings", {})
-    try:
-        Settings().overlaid(settings)
-    except ValueError as error:
-        problems.append(f"{where}: {error}")
+    settings = dict(document.get("settings", {}))
+    for key in [*settings]:
+        try:
+            Settings().overlaid({key: settings[key]})
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+            del settings[key]
     return Sender(name, match, settings, tables, files.ranks[name])
 
 
 def _rows(files: MapFiles) -> Iterator[Mapping[str, Any]]:
     """Yield every row of a segment's map or a sender's file."""
     for document in (*files.segments.values(), *files.senders.values()):
-        yield from document.get("field", ())
+        yield from (row for _, row in rows_of(document))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.making.drafts import Place
 from fhir_hub.hl7v2.making.memory import Memories
-from fhir_hub.hl7v2.maps.map_files import Document, MapFiles, entries_of
+from fhir_hub.hl7v2.maps.map_files import Document, MapFiles, entries_of, rows_of
 from fhir_hub.hl7v2.maps.plans import Here
 from fhir_hub.hl7v2.maps.reads import Reads, reads_of, taken_by
 from fhir_hub.hl7v2.parsing import structure
@@ -282,8 +282,8 @@ def _overlaid(
 ) -> list[Row]:
     for sender in senders:
         where = f"senders/{sender}.toml"
-        documents = files.senders[sender].get("field", [])
-        numbered = [(at, one) for at, one in enumerate(documents, start=1) if one["map"] == name]
+        rows_there = rows_of(files.senders[sender])
+        numbered = [(at, one) for at, one in rows_there if one["map"] == name]
         added = []
         for number, document in numbered:
             try:
