@@ -180,10 +180,13 @@ def test_a_search_parameter_is_known_to_every_worker_at_once_and_built_for_all(h
 def change_channels(hub, text, outcome):
     """Write other channels into the settings, say so to the hub, and wait for what comes of it."""
     name = f'fhir_hub_channels_reloads_total{{outcome="{outcome}"}}'
-    before = figures(hub).get(name, 0)
+    before, logged = figures(hub).get(name, 0), []
+    hub.logged()
     hub.config.write_text(SETTINGS.format(folder=hub.maps.parent) + text)
     os.kill(hub.ready["pid"], signal.SIGHUP)
     until(lambda: figures(hub).get(name, 0) == before + 1)
+    # who tells of maps has heard it too: else it would look only once other maps are written
+    until(lambda: logged.append(hub.logged()) or "maps_unchanged" in "".join(logged))
 
 
 def is_refused(port):
@@ -244,7 +247,7 @@ def test_changed_maps_hold_in_every_worker_and_are_told_once(hub):
     change_maps(hub, 'version = "8"\n', "taken")
     assert maps_of_both(hub) == [("8", [])] * 2
     logged = hub.logged()
-    assert [logged.count(event) for event in ("maps_refused", "maps_taken")] == [1, 1]
+    assert [logged.count(event) for event in ("maps_refused", "maps_taken")] == [1, 1], logged
 
 
 def test_workers_that_start_anew_have_the_maps_that_hold_while_those_on_the_disk_are_wrong(hub):
