@@ -14,6 +14,16 @@ from fhir_hub.hl7v2.maps.mappings import Mappings, load_mappings
 from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.wire import charset
 
+OF_HER = {"reference": "Patient/p1"}
+REFERRAL = {
+    "resourceType": "ServiceRequest",
+    "id": "s1",
+    "status": "active",
+    "intent": "order",
+    "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "3457005"}]}],
+    "code": {"text": "会诊"},
+    "subject": OF_HER,
+}
 EXAMPLES = Path(__file__).parents[1] / "examples" / "messages"
 MOMENT = datetime(2025, 3, 15, 2, 30, tzinfo=UTC)
 _WITNESSES = ("Provenance", "AuditEvent", "MessageHeader")

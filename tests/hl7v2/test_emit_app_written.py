@@ -2,6 +2,7 @@
 
 import emit_parts
 import pytest
+from emit_parts import OF_HER, REFERRAL
 
 from fhir_hub.hl7v2.emit.emit import Receiver
 from fhir_hub.hl7v2.emit.resources import Resources
@@ -13,21 +14,11 @@ PATIENT = {
     "identifier": [{"system": "http://hospital.example/mrn", "value": "1"}],
     "name": [{"text": "欧阳桂芳"}],
 }
-OF_HER = {"reference": "Patient/p1"}
 DOCTOR = {"resourceType": "Practitioner", "id": "d1", "name": [{"text": "顾文"}]}
 ROLE = {
     "resourceType": "PractitionerRole",
     "id": "r1",
     "practitioner": {"reference": "Practitioner/d1"},
-}
-REFERRAL = {
-    "resourceType": "ServiceRequest",
-    "id": "s1",
-    "status": "active",
-    "intent": "order",
-    "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "3457005"}]}],
-    "code": {"text": "会诊"},
-    "subject": OF_HER,
 }
 BOOKED = {
     "resourceType": "Appointment",

@@ -5,13 +5,13 @@ Spec: HL7v2 chapter 11, PRD; docs/outbound.md
 
 import emit_parts
 import pytest
+from emit_parts import OF_HER, REFERRAL
 
 from fhir_hub.hl7v2.emit.emit import Receiver
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.validity import faults
 
 BASE = "https://fhir-hub.example"
-OF_HER = {"reference": "Patient/p1"}
 PATIENT = {
     "resourceType": "Patient",
     "id": "p1",
@@ -23,15 +23,6 @@ DOCTOR = {
     "id": "d1",
     "name": [{"text": "顾文"}],
     "identifier": [{"system": f"{BASE}/sid/QPDCH/practitioner", "value": "D1"}],
-}
-REFERRAL = {
-    "resourceType": "ServiceRequest",
-    "id": "s1",
-    "status": "active",
-    "intent": "order",
-    "category": [{"coding": [{"system": "http://snomed.info/sct", "code": "3457005"}]}],
-    "code": {"text": "会诊"},
-    "subject": OF_HER,
 }
 TASK = {
     "resourceType": "Task",
