@@ -236,6 +236,13 @@ class Deadly(FhirError):
     ack = ("AE", "207")
 
 
+class Stopped(FhirError):
+    """A message that somebody ended by hand before it was done."""
+
+    title = ("Ended by hand", "已由人工终止")
+    ack = ("AE", "207")
+
+
 class OutOfTime(Unavailable):
     """It was tried for as long as its sender waits: trying on is the sender's."""
 

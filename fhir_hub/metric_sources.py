@@ -21,7 +21,7 @@ class Gauges:
         self._version = version
         self.resources: Mapping[str, int] = {}
         self.messages: Mapping[str, int] = {}
-        self.numbers: Mapping[str, tuple[str, int]] = {}
+        self.numbers: Mapping[str, tuple[str, float]] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""

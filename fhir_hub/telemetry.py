@@ -368,6 +368,7 @@ class Metrics:
         messages: Mapping[str, int],
         figures: Figures,
         left: int = 0,
+        pending_s: float = 0.0,
     ) -> tuple[bytes, str]:
         """Return the text that Prometheus reads, and its media type.
 
@@ -381,10 +382,12 @@ class Metrics:
                 "HL7v2 messages received and not finished",
                 messages["received"],
             ),
+            "fhir_hub_journal_pending_seconds": ("For how long the oldest of them is", pending_s),
             "fhir_hub_mllp_connections": ("Open MLLP connections", figures.mllp_connections),
-        }
-        self._gauges.numbers |= {
-            "fhir_hub_index_left": ("Resources still to be indexed for new search parameters", left)
+            "fhir_hub_index_left": (
+                "Resources still to be indexed for new search parameters",
+                left,
+            ),
         }
         self._processes.pids = figures.processes
         return generate_latest(self._shown), CONTENT_TYPE_LATEST

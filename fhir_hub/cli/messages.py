@@ -141,7 +141,7 @@ def edit(
     store: Store = None,
     config: Config = None,
 ) -> None:
-    """Do a corrected text in the stead of a message that failed. 更正并重新处理。"""
+    """Do a corrected text in the stead of one that failed or does not end. 更正并重新处理。"""
     correct(number, file, hub, store, config)
 
 
@@ -169,7 +169,7 @@ def _end(row: dict[str, Any]) -> None:
 
 @app.command(epilog="Example: fhir-hub messages ignore 12")
 def ignore(number: Number, hub: Hub = None, store: Store = None, config: Config = None) -> None:
-    """Let a message that failed rest. 忽略一条失败的消息。"""
+    """Let a message that failed, or is tried on and on, rest. 忽略一条失败或久未完成的消息。"""
     if hub is not None:
         _end(journal.ask(hub, f"{number}/$ignore", b" "))
     from fhir_hub.hub import Hub

@@ -32,7 +32,15 @@ from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.conversion.convert import Conversion
 from fhir_hub.hl7v2.conversion.nothing_made import require_made
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.journal.course import Course, NotKept, day_of, held_up, interrupted, late
+from fhir_hub.hl7v2.journal.course import (
+    Course,
+    NotKept,
+    day_of,
+    held_up,
+    interrupted,
+    late,
+    stopped,
+)
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import named, reason
@@ -111,7 +119,8 @@ class Processing:
             try:
                 if not await self._has_turn(course):
                     return await self.fail(course, held_up(), "dead")
-                if course.is_again and (answer := await self._done(course)):
+                may_have_ended = course.is_again or course.outlasts.is_set()
+                if may_have_ended and (answer := await self._done(course)):
                     return answer
                 course.attempts += 1
                 return await self._attempt(course)
@@ -163,6 +172,7 @@ class Processing:
 
     def _outlast(self, course: Course) -> None:
         """Give a promised message the time that it has beyond that of others."""
+        self.log("message_holds_up" if course.is_free else "message_waits", **course.names)
         course.outlasts.set()
         course.tries = self.patience.promised()
 
@@ -329,6 +339,14 @@ class Processing:
             self.log("message_not_finished", number=number, fault=fault)
             self.start(until_done(lambda: self.journal.finish(finish), self.patience))
             raise
+
+    async def stop(self, course: Course) -> None:
+        """Have a message be dead by hand; who still does it finds that, and what it made is lost.
+
+        Raises `Conflict` if it has ended meanwhile.
+        """
+        answer = self.reading.answer(course.read, ack_for(stopped()))
+        await self.journal.finish(self._finish(course, "dead", answer, reason(stopped())))
 
     async def give_up(self, number: int) -> None:
         """Record that a query was interrupted: nobody waits for its answer any more."""

@@ -244,6 +244,18 @@ class Receiver:
         await self._once(course)
         return await self._found(kept.entered.number)
 
+    async def stop(self, entered: Entered) -> None:
+        """Have a message be dead that is not finished: its patient's others go on.
+
+        Raises `Conflict` if it has ended, or came so lately that its sender may wait for it.
+        """
+        age_s = (microseconds(self._clock()) - entered.message.received) / 1e6
+        if age_s < self._patience.answer_s:
+            wait_s = f"{self._patience.answer_s:g}"
+            raise Conflict(f"the message is under way; that may be ended {wait_s} s after it came")
+        read = self.reading.kept(entered)
+        await self.processing.stop(Course(read, self._patience.tries(), entered))
+
     def turns_of(self, entered: Entered) -> tuple[str, ...]:
         """Return what orders a message of the journal, which does not keep it."""
         read = self.reading.kept(entered)

@@ -82,7 +82,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
 
         return await answered(work)
 
-    @router.post("/{number}/$ignore", summary="Let a message that failed rest")
+    @router.post("/{number}/$ignore", summary="Let a message that failed, or does not end, rest")
     async def ignore(request: Request, number: str) -> Response:
         async def work() -> Row:
             who = _who(request, request.headers.get("from", ""))

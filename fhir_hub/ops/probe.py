@@ -11,13 +11,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from fhir_hub.clock import microseconds, now
 from fhir_hub.hl7v2.channels.intake import Intake
 from fhir_hub.ops.pulse import Pulse
 from fhir_hub.store.base import Store
-from fhir_hub.store.journal import Journal
+from fhir_hub.store.journal import Journal, Selection
 from fhir_hub.telemetry import Figures, Metrics
 
 _TIMEOUT_S = 5.0
+_PENDING = Selection(("received",))
 _ROOM_BYTES = 1 << 20  # below this a disk is full: a large message needs as much
 _FULL = "not writable (the database cannot be written now: the disk is full)"
 
@@ -61,7 +63,14 @@ class Probe:
             messages,
             figures,
             self.left(),
+            await self._pending_s(),
         )
+
+    async def _pending_s(self) -> float:
+        """Return for how long the oldest message that is not finished has been there."""
+        oldest = await self.journal.select(_PENDING, count=1, is_oldest_first=True)
+        came = [one.message.received for one in oldest]
+        return max(0.0, (microseconds(now()) - came[0]) / 1e6) if came else 0.0
 
     async def _store(self) -> str:
         try:

@@ -138,6 +138,7 @@ class Finish:
 
     `finished` is when (microseconds), `attempts` how often it was tried now, `maps` the version of
     the maps that converted it. With `is_again` a message that is done already ends once more.
+    What has ended does not end again by itself: it is only set aside.
     """
 
     number: int
@@ -149,6 +150,11 @@ class Finish:
     attempts: int = 1
     maps: str = ""
     is_again: bool = False
+
+    @property
+    def is_aside(self) -> bool:
+        """Say whether it may follow another end, but that of a message that is done."""
+        return self.state in ("ignored", "quarantined")
 
 
 class Generation(NamedTuple):

@@ -8,6 +8,8 @@ import asyncio
 import pytest
 from hl7v2.faulty_hub import FAULT, Hub, message
 
+from fhir_hub.errors import VersionConflict
+from fhir_hub.hl7v2.journal.desk import JournalDesk
 from fhir_hub.hl7v2.wire.sender import read_answer
 
 PAST = 40  # tries, which take longer than a sender waits
@@ -97,3 +99,54 @@ async def test_what_a_crash_left_and_waits_for_another_process_holds_nothing_up(
     assert await hub.receiver.replay([1]) == 1
     while await hub.states() != ["done"] * 3:
         await asyncio.sleep(0)
+
+
+ENDS = {"ignore": ["ignored", "done"], "correct": ["replaced", "done", "done"]}
+
+
+@pytest.mark.parametrize("by", ENDS)
+async def test_one_that_holds_up_its_patient_is_ended_by_hand(backend, clock, waited, by):
+    """C1 is tried again and again, C2 waits for it; then somebody decides about C1."""
+    goes_on = asyncio.Event()
+    goes_on.set()
+
+    async def pause(seconds):
+        waited(seconds)
+        await asyncio.sleep(0)
+        await goes_on.wait()
+
+    hub = Hub(backend, clock, pause=pause, ack_mode="enhanced")
+    hub.store.faults["write"] = [FAULT] * 10_000
+    desk = JournalDesk(backend.journal, hub.receiver, hub.receiver._log)
+    first, _ = commit(hub, "C1")
+    second, _ = commit(hub, "C2")
+    while hub.lines.count("message_tried") < PAST:
+        await asyncio.sleep(0)
+    goes_on.clear()
+    assert await hub.states() == ["received", "received"]
+    assert [hub.lines.count(f"message_{one}") for one in ("holds_up", "waits")] == [1, 1]
+    hub.store.faults.clear()
+    clock.tick(31)
+
+    does = desk.ignore(1, who="li") if by == "ignore" else desk.correct(1, message("C3"), who="li")
+    assert (await does)["state"] == ENDS[by][-1 if by == "correct" else 0]
+    assert read_answer(await second)[:2] == ("C2", "AA")
+    goes_on.set()
+    assert read_answer(await first)[:2] == ("C1", "AE")
+    assert await hub.states() == ENDS[by]
+    assert len(await hub.observations()) == ENDS[by].count("done")
+
+
+async def test_what_is_written_while_it_is_ended_by_hand_is_lost(hub, clock):
+    hub.store.gates["write"] = asyncio.Event()
+    desk = JournalDesk(hub.backend.journal, hub.receiver, hub.receiver._log)
+    work, _ = commit(hub)
+    await hub.holds("write")
+    with pytest.raises(VersionConflict, match="under way"):  # its sender may wait for it
+        await desk.ignore(1, who="li")
+    clock.tick(31)
+    assert (await desk.ignore(1, who="li"))["reason"]["zh"] == "已由人工终止"
+    hub.open_all()
+
+    assert read_answer(await work)[:2] == ("C1", "AE")
+    assert (await hub.states(), await hub.observations()) == (["ignored"], [])

@@ -1,6 +1,7 @@
 """`/ops/messages`: the journal over HTTP, and `fhir-hub replay --hub` through it."""
 
 import asyncio
+import re
 import sys
 import urllib.request
 from pathlib import Path
@@ -93,6 +94,20 @@ async def test_of_a_message_that_waits_is_shown_for_which_of_its_patient(client,
     shown = [(await client.get(f"/ops/messages/{number}")).json() for number in (3, 4, 5)]
 
     assert [one.get("waitsFor") for one in shown] == [None, None, [3]]
+    (told,) = re.findall(r"^fhir_hub_journal_pending_seconds (.*)$", await figures(client), re.M)
+    assert float(told) > 1e9  # since 1970
+
+    ended = await client.post("/ops/messages/3/$ignore", headers={"from": "li"})
+    assert (ended.json()["state"], ended.json()["reason"]["en"]) == ("ignored", "Ended by hand")
+    assert '"event": "message_ignored"' in hub.logged.getvalue()
+    assert "waitsFor" not in (await client.get("/ops/messages/5")).json()
+    for number in (4, 5):
+        await client.post(f"/ops/messages/{number}/$ignore")
+    assert "fhir_hub_journal_pending_seconds 0.0" in await figures(client)
+
+
+async def figures(client) -> str:
+    return (await client.get("/metrics")).text
 
 
 async def test_messages_are_done_again_corrected_and_let_rest(client, hub):

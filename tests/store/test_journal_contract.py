@@ -134,6 +134,21 @@ async def test_only_what_ended_without_effect_is_opened_again(journal):
     await end(journal, 2, is_again=True)
 
 
+async def test_what_has_ended_ends_no_more_but_is_set_aside(journal):
+    await journal.keep(message(1))
+    await journal.keep(message(2))
+    await end(journal, 1, "dead")
+    await end(journal, 2)
+
+    for number, state in ((1, "done"), (1, "failed"), (1, "answered"), (2, "dead"), (2, "ignored")):
+        with pytest.raises(Conflict):
+            await end(journal, number, state)
+    await end(journal, 1, "ignored")
+    assert [(await journal.find(number)).state for number in (1, 2)] == ["ignored", "done"]
+    await journal.reopen(1, ())
+    await end(journal, 1)
+
+
 async def test_a_corrected_text_takes_the_place_of_the_old_one(journal):
     await journal.keep(message())
     with pytest.raises(Conflict):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from fhir_hub.errors import FhirError, InvalidMessage, Unavailable
+from fhir_hub.errors import FhirError, InvalidMessage, Stopped, Unavailable
 from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.channels.channel import Channel
 from fhir_hub.hl7v2.journal.order import patient_numbers
@@ -177,6 +177,13 @@ def held_up() -> Unavailable:
     return Unavailable(
         "earlier messages about the same patient are not finished; send it again"
         " / 同一患者的较早消息尚未处理完，请重发"
+    )
+
+
+def stopped() -> Stopped:
+    """Return why a message is dead that somebody ended by hand."""
+    return Stopped(
+        "the message was not done: somebody at the hub ended it / 消息未处理：平台人员已将其终止"
     )
 
 

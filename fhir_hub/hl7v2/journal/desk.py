@@ -152,9 +152,10 @@ class JournalDesk:
     async def correct(self, number: int, raw: bytes, *, who: str) -> Row:
         """Do a corrected text in the stead of a message that failed; return how it ended.
 
-        Raises `NotFound`, and `VersionConflict` if the message may not be replaced.
+        One that is not finished, long after it came, is ended first, so that its patient's others
+        go on. Raises `NotFound`, and `VersionConflict` if the message may not be replaced.
         """
-        _require_correctable(await self.found(number))
+        await self._ended(number)
         try:
             entered = await self.receiver.correct(number, raw)
         except Conflict as refusal:
@@ -165,20 +166,27 @@ class JournalDesk:
     async def ignore(self, number: int, *, who: str) -> Row:
         """Let a message that failed rest: it stays, and is not counted as failed any more.
 
-        Raises `NotFound`, and `VersionConflict` for one that did not fail.
+        One that is not finished, long after it came, is ended first, so that its patient's others
+        go on. Raises `NotFound`, and `VersionConflict` for one that is done or replaced.
         """
-        entered = await self.found(number)
-        _require_correctable(entered)
-        await self._let_rest(entered)
+        await self._let_rest(await self._ended(number))
         self.log("message_ignored", number=number, who=who)
         return row(await self.found(number))
+
+    async def _ended(self, number: int) -> Entered:
+        """Return a message that nothing came of, ended if it had not. Raises `VersionConflict`."""
+        entered = await self.found(number)
+        if entered.state == "received":
+            try:
+                await self.receiver.stop(entered)
+            except Conflict as refusal:
+                raise VersionConflict(str(refusal)) from None
+            entered = await self.found(number)
+        if entered.state not in CORRECTABLE:
+            by = f" by {entered.replaced_by}" if entered.replaced_by else ""
+            raise VersionConflict(f"the message is {entered.state}{by}")
+        return entered
 
     async def _let_rest(self, entered: Entered) -> None:
         told = (entered.ack, entered.error, (), entered.finished, 0, entered.maps)
         await self.journal.finish(Finish(entered.number, "ignored", *told))
-
-
-def _require_correctable(entered: Entered) -> None:
-    if entered.state not in CORRECTABLE:
-        by = f" by {entered.replaced_by}" if entered.replaced_by else ""
-        raise VersionConflict(f"the message is {entered.state}{by}")

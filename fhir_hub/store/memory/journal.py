@@ -72,7 +72,7 @@ class MemoryJournal:
         await self._turns.wait(number)
 
     async def finish(self, finish: Finish) -> None:
-        """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
+        """Record the end of a message. Raises `Conflict` if it has ended, or is unknown."""
         self.check(finish)
         self.apply(finish)
 
@@ -182,10 +182,11 @@ class MemoryJournal:
         self._owed = self._owed - {one.number for one in messages} | set(owing)
 
     def check(self, finish: Finish) -> None:
-        """Raise `Conflict` unless there is such a message and it is not done."""
-        entered = self._entered.get(finish.number)
-        if entered is None or (entered.state == "done" and not finish.is_again):
-            raise Conflict("the message is done already, or unknown")
+        """Raise `Conflict` unless there is such a message and it may end so."""
+        state = entered.state if (entered := self._entered.get(finish.number)) else ""
+        is_open = state == "received" or (finish.is_aside and state != "done")
+        if not state or not (is_open or finish.is_again):
+            raise Conflict("the message has ended already, or is unknown")
 
     def apply(self, finish: Finish) -> None:
         """Write the end of a message."""

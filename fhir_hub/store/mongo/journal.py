@@ -54,7 +54,7 @@ class MongoJournal:
         await self._waiting.wait(number)
 
     async def finish(self, finish: Finish) -> None:
-        """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
+        """Record the end of a message. Raises `Conflict` if it has ended, or is unknown."""
         await self._connection.transaction(
             lambda session: finish_in(self._connection, session, finish)
         )

@@ -53,7 +53,7 @@ class Finishes(Protocol):
     async def finish_in(self, session: Session, finish: Finish) -> None:
         """Record the end of a message in a transaction, which may be run again.
 
-        Raises `Conflict`, before anything is changed, if it is done already, or unknown.
+        Raises `Conflict`, before anything is changed, if it has ended, or is unknown.
         """
 
     def ended(self, number: int) -> None:

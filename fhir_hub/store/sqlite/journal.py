@@ -46,7 +46,8 @@ _ENTER = (
 )
 _FINISH = (
     "UPDATE message SET state = ?, ack = ?, error = ?, links = ?, finished = ?,"
-    " attempts = attempts + ?, maps = ? WHERE number = ? AND (state <> 'done' OR ?)"
+    " attempts = attempts + ?, maps = ? WHERE number = ?"
+    " AND (state = 'received' OR (? AND state <> 'done') OR ?)"
 )
 
 
@@ -141,7 +142,7 @@ class SqliteJournal:
             self._early.coming.add(number)
 
     async def finish(self, finish: Finish) -> None:
-        """Record the end of a message. Raises `Conflict` if it is done already, or unknown."""
+        """Record the end of a message. Raises `Conflict` if it has ended, or is unknown."""
         self._early.coming.discard(finish.number)
         work = partial(apply_finish, self._connection, finish, self._early)
         await self._writer.run(work, is_patient=True)
@@ -338,7 +339,7 @@ class SqliteJournal:
 def apply_finish(connection: apsw.Connection, finish: Finish, early: Early) -> None:
     """Write the end of a message in the present transaction.
 
-    Raises `Conflict` if there is no such message or it is done, and then has changed nothing.
+    Raises `Conflict` if there is no such message or it has ended, and then has changed nothing.
     """
     if finish.number in early.lost:
         raise Conflict("the message is not in the journal")
@@ -353,11 +354,12 @@ def apply_finish(connection: apsw.Connection, finish: Finish, early: Early) -> N
             finish.attempts,
             finish.maps,
             finish.number,
+            finish.is_aside,
             finish.is_again,
         ),
     )
     if not connection.changes():
-        raise Conflict("the message is done already, or unknown")
+        raise Conflict("the message has ended already, or is unknown")
 
 
 def _select(
