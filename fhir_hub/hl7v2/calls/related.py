@@ -1,5 +1,7 @@
 """Calls for what a segment ties to its order or result: its place in a sequence, whom to ask.
 
+A susceptibility is of one organism of the culture before it: OBR-26 says which result that is.
+
 R4 has no element for an order that waits for another (TQ2), for whom to ask about one (CTD), or for
 which results of a report belong together (OBX-4): these are extensions. Numbers of pictures (IPC)
 are the order's.
@@ -14,7 +16,8 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes import codes, contacts, identifiers, people, places, quantities, texts
 from fhir_hub.hl7v2.datatypes.coding_systems import v2_table
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
-from fhir_hub.hl7v2.making.drafts import Draft, Place
+from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
+from fhir_hub.hl7v2.parsing.er7 import Segment, Value
 from fhir_hub.hl7v2.parsing.path import Path
 from fhir_hub.identity.systems import BASE
 
@@ -25,6 +28,7 @@ SUB_ID_PARTS = ("original-sub-identifier", "group", "sequence", "identifier")
 _ORDER = f"{BASE}/StructureDefinition/related-order"
 _CONTACT = f"{BASE}/StructureDefinition/order-contact"
 _UID = "urn:dicom:uid"
+_PARENTS = ("parent results", "")
 _is_uid = re.compile(r"\d+(?:\.\d+)+", re.ASCII).fullmatch
 
 
@@ -37,6 +41,60 @@ def sub_id(place: Place, draft: Draft, paths: Paths) -> Json | None:
     told = [one_line(part(value, 1)), group, sequence, one_line(part(value, 4))]
     kinds = ("String", "Decimal", "Decimal", "String")
     return _extension(SUB_ID, zip(SUB_ID_PARTS, kinds, told, strict=True))
+
+
+def parent_result(place: Place, draft: Draft, paths: Paths) -> Json | None:
+    """Return the Reference to the result that led to this test, by OBR-26 and its order, OBR-29.
+
+    The field is kept where the message does not have that result, or has it behind.
+    """
+    told, order = map(place.value, paths)
+    if told is None or draft.name != "Observation":  # what is seen of a specimen is of no result
+        return None
+    run = place.run
+    known = run.moments.get(_PARENTS)
+    if known is None:
+        known = run.moments[_PARENTS] = _Results(run)
+    found = known.of(told, order)
+    if found is not None:
+        return {"reference": found.full_url}
+    if segment := place.find(paths[0].segment):
+        run.keep(segment, paths[0].field)
+    return None
+
+
+class _Results:
+    """The results of a message by code, sub-id and the numbers of their order."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._seen = run, 0
+        self._made: dict[int, Draft] = {}
+        self._at: dict[tuple[str, str, str, str], int] = {}
+        placer = filler = ""
+        for segment in run.message.segments:
+            if segment.name == "OBR":
+                placer, filler = segment.value(2), segment.value(3)
+            elif segment.name == "OBX":
+                self._enter(segment, placer, filler)
+
+    def _enter(self, segment: Segment, placer: str, filler: str) -> None:
+        named = segment.value(3), segment.value(4)
+        keys = [("", ""), ("PLAC", placer), ("FILL", filler)]
+        for key in keys if filler else [*keys, ("only PLAC", placer)]:
+            self._at[(*named, *key)] = segment.index
+
+    def of(self, told: Value, order: Value | None) -> Draft | None:
+        """Return the result of a code and sub-id (PRL) in the order of these numbers (EIP)."""
+        placer, filler = (part(order, at) if order else "" for at in (1, 2))
+        keys = [("FILL", filler), ("only PLAC", placer)] if filler else [("PLAC", placer)]
+        keys = keys if placer or filler else [("", "")]
+        named = part(told, 1), part(told, 2)
+        at = next((self._at[(*named, *key)] for key in keys if (*named, *key) in self._at), -1)
+        for draft in self._run.drafts[self._seen :]:
+            if draft.name == "Observation":
+                self._made[draft.segment.index] = draft
+        self._seen = len(self._run.drafts)
+        return self._made.get(at)
 
 
 def related_order(place: Place, draft: Draft, paths: Paths) -> Json | None:

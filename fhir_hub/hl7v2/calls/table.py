@@ -29,6 +29,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `allergy_recorder` | IAM-14, IAM-15 | who told of an allergy, by the tables |
 | `order_of_reflex` | OBR-29, ORC-8 | as stored: the order that led to a test without one |
 | `parent_order` | OBR-29, OBR-54, ORC-8 | order of which this one is part |
+| `parent_result` | OBR-26, OBR-29 | result that led to this test |
 | `parent_specimen` | SPM-3 | specimens of which this one is a part |
 | `repeated_components` | OBX-5, OBX-2, OBX-6, OBX-7 | a component for each repetition |
 | `policy_number` | number, insurer … | Identifier of a policy |
@@ -288,6 +289,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "parent_diagnosis": orders.parent_diagnosis,
         "order_of_reflex": orders.order_of_reflex,
         "parent_order": orders.parent_order,
+        "parent_result": related.parent_result,
         "parent_specimen": orders.parent_specimen,
         "repeated_components": results.repeated_components,
         "prior_order": orders.prior_order,
