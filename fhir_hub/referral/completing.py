@@ -51,7 +51,8 @@ def complete(
     if before is not None and was is not None and not is_strict:
         if was.name == "cancelled" and meant != was and _was_said_before(before, task):
             return before | {"note": task["note"]} if task.get("note") else before
-        is_elsewhere = _is_passed_on(before, task, meant) and step(was.name, meant.name)
+        is_allowed = step(was.name, meant.name) or is_answered_first(before, task)
+        is_elsewhere = is_allowed and _is_passed_on(before, task, meant)
         meant = meant if is_elsewhere else as_told(was, meant, before)
     added: Resource = {"status": meant.status}
     if (meant.business_status is not None and state_of(task) != meant) or not task.get(
@@ -63,7 +64,8 @@ def complete(
         added["lastModified"] = instant(max(now, moment(task.get("authoredOn")) or now))
     if before is not None and key_of(before.get("focus")) and not key_of(task.get("focus")):
         added["focus"] = before["focus"]  # an answer names the referral by its number only
-    if was is not None and not is_strict and was.name not in TERMINAL and _is_asked(before, task):
+    is_open = was is not None and (was.name not in TERMINAL or is_answered_first(before, task))
+    if is_open and not is_strict and _is_asked(before, task):
         added["owner"] = at(before, "owner")
     is_passed_on = was is not None and _is_passed_on(before, task, meant)
     added["restriction"] = _restriction(before, task, meant, now, valid_days)
@@ -118,12 +120,18 @@ def noted_state(task: Resource | None) -> State | None:
     return next(found, None) if noted else None
 
 
+def is_answered_first(before: Resource | None, task: Resource) -> bool:
+    """Say whether an order comes whose answer came before it: of that its number alone is known."""
+    return key_of(at(before, "focus")) is None and key_of(task.get("focus")) is not None
+
+
 def _is_asked(before: Resource | None, task: Resource) -> bool:
     """Say whether an order that is told again names who is asked, where somebody took it up."""
     old, new = key_of(at(before, "owner")), key_of(task.get("owner"))
     recipients = {key_of(one) for one in each(before, "restriction", "recipient")}
     is_taken = old is not None and old.resource_type != "Organization"
-    return is_taken and new is not None and new in recipients
+    is_named = new in recipients or (not recipients and is_answered_first(before, task))
+    return is_taken and new is not None and is_named
 
 
 def _is_passed_on(before: Resource | None, task: Resource, meant: State) -> bool:
@@ -132,6 +140,8 @@ def _is_passed_on(before: Resource | None, task: Resource, meant: State) -> bool
     if meant.name != "requested" or old == new or new is None:
         return False
     recipients = {key_of(one) for one in each(before, "restriction", "recipient")}
+    if not recipients and is_answered_first(before, task):
+        return False  # who passed the answer on did not know who is asked
     return new.resource_type == "Organization" and new not in recipients
 
 
@@ -143,12 +153,14 @@ def _restriction(
     Who takes it up for the institution becomes its owner: the institution stays the recipient.
     """
     restriction = dict(task.get("restriction", {}))
-    first = at(before, "owner") if before else task.get("owner")
+    is_known = before is not None and not is_answered_first(before, task)
+    first = at(before, "owner") if is_known else task.get("owner")
     owner = key_of(first)
     to_institution = owner is not None and owner.resource_type == "Organization"
     if "recipient" not in restriction:
         recipient = at(before, "restriction", "recipient")
-        if recipient or (to_institution and meant.name not in TERMINAL):
+        is_open = meant.name not in TERMINAL or (before is not None and not is_known)
+        if recipient or (to_institution and is_open):
             restriction["recipient"] = recipient or [first]
     period = restriction.get("period", {})
     if meant.name == "requested" and isinstance(period, dict) and "end" not in period:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
-from fhir_hub.referral.finding import Followed, bookings_naming, find, read
+from fhir_hub.referral.finding import Followed, bookings_naming, find, number_in, read
 from fhir_hub.referral.institutions import institution_of, resource_at
 from fhir_hub.referral.reading import at, each, key_of
 from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
@@ -82,13 +82,29 @@ async def follow_task(unit: Unit, followed: Followed) -> None:
         return
     if state.name != "requested" and key_of(task.get("focus")) is None:
         return
-    named = await bookings_naming(unit, task)
+    named = [await _booked(unit, one, task) for one in await bookings_naming(unit, task)]
     told = [(_OF_APPOINTMENT.get(str(read(one).get("status")), ""), one) for one in named]
     for target, booking in sorted(told, key=lambda pair: pair[0] == "scheduled"):
         current = await unit.current(key)
         if current is not None and step(state.name, target) is not None:
             source = Key("Appointment", booking.logical_id)
             await _advance_told(unit, current, target, source, "appointment")
+
+
+async def _booked(unit: Unit, stored: Stored, task: Resource) -> Stored:
+    """Have an Appointment name a referral under the number that it has, and return it."""
+    appointment = read(stored)
+    known = {one["value"]: one for one in each(task, "identifier") if "value" in one}
+    named = [
+        one | {"identifier": {**one["identifier"], "system": known[number.code]["system"]}}
+        if (number := number_in(one)).code in known
+        else one
+        for one in each(appointment, "basedOn")
+    ]
+    if named == appointment["basedOn"]:
+        return stored
+    await unit.update(appointment | {"basedOn": named}, stored.logical_id)
+    return await unit.current(Key("Appointment", stored.logical_id)) or stored
 
 
 async def follow_encounter(unit: Unit, followed: Followed) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fhir_hub import fhirjson
 from fhir_hub.clock import microseconds
 from fhir_hub.r4.definitions import load_definitions
-from fhir_hub.referral.reading import each, key_of
+from fhir_hub.referral.reading import at, each, key_of
 from fhir_hub.repository.familiar import Asked
 from fhir_hub.repository.unit import Resource, Unit
 from fhir_hub.search.parameters import Parameters
@@ -19,7 +19,7 @@ from fhir_hub.search.plan import And, Compare, Has, Is, Plan, Range
 from fhir_hub.store.base import Key, Stored
 
 _SHORT = 500  # what is longer is not kept, so that what is kept is small
-Wanted = Key | str | Is | tuple[str, ...] | tuple[Key, ...]
+Wanted = Key | str | Is | tuple[str, ...] | tuple[Key, ...] | tuple[Is, ...]
 
 
 class Followed(NamedTuple):
@@ -95,16 +95,32 @@ async def find_naming(unit: Unit, resource_type: str, parameter: str, number: Is
 
 
 async def bookings_naming(unit: Unit, task: Resource) -> list[Stored]:
-    """Return the patient's Appointments that name a referral by a number of its Task alone."""
+    """Return the patient's Appointments that name a referral by a number of its Task alone.
+
+    Some name it without whose the number is: it counts if no other referral has it.
+    """
     found: dict[str, Stored] = {}
     for number in each(task, "identifier"):
         value, system = number.get("value"), number.get("system")
-        if isinstance(value, str) and isinstance(system, str):
-            for one in await find_naming(unit, "Appointment", "based-on", Is(value, system)):
-                booked = each(read(one), "participant")
-                if key_of(task.get("for")) in [key_of(part.get("actor")) for part in booked]:
-                    found[one.logical_id] = one
+        if not isinstance(value, str) or not isinstance(system, str):
+            continue
+        for one in await find_naming(unit, "Appointment", "based-on", Is(value)):
+            appointment = read(one)
+            actors = [key_of(part.get("actor")) for part in each(appointment, "participant")]
+            if key_of(task.get("for")) not in actors:
+                continue
+            said = [number_in(reference) for reference in each(appointment, "basedOn")]
+            others = [named for named in said if named.code == value and named.system != system]
+            if Is(value, system) in said or (
+                others and not await find(unit, "ServiceRequest", identifier=tuple(others))
+            ):
+                found[one.logical_id] = one
     return list(found.values())
+
+
+def number_in(reference: Resource) -> Is:
+    """Return the number by which a Reference names something."""
+    return Is(at(reference, "identifier", "value"), at(reference, "identifier", "system"))
 
 
 def ended_between(resource_type: str, first: datetime, last: datetime, date: str = "date") -> Plan:

@@ -14,7 +14,7 @@ from typing import Any
 from fhir_hub import fhirjson
 from fhir_hub.errors import FhirError, Issue, NotFound, NotInThisState, RuleBroken
 from fhir_hub.identity import merging
-from fhir_hub.referral.completing import noted_state
+from fhir_hub.referral.completing import is_answered_first, noted_state
 from fhir_hub.referral.effects import effects, have_order_follow
 from fhir_hub.referral.finding import Followed, find
 from fhir_hub.referral.institutions import institution_of, resource_at
@@ -58,7 +58,10 @@ async def follow(
         )
     if was is not None:
         await _require_same_patient(unit, was, task)
-    is_passed_on = was is not None and await _is_passed_on(unit, was, task)
+    begins = was is not None and not is_strict and is_answered_first(was, task)
+    if begins and new.name == "requested":
+        old = None  # what came before it was somebody else's answer
+    is_passed_on = was is not None and not begins and await _is_passed_on(unit, was, task)
     if old == new and not is_passed_on:
         if new.name in TERMINAL and was is not None:
             if is_strict or key_of(was.get("focus")) or not key_of(task.get("focus")):

@@ -180,7 +180,9 @@ class Settings(BaseSettings):
     trusted_facilities: Names = ()
     """The facilities (MSH-4) whose word on a patient counts more than others', the most trusted
     first: a list, or names with commas between. Among those not named the newest word holds. They
-    merge and part other institutions' patients too, whatever name and birth date say: an EMPI."""
+    merge and part other institutions' patients too, whatever name and birth date say: an EMPI. One
+    that answers referrals (RRI) in place of who was asked is to be named too: a platform that
+    passes answers on."""
 
     mappings_watch_s: Annotated[Real, Field(ge=0, le=86_400)] = 5
     """How often the files of maps and of channels are looked at; what has changed is taken if it

@@ -243,7 +243,8 @@ def test_an_answer_of_another_institution_is_refused_and_names_who_was_asked(hub
 
     assert "\rMSA|AE|" in answer
     assert state(hub) == ("requested", "2.0")
-    assert "only the institution that was asked answers a referral: SHTH01 / " in answer
+    assert "only the institution that was asked answers a referral: SHTH01 (or a platform" in answer
+    assert "if trusted_facilities has QPDCH" in answer
     assert "仅转入机构可答复转诊：SHTH01" in answer
 
 

@@ -12,16 +12,14 @@ from collections.abc import Sequence
 from fhir_hub import fhirjson
 from fhir_hub.errors import Duplicate, InvalidMessage
 from fhir_hub.hl7v2.conversion.convert import with_resource
+from fhir_hub.hl7v2.meaning import answered_first
 from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing.things import Thing
-from fhir_hub.identity.systems import BASE
 from fhir_hub.referral.states import state_of
 from fhir_hub.repository.unit import Resource, Unit
-from fhir_hub.store.base import Key
 
 _UNDECIDED = ("draft", "audit", "requested", "received", "info-requested")
-_ORGANIZATIONS = f"{BASE}/sid/organization"
 
 
 async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None:
@@ -39,15 +37,20 @@ async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None
     if teller.message_type == "REF":
         _leave_as_it_is(things, teller.event)
     for thing in things if teller.message_type == "RRI" else ():
-        if thing.resource["resourceType"] != "Task" or thing.stored is None:
+        if thing.resource["resourceType"] != "Task":
             continue
-        asked = await _codes(unit, thing.stored)
+        if thing.stored is None:
+            if telling.trust(teller.system):
+                answered_first.leave_parties_open(thing)
+            continue
+        asked = await answered_first.institutions_of(unit, thing.stored)
         is_passed_on = bool(asked and teller.facility) and teller.facility not in asked
         if is_passed_on and not telling.trust(teller.system):
             named = ", ".join(sorted(asked))
             raise InvalidMessage(
-                f"only the institution that was asked answers a referral: {named}"
-                f" / 仅转入机构可答复转诊：{named}",
+                f"only the institution that was asked answers a referral: {named} (or a platform"
+                f" that passes answers on, if trusted_facilities has {teller.facility})"
+                f" / 仅转入机构可答复转诊：{named}（代为转发的平台须列入 trusted_facilities）",
                 error_code="207",
                 location="MSH-4",
             )
@@ -117,18 +120,3 @@ def _said(order: Resource | None) -> bytes:
     own = ("id", "meta", "status")
     plain = {name: value for name, value in (order or {}).items() if name not in own}
     return fhirjson.canonical(plain)
-
-
-async def _codes(unit: Unit, task: Resource) -> set[str]:
-    """Return the codes of the institution that a referral went to, none if it has none."""
-    recipients = task.get("restriction", {}).get("recipient") or [task.get("owner", {})]
-    kind, _, logical_id = recipients[0].get("reference", "").partition("/")
-    stored = await unit.current(Key(kind, logical_id)) if kind == "Organization" else None
-    if stored is None or stored.is_deleted:
-        return set()
-    organization: Resource = fhirjson.loads(stored.content)
-    return {
-        str(one.get("value"))
-        for one in organization.get("identifier", ())
-        if one.get("system") == _ORGANIZATIONS
-    }

@@ -21,6 +21,7 @@ from fhir_hub.hl7v2.meaning.patients import Trust
 from fhir_hub.hl7v2.meaning.repeats import Repeats, digest_of
 from fhir_hub.hl7v2.meaning.retold import Later, Nothing
 from fhir_hub.hl7v2.meaning.teller import (
+    OF_PERSON,
     Teller,
     has_another_told_since,
     institution_of,
@@ -39,6 +40,12 @@ from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.r4.references import RECORDS
 from fhir_hub.store.base import Key
 
+# What the trusted know best. An order, booking or result goes from hand to hand: the last holds.
+_RANKED = (
+    *OF_PERSON,
+    *("CareTeam", "Condition", "Encounter", "EpisodeOfCare"),
+    *("Location", "Organization", "Practitioner", "PractitionerRole"),
+)
 _COURSE = ("recurrence", "relapse", "remission", "resolved")
 _OVER = ("on-hold", "stopped", "cancelled", "completed", "revoked")
 
@@ -292,7 +299,9 @@ class Telling:
         return in_turn.laid(own, filled, late, known, lay)
 
     def _is_outranked(self, stored: Resource) -> bool:
-        """Say whether somebody more trusted told the resource."""
+        """Say whether somebody more trusted told the resource, and of such his word counts more."""
+        if stored["resourceType"] not in _RANKED:
+            return False
         ranks = [self.trust(institution_of(stamp)) for stamp in stamps_of(stored)]
         return max(ranks, default=0) > self.trust(self.teller.system)
 

@@ -17,6 +17,7 @@ from fhir_hub.errors import VersionConflict
 from fhir_hub.hl7v2.conversion.convert import Conversion, Converted
 from fhir_hub.hl7v2.meaning import (
     answered,
+    answered_first,
     answers,
     bookings,
     clients,
@@ -114,6 +115,7 @@ async def _require(unit: Unit, things: Sequence[Thing], telling: Telling) -> Non
     """Raise where nobody knows what is answered, or the teller may not take a number (A43)."""
     entitled.require_move(things, telling)
     await answered.find(unit, things, telling.teller)
+    await answered_first.find(unit, things, telling)
     await answers.require(unit, things, telling)
 
 
