@@ -45,7 +45,7 @@ async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None
             continue
         asked = await answered_first.institutions_of(unit, thing.stored)
         is_passed_on = bool(asked and teller.facility) and teller.facility not in asked
-        if is_passed_on and not telling.trust(teller.system):
+        if is_passed_on and not telling.is_trusted:
             named = ", ".join(sorted(asked))
             raise InvalidMessage(
                 f"only the institution that was asked answers a referral: {named} (or a platform"

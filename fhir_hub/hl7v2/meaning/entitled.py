@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from fhir_hub.errors import VersionConflict
 from fhir_hub.hl7v2.meaning.numbers_moved import is_left, moving
-from fhir_hub.hl7v2.meaning.teller import institution_of, is_told_by_another, stamps_of
+from fhir_hub.hl7v2.meaning.teller import Teller, institution_of, is_told_by_another, stamps_of
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
@@ -45,17 +45,16 @@ def require_unlink(one: Resource, other: Resource, by: str, telling: Telling) ->
     Who did may, who knows both, and who knows one, unless one authority numbered them both:
     whoever told a record, or issued a number of it, knows it.
     """
-    own = telling.teller.system
-    known = [_knows(own, record) for record in (one, other)]
-    if by == own or telling.trust(own) or all(known):
+    known = [_knows(telling.teller, record) for record in (one, other)]
+    if by == telling.teller.facility_system or telling.is_trusted or all(known):
         return
     if not any(known) or not _domains(one).isdisjoint(_domains(other)):
         raise VersionConflict(_NOT_PARTED, expression="Patient.link")
 
 
-def _knows(institution: str, record: Resource) -> bool:
-    own = institution.removesuffix("application")
-    is_told = institution in map(institution_of, stamps_of(record))
+def _knows(teller: Teller, record: Resource) -> bool:
+    own = teller.facility_system.removesuffix("application")
+    is_told = teller.system in map(institution_of, stamps_of(record))
     return is_told or any(system.startswith(own) for system in _domains(record))
 
 
@@ -73,7 +72,7 @@ def require_move(things: Sequence[Thing], telling: Telling) -> None:
     teller = telling.teller
     if teller.event not in _MOVES:  # as nearly always
         return
-    own = teller.system.removesuffix("application")
+    own = teller.facility_system.removesuffix("application")
     left = {one.address: one.stored for one in things if is_left(one)}
     for thing in things:
         record = thing.stored or {}
@@ -89,5 +88,4 @@ def require_move(things: Sequence[Thing], telling: Telling) -> None:
 
 
 def _is_anothers(record: Resource, telling: Telling) -> bool:
-    teller = telling.teller
-    return not telling.trust(teller.system) and is_told_by_another(record, teller)
+    return not telling.is_trusted and is_told_by_another(record, telling.teller)

@@ -23,6 +23,7 @@ from fhir_hub.hl7v2.meaning.teller import (
     Teller,
     application_system,
     institution_of,
+    is_copied,
     stamps_of,
     time_of,
 )
@@ -36,16 +37,25 @@ _NOT_TOLD = ("id", "meta", "resourceType", "contained", "link", "active")
 
 
 class Fact(NamedTuple):
-    """What one institution says: its latest stamp, the elements, and since when it says each."""
+    """What one institution says: its latest stamp, the elements, and since when it says each.
+
+    In the slots of `echoes` a hub only passes on what another one said here.
+    """
 
     stamp: Mapping[str, Any]
     elements: Resource
     since: Since
+    echoes: frozenset[str] = frozenset()
 
     @property
     def institution(self) -> str:
         """The namespace of the institution's applications."""
         return institution_of(self.stamp)
+
+    @property
+    def said(self) -> Resource:
+        """What it says itself."""
+        return since.without(self.elements, self.echoes) if self.echoes else self.elements
 
     def time(self, slot: str) -> int:
         """Return since when it says what it says there, of no slot what it says last."""
@@ -63,7 +73,10 @@ def facts_of(patient: Resource) -> list[Fact]:
     """Return what each institution says; of a Patient that one alone told, all of it is its."""
     contained = [one for one in patient.get("contained", ()) if _is_told(one)]
     if contained:
-        return [Fact(stamps_of(one)[0], _elements(one), since.read(one)) for one in contained]
+        return [
+            Fact(stamps_of(one)[0], _elements(one), since.read(one), since.echoes(one))
+            for one in contained
+        ]
     stamps = sorted(stamps_of(patient), key=time_of)
     return [Fact(stamps[-1], _elements(patient), since.read(patient))] if stamps else []
 
@@ -113,12 +126,16 @@ def told(
     if not lay and laid != said:
         laid = since.renewed(said, laid, converted.resource, teller.time)
     bare, times = since.split(laid)
-    now = _elements(bare)
+    now, kept = _elements(bare), frozenset[str]()
     after = [fact for fact in before if fact is not mine]
+    if mine and mine.echoes:
+        held, slots = since.slots(mine.elements), since.slots(now)
+        kept = frozenset(one for one in mine.echoes if held.get(one) == slots.get(one))
     if mine and now == mine.elements and times == mine.since:
         after = before
     else:
-        after.append(Fact(mine.stamp if mine and lay else teller.stamp(), now, times))
+        stamp = mine.stamp if mine and lay else teller.stamp()
+        after = _with_echoes([*after, Fact(stamp, now, times, kept)], trust)
     result = dict(stored)
     if "identifier" in converted.resource or "identifier" in converted.removes:
         result = merge(result, _only(converted, "identifier"), day)
@@ -140,6 +157,34 @@ def told(
     return _containing(result, after)
 
 
+def _with_echoes(facts: Sequence[Fact], trust: Trust) -> list[Fact]:
+    """Return the facts with what hubs say that holds here without them marked as echoes.
+
+    A hub tells a person whole, as she is there, and most of that came from here: who said it may
+    change it and take it back. It is an echo until the hub says something else there.
+    """
+    found = list(facts)
+    hubs = [number for number, fact in enumerate(found) if is_copied(fact.stamp)]
+    for number in sorted(hubs, key=lambda one: found[one].time(""), reverse=True):
+        hub = found[number]
+        others = [(one, since.slots(one.said)) for one in found if one is not hub]
+        echoes = set(hub.echoes)
+        for slot, content in since.slots(hub.said).items():
+            holders = {id(one): slots[slot] for one, slots in others if slots.get(slot)}
+            best = _ranked([one for one, _ in others if id(one) in holders], slot, trust)
+            if best and holders[id(best[-1])] == content:
+                echoes.add(slot)
+        found[number] = hub._replace(echoes=frozenset(echoes))
+    return found
+
+
+def _ranked(facts: Sequence[Fact], slot: str, trust: Trust) -> list[Fact]:
+    """Return the facts in the order of how good each institution's word of a slot is, best last."""
+    return sorted(
+        facts, key=lambda fact: (trust(fact.institution), fact.time(slot), fact.institution)
+    )
+
+
 def _show(
     result: Resource,
     changed: Sequence[str],
@@ -152,12 +197,10 @@ def _show(
     number = next(iter(sorted(match.resident_ids(result))), "")
 
     def ranked(slot: str) -> list[Fact]:
-        return sorted(
-            after, key=lambda fact: (trust(fact.institution), fact.time(slot), fact.institution)
-        )
+        return _ranked(after, slot, trust)
 
     of_choices = {since.slot_of(name) for name in changed}.intersection(since.CHOICES)
-    told = (name for fact in after for name in fact.elements) if of_choices else ()
+    told = (name for fact in after for name in fact.said) if of_choices else ()
     others = (name for name in told if since.slot_of(name) in of_choices)
     for name in dict.fromkeys([*changed, *others]):
         value = _shown(name, stored, before, ranked, number)
@@ -181,7 +224,7 @@ def _alone(result: Resource, base: str, ranked: Sequence[Fact]) -> None:
     held = [one for one in result if one.startswith(base)]
     if len(held) < 2:
         return
-    best = next((n for fact in reversed(ranked) for n in held if n in fact.elements), held[0])
+    best = next((n for fact in reversed(ranked) for n in held if n in fact.said), held[0])
     if says_less(best, result[best], result):
         best = next(one for one in held if one != best)
     for other in held:
@@ -198,7 +241,7 @@ def _shown(
 ) -> Any:
     """Return what the Patient shows of an element; of a slot the best institution is last."""
     if name not in since.UNITED and name != "extension":
-        holders = [fact for fact in ranked(since.slot_of(name)) if name in fact.elements]
+        holders = [fact for fact in ranked(since.slot_of(name)) if name in fact.said]
         if holders:
             return _best(name, holders, number)
         was_told = any(name in fact.elements for fact in before)
@@ -218,7 +261,7 @@ def _in_turn(name: str, ranked: Callable[[str], list[Fact]]) -> Iterator[tuple[l
     The slots come so that what the best institution tells first stands first.
     """
     told = {
-        fact.institution: since.grouped(name, fact.elements.get(name, ()))
+        fact.institution: since.grouped(name, fact.said.get(name, ()))
         for fact in reversed(ranked(""))
     }
     slots = list(dict.fromkeys(slot for groups in told.values() for slot in groups))
@@ -237,11 +280,11 @@ def _best(name: str, holders: Sequence[Fact], number: str) -> Any:
         said = resident_id.examine(number)
         true = {"birthDate": said.birth_date, "gender": said.gender}[name]
         for fact in reversed(holders):
-            if fact.elements[name] == true:
+            if fact.said[name] == true:
                 return true
     if name == "gender":
-        holders = [fact for fact in holders if fact.elements[name] != "unknown"] or holders
-    return holders[-1].elements[name]
+        holders = [fact for fact in holders if fact.said[name] != "unknown"] or holders
+    return holders[-1].said[name]
 
 
 def _containing(patient: Resource, facts: Sequence[Fact]) -> Resource:
@@ -255,7 +298,7 @@ def _containing(patient: Resource, facts: Sequence[Fact]) -> Resource:
     contained, references = [], []
     for number, fact in enumerate(facts, start=1):
         head = {"resourceType": "Patient", "id": f"told-{number}"}
-        marks = since.written(fact.since, time_of(fact.stamp))
+        marks = since.written(fact.since, time_of(fact.stamp), fact.echoes)
         meta = {"extension": [dict(fact.stamp), *marks]}
         contained.append({**head, "meta": meta, **fact.elements})
         references.append({"url": AS_TOLD, "valueReference": {"reference": f"#told-{number}"}})

@@ -169,7 +169,7 @@ class Retold:
             selection = Selection(states=("done",), numbers=few, link=key)
             for one in await self.journal.select(selection, count=_FEW, with_raw=True):
                 teller = self._teller(one)
-                if teller[:2] == now[:2]:
+                if teller.is_one_with(now, key[0]):
                     yield one, teller
 
     async def _step(self, key: Key, entered: Entered) -> Step | None:
@@ -187,7 +187,8 @@ class Retold:
         They are of the teller's application, or facility; of one that cannot be read nobody is.
         """
         names = (now.application, now.facility)
-        first, other = names[::-1] if key.resource_type in OF_PERSON else names
+        is_of_place = key.resource_type in OF_PERSON and not now.is_hub
+        first, other = names[::-1] if is_of_place else names
         selection = Selection(
             states=("done",),
             sender=first or other,
@@ -214,7 +215,8 @@ class Retold:
         if message is None:
             return NOBODY
         came = instant(from_microseconds(entered.message.received))
-        return teller_of(message, self.context, came)
+        teller = teller_of(message, self.context, came)
+        return teller._replace(is_hub=self.settings_of(message).is_hub)
 
 
 def _steps(again: Again, links: Sequence[Key]) -> Mapping[Key, Step]:

@@ -8,13 +8,19 @@ first one repeats what it has on file. In `meta` stands only what is older than 
 Spec: DOMAIN 0.12; HL7v2 chapter 3, EVN-2
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.hl7v2.making.rules import KEYS, content_of
-from fhir_hub.hl7v2.meaning.teller import microseconds_of, stamps_of, time_of
+from fhir_hub.hl7v2.meaning.teller import (
+    COPIED,
+    is_copied,
+    microseconds_of,
+    stamps_of,
+    time_of,
+)
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.identity import systems
 
@@ -49,7 +55,7 @@ def grouped(element: str, items: Iterable[Json]) -> dict[str, list[Json]]:
     return found
 
 
-def _slots(patient: Mapping[str, Any]) -> dict[str, Any]:
+def slots(patient: Mapping[str, Any]) -> dict[str, Any]:
     """Return what stands in each slot, comparable; what is ended is not said any more."""
     found = dict[str, Any]()
     for element, value in patient.items():
@@ -63,6 +69,23 @@ def _slots(patient: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found.setdefault(slot_of(element), {})[element] = value
     return found
+
+
+def without(patient: Resource, gone: Collection[str]) -> Resource:
+    """Return a Patient without what is said in some slots; what is ended stays."""
+    result = dict(patient)
+    for element in [name for name in patient if name not in _NOT_TOLD]:
+        if element not in (*UNITED, "extension"):
+            if slot_of(element) in gone:
+                del result[element]
+            continue
+        of_slots = grouped(element, patient[element])
+        said = [one for slot in gone for one in of_slots.get(slot, ())]
+        kept = [one for one in patient[element] if one not in said or _is_ended(element, one)]
+        result[element] = kept
+        if not kept:
+            del result[element]
+    return result
 
 
 def _content(element: str, item: Json) -> str:
@@ -80,7 +103,7 @@ def read(patient: Mapping[str, Any]) -> Since:
     latest = max(map(time_of, stamps_of(patient)), default=0)
     if not latest:
         return {}
-    since = dict.fromkeys(_slots(patient), latest)
+    since = dict.fromkeys(slots(patient), latest)
     for one in _marks(patient):
         told = one.get("valueIdentifier", {})
         time = microseconds_of(str(told.get("period", {}).get("start", "")))
@@ -90,14 +113,20 @@ def read(patient: Mapping[str, Any]) -> Since:
     return since
 
 
+def echoes(patient: Mapping[str, Any]) -> frozenset[str]:
+    """Return the slots that a hub only passes on, as what is contained of one says."""
+    told = [one.get("valueIdentifier", {}) for one in _marks(patient) if is_copied(one)]
+    return frozenset(slot for one in told for slot in one.get("type", {}).get("text", "").split())
+
+
 def renewed(before: Resource, now: Resource, told: Resource, time: int) -> Resource:
     """Return what holds `now` with since when: before it was `before`, and a message `told` this.
 
     `before` has its times as elements, and so has what comes back.
     """
-    held, said, bare = _slots(before), _slots(told), split(now)[0]
+    held, said, bare = slots(before), slots(told), split(now)[0]
     result = dict(bare)
-    for slot, content in _slots(bare).items():
+    for slot, content in slots(bare).items():
         since = before.get(_MARK + slot, 0)
         if not since or held.get(slot) != content:
             since = time
@@ -119,21 +148,25 @@ def split(patient: Resource) -> tuple[Resource, Since]:
     return bare, times
 
 
-def written(since: Since, latest: int) -> list[Json]:
-    """Return the extensions that say which slots are told since before the stamp, oldest first."""
-    slots = dict[int, list[str]]()
+def written(since: Since, latest: int, echoes: Collection[str] = ()) -> list[Json]:
+    """Return the extensions that say which slots are told since before the stamp, oldest first.
+
+    Those of `echoes`, which a hub only passes on, have one anyway.
+    """
+    slots = dict[tuple[int, bool], list[str]]()
     for slot, time in sorted(since.items()):
-        if time and time != latest:
-            slots.setdefault(time, []).append(slot)
+        if time and (time != latest or slot in echoes):
+            slots.setdefault((time, slot in echoes), []).append(slot)
     return [
         {
             "url": TOLD_SINCE,
             "valueIdentifier": {
-                "type": {"text": " ".join(slots[time])},
+                **({"use": COPIED} if is_echo else {}),
+                "type": {"text": " ".join(slots[time, is_echo])},
                 "period": {"start": instant(from_microseconds(time))},
             },
         }
-        for time in sorted(slots)
+        for time, is_echo in sorted(slots)
     ]
 
 

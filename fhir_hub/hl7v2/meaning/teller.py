@@ -57,14 +57,22 @@ class Teller(NamedTuple):
         return f"{self.application or 'unknown'}@{self.facility or 'unknown'}"
 
     @property
-    def system(self) -> str:
-        """The namespace of the facility's applications."""
+    def facility_system(self) -> str:
+        """The namespace of the applications of the facility that the message names (MSH-4)."""
         return application_system(self.facility)
+
+    @property
+    def system(self) -> str:
+        """Whose word it is: the facility's, by the namespace of its applications; a hub's own.
+
+        Of what a hub passes on MSH-4 says whose it is mostly, and not who says so.
+        """
+        return application_system(self.application) if self.is_hub else self.facility_system
 
     @property
     def source(self) -> str:
         """The address that `meta.source` has: of the application that told it."""
-        return f"{self.system}/{systems.namespace(self.application)}"
+        return f"{self.facility_system}/{systems.namespace(self.application)}"
 
     def is_told(self, stamp: Mapping[str, Any]) -> bool:
         """Say whether a stamp is this teller's."""
@@ -80,9 +88,8 @@ class Teller(NamedTuple):
 
     def is_one_with(self, other: "Teller", resource_type: str) -> bool:
         """Say whether two tell of such a resource as one, so that their times are compared."""
-        if resource_type in OF_PERSON:
-            return self.facility == other.facility
-        return self[:2] == other[:2]
+        is_one = self.system == other.system
+        return is_one and (resource_type in OF_PERSON or self.application == other.application)
 
     def stamp(self) -> Json:
         """Return the extension that says who told it, and as of when."""
@@ -224,13 +231,10 @@ def is_told_by_another(resource: Mapping[str, Any], teller: Teller) -> bool:
 
 
 def is_copy(stored: Mapping[str, Any], teller: Teller) -> bool:
-    """Say whether a hub passes on a fact of a person that somebody else tells himself.
-
-    That holds also where the hub names the institution whose fact it is as its own (MSH-4).
-    """
+    """Say whether a hub passes on a fact of a person that somebody else tells himself."""
     if not teller.is_hub or stored.get("resourceType") not in FACTS:
         return False
-    return any(not (is_copied(one) or teller.is_told(one)) for one in stamps_of(stored))
+    return not all(map(is_copied, stamps_of(stored)))
 
 
 def is_first_hand(stored: Mapping[str, Any], teller: Teller) -> bool:

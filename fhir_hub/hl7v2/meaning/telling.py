@@ -81,6 +81,11 @@ class Telling:
     later: Later = field(default_factory=Nothing)
     repeats: Repeats = field(default_factory=Repeats)
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the settings trust who tells it: the facility, a hub by its own name too."""
+        return any(map(self.trust, (self.teller.system, self.teller.facility_system)))
+
     def told(self, converted: Converted) -> Resource:
         """Return the resource as it is first stored: stamped, unless it is only mentioned."""
         resource = converted.resource

@@ -51,6 +51,12 @@ def states(every):
     return run
 
 
+async def phones(only):
+    """Return the numbers of the patient's phones that have not ended."""
+    told = (await only("Patient")).get("telecom", ())
+    return [one["value"] for one in told if "end" not in one.get("period", {})]
+
+
 IN_FORCE, OVER = ["active", "True", "active"], ["inactive", "False", "cancelled"]
 
 
@@ -103,3 +109,49 @@ async def test_what_two_hospitals_tell_themselves_stays_each_one_s_own(say, hub,
 
     # a cover is one by its policy number
     assert await states() == ["active", "active", "True", "True", "active"]
+
+
+async def test_a_hospital_s_list_does_not_end_what_a_hub_alone_told_of_others(say, hub, states):
+    await say("ADT^A31", "1000", person(), *FACTS, by=hub)
+    await say("ADT^A31", "1100", person(), *NONE)
+
+    assert await states() == IN_FORCE
+
+
+async def test_a_hub_ends_what_it_told_whatever_institution_it_named_then(say, hub, states):
+    await say("ADT^A31", "1000", person(), *FACTS, by=hub)
+    await say("ADT^A31", "1100", person(), *NONE, by="HUBA|XTCHC")
+    assert await states() == OVER
+
+    await say("ADT^A31", "1030", person(), *FACTS, by="HUBA|QPRHP")  # late
+    assert await states() == OVER
+
+
+async def test_what_a_hospital_repeats_does_not_come_back_over_what_a_hub_passed_on(say, hub, only):
+    await say("ADT^A31", "1000", person(phone="13000000001"))
+    await say("ADT^A31", "1100", person(phone="13000000002"), by=hub)
+    await say("ADT^A31", "1200", person(phone="13000000001"))
+
+    assert await phones(only) == ["13000000002"]
+
+
+async def test_what_a_hub_only_repeats_is_who_said_it_s_to_change_and_take_back(say, hub, only):
+    wed, called = {"f16": "M", "f11": "一路1号"}, "13000000001"
+    for at, said, by in (
+        ("1000", wed, {}),
+        ("1100", {**wed, "phone": called}, {"by": hub}),
+        ("1200", {"f16": '""', "f11": '""'}, {}),
+        ("1201", {**wed, "phone": called}, {"by": hub}),  # it does not know yet
+    ):
+        await say("ADT^A31", at, person(**said), **by)
+
+    patient = await only("Patient")
+    assert "maritalStatus" not in patient
+    assert "address" not in patient
+    assert await phones(only) == [called]
+
+    await say("ADT^A31", "1300", person(**wed, phone=called), by=hub)
+    assert (await only("Patient"))["meta"]["versionId"] == patient["meta"]["versionId"]
+
+    await say("ADT^A31", "1400", person(f16="W", phone=called), by=hub)
+    assert (await only("Patient"))["maritalStatus"]["coding"][0]["code"] == "W"
