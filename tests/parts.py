@@ -1,8 +1,10 @@
 """The parts of a hub, built as `app.py` builds them, with a clock and ids that a test can say."""
 
+import os
+import resource
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
@@ -48,6 +50,19 @@ def free_ports(count: int = 1) -> list[int]:
                 held.enter_context(socket.create_server(("127.0.0.1", port)))
                 found.append(port)
     return found
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let this process open no more files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 class SetClock:

@@ -10,8 +10,12 @@ Spec: unix(7), SCM_RIGHTS
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+
+from fhir_hub.telemetry import Log
 
 HTTP = b"h"
 _MLLP = 128
@@ -27,9 +31,10 @@ def mllp_kind(number: int) -> bytes:
 class Doorway:
     """The worker's side: `adopt` says by kind who serves a connection."""
 
-    def __init__(self, own: socket.socket, adopt: Mapping[bytes, Adopt]) -> None:
+    def __init__(self, own: socket.socket, adopt: Mapping[bytes, Adopt], log: Log) -> None:
         own.setblocking(False)
-        self._own, self._adopt = own, adopt
+        self._own, self._adopt, self._log = own, adopt, log
+        self._is_told = False  # that there is no room for a connection
         self._loop = asyncio.get_running_loop()
         self._adopting: set[asyncio.Task[None]] = set()
         self._unsaid, self._is_waiting = bytearray(), False
@@ -57,6 +62,9 @@ class Doorway:
                 return
             if not descriptors:  # the process has no room for it, so the system closed it
                 self._say_ended(kind)
+                if not self._is_told:
+                    self._log("connections_closed", reason=os.strerror(errno.EMFILE))
+            self._is_told = not descriptors
             for descriptor in descriptors:
                 connection = socket.socket(fileno=descriptor)
                 connection.setblocking(False)

@@ -2,10 +2,13 @@
 
 MLLP connections are few and live long: the worker with the fewest gets the next. Those of HTTP
 may be many and short, and that one has ended is heard a little late: they go round, but past a
-worker that has far more than another. While no worker takes any, callers wait in the kernel.
+worker that has far more than another. While no worker takes any, callers wait in the kernel, and
+so they do while the system has no descriptor for one more.
 """
 
 import asyncio
+import errno
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,6 +19,8 @@ from fhir_hub.workers.doorway import HTTP, hand_over
 _AT_ONCE = 64
 _UNEVEN = 8
 _AGAIN_S = 0.005
+_SHORT_S = 0.1  # before connections are accepted again where the system had no room for one
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Door:
@@ -47,7 +52,8 @@ class Reception:
         self._listening, self._most, self._log = listening, most, log
         self._doors: list[Door] = []
         self._loop = asyncio.get_running_loop()
-        self._is_taking = self._is_listening = False
+        self._is_taking = self._is_listening = self._is_short = False
+        self._is_told = False  # that there is no room
         self._waiting: list[tuple[bytes, socket.socket]] = []  # no door had room for it
 
     @property
@@ -102,8 +108,11 @@ class Reception:
         self._listen()
 
     def _listen(self) -> None:
-        """Accept, unless nobody takes any or one that was accepted still waits."""
-        is_wanted = self._is_taking and not self._waiting
+        """Accept, unless nobody takes any, one that was accepted still waits, or there is no room.
+
+        A caller who waits makes the port ready: whoever asks at once again asks without end.
+        """
+        is_wanted = self._is_taking and not self._waiting and not self._is_short
         if is_wanted == self._is_listening:
             return
         self._is_listening = is_wanted
@@ -118,8 +127,11 @@ class Reception:
             for _ in range(_AT_ONCE):
                 try:
                     connection, _ = listening.accept()
-                except OSError:
+                except OSError as fault:
+                    if fault.errno in _SHORT:
+                        self._rest(kind, fault)
                     return
+                self._is_told = False
                 if not self._place(kind, connection):
                     self._waiting.append((kind, connection))
                     self._listen()
@@ -128,6 +140,22 @@ class Reception:
 
         listening.setblocking(False)
         return accept
+
+    def _rest(self, kind: bytes, fault: OSError) -> None:
+        """Accept none for a moment; say why, once until one is accepted again."""
+        if not self._is_told:
+            channel, _ = self._most.get(kind, ("", 0))
+            of = {"channel": channel} if channel else {}
+            reason = os.strerror(fault.errno or 0)
+            is_http = kind == HTTP
+            self._log("http_not_accepted" if is_http else "mllp_not_accepted", reason=reason, **of)
+        self._is_short = self._is_told = True
+        self._loop.call_later(_SHORT_S, self._rested)
+        self._listen()
+
+    def _rested(self) -> None:
+        self._is_short = False
+        self._listen()
 
     def _again(self) -> None:
         """Place those that wait: a burst fills the way to a worker until it has read it."""

@@ -128,7 +128,9 @@ class Worker:
 
     def _take(self, hub: Hub, server: Any) -> Doorway:
         self._adopt_http = server.adopt
-        self._doorway = Doorway(self._door, self._adopters(hub))
+        self._doorway = Doorway(
+            self._door, self._adopters(hub), hub.logs.get_logger("worker").warning
+        )
         return self._doorway
 
     def _adopters(self, hub: Hub) -> dict[bytes, Adopt]:

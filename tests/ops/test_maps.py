@@ -73,6 +73,19 @@ async def test_on_sighup_a_new_file_holds_from_the_next_message_on(hub, tmp_path
     assert (line["event"], line["level"]) == ("maps_taken", "info")
 
 
+async def test_who_could_open_no_file_when_it_looked_looks_again(hub, tmp_path):
+    before = await maps_of(hub)
+    (tmp_path / "senders" / "xis.toml").write_text(GOOD, "utf-8")
+    with parts.no_descriptors():
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(parts.PATIENCE_S):
+            while "files_not_looked_at" not in hub.logged.getvalue():
+                await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGHUP)
+
+    await until(hub, lambda found: found["version"] != before["version"])
+
+
 async def test_of_the_same_maps_asked_for_again_none_are_said_to_be_taken(hub):
     before = await maps_of(hub)
     await hub.hub.reloading.look(is_asked=True)

@@ -5,13 +5,13 @@ Spec: unix(7), SCM_RIGHTS; getrlimit(2), RLIMIT_NOFILE
 
 import asyncio
 import os
-import resource
 import socket
 
 import parts
 import pytest
 
 from fhir_hub.workers.doorway import HTTP, Doorway, hand_over, mllp_kind
+from fhir_hub.workers.reception import Door, Reception
 
 MLLP = mllp_kind(0)
 
@@ -25,23 +25,55 @@ def sides():
     other.close()
 
 
+class Asked(socket.socket):
+    """A socket that counts how often a connection is asked of it."""
+
+    times = 0
+
+    def accept(self):
+        self.times += 1
+        return super().accept()
+
+
+async def test_where_there_is_no_descriptor_callers_wait_and_are_not_asked_for_without_end(sides):
+    lines = []
+    with Asked() as listening, socket.socket() as caller:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        reception = Reception(
+            {MLLP: listening},
+            {MLLP: ("lab", 9)},
+            lambda event, **fields: lines.append((event, fields["reason"], fields["channel"])),
+        )
+        caller.connect(listening.getsockname())
+        caller.setblocking(False)
+        with parts.no_descriptors():
+            reception.open(Door(*sides))
+            await asyncio.sleep(0.35)  # real time: how often a loop turns in it is the claim
+        assert 1 <= listening.times <= 4
+        assert lines == [("mllp_not_accepted", "Too many open files", "lab")]
+
+        async with asyncio.timeout(parts.PATIENCE_S):
+            while not reception.mllp_connections:
+                await asyncio.sleep(0)
+        kind, (descriptor,), _, _ = socket.recv_fds(sides[1], 9, 1)
+        os.close(descriptor)
+        assert kind == MLLP
+        reception.shut()
+
+
 async def test_a_connection_that_a_worker_has_no_descriptor_for_is_over_for_all(sides):
     own, other = sides
-    doorway = Doorway(other, {})
+    lines = []
+    doorway = Doorway(other, {}, lambda event, **fields: lines.append((event, fields["reason"])))
     caller, connection = socket.socketpair()
     for kind in (MLLP, HTTP):
         assert hand_over(own, kind, connection)
     connection.close()
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(own.fileno())
-    os.close(free)
-
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-    try:
+    with parts.no_descriptors():
         await doorway.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
+    assert lines == [("connections_closed", "Too many open files")]
     assert own.recv(9) == MLLP + HTTP
     assert caller.recv(1) == b""
     caller.close()
@@ -55,7 +87,7 @@ async def test_however_many_connections_end_while_nobody_listens_each_is_heard_o
         connection.close()
         ends.append(ended)
 
-    doorway = Doorway(other, {MLLP: adopt})
+    doorway = Doorway(other, {MLLP: adopt}, print)
     one, peer = socket.socketpair()
     while len(ends) < 1000:
         while hand_over(own, MLLP, one):

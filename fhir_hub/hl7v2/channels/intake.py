@@ -178,6 +178,8 @@ class Intake:
         def log(event: str, **fields: object) -> None:
             self._log(event, channel=port.plan.channels[0].name, **fields)
 
+        # its file is made now: later there may be no room for it
+        self._metrics.observe_connection(plan.channels[0].name, 0)
         listener = Listener(
             meet,
             plan.limits(self._drain_s),

@@ -70,9 +70,12 @@ class Reloading:
             while True:
                 await self._wait()
                 is_asked = self._asked.is_set()
-                await self.look()
-                for look in self._also:
-                    await look(is_asked)
+                try:
+                    await self.look()
+                    for look in self._also:
+                        await look(is_asked)
+                except OSError as fault:  # too many files are open: another time they are not
+                    self._logs.warning("files_not_looked_at", fault=fault)
         finally:
             if hears:
                 loop.remove_signal_handler(signal.SIGHUP)
