@@ -86,6 +86,7 @@ FIELDS = frozenset(
         "status",
         "store",
         "time",
+        "times",
         "type",
         "version",
         "workers",

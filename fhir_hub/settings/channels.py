@@ -100,7 +100,7 @@ class ChannelSettings(BaseModel):
     """Whether it takes messages; a channel that is turned off is as if it were not there."""
 
     host: str | None = None
-    """The address to listen on; else `host` of the hub."""
+    """The address to listen on (of a name the first that it has); else `host` of the hub."""
 
     port: Port | None = None
     """The port of MLLP; else `mllp_port` of the hub; 0 takes a free one. Channels may share one."""

@@ -92,6 +92,26 @@ async def test_only_allowed_addresses_may_send(start, networks, is_let_in):
             assert ways.seen.lines == [{"event": "mllp_address_refused"} | address]
 
 
+async def test_who_comes_in_vain_again_and_again_is_told_of_once_a_minute(start, waited):
+    channels = {"lab": {"port": 0}, "far": {"port": 0, "allow": ["10.0.0.0/8"]}}
+    async with start(channels=channels) as ways:
+
+        async def probe(times):
+            for _ in range(times):
+                client = await ways.connect("lab")
+                client.writer.write(b"GET / HTTP/1.0\r\n\r\n")
+                assert await client.is_closed()
+                assert await (await ways.connect("far")).is_closed()
+
+        await probe(5)
+        waited(61)
+        await probe(2)
+        assert b"MSA|AA" in await ways.send(adt(), "lab")
+        told = [(one["event"], one["client_ip"], one.get("times")) for one in ways.seen.lines]
+        events = ("mllp_other_protocol", "mllp_address_refused")
+        assert told == [(one, "127.0.0.1", times) for times in (None, 5) for one in events]
+
+
 async def test_who_may_not_send_on_one_channel_of_a_port_may_on_another(start):
     channels = {"lab": LAB | {"allow": "10.0.0.0/8"}, "mllp": {"allow": "127.0.0.1"}}
     async with start(channels=channels) as ways:

@@ -33,6 +33,7 @@ from fhir_hub.hl7v2.wire import charset
 from fhir_hub.hl7v2.wire.batches import MESSAGE, is_batch, parts_of
 from fhir_hub.hl7v2.wire.listener import Caller, Handle, Listener, Log
 from fhir_hub.hl7v2.wire.mllp import Block
+from fhir_hub.hl7v2.wire.seldom import seldom
 from fhir_hub.hl7v2.wire.unfinished import Unfinished
 from fhir_hub.settings import Settings
 from fhir_hub.store.ending import end_tasks
@@ -87,7 +88,8 @@ class Intake:
         hear: Hear = _nobody,
     ) -> None:
         """Raise `InvalidSettings` if a certificate cannot be read."""
-        self._take, self._refuse, self._metrics, self._log = take, refuse, metrics.channels, log
+        self._take, self._refuse, self._metrics = take, refuse, metrics.channels
+        self._log = seldom(log)
         self._mllp_port, self._drain_s = settings.mllp_port, settings.drain_s
         self._hear, self.tables = hear, settings.channels
         self._stop, self._is_listening = asyncio.Event(), False
