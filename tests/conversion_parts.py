@@ -103,7 +103,7 @@ def element(conversion: Conversion, path: str) -> Any:
     """Return the value at a path of the report (`Observation[2].valueQuantity.value`)."""
     steps = re.findall(r"(_?[A-Za-z]+)|\[(\d+)\]", path)
     kind = steps.pop(0)[0]
-    found = [one.resource for one in conversion.resources if one.resource["resourceType"] == kind]
+    found = [one.resource for one in every(conversion, kind) if one.mode != "change"]
     node: Any = found[int(steps.pop(0)[1])] if len(found) > 1 else found[0]
     for name, number in steps:
         node = node[name] if name else node[int(number)]

@@ -28,6 +28,7 @@ EVENTS = st.sampled_from(["ADT^A08", "ORU^R01", "SIU^S12", "REF^I12", "ZZZ^Z01"]
 @settings(max_examples=40)
 @given(EVENTS, LINES, st.booleans())
 @example("ADT^A08", [("PV1", [""] * 6 + ["1^2&3^4"])], True)  # a part of `_family`
+@example("ZZZ^Z01", [("ORC", ["CA", "1"]), ("ORC", ["NW", "2"]), ("OBR", [""] * 3 + ["a"])], False)
 def test_each_part_is_told_once_and_each_element_named_is_there(event, lines, by_table):
     segments = [f"MSH|^~\\&|XIS|TEST01|HUB||20250315||{event}|C1|P|2.4", "PID|1||T9||王"]
     text = "\r".join([*segments, *("|".join((name, *fields)) for name, fields in lines)])

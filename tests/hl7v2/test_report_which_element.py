@@ -6,6 +6,8 @@ Spec: DESIGN 5 (nothing lost from a message)
 import pytest
 from conversion_parts import converted, element, lines
 
+from fhir_hub.hl7v2.storing.bundle import joined, to_bundle
+
 MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
 PANELS = ["ORC|RE|P1^HIS|F1^LIS", "OBR|1|P1^HIS|F1^LIS|X^x^L", "OBR|2|P2^HIS|F1^LIS|Y^y^L"]
@@ -80,3 +82,54 @@ def test_what_a_resource_that_was_not_made_would_tell_is_kept_word_for_word():
         assert found[key].reason == "Observation without code was not made"
         assert element(conversion, found[key].to[0]) == text
     assert found["OBR-4.1", 2].state == found["OBX-5", 5].state == "mapped"
+
+
+PART_OF_CODING = ("system", "code", "display")
+# Two segments of one thing are one entry of the Bundle: each path is of that entry.
+TOGETHER = {
+    "a relative who also pays": (
+        "ADT^A08",
+        [
+            "NK1|1|沈^大强|SON^儿子||13800000001",
+            "GT1|1||沈^大强||新建路2号|021-59720000||19540101|M||SON",
+        ],
+        {
+            "NK1-2.2": ["RelatedPerson.name[0].text", "RelatedPerson.name[0].given[0]"],
+            "GT1-3.2": ["RelatedPerson.name[0].text", "RelatedPerson.name[0].given[0]"],
+            "GT1-5": ["RelatedPerson.address[0].text", "RelatedPerson.address[0].line[0]"],
+            "GT1-6": [],
+            "GT1-8": ["RelatedPerson.birthDate"],
+            "GT1-9": ["RelatedPerson.gender"],
+            "GT1-11": [
+                f"RelatedPerson.relationship[0].coding[0].{name}" for name in PART_OF_CODING
+            ],
+        },
+    ),
+    "a problem told twice": (
+        "PPR^PC1",
+        ["PRB|AD|20250301|I10^高血压^I10|77"] * 2 + ["PRB|AD|20250301|E11^糖尿病^I10|78"],
+        {
+            "PRB-2": ["Condition[0].recordedDate", "Condition[1].recordedDate"],
+            "PRB-4": ["Condition[0].identifier[0].value", "Condition[1].identifier[0].value"],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("which", TOGETHER)
+def test_a_part_of_what_is_told_twice_is_an_element_of_the_one_entry(which):
+    event, segments, to = TOGETHER[which]
+    conversion = converted(lines(MSH.format(event), PID, *segments))
+    entries = to_bundle(conversion)["entry"]
+    found: dict[str, list[str]] = {}
+    for one in conversion.report.fields(joined):
+        named = [path for path in one.to if path.startswith(("RelatedPerson", "Condition"))]
+        found[one.path] = [*found.get(one.path, ()), *named]
+        for path in named:
+            kind, _, number = path.split(".")[0].rstrip("]").partition("[")
+            made = [each for each in entries if each["resource"]["resourceType"] == kind]
+            assert int(number or 0) < len(made), path
+        if not found[one.path] and one.path in to:
+            assert (one.state, one.reason) == ("dropped", "what tells it before has its own")
+
+    assert {path: [*dict.fromkeys(found[path])] for path in to} == to

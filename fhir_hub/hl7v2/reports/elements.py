@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/fhirpath.html#simple
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -59,10 +59,10 @@ def elements_of(node: Any, generic: str) -> Iterator[Element]:
             yield Element(node, at, name, value)
 
 
-Paths = Mapping[int, Sequence[str]]
+Paths = dict[int, list[str]]
 
 
-def paths_of(resources: Iterable[Json], changes: Iterable[Json] = ()) -> Paths:
+def paths_of(resources: Iterable[Json], changes: Iterable[Json]) -> Paths:
     """Return the paths of every object and array in the resources of a Bundle, by its `id()`.
 
     Of several resources of a type it begins with the number among them: `Observation[2]`. What
@@ -90,6 +90,44 @@ def _enter(node: Any, path: str, found: dict[int, list[str]]) -> None:
         for number, value in enumerate(node):
             if isinstance(value, dict | list | tuple):
                 _enter(value, f"{path}[{number}]", found)
+
+
+class Places:
+    """Where the values of resources are in a Bundle: `entries` are its resources, and of which.
+
+    A message that tells several times of one thing makes one entry of several resources. Those
+    that are only `changes` of what is stored are in no Bundle.
+    """
+
+    def __init__(
+        self, entries: Sequence[tuple[Json, Sequence[Json]]], changes: Iterable[Json]
+    ) -> None:
+        self._paths = paths_of((whole for whole, _ in entries), changes)
+        self._wholes: dict[int, Json] = {}
+        for whole, held in entries:
+            if len(held) > 1:
+                self._paths[id(held[0])] = self._paths[id(whole)]
+                self._wholes |= dict.fromkeys(map(id, held[1:]), whole)
+
+    def root(self, resource: Json) -> str:
+        """Return the path of a resource that is not told of twice."""
+        return self._paths[id(resource)][0]
+
+    def path(self, element: Element, resource: Json) -> str:
+        """Return where a value of a resource is now, `""` if it is not there any more.
+
+        Where what tells of the same thing before says the same, it is that.
+        """
+        found = path_of(element, self._paths, resource)
+        if not found and (whole := self._wholes.get(id(resource))):
+            alike = elements_of(whole, whole["resourceType"])
+            same = next((one for one in alike if one.key == element.key), None)
+            return path_of(same, self._paths, whole) if same else ""
+        return found
+
+    def is_joined(self, resource: Json) -> bool:
+        """Say whether what came before told of the same thing."""
+        return id(resource) in self._wholes
 
 
 def path_of(element: Element, paths: Paths, resource: Json) -> str:

@@ -25,6 +25,7 @@ NOT_READ = "no row reads this field"
 NO_EFFECT = "it changes nothing in what is made"
 WHOLE = "too many parts to tell one by one"
 LONG = "more parts in all than a report tries"
+JOINED = "what tells it before has its own"
 KEY = "only in the key by which it is found again"
 IGNORED = '`""` of this sender deletes nothing'
 NO_VALUE = "no value for it, or another field was taken"
@@ -47,6 +48,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         NO_EFFECT: "对结果没有影响",
         WHOLE: "部分过多, 未逐一说明",
         LONG: "总数过多, 报告未逐一尝试",
+        JOINED: "前面的段已说明同一事物",
         KEY: "仅用于再次查找的键",
         IGNORED: '该发送方的 `""` 不表示删除',
         NO_VALUE: "无法取值, 或已采用其他字段",

@@ -20,9 +20,9 @@ from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
 from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.parsing.structure import OVERRULED
 from fhir_hub.hl7v2.reports.effort import Effort, ranges
-from fhir_hub.hl7v2.reports.elements import Paths, path_of, paths_of
+from fhir_hub.hl7v2.reports.elements import Json, Places
 from fhir_hub.hl7v2.reports.leaves import Leaf, standard
-from fhir_hub.hl7v2.reports.reasons import IGNORED, KEY, LONG, WHOLE, Reasons
+from fhir_hub.hl7v2.reports.reasons import IGNORED, JOINED, KEY, LONG, WHOLE, Reasons
 from fhir_hub.hl7v2.reports.tracing import Became, Tracer
 from fhir_hub.hl7v2.senders.local_codes import UNMAPPED
 from fhir_hub.identity.systems import BASE
@@ -30,6 +30,8 @@ from fhir_hub.identity.systems import BASE
 if TYPE_CHECKING:
     from fhir_hub.hl7v2.conversion.convert import Conversion
     from fhir_hub.hl7v2.maps.programs import Entry, Program
+
+    Entries = Callable[[Conversion], list[tuple[Json, list[Json]]]]
 
 UNMAPPED_SEGMENT = f"{BASE}/StructureDefinition/unmapped-segment"
 MAPPED, PRESERVED, DROPPED = "mapped", "preserved", "dropped"
@@ -109,29 +111,33 @@ class Report:
         )
         return list(dict.fromkeys(found))
 
-    def fields(self) -> list[FieldReport]:
+    def fields(self, entries: "Entries | None" = None) -> list[FieldReport]:
         """Return every part that holds something, in the message's order."""
-        return self.told(Effort())[0]
+        return self.told(Effort(), entries)[0]
 
-    def told(self, effort: Effort) -> tuple[list[FieldReport], LeftOut]:
-        """Return the parts that are told for so much effort, and what is left out."""
+    def told(
+        self, effort: Effort, entries: "Entries | None" = None
+    ) -> tuple[list[FieldReport], LeftOut]:
+        """Return the parts that are told for so much effort, and what is left out.
+
+        `entries` says of which resources each entry of the Bundle is; without, each is of one.
+        """
         tracer = Tracer(effort)
         conversion = self._again(tracer.watched(self._program))
-        return conversion.report._told(tracer, conversion)
+        changes = [one.resource for one in conversion.resources if one.mode == "change"]
+        places = Places((entries or _apart)(conversion), changes)
+        return conversion.report._told(tracer, conversion, places)
 
-    def _told(self, tracer: Tracer, conversion: "Conversion") -> tuple[list[FieldReport], LeftOut]:
+    def _told(
+        self, tracer: Tracer, conversion: "Conversion", places: Places
+    ) -> tuple[list[FieldReport], LeftOut]:
         """Return the parts as `tracer` saw them in this conversion."""
-        made = conversion.resources
-        paths = paths_of(
-            (one.resource for one in made if one.mode != "change"),
-            (one.resource for one in made if one.mode == "change"),
-        )
         ran = {place.segment.index for place, _, _ in self._late} | tracer.told
         segments = self._run.message.segments
         placed = self._program.layouts.of(segments, self._program.groups).placed(segments)
         overruled = {one.index for one, node in placed if node.group is OVERRULED}
         reasons = Reasons(self._program, ran, overruled, by_table=self._run.by_table)
-        keeper = _keeper(conversion, paths)
+        keeper = _keeper(conversion, places)
         found: list[FieldReport] = []
         left: list[Segment] = []
         for segment in segments:
@@ -140,7 +146,7 @@ class Report:
                 continue
             for number in range(1, len(segment.fields)):
                 leaves = tracer.leaves(segment, number)
-                told = [self._leaf(segment, leaf, tracer, paths, keeper) for leaf in leaves]
+                told = [self._leaf(segment, leaf, tracer, places, keeper) for leaf in leaves]
                 is_read = any(one is not None for one in told)
                 for leaf, one in zip(leaves, told, strict=True):
                     found.append(
@@ -154,14 +160,14 @@ class Report:
         segment: Segment,
         leaf: Leaf,
         tracer: Tracer,
-        paths: Paths,
+        places: Places,
         keeper: tuple[str, int],
     ) -> FieldReport | None:
         """Return what a part became, None if no row made anything of it."""
         became = tracer.became.get(leaf[:5], [])
         made = [one for each in became for one in each.elements]
         found = [
-            path_of(one, paths, each.draft.resource)
+            places.path(one, each.draft.resource)
             for each in became
             for one in each.elements
             if not one.is_hash
@@ -172,6 +178,8 @@ class Report:
         if to:
             return FieldReport(leaf.name, segment.index, MAPPED, to, WHOLE if leaf.is_whole else "")
         reason = next(filter(None, map(self._why_not, became)), "")
+        if not reason and made and all(places.is_joined(each.draft.resource) for each in became):
+            reason = JOINED
         if reason and (kept := self._kept_at(leaf, keeper)):
             return FieldReport(leaf.name, segment.index, PRESERVED, kept, reason)
         if became and segment.index not in self._kept:
@@ -219,10 +227,12 @@ class Report:
         number = first + list(self._kept).index(leaf.segment)
         return (f"{path}.extension[{number}].valueString",)
 
-    def as_data(self, effort: Effort | None = None) -> dict[str, Any]:
+    def as_data(
+        self, effort: Effort | None = None, entries: "Entries | None" = None
+    ) -> dict[str, Any]:
         """Return the report as JSON-able data, for what is left of `effort`."""
         run = self._run
-        fields, left = self.told(effort or Effort())
+        fields, left = self.told(effort or Effort(), entries)
         header = run.message.header
         states = [one.state for one in fields]
         return {
@@ -239,6 +249,11 @@ class Report:
             "fields": [_shown(one._asdict()) for one in fields],
             "issues": [_shown(one._asdict()) for one in self.issues()],
         } | ({"left_out": _left_out(left)} if left.segments else {})
+
+
+def _apart(conversion: "Conversion") -> list[tuple[Json, list[Json]]]:
+    told = (one.resource for one in conversion.resources if one.mode != "change")
+    return [(resource, [resource]) for resource in told]
 
 
 def _left_out(left: LeftOut) -> dict[str, Any]:
@@ -258,12 +273,12 @@ def _shown(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _keeper(conversion: "Conversion", paths: Paths) -> tuple[str, int]:
+def _keeper(conversion: "Conversion", places: Places) -> tuple[str, int]:
     """Return the path of the Provenance that keeps segments, and which extension is the first."""
     for one in conversion.resources:
         for number, extension in enumerate(one.resource.get("extension", ())):
             if extension.get("url") == UNMAPPED_SEGMENT:
-                return paths[id(one.resource)][0], number
+                return places.root(one.resource), number
     return "Provenance", 0
 
 

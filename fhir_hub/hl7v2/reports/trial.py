@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.conversion.convert import convert
 from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports.effort import Effort
-from fhir_hub.hl7v2.storing.bundle import to_bundle
+from fhir_hub.hl7v2.storing.bundle import joined, to_bundle
 from fhir_hub.hl7v2.wire import charset
 from fhir_hub.hl7v2.wire.batches import MESSAGE, Tally, parts_of
 from fhir_hub.hl7v2.wire.size import excess
@@ -144,7 +144,7 @@ class Trials:
         bundle = to_bundle(conversion)
         if effort is None:
             return Trial(bundle, {})
-        report = conversion.report.as_data(effort) | self._invalid(bundle)
+        report = conversion.report.as_data(effort, joined) | self._invalid(bundle)
         return Trial(bundle, report)
 
     def _charset(self, raw: bytes, sender: str) -> str:

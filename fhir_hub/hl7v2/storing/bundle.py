@@ -8,13 +8,14 @@ Spec: https://hl7.org/fhir/R4/http.html#transaction
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fhir_hub.hl7v2.conversion.convert import Conversion, Converted, with_resource
 from fhir_hub.hl7v2.making.drafts import keys_of
-from fhir_hub.hl7v2.storing.merge import unite
+from fhir_hub.hl7v2.storing.merge import Resource, unite
 from fhir_hub.hl7v2.storing.rewriting import Rewriting
 from fhir_hub.hl7v2.storing.things import is_anothers, patients_of
 
@@ -36,6 +37,21 @@ def to_bundle(conversion: Conversion) -> dict[str, Any]:
     return bundle | ({"entry": entries} if entries else {})
 
 
+def joined(conversion: Conversion) -> list[tuple[Resource, list[Resource]]]:
+    """Return the resource of each entry of the Bundle, and the converted ones that it is made of.
+
+    They are several where the message tells several times of one thing: the first one, whose word
+    holds, comes first.
+    """
+    told = [one for one in conversion.resources if one.mode != "change"]
+    shared = _shared(told)
+    into = _together(told, shared).rewriting.addresses if shared else {}
+    found: dict[str, list[Resource]] = {}
+    for one in told:
+        found.setdefault(into.get(one.full_url, one.full_url), []).append(one.resource)
+    return [(reduce(unite, held), held) for held in found.values()]
+
+
 def _shared(told: Sequence[Converted]) -> set[tuple[str, Pair]]:
     """Return by what several resources would be updated: their type and the pair."""
     known: set[tuple[str, Pair]] = set()
@@ -47,8 +63,18 @@ def _shared(told: Sequence[Converted]) -> set[tuple[str, Pair]]:
     return shared
 
 
-def _parted(told: Sequence[Converted], shared: set[tuple[str, Pair]]) -> list[dict[str, Any]]:
-    """Return the entries with what is one thing in one, and what is not under its patient."""
+class _Together(NamedTuple):
+    """The resources with what is one thing in one, by full url; what the others are now called.
+
+    `firsts` are those that one criterion finds.
+    """
+
+    kept: dict[str, Converted]
+    rewriting: Rewriting
+    firsts: dict[tuple[str, Pair], list[str]]
+
+
+def _together(told: Sequence[Converted], shared: set[tuple[str, Pair]]) -> _Together:
     kept: dict[str, Converted] = {}
     firsts: dict[tuple[str, Pair], list[str]] = {}
     rewriting = Rewriting({})
@@ -68,6 +94,12 @@ def _parted(told: Sequence[Converted], shared: set[tuple[str, Pair]]) -> list[di
             kept[first] = with_resource(kept[first], unite(kept[first].resource, one.resource))
         else:
             urls.append(one.full_url)
+    return _Together(kept, rewriting, firsts)
+
+
+def _parted(told: Sequence[Converted], shared: set[tuple[str, Pair]]) -> list[dict[str, Any]]:
+    """Return the entries with what is one thing in one, and what is not under its patient."""
+    kept, rewriting, firsts = _together(told, shared)
     whose = {url: kept for urls in firsts.values() if len(urls) > 1 for url in urls}
     return [
         _entry(with_resource(one, rewriting.of(one.resource)), whose.get(one.full_url, NOBODY))
