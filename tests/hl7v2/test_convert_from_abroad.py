@@ -99,6 +99,8 @@ def test_a_documents_order_makes_no_empty_specimen():
         ("SER^^^LA", "SER", "LA"),
         ("SER&Serum&HL70487^^^LA&Left arm&HL70163", "SER", "LA"),
         ("SER^Serum^HL70487^X1^serum^99LAB", "SER", None),
+        ("SWAB^^left leg", "SWAB", None),
+        ("SWAB^^left leg^LEG", "SWAB", "LEG"),
     ],
 )
 def test_a_specimen_source_without_subcomponents_is_read_by_what_is_in_it(source, kind, site):
@@ -107,6 +109,57 @@ def test_a_specimen_source_without_subcomponents_is_read_by_what_is_in_it(source
     found = (specimen.get("type"), specimen["collection"].get("bodySite"))
     assert [one and one["coding"][0]["code"] for one in found] == [kind, site]
     assert "condition" not in specimen
+
+
+def test_words_in_a_specimen_source_are_how_it_was_collected_and_no_system():
+    obr = segment("OBR", f1="1", f2="P1", f4="X^Y^L", f7="20250315", f15="SWAB^^left leg")
+    specimen = only(by_table("ORU^R01^ORU_R01", obr, "OBX|1|NM|A^B^L||1||||||F"), "Specimen")
+    assert specimen["note"] == [{"text": "left leg"}]
+    assert "left" not in specimen["type"]["coding"][0]["system"].lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "system"),
+    [
+        ("HGNC", "http://www.genenames.org"),
+        ("HGNC-Symb", "http://www.genenames.org"),
+        ("HGVS.p", "http://varnomen.hgvs.org"),
+        ("RefSeq-T", "http://www.ncbi.nlm.nih.gov/refseq"),
+        ("dbSNP", "http://www.ncbi.nlm.nih.gov/projects/SNP"),
+        ("ClinVar-V", "http://www.ncbi.nlm.nih.gov/clinvar"),
+    ],
+)
+def test_what_genes_and_variants_are_called_is_of_the_system_that_all_know(name, system):
+    result = f"OBX|1|CWE|48018-6^Gene^LN|1a|X1^X^{name}||||||F"
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
+    (coding,) = only(conversion, "Observation")["valueCodeableConcept"]["coding"]
+    assert coding["system"] == system
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("1,234", "1234"),
+        ("1,234,567.8", "1234567.8"),
+        ("13,5", "13.5"),
+        ("-0,25", "-0.25"),
+        ("0,123", "0.123"),
+        ("1234,567", "1234.567"),
+        ("1.234,5", "1234.5"),
+        ("<0,05", "0.05"),
+    ],
+)
+def test_a_comma_parts_thousands_where_it_may_and_decimals_else(written, number):
+    result = f"OBX|1|NM|A^B^L||{written}|mg/dl|||||F"
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
+    assert str(only(conversion, "Observation")["valueQuantity"]["value"]) == number
+
+
+@pytest.mark.parametrize("written", ["1,2,3", "1,23,456", "12.3,4", ",5", "3,"])
+def test_commas_that_part_nothing_make_a_text(written):
+    result = f"OBX|1|NM|A^B^L||{written}|mg/dl|||||F"
+    conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
+    assert only(conversion, "Observation")["valueString"] == written
 
 
 def test_a_reaction_with_a_code_of_a_system_has_it():

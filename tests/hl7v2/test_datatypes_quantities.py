@@ -31,7 +31,9 @@ _UCUM = "http://unitsofmeasure.org"
         ("滴/分", "[drp]/min"),
         ("毫升/分钟/1.73平方米", "mL/min/{1.73_m2}"), ("个/高倍视野", "/[HPF]"), ("一撮/升", ""),
         ("升/一/二/三/四", ""), ("mmol/24h", "mmol/(24.h)"), ("10^6/ml", "10*6/mL"), ("cm²", "cm2"),
-        ("mL/(min·1.73m²)", "mL/min/{1.73_m2}"), ("mGy", "mGy"), ("cfu/ml", "[CFU]/mL"),
+        ("mL/(min·1.73m²)", "mL/min/{1.73_m2}"), ("mGy", "mGy"),
+        ("ml/min/1,73m²", "mL/min/{1.73_m2}"), ("Tsd./µl", "10*3/uL"), ("Mio/ul", "10*6/uL"),
+        ("cfu/ml", "[CFU]/mL"),
     ],
 )  # fmt: skip
 def test_a_unit_is_read_as_senders_write_it(written, code):

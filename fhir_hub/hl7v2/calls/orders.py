@@ -161,17 +161,14 @@ def order_of_reflex(place: Place, draft: Draft, paths: Paths) -> Json | None:
 def specimen_source(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the CodeableConcept of a component of SPS (OBR-15), the first by SpecimenType.
 
-    Some write a CWE there: what has no subcomponent anywhere is the kind of specimen alone,
-    unless only a body site can be meant (`BLD^^^LA`).
+    Some write a CWE there (`BLD^Blood^L`): then it is the kind of specimen alone.
     """
     (path,) = paths
     run = place.run
     value, context = place.value(Path(path.segment, path.field)), run.context
     if value is None:
         return None
-    is_source = value.encoding.subcomponent in value.raw or (
-        bool(part(value, 4)) and not any(part(value, at) for at in (2, 3, 6))
-    )
+    is_source = _is_source(value)
 
     def make() -> Json | None:
         if path.component == 1:
@@ -188,8 +185,21 @@ def specimen_source(place: Place, draft: Draft, paths: Paths) -> Json | None:
 def specimen_method(place: Place, draft: Draft, paths: Paths) -> str | None:
     """Return the text of SPS.3, how a specimen was collected; of a CWE there is none."""
     value = place.value(Path(paths[0].segment, paths[0].field))
-    is_source = value is not None and value.encoding.subcomponent in value.raw
+    is_source = value is not None and _is_source(value)
     return place.text(paths[0]) or None if is_source else None
+
+
+def _is_source(value: Value) -> bool:
+    """Say whether OBR-15 is SPS and no CWE: of subcomponents, or what CWE would not have there.
+
+    That is a body site alone (`BLD^^^LA`), or words and no name of a system (`BLD^^left arm`).
+    """
+    if value.encoding.subcomponent in value.raw:
+        return True
+    if part(value, 2):
+        return False
+    words = part(value, 3)
+    return " " in words.strip() if words else bool(part(value, 4)) and not part(value, 6)
 
 
 def annotation(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:

@@ -78,6 +78,13 @@ _SYSTEMS = MappingProxyType(
         "NUCC": "http://nucc.org/provider-taxonomy",
         "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
         "UNII": "http://fdasis.nlm.nih.gov",
+        **dict.fromkeys(("HGNC", "HGNC-SYMB"), "http://www.genenames.org"),
+        **dict.fromkeys(("HGVS", "HGVS.C", "HGVS.G", "HGVS.P"), "http://varnomen.hgvs.org"),
+        **dict.fromkeys(
+            ("REFSEQ", "REFSEQ-T", "REFSEQ-G", "REFSEQ-P"), "http://www.ncbi.nlm.nih.gov/refseq"
+        ),
+        "DBSNP": "http://www.ncbi.nlm.nih.gov/projects/SNP",
+        **dict.fromkeys(("CLINVAR", "CLINVAR-V"), "http://www.ncbi.nlm.nih.gov/clinvar"),
         "CDCREC": "urn:oid:2.16.840.1.113883.6.238",
         "CDCPHINVS": "urn:oid:2.16.840.1.114222.4.5.274",
         "PHINQUESTION": "urn:oid:2.16.840.1.114222.4.5.232",

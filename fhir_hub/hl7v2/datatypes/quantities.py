@@ -17,7 +17,8 @@ from fhir_hub.hl7v2.datatypes.units import Unit
 from fhir_hub.hl7v2.parsing.er7 import Value
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?", re.ASCII)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,20}|\d{1,3}(?:\.\d{3})+),\d{1,20}", re.ASCII)
 _TEN_TO = re.compile(
     r"(?:([+-]?\d{1,10}(?:\.\d{0,10})?)\s*[x×*]\s*)?10\^([+-]?\d{1,2})", re.ASCII | re.IGNORECASE
 )
@@ -62,8 +63,10 @@ def days(value: Value, context: Context) -> dict[str, Any] | None:
 def read_decimal(text: str) -> Decimal | None:
     """Return the number that a text writes, digit for digit, `None` if it is none.
 
-    >>> read_decimal("9.80"), read_decimal("1,234"), read_decimal("9.8.1")
-    (Decimal('9.80'), Decimal('1234'), None)
+    A comma parts thousands where it may, else what is behind it are decimals.
+
+    >>> read_decimal("9.80"), read_decimal("1,234"), read_decimal("13,5"), read_decimal("9.8.1")
+    (Decimal('9.80'), Decimal('1234'), Decimal('13.5'), None)
     """
     if len(text) > _LONGEST:
         return None
@@ -72,6 +75,8 @@ def read_decimal(text: str) -> Decimal | None:
     text = half_width(text).strip()
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
+    elif _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 

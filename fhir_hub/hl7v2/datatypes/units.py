@@ -53,11 +53,13 @@ _CODES = MappingProxyType(
         "10*9/l": "10*9/L", "10*12/l": "10*12/L", "10*6/l": "10*6/L", "10*3/ul": "10*3/uL",
         "10*6/ul": "10*6/uL", "k/ul": "10*3/uL", "m/ul": "10*6/uL", "g/24h": "g/(24.h)",
         "mg/24h": "mg/(24.h)", "thousand/ul": "10*3/uL", "million/ul": "10*6/uL",
+        "tsd/ul": "10*3/uL", "tsd./ul": "10*3/uL", "mio/ul": "10*6/uL", "mio./ul": "10*6/uL",
         "ml/min": "mL/min", "ml/min/1.73m2": "mL/min/{1.73_m2}", "ml/min/1.73m^2":
         "mL/min/{1.73_m2}", "mm/h": "mm/h", "mm/hr": "mm/h", "ml/h": "mL/h", "ml/hr": "mL/h",
         "l/min": "L/min", "kg/m2": "kg/m2", "kg/m^2": "kg/m2", "kg/m*2": "kg/m2", "m2": "m2",
         "ml/(min*1.73m2)": "mL/min/{1.73_m2}", "ml/(min.1.73m2)": "mL/min/{1.73_m2}",
         "ml/min.1.73m2": "mL/min/{1.73_m2}", "ml/min*1.73m2": "mL/min/{1.73_m2}",
+        "ml/min/1,73m2": "mL/min/{1.73_m2}",
         "mm/1h": "mm/h", "mmh2o": "mm[H2O]", "gm/dl": "g/dL", "g%": "g/dL", "mg%": "mg/dL",
         "mosm/kg.h2o": "mosm/kg", "mg/gcr": "mg/g{creat}", "ug/gcr": "ug/g{creat}",
         "cells/ul": "/uL", "cell/ul": "/uL", "cfu/ml": "[CFU]/mL", "au/ml": "[arb'U]/mL",
