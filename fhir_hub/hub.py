@@ -274,5 +274,5 @@ class Hub:
         )
         pages = ops_app(probe, self.trials, self.codes, version=__version__, prefix=PREFIX)
         add_codes(pages, self.codes, self.backend.journal, self.receiver.reading)
-        add_journal(pages, self.desk(), settings.zone)
+        add_journal(pages, self.desk(), settings.zone, settings.mllp_max_message_bytes)
         return Front(fhir, pages, settings.request_timeout_s, observe)

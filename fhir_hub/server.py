@@ -68,6 +68,8 @@ class Front:
         """Answer one request; one that takes too long with 503."""
         path = scope["path"]
         if not (path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")):
+            if scope.get("method") == "POST":  # who sends a message follows no redirection
+                scope = {**scope, "path": path.rstrip("/") or "/"}
             await self._pages(scope, receive, send)
             return
         task, is_late = asyncio.current_task(), False

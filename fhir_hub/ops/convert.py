@@ -9,16 +9,16 @@ Spec: https://hl7.org/fhir/R4/operations.html#executing
 
 import asyncio
 import base64
-import binascii
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import (
+    FhirError,
     InvalidParameter,
     InvalidResource,
-    TooLarge,
     UnknownParameter,
     UnsupportedMediaType,
     outcome,
@@ -26,6 +26,7 @@ from fhir_hub.errors import (
 from fhir_hub.hl7v2.reports.text import as_text
 from fhir_hub.hl7v2.reports.trial import Trial, Trials
 from fhir_hub.nearest import did_you_mean
+from fhir_hub.ops.answers import read_body
 from fhir_hub.rest.media import unpacked
 from fhir_hub.store.journal import Journal
 
@@ -50,13 +51,16 @@ def add_convert(app: FastAPI, trials: Trials, journal: Journal) -> None:
         try:
             answer = await _answer(request, trials, journal)
             return Response(fhirjson.dumps(answer), media_type=MEDIA_TYPE)
-        except Exception as error:
+        except FhirError as error:
             status, resource = outcome(error)
             return Response(fhirjson.dumps(resource), status, media_type=MEDIA_TYPE)
 
 
 async def _answer(request: Request, trials: Trials, journal: Journal) -> Json:
-    raw = await _body(request, trials.most_bytes)
+    room = trials.most_bytes // 3 + (64 << 10)  # base64 in JSON takes a third more
+    content = await read_body(request, trials.most_bytes, room=room)
+    coding = request.headers.get("content-encoding", "")
+    raw = unpacked(content, coding, trials.most_bytes + room)
     kind, _, rest = request.headers.get("content-type", "").partition(";")
     pairs = list(request.query_params.multi_items())
     charset = ""
@@ -84,18 +88,6 @@ async def _answer(request: Request, trials: Trials, journal: Journal) -> Json:
     else:
         trial = await trials.again(journal, int(number), **options)
     return trial.bundle if report == "false" else _told(trial, is_text=report == "text")
-
-
-async def _body(request: Request, most_bytes: int) -> bytes:
-    # base64 in JSON takes a third more than the bytes of the message
-    most = most_bytes * 4 // 3 + (64 << 10)
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise TooLarge(f"a message may have {most_bytes} bytes")
-        parts.append(part)
-    return unpacked(b"".join(parts), request.headers.get("content-encoding", ""), most)
 
 
 def _charset(text: str) -> str:
@@ -131,19 +123,19 @@ def _parameters(raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
 
 
 def _message(parameter: Json) -> bytes:
-    value = parameter.get("valueString")
-    if isinstance(value, str):
-        return value.encode()
-    held = parameter.get("resource")
-    held = held if isinstance(held, dict) else {}
-    coded = parameter.get("valueBase64Binary") or held.get("data")
-    try:
-        return base64.b64decode(coded if isinstance(coded, str) else "-", validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidResource(
-            "`message` is a valueString, a valueBase64Binary or a Binary",
-            expression="Parameters.parameter",
-        ) from None
+    kinds = ("value", "resource", "part")
+    said = {name: one for name, one in parameter.items() if name.startswith(kinds)}
+    if len(said) == 1:
+        match said:
+            case {"valueString": str(text)}:
+                return text.encode()
+            case {"valueBase64Binary": str(coded)} | {"resource": {"data": str(coded)}}:
+                with suppress(ValueError):
+                    return base64.b64decode(coded, validate=True)
+    raise InvalidResource(
+        "`message` is a valueString, a valueBase64Binary or a Binary",
+        expression="Parameters.parameter",
+    )
 
 
 def _checked(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -15,13 +15,14 @@ from fhir_hub.errors import InvalidParameter
 from fhir_hub.hl7v2.journal.asked import NAMES, read_number, read_selection, require_known
 from fhir_hub.hl7v2.journal.desk import JournalDesk
 from fhir_hub.hl7v2.journal.listing import Page, Row
-from fhir_hub.ops.answers import answered, read_flag
+from fhir_hub.ops.answers import answered, read_body, read_flag
 
 _MOST = 1000
+_MOST_BYTES = 1 << 20  # of what says which messages
 
 
-def add_journal(app: FastAPI, desk: JournalDesk, zone: tzinfo) -> None:
-    """Add the routes; `zone` is that of times without an offset."""
+def add_journal(app: FastAPI, desk: JournalDesk, zone: tzinfo, most_bytes: int) -> None:
+    """Add the routes; `zone` is that of times without an offset, `most_bytes` a message's limit."""
     router = APIRouter(prefix="/ops/messages", tags=["messages"])
 
     @router.get("", summary="Messages, newest first, without patient data")
@@ -44,11 +45,11 @@ def add_journal(app: FastAPI, desk: JournalDesk, zone: tzinfo) -> None:
 
         return await answered(work)
 
-    _add_deeds(router, desk, zone)
+    _add_deeds(router, desk, zone, most_bytes)
     app.include_router(router)
 
 
-def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
+def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo, most_bytes: int) -> None:
     """Add what does something to messages."""
 
     @router.post("/$replay", summary="Do messages again: failed and dead ones, or a selection")
@@ -73,7 +74,7 @@ def _add_deeds(router: APIRouter, desk: JournalDesk, zone: tzinfo) -> None:
     @router.post("/{number}/$correct", summary="Do the body, a corrected text, in its stead")
     async def correct(request: Request, number: str) -> Response:
         async def work() -> Row:
-            raw, found = await request.body(), read_number("number", number)
+            raw, found = await read_body(request, most_bytes), read_number("number", number)
             if not raw:
                 raise InvalidParameter("send the corrected text as the body")
             return await desk.correct(
@@ -104,18 +105,21 @@ def _paging(asked: dict[str, str]) -> dict[str, int]:
 
 
 async def _body(request: Request) -> dict[str, str]:
-    content = await request.body()
+    content = await read_body(request, _MOST_BYTES)
     body: Any = fhirjson.loads(content) if content.strip() else {}
     if not isinstance(body, dict):
         raise InvalidParameter('send a JSON object, such as {"state": "dead"}')
-    return {name: _text(value) for name, value in body.items()}
+    return {name: _text(name, value) for name, value in body.items()}
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
+    """Return a value as the query would have it; an empty list must not mean every message."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list):
-        return ",".join(map(_text, value))
+    if isinstance(value, list) and value:
+        return ",".join(_text(name, one) for one in value)
+    if value is None or isinstance(value, (list, dict)):
+        raise InvalidParameter(f"{name[:40]}: give a value, or leave it out")
     return str(value)
 
 

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from fhir_hub.errors import FhirError, MethodNotAllowed, NotFound, outcome
+from fhir_hub.errors import FhirError, InvalidParameter, MethodNotAllowed, NotFound, outcome
 from fhir_hub.hl7v2.reports.trial import Trials
 from fhir_hub.hl7v2.senders.codes_seen import CodesSeen
 from fhir_hub.ops import openapi, pages
@@ -47,6 +48,8 @@ def ops_app(
         return Response(content, headers={"content-type": media_type})
 
     app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(ClientDisconnect, _let_go)
+    app.add_exception_handler(Exception, _fail)
     add_convert(app, trials, probe.journal)
     add_maps(app, trials.mappings, codes.version)
     add_messages(app, probe.intake)
@@ -60,6 +63,17 @@ def ops_app(
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+async def _let_go(request: Request, gone: Exception) -> Response:
+    """Answer who has gone in the middle of his body: he hears nothing, and it is no fault."""
+    return Response(status_code=InvalidParameter.status)
+
+
+async def _fail(request: Request, fault: Exception) -> Response:
+    """Answer a fault of ours: it is raised on, into the log."""
+    status, resource = outcome(fault)
+    return JSONResponse(resource, status, media_type="application/fhir+json")
 
 
 async def _refuse(request: Request, refused: Exception) -> Response:

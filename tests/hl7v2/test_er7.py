@@ -197,6 +197,7 @@ def test_escape_sequences(raw, text):
         (r"\XE9\ ", "iso8859-1", "é "),
         (r"\XFF\ ", "utf-8", "ÿ "),
         (r"\X41\ ", "no-such-charset", "A "),
+        (r"\XEFBFBE\ \XEFBFBF\ ", "utf-8", "\ufffd \ufffd "),
     ],
 )
 def test_hexadecimal_escapes_are_bytes_in_the_messages_character_set(raw, charset, text):
@@ -207,6 +208,13 @@ def test_the_messages_own_escape_character_counts():
     message = parse("MSH|^~!&|HIS\rNTE|1|L|a!S!b\\S\\c")
 
     assert message.segments[1].whole(3).whole == "a^b\\S\\c"
+
+
+def test_what_xml_cannot_hold_becomes_a_picture_and_is_told():
+    message = parse("MSH|^~\\&|A\ufffe\x07沈\uffff|B")
+    assert message.header.value(3) == "A\ufffd␇沈\ufffd"
+    assert [code for code, _ in message.issues] == ["control-character"]
+    assert parse("MSH|^~\\&|沈|B").issues == ()
 
 
 def test_blanks_around_a_text_are_cut():

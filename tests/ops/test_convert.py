@@ -145,6 +145,10 @@ async def test_one_that_cannot_be_converted_leaves_the_others_of_a_batch(client)
     assert (await client.post(URL, content=bad * 2, headers=ER7)).status_code == 400
 
 
+TWICE = (
+    b'{"resourceType": "Parameters", "parameter": [{"name": "message", "valueString": "MSH",'
+    b' "valueBase64Binary": "TVNI"}]}'
+)
 PARAMETERS = b'{"resourceType": "Parameters", "parameter": [{"name": "sender"}]}'
 JSON = {"content-type": "application/fhir+json"}
 
@@ -166,6 +170,7 @@ JSON = {"content-type": "application/fhir+json"}
         ("", b"[]", JSON, 400, "no Parameters"),
         ("", PARAMETERS, JSON, 400, "one `message`"),
         ("", PARAMETERS.replace(b"sender", b"message"), JSON, 400, "valueBase64Binary"),
+        ("", TWICE, JSON, 400, "`message` is a"),
         ("", FIRST + b"NTE|1||" + b"x" * (1 << 20), ER7, 413, "1048576 bytes"),
         ("", b"x" * (3 << 20), ER7, 413, "1048576 bytes"),
         ("", FIRST + b"NTE|1\r" * 50_000, ER7, 413, "50000 segments and repetitions"),

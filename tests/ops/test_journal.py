@@ -140,8 +140,23 @@ async def test_messages_are_done_again_corrected_and_let_rest(client, hub):
     assert (await post("3/$ignore"))[0] == 409
     assert (await post("2/$correct"))[0] == 400
     assert (await post("9/$correct", content=MERGE))[0] == 404
-    for body in (b"[]", b"{", b'{"again": "perhaps"}', b'{"states": "failed"}', b'{"again": true}'):
-        assert (await post("$replay", content=body))[0] == 400
+    for body, wrong in (
+        (b"[]", 400),
+        (b"{", 400),
+        (b'{"again": "perhaps"}', 400),
+        (b'{"states": "failed"}', 400),
+        (b'{"again": true}', 400),
+        (b'{"number": []}', 400),  # a list that came out empty is not every message
+        (b'{"type": [[]]}', 400),
+        (b'{"sender": null}', 400),
+        (b'{"sender": {}}', 400),
+        (b'{"number": "%s"}' % b",".join(b"%d" % n for n in range(30_001)), 400),
+        (b" " * (1 << 20) + b"{}", 413),
+    ):
+        assert (await post("$replay", content=body))[0] == wrong, body[:40]
+    assert (await client.get("/ops/messages/2")).json()["attempts"] == 2
+    _, twice = await post("$replay", json={"dry_run": True, "state": ["done"] * 40_000})
+    assert [one["number"] for one in twice["messages"]] == [1, 3]
     assert b"\rMSA|AA|" in await hub.send(WITHOUT)  # the sender's own text, once more
 
 

@@ -1,9 +1,12 @@
 """`POST /hl7v2`: messages over HTTP, answered by their acknowledgment and a status that fits."""
 
+import asyncio
 import gzip
 
 import pytest
 from channel_parts import adt
+
+from fhir_hub.store.base import Finish
 
 ER7 = {"content-type": "x-application/hl7-v2+er7"}
 CHANNELS = {
@@ -98,6 +101,37 @@ async def test_what_is_not_taken_has_a_status_that_says_so(client):
     form = {"content-type": "application/json"}
     assert (await client.post("/hl7v2", content=adt(), headers=form)).status_code == 415
     assert (await client.get("/hl7v2")).status_code == 405
+
+
+async def test_an_address_with_a_slash_behind_it_is_the_same(client):
+    for path in ("/hl7v2/", "/hl7v2/http/"):
+        answer = await client.post(path, content=adt(), headers=ER7)
+        assert (answer.status_code, b"MSA|AA|C1" in answer.content) == (200, True)
+
+
+async def test_who_goes_in_the_middle_of_a_body_is_no_fault_of_the_hubs(start, caplog):
+    async with start() as hub:
+        port = int(hub.home.rpartition(":")[2])
+        for path in ("/hl7v2", "/hl7v2/$convert", "/ops/messages/1/$correct"):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\nMSH|"
+            writer.write(head.encode())
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+    assert "Exception in ASGI application" not in caplog.text
+
+
+async def test_a_fault_of_ours_has_an_outcome_and_is_logged(hub, client, caplog):
+    await client.post("/hl7v2", content=adt(), headers=ER7)
+    (entered,) = await hub.hub.backend.journal.recent()
+    no_such_time = Finish(entered.number, "done", b"", finished=1 << 60, is_again=True)
+    await hub.hub.backend.journal.finish(no_such_time)
+    answer = await client.get("/ops/messages")
+    (issue,) = answer.json()["issue"]
+    assert (answer.status_code, issue["code"]) == (500, "exception")
+    assert "internal error" in issue["diagnostics"]
+    assert "Exception in ASGI application" in caplog.text
 
 
 @pytest.mark.parametrize(

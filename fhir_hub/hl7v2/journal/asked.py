@@ -16,6 +16,7 @@ from fhir_hub.store.base import Key, State
 from fhir_hub.store.journal import Selection
 
 STATES: tuple[str, ...] = get_args(State)
+_MOST_NUMBERS = 30_000  # SQLite binds no more values at once
 NAMES = ("state", "sender", "channel", "type", "control_id", "since", "until", "links", "number")
 
 
@@ -30,6 +31,9 @@ def read_selection(asked: Mapping[str, str], zone: tzinfo) -> Selection:
     since, until = _moment("since", asked, zone), _moment("until", asked, zone)
     if until and until <= since:
         raise InvalidParameter("until: no message came before it and after `since`; exchange them")
+    numbers = tuple(read_number("number", one) for one in _listed(asked.get("number", "")))
+    if len(numbers) > _MOST_NUMBERS:
+        raise InvalidParameter(f"number: ask for {_MOST_NUMBERS} messages at once at most")
     return Selection(
         states=tuple(_state(one) for one in _listed(asked.get("state", ""))),
         sender=sender,
@@ -40,7 +44,7 @@ def read_selection(asked: Mapping[str, str], zone: tzinfo) -> Selection:
         until=until,
         link=_key(asked.get("links", "")),
         channel=asked.get("channel", ""),
-        numbers=tuple(read_number("number", one) for one in _listed(asked.get("number", ""))),
+        numbers=numbers,
     )
 
 
@@ -61,7 +65,7 @@ def read_number(name: str, text: str, *, most: int = 1 << 62) -> int:
 
 
 def _listed(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",") if one.strip()]
+    return list(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
 
 
 def _state(text: str) -> str:

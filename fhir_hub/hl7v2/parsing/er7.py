@@ -20,7 +20,8 @@ from fhir_hub.hl7v2.parsing.lines import BROKEN, LINE_ENDS, lines_of
 
 # no text of FHIR may hold a control character: each becomes the sign that pictures it (BEL is ␇)
 _PICTURES = {n: 0x2400 + n for n in range(0x20) if chr(n) not in "\t\n\r"}
-_CONTROLS = bytes([n for n in range(0x20) if n in _PICTURES])
+_CONTROLS = bytes(_PICTURES)
+_PICTURES |= {0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD}  # are no characters, and XML cannot hold them
 _UNFRAMED = {**_PICTURES, 0x0B: None, 0x1C: None}  # the bytes of a block are no text
 _SHIFT = re.compile(r"[CM]((?:[0-9A-Fa-f]{2}){2,4})")
 _MOST_MARKS = 8  # more are no delimiters, and not kept
@@ -268,8 +269,8 @@ def parse(text: str, charset: str = "utf-8", issues: Issues = ()) -> Message:
 
 def _has_controls(text: str) -> bool:
     """Say whether a control character is in a text that is no blank: bytes are quickest to see."""
-    octets = text.encode("utf-8", "surrogatepass")
-    return len(octets.translate(None, _CONTROLS)) != len(octets)
+    raw = text.encode("utf-8", "surrogatepass")
+    return len(raw.translate(None, _CONTROLS)) != len(raw) or "\ufffe" in text or "\uffff" in text
 
 
 def are_delimiters(field: str, marks: str) -> bool:
