@@ -12,8 +12,8 @@ MSH = "MSH|^~\\&|XIS|TEST01|HUB|QPRHP|20250315101500||{}|C1|P|2.5.1"
 PID = "PID|1||T1^^^TEST01^PI||沈^桂芳||19530412|F"
 
 
-def calls(text):
-    """Return how many functions a conversion calls."""
+def calls(text, work=converted):
+    """Return how many functions a conversion calls, or other work on a message."""
     count = 0
 
     def counted(frame, event, argument):
@@ -22,7 +22,7 @@ def calls(text):
 
     sys.setprofile(counted)
     try:
-        converted(text)
+        work(text)
     finally:
         sys.setprofile(None)
     return count
@@ -90,6 +90,17 @@ def test_twice_as_many_segments_take_twice_as_many_steps(made):
     converted(made(2))
 
     assert calls(made(160)) < 2.2 * calls(made(80))
+
+
+def test_segments_that_no_map_reads_are_soon_told():
+    made = message_of("ADT^A08^ADT_A01", "ZXA|{}|a^b~c|d")
+
+    def told(text):
+        return converted(text).report.as_data()
+
+    told(made(2))
+
+    assert calls(made(60), told) < 60 * 2000
 
 
 def test_of_very_many_repetitions_each_is_kept():

@@ -121,7 +121,8 @@ def _parted(key: Callable[[Json], Any]) -> Rule:
 
 def hashable(key: Any) -> Any:
     """Return a key that a dict takes."""
-    return key if isinstance(key, str | tuple) else repr(key)
+    parts = key if isinstance(key, tuple) else (key,)  # who has no number is told by all of him
+    return key if all(isinstance(one, str) for one in parts) else repr(key)
 
 
 def _identifiers(old: Any, new: Any, day: str) -> Any:

@@ -3,7 +3,7 @@
 Spec: DESIGN 5 (nothing lost from a message)
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,7 @@ from fhir_hub.hl7v2.parsing.er7 import Segment
 from fhir_hub.hl7v2.reports.leaves import Leaf
 
 if TYPE_CHECKING:
-    from fhir_hub.hl7v2.maps.programs import Entry, Program
-    from fhir_hub.hl7v2.rows.row import Row
+    from fhir_hub.hl7v2.maps.programs import Program
 
 CONDITION = "a condition of the map"
 SEQUENCE = "a number in sequence only"
@@ -72,21 +71,26 @@ class Reasons:
         *,
         by_table: bool,
     ) -> None:
-        self._program, self._ran, self._by_table = program, ran, by_table
+        self._program, self._ran = program, ran
         self._overruled = overruled
+        held = (one for entries in program.entries.values() for one in entries)
+        entries = [one for one in held if runs(one.mode, by_table)]
+        rows = (one.row for each in entries for one in (*each.rows, *each.late, *each.last))
+        self._read = {(path.segment, path.field) for row in rows for path in row.sources}
+        self._steering = {(path.segment, path.field) for e in entries for path in e.steered_by}
 
     def use(self, segment: Segment, leaf: Leaf, is_read: bool) -> str:
         """Return what the hub itself uses a part for, `""` if for nothing."""
         routed = ROUTING.get(segment.name, {}).get(leaf.field, "")
-        steers = not is_read and self._steers(segment.name, leaf.field)
+        steers = not is_read and (segment.name, leaf.field) in self._steering
         return routed or (CONDITION if steers else "")
 
     def why(self, segment: Segment, leaf: Leaf, is_read: bool) -> str:
         """Return why nothing was made of a part; `is_read`: of others of its field there was."""
         if segment.index in self._overruled:
             return ENCODED
-        readers = any(_reads(row, segment.name, leaf.field) for row in self._rows())
-        if segment.name not in self._program.entries and not readers:
+        has_readers = (segment.name, leaf.field) in self._read
+        if segment.name not in self._program.entries and not has_readers:
             return NO_MAP
         if leaf.field == 1 and segment.name in NUMBERED and is_counted(segment):
             return SEQUENCE
@@ -94,21 +98,4 @@ class Reasons:
             return NO_EFFECT
         if segment.index not in self._ran and segment.name in self._program.entries:
             return NOWHERE
-        return NO_VALUE if readers else NOT_READ
-
-    def _steers(self, name: str, number: int) -> bool:
-        paths = (path for entry in self._entries() for path in entry.steered_by)
-        return any((path.segment, path.field) == (name, number) for path in paths)
-
-    def _rows(self) -> Iterator["Row"]:
-        for entry in self._entries():
-            for one in (*entry.rows, *entry.late, *entry.last):
-                yield one.row
-
-    def _entries(self) -> Iterator["Entry"]:
-        for entries in self._program.entries.values():
-            yield from (one for one in entries if runs(one.mode, self._by_table))
-
-
-def _reads(row: "Row", name: str, number: int) -> bool:
-    return any((path.segment, path.field) == (name, number) for path in row.sources)
+        return NO_VALUE if has_readers else NOT_READ

@@ -51,6 +51,17 @@ async def test_who_is_taken_out_before_she_was_to_begin_has_no_beginning(say, on
     assert period == {"end": "2025-03-14"}
 
 
+async def test_who_takes_part_without_a_number_does_so_once_however_often_he_is_told(say, only):
+    full = visit(f2="I", f7="^顾^文清", f9="^方^晓岚~^顾^文清")
+    told_so = []
+    for event, at in (("A01", "0900"), ("A08", "1000"), ("A08", "1100")):
+        answer = await say(f"ADT^{event}", at, person(), member("AD", "RN", "^王^芳"), full)
+        assert answer.ack_code == "AA"
+        told_so.append([(await only(kind))["participant"] for kind in ("Encounter", "CareTeam")])
+    assert [len(one) for one in told_so[0]] == [3, 1]
+    assert told_so == [told_so[0]] * 3
+
+
 async def test_each_institution_has_a_team_of_its_own_beside_the_contract(say, every):
     contract = "ZQY|1|QY-1|ACTIVE|20250301|20260228|ZJJCHC^x|QPDCH^y|SHTH01^z|D1^戴慧"
     await say("ADT^A01", "0900", person(), member("AD", "RN", "7^王^芳"), visit(), contract)
