@@ -16,11 +16,27 @@ IdMaker = Callable[[], str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_HELD_S = 0.01
 _ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM = random.Random()  # begun by the system's; a call of the system an id would cost more
 _LETTERS = _ALPHABET * 8  # five bits of each byte
 if hasattr(os, "register_at_fork"):  # a copy of this process would make the same ids
     os.register_at_fork(after_in_child=_RANDOM.seed)
+
+
+class Stretch:
+    """A long piece of work that lets others go on: it holds the loop for some 10 ms at a time."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    async def give_way(self) -> None:
+        """Let others go on, if they have waited long enough."""
+        if time.perf_counter() - self._since > _HELD_S:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
 
 
 def now() -> datetime:

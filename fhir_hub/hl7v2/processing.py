@@ -51,6 +51,7 @@ from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports import origin
 from fhir_hub.hl7v2.storing.apply import apply, telling_of
 from fhir_hub.hl7v2.wire.listener import Log
+from fhir_hub.hl7v2.wire.size import MOST_PATIENTS, TOO_MANY
 from fhir_hub.repository.repository import Repository
 from fhir_hub.repository.unit import Unit, Warned
 from fhir_hub.search.parameters import Parameters
@@ -58,7 +59,6 @@ from fhir_hub.store.base import Conflict, Finish, Key, State
 from fhir_hub.store.journal import Entered, Journal
 
 SOURCE = "hl7v2"
-_MOST_PATIENTS = 1000
 _SHORT = 64 * 1024  # characters; a longer message takes more than some 50 ms
 Convert = Callable[[er7.Message, str, tzinfo], Conversion]
 
@@ -374,13 +374,8 @@ class Processing:
 
 def _require_few_patients(conversion: Conversion) -> None:
     """Raise `InvalidMessage` for a message about so many that each is compared with all others."""
-    if len(conversion.resources) <= _MOST_PATIENTS:
+    if len(conversion.resources) <= MOST_PATIENTS:
         return
     kinds = (one.resource["resourceType"] for one in conversion.resources)
-    if sum(kind == "Patient" for kind in kinds) > _MOST_PATIENTS:
-        raise InvalidMessage(
-            f"a message may be about {_MOST_PATIENTS} patients; send a batch of messages"
-            f" / 一条消息最多涉及 {_MOST_PATIENTS} 个患者，请拆成批次",
-            error_code="207",
-            location="PID",
-        )
+    if sum(kind == "Patient" for kind in kinds) > MOST_PATIENTS:
+        raise InvalidMessage(TOO_MANY, error_code="207", location="PID")

@@ -7,13 +7,13 @@ entry and an HL7v2 message obey the same rules, and all or nothing is written.
 Spec: DOMAIN 2
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
 from fhir_hub import fhirjson
+from fhir_hub.clock import Stretch
 from fhir_hub.errors import PreconditionFailed, PreconditionRequired
 from fhir_hub.identity import review
 from fhir_hub.referral import (
@@ -41,7 +41,6 @@ from fhir_hub.settings.programmes import Programmes, Tables, load_programmes
 from fhir_hub.settings.referral import ReferralSettings
 from fhir_hub.store.base import Change, Key
 
-_AT_ONCE = 20  # resources that are looked at
 _MOST_ROUNDS = 20
 
 
@@ -140,6 +139,7 @@ class Conduct:
         """Hold what is staged to the rules; raises `NotAllowed`, `NotInThisState`, `RuleBroken`."""
         last: dict[Key, bytes] = {}
         looked_at: dict[Key, Change] = {}
+        stretch = Stretch()
         for _ in range(_MOST_ROUNDS):
             due = []
             for key, change in unit.changes.items():
@@ -150,9 +150,8 @@ class Conduct:
                     due.append((key, content))
             if not due:
                 return
-            for number, (key, content) in enumerate(due, start=1):
-                if number % _AT_ONCE == 0:  # others go on meanwhile
-                    await asyncio.sleep(0)
+            for key, content in due:
+                await stretch.give_way()
                 before = last.get(key) if key in last else _stored_before(unit, key)
                 last[key] = content
                 followed = Followed(key, _read(before), unit.staged(key))

@@ -173,6 +173,17 @@ async def test_a_message_of_more_parts_than_its_channel_takes_is_refused(start, 
         ]
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+async def test_a_message_about_too_many_patients_is_refused_before_it_is_converted(start, end):
+    async with start() as ways:
+        for control_id, patients, code in (("C1", 1000, b"AA"), ("C2", 1001, b"AE")):
+            more = b"".join(b"PID|%d||N%d" % (n, n) + end for n in range(1, patients))
+            answer = await ways.send(adt(control_id) + more)
+            assert b"MSA|" + code + b"|" + control_id.encode() in answer
+        assert "send a batch of messages" in ways.seen.lines[0]["reason"]
+        assert await ways.kept() == [("mllp", "done")]
+
+
 async def test_others_are_answered_while_a_long_message_is_converted(start):
     async with start() as ways:
         answered = threading.Event()

@@ -3,6 +3,7 @@
 Function calls are counted, because they are the same on every machine.
 """
 
+import asyncio
 import sys
 from functools import partial
 
@@ -121,3 +122,28 @@ async def test_very_many_diagnoses_of_a_number_that_one_had_before_take_as_many_
     await steps(repository, diagnoses(2))
 
     assert await steps(repository, diagnoses(160)) < 2.2 * await steps(repository, diagnoses(80))
+
+
+async def test_others_go_on_while_the_patients_of_a_message_are_looked_for(repository):
+    """These are fewer than what used to be done at one go, and take far longer than 10 ms."""
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    going_on = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    before = turns
+    named = (
+        one._replace(
+            resource=one.resource | {"name": [{"text": f"沈{n}"}], "birthDate": "1953-04-12"}
+        )
+        for n, one in enumerate(patients(90))
+    )
+    await steps(repository, named)
+    going_on.cancel()
+
+    assert turns - before > 3

@@ -7,12 +7,11 @@ done again from fresh reads, find her. Nothing here changes the conversion.
 Spec: https://build.fhir.org/ig/HL7/v2-to-fhir/mapping_guidelines.html
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.clock import IdMaker
+from fhir_hub.clock import IdMaker, Stretch
 from fhir_hub.errors import VersionConflict
 from fhir_hub.hl7v2.conversion.convert import Conversion, Converted
 from fhir_hub.hl7v2.meaning import (
@@ -52,7 +51,6 @@ from fhir_hub.search.parameters import Parameters
 from fhir_hub.search.plan import And, Has, Is
 from fhir_hub.store.base import Key, Stored
 
-_AT_ONCE = 100  # things that are staged: some 20 ms
 _REUSED = (
     "the number is another person's: neither name nor birth date agree"
     " / 该号码属于他人：姓名与出生日期均不符"
@@ -196,7 +194,9 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
         for number in match.numbers(one.get("identifier", ())):
             by_number.setdefault(number, []).append(one)
     by_id = {str(one["id"]): one for one in (*known, *survivors)}
+    stretch = Stretch()
     for thing in sorted(patients, key=lambda one: not numbers_moved.is_losing(one)):
+        await stretch.give_way()
         resource, moved = thing.resource, set[Number]()
         if not numbers_moved.is_losing(thing) and (moved := numbers_moved.moving(patients)):
             resource = without_numbers(thing.converted, moved).resource
@@ -305,10 +305,10 @@ async def _stage_all(
     telling: Telling,
     routes: Mapping[str, str],
 ) -> None:
-    for number, thing in enumerate(things, start=1):
+    stretch = Stretch()
+    for thing in things:
+        await stretch.give_way()
         await _stage(unit, thing, rewriting, telling, routes)
-        if number % _AT_ONCE == 0:  # others go on meanwhile
-            await asyncio.sleep(0)
 
 
 async def _stage(
