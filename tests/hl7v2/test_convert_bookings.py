@@ -9,6 +9,7 @@ from conversion_parts import (
     errors,
     lines,
     only,
+    segment,
 )
 
 MSH = "MSH|^~\\&|HIS|SHTH01|HUB|QPRHP|20250315101500||{}|C1|P|2.4"
@@ -91,3 +92,31 @@ def test_a_length_beyond_the_calendar_is_no_end(length):
     assert [one["period"] for one in found["participant"] if "period" in one] == [
         {"start": "2025-03-14T09:30:00+08:00"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("again", "end"),
+    [("Q1W", "2025-03-14T10:00"), ("", "2025-04-25T10:00"), ("ONCE", "2025-04-25T10:00")],
+)
+def test_the_end_of_a_series_is_not_that_of_its_first_booking(again, end):
+    found, _ = appointment(f"|||||||30|min|^{again}^^20250314093000^20250425100000")
+    assert found["end"] == f"{end}:00+08:00"
+    weekly = f"TQ1|1||{again}||||20250314093000|20250425100000"
+    text = lines(MSH.format("SIU^S12^SIU_S12"), "SCH|P1|F1|||||||30|min", weekly, PID)
+    assert only(converted(text), "Appointment")["end"] == f"{end}:00+08:00"
+
+
+@pytest.mark.parametrize(
+    ("event", "begun", "status"),
+    [
+        ("S12", "", "planned"),
+        ("S13", "", "planned"),
+        ("S15", "", "cancelled"),
+        ("S26", "", "cancelled"),
+        ("S14", "20250314093000", "in-progress"),
+    ],
+)
+def test_the_visit_that_a_booking_names_is_yet_to_come(event, begun, status):
+    pv1 = segment("PV1", f2="O", f19="V1", f44=begun)
+    _, conversion = appointment("|||||||30|min|^^^20250314093000", event, pv1)
+    assert only(conversion, "Encounter")["status"] == status

@@ -19,6 +19,8 @@ from conversion_parts import (
 
 TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 SSN = "http://hl7.org/fhir/sid/us-ssn"
+KINDS = "http://terminology.hl7.org/CodeSystem/v2-0190"
+KIND = "https://fhir-hub.example/StructureDefinition/address-kind"
 
 
 def admitted(*segments, pid="", country="", table=True):
@@ -237,3 +239,39 @@ def test_a_county_of_no_one_address_is_one_of_its_own(homes):
     address = only(admitted(pid=told), "Patient")["address"]
     assert address[-1] == {"district": "GUIL"}
     assert len(address) == (3 if homes else 1)
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_several_numbers_in_one_text_are_each_told(table):
+    pid = segment("PID", f1="1", f3="T1", f5="沈^桂芳", f13="13800000001、021-59720000;13900000002")
+    phones = only(admitted(pid=pid, table=table), "Patient")["telecom"]
+    assert [(one["value"], one["use"]) for one in phones] == [
+        ("13800000001", "mobile"),
+        ("02159720000", "home"),
+        ("13900000002", "mobile"),
+    ]
+
+
+@pytest.mark.parametrize("table", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("N", {"coding": [{"system": KINDS, "code": "N"}]}),
+        ("BDL", {"coding": [{"system": KINDS, "code": "BDL"}]}),
+        ("籍贯", {"text": "籍贯"}),
+    ],
+)
+def test_where_somebody_was_born_is_no_home(table, kind, told):
+    pid = segment(
+        "PID",
+        f1="1",
+        f3="T1",
+        f5="沈^桂芳",
+        f11=f"1路^^上海市^^^^H^示范镇~^^嘉善县^浙江省^^^{kind}",
+    )
+    home, birth = only(admitted(pid=pid, table=table), "Patient")["address"]
+    assert (home["use"], home["line"]) == ("home", ["示范镇", "1路"])
+    assert "use" not in birth
+    assert [one["valueCodeableConcept"] for one in birth["extension"] if one["url"] == KIND] == [
+        told
+    ]

@@ -19,6 +19,8 @@ from conversion_parts import (
     values,
 )
 
+MSH = TABLE_MSH
+PLANNED = "2025-03-16T10:00:00+08:00"
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 BOOKING = segment(
     "SCH", f1="A1", f2="F1", f9="30", f10="min", f11="^^^20250315101500^20250315104500"
@@ -329,3 +331,33 @@ def test_a_unit_within_a_quantity_has_its_name_too():
     order = ("ORC|NW|P1", "OBR|1|P1||X^Y", specimen)
     (_, found) = of_type(by_table("OML^O21^OML_O21", *order), "Specimen")
     assert found["collection"]["quantity"]["unit"] == "milliliter"
+
+
+@pytest.mark.parametrize(
+    ("event", "pv2", "said"),
+    [
+        ("A05", {}, {"extension-Encounter.plannedStartDate": PLANNED}),
+        ("A14", {"f8": "20250401"}, {"extension-Encounter.plannedStartDate": "2025-04-01"}),
+        ("A16", {}, {"extension-Encounter.plannedEndDate": PLANNED}),
+        ("A21", {}, {"expected-return": PLANNED}),
+        ("A21", {"f47": "20250401"}, {"expected-return": "2025-04-01"}),
+        ("A08", {}, {}),
+    ],
+)
+def test_a_visit_is_planned_as_its_event_says_where_pv2_does_not(event, pv2, said):
+    evn, pv1 = f"EVN|{event}|20250314|20250316100000", segment("PV1", f2="I", f42="W2^1^3")
+    more = [segment("PV2", **pv2)] if pv2 else []
+    kind = f"ADT^{event}"
+    conversion = converted(lines(MSH.format(kind), evn, PID, pv1, *more), by_table=True)
+    extensions = only(conversion, "Encounter").get("extension", ())
+    assert {one["url"].rpartition("/")[2]: one["valueDateTime"] for one in extensions} == said
+
+
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [("20250401", "preparation"), ("20250315", "completed"), ("202503150900", "completed"),
+     ("202503151200", "preparation"), ("", "unknown")],
+)  # fmt: skip
+def test_what_is_to_be_done_later_is_not_done(at, status):
+    found = only(by_table("ADT^A05", "PV1|1|P", f"PR1|1||27130^X^CPT||{at}"), "Procedure")
+    assert found["status"] == status

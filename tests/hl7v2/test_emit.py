@@ -12,6 +12,7 @@ from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.write_codes import sources_of, table_sources
 from fhir_hub.hl7v2.emit.writers import WRITERS
 
+BASE = "https://fhir-hub.example"
 PATIENT = {
     "resourceType": "Patient",
     "id": "p1",
@@ -207,6 +208,25 @@ def test_each_datatype_has_its_writer_and_an_inverse_is_of_a_call():
     assert WRITERS.keys() == DATATYPES.keys()
     assert INVERSES.keys() | SILENT <= CALLS.keys()
     assert not INVERSES.keys() & SILENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0190", "code": "N"}]},
+            "N",
+        ),
+        ({"text": "籍贯"}, "籍贯"),
+        ({}, ""),
+    ],
+)
+def test_what_an_address_is_for_is_told(kind, said):
+    extension = {"url": f"{BASE}/StructureDefinition/address-kind", "valueCodeableConcept": kind}
+    told = {"address": [{"city": "嘉善县", "extension": [extension]}]}
+    (pid,) = segments(emit_parts.written(given(PATIENT | told)), "PID")
+
+    assert (f"{pid[11]}^^^^".split("^"))[2:7:4] == ["嘉善县", said]
 
 
 def test_what_has_but_an_extension_is_told_as_nothing():

@@ -156,6 +156,13 @@ async def test_portions_go_on_where_the_last_one_ended(hub):
     assert (sorted(seen), left) == (["P1", "P2", "P3", "P4"], ["3", "2", "1", "0"])
 
 
+@pytest.mark.parametrize("begins", ["DSC|0", "DSC|", 'DSC|""', "DSC||I"])
+async def test_a_pointer_to_nothing_begins_at_the_start(hub, begins):
+    answer = await pdq(hub, "@PID.3.1^P2", begins)
+
+    assert shown(answer)[:2] == ("AA", "OK")
+
+
 async def test_the_answer_is_in_the_askers_character_set(hub):
     raw = "MSH|^~\\&|PIX|A||||||QBP^Q22|Q2|P|2.5|||||CHN|GBK\rQPD|Q|T|@PID.5.1^沈*\r"
     raw = raw.replace("||||||QBP", "|HUB|QP|2025||QBP")

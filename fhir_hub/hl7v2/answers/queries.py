@@ -49,6 +49,7 @@ ANSWERS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 CANCEL = ("QCN", "J01")
 _MOST = 1000
+_NO_POINTER = ("", '""', "0")  # as some clients say that they begin
 _REASONS = {5: "NA", 7: "DB", 19: "SS"}
 _LINKS = 8  # how many times a Patient may have been merged on
 Json = dict[str, Any]
@@ -131,7 +132,7 @@ def _segment(message: Message, name: str) -> Segment:
 
 
 def _read_pointer(text: str) -> tuple[int, str]:
-    if not text:
+    if text in _NO_POINTER:
         return 0, ""
     try:
         number, _, cursor = base64.urlsafe_b64decode(text).decode().partition("|")

@@ -22,6 +22,7 @@ _BY_EVENT = {"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", 
 _CHANGES = frozenset({"S14", "S18", "S19", "S20", "S21", "S22", "S23", "S24"})
 _BLOCKS = {"S23": "booked", "S24": "cancelled"}
 _MOST_MINUTES = 1 << 31
+_ONE = ("", "ONCE", "C")
 _WITHOUT_TIME = ("proposed", "cancelled", "waitlist")
 _MINUTES = {"s": Decimal(1) / 60, "min": Decimal(1), "h": Decimal(60), "d": Decimal(1440)}
 _SHORT = {"S": "s", "M": "min", "H": "h", "D": "d"}
@@ -41,15 +42,17 @@ def start(place: Place, draft: Draft, paths: Paths) -> str | None:
 def end(place: Place, draft: Draft, paths: Paths) -> str | None:
     """Return the end: of the first two paths, else the start and a duration.
 
-    The paths are ends, then pairs of a duration and its unit, then one like `M15` (TQ.3).
+    The paths are ends, how often a booking comes again (then they are ends of the series, not of
+    the first one), pairs of a duration and its unit, and one like `M15` (TQ.3).
     """
     begun = draft.resource.get("start")
     if not begun:
         return None
-    first, second, *durations, short = paths
-    if found := start(place, draft, (first, second)):
-        return found
+    first, second, again, repeated, *durations, short = paths
     minutes = _minutes(place, durations) or _short(place.text(short))
+    is_series = any(place.text(one).upper() not in _ONE for one in (again, repeated))
+    if not (minutes and is_series) and (found := start(place, draft, (first, second))):
+        return found
     if minutes and (found := times.after(begun, minutes)):
         return found
     place.run.issue("no-end", "an appointment has a start alone; its end was set to it")

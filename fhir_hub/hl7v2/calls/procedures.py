@@ -10,6 +10,7 @@ from fhir_hub.hl7v2.datatypes import identifiers, quantities, times
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.making.drafts import Draft, Place
 from fhir_hub.hl7v2.parsing.path import Path
+from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]
 Paths = tuple[Path, ...]
@@ -28,6 +29,17 @@ def performed(place: Place, draft: Draft, paths: Paths) -> Typed | None:
     return Typed("Period", {"start": begun, "end": end}) if end else Typed("dateTime", begun)
 
 
+def status(place: Place, draft: Draft, paths: Paths) -> str:
+    """Return that it was done, or is to be: its time (PR1-5) is after the message's (MSH-7)."""
+    planned, told = _moment(place, paths[0]), _moment(place, paths[1])
+    return "preparation" if planned and told and is_after(planned, told) else "completed"
+
+
+def _moment(place: Place, path: Path) -> str | None:
+    value = place.value(path)
+    return times.date_time(value, place.run.context) if value else None
+
+
 def minutes_alone(place: Place, draft: Draft, paths: Paths) -> Decimal | None:
     """Return how many minutes it took (PR1-7), where `performed` has no end that tells so."""
     lasts, begun = _minutes(place, paths[0]), _begun(place, paths[1])
@@ -35,8 +47,7 @@ def minutes_alone(place: Place, draft: Draft, paths: Paths) -> Decimal | None:
 
 
 def _begun(place: Place, path: Path) -> str:
-    value = place.value(path)
-    found = times.date_time(value, place.run.context) if value else None
+    value, found = place.value(path), _moment(place, path)
     if value and not found:
         place.run.keep(place.segment, path.field)
     return found or ""

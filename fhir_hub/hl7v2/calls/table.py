@@ -75,13 +75,14 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `natural_key` | what tells it from others | tag of what has no number of its own |
 | `unplaced_key` | the same | tags of what has no time either: its message's, its kind's |
 | `appointment_start` | paths to try | instant |
-| `appointment_end` | two ends, (duration, unit) …, `M15` | instant |
+| `appointment_end` | two ends, two repeat patterns, (duration, unit) …, `M15` | instant |
 | `appointment_minutes` | duration, unit | positiveInt |
 | `appointment_status` | MSH-9.2, SCH-25, AIS-10 | code |
 | `sending_application` | MSH-3, MSH-4 | Reference to the sending system |
 | `message_entity` | MSH-10 | Reference to the message |
 | `recorded` | MSH-7, EVN-2 | instant |
 | `booked_too` | AIP-3, AIL-3 | participants: each of a field that repeats |
+| `procedure_status` | PR1-5, MSH-7 | code: done, or to be done |
 | `performed`, `minutes_alone` | PR1-5, PR1-7 | dateTime or Period; else how long |
 | `booked_period` | start, offset, unit, duration, unit | Period |
 | `order_timing` | TQ1-3 to TQ1-14 | Timing |
@@ -238,6 +239,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "participant_status": bookings.participant_status,
         "booked_too": bookings.booked_too,
         "performed": procedures.performed,
+        "procedure_status": procedures.status,
         "minutes_alone": procedures.minutes_alone,
         "contact_organization": roles.contact_organization,
         "described_code": orders.described_code,

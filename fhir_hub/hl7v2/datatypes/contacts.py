@@ -90,7 +90,7 @@ def _by_table(
         system = _system(equipment, context) or "phone"
         made = _point(point, system, use, equipment, shared, context, _pieces(value))
         return [made, *spoken]
-    return [*_numbers(value, use, equipment, shared, context)[:1], *spoken]
+    return [*_numbers(value, use, equipment, shared, context), *spoken]
 
 
 def _numbers(

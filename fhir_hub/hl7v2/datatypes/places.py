@@ -17,8 +17,11 @@ from fhir_hub.identity import addresses, names, systems
 
 DIVISION = f"{systems.BASE}/StructureDefinition/division"
 DIVISION_SYSTEM = f"{systems.BASE}/CodeSystem/gb-t-2260"
+ADDRESS_KIND = f"{systems.BASE}/StructureDefinition/address-kind"
 _DIVISION_CODE = re.compile(r"\d{6}", re.ASCII)
 _IS_DISTRICT = re.compile(r"[\u4e00-\u9fff]{1,10}(?:区|县|旗|市)")
+_KINDS = "http://terminology.hl7.org/CodeSystem/v2-0190"
+_OTHERS = frozenset({"N", "BDL", "F", "S", "TM"})
 _PHYSICAL_TYPES = "http://terminology.hl7.org/CodeSystem/location-physical-type"
 _NOTHING = frozenset({"无", "不详", "未知", "暂无", "-", "/"})
 _ISO = "http://hl7.org/fhir/StructureDefinition/iso21090-"
@@ -42,7 +45,9 @@ def _address(value: Value, context: Context, default_use: str) -> Json | None:
     lines = [piece for piece in told if piece and piece not in _NOTHING]
     city, state = one_line(part(value, 3)), one_line(part(value, 4))
     district, code = _district(value)
-    town = "" if context.by_table else one_line(part(value, 8))
+    town = one_line(part(value, 8))
+    if context.by_table and not names.has_han(town):
+        town = ""  # the standard's table has no place for it; a Chinese town is part of the line
     if not (city or state or district) and len(lines) == 1:
         parsed = addresses.parse(lines[0])
         text = lines[0] if names.has_han(lines[0]) else ""
@@ -92,7 +97,18 @@ def _with_use(found: Json, value: Value, default_use: str, context: Context) -> 
             "period": dates,
         }
     )
+    if kind and not use and not sort and not (context.by_table and kind == "HV"):
+        told = _concept(kind)
+        found["extension"] = [
+            *found.get("extension", ()),
+            {"url": ADDRESS_KIND, "valueCodeableConcept": told},
+        ]
     return (rest or {}) | found
+
+
+def _concept(kind: str) -> Json:
+    """Return what an address is for that R4 has no word for: where somebody was born, a tube."""
+    return {"coding": [{"system": _KINDS, "code": kind}]} if kind in _OTHERS else {"text": kind}
 
 
 def _district(value: Value) -> tuple[str, str]:

@@ -46,6 +46,7 @@ SILENT = frozenset(
         "recorded",
         "own_number",
         "supply_key",
+        "procedure_status",
     }
     | {"sending_application", "message_entity", "sending_facility"}
 )

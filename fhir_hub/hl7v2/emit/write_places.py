@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from fhir_hub.clock import instant
-from fhir_hub.hl7v2.datatypes.places import DIVISION
+from fhir_hub.hl7v2.datatypes.places import ADDRESS_KIND, DIVISION
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import numbers
 from fhir_hub.hl7v2.emit.write_codes import authority_of, concept, sources_of
@@ -141,7 +141,14 @@ def _address_kind(value: Json, out: Outbound) -> str:
     for table, name in (("AddressUse", "use"), ("AddressType", "type")):
         if found := sources_of(out.table(table), value.get(name, "")):
             return found[0]
-    return ""
+    kinds = (
+        one["valueCodeableConcept"]
+        for one in value.get("extension", ())
+        if one.get("url") == ADDRESS_KIND and one.get("valueCodeableConcept")
+    )
+    kind: Json = next(kinds, {})
+    code: Json = next(iter(kind.get("coding", ())), {})
+    return str(code.get("code") or kind.get("text", ""))
 
 
 def _county(value: Json) -> str | list[str]:

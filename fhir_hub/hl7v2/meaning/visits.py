@@ -15,6 +15,7 @@ from fhir_hub.clock import from_microseconds, instant
 from fhir_hub.hl7v2.meaning.teller import Teller, microseconds_of
 from fhir_hub.hl7v2.storing.merge import Resource
 from fhir_hub.hl7v2.storing.things import Thing
+from fhir_hub.identity.systems import BASE
 from fhir_hub.r4.checks.moments import is_after
 
 Json = dict[str, Any]
@@ -29,6 +30,7 @@ _BEFORE: Mapping[str, str] = {"A13": "in-progress", "A52": "in-progress", "A53":
 OF_NOBODY = ("finished", "cancelled")
 _NOT_BEGUN = ("planned", "unknown")
 _OVER = ("finished", "cancelled", "entered-in-error")
+_EXPECTED_RETURN = f"{BASE}/StructureDefinition/expected-return"
 _OF_DISCHARGE = ("dischargeDisposition", "destination")
 
 
@@ -117,6 +119,9 @@ def adjusted(
         was, history = stored["class"], stored.get("classHistory", [])
         since = history[-1]["period"] if history else {"end": stored.get("period", {}).get("start")}
         result["classHistory"] = [*history, {"class": was, "period": until(at, since.get("end"))}]
+    if result.get("status") != "onleave":
+        told = result.get("extension", [])
+        result["extension"] = [one for one in told if one.get("url") != _EXPECTED_RETURN]
     if result.get("status") in OF_NOBODY:
         result["location"] = _emptied(stored, result.get("location", ()), event, at)
     return {name: value for name, value in result.items() if value not in ([], {})}

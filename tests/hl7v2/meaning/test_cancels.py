@@ -191,6 +191,16 @@ async def test_a_leave_and_a_return_are_cancelled(say, only):
     assert states == ["onleave", "in-progress", "onleave", "in-progress", "onleave"]
 
 
+async def test_when_somebody_on_leave_is_to_be_back_is_known_until_she_is(say, only):
+    await say("ADT^A01", "0900", person(), inpatient())
+    await say("ADT^A21", "1000", person(), inpatient(), segment("PV2", f47="20250316180000"))
+    (told,) = (await only("Encounter"))["extension"]
+    assert told["valueDateTime"] == "2025-03-16T18:00:00+08:00"
+    await say("ADT^A22", "1300", person(), inpatient())
+
+    assert "extension" not in await only("Encounter")
+
+
 async def test_an_arrival_cancelled_is_a_visit_planned_again(say, only):
     await say("ADT^A05", "0900", person(), inpatient())
     await say("ADT^A10", "1000", person(), inpatient())
