@@ -275,3 +275,13 @@ def test_where_somebody_was_born_is_no_home(table, kind, told):
     assert [one["valueCodeableConcept"] for one in birth["extension"] if one["url"] == KIND] == [
         told
     ]
+
+
+@pytest.mark.parametrize("kind", ["^^^^SFZH", "^^^&2.16.156.10011.1.3&ISO^NNCHN"])
+def test_an_old_resident_id_is_two_numbers_by_the_tables_too(kind):
+    pid = segment(
+        "PID", f1="1", f3=f"T1~310229850315001{kind}", f5="沈^桂芳", f19="310229850315001"
+    )
+    numbers = only(admitted(pid=pid), "Patient")["identifier"]
+    told = [(one["use"], one["value"]) for one in numbers if "use" in one]
+    assert told == [("official", "310229198503150012"), ("old", "310229850315001")]

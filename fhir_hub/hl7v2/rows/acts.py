@@ -66,8 +66,7 @@ def reading(
             if len(run.issues) > noted and _leaves_out(run, row, noted):
                 run.keep(segment, number)
             if run.by_table and made is not None:
-                if is_number and _is_said(place, draft, made):
-                    return
+                made = _unsaid(place, draft, made) if is_number else made
                 made = run.settled(made, place.segment)
             if made is None:
                 return
@@ -122,8 +121,7 @@ def _each(
             if made is None:
                 continue
             if run.by_table:
-                if is_number and _is_said(place, draft, made):
-                    continue
+                made = _unsaid(place, draft, made) if is_number else made
                 made = run.settled(made, place.segment)
                 if made is None:
                     continue
@@ -152,6 +150,13 @@ def _extending(each: Each, put: Put, convert: Convert, name: str) -> Each:
             each(place, draft, values)
 
     return together
+
+
+def _unsaid(place: Place, draft: Draft, made: Any) -> Any:
+    """Return those of one or several numbers that no other field told, `None` if there are none."""
+    if type(made) is not list:  # an old resident ID makes two
+        return None if _is_said(place, draft, made) else made
+    return [one for one in made if not _is_said(place, draft, one)] or None
 
 
 def _is_said(place: Place, draft: Draft, number: Any) -> bool:
