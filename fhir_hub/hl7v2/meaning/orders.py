@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.conversion.matches import code_of, is_told_in_parts, pairs_of_type
+from fhir_hub.hl7v2.making.rules import REQUESTS
 from fhir_hub.hl7v2.meaning.teller import ANSWERED, Teller, is_overtaken, stamps_of, told_at
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.storing.merge import UNKNOWN, Resource
-from fhir_hub.hl7v2.storing.things import Thing, patients_of
+from fhir_hub.hl7v2.storing.things import Thing, are_two, patients_of
 from fhir_hub.identity import match
 from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit
@@ -69,8 +70,9 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
 def meant(thing: Thing, held: list[Resource]) -> list[Resource]:
     """Return which orders of a number are meant: of the filler's number, else those in force.
 
-    The filler replaces an order under the placer's number, which two have then (RU, RO). Of the
-    orders of several patients nobody knows.
+    The filler replaces an order under the placer's number, which two have then (RU, RO), or answers
+    it with two numbers: who names neither means the first. Of the orders of several patients nobody
+    knows.
     """
     if len({tuple(patients_of(one)) for one in held}) > 1:
         return held
@@ -78,8 +80,10 @@ def meant(thing: Thing, held: list[Resource]) -> list[Resource]:
     asked = code_of(thing.resource)
     if found := [one for one in held if filled & pairs_of_type(one, "FILL")]:
         return found
-    found = [one for one in held if code_of(one) == asked] or held
-    return [one for one in found if one.get("status") not in _OVER] or found[-1:]
+    same = [one for one in held if code_of(one) == asked]
+    open_ = [one for one in same or held if one.get("status") not in _OVER] or (same or held)[-1:]
+    is_answered = not filled and all(pairs_of_type(one, "FILL") for one in open_)
+    return open_[:1] if same and is_answered else open_
 
 
 def settle(things: list[Thing], telling: Telling) -> None:
@@ -88,6 +92,8 @@ def settle(things: list[Thing], telling: Telling) -> None:
     What results answer ends. A stop or hold of a prescription (OMP, RDE) whose order has not come
     yet is kept, so that it holds then; so is an answer (ORL, ORR, ORP …).
     """
+    if telling.teller.message_type in (*_ANSWERS, *_ANSWERS_OF_DRUGS):
+        _part_fillers(things)
     _answer(things, telling.teller)
     notes = telling.notes
     patients = [one for one in things if one.resource_type == "Patient"]
@@ -101,6 +107,7 @@ def settle(things: list[Thing], telling: Telling) -> None:
     for thing in changes:
         near = {id(one): one for number in thing.numbers for one in alone.get(number, ())}
         alike = [one for key, one in near.items() if key not in gone and _is_of(thing, one)]
+        alike = [one for one in alike if not are_two(thing.resource, one.resource)]
         if thing.stored and not _is_in_force(thing) and any(map(_is_in_force, alike)):
             gone.add(id(thing))
         elif thing.stored is None:
@@ -121,6 +128,19 @@ def settle(things: list[Thing], telling: Telling) -> None:
     is_unnamed = (one.converted.mode == "change" or not one.full_urls for one in things)
     changed = [one for one, is_so in zip(things, is_unnamed, strict=True) if is_so]
     _say(things, [one.address if one.stored else one.full_urls[0] for one in changed])
+
+
+def _part_fillers(things: Iterable[Thing]) -> None:
+    """Have an answer not be of the order of another number of the filler: two numbers are two."""
+    taken: dict[str, Resource] = {}
+    for thing in things:
+        if thing.stored is None or thing.resource_type not in REQUESTS:
+            continue
+        known = taken.get(thing.address, thing.stored)
+        if are_two(thing.stored, thing.resource) or are_two(known, thing.resource):
+            thing.stored, thing.logical_id, thing.is_left = None, "", False
+        elif pairs_of_type(thing.resource, "FILL"):
+            taken[thing.address] = thing.resource
 
 
 def _kept_as(message_type: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_hub.hl7v2.conversion.convert import Converted
+from fhir_hub.hl7v2.conversion.matches import pairs_of_type
 from fhir_hub.hl7v2.storing.merge import Resource, unite
 from fhir_hub.identity import match, systems
 from fhir_hub.identity.match import Number, number_of
@@ -86,6 +87,8 @@ def joined(resources: Iterable[Converted], event: str = "") -> list[Thing]:
         thing = None
         for number in numbers:
             thing = of_type.get(number)
+            if thing and converted.mode == "change" and are_two(thing.resource, resource):
+                thing = None
             if thing and not _is_of_another(thing, resource, known.get("Patient", {}).values()):
                 break
             thing = None
@@ -99,6 +102,12 @@ def joined(resources: Iterable[Converted], event: str = "") -> list[Thing]:
         for number in numbers:
             of_type.setdefault(number, thing)
     return things
+
+
+def are_two(one: Resource, other: Resource) -> bool:
+    """Say whether two orders have different numbers of the filler."""
+    filled = [{value for _, value in pairs_of_type(each, "FILL")} for each in (one, other)]
+    return all(filled) and filled[0].isdisjoint(filled[1])
 
 
 def _is_of_another(thing: Thing, resource: Resource, patients: Iterable[Thing]) -> bool:

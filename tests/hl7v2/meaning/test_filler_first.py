@@ -68,6 +68,22 @@ STORIES = {
         [ORDER, lab("OML^O21", "OC", "P1^HIS"), results("F")],
         [("ServiceRequest", "revoked", "F1", "HbA1c")],
     ),
+    "an order is answered with two numbers": (
+        [
+            ORDER,
+            *(lab("ORL^O22", "OK", "P1^HIS", f"F{n}^LIS", by=LIS) for n in "12"),
+        ],
+        [("ServiceRequest", "active", number, "HbA1c") for number in ("F1", "F2")],
+    ),
+    "an order is answered with two numbers, one after the other, and one is not accepted": (
+        [
+            ORDER,
+            lab("ORL^O22", "OK", "P1^HIS", "F1^LIS", by=LIS),
+            lab("ORL^O22", "UA", "P1^HIS", "F2^LIS", by=LIS),
+            lab("OML^O21", "XO", "P1^HIS"),
+        ],
+        [("ServiceRequest", "active", "F1", "HbA1c"), ("ServiceRequest", "revoked", "F2", "HbA1c")],
+    ),
     "a state of the filler behind the results": (
         [
             ORDER,
@@ -92,6 +108,13 @@ STORIES = {
         [RX, drug("RRE^O12", "UA", **F1)],
         [("MedicationRequest", "cancelled", "F1", "0.5")],
     ),
+    **{
+        f"a prescription is not accepted, and repeated: {event}": (
+            [RX, drug(event, "UA", details, **F1)],
+            [("MedicationRequest", "cancelled", "F1", "0.5")],
+        )
+        for event, details in (("RRE^O12", "RXE||DRUG|1||g"), ("ORP^O10", "RXO|DRUG|1||g"))
+    },
     "a prescription is held": (
         [RX, drug("OMP^O09", "HD")],
         [("MedicationRequest", "on-hold", "", "0.5")],
@@ -194,3 +217,19 @@ async def test_an_order_control_opens_nothing_that_turned_out_to_be_a_prescripti
 
     assert [one["status"] for one in await every("ServiceRequest")] == ["entered-in-error"]
     assert [one["status"] for one in await every("MedicationRequest")] == ["active"]
+
+
+@pytest.mark.parametrize("known", ["", "F1^LIS"], ids=["none known", "one known"])
+@pytest.mark.parametrize("obr", [True, False], ids=["OBR", "ORC alone"])
+async def test_an_answer_with_two_numbers_of_the_filler_tells_of_two_orders(say, every, known, obr):
+    event, segments, by = lab("ORM^O01", "NW", "P1^HIS", known)
+    await say(event, "0900", *segments, by=by)
+    answers = [
+        segment
+        for control, number in (("OK", "F1^LIS"), ("CR", "F2^LIS"))
+        for segment in lab("ORR^O02", control, "P1^HIS", number, obr=obr)[1][1:]
+    ]
+    await say("ORR^O02", "1000", person(), *answers, by=LIS)
+
+    told = [(one["status"], one["identifier"][1]["value"]) for one in await every("ServiceRequest")]
+    assert told == [("active", "F1"), ("revoked", "F2")]
