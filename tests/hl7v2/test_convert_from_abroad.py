@@ -139,7 +139,7 @@ def test_what_genes_and_variants_are_called_is_of_the_system_that_all_know(name,
 @pytest.mark.parametrize(
     ("written", "number"),
     [
-        ("1,234", "1234"),
+        ("1,234,567", "1234567"),
         ("1,234,567.8", "1234567.8"),
         ("13,5", "13.5"),
         ("-0,25", "-0.25"),
@@ -149,14 +149,14 @@ def test_what_genes_and_variants_are_called_is_of_the_system_that_all_know(name,
         ("<0,05", "0.05"),
     ],
 )
-def test_a_comma_parts_thousands_where_it_may_and_decimals_else(written, number):
+def test_a_comma_parts_thousands_or_decimals_where_one_alone_can_be_meant(written, number):
     result = f"OBX|1|NM|A^B^L||{written}|mg/dl|||||F"
     conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
     assert str(only(conversion, "Observation")["valueQuantity"]["value"]) == number
 
 
-@pytest.mark.parametrize("written", ["1,2,3", "1,23,456", "12.3,4", ",5", "3,"])
-def test_commas_that_part_nothing_make_a_text(written):
+@pytest.mark.parametrize("written", ["1,234", "12,500", "1,2,3", "1,23,456", "12.3,4", ",5", "3,"])
+def test_commas_that_may_part_both_or_nothing_make_a_text(written):
     result = f"OBX|1|NM|A^B^L||{written}|mg/dl|||||F"
     conversion = by_table("ORU^R01^ORU_R01", "OBR|1|P1|F1|X^Y^L", result)
     assert only(conversion, "Observation")["valueString"] == written

@@ -9,7 +9,7 @@ Spec: https://hl7.org/fhir/R4/appointment.html (app-2, app-3); HL7v2 chapter 10,
 from decimal import Decimal
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, quantities, times, units
+from fhir_hub.hl7v2.datatypes import codes, numbers, times, units
 from fhir_hub.hl7v2.datatypes.parts import part
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
 from fhir_hub.hl7v2.making import items
@@ -113,7 +113,7 @@ def booked_too(place: Place, draft: Draft, paths: Paths) -> list[Json] | None:
 
 def _after(place: Place, draft: Draft, offset: Path, unit: Path) -> str | None:
     """Return the start that is an offset, of either sign, from that of the Appointment."""
-    number = quantities.read_decimal(place.text(offset))
+    number = numbers.read_decimal(place.text(offset))
     bookings = [draft, *place.node.nearest_drafts("Appointment")]
     begun = next((one.resource["start"] for one in bookings if "start" in one.resource), "")
     if number is None or not begun:
@@ -134,14 +134,14 @@ def _a_unit(place: Place, amount: Path, path: Path) -> Decimal:
 
 def _minutes(place: Place, durations: list[Path]) -> Decimal | None:
     for amount, unit in zip(durations[::2], durations[1::2], strict=True):
-        number = quantities.read_decimal(place.text(amount))
+        number = numbers.read_decimal(place.text(amount))
         if number and number > 0:
             return number * _a_unit(place, amount, unit)
     return None
 
 
 def _short(text: str) -> Decimal | None:
-    number = quantities.read_decimal(text[1:]) if text[:1] in _SHORT and len(text) < 9 else None
+    number = numbers.read_decimal(text[1:]) if text[:1] in _SHORT and len(text) < 9 else None
     return number * _MINUTES[_SHORT[text[0]]] if number and number > 0 else None
 
 

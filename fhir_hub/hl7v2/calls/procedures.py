@@ -6,7 +6,7 @@ Spec: HL7v2 chapter 6 (PR1); https://build.fhir.org/ig/HL7/v2-to-fhir (PR1)
 from decimal import Decimal
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import identifiers, quantities, times
+from fhir_hub.hl7v2.datatypes import identifiers, numbers, times
 from fhir_hub.hl7v2.datatypes.quantities import Typed
 from fhir_hub.hl7v2.making.drafts import Draft, Place
 from fhir_hub.hl7v2.parsing.path import Path
@@ -55,7 +55,7 @@ def _begun(place: Place, path: Path) -> str:
 
 def _minutes(place: Place, path: Path) -> Decimal | None:
     text = place.text(path)
-    number = quantities.read_decimal(text)
+    number = numbers.read_decimal(text)
     if text and number is None:
         place.run.keep(place.segment, path.field)
     return number if number and number > 0 else None

@@ -13,7 +13,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, contacts, identifiers, people, places, quantities, texts
+from fhir_hub.hl7v2.datatypes import (
+    codes,
+    contacts,
+    identifiers,
+    numbers,
+    people,
+    places,
+    quantities,
+    texts,
+)
 from fhir_hub.hl7v2.datatypes.coding_systems import v2_table
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.making.drafts import Draft, Place, Run
@@ -37,7 +46,7 @@ def sub_id(place: Place, draft: Draft, paths: Paths) -> Json | None:
     value = place.value(paths[0])
     if value is None:
         return None
-    group, sequence = (quantities.read_decimal(part(value, at)) for at in (2, 3))
+    group, sequence = (numbers.read_decimal(part(value, at)) for at in (2, 3))
     told = [one_line(part(value, 1)), group, sequence, one_line(part(value, 4))]
     kinds = ("String", "Decimal", "Decimal", "String")
     return _extension(SUB_ID, zip(SUB_ID_PARTS, kinds, told, strict=True))

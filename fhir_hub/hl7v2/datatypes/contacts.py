@@ -9,8 +9,8 @@ Spec: https://hl7.org/fhir/R4/datatypes.html#ContactPoint; HL7v2 chapter 2A, XTN
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.numbers import read_decimal
 from fhir_hub.hl7v2.datatypes.parts import compact, half_width, one_line, part
-from fhir_hub.hl7v2.datatypes.quantities import read_decimal
 from fhir_hub.hl7v2.datatypes.times import period_of
 from fhir_hub.hl7v2.parsing.er7 import Value
 from fhir_hub.identity import phones

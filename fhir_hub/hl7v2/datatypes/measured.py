@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from fhir_hub.hl7v2.datatypes import units
 from fhir_hub.hl7v2.datatypes.context import Table
+from fhir_hub.hl7v2.datatypes.numbers import read_compared, read_decimal
 from fhir_hub.hl7v2.datatypes.parts import half_width
-from fhir_hub.hl7v2.datatypes.quantities import read_compared, read_decimal
 from fhir_hub.hl7v2.datatypes.units import Unit
 
 FLAGS = "ObservationInterpretation"

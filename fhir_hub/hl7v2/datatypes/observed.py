@@ -16,6 +16,7 @@ from typing import Any
 from fhir_hub.hl7v2.datatypes import (
     codes,
     measured,
+    numbers,
     people,
     quantities,
     ranges,
@@ -158,7 +159,7 @@ def _samples(data_type: str, values: Sequence[Value], unit: Unit, context: Conte
     rows = [row + [""] * (width - len(row)) for row in rows]
     moments = rows if data_type == "MA" else list(zip(*rows, strict=True))
     data = [number for row in moments for number in row]
-    if not any(data) or any(one and quantities.read_decimal(one) is None for one in data):
+    if not any(data) or any(one and numbers.read_decimal(one) is None for one in data):
         return None
     return {
         "origin": quantities.of_number(Decimal(0), unit, context),
@@ -179,10 +180,10 @@ def _money(value: Value, context: Context) -> Json | None:
 
 def _ends(value: Value, unit: Unit, context: Context) -> Json | None:
     """Return the Range of NR, whose components are its ends; none of ends that are no numbers."""
-    numbers = [quantities.read_decimal(part(value, at)) for at in (1, 2)]
-    if any(part(value, at) and number is None for at, number in zip((1, 2), numbers, strict=True)):
+    read = [numbers.read_decimal(part(value, at)) for at in (1, 2)]
+    if any(part(value, at) and number is None for at, number in zip((1, 2), read, strict=True)):
         return None
-    ends = zip(("low", "high"), numbers, strict=True)
+    ends = zip(("low", "high"), read, strict=True)
     found = {end: quantities.of_number(one, unit, context) for end, one in ends if one is not None}
     return found or None
 
@@ -193,7 +194,7 @@ def _number_or_text(data_type: str, value: Value, unit: Unit, context: Context) 
         if data_type == "NM":
             context.normalised("retyped-value", "an observation called a number is more than one")
         return told
-    found = quantities.read_compared(text) if len(text) < 60 else None
+    found = numbers.read_compared(text) if len(text) < 60 else None
     if found and data_type == "NM" and found[0]:
         context.normalised("retyped-value", "an observation called a number is a comparison")
     if found and (data_type in ("NM", "") or unit.text or found[0]):

@@ -12,20 +12,17 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes import coding_systems, units
 from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.numbers import (
+    COMPARATORS,
+    parts_thousands,
+    read_compared,
+    read_decimal,
+)
 from fhir_hub.hl7v2.datatypes.parts import half_width, part, whole
 from fhir_hub.hl7v2.datatypes.units import Unit
 from fhir_hub.hl7v2.parsing.er7 import Value
 
-_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?", re.ASCII)
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,20}|\d{1,3}(?:\.\d{3})+),\d{1,20}", re.ASCII)
-_TEN_TO = re.compile(
-    r"(?:([+-]?\d{1,10}(?:\.\d{0,10})?)\s*[x×*]\s*)?10\^([+-]?\d{1,2})", re.ASCII | re.IGNORECASE
-)
-_COMPARED = re.compile(r"(<=|>=|<|>|=)?\s*(\S+)")
-_COMPARATORS = str.maketrans({"≤": "<=", "≦": "<=", "≥": ">=", "≧": ">=", "〈": "<", "〉": ">"})
 _YUAN = re.compile(r"(?:[¥￥]\s*([-+]?[\d,.]{1,20})元?|([-+]?[\d,.]{1,20})\s*元)", re.ASCII)
-_LONGEST = 60
 _JIN = "斤"
 _HALF = Decimal("0.5")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -58,34 +55,6 @@ def days(value: Value, context: Context) -> dict[str, Any] | None:
         return None
     unit = "days" if context.by_table else "d"
     return {"value": number, "unit": unit, "system": coding_systems.UCUM, "code": "d"}
-
-
-def read_decimal(text: str) -> Decimal | None:
-    """Return the number that a text writes, digit for digit, `None` if it is none.
-
-    A comma parts thousands where it may, else what is behind it are decimals.
-
-    >>> read_decimal("9.80"), read_decimal("1,234"), read_decimal("13,5"), read_decimal("9.8.1")
-    (Decimal('9.80'), Decimal('1234'), Decimal('13.5'), None)
-    """
-    if len(text) > _LONGEST:
-        return None
-    if "10" in text and (match := _TEN_TO.fullmatch(units.raised(text).strip())):
-        return Decimal(match[1] or 1).scaleb(int(match[2]))
-    text = half_width(text).strip()
-    if _THOUSANDS.fullmatch(text):
-        text = text.replace(",", "")
-    elif _DECIMAL_COMMA.fullmatch(text):
-        text = text.replace(".", "").replace(",", ".")
-    return Decimal(text) if _NUMBER.fullmatch(text) else None
-
-
-def read_compared(text: str) -> tuple[str, Decimal] | None:
-    """Return comparator (`""` for none) and number of a text such as `<0.5` or `≥ 60`."""
-    text = units.raised(text) if "10" in text else text
-    match = _COMPARED.fullmatch(half_width(text.translate(_COMPARATORS)).strip())
-    number = read_decimal(match[2]) if match else None
-    return (match[1] or "", number) if match and number is not None else None
 
 
 def of_number(
@@ -166,10 +135,10 @@ def money(value: Value, context: Context) -> dict[str, Any] | None:
     here, no currency is told.
     """
     amount = value.component(1) if any(value.components[2:]) or part(value, 1, 2) else value
-    number = read_decimal(part(amount, 1))
-    number = _yuan(part(amount, 1)) if number is None else number
+    text = part(amount, 1)
+    number = _yuan(text)
     if number is None:
-        if part(amount, 1):
+        if text:
             context.issue("unreadable-number", "an amount is not a number; it was left out")
         return None
     currency = part(amount, 2).upper()
@@ -179,9 +148,11 @@ def money(value: Value, context: Context) -> dict[str, Any] | None:
 
 
 def _yuan(text: str) -> Decimal | None:
-    """Return the number of an amount such as `20元` or `￥20.00`, `None` of any other text."""
-    match = _YUAN.fullmatch(half_width(text).strip())
-    return read_decimal(match[1] or match[2]) if match else None
+    """Return the number of an amount such as `20元` or `1,200`: no money has three decimals."""
+    text = half_width(text).strip()
+    if match := _YUAN.fullmatch(text):
+        text = match[1] or match[2]
+    return read_decimal(text.replace(",", "") if parts_thousands(text) else text)
 
 
 def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | None:
@@ -189,7 +160,7 @@ def structured_numeric(value: Value, unit: Unit, context: Context) -> Typed | No
 
     A sign that R4 has no comparator for (`<>`, unequal) is never left out: it makes a text.
     """
-    comparator, separator = part(value, 1).translate(_COMPARATORS), part(value, 3)
+    comparator, separator = part(value, 1).translate(COMPARATORS), part(value, 3)
     first, second = read_decimal(part(value, 2)), read_decimal(part(value, 4))
     comparator = "" if comparator == "=" else comparator
     if comparator not in ("", "<", "<=", ">", ">="):

@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.numbers import read_compared, read_decimal
 from fhir_hub.hl7v2.datatypes.parts import half_width, whole
-from fhir_hub.hl7v2.datatypes.quantities import of_number, read_compared, read_decimal
+from fhir_hub.hl7v2.datatypes.quantities import of_number
 from fhir_hub.hl7v2.datatypes.units import Unit
 from fhir_hub.hl7v2.parsing.er7 import Value
 

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from fhir_hub.hl7v2.datatypes.context import Context
+from fhir_hub.hl7v2.datatypes.numbers import read_decimal
 from fhir_hub.hl7v2.datatypes.parts import compact, half_width, one_line, part, whole
-from fhir_hub.hl7v2.datatypes.quantities import read_decimal
 from fhir_hub.hl7v2.parsing.er7 import Value, unescape
 from fhir_hub.identity.systems import universal
 

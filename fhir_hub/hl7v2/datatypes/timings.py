@@ -11,7 +11,7 @@ import re
 from types import MappingProxyType
 from typing import Any
 
-from fhir_hub.hl7v2.datatypes import codes, quantities, units
+from fhir_hub.hl7v2.datatypes import codes, numbers, units
 from fhir_hub.hl7v2.datatypes.context import Coded, Context, Table, table_key
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, part
 from fhir_hub.hl7v2.parsing.er7 import Value
@@ -131,7 +131,7 @@ def is_as_needed(pattern: Value) -> bool:
 
 def _said_beside(value: Value) -> dict[str, Any]:
     """Return what RPT.5 to RPT.10 say: the period, the event and the distance from it."""
-    period, unit = quantities.read_decimal(part(value, 5)), _unit(value.component(6))
+    period, unit = numbers.read_decimal(part(value, 5)), _unit(value.component(6))
     event = part(value, 8).upper()
     found: dict[str, Any] = {}
     if period and period > 0 and unit in _LENGTHS:
@@ -150,7 +150,7 @@ def offset_of(value: Value) -> dict[str, Any]:
 
 def length_of(value: Value) -> dict[str, Any]:
     """Return how long a CQ says that one time lasts, as elements of `repeat`."""
-    number, unit = quantities.read_decimal(part(value, 1)), _unit(value.component(2))
+    number, unit = numbers.read_decimal(part(value, 1)), _unit(value.component(2))
     is_length = number and number > 0 and unit in _LENGTHS
     return {"duration": number, "durationUnit": unit} if is_length else {}
 
@@ -175,7 +175,7 @@ def bounds_of(text: str) -> dict[str, Any]:
 
 
 def _offset(amount: str, unit: str) -> dict[str, Any]:
-    number = quantities.read_decimal(amount)
+    number = numbers.read_decimal(amount)
     if not number or number < 0 or unit not in _MINUTES:
         return {}
     return {"offset": round(float(number) * _MINUTES[unit])}

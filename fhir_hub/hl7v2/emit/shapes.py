@@ -8,7 +8,7 @@ Spec: HL7v2 chapter 2A of each version, by the tables of `structure.py`
 
 from collections.abc import Callable
 
-from fhir_hub.hl7v2.datatypes.quantities import read_decimal
+from fhir_hub.hl7v2.datatypes.numbers import read_decimal
 from fhir_hub.hl7v2.emit.written import Component, Written, is_empty, subcomponents, trimmed
 from fhir_hub.hl7v2.parsing.structure import Shape
 

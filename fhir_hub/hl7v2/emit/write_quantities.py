@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fhir_hub.hl7v2.datatypes import units
 from fhir_hub.hl7v2.datatypes.coding_systems import UCUM
-from fhir_hub.hl7v2.datatypes.quantities import read_compared
+from fhir_hub.hl7v2.datatypes.numbers import read_compared
 from fhir_hub.hl7v2.emit import write_codes, write_times
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.written import Written, trimmed
