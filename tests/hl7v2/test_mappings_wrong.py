@@ -31,6 +31,15 @@ ROWS = (
     ('{ to = "identifier", from = "PID-3", as = "Identifer" }', "did you mean Identifier"),
     ('{ to = "gender", value = "mle" }', "'mle' is no code of gender; write one of female, male"),
     ('{ to = "gender", from = "PID-8", table = "Nonsense" }', "no table Nonsense"),
+    (
+        '{ to = "gender", from = "PID-8", table = "AdministrativSex" }',
+        "did you mean AdministrativeSex, AdministrationMethod? / 没有码表 AdministrativSex",
+    ),
+    ('{ to = "gender", from = "PID-8", table = ["x"] }', "is not of type 'string'"),
+    (
+        '{ to = "gender", from = 8, as = "code" }',
+        "8 is not of type 'string', 'array' / 类型应为文本或列表",
+    ),
     ('{ to = "gender", from = "PID-8", table = "AdministrativeSex", as = "Money" }', "not Money"),
     ('{ to = "gender", call = "nonsense" }', "no function nonsense"),
     ('{ to = "birthDate", from = "PID-7", as = "Identifier" }', "birthDate is date, not"),

@@ -54,7 +54,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         r"(\S+) is no code of (\S+?);": r"\1 不是 \2 的代码",
         r"write one of `as`": "只能写 `as`/`table`、`value`、`links`、`call` 之一",
         r"`as` and `table` need one path": "`as` 与 `table` 的 `from` 须为一个路径",
-        r"there is no table (\S+)": r"没有码表 \1",
+        r"there is no table (\S+?)(?:;|$)": r"没有码表 \1",
         r"there is no function (\S+) to call": r"没有可调用的函数 \1",
         r"needs `from` and `code`": "须有 `from` 与 `code`",
         r"source code (\S+) is there twice": r"源代码 \1 重复",
@@ -64,7 +64,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
     }
 )
 _PATTERNS = tuple((re.compile(said), chinese) for said, chinese in _SENTENCES.items())
-_of_type = re.compile(r"is not of type '(\w+)'").search
+_of_type = re.compile(r"is not of type '(\w+)'(?:, '(\w+)')?").search
 _must_be = re.compile(r"must be (a text|a table|a list|true or false)").search
 
 
@@ -79,7 +79,7 @@ def in_both(problem: str) -> str:
 
 def _chinese(problem: str) -> str:
     if found := _of_type(problem):
-        return f"类型应为{_TYPES.get(found[1], found[1])}"
+        return f"类型应为{'或'.join(_TYPES.get(one, one) for one in found.groups() if one)}"
     if found := _must_be(problem):
         return f"应为{_WORDS[found[1]]}"
     for pattern, chinese in _PATTERNS:

@@ -19,6 +19,7 @@ from fhir_hub.hl7v2.rows.row import Row, Scope
 from fhir_hub.hl7v2.rows.setters import decorator, setter
 from fhir_hub.hl7v2.rows.shapes import Asked, Shape, asked
 from fhir_hub.hl7v2.rows.values import converter, is_of_codes, putter, type_of
+from fhir_hub.nearest import did_you_mean
 
 
 class Compiled(NamedTuple):
@@ -170,6 +171,7 @@ def _check(row: Row, scope: Scope) -> None:
         if problem := structure.problem(path):
             raise ValueError(f"no such path as {path}: {problem}")
     if row.table and row.table not in scope.tables:
-        raise ValueError(f"there is no table {row.table}")
+        raise ValueError(f"there is no table {row.table}{did_you_mean(row.table, scope.tables)}")
     if row.call and row.call not in CALLS:
-        raise ValueError(f"there is no function {row.call} to call")
+        near = did_you_mean(row.call, CALLS)
+        raise ValueError(f"there is no function {row.call} to call{near}")

@@ -107,7 +107,7 @@ def _told(error: "ValidationError") -> Iterator[str]:
         yield f"{_pointer(path)}: {_missing(error)} is missing"
         return
     if error.validator != "additionalProperties" or error.validator_value is not False:
-        yield f"{_pointer(path)}: {error.message[:_SHOWN]}"
+        yield f"{_pointer(path)}: {_types_said(error) or error.message[:_SHOWN]}"
         return
     known = sorted(error.schema.get("properties", ()))
     patterns = error.schema.get("patternProperties", ())
@@ -116,6 +116,15 @@ def _told(error: "ValidationError") -> Iterator[str]:
             continue
         near = did_you_mean(key, known, f"there are: {', '.join(known)}")
         yield f"{_pointer((*path, key))}: there is no such key{near}"
+
+
+def _types_said(error: "ValidationError") -> str:
+    """Return which types a value might be of, `""` if it is not that it is of none of several."""
+    parts = error.context or ()
+    if not parts or any(one.validator != "type" or one.relative_path for one in parts):
+        return ""
+    types = ", ".join(repr(one.validator_value) for one in parts)
+    return f"{repr(error.instance)[:60]} is not of type {types}"
 
 
 def _references(schema: Any) -> Iterator[str]:
