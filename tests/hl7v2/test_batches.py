@@ -1,5 +1,6 @@
 """Batches: what is in them, whether it is all, and that a file of any size is read in pieces."""
 
+import time
 import tracemalloc
 
 import pytest
@@ -21,6 +22,13 @@ def told(raw):
         tally.take(part)
     tally.close()
     return [(fault.error_code, fault.location, fault.text) for fault in tally.faults]
+
+
+def test_millions_of_blank_lines_are_soon_passed_over():
+    raw = ONE + b"\n" * 3_000_000 + TWO
+    begun = time.process_time()
+    assert [part.raw for part in parts_of(raw)] == [ONE, TWO]
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,7 @@ JSON = {"content-type": "application/fhir+json"}
         ("", b"[]", JSON, 400, "no Parameters"),
         ("", PARAMETERS, JSON, 400, "one `message`"),
         ("", PARAMETERS.replace(b"sender", b"message"), JSON, 400, "valueBase64Binary"),
+        ("", b"MSH|^~\\&|\r" * 1000 + FIRST, ER7, 400, '"MSH-9"'),
         ("", TWICE, JSON, 400, "`message` is a"),
         ("", FIRST + b"NTE|1||" + b"x" * (1 << 20), ER7, 413, "1048576 bytes"),
         ("", b"x" * (3 << 20), ER7, 413, "1048576 bytes"),

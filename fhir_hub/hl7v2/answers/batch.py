@@ -22,15 +22,14 @@ from fhir_hub.errors import Ack, InvalidMessage
 from fhir_hub.hl7v2 import ack
 from fhir_hub.hl7v2.answers.together import Take, Together
 from fhir_hub.hl7v2.wire import charset
-from fhir_hub.hl7v2.wire.batches import MESSAGE, Fault, Part, Tally
+from fhir_hub.hl7v2.wire.batches import MESSAGE, MOST_REFUSED, Fault, Part, Tally
 
 _DEFAULT = b"BHS|^~\\&|\r"
-_MOST_REFUSED = 1000  # at the start of a batch, with none taken
 _GIVEN_UP = Fault(
     "207",
     "BHS",
-    f"the first {_MOST_REFUSED} messages were all refused: the rest was not looked at",
-    f"前 {_MOST_REFUSED} 条消息均被拒绝，其余未处理",
+    f"the first {MOST_REFUSED} messages were all refused: the rest was not looked at",
+    f"前 {MOST_REFUSED} 条消息均被拒绝，其余未处理",
 )
 _TAKEN = Part(MESSAGE, b"")  # what is under way has its bytes, and nobody else
 
@@ -46,7 +45,7 @@ class BatchAnswer:
         self._batch: Part | None = None
         self._file: Part | None = None
         self._in_batch = self._batches = 0
-        self._left = _MOST_REFUSED  # until it is given up; of which one was taken is not
+        self._left = MOST_REFUSED  # until it is given up; of which one was taken is not
         self._is_given_up = False
         self._texts: list[str] = []
 

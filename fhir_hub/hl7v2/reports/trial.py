@@ -21,7 +21,7 @@ from fhir_hub.hl7v2.parsing import er7
 from fhir_hub.hl7v2.reports.effort import Effort
 from fhir_hub.hl7v2.storing.bundle import joined, to_bundle
 from fhir_hub.hl7v2.wire import charset
-from fhir_hub.hl7v2.wire.batches import MESSAGE, Tally, parts_of
+from fhir_hub.hl7v2.wire.batches import MESSAGE, MOST_REFUSED, Tally, parts_of
 from fhir_hub.hl7v2.wire.size import excess
 from fhir_hub.r4.checks.run import Checks
 from fhir_hub.store.journal import Journal
@@ -69,7 +69,7 @@ class Trials:
         `received` when they came (else: now). With `by_table` it is what the standard's tables
         give in full, else what the hub would store, of an event that it would take. Raises
         `InvalidMessage` and `TooLarge` of one message, or of the first of several if none can be
-        converted, `InvalidParameter` for a sender that there is not.
+        converted (with limits: of the first 1,000), `InvalidParameter` for an unknown sender.
         """
         if sender and sender not in self.mappings.senders:
             known = ", ".join(self.mappings.senders) or "none"
@@ -93,6 +93,8 @@ class Trials:
                 done.append(self._one(message, *options))
             except FhirError as error:
                 refused.append(error)
+                if self.most_parts and len(refused) == len(done) + 1 == MOST_REFUSED:
+                    raise refused[0] from None
                 _, told = outcome(error)
                 done.append(Trial(told, {"refused": told["issue"]}))
         if len(refused) == len(done):

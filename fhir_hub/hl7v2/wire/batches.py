@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_LINE_ENDS = re.compile(rb"\r\n|[\r\n\x0b\x1c]")
+_LINE_ENDS = re.compile(rb"[\r\n\x0b\x1c]+")
 _WRAPPER = re.compile(rb"(FHS|BHS|BTS|FTS)(?![A-Za-z0-9 ])")
 _BOM = b"\xef\xbb\xbf"
 _BEHIND_END = re.compile(rb"MSH(?<=[\r\n\x0b\x1c]MSH)")
@@ -19,6 +19,7 @@ _BEHIND_BLANK = re.compile(rb"MSH(?<=[ \t\xef\xbb\xbf]MSH)")
 # before it are an end of a line, blanks, a BOM
 _HEADER = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t\xef\xbb\xbf]{0,64}MSH")
 _PIECE_BYTES = 1 << 20
+MOST_REFUSED = 1000  # at the start of a batch, with none taken
 MESSAGE = "message"
 
 
