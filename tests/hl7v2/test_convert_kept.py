@@ -54,6 +54,42 @@ ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wan
             id="a number that ends before it starts",
         ),
         pytest.param(
+            RDE,
+            (PID, "ORC|NW|P1", "TQ1|1|2^TAB|QD", "RXE||A^X|40||mg"),
+            "TQ1||2^TAB",
+            id="a quantity beside a dose",
+        ),
+        pytest.param(
+            RDE,
+            (PID, "ORC|NW|P1", segment("TQ1", f1="1", f3="QD", f13="long"), "RXE||A^X|1||mg"),
+            segment("TQ1", f13="long"),
+            id="no time that it takes",
+        ),
+        pytest.param(
+            RDE,
+            (PID, "ORC|NW|P1", segment("RXE", f2="A^X", f3="half", f5="TAB", f10="few", f11="BX")),
+            segment("RXE", f3="half", f5="TAB", f10="few", f11="BX"),
+            id="no dose and no amount, with their units",
+        ),
+        pytest.param(
+            "OMG^O19^OMG_O19",
+            (PID, "ORC|NW|P1", segment("TQ1", f1="1", f6="often", f7="soon"), "OBR|1|P1||A^X"),
+            segment("TQ1", f6="often", f7="soon"),
+            id="no times of an order",
+        ),
+        pytest.param(
+            "OMG^O19^OMG_O19",
+            (PID, "ORC|NW|P1", segment("TQ1", f1="1", f7="20250401"), "OBR|1|P1||A^X||20250402"),
+            segment("TQ1", f7="20250401"),
+            id="another start than OBR-6",
+        ),
+        pytest.param(
+            "RDS^O13^RDS_O13",
+            (PID, "ORC|RE|P1|F1", "RXD|1|A^X|20250315|30|TAB||R1"),
+            "ORC|||F1",
+            id="the second number of a prescription that is not told",
+        ),
+        pytest.param(
             ADT,
             (PID, segment("ROL", f2="AD", f3="AT", f4="D7^Li", f5="20250310", f6="20250301")),
             segment("ROL", f6="20250301"),
@@ -84,12 +120,12 @@ ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wan
             id="neither time nor minutes of a procedure",
         ),
         pytest.param(
-            RDE, (PID, "ORC|NW|P1", "RXE||A^X|半片||片", "RXR|PO"), "RXE|||半片", id="no dose"
+            RDE, (PID, "ORC|NW|P1", "RXE||A^X|半片||片", "RXR|PO"), "RXE|||半片||片", id="no dose"
         ),
         pytest.param(
             VXU,
             (PID, "ORC|RE|P1|F1", "RXA|0|1|20250314||08^HepB^CVX|a drop|mL"),
-            "RXA||1||||a drop",
+            "RXA||1||||a drop|mL",
             id="no dose given",
         ),
         pytest.param(RDE, (PID, *ORDER), "|".join(["RXE", *[""] * 12, "D2^Wang"]), id="who else"),

@@ -19,6 +19,7 @@ VALUES = [
 ]
 ROOM = ["SCH|P1|F1||||||||||^^^20250314093000", "RGS|1", "AIL|1|D|R1^^^TEST01|ROOM^诊室"]
 DATA, TITLE = ("DocumentReference.content[0].attachment." + name for name in ("data", "title"))
+DOSE = "MedicationRequest.dosageInstruction[0].doseAndRate[0].doseQuantity.value"
 STATUS = [f"Condition.verificationStatus.coding[0].{name}" for name in ("system", "code")]
 SAID = {
     "ORU^R01 ORC-3.1 at 2": (
@@ -49,6 +50,8 @@ SAID = {
             for kind in ("MedicationRequest", "NutritionOrder", "ServiceRequest", "SupplyRequest")
         ],
     ),
+    "RDE^O11 RXE-3 at 3": (["ORC|NW|P1", "RXE||A^X|1|1|EA"], [DOSE]),
+    "RDE^O11 RXE-4 at 3": (["ORC|NW|P1", "RXE||A^X|1|1|EA"], [DOSE]),
     "ADT^A08 DG1-6 at 2": (["DG1|1||A^a|||F"], STATUS),
 }
 

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from fhir_hub.hl7v2.calls import keys, orders
+from fhir_hub.hl7v2.calls.source import kept
 from fhir_hub.hl7v2.datatypes import codes, identifiers
 from fhir_hub.hl7v2.datatypes.parts import compact, one_line, whole
 from fhir_hub.hl7v2.datatypes.table import DATATYPES
@@ -125,5 +126,7 @@ def known_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     context, read = place.run.context, (identifiers.placer_number, identifiers.filler_number)
     values = (place.value(path) for path in paths)
     numbers = (one(value, context) for one, value in zip(read, values, strict=True) if value)
-    found = next((one for one in numbers if one), None)
-    return {"type": "MedicationRequest", "identifier": found} if found else None
+    found = [one for one in numbers if one]
+    if len(found) > 1:
+        kept(place, draft, paths[1:])
+    return {"type": "MedicationRequest", "identifier": found[0]} if found else None

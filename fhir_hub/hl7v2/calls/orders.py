@@ -48,9 +48,7 @@ def _amount(place: Place, path: Path, unit: Value | None) -> Json | None:
     found = quantities.read_quantity(text, units.unit_of(unit), context)
     if found is None or "comparator" in found:
         place.run.issue("unreadable-number", "an amount is not a number; it was left out")
-        if segment := place.find(path.segment):  # "half a tablet"
-            place.run.keep(segment, path.field)
-        return None
+        return None  # "half a tablet"
     return quantities.with_name(found, unit, context)
 
 

@@ -185,7 +185,11 @@ def says(value: Any, text: str) -> bool:
 
 
 def is_same(value: Any, text: str) -> bool:
-    """Say whether a text of FHIR is one of HL7v2."""
+    """Say whether a text or number of FHIR is one of HL7v2."""
+    return says(value, text) if isinstance(value, Decimal) else _is_text(value, text)
+
+
+def _is_text(value: Any, text: str) -> bool:
     return isinstance(value, str) and _plain(value) == _plain(text)
 
 

@@ -8,6 +8,7 @@ Spec: DESIGN 2a
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fhir_hub.hl7v2.calls.source import kept
 from fhir_hub.hl7v2.calls.table import CALLS, Call
 from fhir_hub.hl7v2.datatypes import codes
 from fhir_hub.hl7v2.datatypes.quantities import Typed
@@ -32,9 +33,10 @@ Each = Callable[[Place, Draft, list[Value]], None]
 _FURTHER = f"{systems.BASE}/StructureDefinition/further"
 _REPEATED = "a field repeats where FHIR has one value; first taken"
 _EXTENDING = {"CodeableConcept": "valueCodeableConcept", "Identifier": "valueIdentifier"}
+_UNREADABLE = ("unreadable-date", "unreadable-number", "unreadable-boolean", "period-reversed")
 _LEFT_OUT = (
     codes.LEFT_OUT,
-    *("unreadable-date", "unreadable-number", "unreadable-boolean", "period-reversed"),
+    *_UNREADABLE,
 )
 _WHOLE = ("string", "markdown", "Annotation")
 
@@ -83,9 +85,9 @@ def reading(
     return act
 
 
-def _leaves_out(run: Run, row: Row, since: int) -> bool:
+def _leaves_out(run: Run, row: Row, since: int, why: tuple[str, ...] = _LEFT_OUT) -> bool:
     """Say whether a value was left out that nobody can read or no table knows: it is to be kept."""
-    return any(code in _LEFT_OUT and one is row for code, _, one in run.issues[since:])
+    return any(code in why and one is row for code, _, one in run.issues[since:])
 
 
 def _each(
@@ -285,8 +287,10 @@ def _supplied(row: Row, goal: Target, test: conditions.Condition | None, call: C
         if test is not None and not test(place):
             return
         run = place.run
-        run.row = row
+        run.row, noted = row, len(run.issues)
         made = call(place, draft, sources)
+        if len(run.issues) > noted and _leaves_out(run, row, noted, _UNREADABLE):
+            kept(place, draft, sources)
         if made is None:
             return
         if run.by_table and type(made) is not Typed:
