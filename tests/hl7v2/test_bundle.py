@@ -64,6 +64,24 @@ def test_a_specimen_that_each_panel_tells_again_is_one_entry():
     assert refusals(bundle) == []
 
 
+def test_two_new_patients_of_one_number_of_a_specimen_each_have_theirs():
+    people = [
+        line
+        for number in "12"
+        for line in (
+            f"PID|1||T{number}^^^H^MR||A^B",
+            f"OBR|1|P{number}|F{number}|X^Y",
+            "OBX|1|NM|K^k||4|||||F",
+            "SPM|1|1||BLD",
+        )
+    ]
+    head = "MSH|^~\\&|LIS|LAB1|HUB|QPRHP|20250315101500||ORU^R01^ORU_R01|C1|P|2.5.1"
+    bundle = to_bundle(converted(lines(head, *people), by_table=True))
+    asked = [one["request"] for one in entries_of(bundle, "Specimen") if "type" in one["resource"]]
+    assert asked == [{"method": "POST", "url": "Specimen"}] * 2
+    assert refusals(bundle) == []
+
+
 def test_two_patients_of_one_number_of_a_visit_each_have_theirs():
     people = [
         line

@@ -84,6 +84,16 @@ ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wan
             id="another start than OBR-6",
         ),
         pytest.param(
+            ORU,
+            (
+                PID,
+                segment("OBR", f2="P1", f3="F1", f4="X^Y", f22="20250315"),
+                "OBX|1|NM|A^B||1|||||F",
+            ),
+            segment("OBR", f22="20250315"),
+            id="a day where R4 has a point in time",
+        ),
+        pytest.param(
             "RDS^O13^RDS_O13",
             (PID, "ORC|RE|P1|F1", "RXD|1|A^X|20250315|30|TAB||R1"),
             "ORC|||F1",

@@ -71,6 +71,23 @@ def test_a_prescription_is_supported_by_what_was_observed_for_it(kind, drug):
         assert target(conversion, support)["code"]["coding"][0]["code"] == code
 
 
+def test_a_problem_has_what_was_observed_of_it_and_what_is_ordered_for_it():
+    goal = ("GOL|AD|20250315|G^Pulse < 80|G1", PULSE)
+    orders = ("ORC|NW|P1", "OBR|1|P1||X^Y", "ORC|NW|P2", "RXO|MET^Metformin|500||mg")
+    second = ("PRB|AD|20250315|B^b|PR2", "ORC|NW|P3", "OBR|1|P3||X^Y")
+    conversion = made("PPR^PC1^PPR_PC1", "PRB|AD|20250315|A^a|PR1", WEIGHT, *goal, *orders, *second)
+    first, other = of_type(conversion, "Condition")
+    (goal,) = of_type(conversion, "Goal")
+    found = by_code(conversion)
+    (evidence,) = first["evidence"][0]["detail"]
+    (outcome,) = goal["outcomeReference"]
+    assert target(conversion, evidence) == found["29463-7"]
+    assert target(conversion, outcome) == found["8867-4"]
+    requests = of_type(conversion, "ServiceRequest") + of_type(conversion, "MedicationRequest")
+    whole = [target(conversion, reason) for one in requests for reason in one["reasonReference"]]
+    assert whole == [first, other, first]
+
+
 GROWTH = (
     "OBR|1|P1|F1|BCX^Culture",
     "OBX|1|CE|ORG^Organism|1|ECO^E. coli||||||F",

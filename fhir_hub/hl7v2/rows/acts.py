@@ -33,7 +33,10 @@ Each = Callable[[Place, Draft, list[Value]], None]
 _FURTHER = f"{systems.BASE}/StructureDefinition/further"
 _REPEATED = "a field repeats where FHIR has one value; first taken"
 _EXTENDING = {"CodeableConcept": "valueCodeableConcept", "Identifier": "valueIdentifier"}
-_UNREADABLE = ("unreadable-date", "unreadable-number", "unreadable-boolean", "period-reversed")
+_UNREADABLE = (
+    *("unreadable-date", "unreadable-number", "unreadable-boolean", "period-reversed"),
+    "date-without-time",
+)
 _LEFT_OUT = (
     codes.LEFT_OUT,
     *_UNREADABLE,

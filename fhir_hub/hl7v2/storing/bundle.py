@@ -115,10 +115,11 @@ def _entry(converted: Converted, patients: Mapping[str, Converted] = NOBODY) -> 
         is_key = converted.match[0] in keys_of(converted.resource)
         criterion = _criterion("_tag" if is_key else "identifier", converted.match[0])
         if converted.mode == "update":
-            for url in patients_of(converted.resource) if patients else []:
-                if (patient := patients.get(url)) and patient.match:
-                    criterion += "&" + _criterion("patient.identifier", patient.match[0])
-            request = {"method": "PUT", "url": f"{resource_type}?{criterion}"}
+            theirs = [patients[url] for url in patients_of(converted.resource) if url in patients]
+            whose = [_criterion("patient.identifier", one.match[0]) for one in theirs if one.match]
+            if whose or not theirs:  # else her patient is new, and so is all that is hers
+                criterion = "&".join([criterion, *whose])
+                request = {"method": "PUT", "url": f"{resource_type}?{criterion}"}
         else:
             request["ifNoneExist"] = criterion
     return {"fullUrl": converted.full_url, "resource": converted.resource, "request": request}
