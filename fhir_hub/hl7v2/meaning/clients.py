@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.teller import Teller, is_copied, stamps_of, tellers_of
 from fhir_hub.hl7v2.storing.alike import are_alike, share_a_name
 from fhir_hub.hl7v2.storing.merge import Resource
+from fhir_hub.hl7v2.storing.rewriting import Rewriting
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
 from fhir_hub.identity import match, systems
 from fhir_hub.repository.unit import Unit
@@ -136,13 +137,19 @@ async def _find_facts(
             found = await unit.find(kind, Has(indexes[0], "reference", (Is(owner),)))
             held = [fhirjson.loads(one.content) for one in found]
             written[Key(kind, owner)] = [one for one in held if _may_be_found(one, teller)]
+        told = _addressed(thing.resource, things) if kind == "Coverage" else thing.resource
         for one in written[Key(kind, owner)]:
             is_own = tellers_of(one) == {teller.system}
             is_it = share_a_name if is_own and kind == "RelatedPerson" else are_alike
-            if is_it(one, thing.resource) and Key(kind, one["id"]) not in taken:
+            if is_it(one, told) and Key(kind, one["id"]) not in taken:
                 taken.add(Key(kind, one["id"]))
                 thing.found(one)
                 break
+
+
+def _addressed(cover: Resource, things: Sequence[Thing]) -> Resource:
+    """Return what a message says of a cover, who pays by address where that is known."""
+    return Rewriting({url: o.address for o in things if o.stored for url in o.full_urls}).of(cover)
 
 
 def _may_be_found(stored: Resource, teller: Teller) -> bool:

@@ -38,7 +38,7 @@ def _marks(resource: Mapping[str, Any]) -> frozenset[str]:
     """Return what names the fact that a record tells.
 
     Of an allergy that is its substance, of a result or a diagnosis its code, of a relative the
-    name, of a cover its number. Nothing names another record.
+    name, of a cover its number, without one who pays and the kind. Nothing names another record.
     """
     kind = resource["resourceType"]
     if kind == "Condition":
@@ -52,7 +52,11 @@ def _marks(resource: Mapping[str, Any]) -> frozenset[str]:
         return frozenset({names.written(one) for one in resource.get("name", ())} - {""})
     if kind == "Coverage":
         held = [one.get("value", "") for one in numbers(dict(resource))]
-        return frozenset({*held, resource.get("subscriberId", "")} - {""})
+        told = {*held, resource.get("subscriberId", "")} - {""}
+        kinds = _words([resource.get("type", {})], "code", "display")
+        return frozenset(
+            told or {f"{payor}|{kind}" for payor in _payors(resource) for kind in kinds}
+        )
     return frozenset()
 
 
@@ -76,9 +80,13 @@ def _says(resource: Mapping[str, Any]) -> Iterator[set[str]]:
     elif kind == "Coverage":
         yield _words([resource.get("type", {})], "code", "display")
         yield {one.get("value", "") for one in numbers(dict(resource))} - {""}
-        payors = [one.get("reference", "") for one in resource.get("payor", ())]
-        # in a message it is not known yet which address that is
-        yield {one for one in payors if not one.startswith("urn:")} - {""}
+        yield _payors(resource)
+
+
+def _payors(cover: Mapping[str, Any]) -> set[str]:
+    """Return who pays, by address; of what a message says it may not be known yet."""
+    payors = [one.get("reference", "") for one in cover.get("payor", ())]
+    return {one for one in payors if not one.startswith("urn:")} - {""}
 
 
 def _codes(resource: Mapping[str, Any]) -> set[str]:

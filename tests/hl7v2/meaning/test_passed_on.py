@@ -111,6 +111,20 @@ async def test_what_two_hospitals_tell_themselves_stays_each_one_s_own(say, hub,
     assert await states() == ["active", "active", "True", "True", "active"]
 
 
+async def test_a_cover_without_a_number_is_one_by_who_pays_and_its_kind(say, hub, every):
+    cover, other = (
+        segment("IN1", f1=n, f2=kind, f3="310000^^^NHSA")
+        for n, kind in (("1", "310"), ("2", "390"))
+    )
+    both = person(f3="A1^^^ZJJCHC^PI~T1^^^SHTH01^PI")
+    await say("ADT^A31", "1000", person(), cover, other)
+    await say("ADT^A31", "1100", person(), cover, other, by=hub)
+    await say("ADT^A31", "1200", both, cover, other, by="HUBA|XTCHC")
+
+    told = [one["type"]["coding"][0]["code"] for one in await every("Coverage")]
+    assert told == ["310", "390"]
+
+
 async def test_a_hospital_s_list_does_not_end_what_a_hub_alone_told_of_others(say, hub, states):
     await say("ADT^A31", "1000", person(), *FACTS, by=hub)
     await say("ADT^A31", "1100", person(), *NONE)
