@@ -16,6 +16,10 @@ _WITH_DASHES = re.compile(r"0\d{2,3}-\d{7,8}(-)\d{1,6}")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _MAINLAND = ("0", "400", "800")  # ten digits otherwise are another country's
+_LABEL = re.compile(
+    r"(?:(?:(?:联系|固定|家庭|单位|办公|移动)?电话|手机)(?:号码?)?|座机|固话|宅电|tel|mobile)[:.\s]*(?=[+(\d])",
+    re.IGNORECASE,
+)
 _PHONE_LIKE = re.compile(r"[-+() \d.]{5,}")
 
 
@@ -43,8 +47,12 @@ def normalise(text: str, country: str = "") -> Phone | None:
     Phone(value='13000000001', is_mobile=True)
     >>> normalise("(021) 5972 0000").value
     '02159720000'
+    >>> normalise("手机：13000000001").value
+    '13000000001'
     """
     text = unicodedata.normalize("NFKC", text).strip()
+    if label := _LABEL.match(text):
+        text = text[label.end() :]
     if not text:
         return None
     if dashes := _WITH_DASHES.fullmatch(text):  # 0755-26500000-801

@@ -6,7 +6,7 @@ Spec: DOMAIN 3 and 4
 from decimal import Decimal
 
 import pytest
-from conversion_parts import converted, lines, of_type, only
+from conversion_parts import converted, lines, of_type, only, target
 
 from fhir_hub.identity.systems import BASE
 
@@ -223,3 +223,55 @@ def test_charges_are_read_with_the_sign_of_the_yuan_and_a_refund_is_a_credit():
 
     assert charge["priceOverride"] == {"value": 20, "currency": "CNY"}
     assert refund["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] == "CD"
+
+
+@pytest.mark.parametrize("written", ["20250312 08:00", "20250312T0800", "20250312 080000"])
+def test_a_day_and_its_time_may_be_written_each_in_its_way(written):
+    visit = only(message("ADT^A01", f"PV1|1|住院{'|' * 42}{written}"), "Encounter")
+    assert visit["period"]["start"] == "2025-03-12T08:00:00+08:00"
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "use"),
+    [
+        ("手机:13800000001", "13800000001", "mobile"),
+        ("联系电话：021-59720000转801", "02159720000-801", "home"),
+        ("电话号码 (021)59720000", "02159720000", "home"),
+        ("手机号不详", "手机号不详", "home"),
+    ],
+)
+def test_the_word_before_a_number_is_no_part_of_it(written, value, use):
+    pid = f"{PID}|||||{written}"
+    (phone,) = only(message("ADT^A31", pid=pid), "Patient")["telecom"]
+    assert (phone["value"], phone["use"]) == (value, use)
+
+
+@pytest.mark.parametrize("kin", ["01^本人", "本人", "SEL^Self^HL70063"])
+def test_whose_own_policy_it_is_is_the_patient(kin):
+    conversion = message("ADT^A04", f"IN1|1|310^职工||||||||||||||张建国|{kin}")
+    cover = only(conversion, "Coverage")
+    assert cover["relationship"]["coding"][0]["code"] == "self"
+    assert target(conversion, cover["subscriber"])["resourceType"] == "Patient"
+    assert of_type(conversion, "RelatedPerson") == []
+
+
+@pytest.mark.parametrize(
+    ("kin", "code"), [("父亲", "parent"), ("妻子", "spouse"), ("女儿", "child")]
+)
+def test_whose_policy_it_is_may_be_told_in_words(kin, code):
+    cover = only(message("ADT^A04", f"IN1|1|390||||||||||||||王大明|{kin}"), "Coverage")
+    assert cover["relationship"]["coding"][0]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ("^无", "716186003"),
+        ("NKA^No Known Allergies^L", "716186003"),
+        ("^否认药物过敏史", "409137002"),
+    ],
+)
+def test_that_no_allergy_is_known_is_told_as_such(told, code):
+    for line in (f"AL1|1|DA|{told}", f"IAM|1|DA|{told}|||A"):
+        coding = only(message("ADT^A04", line), "AllergyIntolerance")["code"]["coding"][0]
+        assert (coding["system"], coding["code"]) == ("http://snomed.info/sct", code)

@@ -130,16 +130,16 @@ def subscriber(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """
     name, number, born, address, sex, kin, _, security, _ = map(place.value, paths)
     patients = place.node.nearest_drafts("Patient")
-    if not (name or number) or not patients:
-        return None
     context = place.run.context
+    table = context.table("Relationship")
+    relation = codes.table_codeable_concept(kin, context, table) if kin else None
+    if not (name or number) or not patients or _is_self(relation):
+        return None
     called = people.human_name(name, context) if name else None
     numbers = [identifiers.cx(one, context) for one in (number, *place.values(paths[6])) if one]
     numbers.append(identifiers.resident(security, context) if security else None)
     at = places.address(address, context) if address else None
     phones = [contacts.contact_point(one, context) for one in place.values(paths[8])]
-    table = context.table("Relationship")
-    relation = codes.table_codeable_concept(kin, context, table) if kin else None
     parts = compact(
         {
             "identifier": [found for found in numbers if isinstance(found, dict)],
@@ -156,6 +156,11 @@ def subscriber(place: Place, draft: Draft, paths: Paths) -> Json | None:
     )
     assert parts is not None
     return {"resourceType": "RelatedPerson"} | parts if len(parts) > 1 else None
+
+
+def _is_self(relation: Json | None) -> bool:
+    """Say whether it is the patient's own policy, in whichever words (`01^本人`)."""
+    return any(one.get("code") == "ONESELF" for one in (relation or {}).get("coding", ()))
 
 
 def policy_number(place: Place, draft: Draft, paths: Paths) -> Json | None:

@@ -18,7 +18,7 @@ from fhir_hub.hl7v2.datatypes.parts import compact, half_width, part
 from fhir_hub.hl7v2.parsing.er7 import Value
 
 _COMPACT = re.compile(
-    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:\s?(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,9})?)?)?)?)?)?"
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:[\sT]?(\d\d)(?::?(\d\d)(?::?(\d\d)(\.\d{1,9})?)?)?)?)?)?"
     r"\s*([+-]\d\d(?(6)(?::?\d\d)?|:?\d\d)|Z)?",  # behind a second `+08` will do
     re.ASCII,
 )
