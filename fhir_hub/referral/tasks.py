@@ -194,7 +194,9 @@ def _warn(unit: Unit, key: Key, fault: FhirError) -> None:
 async def _lacking(unit: Unit, row: Step, was: Resource | None, task: Resource) -> Any:
     """Yield the errors for what a step needs and the Task has not."""
     if "reason" in row.needs and not task.get("statusReason"):
-        yield RuleBroken(f"{row.event} needs a reason", expression="Task.statusReason")
+        text, expression = f"{row.event} needs a reason", "Task.statusReason"
+        needed = Issue("business-rule", text, expression, chinese="须说明原因")
+        yield RuleBroken(text, needed)
     if "question" in row.needs:
         asked = len(list(each(task, "note"))) > len(list(each(was, "note")))
         if not asked and not task.get("statusReason"):

@@ -87,3 +87,16 @@ def test_a_referral_says_whose_it_is_though_it_goes_to_a_hub_between(of_order, o
     (task,) = (one for one in by_url.values() if one["resourceType"] == "Task")
     parties = [by_url[task[name]["reference"]] for name in ("requester", "owner")]
     assert [one["identifier"][0]["value"] for one in parties] == ["ZJJCHC", "SHTH01"]
+
+
+@pytest.mark.parametrize("code", ["I", "O", "E", "A"])
+def test_where_it_is_to_be_is_told_by_the_code_of_the_table(code):
+    where = {"system": "http://terminology.hl7.org/CodeSystem/v2-0284", "code": code}
+    given = Resources(
+        ("", one) for one in (PATIENT, REFERRAL | {"locationCode": [{"coding": [where]}]})
+    )
+
+    emitted = emit_parts.written(given, "REF^I12")
+
+    (rf1,) = (line.split("|") for line in emitted.text.split("\r") if line.startswith("RF1"))
+    assert rf1[5].partition("^")[0] == code

@@ -225,3 +225,13 @@ def test_the_page_has_each_kind_of_answer():
         *product(["REF"], ["I12", "I13", "I14"]),
         *product(["RRI"], ["I12", "I13", "I14", "I15"]),
     }
+
+
+@pytest.mark.parametrize(
+    ("processed", "created"), [("20250311", "2025-03-11"), ("1", "2025-03-10")]
+)
+def test_what_the_payer_authorised_is_kept_though_nobody_can_read_when(processed, created):
+    authorised = f"AUT|YB310||上海市医保局|20250310|20250409|AUTH-77^YB||||{processed}\rPRD|RP^"
+    conversion = converted(text_of("13").replace("PRD|RP^", authorised, 1))
+
+    assert only(conversion, "ClaimResponse")["created"][:10] == created

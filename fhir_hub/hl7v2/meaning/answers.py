@@ -39,6 +39,7 @@ async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None
     for thing in things if teller.message_type == "RRI" else ():
         if thing.resource["resourceType"] != "Task":
             continue
+        _give_reason(thing)
         if thing.stored is None:
             if telling.trust(teller.system):
                 answered_first.leave_parties_open(thing)
@@ -77,6 +78,14 @@ def _leave_as_it_is(things: Sequence[Thing], event: str) -> None:
         if thing.resource_type == "ServiceRequest" and thing.stored and is_settled:
             rest = {name: part for name, part in thing.resource.items() if name != "status"}
             thing.converted = with_resource(thing.converted, rest)
+
+
+def _give_reason(thing: Thing) -> None:
+    """Have a refusal say why by its first note (NTE), where RF1 does not say it."""
+    told = thing.resource
+    if told.get("status") == "rejected" and told.get("note") and "statusReason" not in told:
+        reason = {"text": told["note"][0]["text"]}
+        thing.converted = with_resource(thing.converted, {**told, "statusReason": reason})
 
 
 def _leave_parties(thing: Thing, *, is_passed_on: bool) -> None:

@@ -202,3 +202,46 @@ async def test_an_order_of_a_trusted_institution_ends_by_who_answers_it(say, onl
     await say("ORU^R01", "1000", HERS, done, "OBX|1|NM|2345-7^Glucose^LN||5.1||||||F", **HOSPITAL)
 
     assert (await only("ServiceRequest"))["status"] == "completed"
+
+
+def refuse(event="I12", rf1=(), notes=("床位已满", "请下周再转"), code="R"):
+    fields = {"f1": code, "f2": "R", "f6": FULL, **dict(rf1)}
+    nte = tuple(f"NTE|{number}|L|{text}" for number, text in enumerate(notes, start=1))
+    return f"RRI^{event}", "0900", (segment("RF1", **fields), HERS, *nte), HOSPITAL
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        pytest.param([refuse(rf1={"f10": "FULL^无床"})], "无床", id="coded"),
+        pytest.param([refuse(rf1={"f14": "无床"})], "无床", id="as a text"),
+        pytest.param([refuse(rf1={"f24": "无床"}, notes=())], "无床", id="as a comment"),
+        pytest.param([refuse()], "床位已满", id="as a note"),
+        pytest.param([answer(at="0830"), refuse("I14")], "床位已满", id="given back"),
+    ],
+)
+async def test_a_refusal_says_why_wherever_it_stands(say, only, messages, reason):
+    await tell(say, refer(), *messages)
+
+    task = await only("Task")
+    assert (task["status"], task["statusReason"]["text"]) == ("rejected", reason)
+
+
+async def test_a_refusal_that_says_nowhere_why_is_refused_in_both_languages(say, only):
+    await tell(say, refer())
+    event, at, segments, by = refuse(notes=())
+    told = await say(event, at, *segments, ack="AE", **by)
+
+    assert "decline needs a reason" in told.text
+    assert "须说明原因" in told.text
+    assert (await only("Task"))["status"] == "requested"
+
+
+@pytest.mark.parametrize("event", ["I12", "I13"])
+async def test_a_referral_that_is_given_back_for_more_by_word_asks_by_its_comment(
+    say, only, every, event
+):
+    await tell(say, refer(), refuse(event, {"f24": "请补充尿蛋白"}, (), code="退回补充"))
+
+    assert (await only("Task"))["businessStatus"]["coding"][0]["code"] == "cn-info-requested"
+    assert (await only("CommunicationRequest"))["payload"] == [{"contentString": "请补充尿蛋白"}]
