@@ -108,9 +108,10 @@ def _was_said_before(before: Resource, task: Resource) -> bool:
     """Say whether a message tells of a cancelled referral what was so before it was cancelled.
 
     The two crossed: who was asked accepted, while who asked took it back. Its note alone is kept.
+    So is it with the agreement to cancel it, told again.
     """
     over, said = moment(before.get("lastModified")), moment(task.get("lastModified"))
-    return over is not None and said is not None and said < over
+    return over is not None and said is not None and said <= over
 
 
 def noted_state(task: Resource | None) -> State | None:

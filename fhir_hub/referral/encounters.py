@@ -10,12 +10,13 @@ Spec: DOMAIN 2.5
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import NotInThisState
-from fhir_hub.referral.finding import Followed, bookings_naming, find, number_in, read
+from fhir_hub.referral.finding import Followed, bookings_naming, find, number_in, plan_between, read
 from fhir_hub.referral.institutions import institution_of, resource_at
-from fhir_hub.referral.reading import at, each, key_of
+from fhir_hub.referral.reading import at, each, key_of, moment
 from fhir_hub.referral.states import TERMINAL, allowed, state_of, step
 from fhir_hub.referral.tasks import (
     advance,
@@ -43,6 +44,7 @@ _OF_ENCOUNTER = {
     "onleave": "arrived",
     "finished": "seen",
 }
+_BEFORE = timedelta(hours=2)  # how early somebody comes who is booked
 _UNDECIDED = ("requested", "received")
 _OF_TIME_GIVEN = ("scheduled", "unattended")  # what implies that it was accepted
 
@@ -78,7 +80,11 @@ async def follow_task(unit: Unit, followed: Followed) -> None:
     """
     key, before, task = followed
     state = None if task is None else state_of(task)
-    if task is None or state is None or (before and key_of(before.get("focus"))):
+    if task is None or state is None:
+        return
+    if state.name == "scheduled" and (before is None or state_of(before) != state):
+        await _meet(unit, task)
+    if before and key_of(before.get("focus")):
         return
     if state.name != "requested" and key_of(task.get("focus")) is None:
         return
@@ -119,8 +125,32 @@ async def follow_encounter(unit: Unit, followed: Followed) -> None:
         if orders:
             based = [{"reference": f"ServiceRequest/{one['id']}"} for one in orders]
             await unit.update(encounter | {"basedOn": based}, key.logical_id)
+    is_tied = bool(followed.before) and "basedOn" not in (followed.before or {})
     for order in orders:
         await _move(unit, order, target, key, "encounter")
+        for kind in ("DiagnosticReport", "DocumentReference") if is_tied else ():
+            for report in await find(unit, kind, encounter=key):
+                await _move(unit, order, "seen", Key(kind, report.logical_id), "report")
+
+
+async def _meet(unit: Unit, task: Resource) -> None:
+    """Tie the visit to a referral that is booked now, though the visit was told before that."""
+    patient, order = key_of(task.get("for")), key_of(task.get("focus"))
+    if patient is None or order is None:
+        return
+    to = [await institution_of(unit, one) for one in each(task, "restriction", "recipient")]
+    for start in await _starts(unit, task):
+        first = start - _BEFORE
+        end = start.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+        wanted = plan_between("Encounter", "date", first, end, patient=patient)
+        for stored in await unit.find("Encounter", wanted):
+            visit = read(stored)
+            if "basedOn" in visit or visit.get("status") not in _OF_ENCOUNTER:
+                continue
+            place = await institution_of(unit, visit.get("serviceProvider"))
+            if place is not None and place in to:
+                based = [{"reference": "/".join(order)}]
+                await unit.update(visit | {"basedOn": based}, stored.logical_id)
 
 
 async def follow_report(unit: Unit, followed: Followed) -> None:
@@ -188,13 +218,20 @@ async def _orders_met(unit: Unit, encounter: Resource) -> list[Resource]:
 
 async def _days(unit: Unit, task: Resource) -> set[str]:
     """Return the days for which a referral is booked."""
-    days = set()
-    for output in each(task, "output"):
-        key = key_of(output.get("valueReference"))
-        booked = await unit.current(key) if key is not None else None
-        if booked is not None and not booked.is_deleted and booked.resource_type == "Appointment":
-            days.add(str(fhirjson.loads(booked.content).get("start"))[:10])
-    return days
+    return {str(one.get("start"))[:10] for one in await _booked_for(unit, task)}
+
+
+async def _starts(unit: Unit, task: Resource) -> list[datetime]:
+    """Return the moments for which a referral is booked."""
+    booked = [one for one in await _booked_for(unit, task) if one.get("status") == "booked"]
+    return [start for one in booked if (start := moment(one.get("start"))) is not None]
+
+
+async def _booked_for(unit: Unit, task: Resource) -> list[Resource]:
+    keys = (key_of(output.get("valueReference")) for output in each(task, "output"))
+    of_type = [key for key in keys if key is not None and key.resource_type == "Appointment"]
+    found = [await unit.current(key) for key in of_type]
+    return [fhirjson.loads(one.content) for one in found if one is not None and not one.is_deleted]
 
 
 async def _move(

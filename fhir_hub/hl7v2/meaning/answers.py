@@ -13,7 +13,7 @@ from fhir_hub import fhirjson
 from fhir_hub.errors import Duplicate, InvalidMessage
 from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning import answered_first
-from fhir_hub.hl7v2.meaning.teller import Teller
+from fhir_hub.hl7v2.meaning.teller import Teller, told_at
 from fhir_hub.hl7v2.meaning.telling import Telling
 from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.referral.states import state_of
@@ -108,13 +108,16 @@ def _is_anothers_referral(thing: Thing) -> bool:
 def require_same_order(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
     """Raise `Duplicate` if a new referral (REF^I12) has the number of another that says else.
 
-    Who changes a referral says so (I13); the same one again changes nothing.
+    Who changes a referral says so (I13); the same one again changes nothing. One that its sender
+    changed since (an I13 came before its I12) is no other: it adds what was not said again.
     """
     if (teller.message_type, teller.event) != ("REF", "I12"):
         return
     for thing in things:
         staged = unit.changes.get(thing.key) if thing.stored is not None else None
         if staged is None or thing.resource["resourceType"] != "ServiceRequest":
+            continue
+        if told_at(thing.stored or {}, teller) > teller.time > 0:
             continue
         if _said(fhirjson.loads(staged.content)) != _said(thing.stored):
             raise Duplicate(
