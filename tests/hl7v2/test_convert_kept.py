@@ -94,6 +94,12 @@ ORDER = ("ORC|NW|P1|F1||||||20250315|||D1^Li", "RXE|1^QD|A^X|1||mg||||||||D2^Wan
             id="a day where R4 has a point in time",
         ),
         pytest.param(
+            RDE,
+            (PID, "ORC|NW|P1", segment("RXE", f2="A^X", f3="40", f4="20", f5="mg", f11="TAB")),
+            segment("RXE", f4="20", f11="TAB"),
+            id="a maximum below the dose, the unit of no amount",
+        ),
+        pytest.param(
             "RDS^O13^RDS_O13",
             (PID, "ORC|RE|P1|F1", "RXD|1|A^X|20250315|30|TAB||R1"),
             "ORC|||F1",

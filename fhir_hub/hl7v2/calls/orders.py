@@ -59,6 +59,8 @@ def dose(place: Place, draft: Draft, paths: Paths) -> Typed | None:
     low, high = _amount(place, least, unit), _amount(place, most, unit)
     if low and high and low["value"] < high["value"]:
         return Typed("Range", {"low": low, "high": high})
+    if low and high and low["value"] > high["value"] and (segment := place.find(most.segment)):
+        place.run.keep(segment, most.field)  # rng-2: no maximum below what is to be given
     only = low or high
     return Typed("Quantity", only) if only else None
 
